@@ -1,0 +1,92 @@
+"""Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.
+
+Everything public is here, in `coatcheck.errors`, in `coatcheck.provider` (for authors of providers) and in
+`coatcheck.testing`. Names are imported when they are first used, so ``import coatcheck`` costs almost nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import errors as errors
+    from ._model.catalogue import Environment as Environment, Model as Model
+    from ._model.outcome import (
+        Attempt as Attempt,
+        Citation as Citation,
+        DiffStats as DiffStats,
+        Failure as Failure,
+        FileLines as FileLines,
+        FileSnapshot as FileSnapshot,
+        Message as Message,
+        Outcome as Outcome,
+        PatchState as PatchState,
+        PullRequest as PullRequest,
+    )
+    from ._model.tasks import (
+        Task as Task,
+        TaskEvent as TaskEvent,
+        TaskRef as TaskRef,
+        TaskSpec as TaskSpec,
+        TaskState as TaskState,
+    )
+    from ._model.usage import (
+        Credits as Credits,
+        RateLimit as RateLimit,
+        RateWindow as RateWindow,
+        SpendControl as SpendControl,
+        Usage as Usage,
+    )
+    from ._patches.parse import Patch as Patch
+    from ._runtime.asynchronous import AsyncClient as AsyncClient
+    from ._runtime.blocking import Client as Client
+    from ._version import __version__ as __version__
+
+_HOMES = {
+    "AsyncClient": "_runtime.asynchronous",
+    "Attempt": "_model.outcome",
+    "Citation": "_model.outcome",
+    "Client": "_runtime.blocking",
+    "Credits": "_model.usage",
+    "DiffStats": "_model.outcome",
+    "Environment": "_model.catalogue",
+    "Failure": "_model.outcome",
+    "FileLines": "_model.outcome",
+    "FileSnapshot": "_model.outcome",
+    "Message": "_model.outcome",
+    "Model": "_model.catalogue",
+    "Outcome": "_model.outcome",
+    "Patch": "_patches.parse",
+    "PatchState": "_model.outcome",
+    "PullRequest": "_model.outcome",
+    "RateLimit": "_model.usage",
+    "RateWindow": "_model.usage",
+    "SpendControl": "_model.usage",
+    "Task": "_model.tasks",
+    "TaskEvent": "_model.tasks",
+    "TaskRef": "_model.tasks",
+    "TaskSpec": "_model.tasks",
+    "TaskState": "_model.tasks",
+    "Usage": "_model.usage",
+    "__version__": "_version",
+    "errors": "",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    home = _HOMES[name]
+    value = getattr(import_module(f"{__name__}.{home}"), name) if home else import_module(f"{__name__}.{name}")
+    if isinstance(value, type):
+        value.__module__ = __name__  # tracebacks and docs show the public name
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

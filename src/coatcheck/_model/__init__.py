@@ -1,0 +1,1 @@
+"""The words: frozen values with no behaviour beyond their own fields."""

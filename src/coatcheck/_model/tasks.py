@@ -1,0 +1,194 @@
+"""A task, from the asking to its end."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+import msgspec
+
+from .. import errors
+from .outcome import Attempt, DiffStats, Failure, Message, Outcome, PullRequest
+from .value import Value
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .usage import RateLimit
+
+
+class TaskState(enum.Enum):
+    """Where a task is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    INPUT_REQUIRED = "input_required"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the task has ended. UNKNOWN never has: its native word is in `raw_state`."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED})
+
+
+class TaskSpec(Value):
+    """What an agent is asked to do, and where.
+
+    Give `environment` (an id or a label) or `repository` (``owner/repo``); providers that need neither say so.
+    `branch` is where the agent starts; None takes the environment's default branch.
+    `starting_patch` is a diff applied before the agent starts.
+    """
+
+    prompt: str
+    repository: str | None = None
+    environment: str | None = None
+    branch: str | None = None
+    attempts: int = 1
+    mode: Literal["code", "ask"] = "code"
+    starting_patch: str | None = None
+    model: str | None = None
+    title: str | None = None
+    instructions: str | None = None
+
+
+_BLANKS_AND_MARKS = frozenset(" /?#")
+
+
+class TaskRef(msgspec.Struct, frozen=True):
+    """The address of a task; ``str()`` prints it, `parse` reads it back, and it is enough to resume anywhere.
+
+    Ids are opaque: any text without blanks, control characters, ``/``, ``?`` or ``#`` is one.
+    """
+
+    provider: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str, *, provider: str | None = None) -> Self:
+        """Read a ref as printed, a bare id (of *provider*), or a task's URL.
+
+        Raises `ConfigurationError` for anything else.
+        """
+        text = text.strip()
+        if "://" in text:
+            name, id = provider, _last_segment(text)
+        else:
+            before, colon, after = text.partition(":")
+            name, id = (before, after) if colon else (provider, text)
+        if not name or not _is_id(id) or not _is_name(name):
+            message = f"{text!r} is not a task reference"
+            raise errors.ConfigurationError(message, remedy="give PROVIDER:ID, a task id or a task URL")
+        return cls(name, id)
+
+
+def _last_segment(url: str) -> str:
+    path = url.partition("#")[0].partition("?")[0]
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _is_id(text: str) -> bool:
+    return bool(text) and text.isprintable() and not (_BLANKS_AND_MARKS & set(text)) and not any(map(str.isspace, text))
+
+
+def _is_name(text: str) -> bool:
+    return text.replace("_", "").replace("-", "").isalnum()
+
+
+class Task(Value):
+    """A task as the provider last described it; never changes, ask again for a newer one.
+
+    `raw` is the service's whole answer (bytes). `attempts` is empty until the service said how many there are;
+    their outcomes are filled by `Client.list_attempts` and at the end of `Client.poll_task`.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+    ref: TaskRef
+    state: TaskState
+    raw_state: str | None = None
+    url: str | None = None
+    title: str | None = None
+    prompt: str | None = None
+    mode: Literal["code", "ask"] | None = None
+    environment: str | None = None
+    environment_label: str | None = None
+    repository: str | None = None
+    branch: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    model: str | None = None
+    progress: str | None = None
+    stats: DiffStats | None = None
+    attempts: tuple[Attempt, ...] = ()
+    attempt_total: int | None = None
+    outcome: Outcome | None = None
+    error: Failure | None = None
+    pull_requests: tuple[PullRequest, ...] = ()
+    is_archived: bool | None = None
+    is_unread: bool | None = None
+    is_review: bool | None = None
+    follow_ups: int | None = None
+    rate_limit: RateLimit | None = None
+    raw: bytes = b""
+
+    def raise_for_state(self) -> Self:
+        """Return the task itself, or raise `TaskFailedError` when it ended without success."""
+        if self.state.is_terminal and self.state is not TaskState.SUCCEEDED:
+            because = f": {self.error}" if self.error else ""
+            message = f"{self.ref} {self.state.value}{because}"
+            raise errors.TaskFailedError(message, task=self)
+        return self
+
+    def attempt(self, number: int) -> Attempt:
+        """Return the attempt that people call *number* (placement + 1).
+
+        Raises `ConfigurationError` naming the numbers there are.
+        """
+        for attempt in self.attempts:
+            if attempt.number == number:
+                return attempt
+        known = ", ".join(str(attempt.number) for attempt in self.attempts) or "none"
+        message = f"{self.ref} has no attempt {number} (there are: {known})"
+        raise errors.ConfigurationError(message)
+
+
+class TaskEvent(Value):
+    """Something that happened to a task, as `Client.watch_task` yields it.
+
+    `kind` is "state", "message", "progress", "stats", "attempt" or the service's own word for a streamed event;
+    `cursor` resumes a watch after this event.
+    """
+
+    kind: str
+    ref: TaskRef
+    cursor: str = ""
+    state: TaskState | None = None
+    raw_state: str | None = None
+    text: str | None = None
+    message: Message | None = None
+    stats: DiffStats | None = None
+    attempt: int | None = None
+    data: object = None
+    at: datetime | None = None
+
+
+class Page(Value):
+    """One page of a list; `cursor` asks for the next, None says that this was the last."""
+
+    items: tuple[Task, ...] = ()
+    cursor: str | None = None
+    raw: bytes = b""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})

@@ -1,0 +1,85 @@
+"""What is used, and when it comes back. None means that the service did not say; nothing is estimated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from .value import Value
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class RateWindow(Value):
+    """A span of time in which only so much may be used.
+
+    `name` is the service's ("primary", "secondary", ...). Read `seconds`, never assume five hours and a week:
+    the windows differ by plan (codex-wham.md 7.1).
+    """
+
+    name: str
+    used_percent: float | None = None
+    seconds: int | None = None
+    resets_after: float | None = None
+    resets_at: datetime | None = None
+    limit: float | None = None
+    remaining: float | None = None
+
+
+class RateLimit(Value):
+    """One limit with its windows. `name` is for people, `feature` is the key it is metered under."""
+
+    name: str | None = None
+    feature: str | None = None
+    is_allowed: bool | None = None
+    is_reached: bool | None = None
+    limit: float | None = None
+    remaining: float | None = None
+    resets_after: float | None = None
+    plan: str | None = None
+    windows: tuple[RateWindow, ...] = ()
+
+
+class Credits(Value):
+    """Credits bought beside the plan; `balance` is text because the service sends text."""
+
+    has_credits: bool | None = None
+    is_unlimited: bool | None = None
+    balance: str | None = None
+
+
+class SpendControl(Value):
+    """A ceiling that a workspace set for this member."""
+
+    is_reached: bool | None = None
+    limit: str | None = None
+    used: str | None = None
+    remaining: str | None = None
+    used_percent: float | None = None
+    remaining_percent: float | None = None
+    resets_after: float | None = None
+    resets_at: datetime | None = None
+
+
+class Usage(Value):
+    """What the account has used.
+
+    `rate_limit` is the account's own limit, `extra_limits` the ones metered beside it; `reached` is the service's
+    word for the limit that stops the account now.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+    plan: str | None = None
+    rate_limit: RateLimit | None = None
+    extra_limits: tuple[RateLimit, ...] = ()
+    credits: Credits | None = None
+    spend_control: SpendControl | None = None
+    reached: str | None = None
+    reset_credits: int | None = None
+    raw: bytes = b""
+
+    def window(self, name: str) -> RateWindow | None:
+        """Return the account's window called *name*, None where the plan has none."""
+        windows = self.rate_limit.windows if self.rate_limit else ()
+        return next((window for window in windows if window.name == name), None)

@@ -1,0 +1,141 @@
+"""Read a service's answer: errors by status first, then the body as the shape that was expected.
+
+Law: an error carries the status, one short scrubbed line of detail and the request id, and never a whole body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from .. import errors
+from .effects import Response
+from .retry_after import retry_after
+
+T = TypeVar("T")
+
+# A detail longer than this says nothing more; Cloudflare's error pages are 10 kB of HTML (codex-wham.md 2.9).
+MAX_DETAIL = 300
+
+STATUSES: Mapping[int, type[errors.ProviderError]] = {
+    400: errors.InvalidRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.InvalidRequestError,
+    429: errors.RateLimitError,
+}
+
+REQUEST_ID_HEADERS = ("x-request-id", "x-oai-request-id", "cf-ray", "x-amzn-requestid", "x-github-request-id")
+
+
+def decode(response: Response, shape: type[T]) -> T:
+    """Return the body as *shape*; raises the error that the status stands for, or `UnreadableResponseError`."""
+    check(response)
+    return read_json(response.body, shape, response=response)
+
+
+def check(response: Response) -> None:
+    """Raise the error that a status of 300 or more stands for."""
+    if response.status >= 300:
+        raise error_for(response)
+
+
+def read_json(body: bytes, shape: type[T], *, response: Response | None = None) -> T:
+    """Return *body* as *shape*; raises `UnreadableResponseError` with the JSON path of what is wrong."""
+    try:
+        result: T = decoder(shape).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(body, error, response) from None
+    return result
+
+
+@cache
+def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of *shape*: made once, since making one costs more than most decoding."""
+    return msgspec.json.Decoder(shape)
+
+
+def _unreadable(body: bytes, error: Exception, response: Response | None) -> errors.UnreadableResponseError:
+    reason, path = split_path(str(error))
+    kind = (response.headers.get("content-type", "") if response else "").partition(";")[0]
+    what = "an empty body" if not body else f"{kind} instead of JSON" if kind and "json" not in kind else reason
+    status = response.status if response else 200
+    return errors.UnreadableResponseError(
+        f"the service answered {what}" if what is not reason else f"the service's answer is not what it documents at {path}: {reason}",
+        status=status,
+        path=path,
+        detail=reason,
+        request_id=request_id(response.headers) if response else None,
+    )
+
+
+def split_path(message: str) -> tuple[str, str]:
+    """Split msgspec's "reason - at `$.path`" in two."""
+    reason, _, path = message.partition(" - at `")
+    return reason, path.rstrip("`") or "$"
+
+
+def error_for(response: Response) -> errors.ProviderError:
+    """Return the error that the response stands for."""
+    kind: Any = STATUSES.get(response.status, errors.ProviderUnavailableError if response.status >= 500 else errors.ProviderError)
+    detail = detail_of(response)
+    fields: dict[str, Any] = {"status": response.status, "detail": detail, "request_id": request_id(response.headers)}
+    if kind in (errors.RateLimitError, errors.ProviderUnavailableError):
+        fields["retry_after"] = retry_after(response.headers)
+    return kind(f"{(kind.__doc__ or '').partition(chr(10))[0].rstrip('.')} (HTTP {response.status}){f': {detail}' if detail else ''}", **fields)  # type: ignore[no-any-return]
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id that the service's people ask for."""
+    return next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), None)
+
+
+def detail_of(response: Response) -> str | None:
+    """Return the service's reason in one short line: JSON ``detail``, ``error.message``, ``message``, ``title``, or text."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _detail_of_text(response)
+    return _short(_detail_in(body)) if body else None
+
+
+_DETAIL_KEYS = ("detail", "error_description", "message", "title", "code", "error", "errors")
+
+
+def _detail_in(body: object) -> str:
+    readers: Mapping[type, Callable[[Any], str]] = {
+        str: str,
+        list: lambda items: "; ".join(filter(None, map(_detail_in, items[:3]))),
+        dict: lambda fields: next(filter(None, (_detail_in(fields.get(key)) for key in ("msg", *_DETAIL_KEYS))), ""),
+    }
+    return readers.get(type(body), lambda _: "")(body)
+
+
+def _detail_of_text(response: Response) -> str | None:
+    text = response.body[:20_000].decode("utf-8", "replace")
+    if "html" in response.headers.get("content-type", "") or text.lstrip()[:1] == "<":
+        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        return _short(f"an HTML page{f' titled {title[1].strip()!r}' if title else ''}")
+    return _short(text)
+
+
+# What looks like a credential never reaches a message: JWTs, "Bearer x", sk-/at-/ghp_ keys, and e-mail addresses.
+_SECRETS = re.compile(
+    r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:bearer)\s+[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
+)
+
+
+def scrub(text: str) -> str:
+    """Return *text* with everything that looks like a credential or an e-mail address masked."""
+    return _SECRETS.sub("[hidden]", text)
+
+
+def _short(text: str) -> str | None:
+    line = " ".join(scrub(text).split())
+    return (line if len(line) <= MAX_DETAIL else f"{line[:MAX_DETAIL]}…") or None

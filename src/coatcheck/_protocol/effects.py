@@ -1,0 +1,134 @@
+"""The only things the outside world is ever asked to do.
+
+Law 1. An `Exchange` talks to a service: it yields requests and is sent responses.
+Law 2. A `Script` is what the engine makes of exchanges: it may also sleep, call, exclude and emit.
+Law 3. Neither performs I/O. The two drivers in `_runtime` do, and nothing else does.
+Law 4. What goes wrong with an effect is thrown into the script that yielded it.
+
+Models: ``httpx.Auth.auth_flow``, ``psycopg.generators``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One HTTP request to an *origin* that the provider declared, answered by a whole `Response`.
+
+    `path` starts with a slash and is percent-encoded; `query` is not. `url` is filled by the engine, and a request
+    that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
+    `Read` for its chunks. `timeout` is in seconds for the whole request; None takes the client's.
+    """
+
+    method: str
+    path: str
+    query: Pairs = ()
+    headers: Pairs = ()
+    body: bytes = b""
+    origin: str = "api"
+    stream: bool = False
+    is_public: bool = False
+    timeout: float | None = None
+    url: str = ""
+
+    _secret_headers: ClassVar[frozenset[str]] = frozenset({"authorization", "cookie", "x-goog-api-key", "x-api-key", "proxy-authorization"})
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.url.partition('?')[0] or f'{self.origin}:{self.path}'}>"
+
+    def with_headers(self, *headers: tuple[str, str]) -> Request:
+        """Return a copy with *headers* (lower-case names) added, replacing any of the same name."""
+        names = {name for name, _ in headers}
+        kept = tuple(pair for pair in self.headers if pair[0] not in names)
+        return msgspec.structs.replace(self, headers=(*kept, *headers))
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A complete HTTP response; header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    url: str = ""
+    stream: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.body)} bytes>"
+
+
+class Read(msgspec.Struct, frozen=True):
+    """Give the next chunk of a streamed response; ``b""`` is its end (the end of a stream, never of a task)."""
+
+    stream: Any
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """Let this many seconds go by."""
+
+    seconds: float
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Do local blocking work: inline in the blocking driver, in a thread under asyncio. Answered by its result."""
+
+    function: Callable[[], Any]
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """A value that names lock files, taken in this order; nobody waits for one longer than `timeout` seconds."""
+
+    paths: tuple[str, ...]
+    timeout: float = 30.0
+
+
+class Exclusive(msgspec.Struct, frozen=True):
+    """Perform `script` while nobody else (thread, task, process) performs under `lock`. Answered by its result."""
+
+    lock: Lock
+    script: Any  # Script[Any]
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """Hand a value to whoever iterates."""
+
+    value: Any
+
+
+Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Emit
+Exchange: TypeAlias = Generator[Request | Read, Any, T]
+Script: TypeAlias = Generator[Effect, Any, T]
+Send: TypeAlias = Callable[[Request], Script[Response]]
+
+
+class Clock(Protocol):
+    """Time as an argument: the real one in programs, `coatcheck.testing.FakeClock` in tests."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go by, blocking."""
+        ...
+
+    async def asleep(self, seconds: float) -> None:
+        """Let time go by, asynchronously."""
+        ...
+
+
+def transmit(request: Request) -> Script[Response]:
+    """Ask the world, and nothing more: the innermost `Send`."""
+    response: Response = yield request
+    return response

@@ -1,0 +1,120 @@
+"""The contract every provider keeps. Instances hold settings, no state, and do no I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+from .. import errors
+
+if TYPE_CHECKING:
+    from .._model.catalogue import Environment, Model
+    from .._model.outcome import Attempt
+    from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec
+    from .._model.usage import Usage
+    from .credentials import Login, Secret
+    from .effects import Exchange, Request
+
+
+class Support(enum.Enum):
+    """How we know that a service does something."""
+
+    DOCUMENTED = "documented"
+    OBSERVED = "observed"
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can do, declared, so that what it cannot do fails before any request.
+
+    `verbs` maps the client's verbs to how we know; `reasons` says of a missing verb why. `options` are the fields of
+    `TaskSpec` beyond prompt, repository, environment and branch that the service takes.
+    """
+
+    verbs: Mapping[str, Support]
+    reasons: Mapping[str, str] = {}
+    options: frozenset[str] = frozenset()
+    modes: frozenset[str] = frozenset({"code"})
+    max_attempts: int = 1
+    notes: tuple[str, ...] = ()
+
+    def require(self, verb: str, provider: str) -> Support:
+        """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
+        try:
+            return self.verbs[verb]
+        except KeyError:
+            reason = self.reasons.get(verb, "the service offers no such thing")
+            message = f"{provider} has no {verb}: {reason}"
+            raise errors.UnsupportedError(message) from None
+
+
+TaskFilter = Literal["current", "archived", "all"]
+
+
+class Provider(Protocol):
+    """How one service is spoken to.
+
+    Each verb is an `Exchange`: a generator that yields requests and returns a value. Only the verbs named in
+    `capabilities` are ever called, so a provider writes only those.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Base URLs by name, without a trailing slash; "api" is the default of a `Request`."""
+        ...
+
+    @property
+    def login(self) -> Login: ...
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:
+        """Return *request* with the secret on it. Pure; called for every attempt, on the encoded bytes."""
+        ...
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Turn names into the ids that `create_task` sends (environment, branch); may ask, never creates."""
+        ...
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Create the task: exactly one POST. `spec` has been prepared."""
+        ...
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a task: exactly one request."""
+        ...
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]: ...
+    def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]: ...
+    def list_tasks(self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None) -> Exchange[Page]: ...
+    def list_environments(self, *, repository: str | None) -> Exchange[tuple[Environment, ...]]: ...
+    def list_models(self) -> tuple[Model, ...]: ...
+    def get_usage(self) -> Exchange[Usage]: ...
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]: ...
+    def archive_task(self, ref: TaskRef) -> Exchange[None]: ...
+    def unarchive_task(self, ref: TaskRef) -> Exchange[None]: ...
+    def delete_task(self, ref: TaskRef) -> Exchange[None]: ...
+    def send_message(self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"], model: str | None) -> Exchange[Task]: ...
+    def create_pull_request(self, ref: TaskRef, *, attempt: int | None, is_draft: bool) -> Exchange[None]: ...
+    def stream_events(self, ref: TaskRef) -> Events: ...
+    def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
+        """Read a saved or live answer; pure."""
+        ...
+
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any, TypeAlias
+
+    from .effects import Emit, Read
+
+    Events: TypeAlias = Generator[Request | Read | Emit, Any, None]
+    _Event: TypeAlias = TaskEvent  # what an `Emit` of `stream_events` carries
