@@ -1,1 +1,1 @@
-"""."""
+"""What every service has in common: retrying, authenticating, redirecting, polling, submitting. Pure."""

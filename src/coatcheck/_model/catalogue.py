@@ -5,7 +5,7 @@ from __future__ import annotations
 from .value import Value
 
 
-class Environment(Value):
+class Environment(Value, frozen=True, kw_only=True):
     """A prepared place where tasks run.
 
     Only what is needed to choose one is kept: the service's answer can carry secrets (codex-wham.md 2.5).
@@ -19,7 +19,7 @@ class Environment(Value):
     task_count: int | None = None
 
 
-class Model(Value):
+class Model(Value, frozen=True, kw_only=True):
     """A model that the service knows, or knew.
 
     Token counts; None where nobody says. `as_of` is the date the entry was read (ISO 8601), `source` where.

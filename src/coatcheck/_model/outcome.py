@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .tasks import TaskState
 
 
-class Citation(Value):
+class Citation(Value, frozen=True, kw_only=True):
     """A place a message points at: a file and lines, a terminal chunk, or an image.
 
     `kind` is the service's own word; `target` is the path, chunk id or asset; lines are 1-based.
@@ -28,7 +28,7 @@ class Citation(Value):
     offset: int = 0
 
 
-class Message(Value):
+class Message(Value, frozen=True, kw_only=True):
     """One thing that was said, by `role` ("assistant" or "user")."""
 
     text: str
@@ -36,7 +36,7 @@ class Message(Value):
     citations: tuple[Citation, ...] = ()
 
 
-class DiffStats(Value):
+class DiffStats(Value, frozen=True, kw_only=True):
     """How big a change is, in files and lines."""
 
     files: int = 0
@@ -44,7 +44,7 @@ class DiffStats(Value):
     removed: int = 0
 
 
-class PullRequest(Value):
+class PullRequest(Value, frozen=True, kw_only=True):
     """A pull request: its text always, its number and URL once it exists on the host."""
 
     title: str | None = None
@@ -60,14 +60,14 @@ class PullRequest(Value):
     commit_message: str | None = None
 
 
-class FileLines(Value):
+class FileLines(Value, frozen=True, kw_only=True):
     """A run of lines of a file, from the 1-based line `start`; `text` keeps its line ends."""
 
     start: int
     text: str
 
 
-class FileSnapshot(Value):
+class FileSnapshot(Value, frozen=True, kw_only=True):
     """A file as the agent left it, or the parts of it that the service sent.
 
     `content` joins the parts and shows each gap as one line saying which lines are missing;
@@ -82,7 +82,7 @@ class FileSnapshot(Value):
     missing_reason: str | None = None
 
 
-class Failure(Value):
+class Failure(Value, frozen=True, kw_only=True):
     """Why a task failed, in the service's words."""
 
     code: str | None = None
@@ -100,7 +100,7 @@ class PatchState(enum.Enum):
     OFFLOADED = "offloaded"
 
 
-class Outcome(Value):
+class Outcome(Value, frozen=True, kw_only=True):
     """What one attempt made.
 
     `patch` is None when there is none; `patch_state` tells an attempt that changed nothing from one
@@ -129,7 +129,7 @@ class Outcome(Value):
         return not (self.messages or self.patch or self.pull_request or self.files or self.external_file_id)
 
 
-class Attempt(Value):
+class Attempt(Value, frozen=True, kw_only=True):
     """One of best-of-N. `number` (what ``--attempt`` takes) is `placement` + 1 and never moves."""
 
     id: str

@@ -39,7 +39,7 @@ class TaskState(enum.Enum):
 _TERMINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED})
 
 
-class TaskSpec(Value):
+class TaskSpec(Value, frozen=True, kw_only=True):
     """What an agent is asked to do, and where.
 
     Give `environment` (an id or a label) or `repository` (``owner/repo``); providers that need neither say so.
@@ -105,7 +105,7 @@ def _is_name(text: str) -> bool:
     return text.replace("_", "").replace("-", "").isalnum()
 
 
-class Task(Value):
+class Task(Value, frozen=True, kw_only=True):
     """A task as the provider last described it; never changes, ask again for a newer one.
 
     `raw` is the service's whole answer (bytes). `attempts` is empty until the service said how many there are;
@@ -164,7 +164,7 @@ class Task(Value):
         raise errors.ConfigurationError(message)
 
 
-class TaskEvent(Value):
+class TaskEvent(Value, frozen=True, kw_only=True):
     """Something that happened to a task, as `Client.watch_task` yields it.
 
     `kind` is "state", "message", "progress", "stats", "attempt" or the service's own word for a streamed event;
@@ -184,7 +184,7 @@ class TaskEvent(Value):
     at: datetime | None = None
 
 
-class Page(Value):
+class Page(Value, frozen=True, kw_only=True):
     """One page of a list; `cursor` asks for the next, None says that this was the last."""
 
     items: tuple[Task, ...] = ()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class RateWindow(Value):
+class RateWindow(Value, frozen=True, kw_only=True):
     """A span of time in which only so much may be used.
 
     `name` is the service's ("primary", "secondary", ...). Read `seconds`, never assume five hours and a week:
@@ -26,7 +26,7 @@ class RateWindow(Value):
     remaining: float | None = None
 
 
-class RateLimit(Value):
+class RateLimit(Value, frozen=True, kw_only=True):
     """One limit with its windows. `name` is for people, `feature` is the key it is metered under."""
 
     name: str | None = None
@@ -40,7 +40,7 @@ class RateLimit(Value):
     windows: tuple[RateWindow, ...] = ()
 
 
-class Credits(Value):
+class Credits(Value, frozen=True, kw_only=True):
     """Credits bought beside the plan; `balance` is text because the service sends text."""
 
     has_credits: bool | None = None
@@ -48,7 +48,7 @@ class Credits(Value):
     balance: str | None = None
 
 
-class SpendControl(Value):
+class SpendControl(Value, frozen=True, kw_only=True):
     """A ceiling that a workspace set for this member."""
 
     is_reached: bool | None = None
@@ -61,7 +61,7 @@ class SpendControl(Value):
     resets_at: datetime | None = None
 
 
-class Usage(Value):
+class Usage(Value, frozen=True, kw_only=True):
     """What the account has used.
 
     `rate_limit` is the account's own limit, `extra_limits` the ones metered beside it; `reached` is the service's

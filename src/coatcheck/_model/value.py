@@ -21,7 +21,8 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
         shown = (
             f"{name}={value!r}"
             for name in self.__struct_fields__
-            if name not in self._hidden and not _is_default(value := getattr(self, name), defaults.get(name, msgspec.NODEFAULT))
+            if name not in self._hidden
+            and not _is_default(value := getattr(self, name), defaults.get(name, msgspec.NODEFAULT))
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -67,7 +67,9 @@ def _unreadable(body: bytes, error: Exception, response: Response | None) -> err
     what = "an empty body" if not body else f"{kind} instead of JSON" if kind and "json" not in kind else reason
     status = response.status if response else 200
     return errors.UnreadableResponseError(
-        f"the service answered {what}" if what is not reason else f"the service's answer is not what it documents at {path}: {reason}",
+        f"the service answered {what}"
+        if what is not reason
+        else f"the service's answer is not what it documents at {path}: {reason}",
         status=status,
         path=path,
         detail=reason,
@@ -83,12 +85,17 @@ def split_path(message: str) -> tuple[str, str]:
 
 def error_for(response: Response) -> errors.ProviderError:
     """Return the error that the response stands for."""
-    kind: Any = STATUSES.get(response.status, errors.ProviderUnavailableError if response.status >= 500 else errors.ProviderError)
+    kind: Any = STATUSES.get(
+        response.status, errors.ProviderUnavailableError if response.status >= 500 else errors.ProviderError
+    )
     detail = detail_of(response)
     fields: dict[str, Any] = {"status": response.status, "detail": detail, "request_id": request_id(response.headers)}
     if kind in (errors.RateLimitError, errors.ProviderUnavailableError):
         fields["retry_after"] = retry_after(response.headers)
-    return kind(f"{(kind.__doc__ or '').partition(chr(10))[0].rstrip('.')} (HTTP {response.status}){f': {detail}' if detail else ''}", **fields)  # type: ignore[no-any-return]
+    return kind(
+        f"{(kind.__doc__ or '').partition(chr(10))[0].rstrip('.')} (HTTP {response.status}){f': {detail}' if detail else ''}",
+        **fields,
+    )  # type: ignore[no-any-return]
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

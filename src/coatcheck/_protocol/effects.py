@@ -39,7 +39,9 @@ class Request(msgspec.Struct, frozen=True):
     timeout: float | None = None
     url: str = ""
 
-    _secret_headers: ClassVar[frozenset[str]] = frozenset({"authorization", "cookie", "x-goog-api-key", "x-api-key", "proxy-authorization"})
+    _secret_headers: ClassVar[frozenset[str]] = frozenset(
+        {"authorization", "cookie", "x-goog-api-key", "x-api-key", "proxy-authorization"}
+    )
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url.partition('?')[0] or f'{self.origin}:{self.path}'}>"

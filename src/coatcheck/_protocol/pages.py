@@ -11,15 +11,19 @@ if TYPE_CHECKING:
     from .._model.tasks import Page
 
 
-def paged(ask: Callable[[str | None], Script[Page]], *, limit: int | None, cursor: str | None = None) -> Script[str | None]:
+def paged(
+    ask: Callable[[str | None, int | None], Script[Page]], *, limit: int | None, cursor: str | None = None
+) -> Script[str | None]:
     """Emit the items of page after page, at most *limit*; returns the cursor of what was not asked for.
+
+    *ask* takes a cursor and how many items are still wanted (a page size to ask for, None for the service's own).
 
     Ends when a cursor repeats: a server that hands out the same one again has no next page. Items that were
     seen already (a list that moved under us) are not emitted again.
     """
     seen_cursors, seen_items, emitted = {cursor}, set(), 0
     while True:
-        page = yield from ask(cursor)
+        page = yield from ask(cursor, None if limit is None else limit - emitted)
         for task in page.items:
             if task.ref in seen_items:
                 continue

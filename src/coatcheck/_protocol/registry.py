@@ -24,10 +24,13 @@ BUILT_IN = {
 
 
 class Settings(Protocol):
-    """What a factory may ask for: settings of its own provider, by name, already resolved."""
+    """What a factory may ask for: the settings of its own provider, by name."""
 
-    def get(self, name: str) -> str | None:
-        """Return the setting *name* of this provider, None when nobody set it."""
+    def get(self, name: str, *, variable: str | None = None) -> str | None:
+        """Return the setting *name* of this provider, None when nobody set it.
+
+        *variable* is the environment variable by which the service's own tools know it; ours comes first.
+        """
         ...
 
 

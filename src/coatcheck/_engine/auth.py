@@ -1,0 +1,65 @@
+"""Put the secret on every request, and once more after a 401 if there is a better one.
+
+Law 1. A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
+Law 2. No secret travels over plain http, loopback excepted.
+Law 3. After a 401 the credentials are asked once for another secret, and the request is sent once more.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from .. import errors
+from .._protocol.credentials import Credentials, Login, Secret
+from .._protocol.effects import Clock, Request, Response, Script, Send
+from .._protocol.provider import Provider
+
+
+def authenticated(send: Send, *, provider: Provider, credentials: Credentials, clock: Clock) -> Send:
+    """Return a `Send` that proves who we are."""
+    allowed: set[tuple[str, bool]] = set()  # origins that passed the guard: it parses URLs, once each is enough
+
+    def authorized(request: Request, secret: Secret) -> Request:
+        if (request.origin, secret.is_stored) not in allowed:
+            guard(provider.origins[request.origin], secret, provider.login)
+            allowed.add((request.origin, secret.is_stored))
+        return provider.authorize(request, secret, clock.time())
+
+    def sender(request: Request) -> Script[Response]:
+        if request.is_public:
+            return (yield from send(request))
+        secret = yield from credentials.get_secret()
+        response = yield from send(authorized(request, secret))
+        if response.status == 401 and (other := (yield from credentials.renew_secret(secret))) is not None:
+            response = yield from send(authorized(request, other))
+        return response
+
+    return sender
+
+
+def guard(base_url: str, secret: Secret, login: Login) -> None:
+    """Raise `ConfigurationError` where *secret* must not go to *base_url*."""
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").lower()
+    if is_loopback(host):
+        return
+    if parts.scheme != "https":
+        raise errors.ConfigurationError(
+            f"{host} is not spoken to without encryption", remedy="use an https base URL; plain http is for loopback"
+        )
+    if secret.is_stored and (host not in login.trusted_hosts or parts.port not in (None, 443)):
+        raise errors.ConfigurationError(
+            f"the login from {secret.source} is never sent to {host}",
+            remedy=f"pass a token explicitly, or use one of {', '.join(sorted(login.trusted_hosts)) or 'no host'}",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,44 @@
+"""How long to wait before asking again after a failure.
+
+Full jitter (uniform between nothing and the exponential bound) spreads a crowd of clients best; it is for retries
+only: it would spoil a polling schedule, which has its own ±10 %.
+Precedent: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._model.value import Value
+
+
+class RetryPolicy(Value, frozen=True, kw_only=True):
+    """How stubborn one request is.
+
+    `attempts` counts the first; `initial` and `maximum` bound the pause in seconds. A service that asks for a longer
+    pause than `patience` gets no pause at all: its error is raised at once, with `retry_after` in it.
+    """
+
+    attempts: int = 5
+    initial: float = 1.0
+    maximum: float = 30.0
+    multiplier: float = 2.0
+    patience: float = 60.0
+
+    def bound(self, retries: int) -> float:
+        """Return the longest pause before retry number *retries* (from 0), without jitter."""
+        return min(self.maximum, self.initial * self.multiplier**retries)
+
+    def pause(self, retries: int, *, random: Callable[[], float], asked: float | None = None) -> float | None:
+        """Return the pause before the next try in seconds, None when there should be no next try.
+
+        What the service *asked* for is never shortened, only spread upwards by a tenth.
+        """
+        if retries + 1 >= self.attempts or (asked is not None and asked > self.patience):
+            return None
+        if asked is not None:
+            return asked * (1 + 0.1 * random())
+        return self.bound(retries) * random()
+
+
+NEVER = RetryPolicy(attempts=1)

@@ -1,0 +1,72 @@
+"""Let a provider's exchange talk through everything that stands between it and the world.
+
+The order, from the exchange outwards: retry, locate, authenticate, redirect, transmit. Retrying is outermost so that
+each try gets a fresh secret; locating comes before authenticating because signatures cover the URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from .._protocol.credentials import Credentials
+from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response, Script, Send, transmit
+from .._protocol.provider import Provider
+from .auth import authenticated
+from .backoff import RetryPolicy
+from .redirect import redirecting
+from .retry import retrying
+
+T = TypeVar("T")
+
+
+def converse(exchange: Exchange[T] | Generator[Effect, Any, T], send: Send) -> Script[T]:
+    """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out."""
+    try:
+        wish: Any = next(exchange)
+        while True:
+            answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
+            wish = exchange.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        exchange.close()
+
+
+def sending(
+    provider: Provider, credentials: Credentials, *, clock: Clock, random: Callable[[], float], policy: RetryPolicy
+) -> Send:
+    """Return the whole way from a provider's request to the world."""
+    inner = authenticated(redirecting(transmit), provider=provider, credentials=credentials, clock=clock)
+    return retrying(located(inner, origins=provider.origins), policy=policy, random=random)
+
+
+def located(send: Send, *, origins: Mapping[str, str]) -> Send:
+    """Return a `Send` that knows where each origin is."""
+
+    def sender(request: Request) -> Script[Response]:
+        if request.url:
+            return send(request)
+        return send(msgspec.structs.replace(request, url=origins[request.origin] + request.path))
+
+    return sender
+
+
+def emitted(script: Script[Any]) -> Script[list[Any]]:
+    """Collect what *script* emits instead of handing it out."""
+    values = []
+    try:
+        effect = next(script)
+        while True:
+            if type(effect) is Emit:
+                values.append(effect.value)
+                effect = script.send(None)
+            else:
+                effect = script.send((yield effect))
+    except StopIteration:
+        return values
+    finally:
+        script.close()

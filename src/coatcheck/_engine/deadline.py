@@ -1,0 +1,25 @@
+"""How long a whole wait may take. A deadline stops the waiting, never the work."""
+
+from __future__ import annotations
+
+import math
+
+from .._protocol.effects import Clock
+
+
+class Deadline:
+    """A moment on a monotonic clock; *seconds* None never comes."""
+
+    def __init__(self, seconds: float | None, *, clock: Clock) -> None:
+        self._clock = clock
+        self._at = math.inf if seconds is None else clock.monotonic() + seconds
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the moment has come."""
+        return self.remaining <= 0
+
+    @property
+    def remaining(self) -> float:
+        """Return the seconds left, infinite without a deadline."""
+        return self._at - self._clock.monotonic()

@@ -1,0 +1,61 @@
+"""Follow redirects, for GET alone, and never carry a secret to another origin.
+
+Law 1. Only GET (and HEAD) is followed; a redirected POST is an error that the caller sees as its status.
+Law 2. When scheme, host or port changes, every header is dropped but the few that say nothing about who we are.
+Law 3. From https to plain http nobody is followed.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from .. import errors
+from .._protocol.effects import Request, Response, Script, Send
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# An allow-list, so that a provider's new account header is not forgotten here.
+HARMLESS_HEADERS = frozenset({"accept", "user-agent"})
+# The number of curl's default is 50, of browsers 20; an API that needs more than five is a loop.
+MAX_REDIRECTS = 5
+
+
+def redirecting(send: Send) -> Send:
+    """Return a `Send` that follows redirects."""
+
+    def sender(request: Request) -> Script[Response]:
+        response = yield from send(request)
+        if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
+            return response
+        for _ in range(MAX_REDIRECTS):
+            if (location := response.headers.get("location")) is None:
+                return response
+            request = redirected(request, location)
+            response = yield from send(request)
+            if response.status not in REDIRECTS:
+                return response
+        raise errors.TransportError(f"{urlsplit(request.url).hostname} redirects more than {MAX_REDIRECTS} times")
+
+    return sender
+
+
+def redirected(request: Request, location: str) -> Request:
+    """Return *request* as it goes to *location*. Raises `TransportError` where it must not go."""
+    url = urljoin(request.url, location)
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    if scheme not in ("http", "https") or not host:
+        raise errors.TransportError("the service redirects to something that is not an http address")
+    if scheme == "http" and urlsplit(request.url).scheme == "https":
+        raise errors.TransportError(f"the service redirects to {host} without encryption; not followed")
+    headers = request.headers
+    if origin_of(url) != origin_of(request.url):
+        headers = tuple(pair for pair in headers if pair[0] in HARMLESS_HEADERS)
+    return msgspec.structs.replace(request, url=url, query=(), headers=headers)
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port (the scheme's own where none is given)."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port

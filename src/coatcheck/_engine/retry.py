@@ -1,0 +1,54 @@
+"""Ask again when that is safe, and only then.
+
+Law 1. GET, HEAD and DELETE are asked again after 429, a server error or a lost connection.
+Law 2. Anything else is asked again only when it certainly was not taken: the connection never stood, or 429.
+Law 3. ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .. import errors
+from .._protocol.effects import Request, Response, Script, Send, Sleep
+from .._protocol.retry_after import retry_after
+from .backoff import RetryPolicy
+
+# RFC 9110 section 9.2.2, less PUT: no service here has an idempotent PUT that we send.
+SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "DELETE"})
+NOT_TAKEN = frozenset({429})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})  # 52x: Cloudflare's own
+
+
+def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) -> Send:
+    """Return a `Send` that waits out throttling, server errors and lost connections."""
+
+    def sender(request: Request) -> Script[Response]:
+        retries = 0
+        while True:
+            try:
+                response = yield from send(request)
+            except errors.TransportError as error:
+                pause = policy.pause(retries, random=random) if may_repeat(request, error) else None
+                if pause is None:
+                    raise
+            else:
+                if response.status < 400 or not is_transient(request, response):
+                    return response
+                pause = policy.pause(retries, random=random, asked=retry_after(response.headers))
+                if pause is None:
+                    return response
+            yield Sleep(pause)
+            retries += 1
+
+    return sender
+
+
+def may_repeat(request: Request, error: errors.TransportError) -> bool:
+    """Whether *request* may be sent again after it got no answer."""
+    return request.method in SAFE_TO_REPEAT or not error.request_sent
+
+
+def is_transient(request: Request, response: Response) -> bool:
+    """Whether the answer is bad weather that *request* may simply be sent again after."""
+    return response.status in (TRANSIENT if request.method in SAFE_TO_REPEAT else NOT_TAKEN)

@@ -1,0 +1,179 @@
+"""Submit a task once, whatever the network does.
+
+Law 1. The intent is durable before the POST, the ref after it.
+Law 2. The POST is sent again only when it certainly was not taken (`retry` law 2, and 401 after a renewal).
+Law 3. When nobody can know, the service's list is asked, and a task is adopted only if exactly one fits: same prompt
+       bytes, environment and branch, created since, recorded by no other intent, and no other intent open for the same.
+Law 4. Otherwise `SubmissionUncertainError`. Never is it sent again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .. import errors
+from .._model.tasks import Page, Task, TaskRef, TaskSpec
+from .._protocol.effects import Call, Clock, Exchange, Script, Sleep
+from .._protocol.journal import Intent, Journal, digest, intent_of
+from .._protocol.provider import Capabilities, Provider
+from .ask import Ask
+from .deadline import Deadline
+
+# DESIGN: a lost answer is looked for at most this long (seconds), every so often.
+SEARCH_SECONDS = 30.0
+SEARCH_PAUSE = 3.0
+# How far the service's clock may be behind ours (seconds). Too small only makes us ask the user.
+CLOCK_SKEW = 30.0
+# Pages of a list that are looked through at most: 20 tasks each, all younger than the intent.
+SEARCH_PAGES = 10
+
+# After these the task may exist. 4xx answers and connections that never stood are certain.
+UNCERTAIN = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
+SPEC_OPTIONS = ("starting_patch", "model", "title", "instructions")
+
+
+def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSpec:
+    """Return *spec*, or raise the error of the first thing in it that this provider cannot take."""
+    if not spec.prompt.strip():
+        raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
+    if not 1 <= spec.attempts <= capabilities.max_attempts:
+        raise errors.ConfigurationError(
+            f"{spec.attempts} attempts are out of range: {provider} takes 1 to {capabilities.max_attempts}"
+        )
+    if spec.mode not in capabilities.modes:
+        raise errors.UnsupportedError(f"{provider} has no {spec.mode} mode: {', '.join(sorted(capabilities.modes))}")
+    for option in SPEC_OPTIONS:
+        if getattr(spec, option) is not None and option not in capabilities.options:
+            raise errors.UnsupportedError(f"{provider} takes no {option}")
+    return spec
+
+
+def submitting(
+    spec: TaskSpec, *, provider: Provider, ask: Ask, journal: Journal, clock: Clock, id: str, pid: int
+) -> Script[Task]:
+    """Create the task that *spec* describes, exactly once."""
+    prepared = yield from ask(provider.prepare(checked(spec, provider.capabilities, provider.name)))
+    intent = intent_of(prepared, id=id, provider=provider.name, at=clock.time(), pid=pid)
+    yield Call(lambda: journal.begin(intent))
+    try:
+        task = yield from ask(provider.create_task(prepared))
+    except errors.CoatcheckError as error:
+        if not is_uncertain(error):
+            yield Call(lambda: journal.abandon(intent))
+            raise
+        task = yield from _found(prepared, intent, error, provider=provider, ask=ask, journal=journal, clock=clock)
+    yield Call(lambda: journal.settle(intent, task.ref))
+    return task
+
+
+def is_uncertain(error: errors.CoatcheckError) -> bool:
+    """Whether the task may exist although submitting it raised *error*."""
+    return isinstance(error, UNCERTAIN) and getattr(error, "request_sent", True)
+
+
+def _found(
+    spec: TaskSpec,
+    intent: Intent,
+    error: errors.CoatcheckError,
+    *,
+    provider: Provider,
+    ask: Ask,
+    journal: Journal,
+    clock: Clock,
+) -> Script[Task]:
+    """Return the task that came of *intent*, found in the list; raises `SubmissionUncertainError`."""
+    search = Search(provider=provider, ask=ask, journal=journal)
+    deadline = Deadline(SEARCH_SECONDS, clock=clock)
+    candidates: tuple[Task, ...] = ()
+    while not deadline.is_past:
+        try:
+            candidates = yield from search.candidates(intent)
+        except errors.CoatcheckError:
+            candidates = ()  # the list fails as the submission did: look again until the time is over
+        if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
+            return candidates[0]
+        if len(candidates) > 1:
+            break
+        yield Sleep(min(SEARCH_PAUSE, max(0.0, deadline.remaining)))
+    raise errors.SubmissionUncertainError(
+        f"the answer to the submission was lost ({error}) and {_number(candidates)} it; it was not sent again",
+        spec=spec,
+        candidates=[task.ref for task in candidates],
+        remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume",
+    ) from error
+
+
+def _number(candidates: tuple[Task, ...]) -> str:
+    return f"{len(candidates)} tasks could be" if candidates else "no task in the list is"
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """Look through a provider's list for the task that an intent made."""
+
+    provider: Provider
+    ask: Ask
+    journal: Journal
+
+    def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
+        """Return the tasks that could have come of *intent*, recorded by no intent."""
+        recent = yield from self._recent(intent)
+        claimed = yield Call(lambda: self.journal.claimed(recent))
+        found = []
+        for ref in recent:
+            if ref not in claimed:
+                task: Task = yield from self.ask(self.provider.get_task(ref))
+                if digest(task.prompt, task.environment, task.branch) == intent.digest:
+                    found.append(task)
+        return tuple(found)
+
+    def adopt(self, intent: Intent, task: Task) -> Script[bool]:
+        """Record that *task* came of *intent*, unless another open intent could have made it as well."""
+        rivals = yield Call(
+            lambda: [i for i in self.journal.open_intents(intent.provider) if i.digest == intent.digest]
+        )
+        if any(rival.id != intent.id for rival in rivals):
+            return False
+        return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))
+
+    def _recent(self, intent: Intent) -> Script[list[TaskRef]]:
+        """List, newest first, until the time of the intent is passed. A list item carries no prompt (2.1)."""
+        refs, cursor = [], None
+        for _ in range(SEARCH_PAGES):
+            page = yield from self.ask(self._page(cursor))
+            young = [task.ref for task in page.items if _is_young(task, intent)]
+            refs += young
+            cursor = page.cursor
+            if cursor is None or len(young) < len(page.items):
+                break
+        return refs
+
+    def _page(self, cursor: str | None) -> Exchange[Page]:
+        return self.provider.list_tasks(filter="current", environment=None, limit=None, cursor=cursor)
+
+
+def _is_young(task: Task, intent: Intent) -> bool:
+    return task.created_at is None or task.created_at.timestamp() >= intent.at - CLOCK_SKEW
+
+
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an intent that a crash left open: its task, several that could be, or nothing."""
+
+    intent: Intent
+    task: Task | None = None
+    candidates: tuple[TaskRef, ...] = ()
+    is_busy: bool = False
+
+
+def resuming(
+    intent: Intent, *, provider: Provider, ask: Ask, journal: Journal, clock: Clock, is_alive: bool
+) -> Script[Resumed]:
+    """Find out what became of *intent*; one of which nothing came is closed, a very young one is left open."""
+    if is_alive:
+        return Resumed(intent=intent, is_busy=True)
+    search = Search(provider=provider, ask=ask, journal=journal)
+    candidates = yield from search.candidates(intent)
+    if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
+        return Resumed(intent=intent, task=candidates[0])
+    if not candidates and clock.time() - intent.at > SEARCH_SECONDS:
+        yield Call(lambda: journal.abandon(intent))
+    return Resumed(intent=intent, candidates=tuple(task.ref for task in candidates))

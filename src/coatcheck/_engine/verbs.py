@@ -1,0 +1,213 @@
+"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only their colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import msgspec
+
+from .. import errors
+from .._model.catalogue import Environment, Model
+from .._model.outcome import Attempt
+from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
+from .._model.usage import Usage
+from .._protocol.credentials import Credentials
+from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
+from .._protocol.journal import Journal
+from .._protocol.pages import paged
+from .._protocol.provider import Provider, TaskFilter
+from .backoff import RetryPolicy
+from .conversation import converse, sending
+from .poll import Interval, Wait, every, growing, waiting
+from .submit import Resumed, resuming, submitting
+
+T = TypeVar("T")
+
+
+class Verbs:
+    """The verbs of one provider with one login. Holds no state but its parts."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        credentials: Credentials,
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        policy: RetryPolicy,
+        journal: Journal,
+        new_id: Callable[[], str],
+        pid: int,
+        is_alive: Callable[[int], bool],
+    ) -> None:
+        self.provider = provider
+        self._clock, self._random, self._policy = clock, random, policy
+        self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
+        self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy)
+
+    def ask(self, exchange: Exchange[T], /) -> Script[T]:
+        """Let *exchange* talk to its service."""
+        return converse(exchange, self._send)
+
+    def _require(self, verb: str) -> None:
+        self.provider.capabilities.require(verb, self.provider.name)
+
+    def _own(self, ref: TaskRef | str) -> TaskRef:
+        """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
+        parsed = ref if isinstance(ref, TaskRef) else TaskRef.parse(ref, provider=self.provider.name)
+        if parsed.provider != self.provider.name:
+            raise errors.ConfigurationError(
+                f"{parsed} is a task of {parsed.provider}, not of {self.provider.name}",
+                remedy=f"use Client({parsed.provider!r}) or --provider {parsed.provider}",
+            )
+        return parsed
+
+    def create_task(self, spec: TaskSpec) -> Script[Task]:
+        self._require("create_task")
+        return submitting(
+            spec,
+            provider=self.provider,
+            ask=self.ask,
+            journal=self._journal,
+            clock=self._clock,
+            id=self._new_id(),
+            pid=self._pid,
+        )
+
+    def resume_submissions(self) -> Script[None]:
+        self._require("list_tasks")
+        intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
+        for intent in intents:
+            resumed: Resumed = yield from resuming(
+                intent,
+                provider=self.provider,
+                ask=self.ask,
+                journal=self._journal,
+                clock=self._clock,
+                is_alive=self._is_alive(intent.pid),
+            )
+            yield Emit(resumed)
+
+    def get_task(self, ref: TaskRef | str) -> Script[Task]:
+        self._require("get_task")
+        return self.ask(self.provider.get_task(self._own(ref)))
+
+    def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
+        task = yield from self.get_task(ref)
+        return task.state
+
+    def get_task_response(self, ref: TaskRef | str) -> Script[bytes]:
+        self._require("get_task")
+        return self.ask(self.provider.get_task_response(self._own(ref)))
+
+    def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
+        self._require("list_attempts")
+        task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
+        return (yield from self.ask(self.provider.list_attempts(task)))
+
+    def poll_task(
+        self,
+        ref: TaskRef | str,
+        *,
+        timeout: float | None,
+        interval: float | Interval | None,
+        first: bool,
+        after: str | None = None,
+        on_change: Callable[[Task], object] | None = None,
+    ) -> Script[Task]:
+        self._require("get_task")
+        own = self._own(ref)
+        wait = Wait(
+            clock=self._clock,
+            random=self._random,
+            timeout=timeout,
+            interval=_interval(interval),
+            first=first,
+        )
+        return waiting(
+            lambda: self.ask(self.provider.get_task(own)),
+            lambda task: self.ask(self.provider.list_attempts(task)),
+            ref=own,
+            wait=wait,
+            after=after,
+            on_change=on_change,
+        )
+
+    def stream_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("stream_events")
+        return converse(self.provider.stream_events(self._own(ref)), self._send)
+
+    def list_tasks(
+        self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
+    ) -> Script[str | None]:
+        self._require("list_tasks")
+
+        def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
+            return self.ask(
+                self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
+            )
+
+        return paged(ask, limit=limit, cursor=cursor)
+
+    def get_page(
+        self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
+    ) -> Script[Page]:
+        self._require("list_tasks")
+        return self.ask(self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor))
+
+    def get_usage(self) -> Script[Usage]:
+        self._require("get_usage")
+        return self.ask(self.provider.get_usage())
+
+    def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
+        self._require("list_environments")
+        return self.ask(self.provider.list_environments(repository=repository))
+
+    def list_models(self) -> tuple[Model, ...]:
+        self._require("list_models")
+        return self.provider.list_models()
+
+    def cancel_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("cancel_task")
+        return self.ask(self.provider.cancel_task(self._own(ref)))
+
+    def archive_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("archive_task")
+        return self.ask(self.provider.archive_task(self._own(ref)))
+
+    def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("unarchive_task")
+        return self.ask(self.provider.unarchive_task(self._own(ref)))
+
+    def delete_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("delete_task")
+        return self.ask(self.provider.delete_task(self._own(ref)))
+
+    def send_message(
+        self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
+    ) -> Script[Task]:
+        self._require("send_message")
+        if not text.strip():
+            raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
+        return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
+
+    def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
+        self._require("create_pull_request")
+        return self.ask(self.provider.create_pull_request(self._own(ref), attempt=attempt, is_draft=draft))
+
+    def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
+        return self.provider.extract_response(response, siblings)
+
+
+def _interval(interval: float | Interval | None) -> Interval:
+    if interval is None:
+        return growing
+    return interval if callable(interval) else every(interval)
+
+
+def as_bytes(response: bytes | str | object) -> bytes:
+    """Return a saved answer as the bytes it came as; mappings are encoded."""
+    if isinstance(response, bytes):
+        return response
+    return response.encode() if isinstance(response, str) else msgspec.json.encode(response)

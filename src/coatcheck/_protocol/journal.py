@@ -1,0 +1,77 @@
+"""What is written down before a task is submitted, so that a crash loses nothing and sends nothing twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from .._model.value import Value
+
+if TYPE_CHECKING:
+    from .._model.tasks import TaskRef, TaskSpec
+
+# Enough of the prompt for a person to recognise it; the prompt itself is not kept.
+SUMMARY_LENGTH = 80
+
+
+class Intent(Value, frozen=True, kw_only=True):
+    """One submission that was about to happen.
+
+    `digest` stands for prompt bytes, environment and branch; `at` is in seconds since the epoch; `pid` is the process
+    that submits, so that an intent whose process lives is left alone.
+    """
+
+    id: str
+    provider: str
+    digest: str
+    at: float
+    summary: str
+    environment: str | None = None
+    branch: str | None = None
+    pid: int = 0
+
+
+class Journal(Protocol):
+    """Where intents are kept. Methods block and are called through the `Call` effect; they are durable on return."""
+
+    def begin(self, intent: Intent) -> None:
+        """Write down that a submission is about to happen."""
+        ...
+
+    def settle(self, intent: Intent, ref: TaskRef) -> bool:
+        """Write down which task came of it; False when another intent has that task already."""
+        ...
+
+    def abandon(self, intent: Intent) -> None:
+        """Write down that certainly nothing came of it."""
+        ...
+
+    def open_intents(self, provider: str) -> Sequence[Intent]:
+        """Return the submissions of which nobody knows what came, oldest first."""
+        ...
+
+    def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:
+        """Return those of *refs* that an intent has recorded."""
+        ...
+
+
+def digest(prompt: str | None, environment: str | None, branch: str | None) -> str:
+    """Return what two submissions of the same work have in common."""
+    text = json.dumps([prompt, environment, branch], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def intent_of(spec: TaskSpec, *, id: str, provider: str, at: float, pid: int) -> Intent:
+    """Return the intent to submit *spec*, which has been prepared."""
+    return Intent(
+        id=id,
+        provider=provider,
+        digest=digest(spec.prompt, spec.environment, spec.branch),
+        at=at,
+        summary=" ".join(spec.prompt.split())[:SUMMARY_LENGTH],
+        environment=spec.environment,
+        branch=spec.branch,
+        pid=pid,
+    )

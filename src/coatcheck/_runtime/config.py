@@ -1,0 +1,146 @@
+"""Where every setting comes from, in one order, and how to show it.
+
+Explicit argument > ``COATCHECK_…`` > the service's own variable > project file > user file > default.
+A repository may be hostile: its ``coatcheck.toml`` may set only what cannot move a secret, name a host or run a command.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .. import errors
+from .._model.value import Value
+
+PROJECT_FILE = "coatcheck.toml"
+ALLOWED_IN_PROJECT = frozenset({"environment", "branch", "attempts", "timeout"})
+DEFAULTS: Mapping[str, str] = {"provider": "codex", "attempts": "1", "timeout": "3600", "transport": "pyreqwest"}
+PREFIX = "COATCHECK_"
+
+
+class Setting(Value, frozen=True, kw_only=True):
+    """A resolved setting and where it came from."""
+
+    name: str
+    value: str | None
+    origin: str
+
+
+class Config:
+    """The settings of one run. Reads nothing until asked; files are read once."""
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        explicit: Mapping[str, str | None] | None = None,
+        project: str | None = None,
+    ) -> None:
+        self.environ = environ
+        self._explicit = {name: value for name, value in (explicit or {}).items() if value is not None}
+        self._project_path = project
+        self._files: list[tuple[str, Mapping[str, str]]] | None = None
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:
+        """Return the setting *name* ("attempts", "codex.base_url"), None when nobody set it."""
+        return self.resolve(name, variable=variable).value
+
+    def resolve(self, name: str, *, variable: str | None = None) -> Setting:
+        """Return the setting *name* with where it came from."""
+        if name in self._explicit:
+            return Setting(name=name, value=self._explicit[name], origin="argument")
+        for candidate in filter(None, (PREFIX + name.upper().replace(".", "_").replace("-", "_"), variable)):
+            if self.environ.get(candidate):
+                return Setting(name=name, value=self.environ[candidate], origin=f"environment {candidate}")
+        for path, values in self._read_files():
+            if name in values:
+                return Setting(name=name, value=values[name], origin=path)
+        return Setting(name=name, value=DEFAULTS.get(name), origin="default" if name in DEFAULTS else "not set")
+
+    def number(self, name: str) -> float | None:
+        """Return the setting *name* as a number; "none" is None. Raises `ConfigurationError` naming its origin."""
+        setting = self.resolve(name)
+        if setting.value is None or setting.value.lower() == "none":
+            return None
+        try:
+            return float(setting.value)
+        except ValueError:
+            message = f"{name} should be a number, not {setting.value!r} ({setting.origin})"
+            raise errors.ConfigurationError(message) from None
+
+    def names_in_files(self) -> tuple[str, ...]:
+        """Return every setting that a file names."""
+        return tuple(dict.fromkeys(name for _, values in self._read_files() for name in values))
+
+    def _read_files(self) -> list[tuple[str, Mapping[str, str]]]:
+        if self._files is None:
+            project = [] if self._project_path is None else [(self._project_path, read_project(self._project_path))]
+            user = os.path.join(config_dir(self.environ), "config.toml")
+            self._files = [*project, (user, read_file(user))]
+        return self._files
+
+
+class ProviderSettings:
+    """The settings of one provider: what its factory is given."""
+
+    def __init__(self, config: Config, provider: str) -> None:
+        self._config, self._provider = config, provider
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:
+        """Return this provider's setting *name*."""
+        return self._config.get(f"{self._provider}.{name}", variable=variable)
+
+
+def read_file(path: str) -> Mapping[str, str]:
+    """Read a TOML file of settings, tables joined by dots; a missing file is an empty one."""
+    try:
+        with open(path, "rb") as file:
+            import tomllib  # 4 ms, and most runs have no file
+
+            return dict(_flat(tomllib.load(file)))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise errors.ConfigurationError(f"{path} cannot be read: {error}") from None
+
+
+def read_project(path: str) -> Mapping[str, str]:
+    """Read a project's file; raises `ConfigurationError` for a setting that a repository must not make."""
+    values = read_file(path)
+    for name in values:
+        if name not in ALLOWED_IN_PROJECT:
+            allowed = ", ".join(sorted(ALLOWED_IN_PROJECT))
+            raise errors.ConfigurationError(
+                f"{path} sets {name!r}, which a project file may not (it may set {allowed})",
+                remedy=f"set it in {os.path.join('~', '.config', 'coatcheck', 'config.toml')} or in the environment",
+            )
+    return values
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in table.items():
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{prefix}{name}.")
+        else:
+            pairs.append((prefix + name, str(value).lower() if isinstance(value, bool) else str(value)))
+    return pairs
+
+
+def config_dir(environ: Mapping[str, str]) -> str:
+    """Return the folder of the user's settings and own logins (XDG, also on macOS)."""
+    return _dir(environ, "COATCHECK_CONFIG_HOME", "XDG_CONFIG_HOME", os.path.join("~", ".config"))
+
+
+def state_dir(environ: Mapping[str, str]) -> str:
+    """Return the folder of journals, the local cloud's data and running servers (XDG, also on macOS)."""
+    return _dir(environ, "COATCHECK_STATE_HOME", "XDG_STATE_HOME", os.path.join("~", ".local", "state"))
+
+
+def _dir(environ: Mapping[str, str], own: str, xdg: str, default: str) -> str:
+    if environ.get(own):
+        return environ[own]
+    base = environ.get(xdg, "")
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return os.path.join(base if os.path.isabs(base) else default.replace("~", home, 1), "coatcheck")

@@ -1,0 +1,108 @@
+"""The asynchronous driver: `drive_blocking` with ``await``, a bound on requests in flight, and blocking calls in threads.
+
+Law 1. What goes wrong is thrown into the script that asked.
+Law 2. However a script ends, cancellation included, its streams are closed and its locks released.
+Law 3. At most so many requests are in flight at once; thousands of waits sit in the loop's heap, not in sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep
+from .locks import Held
+from .transport import AsyncTransport
+
+T = TypeVar("T")
+
+
+class AsyncWorld:
+    """What an asynchronous script may ask of the world."""
+
+    def __init__(self, transport: AsyncTransport, clock: Clock, *, max_in_flight: int) -> None:
+        self._transport, self._clock = transport, clock
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._answers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
+            Request: self._request,
+            Read: lambda effect: effect.stream.aread(),
+            Sleep: lambda effect: clock.asleep(effect.seconds),
+            Call: lambda effect: asyncio.to_thread(effect.function),
+            Exclusive: self._exclusive,
+        }
+
+    def answer(self, effect: Any) -> Awaitable[Any]:
+        """Do one thing."""
+        return self._answers[type(effect)](effect)
+
+    async def _request(self, request: Request) -> Response:
+        async with self._slots:
+            response: Response = await self._transport.send(request)
+            return response
+
+    async def _exclusive(self, effect: Exclusive) -> Any:
+        held = Held(effect.lock, clock=self._clock)
+        try:
+            for pause in held.pauses():
+                await self._clock.asleep(pause)
+            return await aperform(effect.script, self)
+        finally:
+            held.release()
+
+
+async def aperform(script: Script[T], world: AsyncWorld) -> T:
+    """Return what *script* returns; what it emits is dropped."""
+    streams: list[Any] = []
+    try:
+        effect = next(script)
+        while True:
+            effect = (await _do(effect, world, streams))(script)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        await _close(script, streams)
+
+
+async def aiterate(script: Script[Any], world: AsyncWorld) -> AsyncGenerator[Any, None]:
+    """Yield what *script* emits."""
+    streams: list[Any] = []
+    try:
+        effect = next(script)
+        while True:
+            if type(effect) is Emit:
+                yield effect.value
+            effect = (await _do(effect, world, streams))(script)
+    except StopIteration:
+        return
+    finally:
+        await _close(script, streams)
+
+
+async def _do(effect: Any, world: AsyncWorld, streams: list[Any]) -> Callable[[Script[Any]], Any]:
+    """Do one thing and return how the script goes on: with an answer sent to it or an error thrown into it."""
+    if type(effect) is Emit:
+        return next
+    try:
+        answer = await world.answer(effect)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the script's to judge (effects law 4)
+        return partial(_throw, error)
+    if (stream := getattr(answer, "stream", None)) is not None:
+        streams.append(stream)
+    return partial(_send, answer)
+
+
+def _send(answer: Any, script: Script[Any]) -> Any:
+    return script.send(answer)
+
+
+def _throw(error: Exception, script: Script[Any]) -> Any:
+    return script.throw(error)
+
+
+async def _close(script: Script[Any], streams: list[Any]) -> None:
+    script.close()
+    for stream in streams:
+        await stream.aclose()

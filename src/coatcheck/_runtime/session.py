@@ -1,0 +1,140 @@
+"""What both clients are made of: options resolved into a provider, its login and its verbs.
+
+Nothing is read before the first call: constructors do no I/O and read no environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from .. import errors
+from .._credentials.sources import LoginCredentials
+from .._engine.backoff import RetryPolicy
+from .._engine.verbs import Verbs
+from .._model.tasks import TaskSpec
+from .._protocol.credentials import Credentials, Secret
+from .._protocol.effects import Clock
+from .._protocol.journal import Journal
+from .._protocol.provider import Provider
+from .._protocol.registry import load
+from .clock import SystemClock
+from .config import Config, ProviderSettings, state_dir
+from .journal import FileJournal, is_alive
+
+if TYPE_CHECKING:
+    from .transport import TransportOptions
+
+# DESIGN section 3: thousands of waits sit in a heap, not in sockets.
+MAX_IN_FLIGHT = 32
+# An hour: longer than nine in ten cloud tasks, short enough that a forgotten script ends. None must be asked for.
+DEFAULT_TIMEOUT = 3600.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client was asked to be; see `Client` for what each means."""
+
+    provider: str | Provider = "codex"
+    base_url: str | None = None
+    token: str | None = None
+    account_id: str | None = None
+    credentials: Credentials | None = None
+    retry: RetryPolicy | None = None
+    journal: Journal | None = None
+    config: Config | None = None
+    environ: Mapping[str, str] | None = None
+    clock: Clock | None = None
+    random: Callable[[], float] | None = None
+    max_in_flight: int = MAX_IN_FLIGHT
+
+    def __repr__(self) -> str:
+        return f"Options(provider={self.provider!r})"
+
+
+class Session:
+    """A provider, its login and its verbs, resolved from options."""
+
+    def __init__(self, options: Options) -> None:
+        environ = os.environ if options.environ is None else options.environ
+        self.config = options.config or Config(environ=environ)
+        self.clock: Clock = options.clock or SystemClock()
+        self.provider = _provider(options, self.config)
+        self.verbs = Verbs(
+            self.provider,
+            options.credentials or _credentials(options, self.provider, environ, self.clock),
+            clock=self.clock,
+            random=options.random or _random(),
+            policy=options.retry or RetryPolicy(),
+            journal=options.journal or FileJournal(state_dir(environ)),
+            new_id=_new_id,
+            pid=os.getpid(),
+            is_alive=is_alive,
+        )
+
+    def transport_options(self) -> TransportOptions:
+        """Return what the environment says about proxies and certificates."""
+        from .transport import TransportOptions
+
+        return TransportOptions(environ=self.config.environ)
+
+    @property
+    def transport_name(self) -> str:
+        """Return which transport is asked for: "pyreqwest" or "httpx2"."""
+        name = self.config.get("transport") or "pyreqwest"
+        if name not in ("pyreqwest", "httpx2"):
+            raise errors.ConfigurationError(f"there is no transport {name!r}", remedy="use pyreqwest or httpx2")
+        return name
+
+
+def _provider(options: Options, config: Config) -> Provider:
+    if not isinstance(options.provider, str):
+        return options.provider
+    if options.base_url is not None:
+        config = Config(environ=config.environ, explicit={f"{options.provider}.base_url": options.base_url})
+    return load(options.provider)(ProviderSettings(config, options.provider))
+
+
+def _credentials(options: Options, provider: Provider, environ: Mapping[str, str], clock: Clock) -> Credentials:
+    explicit = None
+    if options.token is not None:
+        explicit = Secret(token=options.token, account_id=options.account_id, source="argument")
+    return LoginCredentials(provider.login, environ=environ, clock=clock, explicit=explicit)
+
+
+def _random() -> Callable[[], float]:
+    import random  # 5 ms, and a test brings its own
+
+    return random.random
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
+def spec_of(
+    prompt: str | TaskSpec,
+    *,
+    repository: str | None,
+    environment: str | None,
+    branch: str | None,
+    attempts: int,
+    mode: Literal["code", "ask"],
+    starting_patch: str | None,
+    model: str | None,
+) -> TaskSpec:
+    """Return what is asked as one value; a `TaskSpec` is taken as it is."""
+    if isinstance(prompt, TaskSpec):
+        return prompt
+    return TaskSpec(
+        prompt=prompt,
+        repository=repository,
+        environment=environment,
+        branch=branch,
+        attempts=attempts,
+        mode=mode,
+        starting_patch=starting_patch,
+        model=model,
+    )
