@@ -6,9 +6,9 @@ Law: an error carries the status, one short scrubbed line of detail and the requ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -49,16 +49,16 @@ def check(response: Response) -> None:
 def read_json(body: bytes, shape: type[T], *, response: Response | None = None) -> T:
     """Return *body* as *shape*; raises `UnreadableResponseError` with the JSON path of what is wrong."""
     try:
-        result: T = decoder(shape).decode(body)
+        result: T = decoder(cast("Hashable", shape)).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(body, error, response) from None
     return result
 
 
 @cache
-def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+def decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
     """Return the decoder of *shape*: made once, since making one costs more than most decoding."""
-    return msgspec.json.Decoder(shape)
+    return msgspec.json.Decoder(cast("Any", shape))
 
 
 def _unreadable(body: bytes, error: Exception, response: Response | None) -> errors.UnreadableResponseError:
@@ -85,17 +85,18 @@ def split_path(message: str) -> tuple[str, str]:
 
 def error_for(response: Response) -> errors.ProviderError:
     """Return the error that the response stands for."""
-    kind: Any = STATUSES.get(
-        response.status, errors.ProviderUnavailableError if response.status >= 500 else errors.ProviderError
-    )
-    detail = detail_of(response)
-    fields: dict[str, Any] = {"status": response.status, "detail": detail, "request_id": request_id(response.headers)}
-    if kind in (errors.RateLimitError, errors.ProviderUnavailableError):
-        fields["retry_after"] = retry_after(response.headers)
-    return kind(
-        f"{(kind.__doc__ or '').partition(chr(10))[0].rstrip('.')} (HTTP {response.status}){f': {detail}' if detail else ''}",
-        **fields,
-    )  # type: ignore[no-any-return]
+    kind, detail, id = kind_of(response.status), detail_of(response), request_id(response.headers)
+    summary = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
+    message = f"{summary} (HTTP {response.status})" + (f": {detail}" if detail else "")
+    if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):
+        after = retry_after(response.headers)
+        return kind(message, status=response.status, detail=detail, request_id=id, retry_after=after)
+    return kind(message, status=response.status, detail=detail, request_id=id)
+
+
+def kind_of(status: int) -> type[errors.ProviderError]:
+    """Return the class of error that a status stands for."""
+    return STATUSES.get(status, errors.ProviderUnavailableError if status >= 500 else errors.ProviderError)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

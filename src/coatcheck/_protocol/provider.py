@@ -13,7 +13,7 @@ from .. import errors
 if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
     from .._model.outcome import Attempt
-    from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec
+    from .._model.tasks import Page, Task, TaskRef, TaskSpec
     from .._model.usage import Usage
     from .credentials import Login, Secret
     from .effects import Exchange, Request
