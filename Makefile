@@ -1,0 +1,100 @@
+# Each target makes its own set-up: a private virtual environment with the locked versions of requirements/*.txt.
+# The machine needs Python 3.11 or newer, git, make and a package index (pip's own settings and variables apply).
+#
+#   PYTHON=python3.13 VENV=.venv-3.13   run on another Python, in an environment of its own
+#   JOBS=4                              test processes at once
+#   TESTS=tests/patches                 only these tests
+
+PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
+VENV ?= .venv
+JOBS ?= 2
+TESTS ?= tests
+
+IS_NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
+BIN := $(VENV)/bin
+# Hashes are demanded by name: a file that had lost them would be refused rather than trusted.
+INSTALL = $(BIN)/python -m pip install --quiet --require-hashes --requirement
+UV_VERSION := 0.13.8
+# A week of patience: malicious releases are mostly found and withdrawn within days.
+COMPILE = UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --quiet pyproject.toml --universal \
+          --python-version 3.11 --generate-hashes --no-header --annotation-style line --exclude-newer "7 days"
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_NO_INPUT = 1
+# Other people's settings that would change where packages go, which modules are found, or how fast they start.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check peers bench docs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.run ## a task from prompt to patch, on a cloud of your own
+	@$(BIN)/coatcheck demo
+
+test: $(VENV)/.test ## the tests (TESTS=path for some)
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not peer" $(TESTS)
+
+check: $(VENV)/.check ## lint, format, types, layers, generated files, documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
+	@set -e; for script in docs/project/tools/generate_*.py; do \
+		test ! -e "$$script" || $(BIN)/python "$$script" --check; done
+	@$(BIN)/sphinx-build -qW --keep-going -b html docs docs/_build/html
+
+peers: $(VENV)/.peers ## the tests against real programs, which it installs
+	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m peer tests/peers
+
+bench: $(VENV)/.peers ## every measurement in bench/
+	@set -e; for script in bench/*.py; do \
+		echo "== $$script"; PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python "$$script"; done
+
+docs: $(VENV)/.check ## the documentation, in docs/_build/html
+	@$(BIN)/sphinx-build -qW --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+lock: $(VENV)/.made ## newest versions into requirements/*.txt
+	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	@$(COMPILE) --upgrade --all-extras --group dev --output-file requirements/check.txt
+	@$(COMPILE) --constraint requirements/check.txt --all-extras --group build --group test --output-file requirements/test.txt
+	@$(COMPILE) --constraint requirements/check.txt --group build --output-file requirements/run.txt
+	@for file in requirements/*.txt; do \
+		{ echo "# Made by \`make lock\` from pyproject.toml: versions for every Python and platform, with hashes."; cat $$file; } > $$file.new; \
+		mv $$file.new $$file; done
+
+clean: ## away with everything that make made
+	@rm -rf .venv .venv-* .coverage* .hypothesis .mypy_cache .ruff_cache .import_linter_cache dist docs/_build
+	@find src tests docs bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(IS_NEW_ENOUGH)' 2>/dev/null || { \
+		echo "coatcheck needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) cannot make virtual environments; Debian has that in the package python3-venv" >&2; exit 1; }
+	@touch $@
+
+# The project itself is installed from the checkout, offline, with the build backend that run.txt locks.
+$(VENV)/.run: $(VENV)/.made requirements/run.txt pyproject.toml src/coatcheck/_version.py
+	@$(INSTALL) requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements/test.txt
+	@$(INSTALL) requirements/test.txt
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.run requirements/check.txt
+	@$(INSTALL) requirements/check.txt
+	@touch $@
+
+# After .check, which brings a node for machines that have none.
+$(VENV)/.peers: $(VENV)/.check tests/peers/setup.sh
+	@tests/peers/setup.sh $(VENV)
+	@touch $@
