@@ -22,12 +22,12 @@ if TYPE_CHECKING:
         PatchState as PatchState,
         PullRequest as PullRequest,
     )
+    from ._model.states import TaskState as TaskState
     from ._model.tasks import (
         Task as Task,
         TaskEvent as TaskEvent,
         TaskRef as TaskRef,
         TaskSpec as TaskSpec,
-        TaskState as TaskState,
     )
     from ._model.usage import (
         Credits as Credits,
@@ -65,7 +65,7 @@ _HOMES = {
     "TaskEvent": "_model.tasks",
     "TaskRef": "_model.tasks",
     "TaskSpec": "_model.tasks",
-    "TaskState": "_model.tasks",
+    "TaskState": "_model.states",
     "Usage": "_model.usage",
     "__version__": "_version",
     "errors": "",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .._patches.parse import Patch
-    from .tasks import TaskState
+    from .states import TaskState
 
 
 class Citation(Value, frozen=True, kw_only=True):

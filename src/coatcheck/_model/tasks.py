@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
 
 from .. import errors
 from .outcome import Attempt, DiffStats, Failure, Message, Outcome, PullRequest
+from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
 from .value import Value
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from .usage import RateLimit
-
-
-class TaskState(enum.Enum):
-    """Where a task is in its life."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    INPUT_REQUIRED = "input_required"
-    PAUSED = "paused"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the task has ended. UNKNOWN never has: its native word is in `raw_state`."""
-        return self in _TERMINAL
-
-
-_TERMINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED})
 
 
 class TaskSpec(Value, frozen=True, kw_only=True):
