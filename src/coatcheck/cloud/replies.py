@@ -1,0 +1,67 @@
+"""Answers as WHAM words them: JSON documents, and the error bodies of codex-wham.md 2.9."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from .._protocol.effects import Response
+
+JSON_TYPE = "application/json"
+
+
+class Refusal(Exception):  # noqa: N818 - it is the answer that refuses, raised to leave a handler early
+    """Stop handling and answer with `response`."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+        super().__init__(f"HTTP {response.status}")
+
+
+def json_reply(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with a JSON document."""
+    return Response(
+        status=status, headers={"content-type": JSON_TYPE, **(headers or {})}, body=msgspec.json.encode(document)
+    )
+
+
+def html_reply(title: str, body: str, *, status: int = 200) -> Response:
+    """Answer with a small page; *title* and *body* are HTML already."""
+    page = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head><body><h1>{title}</h1>{body}</body></html>\n'
+    return Response(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=page.encode())
+
+
+def detail(text: str, *, status: int) -> Response:
+    """Answer with ``{"detail": text}``."""
+    return json_reply({"detail": text}, status=status)
+
+
+def validation(location: str, message: str, *, type: str = "value_error") -> Response:
+    """Answer 400 as the service's validator words it."""
+    where = ",".join(repr(part) for part in ("body", *location.split(".")))
+    return json_reply(
+        {
+            "error": {
+                "message": f"[{{'type':'{type}','loc':({where}),'msg':{message!r}}}]",
+                "type": "invalid_request_error",
+                "param": None,
+                "code": None,
+            }
+        },
+        status=400,
+    )
+
+
+def oauth_error(code: str, message: str, *, status: int = 400) -> Response:
+    """Answer as the token service does; clients read ``error.code`` (codex-wham.md 6.4)."""
+    return json_reply(
+        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}, status=status
+    )
+
+
+UNAUTHENTICATED = detail("Could not parse your authentication token. Please try signing in again.", status=401)
+UNKNOWN_TASK = detail("Invalid task ID", status=404)
+UNKNOWN_TURN = detail("Invalid turn ID", status=404)
+UNKNOWN_ROUTE = detail("Not Found", status=404)
+SUCCESS = json_reply({"success": True})

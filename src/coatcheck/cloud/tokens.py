@@ -1,0 +1,193 @@
+"""The tokens that a cloud issues itself: made-up JWTs whose signature is the secret.
+
+Law 1. Only a token's digest is kept, so a stolen database opens nothing.
+Law 2. A refresh token is used once; its successor is another one (codex-wham.md 6.4).
+Law 3. No client verifies a signature (codex-wham.md 6.2), and neither do we: a token is known or it is not.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from .._model.value import Value
+
+# Long enough that nobody's login to a local cloud ever ends by itself; still below the 32-bit end of time in 2038.
+ACCESS_LIFETIME = 365 * 86_400.0
+
+Kind: TypeAlias = Literal["access", "refresh"]
+Fate: TypeAlias = Literal["", "used", "expired", "invalidated"]
+
+
+class Account(Value, frozen=True, kw_only=True):
+    """Whose tokens they are."""
+
+    account_id: str = "00000000-0000-4000-8000-000000000000"
+    user_id: str = "user-local"
+    email: str = "local@localhost"
+    plan: str = "local"
+    is_fedramp: bool = False
+
+
+class TokenSet(Value, frozen=True, kw_only=True):
+    """What a login or a refresh hands out. Its ``repr`` shows nothing of it."""
+
+    access_token: str
+    refresh_token: str
+    id_token: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"TokenSet(expires_at={self.expires_at!r})"
+
+
+class TokenRecord(Value, frozen=True, kw_only=True):
+    """What is kept of a token: `digest` and what became of it."""
+
+    digest: str
+    kind: Kind
+    expires_at: float
+    fate: Fate = ""
+
+
+class TokenShelf(Protocol):
+    """Where token records live. `replace` changes a record only while its fate is still "", and says whether it did."""
+
+    def put(self, record: TokenRecord) -> None:
+        """Keep *record*."""
+        ...
+
+    def find(self, digest: str) -> TokenRecord | None:
+        """Return the record with this digest."""
+        ...
+
+    def replace(self, digest: str, fate: Fate) -> bool:
+        """Give the record its *fate*, unless it has met one."""
+        ...
+
+
+class MemoryShelf:
+    """Token records in memory."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, TokenRecord] = {}
+        self._lock = threading.Lock()
+
+    def put(self, record: TokenRecord) -> None:
+        """Keep *record*."""
+        self._records[record.digest] = record
+
+    def find(self, digest: str) -> TokenRecord | None:
+        """Return the record with this digest."""
+        return self._records.get(digest)
+
+    def replace(self, digest: str, fate: Fate) -> bool:
+        """Give the record its *fate*, unless it has met one."""
+        with self._lock:
+            record = self._records.get(digest)
+            if record is None or record.fate:
+                return False
+            self._records[digest] = msgspec.structs.replace(record, fate=fate)
+            return True
+
+
+class RefusedTokenError(Exception):
+    """A refresh token is no good; `code` is the word that clients know (codex-wham.md 6.4)."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+# What became of the token -> the service's code (codex-wham.md 6.4).
+REFUSALS: dict[Fate, str] = {
+    "used": "refresh_token_reused",
+    "expired": "refresh_token_expired",
+    "invalidated": "refresh_token_invalidated",
+}
+
+
+class TokenBook:
+    """Issue tokens, know them again, rotate them."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        time: Callable[[], float],
+        shelf: TokenShelf | None = None,
+        lifetime: float = ACCESS_LIFETIME,
+    ) -> None:
+        self.account = account
+        self.lifetime = lifetime
+        self._time = time
+        self._shelf = shelf or MemoryShelf()
+
+    def issue(self, *, lifetime: float | None = None) -> TokenSet:
+        """Make a new set of tokens; *lifetime* in seconds may be negative to make expired ones."""
+        now = self._time()
+        expires_at = now + (self.lifetime if lifetime is None else lifetime)
+        claims = {"iat": int(now), "exp": int(expires_at)}
+        tokens = TokenSet(
+            access_token=make_jwt({**claims, "aud": ["https://api.openai.com/v1"], **_claims(self.account)}),
+            refresh_token=f"rt_local_{secrets.token_urlsafe(32)}",
+            id_token=make_jwt({**claims, "email": self.account.email, **_claims(self.account)}),
+            expires_at=expires_at,
+        )
+        self._shelf.put(TokenRecord(digest=digest_of(tokens.access_token), kind="access", expires_at=expires_at))
+        self._shelf.put(TokenRecord(digest=digest_of(tokens.refresh_token), kind="refresh", expires_at=float("inf")))
+        return tokens
+
+    def accepts(self, access_token: str) -> bool:
+        """Whether this is an access token of ours that still holds."""
+        record = self._shelf.find(digest_of(access_token))
+        return record is not None and record.kind == "access" and not record.fate and record.expires_at > self._time()
+
+    def rotate(self, refresh_token: str) -> TokenSet:
+        """Use up a refresh token for a new set; raises `RefusedTokenError`."""
+        digest = digest_of(refresh_token)
+        record = self._shelf.find(digest)
+        if record is None or record.kind != "refresh":
+            raise RefusedTokenError(REFUSALS["invalidated"])
+        if not self._shelf.replace(digest, "used"):
+            now = self._shelf.find(digest) or record
+            raise RefusedTokenError(REFUSALS.get(now.fate, REFUSALS["used"]))
+        return self.issue()
+
+    def end(self, token: str, fate: Fate = "invalidated") -> None:
+        """Let a token of ours be good no more."""
+        self._shelf.replace(digest_of(token), fate)
+
+
+def digest_of(token: str) -> str:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def make_jwt(claims: dict[str, object]) -> str:
+    """Return a token in JWT form; its signature is 256 random bits."""
+    head = {"alg": "HS256", "typ": "JWT"}
+    return ".".join(
+        _base64(part) for part in (msgspec.json.encode(head), msgspec.json.encode(claims), secrets.token_bytes(32))
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _claims(account: Account) -> dict[str, object]:
+    return {
+        "https://api.openai.com/auth": {
+            "chatgpt_plan_type": account.plan,
+            "chatgpt_user_id": account.user_id,
+            "chatgpt_account_id": account.account_id,
+            "chatgpt_account_is_fedramp": account.is_fedramp,
+        }
+    }
