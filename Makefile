@@ -44,7 +44,7 @@ check: $(VENV)/.check ## lint, format, types, layers, generated files, documenta
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@set -e; for script in docs/project/tools/generate_*.py; do \
 		test ! -e "$$script" || $(BIN)/python "$$script" --check; done
 	@$(BIN)/sphinx-build -qW --keep-going -b html docs docs/_build/html
