@@ -242,7 +242,9 @@ class PatchError(CoatcheckError):
 class PatchRejectedError(PatchError):
     """The patch breaks a rule of the policy."""
 
-    def __init__(self, message: str | None = None, *, reasons: Sequence[object] = (), remedy: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, reasons: Sequence[object] = (), remedy: str | None = None
+    ) -> None:
         self.reasons = tuple(reasons)
         super().__init__(message, remedy=remedy)
 

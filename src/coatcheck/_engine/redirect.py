@@ -31,23 +31,24 @@ def redirecting(send: Send) -> Send:
         for _ in range(MAX_REDIRECTS):
             if (location := response.headers.get("location")) is None:
                 return response
-            request = redirected(request, location)
+            request = redirected(request, location, status=response.status)
             response = yield from send(request)
             if response.status not in REDIRECTS:
                 return response
-        raise errors.TransportError(f"{urlsplit(request.url).hostname} redirects more than {MAX_REDIRECTS} times")
+        host = urlsplit(request.url).hostname
+        raise errors.ProviderError(f"{host} redirects more than {MAX_REDIRECTS} times", status=response.status)
 
     return sender
 
 
-def redirected(request: Request, location: str) -> Request:
-    """Return *request* as it goes to *location*. Raises `TransportError` where it must not go."""
+def redirected(request: Request, location: str, *, status: int) -> Request:
+    """Return *request* as it goes to *location*. Raises `ProviderError` where it must not go."""
     url = urljoin(request.url, location)
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
     if scheme not in ("http", "https") or not host:
-        raise errors.TransportError("the service redirects to something that is not an http address")
+        raise errors.ProviderError("the service redirects to something that is not an http address", status=status)
     if scheme == "http" and urlsplit(request.url).scheme == "https":
-        raise errors.TransportError(f"the service redirects to {host} without encryption; not followed")
+        raise errors.ProviderError(f"the service redirects to {host} without encryption; not followed", status=status)
     headers = request.headers
     if origin_of(url) != origin_of(request.url):
         headers = tuple(pair for pair in headers if pair[0] in HARMLESS_HEADERS)

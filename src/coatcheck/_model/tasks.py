@@ -71,8 +71,8 @@ class TaskRef(msgspec.Struct, frozen=True):
 
 
 def _last_segment(url: str) -> str:
-    path = url.partition("#")[0].partition("?")[0]
-    return path.rstrip("/").rpartition("/")[2]
+    place = url.partition("#")[0].partition("?")[0].partition("://")[2]
+    return place.partition("/")[2].rstrip("/").rpartition("/")[2]
 
 
 def _is_id(text: str) -> bool:

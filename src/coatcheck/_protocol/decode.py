@@ -46,12 +46,15 @@ def check(response: Response) -> None:
         raise error_for(response)
 
 
-def read_json(body: bytes, shape: type[T], *, response: Response | None = None) -> T:
-    """Return *body* as *shape*; raises `UnreadableResponseError` with the JSON path of what is wrong."""
+def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response | None = None, at: str = "$") -> T:
+    """Return *body* as *shape*; raises `UnreadableResponseError` with the JSON path of what is wrong.
+
+    *at* is the path of *body* where it is a part of an answer.
+    """
     try:
         result: T = decoder(cast("Hashable", shape)).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(body, error, response) from None
+        raise _unreadable(body, error, response, at) from None
     return result
 
 
@@ -61,8 +64,9 @@ def decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(cast("Any", shape))
 
 
-def _unreadable(body: bytes, error: Exception, response: Response | None) -> errors.UnreadableResponseError:
-    reason, path = split_path(str(error))
+def _unreadable(body: bytes | msgspec.Raw, error: Exception, response: Response | None, at: str) -> errors.UnreadableResponseError:
+    reason, inner = split_path(str(error))
+    path = f"{at}{inner[1:]}"
     kind = (response.headers.get("content-type", "") if response else "").partition(";")[0]
     what = "an empty body" if not body else f"{kind} instead of JSON" if kind and "json" not in kind else reason
     status = response.status if response else 200

@@ -1,0 +1,83 @@
+"""Redirects: GET alone, and no secret across origins."""
+
+from __future__ import annotations
+
+import pytest
+from tests.clients import COLOURS, Both
+from tests.toy import ToyProvider, ToyService
+
+from coatcheck import errors
+from coatcheck._engine.redirect import origin_of, redirected
+from coatcheck._protocol.effects import Request, Response
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def moved(where: str, status: int = 302) -> Response:
+    return Response(status, {"location": where})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_get_is_followed_with_its_login_on_the_same_origin(colour: str, status: int) -> None:
+    """Within scheme, host and port a redirect is the same conversation."""
+    service = ToyService(moved("/toy/tasks/t1", status))
+    service.create({"prompt": "p", "attempts": 1})
+    both = Both(colour, ToyProvider(), service)
+
+    assert "p" == both.get_task("elsewhere").prompt
+
+
+@pytest.mark.parametrize("where", ["http://127.0.0.1:10/x", "http://localhost:9/x", "https://127.0.0.1:9/x"])
+def test_another_origin_gets_no_secret(colour: str, where: str) -> None:
+    """Scheme, host or port changed: the Authorization header stays behind."""
+    service = ToyService(moved(where))
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.AuthenticationError):
+        both.get_task("t1")
+
+    assert [] == [name for name, _ in service.requests[1].headers if name not in ("accept", "user-agent")]
+
+
+def test_a_redirected_submit_is_an_error(colour: str) -> None:
+    """A POST is never followed anywhere."""
+    service = ToyService(None, moved("/toy/tasks", 307))
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.ProviderError, match="HTTP 307"):
+        both.create_task("p")
+
+    assert 1 == service.count("POST", "/tasks")
+
+
+def test_a_loop_of_redirects_ends(colour: str) -> None:
+    """Five redirects are followed, a sixth is an error."""
+    service = ToyService(*[moved("/toy/tasks/t1") for _ in range(20)])
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.ProviderError, match="redirects more than 5 times"):
+        both.get_task("t1")
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("http://toy.example/x", "without encryption"),
+        ("file:///etc/passwd", "not an http address"),
+        ("javascript:x", "not an http"),
+    ],
+)
+def test_some_places_are_never_gone_to(where: str, reason: str) -> None:
+    """No downgrade to plain http, and nothing but http."""
+    request = Request("GET", "/x", url="https://toy.example/x")
+
+    with pytest.raises(errors.ProviderError, match=reason):
+        redirected(request, where, status=302)
+
+
+def test_an_origin_has_its_schemes_own_port() -> None:
+    """https://x and https://X:443 are one origin."""
+    assert origin_of("https://x/a") == origin_of("https://X:443/b")

@@ -1,0 +1,120 @@
+"""What is asked again, and what never is."""
+
+from __future__ import annotations
+
+import pytest
+from tests.clients import COLOURS, Both
+from tests.toy import ToyProvider, ToyService, reply
+
+from coatcheck import TaskState, errors
+from coatcheck._engine.backoff import RetryPolicy
+from coatcheck._protocol.effects import Response
+
+LOST = errors.TransportError("the connection was reset")
+REFUSED = errors.TransportError("refused", request_sent=False)
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def service_with_task(**options: object) -> ToyService:
+    service = ToyService(**options)  # type: ignore[arg-type]
+    service.create({"prompt": "p", "attempts": 1})
+    return service
+
+
+@pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 429), reply({}, 503), LOST, REFUSED])
+def test_a_get_is_asked_again_after_bad_weather(colour: str, trouble: object) -> None:
+    """A GET survives throttling, server errors and lost connections, with a jittered exponential pause."""
+    service = service_with_task()
+    service.script = [trouble, trouble]
+    both = Both(colour, ToyProvider(), service)
+
+    assert TaskState.QUEUED is both.get_task("t1").state
+    assert [0.5, 1.0] == both.clock.sleeps
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"date": "Fri, 20 Nov 2026 10:00:00 GMT", "retry-after": "Fri, 20 Nov 2026 10:00:09 GMT"}, 9.0),
+        (
+            {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795000004", "date": "Wed, 18 Nov 2026 11:06:40 GMT"},
+            4.0,
+        ),
+    ],
+)
+def test_the_pause_a_service_asks_for_is_never_shortened(colour: str, headers: dict[str, str], pause: float) -> None:
+    """Retry-After in every form is waited for, spread upwards by at most a tenth."""
+    service = service_with_task()
+    service.script = [Response(429, headers)]
+    both = Both(colour, ToyProvider(), service)
+    both.get_task("t1")
+
+    assert [pytest.approx(pause * 1.05)] == both.clock.sleeps
+
+
+def test_a_longer_pause_than_our_patience_is_the_callers_to_make(colour: str) -> None:
+    """A service that asks for an hour gets no sleep at all: the error carries the hour."""
+    service = service_with_task()
+    service.script = [Response(429, {"retry-after": "3600"})]
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.RateLimitError) as caught:
+        both.get_task("t1")
+
+    assert 3600.0 == caught.value.retry_after
+    assert [] == both.clock.sleeps
+
+
+def test_the_last_answer_is_the_error(colour: str) -> None:
+    """After the last try the service's own answer is raised."""
+    service = service_with_task()
+    service.script = [reply({"detail": "down"}, 502)] * 3
+    both = Both(colour, ToyProvider(), service, retry=RetryPolicy(attempts=3))
+
+    with pytest.raises(errors.ProviderUnavailableError, match="HTTP 502.*: down"):
+        both.get_task("t1")
+
+    assert 3 == len(service.requests)
+
+
+@pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 502), LOST])
+def test_a_post_that_may_have_been_taken_is_not_sent_again(colour: str, trouble: object) -> None:
+    """A message, a cancel, a submit: one POST, whatever the weather, when nobody can know."""
+    service = service_with_task()
+    service.script = [trouble]
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises((errors.ProviderUnavailableError, errors.TransportError)):
+        both.cancel_task("t1")
+
+    assert 1 == service.count("POST", "/tasks/t1/cancel")
+
+
+@pytest.mark.parametrize("trouble", [reply({}, 429), REFUSED])
+def test_a_post_that_was_certainly_not_taken_is_sent_again(colour: str, trouble: object) -> None:
+    """Throttled, or never connected: the POST is repeated."""
+    service = service_with_task()
+    service.script = [trouble]
+    both = Both(colour, ToyProvider(), service)
+    both.cancel_task("t1")
+
+    assert 2 == service.count("POST", "/tasks/t1/cancel")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+def test_a_refusal_is_final(colour: str, status: int) -> None:
+    """What the service refuses is not asked again."""
+    service = service_with_task()
+    service.script = [reply({"detail": "no"}, status)]
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.ProviderError) as caught:
+        both.get_task("t1")
+
+    assert (status, "no", 1) == (caught.value.status, caught.value.detail, len(service.requests))

@@ -1,0 +1,235 @@
+"""One call, one task: whatever the network does."""
+
+from __future__ import annotations
+
+import pytest
+from tests.clients import COLOURS, Both
+from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
+
+from coatcheck import TaskSpec, errors
+from coatcheck._protocol.effects import Request, Response
+from coatcheck.testing.journal import MemoryJournal
+
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class Losing(ToyService):
+    """A service whose answer to POST is lost, after (or before) the task was made; `others` appear beside it."""
+
+    def __init__(self, *, answer: Response | Exception, taken: bool = True, others: int = 0) -> None:
+        super().__init__(now=NOW)
+        self.answer, self.taken, self.others = answer, taken, others
+        self.looks_before_listed = 0
+
+    def create(self, body: dict[str, object]) -> Response:
+        for _ in range(self.others + self.taken):
+            super().create(body)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def page(self, cursor: str | None) -> Response:
+        self.looks_before_listed -= 1
+        return reply(ToyPage()) if self.looks_before_listed >= 0 else super().page(cursor)
+
+
+LOST = errors.TransportError("the connection was reset")
+SLOW = errors.TransportTimeoutError("no answer in 60 seconds")
+TROUBLES = [LOST, SLOW, reply({}, 500), reply({}, 502), reply({}, 504), Response(201, {}, b"<html>")]
+
+
+def test_an_intent_is_durable_before_the_post_and_settled_after(colour: str) -> None:
+    """The journal knows of a submission before the service does, and of its ref as soon as it is known."""
+    service = ToyService()
+    both = Both(colour, ToyProvider(), service)
+    seen: list[int] = []
+    create = service.create
+    service.create = lambda body: (seen.append(len(both.journal.entries)), create(body))[1]  # type: ignore[method-assign]
+    task = both.create_task("p")
+
+    assert [1] == seen
+    assert [("begin", None), ("settle", task.ref.id)] == [(what, id) for what, _, id in both.journal.entries]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_lost_answer_is_found_in_the_list(colour: str, trouble: Response | Exception) -> None:
+    """The task that was made is adopted, and the POST was sent once."""
+    service = Losing(answer=trouble)
+    both = Both(colour, ToyProvider(), service)
+    task = both.create_task("do it")
+
+    assert ("t1", "do it", 1) == (task.ref.id, task.prompt, service.count("POST", "/tasks"))
+    assert "settle" == both.journal.entries[-1][0]
+
+
+def test_a_task_that_appears_late_is_waited_for(colour: str) -> None:
+    """The list may lag: it is asked again for up to half a minute."""
+    service = Losing(answer=LOST)
+    service.looks_before_listed = 3
+    both = Both(colour, ToyProvider(), service)
+
+    assert "t1" == both.create_task("do it").ref.id
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_task_that_was_not_made_is_uncertain_and_not_sent_again(colour: str, trouble: Response | Exception) -> None:
+    """When the list shows nothing for 30 seconds, the caller is told what is known."""
+    service = Losing(answer=trouble, taken=False)
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.SubmissionUncertainError) as caught:
+        both.create_task("do it")
+
+    assert ("do it", (), 1) == (caught.value.spec.prompt, caught.value.candidates, service.count("POST", "/tasks"))
+    assert 30 <= sum(both.clock.sleeps) < 40
+    assert 1 == len(both.journal.open_intents("toy"))
+
+
+def test_two_tasks_that_fit_are_not_guessed_between(colour: str) -> None:
+    """Both are named; neither is adopted."""
+    service = Losing(answer=LOST, others=1)
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.SubmissionUncertainError) as caught:
+        both.create_task("do it")
+
+    assert ["toy:t2", "toy:t1"] == [str(ref) for ref in caught.value.candidates]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ToyTask(id="o", prompt="do it ", created=NOW),
+        ToyTask(id="o", prompt="do it", created=NOW - 31),
+        ToyTask(id="o", prompt="something else", created=NOW),
+    ],
+)
+def test_a_task_that_does_not_fit_is_not_adopted(colour: str, other: ToyTask) -> None:
+    """Same prompt bytes, and made since: anything else is somebody else's."""
+    service = Losing(answer=LOST, taken=False)
+    service.tasks["o"], service.lives["o"] = other, iter(["queued"] * 100)
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.SubmissionUncertainError):
+        both.create_task("do it")
+
+
+def test_a_task_that_another_intent_recorded_is_not_adopted(colour: str) -> None:
+    """Two calls with one prompt never share a task."""
+    service = Losing(answer=LOST, taken=False)
+    journal = MemoryJournal()
+    good = ToyService(now=NOW)
+    Both(colour, ToyProvider(), good, journal=journal).create_task("do it")
+    service.tasks, service.lives = good.tasks, good.lives
+
+    with pytest.raises(errors.SubmissionUncertainError):
+        Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
+
+
+def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(colour: str) -> None:
+    """Two calls lost at once, one task in the list: whose is it? Nobody says."""
+    journal = MemoryJournal()
+    nothing = Losing(answer=LOST, taken=False)
+    with pytest.raises(errors.SubmissionUncertainError):
+        Both(colour, ToyProvider(), nothing, journal=journal).create_task("do it")
+    service = Losing(answer=LOST)
+
+    with pytest.raises(errors.SubmissionUncertainError):
+        Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+def test_a_refusal_is_certain(colour: str, status: int) -> None:
+    """What the service refused was not made: the intent is closed and the error is the service's."""
+    service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.ProviderError, match="no"):
+        both.create_task("do it")
+
+    assert "abandon" == both.journal.entries[-1][0]
+
+
+def test_a_connection_that_never_stood_is_certain(colour: str) -> None:
+    """Refused connections are tried again, and then raised as what they are."""
+    service = ToyService(None, *[errors.TransportError("refused", request_sent=False)] * 9)
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.TransportError, match="refused"):
+        both.create_task("do it")
+
+    assert "abandon" == both.journal.entries[-1][0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (TaskSpec(prompt=" \n"), "prompt is blank"),
+        (TaskSpec(prompt="p", attempts=0), "0 attempts are out of range: toy takes 1 to 3"),
+        (TaskSpec(prompt="p", attempts=4), "out of range"),
+        (TaskSpec(prompt="p", mode="ask"), "toy has no ask mode"),
+        (TaskSpec(prompt="p", model="m"), "toy takes no model"),
+        (TaskSpec(prompt="p", environment="moon"), "no environment 'moon': attic, cellar"),
+    ],
+)
+def test_a_wrong_spec_is_refused_before_any_post(colour: str, spec: TaskSpec, reason: str) -> None:
+    """One clear sentence, nothing sent, nothing written down."""
+    service = ToyService()
+    both = Both(colour, ToyProvider(), service)
+
+    with pytest.raises(errors.ConfigurationError, match=reason):
+        both.create_task(spec)
+
+    assert (0, []) == (service.count("POST", "/tasks"), both.journal.entries)
+
+
+def crashed(colour: str, service: ToyService, *, age: float = 100) -> Both:
+    """Return a client whose journal holds an intent of a process that died in the middle of a submission."""
+    both = Both(colour, ToyProvider(), service)
+
+    class DeadError(Exception):
+        pass
+
+    def die(request: Request) -> Response:
+        if request.method == "POST":
+            raise DeadError
+        return ToyService().handle(request)
+
+    dying = type("Dying", (), {"handle": staticmethod(die)})()
+    with pytest.raises(DeadError):
+        Both(colour, ToyProvider(), dying, journal=both.journal, clock=both.clock).create_task("do it")
+    both.clock.advance(age)
+    return both
+
+
+def test_a_crash_leaves_an_intent_that_resume_finishes(colour: str) -> None:
+    """The task that a dead process made is found and recorded."""
+    service = ToyService(now=NOW)
+    both = crashed(colour, service)
+    service.create({"prompt": "do it", "attempts": 1})
+    (resumed,) = both.resume_submissions()
+
+    assert "t1" == resumed.task.ref.id
+    assert [] == both.journal.open_intents("toy")
+
+
+def test_an_old_intent_of_which_nothing_came_is_closed(colour: str) -> None:
+    """Long enough after the crash the list is believed."""
+    both = crashed(colour, ToyService())
+    (resumed,) = both.resume_submissions()
+
+    assert (None, ()) == (resumed.task, resumed.candidates)
+    assert [] == both.journal.open_intents("toy")
+
+
+def test_a_young_intent_of_which_nothing_came_stays_open(colour: str) -> None:
+    """Within half a minute the task may still appear."""
+    both = crashed(colour, ToyService(), age=5)
+    list(both.resume_submissions())
+
+    assert 1 == len(both.journal.open_intents("toy"))

@@ -1,0 +1,135 @@
+"""Errors say what happened in one short clean line."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from coatcheck import errors
+from coatcheck._protocol.decode import MAX_DETAIL, decode, detail_of, read_json, scrub
+from coatcheck._protocol.effects import Response
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+
+
+class Shape(msgspec.Struct):
+    number: int
+    inner: list[dict[str, int]] = []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, errors.ProviderError),
+        (400, errors.InvalidRequestError),
+        (401, errors.AuthenticationError),
+        (403, errors.PermissionDeniedError),
+        (404, errors.NotFoundError),
+        (409, errors.ConflictError),
+        (418, errors.ProviderError),
+        (422, errors.InvalidRequestError),
+        (429, errors.RateLimitError),
+        (500, errors.ProviderUnavailableError),
+        (503, errors.ProviderUnavailableError),
+    ],
+)
+def test_a_status_has_its_error(status: int, kind: type[errors.ProviderError]) -> None:
+    """Each class of status is one class of error, with the data that lets a caller go on."""
+    response = Response(status, {"x-request-id": "r1", "retry-after": "3"}, b'{"detail": "why"}')
+
+    with pytest.raises(kind) as caught:
+        decode(response, Shape)
+
+    assert (kind, status, "why", "r1") == (
+        type(caught.value),
+        caught.value.status,
+        caught.value.detail,
+        caught.value.request_id,
+    )
+    assert getattr(caught.value, "retry_after", 3.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"detail": "Invalid task ID"}', "Invalid task ID"),
+        (b'{"detail": {"message": "deep"}}', "deep"),
+        (b'{"detail": [{"msg": "one", "loc": ["a"]}, {"msg": "two"}]}', "one; two"),
+        (b'{"error": {"message": "bad", "type": "x"}}', "bad"),
+        (b'{"error": "invalid_grant", "error_description": "gone"}', "gone"),
+        (b'{"type": "about:blank", "title": "No", "status": 400}', "No"),
+        (b"plain   text\n here", "plain text here"),
+        (b"<!DOCTYPE html><title>Just a moment...</title>" + b"x" * 10_000, "an HTML page titled 'Just a moment...'"),
+        (b"", None),
+        (b"{}", None),
+        (b"[" * 100_000, "[" * MAX_DETAIL + "…"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_a_reason_is_found_wherever_services_put_it(body: bytes, detail: str | None) -> None:
+    """detail, error.message, problem titles, text, HTML titles: one short line."""
+    assert detail == detail_of(Response(400, {}, body))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"token {JWT} refused",
+        "Authorization: Bearer abc.def",
+        "key sk-abcdefghijklmnopqrstuvwx",
+        "of someone@example.com",
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(text: str) -> None:
+    """JWTs, bearer headers, keys and addresses in a service's answer never reach a message."""
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        decode(Response(400, {}, msgspec.json.encode({"detail": text})), Shape)
+
+    assert "[hidden]" in str(caught.value)
+    assert not {JWT, "abc.def", "sk-abcdefghijklmnopqrstuvwx", "someone@example.com"} & set(str(caught.value).split())
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"number": "one"}', "$.number"),
+        (b"{}", "$"),
+        (b'{"number": 1, "inner": [{}, {"a": null}]}', "$.inner[1][...]"),
+        (b"not json", "$"),
+        (b"", "$"),
+        (b"[1]", "$"),
+        (b'{"number": 1', "$"),
+        (b"\xff", "$"),
+        (b"[" * 5000, "$"),
+    ],
+)
+def test_an_unreadable_answer_names_the_place(body: bytes, path: str) -> None:
+    """The JSON path of what is wrong is data, and the body is not in the message."""
+    with pytest.raises(errors.UnreadableResponseError) as caught:
+        read_json(body, Shape)
+
+    assert path == caught.value.path
+
+
+def test_html_with_a_good_status_is_said_to_be_html() -> None:
+    """A proxy's page in place of JSON is named as what it is."""
+    with pytest.raises(errors.UnreadableResponseError, match="text/html instead of JSON"):
+        decode(Response(200, {"content-type": "text/html; charset=utf-8"}, b"<html>"), Shape)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_value_or_the_one_error(body: bytes) -> None:
+    """Nothing but UnreadableResponseError comes out of reading."""
+    try:
+        value = read_json(body, Shape)
+    except errors.UnreadableResponseError as error:
+        value = error
+
+    assert isinstance(value, Shape | errors.UnreadableResponseError)
+
+
+@given(st.text(max_size=200))
+def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
+    """A mask is not itself masked, and nothing grows."""
+    assert scrub(text) == scrub(scrub(text))

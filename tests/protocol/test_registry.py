@@ -1,0 +1,34 @@
+"""Providers are found by name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import pytest
+
+from coatcheck import errors
+from coatcheck._protocol import registry
+
+
+def test_an_unknown_provider_lists_the_known_ones() -> None:
+    """The remedy names what there is."""
+    with pytest.raises(errors.ConfigurationError, match="no provider 'nope'") as caught:
+        registry.load("nope")
+
+    assert "codex" in (caught.value.remedy or "")
+
+
+def test_the_table_is_what_the_entry_points_say() -> None:
+    """Built-in providers go through the same door as anybody's; the table only saves reading it."""
+    entries = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=registry.GROUP)}
+
+    assert registry.BUILT_IN == {name: value for name, value in entries.items() if value.startswith("coatcheck.")}
+
+
+def test_a_broken_plug_in_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in that cannot be imported names itself and the reason."""
+    entry = importlib.metadata.EntryPoint(name="broken", value="no.such.module:thing", group=registry.GROUP)
+    monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
+
+    with pytest.raises(errors.ConfigurationError, match="'broken' of no.such.module:thing cannot be loaded"):
+        registry.load("broken")

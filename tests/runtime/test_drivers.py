@@ -1,0 +1,199 @@
+"""Both drivers do what a script asks, and clean up after it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.clients import COLOURS
+
+from coatcheck._protocol.effects import Call, Emit, Exclusive, Lock, Read, Request, Response, Script, Sleep
+from coatcheck._runtime.drive_asynchronous import AsyncWorld, aiterate, aperform
+from coatcheck._runtime.drive_blocking import World, iterate, perform
+from coatcheck._runtime.locks import try_lock
+from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
+
+
+class Streaming:
+    """A server of one stream that remembers being closed."""
+
+    def __init__(self) -> None:
+        self.chunks, self.closed = [b"a", b"b"], 0
+
+    def handle(self, request: Request) -> Response:
+        return Response(200, {}, stream=self)
+
+    def read(self) -> bytes:
+        return self.chunks.pop(0) if self.chunks else b""
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def run(colour: str, script: Script[Any], handler: Any = None, clock: FakeClock | None = None) -> Any:
+    clock = clock or FakeClock()
+    if colour == "blocking":
+        return perform(script, World(EmulatorTransport(handler), clock))
+
+    async def main() -> Any:
+        return await aperform(script, AsyncWorld(AsyncEmulatorTransport(handler), clock, max_in_flight=2))
+
+    return asyncio.run(main())
+
+
+def collect(colour: str, script: Script[Any], handler: Any = None) -> list[Any]:
+    if colour == "blocking":
+        return list(iterate(script, World(EmulatorTransport(handler), FakeClock())))
+
+    async def main() -> list[Any]:
+        world = AsyncWorld(AsyncEmulatorTransport(handler), FakeClock(), max_in_flight=2)
+        return [value async for value in aiterate(script, world)]
+
+    return asyncio.run(main())
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_effects_are_answered(colour: str) -> None:
+    """A call by its result, a sleep by nothing, an emission by nothing; the return value comes back."""
+
+    def script() -> Script[Any]:
+        answer = yield Call(lambda: 42)
+        nothing = yield Sleep(3.0)
+        yield Emit("dropped")
+        return answer, nothing
+
+    clock = FakeClock()
+
+    assert (42, None) == run(colour, script(), clock=clock)
+    assert [3.0] == clock.sleeps
+
+
+def test_what_goes_wrong_is_thrown_into_the_script(colour: str) -> None:
+    """The script that asked may catch it and go on."""
+
+    def script() -> Script[str]:
+        try:
+            yield Call(lambda: 1 / 0)
+        except ZeroDivisionError:
+            return (yield Call(lambda: "went on"))
+        return "unreachable"
+
+    assert "went on" == run(colour, script())
+
+
+def test_what_the_script_does_not_catch_reaches_the_caller(colour: str) -> None:
+    """Uncaught, it is the caller's."""
+
+    def script() -> Script[None]:
+        yield Call(lambda: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        run(colour, script())
+
+
+def test_emitted_values_are_iterated(colour: str) -> None:
+    """Whoever iterates gets what is emitted, in order, between other effects."""
+
+    def script() -> Script[None]:
+        for number in range(3):
+            yield Sleep(1)
+            yield Emit(number)
+
+    assert [0, 1, 2] == collect(colour, script())
+
+
+def test_a_stream_is_read_in_chunks_and_closed(colour: str) -> None:
+    """The end of a script closes its streams, read to the end or not."""
+
+    def script() -> Script[bytes]:
+        response = yield Request("GET", "/", url="http://127.0.0.1/", stream=True)
+        return (yield Read(response.stream))
+
+    server = Streaming()
+
+    assert b"a" == run(colour, script(), server)
+    assert 1 == server.closed
+
+
+def test_a_lock_is_held_during_the_script_and_released_after(colour: str, tmp_path: Path) -> None:
+    """Inside nobody else gets it; afterwards everybody does, also after an error."""
+    path = str(tmp_path / "lock")
+
+    def inside() -> Script[object]:
+        return (yield Call(lambda: try_lock(path)))
+
+    def failing() -> Script[None]:
+        yield Call(lambda: 1 / 0)
+
+    def script() -> Script[object]:
+        held = yield Exclusive(Lock((path,)), inside())
+        with pytest.raises(ZeroDivisionError):
+            yield Exclusive(Lock((path,)), failing())
+        return held
+
+    assert None is run(colour, script())
+    assert None is not try_lock(path)
+
+
+def test_a_lock_that_cannot_be_had_is_given_up(colour: str, tmp_path: Path) -> None:
+    """It is tried until its time is over, never blocked on; the error names the file and nothing stays held."""
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    taken = try_lock(second)
+    clock = FakeClock()
+
+    def script() -> Script[None]:
+        yield Exclusive(Lock((first, second), timeout=2.0), iter(()))
+
+    with pytest.raises(TimeoutError, match="second"):
+        run(colour, script(), clock=clock)
+
+    assert taken is not None
+    assert 2.0 <= sum(clock.sleeps) < 2.2
+    assert None is not try_lock(first)
+
+
+def test_threads_exclude_each_other(tmp_path: Path) -> None:
+    """Twenty threads count to twenty under one lock, one at a time."""
+    path, inside, most = str(tmp_path / "lock"), [], []
+
+    def body() -> Script[None]:
+        inside.append(1)
+        yield Call(lambda: most.append(len(inside)))
+        inside.pop()
+
+    def exclusive() -> Script[None]:
+        yield Exclusive(Lock((path,), timeout=1e6), body())
+
+    def work() -> None:
+        world = World(EmulatorTransport(None), FakeClock())
+        while True:
+            try:
+                return perform(exclusive(), world)
+            except TimeoutError:
+                continue
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [1] * 20 == most
+
+
+def test_a_removed_lock_file_is_not_a_lock(tmp_path: Path) -> None:
+    """Whoever locked a file that was deleted and made anew holds nothing: the path decides."""
+    path = tmp_path / "lock"
+    old = try_lock(str(path))
+    path.unlink()
+
+    assert None is not old
+    assert None is not try_lock(str(path))
