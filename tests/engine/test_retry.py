@@ -77,7 +77,7 @@ def test_the_last_answer_is_the_error(colour: str) -> None:
     service.script = [reply({"detail": "down"}, 502)] * 3
     both = Both(colour, ToyProvider(), service, retry=RetryPolicy(attempts=3))
 
-    with pytest.raises(errors.ProviderUnavailableError, match="HTTP 502.*: down"):
+    with pytest.raises(errors.ProviderUnavailableError, match=r"HTTP 502.*: down"):
         both.get_task("t1")
 
     assert 3 == len(service.requests)

@@ -30,5 +30,5 @@ def test_a_broken_plug_in_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) ->
     entry = importlib.metadata.EntryPoint(name="broken", value="no.such.module:thing", group=registry.GROUP)
     monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
 
-    with pytest.raises(errors.ConfigurationError, match="'broken' of no.such.module:thing cannot be loaded"):
+    with pytest.raises(errors.ConfigurationError, match=r"'broken' of no\.such\.module:thing cannot be loaded"):
         registry.load("broken")

@@ -76,7 +76,7 @@ def test_a_number_that_is_none_names_its_origin(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("90", 90.0), ("none", None), ("1.5", 1.5)])
 def test_a_number_may_be_none(tmp_path: Path, value: str, expected: float | None) -> None:
-    """ "none" waits for ever, and must be asked for."""
+    """None waits for ever, and must be asked for."""
     assert expected == config(tmp_path, COATCHECK_TIMEOUT=value).number("timeout")
 
 
