@@ -53,7 +53,7 @@ peers: $(VENV)/.peers ## the tests against real programs, which it installs
 	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m peer tests/peers
 
 bench: $(VENV)/.peers ## every measurement in bench/
-	@set -e; for script in bench/*.py; do \
+	@set -e; for script in $$(grep -l __main__ bench/*.py); do \
 		echo "== $$script"; PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python "$$script"; done
 
 docs: $(VENV)/.check ## the documentation, in docs/_build/html
