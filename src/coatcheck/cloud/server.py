@@ -1,0 +1,157 @@
+"""Serve a cloud on loopback, and say where: to people on stdout, to programs in a record that only we can read.
+
+Law 1. It binds 127.0.0.1 and nothing else.
+Law 2. The record is there while the server runs; one whose process is gone is stale and means nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import errors
+from .._model.value import Value
+
+if TYPE_CHECKING:
+    from ..testing.emulator import Handler
+
+HOST = "127.0.0.1"
+BASE_PATH = "/backend-api"
+
+# How long open answers may take to end when the server stops, in seconds; agents have been ended before that.
+GRACE = 2
+
+
+class ServerRecord(Value, frozen=True, kw_only=True):
+    """Where a running server is. Its ``repr`` does not show the token."""
+
+    _hidden = frozenset({"token", "approval_key"})
+
+    url: str
+    token: str
+    pid: int
+    started: float
+    account_id: str | None = None
+    approval_key: str | None = None
+
+
+def read_record(path: Path) -> ServerRecord | None:
+    """Return the record of the server that runs, None where there is none or its process is gone."""
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=ServerRecord)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return record if is_alive(record.pid) else None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, all of it or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on loopback; port 0 takes a free one. Raises `ConfigurationError`."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        message = f"cannot listen on {HOST}:{port}: {getattr(error, 'strerror', None) or error}"
+        raise errors.ConfigurationError(message, remedy="give another --port, or 0 for a free one") from None
+    listener.listen(128)
+    return listener
+
+
+@contextmanager
+def serving(handler: Handler, *, port: int = 0) -> Iterator[str]:
+    """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
+    import uvicorn  # 60 ms to import, and most commands serve nothing
+
+    from .asgi import CloudApp, TransportProtocol
+
+    listener = listen(port)
+    app = CloudApp(handler)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=TransportProtocol,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="cloud-server", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{listener.getsockname()[1]}{BASE_PATH}"
+    finally:
+        server.should_exit = True
+        app.close()
+        thread.join(GRACE + 5)
+        listener.close()
+
+
+@contextmanager
+def recorded(path: Path | None, record: ServerRecord) -> Iterator[None]:
+    """Keep *record* at *path* while the block runs."""
+    if path is None:
+        yield
+        return
+    write_private(path, msgspec.json.encode(record))
+    try:
+        yield
+    finally:
+        if (found := read_record(path)) is not None and found.pid == record.pid:
+            path.unlink(missing_ok=True)
+
+
+def ready_line(record: ServerRecord, *, is_json: bool) -> str:
+    """Return the one line that says where the server is."""
+    if is_json:
+        return json.dumps({"url": record.url, "pid": record.pid, "approval_key": record.approval_key})
+    return f"Serving {record.url} (approval key for logins: {record.approval_key}; Ctrl-C ends it)"
+
+
+@contextmanager
+def stop_signal() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set; main thread only."""
+    import signal
+
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
