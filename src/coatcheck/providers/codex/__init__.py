@@ -1,0 +1,41 @@
+"""OpenAI's Codex Cloud ("WHAM"), and the local cloud that speaks the same protocol.
+
+Nothing is imported until a factory runs: the registry names both providers for every command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+    from .provider import CodexProvider
+
+
+def codex(settings: Settings) -> CodexProvider:
+    """Return the provider of Codex Cloud; raises `ConfigurationError` for a base URL that is none.
+
+    Without a setting of ours the official client's own variable counts (codex-wham.md 1.2).
+    """
+    from .credentials import LOGIN
+    from .provider import CodexProvider
+    from .service import DEFAULT_BASE_URL, Service
+
+    base_url = settings.get("base_url", variable="CODEX_CLOUD_TASKS_BASE_URL") or DEFAULT_BASE_URL
+    return CodexProvider(Service.at(base_url, name="codex"), LOGIN)
+
+
+def local(settings: Settings) -> CodexProvider:
+    """Return the provider of the local cloud at the setting ``base_url``.
+
+    Raises `ConfigurationError` that says how to start one when nothing tells where it is.
+    """
+    from ... import errors
+    from .credentials import LOCAL_LOGIN
+    from .provider import CodexProvider
+    from .service import Service
+
+    base_url = settings.get("base_url")
+    if base_url is None:
+        raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
+    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN)

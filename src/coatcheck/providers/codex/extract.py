@@ -1,0 +1,295 @@
+"""From WHAM's answers to our words. Pure: answers in, values out; nothing here asks the network.
+
+Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+Law 2. What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
+Law 3. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Literal
+
+import msgspec
+
+from ... import errors
+from ..._model.catalogue import Environment
+from ..._model.outcome import Attempt, DiffStats, Outcome, PullRequest
+from ..._model.tasks import Page, Task, TaskRef, TaskState
+from ..._protocol.decode import read_json
+from ..._protocol.effects import Response
+from . import wire
+from .loose import fields, flag, instant, items, text, whole
+from .outcome import outcome, prompt, pull_request, stats
+from .service import Service
+from .usage import task_rate_limit
+
+# Both vocabularies: turn statuses and the older `state` (codex-wham.md 3).
+STATES: Mapping[str, TaskState] = {
+    "pending": TaskState.QUEUED,
+    "in_progress": TaskState.RUNNING,
+    "completed": TaskState.SUCCEEDED,
+    "ready": TaskState.SUCCEEDED,
+    "applied": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    "error": TaskState.FAILED,
+    "cancelled": TaskState.CANCELLED,
+}
+
+# What a task was asked to be: `qa` makes no diff (2.2).
+MODES: Mapping[str, Literal["code", "ask"]] = {"pr": "code", "qa": "ask"}
+
+NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn()
+
+
+def task_from_details(
+    answer: Response, service: Service, *, ref: TaskRef | None = None, siblings: Response | None = None
+) -> Task:
+    """Return the task that *answer* describes (2.3); *siblings* (2.4) adds the other attempts' outcomes.
+
+    *ref* is the task that was asked for; without it the answer must hold an id.
+    """
+    details = read_json(answer.body, wire.Details, response=answer)
+    turn, record = details.current_assistant_turn or NO_TURN, details.task or NO_RECORD
+    shown = record.task_status_display if details.task_status_display is msgspec.UNSET else details.task_status_display
+    task = _task(
+        ref or service.ref(_required_id(record.id)),
+        record,
+        _display(shown),
+        turn,
+        service,
+        asked=details.current_user_turn,
+        made=_outcome_of(details, record),
+        raw=answer.body,
+    )
+    if siblings is None:
+        return task
+    everyone = attempts(task.attempts, siblings, current=turn.id)
+    return msgspec.structs.replace(task, attempts=everyone, attempt_total=max(len(everyone), task.attempt_total or 0))
+
+
+def task_from_created(answer: Response, service: Service) -> Task:
+    """Return the task that was just created or continued (2.2).
+
+    Its id is worth the money spent: an answer that is strange in any other way still gives a task.
+    """
+    try:
+        created = read_json(answer.body, wire.Created, response=answer)
+        record, turn = created.task or NO_RECORD, created.turn or NO_TURN
+        ref, display = service.ref(_required_id(record.id)), _display(record.task_status_display)
+    except errors.UnreadableResponseError:
+        return _bare_task(answer, service)
+    task = _task(ref, record, display, turn, service, asked=created.user_turn, made=None, raw=answer.body)
+    return msgspec.structs.replace(task, rate_limit=task_rate_limit(created.rate_limit))
+
+
+def page(answer: Response, service: Service) -> Page:
+    """Return a page of the list (2.1). Its tasks have no `raw` of their own; the page has."""
+    found = read_json(answer.body, wire.Page, response=answer)
+    tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(found.items or ()))
+    return Page(items=tuple(tasks), cursor=found.cursor or None, raw=answer.body)
+
+
+def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | None) -> tuple[Attempt, ...]:
+    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes (2.4).
+
+    The service may list the current turn among its siblings; it is counted once.
+    """
+    own = [attempt for attempt in known if attempt.id == current or (current is None and attempt.outcome)]
+    answered = read_json(siblings.body, wire.Siblings, response=siblings).sibling_turns or ()
+    turns = [turn for turn in answered if turn.id and (turn.id != current or not own)]
+    taken = {attempt.placement for attempt in own} | {turn.attempt_placement for turn in turns}
+    free = (number for number in count() if number not in taken)
+    placed = ((turn, next(free) if turn.attempt_placement is None else turn.attempt_placement) for turn in turns)
+    others = (
+        _attempt(turn, outcome(turn), placement=placement, raw_state=turn.turn_status) for turn, placement in placed
+    )
+    return tuple(sorted((*own, *others), key=lambda attempt: attempt.placement))
+
+
+def current_turn(body: bytes) -> str | None:
+    """Return the id of the turn that a task's details call the current one, None where *body* says none."""
+    try:
+        turn = read_json(body, wire.CurrentTurn).current_assistant_turn
+    except errors.UnreadableResponseError:
+        return None
+    return text(turn.id) if turn else None
+
+
+def environments(found: Iterable[wire.Environment]) -> tuple[Environment, ...]:
+    """Return environments (2.5)."""
+    return tuple(map(_environment, found))
+
+
+# -- parts of a task ---------------------------------------------------------------------------------------------------
+
+
+def _task(
+    ref: TaskRef,
+    record: wire.Record,
+    display: wire.StatusDisplay,
+    turn: wire.Turn,
+    service: Service,
+    *,
+    asked: wire.Turn | None,
+    made: Outcome | None,
+    raw: bytes,
+) -> Task:
+    latest = fields(display.latest_turn_status_display)
+    raw_state = _raw_state(display, latest) or turn.turn_status
+    known = _known_attempts(turn, made, raw_state=turn.turn_status or raw_state)
+    return Task(
+        ref=ref,
+        state=STATES.get(raw_state or "", TaskState.UNKNOWN),
+        raw_state=raw_state,
+        url=service.url_of(ref.id),
+        title=text(record.title),
+        prompt=prompt(asked),
+        mode=_mode(display, latest),
+        environment=text(turn.environment_id) or text(record.environment_id),
+        environment_label=text(display.environment_label),
+        repository=_repository(turn.environment),
+        branch=text(turn.branch) or text(display.branch_name),
+        created_at=instant(record.created_at),
+        updated_at=instant(record.updated_at),
+        started_at=instant(turn.created_at),
+        model=text(turn.model_version) or (text(asked.user_model_slug) if asked else None),
+        progress=text(fields(turn.latest_event).get("text")),
+        stats=_stats(latest) or (made.stats if made else None),
+        attempts=known,
+        attempt_total=_attempt_total(latest) or len(known) or None,
+        outcome=made,
+        error=made.error if made else None,
+        pull_requests=_pull_requests(record),
+        is_archived=flag(record.archived),
+        is_unread=flag(record.has_unread_turn),
+        is_review=flag(record.is_review),
+        follow_ups=whole(fields(record.denormalized_metadata).get("num_follow_ups")),
+        raw=raw,
+    )
+
+
+def _listed(record: wire.Record, service: Service, *, at: str) -> Task:
+    ref, display = service.ref(_required_id(record.id, at=at)), _display(record.task_status_display)
+    task = _task(ref, record, display, NO_TURN, service, asked=None, made=None, raw=b"")
+    # The list has no `is_review`: a task with pull requests is one (3).
+    return msgspec.structs.replace(task, is_review=bool(items(record.pull_requests)))
+
+
+def _bare_task(answer: Response, service: Service) -> Task:
+    said = read_json(answer.body, dict[str, object], response=answer)
+    id = _required_id(text(fields(said.get("task")).get("id")) or text(said.get("id")))
+    return Task(ref=service.ref(id), state=TaskState.UNKNOWN, url=service.url_of(id), raw=answer.body)
+
+
+def _required_id(id: str | None, *, at: str = "$.task.id") -> str:
+    if not id:
+        raise errors.UnreadableResponseError(f"the service's answer is not what it documents at {at}: no id", path=at)
+    return id
+
+
+def _display(shown: wire.Display) -> wire.StatusDisplay:
+    return shown if isinstance(shown, wire.StatusDisplay) else NO_DISPLAY
+
+
+def _raw_state(display: wire.StatusDisplay, latest: Mapping[str, object]) -> str | None:
+    """Return the native word by section 3's order: the turn's, whatever it is, then the task's."""
+    status = latest.get("turn_status")
+    return status if isinstance(status, str) else text(display.state)
+
+
+def _mode(display: wire.StatusDisplay, latest: Mapping[str, object]) -> Literal["code", "ask"] | None:
+    intent = text(latest.get("intent")) or text(display.initial_intent)
+    return MODES.get(intent or "")
+
+
+def _stats(latest: Mapping[str, object]) -> DiffStats | None:
+    counts = fields(latest.get("diff_stats"))
+    return stats(counts.get("files_modified"), counts.get("lines_added"), counts.get("lines_removed"))
+
+
+def _attempt_total(latest: Mapping[str, object]) -> int | None:
+    siblings = latest.get("sibling_turn_ids")
+    return len(siblings) + 1 if isinstance(siblings, list) else None
+
+
+def _repository(place: wire.Place | None) -> str | None:
+    names = [text(repository.repository_full_name) for repository in ((place and place.repo_map) or {}).values()]
+    return names[0] if len(names) == 1 else None
+
+
+def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
+    found = (*items(record.external_pull_requests), *items(record.pull_requests))
+    return tuple(filter(None, map(pull_request, found)))
+
+
+# -- attempts and outcomes ---------------------------------------------------------------------------------------------
+
+
+def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
+    """Return the attempts that a turn names: its own, and its siblings numbered in the order given (2.3)."""
+    if turn is NO_TURN:
+        return ()
+    placement = turn.attempt_placement or 0
+    free = (number for number in count() if number != placement)
+    own = _attempt(turn, made, placement=placement, raw_state=raw_state)
+    siblings = dict.fromkeys(id for id in turn.sibling_turn_ids or () if id != turn.id)
+    others = (Attempt(id=id, placement=next(free), state=TaskState.UNKNOWN) for id in siblings)
+    return tuple(sorted((own, *others), key=lambda attempt: attempt.placement))
+
+
+def _attempt(turn: wire.Turn, made: Outcome | None, *, placement: int, raw_state: str | None) -> Attempt:
+    return Attempt(
+        id=turn.id or "",
+        placement=placement,
+        state=STATES.get(raw_state or "", TaskState.UNKNOWN),
+        raw_state=raw_state,
+        outcome=made,
+        created_at=instant(turn.created_at),
+        model=text(turn.model_version),
+    )
+
+
+def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
+    turn, raw = details.current_assistant_turn, details.current_diff_task_turn
+    there = _existing_pull_request(record, turn)
+    if turn is not None and _repeats(raw, turn):
+        made = outcome(turn, pull_request=there)
+        if made.patch is not None or raw == wire.NULL:
+            return made
+    diff_turn = None if raw == wire.NULL else read_json(raw, wire.Turn, at="$.current_diff_task_turn")
+    if turn is None and diff_turn is None:
+        return None
+    return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=there)
+
+
+def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
+    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice (2.3)."""
+    if raw == wire.NULL:
+        return True
+    try:
+        return turn.id is not None and read_json(raw, wire.Identified).id == turn.id
+    except errors.UnreadableResponseError:
+        return False
+
+
+def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullRequest | None:
+    """Return the pull request that was made of *turn* (2.1: each names the assistant's turn)."""
+    for external in map(fields, items(record.external_pull_requests)):
+        if external.get("assistant_turn_id") in (None, turn and turn.id):
+            return pull_request(external)
+    return None
+
+
+def _environment(found: wire.Environment) -> Environment:
+    repositories = list((found.repo_map or {}).values())
+    branches = {branch for repository in repositories if (branch := text(repository.default_branch))}
+    return Environment(
+        id=found.id,
+        label=found.label or None,
+        repositories=tuple(filter(None, (text(repository.repository_full_name) for repository in repositories))),
+        default_branch=branches.pop() if len(branches) == 1 else None,
+        is_pinned=bool(found.is_pinned),
+        task_count=None if found.task_count is None else int(found.task_count),
+    )

@@ -1,0 +1,60 @@
+"""Read what is only shown, and forgive it everything: of a wrong type means "the service did not say".
+
+The official client reads these fields from untyped maps and ignores what does not fit (codex-wham.md 2.3, 3).
+What decides (ids, states, texts, diffs) is typed in `wire` and refused there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+_NOTHING: Mapping[str, object] = {}
+
+
+def fields(value: object) -> Mapping[str, object]:
+    """Return an object's fields, none for anything else."""
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def items(value: object) -> tuple[object, ...]:
+    """Return an array's items, none for anything else."""
+    return tuple(value) if isinstance(value, list) else ()
+
+
+def text(value: object) -> str | None:
+    """Return a text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def flag(value: object) -> bool | None:
+    """Return a boolean."""
+    return value if isinstance(value, bool) else None
+
+
+def whole(value: object) -> int | None:
+    """Return an integer; floats and texts are ignored, as the official client does (3)."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, also where it was sent as a text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def instant(value: object) -> datetime | None:
+    """Return a time in UTC from Unix seconds or ISO 8601."""
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,19 @@
+"""The models that the service knows, or knew: a dated data file (codex-wham.md 9 and 10).
+
+Which model a cloud task uses is the service's choice; `Task.model` says which one it was.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+
+from ..._model.catalogue import Model
+from ..._protocol.decode import read_json
+
+
+@cache
+def models() -> tuple[Model, ...]:
+    """Return the catalogue in the service's order, the models of the protocol's first release last."""
+    data = pkgutil.get_data(__package__ or "", "models.json") or b""
+    return tuple(read_json(data, list[Model]))

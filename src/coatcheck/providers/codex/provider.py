@@ -1,0 +1,338 @@
+"""How Codex Cloud is spoken to: one exchange per verb (codex-wham.md 2).
+
+Law 1. `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
+Law 2. Routes that only third parties have seen (2.8) are marked so, and say so when the service denies them.
+Law 3. What the answers mean is in `extract` and `usage`; here is only who is asked for what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from ... import errors
+from ..._protocol.decode import check, decode, error_for
+from ..._protocol.effects import Emit, Exchange, Pairs, Read, Request, Response
+from ..._protocol.provider import Capabilities, Support, TaskFilter
+from ..._version import __version__
+from . import bodies, environments, extract, wire
+from .service import Service
+from .sse import Parser
+from .stream import event_of
+
+if TYPE_CHECKING:
+    from ..._model.catalogue import Environment, Model
+    from ..._model.outcome import Attempt
+    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
+    from ..._model.usage import Usage
+    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.provider import Events
+
+# The server caps a page at 20 and the official client refuses more (2.1).
+PAGE_SIZE = 20
+# Where neither the caller nor the environment names a branch, the official client sends this (2.2).
+DEFAULT_BRANCH = "main"
+# A 404 with one of these says that the task is unknown; any other that the route is (2.9).
+UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
+
+HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+
+VERBS: Mapping[str, Support] = {
+    "create_task": Support.DOCUMENTED,
+    "get_task": Support.DOCUMENTED,
+    "list_attempts": Support.DOCUMENTED,
+    "list_tasks": Support.DOCUMENTED,
+    "list_environments": Support.DOCUMENTED,
+    "list_models": Support.DOCUMENTED,
+    "get_usage": Support.DOCUMENTED,
+    "archive_task": Support.OBSERVED,
+    "cancel_task": Support.OBSERVED,
+    "create_pull_request": Support.OBSERVED,
+    "delete_task": Support.OBSERVED,
+    "send_message": Support.OBSERVED,
+    "stream_events": Support.OBSERVED,
+    "unarchive_task": Support.OBSERVED,
+}
+
+CAPABILITIES = Capabilities(
+    verbs=VERBS,
+    reasons={"approve_plan": "Codex starts at once and asks for no approval"},
+    options=frozenset({"attempts", "mode", "starting_patch", "model"}),
+    modes=frozenset(bodies.MODES),
+    max_attempts=bodies.MAX_ATTEMPTS,
+    notes=(
+        "Verbs marked as observed use routes that the official client never calls; the service may deny them.",
+        "A model is sent as metadata.model_slug; the official client never names one, and the service may ignore it.",
+    ),
+)
+
+
+class CodexProvider(msgspec.Struct, frozen=True):
+    """Codex Cloud, or anything that speaks its protocol, at `service`."""
+
+    service: Service
+    login: Login
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return self.service.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.service.base_url}
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a bearer is timeless
+        """Return *request* with the headers of 1.4; an account that is not known is not sent."""
+        headers = [("authorization", f"Bearer {secret.token}")]
+        if secret.account_id:
+            headers.append(("chatgpt-account-id", secret.account_id))
+        if secret.is_fedramp:
+            headers.append(("x-openai-fedramp", "true"))
+        return request.with_headers(*headers)
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with the environment's id and a branch: the spec's, the environment's default, else "main".
+
+        Raises `ConfigurationError` for what the service would not take, and for an environment that is unknown or
+        not the only one of its name.
+        """
+        bodies.checked(spec)
+        environment = yield from self.find_environment(spec.environment, repository=spec.repository)
+        branch = (spec.branch or "").strip() or environment.default_branch or DEFAULT_BRANCH
+        return msgspec.structs.replace(spec, environment=environment.id, branch=branch)
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Create the task: exactly one POST. *spec* has been prepared."""
+        if not (spec.environment and spec.branch):
+            raise errors.ConfigurationError(
+                "the environment and the branch are not known yet", remedy="prepare the spec first"
+            )
+        response = yield self._post("tasks", body=bodies.new_task(spec))
+        check(response)
+        return msgspec.structs.replace(
+            extract.task_from_created(response, self.service),
+            prompt=spec.prompt,
+            environment=spec.environment,
+            branch=spec.branch,
+        )
+
+    def send_message(
+        self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
+    ) -> Exchange[Task]:
+        """Continue a task after its current turn: one GET that names the turn, one POST."""
+        turn = yield from self._current_turn(ref)
+        response = yield self._post("tasks", body=bodies.follow_up(ref, turn, text, mode=mode, model=model))
+        _check_observed(response, "send_message")
+        return extract.task_from_created(response, self.service)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a task: exactly one GET."""
+        response = yield from self._details(ref)
+        return extract.task_from_details(response, self.service, ref=ref)
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the details as they came."""
+        response = yield from self._details(ref)
+        return response.body
+
+    def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]:
+        """Return every attempt with its outcome: the current turn's from *task*, the others from one GET.
+
+        A task that was listed or just created knows no turn: its details are asked for first.
+        """
+        turn = extract.current_turn(task.raw)
+        if turn is None or not any(attempt.id == turn for attempt in task.attempts):
+            task = yield from self.get_task(task.ref)
+            turn = extract.current_turn(task.raw)
+        if turn is None:
+            return task.attempts
+        response = yield self._get("tasks", task.ref.id, "turns", turn, "sibling_turns")
+        check(response)
+        return extract.attempts(task.attempts, response, current=turn)
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first, of at most 20 tasks whatever *limit* says; *environment* is an id."""
+        if limit is not None and limit < 1:
+            raise errors.ConfigurationError(f"a limit of {limit} tasks shows nothing", remedy="ask for at least one")
+        wanted = {
+            "limit": str(min(limit or PAGE_SIZE, PAGE_SIZE)),
+            "task_filter": filter,
+            "cursor": cursor,
+            "environment_id": environment,
+        }
+        query = tuple((name, value) for name, value in wanted.items() if value)
+        response = yield self._get("tasks", "list", query=query)
+        check(response)
+        return extract.page(response, self.service)
+
+    def get_usage(self) -> Exchange[Usage]:
+        """Return every window, credit and limit that the service tells of."""
+        from .usage import usage  # for one verb
+
+        response = yield self._get("usage")
+        check(response)
+        return usage(response)
+
+    def list_models(self) -> tuple[Model, ...]:
+        """Return the models known when this version was made; asks nobody."""
+        from .models import models  # a data file for one verb
+
+        return models()
+
+    def stream_events(self, ref: TaskRef) -> Events:
+        """Emit what the current turn does while it does it; what it did already is told again.
+
+        The end of the stream says nothing about the task (2.8).
+        """
+        turn = yield from self._current_turn(ref)
+        query = (("item_type", "thread_event"), ("item_type", "log"))
+        response = yield self._get("tasks", ref.id, "turns", turn, "stream", query=query, stream=True)
+        _check_observed(response, "stream_events")
+        parser = Parser()
+        while chunk := (yield Read(response.stream)):
+            for event in parser.feed(chunk):
+                if (told := event_of(event, ref)) is not None:
+                    yield Emit(told)
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
+        """Read a saved or live answer: the details, with the sibling turns where they were saved too."""
+        others = None if siblings is None else Response(200, body=siblings)
+        return extract.task_from_details(Response(200, body=response), self.service, siblings=others)
+
+    # -- environments ------------------------------------------------------------------------------------------------
+
+    def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
+        """Return all environments, or the ones of a repository (``owner/repo`` or a remote's URL)."""
+        if repository is None:
+            return (yield from self._environments("environments"))
+        wanted = environments.wanted(None, repository)
+        known = yield from self._known_environments(wanted)
+        return environments.of_repository(known, wanted.name)
+
+    def find_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
+        """Return the environment of this id, label or repository. Raises `ConfigurationError` with the candidates."""
+        wanted = environments.wanted(environment, repository)
+        known = yield from self._known_environments(wanted)
+        return environments.choose(known, wanted.name)
+
+    def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
+        """Ask by repository, then for all; either may fail as long as the other says something (5)."""
+        near: tuple[Environment, ...] = ()
+        if wanted.repository:
+            try:
+                found = yield from self._environments(
+                    "environments", "by-repo", "github", *wanted.repository.split("/")
+                )
+                near = environments.at_home(found, wanted.repository)
+            except errors.ProviderError:
+                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all says what is wrong (2.5)
+        try:
+            every = yield from self._environments("environments")
+        except errors.ProviderError:
+            if not near:
+                raise
+            every = ()
+        return environments.merged(near, every)
+
+    def _environments(self, *segments: str) -> Exchange[tuple[Environment, ...]]:
+        response = yield self._get(*segments)
+        return extract.environments(decode(response, list[wire.Environment]))
+
+    # -- acting on a task (observed, 2.8) ------------------------------------------------------------------------------
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Ask the service to stop; the task says so a second later."""
+        return self._act("cancel_task", self._post("tasks", ref.id, "cancel", body=b"{}"))
+
+    def archive_task(self, ref: TaskRef) -> Exchange[None]:
+        """Put a task away; `list_tasks(filter="archived")` shows it."""
+        return self._act("archive_task", self._post("tasks", ref.id, "archive", body=b"{}"))
+
+    def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
+        """Bring an archived task back."""
+        return self._act("unarchive_task", self._post("tasks", ref.id, "recover", body=b"{}"))
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Delete a task for good."""
+        return self._act("delete_task", Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
+
+    def create_pull_request(self, ref: TaskRef, *, attempt: int | None = None, is_draft: bool = True) -> Exchange[None]:
+        """Ask the service to open a draft pull request of an attempt (its number; None: the current one).
+
+        Raises `UnsupportedError` for anything but a draft: the only other mode ever seen merges by itself.
+        """
+        if not is_draft:
+            raise errors.UnsupportedError(
+                f"{self.name} opens drafts only: its other mode merges by itself",
+                remedy="open a draft and mark it ready on GitHub",
+            )
+        turn = yield from self._turn_of(ref, attempt)
+        request = self._post("tasks", ref.id, "turns", turn, "pr", body=b'{"mode":"draft","add_codex_tag":false}')
+        yield from self._act("create_pull_request", request)
+
+    def _act(self, verb: str, request: Request) -> Exchange[None]:
+        response = yield request
+        _check_observed(response, verb)
+
+    def _turn_of(self, ref: TaskRef, attempt: int | None) -> Exchange[str]:
+        if attempt is None:
+            return (yield from self._current_turn(ref))
+        task = yield from self.get_task(ref)
+        chosen = next((known for known in task.attempts if known.number == attempt), None)
+        if chosen is None or chosen.outcome is None:  # a sibling's number is certain only once its turn has been seen
+            attempts = yield from self.list_attempts(task)
+            chosen = msgspec.structs.replace(task, attempts=attempts).attempt(attempt)
+        return chosen.id
+
+    def _details(self, ref: TaskRef) -> Exchange[Response]:
+        response: Response = yield self._get("tasks", ref.id)
+        check(response)
+        return response
+
+    def _current_turn(self, ref: TaskRef) -> Exchange[str]:
+        response = yield from self._details(ref)
+        turn = extract.current_turn(response.body)
+        if turn is None:
+            raise errors.UnreadableResponseError(f"{ref} has no turn to act on", path="$.current_assistant_turn.id")
+        return turn
+
+    def _get(self, *segments: str, query: Pairs = (), stream: bool = False) -> Request:
+        return Request("GET", self.service.path(*segments), query, HEADERS, stream=stream)
+
+    def _post(self, *segments: str, body: bytes) -> Request:
+        return Request("POST", self.service.path(*segments), (), POST_HEADERS, body)
+
+
+def _check_observed(response: Response, verb: str) -> None:
+    """Raise the answer's error; `UnsupportedError` where the route, and not the task, is unknown."""
+    if response.status not in (404, 405):
+        check(response)
+        return
+    error = error_for(response)
+    if error.detail in UNKNOWN_IDS:
+        raise error
+    raise errors.UnsupportedError(
+        f"the service no longer offers {verb}: {error}",
+        remedy="do it on the task's web page; no official client uses this route",
+    )

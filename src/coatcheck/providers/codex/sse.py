@@ -1,0 +1,80 @@
+"""Server-sent events, incrementally (WHATWG HTML, section 9.2.6). Pure: bytes in, events out.
+
+Law 1. How the bytes were cut into chunks never matters.
+Law 2. What stands after the last blank line is no event: the stream was cut there.
+Law 3. Memory is bounded: an event larger than `MAX_EVENT` ends the stream with an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ... import errors
+
+# An event carries one log line or one message delta (codex-wham.md 2.8); a whole details answer is 3.5 MB.
+MAX_EVENT = 4 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerEvent(msgspec.Struct, frozen=True):
+    """One event: its type ("message" unless said), its data, and the id to resume after it."""
+
+    data: str
+    event: str = "message"
+    id: str = ""
+
+
+class Parser:
+    """Turn chunks into events: `feed` each chunk as it comes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._is_first = True
+        self._data: list[str] = []
+        self._size = 0
+        self._event = ""
+        self._id = ""
+
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Return the events that *chunk* completes. Raises `UnreadableResponseError` for one beyond all measure."""
+        return [event for line in self._lines(chunk) if (event := self._take(line))]
+
+    def _lines(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield whole lines; a lone CR at the end waits, for an LF may follow."""
+        buffer = self._rest + chunk
+        if self._is_first and len(buffer) >= len(_BOM):
+            buffer, self._is_first = buffer.removeprefix(_BOM), False
+        lines = buffer.splitlines(keepends=True) if not self._is_first else [buffer]
+        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        if len(self._rest) > MAX_EVENT:
+            raise _too_large()
+        for line in lines:
+            yield line.rstrip(b"\r\n")
+
+    def _take(self, line: bytes) -> ServerEvent | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.decode("utf-8", "replace").partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+            self._size += len(value)
+        elif name == "event":
+            self._event = value
+        elif name == "id" and "\0" not in value:
+            self._id = value
+        if self._size > MAX_EVENT:
+            raise _too_large()
+        return None
+
+    def _dispatch(self) -> ServerEvent | None:
+        data, event = self._data, self._event
+        self._data, self._size, self._event = [], 0, ""
+        return ServerEvent("\n".join(data), event or "message", self._id) if data else None
+
+
+def _too_large() -> errors.UnreadableResponseError:
+    return errors.UnreadableResponseError(f"the event stream holds an event larger than {MAX_EVENT} bytes")

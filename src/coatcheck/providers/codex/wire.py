@@ -1,0 +1,212 @@
+"""The shapes of WHAM's answers: only the fields we read; unknown fields and words are tolerated.
+
+Typed fields decide (ids, states, texts, diffs): null or missing is fine, a wrong type is an error with its JSON path.
+Fields of type ``object`` are only shown and are read by `loose`. Sections are those of codex-wham.md.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+NULL = msgspec.Raw(b"null")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a message: text, or a citation, which has no text (2.3)."""
+
+    content_type: str | None = None
+    text: str | None = None
+    path: object = None
+    terminal_chunk_id: object = None
+    asset_pointer: object = None
+    line_range_start: object = None
+    line_range_end: object = None
+
+
+Content = list[Part | str | None] | str | None
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """A change; `diff` is null when it is kept elsewhere (2.3)."""
+
+    diff: str | None = None
+    external_storage_diff: object = None
+    base_commit_sha: object = None
+    files_modified: object = None
+    lines_added: object = None
+    lines_removed: object = None
+    commit_message: object = None
+
+
+class Item(Diff, frozen=True):
+    """An input or output item of any `type`; an `output_diff` carries the fields of a diff itself (2.3)."""
+
+    type: str | None = None
+    role: str | None = None
+    content: Content = None
+    output_diff: Diff | None = None
+    pr_title: object = None
+    pr_message: object = None
+    files: object = None
+
+
+class TurnError(msgspec.Struct, frozen=True):
+    """Why a turn failed (2.3)."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+class Author(msgspec.Struct, frozen=True):
+    """Who wrote a worklog message (2.3)."""
+
+    role: str | None = None
+
+
+class WorklogContent(msgspec.Struct, frozen=True):
+    """What a worklog message says (2.3)."""
+
+    parts: Content = None
+
+
+class WorklogMessage(msgspec.Struct, frozen=True):
+    """A message of the worklog (2.3)."""
+
+    author: Author | None = None
+    content: WorklogContent | None = None
+
+
+class Worklog(msgspec.Struct, frozen=True):
+    """What was noted while the turn ran (2.3)."""
+
+    messages: list[WorklogMessage] | None = None
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """A repository of an environment (2.5)."""
+
+    repository_full_name: object = None
+    default_branch: object = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The environment inside a turn; the rest of it can hold secrets and is not read (2.5)."""
+
+    repo_map: dict[str, Repository] | None = None
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A user's or an assistant's turn (2.3)."""
+
+    id: str | None = None
+    attempt_placement: int | None = None
+    turn_status: str | None = None
+    sibling_turn_ids: list[str] | None = None
+    input_items: list[Item] | None = None
+    output_items: list[Item] | None = None
+    worklog: Worklog | None = None
+    error: TurnError | str | None = None
+    latest_event: object = None
+    created_at: object = None
+    environment_id: object = None
+    environment: Place | None = None
+    branch: object = None
+    branch_name: object = None
+    base_commit_sha: object = None
+    pull_request_data: object = None
+    model_version: object = None
+    user_model_slug: object = None
+
+
+class StatusDisplay(msgspec.Struct, frozen=True):
+    """What the service shows of a task; untyped inside, as the official client reads it (3)."""
+
+    latest_turn_status_display: object = None
+    state: object = None
+    environment_label: object = None
+    branch_name: object = None
+    initial_intent: object = None
+
+
+Display = StatusDisplay | None | msgspec.UnsetType
+
+
+class Record(msgspec.Struct, frozen=True):
+    """The task itself, in the list (2.1) and in the details (2.3), which name the pull requests differently."""
+
+    id: str | None = None
+    title: object = None
+    created_at: object = None
+    updated_at: object = None
+    archived: object = None
+    has_unread_turn: object = None
+    is_review: object = None
+    environment_id: object = None
+    denormalized_metadata: object = None
+    task_status_display: Display = msgspec.UNSET
+    external_pull_requests: object = None
+    pull_requests: object = None
+
+
+class Details(msgspec.Struct, frozen=True):
+    """The answer to looking at a task (2.3). The diff turn usually repeats the assistant's: it is read when needed."""
+
+    task: Record | None = None
+    task_status_display: Display = msgspec.UNSET
+    current_user_turn: Turn | None = None
+    current_assistant_turn: Turn | None = None
+    current_diff_task_turn: msgspec.Raw = NULL
+
+
+class Created(msgspec.Struct, frozen=True):
+    """The answer to creating or continuing a task; the assistant's turn is called `turn` here (2.2)."""
+
+    task: Record | None = None
+    user_turn: Turn | None = None
+    turn: Turn | None = None
+    rate_limit: object = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of the list (2.1)."""
+
+    items: list[Record] | None = None
+    cursor: str | None = None
+
+
+class Siblings(msgspec.Struct, frozen=True):
+    """The other attempts (2.4)."""
+
+    sibling_turns: list[Turn] | None = None
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """Anything with an id, for a look that reads nothing else."""
+
+    id: object = None
+
+
+class CurrentTurn(msgspec.Struct, frozen=True):
+    """The details, for a look that reads only which turn is the current one."""
+
+    current_assistant_turn: Identified | None = None
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """An entry of the environments (2.5). Nothing else of it is read: the rest can hold secrets."""
+
+    id: str
+    label: str | None = None
+    is_pinned: bool | None = None
+    task_count: float | None = None
+    repo_map: dict[str, Repository] | None = None
+
+
+class StreamItem(msgspec.Struct, frozen=True):
+    """One `data:` of the event stream (2.8)."""
+
+    id: object = None
+    item_type: object = None
+    event: object = None
+    line: object = None
+    key: object = None

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from .talk import PROVIDER
+
+MODELS = {model.id: model for model in PROVIDER.list_models()}
+
+
+def test_the_catalogue_is_complete_and_dated() -> None:
+    """Twelve models of today and three of the first release, each once, with date, source and price (section 10)."""
+    assert 15 == len(MODELS) == len(PROVIDER.list_models())
+    assert all(model.as_of and model.source and model.price == "included in the plan" for model in MODELS.values())
+
+
+def test_the_first_releases_models_keep_their_figures() -> None:
+    """What was advertised then and what the official client's source said (section 9)."""
+    assert {
+        "gpt-5-codex": (272_000, 272_000, 128_000),
+        "gpt-5": (272_000, 400_000, 128_000),
+        "codex-mini-latest": (200_000, 200_000, 100_000),
+    } == {id: (m.context, m.max_context, m.max_output) for id, m in MODELS.items() if m.max_output}
+
+
+def test_a_successor_is_in_the_catalogue() -> None:
+    """A model that is to be replaced names one that exists."""
+    successors = {model.successor for model in MODELS.values() if model.successor}
+
+    assert successors == {"gpt-6-sol", "gpt-6-luna"} & set(MODELS)
