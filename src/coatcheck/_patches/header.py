@@ -1,0 +1,329 @@
+"""What stands above the hunks of one file: names, modes, blob ids, and what was done to it.
+
+A header is read twice at most: once by the scan, which keeps nothing of it, and once when somebody asks for it.
+The words are git's (``diff-generate-patch.txt``, "Generating patch text with -p"), and so is what they mean
+(``apply.c``, ``parse_git_diff_header`` and ``parse_traditional_patch``).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from ..errors import PatchError
+from . import names
+
+
+class ChangeStatus(enum.Enum):
+    """What a diff does to one file."""
+
+    ADDED = "added"
+    DELETED = "deleted"
+    MODIFIED = "modified"
+    RENAMED = "renamed"
+    COPIED = "copied"
+    MODE_CHANGED = "mode changed"
+    TYPE_CHANGED = "type changed"
+
+
+class BinaryForm(enum.Enum):
+    """How a diff tells that a file is binary: with its content, or without."""
+
+    PATCH = "git binary patch"
+    DIFFERS = "binary files differ"
+
+
+class Header:
+    """The facts of one header; `body` is where its hunks or its binary patch begin.
+
+    Names are whole paths without prefixes, None for a side that does not exist. Modes are numbers (``0o100644``),
+    ids are hexadecimal and often abbreviated.
+    """
+
+    __slots__ = (
+        "binary",
+        "body",
+        "dissimilarity",
+        "form",
+        "has_names",
+        "new_id",
+        "new_mode",
+        "new_path",
+        "old_id",
+        "old_mode",
+        "old_path",
+        "parent_ids",
+        "similarity",
+        "status",
+    )
+
+    def __init__(self, form: str, body: int) -> None:
+        self.form = form
+        self.body = body
+        self.status = ChangeStatus.MODIFIED
+        self.old_path: bytes | None = None
+        self.new_path: bytes | None = None
+        self.old_mode: int | None = None
+        self.new_mode: int | None = None
+        self.old_id: str | None = None
+        self.new_id: str | None = None
+        self.parent_ids: tuple[str, ...] = ()
+        self.similarity: int | None = None
+        self.dissimilarity: int | None = None
+        self.binary: BinaryForm | None = None
+        self.has_names = False  # has `---` and `+++`, so hunks must follow
+
+
+# The header that nearly every changed file has; whoever matches it needs no further proof.
+PLAIN_CHANGE = re.compile(
+    rb'diff --git a/([^\n" ]+) b/\1\nindex [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]{6})?\n--- a/\1\n\+\+\+ b/\1\n(?=@@ -)'
+)
+
+# Every line that git writes between `diff --git` and the first hunk.
+_LINE = re.compile(
+    rb"(?P<word>old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from|rename to"
+    rb"|rename old|rename new|similarity index|dissimilarity index|index|---|\+\+\+|mode) (?P<value>[^\n]*)(?:\n|\Z)"
+)
+_BINARY = re.compile(rb"(?:(?P<patch>GIT binary patch)|Binary files [^\n]* differ)\r?(?:\n|\Z)")
+_MODE = re.compile(rb"[0-7]{5,7}\Z")
+_PERCENT = re.compile(rb"(\d{1,3})%\Z")
+_IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64})\.\.(?P<new>[0-9a-f]{4,64})(?: (?P<mode>[0-7]{5,7}))?\Z")
+_COMBINED_IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64}(?:,[0-9a-f]{4,64})+)\.\.(?P<new>[0-9a-f]{4,64})\Z")
+_COMBINED_MODES = re.compile(rb"[0-7]{5,7}(?:,[0-7]{5,7})+\.\.(?P<new>[0-7]{5,7})\Z")
+_TYPE_BITS = 0o170000
+
+# GNU diff -N dates a missing file to the epoch, in the writer's own time zone (apply.c, has_epoch_timestamp).
+_EPOCH = re.compile(rb"\t(?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? ([-+])(\d\d):?(\d\d)")
+
+
+def read_header(data: bytes, start: int) -> Header:
+    """Read the header at *start*, a position that the scan found. Raises `PatchError`."""
+    if data.startswith(b"diff --git ", start):
+        return _GitHeader(data, start).header
+    if data.startswith(b"diff --c", start):
+        return _combined(data, start)
+    if data.startswith(b"Binary files ", start):
+        return _plain_binary(data, start)
+    return _plain(data, start)
+
+
+def _line_end(data: bytes, start: int) -> int:
+    end = data.find(b"\n", start)
+    return len(data) if end < 0 else end
+
+
+class _GitHeader:
+    """Reads the lines below one ``diff --git``."""
+
+    def __init__(self, data: bytes, start: int) -> None:
+        end = _line_end(data, start)
+        self.pair = data[start + len(b"diff --git ") : end].removesuffix(b"\r")
+        self.lines: dict[bytes, bytes] = {}
+        self.header = Header("git", self._read_lines(data, min(end + 1, len(data))))
+        _take_binary(self.header, data)
+        self._take_modes()
+        self._take_ids()
+        self._take_names()
+        self.header.status = self._status()
+        self.header.has_names = b"+++" in self.lines
+
+    def _read_lines(self, data: bytes, at: int) -> int:
+        while match := _LINE.match(data, at):
+            word = match["word"]
+            if word in self.lines:
+                raise PatchError(f"the header says {word.decode()!r} twice")
+            self.lines[word] = match["value"] if word in (b"---", b"+++") else match["value"].removesuffix(b"\r")
+            at = match.end()
+        return at
+
+    def _take_modes(self) -> None:
+        header, lines = self.header, self.lines
+        header.old_mode = _mode(lines.get(b"old mode") or lines.get(b"deleted file mode"))
+        header.new_mode = _mode(lines.get(b"new mode") or lines.get(b"new file mode"))
+        header.similarity = _percent(lines.get(b"similarity index"))
+        header.dissimilarity = _percent(lines.get(b"dissimilarity index"))
+
+    def _take_ids(self) -> None:
+        if (value := self.lines.get(b"index")) is None:
+            return
+        if not (match := _IDS.match(value)):
+            raise PatchError("the index line is not OLD..NEW [MODE]")
+        header = self.header
+        header.old_id, header.new_id = match["old"].decode(), match["new"].decode()
+        if match["mode"]:
+            header.old_mode = header.new_mode = _mode(match["mode"])
+
+    def _take_names(self) -> None:
+        header = self.header
+        header.old_path, header.new_path = self._moved() or self._named()
+        if b"new file mode" in self.lines or self._is_nothing(b"---"):
+            header.old_path = None
+        if b"deleted file mode" in self.lines or self._is_nothing(b"+++"):
+            header.new_path = None
+        if header.old_path is None and header.new_path is None:
+            raise PatchError("the header creates and deletes the same file")
+
+    def _is_nothing(self, word: bytes) -> bool:
+        return self._spelled(word) == names.NO_FILE
+
+    def _moved(self) -> tuple[bytes, bytes] | None:
+        for old, new in _MOVES:
+            if old in self.lines or new in self.lines:
+                if not (old in self.lines and new in self.lines):
+                    raise PatchError(f"the header has only one of {old.decode()!r} and {new.decode()!r}")
+                return names.whole_name(self.lines[old]), names.whole_name(self.lines[new])
+        return None
+
+    def _named(self) -> tuple[bytes, bytes]:
+        old, new = self._pair()
+        if (path := names.common_path(old, new)) is not None:
+            return path, path
+        if old.startswith(b"a/") and new.startswith(b"b/"):  # git diff --no-index OLD NEW
+            return old[2:], new[2:]
+        raise PatchError("the two names of the header are not one path, and it does not say that the file moved")
+
+    def _pair(self) -> tuple[bytes, bytes]:
+        old, new = self._spelled(b"---"), self._spelled(b"+++")
+        if (old is None) is not (new is None):
+            raise PatchError("the header has only one of '---' and '+++'")
+        if old is not None and new is not None and names.NO_FILE not in (old, new):
+            return names.whole_name(old), names.whole_name(new)
+        return self._pair_from_line(old, new)
+
+    def _pair_from_line(self, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes]:
+        pair = self._both(old, new)
+        if pair is None:
+            raise PatchError("cannot tell which path the header means")
+        return pair
+
+    def _both(self, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes] | None:
+        if old is not None and old != names.NO_FILE:
+            other = names.other_name(self.pair, old=old)
+            return None if other is None else (names.whole_name(old), other)
+        if new is not None and new != names.NO_FILE:
+            other = names.other_name(self.pair, new=new)
+            return None if other is None else (other, names.whole_name(new))
+        return names.split_pair(self.pair)
+
+    def _spelled(self, word: bytes) -> bytes | None:
+        value = self.lines.get(word)
+        return None if value is None else names.spelling_before_tab(value)
+
+    def _status(self) -> ChangeStatus:
+        header = self.header
+        if header.old_path is None:
+            return ChangeStatus.ADDED
+        if header.new_path is None:
+            return ChangeStatus.DELETED
+        if b"copy from" in self.lines:
+            return ChangeStatus.COPIED
+        if header.old_path != header.new_path:
+            return ChangeStatus.RENAMED
+        return self._status_in_place()
+
+    def _status_in_place(self) -> ChangeStatus:
+        old, new = self.header.old_mode, self.header.new_mode
+        if old is None or new is None or old == new:
+            return ChangeStatus.MODIFIED
+        if old & _TYPE_BITS != new & _TYPE_BITS:
+            return ChangeStatus.TYPE_CHANGED
+        return ChangeStatus.MODIFIED if b"index" in self.lines else ChangeStatus.MODE_CHANGED
+
+
+_MOVES = ((b"rename from", b"rename to"), (b"rename old", b"rename new"), (b"copy from", b"copy to"))
+
+
+def _mode(value: bytes | None) -> int | None:
+    if value is None:
+        return None
+    if not _MODE.match(value):
+        raise PatchError("a file mode is not an octal number")
+    return int(value, 8)
+
+
+def _percent(value: bytes | None) -> int | None:
+    match = _PERCENT.match(value or b"")
+    return int(match[1]) if match else None
+
+
+def _combined(data: bytes, start: int) -> Header:
+    end = _line_end(data, start)
+    path = names.whole_name(data[start:end].split(b" ", 2)[2])
+    header = Header("combined", min(end + 1, len(data)))
+    header.old_path = header.new_path = path
+    while match := _LINE.match(data, header.body):
+        _take_combined(header, match["word"], match["value"])
+        header.body = match.end()
+    _take_binary(header, data)
+    if not header.parent_ids:
+        raise PatchError("a combined diff has no index line that names its parents")
+    return header
+
+
+def _take_combined(header: Header, word: bytes, value: bytes) -> None:
+    if word == b"index" and (match := _COMBINED_IDS.match(value)):
+        header.parent_ids, header.new_id = tuple(match["old"].decode().split(",")), match["new"].decode()
+    elif word == b"mode" and (match := _COMBINED_MODES.match(value)):
+        header.new_mode = _mode(match["new"])
+    elif word == b"new file mode":
+        header.old_path, header.status, header.new_mode = None, ChangeStatus.ADDED, _mode(value)
+    elif word == b"deleted file mode":
+        header.new_path, header.status = None, ChangeStatus.DELETED
+
+
+def _plain(data: bytes, start: int) -> Header:
+    middle = _line_end(data, start)
+    end = _line_end(data, middle + 1)
+    old_line, new_line = data[start + 4 : middle], data[middle + 5 : end]
+    header = Header("plain", min(end + 1, len(data)))
+    old, new = (names.whole_name(names.spelling_before_tab(line)) for line in (old_line, new_line))
+    is_added = old == names.NO_FILE or _is_epoch(old_line)
+    is_deleted = new == names.NO_FILE or _is_epoch(new_line)
+    path = _plain_path(old, new)
+    header.old_path, header.new_path = None if is_added else path, None if is_deleted else path
+    if is_added and is_deleted:
+        raise PatchError("the header creates and deletes the same file")
+    header.status = ChangeStatus.ADDED if is_added else ChangeStatus.DELETED if is_deleted else ChangeStatus.MODIFIED
+    return header
+
+
+def _plain_path(old: bytes, new: bytes) -> bytes:
+    if old == names.NO_FILE:
+        return new.removeprefix(b"b/")
+    if new == names.NO_FILE:
+        return old.removeprefix(b"a/")
+    common = names.common_path(old, new)
+    if common is not None:
+        return common
+    return new[2:] if old.startswith(b"a/") and new.startswith(b"b/") else new
+
+
+def _is_epoch(line: bytes) -> bool:
+    if not (match := _EPOCH.search(line)):
+        return False
+    hour, minute, sign, zone_hour, zone_minute = match.groups()
+    offset = int(zone_hour) * 60 + int(zone_minute)
+    day_minutes = int(hour) * 60 + int(minute) - (24 * 60 if b"1969" in match[0] else 0)
+    return day_minutes == (offset if sign == b"+" else -offset)
+
+
+def _plain_binary(data: bytes, start: int) -> Header:
+    end = _line_end(data, start)
+    header = Header("plain", min(end + 1, len(data)))
+    text = data[start + len(b"Binary files ") : end].removesuffix(b"\r").removesuffix(b" differ")
+    cut = text.find(b" and ")
+    old, new = names.whole_name(text[:cut]), names.whole_name(text[cut + 5 :])
+    path = _plain_path(old, new)
+    header.old_path, header.new_path = None if old == names.NO_FILE else path, None if new == names.NO_FILE else path
+    header.binary = BinaryForm.DIFFERS
+    if header.old_path is None:
+        header.status = ChangeStatus.ADDED
+    elif header.new_path is None:
+        header.status = ChangeStatus.DELETED
+    return header
+
+
+def _take_binary(header: Header, data: bytes) -> None:
+    if match := _BINARY.match(data, header.body):
+        header.binary = BinaryForm.PATCH if match["patch"] else BinaryForm.DIFFERS
+        header.body = match.end()

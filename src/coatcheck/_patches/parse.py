@@ -1,0 +1,133 @@
+"""A patch is bytes that look like a diff; what they mean is read when it is asked for, and kept.
+
+* ``Patch(data)`` costs nothing and believes nothing; `Patch.parse` reads all of it and proves every hunk.
+* Where nobody asked for the proof, the counts of a file are those its hunk headers give; reading `FileChange.hunks`,
+  `Patch.verify`, `Patch.reverse` and everything that writes proves them.
+* Text is bytes inside and ``str`` with ``surrogateescape`` outside: no byte is ever lost.
+* A patch is a claim. Only `VerifiedPatch`, which `Patch.verify` makes, can be applied.
+"""
+
+from __future__ import annotations
+
+from ..errors import PatchError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing this package would cost
+    import os
+    from collections.abc import Iterable
+
+    from .change import FileChange
+    from .policy import Policy
+    from .stats import PatchStats
+    from .verify import VerifiedPatch
+
+
+class Patch:
+    """A diff, as any tool wrote it. Immutable; equal to another of the same bytes."""
+
+    __slots__ = ("_data", "_files")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._files: tuple[FileChange, ...] | None = None
+
+    @classmethod
+    def parse(cls, text: bytes | str) -> Patch:
+        """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong."""
+        from . import scan
+        from .change import FileChange
+
+        patch = cls(_to_bytes(text))
+        data = patch._data
+        patch._files = tuple([FileChange(data, *place) for place in scan.scan(data, prove=True)])
+        if not patch._files and not (not data or data.isspace()):
+            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+        return patch
+
+    def __bytes__(self) -> bytes:
+        return self._data
+
+    def __str__(self) -> str:
+        return self._data.decode("utf-8", "surrogateescape")
+
+    def __repr__(self) -> str:
+        return f"<Patch of {len(self._data)} bytes>"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Patch) and self._data == other._data
+
+    def __hash__(self) -> int:
+        return hash(self._data)
+
+    def __reduce__(self) -> tuple[type[Patch], tuple[bytes]]:
+        return Patch, (self._data,)
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """Return the changes in the diff's order; a mail series or a type change may repeat a path.
+
+        Raises `PatchError` where the diff cannot be read.
+        """
+        if self._files is None:
+            from . import scan
+            from .change import FileChange
+
+            data = self._data
+            self._files = tuple([FileChange(data, *place) for place in scan.scan(data, prove=False)])
+        return self._files
+
+    def at(self, path: str) -> tuple[FileChange, ...]:
+        """Return every change of *path*, by its old or its new name."""
+        return tuple(change for change in self.files if path in (change.new_path, change.old_path))
+
+    @property
+    def stats(self) -> PatchStats:
+        """Return how many files and lines change, in all and per language."""
+        from .stats import count
+
+        return count(self.files)
+
+    def select(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Patch:
+        """Return the changes whose path matches *include* (all, when empty) and not *exclude*.
+
+        Patterns are git's: ``*`` stays within a directory, ``**`` does not, a name without ``/`` matches at any
+        depth, and a directory stands for all below it. What stood between the files is dropped.
+        """
+        from .globs import matcher
+
+        is_wanted = matcher(include=include, exclude=exclude)
+        return Patch(b"".join(bytes(change) for change in self.files if is_wanted(change)))
+
+    def reverse(self) -> Patch:
+        """Return the patch that takes this one back, as git would write it.
+
+        Raises `PatchError` for copies, merges and binary patches without a way back.
+        """
+        from .render import render
+
+        return Patch(b"".join(render(change, reverse=True) for change in reversed(self.files)))
+
+    def verify(self, *, base: str | os.PathLike[str] | None = None, policy: Policy | None = None) -> VerifiedPatch:
+        """Judge the patch, and against the checkout *base* if one is given.
+
+        Raises `PatchRejectedError` with the findings the policy rejects, `PatchError` where it cannot be read.
+        """
+        from .verify import verify
+
+        return verify(self, base=base, policy=policy)
+
+
+def _to_bytes(text: bytes | str) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise PatchError(f"line {line}: half of a surrogate pair is no text", line=line) from None

@@ -1,0 +1,275 @@
+r"""Where the files and hunks of a diff begin and end: one pass, no copies.
+
+* The line counts of a hunk's header say how long it is, never how its lines look: a removed ``-- x`` looks like a
+  header, a mail signature looks like a removed line.
+* A hunk is first guessed to reach to the next line that no hunk can hold (``@@ -``, ``diff --git``). Its header and
+  the number of lines in between then give the counts: with N lines, N - old were added and N - new removed.
+* The guess is proved (every line's first byte, every sign counted) wherever something else could stand in between, and
+  everywhere when asked. Where it does not hold, the hunk is walked line by line, and the walk decides.
+
+So whatever happens, no byte is looked at more than a fixed number of times.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import PatchError
+from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NUMBER = rb"\d{1,18}"  # more digits are no line number, and Python is slow to read very long ones
+_RANGE = rb"(" + _NUMBER + rb")(?:,(" + _NUMBER + rb"))?"
+_HUNK = re.compile(rb"@@ -" + _RANGE + rb" \+" + _RANGE + rb" @@([^\n]*)(?:\n|\Z)")
+_COMBINED_HUNK = re.compile(rb"(@{3,}) ((?:-\d{1,18}(?:,\d{1,18})? )+)\+" + _RANGE + rb" @{3,}([^\n]*)(?:\n|\Z)")
+
+# What ends the guess; the third alternative is `\ No newline at end of file`, in whatever language diff spoke.
+_MARK = re.compile(rb"\n(?:@@ -|diff --git |\\ )")
+_BODY = re.compile(rb"(?:(?:[ +\-\\][^\n]*)?\n)*+")
+
+_START = re.compile(
+    rb"^(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
+    rb"|Binary files [^\n]* differ\r?$|(?P<mail>From [0-9a-f]{40,64} \w{3} \w{3} [^\n]*\n)|(?P<hunk>@@ -\d))",
+    re.MULTILINE,
+)
+_MAIL = re.compile(rb"\nFrom [0-9a-f]{40,64} \w{3} \w{3} ")
+_END_OF_MESSAGE = re.compile(rb"\n---\r?\n")
+
+# base85 in lines that begin with their length (binary.c); an empty line ends each of the two parts.
+_BINARY_PART = re.compile(rb"(literal|delta) (\d{1,18})\r?\n((?:[A-Za-z][!-~]+\r?\n)*+)(?:\r?\n|\Z)")
+
+
+class Span:
+    """One hunk: its ranges, and where its lines are in the data. `old` has one range for each parent."""
+
+    __slots__ = ("added", "body", "end", "new", "old", "removed", "section")
+
+    def __init__(
+        self, match: re.Match[bytes], old: tuple[tuple[int, int], ...], new: tuple[int, int], section: bytes
+    ) -> None:
+        self.body = match.end()
+        self.old = old
+        self.new = new
+        self.section = section
+        self.end = self.added = self.removed = 0
+
+
+def scan(data: bytes, *, prove: bool) -> Iterator[tuple[int, int, int, int]]:
+    """Yield start, end, added and removed lines of each file. Raises `PatchError` with the line."""
+    start = _next_file(data, 0)
+    while start >= 0:
+        if match := PLAIN_CHANGE.match(data, start):
+            end, added, removed = _measure(data, match.end(), is_git=True, prove=prove)
+        else:
+            end, added, removed = _measure_file(data, start, prove=prove)
+        yield start, end, added, removed
+        start = end if data.startswith(b"diff --git ", end) else _next_file(data, end)
+
+
+def spans(data: bytes, header: Header, end: int) -> Iterator[Span]:
+    """Yield the hunks of one file, proved."""
+    at = header.body
+    read = _combined_span if header.form == "combined" else _span
+    while at < end and header.binary is None:
+        span = read(data, at)
+        yield span
+        at = span.end
+
+
+def binary_parts(data: bytes, header: Header) -> Iterator[tuple[str, int, int, int]]:
+    """Yield method, size, start and end of the parts of a binary patch: forward, then backward if it is there."""
+    at = header.body
+    while match := _BINARY_PART.match(data, at):
+        yield match[1].decode(), int(match[2]), match.start(3), match.end(3)
+        at = match.end()
+
+
+def error_at(data: bytes, at: int, reason: str) -> PatchError:
+    """Return the error that says which line of *data* is wrong."""
+    line = data.count(b"\n", 0, at) + 1
+    return PatchError(f"line {line}: {reason}", line=line, remedy="ask for the diff again; it is damaged or cut off")
+
+
+def _next_file(data: bytes, at: int) -> int:
+    while match := _START.search(data, at):
+        if match["mail"]:
+            at = _after_message(data, match)
+        elif match["hunk"]:
+            raise error_at(data, match.start(), "a hunk without a file header")
+        else:
+            return match.start()
+    return -1
+
+
+def _after_message(data: bytes, mail: re.Match[bytes]) -> int:
+    """Return where the message of a format-patch mail ends: it may quote a diff."""
+    following = _MAIL.search(data, mail.end())
+    end = _END_OF_MESSAGE.search(data, mail.end(), following.start() + 1 if following else len(data))
+    return end.end() if end else mail.end()
+
+
+def _measure_file(data: bytes, start: int, *, prove: bool) -> tuple[int, int, int]:
+    try:
+        header = read_header(data, start)
+    except PatchError as error:
+        raise error_at(data, start, str(error)) from None
+    if header.form == "combined":
+        return _measure_combined(data, header)
+    if header.binary is BinaryForm.PATCH:
+        return _binary_end(data, header), 0, 0
+    end, added, removed = _measure(data, header.body, is_git=header.form == "git", prove=prove)
+    if end == header.body and header.has_names:
+        raise error_at(data, end, "the header announces hunks, and none follows")
+    return end, added, removed
+
+
+def _binary_end(data: bytes, header: Header) -> int:
+    end = header.body
+    for _ in range(2):
+        if match := _BINARY_PART.match(data, end):
+            end = match.end()
+    if end == header.body:
+        raise error_at(data, end, "the binary patch cannot be read")
+    return end
+
+
+def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, int, int]:
+    added = removed = 0
+    while match := _HUNK.match(data, at):
+        at, plus, minus = _extent(data, match, is_git=is_git, prove=prove)
+        added += plus
+        removed += minus
+    if data.startswith(b"@@", at):
+        raise error_at(data, at, "the hunk header is not @@ -START,LINES +START,LINES @@")
+    return at, added, removed
+
+
+def _length(match: re.Match[bytes], group: int) -> int:
+    text = match[group]
+    return 1 if text is None else int(text)
+
+
+def _extent(data: bytes, match: re.Match[bytes], *, is_git: bool, prove: bool) -> tuple[int, int, int]:
+    """Return end, added and removed lines of the hunk whose header *match* is."""
+    body, old, new = match.end(), _length(match, 2), _length(match, 4)
+    notes = 0
+    mark = _MARK.search(data, body - 1)
+    while mark and mark[0] == b"\n\\ ":
+        notes += 1
+        mark = _MARK.search(data, mark.end())
+    end = mark.start() + 1 if mark else len(data)
+    lines = data.count(b"\n", body, end) - notes
+    added, removed = lines - old, lines - new
+    if 0 <= added <= new and 0 <= removed <= old and added + removed:
+        is_sure = mark and is_git and not prove and _ends_as_hunk(data, body, end)
+        if is_sure or _holds(data, body, end, added, removed):
+            return end, added, removed
+    return _walk(data, body, old, new)
+
+
+def _ends_as_hunk(data: bytes, body: int, end: int) -> bool:
+    """Whether nothing but a hunk can stand there: a mail, a log or another tool's header ends otherwise."""
+    last = data.rfind(b"\n", body, end - 1) + 1 or body
+    return data[last] in b" +-\\" and not data.startswith(b"--", last)
+
+
+def _holds(data: bytes, body: int, end: int, added: int, removed: int) -> bool:
+    return (
+        data.count(b"\n+", body - 1, end) == added
+        and data.count(b"\n-", body - 1, end) == removed
+        and _BODY.fullmatch(data, body, end) is not None
+    )
+
+
+def _walk(data: bytes, at: int, old: int, new: int) -> tuple[int, int, int]:
+    added = removed = 0
+    size = len(data)
+    while old > 0 or new > 0:
+        sign = data[at : at + 1]
+        if sign == b"+":
+            new, added = new - 1, added + 1
+        elif sign == b"-":
+            old, removed = old - 1, removed + 1
+        elif sign in _CONTEXT and at < size:
+            old, new = old - 1, new - 1
+        elif sign != b"\\":
+            raise error_at(data, at, f"the hunk ends {max(old, new)} lines too early" if at < size else _CUT_OFF)
+        if old < 0 or new < 0:
+            raise error_at(data, at, "the hunk has other lines than its header counts")
+        at = data.find(b"\n", at) + 1 or size
+    at = _after_note(data, at)
+    if _goes_on(data, at):
+        raise error_at(data, at, "the hunk has more lines than its header counts")
+    return at, added, removed
+
+
+_CONTEXT = (b" ", b"\n")  # GNU diff and mailers take the blank off an empty context line
+_CUT_OFF = "the diff ends in the middle of a hunk"
+
+
+def _after_note(data: bytes, at: int) -> int:
+    return data.find(b"\n", at) + 1 or len(data) if data.startswith(b"\\ ", at) else at
+
+
+def _goes_on(data: bytes, at: int) -> bool:
+    """Whether a changed line follows that no hunk counts. git drops such lines in silence, and with them work."""
+    if data.startswith(b"+", at):
+        return not data.startswith(b"+++ ", at)
+    return data.startswith(b"-", at) and not data.startswith(b"--", at)
+
+
+def _span(data: bytes, at: int) -> Span:
+    match = _HUNK.match(data, at)
+    if match is None:
+        raise error_at(data, at, "the hunk header is not @@ -START,LINES +START,LINES @@")
+    old, new = (int(match[1]), _length(match, 2)), (int(match[3]), _length(match, 4))
+    span = Span(match, (old,), new, match[5].removesuffix(b"\r").removeprefix(b" "))
+    span.end, span.added, span.removed = _extent(data, match, is_git=True, prove=True)
+    return span
+
+
+def _measure_combined(data: bytes, header: Header) -> tuple[int, int, int]:
+    at, added, removed = header.body, 0, 0
+    while header.binary is None and data.startswith(b"@@@", at):
+        span = _combined_span(data, at)
+        at, added, removed = span.end, added + span.added, removed + span.removed
+    return at, added, removed
+
+
+def _combined_span(data: bytes, at: int) -> Span:
+    match = _COMBINED_HUNK.match(data, at)
+    if match is None or match[2].count(b"-") != len(match[1]) - 1:
+        raise error_at(data, at, "the hunk header of the combined diff cannot be read")
+    old = tuple(_range(text) for text in match[2].split())
+    span = Span(match, old, (int(match[3]), _length(match, 4)), match[5].removeprefix(b" "))
+    _walk_combined(data, span)
+    return span
+
+
+def _range(text: bytes) -> tuple[int, int]:
+    start, comma, lines = text[1:].partition(b",")
+    return int(start), int(lines) if comma else 1
+
+
+def _walk_combined(data: bytes, span: Span) -> None:
+    """Find the end: a line counts for each parent that has it, and for the result unless a parent lost it."""
+    at, parents = span.body, len(span.old)
+    left = [lines for _, lines in span.old]
+    new = span.new[1]
+    while new > 0 or any(count > 0 for count in left):
+        signs = data[at : at + parents]
+        if data.startswith(b"\\ ", at):
+            at = data.find(b"\n", at) + 1 or len(data)
+            continue
+        if len(signs) < parents or signs.strip(b" +-"):
+            raise error_at(data, at, "the hunk of the combined diff ends too early")
+        is_lost = b"-" in signs
+        new -= not is_lost
+        left = [count - (sign == (0x2D if is_lost else 0x20)) for count, sign in zip(left, signs, strict=True)]
+        span.removed += is_lost
+        span.added += not is_lost and b"+" in signs
+        at = data.find(b"\n", at) + 1 or len(data)
+    span.end = _after_note(data, at)
