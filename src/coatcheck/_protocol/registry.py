@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 from .. import errors
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from .provider import Provider
 
 GROUP = "coatcheck.providers"
@@ -62,7 +64,7 @@ def _load_plugin(name: str) -> Factory:
     raise errors.ConfigurationError(message, remedy=f"known providers: {', '.join(names())}")
 
 
-def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
-    import importlib.metadata  # 30 ms, and only plug-ins need it
+def _entry_points() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # 30 ms, and only plug-ins need it
 
-    return tuple(importlib.metadata.entry_points(group=GROUP))
+    return tuple(entry_points(group=GROUP))
