@@ -1,0 +1,352 @@
+"""The same transports over httpx2, for whoever needs pure Python or brings a client.
+
+Law 1. The laws of `transport`, each of them: one test class holds all four to them.
+Law 2. The options hold for a client that was brought, too, except what only its maker can set: its connections,
+       its proxies and whom it trusts. It is never closed here.
+
+httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one it is looked at
+between two reads, so that a silent service costs at most twice the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+from .. import errors
+from .._protocol.effects import Request, Response
+from .network import (
+    ACCEPT_ENCODING,
+    USER_AGENT,
+    Clients,
+    Route,
+    TransportOptions,
+    address,
+    bad_certificates,
+    check_length,
+    closed,
+    failure,
+    read_certificates,
+    too_large,
+    unsendable,
+)
+
+try:
+    import httpx2
+except ImportError:
+    raise errors.ConfigurationError(
+        "the httpx2 transport needs httpx2", remedy="pip install 'coatcheck[httpx2]'"
+    ) from None
+
+_DEFAULT_HEADERS = {"accept": "*/*", "accept-encoding": ACCEPT_ENCODING, "user-agent": USER_AGENT}
+
+# zlib's `wbits` for each coding that we ask for; RFC 9110, section 8.4.1: "deflate" is the zlib format.
+_CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+# As much as is inflated at a time, so that a small answer cannot become a large one at a stroke: httpx2's own figure.
+_PIECE = 2**20
+
+# What happens before a connection stands; a proxy's refusal is one of them, as it comes instead of a tunnel.
+_NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+# The words of these quote what was to be sent.
+_UNSENDABLE = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL, ValueError, TypeError)
+
+
+class Httpx2Transport:
+    """Send requests with httpx2, blocking; *client* is used, and left open, if it is given."""
+
+    def __init__(self, options: TransportOptions | None = None, *, client: httpx2.Client | None = None) -> None:
+        self._options = options or TransportOptions()
+        make = _client if client is None else lambda *_: client
+        self._clients: Clients[httpx2.Client] = Clients(self._options, make)
+        self._is_owner = client is None
+
+    def send(self, request: Request) -> Response:
+        """Return the answer to *request*, as `Transport` says."""
+        client = self._clients.take(request)
+        translate = partial(_translated, request=request, proxy=self._clients.proxy(request))
+        deadline = _Deadline(request, self._options)
+        try:
+            outgoing = _outgoing(request, self._options)
+            answer = client.send(outgoing, stream=True, auth=httpx2.Auth(), follow_redirects=False)
+            stream = _Stream(answer, deadline, translate)
+            if request.stream and answer.status_code < 300:
+                return Response(answer.status_code, _mapping(answer), url=request.url, stream=stream)
+            try:
+                return self._whole(answer, stream, request)
+            finally:
+                stream.close()
+        except Exception as error:  # noqa: BLE001 - what is not the network's comes back as it is
+            raise translate(error) from None
+
+    def close(self) -> None:
+        """Close every client that is ours."""
+        for client in self._clients.close():
+            if self._is_owner:
+                client.close()
+
+    def _whole(self, answer: httpx2.Response, stream: _Stream, request: Request) -> Response:
+        check_length(request, answer.headers, self._options.max_body)
+        size, chunks = 0, []
+        while chunk := stream.read():
+            size += len(chunk)
+            if size > self._options.max_body:
+                raise too_large(request, self._options.max_body)
+            chunks.append(chunk)
+        return Response(answer.status_code, _mapping(answer), b"".join(chunks), request.url)
+
+
+class AsyncHttpx2Transport:
+    """Send requests with httpx2, under asyncio; *client* is used, and left open, if it is given."""
+
+    def __init__(self, options: TransportOptions | None = None, *, client: httpx2.AsyncClient | None = None) -> None:
+        self._options = options or TransportOptions()
+        make = _async_client if client is None else lambda *_: client
+        self._clients: Clients[httpx2.AsyncClient] = Clients(self._options, make)
+        self._is_owner = client is None
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer to *request*, as `Transport` says."""
+        client = self._clients.take(request)
+        translate = partial(_translated, request=request, proxy=self._clients.proxy(request))
+        deadline = _Deadline(request, self._options)
+        try:
+            outgoing = _outgoing(request, self._options)
+            async with asyncio.timeout(deadline.left()):
+                answer = await client.send(outgoing, stream=True, auth=httpx2.Auth(), follow_redirects=False)
+                stream = _AsyncStream(answer, deadline, translate)
+                if request.stream and answer.status_code < 300:
+                    return Response(answer.status_code, _mapping(answer), url=request.url, stream=stream)
+                try:
+                    return await self._whole(answer, stream, request)
+                finally:
+                    await stream.aclose()
+        except Exception as error:  # noqa: BLE001 - what is not the network's comes back as it is
+            raise translate(error) from None
+
+    async def aclose(self) -> None:
+        """Close every client that is ours."""
+        for client in self._clients.close():
+            if self._is_owner:
+                await client.aclose()
+
+    async def _whole(self, answer: httpx2.Response, stream: _AsyncStream, request: Request) -> Response:
+        check_length(request, answer.headers, self._options.max_body)
+        size, chunks = 0, []
+        while chunk := await stream.aread():
+            size += len(chunk)
+            if size > self._options.max_body:
+                raise too_large(request, self._options.max_body)
+            chunks.append(chunk)
+        return Response(answer.status_code, _mapping(answer), b"".join(chunks), request.url)
+
+
+class _Stream:
+    """The rest of a blocking answer, chunk by chunk."""
+
+    def __init__(
+        self, answer: httpx2.Response, deadline: _Deadline, translate: Callable[[Exception], Exception]
+    ) -> None:
+        self._answer, self._deadline, self._translate = answer, deadline, translate
+        self._chunks = _inflated(answer)
+        self._is_closed = False
+
+    def read(self) -> bytes:
+        """Return the next chunk, ``b""`` at the end. Raises `errors.TransportError`."""
+        if self._is_closed:
+            raise self._translate(httpx2.StreamClosed())
+        try:
+            self._deadline.check()
+            return next(self._chunks, b"")
+        except Exception as error:  # noqa: BLE001 - as in `send`
+            raise self._translate(error) from None
+
+    def close(self) -> None:
+        """Hang up, any number of times."""
+        self._is_closed = True
+        self._answer.close()
+
+
+class _AsyncStream:
+    """The rest of an asynchronous answer, chunk by chunk."""
+
+    def __init__(
+        self, answer: httpx2.Response, deadline: _Deadline, translate: Callable[[Exception], Exception]
+    ) -> None:
+        self._answer, self._deadline, self._translate = answer, deadline, translate
+        self._chunks = _ainflated(answer)
+        self._is_closed = False
+
+    async def aread(self) -> bytes:
+        """Return the next chunk, ``b""`` at the end. Raises `errors.TransportError`."""
+        if self._is_closed:
+            raise self._translate(httpx2.StreamClosed())
+        try:
+            self._deadline.check()
+            return await anext(self._chunks, b"")
+        except Exception as error:  # noqa: BLE001 - as in `send`
+            raise self._translate(error) from None
+
+    async def aclose(self) -> None:
+        """Hang up, any number of times."""
+        self._is_closed = True
+        await self._answer.aclose()
+
+
+class _Deadline:
+    """When a request's time is up: its own limit, else, unless it is streamed, the transport's."""
+
+    def __init__(self, request: Request, options: TransportOptions) -> None:
+        limit = request.timeout if request.timeout is not None or request.stream else options.timeout
+        self._end = None if limit is None else time.monotonic() + limit
+
+    def left(self) -> float | None:
+        """Return the seconds that are left, None for any number."""
+        return None if self._end is None else max(self._end - time.monotonic(), 0.0)
+
+    def check(self) -> None:
+        """Raise where no time is left."""
+        if self._end is not None and time.monotonic() > self._end:
+            raise TimeoutError
+
+
+class _Inflater:
+    """Undo a content coding, a bounded piece at a time."""
+
+    def __init__(self, coding: str) -> None:
+        wbits = _CODINGS.get(coding)
+        self._zlib = None if wbits is None else zlib.decompressobj(wbits)
+        self._is_begun = False
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yield what *data* stands for; never an empty piece."""
+        if self._zlib is None:
+            yield data
+            return
+        self._is_begun = True
+        while piece := self._zlib.decompress(data, _PIECE):
+            yield piece
+            data = self._zlib.unconsumed_tail
+
+    def finish(self) -> None:
+        """Raise where the coding does not end as it must."""
+        if self._zlib is not None and self._is_begun and not self._zlib.eof:
+            raise zlib.error("the compressed answer is cut short")
+
+
+def _inflated(answer: httpx2.Response) -> Iterator[bytes]:
+    if answer.is_stream_consumed:  # made whole by the transport of a client that was brought
+        yield answer.content
+        return
+    inflater = _Inflater(answer.headers.get("content-encoding", "").lower())
+    for data in answer.iter_raw():
+        yield from inflater.pieces(data)
+    inflater.finish()
+
+
+async def _ainflated(answer: httpx2.Response) -> AsyncIterator[bytes]:
+    if answer.is_stream_consumed:  # as above
+        yield answer.content
+        return
+    inflater = _Inflater(answer.headers.get("content-encoding", "").lower())
+    async for data in answer.aiter_raw():
+        for piece in inflater.pieces(data):
+            yield piece
+    inflater.finish()
+
+
+def _client(options: TransportOptions, route: Route) -> httpx2.Client:
+    transport = httpx2.HTTPTransport(
+        verify=_trust(options.environ), trust_env=False, limits=_limits(options), proxy=route.proxy
+    )
+    return httpx2.Client(transport=transport, trust_env=False, cookies=_no_cookies())
+
+
+def _async_client(options: TransportOptions, route: Route) -> httpx2.AsyncClient:
+    transport = httpx2.AsyncHTTPTransport(
+        verify=_trust(options.environ), trust_env=False, limits=_limits(options), proxy=route.proxy
+    )
+    return httpx2.AsyncClient(transport=transport, trust_env=False, cookies=_no_cookies())
+
+
+def _limits(options: TransportOptions) -> httpx2.Limits:
+    return httpx2.Limits(
+        max_connections=None, max_keepalive_connections=options.max_idle, keepalive_expiry=options.keep_alive
+    )
+
+
+def _no_cookies() -> CookieJar:
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+
+
+def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
+    context = httpx2.create_ssl_context(trust_env=False)
+    if pem := read_certificates(environ):
+        try:
+            context.load_verify_locations(cadata=pem.decode("ascii", "replace"))
+        except ssl.SSLError:
+            raise bad_certificates(environ) from None
+    return context
+
+
+def _outgoing(request: Request, options: TransportOptions) -> httpx2.Request:
+    outgoing = httpx2.Request(
+        request.method,
+        address(request),
+        headers=request.headers,
+        content=request.body or None,
+        extensions={"timeout": _timeout(request, options).as_dict()},
+    )
+    for name, value in _DEFAULT_HEADERS.items():
+        outgoing.headers.setdefault(name, value)
+    return outgoing
+
+
+def _timeout(request: Request, options: TransportOptions) -> httpx2.Timeout:
+    total = _Deadline(request, options).left()
+    read = options.read_timeout if request.stream else total
+    return httpx2.Timeout(total, connect=_least(total, options.connect_timeout), read=_least(total, read))
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _mapping(answer: httpx2.Response) -> dict[str, str]:
+    headers = dict(answer.headers.items())
+    if headers.get("content-encoding", "").lower() in _CODINGS:  # undone, and the length was the coded one's
+        del headers["content-encoding"]
+        headers.pop("content-length", None)
+    return headers
+
+
+def _translated(error: Exception, request: Request, proxy: str | None) -> Exception:
+    if isinstance(error, errors.CoatcheckError):
+        return error
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
+        is_sent = not isinstance(error, _NEVER_CONNECTED)
+        return failure(request, "", is_sent=is_sent, is_timeout=True, proxy=proxy)
+    if isinstance(error, _UNSENDABLE):
+        return unsendable(request)
+    if isinstance(error, httpx2.TransportError | zlib.error):
+        return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
+    if isinstance(error, httpx2.StreamError) or type(error) is RuntimeError:  # so does a closed client
+        return closed(request)
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    if isinstance(error, BaseExceptionGroup):
+        return _reason(error.exceptions[-1])
+    if isinstance(error, OSError) and (error.errno or 0) > 1:  # 1 is an ssl.SSLError's, less a resolver's
+        return os.strerror(error.errno or 0)
+    return str(error) or type(error).__name__
