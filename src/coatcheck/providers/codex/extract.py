@@ -158,7 +158,7 @@ def _task(
         progress=text(fields(turn.latest_event).get("text")),
         stats=_stats(latest) or (made.stats if made else None),
         attempts=known,
-        attempt_total=_attempt_total(latest) or len(known) or None,
+        attempt_total=max(_attempts_shown(latest), len(known)) or None,
         outcome=made,
         error=made.error if made else None,
         pull_requests=_pull_requests(record),
@@ -209,9 +209,9 @@ def _stats(latest: Mapping[str, object]) -> DiffStats | None:
     return stats(counts.get("files_modified"), counts.get("lines_added"), counts.get("lines_removed"))
 
 
-def _attempt_total(latest: Mapping[str, object]) -> int | None:
+def _attempts_shown(latest: Mapping[str, object]) -> int:
     siblings = latest.get("sibling_turn_ids")
-    return len(siblings) + 1 if isinstance(siblings, list) else None
+    return len(siblings) + 1 if isinstance(siblings, list) else 0
 
 
 def _repository(place: wire.Place | None) -> str | None:
@@ -276,10 +276,10 @@ def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
 
 def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullRequest | None:
     """Return the pull request that was made of *turn* (2.1: each names the assistant's turn)."""
-    for external in map(fields, items(record.external_pull_requests)):
-        if external.get("assistant_turn_id") in (None, turn and turn.id):
-            return pull_request(external)
-    return None
+    wanted = (None, turn.id if turn else None)
+    external = map(fields, items(record.external_pull_requests))
+    made = (pull_request(there) for there in external if there.get("assistant_turn_id") in wanted)
+    return next(filter(None, made), None)
 
 
 def _environment(found: wire.Environment) -> Environment:

@@ -126,6 +126,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             prompt=spec.prompt,
             environment=spec.environment,
             branch=spec.branch,
+            attempt_total=spec.attempts,  # the answer names the first turn only (2.2)
         )
 
     def send_message(

@@ -1,0 +1,141 @@
+"""Both ends of the protocol against each other: our exchanges, answered by our cloud, with no HTTP between them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+import pytest
+
+from coatcheck import PatchState, TaskSpec, TaskState, errors
+from coatcheck._protocol.credentials import Secret
+from coatcheck._protocol.effects import Emit, Read, Request
+from coatcheck.cloud.scripted import DIFF, AttemptScript, ScriptedCloud
+from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers.codex.provider import CodexProvider
+from coatcheck.providers.codex.service import Service
+
+BASES = ("http://127.0.0.1:1/backend-api", "http://127.0.0.1:1")
+SPEC = TaskSpec(prompt="Say hello\n\nüber all", repository="owner/repo", attempts=2)
+
+
+class Ends:
+    """A provider whose requests a cloud answers."""
+
+    def __init__(self, base: str, cloud: ScriptedCloud) -> None:
+        self.provider = CodexProvider(Service.at(base, name="codex"), LOGIN)
+        self.cloud = cloud
+        self.path = base.removeprefix("http://127.0.0.1:1")
+
+    def ask(self, exchange: Generator[Any, Any, Any]) -> Any:
+        """Let the cloud answer what *exchange* asks; return its result, or what it emitted."""
+        reply, emitted = None, []
+        try:
+            while True:
+                wish = exchange.send(reply)
+                reply = self.answer(wish)
+                emitted += [wish.value] if isinstance(wish, Emit) else []
+        except StopIteration as stop:
+            return emitted or stop.value
+
+    def answer(self, wish: object) -> object:
+        """Do one thing that an exchange wants."""
+        if isinstance(wish, Request):
+            secret = Secret(token=self.cloud.tokens.access_token, account_id="acc")
+            located = msgspec.structs.replace(wish, path=self.path + wish.path)
+            return self.cloud.handle(self.provider.authorize(located, secret, 0.0))
+        return wish.stream.read() if isinstance(wish, Read) else None
+
+    def submit(self, spec: TaskSpec = SPEC) -> Any:
+        """Prepare and create a task."""
+        return self.ask(self.provider.create_task(self.ask(self.provider.prepare(spec))))
+
+    def looks(self, ref: Any, number: int) -> list[Any]:
+        """Look so many times."""
+        return [self.ask(self.provider.get_task(ref)) for _ in range(number)]
+
+
+@pytest.fixture(params=BASES)
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Both path styles are the same service."""
+    lives = [AttemptScript(), AttemptScript(timeline=["pending", "failed"])]
+    return Ends(request.param, ScriptedCloud(attempts=lives))
+
+
+def test_a_task_lives_from_ticket_to_patch(ends: Ends) -> None:
+    """Submitted once, looked at until it ends, with the very prompt that was sent and the very diff that was made."""
+    ticket = ends.submit()
+    looks = ends.looks(ticket.ref, 3)
+    last = looks[-1]
+
+    assert ("pending", 2) == (ticket.raw_state, ticket.attempt_total)
+    assert TaskState.SUCCEEDED == last.state
+    assert (SPEC.prompt, ticket.environment, "main", 2) == (
+        last.prompt,
+        last.environment,
+        last.branch,
+        last.attempt_total,
+    )
+    assert (PatchState.PRESENT, DIFF.encode()) == (last.outcome.patch_state, bytes(last.outcome.patch))
+
+
+def test_each_attempt_has_its_own_end(ends: Ends) -> None:
+    """The siblings tell the other attempt's state and error under its own number."""
+    ref = ends.submit().ref
+    attempts = ends.ask(ends.provider.list_attempts(ends.looks(ref, 3)[-1]))
+
+    assert [(1, TaskState.SUCCEEDED, None), (2, TaskState.FAILED, "internal_error: container exited")] == [
+        (a.number, a.state, a.outcome.error and str(a.outcome.error)) for a in attempts
+    ]
+
+
+def test_pages_follow_one_another(ends: Ends) -> None:
+    """Cursors lead through every task once, newest first, whatever characters they hold."""
+    refs = [ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref for _ in range(23)]
+    first = ends.ask(ends.provider.list_tasks())
+    second = ends.ask(ends.provider.list_tasks(cursor=first.cursor))
+
+    assert refs[::-1] == [task.ref for page in (first, second) for task in page.items]
+    assert (20, None) == (len(first.items), second.cursor)
+
+
+def test_actions_have_their_effect(ends: Ends) -> None:
+    """Cancelled, archived, brought back and deleted: each shows at the next look."""
+    provider, ref = ends.provider, ends.submit().ref
+    ends.ask(provider.cancel_task(ref))
+    ends.ask(provider.archive_task(ref))
+    archived = ends.ask(provider.list_tasks(filter="archived")).items
+    ends.ask(provider.unarchive_task(ref))
+    current = ends.ask(provider.list_tasks()).items
+    ends.ask(provider.delete_task(ref))
+
+    assert [(ref, TaskState.CANCELLED)] == [(task.ref, task.state) for task in archived]
+    assert [ref] == [task.ref for task in current]
+    with pytest.raises(errors.NotFoundError):
+        ends.ask(provider.get_task(ref))
+
+
+def test_a_message_makes_another_turn(ends: Ends) -> None:
+    """The same task goes on with the new prompt."""
+    ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
+    ends.looks(ref, 3)
+    continued = ends.ask(ends.provider.send_message(ref, "and the footer"))
+
+    assert (ref, "and the footer") == (continued.ref, ends.looks(ref, 1)[0].prompt)
+
+
+def test_a_finished_turn_can_be_streamed(ends: Ends) -> None:
+    """The stream tells again what the turn did, as events of this task, and ends."""
+    ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
+    ends.looks(ref, 3)
+    events = ends.ask(ends.provider.stream_events(ref))
+
+    assert {ref} == {event.ref for event in events}
+
+
+def test_usage_is_read(ends: Ends) -> None:
+    """Both windows of the cloud's usage come through."""
+    usage = ends.ask(ends.provider.get_usage())
+
+    assert (42.0, 85.0) == tuple(window.used_percent for window in usage.rate_limit.windows)
