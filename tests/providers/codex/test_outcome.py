@@ -130,6 +130,13 @@ def test_the_patch_is_the_services_bytes() -> None:
     )
 
 
+def test_a_diff_kept_elsewhere_hides_behind_no_empty_one() -> None:
+    """An empty item before it does not make an off-loaded diff absent."""
+    kept = {"type": "output_diff", "diff": None, "external_storage_diff": {"file_id": "f"}}
+
+    assert (PatchState.OFFLOADED, "f") == ((outcome := made(EMPTY, kept)).patch_state, outcome.external_file_id)
+
+
 OUTPUT_DIFF = {"type": "output_diff", "diff": DIFF}
 PR = {"type": "pr", "output_diff": {"diff": DIFF}}
 EMPTY = {"type": "pr", "output_diff": {"diff": ""}}
@@ -241,6 +248,13 @@ def test_ranges_make_a_file(ranges: list[tuple[int, list[str], bool]], content: 
     file = made(snapshot(*ranges)).files[0]
 
     assert (content, is_whole) == (file.content, file.is_whole)
+
+
+def test_an_overlap_is_cut_off_the_later_part() -> None:
+    """Each part says where its own lines begin; no line is in two parts."""
+    parts = made(snapshot((1, ["a", "b"], False), (2, ["b", "c"], True))).files[0].parts
+
+    assert [(1, "a\nb\n"), (3, "c\n")] == [(part.start, part.text) for part in parts]
 
 
 @pytest.mark.parametrize(
