@@ -6,9 +6,7 @@ Law 2. The record is there while the server runs; one whose process is gone is s
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,8 @@ from .. import errors
 from .._model.value import Value
 
 if TYPE_CHECKING:
+    import socket
+
     from ..testing.emulator import Handler
 
 HOST = "127.0.0.1"
@@ -77,6 +77,8 @@ def write_private(path: Path, data: bytes) -> None:
 
 def listen(port: int) -> socket.socket:
     """Return a listening socket on loopback; port 0 takes a free one. Raises `ConfigurationError`."""
+    import socket  # the commands that only read the record start faster without
+
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -139,7 +141,7 @@ def recorded(path: Path | None, record: ServerRecord) -> Iterator[None]:
 def ready_line(record: ServerRecord, *, is_json: bool) -> str:
     """Return the one line that says where the server is."""
     if is_json:
-        return json.dumps({"url": record.url, "pid": record.pid, "approval_key": record.approval_key})
+        return msgspec.json.encode({"url": record.url, "pid": record.pid, "approval_key": record.approval_key}).decode()
     return f"Serving {record.url} (approval key for logins: {record.approval_key}; Ctrl-C ends it)"
 
 

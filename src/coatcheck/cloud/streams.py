@@ -16,6 +16,9 @@ from .records import CloudLog, CloudTask
 
 THREAD_EVENT, LOG = "thread_event", "log"
 
+# A live turn keeps this many items; an agent that prints on and on must not fill the memory.
+MAX_ITEMS = 10_000
+
 # A comment line this often shows that we are there, and lets a closed connection be noticed.
 HEARTBEAT = 15.0
 
@@ -39,6 +42,8 @@ class Recording:
     def add(self, item: render.Document) -> None:
         """Add an item and wake who waits."""
         with self._changed:
+            if len(self._items) >= MAX_ITEMS:
+                return
             self._items.append({"id": f"item_{len(self._items)}", **item})
             self._changed.notify_all()
 
