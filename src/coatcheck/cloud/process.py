@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,8 @@ from .._model.value import Value
 
 # What an agent writes beyond this is cut out of the middle: its beginning and its end say the most.
 MAX_OUTPUT = 1024 * 1024
+# A line longer than this is not for reading.
+MAX_LINE = 10_000
 # An agent that was asked to end may take this long to do so, in seconds.
 GRACE = 5.0
 # After the group is dead only a process that left it can hold a pipe open; nobody waits for that one.
@@ -92,7 +95,8 @@ class AgentProcess:
             self._terminate(process)
         end_group(process.pid, signal.SIGKILL)
         process.wait()
-        stdout, stderr = (capture.finish() for capture in captures)
+        deadline = time.monotonic() + DRAIN
+        stdout, stderr = (capture.finish(deadline) for capture in captures)
         is_timeout = not has_ended_by_itself and not self._is_cancelled
         return Ending(
             code=process.returncode,
@@ -136,15 +140,15 @@ class Capture:
 
     def _read(self) -> None:
         partial = b""
-        with contextlib.suppress(OSError, ValueError):
+        with self._pipe:
             while chunk := os.read(self._pipe.fileno(), 65_536):
                 self._keep(chunk)
                 *lines, partial = (partial + chunk).split(b"\n")
                 for line in lines:
-                    self._on_line(plain(line[:10_000]))
-                partial = partial[-65_536:]
+                    self._on_line(plain(line[:MAX_LINE]))
+                partial = partial[-MAX_LINE:]
         if partial:
-            self._on_line(plain(partial[:10_000]))
+            self._on_line(plain(partial))
 
     def _keep(self, chunk: bytes) -> None:
         room = self._half - len(self._head)
@@ -155,11 +159,9 @@ class Capture:
             del self._tail[:surplus]
             self._dropped += surplus
 
-    def finish(self) -> str:
-        """Return what was written; waits a moment for a pipe that somebody else still holds."""
-        self._thread.join(DRAIN)
-        if not self._thread.is_alive():
-            self._pipe.close()
+    def finish(self, deadline: float) -> str:
+        """Return what was written; waits until *deadline* (monotonic) for a pipe that somebody else still holds."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
         cut = f"\n[… {self._dropped} bytes were cut out here …]\n" if self._dropped else ""
         return plain(bytes(self._head)) + cut + plain(bytes(self._tail))
 

@@ -95,10 +95,10 @@ def _git(path: Path, *arguments: str, environ: Mapping[str, str]) -> str:
 
 
 def run(options: ServeOptions, *, announce: Callable[[ServerRecord], None]) -> None:
-    """Serve until SIGINT or SIGTERM; *announce* is told where. Raises `ConfigurationError`. Main thread only."""
-    with stop_signal() as stop, running(options) as record:
+    """Serve until SIGINT, SIGTERM or SIGHUP; *announce* is told where. Raises `ConfigurationError`. Main thread only."""
+    with stop_signal() as wait, running(options) as record:
         announce(record)
-        stop.wait()
+        wait()
 
 
 @contextmanager
@@ -113,6 +113,7 @@ def running(options: ServeOptions) -> Iterator[ServerRecord]:
         stack.callback(cloud.close)
         cloud.start()
         record = _serve(options, store, cloud, stack)
+        stack.callback(cloud.close)  # here too, so that open event streams end before the socket waits for them
         stack.enter_context(recorded(options.record, record))
         yield record
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,14 +146,29 @@ def ready_line(record: ServerRecord, *, is_json: bool) -> str:
 
 
 @contextmanager
-def stop_signal() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set; main thread only."""
-    import signal
+def stop_signal() -> Iterator[Callable[[], None]]:
+    """Give a function that waits for SIGINT, SIGTERM or SIGHUP; main thread only.
 
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    The wait is on the wake-up socket and not on an event: the kernel may hand a signal to any thread, and then
+    nothing interrupts a main thread that waits for a lock (seen once in thirty starts).
+    """
+    import signal
+    import socket
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+        def wait() -> None:
+            while reader.recv(1)[0] not in numbers:
+                pass
+
+        try:
+            yield wait
+        finally:
+            signal.set_wakeup_fd(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, handler)
