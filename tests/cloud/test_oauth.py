@@ -9,7 +9,8 @@ import pytest
 
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud.oauth import challenge_of
-from coatcheck.cloud.scripted import ScriptedClock, ScriptedCloud
+from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.testing.clock import FakeClock
 
 CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
 VERIFIER = "v" * 64
@@ -113,7 +114,7 @@ def test_a_device_login_waits_for_a_person_and_then_gives_tokens() -> None:
 
 def test_a_device_login_ends_after_fifteen_minutes() -> None:
     """Then neither the page nor the poll knows it."""
-    clock = ScriptedClock()
+    clock = FakeClock()
     cloud = ScriptedCloud(clock=clock)
     asked = fields_of(post_json(cloud, "/api/accounts/deviceauth/usercode", client_id=CLIENT))
     clock.sleep(901)

@@ -9,7 +9,8 @@ from coatcheck import errors
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud import faults
 from coatcheck.cloud.records import CloudResult
-from coatcheck.cloud.scripted import AttemptScript, ScriptedClock, ScriptedCloud
+from coatcheck.cloud.scripted import AttemptScript, ScriptedCloud
+from coatcheck.testing.clock import FakeClock
 from coatcheck.testing.emulator import EmulatorTransport
 
 from .conftest import Caller, create_body, read
@@ -58,7 +59,7 @@ def test_the_siblings_are_seen_as_the_last_look_left_them() -> None:
 
 def test_a_timed_task_advances_by_the_clock_alone() -> None:
     """However often it is looked at."""
-    clock = ScriptedClock()
+    clock = FakeClock()
     caller = Caller(ScriptedCloud([(0, "pending"), (5, "in_progress"), (60, "completed")], clock=clock))
     id = caller.create()["task"]["id"]
     seen = []
@@ -180,7 +181,7 @@ def test_an_answer_that_does_not_hold_what_it_says_is_a_transport_error(fault: f
 
 def test_slow_takes_its_time_by_the_clock() -> None:
     """And nobody really waits."""
-    clock = ScriptedClock(0.0)
+    clock = FakeClock(0.0)
     caller = Caller(ScriptedCloud(clock=clock, faults=[faults.Slow(30.0)]))
     caller.get("/usage")
 

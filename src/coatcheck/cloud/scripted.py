@@ -7,7 +7,6 @@ Law 2. Faults are consumed in the order in which they were given, so a test sees
 from __future__ import annotations
 
 import threading
-import time as _time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ import msgspec
 
 from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
+from ..testing.clock import FakeClock
 from .face import Face, find_route
 from .faults import Fault
 from .oauth import OAuthDesk
@@ -60,9 +60,6 @@ DEFAULT_ENVIRONMENT = CloudEnvironment(
     id="e0000000000000000000000000000001", label="owner/repo", repository="owner/repo"
 )
 DEFAULT_FAILURE = CloudFailure(code="internal_error", message="container exited")
-
-# When scripted clouds begin, unless a clock says otherwise; any fixed time will do.
-EPOCH = 1_790_000_000.0
 
 # The answers of codex-wham.md 7.1 and 2.2, with everything at ease.
 DEFAULT_USAGE: Mapping[str, object] = {
@@ -118,49 +115,12 @@ class AttemptScript(Value, frozen=True, kw_only=True):
         return max((step for step in timed if step[0] <= elapsed), default=timed[0])[1]
 
 
-class ScriptedClock:
-    """A clock that stands still until somebody sleeps by it."""
-
-    def __init__(self, now: float = EPOCH) -> None:
-        self.now = now
-
-    def time(self) -> float:
-        """Return the seconds since the epoch."""
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        """Advance, for nobody but the caller."""
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        """Advance, for nobody but the caller."""
-        self.now += seconds
-
-
-class RealClock(ScriptedClock):
-    """The world's clock, for a scripted cloud that is served over a socket."""
-
-    def time(self) -> float:
-        """Return the seconds since the epoch."""
-        return _time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return _time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time go by."""
-        _time.sleep(seconds)
-
-
 class ScriptedCloud:
     """A whole cloud in memory. Give `handle` to a transport of `coatcheck.testing` or to `coatcheck.cloud.asgi`.
 
     New tasks live by *timeline* and end with *result*; *attempts* gives each attempt of best-of-N its own life.
     `requests` is everything that came in, faults included. `tokens` are accepted; so is everything that a refresh
-    or a login gives out. With ``is_open=True`` any bearer is.
+    or a login gives out. With ``is_open=True`` any bearer is. Time stands still unless *clock* is a real one.
     """
 
     def __init__(
@@ -184,7 +144,7 @@ class ScriptedCloud:
         self.usage, self.rate_limit = usage, rate_limit
         self.requests: list[Request] = []
         self.faults: list[Fault] = list(faults)
-        self.clock: Clock = clock or ScriptedClock()
+        self.clock: Clock = clock or FakeClock()
         self.account = account or Account(plan="plus", email="p@example.com")
         self.book = (
             _OpenBook(self.account, self.clock) if is_open else TokenBook(account=self.account, time=self.clock.time)

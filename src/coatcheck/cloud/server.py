@@ -158,7 +158,7 @@ def stop_signal() -> Iterator[Callable[[], None]]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     reader, writer = socket.socketpair()
     with reader, writer:
-        writer.setblocking(False)
+        writer.settimeout(0)
         before = {number: signal.signal(number, lambda *_: None) for number in numbers}
         descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
