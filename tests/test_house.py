@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import coatcheck
+import coatcheck.provider
+import coatcheck.testing
 from coatcheck._protocol import registry
 
 ROOT = Path(__file__).parent.parent
@@ -44,26 +47,51 @@ def relative(path: Path) -> str:
 # --- what is public ---------------------------------------------------------------------------------------------------
 
 
-def declared_names() -> dict[str, str]:
-    """Return the names that type checkers see, each with the module that it comes from."""
-    block = next(node for node in parse(SRC / "coatcheck/__init__.py").body if isinstance(node, ast.If))
+PUBLIC = (coatcheck, coatcheck.provider, coatcheck.testing)
+LAZY = (coatcheck, coatcheck.testing)
+# Names for types, which have no help of their own.
+ALIASES = {"Exchange", "Factory", "Pairs", "TaskFilter"}
+
+
+def declared_names(module: ModuleType) -> dict[str, str]:
+    """Return the names of *module* that type checkers see, each with the module that it comes from."""
+    package = module.__name__
+    block = next(node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
-    return {alias.asname or alias.name: node.module or "" for node in imports for alias in node.names}
+    homes = {node: importlib.util.resolve_name("." * node.level + (node.module or ""), package) for node in imports}
+    inside = {node: home.removeprefix("coatcheck").removeprefix(".") for node, home in homes.items()}
+    return {alias.asname or alias.name: inside[node] for node in imports for alias in node.names}
 
 
-def test_public_names_are_sorted() -> None:
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_public_names_are_sorted(module: ModuleType) -> None:
     """`__all__` is one flat, sorted list without repetition."""
-    assert sorted(set(coatcheck.__all__)) == coatcheck.__all__
+    assert sorted(set(module.__all__)) == module.__all__
 
 
-def test_type_checkers_and_python_see_the_same_names() -> None:
+@pytest.mark.parametrize("module", LAZY, ids=lambda module: module.__name__)
+def test_type_checkers_and_python_see_the_same_names(module: ModuleType) -> None:
     """The imports for type checkers and the table for Python name the same things in the same places."""
-    assert declared_names() == coatcheck._HOMES
+    assert declared_names(module) == module._HOMES
 
 
-def test_dir_shows_every_public_name() -> None:
+@pytest.mark.parametrize("module", LAZY, ids=lambda module: module.__name__)
+def test_dir_shows_every_public_name(module: ModuleType) -> None:
     """A prompt completes names that have not been imported yet."""
-    assert set(coatcheck.__all__) <= set(dir(coatcheck))
+    assert set(module.__all__) <= set(dir(module))
+
+
+def test_what_authors_of_providers_see_is_listed() -> None:
+    """The names that `coatcheck.provider` imports are the ones that it lists."""
+    reachable = {name for name in vars(coatcheck.provider) if not name.startswith("_")}
+
+    assert set(coatcheck.provider.__all__) == reachable - {"annotations"}
+
+
+@pytest.mark.parametrize("name", coatcheck.testing.__all__)
+def test_the_kit_for_tests_holds_what_it_lists(name: str) -> None:
+    """Every name of `coatcheck.testing` resolves, and explains itself."""
+    assert getattr(coatcheck.testing, name).__doc__
 
 
 @pytest.mark.parametrize("name", coatcheck.__all__)
@@ -74,10 +102,14 @@ def test_public_names_exist(name: str) -> None:
     assert not inspect.isclass(value) or value.__module__ == "coatcheck"
 
 
-@pytest.mark.parametrize("name", sorted({*coatcheck.__all__} - {"__version__"}))
-def test_help_works(name: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module in PUBLIC for name in module.__all__ if name not in {"__version__", *ALIASES}],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_help_works(module: ModuleType, name: str) -> None:
     """``help()`` explains every public name, which takes a signature that needs nothing evaluated."""
-    value = getattr(coatcheck, name)
+    value = getattr(module, name)
 
     assert name in pydoc.plain(pydoc.render_doc(value))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
+    from ._engine.backoff import RetryPolicy as RetryPolicy
+    from ._engine.submit import Resumed as Resumed
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.outcome import (
         Attempt as Attempt,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     )
     from ._model.states import TaskState as TaskState
     from ._model.tasks import (
+        Page as Page,
         Task as Task,
         TaskEvent as TaskEvent,
         TaskRef as TaskRef,
@@ -55,11 +58,14 @@ _HOMES = {
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
     "Outcome": "_model.outcome",
+    "Page": "_model.tasks",
     "Patch": "_patches.parse",
     "PatchState": "_model.outcome",
     "PullRequest": "_model.outcome",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",
+    "Resumed": "_engine.submit",
+    "RetryPolicy": "_engine.backoff",
     "SpendControl": "_model.usage",
     "Task": "_model.tasks",
     "TaskEvent": "_model.tasks",

@@ -1,1 +1,61 @@
-"""Fakes for programs that use the library, and the laws that every provider must pass."""
+"""Fakes for programs that use the library: a cloud that lives by a script, time that passes on demand, no network.
+
+`ScriptedCloud` speaks as Codex Cloud does. Put it behind a client with `EmulatorTransport` or its asynchronous twin,
+or behind a socket with `serving`; `faults` makes it misbehave. Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..cloud import faults as faults
+    from ..cloud.records import (
+        CloudEnvironment as CloudEnvironment,
+        CloudFailure as CloudFailure,
+        CloudFile as CloudFile,
+        CloudResult as CloudResult,
+    )
+    from ..cloud.scripted import AttemptScript as AttemptScript, ScriptedCloud as ScriptedCloud
+    from ..cloud.server import serving as serving
+    from .clock import FakeClock as FakeClock
+    from .emulator import (
+        AsyncEmulatorTransport as AsyncEmulatorTransport,
+        EmulatorTransport as EmulatorTransport,
+        Handler as Handler,
+    )
+    from .journal import MemoryJournal as MemoryJournal
+
+_HOMES = {
+    "AsyncEmulatorTransport": "testing.emulator",
+    "AttemptScript": "cloud.scripted",
+    "CloudEnvironment": "cloud.records",
+    "CloudFailure": "cloud.records",
+    "CloudFile": "cloud.records",
+    "CloudResult": "cloud.records",
+    "EmulatorTransport": "testing.emulator",
+    "FakeClock": "testing.clock",
+    "Handler": "testing.emulator",
+    "MemoryJournal": "testing.journal",
+    "ScriptedCloud": "cloud.scripted",
+    "faults": "cloud",
+    "serving": "cloud.server",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    home = f"coatcheck.{_HOMES[name]}"
+    globals()[name] = value = (
+        import_module(f"{home}.{name}") if name == "faults" else getattr(import_module(home), name)
+    )
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

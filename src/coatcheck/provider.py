@@ -1,0 +1,39 @@
+"""What the author of a provider needs, and nothing else: the contract, the effects, and how answers are read.
+
+A provider is found by its entry point in the group ``coatcheck.providers``: a function from `Settings` to `Provider`.
+Each verb of it is an `Exchange`: a generator that yields requests, is sent responses, and returns a value. It performs
+no I/O, so it serves both clients and is tested without a network.
+"""
+
+from __future__ import annotations
+
+from ._protocol.credentials import Credentials, Login, LoginFile, Secret
+from ._protocol.decode import check, decode, error_for, read_json
+from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
+from ._protocol.provider import Capabilities, Provider, Support, TaskFilter
+from ._protocol.registry import Factory, Settings
+
+# Structs keep the modules they were made in: msgspec looks up the names in their annotations there.
+__all__ = [
+    "Capabilities",
+    "Clock",
+    "Credentials",
+    "Emit",
+    "Exchange",
+    "Factory",
+    "Login",
+    "LoginFile",
+    "Pairs",
+    "Provider",
+    "Read",
+    "Request",
+    "Response",
+    "Secret",
+    "Settings",
+    "Support",
+    "TaskFilter",
+    "check",
+    "decode",
+    "error_for",
+    "read_json",
+]
