@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from coatcheck.cloud.process import AgentProcess, Ending, arguments_of, plain
+from coatcheck.cloud.process import AgentProcess, Ending, arguments_of, end_strays, plain
 
 
 def run(
@@ -155,3 +156,21 @@ def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
 def test_output_is_shown_without_control_sequences(raw: bytes, expected: str) -> None:
     """What an agent prints never moves anybody's cursor."""
     assert expected == plain(raw)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_daemon_that_left_its_group_is_found_by_its_environment(tmp_path: Path) -> None:
+    """And only such a one."""
+    code = "import os, signal\nif os.fork() == 0:\n    os.setsid()\n    print(os.getpid(), flush=True)\n    signal.pause()\n"
+    for name in ("mine", "other"):
+        environ = {**os.environ, "COATCHECK_RESULT": f"{tmp_path}/{name}/result.json"}
+        process = AgentProcess(grace=0.2)
+        ending = process.run([sys.executable, "-c", code], cwd=tmp_path, environ=environ, input=None, timeout=20)
+        (tmp_path / f"{name}.pid").write_text(ending.stdout)
+    mine, other = (int((tmp_path / f"{name}.pid").read_text()) for name in ("mine", "other"))
+    end_strays(tmp_path / "mine")
+    try:
+        assert has_ended(mine)
+        os.kill(other, 0)
+    finally:
+        os.kill(other, signal.SIGKILL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -27,7 +29,8 @@ from .test_asgi import call
 @pytest.fixture
 def options(tmp_path: Path) -> ServeOptions:
     """Ask for a server over the demo site."""
-    make_site(tmp_path / "site", environ=os.environ)
+    if not (tmp_path / "site").exists():
+        make_site(tmp_path / "site", environ=os.environ)
     return ServeOptions(
         environments=(environment("owner/repo", tmp_path / "site", environ=os.environ),),
         command=agent_command(),
@@ -172,30 +175,53 @@ print("ended", flush=True)
 """
 
 
+@contextlib.contextmanager
+def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Give a server in a process of its own, and the number of the agent that it runs."""
+    if not (root / "site").exists():
+        make_site(root / "site", environ=os.environ)
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(root)], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = msgspec.json.decode(server.stdout.readline())["url"]
+            record = read_record(root / "server.json")
+            assert record is not None
+            holder = Holder(record.token)
+            id = environment("owner/repo", root / "site", environ=os.environ).id
+            created = call(url, holder, "POST", "/wham/tasks", create_body(environment_id=id))[2]
+            wait_for_line(url, holder, msgspec.json.decode(created))
+            yield server, int((root / "pid").read_text())
+        finally:
+            server.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_server_and_its_agents(number: signal.Signals, tmp_path: Path) -> None:
     """Cleanly: the agent is dead, the record gone, no clone left."""
-    make_site(tmp_path / "site", environ=os.environ)
-    server = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    try:
-        url = msgspec.json.decode(server.stdout.readline())["url"]
-        record = read_record(tmp_path / "server.json")
-        assert record is not None
-        holder = Holder(record.token)
-        id = environment("owner/repo", tmp_path / "site", environ=os.environ).id
-        created = msgspec.json.decode(call(url, holder, "POST", "/wham/tasks", create_body(environment_id=id))[2])
-        wait_for_line(url, holder, created)
-        agent = int((tmp_path / "pid").read_text())
+    with busy_server(tmp_path) as (server, agent):
         server.send_signal(number)
-        said, code = server.stdout.read(), server.wait(20)
-    finally:
-        server.kill()
-        server.stdout.close()
+        said = server.communicate(timeout=20)[0]
 
-    assert ("ended\n", 0) == (said, code)
+    assert ("ended\n", 0) == (said, server.returncode)
     assert ended(agent)
     assert (False, []) == ((tmp_path / "server.json").exists(), list((tmp_path / "data/work").glob("attempts/*")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_next_server_ends_the_agents_of_one_that_was_killed(tmp_path: Path, options: ServeOptions) -> None:
+    """Nothing goes on working for nobody; its attempt has failed, with the reason, and its clone is gone."""
+    with busy_server(tmp_path) as (server, agent):
+        server.kill()
+        server.wait(20)
+        with running(options) as record:
+            listed = msgspec.json.decode(call(record.url, Holder(record.token), "GET", "/wham/tasks/list")[2])["items"]
+            left = list((tmp_path / "data/work").glob("attempts/*"))
+
+    assert (["failed"], []) == (
+        [item["task_status_display"]["latest_turn_status_display"]["turn_status"] for item in listed],
+        left,
+    )
+    assert ended(agent)
 
 
 def wait_for_line(url: str, holder: Holder, created: dict) -> None:

@@ -28,6 +28,8 @@ GRACE = 5.0
 DRAIN = 1.0
 
 PROMPT = "{prompt}"
+# The variable by which an agent's processes are known: it names a file in the attempt's own folder.
+MARK = "COATCHECK_RESULT"
 
 
 class Ending(Value, frozen=True, kw_only=True):
@@ -124,6 +126,19 @@ def end_group(pid: int, number: int) -> None:
     """Send a signal to a process group; one that is gone is no error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
+
+
+def end_strays(folder: Path) -> None:
+    """Kill what still carries *folder* in its environment: daemons that left their group, agents of a server that crashed.
+
+    Linux only; elsewhere nobody can tell whose a process is.
+    """
+    mark = f"{MARK}={folder}/".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if any(variable.startswith(mark) for variable in variables):
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 class Capture:

@@ -17,7 +17,7 @@ import msgspec
 from .._model.value import Value
 from .git import WorkspaceError, last_line
 from .harvest import Changes, harvest
-from .process import AgentProcess, Ending, arguments_of, takes_argument
+from .process import MARK, AgentProcess, Ending, arguments_of, end_strays, takes_argument
 from .records import CANCELLED, COMPLETED, FAILED, CloudFailure, CloudFile, CloudLog, CloudResult, Mode, title_of
 from .workspace import Workshop, Workspace
 
@@ -145,6 +145,7 @@ class Runner:
             try:
                 return self._run(job, process, workspace)
             finally:
+                end_strays(workspace.folder)
                 workspace.remove()
         except WorkspaceError as error:
             return failed(error.code, str(error))
@@ -183,7 +184,7 @@ def agent_environment(environ: Mapping[str, str], job: Job, workspace: Workspace
         "COATCHECK_BRANCH": job.branch,
         "COATCHECK_MODEL": job.model or "",
         "COATCHECK_PROMPT_FILE": str(workspace.prompt_file),
-        "COATCHECK_RESULT": str(workspace.result_file),
+        MARK: str(workspace.result_file),
     }
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .git import Git, WorkspaceError, last_line, remove_tree
+from .process import end_strays
 
 # The state that the agent's changes are measured against.
 BASE = "refs/coatcheck/base"
@@ -32,7 +33,8 @@ class Workshop:
         self._lock = threading.Lock()
 
     def sweep(self) -> None:
-        """Remove what an earlier server left behind."""
+        """End and remove what an earlier server left behind."""
+        end_strays(self._root / "attempts")
         remove_tree(self._root / "attempts")
 
     def open(
