@@ -1,1 +1,1 @@
-"""."""
+"""The command line: click commands over `coatcheck.Client`. Everything here is for people and their scripts."""

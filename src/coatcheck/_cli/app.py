@@ -1,0 +1,155 @@
+"""The command tree, and what happens to what goes wrong.
+
+Law 1. A command's module is imported when the command runs, not before.
+Law 2. Every error ends as one line on stderr, or as one object on stdout with ``--json``, and its exit code.
+Law 3. What we did not foresee is our bug, and is called one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+
+import click
+
+from .. import errors
+from .exit_codes import ExitCode, exit_code_of
+from .surroundings import Surroundings
+
+# command -> its module in `commands`; a command whose name is a Python word or a builtin has a longer module name.
+COMMANDS = {
+    "demo": "demo",
+    "run": "submit",
+    "submit": "submit",
+    "wait": "wait",
+    "watch": "wait",
+    "status": "look",
+    "show": "look",
+    "list": "listing",
+    "attempts": "look",
+    "diff": "patch",
+    "apply": "patch",
+    "cancel": "manage",
+    "message": "manage",
+    "pr": "manage",
+    "archive": "manage",
+    "unarchive": "manage",
+    "delete": "manage",
+    "usage": "catalogue",
+    "models": "catalogue",
+    "environments": "catalogue",
+    "providers": "providers",
+    "config": "configuration",
+    "serve": "serve",
+}
+
+ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.
+
+\b
+  coatcheck submit "Add dark mode"      gives a ref at once
+  coatcheck wait REF                    waits for the end
+  coatcheck apply REF                   lands the patch in this checkout
+
+A REF is PROVIDER:ID as printed, a task's id, or its URL.
+"""
+
+
+class Commands(click.Group):
+    """A group that imports a command's module when it is asked for the command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order in which one meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Return a command, None for a word that is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".commands.{COMMANDS[cmd_name]}", __package__)
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* name; a misspelt one is told what it is near."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from difflib import get_close_matches  # only a misspelling needs it
+
+            near = get_close_matches(args[0], COMMANDS, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "see: coatcheck --help"
+            raise errors.ConfigurationError(f"there is no command {args[0]!r}", remedy=hint) from None
+
+
+@click.command(cls=Commands, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="coatcheck", message="coatcheck %(version)s")
+def app() -> None:
+    """Be the root of all commands."""
+
+
+def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=surroundings)
+        return code if isinstance(code, int) else ExitCode.DONE
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return ExitCode.BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
+        return _reported(_understood(error), arguments, surroundings)
+
+
+def _understood(error: BaseException) -> BaseException:
+    """Return click's errors as ours."""
+    if isinstance(error, click.Abort):  # what click makes of Ctrl-C
+        return error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else KeyboardInterrupt()
+    if not isinstance(error, click.ClickException):
+        return error
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "coatcheck"
+    message = " ".join(error.format_message().rstrip(".").split())
+    return errors.ConfigurationError(message[:1].lower() + message[1:], remedy=f"see: {path} --help")
+
+
+def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surroundings) -> int:
+    code = exit_code_of(error)
+    if code is ExitCode.BUG and surroundings.environ.get("COATCHECK_DEBUG"):
+        raise error
+    try:
+        if wants_json(arguments):
+            from .json_output import dump, error_document
+
+            surroundings.screen.write(dump(error_document(error)))
+        else:
+            surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
+    except BrokenPipeError:
+        _let_go_of_stdout()
+    return code
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether *arguments* ask for JSON; they may be too broken to be parsed."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
+
+
+def one_line(error: BaseException, code: ExitCode) -> str:
+    """Return what went wrong and what to do about it, in one line."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    if code is ExitCode.BUG:
+        return f"this is a bug in coatcheck: {type(error).__name__}: {message}; COATCHECK_DEBUG=1 shows where"
+    if code is ExitCode.INTERRUPTED:
+        message = "interrupted"
+    remedy = getattr(error, "remedy", None)
+    return f"{message}; {remedy}" if remedy else message
+
+
+def _let_go_of_stdout() -> None:
+    """Keep the interpreter from flushing into a closed pipe when it ends (docs.python.org, "Note on SIGPIPE")."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError:
+        return

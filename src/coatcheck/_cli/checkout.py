@@ -1,0 +1,92 @@
+"""What the folder we stand in says about where a task should run. Only the command line ever asks.
+
+Law 1. What is given wins; then settings; then the checkout: its branch, and the repositories that its remotes name.
+Law 2. What is not clear is an error that lists the choices, never a guess.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .. import errors
+
+if TYPE_CHECKING:
+    from .._model.catalogue import Environment
+    from .._runtime.blocking import Client
+
+# How many environments an error names at most.
+MAX_SHOWN = 10
+
+
+def find_root(folder: str) -> str | None:
+    """Return the nearest folder upwards that git calls a work tree; without starting git."""
+    while not os.path.exists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+    return folder
+
+
+def repositories(root: str) -> tuple[str, ...]:
+    """Return the ``owner/repo`` of every remote that names one, each once, in the order of the remotes' URLs."""
+    from .._patches.git import git
+    from .._protocol.repositories import repository_of
+
+    # 1 is git's word for "no such setting".
+    listed = git("config", "--null", "--get-regexp", r"^remote\..*\.url$", folder=root, accept=(0, 1))
+    urls = sorted(entry.partition("\n")[2] for entry in listed.decode("utf-8", "replace").split("\0") if entry)
+    found: dict[str, str] = {}
+    for url in urls:
+        if (name := repository_of(url)) is not None:
+            found.setdefault(name.lower(), name)
+    return tuple(found.values())
+
+
+def current_branch(root: str) -> str | None:
+    """Return the branch that is checked out, None where HEAD is detached."""
+    from .._patches.git import git
+
+    # 128: HEAD is no symbolic ref; 1 with --quiet.
+    name = git("symbolic-ref", "--quiet", "--short", "HEAD", folder=root, accept=(0, 1, 128))
+    return name.decode("utf-8", "replace").strip() or None
+
+
+def environment_of(client: Client, root: str | None) -> tuple[str | None, str | None]:
+    """Return (environment, repository) for a task that named neither; exactly one of them is not None.
+
+    One repository is left to the provider to resolve. Several are looked up, and one environment in all decides.
+    Raises `ConfigurationError` that lists what could be meant.
+    """
+    names = repositories(root) if root else ()
+    if len(names) == 1:
+        return None, names[0]
+    known = _environments(client, names)
+    if names and len(known) == 1:
+        return known[0].id, None
+    if names:
+        problem = f"the remotes of this checkout name {len(names)} repositories ({', '.join(names)})"
+    elif root:
+        problem = "no remote of this checkout names a repository that the service knows"
+    else:
+        problem = "this folder is no git checkout"
+    raise errors.ConfigurationError(
+        f"where should the task run? {problem}",
+        remedy=f"give --environment or --repo; environments: {_shown(known)}",
+    )
+
+
+def _environments(client: Client, names: Sequence[str]) -> tuple[Environment, ...]:
+    """Return the environments of these repositories, or all of them when there are none; each once."""
+    lists = [client.list_environments(repository=name) for name in names] or [client.list_environments()]
+    if not any(lists):
+        lists = [client.list_environments()] if names else []
+    return tuple({environment.id: environment for some in lists for environment in some}.values())
+
+
+def _shown(environments: Sequence[Environment]) -> str:
+    names = [f"{e.label} ({e.id})" if e.label else e.id for e in environments[:MAX_SHOWN]]
+    more = len(environments) - MAX_SHOWN
+    return (", ".join(names) or "none") + (f" and {more} more" if more > 0 else "")

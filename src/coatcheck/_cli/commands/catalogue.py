@@ -1,0 +1,57 @@
+"""What there is to use: `usage`, `models`, `environments`."""
+
+from __future__ import annotations
+
+import click
+
+from ..context import Run, command
+from ..json_output import ENVIRONMENT, MODEL, USAGE, many, read
+from ..views import environments as environment_lines, models as model_lines, usage as usage_lines
+
+
+@command(
+    "usage",
+    examples="""
+coatcheck usage
+coatcheck usage --json
+""",
+)
+def usage_command(run: Run) -> None:
+    """Print what the account has used, and when it comes back."""
+    with run.client() as client:
+        used = client.get_usage()
+    run.answer(lambda: read(USAGE, used), lambda: usage_lines(used, run.now))
+
+
+@command(
+    "models",
+    examples="""
+coatcheck models
+coatcheck models --all --json
+""",
+)
+@click.option("--all", "is_all", is_flag=True, help="Also those that the service does not show.")
+def models_command(run: Run, *, is_all: bool) -> None:
+    """List the models we know of, each with the date of the entry; asks nobody."""
+    with run.client() as client:
+        known = [model for model in client.list_models() if is_all or model.is_listed]
+    run.answer(lambda: {"models": many(MODEL, known)}, lambda: model_lines(known))
+
+
+@command(
+    "environments",
+    examples="""
+coatcheck environments
+coatcheck environments --json
+coatcheck environments --repo owner/repo
+""",
+)
+@click.option("--repo", "repository", metavar="OWNER/REPO", help="Only those of a repository.")
+def environments_command(run: Run, *, repository: str | None) -> None:
+    """List the environments in which tasks can run."""
+    with run.client() as client:
+        known = client.list_environments(repository=repository)
+    run.answer(
+        lambda: {"environments": many(ENVIRONMENT, known)},
+        lambda: environment_lines(known) if known else ["No environments found."],
+    )

@@ -1,0 +1,88 @@
+"""`list` shows tasks, newest first, and says when there are more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from ..context import Run, command
+from ..json_output import TASK, many
+from ..views import listed
+
+if TYPE_CHECKING:
+    from ..._model.tasks import Task, TaskRef
+    from ..._runtime.blocking import Client
+
+# What the official client shows (codex-wham.md 2.1).
+DEFAULT_LIMIT = 20
+
+
+@command(
+    "list",
+    examples="""
+coatcheck list
+coatcheck list --json
+coatcheck list --environment owner/repo --limit 50
+coatcheck list --filter archived --all
+""",
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"Show this many (default: {DEFAULT_LIMIT}).")
+@click.option("--all", "is_all", is_flag=True, help="Show all there are.")
+@click.option(
+    "--filter", "which", type=click.Choice(["current", "archived", "all"]), default="current", help="Which tasks."
+)
+@click.option("--environment", "-e", metavar="NAME", help="Only those of an environment, by id or label.")
+@click.option("--cursor", help="Go on where another list ended.")
+def list_command(
+    run: Run,
+    *,
+    limit: int | None,
+    is_all: bool,
+    which: Literal["current", "archived", "all"],
+    environment: str | None,
+    cursor: str | None,
+) -> None:
+    """List tasks, newest first."""
+    wanted = None if is_all else limit or DEFAULT_LIMIT
+    with run.client() as client:
+        where = None if environment is None else _id_of(client, environment)
+        tasks, following = _some(client, which=which, environment=where, limit=wanted, cursor=cursor)
+    run.answer(
+        lambda: {"tasks": many(TASK, tasks), "cursor": following},
+        lambda: listed(tasks, run.now) or ["No tasks found."],
+    )
+    if following and not run.is_json:
+        run.note("", f"There are more: coatcheck list --cursor='{following}' (or --all)")
+
+
+def _id_of(client: Client, environment: str) -> str:
+    """Return the id of the environment that is named; lists are filtered by id (codex-wham.md 2.1)."""
+    from ...providers.codex.environments import choose
+
+    return choose(client.list_environments(), environment).id
+
+
+def _some(
+    client: Client,
+    *,
+    which: Literal["current", "archived", "all"],
+    environment: str | None,
+    limit: int | None,
+    cursor: str | None,
+) -> tuple[list[Task], str | None]:
+    """Return at most *limit* tasks, and the cursor of the rest."""
+    tasks: dict[TaskRef, Task] = {}  # a list that moves under us may send one twice
+    seen = {cursor}
+    while True:
+        wanted = None if limit is None else limit - len(tasks)
+        page = client.get_page(filter=which, environment=environment, limit=wanted, cursor=cursor)
+        tasks |= {task.ref: task for task in page.items}
+        if limit is not None and len(tasks) > limit:  # the service sent more than it was asked for
+            return list(tasks.values())[:limit], cursor
+        if page.cursor is None or page.cursor in seen:  # one that repeats leads round in circles
+            return list(tasks.values()), None
+        cursor = page.cursor
+        if len(tasks) == limit:
+            return list(tasks.values()), cursor
+        seen.add(cursor)

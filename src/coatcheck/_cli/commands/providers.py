@@ -1,0 +1,121 @@
+"""`providers` prints what each provider can do, and how we know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ... import errors
+from ..._protocol.registry import load, names
+from ..context import Run, command
+from ..json_output import Fields, read
+from ..render import Line, Painted, table
+
+if TYPE_CHECKING:
+    from ..._protocol.provider import Capabilities
+
+
+@command(
+    "providers",
+    has_provider=False,
+    examples="""
+coatcheck providers list
+coatcheck providers show codex
+coatcheck providers show codex --json
+""",
+)
+@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("name", required=False)
+def providers_command(run: Run, *, action: str, name: str | None) -> None:
+    """List what each provider can do, or show one of them.
+
+    "documented" says that the service's own client does it; "observed", that others have seen it work.
+    """
+    if action == "list":
+        _list(run)
+    elif name is None:
+        raise errors.ConfigurationError("which provider?", remedy="coatcheck providers show NAME")
+    else:
+        _show(run, name)
+
+
+def _list(run: Run) -> None:
+    known = {name: _capabilities_or_error(run, name) for name in names()}
+    run.answer(
+        lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
+        lambda: _matrix({name: can for name, can in known.items() if not isinstance(can, errors.CoatcheckError)}),
+    )
+    for can in known.values():
+        if isinstance(can, errors.CoatcheckError):
+            run.note(f"coatcheck: {can}")
+
+
+def _capabilities_or_error(run: Run, name: str) -> Capabilities | errors.CoatcheckError:
+    try:
+        return capabilities_of(run, name)
+    except errors.CoatcheckError as error:  # a broken plug-in is one line, and the others go on
+        return error
+
+
+def _entry(name: str, can: Capabilities | errors.CoatcheckError) -> dict[str, object]:
+    return {"name": name, "error": str(can)} if isinstance(can, errors.CoatcheckError) else document(name, can)
+
+
+def _matrix(known: dict[str, Capabilities]) -> list[Line]:
+    verbs = sorted({verb for can in known.values() for verb in can.verbs})
+    rows = [(verb, *(can.verbs[verb].value if verb in can.verbs else "-" for can in known.values())) for verb in verbs]
+    return table(("VERB", *known), rows)
+
+
+def _show(run: Run, name: str) -> None:
+    capabilities = capabilities_of(run, name)
+    run.answer(lambda: document(name, capabilities), lambda: _lines(name, capabilities))
+
+
+def capabilities_of(run: Run, name: str) -> Capabilities:
+    """Return what the provider *name* can do, without asking its service or needing to know where it is."""
+    return load(name)(Anywhere(run.config.get(f"{name}.base_url"))).capabilities
+
+
+class Anywhere:
+    """Settings of a provider that will not be asked anything: its service is anywhere."""
+
+    def __init__(self, base_url: str | None) -> None:
+        self._base_url = base_url
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:  # noqa: ARG002 - the signature of Settings
+        """Return the base URL, and nothing else."""
+        return (self._base_url or "http://127.0.0.1") if name == "base_url" else None
+
+
+CAPABILITIES: Fields[Capabilities] = {
+    "verbs": (
+        'each verb with "documented" or "observed"',
+        lambda c: {verb: support.value for verb, support in sorted(c.verbs.items())},
+    ),
+    "missing": ("verbs that it lacks, and why", lambda c: dict(sorted(c.reasons.items()))),
+    "options": ("what a submission may say", lambda c: sorted(c.options)),
+    "modes": ('"code", "ask"', lambda c: sorted(c.modes)),
+    "max_attempts": ("how many attempts at most", lambda c: c.max_attempts),
+    "notes": ("what else is to be known", lambda c: list(c.notes)),
+}
+
+
+def document(name: str, can: Capabilities) -> dict[str, object]:
+    """Return capabilities as a JSON object."""
+    return {"name": name, **read(CAPABILITIES, can)}
+
+
+def _lines(name: str, can: Capabilities) -> list[Line]:
+    rows = [(verb, support.value) for verb, support in sorted(can.verbs.items())]
+    rows += [(verb, f"no: {reason}") for verb, reason in sorted(can.reasons.items())]
+    return [
+        Painted(name, "bold"),
+        *table(("VERB", "SUPPORT"), rows),
+        "",
+        f"options: {', '.join(sorted(can.options)) or 'none'}",
+        f"modes: {', '.join(sorted(can.modes))}",
+        f"attempts: 1 to {can.max_attempts}",
+        *can.notes,
+    ]

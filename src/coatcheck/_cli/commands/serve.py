@@ -1,0 +1,125 @@
+"""`serve` runs a local cloud until it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ... import errors
+from ..context import Run, command, seconds
+
+if TYPE_CHECKING:
+    from ...cloud.server import ServerRecord
+
+
+@command(
+    "serve",
+    has_provider=False,
+    examples="""
+coatcheck serve --environment owner/repo=. --agent 'codex exec --full-auto {prompt}'
+coatcheck serve -e owner/repo=~/src/repo --agent 'claude -p {prompt} --permission-mode acceptEdits'
+coatcheck serve -e owner/repo=. --agent 'aider --yes --message {prompt}' --port 8765
+coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home --json
+""",
+)
+@click.option(
+    "--environment",
+    "-e",
+    "environments",
+    multiple=True,
+    required=True,
+    metavar="OWNER/REPO=PATH",
+    help="A label and the repository behind it; give as many as you like.",
+)
+@click.option(
+    "--agent",
+    required=True,
+    metavar="COMMAND",
+    help="What works on a task; {prompt} becomes one argument, without it the prompt comes on standard input.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Listen here (default: a free port)."
+)
+@click.option(
+    "--max-parallel", type=click.IntRange(min=1), default=2, metavar="N", help="Attempts at once (default: 2)."
+)
+@click.option("--timeout", default="1h", metavar="TIME", help="End an attempt after this (default: 1h; none: never).")
+@click.option("--codex-home", metavar="FOLDER", help="Write a CODEX_HOME there, for the Codex CLI.")
+@click.option("--data", metavar="FOLDER", help="Keep tasks here (default: in the user's state folder).")
+def serve_command(
+    run: Run,
+    *,
+    environments: tuple[str, ...],
+    agent: str,
+    port: int,
+    max_parallel: int,
+    timeout: str,
+    codex_home: str | None,
+    data: str | None,
+) -> None:
+    """Run a cloud of your own on this machine, with any command as its agent.
+
+    Each attempt works in a throw-away clone; your repository is not touched. It listens on loopback only. While it runs, `--provider local` finds it, from any folder. One line says where it
+    is once it is ready. Ctrl-C ends it, with every agent that runs.
+    """
+    if os.name != "posix":  # process groups and flock, which it stands on
+        raise errors.UnsupportedError("serve is not supported on Windows", remedy="run it in WSL")
+    from ..._runtime.config import state_dir
+    from ...cloud.serve import ServeOptions, parse_environment, run as serve
+    from ..local import record_path
+
+    environ = run.surroundings.environ
+    options = ServeOptions(
+        environments=tuple(parse_environment(each, environ=environ) for each in environments),
+        command=split(agent),
+        data=Path(data or os.path.join(state_dir(environ), "cloud")).expanduser().absolute(),
+        port=port,
+        max_parallel=max_parallel,
+        timeout=seconds(timeout),
+        record=record_path(environ),
+        codex_home=Path(codex_home).expanduser().absolute() if codex_home else None,
+        environ=environ,
+    )
+    serve(options, announce=lambda record: _announce(run, record, codex_home=codex_home))
+
+
+def split(agent: str) -> tuple[str, ...]:
+    """Return a command as its arguments, split as a shell would, and no shell is ever asked."""
+    try:
+        return tuple(shlex.split(agent))
+    except ValueError as error:
+        raise errors.ConfigurationError(
+            f"the agent command cannot be read: {str(error).lower()}", remedy="quote it: --agent 'COMMAND {prompt}'"
+        ) from None
+
+
+def _announce(run: Run, record: ServerRecord, *, codex_home: str | None) -> None:
+    """Say in one line that we are ready."""
+    if run.is_json:
+        from ..json_output import dump_line
+
+        run.screen.write(
+            dump_line(
+                {
+                    "url": record.url,
+                    "pid": record.pid,
+                    "approval_key": record.approval_key,
+                    "codex_home": codex_home,
+                }
+            )
+        )
+        return
+    run.screen.show(f"Serving {record.url}")
+    run.note("Submit to it with: coatcheck submit --provider local …")
+    if codex_home:
+        run.note(
+            f"The Codex CLI (up to 0.151) with: CODEX_HOME={codex_home} "
+            f"CODEX_CLOUD_TASKS_BASE_URL={record.url} codex cloud list"
+        )
+    if record.approval_key:
+        run.note(f"Logins are approved with the key {record.approval_key}")
+    run.note("Ctrl-C ends it.")

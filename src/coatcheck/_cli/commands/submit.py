@@ -1,0 +1,231 @@
+"""`submit` hands a task over and returns at once; `run` waits for its end as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ... import errors
+from ..._model.states import TaskState
+from ..context import Run, attempt_option, command, interval_option, seconds, timeout_of, timeout_option, utf8
+from ..exit_codes import ExitCode, exit_code_of
+from ..json_output import TASK, TASK_RESULT, error_document, read
+from ..landing import Landed, checkout_of, land
+from ..render import Painted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..._model.tasks import Task, TaskSpec
+    from ..._runtime.blocking import Client
+
+OPTIONS = (
+    click.argument("prompt", required=False),
+    click.option("--environment", "-e", metavar="NAME", help="Where it runs: an environment's id or label."),
+    click.option("--repo", "repository", metavar="OWNER/REPO", help="Where it runs: the repository's environment."),
+    click.option("--branch", "-b", help="Where it starts (default: the checkout's branch, else the environment's)."),
+    click.option("--attempts", "-n", type=int, metavar="N", help="How many attempts at it, to choose from."),
+    click.option("--ask", is_flag=True, help="Ask a question: no diff."),
+    click.option("--model", metavar="NAME", help="Which model; the service may choose another."),
+    click.option(
+        "--starting-diff", metavar="FILE", help="A diff that is applied before the agent starts (- is standard input)."
+    ),
+)
+
+
+def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+@command(
+    "submit",
+    examples="""
+coatcheck submit "Add dark mode"
+coatcheck submit --environment owner/repo --branch main --attempts 3 --json "Add dark mode"
+git diff | coatcheck submit --starting-diff - "Finish what I began"
+coatcheck submit - < prompt.md
+coatcheck submit --resume
+""",
+)
+@_with_options
+@click.option("--resume", is_flag=True, help="Find out what became of submissions whose answer was lost.")
+def submit_command(run: Run, *, resume: bool, **options: Any) -> None:
+    """Hand a task over and print its ref at once (step 1 of 2).
+
+    Without --environment and --repo the remotes of the checkout say where it runs. The prompt is read from standard
+    input when it is - or missing. A task is submitted once, whatever the network does.
+    """
+    with run.client() as client:
+        if resume:
+            _resume(run, client)
+            return
+        task = submit(run, client, **options)
+    run.answer(lambda: read(TASK, task), lambda: [str(task.ref)])
+
+
+@command(
+    "run",
+    examples="""
+coatcheck run "Add dark mode"
+coatcheck run --repo owner/repo --attempts 3 --apply "Add dark mode"
+coatcheck run --ask "Where is the theme chosen?"
+""",
+)
+@_with_options
+@timeout_option
+@interval_option
+@attempt_option
+@click.option("--apply", "is_applied", is_flag=True, help="Land the patch in this checkout when it is done.")
+def run_command(
+    run: Run, *, timeout: str | None, interval: str | None, attempt: int | None, is_applied: bool, **options: Any
+) -> int:
+    """Hand a task over, wait for its end, and print what it made.
+
+    Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success.
+    """
+    from ..waiting import chosen, result, wait_for
+
+    limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
+    if is_applied:
+        checkout_of(run)
+    with run.client() as client:
+        task = submit(run, client, **options)
+        task = wait_for(run, client, task.ref, timeout=limit, interval=pause, first=False)
+    chosen(task, attempt)
+    is_good = task.state is TaskState.SUCCEEDED
+    landed = _landed(run, task, attempt) if is_applied and is_good else None
+    run.answer(
+        lambda: read(TASK_RESULT, task) | ({"applied": _landed_document(landed)} if is_applied else {}),
+        lambda: [*result(task, attempt, run.now), *(["", *landed.lines()] if isinstance(landed, Landed) else [])],
+    )
+    if isinstance(landed, errors.CoatcheckError) and not run.is_json:
+        raise landed
+    if landed is not None:
+        return landed.code if isinstance(landed, Landed) else exit_code_of(landed)
+    return ExitCode.DONE if is_good else ExitCode.TASK_FAILED
+
+
+def _landed(run: Run, task: Task, attempt: int | None) -> Landed | errors.CoatcheckError:
+    """Apply what a task made; what goes wrong is told after the result, which was paid for."""
+    from ..waiting import with_patch_of
+
+    try:
+        return land(run, with_patch_of(task, task.attempts, attempt)[1])
+    except errors.CoatcheckError as error:
+        return error
+
+
+def _landed_document(landed: Landed | errors.CoatcheckError | None) -> dict[str, object] | None:
+    if isinstance(landed, errors.CoatcheckError):
+        return error_document(landed)
+    return landed.document() if landed else None
+
+
+def submit(run: Run, client: Client, **options: Any) -> Task:
+    """Submit what the options say, and tell how to come back."""
+    run.screen.progress("submitting")
+    try:
+        task = client.create_task(_spec(run, client, **options))
+    except KeyboardInterrupt:
+        error = KeyboardInterrupt("interrupted")
+        error.remedy = "whether the task was submitted is told by: coatcheck submit --resume"  # type: ignore[attr-defined]
+        raise error from None
+    run.note(
+        ("Step 1/2: submitted ", Painted(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
+        f"Step 2/2: come back with: coatcheck wait {task.ref}",
+    )
+    return task
+
+
+def _spec(
+    run: Run,
+    client: Client,
+    *,
+    prompt: str | None,
+    environment: str | None,
+    repository: str | None,
+    branch: str | None,
+    attempts: int | None,
+    ask: bool,
+    model: str | None,
+    starting_diff: str | None,
+) -> TaskSpec:
+    """Return what is asked, from options, settings and the checkout."""
+    from ..._model.tasks import TaskSpec
+
+    if starting_diff == "-" and prompt in (None, "-"):
+        raise errors.ConfigurationError("standard input cannot be both the prompt and the diff")
+    text = run.text(prompt, "the prompt")
+    if not text.strip():
+        raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
+    diff = _starting_diff(run, starting_diff)
+    if attempts is None:
+        attempts = _whole(run.config.number("attempts"))
+    if environment is None and repository is None:
+        environment = run.config.get("environment")
+    if not environment and not repository:
+        from ..checkout import environment_of
+
+        environment, repository = environment_of(client, run.root)
+    return TaskSpec(
+        prompt=text,
+        environment=environment,
+        repository=repository,
+        branch=branch or run.config.get("branch") or _branch_here(run, repository),
+        attempts=attempts,
+        mode="ask" if ask else "code",
+        model=model,
+        starting_patch=diff,
+    )
+
+
+def _whole(number: float | None) -> int:
+    if number is None or number != int(number):
+        raise errors.ConfigurationError(f"attempts should be a whole number, not {number}")
+    return int(number)
+
+
+def _branch_here(run: Run, repository: str | None) -> str | None:
+    """Return the checkout's branch, as the official client sends it (codex-wham.md 2.2); None lets the provider choose.
+
+    The branch of a checkout of another repository than the one asked for means nothing there.
+    """
+    if run.root is None:
+        return None
+    from ..checkout import current_branch, repositories
+
+    if repository is not None and repository.lower() not in map(str.lower, repositories(run.root)):
+        return None
+    return current_branch(run.root)
+
+
+def _starting_diff(run: Run, path: str | None) -> str | None:
+    """Return the diff to start from: a file, standard input, or the variable that the official client reads."""
+    if path is None:
+        return run.config.get("starting_diff", variable="CODEX_STARTING_DIFF") or None
+    if path == "-":
+        data = run.surroundings.stdin.read()
+    else:
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise errors.ConfigurationError(f"the starting diff {path} cannot be read: {error.strerror}") from None
+    from ..._patches.parse import Patch
+
+    Patch.parse(data)
+    return utf8(data, "the starting diff")
+
+
+def _resume(run: Run, client: Client) -> None:
+    """Tell what became of each open submission."""
+    from ..resuming import document_of, line_of
+
+    found = list(client.resume_submissions())
+    run.answer(
+        lambda: {"submissions": [document_of(each) for each in found]},
+        lambda: [line_of(each) for each in found] or ["No submission is open."],
+    )

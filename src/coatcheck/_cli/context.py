@@ -1,0 +1,210 @@
+"""From options to a client: what every command has in common.
+
+The order of every setting is `_runtime.config`'s: option, environment, project file, user file, default.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .. import errors
+
+if TYPE_CHECKING:
+    from .._model.tasks import TaskRef
+    from .._runtime.blocking import Client
+    from .._runtime.config import Config
+    from .render import Line, Screen
+    from .surroundings import Surroundings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# The provider that finds its server by itself.
+LOCAL = "local"
+
+
+class Run:
+    """One run of one command: its common options, and the world around it."""
+
+    def __init__(
+        self, surroundings: Surroundings, *, is_json: bool, provider: str | None, base_url: str | None
+    ) -> None:
+        self.surroundings, self.is_json = surroundings, is_json
+        self._provider, self._base_url = provider, base_url
+
+    @property
+    def screen(self) -> Screen:
+        """Where output goes."""
+        return self.surroundings.screen
+
+    @functools.cached_property
+    def root(self) -> str | None:
+        """The folder of the checkout we stand in."""
+        from .checkout import find_root
+
+        return find_root(self.surroundings.folder)
+
+    @functools.cached_property
+    def config(self) -> Config:
+        """The settings, the options of this run included."""
+        from .._runtime.config import PROJECT_FILE, Config
+
+        project = f"{self.root}/{PROJECT_FILE}" if self.root else None
+        explicit = {"provider": self._provider}
+        return Config(environ=self.surroundings.environ, explicit=explicit, project=project)
+
+    @property
+    def now(self) -> float:
+        """The seconds since the epoch."""
+        clock = self.surroundings.clock
+        return clock.time() if clock else time.time()
+
+    @property
+    def provider(self) -> str:
+        """The provider to talk to where no ref names one."""
+        return self.config.get("provider") or "codex"
+
+    def ref(self, text: str) -> TaskRef:
+        """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""
+        from .._model.tasks import TaskRef
+
+        ref = TaskRef.parse(text, provider=self.provider)
+        if self._provider is not None and ref.provider != self._provider:
+            raise errors.ConfigurationError(
+                f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
+            )
+        return ref
+
+    @contextmanager
+    def client(self, provider: str | None = None) -> Iterator[Client]:
+        """Open a client to *provider*, or to the one that is set."""
+        from .._runtime.blocking import Client
+
+        name = provider or self.provider
+        with Client(
+            name,
+            config=self.config,
+            environ=self.surroundings.environ,
+            transport=self.surroundings.transport,
+            clock=self.surroundings.clock,
+            **self._server(name),
+        ) as client:
+            yield client
+
+    def _server(self, provider: str) -> dict[str, Any]:
+        """Return where the service is if that is not for the provider to know: as asked, or the running local cloud."""
+        if self._base_url is not None:
+            return {"base_url": self._base_url}
+        if provider != LOCAL or self.config.get("local.base_url"):
+            return {}
+        from .local import running_server
+
+        record = running_server(self.surroundings.environ)
+        return (
+            {} if record is None else {"base_url": record.url, "token": record.token, "account_id": record.account_id}
+        )
+
+    def text(self, argument: str | None, what: str) -> str:
+        """Return *what* as text: the argument, or standard input where it is ``-`` or missing.
+
+        Raises `ConfigurationError` for bytes that are not UTF-8.
+        """
+        if argument is not None and argument != "-":
+            return utf8(argument.encode("utf-8", "surrogateescape"), what)
+        if argument is None and self.surroundings.is_asking:
+            self.screen.note(f"Type {what}, then end it with Ctrl-D.")
+        return utf8(self.surroundings.stdin.read(), f"{what} on standard input")
+
+    def answer(self, document: Callable[[], dict[str, object]], lines: Callable[[], list[Line]]) -> None:
+        """Print a result: the document with ``--json``, the lines otherwise."""
+        if self.is_json:
+            from .json_output import dump
+
+            self.screen.write(dump(document()))
+        else:
+            self.screen.show_all(lines())
+
+    def note(self, *lines: Line) -> None:
+        """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""
+        if not self.is_json or self.screen.is_interactive:
+            self.screen.note(*lines)
+
+
+def utf8(data: bytes, what: str) -> str:
+    """Return bytes as text; raises `ConfigurationError` for what is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
+
+
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text.")
+PROVIDER = click.Option(
+    ["--provider"], metavar="NAME", help="Who runs the tasks: codex, local, or a plug-in's name (default: codex)."
+)
+BASE_URL = click.Option(["--base-url"], metavar="URL", help="Where the service is, instead of its usual address.")
+
+
+def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a click command of a function whose first argument is its `Run`.
+
+    The docstring is the help, *examples* end it. ``--json`` comes with every command, ``--provider`` and
+    ``--base-url`` with those that talk to a service.
+    """
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def invoke(*, as_json: bool, provider: str | None = None, base_url: str | None = None, **options: Any) -> Any:
+            surroundings: Surroundings = click.get_current_context().obj
+            run = Run(surroundings, is_json=as_json, provider=provider, base_url=base_url)
+            return function(run, **options)
+
+        own = reversed(getattr(function, "__click_params__", ()))
+        common = (PROVIDER, BASE_URL, JSON) if has_provider else (JSON,)
+        epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
+        return click.Command(name, callback=invoke, params=[*own, *common], help=function.__doc__, epilog=epilog)
+
+    return decorate
+
+
+ref_argument = click.argument("task", metavar="REF")
+attempt_option = click.option(
+    "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never move."
+)
+
+
+def seconds(text: str) -> float | None:
+    """Read a duration: seconds, or a number with s, m, h or d; "none" is for ever. Raises `ConfigurationError`."""
+    if text.strip().lower() == "none":
+        return None
+    number, unit = text.strip(), 1.0
+    if number[-1:].lower() in UNITS:
+        number, unit = number[:-1], UNITS[number[-1].lower()]
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise errors.ConfigurationError(
+            f"{text!r} is not a length of time", remedy="give seconds, or 90s, 30m, 2h, 1d; none waits for ever"
+        )
+    return value
+
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def timeout_of(run: Run, option: str | None) -> float | None:
+    """Return how long to wait: the option, else the setting ``timeout``."""
+    return seconds(option if option is not None else run.config.get("timeout") or "none")
+
+
+timeout_option = click.option(
+    "--timeout", metavar="TIME", help="Give up waiting after this: 90s, 30m, 2h, none (default: 1h). The task goes on."
+)
+interval_option = click.option("--interval", metavar="TIME", help="Look this often (default: 2s growing to 30s).")

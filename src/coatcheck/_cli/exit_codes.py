@@ -1,0 +1,68 @@
+"""What a run's exit code says: one table, from which the documentation is made as well.
+
+The nearest class of an error in the table decides, so a new error gets its parent's code.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from .. import errors
+
+
+class ExitCode(enum.IntEnum):
+    """The exit codes, which scripts may rely on."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    TASK_FAILED = 3
+    DEADLINE = 4
+    NOT_LOGGED_IN = 5
+    RATE_LIMITED = 6
+    UNCERTAIN = 7
+    SERVICE_TROUBLE = 8
+    PATCH = 9
+    # sysexits.h EX_SOFTWARE, and the shells' 128 + signal for SIGINT and SIGPIPE.
+    BUG = 70
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+MEANINGS = {
+    ExitCode.DONE: "Done.",
+    ExitCode.REFUSED: "The service refused, or there is nothing to give: unknown task, no permission, no diff.",
+    ExitCode.USAGE: "Bad usage or configuration, or something that this provider cannot do; nothing was asked.",
+    ExitCode.TASK_FAILED: "The task ended without success (`run` and `wait`).",
+    ExitCode.DEADLINE: "The deadline came first; the task goes on.",
+    ExitCode.NOT_LOGGED_IN: "No usable login, or the service does not accept it.",
+    ExitCode.RATE_LIMITED: "The service asks us to slow down.",
+    ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
+    ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is in trouble, or answers what cannot be read.",
+    ExitCode.PATCH: "The patch is malformed, is rejected by a rule, or does not fit.",
+    ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
+    ExitCode.INTERRUPTED: "Interrupted; a task that was waited for goes on.",
+    ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
+}
+
+CODES: dict[type[BaseException], ExitCode] = {
+    errors.CoatcheckError: ExitCode.REFUSED,
+    errors.ConfigurationError: ExitCode.USAGE,
+    errors.CredentialsError: ExitCode.NOT_LOGGED_IN,
+    errors.AuthenticationError: ExitCode.NOT_LOGGED_IN,
+    errors.TransportError: ExitCode.SERVICE_TROUBLE,
+    errors.ProviderUnavailableError: ExitCode.SERVICE_TROUBLE,
+    errors.UnreadableResponseError: ExitCode.SERVICE_TROUBLE,
+    errors.RateLimitError: ExitCode.RATE_LIMITED,
+    errors.SubmissionUncertainError: ExitCode.UNCERTAIN,
+    errors.TaskFailedError: ExitCode.TASK_FAILED,
+    errors.WaitTimeoutError: ExitCode.DEADLINE,
+    errors.PatchError: ExitCode.PATCH,
+    KeyboardInterrupt: ExitCode.INTERRUPTED,
+    BrokenPipeError: ExitCode.BROKEN_PIPE,
+}
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """Return the exit code that stands for *error*; what we did not foresee is a bug of ours."""
+    return next((CODES[cls] for cls in type(error).__mro__ if cls in CODES), ExitCode.BUG)

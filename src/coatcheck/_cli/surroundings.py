@@ -1,0 +1,59 @@
+"""What a run of the command line stands in: environment, folder, streams. A test passes its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from .render import Screen
+
+if TYPE_CHECKING:
+    from .._protocol.effects import Clock
+    from .._runtime.transport import Transport
+
+
+class Surroundings:
+    """The world as the command line sees it; *transport* and *clock* are the real ones where they are None."""
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        folder: str,
+        stdin: BinaryIO,
+        screen: Screen,
+        is_asking: bool = False,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Keep what is given; *is_asking* says that a person types on *stdin*."""
+        self.environ, self.folder, self.stdin, self.screen = environ, folder, stdin, screen
+        self.is_asking, self.transport, self.clock = is_asking, transport, clock
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """Return what this process stands in."""
+        screen = Screen(
+            sys.stdout.buffer,
+            sys.stderr.buffer,
+            environ=os.environ,
+            encoding=sys.stdout.encoding,
+            is_terminal=sys.stdout.isatty(),
+            is_interactive=sys.stderr.isatty(),
+        )
+        return cls(
+            environ=os.environ,
+            folder=_folder(),
+            stdin=sys.stdin.buffer,
+            screen=screen,
+            is_asking=sys.stdin.isatty(),
+        )
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed under us; nothing but the checkout look-ups needs it
+        return os.path.abspath(os.sep)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from coatcheck import errors
+from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode, exit_code_of
+from coatcheck._model.states import TaskState
+from coatcheck._model.tasks import Task, TaskRef, TaskSpec
+
+ERRORS = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, Exception)]
+
+
+def test_every_code_is_explained() -> None:
+    """Nobody meets an exit code that the documentation does not know."""
+    assert set(ExitCode) == set(MEANINGS)
+
+
+def test_every_code_is_reached() -> None:
+    """A code that nothing gives would be a promise without meaning."""
+    assert set(ExitCode) - {ExitCode.DONE, ExitCode.BUG} == set(CODES.values())
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_no_error_of_ours_is_a_bug(error: type[errors.CoatcheckError]) -> None:
+    """Whatever the library raises has a code that says what kind of trouble it is."""
+    assert exit_code_of(error.__new__(error)) not in {ExitCode.DONE, ExitCode.BUG}
+
+
+@pytest.mark.parametrize(
+    ("expected", "error"),
+    [
+        (1, errors.NotFoundError(status=404)),
+        (1, errors.PermissionDeniedError(status=403)),
+        (2, errors.ConfigurationError()),
+        (2, errors.UnsupportedError()),
+        (3, errors.TaskFailedError(task=Task(ref=TaskRef("codex", "t"), state=TaskState.FAILED))),
+        (4, errors.WaitTimeoutError()),
+        (5, errors.NotLoggedInError()),
+        (5, errors.AuthenticationError(status=401)),
+        (6, errors.RateLimitError()),
+        (7, errors.SubmissionUncertainError(spec=TaskSpec(prompt="p"))),
+        (8, errors.TransportTimeoutError()),
+        (8, errors.ProviderUnavailableError(status=503)),
+        (8, errors.UnreadableResponseError()),
+        (9, errors.PatchConflictError()),
+        (70, ZeroDivisionError()),
+        (130, KeyboardInterrupt()),
+        (141, BrokenPipeError()),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_the_nearest_class_decides(expected: int, error: BaseException) -> None:
+    """Scripts tell apart what they can act upon."""
+    assert expected == exit_code_of(error)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from coatcheck import errors
+from coatcheck._cli import json_output
+from coatcheck._cli.json_output import ERROR_DETAILS, TASK, dump, dump_line, error_document, read
+from coatcheck._model.catalogue import Environment, Model
+from coatcheck._model.outcome import Attempt, Citation, DiffStats, FileSnapshot, Message, Outcome, PullRequest
+from coatcheck._model.states import TaskState
+from coatcheck._model.tasks import Task, TaskEvent, TaskRef
+from coatcheck._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
+from coatcheck._patches.parse import Patch
+
+REF = TaskRef("codex", "task_e_1")
+
+SAMPLES = {
+    "STATS": DiffStats(),
+    "CITATION": Citation(kind="repo_file_citation", target="a.py"),
+    "MESSAGE": Message(text="hello"),
+    "PULL_REQUEST": PullRequest(),
+    "FILE": FileSnapshot(path="a.py"),
+    "OUTCOME": Outcome(),
+    "ATTEMPT": Attempt(id="a", placement=0, state=TaskState.RUNNING),
+    "ATTEMPT_RESULT": Attempt(id="a", placement=0, state=TaskState.RUNNING),
+    "WINDOW": RateWindow(name="primary"),
+    "RATE_LIMIT": RateLimit(),
+    "TASK": Task(ref=REF, state=TaskState.UNKNOWN),
+    "TASK_RESULT": Task(ref=REF, state=TaskState.UNKNOWN),
+    "EVENT": TaskEvent(kind="state", ref=REF),
+    "ENVIRONMENT": Environment(id="e"),
+    "MODEL": Model(id="m"),
+    "CREDITS": Credits(),
+    "SPEND_CONTROL": SpendControl(),
+    "USAGE": Usage(),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_field_is_always_there(name: str) -> None:
+    """An object with nothing in it has every field of its table, and can be encoded."""
+    fields = getattr(json_output, name)
+
+    assert list(fields) == list(json.loads(dump(read(fields, SAMPLES[name]))))[1:]
+
+
+def test_the_fields_that_scripts_were_promised() -> None:
+    """These names never go away."""
+    assert {"ref", "state", "raw_state", "title", "url", "error", "attempts"} <= set(TASK)
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_states_are_lower_case_words(state: TaskState) -> None:
+    """A state is the lower-case word of TaskState."""
+    assert state.name.lower() == read(TASK, Task(ref=REF, state=state))["state"]
+
+
+def test_times_are_rfc_3339() -> None:
+    """Times are in UTC, to be read by any program."""
+    task = Task(ref=REF, state=TaskState.RUNNING, created_at=datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC))
+
+    assert "2026-09-21T14:13:20Z" == json.loads(dump(read(TASK, task)))["created_at"]
+
+
+def test_every_document_names_its_schema() -> None:
+    """A program can tell which promises hold, for documents and for each line of a stream."""
+    assert "coatcheck/1" == json.loads(dump({}))["schema"] == json.loads(dump_line({}))["schema"]
+
+
+def test_a_line_is_a_line() -> None:
+    """A streamed document is one line, whatever is in it."""
+    assert 1 == dump_line({"text": "a\nb"}).count(b"\n")
+
+
+def test_what_utf8_cannot_say_is_escaped() -> None:
+    """A file name of other bytes does not break the document."""
+    assert ["\\udcff"] == json.loads(dump({"files": ["\udcff"]}))["files"]
+
+
+def test_patches_of_other_bytes_are_readable() -> None:
+    """The text of a patch shows bytes that are not UTF-8; `diff` gives them."""
+    assert "+\\xff\n" == json_output.patch_text(Patch(b"+\xff\n"))
+
+
+def test_errors_carry_what_lets_you_go_on() -> None:
+    """An error is data: its kind, its exit code, and what the exception carries."""
+    error = errors.RateLimitError("slow down", retry_after=12.5, remedy="wait")
+
+    assert {
+        "type": "RateLimitError",
+        "code": "rate_limited",
+        "exit_code": 6,
+        "message": "slow down",
+        "remedy": "wait",
+        "status": 429,
+        "retry_after": 12.5,
+    } == error_document(error)["error"]
+
+
+def test_every_detail_belongs_to_some_error() -> None:
+    """The documented details are attributes of errors."""
+    source = set(vars(errors.SubmissionUncertainError(spec=None, candidates=()))) | {"ref", "status", "detail"}  # type: ignore[arg-type]
+    source |= {"request_id", "retry_after", "reason", "path", "line", "reasons", "files"}
+
+    assert set(ERROR_DETAILS) <= source

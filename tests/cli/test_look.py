@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.cli.cli_support import Cli
+
+from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
+from coatcheck.cloud.records import CloudResult
+from coatcheck.cloud.scripted import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
+
+OTHER = DIFF.replace("+world", "+everybody")
+
+
+def script(diff: str | None, end: str = "completed") -> AttemptScript:
+    """An attempt that has ended with this diff."""
+    return AttemptScript(timeline=[end], result=CloudResult(messages=("Hi.",), diff=diff))
+
+
+def ended(folder: Path, *diffs: str | None) -> tuple[Cli, str]:
+    """Return a command line, and the ref of a task that has ended with an attempt for each diff."""
+    cli = Cli(folder, ScriptedCloud(attempts=[script(diff) for diff in diffs]))
+    return cli, cli.submit("--attempts", str(len(diffs)))
+
+
+@pytest.mark.parametrize("form", ["{ref}", "{id}", "https://chatgpt.com/codex/tasks/{id}?x=1#y"])
+def test_a_task_is_named_in_three_ways(cli: Cli, form: str) -> None:
+    """A ref, a bare id and a task's page all name it."""
+    ref = cli.submit()
+
+    assert ref == cli("status", form.format(ref=ref, id=ref.partition(":")[2]), "--json").json["ref"]
+
+
+def test_status_is_one_request(cli: Cli) -> None:
+    """A look is cheap."""
+    ref = cli.submit()
+    before = len(cli.cloud.requests)
+    cli("status", ref)
+
+    assert 1 == len(cli.cloud.requests) - before
+
+
+@pytest.mark.parametrize("word", ["pending", "completed", "failed", "cancelled"])
+def test_status_judges_nothing(tmp_path: Path, word: str) -> None:
+    """`status` has looked: its exit code is 0 whatever it saw."""
+    cli = Cli(tmp_path, ScriptedCloud([word]))
+
+    assert 0 == cli("status", cli.submit()).code
+
+
+def test_an_unknown_word_is_kept(tmp_path: Path) -> None:
+    """Words that nobody knew are shown as they came."""
+    cloud = ScriptedCloud(["pending"])
+    cli = Cli(tmp_path, cloud)
+    ref = cli.submit()
+    cloud.faults = [UnknownWords(on="get_task", times=None)]
+    seen = cli("status", ref, "--json").json
+
+    assert "unknown" == seen["state"]
+    assert f"[unknown: {seen['raw_state']}]" in cli("status", ref).out
+
+
+def test_show_has_everything(tmp_path: Path) -> None:
+    """Messages, pull request, changes, and every attempt."""
+    cli, ref = ended(tmp_path, DIFF, OTHER)
+    out = cli("show", ref).out
+
+    assert {"Hi.", "Pull request", "Changes", "Attempts"} <= set(out.splitlines())
+    assert "  attempt 2  [succeeded]  +1/-0 • 1 file" in out.splitlines()
+    assert [DIFF, OTHER] == [each["outcome"]["patch"] for each in cli("show", "--json", ref).json["attempts"]]
+
+
+def test_attempts_are_listed(tmp_path: Path) -> None:
+    """`attempts` has a line, and an object, for each."""
+    cli, ref = ended(tmp_path, DIFF, None)
+
+    assert ["attempt 1  [succeeded]  +1/-0 • 1 file", "attempt 2  [succeeded]  no diff"] == cli(
+        "attempts", ref
+    ).out.splitlines()
+    assert [1, 2] == [each["number"] for each in cli("attempts", ref, "--json").json["attempts"]]
+
+
+def test_diff_is_the_bytes_of_the_patch(tmp_path: Path) -> None:
+    """Nothing is added to a diff and nothing taken away; --attempt chooses."""
+    cli, ref = ended(tmp_path, DIFF, OTHER)
+
+    assert [DIFF.encode(), OTHER.encode()] == [cli("diff", ref).data, cli("diff", ref, "--attempt", "2").data]
+
+
+def test_diff_is_painted_on_a_terminal(tmp_path: Path) -> None:
+    """People see colours, and an agent's escapes as text."""
+    cli, ref = ended(tmp_path, DIFF.replace("+world", "+\x1b[2Jworld"))
+    cli.is_terminal = True
+
+    assert "\x1b[32m+\\x1b[2Jworld\x1b[0m" in cli("diff", ref).out.splitlines()
+    assert "+\\x1b[2Jworld" in cli("diff", ref, "--no-color").out.splitlines()
+
+
+def test_diff_without_a_number_is_the_first_there_is(tmp_path: Path) -> None:
+    """As with the official client, the default is the first attempt that has a diff."""
+    cli, ref = ended(tmp_path, None, OTHER)
+
+    assert {"attempt": 2, "diff": OTHER} == {
+        name: value for name, value in cli("diff", ref, "--json").json.items() if name in {"attempt", "diff"}
+    }
+
+
+def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) -> None:
+    """Our numbers never move; the official client counts only attempts with a diff, and that is said."""
+    cli, ref = ended(tmp_path, None, DIFF, OTHER)
+    done = cli("diff", ref, "--attempt", "1")
+
+    assert 1 == done.code
+    assert (
+        f"attempt 1 of {ref} made no diff; attempts with one: 2, 3 (what the Codex CLI calls --attempt 1 is 2 here)"
+        == done.line
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "diffs", "number"),
+    [("there are: 1, 2", (DIFF, OTHER), "3"), ("there is one attempt", (DIFF,), "2")],
+)
+def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
+    """A number too high is told with the numbers there are."""
+    cli, ref = ended(tmp_path, *diffs)
+    done = cli("diff", ref, "--attempt", number)
+
+    assert (2, f"{ref} has no attempt {number}; {expected}") == (done.code, done.line)
+
+
+def test_no_diff_yet(cli: Cli) -> None:
+    """While a task runs, there is no diff yet, and that is how it is said."""
+    ref = cli.submit()
+
+    assert f"{ref} has no diff yet: it is queued; wait with: coatcheck wait {ref}" == cli("diff", ref).line
+
+
+def test_no_diff_at_all(tmp_path: Path) -> None:
+    """A task that changed nothing is not said to be running."""
+    cli, ref = ended(tmp_path, None)
+
+    assert f"{ref} made no diff" == cli("diff", ref).line
+
+
+def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
+    """A diff that the service keeps elsewhere is something else than no diff."""
+    cli, ref = ended(tmp_path, DIFF)
+    cli.cloud.faults = [OffloadedDiff(on="get_task", times=None)]
+    done = cli("diff", ref)
+
+    assert 1 == done.code
+    assert f"the service keeps the diff of {ref} elsewhere (" in done.line
+
+
+def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:
+    """A page is a page; what is not shown is said, with the way to it."""
+    for _ in range(23):
+        cli.submit()
+    first = cli("list")
+    with_json = cli("list", "--json").json
+    rest = cli("list", "--json", "--cursor", with_json["cursor"]).json
+
+    assert 20 == first.out.count("codex:task_e_")
+    assert "There are more: coatcheck list --cursor='" in first.err
+    assert (20, 3, None) == (len(with_json["tasks"]), len(rest["tasks"]), rest["cursor"])
+
+
+@pytest.mark.parametrize(("expected", "options"), [(23, ["--all"]), (22, ["--limit", "22"]), (5, ["--limit", "5"])])
+def test_list_shows_as_many_as_asked(cli: Cli, expected: int, options: list[str]) -> None:
+    """The service's pages are not the user's business."""
+    for _ in range(23):
+        cli.submit()
+
+    assert expected == len({task["ref"] for task in cli("list", "--json", *options).json["tasks"]})
+
+
+def test_list_ends_when_a_cursor_repeats(tmp_path: Path) -> None:
+    """A service that sends us round in circles is left."""
+    cloud = ScriptedCloud(faults=[])
+    cli = Cli(tmp_path, cloud)
+    for _ in range(25):
+        cli.submit()
+    cloud.faults = [RepeatingCursor(on="list_tasks", times=None)]
+
+    assert 0 == cli("list", "--all").code
+
+
+def test_an_empty_list_says_so(cli: Cli) -> None:
+    """Nothing is not silence."""
+    assert "No tasks found.\n" == cli("list").out
+
+
+def test_lists_are_filtered(cli: Cli) -> None:
+    """Archived tasks are in their own list; an environment is named by its label."""
+    first, second = cli.submit(), cli.submit()
+    cli("archive", first)
+
+    assert [second] == [each["ref"] for each in cli("list", "--json").json["tasks"]]
+    assert [first] == [each["ref"] for each in cli("list", "--json", "--filter", "archived").json["tasks"]]
+    assert 2 == len(cli("list", "--json", "--filter", "all", "-e", "OWNER/repo").json["tasks"])
+
+
+def test_a_task_of_nobody_is_refused(cli: Cli) -> None:
+    """Only the service says that an id is unknown."""
+    done = cli("status", "task_e_nobody")
+
+    assert (1, "not_found" in done.line or "Invalid task ID" in done.line) == (done.code, True)
+
+
+def test_results_are_whole(tmp_path: Path) -> None:
+    """What the cloud made is what comes out."""
+    made = msgspec.structs.replace(DEFAULT_RESULT, title="Title", body="Body")
+    cli = Cli(tmp_path, ScriptedCloud(["completed"], result=made))
+    pull = cli("show", "--json", cli.submit()).json["outcome"]["pull_request"]
+
+    assert ("Title", "Body") == (pull["title"], pull["body"])

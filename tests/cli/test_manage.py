@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from tests.cli.cli_support import Cli
+
+from coatcheck.cloud.faults import Status
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "route"),
+    [
+        ("cancel", [], "cancel_task"),
+        ("archive", [], "archive_task"),
+        ("delete", ["--yes"], "delete_task"),
+    ],
+)
+def test_acts_are_asked_for(cli: Cli, verb: str, options: list[str], route: str) -> None:
+    """Each act is one request for this task, told in a line and in an object."""
+    ref, other = cli.submit(), cli.submit()
+    done, with_json = cli(verb, *options, ref), cli(verb, *options, other, "--json")
+
+    assert (0, True) == (done.code, done.out.startswith(ref))
+    assert (other, verb) == (with_json.json["ref"], with_json.json["action"])
+    assert ref.partition(":")[2] in cli.cloud.seen(route)[0].path
+
+
+def test_archiving_can_be_undone(cli: Cli) -> None:
+    """Unarchive brings a task back into the list."""
+    ref = cli.submit()
+    cli("archive", ref)
+    cli("unarchive", ref)
+
+    assert [ref] == [task["ref"] for task in cli("list", "--json").json["tasks"]]
+
+
+def test_deleting_wants_a_word(cli: Cli) -> None:
+    """Nothing is deleted for ever without being sure."""
+    ref = cli.submit()
+    done = cli("delete", ref)
+
+    assert (2, f"{ref} was not deleted; say --yes to delete it for ever") == (done.code, done.line)
+    assert [] == cli.cloud.seen("delete_task")
+
+
+@pytest.mark.parametrize("arguments", [["Use the tokens"], ["-"], []])
+def test_a_message_continues_the_task(cli: Cli, arguments: list[str]) -> None:
+    """The text, or standard input, becomes the next turn, and the way back is told."""
+    ref = cli.submit()
+    cli("wait", ref)
+    done = cli("message", ref, *arguments, stdin=b"Use the tokens")
+
+    assert (0, f"{ref}\n") == (done.code, done.out)
+    assert f"coatcheck wait {ref}" in done.err
+    assert "Use the tokens" == cli.cloud.tasks[0].last.prompt
+
+
+def test_a_blank_message_is_refused(cli: Cli) -> None:
+    """Nobody runs an agent for nothing."""
+    ref = cli.submit()
+
+    assert "the message is blank; say what the agent should do" == cli("message", ref, " ").line
+
+
+def test_a_pull_request_is_asked_for(cli: Cli) -> None:
+    """`pr` asks for a draft; what the service cannot do is refused before anything is asked."""
+    ref = cli.submit()
+    cli("wait", ref)
+
+    assert "a pull request" in cli("pr", ref).out
+    assert "codex opens drafts only" in cli("pr", "--ready", ref).line
+    assert 1 == len(cli.cloud.seen("create_pull_request"))
+
+
+def test_a_route_that_the_service_denies_is_unsupported(cli: Cli) -> None:
+    """What only others have seen may be denied; then that is what is said."""
+    ref = cli.submit()
+    cli.cloud.faults = [Status(404, "Not Found", on="cancel_task")]
+    done = cli("cancel", ref)
+
+    assert 2 == done.code
+    assert "cancel_task" in done.line

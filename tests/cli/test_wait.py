@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.cli_support import Cli
+
+from coatcheck._protocol.effects import Request, Response
+from coatcheck.cloud.faults import Status
+from coatcheck.cloud.scripted import ScriptedCloud
+
+
+class Impatient(ScriptedCloud):
+    """A cloud whose user presses Ctrl-C at the third look."""
+
+    looks = 0
+
+    def handle(self, request: Request) -> Response:
+        if request.method == "GET" and "/tasks/task_e_" in request.path:
+            self.looks += 1
+            if self.looks == 3:
+                raise KeyboardInterrupt
+        return super().handle(request)
+
+
+def test_run_goes_all_the_way(cli: Cli) -> None:
+    """One command from prompt to result: message, size, pull request text."""
+    done = cli("run", "--environment", "owner/repo", "Add dark mode")
+
+    assert 0 == done.code
+    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "  +1/-0 • 1 file"} <= set(
+        done.out.splitlines()
+    )
+
+
+def test_run_keeps_stdout_for_the_result(cli: Cli) -> None:
+    """With --json there is one document; progress is nowhere in a pipe."""
+    done = cli("run", "--environment", "owner/repo", "--json", "Add dark mode")
+
+    assert ("succeeded", "") == (done.json["state"], done.err)
+
+
+def test_progress_is_shown_on_a_terminal(cli: Cli) -> None:
+    """A person sees that something goes on."""
+    cli.is_terminal = True
+
+    assert "running" in cli("run", "--environment", "owner/repo", "Add dark mode").err
+
+
+@pytest.mark.parametrize(("code", "word"), [(0, "completed"), (3, "failed"), (3, "cancelled")])
+@pytest.mark.parametrize("verb", ["run", "wait"])
+def test_the_exit_code_judges_the_task(tmp_path: Path, verb: str, code: int, word: str) -> None:
+    """Success is 0, any other end is 3, and the result is printed in both."""
+    cli = Cli(tmp_path, ScriptedCloud(["pending", word]))
+    arguments = ["-e", "owner/repo", "x"] if verb == "run" else [cli.submit()]
+    done = cli(verb, *arguments)
+
+    assert (code, True) == (done.code, done.out.startswith("["))
+
+
+def test_a_deadline_is_not_the_tasks_end(tmp_path: Path) -> None:
+    """Giving up has its own exit code, and the way back is told."""
+    cli = Cli(tmp_path, ScriptedCloud(["pending"]))
+    ref = cli.submit()
+    done, with_json = cli("wait", "--timeout", "90s", ref), cli("wait", "--timeout", "90s", "--json", ref)
+
+    assert (4, 4) == (done.code, with_json.code)
+    assert (
+        f"{ref} has not ended within 90 seconds; it goes on without us; wait again with: coatcheck wait {ref}"
+        == done.line
+    )
+    assert ref == with_json.error["ref"]
+
+
+@pytest.mark.parametrize("verb", ["wait", "watch"])
+def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
+    """Who leaves is told that the task goes on and how to come back; nothing is cancelled."""
+    cli = Cli(tmp_path, Impatient(["pending"]))
+    ref = cli.submit()
+    done = cli(verb, ref)
+
+    assert 130 == done.code
+    assert f"coatcheck: interrupted; the task goes on; come back with: coatcheck wait {ref}" in done.err
+    assert [] == cli.cloud.seen("cancel_task")
+
+
+def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
+    """A program that sent the signal can go on with the ref."""
+    cli = Cli(tmp_path, Impatient(["pending"]))
+    ref = cli.submit()
+    error = cli("wait", ref, "--json").error
+
+    assert ("interrupted", ref) == (error["code"], error["ref"])
+
+
+def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
+    """A 503 in the middle of a wait is nobody's business."""
+    cloud = ScriptedCloud()
+    cli = Cli(tmp_path, cloud)
+    ref = cli.submit()
+    cloud.faults = [Status(503, on="get_task", times=2)]
+
+    assert 0 == cli("wait", ref).code
+
+
+def test_a_task_of_another_provider_is_asked_there(cli: Cli) -> None:
+    """A ref says whom to ask; without --provider it is believed."""
+    done = cli("wait", "local:task_e_1")
+
+    assert (2, True) == (done.code, done.line.startswith("no local cloud is running"))
+
+
+def events(done: Any) -> list[dict[str, Any]]:
+    """Return the events of a watch."""
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_watch_streams_lines(cli: Cli) -> None:
+    """Each event is one JSON line, and the last says how it ended."""
+    seen = events(cli("watch", "--json", cli.submit()))
+
+    assert {"coatcheck/1"} == {event["schema"] for event in seen}
+    assert ("state", "succeeded") == (seen[-1]["kind"], seen[-1]["state"])
+
+
+def test_a_watch_can_be_resumed(cli: Cli) -> None:
+    """--after goes on behind an event: nothing is told twice, nothing is left out."""
+    ref = cli.submit()
+    seen = events(cli("watch", "--json", ref))
+    again = events(cli("watch", "--json", ref, "--after", seen[-2]["cursor"]))
+
+    assert [seen[-1]["kind"]] == [event["kind"] for event in again]
+
+
+def test_watch_tells_people(cli: Cli) -> None:
+    """In text an event is a line, a message its own lines."""
+    out = cli("watch", cli.submit()).out
+
+    assert {"state  running", "Done in `hello.txt`.", "stats  +1/-0 • 1 file", "state  succeeded"} <= set(
+        out.splitlines()
+    )
