@@ -62,10 +62,11 @@ def git(
     *arguments: str | bytes,
     folder: str | os.PathLike[str],
     stdin: bytes = b"",
+    settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     accept: Sequence[int] = (0,),
 ) -> bytes:
-    """Run git in *folder* and return what it wrote.
+    """Run git in *folder* and return what it wrote. *settings* overrule the configuration as ``-c`` does.
 
     Raises `GitError` for an exit status that is not in *accept*, or when there is no git.
     """
@@ -73,7 +74,7 @@ def git(
 
     try:
         done = subprocess.run(
-            _command(arguments),
+            _command(arguments, settings),
             input=stdin,
             capture_output=True,
             cwd=os.fspath(folder),
@@ -92,9 +93,9 @@ def git(
     return done.stdout
 
 
-def _command(arguments: Sequence[str | bytes]) -> list[str | bytes]:
-    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-    return ["git", "--no-pager", *settings, *arguments]
+def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[str | bytes]:
+    said = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
+    return ["git", "--no-pager", *said, *arguments]
 
 
 def _environment() -> dict[str, str]:

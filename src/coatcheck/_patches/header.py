@@ -76,7 +76,7 @@ class Header:
 
 # The header that nearly every changed file has; whoever matches it needs no further proof.
 PLAIN_CHANGE = re.compile(
-    rb'diff --git a/([^\n" ]+) b/\1\nindex [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]{6})?\n--- a/\1\n\+\+\+ b/\1\n(?=@@ -)'
+    rb'diff --git a/([^\x00-\x20"\x7f]+) b/\1\nindex [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]{6})?\n--- a/\1\n\+\+\+ b/\1\n(?=@@ -)'
 )
 
 # Every line that git writes between `diff --git` and the first hunk.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PatchError
 from . import names
-from .header import BinaryForm, ChangeStatus, Header
+from .header import PLAIN_CHANGE, BinaryForm, ChangeStatus, Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,9 @@ def render(change: FileChange, *, reverse: bool = False) -> bytes:
         raise PatchError(f"{change.path}: the diff of a merge cannot be applied or reversed")
     if reverse and change.status is ChangeStatus.COPIED:
         raise PatchError(f"{change.path}: a copy cannot be reversed without the file it made")
+    part = bytes(change)
+    if not reverse and PLAIN_CHANGE.match(part) and part.endswith(b"\n"):
+        return part  # it is written so already
     return b"".join(_lines(change, _Sides(change.header, reverse=reverse), reverse=reverse))
 
 

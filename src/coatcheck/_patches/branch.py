@@ -1,0 +1,102 @@
+"""Make a branch and a commit out of a patch, without touching the work tree or the index.
+
+The commit is built in an index of its own, so whatever somebody is working on does not matter, and does not change.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import PatchConflictError, PatchError
+from . import journal as journals
+from .apply import AppliedPatch, FileOutcome
+from .checkout import Checkout
+from .git import GitError, git
+from .render import render
+
+if TYPE_CHECKING:
+    from .parse import Patch
+
+# Who commits where nobody told git who they are: demo and CI machines have no identity.
+_NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
+
+
+def commit(
+    patch: Patch, checkout: str | os.PathLike[str], *, branch: str, message: str, start: str = "HEAD"
+) -> AppliedPatch:
+    """Do what `VerifiedPatch.commit` says."""
+    place = Checkout.at(checkout)
+    _check_name(place, branch)
+    parent = place.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{start}^{{commit}}").decode().strip()
+    with journals.exclusive(place):
+        journal = journals.begin(place)
+        try:
+            tree = _build(place, patch, parent, os.path.join(journal.folder, "index"))
+        except BaseException:
+            journals.forget(place, journal)
+            raise
+        made = place_commit(place, tree, parent, message)
+        journal.branch = (branch, made)
+        journals.commit(place, journal)
+        place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
+        journals.finish(journal)
+    files = tuple(FileOutcome(change.path, change.old_path, "applied") for change in patch.files)
+    return AppliedPatch(files, branch=branch, commit=made)
+
+
+def _check_name(place: Checkout, branch: str) -> None:
+    try:
+        place.git("check-ref-format", "--branch", branch)
+    except GitError:
+        raise GitError(f"{branch!r} is no name for a branch") from None
+    if (
+        place.git("for-each-ref", f"refs/heads/{branch}", "--format=%(refname)").decode().strip()
+        == f"refs/heads/{branch}"
+    ):
+        raise GitError(f"the branch {branch} exists already", remedy="choose another name")
+
+
+def _build(place: Checkout, patch: Patch, parent: str, index: str) -> str:
+    """Return the tree of *parent* with the patch in it."""
+    environment = {"GIT_INDEX_FILE": index}
+    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers()]
+    git("read-tree", parent, folder=place.root, environment=environment)
+    data = b"".join(render(change) for change in patch.files)
+    try:
+        git(
+            "apply", "--cached", "--3way", "-", folder=place.root, stdin=data, environment=environment, settings=drivers
+        )
+    except GitError as error:
+        raise _conflict(place, environment, error) from None
+    return git("write-tree", folder=place.root, environment=environment).decode().strip()
+
+
+def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> PatchError:
+    listed = git("diff", "--name-only", "--diff-filter=U", "--cached", "-z", folder=place.root, environment=environment)
+    files = [os.fsdecode(name) for name in listed.split(b"\0")[:-1]]
+    said = next((line for line in error.stderr.splitlines() if line.startswith("error: ")), str(error))
+    return PatchConflictError(
+        f"the patch does not fit there: {', '.join(files) or said.removeprefix('error: ')}",
+        files=files,
+        remedy="start the branch at the commit the patch was made for",
+    )
+
+
+def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
+    """Write the commit, in the user's name where git knows it."""
+    environment: dict[str, str] = {}
+    for who in ("AUTHOR", "COMMITTER"):
+        if not _knows(place, who):
+            environment |= {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
+    text = message.encode("utf-8", "surrogateescape")
+    made = git("commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment)
+    return made.decode().strip()
+
+
+def _knows(place: Checkout, who: str) -> bool:
+    try:
+        place.git("var", f"GIT_{who}_IDENT")
+    except GitError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""Patches side by side: are they the same change, how much do they share, where do they differ.
+
+Only what a patch adds and removes counts. Where its hunks stand, how much context it shows, which blobs it names and
+in which order its files come is the writer's choice, not the change.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .change import FileChange
+    from .parse import Patch
+
+# difflib needs up to the product of both lengths: beyond this many pairs of lines (a second or two) a file is shown
+# whole, once from each side.
+_MOST_PAIRS = 4_000_000
+
+
+class Overlap(NamedTuple):
+    """How much two patches share.
+
+    `share` is the number of changed lines in both over the number in either, 1.0 for the same change and 0.0 for
+    nothing in common (two empty patches share everything); a file that changes without lines counts as one.
+    """
+
+    both: tuple[str, ...]
+    left_only: tuple[str, ...]
+    right_only: tuple[str, ...]
+    share: float
+
+
+def is_same_change(left: Patch, right: Patch) -> bool:
+    """Whether both patches do the same to the same files."""
+    return _normal(left) == _normal(right)
+
+
+def same_changes(patches: Sequence[Patch]) -> tuple[tuple[int, ...], ...]:
+    """Group the positions of patches that are the same change, the first of each group in order."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for position, patch in enumerate(patches):
+        groups.setdefault(_normal(patch), []).append(position)
+    return tuple(map(tuple, groups.values()))
+
+
+def overlap(left: Patch, right: Patch) -> Overlap:
+    """Measure what two patches share."""
+    ours, theirs = _paths(left), _paths(right)
+    in_left, in_right = Counter(_atoms(left)), Counter(_atoms(right))
+    either = (in_left | in_right).total()
+    share = (in_left & in_right).total() / either if either else 1.0
+    return Overlap(
+        tuple(path for path in ours if path in theirs),
+        tuple(path for path in ours if path not in theirs),
+        tuple(path for path in theirs if path not in ours),
+        share,
+    )
+
+
+def only_one_touches(patches: Sequence[Patch]) -> tuple[tuple[str, ...], ...]:
+    """Return for each patch the paths that no other touches."""
+    touched = [_paths(patch) for patch in patches]
+    counts = Counter(path for paths in touched for path in paths)
+    return tuple(tuple(path for path in paths if counts[path] == 1) for paths in touched)
+
+
+def diff_of_diffs(left: Patch, right: Patch, *, names: tuple[str, str] = ("1", "2")) -> str:
+    """Return a unified diff that leads from one patch to the other, file by file; empty for the same change.
+
+    A line starts with two signs: the first says whose it is, the second is the patch's own.
+    """
+    ours, theirs = _by_path(left), _by_path(right)
+    parts = (
+        _diff_of_file(path, ours.get(path, []), theirs.get(path, []), names) for path in dict.fromkeys([*ours, *theirs])
+    )
+    return "".join(parts)
+
+
+def _paths(patch: Patch) -> dict[str, None]:
+    return dict.fromkeys(change.path for change in patch.files)
+
+
+def _facts(change: FileChange) -> tuple[object, ...]:
+    """Return what a change does besides its lines."""
+    old, new = change.old_mode, change.new_mode
+    return (
+        change.old_path,
+        change.new_path,
+        (old, new) if old != new else None,
+        tuple(part.data for part in change.binary[:1]),
+    )
+
+
+def _lines(change: FileChange) -> Iterator[tuple[str, bytes]]:
+    for hunk in change.hunks:
+        for line in hunk.lines:
+            if line.sign.strip():
+                yield line.sign, line.content
+
+
+def _normal(patch: Patch) -> tuple[object, ...]:
+    changes = sorted(patch.files, key=lambda change: change.path)
+    return tuple((_facts(change), tuple(_lines(change))) for change in changes)
+
+
+def _atoms(patch: Patch) -> Iterator[tuple[object, ...]]:
+    for change in patch.files:
+        lines: list[tuple[object, ...]] = [(change.path, sign, content) for sign, content in _lines(change)]
+        yield from lines or [(change.path, _facts(change))]
+
+
+def _by_path(patch: Patch) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for change in patch.files:
+        found.setdefault(change.path, []).extend(_shown(change))
+    return found
+
+
+def _shown(change: FileChange) -> Iterator[str]:
+    """Show a change without what is the writer's choice: context stays, positions go."""
+    if change.status.value != "modified" or change.is_binary:
+        moved = (
+            f" from {change.old_path}"
+            if change.old_path and change.new_path and change.old_path != change.new_path
+            else ""
+        )
+        yield f" [{change.status.value}{moved}{', binary' if change.is_binary else ''}]\n"
+    for hunk in change.hunks:
+        yield "@@\n"
+        yield from (f"{line.sign}{line.text.removesuffix(chr(10))}\n" for line in hunk.lines)
+
+
+def _diff_of_file(path: str, ours: list[str], theirs: list[str], names: tuple[str, str]) -> str:
+    if [line for line in ours if line[0] in "+-["] == [line for line in theirs if line[0] in "+-["] and bool(
+        ours
+    ) is bool(theirs):
+        return ""
+    if len(ours) * len(theirs) > _MOST_PAIRS:
+        lines = [f"-{line}" for line in ours] + [f"+{line}" for line in theirs]
+        return f"--- {names[0]}/{path}\n+++ {names[1]}/{path}\n{''.join(lines)}"
+    return "".join(difflib.unified_diff(ours, theirs, f"{names[0]}/{path}", f"{names[1]}/{path}"))

@@ -1,0 +1,101 @@
+"""What a patch may do: every rule by name, and what becomes of a patch that breaks it.
+
+* The rules in `ALWAYS` keep a patch inside its tree. No policy can loosen them.
+* Every other rule warns, unless a policy says that it rejects or that it is not asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RULES = {
+    "outside": "a path leaves the tree, is absolute or empty, or cannot be a path",
+    "git-directory": "a path leads into .git, plainly or in disguise",
+    "symlink-outside": "a symbolic link points out of the tree, into .git, or where it cannot be read",
+    "through-symlink": "a path goes through a symbolic link",
+    "merge": "the diff of a merge, which cannot be applied",
+    "binary": "a binary file",
+    "binary-without-content": "a binary file that changes, with no content to apply",
+    "symlink": "a symbolic link is made or changed",
+    "submodule": "a submodule is moved to another commit",
+    "mode": "a mode that git does not know",
+    "executable": "a file becomes a program",
+    "automation": "a file that machines run by themselves: workflows, hooks, git's own settings",
+    "lock-file": "a file that pins what gets installed",
+    "secret": "something that looks like a password or a private key",
+    "large-file": "more is added to a file than people add by hand",
+    "rewrite": "every line of a file is replaced",
+    "windows-name": "a name that Windows cannot have, or takes for a device",
+    "same-name": "two paths that differ only in case or in Unicode's form",
+    "misfit": "a hunk that does not fit the file it is for",
+}
+
+ALWAYS = frozenset({"outside", "git-directory", "symlink-outside", "through-symlink", "merge"})
+
+# pre-commit's check-added-large-files warns from here (its --maxkb=500).
+LARGE_FILE = 500 * 1024
+
+
+class Finding(NamedTuple):
+    """A rule that a patch breaks. `line` is 1-based, in the file; None where the whole file is meant."""
+
+    rule: str
+    path: str
+    line: int | None
+    severity: str
+    detail: str
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{place}: {self.detail} ({self.rule})"
+
+
+class Policy:
+    """Which rules reject a patch and which are not asked; the others warn. Immutable."""
+
+    __slots__ = ("_ignored", "_rejected", "large_file")
+
+    def __init__(self, *, reject: Iterable[str] = (), ignore: Iterable[str] = (), large_file: int = LARGE_FILE) -> None:
+        """Raise `ConfigurationError` for rules that do not exist and for loosening those of `ALWAYS`."""
+        self._rejected = frozenset(reject) | ALWAYS
+        self._ignored = frozenset(ignore)
+        self.large_file = large_file
+        if unknown := sorted((self._rejected | self._ignored) - RULES.keys()):
+            raise ConfigurationError(f"there is no rule {unknown[0]!r}", remedy=f"the rules are {', '.join(RULES)}")
+        if fixed := sorted(self._ignored & ALWAYS):
+            raise ConfigurationError(
+                f"the rule {fixed[0]!r} cannot be switched off", remedy="it keeps patches inside the tree"
+            )
+
+    @classmethod
+    def default(cls) -> Policy:
+        """Refuse what escapes the tree, warn about the rest."""
+        return cls()
+
+    @classmethod
+    def strict(cls) -> Policy:
+        """Refuse everything that any rule finds."""
+        return cls(reject=RULES)
+
+    def severity(self, rule: str) -> str | None:
+        """Return "reject", "warn", or None for a rule that is not asked."""
+        if rule in self._rejected:
+            return "reject"
+        return None if rule in self._ignored else "warn"
+
+    def __repr__(self) -> str:
+        return f"Policy(reject={sorted(self._rejected - ALWAYS)}, ignore={sorted(self._ignored)}, large_file={self.large_file})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Policy) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[frozenset[str], frozenset[str], int]:
+        return self._rejected, self._ignored, self.large_file

@@ -1,0 +1,291 @@
+"""Judge a patch before anything believes it.
+
+What the letters of the diff tell is judged here, of the checkout only what cannot be told otherwise: whether a path
+goes through a symbolic link, and whether the hunks fit. What the rules mean is in `policy`; what a name can hide, in
+`paths`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import PatchRejectedError
+from . import content, paths
+from .change import ChangeStatus, FileChange, Line
+from .header import BinaryForm
+from .parse import Patch
+from .policy import ALWAYS, Finding, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .apply import AppliedPatch
+
+    # Rule, path, line, detail: a finding before a policy weighs it.
+    Suspicion = tuple[str, str, int | None, str]
+
+_TYPE_BITS, _LINK, _SUBMODULE = 0o170000, 0o120000, 0o160000
+# git keeps two modes of files (cache.h, create_ce_mode); 0o100664 stands in old repositories.
+_KNOWN_MODES = frozenset({None, 0o100644, 0o100664, 0o100755, _LINK, _SUBMODULE})
+
+# diffcore.h, MINIMUM_BREAK_SIZE: replacing a file shorter than this says nothing.
+_SHORT_FILE = 400
+
+
+class VerifiedPatch(NamedTuple):
+    """A patch that a policy let pass, with what it found on the way. Made by `Patch.verify` alone."""
+
+    patch: Patch
+    findings: tuple[Finding, ...]
+    policy: Policy
+
+    def apply(
+        self,
+        checkout: str | os.PathLike[str],
+        *,
+        index: bool = False,
+        three_way: bool = True,
+        check: bool = False,
+        markers: bool = False,
+        base: str | None = None,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+    ) -> AppliedPatch:
+        """Write the patch into the work tree of *checkout*, as git would, file by file where it does not all fit.
+
+        Nothing is staged unless *index*; nothing is written when *check*. What does not fit is merged with the
+        change since *base* (a commit; else the blobs the patch names) when *three_way*; a file in conflict is left as it
+        is, or gets markers when *markers*. Files with uncommitted changes are left alone. `undo` takes it all back.
+
+        Raises `ConfigurationError` where *checkout* is no checkout, `PatchConflictError` while an earlier application is
+        unfinished.
+        """
+        from .apply import apply
+
+        return apply(
+            self.patch.select(include=include, exclude=exclude),
+            checkout,
+            index=index,
+            three_way=three_way,
+            check=check,
+            markers=markers,
+            base=base,
+        )
+
+    def commit(
+        self,
+        checkout: str | os.PathLike[str],
+        *,
+        branch: str,
+        message: str,
+        start: str = "HEAD",
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+    ) -> AppliedPatch:
+        """Make *branch* at *start* with one commit that holds the patch; work tree and index stay as they are.
+
+        Raises `ConfigurationError` when the branch exists already, `PatchConflictError` when the patch does not fit.
+        """
+        from .branch import commit
+
+        return commit(
+            self.patch.select(include=include, exclude=exclude), checkout, branch=branch, message=message, start=start
+        )
+
+
+def verify(patch: Patch, *, base: str | os.PathLike[str] | None = None, policy: Policy | None = None) -> VerifiedPatch:
+    """Judge *patch*. Raises `PatchRejectedError` with the findings that reject it."""
+    policy = policy or Policy.default()
+    proved = Patch.parse(bytes(patch))
+    findings = tuple(_weigh(policy, _suspicions(proved, policy, base)))
+    if rejected := [finding for finding in findings if finding.severity == "reject"]:
+        more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
+        raise PatchRejectedError(
+            f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
+        )
+    return VerifiedPatch(proved, findings, policy)
+
+
+def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
+    for rule, path, line, detail in dict.fromkeys(suspicions):
+        if (severity := policy.severity(rule)) is not None:
+            yield Finding(rule, path, line, severity, detail)
+
+
+def _suspicions(patch: Patch, policy: Policy, base: str | os.PathLike[str] | None) -> Iterator[Suspicion]:
+    patterns = content.secret_patterns(bytes(patch))
+    for change in patch.files:
+        yield from _of_names(change)
+        yield from _of_kind(change)
+        yield from _of_content(change, policy)
+        if patterns:
+            for line, name in content.secrets(change, patterns):
+                yield "secret", change.path, line, f"this looks like {name}"
+    yield from _of_tree(patch)
+    if base is not None:
+        yield from _of_base(patch, base)
+
+
+def touched(change: FileChange) -> list[str]:
+    """Return the paths that *change* writes or removes."""
+    return [path for path in dict.fromkeys((change.old_path, change.new_path)) if path is not None]
+
+
+def _of_names(change: FileChange) -> Iterator[Suspicion]:
+    for path in touched(change):
+        if paths.is_ordinary(path):
+            found = [*paths.device_problems(path), *content.path_problems(path)]
+        else:
+            found = [*paths.problems(path), *content.path_problems(path)]
+        yield from ((rule, path, None, detail) for rule, detail in found)
+
+
+def _of_kind(change: FileChange) -> Iterator[Suspicion]:
+    header, path = change.header, change.path
+    if header.form == "combined":
+        yield "merge", path, None, "the diff of a merge cannot be applied"
+    if header.binary is BinaryForm.PATCH:
+        yield "binary", path, None, "the file is binary"
+    elif header.binary is BinaryForm.DIFFERS:
+        yield "binary-without-content", path, None, "the file is binary, and the diff does not carry it"
+    if header.old_mode is not None or header.new_mode is not None:
+        yield from _of_modes(change, header.old_mode, header.new_mode)
+
+
+def _of_modes(change: FileChange, old: int | None, new: int | None) -> Iterator[Suspicion]:
+    if old not in _KNOWN_MODES or new not in _KNOWN_MODES:
+        yield "mode", change.path, None, "git knows no such file mode"
+    if _SUBMODULE in (old, new):
+        yield "submodule", change.path, None, "a submodule moves to another commit"
+    if new is not None and new & 0o111 and new & _TYPE_BITS == 0o100000 and not (old or 0) & 0o111:
+        yield "executable", change.path, None, "the file becomes a program"
+    if new is not None and new & _TYPE_BITS == _LINK and change.new_path is not None:
+        yield from _of_link(change)
+
+
+def _of_link(change: FileChange) -> Iterator[Suspicion]:
+    target = link_target(change)
+    if target is None:
+        yield "symlink-outside", change.path, None, "the diff does not show where the symbolic link points"
+    elif paths.leads_outside(change.path, target):
+        yield "symlink-outside", change.path, None, "the symbolic link points out of the tree"
+    else:
+        yield "symlink", change.path, None, "a symbolic link is made or changed"
+
+
+def link_target(change: FileChange) -> str | None:
+    """Return where the symbolic link points after *change*, None where the diff does not show it."""
+    lines = [line for hunk in change.hunks for line in hunk.lines if line.sign != "-"]
+    return b"".join(line.content for line in lines).decode("utf-8", "surrogateescape") if lines else None
+
+
+def _of_content(change: FileChange, policy: Policy) -> Iterator[Suspicion]:
+    # An addition cannot be longer than its part of the diff, nor a replaced file.
+    if change.header.binary is BinaryForm.PATCH:
+        size = max(part.size for part in change.binary[:1])
+    elif (size := len(bytes(change))) > policy.large_file:
+        size = sum(len(line) for _, line in content.added_lines(change)) if not change.is_combined else 0
+    if size > policy.large_file and change.new_path is not None:
+        yield "large-file", change.path, None, f"{size:,} bytes are added"
+    if change.status is ChangeStatus.MODIFIED and change.removed and change.added and _is_rewrite(change):
+        yield "rewrite", change.path, None, "every line of the file is replaced"
+
+
+def _is_rewrite(change: FileChange) -> bool:
+    part = bytes(change)
+    if len(part) < _SHORT_FILE or b"\n " in part or change.is_combined:
+        return False
+    (first, *others) = change.hunks
+    removed = sum(len(line.content) for line in first.lines if line.sign == "-")
+    return not others and first.old_start <= 1 and removed >= _SHORT_FILE
+
+
+def _of_tree(patch: Patch) -> Iterator[Suspicion]:
+    """Look at the paths together: what one change makes, another may go through."""
+    links = {each.new_path for each in patch.files if each.new_path and (each.new_mode or 0) & _TYPE_BITS == _LINK}
+    spelled: dict[str, str] = {}
+    for change in patch.files:
+        for path in touched(change):
+            if links and any(parent in links for parent in paths.parents(path)):
+                yield "through-symlink", path, None, "the path goes through a symbolic link that the patch makes"
+            if spelled.setdefault(paths.folded(path), path) != path:
+                yield "same-name", path, None, f"on some systems this is {spelled[paths.folded(path)]}"
+
+
+def _of_base(patch: Patch, base: str | os.PathLike[str]) -> Iterator[Suspicion]:
+    from .checkout import Checkout
+
+    checkout = Checkout.at(base)
+    known: dict[str, bool] = {}
+    for change in patch.files:
+        for path in touched(change):
+            if any(_is_link(checkout.root, parent, known) for parent in paths.parents(path)):
+                yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
+        yield from _of_moved_link(change, checkout.root)
+    yield from _misfits(patch, checkout.root)
+
+
+def _of_moved_link(change: FileChange, root: str) -> Iterator[Suspicion]:
+    """A link that only moves is not in the diff, and means another place afterwards."""
+    old, new = change.old_path, change.new_path
+    if old is None or new is None or old == new or change.hunks or _is_wild(old):
+        return
+    path = os.path.join(root, old)
+    if os.path.islink(path) and paths.leads_outside(new, os.readlink(path)):
+        yield "symlink-outside", new, None, "moved there, the symbolic link points out of the tree"
+
+
+def _is_wild(path: str) -> bool:
+    """Whether *path* must not even be looked at."""
+    return not paths.is_ordinary(path) and any(rule in ALWAYS for rule, _ in paths.problems(path))
+
+
+def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
+    if folder not in known:
+        known[folder] = "\0" not in folder and os.path.islink(os.path.join(root, folder))
+    return known[folder]
+
+
+def _misfits(patch: Patch, root: str) -> Iterator[Suspicion]:
+    """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
+    seen: set[str] = set()
+    for change in patch.files:
+        if (path := change.old_path) is None or path in seen or _is_wild(path) or change.is_binary:
+            continue
+        if change.is_combined or change.is_submodule:
+            continue
+        seen.update(touched(change))
+        yield from (("misfit", path, line, detail) for line, detail in _misfit(os.path.join(root, path), change))
+
+
+def _misfit(path: str, change: FileChange) -> Iterator[tuple[int | None, str]]:
+    if not change.hunks:
+        return
+    data = read_plain(path)
+    if data is None:
+        yield None, "there is no such file to change"
+        return
+    for hunk in change.hunks:
+        old = _old_side(hunk.lines)
+        if old not in data and old.replace(b"\r\n", b"\n") not in data.replace(b"\r\n", b"\n"):
+            yield hunk.old_start, "the lines to change are not in the file"
+
+
+def _old_side(lines: Iterable[Line]) -> bytes:
+    return b"".join(line.content for line in lines if line.sign != "+")
+
+
+def read_plain(path: str) -> bytes | None:
+    """Return what a diff of the file at *path* is made of: content, or a link's target; None where nothing is."""
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            return os.fsencode(os.readlink(path))
+        if not stat.S_ISREG(mode):
+            return None
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,588 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coatcheck._patches import journal as journals, tree
+from coatcheck._patches.git import GitError
+from coatcheck._patches.journal import undo
+from coatcheck._patches.parse import Patch
+from coatcheck.errors import CoatcheckError, PatchConflictError
+
+from .conftest import make_repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coatcheck._patches.apply import AppliedPatch
+
+    from .conftest import Repository, Tree
+
+TEN = b"".join(b"line %d\n" % number for number in range(10))
+
+
+def apply(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
+    """Judge and apply *patch*."""
+    return Patch(patch).verify(base=repository.folder).apply(repository.folder, **options)  # type: ignore[arg-type]
+
+
+def status(done: AppliedPatch) -> dict[str, tuple[str, str]]:
+    """Return what became of each file."""
+    return {each.path: (each.status, each.kind) for each in done.files}
+
+
+def leftovers(repository: Repository) -> list[str]:
+    """Return what of ours is in the git directory."""
+    return sorted(path.name for path in (repository.folder / ".git").glob("coatcheck/*"))
+
+
+def test_it_applies_what_git_applies(site: Repository, dark_mode: bytes) -> None:
+    """A patch with a bit of everything gives the same tree as git apply, and nothing is staged or left over."""
+    site.git("apply", stdin=dark_mode)
+    expected = site.tree()
+    site.git("checkout", "--quiet", ".")
+    site.git("clean", "-fdxq")
+    done = apply(site, dark_mode)
+
+    assert (expected, True, b"", (), ["last"]) == (
+        site.tree(),
+        done.is_complete,
+        site.git("diff", "--cached"),
+        done.staged,
+        [name for name in leftovers(site) if name != "lock"],
+    )
+
+
+def test_index_stages_it_too(site: Repository, dark_mode: bytes) -> None:
+    """With *index* the work tree and the index agree, and undo gives both back."""
+    before, entries = site.tree(), site.git("ls-files", "--stage")
+    done = apply(site, dark_mode, index=True)
+    staged = site.git("diff", "--name-only").decode()
+    undo(site.folder)
+
+    assert ("", 12, before, entries, b"") == (
+        staged,
+        len(done.staged),
+        site.tree(),
+        site.git("ls-files", "--stage"),
+        site.git("status", "--porcelain"),
+    )
+
+
+def test_check_changes_nothing(site: Repository, dark_mode: bytes) -> None:
+    """A preview tells what would happen and leaves no trace."""
+    before = site.tree()
+    done = apply(site, dark_mode, check=True)
+
+    assert (before, True, True, []) == (site.tree(), done.is_check, done.is_complete, leftovers(site))
+
+
+def test_files_can_be_chosen(site: Repository, dark_mode: bytes) -> None:
+    """Only what is included and not excluded is applied."""
+    done = apply(site, dark_mode, include=["src"], exclude=["*.js", "src/vendor"])
+
+    assert ["src/crlf.txt", "src/css/site.css", "src/empty.txt", "src/trap.sql"] == [each.path for each in done.applied]
+
+
+def test_undo_gives_everything_back(site: Repository, dark_mode: bytes) -> None:
+    """After undo every file has its bytes, its mode and its time again, new folders are gone and so is the journal."""
+    before, times = site.tree(), modified(site)
+    apply(site, dark_mode + new("deep/er/x"))
+    done = undo(site.folder)
+
+    assert (before, times, (), [], False) == (
+        site.tree(),
+        modified(site),
+        done.refused,
+        leftovers(site),
+        (site.folder / "deep").exists(),
+    )
+
+
+def modified(repository: Repository) -> dict[str, int]:
+    """Return the time of change of every file."""
+    return {path: os.lstat(repository.folder / path).st_mtime_ns for path in repository.tree()}
+
+
+def new(path: str) -> bytes:
+    """Return the diff that adds a file of one line."""
+    return (
+        f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n".encode()
+    )
+
+
+def edit(path: str, old: str = "line 4", new: str = "line four") -> bytes:
+    """Return the diff that changes one line of `TEN`."""
+    body = (
+        "".join(f" line {number}\n" for number in (1, 2, 3))
+        + f"-{old}\n+{new}\n"
+        + "".join(f" line {number}\n" for number in (5, 6, 7))
+    )
+    return f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -2,7 +2,7 @@\n{body}".encode()
+
+
+def test_undo_refuses_what_was_edited_since(repository: Repository) -> None:
+    """A file that somebody went on with is left alone and named; the others come back."""
+    repository.commit({"x": TEN, "y": TEN})
+    apply(repository, edit("x") + edit("y") + new("z"))
+    repository.put({"x": b"more work\n"})
+    done = undo(repository.folder)
+
+    assert ((("y", "z"), ("x",)), {"x": ("file", b"more work\n"), "y": ("file", TEN)}) == (
+        (done.restored, done.refused),
+        repository.tree(),
+    )
+
+
+def test_undo_without_an_application(repository: Repository) -> None:
+    """There must be something to undo; once is enough."""
+    repository.commit({"x": TEN})
+    apply(repository, edit("x"))
+    undo(repository.folder)
+    with pytest.raises(PatchConflictError, match="no application"):
+        undo(repository.folder)
+
+
+CRASH = """
+import os, sys
+from coatcheck._patches import tree
+from coatcheck._patches.parse import Patch
+count = 0
+def crash(self, *arguments, then=None):
+    global count
+    count += 1
+    if count > int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+    return then(self, *arguments)
+for name in ("put", "remove"):
+    setattr(tree.Tree, name, lambda self, *arguments, then=getattr(tree.Tree, name): crash(self, *arguments, then=then))
+Patch(sys.stdin.buffer.read()).verify().apply(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4, 9])
+def test_undo_after_a_crash_in_the_middle(steps: int, site: Repository, dark_mode: bytes) -> None:
+    """Whenever the process is killed, undo gives the tree back; until then nothing else is applied."""
+    before = site.tree()
+    killed = subprocess.run(
+        [sys.executable, "-c", CRASH, str(site.folder), str(steps)], input=dark_mode, check=False, timeout=60
+    )
+    with pytest.raises(PatchConflictError, match="interrupted"):
+        apply(site, new("other"))
+    undo(site.folder)
+
+    assert (-9, before, []) == (killed.returncode, site.tree(), leftovers(site))
+
+
+def test_one_at_a_time(repository: Repository) -> None:
+    """While somebody applies a patch here nobody else can."""
+    repository.commit({"x": TEN})
+    place = journals.Checkout.at(repository.folder)
+    with journals.exclusive(place), pytest.raises(PatchConflictError, match="another patch"):
+        apply(repository, edit("x"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "patch", "expected"),
+    [
+        ({"x": TEN, "y": TEN}, {"x": TEN + b"mine\n"}, edit("x") + edit("y"), {"x": ("skipped", "dirty"), "y": ("applied", "")}),
+        ({"x": TEN}, {"z": b"mine\n"}, edit("x") + new("z"), {"x": ("applied", ""), "z": ("skipped", "untracked")}),
+        ({"x": TEN}, {"y": b"in the way\n"}, edit("x") + new("y/z"), {"x": ("applied", ""), "y/z": ("skipped", "blocked")}),
+        ({"x": TEN}, {"y/z": b"in the way\n"}, edit("x") + new("y"), {"x": ("applied", ""), "y": ("skipped", "blocked")}),
+        ({"x": TEN, ".gitignore": b"z\n"}, {"z": b"ignored, and mine\n"}, new("z"), {"z": ("skipped", "untracked")}),
+    ],
+)  # fmt: skip
+def test_work_in_progress_is_left_alone(
+    before: Tree, after: Tree, patch: bytes, expected: dict[str, tuple[str, str]], repository: Repository
+) -> None:
+    """A dirty tree is fine; a file that somebody is working on is refused, and only that."""
+    repository.commit(before)
+    repository.put(after)
+    mine = repository.tree()
+    done = apply(repository, patch)
+    now = repository.tree()
+    kept = {path for path, (state, _) in expected.items() if state == "skipped"}
+
+    assert expected == status(done)
+    assert {path: mine.get(path) for path in kept} == {path: now.get(path) for path in kept}
+
+
+def test_staged_work_is_work(repository: Repository) -> None:
+    """What is staged and not committed counts as somebody's work."""
+    repository.commit({"x": TEN})
+    repository.put({"x": TEN + b"mine\n"})
+    repository.git("add", "x")
+    done = apply(repository, edit("x"))
+
+    assert {"x": ("skipped", "dirty")} == status(done)
+
+
+def test_a_deleted_file_stays_deleted(repository: Repository) -> None:
+    """A file that is gone from the work tree is not brought back."""
+    repository.commit({"x": TEN, "y": TEN})
+    (repository.folder / "x").unlink()
+    done = apply(repository, edit("x") + edit("y"))
+
+    assert {"x", "y"} == set(status(done))
+    assert not (repository.folder / "x").exists()
+
+
+def diverge(repository: Repository, base: Tree, theirs: Tree, ours: Tree) -> tuple[str, bytes]:
+    """Commit *base*, let the patch go to *theirs* and the tree to *ours*; return the base and the patch."""
+    patch = repository.diff(base, theirs, "-M")
+    start = repository.git("rev-parse", "HEAD~1").decode().strip()
+    repository.git("reset", "--quiet", "--hard", start)
+    repository.commit(ours)
+    return start, patch
+
+
+FOUR = TEN.replace(b"line 4\n", b"line four\n")
+FIVE = TEN.replace(b"line 5\n", b"line five\n")
+FIRST = b"first\n" + TEN.replace(b"line 1\n", b"line one\n")
+LONG = b"".join(b"line %d\n" % number for number in range(40))
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "ours", "expected"),
+    [
+        ({"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 2\n", b"two\n")}, {"x": ("merged", "")}),
+        ({"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")}, {"x": ("conflicted", "both modified")}),
+        ({"x": TEN}, {"x": FOUR}, {"x": FOUR}, {"x": ("skipped", "already")}),
+        ({"x": TEN}, {"x": FOUR}, {}, {"x": ("conflicted", "deleted by us")}),
+        ({"x": TEN}, {}, {"x": FOUR}, {"x": ("conflicted", "deleted by them")}),
+        ({"x": TEN}, {}, {}, {"x": ("skipped", "already")}),
+        ({}, {"x": FOUR}, {"x": TEN}, {"x": ("conflicted", "both added")}),
+        ({}, {"x": FOUR}, {"x": FOUR}, {"x": ("skipped", "already")}),
+        ({"x": LONG}, {"y": LONG.replace(b"line 4\n", b"IV\n")}, {"x": LONG.replace(b"line 2\n", b"II\n")}, {"y": ("merged", "")}),
+        ({"x": b"\0" + TEN}, {"x": b"\0" + FOUR}, {"x": b"\0" + FIRST}, {"x": ("skipped", "binary")}),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_merged(
+    base: Tree, theirs: Tree, ours: Tree, expected: dict[str, tuple[str, str]], repository: Repository
+) -> None:
+    """Exactly first, then by a merge with what happened since the base; a conflict leaves the file as it is."""
+    start, patch = diverge(repository, base, theirs, ours)
+    before = repository.tree()
+    done = apply(repository, patch, base=start)
+
+    assert expected == status(done)
+    assert (before == repository.tree()) is not any(state == "merged" for state, _ in expected.values())
+
+
+def test_a_merge_keeps_both_changes(repository: Repository) -> None:
+    """Both what the patch and what this tree changed is there afterwards, wherever a rename took it."""
+    long_four, long_two = LONG.replace(b"line 4\n", b"IV\n"), LONG.replace(b"line 2\n", b"II\n")
+    start, patch = diverge(repository, {"x": LONG}, {"y": long_four}, {"x": long_two})
+    apply(repository, patch, base=start)
+
+    assert {"y": ("file", long_two.replace(b"line 4\n", b"IV\n"))} == repository.tree()
+
+
+def test_the_blob_that_the_diff_names_is_base_enough(repository: Repository) -> None:
+    """Without a base commit, the merge starts from the blob of the index line."""
+    _, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 2\n", b"two\n")})
+
+    assert {"x": ("merged", "")} == status(apply(repository, patch))
+
+
+def test_without_merging_or_without_a_base_it_is_a_conflict(repository: Repository) -> None:
+    """Nothing is fetched: a base that is not here cannot help."""
+    _, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 2\n", b"two\n")})
+    unknown = b"".join(line for line in patch.splitlines(keepends=True) if not line.startswith(b"index "))
+
+    assert [{"x": ("conflicted", "misfit")}, {"x": ("conflicted", "no base")}] == [
+        status(apply(repository, patch, three_way=False)),
+        status(apply(repository, unknown)),
+    ]
+
+
+def test_markers_are_left_only_when_asked_for(repository: Repository) -> None:
+    """With *markers* the conflict is in the file, between the usual markers; undo takes it back."""
+    start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")})
+    before = repository.tree()
+    done = apply(repository, patch, base=start, markers=True)
+    (_, content) = repository.tree()["x"]
+    undo(repository.folder)
+
+    assert (True, b"<<<<<<< yours\nIV\n=======\nline four\n>>>>>>> patch\n" in content, before) == (
+        done.conflicted[0].has_markers,
+        True,
+        repository.tree(),
+    ) or pytest.fail(content.decode())
+
+
+def test_line_ends_survive_a_merge(repository: Repository) -> None:
+    """A work tree with carriage returns keeps them."""
+    start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 2\n", b"two\n")})
+    repository.git("config", "core.autocrlf", "true")
+    (repository.folder / "x").unlink()
+    repository.git("checkout", "--", "x")
+    apply(repository, patch, base=start)
+
+    assert FOUR.replace(b"line 2\n", b"two\n").replace(b"\n", b"\r\n") == repository.tree()["x"][1]
+
+
+def test_autocrlf_is_kept(repository: Repository) -> None:
+    """What git apply would write with core.autocrlf is what gets written."""
+    repository.git("config", "core.autocrlf", "true")
+    repository.commit({"x": TEN})
+    (repository.folder / "x").unlink()
+    repository.git("checkout", "--", "x")
+    apply(repository, edit("x"))
+
+    assert FOUR.replace(b"\n", b"\r\n") == repository.tree()["x"][1]
+    assert b" 1 file changed, 1 insertion(+), 1 deletion(-)" in repository.git("diff", "--stat")
+
+
+def test_zero_context(repository: Repository) -> None:
+    """A diff without context is applied by its line numbers, where git refuses it."""
+    patch = repository.diff({"x": TEN}, {"x": FOUR.replace(b"line 8\n", b"")}, "--unified=0")
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    assert {"x": ("applied", "")} == status(apply(repository, patch))
+    assert FOUR.replace(b"line 8\n", b"") == repository.tree()["x"][1]
+
+
+def test_a_series_is_applied_in_order(repository: Repository) -> None:
+    """Mails that change the same file one after the other give what the last one wanted."""
+    repository.commit({"x": TEN})
+    repository.commit({"x": FOUR})
+    repository.commit({"x": FOUR.replace(b"line four\n", b"IV\n"), "y": b"1\n"})
+    mails, expected = repository.git("format-patch", "--stdout", "-2"), repository.tree()
+    repository.git("reset", "--quiet", "--hard", "HEAD~2")
+    done = apply(repository, mails)
+
+    assert (expected, True) == (repository.tree(), done.is_complete)
+
+
+def test_a_file_gives_way_to_a_folder(repository: Repository) -> None:
+    """What the patch removes is not in its own way, and undo turns it around."""
+    patch = repository.diff({"x": TEN}, {"x/y": b"1\n"})
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    apply(repository, patch)
+    applied = repository.tree()
+    undo(repository.folder)
+
+    assert ({"x/y": ("file", b"1\n")}, {"x": ("file", TEN)}) == (applied, repository.tree())
+
+
+def test_a_folder_gives_way_to_a_file(repository: Repository) -> None:
+    """The other way round, too, unless something else is in the folder."""
+    patch = repository.diff({"x/y": TEN}, {"x": b"1\n"})
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    repository.put({"x/mine": b"1\n"})
+    refused = apply(repository, patch)
+    (repository.folder / "x/mine").unlink()
+    apply(repository, patch)
+    applied = repository.tree()
+    undo(repository.folder)
+
+    assert (
+        {"x": ("skipped", "blocked"), "x/y": ("skipped", "blocked")},
+        {"x": ("file", b"1\n")},
+        {"x/y": ("file", TEN)},
+    ) == (
+        status(refused),
+        applied,
+        repository.tree(),
+    )
+
+
+def test_a_failure_in_the_middle_is_taken_back(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full stops the application, and what had changed comes back."""
+    put = tree.Tree.put
+
+    def full(self: tree.Tree, source: str, path: str) -> None:
+        if path == "locked/x" and f"{os.sep}tree{os.sep}" in source:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        put(self, source, path)
+
+    monkeypatch.setattr(tree.Tree, "put", full)
+    repository.commit({"a": TEN, "locked/x": TEN})
+    before = repository.tree()
+    judged = Patch(edit("a") + edit("locked/x")).verify()
+    with pytest.raises(PatchConflictError, match="could not be written: No space"):
+        judged.apply(repository.folder)
+
+    assert (before, []) == (repository.tree(), leftovers(repository))
+
+
+def test_any_folder_of_the_checkout_will_do(site: Repository, dark_mode: bytes) -> None:
+    """Paths are relative to the top of the tree, wherever in it one stands."""
+    done = Patch(dark_mode).verify(base=site.folder / "src").apply(site.folder / "src" / "css")
+
+    assert done.is_complete
+    assert (site.folder / "src/js/greeting.js").exists()
+
+
+def test_linked_work_trees(site: Repository, dark_mode: bytes, tmp_path: Path) -> None:
+    """A linked work tree has a journal of its own."""
+    site.git("worktree", "add", "--quiet", str(tmp_path / "linked"))
+    before = site.tree()
+    done = Patch(dark_mode).verify(base=tmp_path / "linked").apply(tmp_path / "linked")
+    undone = undo(tmp_path / "linked")
+
+    assert (True, (), before, []) == (done.is_complete, undone.refused, site.tree(), leftovers(site))
+
+
+def test_submodules_are_left_alone(repository: Repository) -> None:
+    """A submodule is not ours to move, and its files belong to another repository."""
+    repository.commit({"x": TEN})
+    inner = make_repository(repository.folder / "sub")
+    inner.commit({"y": TEN})
+    repository.git("-c", "advice.addEmbeddedRepo=false", "add", "sub")
+    repository.git("commit", "--quiet", "--message=sub")
+    head = inner.git("rev-parse", "HEAD").decode().strip()
+    move = f"diff --git a/sub b/sub\nindex {head[:7]}..1111111 160000\n--- a/sub\n+++ b/sub\n@@ -1 +1 @@\n-Subproject commit {head}\n+Subproject commit {'1' * 40}\n"
+
+    assert {"sub": ("skipped", "submodule"), "sub/y": ("skipped", "submodule"), "x": ("applied", "")} == status(
+        apply(repository, move.encode() + edit("sub/y") + edit("x"))
+    )
+
+
+def test_filters_do_not_run(repository: Repository, tmp_path: Path) -> None:
+    """A program that git's settings would run on a file is not run, and the file is left to git."""
+    repository.commit({"x": TEN, "y": TEN, ".gitattributes": b"x filter=evil\n"})
+    for what in ("clean", "smudge"):
+        repository.git("config", f"filter.evil.{what}", f"touch {tmp_path}/ran; cat")
+    (tmp_path / "ran").unlink(missing_ok=True)
+    done = apply(
+        repository,
+        edit("x")
+        + edit("y")
+        + new("z")
+        + b"diff --git a/.gitattributes b/.gitattributes\n--- a/.gitattributes\n+++ b/.gitattributes\n@@ -1 +1,2 @@\n x filter=evil\n+* filter=evil\n",
+    )
+
+    assert (
+        {"x": ("skipped", "filter"), "y": ("applied", ""), "z": ("applied", ""), ".gitattributes": ("applied", "")},
+        False,
+    ) == (
+        status(done),
+        (tmp_path / "ran").exists(),
+    )
+
+
+def test_hooks_and_monitors_do_not_run(repository: Repository, tmp_path: Path) -> None:
+    """Nothing that a checkout brings along is run: no hook, no monitor, no pager, no external diff."""
+    repository.commit({"x": TEN})
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    hooks = repository.folder / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in (
+        "post-checkout",
+        "pre-commit",
+        "post-commit",
+        "reference-transaction",
+        "post-index-change",
+        "pre-applypatch",
+    ):
+        (hooks / name).symlink_to(program)
+    for name in ("core.fsmonitor", "core.pager", "diff.external", "core.editor"):
+        repository.git("config", name, str(program))
+    (tmp_path / "ran").unlink(missing_ok=True)
+    apply(repository, edit("x"), index=True)
+    undo(repository.folder)
+    Patch(edit("x")).verify(base=repository.folder).commit(repository.folder, branch="b", message="m")
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_environment_cannot_redirect_git(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside a git hook GIT_DIR points elsewhere; the checkout that was named counts."""
+    repository.commit({"x": TEN})
+    other = make_repository(tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(other.folder / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+
+    assert apply(repository, edit("x")).is_complete
+
+
+def test_case_insensitive_file_systems(repository: Repository) -> None:
+    """Where README and readme are one file, a patch that adds the other is refused."""
+    repository.commit({"README": TEN, "x": TEN})
+    repository.git("config", "core.ignorecase", "true")
+
+    assert {"readme": ("skipped", "same-name"), "x": ("applied", "")} == status(
+        apply(repository, new("readme") + edit("x"))
+    )
+
+
+def test_places_that_are_no_checkouts(repository: Repository, tmp_path: Path) -> None:
+    """What is no work tree is refused in one line."""
+    patch = Patch(new("x")).verify()
+    (tmp_path / "plain").mkdir()
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "bare")], check=True, timeout=60)
+    for place in (tmp_path / "plain", tmp_path / "bare", repository.folder / ".git", tmp_path / "missing"):
+        with pytest.raises(GitError) as caught:
+            patch.apply(place)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_branch_with_a_commit(site: Repository, dark_mode: bytes) -> None:
+    """A branch gets one commit with the message, and neither the work tree nor the index knows of it; undo removes it."""
+    site.put({"NOTES": b"work in progress"})
+    before, staged = site.tree(), site.git("ls-files", "--stage")
+    message = "Dark mode\n\nBody\n\nCoatcheck-Task: codex:task_e_1\n"
+    done = Patch(dark_mode).verify().commit(site.folder, branch="dark", message=message)
+    shown = site.git("log", "-1", "--format=%B", "dark").decode()
+    files = site.git("diff", "--name-only", "HEAD", "dark").decode().count("\n")
+    undone = undo(site.folder)
+
+    assert (message, 12 - 1, before, staged, "dark", b"", ("git switch dark",)) == (
+        shown.rstrip("\n") + "\n",
+        files,
+        site.tree(),
+        site.git("ls-files", "--stage"),
+        undone.branch,
+        site.git("branch", "--list", "dark"),
+        done.next_steps,
+    )
+
+
+def test_a_branch_is_all_or_nothing(repository: Repository) -> None:
+    """A commit with half a patch helps nobody; a branch that exists is not moved."""
+    start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")})
+    judged = Patch(patch).verify()
+    with pytest.raises(PatchConflictError) as caught:
+        judged.commit(repository.folder, branch="b", message="m")
+    judged.commit(repository.folder, branch="b", message="m", start=start)
+    with pytest.raises(GitError, match="exists already"):
+        judged.commit(repository.folder, branch="b", message="m", start=start)
+    with pytest.raises(GitError, match="no name for a branch"):
+        judged.commit(repository.folder, branch="-b..", message="m")
+
+    assert ("x",) == caught.value.files
+
+
+def test_nobody_needs_an_identity(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where git does not know who commits, the commit is ours, not an error."""
+    repository.commit({"x": TEN})
+    repository.git("config", "user.useConfigOnly", "true")
+    done = Patch(edit("x")).verify().commit(repository.folder, branch="b", message="m")
+
+    assert (
+        "coatcheck <coatcheck@localhost>"
+        == repository.git("log", "-1", "--format=%an <%ae>", str(done.commit)).decode().strip()
+    )
+
+
+def test_an_unborn_branch(repository: Repository) -> None:
+    """A repository without a commit takes new files."""
+    assert apply(repository, new("x")).is_complete
+
+
+def test_every_failure_is_one_of_ours(repository: Repository) -> None:
+    """Whoever catches `CoatcheckError` catches everything."""
+    repository.commit({"x": TEN})
+    with pytest.raises(CoatcheckError):
+        Patch(edit("x")).verify().commit(repository.folder, branch="b", message="m", start="--nonsense")
