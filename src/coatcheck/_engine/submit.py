@@ -13,6 +13,7 @@ import msgspec
 
 from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
+from .._model.value import Value
 from .._protocol.effects import Call, Clock, Exchange, Script, Sleep
 from .._protocol.journal import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
@@ -29,7 +30,15 @@ SEARCH_PAGES = 10
 
 # After these the task may exist. 4xx answers and connections that never stood are certain.
 UNCERTAIN = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
-SPEC_OPTIONS = ("starting_patch", "model", "title", "instructions")
+SPEC_OPTIONS = (
+    "starting_patch",
+    "model",
+    "title",
+    "instructions",
+    "requires_approval",
+    "opens_pull_request",
+    "working_branch",
+)
 
 
 def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSpec:
@@ -155,7 +164,7 @@ def _is_young(task: Task, intent: Intent) -> bool:
     return task.created_at is None or task.created_at.timestamp() >= intent.at - CLOCK_SKEW
 
 
-class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+class Resumed(Value, frozen=True, kw_only=True):
     """What became of an intent that a crash left open: its task, several that could be, or nothing."""
 
     intent: Intent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .value import Value
 
@@ -90,6 +90,50 @@ class Failure(Value, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.code, self.message) if part)
+
+
+class PlanStep(Value, frozen=True, kw_only=True):
+    """One step of a plan."""
+
+    title: str
+    description: str | None = None
+
+
+class Plan(Value, frozen=True, kw_only=True):
+    """What an agent means to do. `is_approved` says whether somebody, or the service itself, has agreed."""
+
+    id: str
+    steps: tuple[PlanStep, ...] = ()
+    is_approved: bool = False
+
+
+class Notice(Value, frozen=True, kw_only=True):
+    """Something about a task that its state does not tell, and that somebody should know.
+
+    `kind` is "stalled" (no sign of the agent), "revived" (it went on after its end), "nothing_made" (it ended and
+    made nothing) or "approval_ignored" (an approval changed nothing); `text` says it to people.
+    """
+
+    kind: str
+    text: str
+
+
+class Artifact(Value, frozen=True, kw_only=True):
+    """Something that an agent showed on its way: a command with its output, an image, a file.
+
+    `kind` is "command", "media" or the service's own word; `content` is a media's bytes. `data` is what the service
+    said about a kind that is not known here.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"content", "data"})
+
+    kind: str
+    command: str | None = None
+    output: str | None = None
+    exit_code: int | None = None
+    media_type: str | None = None
+    content: bytes = b""
+    data: object = None
 
 
 class PatchState(enum.Enum):

@@ -23,5 +23,16 @@ class TaskState(enum.Enum):
         """Whether the task has ended. UNKNOWN never has: its native word is in `raw_state`."""
         return self in _TERMINAL
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the task stands still until somebody acts: it wants an answer or an approval, or was paused."""
+        return self in _INTERRUPTED
+
+    @property
+    def ends_wait(self) -> bool:
+        """Whether waiting alone brings nothing more: the task has ended, or stands still until somebody acts."""
+        return self.is_terminal or self.is_interrupted
+
 
 _TERMINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED})
+_INTERRUPTED = frozenset({TaskState.INPUT_REQUIRED, TaskState.PAUSED})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import msgspec
 
 from .. import errors
-from .outcome import Attempt, DiffStats, Failure, Message, Outcome, PullRequest
+from .outcome import Artifact, Attempt, DiffStats, Failure, Message, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
 from .value import Value
 
@@ -22,7 +22,9 @@ class TaskSpec(Value, frozen=True, kw_only=True):
 
     Give `environment` (an id or a label) or `repository` (``owner/repo``); providers that need neither say so.
     `branch` is where the agent starts; None takes the environment's default branch.
-    `starting_patch` is a diff applied before the agent starts.
+    `starting_patch` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
+    waits for `Client.approve_plan`. With `opens_pull_request` the service opens one itself when the work is done;
+    `working_branch` is where it pushes. None leaves each of them to the service.
     """
 
     prompt: str
@@ -35,6 +37,9 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     model: str | None = None
     title: str | None = None
     instructions: str | None = None
+    requires_approval: bool | None = None
+    opens_pull_request: bool | None = None
+    working_branch: str | None = None
 
 
 _BLANKS_AND_MARKS = frozenset(" /?#")
@@ -113,6 +118,8 @@ class Task(Value, frozen=True, kw_only=True):
     attempt_total: int | None = None
     outcome: Outcome | None = None
     error: Failure | None = None
+    plan: Plan | None = None
+    notices: tuple[Notice, ...] = ()
     pull_requests: tuple[PullRequest, ...] = ()
     is_archived: bool | None = None
     is_unread: bool | None = None
@@ -145,8 +152,8 @@ class Task(Value, frozen=True, kw_only=True):
 class TaskEvent(Value, frozen=True, kw_only=True):
     """Something that happened to a task, as `Client.watch_task` yields it.
 
-    `kind` is "state", "message", "progress", "stats", "attempt" or the service's own word for a streamed event;
-    `cursor` resumes a watch after this event.
+    `kind` is "state", "message", "progress", "stats", "attempt", "plan", "approved", "notice" or the service's own
+    word; `cursor` resumes a watch after this event.
     """
 
     kind: str
@@ -158,6 +165,9 @@ class TaskEvent(Value, frozen=True, kw_only=True):
     message: Message | None = None
     stats: DiffStats | None = None
     attempt: int | None = None
+    plan: Plan | None = None
+    notice: Notice | None = None
+    artifacts: tuple[Artifact, ...] = ()
     data: object = None
     at: datetime | None = None
 

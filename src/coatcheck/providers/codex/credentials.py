@@ -16,7 +16,7 @@ import msgspec
 
 from ... import errors
 from ..._protocol.credentials import Login, LoginFile, Secret
-from .loose import fields, number, text
+from ..._protocol.loose import fields, number, text
 
 REMEDY = "log in with: codex login (or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"

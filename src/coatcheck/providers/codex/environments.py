@@ -1,51 +1,17 @@
-"""Choose an environment, and read which repository a remote names (codex-wham.md 2.5 and 5). Pure."""
+"""Choose an environment (codex-wham.md 2.5 and 5). Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from urllib.parse import unquote
 
 import msgspec
 
 from ... import errors
 from ..._model.catalogue import Environment
+from ..._protocol.repositories import repository_named
 
 # What ambiguity shows at most; a workspace can have hundreds.
 MAX_SHOWN = 10
-
-_SCHEMES = frozenset({"http", "https", "git", "ssh", "git+ssh", "ssh+git", "git+https", "git+http"})
-# ssh.github.com is GitHub's ssh over the https port (docs.github.com, "Using SSH over the HTTPS port").
-_GITHUB = frozenset({"github.com", "www.github.com", "ssh.github.com"})
-_REMOTE = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/\s]*@)?(?P<host>[A-Za-z0-9.-]+)"
-    r"(?P<port>:\d+(?=/))?(?:[:/]+)(?P<path>[^?#\s]+)(?:[?#]\S*)?"
-)
-# An owner has no dots: that tells `github.com/x` from `owner/repo`.
-_NAME = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
-
-
-def repository_of(remote_url: str) -> str | None:
-    """Return the ``owner/repo`` on github.com that a git remote names, None for any other remote.
-
-    Reads every form the official client knows and the ones it misses (5): ``ssh://git@github.com/o/r.git``,
-    ``www.``, any case of the host, ports, a trailing slash. Other hosts, GitHub Enterprise among them, are others.
-    """
-    found = _REMOTE.fullmatch(remote_url.strip())
-    if found is None or found["host"].lower().rstrip(".") not in _GITHUB:
-        return None
-    if (found["scheme"] or "ssh").lower() not in _SCHEMES or (found["port"] and not found["scheme"]):
-        return None
-    path = unquote(found["path"]).strip("/")
-    while path.endswith(".git"):
-        path = path.removesuffix(".git").rstrip("/")
-    return path if _NAME.fullmatch(path) else None
-
-
-def repository_named(text: str) -> str | None:
-    """Return the ``owner/repo`` that *text* is, or that the remote *text* names; None for anything else."""
-    name = text.strip()
-    return name.removesuffix(".git") if _NAME.fullmatch(name) else repository_of(name)
 
 
 def merged(*lists: Iterable[Environment]) -> tuple[Environment, ...]:

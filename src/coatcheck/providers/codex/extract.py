@@ -19,8 +19,8 @@ from ..._model.outcome import Attempt, DiffStats, Outcome, PullRequest
 from ..._model.tasks import Page, Task, TaskRef, TaskState
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
+from ..._protocol.loose import fields, flag, instant, items, text, whole
 from . import wire
-from .loose import fields, flag, instant, items, text, whole
 from .outcome import outcome, prompt, pull_request, stats
 from .service import Service
 from .usage import task_rate_limit

@@ -22,8 +22,8 @@ from ..._model.outcome import (
     PullRequest,
 )
 from ..._patches.parse import Patch
+from ..._protocol.loose import fields, flag, items, text, whole
 from . import wire
-from .loose import fields, flag, items, text, whole
 
 NO_ITEMS: list[wire.Item] = []
 

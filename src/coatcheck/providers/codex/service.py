@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-from ... import errors
 from ..._model.tasks import TaskRef
+from ..._protocol.urls import base_url as plain_base_url, encoded
 
 DEFAULT_BASE_URL = "https://chatgpt.com/backend-api"
 
@@ -16,10 +14,6 @@ _HOMES = ("https://chatgpt.com", "https://chat.openai.com")
 
 # What the base URL contains decides how paths begin (1.1).
 _BACKEND, _API = "/backend-api", "/api/codex"
-
-# Ids of every form seen (2.3); `~` goes into the path as it is (2.4). Anything else is percent-encoded.
-_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
-_BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -36,12 +30,7 @@ class Service(msgspec.Struct, frozen=True):
         One difference: a base that ends in ``/api/codex`` is taken for what it means and not doubled.
         Raises `ConfigurationError` for what is no plain http or https URL.
         """
-        base = base_url.strip().rstrip("/")
-        if not _BASE_URL.fullmatch(base):
-            raise errors.ConfigurationError(
-                f"the base URL of {name} is not usable",
-                remedy="give http(s)://HOST[:PORT][/PATH] without user information, a query or a fragment",
-            )
+        base = plain_base_url(base_url, of=name)
         if base.startswith(_HOMES) and _BACKEND not in base:
             base += _BACKEND
         if _BACKEND in base:
@@ -60,13 +49,3 @@ class Service(msgspec.Struct, frozen=True):
         """Return the page on which people see the task *id* (8)."""
         site = self.base_url.removesuffix(_BACKEND).removesuffix(_API)
         return f"{site}/codex/tasks/{encoded(id)}"
-
-
-def encoded(segment: str) -> str:
-    """Return *segment* so that it is one segment of a path, whatever it holds."""
-    if _PLAIN_SEGMENT.fullmatch(segment):
-        return segment
-    from urllib.parse import quote  # ids that need it are rare
-
-    # URL parsers also resolve "%2e%2e", so dots alone are encoded twice: nobody has such an id anyway.
-    return quote(segment, safe="~") if segment.strip(".") else segment.replace(".", "%252E")

@@ -6,8 +6,8 @@ import msgspec
 
 from ..._model.tasks import TaskEvent, TaskRef
 from ..._protocol.decode import decoder
+from ..._protocol.loose import fields, instant, text
 from . import wire
-from .loose import fields, instant, text
 from .sse import ServerEvent
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from ..._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from .loose import fields, flag, instant, items, number, text, whole
+from ..._protocol.loose import fields, flag, instant, items, number, text, whole
 
 _WINDOW = "_window"
 

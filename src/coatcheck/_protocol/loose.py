@@ -1,7 +1,7 @@
 """Read what is only shown, and forgive it everything: of a wrong type means "the service did not say".
 
-The official client reads these fields from untyped maps and ignores what does not fit (codex-wham.md 2.3, 3).
-What decides (ids, states, texts, diffs) is typed in `wire` and refused there.
+Official clients read such fields from untyped maps and ignore what does not fit (codex-wham.md 2.3, 3).
+What decides (ids, states, texts, diffs) is typed in a provider's `wire` and refused there.
 """
 
 from __future__ import annotations

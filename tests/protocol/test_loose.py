@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from coatcheck.providers.codex import loose
+from coatcheck._protocol import loose
 
 
 @pytest.mark.parametrize(("value", "expected"), [(5, 5), (True, None), (5.0, None), ("5", None), (None, None)])

@@ -1,0 +1,35 @@
+"""Base URLs as people write them, and ids as segments of paths."""
+
+from __future__ import annotations
+
+import re
+
+from .. import errors
+
+# Ids of every form seen (codex-wham.md 2.3); `~` goes into the path as it is (2.4). Anything else is percent-encoded.
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
+_BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
+
+
+def base_url(text: str, *, of: str) -> str:
+    """Return *text* as a base URL without a trailing slash. Raises `ConfigurationError` for what is none.
+
+    *of* is the provider, for the message, which does not repeat the text: it may hold a password.
+    """
+    base = text.strip().rstrip("/")
+    if not _BASE_URL.fullmatch(base):
+        raise errors.ConfigurationError(
+            f"the base URL of {of} is not usable",
+            remedy="give http(s)://HOST[:PORT][/PATH] without user information, a query or a fragment",
+        )
+    return base
+
+
+def encoded(segment: str) -> str:
+    """Return *segment* so that it is one segment of a path, whatever it holds."""
+    if _PLAIN_SEGMENT.fullmatch(segment):
+        return segment
+    from urllib.parse import quote  # ids that need it are rare
+
+    # URL parsers also resolve "%2e%2e", so dots alone are encoded twice: nobody has such an id anyway.
+    return quote(segment, safe="~") if segment.strip(".") else segment.replace(".", "%252E")

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from coatcheck import errors
+from coatcheck._protocol.urls import base_url, encoded
+
+
+@given(st.text(min_size=1).filter(lambda text: "\ud800" not in text))
+def test_a_segment_stays_one_segment(text: str) -> None:
+    """Nothing that an id holds ends its segment, begins a query, or is a step up."""
+    segment = encoded(text.encode("utf-8", "replace").decode())
+
+    assert not set("/?# ") & set(segment)
+    assert segment not in {".", ".."}
+
+
+@pytest.mark.parametrize("text", ["", "h/x", "ftp://h", "http://", "http://user:pass@h", "http://h/?q", "http://h#f"])
+def test_what_is_no_base_url_is_refused(text: str) -> None:
+    """The message names the provider and not the text, which may hold a password."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        base_url(text, of="acme")
+
+    assert "the base URL of acme is not usable" == str(caught.value)
