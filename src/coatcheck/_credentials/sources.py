@@ -1,79 +1,292 @@
-"""Find a login: passed explicitly, in the environment, or in another program's file; the first that is there.
+"""Find a login: passed explicitly, in the environment, our own, or another program's that we share.
 
-Law 1. Constructors read nothing; the reading is a `Call`, done when the first secret is needed.
-Law 2. A secret that has expired is never sent; the error says when it ended and what renews it.
-Law 3. After a rejection the file is read again, since its owner may have renewed it.
+Law 1. Constructors read nothing; what is there is looked at when the first secret is needed, and then stuck to.
+Law 2. A secret that has ended is never sent; the error says when it ended and what renews it.
+Law 3. Each account has a file of its own, chosen by name; nothing ever changes from one account to another.
 """
 
 from __future__ import annotations
 
+import enum
 import os
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from .. import errors
-from .._protocol.credentials import Login, LoginFile, Secret
+from .._protocol.credentials import Login, LoginFile, OAuth, Secret, Tokens
 from .._protocol.effects import Call, Clock, Script
+from . import oauth as service
+from .manager import StoredCredentials, moment
+from .notes import Notes
+from .refresh import Place
+from .store import FileStore, KeyringStore, Store
+from .tokens import Mode
+
+# A name becomes the name of a file.
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+
+class Source(enum.StrEnum):
+    """Where a login comes from. AUTO takes the first that is there: argument, environment, own, shared."""
+
+    AUTO = "auto"
+    ARGUMENT = "argument"
+    ENVIRONMENT = "environment"
+    OWN = "own"
+    SHARED = "shared"
+    READONLY = "shared-readonly"
+    KEYRING = "keyring"
+
+
+MODES: Mapping[Source, Mode] = {
+    Source.OWN: Mode.OWN,
+    Source.SHARED: Mode.SHARED,
+    Source.READONLY: Mode.READONLY,
+    Source.KEYRING: Mode.SHARED,
+}
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the settings say about a login; `origin` says where that was set. `account` is a name of ours."""
+
+    source: Source = Source.AUTO
+    origin: str = "default"
+    account: str | None = None
+    issuer: str | None = None
+
+    @classmethod
+    def read(cls, source: str | None, *, origin: str, account: str | None, issuer: str | None) -> Choice:
+        """Return the settings as a choice; raises `ConfigurationError` for words that are none."""
+        words = [word.value for word in Source if word is not Source.ARGUMENT]
+        if source and source not in words:
+            message = f"there is no source of credentials {source!r} ({origin})"
+            raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(words)}")
+        if account and not _ACCOUNT.fullmatch(account):
+            raise errors.ConfigurationError(
+                f"{account!r} is not a name for an account", remedy="use letters, digits, dots, dashes and @"
+            )
+        return cls(source=Source(source or "auto"), origin=origin, account=account or None, issuer=issuer or None)
+
+
+class FixedCredentials:
+    """One secret that somebody gave us: it is used as it is, and never renewed."""
+
+    def __init__(self, secret: Secret, *, clock: Clock, remedy: str) -> None:
+        self._secret, self._clock, self._remedy = secret, clock, remedy
+
+    def get_secret(self) -> Script[Secret]:
+        """Return the secret; raises `NotLoggedInError` once it has ended."""
+        yield from ()
+        secret = self._secret
+        if secret.expires_at is not None and secret.expires_at <= self._clock.time():
+            message = f"the token from {secret.source} expired at {moment(secret.expires_at)}"
+            raise errors.NotLoggedInError(message, remedy=self._remedy)
+        return secret
+
+    def renew_secret(self, rejected: Secret) -> Script[Secret | None]:  # noqa: ARG002 - there is no other
+        """Return None: there is no other."""
+        yield from ()
+        return None
 
 
 class LoginCredentials:
-    """The credentials of one login. *explicit* wins over the environment, which wins over the file."""
+    """The credentials of one provider, wherever they are. *config_dir* holds own logins, *state_dir* our notes."""
 
     def __init__(
-        self, login: Login, *, environ: Mapping[str, str], clock: Clock, explicit: Secret | None = None
+        self,
+        login: Login,
+        *,
+        environ: Mapping[str, str],
+        clock: Clock,
+        random: Callable[[], float],
+        config_dir: str,
+        state_dir: str,
+        explicit: Secret | None = None,
+        choice: Choice | None = None,
+        on_trouble: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._login, self._environ, self._clock = login, environ, clock
+        self.login, self.choice = login, choice or Choice()
+        self.on_change: Callable[[], object] = lambda: None
+        self.on_trouble = on_trouble
+        self._environ, self.clock, self._random = environ, clock, random
+        self._config_dir, self._state_dir = config_dir, state_dir
         self._explicit = explicit
-        self._secret: Secret | None = None
+        self._chosen: FixedCredentials | StoredCredentials | None = None
+        self._identified: dict[str, Secret] = {}
+        self.source = self.choice.source
+
+    # -- what the engine asks ----------------------------------------------------------------------------------------
 
     def get_secret(self) -> Script[Secret]:
-        """Return the secret in use; raises `NotLoggedInError` where there is none or it has expired."""
-        secret = self._secret
-        if secret is None or self._has_expired(secret):
-            secret = self._secret = yield from self._load()
-        if self._has_expired(secret):
-            raise errors.NotLoggedInError(
-                f"the login from {secret.source} expired at {_moment(secret.expires_at)}", remedy=self._login.remedy
-            )
+        """Return a secret fit to send now; raises `NotLoggedInError` where there is none."""
+        chosen = self._chosen or (yield from self.find())
+        secret = yield from chosen.get_secret()
+        if secret.account_id is None:
+            return (yield from self._identify(secret))
         return secret
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
-        """Return what the source holds now, None if it is what was rejected."""
-        self._secret = None
-        secret = yield from self.get_secret()
-        return None if secret.token == rejected.token else secret
-
-    def _has_expired(self, secret: Secret) -> bool:
-        return secret.expires_at is not None and secret.expires_at <= self._clock.time()
-
-    def _load(self) -> Script[Secret]:
-        login = self._login
-        if self._explicit is not None:
-            return self._explicit
-        if (variable := login.environment) and (value := self._environ.get(variable, "").strip()):
-            return login.read_environment(value) if login.read_environment else Secret(token=value, source=variable)
-        if login.file is None:
-            raise errors.NotLoggedInError(remedy=login.remedy)
-        file, path = login.file, self.path_of(login.file)
-        secret: Secret = yield Call(lambda: self._read(file, path))
+        """Return another secret after the service rejected this one, None if there is none."""
+        chosen = self._chosen or (yield from self.find())
+        secret = yield from chosen.renew_secret(rejected)
+        if secret is not None and secret.account_id is None:
+            return (yield from self._identify(secret))
         return secret
 
+    # -- what people ask ---------------------------------------------------------------------------------------------
+
+    def get_tokens(self) -> Script[Tokens]:
+        """Return what is sent now, without the refresh token."""
+        secret = yield from self.get_secret()
+        return Tokens(
+            access_token=secret.token,
+            account_id=secret.account_id,
+            is_fedramp=secret.is_fedramp,
+            expires_at=secret.expires_at,
+        )
+
+    def refresh_tokens(self) -> Script[Tokens]:
+        """Refresh now, and return what `get_tokens` does. Raises `CredentialsError` where there is nothing to refresh."""
+        chosen = self._chosen or (yield from self.find())
+        if not isinstance(chosen, StoredCredentials):
+            raise errors.CredentialsError(
+                f"a token from {self.source.value} cannot be refreshed", remedy="log in instead, or pass a new one"
+            )
+        yield from chosen.refresh_tokens()
+        return (yield from self.get_tokens())
+
+    def store_tokens(self, tokens: Tokens) -> Script[None]:
+        """Save *tokens* as our own login, or as the shared one where the settings name that."""
+        yield from self.target().store_tokens(tokens)
+        self._chosen = None
+
+    def keep_fresh(self) -> Script[None]:
+        """Refresh whenever it is due, as long as there is something to look after."""
+        if isinstance(self._chosen, StoredCredentials):
+            yield from self._chosen.keep_fresh()
+
+    @property
+    def problem(self) -> str | None:
+        """What last went wrong without anybody having been told."""
+        return self._chosen.problem if isinstance(self._chosen, StoredCredentials) else None
+
+    # -- choosing ----------------------------------------------------------------------------------------------------
+
+    def find(self) -> Script[FixedCredentials | StoredCredentials]:
+        """Find the login, and stick to it. Raises `NotLoggedInError`, `ConfigurationError`."""
+        source = yield from self._find_source()
+        if self._chosen is not None:
+            return self._chosen  # this one, or another thread meanwhile
+        self.source = source
+        if self.source in MODES:
+            chosen = self.stored(self.source)
+            chosen.on_change, chosen.on_trouble = self.on_change, self.on_trouble
+            self._chosen = chosen
+            return chosen
+        secret = self._explicit if self.source is Source.ARGUMENT else self._of_environment()
+        if secret is None:
+            raise self._not_logged_in()
+        self._chosen = fixed = FixedCredentials(secret, clock=self.clock, remedy=self.login.remedy)
+        return fixed
+
+    def _find_source(self) -> Script[Source]:
+        if self._explicit is not None:
+            return Source.ARGUMENT
+        wanted = self.choice.source
+        if wanted is not Source.AUTO:
+            return wanted
+        if self.choice.account is not None:
+            return Source.OWN
+        if self._variable():
+            return Source.ENVIRONMENT
+        if self.has_own and (yield Call(self._has_own_login)):
+            return Source.OWN
+        if self.login.file is None:
+            raise self._not_logged_in()
+        return Source.SHARED
+
+    @property
+    def has_own(self) -> bool:
+        """Whether this service has logins of our own."""
+        return self.login.oauth is not None and self.login.file is not None
+
+    def target(self) -> StoredCredentials:
+        """Return the login that is written to: our own, or the shared one where the settings name that."""
+        return self.stored(self.choice.source if self.choice.source in MODES else Source.OWN)
+
+    def stored(self, source: Source) -> StoredCredentials:
+        """Return the stored login of *source*. Raises `UnsupportedError` where the service has none."""
+        login, file = self.login, self.login.file
+        if file is None or login.oauth is None:
+            raise errors.UnsupportedError(f"{login.name} has no {source.value} login", remedy=login.remedy)
+        place = Place(
+            store=self._store(source, file),
+            file=file,
+            oauth=login.oauth,
+            notes=Notes(os.path.join(self._state_dir, "refreshes")),
+            clock=self.clock,
+            environ=self._environ,
+            remedy=login.remedy,
+            # Without flock a login cannot be shared safely, so on Windows it is only read.
+            mode=MODES[source] if os.name == "posix" else Mode.READONLY,
+            issuer=self.choice.issuer,
+        )
+        return StoredCredentials(place, random=self._random)
+
+    def endpoints(self, oauth: OAuth, tokens: Tokens | None = None) -> service.Endpoints:
+        """Return where the login service is."""
+        return service.Endpoints.of(oauth, tokens, environ=self._environ, issuer=self.choice.issuer)
+
     def path_of(self, file: LoginFile) -> str:
-        """Return where *file* is."""
+        """Return where another program keeps *file*."""
+        return os.path.join(self._home(file), file.name)
+
+    @property
+    def own_path(self) -> str:
+        """Where our own login is."""
+        return os.path.join(self._config_dir, "logins", self.login.name, f"{self.choice.account or 'default'}.json")
+
+    def _store(self, source: Source, file: LoginFile) -> Store:
+        if source is Source.OWN:
+            return FileStore(self.own_path, locks=(os.path.basename(self.own_path) + ".lock",))
+        if source is not Source.KEYRING:
+            return FileStore(self.path_of(file), locks=file.locks)
+        if self.login.keyring is None:
+            raise errors.UnsupportedError(f"{self.login.name} keeps no login in a keyring")
+        return KeyringStore(self.login.keyring, home=self._home(file), locks=file.locks)
+
+    def _home(self, file: LoginFile) -> str:
         home = self._environ.get("HOME") or os.path.expanduser("~")
-        folder = self._environ.get(file.home_variable) or file.home.replace("~", home, 1)
-        return os.path.join(folder, file.name)
+        return self._environ.get(file.home_variable) or file.home.replace("~", home, 1)
 
-    def _read(self, file: LoginFile, path: str) -> Secret:
-        try:
-            with open(path, "rb") as stream:
-                return file.read(stream.read(), path)
-        except FileNotFoundError:
-            message = f"not logged in: there is no {path}"
-        except OSError as error:
-            message = f"the login {path} cannot be read: {error.strerror}"
-        raise errors.NotLoggedInError(message, remedy=self._login.remedy)
+    def _has_own_login(self) -> bool:
+        return os.path.exists(self.own_path)
 
+    def _variable(self) -> str:
+        return self._environ.get(self.login.environment, "").strip() if self.login.environment else ""
 
-def _moment(seconds: float | None) -> str:
-    return datetime.fromtimestamp(seconds or 0, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    def _of_environment(self) -> Secret | None:
+        value, variable = self._variable(), self.login.environment
+        if not value or variable is None:
+            return None
+        read = self.login.read_environment
+        return read(value) if read else Secret(token=value, source=variable)
+
+    def _identify(self, secret: Secret) -> Script[Secret]:
+        """Ask whose a token is that does not say so itself, once (codex-wham.md 6.8)."""
+        whoami = self.login.whoami
+        if whoami is None or not secret.token.startswith(whoami.prefix):
+            return secret
+        known = self._identified.get(secret.token)
+        if known is None:
+            tokens = yield from service.ask_whoami(whoami, secret.token, environ=self._environ)
+            known = tokens.to_secret(secret.source, is_stored=secret.is_stored)
+            self._identified[secret.token] = known
+        return known
+
+    def _not_logged_in(self) -> errors.NotLoggedInError:
+        wanted = self.choice.source
+        message = None if wanted is Source.AUTO else f"not logged in: no token in {self.login.environment}"
+        return errors.NotLoggedInError(message, remedy=self.login.remedy)

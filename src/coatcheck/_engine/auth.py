@@ -7,12 +7,12 @@ Law 3. After a 401 the credentials are asked once for another secret, and the re
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from .. import errors
 from .._protocol.credentials import Credentials, Login, Secret
 from .._protocol.effects import Clock, Request, Response, Script, Send
+from .._protocol.hosts import is_loopback
 from .._protocol.provider import Provider
 
 
@@ -53,13 +53,3 @@ def guard(base_url: str, secret: Secret, login: Login) -> None:
             f"the login from {secret.source} is never sent to {host}",
             remedy=f"pass a token explicitly, or use one of {', '.join(sorted(login.trusted_hosts)) or 'no host'}",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

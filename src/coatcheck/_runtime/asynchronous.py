@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .. import errors
 from .._engine.backoff import RetryPolicy
@@ -21,8 +21,12 @@ from .._protocol.journal import Journal
 from .._protocol.provider import Capabilities, Provider, TaskFilter
 from .config import Config
 from .drive_asynchronous import AsyncWorld, aiterate, aperform
+from .keeper import Keeper
 from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
 from .transport import AsyncTransport
+
+if TYPE_CHECKING:
+    from .tokens import AsyncTokenManager
 
 T = TypeVar("T")
 
@@ -72,11 +76,15 @@ class AsyncClient:
         )
         self._transport = transport
         self._opened: tuple[Session, AsyncWorld] | None = None
+        self._keeper: Keeper | None = None
 
     def __repr__(self) -> str:
         return f"<AsyncClient {self._options.provider!r}>"
 
     async def __aenter__(self) -> Self:
+        self._keeper = Keeper()
+        if self._opened is not None:
+            self._keeper.look_after(self._session.credentials, self._world)
         return self
 
     async def __aexit__(
@@ -86,6 +94,8 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Release the connections."""
+        if self._keeper is not None:
+            await self._keeper.aclose()
         if self._transport is not None:
             await self._transport.aclose()
 
@@ -93,6 +103,13 @@ class AsyncClient:
     def capabilities(self) -> Capabilities:
         """Return what the provider can do, and how we know."""
         return self._session.provider.capabilities
+
+    @property
+    def tokens(self) -> AsyncTokenManager:
+        """Return the login of this client: its token, its status, and logging in and out."""
+        from .tokens import AsyncTokenManager, login_of  # logging in and out is rare
+
+        return AsyncTokenManager(login_of(self._session.credentials), self._world)
 
     async def create_task(
         self,
@@ -318,6 +335,8 @@ class AsyncClient:
                 session,
                 AsyncWorld(self._transport, session.clock, max_in_flight=self._options.max_in_flight),
             )
+            if self._keeper is not None:
+                self._keeper.look_after(session.credentials, self._opened[1])
         return self._opened
 
     async def _do(self, script: Script[T], doing: str) -> T:

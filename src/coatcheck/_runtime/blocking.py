@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .. import errors
 from .._engine.backoff import RetryPolicy
@@ -23,6 +23,9 @@ from .config import Config
 from .drive_blocking import World, iterate, perform
 from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .tokens import TokenManager
 
 T = TypeVar("T")
 
@@ -93,6 +96,13 @@ class Client:
     def capabilities(self) -> Capabilities:
         """Return what the provider can do, and how we know."""
         return self._session.provider.capabilities
+
+    @property
+    def tokens(self) -> TokenManager:
+        """Return the login of this client: its token, its status, and logging in and out."""
+        from .tokens import TokenManager, login_of  # logging in and out is rare
+
+        return TokenManager(login_of(self._session.credentials), self._world)
 
     def create_task(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from .. import errors
-from .._credentials.sources import LoginCredentials
+from .._credentials.sources import Choice, LoginCredentials
 from .._engine.backoff import RetryPolicy
 from .._engine.verbs import Verbs
 from .._model.tasks import TaskSpec
@@ -22,7 +22,7 @@ from .._protocol.journal import Journal
 from .._protocol.provider import Provider
 from .._protocol.registry import load
 from .clock import SystemClock
-from .config import Config, ProviderSettings, state_dir
+from .config import Config, ProviderSettings, config_dir, state_dir
 from .journal import FileJournal, is_alive
 
 if TYPE_CHECKING:
@@ -62,11 +62,23 @@ class Session:
         self.config = options.config or Config(environ=environ)
         self.clock: Clock = options.clock or SystemClock()
         self.provider = _provider(options, self.config)
+        random = options.random or _random()
+        self.credentials = options.credentials or LoginCredentials(
+            self.provider.login,
+            environ=environ,
+            clock=self.clock,
+            random=random,
+            config_dir=config_dir(environ),
+            state_dir=state_dir(environ),
+            explicit=_explicit(options),
+            choice=_choice(self.config, self.provider.name),
+            on_trouble=_warn,
+        )
         self.verbs = Verbs(
             self.provider,
-            options.credentials or _credentials(options, self.provider, environ, self.clock),
+            self.credentials,
             clock=self.clock,
-            random=options.random or _random(),
+            random=random,
             policy=options.retry or RetryPolicy(),
             journal=options.journal or FileJournal(state_dir(environ)),
             new_id=_new_id,
@@ -97,11 +109,23 @@ def _provider(options: Options, config: Config) -> Provider:
     return load(options.provider)(ProviderSettings(config, options.provider))
 
 
-def _credentials(options: Options, provider: Provider, environ: Mapping[str, str], clock: Clock) -> Credentials:
-    explicit = None
-    if options.token is not None:
-        explicit = Secret(token=options.token, account_id=options.account_id, source="argument")
-    return LoginCredentials(provider.login, environ=environ, clock=clock, explicit=explicit)
+def _explicit(options: Options) -> Secret | None:
+    if options.token is None:
+        return None
+    return Secret(token=options.token, account_id=options.account_id, source="argument")
+
+
+def _warn(trouble: str) -> None:
+    import logging  # 10 ms, and mostly there is no trouble
+
+    logging.getLogger("coatcheck").warning("%s", trouble)
+
+
+def _choice(config: Config, provider: str) -> Choice:
+    source = config.resolve(f"{provider}.credentials")
+    return Choice.read(
+        source.value, origin=source.origin, account=config.get("account"), issuer=config.get(f"{provider}.issuer")
+    )
 
 
 def _random() -> Callable[[], float]:

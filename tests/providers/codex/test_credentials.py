@@ -39,17 +39,20 @@ def file(*, tokens: object = TOKENS, **changes: object) -> bytes:
 
 
 def test_a_login_is_read_whole() -> None:
-    """Token, account, end and place are read; the secret knows that it is stored (6.1)."""
-    secret = read_auth_file(file(), WHERE)
+    """Tokens, account, end and the last refresh are read, and as a secret they know that they were stored (6.1)."""
+    tokens = read_auth_file(file(), WHERE)
 
-    assert Secret(token=ACCESS, account_id="acc", expires_at=2e9, source=WHERE, is_stored=True) == secret
+    assert ("rt", TOKENS["id_token"], 1_767_225_600.0) == (tokens.refresh_token, tokens.id_token, tokens.last_refresh)
+    assert Secret(token=ACCESS, account_id="acc", expires_at=2e9, source=WHERE, is_stored=True) == tokens.to_secret(
+        WHERE
+    )
 
 
 def test_an_older_file_without_a_mode_is_a_chatgpt_login() -> None:
     """Without `auth_mode`, without a key and without other logins, the tokens count (6.1)."""
     document = {key: value for key, value in LOGIN_FILE.items() if key != "auth_mode"}
 
-    assert ACCESS == read_auth_file(json.dumps(document).encode(), WHERE).token
+    assert ACCESS == read_auth_file(json.dumps(document).encode(), WHERE).access_token
 
 
 @pytest.mark.parametrize(
@@ -79,17 +82,17 @@ PROBLEMS: dict[str, bytes] = {
     "is not a JSON object": b"[]",
     "an API key": b'{"auth_mode":"apikey","OPENAI_API_KEY":"sk-x"}',
     "holds an API key": json.dumps({"OPENAI_API_KEY": "sk-x", "tokens": TOKENS}).encode(),
-    "a personal access token": b'{"OPENAI_API_KEY":null,"personal_access_token":"at-x"}',
+    "no usable personal_access_token": b'{"OPENAI_API_KEY":null,"personal_access_token":"at- x"}',
     "an agent identity": b'{"agent_identity":{}}',
     "tokens that another program lends": file(auth_mode="chatgptAuthTokens"),
     "a Bedrock API key": file(auth_mode="bedrockApiKey"),
     "a login of an unknown kind": file(auth_mode="a_new_word"),
-    "no access token": file(tokens=None),
-    "holds no access token": file(tokens=TOKENS | {"access_token": ""}),
-    "~/.codex/auth.json holds no access token": file(tokens=TOKENS | {"access_token": "two words"}),
+    "no usable access token": file(tokens=None),
+    "holds no usable access token": file(tokens=TOKENS | {"access_token": ""}),
+    "~/.codex/auth.json holds no usable access token": file(tokens=TOKENS | {"access_token": "two words"}),
     "no readable id_token": file(tokens=TOKENS | {"id_token": "not-a-jwt"}),
     "holds no readable id_token": file(tokens={key: value for key, value in TOKENS.items() if key != "id_token"}),
-    "an account_id that is none": file(tokens=TOKENS | {"account_id": 5}),
+    "no usable account_id": file(tokens=TOKENS | {"account_id": 5}),
 }
 
 
@@ -151,7 +154,7 @@ def test_a_token_in_the_environment_is_sent_as_it_is() -> None:
     ) == read_access_token(f" {token}\n")
 
 
-@pytest.mark.parametrize("value", ["at-abc", "sk-abc", "", "  ", "two words", "with\nnewline", "ümlaut"])
+@pytest.mark.parametrize("value", ["sk-abc", "", "  ", "two words", "with\nnewline", "ümlaut"])
 def test_other_tokens_in_the_environment_say_what_works(value: str) -> None:
     """A token that the task routes do not take is refused without being shown."""
     with pytest.raises(errors.NotLoggedInError) as raised:

@@ -1,8 +1,10 @@
-"""How people log in to Codex, and how the official client's login is read (codex-wham.md 6). Pure.
+"""How people log in to Codex, and how the official client's login is read and written (codex-wham.md 6). Pure.
 
 Law 1. No message names anything that the file holds, but the mode and the names of keys.
-Law 2. Whatever the bytes are, the result is a `Secret` or one `CredentialsError` with the remedy.
+Law 2. Whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy.
 Law 3. A JWT's signature is never checked: the service does that, we only look when it ends and whose it is (6.2).
+Law 4. What is written keeps every key that we do not know, byte for byte and in its place; the account never changes,
+       and a refresh token is never taken out (6.6).
 """
 
 from __future__ import annotations
@@ -10,15 +12,16 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import NoReturn
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 import msgspec
 
 from ... import errors
-from ..._protocol.credentials import Login, LoginFile, Secret
-from ..._protocol.loose import fields, number, text
+from ..._protocol.credentials import DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
+from ..._protocol.loose import fields, instant, number, text
 
-REMEDY = "log in with: codex login (or set CODEX_ACCESS_TOKEN)"
+REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
 
 # Where a login read from a file may go: the hosts that the official client trusts (1.3).
@@ -27,14 +30,16 @@ TRUSTED_HOSTS = frozenset({"chatgpt.com", "chat.openai.com", "chatgpt-staging.co
 # The namespace of OpenAI's own claims (6.2).
 AUTH_CLAIM = "https://api.openai.com/auth"
 
-CHATGPT = "chatgpt"
+CHATGPT, PERSONAL = "chatgpt", "personalAccessToken"
+
+# How a personal access token begins (6.8).
+PERSONAL_PREFIX = "at-"
 
 # Logins of other kinds, by `auth_mode` (6.1): what they are, in words.
 OTHER_MODES: Mapping[str, str] = {
     "apikey": "an API key, which Codex Cloud does not take",
     "chatgptAuthTokens": "tokens that another program lends, which are never in a file",
     "agentIdentity": "an agent identity, which only the official client can use",
-    "personalAccessToken": "a personal access token, which this version cannot exchange yet",
     "bedrockApiKey": "a Bedrock API key, which Codex Cloud does not take",
 }
 
@@ -46,30 +51,87 @@ MODE_OF_KEY: Mapping[str, str] = {
 }
 
 
-def read_auth_file(data: bytes, where: str) -> Secret:
+def read_auth_file(data: bytes, where: str) -> Tokens:
     """Return the login in the official client's ``auth.json``; *where* is its path as shown to people.
 
-    Raises `CredentialsError` with the remedy for what is no ChatGPT login.
+    Raises `CredentialsError` with the remedy for what is no ChatGPT login and no personal access token.
     """
     login = _object(data, where)
-    _require_chatgpt(login, where)
-    tokens = fields(login.get("tokens"))
-    token, id_token = text(tokens.get("access_token")), text(tokens.get("id_token"))
-    if token is None or not _is_sendable(token):
-        _refuse(f"{where} holds no access token")
+    mode = _mode(login)
+    if mode == PERSONAL:
+        return Tokens(access_token=_sendable(login.get("personal_access_token"), "personal_access_token", where))
+    _require_chatgpt(mode, where)
+    tokens, refreshed = fields(login.get("tokens")), instant(login.get("last_refresh"))
+    token = _sendable(tokens.get("access_token"), "access token", where)
+    id_token = text(tokens.get("id_token"))
     if id_token is None or (claims := claims_of(id_token)) is None:
         _refuse(f"{where} holds no readable id_token")
-    account = tokens.get("account_id")
-    if account is not None and not (isinstance(account, str) and _is_sendable(account)):
-        _refuse(f"{where} holds an account_id that is none")
-    return Secret(
-        token=token,
-        account_id=account or None,
-        is_fedramp=fields(claims.get(AUTH_CLAIM)).get("chatgpt_account_is_fedramp") is True,
+    account, provenance = tokens.get("account_id"), fields(tokens.get("oauth_provenance"))
+    return Tokens(
+        access_token=token,
+        refresh_token=text(tokens.get("refresh_token")),
+        id_token=id_token,
+        account_id=_sendable(account, "account_id", where) if account else None,
         expires_at=expiry_of(token),
-        source=where,
-        is_stored=True,
+        last_refresh=None if refreshed is None else refreshed.timestamp(),
+        issuer=text(provenance.get("issuer")),
+        client_id=text(provenance.get("client_id")),
+        **_said_by(claims),
     )
+
+
+def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
+    """Return *data* with *tokens* in it, as the official client writes such a file (6.1): two spaces, no line end."""
+    login: dict[str, object] = {**_raw(data)} if data else {"auth_mode": CHATGPT, "OPENAI_API_KEY": None}
+    held = {**_raw(login.get("tokens"))} or _new_login(tokens)
+    fresh = {"id_token": tokens.id_token, "access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
+    login["tokens"] = held | {name: token for name, token in fresh.items() if token}
+    login["last_refresh"] = _rfc3339(tokens.last_refresh or 0)
+    return msgspec.json.format(msgspec.json.encode(login), indent=2)
+
+
+def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) -> Tokens:
+    """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (6.4).
+
+    The account is never changed by a refresh, even if the new tokens name another one.
+    Raises `UnreadableResponseError` where a token is missing or cannot be sent.
+    """
+    found: dict[str, Any] = {
+        name: _granted(answer, name, before) for name in ("access_token", "id_token", "refresh_token")
+    }
+    claims = claims_of(found["id_token"]) or {}
+    account = text(fields(claims.get(AUTH_CLAIM)).get("chatgpt_account_id"))
+    kept: dict[str, Any] = {} if before is None else {"issuer": before.issuer, "client_id": before.client_id}
+    return Tokens(
+        **found,
+        **kept,
+        account_id=account if before is None else before.account_id,
+        expires_at=expiry_of(found["access_token"]),
+        last_refresh=now,
+        **_said_by(claims),
+    )
+
+
+def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
+    """Return a personal access token with whose it is (6.8)."""
+    account = text(answer.get("chatgpt_account_id"))
+    if account is None or not _is_sendable(account):
+        raise errors.UnreadableResponseError(
+            "the login service does not say whose token this is", path="$.chatgpt_account_id"
+        )
+    return Tokens(
+        access_token=token,
+        account_id=account,
+        plan=text(answer.get("chatgpt_plan_type")),
+        is_fedramp=answer.get("chatgpt_account_is_fedramp") is True,
+    )
+
+
+def keyring_entry(home: str) -> str:
+    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256 (6.7)."""
+    import hashlib  # for those who keep their login in a keyring
+
+    return f"cli|{hashlib.sha256(home.encode()).hexdigest()[:16]}"
 
 
 def read_access_token(value: str) -> Secret:
@@ -78,15 +140,11 @@ def read_access_token(value: str) -> Secret:
     Raises `NotLoggedInError` for tokens that the task routes do not take.
     """
     token = value.strip()
-    for start, kind in {
-        "at-": "a personal access token, which this version cannot exchange yet",
-        "sk-": OTHER_MODES["apikey"],
-    }.items():
-        if token.startswith(start):
-            _refuse(
-                f"CODEX_ACCESS_TOKEN holds {kind}",
-                remedy="set it to a ChatGPT access token (a JWT), or log in with: codex login",
-            )
+    if token.startswith("sk-"):
+        _refuse(
+            f"CODEX_ACCESS_TOKEN holds {OTHER_MODES['apikey']}",
+            remedy="set it to a ChatGPT access token (a JWT), or log in with: coatcheck login codex",
+        )
     if not token or not _is_sendable(token):
         _refuse("CODEX_ACCESS_TOKEN holds no token")
     owner = fields((claims_of(token) or {}).get(AUTH_CLAIM))
@@ -138,8 +196,7 @@ def _object(data: bytes, where: str) -> Mapping[str, object]:
         )
 
 
-def _require_chatgpt(login: Mapping[str, object], where: str) -> None:
-    mode = _mode(login)
+def _require_chatgpt(mode: object, where: str) -> None:
     if mode == CHATGPT:
         return
     kind = OTHER_MODES.get(mode) if isinstance(mode, str) else None
@@ -153,6 +210,47 @@ def _mode(login: Mapping[str, object]) -> object:
     return next((mode for key, mode in MODE_OF_KEY.items() if login.get(key) is not None), CHATGPT)
 
 
+def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
+    """Return what an id_token says of its owner (6.2)."""
+    owner = fields(claims.get(AUTH_CLAIM))
+    return {
+        "plan": text(owner.get("chatgpt_plan_type")),
+        "is_fedramp": owner.get("chatgpt_account_is_fedramp") is True,
+    }
+
+
+def _granted(answer: Mapping[str, object], name: str, before: Tokens | None) -> str:
+    value = text(answer.get(name)) or (getattr(before, name) if before else None)
+    if value is None or not _is_sendable(value):
+        raise errors.UnreadableResponseError(f"the login service gave no usable {name}", path=f"$.{name}")
+    return str(value)
+
+
+def _raw(data: object) -> Mapping[str, msgspec.Raw]:
+    """Return an object whose values are kept as they were written."""
+    if not isinstance(data, (bytes, msgspec.Raw)):
+        return {}
+    return msgspec.json.decode(data, type=dict[str, msgspec.Raw] | None) or {}
+
+
+def _new_login(tokens: Tokens) -> dict[str, object]:
+    """Return the part of a new file that no refresh ever changes, in the order of 6.1."""
+    login: dict[str, object] = {"id_token": "", "access_token": "", "refresh_token": ""}
+    if tokens.issuer:
+        login["oauth_provenance"] = {"issuer": tokens.issuer, "client_id": tokens.client_id}
+    return {**login, "account_id": tokens.account_id}
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _sendable(token: object, what: str, where: str) -> str:
+    if not isinstance(token, str) or not token or not _is_sendable(token):
+        _refuse(f"{where} holds no usable {what}")
+    return token
+
+
 def _is_sendable(token: str) -> bool:
     """Whether *token* can stand in a header: printable ASCII without blanks."""
     return token.isascii() and token.isprintable() and " " not in token
@@ -162,17 +260,60 @@ def _refuse(message: str, *, remedy: str = REMEDY) -> NoReturn:
     raise errors.NotLoggedInError(message, remedy=remedy) from None
 
 
+# Where tokens are refreshed, revoked and given out (6.4, 6.8, 6.9).
+LOGIN_HOSTS = frozenset({"auth.openai.com"})
+
+OAUTH = OAuth(
+    issuer="https://auth.openai.com",
+    client_id="app_EMoamEEZ73f0CkXaXp7hrann",
+    trusted_hosts=LOGIN_HOSTS,
+    read=read_grant,
+    reused="refresh_token_reused",
+    refusals={
+        "refresh_token_expired": "has expired",
+        "refresh_token_reused": "was already used",
+        "refresh_token_invalidated": "was revoked",
+    },
+    scopes=("openid", "profile", "email", "offline_access", "api.connectors.read", "api.connectors.invoke"),
+    parameters=(
+        ("id_token_add_organizations", "true"),
+        ("codex_cli_simplified_flow", "true"),
+        ("originator", "coatcheck"),
+    ),
+    device=DeviceRoutes(
+        start="/api/accounts/deviceauth/usercode",
+        poll="/api/accounts/deviceauth/token",
+        page="/codex/device",
+        redirect="/deviceauth/callback",
+    ),
+    ports=(1455, 1457),
+    token_variable="CODEX_REFRESH_TOKEN_URL_OVERRIDE",  # noqa: S106 - the name of a variable
+    revoke_variable="CODEX_REVOKE_TOKEN_URL_OVERRIDE",
+)
+
 LOGIN = Login(
     name="codex",
     remedy=REMEDY,
     environment="CODEX_ACCESS_TOKEN",
     read_environment=read_access_token,
     file=LoginFile(
+        owner="the Codex CLI",
         home_variable="CODEX_HOME",
         home="~/.codex",
         name="auth.json",
         read=read_auth_file,
+        write=write_auth_file,
         locks=("auth.lock", "auth.json.lock"),
+    ),
+    keyring=Keyring(service="Codex Auth", account=keyring_entry),
+    oauth=OAUTH,
+    whoami=Whoami(
+        prefix=PERSONAL_PREFIX,
+        base_url="https://auth.openai.com/api/accounts",
+        path="/v1/user-auth-credential/whoami",
+        trusted_hosts=LOGIN_HOSTS,
+        read=read_whoami,
+        variable="CODEX_AUTHAPI_BASE_URL",
     ),
     trusted_hosts=TRUSTED_HOSTS,
 )

@@ -1,0 +1,262 @@
+"""How a login service is spoken to: refresh, device code, authorization code, revoke, whoami. All of it is exchanges.
+
+Law 1. A stored token goes to the login's trusted hosts over https, or to loopback; nowhere else, whoever asks.
+Law 2. No error quotes what was sent; what the service says is cut and scrubbed.
+Law 3. An answer is one of four things: tokens, a refusal for good (`RefusedError`), a refusal for now, or lost. What is
+       not for good is a `TransportError` with ``request_sent=False``: whatever the login was wanted for was not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from .. import errors
+from .._model.value import Value
+from .._protocol.credentials import OAuth, Tokens, Whoami
+from .._protocol.decode import decode, detail_of, error_for
+from .._protocol.effects import Exchange, Pairs, Request, Response
+from .._protocol.hosts import may_go_to
+from .._version import __version__
+
+# The lock is held while a refresh runs, and others wait for it (DESIGN: at most 15 s). Revoking has 10 s (6.4).
+TIMEOUT, REVOKE_TIMEOUT = 15.0, 10.0
+# A gateway that gives up says nothing of what the service behind it did (RFC 9110 15.6.3, 15.6.5; Cloudflare 52x).
+LOST = frozenset({502, 504, *range(520, 528)})
+# RFC 6749 5.2: the refresh token is invalid, expired or revoked.
+INVALID_GRANT = "invalid_grant"
+
+HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+JSON: Pairs = (*HEADERS, ("content-type", "application/json"))
+FORM: Pairs = (*HEADERS, ("content-type", "application/x-www-form-urlencoded"))
+
+
+class RefusedError(Exception):
+    """The service refuses a refresh token for good; `code` is its word."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+class LostError(Exception):
+    """The service may have taken a refresh token, and we did not hear what it gave for it."""
+
+    def __init__(self, error: errors.CoatcheckError) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """Where one login's service is: the issuer, and where the official client's variables send it instead."""
+
+    issuer: str
+    client_id: str
+    token: str
+    revoke: str
+
+    @classmethod
+    def of(cls, oauth: OAuth, tokens: Tokens | None, *, environ: Mapping[str, str], issuer: str | None) -> Endpoints:
+        """Return the endpoints for *tokens*. Raises `ConfigurationError` for a host that is not the login's."""
+        base = (issuer or (tokens and tokens.issuer) or oauth.issuer).rstrip("/")
+        token = _set(environ, oauth.token_variable) or base + oauth.token
+        derived = token.removesuffix(oauth.token) + oauth.revoke if token.endswith(oauth.token) else base + oauth.revoke
+        found = cls(
+            issuer=base,
+            client_id=(tokens and tokens.client_id) or oauth.client_id,
+            token=token,
+            revoke=_set(environ, oauth.revoke_variable) or derived,
+        )
+        for url in (found.issuer, found.token, found.revoke):
+            require_trusted(url, oauth.trusted_hosts)
+        return found
+
+
+def require_trusted(url: str, trusted: frozenset[str]) -> None:
+    """Raise `ConfigurationError` for a URL that a stored token is never sent to."""
+    if not may_go_to(url, trusted):
+        hosts = ", ".join(sorted(trusted))
+        raise errors.ConfigurationError(
+            f"a stored login is never sent to {url.partition('?')[0]}", remedy=f"it may go to {hosts} or to loopback"
+        )
+
+
+def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: float) -> Exchange[Tokens]:
+    """Trade the refresh token of *held* in (codex-wham.md 6.4); *reason* is the official client's word for why.
+
+    Raises `RefusedError`, `LostError`, or `TransportError` where the token was certainly not taken.
+    """
+    body = {
+        "client_id": at.client_id,
+        "grant_type": "refresh_token",
+        "refresh_reason": reason,
+        "refresh_token": held.refresh_token,
+    }
+    try:
+        response: Response = yield _post(at.token, msgspec.json.encode(body), headers=JSON)
+    except errors.TransportError as error:
+        if error.request_sent:
+            raise LostError(error) from None
+        raise
+    return _refreshed(oauth, response, held, now)
+
+
+def _refreshed(oauth: OAuth, response: Response, held: Tokens, now: float) -> Tokens:
+    if response.status >= 300:
+        raise refusal(oauth, response)
+    try:
+        return oauth.read(decode(response, dict[str, object]), held, now)
+    except errors.UnreadableResponseError as error:  # it was taken, and what it was traded for cannot be read
+        raise LostError(error) from None
+
+
+def refusal(oauth: OAuth, response: Response) -> Exception:
+    """Return what a status of 300 or more means for a refresh token."""
+    code = code_of(response)
+    if code in oauth.refusals or code == INVALID_GRANT:
+        return RefusedError(code)
+    if response.status == 401:
+        return RefusedError(code or "unauthorized")
+    error = passing(error_for(response))
+    return LostError(error) if response.status in LOST else error
+
+
+def code_of(response: Response) -> str:
+    """Return the service's code: ``error.code``, ``error`` or ``code`` (6.4); "" where it gives none."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    fields: dict[str, Any] = body if isinstance(body, dict) else {}
+    error = fields.get("error")
+    code = error.get("code") if isinstance(error, dict) else error or fields.get("code")
+    return code if isinstance(code, str) and code.isidentifier() and len(code) < 64 else ""
+
+
+def passing(error: errors.CoatcheckError) -> errors.TransportError:
+    """Return *error* as trouble that passes, before which nothing else was asked."""
+    kind = type(error) if isinstance(error, errors.TransportError) else errors.TransportError
+    return kind(f"the login could not be refreshed: {error}", request_sent=False, remedy=error.remedy)
+
+
+class DeviceCode(Value, frozen=True, kw_only=True):
+    """A login that waits for a person: open `url`, type `user_code`. `interval` is how often we ask (seconds)."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"id", "user_code"})
+
+    id: str
+    user_code: str
+    url: str
+    interval: float
+
+
+class _DeviceStarted(msgspec.Struct):
+    device_auth_id: str
+    user_code: str
+    interval: str | float = 5.0
+
+
+class _DeviceGrant(msgspec.Struct):
+    authorization_code: str
+    code_verifier: str
+
+
+class Code(msgspec.Struct, frozen=True):
+    """An authorization code with what redeems it. Its ``repr`` shows nothing."""
+
+    code: str
+    verifier: str
+    redirect: str
+
+    def __repr__(self) -> str:
+        return "Code()"
+
+
+def start_device(oauth: OAuth, at: Endpoints) -> Exchange[DeviceCode]:
+    """Begin a login by device code (6.9). Raises `UnsupportedError` where the service has none."""
+    routes = oauth.device
+    if routes is None:
+        raise errors.UnsupportedError("this service has no login by device code", remedy="log in with --browser")
+    response = yield _post(at.issuer + routes.start, msgspec.json.encode({"client_id": at.client_id}), headers=JSON)
+    if response.status == 404:
+        raise errors.UnsupportedError(
+            "login by device code is not enabled for this account", remedy="log in with --browser"
+        )
+    started = decode(response, _DeviceStarted)
+    return DeviceCode(
+        id=started.device_auth_id,
+        user_code=started.user_code,
+        url=at.issuer + routes.page,
+        interval=_interval(started.interval),
+    )
+
+
+def poll_device(oauth: OAuth, at: Endpoints, device: DeviceCode) -> Exchange[Code | None]:
+    """Ask whether a person has approved; None as long as nobody has (403 and 404)."""
+    routes = oauth.device
+    assert routes is not None  # noqa: S101 - `start_device` made the device of them
+    body = msgspec.json.encode({"device_auth_id": device.id, "user_code": device.user_code})
+    response = yield _post(at.issuer + routes.poll, body, headers=JSON)
+    if response.status in (403, 404):
+        return None
+    grant = decode(response, _DeviceGrant)
+    return Code(grant.authorization_code, grant.code_verifier, at.issuer + routes.redirect)
+
+
+def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[Tokens]:
+    """Trade an authorization code for the tokens of a new login (6.9)."""
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": at.client_id,
+        "code": code.code,
+        "redirect_uri": code.redirect,
+        "code_verifier": code.verifier,
+    }
+    response = yield _post(at.token, urlencode(form).encode(), headers=FORM)
+    tokens = oauth.read(decode(response, dict[str, object]), None, now)
+    return msgspec.structs.replace(tokens, issuer=at.issuer, client_id=at.client_id)
+
+
+def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
+    """Ask the service to end a login (6.4); returns whether it said yes, and never raises for a no."""
+    body = {"token": tokens.refresh_token, "token_type_hint": "refresh_token", "client_id": at.client_id}
+    request = _post(at.revoke, msgspec.json.encode(body), headers=JSON)
+    try:
+        response: Response = yield msgspec.structs.replace(request, timeout=REVOKE_TIMEOUT)
+    except errors.TransportError:
+        return False
+    return response.status < 300
+
+
+def ask_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exchange[Tokens]:
+    """Ask whose a token is (6.8). Raises `NotLoggedInError` where the service does not know it."""
+    url = (_set(environ, whoami.variable) or whoami.base_url).rstrip("/") + whoami.path
+    require_trusted(url, whoami.trusted_hosts)
+    headers = (*HEADERS, ("authorization", f"Bearer {token}"))
+    response = yield Request("GET", "", headers=headers, url=url, timeout=TIMEOUT)
+    if response.status in (401, 403):
+        raise errors.NotLoggedInError(
+            f"the login service does not accept the personal access token (HTTP {response.status})"
+            + (f": {detail}" if (detail := detail_of(response)) else ""),
+            remedy="make a new token",
+        )
+    return whoami.read(token, decode(response, dict[str, object]))
+
+
+def _post(url: str, body: bytes, *, headers: Pairs) -> Request:
+    return Request("POST", "", headers=headers, body=body, url=url, timeout=TIMEOUT)
+
+
+def _interval(value: str | float) -> float:
+    """Return the seconds between polls: a string with us, a number elsewhere; between 1 and 60, 5 where it is neither."""
+    try:
+        return min(60.0, max(1.0, float(value)))
+    except ValueError:
+        return 5.0
+
+
+def _set(environ: Mapping[str, str], variable: str | None) -> str | None:
+    return (environ.get(variable, "").strip() or None) if variable else None

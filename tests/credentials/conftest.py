@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.credentials.household import COLOURS, Household
+
+
+@pytest.fixture(params=COLOURS)
+def household(request: pytest.FixtureRequest, tmp_path: Path) -> Household:
+    """A home, in both colours."""
+    return Household(tmp_path, colour=request.param)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Household:
+    """A home, where the colour does not matter."""
+    return Household(tmp_path)
