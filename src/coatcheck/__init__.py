@@ -9,6 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
+    from ._credentials.oauth import DeviceCode as DeviceCode
+    from ._credentials.status import LoginStatus as LoginStatus
     from ._engine.backoff import RetryPolicy as RetryPolicy
     from ._engine.submit import Resumed as Resumed
     from ._model.catalogue import Environment as Environment, Model as Model
@@ -40,21 +42,26 @@ if TYPE_CHECKING:
         Usage as Usage,
     )
     from ._patches.parse import Patch as Patch
+    from ._protocol.credentials import Tokens as Tokens
     from ._runtime.asynchronous import AsyncClient as AsyncClient
     from ._runtime.blocking import Client as Client
+    from ._runtime.tokens import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
     from ._version import __version__ as __version__
 
 _HOMES = {
     "AsyncClient": "_runtime.asynchronous",
+    "AsyncTokenManager": "_runtime.tokens",
     "Attempt": "_model.outcome",
     "Citation": "_model.outcome",
     "Client": "_runtime.blocking",
     "Credits": "_model.usage",
+    "DeviceCode": "_credentials.oauth",
     "DiffStats": "_model.outcome",
     "Environment": "_model.catalogue",
     "Failure": "_model.outcome",
     "FileLines": "_model.outcome",
     "FileSnapshot": "_model.outcome",
+    "LoginStatus": "_credentials.status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
     "Outcome": "_model.outcome",
@@ -72,6 +79,8 @@ _HOMES = {
     "TaskRef": "_model.tasks",
     "TaskSpec": "_model.tasks",
     "TaskState": "_model.states",
+    "TokenManager": "_runtime.tokens",
+    "Tokens": "_protocol.credentials",
     "Usage": "_model.usage",
     "__version__": "_version",
     "errors": "",

@@ -7,7 +7,7 @@ no I/O, so it serves both clients and is tested without a network.
 
 from __future__ import annotations
 
-from ._protocol.credentials import Credentials, Login, LoginFile, Secret
+from ._protocol.credentials import Credentials, DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
 from ._protocol.decode import check, decode, error_for, read_json
 from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
 from ._protocol.provider import Capabilities, Provider, Support, TaskFilter
@@ -18,11 +18,14 @@ __all__ = [
     "Capabilities",
     "Clock",
     "Credentials",
+    "DeviceRoutes",
     "Emit",
     "Exchange",
     "Factory",
+    "Keyring",
     "Login",
     "LoginFile",
+    "OAuth",
     "Pairs",
     "Provider",
     "Read",
@@ -32,6 +35,8 @@ __all__ = [
     "Settings",
     "Support",
     "TaskFilter",
+    "Tokens",
+    "Whoami",
     "check",
     "decode",
     "error_for",
