@@ -22,7 +22,13 @@ class Both:
         self._is_async = colour == "asynchronous"
         kind = AsyncClient if self._is_async else Client
         transport = AsyncEmulatorTransport if self._is_async else EmulatorTransport
-        options = {"journal": self.journal, "random": lambda: 0.5, "environ": {}, "clock": self.clock, **options}
+        options = {
+            "journal": self.journal,
+            "random": lambda: 0.5,
+            "environ": {"COATCHECK_LEARN": "off"},
+            "clock": self.clock,
+            **options,
+        }
         self.client: Any = kind(provider, token=token, transport=transport(service), **options)
 
     def __getattr__(self, name: str) -> Any:

@@ -8,7 +8,6 @@ from tests.toy import ToyProvider, ToyService, reply
 
 from coatcheck import TaskRef, TaskState, errors
 from coatcheck._engine.events import Seen
-from coatcheck._engine.poll import growing
 
 
 @pytest.fixture(params=COLOURS)
@@ -71,7 +70,7 @@ def test_an_outage_that_lasts_is_not_waited_for_without_a_deadline(colour: str) 
     service.script = [None, *[errors.TransportError("gone")] * 10_000]
 
     with pytest.raises(errors.TransportError, match="gone"):
-        both.poll_task("t1", timeout=None)
+        both.poll_task("t1", timeout=None, interval=10)
 
     assert 900 < sum(both.clock.sleeps) < 1200
 
@@ -166,12 +165,6 @@ def test_a_cursor_says_nothing_of_the_work() -> None:
     seen = Seen(state="running/x", messages=3, progress=12345)
 
     assert seen == Seen.from_cursor(seen.to_cursor())
-
-
-@pytest.mark.parametrize(("age", "pause"), [(0, 2.0), (100, 10.0), (100_000, 30.0)])
-def test_the_default_interval_grows_with_the_age(age: float, pause: float) -> None:
-    """A tenth of the age, between 2 and 30 seconds."""
-    assert pause == growing(age)
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan")])

@@ -1,7 +1,8 @@
 """Let a provider's exchange talk through everything that stands between it and the world.
 
-The order, from the exchange outwards: retry, locate, authenticate, redirect, transmit. Retrying is outermost so that
-each try gets a fresh secret; locating comes before authenticating because signatures cover the URL.
+The order, from the exchange outwards: remember, retry, pace, locate, authenticate, redirect, transmit. Retrying is
+outside of pacing so that each try waits its turn, and of authenticating so that each gets a fresh secret; locating
+comes before authenticating because signatures cover the URL.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response
 from .._protocol.provider import Provider
 from .auth import authenticated
 from .backoff import RetryPolicy
+from .conditional import conditional
+from .pace import Pace, paced
 from .redirect import redirecting
 from .retry import retrying
 
@@ -37,11 +40,18 @@ def converse(exchange: Exchange[T] | Generator[Effect, Any, T], send: Send) -> S
 
 
 def sending(
-    provider: Provider, credentials: Credentials, *, clock: Clock, random: Callable[[], float], policy: RetryPolicy
+    provider: Provider,
+    credentials: Credentials,
+    *,
+    clock: Clock,
+    random: Callable[[], float],
+    policy: RetryPolicy,
+    pace: Pace,
 ) -> Send:
     """Return the whole way from a provider's request to the world."""
     inner = authenticated(redirecting(transmit), provider=provider, credentials=credentials, clock=clock)
-    return retrying(located(inner, origins=provider.origins), policy=policy, random=random)
+    inner = paced(located(inner, origins=provider.origins), pace=pace, clock=clock)
+    return conditional(retrying(inner, policy=policy, random=random))
 
 
 def located(send: Send, *, origins: Mapping[str, str]) -> Send:

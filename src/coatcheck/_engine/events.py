@@ -13,6 +13,10 @@ import msgspec
 from .. import errors
 from .._model.outcome import Message
 from .._model.tasks import Task, TaskEvent, TaskState
+from .._protocol.provider import Look
+
+# What a service that tells its own events tells of.
+SERVICE_KINDS = frozenset({"message", "progress"})
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True):
@@ -26,6 +30,8 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     progress: int = 0
     stats: tuple[int, int, int] = (0, 0, 0)
     attempts: tuple[tuple[int, str], ...] = ()
+    notices: tuple[str, ...] = ()
+    memory: str = ""
 
     def to_cursor(self) -> str:
         """Return the text that `from_cursor` reads."""
@@ -43,9 +49,34 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
             raise errors.ConfigurationError(message, remedy="pass TaskEvent.cursor as it was") from None
 
 
-def changes(seen: Seen, task: Task) -> Iterator[tuple[TaskEvent, Seen]]:
-    """Yield what is new in *task*, each event with what has been seen after it."""
+def news(seen: Seen, look: Look) -> Iterator[tuple[TaskEvent, Seen]]:
+    """Yield what is new in a *look*, each event with what has been seen after it: the state of the end last."""
+    told = list(_told(seen, look.events or ()))
+    after = msgspec.structs.replace(seen, memory=look.memory)
+    tells = look.events is not None
+    if look.task.state.ends_wait:
+        yield from told
+        yield from changes(after, look.task, service_tells=tells)
+        return
+    for event, seen in changes(seen, look.task, service_tells=tells):
+        yield event, seen
+    yield from _told(seen, look.events or ())
+
+
+def _told(seen: Seen, events: tuple[TaskEvent, ...]) -> Iterator[tuple[TaskEvent, Seen]]:
+    for event in events:
+        seen = msgspec.structs.replace(seen, memory=event.cursor)
+        yield msgspec.structs.replace(event, cursor=seen.to_cursor()), seen
+
+
+def changes(seen: Seen, task: Task, *, service_tells: bool = False) -> Iterator[tuple[TaskEvent, Seen]]:
+    """Yield what is new in *task*, each event with what has been seen after it.
+
+    Where the *service_tells* of messages and progress itself, they are left to it.
+    """
     for kind, field, value, details in _observations(seen, task):
+        if service_tells and kind in SERVICE_KINDS:
+            continue
         if getattr(seen, field) != value:
             seen = msgspec.structs.replace(seen, **{field: value})
             yield TaskEvent(kind=kind, ref=task.ref, cursor=seen.to_cursor(), at=task.updated_at, **details), seen
@@ -59,7 +90,7 @@ def _observations(seen: Seen, task: Task) -> Iterator[tuple[str, str, object, di
         f"{task.state.value}/{task.raw_state}",
         {"state": task.state, "raw_state": task.raw_state},
     )
-    if not task.state.is_terminal:
+    if not task.state.ends_wait:
         yield state
     if task.progress:
         yield "progress", "progress", zlib.crc32(task.progress.encode()), {"text": task.progress}
@@ -68,8 +99,17 @@ def _observations(seen: Seen, task: Task) -> Iterator[tuple[str, str, object, di
     if task.stats:
         yield "stats", "stats", (task.stats.files, task.stats.added, task.stats.removed), {"stats": task.stats}
     yield from _attempts(seen, task)
-    if task.state.is_terminal:
+    yield from _notices(seen, task)
+    if task.state.ends_wait:
         yield state
+
+
+def _notices(seen: Seen, task: Task) -> Iterator[tuple[str, str, object, dict[str, Any]]]:
+    known = seen.notices
+    for notice in task.notices:
+        if notice.kind not in known:
+            known = (*known, notice.kind)
+            yield "notice", "notices", known, {"notice": notice, "text": notice.text}
 
 
 def _messages(task: Task) -> tuple[Message, ...]:

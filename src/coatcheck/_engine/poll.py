@@ -19,7 +19,6 @@ from .. import errors
 from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.effects import Clock, Emit, Script, Sleep
-from .backoff import RetryPolicy
 from .deadline import Deadline
 from .events import Seen, changes
 
@@ -28,16 +27,9 @@ Look: TypeAlias = Callable[[], Script[Task]]
 AskAttempts: TypeAlias = Callable[[Task], Script[tuple[Attempt, ...]]]
 PASSING = (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError)
 
-# A tenth of the age costs at most a twentieth of the duration in mean delay, and a six-minute task about 35 looks.
-SHORTEST, LONGEST, SHARE = 2.0, 30.0, 0.1
 JITTER = 0.1
 # Without a deadline, a service that has been away for so long is reported instead of waited for (seconds).
 PATIENCE = 900.0
-
-
-def growing(age: float) -> float:
-    """Return the default pause after *age* seconds of waiting: a tenth of it, between 2 and 30 seconds."""
-    return min(LONGEST, max(SHORTEST, SHARE * age))
 
 
 def every(seconds: float) -> Interval:
@@ -53,15 +45,23 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     random: Callable[[], float]
     timeout: float | None
-    interval: Interval = growing
+    interval: Interval
     first: bool = False
-    retry: RetryPolicy = RetryPolicy()
 
     def pause(self, age: float, looks: int) -> float:
-        """Return the next pause: jittered by a tenth, and at a random phase after the first look."""
+        """Return the next pause: jittered by a tenth, and once at a random phase so that fleets do not beat in time."""
         wanted = self.interval(age)
         phase = 0.5 + 0.5 * self.random() if looks == 1 else 1.0
         return wanted * phase * (1 + JITTER * (2 * self.random() - 1))
+
+
+class _Progress(msgspec.Struct):
+    """All that a wait keeps while it sleeps: ten thousand waits hold no answers."""
+
+    seen: Seen
+    born: float
+    heard: float
+    looks: int = 0
 
 
 def waiting(
@@ -70,53 +70,71 @@ def waiting(
     *,
     ref: TaskRef,
     wait: Wait,
+    known: Task | None = None,
     after: str | None = None,
     on_change: Callable[[Task], object] | None = None,
+    on_end: Callable[[Task, float], Script[None]] | None = None,
 ) -> Script[Task]:
     """Emit an event for whatever is new at each look, and return the task once it has ended.
 
-    Raises `WaitTimeoutError` when the deadline comes first.
+    *known* is the task as just created, which saves the first look. *on_end* is performed with the task and its age in
+    seconds when its end was seen, and not only found. Raises `WaitTimeoutError` when the deadline comes first.
     """
-    deadline = Deadline(wait.timeout, clock=wait.clock)
-    started = heard = wait.clock.monotonic()
-    seen, looks = Seen.from_cursor(after), 0
+    clock, deadline = wait.clock, Deadline(wait.timeout, clock=wait.clock)
+    progress = _Progress(
+        Seen.from_cursor(after), born=clock.time(), heard=clock.monotonic(), looks=int(known is not None)
+    )
+    asked = 0.0
     while True:
-        asked = 0.0
+        if progress.looks:
+            if deadline.is_past:
+                raise gave_up(ref, wait.timeout)
+            pause = max(asked, wait.pause(max(0.0, clock.time() - progress.born), progress.looks))
+            yield Sleep(min(pause, deadline.remaining))
         try:
-            # Nothing of a look but `seen` outlives it: ten thousand waits hold no answers while they sleep.
-            ended, seen = yield from _looked(look, ask_attempts, seen, first=wait.first, on_change=on_change)
+            ended = yield from _looked(look, ask_attempts, progress, wait=wait, on_change=on_change)
         except PASSING as error:
-            if not looks or (wait.timeout is None and wait.clock.monotonic() - heard > PATIENCE):
+            if not progress.looks or (wait.timeout is None and clock.monotonic() - progress.heard > PATIENCE):
                 raise
             asked = getattr(error, "retry_after", None) or 0.0
         else:
+            asked, progress.heard = 0.0, clock.monotonic()
             if ended is not None:
+                if on_end is not None and progress.looks:
+                    yield from on_end(ended, clock.time() - progress.born)
                 return ended
-            heard = wait.clock.monotonic()
-        looks += 1
-        if deadline.is_past:
-            raise gave_up(ref, wait.timeout)
-        pause = max(asked, wait.pause(wait.clock.monotonic() - started, looks))
-        yield Sleep(min(pause, deadline.remaining))
+        progress.looks += 1
 
 
 def _looked(
-    look: Look, ask_attempts: AskAttempts, seen: Seen, *, first: bool, on_change: Callable[[Task], object] | None
-) -> Script[tuple[Task | None, Seen]]:
-    """Look once, tell what is new, and return the task if it has ended with what has been seen."""
+    look: Look,
+    ask_attempts: AskAttempts,
+    progress: _Progress,
+    *,
+    wait: Wait,
+    on_change: Callable[[Task], object] | None,
+) -> Script[Task | None]:
+    """Look once, tell what is new, and return the task if it has ended."""
     task = yield from look()
-    ended = yield from _ended(task, ask_attempts, first=first)
+    if not progress.looks:
+        progress.born = _born(task) or progress.born
+    ended = yield from settled(task, ask_attempts, first=wait.first)
     shown = ended or _still_running(task)
-    before = seen
-    for event, after in changes(before, shown):
-        seen = after
+    before = progress.seen
+    for event, progress.seen in changes(before, shown):
         yield Emit(event)
-    if on_change is not None and seen != before:
+    if on_change is not None and progress.seen != before:
         on_change(shown)
-    return ended, seen
+    return ended
 
 
-def _ended(task: Task, ask_attempts: AskAttempts, *, first: bool) -> Script[Task | None]:
+def _born(task: Task) -> float | None:
+    """Return when the work that is waited for began, by the service's clock (seconds since the epoch)."""
+    began = task.started_at or task.created_at
+    return began.timestamp() if began else None
+
+
+def settled(task: Task, ask_attempts: AskAttempts, *, first: bool) -> Script[Task | None]:
     """Return the task as it ended, with every attempt's outcome, or None while something still runs."""
     if (task.attempt_total or 1) == 1:
         return task if task.state.is_terminal else None

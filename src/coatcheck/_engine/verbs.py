@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, TypeVar
 
 import msgspec
 
 from .. import errors
 from .._model.catalogue import Environment, Model
+from .._model.durations import Durations
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import Usage
 from .._protocol.credentials import Credentials
 from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
 from .._protocol.journal import Journal
+from .._protocol.memory import Memory
 from .._protocol.pages import paged
 from .._protocol.provider import Provider, TaskFilter
 from .backoff import RetryPolicy
 from .conversation import converse, sending
-from .poll import Interval, Wait, every, growing, waiting
+from .many import Crowd, waiting_for_many
+from .pace import Pace
+from .poll import Interval, Wait, every, settled, waiting
+from .schedule import Schedule
 from .submit import Resumed, resuming, submitting
 
 T = TypeVar("T")
 
 
 class Verbs:
-    """The verbs of one provider with one login. Holds no state but its parts."""
+    """The verbs of one provider with one login."""
 
     def __init__(
         self,
@@ -36,15 +41,18 @@ class Verbs:
         clock: Clock,
         random: Callable[[], float],
         policy: RetryPolicy,
+        pace: Pace,
         journal: Journal,
+        memory: Memory,
         new_id: Callable[[], str],
         pid: int,
         is_alive: Callable[[int], bool],
     ) -> None:
         self.provider = provider
-        self._clock, self._random, self._policy = clock, random, policy
+        self._clock, self._random = clock, random
+        self._memory, self._schedules = memory, dict[str | None, Interval]()
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
-        self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy)
+        self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Let *exchange* talk to its service."""
@@ -108,7 +116,7 @@ class Verbs:
 
     def poll_task(
         self,
-        ref: TaskRef | str,
+        ref: TaskRef | str | Task,
         *,
         timeout: float | None,
         interval: float | Interval | None,
@@ -117,22 +125,57 @@ class Verbs:
         on_change: Callable[[Task], object] | None = None,
     ) -> Script[Task]:
         self._require("get_task")
-        own = self._own(ref)
-        wait = Wait(
-            clock=self._clock,
-            random=self._random,
-            timeout=timeout,
-            interval=_interval(interval),
-            first=first,
-        )
-        return waiting(
+        known = ref if isinstance(ref, Task) else None
+        own = self._own(ref.ref if isinstance(ref, Task) else ref)
+        environment = known.environment if known else None
+        policy = yield from self._interval(interval, environment)
+        task: Task = yield from waiting(
             lambda: self.ask(self.provider.get_task(own)),
             lambda task: self.ask(self.provider.list_attempts(task)),
             ref=own,
-            wait=wait,
+            wait=Wait(clock=self._clock, random=self._random, timeout=timeout, interval=policy, first=first),
+            known=known,
             after=after,
             on_change=on_change,
+            on_end=self._remember,
         )
+        return task
+
+    def poll_tasks(
+        self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
+    ) -> Script[None]:
+        self._require("get_task")
+        crowd = Crowd(
+            provider=self.provider,
+            ask=self.ask,
+            clock=self._clock,
+            random=self._random,
+            timeout=timeout,
+            interval=(yield from self._interval(interval, None)),
+            look=self._settled,
+        )
+        yield from waiting_for_many([self._own(ref) for ref in refs], crowd)
+
+    def _settled(self, ref: TaskRef) -> Script[Task | None]:
+        """Return the task if it has ended, with its attempts, else None."""
+        task = yield from self.ask(self.provider.get_task(ref))
+        ended: Task | None = yield from settled(
+            task, lambda task: self.ask(self.provider.list_attempts(task)), first=False
+        )
+        return ended
+
+    def _interval(self, interval: float | Interval | None, environment: str | None) -> Script[Interval]:
+        """Return the policy that was asked for, or the schedule that earlier tasks suggest."""
+        if interval is not None:
+            return interval if callable(interval) else every(interval)
+        if environment not in self._schedules:
+            seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
+            self._schedules[environment] = Schedule(belief=seen.belief())
+        return self._schedules[environment]
+
+    def _remember(self, task: Task, seconds: float) -> Script[None]:
+        if task.state is TaskState.SUCCEEDED:
+            yield Call(lambda: self._memory.record(self.provider.name, task.environment, seconds))
 
     def stream_task(self, ref: TaskRef | str) -> Script[None]:
         self._require("stream_events")
@@ -198,12 +241,6 @@ class Verbs:
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return self.provider.extract_response(response, siblings)
-
-
-def _interval(interval: float | Interval | None) -> Interval:
-    if interval is None:
-        return growing
-    return interval if callable(interval) else every(interval)
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

@@ -25,7 +25,8 @@ class Request(msgspec.Struct, frozen=True):
 
     `path` starts with a slash and is percent-encoded; `query` is not. `url` is filled by the engine, and a request
     that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
-    `Read` for its chunks. `timeout` is in seconds for the whole request; None takes the client's.
+    `Read` for its chunks. A ``conditional`` one may be answered from memory where the service says that nothing has
+    changed. `timeout` is in seconds for the whole request; None takes the client's.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     origin: str = "api"
     stream: bool = False
     is_public: bool = False
+    conditional: bool = False
     timeout: float | None = None
     url: str = ""
 
@@ -61,6 +63,7 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes = b""
     url: str = ""
     stream: Any = None
+    unchanged: bool = False
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"
@@ -98,13 +101,22 @@ class Exclusive(msgspec.Struct, frozen=True):
     script: Any  # Script[Any]
 
 
+class Together(msgspec.Struct, frozen=True):
+    """Perform several scripts, at once under asyncio, one after the other in the blocking driver.
+
+    Answered by a list of what each returned, or of the `CoatcheckError` that it raised; nothing they emit is heard.
+    """
+
+    scripts: tuple[Any, ...]  # tuple[Script[Any], ...]
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Hand a value to whoever iterates."""
 
     value: Any
 
 
-Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Emit
+Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Together | Emit
 Exchange: TypeAlias = Generator[Request | Read, Any, T]
 Script: TypeAlias = Generator[Effect, Any, T]
 Send: TypeAlias = Callable[[Request], Script[Response]]

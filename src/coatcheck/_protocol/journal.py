@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,6 +57,9 @@ class Journal(Protocol):
 
 def digest(prompt: str | None, environment: str | None, branch: str | None) -> str:
     """Return what two submissions of the same work have in common."""
+    import hashlib  # with json 5 ms, and only submissions need them
+    import json
+
     text = json.dumps([prompt, environment, branch], ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

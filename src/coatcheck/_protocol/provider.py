@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
@@ -13,7 +13,7 @@ from .. import errors
 if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
     from .._model.outcome import Attempt
-    from .._model.tasks import Page, Task, TaskRef, TaskSpec
+    from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec
     from .._model.usage import Usage
     from .credentials import Login, Secret
     from .effects import Exchange, Request
@@ -48,6 +48,32 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             reason = self.reasons.get(verb, "the service offers no such thing")
             message = f"{provider} has no {verb}: {reason}"
             raise errors.UnsupportedError(message) from None
+
+
+class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service told of many tasks at once: a page of its list, or what lay in a queue.
+
+    `is_final` says that a task that has ended is here whole and needs no look of its own. `receipts` are what
+    `Provider.acknowledge` gives back, once what they stand for has been handed out.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    cursor: str | None = None
+    is_final: bool = False
+    receipts: tuple[str, ...] = ()
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look told somebody who remembers the look before.
+
+    `events` are what the service itself says has happened since; the `cursor` of each is the memory after it. None
+    where the service tells no events: the engine then compares two looks. `memory` is what the next look is given:
+    printable and short, since it is part of an event's cursor.
+    """
+
+    task: Task
+    events: tuple[TaskEvent, ...] | None = None
+    memory: str = ""
 
 
 TaskFilter = Literal["current", "archived", "all"]
@@ -92,6 +118,14 @@ class Provider(Protocol):
         """Look at a task: exactly one request."""
         ...
 
+    def follow_task(self, ref: TaskRef, *, memory: str, is_watched: bool, now: float) -> Exchange[Look]:
+        """Look at a task that is being waited for, knowing what the look before gave ("" at first).
+
+        *is_watched* says that somebody wants the events; *now* is in seconds since the epoch. For services that tell
+        more than `get_task` asks for; others leave it out and are looked at by `get_task`.
+        """
+        ...
+
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]: ...
     def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]: ...
     def list_tasks(
@@ -107,7 +141,16 @@ class Provider(Protocol):
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"], model: str | None
     ) -> Exchange[Task]: ...
+    def approve_plan(self, ref: TaskRef) -> Exchange[None]: ...
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None, is_draft: bool) -> Exchange[None]: ...
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[Sweep]:
+        """Look at many tasks at once: one request. *refs* are those waited for."""
+        ...
+
+    def acknowledge(self, sweep: Sweep) -> Exchange[None]:
+        """Tell the service that what it handed out once has been kept."""
+        ...
+
     def stream_events(self, ref: TaskRef) -> Events: ...
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         """Read a saved or live answer; pure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -137,7 +137,7 @@ class Client:
 
     def poll_task(
         self,
-        ref: TaskRef | str,
+        ref: TaskRef | str | Task,
         *,
         timeout: float | None = DEFAULT_TIMEOUT,
         interval: float | Interval | None = None,
@@ -146,15 +146,31 @@ class Client:
     ) -> Task:
         """Wait until a task has ended and return it, in whatever terminal state. Step 2/2.
 
-        *timeout* is for the whole wait in seconds; None waits for ever. *interval* is seconds between looks, or a
-        function of the seconds waited so far. With several attempts all must have ended, or with *first* any.
+        A `Task` in place of its ref saves the first look. *timeout* is for the whole wait in seconds; None waits for
+        ever. *interval* is seconds between looks, or a function of the task's age in seconds; None takes a schedule
+        that looks when an end is likely, learnt from earlier tasks. With several attempts all must have ended, or with *first* any.
         *on_change* is called with the task whenever something is new. Raises `WaitTimeoutError`, whose `ref` is all
         that is needed to wait again: the task goes on.
         """
         script = self._session.verbs.poll_task(
             ref, timeout=timeout, interval=interval, first=first, on_change=on_change
         )
-        return self._do(script, f"while polling {ref}")
+        return self._do(script, f"while polling {ref.ref if isinstance(ref, Task) else ref}")
+
+    def poll_tasks(
+        self,
+        refs: Iterable[TaskRef | str],
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+    ) -> Iterator[Task]:
+        """Iterate over tasks as they end, however many: step 2/2 for a crowd.
+
+        Pages of the service's list are read in place of single looks where that is fewer requests.
+        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*.
+        """
+        script = self._session.verbs.poll_tasks(refs, timeout=timeout, interval=interval)
+        yield from iterate(script, self._world)
 
     def create_task_and_wait(
         self,
@@ -186,7 +202,7 @@ class Client:
             starting_patch=starting_patch,
             model=model,
         )
-        return self.poll_task(task.ref, timeout=timeout, interval=interval, first=first, on_change=on_change)
+        return self.poll_task(task, timeout=timeout, interval=interval, first=first, on_change=on_change)
 
     def get_task(self, ref: TaskRef | str) -> Task:
         """Look at a task once: one request. Other attempts are known by number, without their outcomes."""

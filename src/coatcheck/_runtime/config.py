@@ -42,6 +42,10 @@ class Config:
         self._project_path = project
         self._files: list[tuple[str, Mapping[str, str]]] | None = None
 
+    def with_explicit(self, settings: Mapping[str, str | None]) -> Config:
+        """Return a copy in which *settings* win over everything."""
+        return Config(environ=self.environ, explicit={**self._explicit, **settings}, project=self._project_path)
+
     def get(self, name: str, *, variable: str | None = None) -> str | None:
         """Return the setting *name* ("attempts", "codex.base_url"), None when nobody set it."""
         return self.resolve(name, variable=variable).value

@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep
+from .. import errors
+from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .locks import Held
 from .transport import AsyncTransport
 
@@ -31,6 +32,7 @@ class AsyncWorld:
             Sleep: lambda effect: clock.asleep(effect.seconds),
             Call: lambda effect: asyncio.to_thread(effect.function),
             Exclusive: self._exclusive,
+            Together: lambda effect: asyncio.gather(*map(self._outcome, effect.scripts)),
         }
 
     def answer(self, effect: Any) -> Awaitable[Any]:
@@ -50,6 +52,12 @@ class AsyncWorld:
             return await aperform(effect.script, self)
         finally:
             held.release()
+
+    async def _outcome(self, script: Script[Any]) -> Any:
+        try:
+            return await aperform(script, self)
+        except errors.CoatcheckError as error:
+            return error
 
 
 async def aperform(script: Script[T], world: AsyncWorld) -> T:

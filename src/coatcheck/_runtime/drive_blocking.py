@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
-from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Script, Sleep
+from .. import errors
+from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Script, Sleep, Together
 from .locks import Held
 from .transport import Transport
 
@@ -27,6 +28,7 @@ class World:
             Sleep: lambda effect: clock.sleep(effect.seconds),
             Call: lambda effect: effect.function(),
             Exclusive: self._exclusive,
+            Together: lambda effect: [self._outcome(script) for script in effect.scripts],
         }
 
     def answer(self, effect: Any) -> Any:
@@ -41,6 +43,12 @@ class World:
             return perform(effect.script, self)
         finally:
             held.release()
+
+    def _outcome(self, script: Script[Any]) -> Any:
+        try:
+            return perform(script, self)
+        except errors.CoatcheckError as error:
+            return error
 
 
 def iterate(script: Script[T], world: World) -> Generator[Any, None, T]:

@@ -6,6 +6,7 @@ Nothing is read before the first call: constructors do no I/O and read no enviro
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -14,16 +15,20 @@ import msgspec
 from .. import errors
 from .._credentials.sources import Choice, LoginCredentials
 from .._engine.backoff import RetryPolicy
+from .._engine.pace import Pace
 from .._engine.verbs import Verbs
 from .._model.tasks import TaskSpec
 from .._protocol.credentials import Credentials, Secret
 from .._protocol.effects import Clock
 from .._protocol.journal import Journal
+from .._protocol.memory import NoMemory
 from .._protocol.provider import Provider
 from .._protocol.registry import load
 from .clock import SystemClock
 from .config import Config, ProviderSettings, config_dir, state_dir
+from .durations import DurationFile
 from .journal import FileJournal, is_alive
+from .local import LOCAL, running_server
 
 if TYPE_CHECKING:
     from .transport import TransportOptions
@@ -60,6 +65,7 @@ class Session:
     def __init__(self, options: Options) -> None:
         environ = os.environ if options.environ is None else options.environ
         self.config = options.config or Config(environ=environ)
+        options = _located(options, self.config)
         self.clock: Clock = options.clock or SystemClock()
         self.provider = _provider(options, self.config)
         random = options.random or _random()
@@ -80,6 +86,8 @@ class Session:
             clock=self.clock,
             random=random,
             policy=options.retry or RetryPolicy(),
+            pace=_pace(self.provider, self.config, is_real=options.clock is None),
+            memory=NoMemory() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
             journal=options.journal or FileJournal(state_dir(environ)),
             new_id=_new_id,
             pid=os.getpid(),
@@ -101,11 +109,22 @@ class Session:
         return name
 
 
+def _located(options: Options, config: Config) -> Options:
+    """Return *options* with the local cloud that runs, where it is asked and nobody says where it is."""
+    if options.provider != LOCAL or options.base_url or config.get(f"{LOCAL}.base_url"):
+        return options
+    record = running_server(config.environ)
+    if record is None:
+        return options
+    token = options.token or record.token
+    return msgspec.structs.replace(options, base_url=record.url, token=token, account_id=record.account_id)
+
+
 def _provider(options: Options, config: Config) -> Provider:
     if not isinstance(options.provider, str):
         return options.provider
     if options.base_url is not None:
-        config = Config(environ=config.environ, explicit={f"{options.provider}.base_url": options.base_url})
+        config = config.with_explicit({f"{options.provider}.base_url": options.base_url})
     return load(options.provider)(ProviderSettings(config, options.provider))
 
 
@@ -126,6 +145,21 @@ def _choice(config: Config, provider: str) -> Choice:
     return Choice.read(
         source.value, origin=source.origin, account=config.get("account"), issuer=config.get(f"{provider}.issuer")
     )
+
+
+# One budget for all clients of a process that ask the same service (`_engine/pace.py`).
+_PACES: dict[tuple[str, str, float | None], Pace] = {}
+
+
+def _pace(provider: Provider, config: Config, *, is_real: bool) -> Pace:
+    """Return the budget shared by everybody who goes by the real clock; a client with a clock of its own has its own."""
+    rate = config.number(f"{provider.name}.rate")
+    fresh = Pace(rate=rate, lock=threading.Lock())
+    return _PACES.setdefault((provider.name, provider.origins.get("api", ""), rate), fresh) if is_real else fresh
+
+
+def _is_off(setting: str | None) -> bool:
+    return (setting or "").lower() in ("off", "false", "no", "0")
 
 
 def _random() -> Callable[[], float]:

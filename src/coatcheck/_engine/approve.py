@@ -1,0 +1,46 @@
+"""Plans that wait for somebody's word while a task is waited for.
+
+Law 1. A plan is approved once. Approving is a POST, which is never replayed unless it certainly was not taken.
+Law 2. An approval that changes nothing is reported and not repeated: some services accept it and do not move
+       (jules.md 2.3: five times out of six where the session had been left alone for ten minutes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from .._model.outcome import Notice
+from .._model.tasks import Task, TaskState
+from .._protocol.effects import Clock, Script
+
+Decide: TypeAlias = Callable[[Task], bool]
+
+# How long a service may take to act upon an approval before it counts as ignored (seconds). Agents answer in 72 s at
+# the median (jules.md 2.3, census) and state changes show at once in every report.
+GRACE = 120.0
+IGNORED = Notice(kind="approval_ignored", text="the plan was approved, but the service did not go on")
+
+
+class Approvals:
+    """Which plans of one wait have been approved; *decide* is asked about each, None approves nothing."""
+
+    def __init__(self, decide: Decide | None, approve: Callable[[], Script[object]], *, clock: Clock) -> None:
+        self._decide, self._approve, self._clock = decide, approve, clock
+        self._given: dict[str, float] = {}
+
+    def considered(self, task: Task) -> Script[Task | None]:
+        """Return the task that ends the wait, None where its plan is approved and the wait goes on."""
+        if self._decide is None or task.plan is None or task.state is not TaskState.INPUT_REQUIRED:
+            return task
+        since = self._given.get(task.plan.id)
+        if since is not None:
+            is_ignored = self._clock.monotonic() - since > GRACE
+            return msgspec.structs.replace(task, notices=(*task.notices, IGNORED)) if is_ignored else None
+        if not self._decide(task):
+            return task
+        yield from self._approve()
+        self._given[task.plan.id] = self._clock.monotonic()
+        return None

@@ -1,0 +1,44 @@
+"""Ask only for what has changed: the ETag of the last answer goes with the next request, and 304 brings it back.
+
+Only for requests that are ``conditional``: a provider asks for it where its service answers so. Tags are compared by
+the service and sent back verbatim, quotes and weakness included; a 304 without a tag keeps the old one
+(services.md 1.4; RFC 9110 sections 13.1.2 and 15.4.5).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from .._protocol.effects import Request, Response, Script, Send
+
+# So many answers are remembered: one for each of a thousand watched runs and room for their pages.
+MEMORY = 2048
+
+
+def conditional(send: Send, *, memory: int = MEMORY) -> Send:
+    """Return a `Send` that remembers tagged answers; an unchanged one comes back with status 200 as it was."""
+    known: OrderedDict[tuple[str, object], tuple[str, Response]] = OrderedDict()
+
+    def remember(key: tuple[str, object], response: Response) -> None:
+        if response.status == 200 and (tag := response.headers.get("etag")):
+            known[key] = tag, response
+            known.move_to_end(key)
+            if len(known) > memory:
+                known.popitem(last=False)
+
+    def sender(request: Request) -> Script[Response]:
+        if not request.conditional:
+            return (yield from send(request))
+        key = request.origin + (request.url or request.path), request.query
+        tagged = known.get(key)
+        response = yield from send(request.with_headers(("if-none-match", tagged[0])) if tagged else request)
+        if response.status == 304 and tagged:
+            if tag := response.headers.get("etag"):
+                known[key] = tag, tagged[1]
+            return msgspec.structs.replace(tagged[1], unchanged=True)
+        remember(key, response)
+        return response
+
+    return sender

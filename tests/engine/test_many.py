@@ -1,0 +1,165 @@
+"""Waiting for a crowd: the cheaper way, and everybody once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.clients import COLOURS, Both
+from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
+
+from coatcheck import TaskRef, errors
+from coatcheck._model.tasks import Task
+from coatcheck._protocol.decode import decode
+from coatcheck._protocol.effects import Exchange, Request
+from coatcheck._protocol.provider import Support, Sweep
+
+
+class Sweeping(ToyProvider):
+    """The toy, read by pages. `is_final` makes its pages a queue's: what is there is all there is."""
+
+    is_final = False
+    capabilities = msgspec.structs.replace(
+        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, "sweep_tasks": Support.DOCUMENTED}
+    )
+
+    def sweep_tasks(self, refs: tuple[TaskRef, ...], *, cursor: str | None) -> Exchange[Sweep]:
+        response = yield Request("GET", "/tasks", query=(("cursor", cursor),) if cursor else ())
+        page = decode(response, ToyPage)
+        tasks = tuple(self._task(task) for task in page.tasks)
+        receipts = tuple(task.id for task in page.tasks) if self.is_final else ()
+        return Sweep(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
+
+    def acknowledge(self, sweep: Sweep) -> Exchange[None]:
+        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
+
+
+class Queue(Sweeping):
+    is_final = True
+
+
+class Busy(ToyService):
+    """A service with many tasks; at each listing a few more have ended. Pages hold `size`."""
+
+    def __init__(self, count: int, *, size: int, a_round: int, others: int = 0) -> None:
+        super().__init__()
+        self.size, self.a_round = size, a_round
+        for number in range(count + others):
+            self.tasks[f"t{number}"] = ToyTask(id=f"t{number}", state="working")
+        self.to_end = [f"t{number}" for number in range(count)]
+        self.acknowledged: list[str] = []
+
+    def page(self, cursor: str | None) -> object:
+        if cursor is None:
+            for id in self.to_end[: self.a_round]:
+                self.tasks.get(id, ToyTask(id=id)).state = "done"
+            del self.to_end[: self.a_round]
+        start = int(cursor or 0)
+        tasks = list(self.tasks.values())
+        end = start + self.size
+        return reply(ToyPage(tasks=tasks[start:end], next=str(end) if end < len(tasks) else None))
+
+    def about(self, id: str, rest: str) -> object:
+        return reply(self.tasks[id])
+
+    def route(self, request: Request) -> object:
+        if request.path.endswith("/acknowledge"):
+            self.acknowledged += msgspec.json.decode(request.body)
+            return reply({})
+        return super().route(request)
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def ids(tasks: list[Task]) -> list[str]:
+    return [task.ref.id for task in tasks]
+
+
+def test_pages_tell_of_a_crowd(colour: str) -> None:
+    """100 tasks on pages of 20, ten ending at a time: five requests a round and one look at each end."""
+    service = Busy(100, size=20, a_round=10)
+    both = Both(colour, Sweeping(), service)
+    tasks = both.poll_tasks([f"t{n}" for n in range(100)], interval=10)
+
+    assert sorted(ids(tasks)) == sorted(f"t{n}" for n in range(100))
+    assert 100 == sum(service.count("GET", f"/tasks/t{n}") for n in range(100))
+    assert service.count("GET", "/tasks") <= 5 * 10
+
+
+def test_without_pages_everybody_is_looked_at(colour: str) -> None:
+    """A service that cannot tell of many is asked for each."""
+    service = ToyService(states=("working", "done"))
+    for _ in range(3):
+        service.create({"prompt": "p", "attempts": 1})
+    both = Both(colour, ToyProvider(), service)
+
+    assert ["t1", "t2", "t3"] == ids(both.poll_tasks(["t1", "t2", "t3"], interval=10))
+    assert 6 == len(service.requests)
+
+
+def test_no_more_pages_are_read_than_show_somebody(colour: str) -> None:
+    """Five tasks at the head of a list of a thousand cost one page, not fifty."""
+    service = Busy(5, size=20, a_round=5, others=995)
+    both = Both(colour, Sweeping(), service)
+    both.poll_tasks([f"t{n}" for n in range(5)], interval=10)
+
+    assert 1 == service.count("GET", "/tasks")
+
+
+def test_whom_the_pages_do_not_show_is_looked_at(colour: str) -> None:
+    """An archived task is on no page, and is waited for all the same."""
+    service = Busy(2, size=20, a_round=2)
+    hidden = service.tasks.pop("t1")
+    service.route = lambda request, route=service.route: (  # type: ignore[method-assign, misc]
+        reply(msgspec.structs.replace(hidden, state="done")) if request.path.endswith("/t1") else route(request)
+    )
+    both = Both(colour, Sweeping(), service)
+
+    assert ["t0", "t1"] == sorted(ids(both.poll_tasks(["t0", "t1"], interval=10)))
+
+
+def test_a_queue_is_acknowledged_after_its_tasks_were_handed_out(colour: str) -> None:
+    """What is there once is taken as it is, and given back only then; strangers on it are given back too."""
+    service = Busy(2, size=20, a_round=2, others=1)
+    both = Both(colour, Queue(), service)
+
+    assert ["t0", "t1"] == sorted(ids(both.poll_tasks(["t0", "t1"], interval=10)))
+    assert ["t0", "t1", "t2"] == service.acknowledged
+    assert 0 == sum(service.count("GET", f"/tasks/t{n}") for n in range(3))
+
+
+def test_bad_weather_is_another_round(colour: str) -> None:
+    """An outage of the list is waited out."""
+    service = Busy(2, size=20, a_round=2)
+    service.script = [reply({}, 503)] * 7
+    both = Both(colour, Sweeping(), service)
+
+    assert 2 == len(both.poll_tasks(["t0", "t1"], interval=10))
+
+
+def test_a_refusal_of_one_look_is_raised(colour: str) -> None:
+    """A task that does not exist ends the wait with its error."""
+    with pytest.raises(errors.NotFoundError):
+        Both(colour, ToyProvider(), ToyService()).poll_tasks(["nope"], interval=10)
+
+
+def test_a_deadline_names_the_first_that_has_not_ended(colour: str) -> None:
+    """What ended before was handed out; the rest goes on without us."""
+    service = Busy(2, size=20, a_round=1)
+    service.to_end = ["t0"]
+    both = Both(colour, Sweeping(), service)
+
+    with pytest.raises(errors.WaitTimeoutError) as caught:
+        both.poll_tasks(["t0", "t1"], interval=10, timeout=60)
+
+    assert "toy:t1" == str(caught.value.ref)
+
+
+def test_nobody_is_waited_for_when_nobody_is_named(colour: str) -> None:
+    """An empty crowd has ended."""
+    service = ToyService()
+
+    assert [] == Both(colour, ToyProvider(), service).poll_tasks([])
+    assert [] == service.requests

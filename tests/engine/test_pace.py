@@ -1,0 +1,110 @@
+"""One budget of requests for everybody."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, strategies as st
+from tests.toy import ToyProvider, ToyService, reply
+
+from coatcheck import AsyncClient, errors
+from coatcheck._engine.pace import Pace, paced
+from coatcheck._protocol.effects import Request, Response, Script
+from coatcheck._runtime.drive_blocking import World, perform
+from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.journal import MemoryJournal
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    """As many as the service takes."""
+    pace = Pace()
+
+    assert [0.0] * 100 == [pace.reserve(5.0) for _ in range(100)]
+
+
+def test_after_a_burst_requests_leave_evenly() -> None:
+    """Ten at once, then one a second; an idle minute gives the burst back and no more."""
+    pace = Pace(rate=1.0, burst=10)
+
+    assert [0.0] * 10 + [1.0, 2.0, 3.0] == [pytest.approx(pace.reserve(100.0)) for _ in range(13)]
+    assert [0.0] * 10 + [1.0] == [pytest.approx(pace.reserve(1000.0)) for _ in range(11)]
+
+
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=60), st.floats(0.5, 20), st.integers(1, 20))
+def test_no_stretch_of_time_sees_more_than_its_share(gaps: list[float], rate: float, burst: int) -> None:
+    """In any window the departures are at most burst + rate x its length (and one for its edge)."""
+    pace, now, departures = Pace(rate=rate, burst=burst), 1000.0, []
+    for gap in gaps:
+        now += gap
+        departures.append(now + pace.reserve(now))
+
+    for i, first in enumerate(departures):
+        for count, last in enumerate(departures[i:], 1):
+            assert count <= burst + rate * (last - first) + 1.001
+
+
+@pytest.mark.parametrize("rate", [0, -1])
+def test_a_rate_is_positive(rate: float) -> None:
+    """A budget of nothing would wait for ever."""
+    with pytest.raises(errors.ConfigurationError):
+        Pace(rate=rate)
+
+
+def test_a_not_before_for_one_is_for_all() -> None:
+    """After a 429 with Retry-After the next request of the same budget waits for it, whoever sends it."""
+    clock, pace = FakeClock(), Pace()
+    answers = iter([Response(429, {"retry-after": "20"}), Response(200)])
+    world = World(EmulatorTransport(type("S", (), {"handle": lambda _self, _request: next(answers)})()), clock)
+
+    def ask(request: Request) -> Script[Response]:
+        response: Response = yield request
+        return response
+
+    sender = paced(ask, pace=pace, clock=clock)
+    statuses = [perform(sender(Request("GET", "/", url="http://127.0.0.1/")), world).status for _ in range(2)]
+
+    assert [429, 200] == statuses
+    assert [20.0] == clock.sleeps
+
+
+def test_a_throttled_crowd_is_quiet_until_it_may_ask() -> None:
+    """Fifty waits, one 429 with 30 seconds: nobody asks again before they are over."""
+    clock = FakeClock()
+    service = ToyService(None, reply({}, 429, retry_after="30"), states=("working", "done"))
+    times: list[float] = []
+    handle = service.handle
+    service.handle = lambda request: (times.append(clock.time()), handle(request))[1]  # type: ignore[method-assign]
+    service.create({"prompt": "p", "attempts": 1})
+    service.lives["t1"] = iter(["working"] * 60 + ["done"] * 1000)
+
+    async def main() -> None:
+        client = AsyncClient(
+            ToyProvider("http://127.0.0.1:9/throttled"),
+            token="good",
+            transport=AsyncEmulatorTransport(service),
+            clock=clock,
+            environ={"COATCHECK_LEARN": "off"},
+            journal=MemoryJournal(),
+            random=lambda: 0.5,
+            max_in_flight=1,
+        )
+        service.route = _at(service, "/throttled")  # type: ignore[method-assign]
+        await asyncio.gather(*(client.poll_task("t1", interval=5) for _ in range(50)))
+
+    asyncio.run(main())
+    quiet = [time - times[0] for time in times[2:]]
+
+    assert 30 <= min(quiet)
+
+
+def _at(service: ToyService, prefix: str) -> object:
+    route = service.route
+
+    def moved(request: Request) -> Response:
+        return route(
+            Request(request.method, request.path.removeprefix(prefix), body=request.body, headers=request.headers)
+        )
+
+    return moved

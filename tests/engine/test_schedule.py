@@ -1,0 +1,140 @@
+"""When to look next."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, strategies as st
+from tests.clients import COLOURS, Both
+from tests.toy import ToyProvider, ToyService
+
+from coatcheck import errors
+from coatcheck._engine.schedule import Schedule
+from coatcheck._model.durations import Belief, Durations
+from coatcheck._protocol.memory import NoMemory
+from coatcheck._runtime.durations import DurationFile
+
+
+@given(
+    st.floats(0, 1e7),
+    st.builds(Belief, median=st.floats(0.1, 1e6), spread=st.floats(0.5, 3)),
+    st.floats(0.1, 10),
+    st.floats(10, 1000),
+)
+def test_no_pause_leaves_its_bounds(age: float, belief: Belief, shortest: float, longest: float) -> None:
+    """Whatever is believed and however old the task is: never under the shortest, never over the longest."""
+    assert shortest <= Schedule(belief=belief, shortest=shortest, longest=longest)(age) <= longest
+
+
+def test_the_first_look_comes_when_an_end_becomes_likely() -> None:
+    """Two deviations below the median, also when jitter brought half of the pause forward."""
+    schedule = Schedule(belief=Belief(median=360.0, spread=0.8))
+    first = 360 * math.exp(-1.6)
+
+    assert first == pytest.approx(schedule(0))
+    assert first * 0.6 == pytest.approx(schedule(first * 0.4))
+    assert schedule(first) == pytest.approx(schedule(first * 0.9))
+
+
+def test_looks_are_closest_where_ends_are_likeliest() -> None:
+    """Around half the median the pauses are shortest; before and after they are longer."""
+    schedule = Schedule()
+
+    assert schedule(80) > schedule(300) < schedule(3000)
+
+
+@pytest.mark.parametrize("wrong", [{"worth": 0.0}, {"shortest": 0.0}, {"shortest": 5.0, "longest": 1.0}])
+def test_nonsense_is_refused(wrong: dict[str, float]) -> None:
+    """A schedule that would hammer or never look is a configuration error."""
+    with pytest.raises(errors.ConfigurationError):
+        Schedule(**wrong)
+
+
+def test_a_belief_follows_what_is_seen() -> None:
+    """One task moves it a little, a hundred decide; the spread never falls under what is safe."""
+    seen = Durations()
+    one = seen.with_another(3600).belief()
+    for _ in range(100):
+        seen = seen.with_another(60)
+
+    assert 360 < one.median < 900
+    assert 55 < seen.belief().median < 75
+    assert 0.8 <= seen.belief().spread < 1.0
+
+
+@given(st.lists(st.floats(0, 1e8), max_size=30))
+def test_any_durations_give_a_belief(durations: list[float]) -> None:
+    """Zero seconds or years: the belief is a positive median and a bounded spread."""
+    seen = Durations()
+    for seconds in durations:
+        seen = seen.with_another(seconds)
+
+    assert seen.belief().median > 0
+    assert 0.8 <= seen.belief().spread <= 2.0
+
+
+def test_durations_are_kept_per_environment_and_shared_by_processes(tmp_path: object) -> None:
+    """What one client records another recalls; an unknown environment falls back to the provider's."""
+    DurationFile(f"{tmp_path}/state").record("toy", "attic", 100.0)
+    other = DurationFile(f"{tmp_path}/state")
+    other.record("toy", "cellar", 200.0)
+
+    assert 1 == other.recall("toy", "attic").count
+    assert 2 == other.recall("toy", "moon").count
+    assert Durations() == other.recall("codex", "attic")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"toy/*": {"count": "x"}}'])
+def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
+    """Losing it costs a few looks, so nobody hears of it; the next record mends it."""
+    path = f"{tmp_path}/durations.json"
+    with open(path, "wb") as file:
+        file.write(content)
+    memory = DurationFile(str(tmp_path))
+
+    assert Durations() == memory.recall("toy", None)
+    memory.record("toy", None, 5.0)
+    assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
+
+
+def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path: object) -> None:
+    """A wait does not fail because nothing could be learnt from it."""
+    with open(f"{tmp_path}/file", "w") as file:
+        file.write("")
+
+    assert None is DurationFile(f"{tmp_path}/file/state").record("toy", None, 5.0)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_wait_learns_from_the_wait_before(colour: str, tmp_path: object) -> None:
+    """The end of a task that was seen running moves the schedule of the next; one that had ended before does not."""
+    clock_start = 1_790_000_000.0
+    environ = {"COATCHECK_STATE_HOME": str(tmp_path)}
+    service = ToyService(now=clock_start, states=("working",) * 4 + ("done",))
+    both = Both(colour, ToyProvider(), service, environ=environ)
+    both.create_task_and_wait("p")
+    found = Both(colour, ToyProvider(), service, environ=environ)
+    found.poll_task("t1")
+
+    assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_learning_can_be_switched_off(colour: str, tmp_path: object) -> None:
+    """COATCHECK_LEARN=off neither writes nor reads."""
+    environ = {"COATCHECK_STATE_HOME": str(tmp_path), "COATCHECK_LEARN": "off"}
+    Both(colour, ToyProvider(), ToyService(now=1_790_000_000.0), environ=environ).create_task_and_wait("p")
+
+    assert NoMemory().recall("toy", None) == DurationFile(str(tmp_path)).recall("toy", None)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_task_that_was_just_created_is_not_looked_at_at_once(colour: str) -> None:
+    """The create answer was a look: the next comes when an end becomes likely."""
+    service = ToyService(now=1_790_000_000.0, states=("done",))
+    both = Both(colour, ToyProvider(), service)
+    both.create_task_and_wait("p")
+
+    assert 1 == service.count("GET", "/tasks/t1")
+    assert 30 < both.clock.sleeps[0] < 80
