@@ -106,7 +106,10 @@ def login(**tokens: object) -> bytes:
         ("{path} is not JSON, or only a part of it", b"{nonsense"),
         ("{path} is empty", b""),
         ("{path} holds an API key", b'{"OPENAI_API_KEY": "sk-made-up-key"}'),
-        ("expired at", login(access_token=jwt(exp=1), id_token=jwt(email="p@example.com"), refresh_token="made-up-r")),
+        (
+            "could not be refreshed: its refresh token was revoked",
+            login(access_token=jwt(exp=1), id_token=jwt(email="p@example.com"), refresh_token="made-up-r"),
+        ),
     ],
 )
 def test_bad_logins(tmp_path: Path, expected: str, data: bytes | None) -> None:

@@ -1,19 +1,38 @@
-"""The entry point. ``coatcheck --version`` answers from here, before anything that takes time is imported."""
+"""The entry point: what starts quickly, and ends quickly.
+
+``coatcheck --version`` answers from here, before anything that takes time is imported. When a command is done the
+process ends at once: taking the interpreter apart, module by module, took 13 of the 77 ms of ``coatcheck list``.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would be half of what --version takes
+    from typing import NoReturn
 
-def main() -> int:
-    """Run the command line of this process and return its exit code."""
+
+def main() -> NoReturn:
+    """Run the command line of this process, and end it."""
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
         from .._version import __version__
 
         print(f"coatcheck {__version__}")  # noqa: T201 - render, the module that prints, costs imports
-        return 0
+        sys.exit()
     from .app import run
     from .surroundings import Surroundings
 
-    return run(arguments, Surroundings.of_process())
+    leave(run(arguments, Surroundings.of_process()))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process: commands have closed what they opened, so only what is buffered is left to do."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # whoever read it went away
+            continue
+    os._exit(code)
