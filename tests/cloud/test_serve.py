@@ -16,10 +16,11 @@ import msgspec
 import pytest
 
 from coatcheck import errors
+from coatcheck._runtime.local import ServerRecord, read_record
 from coatcheck.cloud.codex_home import write_codex_home
 from coatcheck.cloud.demo.site import agent_command, make_site
 from coatcheck.cloud.serve import ServeOptions, environment, parse_environment, running
-from coatcheck.cloud.server import ServerRecord, listen, read_record, ready_line, write_private
+from coatcheck.cloud.server import listen, ready_line, write_private
 from coatcheck.cloud.tokens import Account, TokenBook
 
 from .conftest import create_body

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# The provider that finds its server by itself.
-LOCAL = "local"
-
 
 class Run:
     """One run of one command: its common options, and the world around it."""
@@ -85,29 +82,15 @@ class Run:
         """Open a client to *provider*, or to the one that is set."""
         from .._runtime.blocking import Client
 
-        name = provider or self.provider
         with Client(
-            name,
+            provider or self.provider,
             config=self.config,
             environ=self.surroundings.environ,
             transport=self.surroundings.transport,
             clock=self.surroundings.clock,
-            **self._server(name),
+            base_url=self._base_url,
         ) as client:
             yield client
-
-    def _server(self, provider: str) -> dict[str, Any]:
-        """Return where the service is if that is not for the provider to know: as asked, or the running local cloud."""
-        if self._base_url is not None:
-            return {"base_url": self._base_url}
-        if provider != LOCAL or self.config.get("local.base_url"):
-            return {}
-        from .local import running_server
-
-        record = running_server(self.surroundings.environ)
-        return (
-            {} if record is None else {"base_url": record.url, "token": record.token, "account_id": record.account_id}
-        )
 
     def text(self, argument: str | None, what: str) -> str:
         """Return *what* as text: the argument, or standard input where it is ``-`` or missing.

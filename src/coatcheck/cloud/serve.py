@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 from .. import errors
 from .._model.value import Value
+from .._runtime.local import ServerRecord
 from .codex_home import refuse_foreign, write_codex_home
 from .git import git_environment
 from .records import CloudEnvironment
-from .server import ServerRecord, recorded, serving, stop_signal
+from .server import recorded, serving, stop_signal
 from .tokens import Account, TokenBook
 
 if TYPE_CHECKING:

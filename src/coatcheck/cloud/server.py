@@ -1,7 +1,6 @@
 """Serve a cloud on loopback, and say where: to people on stdout, to programs in a record that only we can read.
 
-Law 1. It binds 127.0.0.1 and nothing else.
-Law 2. The record is there while the server runs; one whose process is gone is stale and means nothing.
+Law: it binds 127.0.0.1 and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import errors
-from .._model.value import Value
+from .._runtime.local import ServerRecord, read_record
 
 if TYPE_CHECKING:
     import socket
@@ -28,39 +27,6 @@ BASE_PATH = "/backend-api"
 
 # How long open answers may take to end when the server stops, in seconds; agents have been ended before that.
 GRACE = 2
-
-
-class ServerRecord(Value, frozen=True, kw_only=True):
-    """Where a running server is. Its ``repr`` does not show the token."""
-
-    _hidden = frozenset({"token", "approval_key"})
-
-    url: str
-    token: str
-    pid: int
-    started: float
-    account_id: str | None = None
-    approval_key: str | None = None
-
-
-def read_record(path: Path) -> ServerRecord | None:
-    """Return the record of the server that runs, None where there is none or its process is gone."""
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=ServerRecord)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return record if is_alive(record.pid) else None
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this number runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def write_private(path: Path, data: bytes) -> None:

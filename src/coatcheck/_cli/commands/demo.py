@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..._model.outcome import Outcome
     from ..._model.tasks import Task
     from ..._runtime.blocking import Client
-    from ...cloud.server import ServerRecord
+    from ..._runtime.local import ServerRecord
     from ..landing import Landed
 
 ATTEMPTS = 3

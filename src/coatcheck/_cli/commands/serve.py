@@ -13,7 +13,7 @@ from ... import errors
 from ..context import Run, command, seconds
 
 if TYPE_CHECKING:
-    from ...cloud.server import ServerRecord
+    from ..._runtime.local import ServerRecord
 
 
 @command(
@@ -69,8 +69,8 @@ def serve_command(
     if os.name != "posix":  # process groups and flock, which it stands on
         raise errors.UnsupportedError("serve is not supported on Windows", remedy="run it in WSL")
     from ..._runtime.config import state_dir
+    from ..._runtime.local import record_path
     from ...cloud.serve import ServeOptions, parse_environment, run as serve
-    from ..local import record_path
 
     environ = run.surroundings.environ
     options = ServeOptions(
@@ -80,7 +80,7 @@ def serve_command(
         port=port,
         max_parallel=max_parallel,
         timeout=seconds(timeout),
-        record=record_path(environ),
+        record=Path(record_path(environ)),
         codex_home=Path(codex_home).expanduser().absolute() if codex_home else None,
         environ=environ,
     )
