@@ -6,6 +6,7 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode, exit_code_of
+from coatcheck._cli.render import ReaderGoneError
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
 
@@ -47,7 +48,7 @@ def test_no_error_of_ours_is_a_bug(error: type[errors.CoatcheckError]) -> None:
         (9, errors.PatchConflictError()),
         (70, ZeroDivisionError()),
         (130, KeyboardInterrupt()),
-        (141, BrokenPipeError()),
+        (141, ReaderGoneError()),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )

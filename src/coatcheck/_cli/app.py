@@ -15,6 +15,7 @@ import click
 
 from .. import errors
 from .exit_codes import ExitCode, exit_code_of
+from .render import ReaderGoneError
 from .surroundings import Surroundings
 
 # command -> its module in `commands`; a command whose name is a Python word or a builtin has a longer module name.
@@ -95,7 +96,7 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
     try:
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=surroundings)
         return code if isinstance(code, int) else ExitCode.DONE
-    except BrokenPipeError:
+    except ReaderGoneError:
         _let_go_of_stdout()
         return ExitCode.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
@@ -125,7 +126,7 @@ def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surr
             surroundings.screen.write(dump(error_document(error)))
         else:
             surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
-    except BrokenPipeError:
+    except (ReaderGoneError, BrokenPipeError):  # of stdout, of stderr
         _let_go_of_stdout()
     return code
 

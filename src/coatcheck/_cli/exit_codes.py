@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 
 from .. import errors
+from .render import ReaderGoneError
 
 
 class ExitCode(enum.IntEnum):
@@ -59,7 +60,7 @@ CODES: dict[type[BaseException], ExitCode] = {
     errors.WaitTimeoutError: ExitCode.DEADLINE,
     errors.PatchError: ExitCode.PATCH,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
-    BrokenPipeError: ExitCode.BROKEN_PIPE,
+    ReaderGoneError: ExitCode.BROKEN_PIPE,
 }
 
 

@@ -32,7 +32,8 @@ def leave(code: int) -> NoReturn:
     """End the process: commands have closed what they opened, so only what is buffered is left to do."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except (OSError, ValueError):  # whoever read it went away
             continue
     os._exit(code)

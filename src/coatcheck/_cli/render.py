@@ -35,6 +35,10 @@ CLEAR_LINE = "\r\x1b[K"
 DEFAULT_WIDTH = 80
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output went away. click would take a `BrokenPipeError` for its own business."""
+
+
 class Painted:
     """A piece of text in a style of `STYLES`."""
 
@@ -73,7 +77,7 @@ def clean(text: str) -> str:
 
 
 class Screen:
-    """Where a run's output goes."""
+    """Where a run's output goes. Printing results raises `ReaderGoneError` when nobody reads them any more."""
 
     def __init__(
         self,
@@ -106,8 +110,11 @@ class Screen:
     def write(self, data: bytes) -> None:
         """Print a result's own bytes, nothing added."""
         self._end_progress()
-        self._out.write(data)
-        self._out.flush()
+        try:
+            self._out.write(data)
+            self._out.flush()
+        except BrokenPipeError:
+            raise ReaderGoneError from None
 
     def note(self, *lines: Line) -> None:
         """Tell the person who waits, on stderr."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
 
 from .render import Screen
 
@@ -35,21 +35,22 @@ class Surroundings:
     @classmethod
     def of_process(cls) -> Self:
         """Return what this process stands in."""
+        out, err = _binary(sys.stdout, "wb"), _binary(sys.stderr, "wb")
+        stdin = _binary(sys.stdin, "rb")
         screen = Screen(
-            sys.stdout.buffer,
-            sys.stderr.buffer,
+            out,
+            err,
             environ=os.environ,
-            encoding=sys.stdout.encoding,
-            is_terminal=sys.stdout.isatty(),
-            is_interactive=sys.stderr.isatty(),
+            encoding=sys.stdout.encoding if sys.stdout else "utf-8",
+            is_terminal=out.isatty(),
+            is_interactive=err.isatty(),
         )
-        return cls(
-            environ=os.environ,
-            folder=_folder(),
-            stdin=sys.stdin.buffer,
-            screen=screen,
-            is_asking=sys.stdin.isatty(),
-        )
+        return cls(environ=os.environ, folder=_folder(), stdin=stdin, screen=screen, is_asking=stdin.isatty())
+
+
+def _binary(stream: TextIO | None, mode: str) -> BinaryIO:
+    """Return the bytes below a stream; Python has None for one that was closed before we began."""
+    return cast("BinaryIO", open(os.devnull, mode)) if stream is None else stream.buffer
 
 
 def _folder() -> str:

@@ -1,0 +1,150 @@
+"""The real commands in processes of their own: `serve`, `demo`, and what finds the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.cli_support import Cli
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="serve is not supported there")
+
+COMMAND = (sys.executable, "-P", "-c", "from coatcheck._cli.main import main; main()")
+AGENT = "import os, sys; open('made.txt', 'w').write(sys.argv[1]); print('I made made.txt')"
+
+
+def coatcheck(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
+    for arguments in (["init", "-q", "-b", "main"], [*identity, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=30)
+    return folder
+
+
+@pytest.fixture
+def server(repository: Path) -> Iterator[dict[str, str]]:
+    """A local cloud that runs; what it said when it was ready."""
+    agent = f'{sys.executable} -c "{AGENT}" {{prompt}}'
+    arguments = ["serve", "--environment", f"owner/repo={repository}", "--agent", agent, "--json"]
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert 0 == process.returncode
+
+
+def test_another_terminal_finds_the_server(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
+    """From prompt to patch on a cloud of one's own; --provider local needs no address and no login."""
+    done = coatcheck(
+        "run", "--provider", "local", "-e", "owner/repo", "--interval", "0.1", "--json", 'it\'s "fun"', folder=tmp_path
+    )
+    task = json.loads(done.stdout)
+    text = coatcheck("show", task["ref"], folder=tmp_path).stdout
+    applied = coatcheck("apply", task["ref"], folder=repository)
+
+    assert ("succeeded", True) == (task["state"], task["url"].startswith(server["url"].removesuffix("/backend-api")))
+    assert "I made made.txt" in text
+    assert 0 == applied.returncode, applied
+    assert 'it\'s "fun"' == (repository / "made.txt").read_text()
+
+
+def test_a_server_says_goodbye(server: dict[str, str], tmp_path: Path) -> None:
+    """While it runs, it is found; the ready line has what a program needs."""
+    found = coatcheck("environments", "--provider", "local", "--json", folder=tmp_path)
+
+    assert ["owner/repo"] == [each["label"] for each in json.loads(found.stdout)["environments"]]
+    assert {"schema", "url", "pid", "approval_key", "codex_home"} == server.keys()
+
+
+@pytest.mark.parametrize(
+    ("expected", "arguments"),
+    [
+        ("missing option '--environment'", ["--agent", "x"]),
+        ("'nonsense' is not LABEL=PATH", ["-e", "nonsense", "--agent", "x"]),
+        ("is not a git repository", ["-e", "owner/repo=.", "--agent", "x"]),
+        ("the agent command cannot be read: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),
+        ("'soon' is not a length of time", ["-e", "owner/repo=.", "--agent", "x", "--timeout", "soon"]),
+    ],
+)
+def test_a_server_that_cannot_start_says_why(cli: Cli, repository: Path, expected: str, arguments: list[str]) -> None:
+    """Bad options are one line."""
+    is_about_the_folder = "not a git" in expected
+    folder = cli.folder if is_about_the_folder else repository
+    done = cli("serve", *[each.replace("=.", f"={folder}") for each in arguments])
+
+    assert (2, True) == (done.code, expected in done.line)
+
+
+def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
+    """Without home, login, identity or network: three attempts come back, one lands, and only the folder stays."""
+    folder = tmp_path / "demo"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    bare = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    done = subprocess.run(
+        [*COMMAND, "demo", "--folder", str(folder)],
+        env={**bare, "TMPDIR": str(temporary), "FORCE_COLOR": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    for told in (
+        "no model is asked",
+        "--attempts 3",
+        "A ◐ button switches",
+        "plan ",
+        "\x1b[32m+",
+        "Pull request",
+        "JavaScript",
+        " M style.css",
+        str(folder),
+    ):
+        assert told in done.stdout
+    assert [] == list(temporary.iterdir())
+    assert "[data-theme" in (folder / "style.css").read_text()
+
+
+def test_the_demo_in_json(tmp_path: Path) -> None:
+    """The demo's result is a document, and its folder is a temporary one that it names."""
+    done = coatcheck("demo", "--attempt", "3", "--json", folder=tmp_path, TMPDIR=str(tmp_path))
+    document = json.loads(done.stdout)
+
+    assert (3, 3, True) == (document["attempt"], len(document["task"]["attempts"]), document["applied"]["is_complete"])
+    assert [Path(document["folder"])] == [path for path in tmp_path.iterdir() if path.name.startswith("coatcheck-")]
+
+
+def test_the_demo_overwrites_nothing(tmp_path: Path) -> None:
+    """A folder with something in it is left alone."""
+    (tmp_path / "mine").write_text("precious")
+    done = coatcheck("demo", "--folder", ".", folder=tmp_path)
+
+    assert (2, f"coatcheck: {tmp_path} is not empty; give --folder a new one\n") == (done.returncode, done.stderr)
