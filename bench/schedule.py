@@ -12,7 +12,8 @@ import random
 from collections.abc import Callable
 from statistics import NormalDist
 
-from coatcheck._engine.schedule import Belief, Schedule
+from coatcheck._engine.schedule import Schedule
+from coatcheck._model.durations import Belief, Durations
 
 MEDIAN, SPREAD = 360.0, 0.8
 LOOKS = 15.0
@@ -53,6 +54,14 @@ def believing(median: float, spread: float = SPREAD) -> Callable[[float], Pause]
     return lambda worth: Schedule(belief=belief, worth=worth, shortest=0.01, longest=1e6)
 
 
+def learnt(tasks: int) -> Belief:
+    """Return what is believed after so many tasks."""
+    seen = Durations()
+    for duration in DURATIONS[:: len(DURATIONS) // tasks] if tasks else ():
+        seen = seen.with_another(duration)
+    return seen.belief(typical=MEDIAN)
+
+
 def backoff(_: float) -> Pause:
     """Return the usual backoff: 1 s, 1.5 times longer each time, at most 60 s; as a function of age."""
     pauses, age = {}, 0.0
@@ -75,13 +84,16 @@ def main() -> None:
         ("ours, belief right", scaled(believing(MEDIAN)), 235),
         ("ours, believed median half the truth", scaled(believing(MEDIAN / 2)), 260),
         ("ours, believed median twice the truth", scaled(believing(MEDIAN * 2)), 260),
-        ("ours as it comes (worth 1.07, 1 to 300 s)", simulated(Schedule()), 235),
+        ("ours as it comes, after 100 tasks", simulated(Schedule(belief=learnt(100))), None),
+        ("ours as it comes, after 10 tasks", simulated(Schedule(belief=learnt(10))), None),
+        ("ours as it comes, before anything was learnt", simulated(Schedule(belief=learnt(0))), None),
         ("fixed interval", scaled(lambda seconds: lambda _age: seconds), None),
         ("backoff 1 s x 1.5 to 60 s, as it comes", simulated(backoff(0)), None),
     ]
     for name, (looks, delay), goal in rows:
         print(
-            f"{looks * delay:6.0f} s  {looks:5.1f} looks x {delay:5.1f} s  {name}" + (f" (goal: {goal})" if goal else "")
+            f"{looks * delay:6.0f} s  {looks:5.1f} looks x {delay:5.1f} s  {name}"
+            + (f" (goal: {goal})" if goal else "")
         )
 
 

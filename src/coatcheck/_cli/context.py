@@ -49,11 +49,13 @@ class Run:
     @functools.cached_property
     def config(self) -> Config:
         """The settings, the options of this run included."""
-        from .._runtime.config import PROJECT_FILE, Config
+        from .._runtime.config import DEFAULTS, PROJECT_FILE, Config
 
         project = f"{self.root}/{PROJECT_FILE}" if self.root else None
         explicit = {"provider": self._provider}
-        return Config(environ=self.surroundings.environ, explicit=explicit, project=project)
+        # Somebody sits and waits: a look is worth a tenth of what it is to a program.
+        defaults = {**DEFAULTS, "look_worth": "0.1"}
+        return Config(environ=self.surroundings.environ, explicit=explicit, project=project, defaults=defaults)
 
     @property
     def now(self) -> float:
@@ -190,4 +192,4 @@ def timeout_of(run: Run, option: str | None) -> float | None:
 timeout_option = click.option(
     "--timeout", metavar="TIME", help="Give up waiting after this: 90s, 30m, 2h, none (default: 1h). The task goes on."
 )
-interval_option = click.option("--interval", metavar="TIME", help="Look this often (default: 2s growing to 30s).")
+interval_option = click.option("--interval", metavar="TIME", help="Look this often (default: when an end is likely).")

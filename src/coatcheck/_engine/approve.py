@@ -25,15 +25,15 @@ IGNORED = Notice(kind="approval_ignored", text="the plan was approved, but the s
 
 
 class Approvals:
-    """Which plans of one wait have been approved; *decide* is asked about each, None approves nothing."""
+    """Which plans of one wait have been approved; *decide* is asked about each, once."""
 
-    def __init__(self, decide: Decide | None, approve: Callable[[], Script[object]], *, clock: Clock) -> None:
+    def __init__(self, decide: Decide, approve: Callable[[], Script[object]], *, clock: Clock) -> None:
         self._decide, self._approve, self._clock = decide, approve, clock
         self._given: dict[str, float] = {}
 
     def considered(self, task: Task) -> Script[Task | None]:
         """Return the task that ends the wait, None where its plan is approved and the wait goes on."""
-        if self._decide is None or task.plan is None or task.state is not TaskState.INPUT_REQUIRED:
+        if task.plan is None or task.state is not TaskState.INPUT_REQUIRED:
             return task
         since = self._given.get(task.plan.id)
         if since is not None:

@@ -51,16 +51,16 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
 
 def news(seen: Seen, look: Look) -> Iterator[tuple[TaskEvent, Seen]]:
     """Yield what is new in a *look*, each event with what has been seen after it: the state of the end last."""
-    told = list(_told(seen, look.events or ()))
-    after = msgspec.structs.replace(seen, memory=look.memory)
-    tells = look.events is not None
+    told, tells = look.events or (), look.events is not None
     if look.task.state.ends_wait:
-        yield from told
-        yield from changes(after, look.task, service_tells=tells)
+        yield from _told(seen, told)
+        seen = msgspec.structs.replace(seen, memory=look.memory)
+        yield from changes(seen, look.task, service_tells=tells)
         return
-    for event, seen in changes(seen, look.task, service_tells=tells):
+    for event, after in changes(seen, look.task, service_tells=tells):
+        seen = after
         yield event, seen
-    yield from _told(seen, look.events or ())
+    yield from _told(seen, told)
 
 
 def _told(seen: Seen, events: tuple[TaskEvent, ...]) -> Iterator[tuple[TaskEvent, Seen]]:

@@ -79,7 +79,7 @@ def _sweep(waiting: dict[TaskRef, None], unseen: dict[TaskRef, None], crowd: Cro
         ours = [task for task in sweep.tasks if task.ref in unseen]
         for task in ours:
             del unseen[task.ref]
-        yield from _ended([task for task in ours if task.state.is_terminal], waiting, crowd, is_final=sweep.is_final)
+        yield from _ended([task for task in ours if task.state.ends_wait], waiting, crowd, is_final=sweep.is_final)
         if sweep.receipts:
             yield from crowd.ask(crowd.provider.acknowledge(sweep))
         found = number if ours else found

@@ -5,7 +5,8 @@ Law 1. Three clocks, never mixed: one request (the transport's), getting one loo
 Law 2. A look that fails for a reason that passes is another look later, within the deadline; the first look must
        succeed, and a refusal (401, 403, 404, unreadable) ends the wait at once.
 Law 3. Giving up raises `WaitTimeoutError` with the ref: we stopped, the task did not.
-Law 4. With several attempts a task has ended when all of them have (codex-wham.md 2.3 says only of one turn).
+Law 4. A task that stands still until somebody acts (`TaskState.ends_wait`) ends the wait: it will not move alone.
+Law 5. With several attempts a task has ended when all of them have (codex-wham.md 2.3 says only of one turn).
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from .. import errors
 from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.effects import Clock, Emit, Script, Sleep
+from .._protocol.provider import Look
+from .approve import Approvals
 from .deadline import Deadline
-from .events import Seen, changes
+from .events import Seen, news
 
 Interval: TypeAlias = Callable[[float], float]
-Look: TypeAlias = Callable[[], Script[Task]]
+LookAgain: TypeAlias = Callable[[str], Script[Look]]
 AskAttempts: TypeAlias = Callable[[Task], Script[tuple[Attempt, ...]]]
 PASSING = (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError)
 
@@ -65,19 +68,20 @@ class _Progress(msgspec.Struct):
 
 
 def waiting(
-    look: Look,
+    look: LookAgain,
     ask_attempts: AskAttempts,
     *,
     ref: TaskRef,
     wait: Wait,
+    approvals: Approvals | None = None,
     known: Task | None = None,
     after: str | None = None,
     on_change: Callable[[Task], object] | None = None,
     on_end: Callable[[Task, float], Script[None]] | None = None,
 ) -> Script[Task]:
-    """Emit an event for whatever is new at each look, and return the task once it has ended.
+    """Emit an event for whatever is new at each look, and return the task once it has ended or stands still.
 
-    *known* is the task as just created, which saves the first look. *on_end* is performed with the task and its age in
+    *look* is given what the look before remembered. *approvals* may let a wait go on that a plan would end. *known* is the task as just created, which saves the first look. *on_end* is performed with the task and its age in
     seconds when its end was seen, and not only found. Raises `WaitTimeoutError` when the deadline comes first.
     """
     clock, deadline = wait.clock, Deadline(wait.timeout, clock=wait.clock)
@@ -99,6 +103,8 @@ def waiting(
             asked = getattr(error, "retry_after", None) or 0.0
         else:
             asked, progress.heard = 0.0, clock.monotonic()
+            if ended is not None and approvals is not None:
+                ended = yield from approvals.considered(ended)
             if ended is not None:
                 if on_end is not None and progress.looks:
                     yield from on_end(ended, clock.time() - progress.born)
@@ -107,7 +113,7 @@ def waiting(
 
 
 def _looked(
-    look: Look,
+    look: LookAgain,
     ask_attempts: AskAttempts,
     progress: _Progress,
     *,
@@ -115,15 +121,17 @@ def _looked(
     on_change: Callable[[Task], object] | None,
 ) -> Script[Task | None]:
     """Look once, tell what is new, and return the task if it has ended."""
-    task = yield from look()
+    looked = yield from look(progress.seen.memory)
     if not progress.looks:
-        progress.born = _born(task) or progress.born
-    ended = yield from settled(task, ask_attempts, first=wait.first)
-    shown = ended or _still_running(task)
-    before = progress.seen
-    for event, progress.seen in changes(before, shown):
+        progress.born = _born(looked.task) or progress.born
+    ended = yield from settled(looked.task, ask_attempts, first=wait.first)
+    shown = ended or _still_running(looked.task)
+    is_news = False
+    for event, seen in news(progress.seen, msgspec.structs.replace(looked, task=shown)):
+        progress.seen, is_news = seen, True
         yield Emit(event)
-    if on_change is not None and progress.seen != before:
+    progress.seen = msgspec.structs.replace(progress.seen, memory=looked.memory)
+    if on_change is not None and is_news:
         on_change(shown)
     return ended
 
@@ -137,7 +145,7 @@ def _born(task: Task) -> float | None:
 def settled(task: Task, ask_attempts: AskAttempts, *, first: bool) -> Script[Task | None]:
     """Return the task as it ended, with every attempt's outcome, or None while something still runs."""
     if (task.attempt_total or 1) == 1:
-        return task if task.state.is_terminal else None
+        return task if task.state.ends_wait else None
     if not (task.state.is_terminal or first):
         return None
     attempts = yield from ask_attempts(task)

@@ -19,17 +19,18 @@ from .._model.value import Value
 # The first look comes where 2.3 % of the tasks have ended (2 standard deviations below the median): earlier wastes a
 # look, later is late when tasks are twice as fast as believed.
 FIRST_LOOK = 2.0
+# What a look is worth in seconds of earlier news: this gives 15 looks a task at the default belief.
+DEFAULT_WORTH = 1.07
 
 
 class Schedule(Value, frozen=True, kw_only=True):
     """The pauses between looks: call it with the task's age in seconds.
 
-    `worth` is how many seconds of earlier news one look is worth: 1.07 gives 15 looks a task at the default belief,
-    and a quarter of it twice as many. No pause is under `shortest` or over `longest` seconds.
+    `worth` is how many seconds of earlier news one look is worth; a quarter of it buys twice as many looks. No pause is under `shortest` or over `longest` seconds.
     """
 
     belief: Belief = Belief()
-    worth: float = 1.07
+    worth: float = DEFAULT_WORTH
     shortest: float = 1.0
     longest: float = 300.0
 

@@ -12,13 +12,14 @@ from .._model.catalogue import Environment, Model
 from .._model.durations import Durations
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
-from .._model.usage import Usage
+from .._model.usage import RateWindow, Usage
 from .._protocol.credentials import Credentials
 from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
 from .._protocol.journal import Journal
 from .._protocol.memory import Memory
 from .._protocol.pages import paged
-from .._protocol.provider import Provider, TaskFilter
+from .._protocol.provider import Look, Provider, TaskFilter
+from .approve import Approvals, Decide
 from .backoff import RetryPolicy
 from .conversation import converse, sending
 from .many import Crowd, waiting_for_many
@@ -44,13 +45,14 @@ class Verbs:
         pace: Pace,
         journal: Journal,
         memory: Memory,
+        worth: float,
         new_id: Callable[[], str],
         pid: int,
         is_alive: Callable[[int], bool],
     ) -> None:
         self.provider = provider
         self._clock, self._random = clock, random
-        self._memory, self._schedules = memory, dict[str | None, Interval]()
+        self._memory, self._worth, self._schedules = memory, worth, dict[str | None, Interval]()
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
         self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
 
@@ -122,17 +124,22 @@ class Verbs:
         interval: float | Interval | None,
         first: bool,
         after: str | None = None,
+        is_watched: bool = False,
+        approve: Decide | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Script[Task]:
         self._require("get_task")
+        if approve is not None:
+            self._require("approve_plan")
         known = ref if isinstance(ref, Task) else None
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
         environment = known.environment if known else None
         policy = yield from self._interval(interval, environment)
         task: Task = yield from waiting(
-            lambda: self.ask(self.provider.get_task(own)),
+            lambda memory: self._look(own, memory, is_watched=is_watched),
             lambda task: self.ask(self.provider.list_attempts(task)),
             ref=own,
+            approvals=self._approvals(own, approve),
             wait=Wait(clock=self._clock, random=self._random, timeout=timeout, interval=policy, first=first),
             known=known,
             after=after,
@@ -140,6 +147,18 @@ class Verbs:
             on_end=self._remember,
         )
         return task
+
+    def _look(self, ref: TaskRef, memory: str, *, is_watched: bool) -> Script[Look]:
+        """Look as the provider can: remembering the look before, or anew."""
+        if "follow_task" in self.provider.capabilities.verbs:
+            now = self._clock.time()
+            return (yield from self.ask(self.provider.follow_task(ref, memory=memory, is_watched=is_watched, now=now)))
+        return Look(task=(yield from self.ask(self.provider.get_task(ref))))
+
+    def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
+        if decide is None:
+            return None
+        return Approvals(decide, lambda: self.ask(self.provider.approve_plan(ref)), clock=self._clock)
 
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
@@ -170,7 +189,8 @@ class Verbs:
             return interval if callable(interval) else every(interval)
         if environment not in self._schedules:
             seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
-            self._schedules[environment] = Schedule(belief=seen.belief())
+            belief = seen.belief(typical=self.provider.capabilities.typical_seconds)
+            self._schedules[environment] = Schedule(belief=belief, worth=self._worth)
         return self._schedules[environment]
 
     def _remember(self, task: Task, seconds: float) -> Script[None]:
@@ -201,7 +221,21 @@ class Verbs:
 
     def get_usage(self) -> Script[Usage]:
         self._require("get_usage")
-        return self.ask(self.provider.get_usage())
+        usage = yield from self.ask(self.provider.get_usage())
+        if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
+            return usage
+        windows = list(usage.rate_limit.windows)
+        for place, window in enumerate(windows):
+            windows[place] = (yield from self._counted(window)) if window.is_counted_here else window
+        limit = msgspec.structs.replace(usage.rate_limit, windows=tuple(windows))
+        return msgspec.structs.replace(usage, rate_limit=limit)
+
+    def _counted(self, window: RateWindow) -> Script[RateWindow]:
+        """Return *window* with what the journal knows: a service that tells nothing leaves us to count our own."""
+        since = self._clock.time() - (window.seconds or 0)
+        used = yield Call(lambda: self._journal.count_since(self.provider.name, since))
+        percent = 100 * used / window.limit if window.limit else None
+        return msgspec.structs.replace(window, used=used, used_percent=percent)
 
     def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
         self._require("list_environments")
@@ -234,6 +268,10 @@ class Verbs:
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
         return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
+
+    def approve_plan(self, ref: TaskRef | str) -> Script[None]:
+        self._require("approve_plan")
+        return self.ask(self.provider.approve_plan(self._own(ref)))
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require("create_pull_request")

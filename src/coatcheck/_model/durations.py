@@ -10,7 +10,9 @@ from .value import Value
 SMALLEST_SPREAD = 0.8
 LARGEST_SPREAD = 2.0
 # What we start with counts as much as so many finished tasks: a handful moves it, one does not overthrow it.
-PRIOR_WEIGHT = 4
+PRIOR_WEIGHT = 2
+# Before anything was learnt a task may as well take a twentieth of what is typical.
+UNLEARNT_SPREAD = 1.5
 
 
 class Belief(Value, frozen=True, kw_only=True):
@@ -47,11 +49,11 @@ class Durations(Value, frozen=True, kw_only=True):
         mean = self.mean + delta / count
         return Durations(count=count, mean=mean, squares=self.squares + delta * (value - mean))
 
-    def belief(self, *, prior: Belief | None = None) -> Belief:
-        """Return what to believe: the *prior*, moved by what was seen as if it were so many tasks itself."""
-        prior = prior or Belief()
+    def belief(self, *, typical: float) -> Belief:
+        """Return what to believe: half take *typical* seconds, moved by what was seen."""
         weight = self.count + PRIOR_WEIGHT
-        mean = (self.mean * self.count + math.log(prior.median) * PRIOR_WEIGHT) / weight
-        apart = (self.mean - math.log(prior.median)) ** 2 * self.count * PRIOR_WEIGHT / weight
-        variance = (self.squares + prior.spread**2 * PRIOR_WEIGHT + apart) / weight
+        prior = math.log(typical)
+        mean = (self.mean * self.count + prior * PRIOR_WEIGHT) / weight
+        apart = (self.mean - prior) ** 2 * self.count * PRIOR_WEIGHT / weight
+        variance = (self.squares + UNLEARNT_SPREAD**2 * PRIOR_WEIGHT + apart) / weight
         return Belief(median=math.exp(mean), spread=min(LARGEST_SPREAD, max(SMALLEST_SPREAD, math.sqrt(variance))))

@@ -14,7 +14,8 @@ class RateWindow(Value, frozen=True, kw_only=True):
     """A span of time in which only so much may be used.
 
     `name` is the service's ("primary", "secondary", ...). Read `seconds`, never assume five hours and a week:
-    the windows differ by plan (codex-wham.md 7.1).
+    the windows differ by plan (codex-wham.md 7.1). Where the service tells nothing, `is_counted_here` says that `used`
+    is the number of submissions that this machine has made, whatever others did with the account.
     """
 
     name: str
@@ -24,6 +25,8 @@ class RateWindow(Value, frozen=True, kw_only=True):
     resets_at: datetime | None = None
     limit: float | None = None
     remaining: float | None = None
+    used: float | None = None
+    is_counted_here: bool = False
 
 
 class RateLimit(Value, frozen=True, kw_only=True):

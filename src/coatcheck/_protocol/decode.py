@@ -64,7 +64,9 @@ def decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(cast("Any", shape))
 
 
-def _unreadable(body: bytes | msgspec.Raw, error: Exception, response: Response | None, at: str) -> errors.UnreadableResponseError:
+def _unreadable(
+    body: bytes | msgspec.Raw, error: Exception, response: Response | None, at: str
+) -> errors.UnreadableResponseError:
     reason, inner = split_path(str(error))
     path = f"{at}{inner[1:]}"
     kind = (response.headers.get("content-type", "") if response else "").partition(";")[0]

@@ -54,6 +54,10 @@ class Journal(Protocol):
         """Return those of *refs* that an intent has recorded."""
         ...
 
+    def count_since(self, provider: str, since: float) -> int:
+        """Return how many submissions since then may have made a task (seconds since the epoch)."""
+        ...
+
 
 def digest(prompt: str | None, environment: str | None, branch: str | None) -> str:
     """Return what two submissions of the same work have in common."""

@@ -30,7 +30,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider can do, declared, so that what it cannot do fails before any request.
 
     `verbs` maps the client's verbs to how we know; `reasons` says of a missing verb why. `options` are the fields of
-    `TaskSpec` beyond prompt, repository, environment and branch that the service takes.
+    `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is how long
+    half of its tasks take, before anything was learnt here.
     """
 
     verbs: Mapping[str, Support]
@@ -38,6 +39,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     options: frozenset[str] = frozenset()
     modes: frozenset[str] = frozenset({"code"})
     max_attempts: int = 1
+    typical_seconds: float = 360.0
     notes: tuple[str, ...] = ()
 
     def require(self, verb: str, provider: str) -> Support:

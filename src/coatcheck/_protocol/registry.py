@@ -21,6 +21,7 @@ GROUP = "coatcheck.providers"
 
 BUILT_IN = {
     "codex": "coatcheck.providers.codex:codex",
+    "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",
 }
 

@@ -149,18 +149,20 @@ class AsyncClient:
         timeout: float | None = DEFAULT_TIMEOUT,
         interval: float | Interval | None = None,
         first: bool = False,
+        approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
-        """Wait until a task has ended and return it, in whatever terminal state. Step 2/2.
+        """Wait until a task has ended, or stands still until somebody acts, and return it. Step 2/2.
 
         A `Task` in place of its ref saves the first look. *timeout* is for the whole wait in seconds; None waits for
         ever. *interval* is seconds between looks, or a function of the task's age in seconds; None takes a schedule
         that looks when an end is likely, learnt from earlier tasks. With several attempts all must have ended, or with *first* any.
-        *on_change* is called with the task whenever something is new. Raises `WaitTimeoutError`, whose `ref` is all
+        *approve* is asked about each plan that waits for approval: True approves it and waits on. *on_change* is called
+        with the task whenever something is new. Raises `WaitTimeoutError`, whose `ref` is all
         that is needed to wait again: the task goes on.
         """
         script = self._session.verbs.poll_task(
-            ref, timeout=timeout, interval=interval, first=first, on_change=on_change
+            ref, timeout=timeout, interval=interval, first=first, approve=approve, on_change=on_change
         )
         return await self._do(script, f"while polling {ref.ref if isinstance(ref, Task) else ref}")
 
@@ -194,6 +196,7 @@ class AsyncClient:
         timeout: float | None = DEFAULT_TIMEOUT,
         interval: float | Interval | None = None,
         first: bool = False,
+        approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Submit a task and wait for its end: steps 1/2 and 2/2 in one call.
@@ -210,7 +213,9 @@ class AsyncClient:
             starting_patch=starting_patch,
             model=model,
         )
-        return await self.poll_task(task, timeout=timeout, interval=interval, first=first, on_change=on_change)
+        return await self.poll_task(
+            task, timeout=timeout, interval=interval, first=first, approve=approve, on_change=on_change
+        )
 
     async def get_task(self, ref: TaskRef | str) -> Task:
         """Look at a task once: one request. Other attempts are known by number, without their outcomes."""
@@ -278,7 +283,9 @@ class AsyncClient:
         *after* is the `cursor` of the last event you have: a watch resumes where another one stopped.
         Raises `WaitTimeoutError`.
         """
-        script = self._session.verbs.poll_task(ref, timeout=timeout, interval=interval, first=False, after=after)
+        script = self._session.verbs.poll_task(
+            ref, timeout=timeout, interval=interval, first=False, after=after, is_watched=True
+        )
         async for value in aiterate(script, self._world):
             yield value
 
@@ -324,6 +331,10 @@ class AsyncClient:
         return await self._do(
             self._session.verbs.send_message(ref, text, mode=mode, model=model), f"while writing to {ref}"
         )
+
+    async def approve_plan(self, ref: TaskRef | str) -> None:
+        """Let the agent do what its plan says; it works on, so poll it again."""
+        await self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
 
     async def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
         """Ask the service to open a pull request; the task shows it some seconds later."""

@@ -36,15 +36,18 @@ class Config:
         environ: Mapping[str, str],
         explicit: Mapping[str, str | None] | None = None,
         project: str | None = None,
+        defaults: Mapping[str, str] = DEFAULTS,
     ) -> None:
         self.environ = environ
+        self._defaults = defaults
         self._explicit = {name: value for name, value in (explicit or {}).items() if value is not None}
         self._project_path = project
         self._files: list[tuple[str, Mapping[str, str]]] | None = None
 
     def with_explicit(self, settings: Mapping[str, str | None]) -> Config:
         """Return a copy in which *settings* win over everything."""
-        return Config(environ=self.environ, explicit={**self._explicit, **settings}, project=self._project_path)
+        explicit = {**self._explicit, **settings}
+        return Config(environ=self.environ, explicit=explicit, project=self._project_path, defaults=self._defaults)
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
         """Return the setting *name* ("attempts", "codex.base_url"), None when nobody set it."""
@@ -60,7 +63,9 @@ class Config:
         for path, values in self._read_files():
             if name in values:
                 return Setting(name=name, value=values[name], origin=path)
-        return Setting(name=name, value=DEFAULTS.get(name), origin="default" if name in DEFAULTS else "not set")
+        return Setting(
+            name=name, value=self._defaults.get(name), origin="default" if name in self._defaults else "not set"
+        )
 
     def number(self, name: str) -> float | None:
         """Return the setting *name* as a number; "none" is None. Raises `ConfigurationError` naming its origin."""

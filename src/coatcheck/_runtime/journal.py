@@ -73,6 +73,13 @@ class FileJournal:
         with self._open() as db:
             return {ref for ref in refs if db.execute(query, (ref.provider, ref.id)).fetchone()}
 
+    def count_since(self, provider: str, since: float) -> int:
+        """Return how many submissions since then may have made a task."""
+        query = "SELECT count(*) FROM intents WHERE provider = ? AND at >= ? AND NOT abandoned"
+        with self._open() as db:
+            count: int = db.execute(query, (provider, since)).fetchone()[0]
+        return count
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         import sqlite3  # 4 ms, and only submissions need it
@@ -120,6 +127,10 @@ class NoJournal:
     def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:  # noqa: ARG002 - the protocol's signature
         """Return nothing."""
         return set()
+
+    def count_since(self, provider: str, since: float) -> int:  # noqa: ARG002 - the protocol's signature
+        """Count nothing."""
+        return 0
 
 
 def is_alive(pid: int) -> bool:

@@ -16,6 +16,7 @@ from .. import errors
 from .._credentials.sources import Choice, LoginCredentials
 from .._engine.backoff import RetryPolicy
 from .._engine.pace import Pace
+from .._engine.schedule import DEFAULT_WORTH
 from .._engine.verbs import Verbs
 from .._model.tasks import TaskSpec
 from .._protocol.credentials import Credentials, Secret
@@ -88,6 +89,7 @@ class Session:
             policy=options.retry or RetryPolicy(),
             pace=_pace(self.provider, self.config, is_real=options.clock is None),
             memory=NoMemory() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
+            worth=self.config.number("look_worth") or DEFAULT_WORTH,
             journal=options.journal or FileJournal(state_dir(environ)),
             new_id=_new_id,
             pid=os.getpid(),

@@ -38,4 +38,5 @@ def local(settings: Settings) -> CodexProvider:
     base_url = settings.get("base_url")
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
-    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN)
+    # Any command is an agent there, from a script of seconds to a model of minutes.
+    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, typical_seconds=30.0)

@@ -75,6 +75,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     service: Service
     login: Login
+    # Minutes on the service (codex-wham.md 2.3, "Life cycle").
+    typical_seconds: float = 360.0
 
     @property
     def name(self) -> str:
@@ -84,7 +86,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     @property
     def capabilities(self) -> Capabilities:
         """What the service can do."""
-        return CAPABILITIES
+        return msgspec.structs.replace(CAPABILITIES, typical_seconds=self.typical_seconds)
 
     @property
     def origins(self) -> Mapping[str, str]:
