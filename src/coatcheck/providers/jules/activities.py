@@ -1,0 +1,177 @@
+"""What happens in a session, one activity at a time (jules.md 2.4). Pure.
+
+Law 1. Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
+Law 2. A kind that is not known, of activity or artifact, is told under its native word with what the service said.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from ..._model.outcome import Artifact, Message, Plan, PlanStep
+from ..._model.tasks import TaskEvent, TaskRef
+from ..._protocol.decode import read_json
+from ..._protocol.effects import Response
+from ..._protocol.loose import instant, text, whole
+from . import wire
+
+DIFF_TYPE = "text/x-diff"
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """An activity with its kind by the native word ("" where the service gave none) and its artifacts."""
+
+    activity: wire.Activity
+    kind: str = ""
+    data: object = None
+    artifacts: tuple[Artifact, ...] = ()
+    change: wire.GitPatch | None = None
+
+    @property
+    def at(self) -> float | None:
+        """Return when it happened, in seconds since the epoch."""
+        moment = instant(self.activity.create_time)
+        return moment.timestamp() if moment else None
+
+    @property
+    def is_agents(self) -> bool:
+        """Whether the agent did it."""
+        return self.activity.originator == "agent"
+
+
+def read_page(answer: Response) -> tuple[list[Happening], str | None]:
+    """Return a page of activities and the token of the next one."""
+    page = read_json(answer.body, wire.ActivityPage, response=answer)
+    found = enumerate(page.activities or ())
+    return [_happening(raw, answer, at=f"$.activities[{i}]") for i, raw in found], page.next_page_token or None
+
+
+def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
+    activity = read_json(raw, wire.Activity, response=answer, at=at)
+    kind = next((word for word, (field, _, _) in KINDS.items() if getattr(activity, field) is not None), "")
+    kind, data = (kind, None) if kind else _unknown_kind(raw)
+    shown = [_artifact(part, answer, at=f"{at}.artifacts[{i}]") for i, part in enumerate(activity.artifacts or ())]
+    changes = [change for _, change in shown if change is not None and change.unidiff_patch]
+    return Happening(activity, kind, data, tuple(artifact for artifact, _ in shown), changes[-1] if changes else None)
+
+
+def _unknown_kind(raw: msgspec.Raw) -> tuple[str, object]:
+    said: dict[str, object] = msgspec.json.decode(raw)
+    return next(((word, value) for word, value in said.items() if word not in wire.COMMON), ("", None))
+
+
+# -- artifacts ---------------------------------------------------------------------------------------------------------
+
+
+def _artifact(raw: msgspec.Raw, answer: Response, *, at: str) -> tuple[Artifact, wire.GitPatch | None]:
+    shown = read_json(raw, wire.Artifact, response=answer, at=at)
+    if shown.bash_output is not None:
+        return _command(shown.bash_output), None
+    if shown.media is not None:
+        return _media(shown.media), None
+    if shown.change_set is not None:
+        patch = shown.change_set.git_patch
+        content = ((patch and patch.unidiff_patch) or "").encode()
+        return Artifact(kind="change", media_type=DIFF_TYPE, content=content), patch
+    word, value = next(iter(msgspec.json.decode(raw).items()), ("artifact", None))
+    return Artifact(kind=word, data=value), None
+
+
+def _command(ran: wire.BashOutput) -> Artifact:
+    """Return a command; proto3 leaves an exit code of 0 out (1.1)."""
+    code = 0 if ran.exit_code is None else whole(ran.exit_code)
+    return Artifact(kind="command", command=text(ran.command), output=text(ran.output), exit_code=code)
+
+
+def _media(media: wire.Media) -> Artifact:
+    try:
+        content = base64.b64decode(media.data or "")
+    except (binascii.Error, ValueError):
+        content = b""
+    return Artifact(kind="media", media_type=text(media.mime_type), content=content)
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+def plan_of(plan: wire.Plan | None, *, is_approved: bool = False) -> Plan | None:
+    """Return a plan; one without an id has none to approve."""
+    if plan is None:
+        return None
+    steps = tuple(
+        PlanStep(title=text(step.title) or "", description=text(step.description)) for step in plan.steps or ()
+    )
+    return Plan(id=plan.id or "", steps=steps, is_approved=is_approved)
+
+
+def message_of(activity: wire.Activity) -> Message | None:
+    """Return what was said, None where nothing was."""
+    if activity.agent_messaged and activity.agent_messaged.agent_message:
+        return Message(text=activity.agent_messaged.agent_message)
+    if activity.user_messaged and activity.user_messaged.user_message:
+        return Message(text=activity.user_messaged.user_message, role="user")
+    return None
+
+
+def progress_of(activity: wire.Activity) -> str | None:
+    """Return what the agent was at, in one text; the service often says nothing (2.4)."""
+    said = activity.progress_updated
+    told = (said.title, said.description) if said else ()
+    return ": ".join(filter(None, map(text, told))) or text(activity.description)
+
+
+def _plan(activity: wire.Activity) -> dict[str, Any]:
+    plan = plan_of(activity.plan_generated.plan if activity.plan_generated else None)
+    steps = plan.steps if plan else ()
+    return {"plan": plan, "text": "\n".join(f"{number}. {step.title}" for number, step in enumerate(steps, 1)) or None}
+
+
+def _message(activity: wire.Activity) -> dict[str, Any]:
+    message = message_of(activity)
+    return {"message": message, "text": message.text if message else None}
+
+
+def _description(activity: wire.Activity) -> dict[str, Any]:
+    return {"text": text(activity.description)}
+
+
+# native word -> (field of `wire.Activity`, our kind of event, what the event carries)
+KINDS: Mapping[str, tuple[str, str, Callable[[wire.Activity], dict[str, Any]]]] = {
+    "planGenerated": ("plan_generated", "plan", _plan),
+    "planApproved": ("plan_approved", "approved", _description),
+    "userMessaged": ("user_messaged", "message", _message),
+    "agentMessaged": ("agent_messaged", "message", _message),
+    "progressUpdated": ("progress_updated", "progress", lambda activity: {"text": progress_of(activity)}),
+    "sessionCompleted": ("session_completed", "completed", _description),
+    "sessionFailed": (
+        "session_failed",
+        "failed",
+        lambda activity: {"text": activity.session_failed.reason if activity.session_failed else None},
+    ),
+}
+
+
+def events(found: list[Happening], ref: TaskRef, cursors: Iterator[str]) -> Iterator[TaskEvent]:
+    """Yield what happened as events; each takes its cursor from *cursors*."""
+    for happening in found:
+        yield event_of(happening, ref, cursor=next(cursors))
+
+
+def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
+    """Return what happened as an event; an activity without a kind is an "activity" (2.4)."""
+    activity = happening.activity
+    _, kind, read = KINDS.get(happening.kind, ("", happening.kind or "activity", _description))
+    return TaskEvent(
+        kind=kind,
+        ref=ref,
+        cursor=cursor,
+        artifacts=happening.artifacts,
+        data=happening.data,
+        at=instant(activity.create_time),
+        **read(activity),
+    )

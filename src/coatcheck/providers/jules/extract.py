@@ -1,0 +1,236 @@
+"""From Jules' answers to our words. Pure: answers in, values out; nothing here asks the network.
+
+Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+Law 2. A session's own state is half of the truth; where it has stopped, the activities are the other half (3.1).
+Law 3. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ... import errors
+from ..._model.catalogue import Environment
+from ..._model.outcome import Failure, FileSnapshot, Notice, Outcome, PatchState, PullRequest
+from ..._model.tasks import Page, Task, TaskState
+from ..._patches.parse import Patch
+from ..._protocol.decode import read_json
+from ..._protocol.effects import Response
+from ..._protocol.loose import flag, instant, text
+from . import wire
+from .activities import read_page
+from .service import Service
+from .story import NOTHING, Story, told_by
+
+if TYPE_CHECKING:
+    from ..._patches.change import FileChange
+
+# Every word of jules.md 2.3; PLANNING is called deprecated and still occurs.
+STATES: Mapping[str, TaskState] = {
+    "STATE_UNSPECIFIED": TaskState.UNKNOWN,
+    "QUEUED": TaskState.QUEUED,
+    "PLANNING": TaskState.RUNNING,
+    "AWAITING_PLAN_APPROVAL": TaskState.INPUT_REQUIRED,
+    "AWAITING_USER_FEEDBACK": TaskState.INPUT_REQUIRED,
+    "IN_PROGRESS": TaskState.RUNNING,
+    "PAUSED": TaskState.PAUSED,
+    "FAILED": TaskState.FAILED,
+    "COMPLETED": TaskState.SUCCEEDED,
+}
+
+NOTHING_MADE = Notice(
+    kind="nothing_made", text="it completed and made nothing: no output, no change, no end of its own"
+)
+NO_CONTEXT = wire.SourceContext()
+
+
+def session(answer: Response) -> wire.Session:
+    """Return the session that *answer* holds."""
+    return read_json(answer.body, wire.Session, response=answer)
+
+
+def needs_story(found: wire.Session) -> bool:
+    """Whether the state alone does not tell what has become of *found* (3.1)."""
+    return STATES.get(found.state or "", TaskState.UNKNOWN).ends_wait
+
+
+def task(found: wire.Session, service: Service, *, story: Story | None = None, raw: bytes = b"") -> Task:
+    """Return the task that a session is; *story* is what its activities add up to, None where nobody asked them.
+
+    Raises `UnreadableResponseError` for a session without an id.
+    """
+    ref, context = service.ref(_id(found)), found.source_context or NO_CONTEXT
+    known, made = story or NOTHING, _outcome(found, story or NOTHING)
+    state = _state(found, known)
+    return Task(
+        ref=ref,
+        state=state,
+        raw_state=found.state,
+        url=text(found.url) or service.url_of(ref.id),
+        title=text(found.title),
+        prompt=found.prompt,
+        mode="code",
+        environment=context.source,
+        branch=context.github_repo_context.starting_branch if context.github_repo_context else None,
+        created_at=instant(found.create_time),
+        updated_at=instant(found.update_time),
+        progress=known.progress,
+        outcome=made if state.ends_wait or not made.is_empty else None,
+        error=made.error,
+        plan=known.plan,
+        notices=_notices(found, state, known, made) if story else (),
+        pull_requests=(made.pull_request,) if made.pull_request else (),
+        is_archived=bool(flag(found.archived)),
+        raw=raw,
+    )
+
+
+def task_from(answer: Response, service: Service, *, activities: Response | None = None) -> Task:
+    """Return the task of a saved or live answer; *activities* is the saved list of what happened."""
+    story = None if activities is None else told_by(read_page(activities)[0])
+    return task(session(answer), service, story=story, raw=answer.body)
+
+
+def page(answer: Response, service: Service) -> Page:
+    """Return a page of the list. Its tasks have no `raw` of their own; the page has."""
+    found = read_json(answer.body, wire.SessionPage, response=answer)
+    tasks = tuple(task(each, service) for each in found.sessions or ())
+    return Page(items=tasks, cursor=found.next_page_token or None, raw=answer.body)
+
+
+def sources(answer: Response) -> tuple[tuple[Environment, ...], str | None]:
+    """Return a page of sources as environments, and the token of the next page."""
+    found = read_json(answer.body, wire.SourcePage, response=answer)
+    return tuple(map(environment, found.sources or ())), found.next_page_token or None
+
+
+def environment(found: wire.Source) -> Environment:
+    """Return a source as an environment. Raises `UnreadableResponseError` for one without a name."""
+    if not found.name:
+        raise errors.UnreadableResponseError("the service's answer is a source without a name", path="$.name")
+    repo = found.github_repo
+    label = f"{repo.owner}/{repo.repo}" if repo and repo.owner and repo.repo else text(found.id)
+    branch = text(repo.default_branch.display_name) if repo and repo.default_branch else None
+    return Environment(
+        id=found.name,
+        label=label,
+        repositories=(label,) if label and repo else (),
+        default_branch=branch,
+    )
+
+
+# -- parts of a task ---------------------------------------------------------------------------------------------------
+
+
+def _id(found: wire.Session) -> str:
+    id = found.id or (found.name or "").rpartition("/")[2]
+    if not id:
+        raise errors.UnreadableResponseError(
+            "the service's answer is not what it documents at $.id: no id", path="$.id"
+        )
+    return id
+
+
+def _state(found: wire.Session, story: Story) -> TaskState:
+    """Return the state; a session that completed with nothing but a plan still waits for its approval (2.3)."""
+    state = STATES.get(found.state or "", TaskState.UNKNOWN)
+    if state is TaskState.SUCCEEDED and story.has_open_plan and not _makings(found):
+        return TaskState.INPUT_REQUIRED
+    return state
+
+
+def _makings(found: wire.Session) -> list[wire.Output]:
+    return [output for output in found.outputs or () if output.change_set or output.pull_request]
+
+
+def _notices(found: wire.Session, state: TaskState, story: Story, made: Outcome) -> tuple[Notice, ...]:
+    notices = []
+    if story.revived_at is not None:
+        notices.append(_revived(story))
+    if state is TaskState.SUCCEEDED and not (_makings(found) or made.patch or story.has_completed):
+        notices.append(NOTHING_MADE)
+    return tuple(notices)
+
+
+def _revived(story: Story) -> Notice:
+    when = f"{story.revived_at:%Y-%m-%d %H:%M} UTC"
+    text = f"it went on after its end ({when}); it then re-applies its change over whatever was merged since"
+    return Notice(kind="revived", text=text)
+
+
+# -- outcomes ----------------------------------------------------------------------------------------------------------
+
+
+def _outcome(found: wire.Session, story: Story) -> Outcome:
+    change = _change(found, story)
+    diff = change.unidiff_patch if change else None
+    patch = Patch(diff.encode()) if diff else None
+    commit_message = text(change.suggested_commit_message) if change else None
+    return Outcome(
+        messages=story.messages,
+        patch=patch,
+        patch_state=PatchState.PRESENT if patch else PatchState.NONE,
+        base_commit=text(change.base_commit_id) if change else None,
+        pull_request=_pull_request(found, commit_message),
+        files=new_files(patch) if patch else (),
+        error=_failure(found, story),
+    )
+
+
+def _change(found: wire.Session, story: Story) -> wire.GitPatch | None:
+    """Return the output's change, else the last that an activity showed: outputs are frequently empty (2.5)."""
+    patches = [output.change_set.git_patch for output in _makings(found) if output.change_set]
+    with_diff = [patch for patch in patches if patch and patch.unidiff_patch]
+    return with_diff[-1] if with_diff else story.change
+
+
+def _pull_request(found: wire.Session, commit_message: str | None) -> PullRequest | None:
+    """Return the pull request; the service tells no number but in its URL (2.5)."""
+    opened = next((output.pull_request for output in _makings(found) if output.pull_request), None)
+    if opened is None:
+        return None
+    number = re.search(r"/pull/(\d+)", opened.url or "")
+    return PullRequest(
+        title=text(opened.title),
+        body=text(opened.description),
+        branch=text(opened.head_ref),
+        base=text(opened.base_ref),
+        number=int(number[1]) if number else None,
+        url=opened.url,
+        commit_message=commit_message,
+    )
+
+
+def _failure(found: wire.Session, story: Story) -> Failure | None:
+    """Return why it failed: the reason is nearly always the same words, the agent's last message says more (2.4)."""
+    if STATES.get(found.state or "") is not TaskState.FAILED:
+        return None
+    last = story.messages[-1].text if story.messages else None
+    return Failure(message=": ".join(filter(None, (story.reason, last))) or None)
+
+
+def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:
+    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff (2.5).
+
+    A diff that cannot be read has none; `Patch.verify` says what is wrong with it.
+    """
+    try:
+        made = [change for change in patch.files if change.status.value == "added" and not change.is_binary]
+        return tuple(map(_new_file, made))
+    except errors.PatchError:
+        return ()
+
+
+def _new_file(change: FileChange) -> FileSnapshot:
+    from ..._patches.languages import language_of  # a table of 700 languages, for answers with files only
+
+    content = _added(change)
+    language = language_of(change.path, content)
+    return FileSnapshot(path=change.path, content=content, is_whole=True, language=language.name if language else None)
+
+
+def _added(change: FileChange) -> str:
+    lines = (line.content for hunk in change.hunks for line in hunk.lines if line.sign == "+")
+    return b"".join(lines).decode("utf-8", "replace")

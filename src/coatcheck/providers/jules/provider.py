@@ -1,0 +1,393 @@
+"""How Jules is spoken to: one exchange per verb (jules.md 2).
+
+Law 1. `create_task` is one POST, and `prepare` never creates anything.
+Law 2. `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
+       its activities are asked for as well (3.1).
+Law 3. Errors are told apart by status, never by text: a revoked key is refused with words that are false (1.2).
+Law 4. What activities carry can be megabytes: what is only counted is asked for with a mask, and without one when the
+       service does not take it (1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import msgspec
+
+from ... import errors
+from ..._protocol.decode import check, decode
+from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
+from ..._protocol.provider import Capabilities, Look, Support, Sweep, TaskFilter
+from ..._protocol.urls import encoded
+from ..._version import __version__
+from . import activities, extract, sources, story, wire
+from .activities import Happening
+from .follow import Memory, follow
+from .service import DAY, LOGIN, NAME, QUOTAS, Service
+
+if TYPE_CHECKING:
+    from ..._model.catalogue import Environment
+    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
+    from ..._model.usage import Usage
+    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.provider import Events
+
+T = TypeVar("T")
+
+# Every list's largest page; more is taken for this (1.5).
+PAGE_SIZE = 100
+HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+
+# Every branch of every repository comes with a source: three quarters of half a megabyte (1.5).
+SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
+# What a story is made of: no images, no command output, no diffs.
+STORY_FIELDS = (
+    "name,id,createTime,originator,planGenerated,planApproved,userMessaged,agentMessaged,"
+    "progressUpdated,sessionCompleted,sessionFailed"
+)
+
+FILTERS: Mapping[TaskFilter, str | None] = {
+    "current": None,
+    "archived": "archived = true",
+    "all": "archived = true OR archived = false",
+}
+
+VERBS: Mapping[str, Support] = {
+    "create_task": Support.DOCUMENTED,
+    "get_task": Support.DOCUMENTED,
+    "follow_task": Support.DOCUMENTED,
+    "list_tasks": Support.DOCUMENTED,
+    "sweep_tasks": Support.DOCUMENTED,
+    "list_environments": Support.DOCUMENTED,
+    "get_usage": Support.DOCUMENTED,
+    "approve_plan": Support.DOCUMENTED,
+    "send_message": Support.DOCUMENTED,
+    "archive_task": Support.DOCUMENTED,
+    "unarchive_task": Support.DOCUMENTED,
+    "delete_task": Support.DOCUMENTED,
+    "stream_events": Support.DOCUMENTED,
+}
+
+CAPABILITIES = Capabilities(
+    verbs=VERBS,
+    reasons={
+        "cancel_task": "Jules cannot stop a session; archive_task pauses it and can be taken back",
+        "create_pull_request": "Jules opens one itself when the task was created with opens_pull_request",
+        "list_attempts": "a session is one attempt",
+        "list_models": "Jules chooses the model and does not tell which",
+    },
+    options=frozenset({"title", "requires_approval", "opens_pull_request", "working_branch"}),
+    notes=(
+        "A session without a repository is possible; its diff has no base commit.",
+        "A session that completed may go on later, and may refuse messages.",
+        "get_usage counts what this machine has submitted: the service tells nothing.",
+    ),
+)
+
+
+class JulesProvider(msgspec.Struct, frozen=True):
+    """Jules, or anything that speaks its protocol, at `service`."""
+
+    service: Service
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return NAME
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.service.base_url}
+
+    @property
+    def login(self) -> Login:
+        """Where the API key comes from."""
+        return LOGIN
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
+        """Return *request* with the key on it; a bearer is refused (1.1)."""
+        return request.with_headers(("x-goog-api-key", secret.token))
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with the source's name and a branch; without a repository it stays without (2.5, "Repoless").
+
+        Raises `ConfigurationError` for a source that is not connected and a branch that nobody knows.
+        """
+        wanted = (spec.environment or spec.repository or "").strip()
+        if not wanted:
+            return spec
+        source = yield from self._find_source(wanted)
+        branch = (spec.branch or "").strip() or source.default_branch
+        if not branch:
+            raise errors.ConfigurationError(
+                f"the default branch of {source.label or source.id} is not known",
+                remedy="name the branch to start from",
+            )
+        return msgspec.structs.replace(spec, environment=source.id, branch=branch)
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Create the session: exactly one POST. *spec* has been prepared."""
+        response = yield self._post("/sessions", _new_session(spec, self.service))
+        found = decode(response, wire.Session)
+        made = extract.task(found, self.service, raw=response.body)
+        return msgspec.structs.replace(
+            made,  # what a reply leaves out is what was sent (2.2)
+            prompt=made.prompt or spec.prompt,
+            environment=made.environment or spec.environment,
+            branch=made.branch or spec.branch,
+            repository=spec.repository,
+        )
+
+    def send_message(
+        self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
+    ) -> Exchange[Task]:
+        """Say something to the agent: one POST, whose answer is empty, and a look."""
+        if mode != "code" or model is not None:
+            raise errors.UnsupportedError("jules takes a message's text and nothing else")
+        response = yield self._post(_session(ref, ":sendMessage"), {"prompt": text})
+        _explained(response, {404: "a session that has ended may take no more messages; submit another task"})
+        return (yield from self.get_task(ref))
+
+    def approve_plan(self, ref: TaskRef) -> Exchange[None]:
+        """Approve the plan that waits; later plans of the session run without asking (2.3)."""
+        response = yield self._post(_session(ref, ":approvePlan"), {})
+        _explained(response, {400: f"no plan is waiting for approval; see: coatcheck show {ref}"})
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a session: one GET while it works, its activities as well where it has stopped."""
+        response = yield from self._look(ref)
+        found = extract.session(response)
+        known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
+        return extract.task(found, self.service, story=known, raw=response.body)
+
+    def follow_task(self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float) -> Exchange[Look]:
+        """Look at a session that is being waited for; see `follow`."""
+        response = yield from self._look(ref)
+        found = extract.session(response)
+        remembered = Memory.read(memory)
+        fresh = yield from self._fresh(ref, found, remembered, is_watched=is_watched, now=now)
+        known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
+        task = extract.task(found, self.service, story=known, raw=response.body)
+        return follow(task, remembered, fresh, is_watched=is_watched, now=now)
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the session as it came."""
+        response = yield from self._look(ref)
+        return response.body
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first, of at most 100; *environment* is a source's name.
+
+        The service cannot filter by source, so a page may hold fewer than there are.
+        """
+        response = yield self._page("/sessions", cursor, filter=FILTERS[filter], size=limit)
+        check(response)
+        found = extract.page(response, self.service)
+        if environment is None:
+            return found
+        kept = tuple(task for task in found.items if task.environment == environment)
+        return msgspec.structs.replace(found, items=kept)
+
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+        """Look at a hundred sessions at once; those that have stopped want a look of their own."""
+        found = yield from self.list_tasks(cursor=cursor)
+        return Sweep(tasks=found.items, cursor=found.cursor)
+
+    def stream_events(self, ref: TaskRef) -> Events:
+        """Emit everything that has happened in a session, from the first activity to now, images and all."""
+        check((yield self._get(_session(ref))))  # an unknown session is an error, and one without activities is not
+        memory = Memory()
+        for happening in (yield from self._happened(ref)):
+            memory = memory.after(happening)
+            yield Emit(activities.event_of(happening, ref, cursor=memory.to_text()))
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
+        """Read a saved or live session; *siblings* is the list of its activities, where that was saved too."""
+        story_of = None if siblings is None else Response(200, body=siblings)
+        return extract.task_from(Response(200, body=response), self.service, activities=story_of)
+
+    def get_usage(self) -> Exchange[Usage]:
+        """Return what the plan allows; how much of it this machine has used is counted by the caller."""
+        from ..._model.usage import RateLimit, RateWindow, Usage
+
+        yield from ()
+        quota = QUOTAS.get(self.service.plan or "")
+        window = RateWindow(
+            name="own submissions", seconds=DAY, limit=quota.per_day if quota else None, is_counted_here=True
+        )
+        return Usage(plan=self.service.plan, rate_limit=RateLimit(plan=self.service.plan, windows=(window,)))
+
+    # -- sources -----------------------------------------------------------------------------------------------------
+
+    def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
+        """Return every connected source, or the one of a repository (``owner/repo`` or a remote's URL)."""
+        if repository is None:
+            return (yield from self._all_sources())
+        try:
+            return ((yield from self._find_source(repository)),)
+        except errors.ConfigurationError:
+            return ()
+
+    def _find_source(self, wanted: str) -> Exchange[Environment]:
+        """Ask for the source that *wanted* would be called, then for all."""
+        response = yield from self._masked(self._get(sources.path_of(wanted)), SOURCE_FIELDS)
+        if response.status not in (400, 404):
+            return extract.environment(decode(response, wire.Source))
+        return sources.chosen((yield from self._all_sources()), wanted)
+
+    def _all_sources(self) -> Exchange[tuple[Environment, ...]]:
+        found = yield from _all_pages(self._source_page)
+        return tuple({source.id: source for source in found}.values())
+
+    def _source_page(self, cursor: str | None) -> Exchange[tuple[Sequence[Environment], str | None]]:
+        response = yield from self._masked(self._page("/sources", cursor), f"sources({SOURCE_FIELDS}),nextPageToken")
+        check(response)
+        return extract.sources(response)
+
+    # -- acting on a session -----------------------------------------------------------------------------------------
+
+    def archive_task(self, ref: TaskRef) -> Exchange[None]:
+        """Put a session away; one that works is paused by it (2.3)."""
+        check((yield self._post(_session(ref, ":archive"), {})))
+
+    def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
+        """Bring an archived session back."""
+        check((yield self._post(_session(ref, ":unarchive"), {})))
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Delete a session for good."""
+        check((yield Request("DELETE", _session(ref), headers=HEADERS)))
+
+    # -- activities --------------------------------------------------------------------------------------------------
+
+    def _story(self, ref: TaskRef, found: wire.Session) -> Exchange[story.Story]:
+        """Return what all activities add up to; changes are asked for only where the outputs hold none."""
+        has_change = any(output.change_set for output in found.outputs or ())
+        fields = STORY_FIELDS if has_change else f"{STORY_FIELDS},artifacts(changeSet)"
+        happened = yield from self._happened(ref, fields=fields)
+        return story.told_by(happened)
+
+    def _fresh(
+        self, ref: TaskRef, found: wire.Session, memory: Memory, *, is_watched: bool, now: float
+    ) -> Exchange[list[Happening]]:
+        """Return what has happened since *memory*, asking only when somebody listens or the agent has gone quiet."""
+        if is_watched:
+            happened = yield from self._happened(ref, since=memory.filter)
+        elif memory.is_doubtful(found, now=now):
+            happened = yield from self._happened(ref, since=memory.filter, fields="id,name,createTime,originator")
+        else:
+            return []
+        return memory.unseen(happened)
+
+    def _happened(
+        self, ref: TaskRef, *, since: str | None = None, fields: str | None = None
+    ) -> Exchange[list[Happening]]:
+        """Return what has happened, oldest first; of a session that is there, an unknown list is an empty one.
+
+        The list of a new session is denied for up to five minutes (1.4, 3.3).
+        """
+
+        def page(cursor: str | None) -> Exchange[tuple[Sequence[Happening], str | None]]:
+            request = self._page(_session(ref, "/activities"), cursor, filter=since)
+            response = yield from self._masked(request, fields and f"activities({fields}),nextPageToken")
+            if response.status == 404:
+                return [], None
+            check(response)
+            return activities.read_page(response)
+
+        return (yield from _all_pages(page))
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _look(self, ref: TaskRef) -> Exchange[Response]:
+        response: Response = yield self._get(_session(ref))
+        check(response)
+        return response
+
+    def _masked(self, request: Request, fields: str | None) -> Exchange[Response]:
+        """Ask for some fields only, and for all where the service does not take the mask (1.1)."""
+        if fields is None:
+            response: Response = yield request
+            return response
+        response = yield msgspec.structs.replace(request, query=(*request.query, ("fields", fields)))
+        if response.status == 400:
+            response = yield request
+        return response
+
+    def _get(self, path: str) -> Request:
+        return Request("GET", path, headers=HEADERS)
+
+    def _page(self, path: str, cursor: str | None, *, filter: str | None = None, size: int | None = None) -> Request:
+        wanted = {"pageSize": str(min(size or PAGE_SIZE, PAGE_SIZE)), "filter": filter, "pageToken": cursor}
+        query = tuple((name, value) for name, value in wanted.items() if value)
+        return Request("GET", path, query=query, headers=HEADERS)
+
+    def _post(self, path: str, body: Mapping[str, object]) -> Request:
+        return Request("POST", path, headers=POST_HEADERS, body=msgspec.json.encode(body))
+
+
+def _session(ref: TaskRef, rest: str = "") -> str:
+    return f"/sessions/{encoded(ref.id)}{rest}"
+
+
+def _all_pages(ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | None]]]) -> Exchange[list[T]]:
+    """Return the items of every page, and stop where the service sends us round in circles."""
+    items: list[T] = []
+    seen: set[str | None] = {None}
+    cursor: str | None = None
+    while True:
+        found, cursor = yield from ask(cursor)
+        items += found
+        if cursor in seen:
+            return items
+        seen.add(cursor)
+
+
+def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
+    """Return the body that creates a session: flat, and without what nobody asked for (2.2)."""
+    context = {
+        "source": spec.environment,
+        "githubRepoContext": {"startingBranch": spec.branch},
+        "workingBranch": spec.working_branch,
+        "environmentVariablesEnabled": service.environment_variables,
+    }
+    body = {
+        "prompt": spec.prompt,
+        "title": spec.title,
+        "sourceContext": _present(context) if spec.environment else None,
+        "requirePlanApproval": spec.requires_approval,
+        "automationMode": "AUTO_CREATE_PR" if spec.opens_pull_request else None,
+    }
+    return _present(body)
+
+
+def _present(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _explained(response: Response, remedies: Mapping[int, str]) -> None:
+    """Raise what the status stands for, with the remedy for what it means here."""
+    try:
+        check(response)
+    except errors.ProviderError as error:
+        error.remedy = remedies.get(response.status)
+        raise

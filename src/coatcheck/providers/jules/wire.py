@@ -1,0 +1,223 @@
+"""The shapes of Jules' answers: only the fields we read; unknown fields, words and kinds are tolerated.
+
+Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing (jules.md 1.1).
+Typed fields decide (ids, states, texts, diffs): a wrong type is an error with its JSON path. Fields of type
+``object`` are only shown and are read by `loose`. What is one of several kinds has them all as fields, and an element
+that has none of them is kept raw: its native word is told (2.4, 2.5).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, rename="camel"):
+    """A message of the service."""
+
+
+class GithubBranch(Wire, frozen=True):
+    """A branch (2.1)."""
+
+    display_name: object = None
+
+
+class GithubRepo(Wire, frozen=True):
+    """The repository behind a source (2.1)."""
+
+    owner: str | None = None
+    repo: str | None = None
+    default_branch: GithubBranch | None = None
+
+
+class Source(Wire, frozen=True):
+    """A repository that was connected in the web app (2.1)."""
+
+    name: str | None = None
+    id: object = None
+    github_repo: GithubRepo | None = None
+
+
+class SourcePage(Wire, frozen=True):
+    """A page of sources (1.5)."""
+
+    sources: list[Source] | None = None
+    next_page_token: str | None = None
+
+
+class GithubRepoContext(Wire, frozen=True):
+    """Where in the repository a session starts (2.2)."""
+
+    starting_branch: str | None = None
+
+
+class SourceContext(Wire, frozen=True):
+    """Which source a session works on (2.2)."""
+
+    source: str | None = None
+    github_repo_context: GithubRepoContext | None = None
+
+
+class GitPatch(Wire, frozen=True):
+    """A diff, cumulative from the base commit (2.4)."""
+
+    unidiff_patch: str | None = None
+    base_commit_id: object = None
+    suggested_commit_message: object = None
+
+
+class ChangeSet(Wire, frozen=True):
+    """A change; without a diff it is an empty one, which is frequent (2.4)."""
+
+    git_patch: GitPatch | None = None
+
+
+class PullRequest(Wire, frozen=True):
+    """A pull request that the service opened (2.5)."""
+
+    url: str | None = None
+    title: object = None
+    description: object = None
+    base_ref: object = None
+    head_ref: object = None
+
+
+class Output(Wire, frozen=True):
+    """One thing that a session made (2.5)."""
+
+    change_set: ChangeSet | None = None
+    pull_request: PullRequest | None = None
+
+
+class Session(Wire, frozen=True):
+    """A session; input-only fields never come back (2.2)."""
+
+    name: str | None = None
+    id: str | None = None
+    prompt: str | None = None
+    title: object = None
+    state: str | None = None
+    url: object = None
+    create_time: object = None
+    update_time: object = None
+    source_context: SourceContext | None = None
+    outputs: list[Output] | None = None
+    archived: object = None
+
+
+class SessionPage(Wire, frozen=True):
+    """A page of sessions, newest first (1.5)."""
+
+    sessions: list[Session] | None = None
+    next_page_token: str | None = None
+
+
+class Step(Wire, frozen=True):
+    """A step of a plan (2.4)."""
+
+    title: object = None
+    description: object = None
+
+
+class Plan(Wire, frozen=True):
+    """A plan (2.4)."""
+
+    id: str | None = None
+    steps: list[Step] | None = None
+
+
+class PlanGenerated(Wire, frozen=True):
+    """The agent made a plan (2.4)."""
+
+    plan: Plan | None = None
+
+
+class PlanApproved(Wire, frozen=True):
+    """Somebody, or the service itself, approved a plan (2.4)."""
+
+    plan_id: object = None
+
+
+class UserMessaged(Wire, frozen=True):
+    """The user said something (2.4)."""
+
+    user_message: str | None = None
+
+
+class AgentMessaged(Wire, frozen=True):
+    """The agent said something (2.4)."""
+
+    agent_message: str | None = None
+
+
+class ProgressUpdated(Wire, frozen=True):
+    """The agent did something; both texts may be absent (2.4)."""
+
+    title: object = None
+    description: object = None
+
+
+class SessionCompleted(Wire, frozen=True):
+    """The agent is done, for now (2.4)."""
+
+
+class SessionFailed(Wire, frozen=True):
+    """The agent gave up (2.4)."""
+
+    reason: str | None = None
+
+
+class Media(Wire, frozen=True):
+    """An image or the like, in base64 (2.4)."""
+
+    data: str | None = None
+    mime_type: object = None
+
+
+class BashOutput(Wire, frozen=True):
+    """A command that the agent ran; an exit code of 0 is left out (1.1, 2.4)."""
+
+    command: object = None
+    output: object = None
+    exit_code: object = None
+
+
+class Artifact(Wire, frozen=True):
+    """Something that an activity shows (2.4)."""
+
+    change_set: ChangeSet | None = None
+    media: Media | None = None
+    bash_output: BashOutput | None = None
+
+
+class Activity(Wire, frozen=True):
+    """Something that happened; immutable (2.4)."""
+
+    name: str | None = None
+    id: str | None = None
+    create_time: str | None = None
+    originator: object = None
+    description: object = None
+    artifacts: list[msgspec.Raw] | None = None
+    plan_generated: PlanGenerated | None = None
+    plan_approved: PlanApproved | None = None
+    user_messaged: UserMessaged | None = None
+    agent_messaged: AgentMessaged | None = None
+    progress_updated: ProgressUpdated | None = None
+    session_completed: SessionCompleted | None = None
+    session_failed: SessionFailed | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what tells it from every other: its id, which is also the last part of its name."""
+        return self.id or (self.name or "").rpartition("/")[2]
+
+
+class ActivityPage(Wire, frozen=True):
+    """A page of activities, oldest first (1.5)."""
+
+    activities: list[msgspec.Raw] | None = None
+    next_page_token: str | None = None
+
+
+# Keys of an activity that do not say what happened.
+COMMON = frozenset({"name", "id", "createTime", "originator", "description", "artifacts"})
