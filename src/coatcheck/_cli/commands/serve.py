@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     "serve",
     has_provider=False,
     examples="""
-coatcheck serve --environment owner/repo=. --agent 'codex exec --full-auto {prompt}'
+coatcheck serve --environment owner/repo=. --agent 'codex exec --sandbox workspace-write -- {prompt}'
 coatcheck serve -e owner/repo=~/src/repo --agent 'claude -p {prompt} --permission-mode acceptEdits'
-coatcheck serve -e owner/repo=. --agent 'aider --yes --message {prompt}' --port 8765
+coatcheck serve -e owner/repo=. --agent 'aider --yes-always --message={prompt}' --port 8765
 coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home --json
 """,
 )
