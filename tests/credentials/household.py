@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,11 @@ class Household:
 
     def __init__(self, folder: Path, *, lifetime: float = 3600.0, clock: Any = None, colour: str = "blocking") -> None:
         self.folder, self.colour = folder, colour
+        self.random: Callable[[], float] = lambda: 0.5
         self.clock = clock or FakeClock()
-        self.cloud = ScriptedCloud(clock=self.clock, account=Account(plan="plus", email="p@example.com", account_id="acc-1"))
+        self.cloud = ScriptedCloud(
+            clock=self.clock, account=Account(plan="plus", email="p@example.com", account_id="acc-1")
+        )
         self.cloud.book.lifetime = lifetime
         self.environ = {
             "HOME": str(folder),
@@ -65,13 +69,15 @@ class Household:
 
     # -- logins ------------------------------------------------------------------------------------------------------
 
-    def login(self, source: str = "auto", *, explicit: Secret | None = None, account: str | None = None, **environ: str) -> LoginCredentials:
+    def login(
+        self, source: str = "auto", *, explicit: Secret | None = None, account: str | None = None, **environ: str
+    ) -> LoginCredentials:
         """Return the credentials of a new process of ours."""
         return LoginCredentials(
             LOGIN,
             environ=self.environ | environ,
             clock=self.clock,
-            random=lambda: 0.5,
+            random=self.random,
             config_dir=self.environ["COATCHECK_CONFIG_HOME"],
             state_dir=self.environ["COATCHECK_STATE_HOME"],
             explicit=explicit,
@@ -97,7 +103,9 @@ class Household:
     @property
     def presented(self) -> Counter[str]:
         """How often each refresh token was presented to the service, by fingerprint."""
-        bodies = [msgspec.json.decode(r.body) for r in self.cloud.requests if r.path == "/oauth/token" and r.body[:1] == b"{"]
+        bodies = [
+            msgspec.json.decode(r.body) for r in self.cloud.requests if r.path == "/oauth/token" and r.body[:1] == b"{"
+        ]
         return Counter(fingerprint(body["refresh_token"]) for body in bodies)
 
     @property
@@ -117,6 +125,7 @@ def tokens_of(issued: TokenSet, last_refresh: float, account_id: str) -> Tokens:
         refresh_token=issued.refresh_token,
         id_token=issued.id_token,
         account_id=account_id,
+        plan="plus",
         expires_at=float(int(issued.expires_at)),
         last_refresh=last_refresh,
     )

@@ -114,7 +114,7 @@ def test_a_late_refresh_that_fails_is_an_error(household: Household) -> None:
     house.put(house.issue(ends_in=50))
     house.cloud.faults.append(Status(503, on="token"))
 
-    with pytest.raises(errors.TransportError, match="could not be refreshed.*503") as caught:
+    with pytest.raises(errors.TransportError, match=r"could not be refreshed.*503") as caught:
         house.secret(house.login())
 
     assert caught.value.request_sent is False
@@ -255,7 +255,7 @@ def test_a_login_that_was_removed_meanwhile_is_not_brought_back(household: House
     """Somebody logged out during the refresh: the file stays away, the tokens are kept in memory, and it is told."""
     house = household
     house.put(house.issue(ends_in=10))
-    swap_while_refreshing(house, lambda: house.shared.unlink())
+    swap_while_refreshing(house, house.shared.unlink)
     login = house.login()
 
     with pytest.raises(errors.PersistenceError, match="was not saved"):

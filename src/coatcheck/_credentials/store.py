@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 from .. import errors
 from .._protocol.credentials import Keyring
@@ -135,7 +135,7 @@ class KeyringStore:
         self._service = keyring.service
         self._home = home
         self._name = keyring.account
-        self.where = f"the keyring entry {keyring.service!r}"
+        self.where = f"keyring entry {keyring.service!r}"
         self.locks = tuple(os.path.join(home, name) for name in locks)
 
     def prepare(self) -> None:
@@ -188,9 +188,9 @@ class KeyringStore:
 class _Ring(Protocol):
     """What we use of the package keyring."""
 
-    def get_password(self, service: str, username: str) -> str | None: ...
-    def set_password(self, service: str, username: str, password: str) -> None: ...
-    def delete_password(self, service: str, username: str) -> None: ...
+    def get_password(self, service: str, username: str, /) -> str | None: ...
+    def set_password(self, service: str, username: str, password: str, /) -> None: ...
+    def delete_password(self, service: str, username: str, /) -> None: ...
 
 
 def _keyring() -> _Ring:
@@ -200,8 +200,7 @@ def _keyring() -> _Ring:
         raise errors.ConfigurationError(
             "reading a keyring needs one more package", remedy="install it with: pip install 'coatcheck[keyring]'"
         ) from None
-    ring: _Ring = keyring.get_keyring()
-    return ring
+    return cast("_Ring", keyring.get_keyring())
 
 
 def _change(ring: _Ring, service: str, entry: str, text: str) -> None:

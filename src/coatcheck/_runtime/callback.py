@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import ClassVar
+from typing import ClassVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 from .. import errors
@@ -62,13 +62,13 @@ class _Server(HTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = READ_TIMEOUT
-    server: _Server
     server_version: ClassVar[str] = "coatcheck"  # type: ignore[misc]
     sys_version: ClassVar[str] = ""  # type: ignore[misc]
 
     def do_GET(self) -> None:
         """Take a code that comes with our state."""
-        path, state = self.server.expected
+        server = cast("_Server", self.server)
+        path, state = server.expected
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if parts.path != path:
@@ -76,9 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
             return self._answer(400, "This is not the login that is waited for.")
         if "code" in query and "error" not in query:
-            self.server.code = query["code"]
+            server.code = query["code"]
             return self._answer(200, "Logged in. You can close this window and go back to your terminal.")
-        self.server.refusal = scrub(query.get("error_description") or query.get("error") or "no code came back")[:200]
+        server.refusal = scrub(query.get("error_description") or query.get("error") or "no code came back")[:200]
         return self._answer(400, "The login was refused. Your terminal says more.")
 
     def _answer(self, status: int, text: str) -> None:

@@ -1,0 +1,164 @@
+"""Processes that are killed, and processes by the dozen: the login survives them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.crash.zygote import DEATHS
+from tests.credentials.household import Household
+
+from coatcheck._protocol.effects import Clock, Request, Response
+from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.locks import try_lock
+from coatcheck.cloud.faults import Fault, Slow
+from coatcheck.cloud.server import serving
+
+ROUNDS = 100
+CROWD = 8
+
+
+class Kill(Fault, frozen=True):
+    """Kill whoever asks, while it waits for the answer; with `is_taken`, after doing what was asked."""
+
+    victim: Callable[[], int]
+    is_taken: bool = False
+
+    def act(self, request: Request, answer: Callable[[], Response], clock: Clock) -> Response:
+        """Kill, and answer into the void."""
+        response = answer() if self.is_taken else Response(status=503)
+        os.kill(self.victim(), signal.SIGKILL)
+        return response
+
+
+class Processes:
+    """Real processes of ours in one household, whose cloud listens on loopback."""
+
+    def __init__(self, house: Household, base_url: str) -> None:
+        self.house = house
+        self.environ = house.environ | {
+            "CODEX_REFRESH_TOKEN_URL_OVERRIDE": base_url.removesuffix("/backend-api") + "/oauth/token"
+        }
+        self.pids: list[int] = []
+        self.zygote = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def run(self, *deaths: str, source: str = "shared", is_hurried: bool = True) -> list[dict[str, Any]]:
+        """Run one process for each death ("" lives) at the same time."""
+        order = {"environ": self.environ, "source": source, "is_hurried": is_hurried}
+        assert self.zygote.stdin is not None
+        assert self.zygote.stdout is not None
+        self.zygote.stdin.write(json.dumps([order | {"death": death} for death in deaths]) + "\n")
+        self.zygote.stdin.flush()
+        self.pids = json.loads(self.zygote.stdout.readline())
+        return json.loads(self.zygote.stdout.readline())
+
+    def close(self) -> None:
+        """End them."""
+        assert self.zygote.stdin is not None
+        self.zygote.stdin.close()
+        self.zygote.wait(30)
+        assert self.zygote.stdout is not None
+        self.zygote.stdout.close()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Processes of ours beside a login service."""
+    house = Household(tmp_path, clock=SystemClock())
+    with serving(house.cloud) as base_url:
+        processes = Processes(house, base_url)
+        yield processes
+        processes.close()
+
+
+def check_the_file(house: Household, path: Path) -> None:
+    """The file is whole, of the right account, private, and no lock is left."""
+    tokens = house.read(path)
+    locks = [try_lock(str(path.parent / name)) for name in ("auth.lock", "auth.json.lock")]
+    for lock in locks:
+        assert lock is not None
+        os.close(lock)
+
+    assert ("acc-1", 0o600) == (tokens.account_id, path.stat().st_mode & 0o777)
+
+
+def is_newest(house: Household) -> bool:
+    """Whether the refresh token of the file is one that the service would still take."""
+    from coatcheck.cloud.tokens import digest_of
+
+    record = house.cloud.book._shelf.find(digest_of(house.read().refresh_token or ""))
+    return record is not None and not record.fate
+
+
+def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
+    """A hundred deaths: the file is always whole, no lock is left, nothing that could be saved is lost.
+
+    What nobody could save (the answer died with its process) ends in one clear error, after exactly one second try.
+    """
+    house = processes.house
+    pid_of_the_victim = lambda: processes.pids[0]  # noqa: E731
+    for round_ in range(ROUNDS):
+        death = list(DEATHS)[round_ % len(DEATHS)]
+        is_lost = death.endswith("(spent)")
+        held = house.put(house.issue(ends_in=10), keep=round_)
+        if death.startswith("in the call"):
+            house.cloud.faults.append(Kill(pid_of_the_victim, is_lost, on="token"))
+        (killed,) = processes.run(death)
+        assert killed["is_killed"], death
+        check_the_file(house, house.shared)
+        (survivor,) = processes.run("")
+
+        check_the_file(house, house.shared)
+        if is_lost:
+            assert survivor["said"].startswith("RefreshError: "), (death, survivor)
+            assert "was already used" in survivor["said"]
+            assert house.read().refresh_token == held.refresh_token
+        else:
+            assert house.read().access_token == survivor["said"], death
+            assert house.read().access_token != held.access_token
+            assert is_newest(house)
+        assert round_ == json.loads(house.shared.read_bytes())["keep"]
+
+    assert max(house.presented.values()) <= 2
+    assert [] == [name for name in os.listdir(house.shared.parent) if name.endswith(".new")]
+
+
+def test_the_dead_in_a_crowd_disturb_nobody(processes: Processes) -> None:
+    """Eight processes at once, one of which dies with the lock: the others make one refresh."""
+    house = processes.house
+    for death in ("with the lock", "before the note", "before the call", "before the rename", "before the conclusion"):
+        house.put(house.issue(ends_in=10))
+        before = house.refreshes
+        ended = processes.run(death, *[""] * (CROWD - 1))
+        said = {each["said"] for each in ended if not each["is_killed"]}
+
+        assert {house.read().access_token} == said, death
+        assert house.refreshes - before <= 1
+        check_the_file(house, house.shared)
+
+
+@pytest.mark.parametrize("source", ["shared", "own"])
+def test_a_crowd_of_processes_makes_one_refresh(processes: Processes, source: str) -> None:
+    """Eight processes with one expiring login and a slow service, again and again: one refresh each time."""
+    house, rounds = processes.house, 5
+    house.cloud.faults.append(Slow(0.1, on="token", times=None))
+    for _ in range(rounds):
+        house.put(house.issue(ends_in=10), house.own if source == "own" else None)
+        ended = processes.run(*[""] * CROWD, source=source, is_hurried=False)
+
+        assert {house.read(house.own if source == "own" else None).access_token} == {each["said"] for each in ended}
+
+    assert (rounds, {1}) == (house.refreshes, set(house.presented.values()))

@@ -1,0 +1,134 @@
+"""Processes of ours by the hundred: imported once, forked for each order, killed where the order says.
+
+Reads orders from stdin (one JSON object a line) and answers each with a line: how the process ended and what it said.
+It has one thread when it forks, and nothing open but its pipes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from coatcheck import errors
+from coatcheck._credentials import store
+from coatcheck._credentials.notes import Notes
+from coatcheck._credentials.refresh import Place
+from coatcheck._credentials.sources import Choice, LoginCredentials, Source
+from coatcheck._protocol.effects import Exclusive, Request
+from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.drive_blocking import World, perform
+from coatcheck._runtime.transport import ReqwestTransport, TransportOptions
+from coatcheck.providers.codex.credentials import LOGIN
+
+
+class Hurried(SystemClock):
+    """Waiting goes fifty times as fast, so that patience with a winner that never comes costs a tenth of a second."""
+
+    def monotonic(self) -> float:
+        return time.monotonic() * 50
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / 50)
+
+
+def die(*_: object, **__: object) -> Any:
+    """End as by ``kill -9``."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(owner: object, name: str, condition: Callable[..., bool] = lambda *_: True) -> None:
+    """Die before *name* of *owner* is called."""
+    real = getattr(owner, name)
+    setattr(owner, name, lambda *given, **named: die() if condition(*given) else real(*given, **named))
+
+
+def half(path: str, data: bytes) -> None:
+    """Write the first half of the login's new file, then die."""
+    if not path.endswith(".coatcheck"):
+        return whole(path, data)
+    with open(path, "wb") as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+    return die()
+
+
+whole = store.write_whole
+
+# Where a process of ours dies; the names of those in which the service had already taken the token end in "(spent)".
+DEATHS: dict[str, Callable[[], None]] = {
+    "before the lock": lambda: before(World, "answer", lambda _, effect: isinstance(effect, Exclusive)),
+    "with the lock": lambda: before(Place, "refresh"),
+    "before the note": lambda: before(Notes, "present"),
+    "before the call": lambda: before(World, "answer", lambda _, effect: isinstance(effect, Request)),
+    "in the call": lambda: None,  # the service does it
+    "in the call (spent)": lambda: None,
+    "after the answer (spent)": lambda: before(Place, "_keep"),
+    "in the temporary file (spent)": lambda: setattr(store, "write_whole", half),
+    "before the rename": lambda: before(os, "replace", lambda source, *_: source.endswith(".coatcheck")),
+    "after the rename": lambda: before(store, "sync_folder", lambda path: path.endswith("codex")),
+    "before the conclusion": lambda: before(Place, "_conclude"),
+}
+
+
+def work(order: dict[str, Any]) -> str:
+    """Be a process of ours: get a secret, and say how that went."""
+    DEATHS.get(order["death"], lambda: None)()
+    environ = order["environ"]
+    login = LoginCredentials(
+        LOGIN,
+        environ=environ,
+        clock=Hurried() if order["is_hurried"] else SystemClock(),
+        random=__import__("random").random,
+        config_dir=environ["COATCHECK_CONFIG_HOME"],
+        state_dir=environ["COATCHECK_STATE_HOME"],
+        choice=Choice(source=Source(order["source"])),
+    )
+    transport = ReqwestTransport(TransportOptions(environ=environ))
+    try:
+        return perform(login.get_secret(), World(transport, login.clock)).token
+    except errors.CoatcheckError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def fork(order: dict[str, Any]) -> tuple[int, int]:
+    """Start a process for *order* and return its pid and where it answers."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        os.write(writing, work(order).encode())
+        os._exit(0)
+    os.close(writing)
+    return pid, reading
+
+
+def finish(pid: int, reading: int) -> dict[str, object]:
+    """Wait for a process and return how it ended."""
+    said = b"".join(iter(lambda: os.read(reading, 65_536), b""))
+    os.close(reading)
+    _, status = os.waitpid(pid, 0)
+    return {"is_killed": os.WIFSIGNALED(status), "said": said.decode()}
+
+
+def main() -> None:
+    """Serve orders until stdin ends: each is a list of processes that run at the same time."""
+    for line in sys.stdin:
+        orders = json.loads(line)
+        running = [fork(order) for order in orders]
+        tell([pid for pid, _ in running])
+        tell([finish(*each) for each in running])
+
+
+def tell(answer: object) -> None:
+    """Answer in one line."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

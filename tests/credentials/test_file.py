@@ -1,0 +1,154 @@
+"""Whatever is in the file, the result is credentials or one clear error; whatever is written, nothing else is lost."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+from tests.credentials.household import Household
+
+from coatcheck import errors
+from coatcheck._protocol.credentials import Tokens
+from coatcheck._protocol.decode import scrub
+from coatcheck.providers.codex.credentials import keyring_entry, read_auth_file, write_auth_file
+from coatcheck.testing.clock import FakeClock
+
+anything: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = ["auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh", "personal_access_token", "agent_identity"]
+TOKEN_KEYS = ["id_token", "access_token", "refresh_token", "account_id", "oauth_provenance", "login_owner_id"]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Household:
+    """One home for all examples: each writes its own file and takes its own login."""
+    return Household(tmp_path_factory.mktemp("house"), clock=FakeClock())
+
+
+def outcome(house: Household, data: bytes) -> str:
+    """Return what a process of ours makes of a file: "secret", or the one line of its error."""
+    house.shared.write_bytes(data)
+    try:
+        house.secret(house.login())
+    except (errors.CredentialsError, errors.ConfigurationError) as error:
+        return str(error) if error.remedy else "no remedy"
+    except errors.TransportError as error:
+        return str(error)
+    return "secret"
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_one_clear_error(house: Household, data: bytes) -> None:
+    """Bytes that are no login raise a credentials error, in one line, and stay on the disk as they are."""
+    said = outcome(house, data)
+
+    assert "\n" not in said
+    assert said not in ("secret", "no remedy")
+    assert data == house.shared.read_bytes()
+
+
+@given(data=st.data(), ends_in=st.sampled_from([-10, 10, 200, 4000]))
+def test_any_login_gives_credentials_or_one_clear_error(house: Household, data: Any, ends_in: float) -> None:
+    """Any key missing or of a wrong type: a secret, or one line; and what could not be read is never written."""
+    document = json.loads(write_auth_file(None, house.issue(ends_in=ends_in)))
+    for keys, target in ((KEYS, document), (TOKEN_KEYS, document["tokens"])):
+        for key in data.draw(st.lists(st.sampled_from(keys), max_size=2)):
+            if data.draw(st.booleans()):
+                target.pop(key, None)
+            else:
+                target[key] = data.draw(anything)
+    before = json.dumps(document).encode()
+    said = outcome(house, before)
+
+    assert "\n" not in said
+    assert said == scrub(said) != "no remedy"
+    if said != "secret":
+        assert before == house.shared.read_bytes()
+    else:
+        assert account_of(document) == account_of(json.loads(house.shared.read_bytes()))
+
+
+def account_of(document: dict[str, Any]) -> object:
+    """Return the account that a file names."""
+    return (document.get("tokens") or {}).get("account_id")
+
+
+@given(
+    top=st.dictionaries(st.text(max_size=8).filter(lambda key: key not in KEYS), anything, max_size=4),
+    inner=st.dictionaries(st.text(max_size=8).filter(lambda key: key not in TOKEN_KEYS), anything, max_size=4),
+    indent=st.sampled_from([None, 1, 4]),
+)
+def test_writing_changes_nothing_but_the_tokens(top: dict[str, Any], inner: dict[str, Any], indent: int | None) -> None:
+    """Every key that we do not know keeps its value and its place; reading gives back what was written."""
+    old = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", account_id="acc", last_refresh=1.0)
+    document = json.loads(write_auth_file(None, old))
+    document = top | document | {"tokens": inner | document["tokens"]}
+    fresh = msgspec.structs.replace(old, access_token="b", refresh_token="s", last_refresh=2.5)
+    written = write_auth_file(json.dumps(document, indent=indent).encode(), fresh)
+    after = json.loads(written)
+
+    assert (list(document), list(document["tokens"])) == (list(after), list(after["tokens"]))
+    assert fresh == read_auth_file(written, "the file")
+    document["tokens"] |= {"access_token": "b", "refresh_token": "s"}
+    assert document | {"last_refresh": after["last_refresh"]} == after
+
+
+def test_a_refresh_token_is_never_blanked() -> None:
+    """Tokens without one leave the one that is there (codex-wham.md 6.6)."""
+    old = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", account_id="acc")
+    written = write_auth_file(write_auth_file(None, old), Tokens(access_token="b"))
+
+    assert ("b", "r", "acc") == (
+        (found := read_auth_file(written, "the file")).access_token,
+        found.refresh_token,
+        found.account_id,
+    )
+
+
+def test_a_new_file_is_as_the_official_client_writes_it() -> None:
+    """The keys and their order, two spaces, no line end, RFC 3339 in UTC (6.1)."""
+    tokens = Tokens(
+        access_token="a",
+        refresh_token="r",
+        id_token="i",
+        account_id="acc",
+        last_refresh=1_790_000_000.25,
+        issuer="https://auth.openai.com",
+        client_id="app",
+    )
+
+    assert """\
+{
+  "auth_mode": "chatgpt",
+  "OPENAI_API_KEY": null,
+  "tokens": {
+    "id_token": "i",
+    "access_token": "a",
+    "refresh_token": "r",
+    "oauth_provenance": {
+      "issuer": "https://auth.openai.com",
+      "client_id": "app"
+    },
+    "account_id": "acc"
+  },
+  "last_refresh": "2026-09-21T14:13:20.250000Z"
+}""" == write_auth_file(None, tokens).decode()
+
+
+def test_a_time_to_the_nanosecond_is_read() -> None:
+    """The official client writes nine digits."""
+    tokens = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", last_refresh=1.0)
+    written = write_auth_file(None, tokens).replace(b"01.000000Z", b"01.123456789Z")
+
+    assert 1.123456 == read_auth_file(written, "the file").last_refresh
+
+
+def test_the_keyring_entry_is_named_after_the_folder() -> None:
+    """`cli|` and the first 16 hex of the SHA-256 of its canonical path (6.7)."""
+    assert "cli|7616cc814b62d7d6" == keyring_entry("/home/me/.codex")

@@ -1,0 +1,260 @@
+"""One refresh for everybody: threads, tasks, clients, whatever they share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.credentials.household import Household
+
+from coatcheck import AsyncClient, Client
+from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.drive_asynchronous import AsyncWorld, aperform
+from coatcheck._runtime.drive_blocking import World, perform
+from coatcheck.cloud.faults import Slow, Status
+from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.journal import MemoryJournal
+
+CROWD = 200
+LATENCY = 0.1
+
+
+class SlowTransport:
+    """An asynchronous transport with latency, as a network has."""
+
+    def __init__(self, cloud: ScriptedCloud) -> None:
+        self._inner = AsyncEmulatorTransport(cloud)
+
+    async def send(self, request: object) -> object:
+        await asyncio.sleep(LATENCY)
+        return await self._inner.send(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Household:
+    """A home in real time, since a crowd of threads shares no fake clock."""
+    house = Household(tmp_path, clock=SystemClock())
+    house.random = random.random
+    return house
+
+
+@pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
+def test_two_hundred_threads_make_one_refresh(busy: Household, is_shared: bool) -> None:
+    """All of them get the same fresh token, whether they share the credentials or only the file."""
+    house = busy
+    house.put(house.issue(ends_in=10))
+    house.cloud.faults.append(Slow(LATENCY, on="token", times=None))
+    one, tokens = house.login(), []
+    gate = threading.Barrier(CROWD)
+
+    def work() -> None:
+        login = one if is_shared else house.login()
+        gate.wait(30)
+        tokens.append(perform(login.get_secret(), World(EmulatorTransport(house.cloud), house.clock)).token)
+
+    threads = [threading.Thread(target=work) for _ in range(CROWD)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), house.refreshes)
+
+
+@pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
+def test_two_hundred_tasks_make_one_refresh(busy: Household, is_shared: bool) -> None:
+    """The same in one event loop, which goes on meanwhile."""
+    house = busy
+    house.put(house.issue(ends_in=10))
+    one, longest = house.login(), 0.0
+
+    async def pulse() -> None:
+        nonlocal longest
+        while True:
+            started = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - started)
+
+    async def main() -> list[str]:
+        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        heart = asyncio.create_task(pulse())
+        logins = [one if is_shared else house.login() for _ in range(CROWD)]
+        secrets = await asyncio.gather(*(aperform(login.get_secret(), world) for login in logins))
+        heart.cancel()
+        return [secret.token for secret in secrets]
+
+    tokens = asyncio.run(main())
+
+    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), house.refreshes)
+    assert longest < 2.0
+
+
+def test_two_hundred_rejected_tasks_make_one_refresh(busy: Household) -> None:
+    """After a 401 for everybody one refreshes, and the others take what it got."""
+    house = busy
+    house.put(house.issue())
+    login = house.login()
+    rejected = house.secret(login)
+
+    async def main() -> set[str]:
+        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        secrets = await asyncio.gather(*(aperform(login.renew_secret(rejected), world) for _ in range(CROWD)))
+        return {secret.token for secret in secrets}
+
+    assert (1, 1) == (len(asyncio.run(main())), house.refreshes)
+
+
+def test_a_cancelled_refresh_leaves_no_lock_and_may_be_made_again(busy: Household) -> None:
+    """Its answer is lost, which is one of the two reasons to present a token once more."""
+    house = busy
+    house.put(house.issue(ends_in=10))
+
+    async def main() -> str:
+        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        task = asyncio.create_task(aperform(house.login().get_secret(), world))
+        await asyncio.sleep(LATENCY / 2)
+        task.cancel()
+        await asyncio.wait({task})
+        return (await aperform(house.login().get_secret(), world)).token
+
+    assert asyncio.run(main()) == house.read().access_token
+    assert 1 == house.refreshes
+
+
+# -- clients -----------------------------------------------------------------------------------------------------------
+
+
+class HandClock(SystemClock):
+    """A clock whose hands a test moves; a sleeper waits until they are there."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+        self.sleepers = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        wake = self.now + seconds
+        self.sleepers += 1
+        try:
+            while self.now < wake:  # noqa: ASYNC110 - the hands are moved by the test
+                await asyncio.sleep(0.001)
+        finally:
+            self.sleepers -= 1
+
+    async def advance(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0.1)
+
+
+def client(house: Household, kind: type, transport: type) -> object:
+    """Return a client to the household's cloud with the logins that are there."""
+    return kind(
+        "codex",
+        environ=house.environ,
+        clock=house.clock,
+        transport=transport(house.cloud),
+        journal=MemoryJournal(),
+        random=lambda: 0.5,
+    )
+
+
+def test_an_asynchronous_client_keeps_its_login_fresh_by_itself(tmp_path: Path) -> None:
+    """Between ``__aenter__`` and `aclose` it refreshes without being asked for anything, and stops with the client."""
+    house = Household(tmp_path, clock=HandClock())
+    house.put(house.issue(ends_in=1000), house.own)
+
+    async def main() -> list[int]:
+        counts = []
+        async with client(house, AsyncClient, AsyncEmulatorTransport) as codex:
+            await codex.get_usage()
+            counts.append(house.refreshes)
+            await house.clock.advance(650)
+            counts.append(house.refreshes)
+            await house.clock.advance(100)
+            counts.append(house.refreshes)
+            await house.clock.advance(3400)
+            counts.append(house.refreshes)
+        await house.clock.advance(10_000)
+        return [*counts, house.refreshes, house.clock.sleepers, len(asyncio.all_tasks())]
+
+    assert [0, 0, 1, 2, 2, 0, 1] == asyncio.run(main())
+
+
+def test_trouble_in_the_background_is_told_and_kills_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged as a warning, shown by the status, and the client goes on."""
+    house = Household(tmp_path, clock=HandClock())
+    house.put(house.issue(ends_in=400), house.own)
+    house.cloud.faults += [Status(503, on="token")] * 3
+
+    async def main() -> object:
+        async with client(house, AsyncClient, AsyncEmulatorTransport) as codex:
+            await codex.get_usage()
+            for _ in range(4):
+                await house.clock.advance(110)
+            status = await codex.tokens.get_status()
+            await codex.get_usage()
+            return status
+
+    with caplog.at_level(logging.WARNING, logger="coatcheck"):
+        status = asyncio.run(main())
+
+    assert "could not be refreshed" in caplog.text
+    assert status.is_logged_in
+    assert house.refreshes >= 2
+
+
+def test_a_client_without_a_login_has_no_task(tmp_path: Path) -> None:
+    """Nothing runs that nobody needs."""
+    house = Household(tmp_path)
+    house.environ["CODEX_ACCESS_TOKEN"] = house.issue().access_token
+
+    async def main() -> int:
+        async with client(house, AsyncClient, AsyncEmulatorTransport) as codex:
+            await codex.get_usage()
+            return len(asyncio.all_tasks())
+
+    assert 1 == asyncio.run(main())
+
+
+def test_a_blocking_client_has_nothing_in_the_background(tmp_path: Path) -> None:
+    """It checks before each request, between the sleeps of a wait, and never otherwise."""
+    house = Household(tmp_path)
+    house.put(house.issue(ends_in=400), house.own)
+    before = threading.active_count()
+    with client(house, Client, EmulatorTransport) as codex:
+        codex.get_usage()
+        house.clock.advance(200)
+        idle = house.refreshes
+        codex.get_usage()
+
+        assert (0, 1, before) == (idle, house.refreshes, threading.active_count())
+
+
+def test_a_401_in_a_client_is_recovered_once_for_everybody(tmp_path: Path) -> None:
+    """The access token was revoked: fifty waits go on with one refresh, and ask again once each."""
+    house = Household(tmp_path, clock=SystemClock())
+    held = house.put(house.issue())
+    house.cloud.book.end(held.access_token)
+
+    async def main() -> int:
+        async with client(house, AsyncClient, SlowTransport) as codex:
+            return len({usage.plan for usage in await asyncio.gather(*(codex.get_usage() for _ in range(50)))})
+
+    assert (1, 1, 100) == (asyncio.run(main()), house.refreshes, len(house.cloud.seen("usage")))
