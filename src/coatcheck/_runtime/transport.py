@@ -261,12 +261,14 @@ def _async_client(options: TransportOptions, route: Route) -> Client:
 @contextmanager
 def _certificates_judged(options: TransportOptions) -> Iterator[None]:
     """Blame the certificates where no client can be built: nothing else in its options can be wrong."""
-    from pyreqwest.exceptions import BuilderError  # as above
-
     try:
         yield
-    except BuilderError:
-        raise bad_certificates(options.environ) from None
+    except Exception as error:
+        from pyreqwest.exceptions import BuilderError  # with json 2 ms, when something is wrong
+
+        if isinstance(error, BuilderError):
+            raise bad_certificates(options.environ) from None
+        raise
 
 
 def _configured(builder: B, options: TransportOptions, route: Route) -> B:
