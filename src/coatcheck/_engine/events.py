@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +33,8 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
 
     def to_cursor(self) -> str:
         """Return the text that `from_cursor` reads."""
+        import base64  # with struct 1 ms, when there is something to tell
+
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
 
     @classmethod
@@ -42,9 +42,11 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
         """Read a cursor; None is the beginning. Raises `ConfigurationError` for anything else."""
         if not cursor:
             return cls()
+        import base64  # as above
+
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=cls)
-        except (msgspec.MsgspecError, binascii.Error, ValueError):
+        except (msgspec.MsgspecError, ValueError):
             message = "this is not the cursor of an event"
             raise errors.ConfigurationError(message, remedy="pass TaskEvent.cursor as it was") from None
 
@@ -93,7 +95,7 @@ def _observations(seen: Seen, task: Task) -> Iterator[tuple[str, str, object, di
     if not task.state.ends_wait:
         yield state
     if task.progress:
-        yield "progress", "progress", zlib.crc32(task.progress.encode()), {"text": task.progress}
+        yield "progress", "progress", binascii.crc32(task.progress.encode()), {"text": task.progress}
     for number, message in enumerate(_messages(task)[seen.messages :], seen.messages + 1):
         yield "message", "messages", number, {"message": message, "text": message.text}
     if task.stats:
