@@ -7,7 +7,7 @@ Law 3. What the answers mean is in `extract` and `usage`; here is only who is as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from ... import errors
 from ..._protocol.decode import check, decode, error_for
 from ..._protocol.effects import Emit, Exchange, Pairs, Read, Request, Response
-from ..._protocol.provider import Capabilities, Support, TaskFilter
+from ..._protocol.provider import Capabilities, Support, Sweep, TaskFilter
 from ..._version import __version__
 from . import bodies, environments, extract, wire
 from .service import Service
@@ -54,6 +54,7 @@ VERBS: Mapping[str, Support] = {
     "delete_task": Support.OBSERVED,
     "send_message": Support.OBSERVED,
     "stream_events": Support.OBSERVED,
+    "sweep_tasks": Support.DOCUMENTED,
     "unarchive_task": Support.OBSERVED,
 }
 
@@ -188,6 +189,11 @@ class CodexProvider(msgspec.Struct, frozen=True):
         response = yield self._get("tasks", "list", query=query)
         check(response)
         return extract.page(response, self.service)
+
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[Sweep]:  # noqa: ARG002 - a page is a page
+        """Return one page of the current list: what is said of a task there is its current turn's state (3)."""
+        page = yield from self.list_tasks(cursor=cursor)
+        return Sweep(tasks=page.items, cursor=page.cursor)
 
     def get_usage(self) -> Exchange[Usage]:
         """Return every window, credit and limit that the service tells of."""

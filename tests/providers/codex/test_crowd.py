@@ -1,0 +1,28 @@
+"""Many Codex tasks are watched through the list."""
+
+from __future__ import annotations
+
+import pytest
+from tests.clients import COLOURS, Both
+
+from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers.codex.provider import CodexProvider
+from coatcheck.providers.codex.service import Service
+
+BASE = "http://127.0.0.1:9/backend-api"
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_forty_tasks_cost_two_pages_a_round(colour: str) -> None:
+    """Two pages of twenty tell of forty tasks; each is looked at by itself once it has ended, with its attempts."""
+    cloud = ScriptedCloud(timeline=["pending"] * 5 + ["completed"], is_open=True)
+    both = Both(colour, CodexProvider(Service.at(BASE, name="codex"), LOGIN), cloud)
+    refs = [both.create_task(f"task {n}", environment="owner/repo", attempts=1 + n % 2).ref for n in range(40)]
+    before = len(cloud.requests)
+    tasks = both.poll_tasks(refs, interval=10)
+    gets = [request for request in cloud.requests[before:] if "/tasks/list" not in request.path]
+
+    assert set(refs) == {task.ref for task in tasks}
+    assert {1, 2} == {max(1, len(task.attempts)) for task in tasks}
+    assert len(gets) <= 40 + 20
