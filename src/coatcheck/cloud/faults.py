@@ -38,6 +38,22 @@ class Fault(Value, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
+def take(faults: list[Fault], *names: str) -> Fault | None:
+    """Return the next of *faults* for a route that goes by these names ("" is any of the service), and use it up."""
+    for index, fault in enumerate(faults):
+        if fault.on in names:
+            _use_up(faults, index)
+            return fault
+    return None
+
+
+def _use_up(faults: list[Fault], index: int) -> None:
+    fault = faults[index]
+    if fault.times is not None:
+        rest = msgspec.structs.replace(fault, times=fault.times - 1)
+        faults[index : index + 1] = [rest] if rest.times else []
+
+
 class Status(Fault, frozen=True):
     """Answer with a status. `retry_after` is seconds or an HTTP date; `is_html` makes it Cloudflare's kind of page."""
 
@@ -230,24 +246,26 @@ class _Edited(Fault, frozen=True, kw_only=True):
 
 
 class RepeatingCursor(_Edited, frozen=True, kw_only=True):
-    """Give a list the same cursor again and again."""
+    """Give a list the same cursor again and again. `parameter` is what it is asked with, `key` where it is answered."""
 
+    parameter: str = "cursor"
+    key: str = "cursor"
     cursor: str = "+RID:~again==#RT:1#TRC:1#RTD:"
     on: str = "list_tasks"
     times: int | None = None
 
     def act(self, request: Request, answer: Answer, clock: Clock) -> Response:
         """Answer the first page to whoever sends that cursor."""
-        if dict(request.query).get("cursor") == self.cursor:
+        if dict(request.query).get(self.parameter) == self.cursor:
             return self._first_page(request, answer)
         return super().act(request, answer, clock)
 
     def _first_page(self, request: Request, answer: Answer) -> Response:
-        return json_reply({"items": [], "cursor": self.cursor})
+        return json_reply({"items": [], self.key: self.cursor})
 
     def edit(self, document: object) -> object:
         """Put the cursor in."""
-        return {**document, "cursor": self.cursor} if isinstance(document, dict) else document
+        return {**document, self.key: self.cursor} if isinstance(document, dict) else document
 
 
 class OffloadedDiff(_Edited, frozen=True, kw_only=True):

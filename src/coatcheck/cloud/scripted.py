@@ -16,7 +16,7 @@ from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
 from ..testing.clock import FakeClock
 from .face import Face, find_route
-from .faults import Fault
+from .faults import Fault, take
 from .oauth import OAuthDesk
 from .orders import FollowUp
 from .planning import find_environment, plan_follow_up, plan_task
@@ -190,16 +190,7 @@ class ScriptedCloud:
     def _next_fault(self, request: Request) -> Fault | None:
         route, _ = find_route(request)
         name, is_wham = (route.name, route.is_guarded) if route else ("", True)
-        for index, fault in enumerate(self.faults):
-            if fault.on == name or (not fault.on and is_wham):
-                self._use_up(index, fault)
-                return fault
-        return None
-
-    def _use_up(self, index: int, fault: Fault) -> None:
-        if fault.times is not None:
-            rest = msgspec.structs.replace(fault, times=fault.times - 1)
-            self.faults[index : index + 1] = [rest] if rest.times else []
+        return take(self.faults, name, *([""] if is_wham else []))
 
     def _answer(self, request: Request) -> Response:
         route, _ = find_route(request)

@@ -1,0 +1,244 @@
+"""Jules in memory: the whole API over sessions that live as a test wrote them (jules.md 1, 2 and 7).
+
+Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at.
+Law 2. What the service is strict about is refused as it refuses it: unknown fields, enums, filters and parameters.
+Law 3. Answers are proto3 JSON: default values are left out, activities stand a millisecond apart.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from ..._protocol.effects import Clock, Request, Response
+from ...cloud.faults import Fault, take
+from ..clock import FakeClock
+from ..emulator import Chunks
+from . import jules_rpc as rpc
+from .jules_lives import Life, Order, ordinary
+from .jules_sessions import Session
+
+KEY = "jules-test-key"
+
+# What may be asked of each list: its default page (1.5) and the parameters that it knows.
+PAGE_SIZES = {"list_environments": 30, "list_tasks": 30, "list_activities": 50}
+SYSTEM_PARAMETERS = frozenset({"fields", "alt", "prettyPrint", "key", "$alt", "$fields"})
+PARAMETERS = {name: SYSTEM_PARAMETERS | {"pageSize", "pageToken", "filter"} for name in PAGE_SIZES}
+
+# method, path -> the verb that it serves; all POST verbs have a colon (2).
+ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (method, re.compile(path), name)
+    for method, path, name in (
+        ("GET", r"/sources", "list_environments"),
+        ("GET", r"/(sources/.+)", "get_environment"),
+        ("POST", r"/sessions", "create_task"),
+        ("GET", r"/sessions", "list_tasks"),
+        ("GET", r"/sessions/([^/:]+)", "get_task"),
+        ("DELETE", r"/sessions/([^/:]+)", "delete_task"),
+        ("POST", r"/sessions/([^/:]+):sendMessage", "send_message"),
+        ("POST", r"/sessions/([^/:]+):approvePlan", "approve_plan"),
+        ("POST", r"/sessions/([^/:]+):archive", "archive_task"),
+        ("POST", r"/sessions/([^/:]+):unarchive", "unarchive_task"),
+        ("GET", r"/sessions/([^/:]+)/activities", "list_activities"),
+        ("GET", r"/sessions/([^/:]+)/activities/([^/:]+)", "get_activity"),
+    )
+)
+
+DEFAULT_SOURCES: tuple[Mapping[str, object], ...] = (
+    rpc.source("owner", "repo", branches=("main", "next")),
+    rpc.source("owner", "empty"),
+)
+
+
+class JulesEmulator:
+    """A whole Jules. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
+
+    *life* is what new sessions live. *unlisted* is for how many seconds the activities of a new session are denied
+    (1.4), *masks* whether field masks are taken, *wakes* whether a message wakes a completed session or is denied
+    (2.3, 6), *chunked* whether answers come without a length. `requests` is everything that came in, faults included.
+    """
+
+    def __init__(
+        self,
+        life: Life = ordinary,
+        *,
+        clock: Clock | None = None,
+        faults: Iterable[Fault] = (),
+        sources: Iterable[Mapping[str, object]] = DEFAULT_SOURCES,
+        unlisted: float = 0.0,
+        masks: bool = True,
+        wakes: bool = False,
+        chunked: bool = False,
+        bash_output: bool = True,
+    ) -> None:
+        self.life, self.clock = life, clock or FakeClock()
+        self.faults, self.sources = list(faults), tuple(sources)
+        self.unlisted, self.masks, self.wakes, self.chunked = unlisted, masks, wakes, chunked
+        self.bash_output = bash_output
+        self.token = KEY
+        self.requests: list[Request] = []
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.RLock()
+        self._answers: Mapping[str, Callable[..., Response]] = {
+            name: getattr(self, f"_{name}") for _, _, name in ROUTES
+        }
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Return the id of every session, oldest first."""
+        return tuple(self._sessions)
+
+    def seen(self, name: str) -> list[Request]:
+        """Return the requests that came in for a verb, "list_activities" and "get_environment" among them."""
+        return [request for request in self.requests if find_route(request)[0] == name]
+
+    def advance(self, id: str, acts: int = 1) -> None:
+        """Let a session live on without being looked at."""
+        for _ in range(acts):
+            self._sessions[id].advance(self.clock.time())
+
+    def handle(self, request: Request) -> Response:
+        """Answer *request*, or raise the `TransportError` that its fault stands for."""
+        with self._lock:
+            self.requests.append(request)
+            fault = take(self.faults, find_route(request)[0], "")
+            if fault is None:
+                return self._answer(request)
+            return rpc.worded(fault, fault.act(request, lambda: self._answer(request), self.clock))
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            reply = self._routed(request)
+        except rpc.RefusalError as refusal:
+            reply = refusal.response
+        if not self.chunked:
+            return reply
+        return msgspec.structs.replace(reply, body=b"", stream=Chunks(reply.body))
+
+    def _routed(self, request: Request) -> Response:
+        rpc.check_key(request, self.token)
+        name, parts = find_route(request)
+        if not name:
+            raise rpc.NOT_FOUND
+        query = dict(request.query)
+        if unknown := set(query) - PARAMETERS.get(name, SYSTEM_PARAMETERS):
+            raise rpc.invalid(
+                f'Invalid JSON payload received. Unknown name "{min(unknown)}": Cannot bind query parameter.'
+            )
+        if not self.masks and "fields" in query:
+            raise rpc.invalid("Request contains an invalid argument.")
+        reply = self._answers[name](request, *parts)
+        return rpc.masked(reply, query.get("fields"))
+
+    def _session(self, id: str) -> Session:
+        if id not in self._sessions:
+            raise rpc.NOT_FOUND
+        return self._sessions[id]
+
+    # -- sources -----------------------------------------------------------------------------------------------------
+
+    def _list_environments(self, request: Request) -> Response:
+        query = dict(request.query)
+        names = rpc.wanted_names(query.get("filter"))
+        found = [source for source in self.sources if names is None or source["name"] in names]
+        return rpc.page("sources", found, query, PAGE_SIZES["list_environments"])
+
+    def _get_environment(self, request: Request, name: str) -> Response:  # noqa: ARG002 - every answer is given the request
+        for source in self.sources:
+            if source["name"] == name:
+                return rpc.reply(source)
+        raise rpc.NOT_FOUND
+
+    # -- sessions ----------------------------------------------------------------------------------------------------
+
+    def _create_task(self, request: Request) -> Response:
+        asked = rpc.checked_session(rpc.read_body(request))
+        context = asked.get("sourceContext")
+        source = context.get("source") if isinstance(context, dict) else None
+        if source is not None and source not in {known["name"] for known in self.sources}:
+            raise rpc.NOT_FOUND
+        order = Order(
+            prompt=str(asked["prompt"]),
+            needs_approval=bool(asked.get("requirePlanApproval")),
+            opens_pull_request=asked.get("automationMode") == "AUTO_CREATE_PR",
+            has_source=source is not None,
+            has_bash_output=self.bash_output,
+        )
+        number = 10**18 + len(self.requests)  # like theirs: decimal, larger than a float can tell apart (1.1)
+        session = Session(str(number), asked, self.life(order), now=self.clock.time() + len(self._sessions) / 1000)
+        self._sessions[session.id] = session
+        return rpc.reply(session.document())
+
+    def _list_tasks(self, request: Request) -> Response:
+        query = dict(request.query)
+        wanted = rpc.wanted_archived(query.get("filter"))
+        found = [session for session in self._sessions.values() if session.archived in wanted]
+        newest = sorted(found, key=lambda session: session.created, reverse=True)
+        return rpc.page("sessions", [session.document() for session in newest], query, PAGE_SIZES["list_tasks"])
+
+    def _get_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
+        session = self._session(id)
+        session.advance(self.clock.time())
+        return rpc.reply(session.document())
+
+    def _delete_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
+        self._session(id)
+        del self._sessions[id]
+        return rpc.EMPTY
+
+    def _send_message(self, request: Request, id: str) -> Response:
+        body = rpc.read_body(request)
+        rpc.check_fields(body, {"prompt"}, at=None)
+        session = self._session(id)
+        if session.state == "FAILED" or (session.state == "COMPLETED" and not self.wakes):
+            raise rpc.NOT_FOUND
+        session.hear(str(body.get("prompt", "")), now=self.clock.time())
+        return rpc.EMPTY
+
+    def _approve_plan(self, request: Request, id: str) -> Response:
+        rpc.check_fields(rpc.read_body(request), set(), at=None)
+        session = self._session(id)
+        if not session.has_plan:
+            raise rpc.PRECONDITION
+        session.approve(now=self.clock.time())
+        return rpc.EMPTY
+
+    def _archive_task(self, request: Request, id: str) -> Response:
+        return self._marked(request, id, archived=True)
+
+    def _unarchive_task(self, request: Request, id: str) -> Response:
+        return self._marked(request, id, archived=False)
+
+    def _marked(self, request: Request, id: str, *, archived: bool) -> Response:
+        rpc.check_fields(rpc.read_body(request), set(), at=None)
+        session = self._session(id)
+        session.mark(archived=archived, now=self.clock.time())
+        return rpc.reply(session.document())
+
+    # -- activities --------------------------------------------------------------------------------------------------
+
+    def _list_activities(self, request: Request, id: str) -> Response:
+        session, query = self._session(id), dict(request.query)
+        if self.clock.time() - session.created < self.unlisted:
+            raise rpc.NOT_FOUND
+        session.advance(self.clock.time())
+        return rpc.activity_page(session.activities, query, PAGE_SIZES["list_activities"])
+
+    def _get_activity(self, request: Request, id: str, activity: str) -> Response:  # noqa: ARG002 - every answer is given the request
+        for known in self._session(id).activities:
+            if known["id"] == activity:
+                return rpc.reply(known)
+        raise rpc.NOT_FOUND
+
+
+def find_route(request: Request) -> tuple[str, tuple[str, ...]]:
+    """Return the verb that a request is for, and the parts of its path; "" for a route that there is not."""
+    at = re.search(r"/(?:sources|sessions)(?:[/:]|$)", request.path)
+    path = request.path[at.start() :] if at else ""
+    for method, pattern, name in ROUTES:
+        if request.method == method and (found := pattern.fullmatch(path)):
+            return name, found.groups()
+    return "", ()

@@ -1,0 +1,101 @@
+"""One session of the emulated Jules: what was asked, what has happened, what is still to come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from .jules_lives import COMPLETED, Act, Json, approved, progress, told
+
+# Activities that a millisecond cannot tell apart are delivered twice by the official client (jules.md 3.4).
+APART = 0.001
+# Input-only fields, which do not come back (2.2).
+INPUT_ONLY = frozenset({"requirePlanApproval", "automationMode"})
+WORKS = frozenset({"QUEUED", "PLANNING", "IN_PROGRESS"})
+
+
+class Session:
+    """A session, and its life as far as it has not been lived."""
+
+    def __init__(self, id: str, asked: Mapping[str, object], life: Iterable[Act], *, now: float) -> None:
+        self.id, self.created, self.updated = id, now, now
+        self.state, self.archived = "QUEUED", False
+        self.activities: list[dict[str, object]] = []
+        self._asked = {name: value for name, value in asked.items() if name not in INPUT_ONLY}
+        self._outputs: list[Json] = []
+        self._acts = deque(life)
+        self._waits_for = ""
+        self._last = now
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether a plan has been made and not been approved."""
+        kinds = [kind for activity in self.activities for kind in ("planGenerated", "planApproved") if kind in activity]
+        return bool(kinds) and kinds[-1] == "planGenerated"
+
+    def document(self) -> dict[str, object]:
+        """Return the session as the service shows it: what is false or empty is left out (1.1)."""
+        shown = {
+            "name": f"sessions/{self.id}",
+            "id": self.id,
+            **self._asked,
+            "title": self._asked.get("title") or self._asked["prompt"],
+            "state": self.state,
+            "url": f"https://jules.google.com/session/{self.id}",
+            "createTime": moment(self.created, digits=9),
+            "updateTime": moment(self.updated, digits=9),
+            "outputs": self._outputs,
+            "archived": self.archived,
+        }
+        return {name: value for name, value in shown.items() if value not in (None, False, "", [])}
+
+    def advance(self, now: float) -> None:
+        """Live one act, unless something is waited for."""
+        if self._waits_for or self.archived or not self._acts:
+            return
+        act = self._acts.popleft()
+        if act.activity is not None:
+            self._happens(act.activity, now)
+        self._outputs += act.outputs
+        self._waits_for = act.waits_for
+        self._becomes(act.state, now)
+
+    def approve(self, *, now: float) -> None:
+        """Go on where an approval is waited for; a session that called itself completed does not move (2.3, 1)."""
+        if self._waits_for != "approval":
+            return
+        self._waits_for = ""
+        self._happens(approved(), now)
+        self._becomes("IN_PROGRESS", now)
+
+    def hear(self, text: str, *, now: float) -> None:
+        """Take a message: an answer that was waited for, a nudge, or what wakes a completed session."""
+        self._happens(told(text), now)
+        if self.state == "COMPLETED":
+            self._acts.extend((Act(activity=progress("Went on")), Act(state="COMPLETED", activity=COMPLETED)))
+        if self._waits_for == "message" or self.state == "COMPLETED":
+            self._waits_for = ""
+            self._becomes("IN_PROGRESS", now)
+
+    def mark(self, *, archived: bool, now: float) -> None:
+        """Archive or bring back; a session that works is paused by the former (2.3, 3)."""
+        self.archived = archived
+        if archived and self.state in WORKS:
+            self._becomes("PAUSED", now)
+
+    def _becomes(self, state: str | None, now: float) -> None:
+        if state is not None and state != self.state:
+            self.state, self.updated = state, now
+
+    def _happens(self, activity: Json, now: float) -> None:
+        self._last = max(now, self._last + APART)
+        id = f"{len(self.activities) + 1:032x}"
+        common = {"name": f"sessions/{self.id}/activities/{id}", "id": id, "createTime": moment(self._last)}
+        self.activities.append({**common, **activity})
+
+
+def moment(seconds: float, *, digits: int = 6) -> str:
+    """Return a time as the service writes it: six digits in activities, up to nine in sessions (1.1)."""
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{text}{'0' * (digits - 6)}Z"
