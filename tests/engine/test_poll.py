@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.clients import COLOURS, Both
 from tests.toy import ToyProvider, ToyService, reply
 
-from coatcheck import TaskRef, TaskState, errors
+from coatcheck import Task, TaskRef, TaskState, errors
 from coatcheck._engine.events import Seen
+from coatcheck._model.outcome import Outcome
+from coatcheck._protocol.effects import Exchange
 
 
 @pytest.fixture(params=COLOURS)
@@ -174,3 +177,37 @@ def test_an_interval_is_positive(colour: str, interval: float) -> None:
 
     with pytest.raises(errors.ConfigurationError, match="positive number"):
         both.poll_task("t1", interval=interval)
+
+
+class AskingForTime(ToyProvider):
+    """Every answer asks not to be followed by another for 50 seconds."""
+
+    def _task(self, *arguments: object, **named: object) -> Task:
+        return msgspec.structs.replace(super()._task(*arguments, **named), retry_after=50.0)  # type: ignore[arg-type]
+
+
+def test_every_answer_may_ask_for_time(colour: str) -> None:
+    """Retry-After lengthens the pause after a good look as after a bad one."""
+    service = ToyService()
+    service.create({"prompt": "p", "attempts": 1})
+    both = Both(colour, AskingForTime(), service)
+    both.poll_task("t1", interval=4.0)
+
+    assert [50.0, 50.0] == both.clock.sleeps
+
+
+class Hasty(ToyProvider):
+    """A service that may have the result in the answer to the submission."""
+
+    def create_task(self, spec: object) -> Exchange[Task]:
+        task = yield from super().create_task(spec)  # type: ignore[arg-type]
+        return msgspec.structs.replace(task, state=TaskState.SUCCEEDED, outcome=task.outcome or Outcome())
+
+
+def test_a_result_that_came_at_once_is_not_asked_for(colour: str) -> None:
+    """A task that came with its end and its outcome is returned as it is: the service may show nothing more."""
+    service = ToyService()
+    both = Both(colour, Hasty(), service)
+    task = both.poll_task(both.create_task("p"))
+
+    assert ([], 0, TaskState.SUCCEEDED) == (both.clock.sleeps, service.count("GET", "/tasks/t1"), task.state)

@@ -7,7 +7,7 @@ from tests.clients import COLOURS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import errors
-from coatcheck._engine.redirect import origin_of, redirected
+from coatcheck._engine.redirect import redirected
 from coatcheck._protocol.effects import Request, Response
 
 
@@ -76,8 +76,3 @@ def test_some_places_are_never_gone_to(where: str, reason: str) -> None:
 
     with pytest.raises(errors.ProviderError, match=reason):
         redirected(request, where, status=302)
-
-
-def test_an_origin_has_its_schemes_own_port() -> None:
-    """https://x and https://X:443 are one origin."""
-    assert origin_of("https://x/a") == origin_of("https://X:443/b")

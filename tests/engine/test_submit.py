@@ -8,6 +8,7 @@ from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import TaskSpec, errors
 from coatcheck._protocol.effects import Request, Response
+from coatcheck._protocol.provider import Capabilities, Support
 from coatcheck.testing.journal import MemoryJournal
 
 NOW = 1_790_000_000.0
@@ -233,3 +234,19 @@ def test_a_young_intent_of_which_nothing_came_stays_open(colour: str) -> None:
     list(both.resume_submissions())
 
     assert 1 == len(both.journal.open_intents("toy"))
+
+
+class Listless(ToyProvider):
+    """A service that shows no list."""
+
+    capabilities = Capabilities(verbs=dict.fromkeys(("create_task", "get_task"), Support.DOCUMENTED))
+
+
+def test_without_a_list_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
+    """Where there is no list to look in, nobody waits for one."""
+    both = Both(colour, Listless(), Losing(answer=LOST))
+
+    with pytest.raises(errors.SubmissionUncertainError, match="no list to look in"):
+        both.create_task("p")
+
+    assert [] == both.clock.sleeps

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coatcheck import errors
-from coatcheck._protocol.urls import base_url, encoded
+from coatcheck._protocol.urls import base_url, encoded, origin_of
 
 
 @given(st.text(min_size=1).filter(lambda text: "\ud800" not in text))
@@ -23,3 +23,8 @@ def test_what_is_no_base_url_is_refused(text: str) -> None:
         base_url(text, of="acme")
 
     assert "the base URL of acme is not usable" == str(caught.value)
+
+
+def test_an_origin_has_its_schemes_own_port() -> None:
+    """https://x and https://X:443 are one origin."""
+    assert origin_of("https://x/a") == origin_of("https://X:443/b")

@@ -6,7 +6,8 @@ Law 2. A look that fails for a reason that passes is another look later, within 
        succeed, and a refusal (401, 403, 404, unreadable) ends the wait at once.
 Law 3. Giving up raises `WaitTimeoutError` with the ref: we stopped, the task did not.
 Law 4. A task that stands still until somebody acts (`TaskState.ends_wait`) ends the wait: it will not move alone.
-Law 5. With several attempts a task has ended when all of them have (codex-wham.md 2.3 says only of one turn).
+Law 5. ``Retry-After`` lengthens a pause, whatever the answer it came with, and never shortens one.
+Law 6. With several attempts a task has ended when all of them have (codex-wham.md 2.3 says only of one turn).
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class _Progress(msgspec.Struct):
     born: float
     heard: float
     looks: int = 0
+    asked: float = 0.0
 
 
 def waiting(
@@ -85,24 +87,23 @@ def waiting(
     seconds when its end was seen, and not only found. Raises `WaitTimeoutError` when the deadline comes first.
     """
     clock, deadline = wait.clock, Deadline(wait.timeout, clock=wait.clock)
-    progress = _Progress(
-        Seen.from_cursor(after), born=clock.time(), heard=clock.monotonic(), looks=int(known is not None)
-    )
-    asked = 0.0
+    progress = _Progress(Seen.from_cursor(after), born=clock.time(), heard=clock.monotonic())
+    if known is not None:
+        progress.looks, progress.asked = 1, known.retry_after or 0.0
     while True:
         if progress.looks:
             if deadline.is_past:
                 raise gave_up(ref, wait.timeout)
-            pause = max(asked, wait.pause(max(0.0, clock.time() - progress.born), progress.looks))
+            pause = max(progress.asked, wait.pause(max(0.0, clock.time() - progress.born), progress.looks))
             yield Sleep(min(pause, deadline.remaining))
         try:
             ended = yield from _looked(look, ask_attempts, progress, wait=wait, on_change=on_change)
         except PASSING as error:
             if not progress.looks or (wait.timeout is None and clock.monotonic() - progress.heard > PATIENCE):
                 raise
-            asked = getattr(error, "retry_after", None) or 0.0
+            progress.asked = getattr(error, "retry_after", None) or 0.0
         else:
-            asked, progress.heard = 0.0, clock.monotonic()
+            progress.heard = clock.monotonic()
             if ended is not None and approvals is not None:
                 ended = yield from approvals.considered(ended)
             if ended is not None:
@@ -122,6 +123,7 @@ def _looked(
 ) -> Script[Task | None]:
     """Look once, tell what is new, and return the task if it has ended."""
     looked = yield from look(progress.seen.memory)
+    progress.asked = looked.task.retry_after or 0.0
     if not progress.looks:
         progress.born = _born(looked.task) or progress.born
     ended = yield from settled(looked.task, ask_attempts, first=wait.first)

@@ -13,6 +13,7 @@ import msgspec
 
 from .. import errors
 from .._protocol.effects import Request, Response, Script, Send
+from .._protocol.urls import origin_of
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # An allow-list, so that a provider's new account header is not forgotten here.
@@ -53,10 +54,3 @@ def redirected(request: Request, location: str, *, status: int) -> Request:
     if origin_of(url) != origin_of(request.url):
         headers = tuple(pair for pair in headers if pair[0] in HARMLESS_HEADERS)
     return msgspec.structs.replace(request, url=url, query=(), headers=headers)
-
-
-def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port (the scheme's own where none is given)."""
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), port

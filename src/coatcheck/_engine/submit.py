@@ -91,6 +91,12 @@ def _found(
     clock: Clock,
 ) -> Script[Task]:
     """Return the task that came of *intent*, found in the list; raises `SubmissionUncertainError`."""
+    if "list_tasks" not in provider.capabilities.verbs:
+        raise errors.SubmissionUncertainError(
+            f"the answer to the submission was lost ({error}) and {provider.name} has no list to look in; it was not sent again",
+            spec=spec,
+            remedy="look where the service shows its tasks before you submit again",
+        ) from error
     search = Search(provider=provider, ask=ask, journal=journal)
     deadline = Deadline(SEARCH_SECONDS, clock=clock)
     candidates: tuple[Task, ...] = ()

@@ -135,13 +135,14 @@ class Verbs:
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
         environment = known.environment if known else None
         policy = yield from self._interval(interval, environment)
+        came = known if known and known.state.is_terminal and known.outcome is not None else None
         task: Task = yield from waiting(
-            lambda memory: self._look(own, memory, is_watched=is_watched),
+            lambda memory: _look_at(came) if came else self._look(own, memory, is_watched=is_watched),
             lambda task: self.ask(self.provider.list_attempts(task)),
             ref=own,
             approvals=self._approvals(own, approve),
             wait=Wait(clock=self._clock, random=self._random, timeout=timeout, interval=policy, first=first),
-            known=known,
+            known=None if came else known,
             after=after,
             on_change=on_change,
             on_end=self._remember,
@@ -279,6 +280,12 @@ class Verbs:
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return self.provider.extract_response(response, siblings)
+
+
+def _look_at(task: Task) -> Script[Look]:
+    """Look at what came with the answer to the submission: the service may have nothing more to show."""
+    yield from ()
+    return Look(task=task)
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

@@ -91,7 +91,8 @@ def _is_name(text: str) -> bool:
 class Task(Value, frozen=True, kw_only=True):
     """A task as the provider last described it; never changes, ask again for a newer one.
 
-    `raw` is the service's whole answer (bytes). `attempts` is empty until the service said how many there are;
+    `raw` is the service's whole answer (bytes). `retry_after` is how long the service asked not to be asked again, in
+    seconds; waits obey it. `attempts` is empty until the service said how many there are;
     their outcomes are filled by `Client.list_attempts` and at the end of `Client.poll_task`.
     """
 
@@ -126,6 +127,7 @@ class Task(Value, frozen=True, kw_only=True):
     is_review: bool | None = None
     follow_ups: int | None = None
     rate_limit: RateLimit | None = None
+    retry_after: float | None = None
     raw: bytes = b""
 
     def raise_for_state(self) -> Self:

@@ -33,3 +33,12 @@ def encoded(segment: str) -> str:
 
     # URL parsers also resolve "%2e%2e", so dots alone are encoded twice: nobody has such an id anyway.
     return quote(segment, safe="~") if segment.strip(".") else segment.replace(".", "%252E")
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port (the scheme's own where none is given)."""
+    from urllib.parse import urlsplit  # as above
+
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
