@@ -87,9 +87,7 @@ def waiting(
     seconds when its end was seen, and not only found. Raises `WaitTimeoutError` when the deadline comes first.
     """
     clock, deadline = wait.clock, Deadline(wait.timeout, clock=wait.clock)
-    progress = _Progress(Seen.from_cursor(after), born=clock.time(), heard=clock.monotonic())
-    if known is not None:
-        progress.looks, progress.asked = 1, known.retry_after or 0.0
+    progress = _begun(known, after, clock)
     while True:
         if progress.looks:
             if deadline.is_past:
@@ -111,6 +109,13 @@ def waiting(
                     yield from on_end(ended, clock.time() - progress.born)
                 return ended
         progress.looks += 1
+
+
+def _begun(known: Task | None, after: str | None, clock: Clock) -> _Progress:
+    progress = _Progress(Seen.from_cursor(after), born=clock.time(), heard=clock.monotonic())
+    if known is not None:
+        progress.looks, progress.asked = 1, known.retry_after or 0.0
+    return progress
 
 
 def _looked(
