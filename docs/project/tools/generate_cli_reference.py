@@ -86,6 +86,7 @@ OBJECTS = {
         **json_output.ERROR,
         **{name: (f"{what}, where it has one", str) for name, what in json_output.ERROR_DETAILS.items()},
     },
+    "Login status": json_output.LOGIN_STATUS,
 }
 
 

@@ -29,10 +29,16 @@ class Run:
     """One run of one command: its common options, and the world around it."""
 
     def __init__(
-        self, surroundings: Surroundings, *, is_json: bool, provider: str | None, base_url: str | None
+        self,
+        surroundings: Surroundings,
+        *,
+        is_json: bool,
+        provider: str | None,
+        base_url: str | None,
+        account: str | None = None,
     ) -> None:
         self.surroundings, self.is_json = surroundings, is_json
-        self._provider, self._base_url = provider, base_url
+        self._provider, self._base_url, self._account = provider, base_url, account
 
     @property
     def screen(self) -> Screen:
@@ -52,10 +58,15 @@ class Run:
         from .._runtime.config import DEFAULTS, PROJECT_FILE, Config
 
         project = f"{self.root}/{PROJECT_FILE}" if self.root else None
-        explicit = {"provider": self._provider}
+        explicit = {"provider": self._provider, "account": self._account}
         # Somebody sits and waits: a look is worth a tenth of what it is to a program.
         defaults = {**DEFAULTS, "look_worth": "0.1"}
         return Config(environ=self.surroundings.environ, explicit=explicit, project=project, defaults=defaults)
+
+    def set(self, name: str, value: str | None) -> None:
+        """Set a setting as an option of this run does; None leaves it as it is."""
+        if value is not None:
+            self.config = self.config.with_explicit({name: value})
 
     @property
     def now(self) -> float:
@@ -132,25 +143,33 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instea
 PROVIDER = click.Option(
     ["--provider"], metavar="NAME", help="Who runs the tasks: codex, local, or a plug-in's name (default: codex)."
 )
+ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which of our own logins, by the name given at `login`.")
 BASE_URL = click.Option(["--base-url"], metavar="URL", help="Where the service is, instead of its usual address.")
 
 
 def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command of a function whose first argument is its `Run`.
 
-    The docstring is the help, *examples* end it. ``--json`` comes with every command, ``--provider`` and
-    ``--base-url`` with those that talk to a service.
+    The docstring is the help, *examples* end it. ``--json`` comes with every command, ``--provider``, ``--account``
+    and ``--base-url`` with those that talk to a service.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
-        def invoke(*, as_json: bool, provider: str | None = None, base_url: str | None = None, **options: Any) -> Any:
+        def invoke(
+            *,
+            as_json: bool,
+            provider: str | None = None,
+            base_url: str | None = None,
+            account: str | None = None,
+            **options: Any,
+        ) -> Any:
             surroundings: Surroundings = click.get_current_context().obj
-            run = Run(surroundings, is_json=as_json, provider=provider, base_url=base_url)
+            run = Run(surroundings, is_json=as_json, provider=provider, base_url=base_url, account=account)
             return function(run, **options)
 
         own = reversed(getattr(function, "__click_params__", ()))
-        common = (PROVIDER, BASE_URL, JSON) if has_provider else (JSON,)
+        common = (PROVIDER, ACCOUNT, BASE_URL, JSON) if has_provider else (JSON,)
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
         return click.Command(name, callback=invoke, params=[*own, *common], help=function.__doc__, epilog=epilog)
 

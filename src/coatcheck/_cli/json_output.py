@@ -15,6 +15,7 @@ import msgspec
 from .exit_codes import exit_code_of
 
 if TYPE_CHECKING:
+    from .._credentials.status import LoginStatus
     from .._model.catalogue import Environment, Model
     from .._model.outcome import Attempt, Citation, DiffStats, Failure, FileSnapshot, Message, Outcome, PullRequest
     from .._model.tasks import Task, TaskEvent
@@ -276,6 +277,22 @@ USAGE: Fields[Usage] = {
     "reset_credits": ("how often the limit may be reset", lambda u: u.reset_credits),
 }
 
+LOGIN_STATUS: Fields[LoginStatus] = {
+    "provider": ("whose login it is", lambda s: s.provider),
+    "is_logged_in": ("whether requests can be sent with it", lambda s: s.is_logged_in),
+    "source": ('"argument", "environment", "own", "shared", "shared-readonly" or "keyring"', lambda s: s.source),
+    "origin": ("who chose that: a setting's place, or the default order", lambda s: s.origin),
+    "place": ("its file, variable or keyring entry", lambda s: s.place),
+    "account": ("our name for it; null for logins that are not ours", lambda s: s.account),
+    "account_id": ("the service's id of the account", lambda s: s.account_id),
+    "plan": ("the plan", lambda s: s.plan),
+    "expires_at": ("when its access token ends", lambda s: s.expires_at),
+    "last_refresh": ("when it was last refreshed", lambda s: s.last_refresh),
+    "can_refresh": ("whether we may refresh it", lambda s: s.can_refresh),
+    "lock": ('"free", or "held: " and the lock file', lambda s: s.lock),
+    "problems": ("what is wrong with it, in sentences", lambda s: s.problems),
+}
+
 # What an error carries beside its message, where it has it.
 ERROR_DETAILS: Mapping[str, str] = {
     "ref": "the task",
@@ -336,6 +353,9 @@ DOCUMENTS: Mapping[str, str] = {
     "models": "`models`: model objects",
     "environments": "`environments`: environment objects",
     "providers": "list: `providers`, provider objects; show: a provider object",
+    "login": "login status",
+    "logout": "`provider`, and `is_revoked`: whether the service confirmed it",
+    "auth": "login status",
     "config": "`settings`: setting objects",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
 }

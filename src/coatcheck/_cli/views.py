@@ -12,6 +12,7 @@ from .render import Line, Painted, Part, indented, paragraph, table
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .._credentials.status import LoginStatus
     from .._model.catalogue import Environment, Model
     from .._model.outcome import Attempt, DiffStats, FileSnapshot, Outcome, PullRequest
     from .._model.tasks import Task, TaskEvent
@@ -261,3 +262,30 @@ def models(known: Iterable[Model]) -> list[Line]:
 
 def _tokens(count: int | None) -> str:
     return "-" if count is None else f"{count / 1000:g}K"
+
+
+def login_status(status: LoginStatus, now: float) -> list[Line]:
+    """Return whose login it is, where it comes from, how long it lasts, and what is wrong."""
+    word = Painted("logged in", "green") if status.is_logged_in else Painted("not logged in", "red")
+    facts = {
+        "account": " ".join(filter(None, (status.account_id, status.plan and f"({status.plan})"))),
+        "source": f"{status.source}, {status.place}" if status.place else status.source,
+        "chosen by": status.origin,
+        "name": status.account or "",
+        "access token": _ending(status.expires_at, now) if status.is_logged_in else "",
+        "last refresh": age(status.last_refresh, now),
+        "refreshed": "here" if status.can_refresh else "not here",
+        "lock": status.lock or "",
+    }
+    width = max(map(len, facts))
+    lines: list[Line] = [(f"{status.provider}: ", word)]
+    lines += [f"  {name.ljust(width)}  {fact}" for name, fact in facts.items() if fact]
+    return [*lines, *(("  ", Painted(problem, "yellow")) for problem in status.problems)]
+
+
+def _ending(moment: datetime | None, now: float) -> str:
+    if moment is None:
+        return "does not say when it ends"
+    left = moment.timestamp() - now
+    shown = time.strftime("%b %d %H:%M", moment.astimezone().timetuple())
+    return f"until {shown} (in {span(left)})" if left > 0 else f"ended {shown}"

@@ -108,7 +108,7 @@ def _returned(login: LoginCredentials, callback: Callback) -> Script[str]:
 
 def _finish(login: LoginCredentials, oauth: OAuth, at: service.Endpoints, code: Code) -> Script[LoginStatus]:
     tokens = yield from service.redeem(oauth, at, code, now=login.clock.time())
-    yield from login.store_tokens(tokens)
+    yield from login.store_tokens(tokens, source=Source.OWN)
     return (yield from status_of(login))
 
 

@@ -157,9 +157,10 @@ class LoginCredentials:
         yield from chosen.refresh_tokens()
         return (yield from self.get_tokens())
 
-    def store_tokens(self, tokens: Tokens) -> Script[None]:
-        """Save *tokens* as our own login, or as the shared one where the settings name that."""
-        yield from self.target().store_tokens(tokens)
+    def store_tokens(self, tokens: Tokens, *, source: Source | None = None) -> Script[None]:
+        """Save *tokens* as the login of *source*: unless told, the one that the settings name, else our own."""
+        named = self.choice.source if self.choice.source in MODES else Source.OWN
+        yield from self.stored(source or named).store_tokens(tokens)
         self._chosen = None
 
     def keep_fresh(self) -> Script[None]:
@@ -211,10 +212,6 @@ class LoginCredentials:
     def has_own(self) -> bool:
         """Whether this service has logins of our own."""
         return self.login.oauth is not None and self.login.file is not None
-
-    def target(self) -> StoredCredentials:
-        """Return the login that is written to: our own, or the shared one where the settings name that."""
-        return self.stored(self.choice.source if self.choice.source in MODES else Source.OWN)
 
     def stored(self, source: Source) -> StoredCredentials:
         """Return the stored login of *source*. Raises `UnsupportedError` where the service has none."""

@@ -22,6 +22,9 @@ KNOWN = {
     "timeout": None,
     "starting_diff": "CODEX_STARTING_DIFF",
     "transport": None,
+    "account": None,
+    "codex.credentials": None,
+    "codex.issuer": None,
     "codex.base_url": "CODEX_CLOUD_TASKS_BASE_URL",
     "local.base_url": None,
 }

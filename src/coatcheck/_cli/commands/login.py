@@ -1,0 +1,96 @@
+"""Log in and out, with a token family of our own: `login`, `logout`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from ..context import Run, command
+from ..json_output import LOGIN_STATUS, read
+from ..views import login_status
+
+if TYPE_CHECKING:
+    from ..._credentials.oauth import DeviceCode
+    from ..._credentials.status import LoginStatus
+    from ..._runtime.tokens import TokenManager
+
+service_argument = click.argument("service", required=False)
+
+
+@command(
+    "login",
+    examples="""
+coatcheck login codex
+coatcheck login codex --device-code
+coatcheck login codex --account work
+""",
+)
+@service_argument
+@click.option(
+    "--browser/--device-code", "by_browser", default=None, help="How; unless told, a browser if there is one."
+)
+@click.option("--issuer", metavar="URL", help="Where the login service is, instead of its usual address.")
+def login_command(run: Run, *, service: str | None, by_browser: bool | None, issuer: str | None) -> None:
+    """Log in to SERVICE (default: the provider that is set).
+
+    The login is our own: refreshing it never disturbs another program's. Without a browser on this machine, a code is
+    shown that any other browser takes.
+    """
+    name = service or run.provider
+    run.set(f"{name}.issuer", issuer)
+    with run.client(name) as client:
+        tokens = client.tokens
+        has_browser = by_browser if by_browser is not None else can_browse(run.surroundings.environ, sys.platform)
+        status = _with_browser(run, tokens) if has_browser else _with_code(run, tokens)
+    run.answer(lambda: read(LOGIN_STATUS, status), lambda: login_status(status, run.now))
+    if status.source != "own":
+        run.note(
+            f"The login from {status.place} comes before this one; a setting {name}.credentials = own changes that."
+        )
+
+
+def _with_code(run: Run, tokens: TokenManager) -> LoginStatus:
+    def show(code: DeviceCode) -> None:
+        run.screen.note(f"Open {code.url} in any browser, and type {code.user_code}", "Waiting for 15 minutes …")
+
+    return tokens.log_in_by_device_code(show)
+
+
+def _with_browser(run: Run, tokens: TokenManager) -> LoginStatus:
+    def open_page(url: str) -> None:
+        import webbrowser  # looks for every browser there is
+
+        run.screen.note("Opening your browser; if nothing opens, go to", url)
+        webbrowser.open(url)
+
+    return tokens.log_in_by_browser(open_page)
+
+
+def can_browse(environ: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser opened here is one that the person sees: a desktop, and nobody came in by SSH."""
+    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
+        return False
+    return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
+@command(
+    "logout",
+    examples="""
+coatcheck logout codex
+coatcheck logout codex --account work
+""",
+)
+@service_argument
+def logout_command(run: Run, *, service: str | None) -> None:
+    """End our own login to SERVICE: the service is asked to revoke it, and it is deleted.
+
+    Another program's login is never ended.
+    """
+    name = service or run.provider
+    with run.client(name) as client:
+        is_revoked = client.tokens.log_out()
+    ending = "" if is_revoked else " here; the service did not confirm it"
+    run.answer(lambda: {"provider": name, "is_revoked": is_revoked}, lambda: [f"Logged out of {name}{ending}."])

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from tests.cli.cli_support import Cli, Result
+
+from coatcheck._cli.commands.login import can_browse
+from coatcheck._protocol.effects import Request
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line of somebody who has not logged in yet, in front of a login service."""
+    cli = Cli(tmp_path / "here", CODEX_ACCESS_TOKEN="")
+    cli.folder.mkdir()
+    cli.environ |= {"HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "codex")}
+    return cli
+
+
+def approve_what_is_shown(cli: Cli) -> None:
+    """Be the person who types the code: approve the device login as soon as it is asked about."""
+    handle = cli.cloud.handle
+
+    def watched(request: Request) -> object:
+        answer = handle(request)
+        if request.path.endswith("/deviceauth/usercode"):
+            cli.cloud.approve(json.loads(answer.body)["user_code"])
+        return answer
+
+    cli.cloud.handle = watched
+
+
+def log_in(cli: Cli, *options: str) -> Result:
+    """Log in by device code."""
+    approve_what_is_shown(cli)
+    done = cli("login", "codex", "--device-code", *options)
+    assert 0 == done.code, done
+    return done
+
+
+def own_file(cli: Cli, name: str = "default") -> Path:
+    """Return where our own login is."""
+    return Path(cli.environ["HOME"]) / ".config" / "coatcheck" / "logins" / "codex" / f"{name}.json"
+
+
+def test_a_device_login_tells_a_person_what_to_do(cli: Cli) -> None:
+    """Where to go and what to type on stderr, the result on stdout; then commands work."""
+    done = log_in(cli)
+
+    assert "Open https://auth.openai.com/codex/device in any browser, and type " in done.err
+    assert done.out.startswith("codex: logged in\n")
+    assert "own, " in done.out
+    assert 0 == cli("usage").code
+
+
+def test_the_result_of_a_login_is_its_status(cli: Cli) -> None:
+    """With --json the status document, without a token or an address."""
+    done = log_in(cli, "--json")
+
+    assert ("codex", "own", True, "plus") == tuple(
+        done.json[name] for name in ("provider", "source", "is_logged_in", "plan")
+    )
+    assert done.json | {"schema": None} == cli("auth", "status", "--json").json | {"schema": None}
+    assert "p@example.com" not in done.out + done.err
+    assert "eyJ" not in done.out + done.err
+
+
+def test_accounts_live_beside_one_another(cli: Cli) -> None:
+    """--account names a login; each is used by the commands that name it."""
+    log_in(cli, "--account", "work")
+
+    assert own_file(cli, "work").exists()
+    assert [0, 5] == [cli("usage", "--account", account).code for account in ("work", "home")]
+    assert 0 == cli("usage", "--account", "work").code
+
+
+def test_a_token_in_the_environment_comes_first(cli: Cli) -> None:
+    """The login is made, and it is said what hides it."""
+    cli.environ["CODEX_ACCESS_TOKEN"] = cli.cloud.book.issue().access_token
+    done = log_in(cli)
+
+    assert "The login from CODEX_ACCESS_TOKEN comes before this one" in done.err
+    assert own_file(cli).exists()
+
+
+def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is also printed, for those whose browser does not open."""
+    from threading import Thread
+    from urllib.request import urlopen
+
+    threads = []
+
+    def visit(url: str) -> None:
+        with urlopen(url, timeout=5):
+            pass
+
+    def browse(url: str) -> None:
+        query = tuple((name, values[0]) for name, values in parse_qs(urlsplit(url).query).items())
+        location = cli.cloud.handle(Request("GET", "/oauth/authorize", query=query)).headers["location"]
+        threads.append(Thread(target=visit, args=(location,)))
+        threads[-1].start()
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+    done = cli("login", "codex", "--browser")
+    threads[0].join(10)
+
+    assert 0 == done.code, done
+    assert "https://auth.openai.com/oauth/authorize?" in done.err
+    assert done.out.startswith("codex: logged in\n")
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({}, "linux", False),
+        ({}, "darwin", True),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "1 2 3 4"}, "linux", False),
+        ({"SSH_TTY": "/dev/pts/1"}, "darwin", False),
+    ],
+)
+def test_a_browser_is_opened_where_a_person_sees_it(environ: dict[str, str], platform: str, expected: bool) -> None:
+    """On a desktop, and not for somebody who came in by SSH."""
+    assert expected is can_browse(environ, platform)
+
+
+def test_logging_out_deletes_and_revokes(cli: Cli) -> None:
+    """Afterwards nobody is logged in."""
+    log_in(cli)
+    done = cli("logout", "codex")
+
+    assert (0, "Logged out of codex.\n", False) == (done.code, done.out, own_file(cli).exists())
+    assert 5 == cli("usage").code
+
+
+def test_logging_out_twice_says_that_there_is_nothing(cli: Cli) -> None:
+    """One line, and the code of "not logged in"."""
+    assert (5, True) == ((done := cli("logout")).code, "there is no login of ours" in done.line)
+
+
+def test_a_status_says_who_is_not_logged_in(cli: Cli) -> None:
+    """Its exit code as well, with the document all the same."""
+    done = cli("auth", "status", "--json")
+
+    assert (5, False) == (done.code, done.json["is_logged_in"])
+    assert "coatcheck login codex" in done.json["problems"][0]
+    assert cli("auth").out.startswith("codex: not logged in\n")
+
+
+@pytest.mark.parametrize("options", [(), ("--yes",), ("--yes", "--yes", "--json")])
+def test_a_token_is_not_printed_lightly(cli: Cli, options: tuple[str, ...]) -> None:
+    """Not without being asked twice, and never in JSON."""
+    log_in(cli)
+    done = cli("auth", "print-token", *options)
+
+    assert 2 == done.code
+    assert "eyJ" not in done.out + done.err
+
+
+def test_a_token_is_printed_to_those_who_ask_twice(cli: Cli) -> None:
+    """The token and a line end, for a header."""
+    log_in(cli)
+    done = cli("auth", "print-token", "--yes", "--yes")
+
+    assert (0, True) == (done.code, cli.cloud.book.accepts(done.out.rstrip("\n")))
+
+
+def test_settings_choose_the_source(cli: Cli) -> None:
+    """With the provenance shown by `auth status` and `config`."""
+    cli.environ["COATCHECK_CODEX_CREDENTIALS"] = "shared-readonly"
+    status = cli("auth", "status", "--json").json
+
+    assert ("shared-readonly", "environment COATCHECK_CODEX_CREDENTIALS") == (status["source"], status["origin"])
+    cli.environ["COATCHECK_CODEX_CREDENTIALS"] = "nowhere"
+    assert "there is no source of credentials 'nowhere'" in cli("usage").line
+
+
+def test_a_hostile_checkout_chooses_nothing(cli: Cli) -> None:
+    """A project's file may set neither the source, nor the account, nor the login service."""
+    (cli.folder / ".git").mkdir()
+    for setting in ("account = 'work'", "codex.credentials = 'own'", "codex.issuer = 'https://evil.example'"):
+        (cli.folder / "coatcheck.toml").write_text(setting)
+
+        assert "which a project file may not" in cli("usage").line
+
+
+def test_another_login_service_is_named_once(cli: Cli) -> None:
+    """--issuer goes with the login: its refreshes ask there as well; only loopback and the real one are taken."""
+    log_in(cli, "--issuer", "http://127.0.0.1:9")
+
+    assert "http://127.0.0.1:9" in own_file(cli).read_text()
+    refused = cli("login", "codex", "--issuer", "https://evil.example?" + urlencode({"a": 1}))
+    assert (2, True) == (refused.code, "never sent to https://evil.example" in refused.line)
