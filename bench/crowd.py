@@ -49,8 +49,8 @@ class Lists(asyncio.Protocol):
 
     size = 100
     started = 0.0
-    running: list[bytes] = []
-    done: list[bytes] = []
+    running: tuple[bytes, ...] = ()
+    done: tuple[bytes, ...] = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way back."""
@@ -76,8 +76,8 @@ class Lists(asyncio.Protocol):
 
 def _serve(pipe: Connection, size: int) -> None:
     Lists.size = size
-    Lists.running = [item(n, is_done=False) for n in range(TASKS)]
-    Lists.done = [item(n, is_done=True) for n in range(TASKS)]
+    Lists.running = tuple(item(n, is_done=False) for n in range(TASKS))
+    Lists.done = tuple(item(n, is_done=True) for n in range(TASKS))
 
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(Lists, "127.0.0.1", 0)
