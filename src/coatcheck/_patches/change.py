@@ -15,6 +15,7 @@ __all__ = ["BinaryForm", "BinaryPart", "ChangeStatus", "FileChange", "Hunk", "Li
 _SUBMODULE = 0o160000
 _SYMLINK = 0o120000
 _TYPE_BITS = 0o170000
+_PLUS = 0x2B
 
 
 class Line:
@@ -115,6 +116,14 @@ class Hunk:
     def lines(self) -> tuple[Line, ...]:
         """Return the lines, read anew each time."""
         return tuple(self._read_lines())
+
+    @property
+    def old_side(self) -> bytes:
+        """Return the lines as they were before the change."""
+        data = bytes(self)
+        if data.find(b"\n\\") >= 0 or len(self._span.old) > 1:
+            return b"".join(line.content for line in self.lines if "+" not in line.sign)
+        return b"".join([line[1:] or b"\n" for line in _split(data) if line[0] != _PLUS])
 
     def _read_lines(self) -> Iterator[Line]:
         width = len(self._span.old)

@@ -76,8 +76,10 @@ class Header:
 
 # The header that nearly every changed file has; whoever matches it needs no further proof.
 PLAIN_CHANGE = re.compile(
-    rb'diff --git a/([^\x00-\x20"\x7f]+) b/\1\nindex [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]{6})?\n--- a/\1\n\+\+\+ b/\1\n(?=@@ -)'
+    rb'diff --git a/([^\x00-\x20"\x7f]+) b/\1\nindex [0-9a-f]{4,64}\.\.[0-9a-f]{4,64}(?: [0-7]{6})?\n'
+    rb"--- a/\1\n\+\+\+ b/\1\n(?=@@ -)"
 )
+_PLAIN_FACTS = re.compile(rb"diff --git a/(\S+) [^\n]+\nindex ([0-9a-f]+)\.\.([0-9a-f]+)(?: ([0-7]+))?\n")
 
 # Every line that git writes between `diff --git` and the first hunk.
 _LINE = re.compile(
@@ -98,6 +100,8 @@ _EPOCH = re.compile(rb"\t(?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? ([-
 
 def read_header(data: bytes, start: int) -> Header:
     """Read the header at *start*, a position that the scan found. Raises `PatchError`."""
+    if (match := PLAIN_CHANGE.match(data, start)) and (facts := _PLAIN_FACTS.match(data, start)):
+        return _plain_change(facts, match.end())
     if data.startswith(b"diff --git ", start):
         return _GitHeader(data, start).header
     if data.startswith(b"diff --c", start):
@@ -105,6 +109,15 @@ def read_header(data: bytes, start: int) -> Header:
     if data.startswith(b"Binary files ", start):
         return _plain_binary(data, start)
     return _plain(data, start)
+
+
+def _plain_change(match: re.Match[bytes], body: int) -> Header:
+    header = Header("git", body)
+    header.old_path = header.new_path = match[1]
+    header.old_id, header.new_id = match[2].decode(), match[3].decode()
+    header.old_mode = header.new_mode = int(match[4], 8) if match[4] else None
+    header.has_names = True
+    return header
 
 
 def _line_end(data: bytes, start: int) -> int:

@@ -13,7 +13,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import UnsupportedError
+from ..errors import PatchRejectedError, UnsupportedError
 from .paths import is_ordinary, problems
 from .policy import ALWAYS
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """What tells a file from its later self; the inode may change by a copy to another file system."""
+    """What tells a file from its later self."""
 
+    inode: int
     size: int
     modified: int
     mode: int
@@ -32,7 +33,7 @@ class Mark(NamedTuple):
 
 def mark_of(facts: os.stat_result) -> Mark:
     """Return what to know a file by."""
-    return Mark(facts.st_size, facts.st_mtime_ns, facts.st_mode)
+    return Mark(facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_mode)
 
 
 class Tree:
@@ -58,7 +59,7 @@ class Tree:
     def _enter(self, path: str, *, create: bool = False) -> tuple[int, str]:
         """Open the folder of *path*; return it and the last part of the name."""
         if not is_ordinary(path) and any(rule in ALWAYS for rule, _ in problems(path)):
-            raise ValueError(f"{path!r} is not a path inside a tree")
+            raise PatchRejectedError(f"{path!r} is not a path inside a tree")
         folder, _, name = path.rpartition("/")
         if folder != self._folder:
             descriptor = _open_folder(self.root, folder, create=create)
@@ -71,7 +72,7 @@ class Tree:
         try:
             descriptor, name = self._enter(path)
             return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-        except (OSError, ValueError):  # ENOENT, ENOTDIR, and ELOOP for a link on the way
+        except (OSError, PatchRejectedError):  # ENOENT, ENOTDIR, and ELOOP for a link on the way
             return None
 
     def save(self, path: str, to: str) -> None:

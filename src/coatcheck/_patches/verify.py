@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PatchRejectedError
 from . import content, paths
-from .change import ChangeStatus, FileChange, Line
+from .change import ChangeStatus, FileChange
 from .header import BinaryForm
 from .parse import Patch
 from .policy import ALWAYS, Finding, Policy
@@ -65,7 +65,7 @@ class VerifiedPatch(NamedTuple):
         from .apply import apply
 
         return apply(
-            self.patch.select(include=include, exclude=exclude),
+            self._chosen(include, exclude),
             checkout,
             index=index,
             three_way=three_way,
@@ -90,9 +90,11 @@ class VerifiedPatch(NamedTuple):
         """
         from .branch import commit
 
-        return commit(
-            self.patch.select(include=include, exclude=exclude), checkout, branch=branch, message=message, start=start
-        )
+        return commit(self._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
+
+    def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> Patch:
+        include, exclude = tuple(include), tuple(exclude)
+        return self.patch.select(include=include, exclude=exclude) if include or exclude else self.patch
 
 
 def verify(patch: Patch, *, base: str | os.PathLike[str] | None = None, policy: Policy | None = None) -> VerifiedPatch:
@@ -261,20 +263,17 @@ def _misfits(patch: Patch, root: str) -> Iterator[Suspicion]:
 
 
 def _misfit(path: str, change: FileChange) -> Iterator[tuple[int | None, str]]:
-    if not change.hunks:
+    hunks = change.hunks
+    if not hunks:
         return
     data = read_plain(path)
     if data is None:
         yield None, "there is no such file to change"
         return
-    for hunk in change.hunks:
-        old = _old_side(hunk.lines)
+    for hunk in hunks:
+        old = hunk.old_side
         if old not in data and old.replace(b"\r\n", b"\n") not in data.replace(b"\r\n", b"\n"):
             yield hunk.old_start, "the lines to change are not in the file"
-
-
-def _old_side(lines: Iterable[Line]) -> bytes:
-    return b"".join(line.content for line in lines if line.sign != "+")
 
 
 def read_plain(path: str) -> bytes | None:
