@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._engine.submit import Resumed as Resumed
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.outcome import (
+        Artifact as Artifact,
         Attempt as Attempt,
         Citation as Citation,
         DiffStats as DiffStats,
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
         FileLines as FileLines,
         FileSnapshot as FileSnapshot,
         Message as Message,
+        Notice as Notice,
         Outcome as Outcome,
         PatchState as PatchState,
+        Plan as Plan,
+        PlanStep as PlanStep,
         PullRequest as PullRequest,
     )
     from ._model.states import TaskState as TaskState
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AsyncClient": "_runtime.asynchronous",
     "AsyncTokenManager": "_runtime.tokens",
+    "Artifact": "_model.outcome",
     "Attempt": "_model.outcome",
     "Citation": "_model.outcome",
     "Client": "_runtime.blocking",
@@ -64,10 +69,13 @@ _HOMES = {
     "LoginStatus": "_credentials.status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
+    "Notice": "_model.outcome",
     "Outcome": "_model.outcome",
     "Page": "_model.tasks",
     "Patch": "_patches.parse",
     "PatchState": "_model.outcome",
+    "Plan": "_model.outcome",
+    "PlanStep": "_model.outcome",
     "PullRequest": "_model.outcome",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._protocol.credentials import Credentials, DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
 from ._protocol.decode import check, decode, error_for, read_json
 from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
-from ._protocol.provider import Capabilities, Provider, Support, TaskFilter
+from ._protocol.provider import Capabilities, Look, Provider, Support, Sweep, TaskFilter
 from ._protocol.registry import Factory, Settings
 
 # Structs keep the modules they were made in: msgspec looks up the names in their annotations there.
@@ -25,6 +25,7 @@ __all__ = [
     "Keyring",
     "Login",
     "LoginFile",
+    "Look",
     "OAuth",
     "Pairs",
     "Provider",
@@ -34,6 +35,7 @@ __all__ = [
     "Secret",
     "Settings",
     "Support",
+    "Sweep",
     "TaskFilter",
     "Tokens",
     "Whoami",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from .. import errors
+from .._model.value import Value
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
@@ -52,7 +53,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             raise errors.UnsupportedError(message) from None
 
 
-class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+class Sweep(Value, frozen=True, kw_only=True):
     """What a service told of many tasks at once: a page of its list, or what lay in a queue.
 
     `is_final` says that a task that has ended is here whole and needs no look of its own. `receipts` are what
@@ -65,7 +66,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     receipts: tuple[str, ...] = ()
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Look(Value, frozen=True, kw_only=True):
     """What a look told somebody who remembers the look before.
 
     `events` are what the service itself says has happened since; the `cursor` of each is the memory after it. None

@@ -17,17 +17,24 @@ if TYPE_CHECKING:
     )
     from ..cloud.scripted import AttemptScript as AttemptScript, ScriptedCloud as ScriptedCloud
     from ..cloud.server import serving as serving
+    from .clients import Both as Both
     from .clock import FakeClock as FakeClock
+    from .conformance import (
+        ProviderConformance as ProviderConformance,
+        Transcript as Transcript,
+    )
     from .emulator import (
         AsyncEmulatorTransport as AsyncEmulatorTransport,
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
     )
+    from .emulators.jules import JulesEmulator as JulesEmulator
     from .journal import MemoryJournal as MemoryJournal
 
 _HOMES = {
     "AsyncEmulatorTransport": "testing.emulator",
     "AttemptScript": "cloud.scripted",
+    "Both": "testing.clients",
     "CloudEnvironment": "cloud.records",
     "CloudFailure": "cloud.records",
     "CloudFile": "cloud.records",
@@ -35,8 +42,11 @@ _HOMES = {
     "EmulatorTransport": "testing.emulator",
     "FakeClock": "testing.clock",
     "Handler": "testing.emulator",
+    "JulesEmulator": "testing.emulators.jules",
     "MemoryJournal": "testing.journal",
+    "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted",
+    "Transcript": "testing.conformance",
     "faults": "cloud",
     "serving": "cloud.server",
 }
