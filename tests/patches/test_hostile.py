@@ -122,8 +122,8 @@ def test_nothing_outside_changes(name: str, scene: tuple[Repository, Path]) -> N
     for attempt in (
         lambda: patch.verify(policy=LOOSEST).apply(repository.folder),
         lambda: patch.verify(base=repository.folder, policy=LOOSEST).apply(repository.folder, index=True, markers=True),
-        lambda: VerifiedPatch(patch, (), LOOSEST).apply(repository.folder),
-        lambda: VerifiedPatch(patch, (), LOOSEST).commit(repository.folder, branch="b", message="m"),
+        lambda: VerifiedPatch(patch.files, (), LOOSEST).apply(repository.folder),
+        lambda: VerifiedPatch(patch.files, (), LOOSEST).commit(repository.folder, branch="b", message="m"),
     ):
         before = everything(outside.parent)
         with contextlib.suppress(CoatcheckError):

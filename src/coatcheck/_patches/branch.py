@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from ..errors import PatchConflictError, PatchError
 from . import journal as journals
-from .apply import AppliedPatch, FileOutcome
 from .checkout import Checkout
 from .git import GitError, git
 from .render import render
+from .results import AppliedPatch, FileOutcome
 
 if TYPE_CHECKING:
-    from .parse import Patch
+    from .change import FileChange
 
 # Who commits where nobody told git who they are: demo and CI machines have no identity.
 _NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
 
 
 def commit(
-    patch: Patch, checkout: str | os.PathLike[str], *, branch: str, message: str, start: str = "HEAD"
+    changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], *, branch: str, message: str, start: str = "HEAD"
 ) -> AppliedPatch:
     """Do what `VerifiedPatch.commit` says."""
     place = Checkout.at(checkout)
@@ -32,7 +32,7 @@ def commit(
     with journals.exclusive(place):
         journal = journals.begin(place)
         try:
-            tree = _build(place, patch, parent, os.path.join(journal.folder, "index"))
+            tree = _build(place, changes, parent, os.path.join(journal.folder, "index"))
         except BaseException:
             journals.forget(place, journal)
             raise
@@ -41,7 +41,7 @@ def commit(
         journals.commit(place, journal)
         place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
         journals.finish(journal)
-    files = tuple(FileOutcome(change.path, change.old_path, "applied") for change in patch.files)
+    files = tuple(FileOutcome(change.path, change.old_path, "applied") for change in changes)
     return AppliedPatch(files, branch=branch, commit=made)
 
 
@@ -57,12 +57,12 @@ def _check_name(place: Checkout, branch: str) -> None:
         raise GitError(f"the branch {branch} exists already", remedy="choose another name")
 
 
-def _build(place: Checkout, patch: Patch, parent: str, index: str) -> str:
+def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index: str) -> str:
     """Return the tree of *parent* with the patch in it."""
     environment = {"GIT_INDEX_FILE": index}
     drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers()]
     git("read-tree", parent, folder=place.root, environment=environment)
-    data = b"".join(render(change) for change in patch.files)
+    data = b"".join(render(change) for change in changes)
     try:
         git(
             "apply", "--cached", "--3way", "-", folder=place.root, stdin=data, environment=environment, settings=drivers

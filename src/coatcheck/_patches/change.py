@@ -199,6 +199,11 @@ class FileChange:
         return FileChange, (bytes(self), 0, self._end - self._start, self._added, self._removed)
 
     @property
+    def diff(self) -> bytes:
+        """Return the whole diff that this is a part of."""
+        return self._data
+
+    @property
     def header(self) -> Header:
         """Return what stands above the hunks."""
         if self._header is None:
@@ -221,6 +226,14 @@ class FileChange:
     def path(self) -> str:
         """Return the path people know the file by: the new one, or the old one of a deleted file."""
         return self.new_path or self.old_path or ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths that are read or written: the old one and the new, once if they are the same."""
+        old, new = self.old_path, self.new_path
+        if old == new or new is None:
+            return (old,) if old is not None else ()
+        return (new,) if old is None else (old, new)
 
     @property
     def status(self) -> ChangeStatus:

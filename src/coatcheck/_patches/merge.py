@@ -13,7 +13,7 @@ from .checkout import Checkout, Entry
 from .git import GitError, git
 from .header import ChangeStatus
 from .stage import Group, Stage
-from .verify import read_plain
+from .tree import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -120,7 +120,7 @@ class Patch:
         """
         from .verify import verify
 
-        return verify(self, base=base, policy=policy)
+        return verify(Patch.parse(self._data).files, base=base, policy=policy)
 
 
 def _to_bytes(text: bytes | str) -> bytes:

@@ -50,7 +50,7 @@ class Refusals:
             else {}
         )
         self._obstacles: dict[str, bool] = {}
-        self._rules: tuple[Callable[[FileChange, list[str]], str | None], ...] = (
+        self._rules: tuple[Callable[[FileChange, tuple[str, ...]], str | None], ...] = (
             self._submodule,
             self._blocked,
             self._binary,
@@ -63,35 +63,34 @@ class Refusals:
     def of(self, group: Group) -> str | None:
         """Return why *group* is left alone, None where it is not."""
         for change in group.changes:
-            both = [path for path in (change.old_path, change.new_path) if path is not None]
             for rule in self._rules:
-                if kind := rule(change, both):
+                if kind := rule(change, change.paths):
                     return kind
         return None
 
-    def _submodule(self, change: FileChange, both: list[str]) -> str | None:
+    def _submodule(self, change: FileChange, both: tuple[str, ...]) -> str | None:
         known = (self._entries[path].mode for path in both if path in self._entries)
         return "submodule" if change.is_submodule or _SUBMODULE in known else None
 
-    def _blocked(self, _: FileChange, both: list[str]) -> str | None:
+    def _blocked(self, _: FileChange, both: tuple[str, ...]) -> str | None:
         return "blocked" if any(self._is_obstacle(folder) for path in both for folder in paths.parents(path)) else None
 
     @staticmethod
-    def _binary(change: FileChange, _: list[str]) -> str | None:
+    def _binary(change: FileChange, _: tuple[str, ...]) -> str | None:
         return "binary" if change.header.binary is BinaryForm.DIFFERS else None
 
-    def _dirty(self, _: FileChange, both: list[str]) -> str | None:
+    def _dirty(self, _: FileChange, both: tuple[str, ...]) -> str | None:
         if not self._changed.isdisjoint(both):
             return (
                 "absent" if any(path in self._entries and self._tree.look(path) is None for path in both) else "dirty"
             )
         return None if self._filtered.isdisjoint(both) else "filter"
 
-    def _same_name(self, change: FileChange, _: list[str]) -> str | None:
+    def _same_name(self, change: FileChange, _: tuple[str, ...]) -> str | None:
         new = change.new_path
         return "same-name" if new is not None and len(self._folded.get(paths.folded(new), ())) > 1 else None
 
-    def _missing(self, change: FileChange, _: list[str]) -> str | None:
+    def _missing(self, change: FileChange, _: tuple[str, ...]) -> str | None:
         """Look for the file to change. One that is not even tracked is for the merge to explain."""
         old = change.old_path
         if old is None or (facts := self._tree.look(old)) is None:
@@ -100,7 +99,7 @@ class Refusals:
             return "blocked"
         return None if old in self._entries else "untracked"
 
-    def _in_the_way(self, change: FileChange, _: list[str]) -> str | None:
+    def _in_the_way(self, change: FileChange, _: tuple[str, ...]) -> str | None:
         new = change.new_path
         if new is None or new in self._entries or (facts := self._tree.look(new)) is None:
             return None

@@ -138,10 +138,10 @@ def _named(said: str, groups: list[Group]) -> list[Group]:
 
 def groups_of(changes: Sequence[FileChange]) -> list[Group]:
     """Put changes together that share a path, or of which one is a folder of the other, in the diff's order."""
-    everything = {path for change in changes for path in (change.old_path, change.new_path) if path is not None}
+    everything = {path for change in changes for path in change.paths}
     by_path: dict[str, Group] = {}
     for change in changes:
-        paths = [path for path in (change.old_path, change.new_path) if path is not None]
+        paths = change.paths
         above = [folder for path in paths for folder in parents(path) if folder in everything]
         met = dict.fromkeys(group for path in (*paths, *above) if (group := by_path.get(path)))
         merged = next(iter(met), None) or Group([], [])

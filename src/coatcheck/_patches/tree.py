@@ -163,3 +163,17 @@ def _open_part(descriptor: int, part: str, *, create: bool) -> int:
             raise
         os.mkdir(part, dir_fd=descriptor)
         return os.open(part, flags, dir_fd=descriptor)
+
+
+def read_plain(path: str) -> bytes | None:
+    """Return what a diff of the file at *path* is made of: content, or a link's target; None where nothing is."""
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            return os.fsencode(os.readlink(path))
+        if not stat.S_ISREG(mode):
+            return None
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return None

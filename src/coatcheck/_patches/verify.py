@@ -8,20 +8,20 @@ goes through a symbolic link, and whether the hunks fit. What the rules mean is 
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PatchRejectedError
 from . import content, paths
 from .change import ChangeStatus, FileChange
+from .globs import matcher
 from .header import BinaryForm
-from .parse import Patch
 from .policy import ALWAYS, Finding, Policy
+from .tree import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .apply import AppliedPatch
+    from .results import AppliedPatch
 
     # Rule, path, line, detail: a finding before a policy weighs it.
     Suspicion = tuple[str, str, int | None, str]
@@ -37,7 +37,7 @@ _SHORT_FILE = 400
 class VerifiedPatch(NamedTuple):
     """A patch that a policy let pass, with what it found on the way. Made by `Patch.verify` alone."""
 
-    patch: Patch
+    changes: tuple[FileChange, ...]
     findings: tuple[Finding, ...]
     policy: Policy
 
@@ -92,22 +92,22 @@ class VerifiedPatch(NamedTuple):
 
         return commit(self._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
 
-    def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> Patch:
-        include, exclude = tuple(include), tuple(exclude)
-        return self.patch.select(include=include, exclude=exclude) if include or exclude else self.patch
+    def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
+        return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
 
 
-def verify(patch: Patch, *, base: str | os.PathLike[str] | None = None, policy: Policy | None = None) -> VerifiedPatch:
-    """Judge *patch*. Raises `PatchRejectedError` with the findings that reject it."""
+def verify(
+    changes: tuple[FileChange, ...], *, base: str | os.PathLike[str] | None, policy: Policy | None
+) -> VerifiedPatch:
+    """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
-    proved = Patch.parse(bytes(patch))
-    findings = tuple(_weigh(policy, _suspicions(proved, policy, base)))
+    findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
     if rejected := [finding for finding in findings if finding.severity == "reject"]:
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
         raise PatchRejectedError(
             f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
         )
-    return VerifiedPatch(proved, findings, policy)
+    return VerifiedPatch(changes, findings, policy)
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
@@ -116,27 +116,24 @@ def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]
             yield Finding(rule, path, line, severity, detail)
 
 
-def _suspicions(patch: Patch, policy: Policy, base: str | os.PathLike[str] | None) -> Iterator[Suspicion]:
-    patterns = content.secret_patterns(bytes(patch))
-    for change in patch.files:
+def _suspicions(
+    changes: tuple[FileChange, ...], policy: Policy, base: str | os.PathLike[str] | None
+) -> Iterator[Suspicion]:
+    patterns = content.secret_patterns(changes[0].diff if changes else b"")
+    for change in changes:
         yield from _of_names(change)
         yield from _of_kind(change)
         yield from _of_content(change, policy)
         if patterns:
             for line, name in content.secrets(change, patterns):
                 yield "secret", change.path, line, f"this looks like {name}"
-    yield from _of_tree(patch)
+    yield from _of_tree(changes)
     if base is not None:
-        yield from _of_base(patch, base)
-
-
-def touched(change: FileChange) -> list[str]:
-    """Return the paths that *change* writes or removes."""
-    return [path for path in dict.fromkeys((change.old_path, change.new_path)) if path is not None]
+        yield from _of_base(changes, base)
 
 
 def _of_names(change: FileChange) -> Iterator[Suspicion]:
-    for path in touched(change):
+    for path in change.paths:
         if paths.is_ordinary(path):
             found = [*paths.device_problems(path), *content.path_problems(path)]
         else:
@@ -204,29 +201,29 @@ def _is_rewrite(change: FileChange) -> bool:
     return not others and first.old_start <= 1 and removed >= _SHORT_FILE
 
 
-def _of_tree(patch: Patch) -> Iterator[Suspicion]:
+def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
     """Look at the paths together: what one change makes, another may go through."""
-    links = {each.new_path for each in patch.files if each.new_path and (each.new_mode or 0) & _TYPE_BITS == _LINK}
+    links = {each.new_path for each in changes if each.new_path and (each.new_mode or 0) & _TYPE_BITS == _LINK}
     spelled: dict[str, str] = {}
-    for change in patch.files:
-        for path in touched(change):
+    for change in changes:
+        for path in change.paths:
             if links and any(parent in links for parent in paths.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link that the patch makes"
             if spelled.setdefault(paths.folded(path), path) != path:
                 yield "same-name", path, None, f"on some systems this is {spelled[paths.folded(path)]}"
 
 
-def _of_base(patch: Patch, base: str | os.PathLike[str]) -> Iterator[Suspicion]:
+def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> Iterator[Suspicion]:
     from .checkout import Checkout
 
     checkout = Checkout.at(base)
     known: dict[str, bool] = {}
-    for change in patch.files:
-        for path in touched(change):
+    for change in changes:
+        for path in change.paths:
             if any(_is_link(checkout.root, parent, known) for parent in paths.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
         yield from _of_moved_link(change, checkout.root)
-    yield from _misfits(patch, checkout.root)
+    yield from _misfits(changes, checkout.root)
 
 
 def _of_moved_link(change: FileChange, root: str) -> Iterator[Suspicion]:
@@ -250,15 +247,15 @@ def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
     return known[folder]
 
 
-def _misfits(patch: Patch, root: str) -> Iterator[Suspicion]:
+def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
     """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
     seen: set[str] = set()
-    for change in patch.files:
+    for change in changes:
         if (path := change.old_path) is None or path in seen or _is_wild(path) or change.is_binary:
             continue
         if change.is_combined or change.is_submodule:
             continue
-        seen.update(touched(change))
+        seen.update(change.paths)
         yield from (("misfit", path, line, detail) for line, detail in _misfit(os.path.join(root, path), change))
 
 
@@ -274,17 +271,3 @@ def _misfit(path: str, change: FileChange) -> Iterator[tuple[int | None, str]]:
         old = hunk.old_side
         if old not in data and old.replace(b"\r\n", b"\n") not in data.replace(b"\r\n", b"\n"):
             yield hunk.old_start, "the lines to change are not in the file"
-
-
-def read_plain(path: str) -> bytes | None:
-    """Return what a diff of the file at *path* is made of: content, or a link's target; None where nothing is."""
-    try:
-        mode = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode):
-            return os.fsencode(os.readlink(path))
-        if not stat.S_ISREG(mode):
-            return None
-        with open(path, "rb") as file:
-            return file.read()
-    except (OSError, ValueError):
-        return None
