@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._protocol import registry
 from coatcheck.cloud.faults import Body, Fault, Gzip, Huge, Refuse, Reset, Status, Timeout
 from coatcheck.cloud.records import CloudEnvironment
 from coatcheck.cloud.scripted import ScriptedCloud
@@ -24,11 +25,11 @@ SUBMIT = ("submit", "--environment", "owner/repo")
         ("there is no environment 'nowhere'; there are: owner/repo (e0000000000000000000000000000001)", ["submit", "-e", "nowhere", "x"]),
         ("9 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "9", "x"]),
         ("0 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "0", "x"]),
-        ("there is no provider 'nobody'; known providers: codex, local", ["list", "--provider", "nobody"]),
+        ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["list", "--provider", "nobody"]),
         ("'codex:' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "codex:"]),
         ("'a b' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "a b"]),
         ("local:t is a task of local, not of codex; leave out --provider", ["status", "--provider", "codex", "local:t"]),
-        ("there is no provider 'jules'; known providers: codex, local", ["status", "jules:123"]),
+        ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["status", "nobody:123"]),
         ("'soon' is not a length of time; give seconds, or 90s, 30m, 2h, 1d; none waits for ever", ["wait", "t", "--timeout", "soon"]),
         ("the starting diff nowhere.patch cannot be read: No such file or directory", [*SUBMIT, "--starting-diff", "nowhere.patch", "x"]),
         ("standard input cannot be both the prompt and the diff", [*SUBMIT, "--starting-diff", "-", "-"]),

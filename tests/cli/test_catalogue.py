@@ -4,6 +4,8 @@ from pathlib import Path
 
 from tests.cli.cli_support import Cli
 
+from coatcheck._protocol import registry
+
 
 def test_usage_has_every_window(cli: Cli) -> None:
     """Windows by name, with percent and reset time; credits."""
@@ -71,10 +73,11 @@ def test_settings_say_where_they_come_from(tmp_path: Path) -> None:
 
 def test_the_matrix_has_every_provider(cli: Cli) -> None:
     """Who can do what, and how we know."""
-    rows = [line.split() for line in cli("providers").out.splitlines()]
+    header, *rows = [line.split() for line in cli("providers").out.splitlines()]
+    cancel = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "cancel_task")
 
-    assert ["VERB", "codex", "local"] == rows[0]
-    assert ["cancel_task", "observed", "observed"] in rows
+    assert ("VERB", *registry.names()) == tuple(header)
+    assert ("observed", "observed") == (cancel["codex"], cancel["local"])
 
 
 def test_a_provider_is_shown(cli: Cli) -> None:

@@ -56,7 +56,7 @@ def test_colour_is_for_terminals_unless_told(is_painted: bool, terminal: bool, e
 def test_progress_is_silent_in_a_pipe() -> None:
     """A log file sees no progress."""
     paper = Paper()
-    paper.screen.progress("half")
+    paper.screen.progress(lambda: ("half",))
 
     assert b"" == paper.err.getvalue()
 
@@ -64,10 +64,21 @@ def test_progress_is_silent_in_a_pipe() -> None:
 def test_progress_is_one_line_that_goes_away() -> None:
     """Progress is replaced, cut to the width of the terminal, and gone before a result is printed."""
     paper = Paper(terminal=True, COLUMNS="10")
-    paper.screen.progress("0123456789abc")
+    paper.screen.progress(lambda: ("0123456789abc",))
     paper.screen.show("result")
 
     assert f"{CLEAR_LINE}01234567…{CLEAR_LINE}" == paper.err.getvalue().decode()
+
+
+def test_progress_moves_while_nothing_happens() -> None:
+    """A line of progress is composed again at every tick, until something else is printed."""
+    paper, seconds = Paper(terminal=True), iter(("1s", "2s", "3s"))
+    paper.screen.progress(lambda: (next(seconds),))
+    paper.screen.refresh()
+    paper.screen.note("done")
+    paper.screen.refresh()
+
+    assert f"{CLEAR_LINE}1s{CLEAR_LINE}2s{CLEAR_LINE}done\n" == paper.err.getvalue().decode()
 
 
 def test_what_the_encoding_cannot_say_is_escaped() -> None:

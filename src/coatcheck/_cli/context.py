@@ -17,6 +17,7 @@ from .. import errors
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
+    from .._protocol.effects import Clock
     from .._runtime.blocking import Client
     from .._runtime.config import Config
     from .render import Line, Screen
@@ -100,10 +101,19 @@ class Run:
             config=self.config,
             environ=self.surroundings.environ,
             transport=self.surroundings.transport,
-            clock=self.surroundings.clock,
+            clock=self._clock,
             base_url=self._base_url,
         ) as client:
             yield client
+
+    @property
+    def _clock(self) -> Clock | None:
+        """The clock of waits: on a terminal one that keeps the line of progress alive."""
+        if self.surroundings.clock is None and self.screen.is_interactive:
+            from .ticking import TickingClock
+
+            return TickingClock(self.screen.refresh)
+        return self.surroundings.clock
 
     def text(self, argument: str | None, what: str) -> str:
         """Return *what* as text: the argument, or standard input where it is ``-`` or missing.

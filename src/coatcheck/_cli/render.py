@@ -10,7 +10,7 @@ Law 3. Colour obeys ``NO_COLOR`` and ``FORCE_COLOR`` (no-color.org, force-color.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO, TypeAlias
 
 # ECMA-48, section 8.3.117 (SGR).
@@ -95,7 +95,7 @@ class Screen:
         self.is_terminal, self.is_interactive = is_terminal, is_interactive
         self._out_has_colour = _has_colour(environ, is_terminal=is_terminal)
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
-        self._is_busy = False
+        self._progress: Callable[[], tuple[Part, ...]] | None = None
 
     def show(self, *lines: Line) -> None:
         """Print result lines."""
@@ -122,18 +122,24 @@ class Screen:
         for line in lines:
             self._tell(_composed(line, colour=self._err_has_colour) + "\n")
 
-    def progress(self, *parts: Part) -> None:
-        """Replace the line of progress; nothing happens without a terminal."""
-        if not self.is_interactive:
+    def progress(self, compose: Callable[[], tuple[Part, ...]]) -> None:
+        """Replace the line of progress by what *compose* returns now; nothing happens without a terminal."""
+        if self.is_interactive:
+            self._progress = compose
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Compose the line of progress again, if one is shown."""
+        if self._progress is None:
             return
+        parts = self._progress()
         whole = "".join(_text(part) for part in parts)
         line = parts if len(whole) < self._width() else (whole[: self._width() - 2] + "…",)
         self._tell(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
-        self._is_busy = True
 
     def _end_progress(self) -> None:
-        if self._is_busy:
-            self._is_busy = False
+        if self._progress is not None:
+            self._progress = None
             self._tell(CLEAR_LINE)
 
     def _tell(self, text: str) -> None:

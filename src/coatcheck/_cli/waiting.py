@@ -41,14 +41,14 @@ def wait_for(
 ) -> Task:
     """Wait for the end of a task, showing progress on a terminal."""
     started = run.now
-    run.screen.progress(f"waiting for {ref}")
+    run.screen.progress(lambda: (f"waiting for {ref}",))
     with coming_back(ref):
         return client.poll_task(
             ref,
             timeout=timeout,
             interval=interval,
             first=first,
-            on_change=lambda task: run.screen.progress(*_progress(task, run.now - started)),
+            on_change=lambda task: run.screen.progress(lambda: _progress(task, run.now - started)),
         )
 
 

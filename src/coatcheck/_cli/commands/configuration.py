@@ -25,6 +25,8 @@ KNOWN = {
     "account": None,
     "codex.credentials": None,
     "codex.issuer": None,
+    "learn": None,
+    "codex.rate": None,
     "codex.base_url": "CODEX_CLOUD_TASKS_BASE_URL",
     "local.base_url": None,
 }

@@ -126,7 +126,7 @@ def _landed_document(landed: Landed | errors.CoatcheckError | None) -> dict[str,
 
 def submit(run: Run, client: Client, **options: Any) -> Task:
     """Submit what the options say, and tell how to come back."""
-    run.screen.progress("submitting")
+    run.screen.progress(lambda: ("submitting",))
     try:
         task = client.create_task(_spec(run, client, **options))
     except KeyboardInterrupt:
