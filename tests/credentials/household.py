@@ -14,7 +14,7 @@ import msgspec
 from coatcheck._credentials.sources import Choice, LoginCredentials, Source
 from coatcheck._credentials.tokens import fingerprint
 from coatcheck._protocol.credentials import Secret, Tokens
-from coatcheck._protocol.effects import Script
+from coatcheck._protocol.effects import Request, Script
 from coatcheck._runtime.drive_asynchronous import AsyncWorld, aperform
 from coatcheck._runtime.drive_blocking import World, perform
 from coatcheck.cloud.scripted import ScriptedCloud
@@ -116,6 +116,11 @@ class Household:
     def accepts(self, secret: Secret) -> bool:
         """Whether the service takes a secret."""
         return self.cloud.book.accepts(secret.token)
+
+
+def is_ours(request: Request) -> bool:
+    """Whether a request is one of ours and not of an official client."""
+    return dict(request.headers).get("user-agent", "").startswith("coatcheck/")
 
 
 def tokens_of(issued: TokenSet, last_refresh: float, account_id: str) -> Tokens:

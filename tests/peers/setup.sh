@@ -24,37 +24,57 @@ install_node() {
     chmod +x "$peers/bin/npm"
 }
 
-# The newest Codex CLI that accepts a loopback server for `codex cloud` (0.152 refuses it).
-codex_version=0.151.0
-codex_sha512=xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
-
+# install_codex NAME VERSION SHA512: a Codex CLI as $peers/bin/NAME.
 install_codex() {
-    [ "$("$peers/bin/codex" --version 2>/dev/null)" = "codex-cli $codex_version" ] && return
-    local archive=$peers/downloads/openai-codex-$codex_version-linux-x64.tgz
-    (cd "$peers/downloads" && npm pack --silent "@openai/codex@$codex_version-linux-x64" >/dev/null)
-    if [ "$(openssl dgst -sha512 -binary "$archive" | base64 -w0)" != "$codex_sha512" ]; then
-        echo "the download of Codex $codex_version is not the one that we know" >&2
+    local name=$1 version=$2 sha512=$3
+    [ "$("$peers/bin/$name" --version 2>/dev/null)" = "codex-cli $version" ] && return
+    local archive=$peers/downloads/openai-codex-$version-linux-x64.tgz
+    (cd "$peers/downloads" && npm pack --silent "@openai/codex@$version-linux-x64" >/dev/null)
+    if [ "$(openssl dgst -sha512 -binary "$archive" | base64 -w0)" != "$sha512" ]; then
+        echo "the download of Codex $version is not the one that we know" >&2
         exit 1
     fi
-    mkdir -p "$peers/codex"
-    tar -xzf "$archive" -C "$peers/codex" --strip-components=1
-    ln -sf "$(find "$peers/codex" -type f -name codex -perm -u+x -print -quit)" "$peers/bin/codex"
+    rm -rf "${peers:?}/$name"
+    mkdir -p "$peers/$name"
+    tar -xzf "$archive" -C "$peers/$name" --strip-components=1
+    ln -sf "$(find "$peers/$name" -type f -name codex -perm -u+x -print -quit)" "$peers/bin/$name"
     rm "$archive"
 }
 
-# lsdiff, filterdiff and interdiff. apt keeps its lists in our folder, so no root is needed.
+# unpack_debs FOLDER PACKAGE...: apt keeps its lists in our folder, so no root is needed.
+unpack_debs() {
+    local folder=$1 apt=$peers/apt deb
+    shift
+    local private=(-qq -o "Dir::State=$apt/state" -o "Dir::Cache=$apt/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User=)
+    mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$peers/downloads/debs"
+    apt-get "${private[@]}" update
+    (cd "$peers/downloads/debs" && apt-get "${private[@]}" download "$@")
+    for deb in "$peers"/downloads/debs/*.deb; do
+        dpkg-deb -x "$deb" "$folder"
+    done
+    rm -r "$apt" "$peers/downloads/debs"
+}
+
+# lsdiff, filterdiff and interdiff.
 install_patchutils() {
     command -v lsdiff >/dev/null && return
-    local apt=$peers/apt
-    local private=(-qq -o "Dir::State=$apt/state" -o "Dir::Cache=$apt/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User=)
-    mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
-    apt-get "${private[@]}" update
-    (cd "$peers/downloads" && apt-get "${private[@]}" download patchutils)
-    dpkg-deb -x "$peers"/downloads/patchutils_*.deb "$peers/patchutils"
+    unpack_debs "$peers/patchutils" patchutils
     ln -sf "$peers"/patchutils/usr/bin/* "$peers/bin/"
-    rm -r "$apt" "$peers"/downloads/patchutils_*.deb
+}
+
+# A Secret Service for the keyring; dbus-run-session, which every desktop has, starts it.
+install_keyring() {
+    command -v gnome-keyring-daemon >/dev/null && return
+    unpack_debs "$peers/keyring" gnome-keyring libgck-1-0 libgcr-base-3-1
+    local libraries=$peers/keyring/usr/lib/x86_64-linux-gnu
+    printf '#!/bin/sh\nexec env LD_LIBRARY_PATH="%s" "%s" "$@"\n' "$libraries" "$peers/keyring/usr/bin/gnome-keyring-daemon" \
+        >"$peers/bin/gnome-keyring-daemon"
+    chmod +x "$peers/bin/gnome-keyring-daemon"
 }
 
 install_node
-install_codex
+# The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
+install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
+install_codex codex-newest 0.169.0 o05NyAOCDygSPRo1yinzxvkRSdmsZyBD9E7mbpmjRanSfM8lypqWtQgEo4XfNkwhuCR2aFu8mlGOsQGFXVbVww==
 install_patchutils
+install_keyring

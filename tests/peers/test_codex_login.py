@@ -1,0 +1,240 @@
+"""One login, two official Codex CLIs and ours: nobody logs anybody out, nobody loses what another wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.credentials.household import Household, is_ours
+from tests.peers.peer_support import OURS, PATIENCE, PEERS, bare_environ, find_codex
+
+from coatcheck._credentials.tokens import fingerprint
+from coatcheck._runtime.clock import SystemClock
+from coatcheck.cloud.faults import Slow
+from coatcheck.cloud.server import serving
+
+pytestmark = pytest.mark.peer
+
+EACH = 8
+ROUNDS = 20
+LATENCY = 0.4
+# A task that no cloud has: what is asked about it does not matter, that the official client starts does.
+NO_TASK = "task_e_" + "0" * 32
+
+
+class Flat:
+    """People who share one `CODEX_HOME`, with a cloud on loopback."""
+
+    def __init__(self, folder: Path, house: Household, url: str) -> None:
+        self.house, self.url = house, url
+        self.home = house.shared.parent
+        root = url.removesuffix("/backend-api")
+        self.root = root
+        (folder / "cwd").mkdir()
+        self.cwd = folder / "cwd"
+        self.environ = (
+            bare_environ(folder)
+            | house.environ
+            | {
+                "CODEX_CLOUD_TASKS_BASE_URL": url,
+                "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{root}/oauth/token",
+                "COATCHECK_CODEX_BASE_URL": url,
+            }
+        )
+        (self.home / "config.toml").write_text(f'chatgpt_base_url = "{url}"\n')
+        self.old, self.newest = find_codex(), str(PEERS / "codex-newest")
+
+    def start(self, *command: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Start a program."""
+        return subprocess.Popen(
+            command,
+            cwd=self.cwd,
+            env=self.environ | environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *command: str, **environ: str) -> tuple[int, str]:
+        """Run a program to its end and return how it ended and all that it said."""
+        process = self.start(*command, **environ)
+        out, err = process.communicate(timeout=PATIENCE)
+        return process.returncode, (out + err).decode("utf-8", "replace")
+
+    def ours(self, *arguments: str, **environ: str) -> tuple[int, str]:
+        """Run ``coatcheck``."""
+        return self.run(str(OURS), *arguments, **environ)
+
+    @property
+    def official_starts(self) -> Sequence[tuple[str, ...]]:
+        """Commands with which the official clients look after the login as soon as they start."""
+        return ((self.old, "cloud", "list"), (self.newest, "apply", NO_TASK))
+
+    def presented(self, *, by_us: bool) -> Counter[str]:
+        """How often each refresh token was presented by us, or by the official clients."""
+        requests = [request for request in self.house.cloud.seen("token") if is_ours(request) is by_us]
+        return Counter(fingerprint(json.loads(request.body)["refresh_token"]) for request in requests)
+
+    def document(self) -> dict[str, Any]:
+        """Return the file."""
+        return json.loads(self.house.shared.read_bytes())
+
+
+@contextlib.contextmanager
+def flat(folder: Path) -> Iterator[Flat]:
+    """Serve a cloud for people who share a login."""
+    house = Household(folder, clock=SystemClock())
+    with serving(house.cloud) as url:
+        yield Flat(folder, house, url)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Flat]:
+    """Everybody in one home."""
+    with flat(tmp_path) as found:
+        yield found
+
+
+@pytest.mark.timeout(300)
+def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None:
+    """Twenty rounds with an expiring token and a slow service: all of ours succeed, and never present a token twice."""
+    house = shared.house
+    house.cloud.faults.append(Slow(LATENCY, on="token", times=None))
+    failed = []
+    for _ in range(ROUNDS):
+        house.put(house.issue(ends_in=30))
+        theirs = [shared.start(*shared.official_starts[n % 2]) for n in range(EACH)]
+        ours = [shared.start(str(OURS), "list", "--json") for _ in range(EACH)]
+        for process in ours:
+            out, err = process.communicate(timeout=PATIENCE)
+            if process.returncode:
+                failed.append((process.returncode, out + err))
+        for process in theirs:
+            process.communicate(timeout=PATIENCE)
+        tokens = house.read()
+
+        assert ("acc-1", True) == (tokens.account_id, house.cloud.book.accepts(tokens.access_token))
+
+    assert [] == failed
+    assert {1} >= set(shared.presented(by_us=True).values())
+    print(f"refreshes: ours {shared.presented(by_us=True).total()}, theirs {shared.presented(by_us=False).total()}")  # noqa: T201 - how the race went
+
+
+@pytest.mark.parametrize("version", [0, 1], ids=["0.151.0", "newest"])
+def test_the_official_client_goes_on_with_what_we_wrote(shared: Flat, version: int) -> None:
+    """We refresh, it takes the fresh token without refreshing again; its own keys are as it left them."""
+    house = shared.house
+    house.put(house.issue(ends_in=30))
+    document = shared.document()
+    document["tokens"] |= {"oauth_provenance": {"issuer": shared.root, "client_id": "app_x"}, "login_owner_id": "me"}
+    house.shared.write_text(json.dumps(document, indent=2))
+    assert 0 == shared.ours("list")[0]
+    after = shared.document()
+    said = shared.run(*shared.official_starts[version])[1]
+
+    assert ("me", "app_x") == (after["tokens"]["login_owner_id"], after["tokens"]["oauth_provenance"]["client_id"])
+    assert 0 == shared.presented(by_us=False).total()
+    assert "sign in" not in said.lower()
+    assert shared.document() == after
+
+
+@pytest.mark.parametrize("version", [0, 1], ids=["0.151.0", "newest"])
+def test_we_go_on_with_what_the_official_client_wrote(shared: Flat, version: int) -> None:
+    """It refreshes, and we read what it wrote, whichever way it writes."""
+    house = shared.house
+    held = house.put(house.issue(ends_in=200))
+    shared.run(*shared.official_starts[version])
+    code, said = shared.ours("auth", "status", "--json")
+
+    assert held.refresh_token != house.read().refresh_token
+    assert (0, True) == (code, json.loads(said)["is_logged_in"])
+    assert 0 == shared.ours("list")[0]
+    assert 0 == shared.presented(by_us=True).total()
+
+
+def test_a_device_login_of_the_official_client_is_a_login_for_us(shared: Flat) -> None:
+    """``codex login --device-auth`` at our login service writes a file that we read, and its status command agrees."""
+    house = shared.house
+    process = shared.start(
+        shared.newest, "login", "--device-auth", "--experimental_issuer", shared.root, "--experimental_client-id", "app"
+    )
+    approve_until(house, process)
+    code, said = shared.run(shared.newest, "login", "status")
+
+    assert (0, True) == (code, "Logged in" in said)
+    assert 0 == shared.ours("list")[0]
+    assert json.loads(shared.ours("auth", "status", "--json")[1])["account_id"] == "acc-1"
+
+
+def approve_until(house: Household, process: subprocess.Popen[bytes]) -> bytes:
+    """Approve every device login that waits until *process* has ended, which must be well; return what it said."""
+    said = b""
+    while process.poll() is None:
+        for device in list(house.cloud._desk._devices.values()):
+            house.cloud.approve(device.user_code)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            said = b"".join(process.communicate(timeout=0.2))
+    assert 0 == process.returncode, said.decode()
+    return said
+
+
+def test_our_own_login_is_one_that_the_official_client_reads(shared: Flat) -> None:
+    """The file that `coatcheck login` writes has its form: copied into a home, it is a login there."""
+    house = shared.house
+    process = shared.start(str(OURS), "login", "codex", "--device-code", "--issuer", shared.root)
+    approve_until(house, process)
+    house.shared.write_bytes(house.own.read_bytes())
+
+    assert "Logged in" in shared.run(shared.newest, "login", "status")[1]
+    code, said = shared.run(shared.old, "cloud", "list")
+    assert (0, True) == (code, "No tasks found" in said)
+
+
+KEYRING_SESSION = """
+set -e
+eval "$(echo | gnome-keyring-daemon --unlock --components=secrets)"
+exec "$@"
+"""
+
+
+def test_a_login_in_the_keyring_is_shared_as_well(shared: Flat, tmp_path: Path) -> None:
+    """The official client keeps it in a Secret Service; we read it there, refresh it there, and it goes on with that."""
+    if shutil.which("dbus-run-session") is None:
+        pytest.fail("there is no dbus-run-session: install Debian's package dbus-daemon", pytrace=False)
+    house = shared.house
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    (shared.home / "config.toml").write_text(
+        f'chatgpt_base_url = "{shared.url}"\ncli_auth_credentials_store = "keyring"\n'
+    )
+    environ = {
+        "XDG_RUNTIME_DIR": str(runtime),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "PATH": f"{PEERS}{os.pathsep}{os.environ['PATH']}",
+        "COATCHECK_CODEX_CREDENTIALS": "keyring",
+    }
+    house.cloud.book.lifetime = 45.0
+    login = (shared.newest, "login", "--device-auth", "--experimental_issuer", shared.root)
+    script = " && ".join(
+        (
+            " ".join(login),
+            f"{OURS} list",
+            f"{OURS} auth status --json",
+            f"{shared.newest} login status",
+        )
+    )
+    process = shared.start("dbus-run-session", "--", "sh", "-c", KEYRING_SESSION, "sh", "sh", "-c", script, **environ)
+    out = approve_until(house, process)
+
+    assert not house.shared.exists()
+    assert 1 == shared.presented(by_us=True).total()
+    assert b"keyring entry 'Codex Auth'" in out
+    assert b"Logged in" in out
