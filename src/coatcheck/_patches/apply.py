@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 
+__all__ = ["AppliedPatch", "FileOutcome", "apply"]
+
+
 def apply(
     changes: tuple[FileChange, ...],
     checkout: str | os.PathLike[str],
@@ -187,6 +190,5 @@ def _remove(*folders: str) -> None:
 
 
 def _outcome(change: FileChange, result: Merged) -> FileOutcome:
-    old = change.old_path if change.old_path != change.path else None
     detail = result.detail or REFUSALS.get(result.kind, "")
-    return FileOutcome(change.path, old, result.status, result.kind, detail, result.has_markers)
+    return FileOutcome(change.path, change.moved_from, result.status, result.kind, detail, result.has_markers)

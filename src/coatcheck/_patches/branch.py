@@ -41,7 +41,7 @@ def commit(
         journals.commit(place, journal)
         place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
         journals.finish(journal)
-    files = tuple(FileOutcome(change.path, change.old_path, "applied") for change in changes)
+    files = tuple(FileOutcome(change.path, change.moved_from, "applied") for change in changes)
     return AppliedPatch(files, branch=branch, commit=made)
 
 

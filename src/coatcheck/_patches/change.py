@@ -228,6 +228,11 @@ class FileChange:
         return self.new_path or self.old_path or ""
 
     @property
+    def moved_from(self) -> str | None:
+        """Return the path that a moved or copied file had before, None for every other file."""
+        return self.old_path if self.old_path != self.path else None
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """Return the paths that are read or written: the old one and the new, once if they are the same."""
         old, new = self.old_path, self.new_path
