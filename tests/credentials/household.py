@@ -29,12 +29,22 @@ COLOURS = ("blocking", "asynchronous")
 class Household:
     """A folder with a Codex home, our config and state, and a login service in the same process."""
 
-    def __init__(self, folder: Path, *, lifetime: float = 3600.0, clock: Any = None, colour: str = "blocking") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lifetime: float = 3600.0,
+        clock: Any = None,
+        colour: str = "blocking",
+        device_interval: int = 5,
+    ) -> None:
         self.folder, self.colour = folder, colour
         self.random: Callable[[], float] = lambda: 0.5
         self.clock = clock or FakeClock()
         self.cloud = ScriptedCloud(
-            clock=self.clock, account=Account(plan="plus", email="p@example.com", account_id="acc-1")
+            clock=self.clock,
+            device_interval=device_interval,
+            account=Account(plan="plus", email="p@example.com", account_id="acc-1"),
         )
         self.cloud.book.lifetime = lifetime
         self.environ = {

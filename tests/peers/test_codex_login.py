@@ -91,7 +91,7 @@ class Flat:
 @contextlib.contextmanager
 def flat(folder: Path) -> Iterator[Flat]:
     """Serve a cloud for people who share a login."""
-    house = Household(folder, clock=SystemClock())
+    house = Household(folder, clock=SystemClock(), device_interval=1)
     with serving(house.cloud) as url:
         yield Flat(folder, house, url)
 

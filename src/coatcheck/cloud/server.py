@@ -27,6 +27,9 @@ BASE_PATH = "/backend-api"
 
 # How long open answers may take to end when the server stops, in seconds; agents have been ended before that.
 GRACE = 2
+# How long an idle connection stays (seconds): longer than any client's pause between two polls. uvicorn's own 5 is the
+# pause of a device login, and the official client fails where the server closes just as it asks.
+KEEP_ALIVE = 75
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -77,6 +80,7 @@ def serving(handler: Handler, *, port: int = 0) -> Iterator[str]:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEEP_ALIVE,
         )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="cloud-server", daemon=True)
