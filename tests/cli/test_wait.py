@@ -95,6 +95,31 @@ def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
     assert ("interrupted", ref) == (error["code"], error["ref"])
 
 
+def test_an_attempt_that_there_will_not_be(cli: Cli) -> None:
+    """A choice that cannot be is refused before it costs anything."""
+    done = cli("run", "-e", "owner/repo", "--attempts", "2", "--attempt", "3", "x")
+
+    assert (2, "there will be no attempt 3; ask for --attempts 3") == (done.code, done.line)
+    assert () == cli.cloud.tasks
+
+
+def test_ctrl_c_while_submitting_tells_how_to_find_out(tmp_path: Path) -> None:
+    """Whether the task exists is not known then; --resume finds out."""
+
+    class Hasty(ScriptedCloud):
+        def handle(self, request: Request) -> Response:
+            response = super().handle(request)
+            if request.method == "POST":
+                raise KeyboardInterrupt
+            return response
+
+    cli = Cli(tmp_path, Hasty())
+    done = cli("submit", "-e", "owner/repo", "x")
+
+    assert 130 == done.code
+    assert "interrupted; whether the task was submitted is told by: coatcheck submit --resume" == done.line
+
+
 def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
     """A 503 in the middle of a wait is nobody's business."""
     cloud = ScriptedCloud()

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from .render import Line, Part
 
 
-class InterruptedWaitError(KeyboardInterrupt):
-    """The person who waited left; `ref` is where to come back to."""
+class LeftError(KeyboardInterrupt):
+    """The person left with Ctrl-C; `remedy` says how to come back, `ref` to which task."""
 
-    def __init__(self, ref: TaskRef) -> None:
-        self.ref = ref
-        self.remedy = f"the task goes on; come back with: coatcheck wait {ref}"
+    def __init__(self, remedy: str, *, ref: TaskRef | None = None) -> None:
+        self.remedy, self.ref = remedy, ref
         super().__init__("interrupted")
 
 
@@ -33,7 +32,7 @@ def coming_back(ref: TaskRef) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise InterruptedWaitError(ref) from None
+        raise LeftError(f"the task goes on; come back with: coatcheck wait {ref}", ref=ref) from None
 
 
 def wait_for(

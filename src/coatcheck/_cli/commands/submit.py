@@ -13,6 +13,7 @@ from ..exit_codes import ExitCode, exit_code_of
 from ..json_output import TASK, TASK_RESULT, error_document, read
 from ..landing import Landed, checkout_of, land
 from ..render import Painted
+from ..waiting import LeftError, chosen, result, wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,9 +87,8 @@ def run_command(
 
     Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success.
     """
-    from ..waiting import chosen, result, wait_for
-
     limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
+    _check_attempt(run, attempt, options["attempts"])
     if is_applied:
         checkout_of(run)
     with run.client() as client:
@@ -108,10 +108,15 @@ def run_command(
     return ExitCode.DONE if is_good else ExitCode.TASK_FAILED
 
 
+def _check_attempt(run: Run, wanted: int | None, attempts: int | None) -> None:
+    """Raise `ConfigurationError` for an attempt that there will not be; afterwards it would be too late."""
+    total = _attempts(run, attempts)
+    if wanted is not None and wanted > total:
+        raise errors.ConfigurationError(f"there will be no attempt {wanted}", remedy=f"ask for --attempts {wanted}")
+
+
 def _landed(run: Run, task: Task, attempt: int | None) -> Landed | errors.CoatcheckError:
     """Apply what a task made; what goes wrong is told after the result, which was paid for."""
-    from ..waiting import with_patch_of
-
     try:
         return land(run, with_patch_of(task, task.attempts, attempt)[1])
     except errors.CoatcheckError as error:
@@ -130,9 +135,7 @@ def submit(run: Run, client: Client, **options: Any) -> Task:
     try:
         task = client.create_task(_spec(run, client, **options))
     except KeyboardInterrupt:
-        error = KeyboardInterrupt("interrupted")
-        error.remedy = "whether the task was submitted is told by: coatcheck submit --resume"  # type: ignore[attr-defined]
-        raise error from None
+        raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
     run.note(
         ("Step 1/2: submitted ", Painted(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
         f"Step 2/2: come back with: coatcheck wait {task.ref}",
@@ -162,8 +165,6 @@ def _spec(
     if not text.strip():
         raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
     diff = _starting_diff(run, starting_diff)
-    if attempts is None:
-        attempts = _whole(run.config.number("attempts"))
     if environment is None and repository is None:
         environment = run.config.get("environment")
     if not environment and not repository:
@@ -175,14 +176,16 @@ def _spec(
         environment=environment,
         repository=repository,
         branch=branch or run.config.get("branch") or _branch_here(run, repository),
-        attempts=attempts,
+        attempts=_attempts(run, attempts),
         mode="ask" if ask else "code",
         model=model,
         starting_patch=diff,
     )
 
 
-def _whole(number: float | None) -> int:
+def _attempts(run: Run, option: int | None) -> int:
+    """Return how many attempts are asked for: the option, else the setting."""
+    number = run.config.number("attempts") if option is None else option
     if number is None or number != int(number):
         raise errors.ConfigurationError(f"attempts should be a whole number, not {number}")
     return int(number)
