@@ -301,6 +301,16 @@ def test_without_merging_or_without_a_base_it_is_a_conflict(repository: Reposito
     ]
 
 
+@pytest.mark.parametrize("base", ["HEAD\nHEAD:x", "no such thing", "--help", "0" * 40, "HEAD"])
+def test_a_base_is_only_a_name(base: str, repository: Repository) -> None:
+    """Whatever a service calls the base, and whatever the files are called, it is a name that is there or is not."""
+    repository.commit({"x blob": TEN, "x": TEN})
+    patch = edit("x blob", old="line nine") + edit("x", old="line nine") + edit("gone blob")
+    done = apply(repository, patch, base=base)
+
+    assert {"conflicted"} == {state for state, _ in status(done).values()}
+
+
 def test_markers_are_left_only_when_asked_for(repository: Repository) -> None:
     """With *markers* the conflict is in the file, between the usual markers; undo takes it back."""
     start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")})

@@ -7,6 +7,7 @@ are merged by ``git merge-file``. Nothing is fetched: without the base in the re
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .checkout import Checkout, Entry
@@ -32,6 +33,10 @@ CONFLICTS = {
     "line ends": "the file's line ends are mixed, so a merge would change lines that nobody touched",
     "series": "the patch changes the file several times, and not all of it fits",
 }
+
+# The base comes from a service: a commit or a branch, and one word of git's batch.
+_NAME = re.compile(r"[\w./-]+", re.ASCII)
+_BLOB = re.compile(rb"[0-9a-f]{40,64} (blob|tree|commit|tag) (\d+)")
 
 # git merge-file tells the number of conflicts, 127 at most; an error is 255 (its manual, "EXIT STATUS").
 _MOST_CONFLICTS = 127
@@ -126,7 +131,7 @@ class _Merge:
         """Return the file that each change was made for, by its old path."""
         found: dict[str, bytes] = {}
         asked = {change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path}
-        if self.base is not None:
+        if self.base is not None and _NAME.fullmatch(self.base):
             found = self._blobs({path: f"{self.base}:{path}" for path in asked})
         named = {path: change.old_id for path, change in asked.items() if path not in found and change.old_id}
         return found | self._blobs({path: blob for path, blob in named.items() if blob})
@@ -138,11 +143,11 @@ class _Merge:
         found, at = {}, 0
         for path in names:
             end = answer.index(b"\n", at)
-            words = answer[at:end].split(b" ")
+            facts = _BLOB.fullmatch(answer, at, end)
             at = end + 1
-            if len(words) == 3 and words[1] in (b"blob", b"tree", b"commit", b"tag"):
-                size = int(words[2])
-                if words[1] == b"blob":
+            if facts:  # anything else repeats the name, which is a stranger's, and says what is wrong with it
+                size = int(facts[2])
+                if facts[1] == b"blob":
                     found[path] = answer[at : at + size]
                 at += size + 1
         return found
