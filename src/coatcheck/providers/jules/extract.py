@@ -111,12 +111,12 @@ def environment(found: wire.Source) -> Environment:
     if not found.name:
         raise errors.UnreadableResponseError("the service's answer is a source without a name", path="$.name")
     repo = found.github_repo
-    label = f"{repo.owner}/{repo.repo}" if repo and repo.owner and repo.repo else text(found.id)
+    repository = f"{repo.owner}/{repo.repo}" if repo and repo.owner and repo.repo else None
     branch = text(repo.default_branch.display_name) if repo and repo.default_branch else None
     return Environment(
         id=found.name,
-        label=label,
-        repositories=(label,) if label and repo else (),
+        label=repository or text(found.id),
+        repositories=(repository,) if repository else (),
         default_branch=branch,
     )
 

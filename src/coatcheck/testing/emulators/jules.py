@@ -1,6 +1,7 @@
 """Jules in memory: the whole API over sessions that live as a test wrote them (jules.md 1, 2 and 7).
 
-Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at.
+Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at;
+       once it has ended, only when it is looked at itself.
 Law 2. What the service is strict about is refused as it refuses it: unknown fields, enums, filters and parameters.
 Law 3. Answers are proto3 JSON: default values are left out, activities stand a millisecond apart.
 """
@@ -224,7 +225,8 @@ class JulesEmulator:
         session, query = self._session(id), dict(request.query)
         if self.clock.time() - session.created < self.unlisted:
             raise rpc.NOT_FOUND
-        session.advance(self.clock.time())
+        if not session.has_ended:
+            session.advance(self.clock.time())
         return rpc.activity_page(session.activities, query, PAGE_SIZES["list_activities"])
 
     def _get_activity(self, request: Request, id: str, activity: str) -> Response:  # noqa: ARG002 - every answer is given the request

@@ -12,6 +12,7 @@ from .jules_lives import COMPLETED, Act, Json, approved, progress, told
 APART = 0.001
 # Input-only fields, which do not come back (2.2).
 INPUT_ONLY = frozenset({"requirePlanApproval", "automationMode"})
+ENDED = frozenset({"COMPLETED", "FAILED"})
 WORKS = frozenset({"QUEUED", "PLANNING", "IN_PROGRESS"})
 
 
@@ -33,6 +34,11 @@ class Session:
         """Whether a plan has been made and not been approved."""
         kinds = [kind for activity in self.activities for kind in ("planGenerated", "planApproved") if kind in activity]
         return bool(kinds) and kinds[-1] == "planGenerated"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it says that it has ended; it may be woken all the same."""
+        return self.state in ENDED
 
     def document(self) -> dict[str, object]:
         """Return the session as the service shows it: what is false or empty is left out (1.1)."""

@@ -1,0 +1,600 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.clients import COLOURS
+
+from coatcheck import TaskSpec, TaskState, errors
+from coatcheck._protocol.registry import load
+from coatcheck.cloud.faults import RepeatingCursor, Reset, Status
+from coatcheck.providers.jules.provider import CAPABILITIES, JulesProvider
+from coatcheck.providers.jules.service import Service
+from coatcheck.testing.emulators import jules_lives as lives, jules_rpc as rpc
+from coatcheck.testing.emulators.jules_lives import DIFF
+
+from .jules_talk import PROVIDER, SPEC, jules, recorded
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def sent(emulator: Any, name: str) -> list[dict[str, Any]]:
+    """Return the bodies that came in for a verb."""
+    return [msgspec.json.decode(request.body or b"{}") for request in emulator.seen(name)]
+
+
+def with_approval(**options: Any) -> TaskSpec:
+    return msgspec.structs.replace(SPEC, requires_approval=True, **options)
+
+
+# -- submitting --------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_lives_from_ticket_to_pull_request(colour: str) -> None:
+    """Ticket, wait, diff, new file, pull request with the number of its URL, commit message, messages."""
+    client, _ = jules(colour)
+    ticket = client.create_task(msgspec.structs.replace(SPEC, opens_pull_request=True))
+    task = client.poll_task(ticket.ref)
+    made = task.outcome
+
+    assert (TaskState.QUEUED, "sources/github/owner/repo", "main") == (ticket.state, ticket.environment, ticket.branch)
+    assert (TaskState.SUCCEEDED, "COMPLETED", ()) == (task.state, task.raw_state, task.notices)
+    assert (DIFF.encode(), "Done in `hello.txt`.") == (bytes(made.patch), made.text)
+    assert [("hello.txt", "hello\nworld\n", True)] == [(f.path, f.content, f.is_whole) for f in made.files]
+    assert (7, "main", "Say hello to the world") == (
+        made.pull_request.number,
+        made.pull_request.base,
+        made.pull_request.commit_message,
+    )
+
+
+def test_the_body_is_flat_and_holds_what_was_asked() -> None:
+    """Nothing that nobody asked for is sent: the service refuses what it does not know."""
+    provider = JulesProvider(Service("http://127.0.0.1:9/v1alpha", environment_variables=True))
+    client, emulator = jules(provider=provider)
+    client.create_task(SPEC)
+    client.create_task(with_approval(title="T", opens_pull_request=True, branch="next", working_branch="w"))
+    context = {
+        "source": "sources/github/owner/repo",
+        "githubRepoContext": {"startingBranch": "main"},
+        "environmentVariablesEnabled": True,
+    }
+    more = {**context, "githubRepoContext": {"startingBranch": "next"}, "workingBranch": "w"}
+
+    assert [
+        {"prompt": "Say hello", "sourceContext": context},
+        {
+            "prompt": "Say hello",
+            "title": "T",
+            "sourceContext": more,
+            "requirePlanApproval": True,
+            "automationMode": "AUTO_CREATE_PR",
+        },
+    ] == sent(emulator, "create_task")
+
+
+def test_a_session_needs_no_repository(colour: str) -> None:
+    """Without one nothing is looked up; the diff has no base commit."""
+    client, emulator = jules(colour)
+    task = client.poll_task(client.create_task("Write a poem").ref)
+
+    assert ([{"prompt": "Write a poem"}], []) == (sent(emulator, "create_task"), emulator.seen("get_environment"))
+    assert (DIFF.encode(), None, None) == (bytes(task.outcome.patch), task.outcome.base_commit, task.environment)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_create_is_never_replayed_on_a_server_error(colour: str, status: int) -> None:
+    """It would cost another of fifteen a day: the list is asked, and the uncertainty is said."""
+    client, emulator = jules(colour, faults=[Status(status, on="create_task")])
+    with pytest.raises(errors.SubmissionUncertainError):
+        client.create_task(SPEC)
+
+    assert 1 == len(emulator.seen("create_task"))
+
+
+def test_a_create_is_sent_again_after_429(colour: str) -> None:
+    """Throttled means not taken."""
+    client, emulator = jules(colour, faults=[Status(429, on="create_task")])
+    client.create_task(SPEC)
+
+    assert (2, 1) == (len(emulator.seen("create_task")), len(emulator.tasks))
+
+
+# -- sources -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["owner/repo", "sources/github/owner/repo", "github/owner/repo", "https://github.com/owner/repo.git", "Owner/Repo"],
+)
+def test_a_source_is_found_by_any_of_its_names(wanted: str) -> None:
+    """By repository, remote, name or id, in any case."""
+    client, _ = jules()
+
+    assert "sources/github/owner/repo" == client.create_task(TaskSpec(prompt="p", environment=wanted)).environment
+
+
+def test_a_source_of_another_shape_is_found_in_the_list() -> None:
+    """The prose shows names with dashes: what the service answers is used, not what we made up."""
+    dashed = rpc.source("owner", "repo", branches=("main",), name="github-owner-repo")
+    client, _ = jules(sources=[dashed])
+
+    assert "sources/github-owner-repo" == client.create_task(SPEC).environment
+
+
+def test_an_unknown_source_is_one_line_with_the_remedy(colour: str) -> None:
+    """Nothing is created, and the error says where repositories are connected."""
+    client, emulator = jules(colour)
+    with pytest.raises(errors.ConfigurationError, match="Jules has no source for 'owner/nowhere'") as caught:
+        client.create_task(TaskSpec(prompt="p", repository="owner/nowhere"))
+
+    assert "connect the repository at https://jules.google.com" in str(caught.value.remedy)
+    assert [] == emulator.seen("create_task")
+
+
+def test_a_branch_that_nobody_knows_must_be_named(colour: str) -> None:
+    """The service would say only "invalid argument"."""
+    client, emulator = jules(colour)
+    with pytest.raises(errors.ConfigurationError, match="default branch of owner/empty is not known"):
+        client.create_task(TaskSpec(prompt="p", repository="owner/empty"))
+
+    assert [] == emulator.seen("create_task")
+
+
+def test_sources_are_listed_through_all_pages_and_without_branches(colour: str) -> None:
+    """A mask leaves the branches out; 250 sources come in three pages."""
+    many = [rpc.source("o", f"r{number}", branches=("main",)) for number in range(250)]
+    client, emulator = jules(colour, sources=many)
+    found = client.list_environments()
+
+    assert (250, 3) == (len(found), len(emulator.requests))
+    assert ("o/r0", ("o/r0",), "main") == (found[0].label, found[0].repositories, found[0].default_branch)
+    assert {True} == {"branches" not in dict(request.query)["fields"] for request in emulator.requests}
+
+
+def test_a_service_that_takes_no_masks_is_asked_without(colour: str) -> None:
+    """A 400 for a mask is followed by the whole."""
+    client, _ = jules(colour, masks=False)
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (["owner/repo", "owner/empty"], TaskState.SUCCEEDED) == (
+        [source.label for source in client.list_environments()],
+        task.state,
+    )
+
+
+def test_environments_of_a_repository(colour: str) -> None:
+    """One, or none where it is not connected."""
+    client, _ = jules(colour)
+
+    assert ["owner/repo"] == [source.label for source in client.list_environments(repository="owner/repo")]
+    assert () == client.list_environments(repository="owner/nowhere")
+
+
+def test_a_list_of_sources_that_goes_round_in_circles_ends() -> None:
+    """The same token twice is the end."""
+    again = RepeatingCursor(on="list_environments", cursor="again", parameter="pageToken", key="nextPageToken")
+    client, _ = jules(faults=[again])
+
+    assert 2 == len(client.list_environments())
+
+
+# -- the truths of sections 2.3 and 3.1 ----------------------------------------------------------------------------------
+
+
+def test_a_plan_that_waits_ends_the_wait_and_is_shown(colour: str) -> None:
+    """INPUT_REQUIRED with the plan; approving lets the session go on to its end."""
+    client, _ = jules(colour)
+    ref = client.create_task(with_approval()).ref
+    waiting = client.poll_task(ref)
+    client.approve_plan(ref)
+    ended = client.poll_task(ref)
+
+    assert (TaskState.INPUT_REQUIRED, False) == (waiting.state, waiting.plan.is_approved)
+    assert ["Read the code", "Say hello"] == [step.title for step in waiting.plan.steps]
+    assert (TaskState.SUCCEEDED, True) == (ended.state, ended.plan.is_approved)
+
+
+def test_completed_with_only_a_plan_still_waits_for_approval(colour: str) -> None:
+    """The service calls it COMPLETED after ten minutes; the word is kept and the truth is told."""
+    client, _ = jules(colour, life=lives.plan_only)
+    task = client.poll_task(client.create_task(with_approval()).ref)
+
+    assert (TaskState.INPUT_REQUIRED, "COMPLETED", ()) == (task.state, task.raw_state, task.notices)
+    assert task == client.get_task(task.ref)
+
+
+def test_an_approval_that_changes_nothing_is_reported(colour: str) -> None:
+    """Five of six such approvals did nothing: the wait does not go on for ever."""
+    client, emulator = jules(colour, life=lives.plan_only)
+    ref = client.create_task(with_approval()).ref
+    task = client.poll_task(ref, approve=lambda _: True)
+
+    assert (TaskState.INPUT_REQUIRED, ["approval_ignored"]) == (task.state, [each.kind for each in task.notices])
+    assert 1 == len(emulator.seen("approve_plan"))
+
+
+@pytest.mark.parametrize(("word", "state"), [(True, TaskState.SUCCEEDED), (False, TaskState.INPUT_REQUIRED)])
+def test_a_wait_may_decide_about_the_plan(colour: str, word: bool, state: TaskState) -> None:
+    """The caller is shown the plan, once; its word lets the wait go on or ends it."""
+    client, emulator = jules(colour)
+    shown: list[str] = []
+
+    def decide(task: Any) -> bool:
+        shown.append(task.plan.id)
+        return word
+
+    task = client.create_task_and_wait(with_approval(), approve=decide)
+
+    assert (state, 1, int(word)) == (task.state, len(shown), len(emulator.seen("approve_plan")))
+
+
+def test_completed_without_output_is_its_own_outcome(colour: str) -> None:
+    """It ended well and made nothing: an empty outcome, and a notice."""
+    client, _ = jules(colour, life=lives.nothing_made)
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (TaskState.SUCCEEDED, True, ["nothing_made"]) == (
+        task.state,
+        task.outcome.is_empty,
+        [notice.kind for notice in task.notices],
+    )
+
+
+def test_a_change_without_outputs_is_found_in_the_activities(colour: str) -> None:
+    """The last change set with a diff is the whole; empty ones do not count."""
+    client, _ = jules(colour, life=lives.without_outputs)
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (DIFF.encode(), ()) == (bytes(task.outcome.patch), task.notices)
+
+
+def test_paused_ends_the_wait(colour: str) -> None:
+    """It will not move alone; a message wakes it."""
+    client, _ = jules(colour, life=lives.paused)
+    ref = client.create_task(SPEC).ref
+    paused = client.poll_task(ref)
+    woken = client.send_message(ref, "continue")
+
+    assert (TaskState.PAUSED, TaskState.RUNNING) == (paused.state, woken.state)
+
+
+def test_a_question_ends_the_wait_and_is_told(colour: str) -> None:
+    """The newest message is the question; the answer lets it go on."""
+    client, _ = jules(colour, life=lives.asking)
+    ref = client.create_task(SPEC).ref
+    asking = client.poll_task(ref)
+    client.send_message(ref, "hello")
+
+    assert (TaskState.INPUT_REQUIRED, "AWAITING_USER_FEEDBACK") == (asking.state, asking.raw_state)
+    assert "Which greeting?" == asking.outcome.messages[-1].text
+    assert TaskState.SUCCEEDED is client.poll_task(ref).state
+
+
+def test_a_failure_tells_what_the_agent_said_last(colour: str) -> None:
+    """The service's reason is always the same; the last message tells more."""
+    client, _ = jules(colour, life=lives.failed)
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert "Jules was unable to complete the task.: The tests need a database." == task.error.message
+    with pytest.raises(errors.TaskFailedError, match="tests need a database"):
+        task.raise_for_state()
+
+
+def test_a_stall_is_reported_and_waited_for(colour: str) -> None:
+    """A quarter of an hour without a sign is news, once; the wait goes on to its deadline."""
+    client, emulator = jules(colour, life=lives.stalled)
+    ref = client.create_task(SPEC).ref
+    heard: list[list[str]] = []
+    with pytest.raises(errors.WaitTimeoutError):
+        client.poll_task(
+            ref, timeout=3600, interval=60, on_change=lambda task: heard.append([n.kind for n in task.notices])
+        )
+
+    assert [[], [], ["stalled"]] == heard[-3:]
+    assert len(emulator.seen("list_activities")) < len(emulator.seen("get_task"))
+
+
+def test_a_revival_is_reported(colour: str) -> None:
+    """What went on after its end has made its change over what was merged since."""
+    client, emulator = jules(colour, life=lives.revived)
+    ref = client.create_task(SPEC).ref
+    first = client.poll_task(ref)
+    emulator.advance(ref.id)
+    running = client.get_task(ref)
+    again = client.poll_task(ref)
+
+    assert ((), TaskState.RUNNING, ["revived"]) == (
+        first.notices,
+        running.state,
+        [notice.kind for notice in again.notices],
+    )
+
+
+def test_a_new_sessions_activities_may_be_denied(colour: str) -> None:
+    """404 for a few minutes after the creation means none yet; the watch tells them when they come."""
+    client, _ = jules(colour, unlisted=100.0)
+    ref = client.create_task(SPEC).ref
+    kinds = [event.kind for event in client.watch_task(ref, interval=30)]
+
+    assert ("state", "state") == (kinds[0], kinds[-1])
+    assert {"plan", "message", "completed"} <= set(kinds)
+
+
+def test_an_unknown_session_is_not_found(colour: str) -> None:
+    """For every verb that looks or acts."""
+    client, _ = jules(colour)
+    for verb in ("get_task", "poll_task", "approve_plan", "archive_task", "delete_task", "stream_task"):
+        with pytest.raises(errors.NotFoundError):
+            getattr(client, verb)("nowhere")
+
+
+def test_what_nobody_knows_is_told_in_its_native_words(colour: str) -> None:
+    """State, activity and artifact keep their words, the output its bytes; the rest is read."""
+    client, emulator = jules(colour, life=lives.unknown_words)
+    ref = client.create_task(SPEC).ref
+    emulator.advance(ref.id, 5)
+    strange = client.get_task(ref)
+    ended = client.poll_task(ref)
+    events = {event.kind: event for event in client.stream_task(ref)}
+
+    assert (TaskState.UNKNOWN, "MEDITATING") == (strange.state, strange.raw_state)
+    assert (TaskState.SUCCEEDED, True) == (ended.state, b"ferryTicket" in ended.raw)
+    assert ({"width": 3}, [("hologram", {"size": 1})]) == (
+        events["riverCrossed"].data,
+        [(each.kind, each.data) for each in events["riverCrossed"].artifacts],
+    )
+    assert "Session started" == events["activity"].text
+
+
+# -- watching ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_watch_tells_everything_once(colour: str) -> None:
+    """Each activity once although each look asks a little further back; the state of the end last."""
+    client, emulator = jules(colour)
+    ref = client.create_task(SPEC).ref
+    events = client.watch_task(ref)
+    told = [event.kind for event in events if event.kind not in {"state", "notice"}]
+
+    assert [event.kind for event in client.stream_task(ref)] == told
+    assert "COMPLETED" == events[-1].raw_state
+    assert all("create_time>" in dict(request.query)["filter"] for request in emulator.seen("list_activities")[2:-2])
+
+
+def test_a_watch_resumes_after_any_event(colour: str) -> None:
+    """From the cursor of any event the rest follows, and nothing twice."""
+    client, _ = jules(colour)
+    ref = client.create_task(SPEC).ref
+    events = [event for event in client.watch_task(ref) if event.kind != "state"]
+    kinds = [event.kind for event in events]
+    resumed = [[e.kind for e in client.watch_task(ref, after=event.cursor) if e.kind != "state"] for event in events]
+
+    assert [kinds[number:] for number in range(1, len(kinds) + 1)] == resumed
+
+
+def test_a_stream_holds_images_and_commands(colour: str) -> None:
+    """An image's bytes, a command with the exit code 0 that proto3 leaves out, and the change."""
+    client, _ = jules(colour)
+    ref = client.poll_task(client.create_task(SPEC).ref).ref
+    shown = {each.kind: each for event in client.stream_task(ref) for each in event.artifacts}
+
+    assert (b"\x89PNG", "image/png") == (shown["media"].content[:4], shown["media"].media_type)
+    assert ("make test", 0) == (shown["command"].command, shown["command"].exit_code)
+    assert DIFF.encode() == shown["change"].content
+
+
+def test_a_wait_does_not_read_activities_while_the_agent_works(colour: str) -> None:
+    """They can be megabytes: they are asked for where the session stops, and where somebody watches."""
+    client, emulator = jules(colour)
+    client.poll_task(client.create_task(SPEC).ref, interval=5)
+
+    assert 1 == len(emulator.seen("list_activities"))
+
+
+# -- acting --------------------------------------------------------------------------------------------------------------
+
+
+def test_archived_sessions_are_listed_where_asked_for(colour: str) -> None:
+    """The default hides them; archiving pauses one that works, and can be taken back."""
+    client, _ = jules(colour)
+    kept, away = (client.create_task(SPEC).ref for _ in range(2))
+    client.archive_task(away)
+    lists = {which: [task.ref for task in client.list_tasks(filter=which)] for which in ("current", "archived", "all")}
+    paused = client.get_task(away)
+    client.unarchive_task(away)
+
+    assert {"current": [kept], "archived": [away], "all": [away, kept]} == lists
+    assert (TaskState.PAUSED, True, False) == (paused.state, paused.is_archived, client.get_task(away).is_archived)
+
+
+def test_tasks_of_a_source_are_kept_apart_here(colour: str) -> None:
+    """The service cannot filter by source."""
+    client, _ = jules(colour)
+    ours, _ = client.create_task(SPEC).ref, client.create_task("Write a poem")
+
+    assert [ours] == [task.ref for task in client.list_tasks(environment="sources/github/owner/repo")]
+
+
+def test_a_deleted_session_is_gone(colour: str) -> None:
+    """The answer is an empty body, and that is fine."""
+    client, emulator = jules(colour)
+    ref = client.create_task(SPEC).ref
+    client.delete_task(ref)
+
+    assert () == emulator.tasks
+
+
+def test_a_plan_that_is_approved_already_is_refused_with_the_remedy(colour: str) -> None:
+    """The service says only that a precondition failed."""
+    client, _ = jules(colour)
+    ref = client.poll_task(client.create_task(SPEC).ref).ref
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        client.approve_plan(ref)
+
+    assert f"no plan is waiting for approval; see: coatcheck show {ref}" == caught.value.remedy
+
+
+def test_a_message_to_a_finished_session_is_refused_with_the_remedy(colour: str) -> None:
+    """404 here does not mean that the session is unknown."""
+    client, _ = jules(colour)
+    ref = client.poll_task(client.create_task(SPEC).ref).ref
+    with pytest.raises(errors.NotFoundError) as caught:
+        client.send_message(ref, "more")
+
+    assert "a session that has ended may take no more messages; submit another task" == caught.value.remedy
+
+
+def test_a_message_may_wake_a_finished_session(colour: str) -> None:
+    """Where the service takes it, the session runs again, and its revival is reported."""
+    client, _ = jules(colour, wakes=True)
+    ref = client.poll_task(client.create_task(SPEC).ref).ref
+    client.send_message(ref, "more")
+    task = client.poll_task(ref)
+
+    assert (TaskState.SUCCEEDED, ["revived"]) == (task.state, [notice.kind for notice in task.notices])
+
+
+@pytest.mark.parametrize("options", [{"mode": "ask"}, {"model": "m"}])
+def test_a_message_is_text_and_nothing_else(options: dict[str, str]) -> None:
+    """Nothing is sent that would be ignored."""
+    client, emulator = jules()
+    with pytest.raises(errors.UnsupportedError, match="takes a message's text"):
+        client.send_message("1", "more", **options)
+
+    assert [] == emulator.requests
+
+
+def test_cancelling_is_unsupported_and_archiving_offered() -> None:
+    """The reason says what comes nearest."""
+    client, _ = jules()
+    with pytest.raises(errors.UnsupportedError, match="archive_task pauses it and can be taken back"):
+        client.cancel_task("1")
+
+
+# -- who we are ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_revoked_key_is_told_by_its_status(colour: str) -> None:
+    """The service's text says that API keys are not supported, which is false."""
+    client, emulator = jules(colour)
+    emulator.token = "another"
+    with pytest.raises(errors.AuthenticationError) as caught:
+        client.list_environments()
+
+    assert 401 == caught.value.status
+
+
+def test_no_key_is_said_before_any_request(colour: str) -> None:
+    """With the page where keys are made."""
+    client, emulator = jules(colour)
+    client.client._options = msgspec.structs.replace(client.client._options, token=None)
+    with pytest.raises(errors.NotLoggedInError) as caught:
+        client.list_environments()
+
+    assert "make a key at https://jules.google.com/settings#api and set JULES_API_KEY" == caught.value.remedy
+    assert [] == emulator.requests
+
+
+def test_the_key_travels_in_its_own_header() -> None:
+    """No bearer: the service refuses one."""
+    client, emulator = jules()
+    client.list_environments()
+    headers = dict(emulator.requests[0].headers)
+
+    assert (emulator.token, None) == (headers["x-goog-api-key"], headers.get("authorization"))
+
+
+def test_a_filter_that_the_service_refuses_is_a_clear_error() -> None:
+    """The service's words, by status."""
+    client, emulator = jules()
+    ref = client.create_task(SPEC).ref
+    emulator.faults.append(Status(400, "Invalid filter", on="list_activities", times=None))
+    with pytest.raises(errors.InvalidRequestError, match="Invalid filter"):
+        client.watch_task(ref)
+
+
+# -- usage -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("plan", "limit", "percent"), [(None, None, None), ("free", 15, 20.0), ("ultra", 300, 1.0)])
+def test_usage_is_our_own_submissions_of_a_day(
+    colour: str, plan: str | None, limit: float | None, percent: float | None
+) -> None:
+    """The service tells nothing: what this machine submitted in 24 hours, against the configured plan."""
+    client, emulator = jules(colour, provider=JulesProvider(Service("http://127.0.0.1:9/v1alpha", plan=plan)))
+    client.create_task(SPEC)
+    client.clock.advance(24 * 3600 + 1)
+    for _ in range(3):
+        client.create_task(SPEC)
+    emulator.faults.append(Status(400, on="create_task"))
+    with pytest.raises(errors.InvalidRequestError):
+        client.create_task(SPEC)
+    usage = client.get_usage()
+    (window,) = usage.rate_limit.windows
+
+    assert (plan, limit, 3, percent) == (usage.plan, window.limit, window.used, window.used_percent)
+
+
+def test_usage_asks_nobody() -> None:
+    """There is nobody to ask."""
+    client, emulator = jules()
+    client.get_usage()
+
+    assert [] == emulator.requests
+
+
+# -- the contract ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_declared_verb_is_there() -> None:
+    """A capability names a method of the provider."""
+    assert [] == [verb for verb in CAPABILITIES.verbs if not hasattr(JulesProvider, verb)]
+
+
+def test_a_saved_answer_is_read_with_its_activities() -> None:
+    """What is told by the activities is known where they were saved as well."""
+    task = PROVIDER.extract_response(recorded("session_failed"), recorded("activities_all_kinds"))
+
+    assert "Jules was unable to complete the task.: I will." == str(task.error)
+
+
+class Settings(dict[str, str]):
+    """Settings of one provider."""
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:  # type: ignore[override]
+        return super().get(name)
+
+
+def test_the_factory_reads_its_settings() -> None:
+    """Base URL, plan and whether sessions see the repository's variables."""
+    provider = load("jules")(Settings(base_url="http://h/v1alpha/", plan="Pro", environment_variables="false"))
+
+    assert Service("http://h/v1alpha", "pro", environment_variables=False) == provider.service  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "value"), [("plan", "gold"), ("environment_variables", "maybe")])
+def test_a_setting_that_is_none_is_refused_with_those_there_are(name: str, value: str) -> None:
+    """One line, and the remedy names the choices."""
+    with pytest.raises(errors.ConfigurationError, match=f"jules.{name} cannot be '{value}'") as caught:
+        load("jules")(Settings({name: value}))
+
+    assert "use one of" in str(caught.value.remedy)
+
+
+def test_bad_weather_on_the_way_to_a_story_is_waited_out(colour: str) -> None:
+    """Activities are asked for again like anything else."""
+    client, _ = jules(colour, faults=[Reset(on="list_activities"), Status(503, on="list_activities")])
+
+    assert TaskState.SUCCEEDED is client.poll_task(client.create_task(SPEC).ref).state
+
+
+def test_answers_without_a_length_are_read(colour: str) -> None:
+    """Chunked, as Google's front ends send."""
+    client, _ = jules(colour, chunked=True)
+
+    assert TaskState.SUCCEEDED is client.poll_task(client.create_task(SPEC).ref).state
