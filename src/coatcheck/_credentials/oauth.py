@@ -43,10 +43,10 @@ class RefusedError(Exception):
 
 
 class LostError(Exception):
-    """The service may have taken a refresh token, and we did not hear what it gave for it."""
+    """The service may have taken a refresh token, and we did not hear what it gave for it. `error` is what to raise."""
 
     def __init__(self, error: errors.CoatcheckError) -> None:
-        self.error = error
+        self.error = passing(error)
         super().__init__(str(error))
 
 
@@ -98,9 +98,7 @@ def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: floa
     try:
         response: Response = yield _post(at.token, msgspec.json.encode(body), headers=JSON)
     except errors.TransportError as error:
-        if error.request_sent:
-            raise LostError(error) from None
-        raise
+        raise (LostError(error) if error.request_sent else passing(error)) from None
     return _refreshed(oauth, response, held, now)
 
 
@@ -120,8 +118,8 @@ def refusal(oauth: OAuth, response: Response) -> Exception:
         return RefusedError(code)
     if response.status == 401:
         return RefusedError(code or "unauthorized")
-    error = passing(error_for(response))
-    return LostError(error) if response.status in LOST else error
+    error = error_for(response)
+    return LostError(error) if response.status in LOST else passing(error)
 
 
 def code_of(response: Response) -> str:

@@ -60,6 +60,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     issuer: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Place(mode={self.mode!r})"  # the environment may hold tokens
+
     def read(self) -> Script[tuple[Tokens, bytes]]:
         """Return the tokens with the bytes they were read from. Raises `CredentialsError` with the remedy.
 
@@ -128,10 +131,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             yield Call(lambda: self.notes.conclude(spent, code))
             raise
         except LostError as lost:
-            raise service.passing(lost.error) from None
-        except errors.TransportError as error:
+            raise lost.error from None
+        except errors.TransportError:
             yield Call(lambda: self.notes.withdraw(spent))
-            raise service.passing(error) from None
+            raise
 
     def _keep(self, before: Tokens, fresh: Tokens, spent: str) -> Script[Tokens]:
         try:

@@ -13,7 +13,7 @@ import html
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
@@ -32,6 +32,8 @@ MAX_OPEN = 100
 
 
 class _Grant(Value, frozen=True, kw_only=True):
+    _hidden: ClassVar[frozenset[str]] = frozenset({"code", "challenge"})
+
     code: str
     challenge: str
     redirect_uri: str | None
@@ -39,6 +41,8 @@ class _Grant(Value, frozen=True, kw_only=True):
 
 
 class _Device(Value, frozen=True, kw_only=True):
+    _hidden: ClassVar[frozenset[str]] = frozenset({"user_code", "verifier"})
+
     user_code: str
     expires_at: float
     verifier: str
