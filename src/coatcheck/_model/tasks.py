@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
 
-from .. import errors
+from .._errors import CoatcheckError, ConfigurationError
 from .outcome import Artifact, Attempt, DiffStats, Failure, Message, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
 from .value import Value
@@ -71,7 +72,7 @@ class TaskRef(msgspec.Struct, frozen=True):
             name, id = (before, after) if colon else (provider, text)
         if not name or not _is_id(id) or not _is_name(name):
             message = f"{text!r} is not a task reference"
-            raise errors.ConfigurationError(message, remedy="give PROVIDER:ID, a task id or a task URL")
+            raise ConfigurationError(message, remedy="give PROVIDER:ID, a task id or a task URL")
         return cls(name, id)
 
 
@@ -135,7 +136,7 @@ class Task(Value, frozen=True, kw_only=True):
         if self.state.is_terminal and self.state is not TaskState.SUCCEEDED:
             because = f": {self.error}" if self.error else ""
             message = f"{self.ref} {self.state.value}{because}"
-            raise errors.TaskFailedError(message, task=self)
+            raise TaskFailedError(message, task=self)
         return self
 
     def attempt(self, number: int) -> Attempt:
@@ -148,7 +149,7 @@ class Task(Value, frozen=True, kw_only=True):
                 return attempt
         known = ", ".join(str(attempt.number) for attempt in self.attempts) or "none"
         message = f"{self.ref} has no attempt {number} (there are: {known})"
-        raise errors.ConfigurationError(message)
+        raise ConfigurationError(message)
 
 
 class TaskEvent(Value, frozen=True, kw_only=True):
@@ -182,3 +183,43 @@ class Page(Value, frozen=True, kw_only=True):
     raw: bytes = b""
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+
+class SubmissionUncertainError(CoatcheckError):
+    """The task may or may not have been created; it was not sent again."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        spec: TaskSpec,
+        candidates: Sequence[TaskRef] = (),
+        remedy: str | None = None,
+    ) -> None:
+        self.spec = spec
+        self.candidates = tuple(candidates)
+        super().__init__(message, remedy=remedy)
+
+
+class TaskError(CoatcheckError):
+    """Something about one task."""
+
+    def __init__(self, message: str | None = None, *, ref: TaskRef | None = None, remedy: str | None = None) -> None:
+        self.ref = ref
+        super().__init__(message, remedy=remedy)
+
+
+class TaskFailedError(TaskError):
+    """The task ended without success."""
+
+    def __init__(self, message: str | None = None, *, task: Task, remedy: str | None = None) -> None:
+        self.task = task
+        super().__init__(message, ref=task.ref, remedy=remedy)
+
+
+class WaitTimeoutError(TaskError):
+    """We gave up waiting; the task goes on."""
+
+
+class SubmissionRejectedError(TaskError):
+    """The service did not take the task."""

@@ -14,7 +14,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import PatchConflictError
+from .._errors import PatchConflictError
 from . import journal as journals, paths
 from .checkout import Checkout
 from .merge import Merged, merge

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import ConfigurationError
+from .._errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 
-from ..errors import PatchError
+from .._errors import PatchError
 from . import names
 
 

@@ -15,7 +15,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import PatchConflictError
+from .._errors import PatchConflictError
 from .checkout import Checkout, Entry
 from .tree import Mark, Tree, mark_of
 

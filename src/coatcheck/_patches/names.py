@@ -6,7 +6,7 @@ git's own rules are in its ``quote.c`` (quoting) and ``apply.c`` (``git_header_n
 
 from __future__ import annotations
 
-from ..errors import PatchError
+from .._errors import PatchError
 
 NO_FILE = b"/dev/null"
 

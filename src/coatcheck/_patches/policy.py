@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ConfigurationError
+from .._errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import PatchError
+from .._errors import PatchError
 from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
 
 if TYPE_CHECKING:

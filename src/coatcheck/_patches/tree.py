@@ -13,7 +13,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import PatchRejectedError, UnsupportedError
+from .._errors import PatchRejectedError, UnsupportedError
 from .paths import is_ordinary, problems
 from .policy import ALWAYS
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import PatchRejectedError
+from .._errors import PatchRejectedError
 from . import content, paths
 from .change import ChangeStatus, FileChange
 from .globs import matcher
