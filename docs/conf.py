@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import importlib.metadata
 
+import coatcheck
+
 project = "coatcheck"
 author = "The coatcheck authors"
 copyright = author
 release = version = importlib.metadata.version("coatcheck")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"coatcheck {version}"
 
-default_role = "code"  # docstrings quote names in single backticks, as Markdown does
+default_role = "py:obj"  # docstrings quote names in single backticks: a link where it is one of ours, code elsewhere
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+maximum_signature_line_length = 88
+
+# autodoc looks for the order of members where a class was written, and ours name the public module.
+for name, home in coatcheck._HOMES.items():  # noqa: SLF001 - the table that says where
+    if isinstance(value := getattr(coatcheck, name), type):
+        value.__module__ = f"coatcheck.{home}"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -1,0 +1,74 @@
+"""What the examples in the documentation stand in: a checkout, a local cloud, and a login that leads to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from coatcheck._runtime.durations import DurationFile
+from coatcheck._runtime.local import record_path
+from coatcheck.cloud.demo.site import agent_command, make_site
+from coatcheck.cloud.git import Git
+from coatcheck.cloud.local import LocalCloud
+from coatcheck.cloud.serve import ServeOptions, environment, running
+
+LABEL = "owner/repo"
+# Enough finished tasks of a second each for waits to look every second (`_runtime/durations.py`).
+TASKS_SEEN = 40
+
+
+def usage(_: LocalCloud) -> Mapping[str, object]:
+    """Return what an account of the service has used; the local cloud itself counts nothing."""
+    now = int(time.time())
+    windows = {"primary_window": (42, 18_000, 7_260), "secondary_window": (85, 604_800, 187_000)}
+    return {
+        "plan_type": "plus",
+        "rate_limit": {
+            "allowed": True,
+            "limit_reached": False,
+            **{
+                name: {
+                    "used_percent": percent,
+                    "limit_window_seconds": seconds,
+                    "reset_after_seconds": left,
+                    "reset_at": now + left,
+                }
+                for name, (percent, seconds, left) in windows.items()
+            },
+        },
+        "credits": {"has_credits": True, "unlimited": False, "balance": "9.99"},
+    }
+
+
+@contextmanager
+def world(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch, *, agent: tuple[str, ...] | None = None
+) -> Iterator[None]:
+    """Stand in a checkout of ``owner/repo``, for which both the local cloud and "Codex" have an environment."""
+    checkout = folder / "repo"
+    make_site(checkout, environ=os.environ)
+    Git(os.environ).run("-C", checkout, "remote", "add", "origin", "git@github.com:owner/repo.git")
+    for provider in ("codex", "local"):
+        for _ in range(TASKS_SEEN):
+            DurationFile(str(Path(record_path(os.environ)).parent)).record(provider, None, 1.0)
+    monkeypatch.setattr(LocalCloud, "get_usage", usage)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(checkout)
+    options = ServeOptions(
+        environments=(environment(LABEL, checkout, environ=os.environ),),
+        command=agent or agent_command(),
+        data=folder / "cloud",
+        record=Path(record_path(os.environ)),
+        codex_home=home / ".codex",
+        max_parallel=3,
+        environ=os.environ,
+    )
+    with running(options) as record:
+        monkeypatch.setenv("CODEX_CLOUD_TASKS_BASE_URL", record.url)
+        yield
