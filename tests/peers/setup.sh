@@ -72,9 +72,23 @@ install_keyring() {
     chmod +x "$peers/bin/gnome-keyring-daemon"
 }
 
+# Google's own client of Jules, and the one of the Python index, in a virtual environment of its own.
+install_jules_clients() {
+    local version=0.2.0
+    if [ ! -d "$peers/node/node_modules/@google/jules-sdk" ]; then
+        mkdir -p "$peers/node"
+        (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts "@google/jules-sdk@$version")
+    fi
+    if [ ! -x "$peers/python/bin/python" ]; then
+        "$venv/bin/python" -m venv "$peers/python"
+        "$peers/python/bin/python" -m pip install --quiet jules-agent-sdk==0.1.1
+    fi
+}
+
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
 install_codex codex-newest 0.169.0 o05NyAOCDygSPRo1yinzxvkRSdmsZyBD9E7mbpmjRanSfM8lypqWtQgEo4XfNkwhuCR2aFu8mlGOsQGFXVbVww==
 install_patchutils
 install_keyring
+install_jules_clients
