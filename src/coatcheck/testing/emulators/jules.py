@@ -3,7 +3,7 @@
 Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at;
        once it has ended, only when it is looked at itself.
 Law 2. What the service is strict about is refused as it refuses it: unknown fields, enums, filters and parameters.
-Law 3. Answers are proto3 JSON: default values are left out, activities stand a millisecond apart.
+Law 3. Answers are proto3 JSON: default values are left out, activities are told apart by their milliseconds.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from .jules_lives import COMPLETED, Act, Json, approved, progress, told
 
-# Activities that a millisecond cannot tell apart are delivered twice by the official client (jules.md 3.4).
-APART = 0.001
+# Activities that a millisecond cannot tell apart are delivered twice by the official client (jules.md 3.4); two, since
+# the clock's float is rounded to microseconds.
+APART = 0.002
 # Input-only fields, which do not come back (2.2).
 INPUT_ONLY = frozenset({"requirePlanApproval", "automationMode"})
 ENDED = frozenset({"COMPLETED", "FAILED"})
