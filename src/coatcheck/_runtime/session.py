@@ -145,7 +145,10 @@ def _warn(trouble: str) -> None:
 def _choice(config: Config, provider: str) -> Choice:
     source = config.resolve(f"{provider}.credentials")
     return Choice.read(
-        source.value, origin=source.origin, account=config.get("account"), issuer=config.get(f"{provider}.issuer")
+        source.value,
+        origin=source.origin if source.value else "default",
+        account=config.get("account"),
+        issuer=config.get(f"{provider}.issuer"),
     )
 
 
