@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 
 import pytest
+from tests.toy import ToyProvider
 
 from coatcheck import errors
 from coatcheck._protocol import registry
@@ -25,10 +26,39 @@ def test_the_table_is_what_the_entry_points_say() -> None:
     assert registry.BUILT_IN == {name: value for name, value in entries.items() if value.startswith("coatcheck.")}
 
 
-def test_a_broken_plug_in_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plug-in that cannot be imported names itself and the reason."""
-    entry = importlib.metadata.EntryPoint(name="broken", value="no.such.module:thing", group=registry.GROUP)
+class NoSettings:
+    """Settings that nobody made."""
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:
+        return None
+
+
+def no_provider(settings: registry.Settings) -> object:
+    return object()
+
+
+def raising(settings: registry.Settings) -> object:
+    raise LookupError("gone")
+
+
+def misnamed(settings: registry.Settings) -> object:
+    return ToyProvider()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("no.such.module:thing", "cannot be loaded: ModuleNotFoundError"),
+        (f"{__name__}:nothing", "cannot be loaded: AttributeError"),
+        (f"{__name__}:raising", "cannot be loaded: LookupError: gone"),
+        (f"{__name__}:no_provider", "cannot be loaded: AttributeError"),
+        (f"{__name__}:misnamed", "is not one of that name"),
+    ],
+)
+def test_a_broken_plug_in_is_one_clear_error(value: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in that cannot be imported or made, or that is none, names itself and the reason."""
+    entry = importlib.metadata.EntryPoint(name="broken", value=value, group=registry.GROUP)
     monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
 
-    with pytest.raises(errors.ConfigurationError, match=r"'broken' of no\.such\.module:thing cannot be loaded"):
-        registry.load("broken")
+    with pytest.raises(errors.ConfigurationError, match=f"'broken' of {value} {reason}"):
+        registry.load("broken")(NoSettings())

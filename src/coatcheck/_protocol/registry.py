@@ -7,7 +7,7 @@ reading every installed package's metadata costs 30 ms (``bench/imports.py``); a
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from .. import errors
@@ -40,10 +40,10 @@ class Settings(Protocol):
 Factory: TypeAlias = "Callable[[Settings], Provider]"
 
 
-def load(name: str) -> Factory:
-    """Return the factory of the provider *name*. Raises `ConfigurationError` that lists the known ones."""
+def load(name: str, *, others: Iterable[str] = ()) -> Factory:
+    """Return the factory of the provider *name*. Raises `ConfigurationError` that lists the known ones, and *others*."""
     if (target := BUILT_IN.get(name)) is None:
-        return _load_plugin(name)
+        return _load_plugin(name, others)
     module, _, attribute = target.partition(":")
     return cast("Factory", getattr(importlib.import_module(module), attribute))
 
@@ -53,16 +53,35 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *(entry.name for entry in _entry_points())}))
 
 
-def _load_plugin(name: str) -> Factory:
+def _load_plugin(name: str, others: Iterable[str]) -> Factory:
     for entry in _entry_points():
         if entry.name == name:
-            try:
-                return cast("Factory", entry.load())
-            except Exception as error:  # a plug-in may fail in any way
-                message = f"the provider {name!r} of {entry.value} cannot be loaded: {error}"
-                raise errors.ConfigurationError(message) from error
+            return _guarded(entry)
     message = f"there is no provider {name!r}"
-    raise errors.ConfigurationError(message, remedy=f"known providers: {', '.join(names())}")
+    raise errors.ConfigurationError(message, remedy=f"known providers: {', '.join(sorted({*names(), *others}))}")
+
+
+def _guarded(entry: EntryPoint) -> Factory:
+    """Return the factory of a plug-in; whatever is wrong with it is one `ConfigurationError`."""
+
+    def factory(settings: Settings) -> Provider:
+        from .provider import Capabilities  # what names are looked up without
+
+        try:
+            provider = cast("Factory", entry.load())(settings)
+            can: object = provider.capabilities
+            is_one = provider.name == entry.name and isinstance(can, Capabilities)
+        except errors.CoatcheckError:
+            raise
+        except Exception as error:  # a plug-in may fail in any way
+            message = f"the provider {entry.name!r} of {entry.value} cannot be loaded: {type(error).__name__}: {error}"
+            raise errors.ConfigurationError(message) from error
+        if not is_one:
+            message = f"the provider {entry.name!r} of {entry.value} is not one of that name"
+            raise errors.ConfigurationError(message)
+        return provider
+
+    return factory
 
 
 def _entry_points() -> tuple[EntryPoint, ...]:

@@ -103,13 +103,18 @@ class ProviderSettings:
 
 def read_file(path: str) -> Mapping[str, str]:
     """Read a TOML file of settings, tables joined by dots; a missing file is an empty one."""
+    return dict(_flat(read_tables(path) or {}))
+
+
+def read_tables(path: str) -> Mapping[str, Any] | None:
+    """Read a TOML file as it is, None where there is none. Raises `ConfigurationError` for what cannot be read."""
     try:
         with open(path, "rb") as file:
             import tomllib  # 4 ms, and most runs have no file
 
-            return dict(_flat(tomllib.load(file)))
+            return tomllib.load(file)
     except FileNotFoundError:
-        return {}
+        return None
     except (OSError, ValueError) as error:
         raise errors.ConfigurationError(f"{path} cannot be read: {error}") from None
 

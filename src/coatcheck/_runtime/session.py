@@ -24,12 +24,12 @@ from .._protocol.effects import Clock
 from .._protocol.journal import Journal
 from .._protocol.memory import NoMemory
 from .._protocol.provider import Provider
-from .._protocol.registry import load
 from .clock import SystemClock
-from .config import Config, ProviderSettings, config_dir, state_dir
+from .config import Config, config_dir, state_dir
 from .durations import DurationFile
 from .journal import FileJournal, is_alive
 from .local import LOCAL, running_server
+from .services import provider_of
 
 if TYPE_CHECKING:
     from .transport import TransportOptions
@@ -127,7 +127,7 @@ def _provider(options: Options, config: Config) -> Provider:
         return options.provider
     if options.base_url is not None:
         config = config.with_explicit({f"{options.provider}.base_url": options.base_url})
-    return load(options.provider)(ProviderSettings(config, options.provider))
+    return provider_of(options.provider, config)
 
 
 def _explicit(options: Options) -> Secret | None:

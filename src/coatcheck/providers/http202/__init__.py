@@ -1,0 +1,29 @@
+"""Any service that follows the asynchronous request-reply pattern, described in the user's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+    from .presets import Table
+    from .provider import Http202Provider
+
+
+def described(name: str, table: Table, settings: Settings, *, origin: str) -> Http202Provider:
+    """Return the provider of the service *name*, which *table* describes; raises `ConfigurationError`.
+
+    *origin* is the file that the table is from, for messages. The setting ``base_url`` goes before the table's.
+    """
+    from ... import errors
+    from ..._protocol.urls import base_url
+    from .description import read
+    from .provider import Http202Provider
+
+    description = read(name, table, origin=origin)
+    found = settings.get("base_url") or description.base_url
+    if found is None:
+        raise errors.ConfigurationError(
+            f"{origin}: services.{name}: where is it?", remedy=f'add base_url = "https://…" to [services.{name}]'
+        )
+    return Http202Provider(name, base_url(found, of=name), description)

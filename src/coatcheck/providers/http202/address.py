@@ -1,0 +1,62 @@
+"""Where a task is asked about, and the id that says so: a service's own id, or what its answer gave as an address.
+
+Law 1. A ref is enough to come back with: an address is in the id, as short as its base URL makes it.
+Law 2. An address at another origin is asked without credentials, and never without encryption where the service has it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote, urljoin
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import TaskRef
+from ..._protocol.effects import Request
+from ..._protocol.urls import origin_of
+
+# What an id may hold as it is: everything that RFC 3986 leaves to a path segment, less what `TaskRef` refuses.
+_PLAIN = "~:@!$&'()*+,;=-._"
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """The addresses of one service."""
+
+    name: str
+    base_url: str
+
+    def ref(self, native: str) -> TaskRef:
+        """Return the ref of what the service calls *native*: an id, or an address as `shortened`."""
+        return TaskRef(self.name, quote(native, safe=_PLAIN))
+
+    def native(self, ref: TaskRef) -> str:
+        """Return what the service calls it."""
+        return unquote(ref.id)
+
+    def shortened(self, location: str, *, asked: str) -> str:
+        """Return the address that *location* means in the answer to *asked*: relative to our base URL where it is below."""
+        url = urljoin(asked, location)
+        base = f"{self.base_url}/"
+        if url.startswith(base):
+            return url.removeprefix(base)
+        if origin_of(url) == origin_of(base):
+            return "/" + url.partition("://")[2].partition("/")[2]
+        return url
+
+    def url_of(self, address: str) -> str:
+        """Return the URL of a shortened address."""
+        if "://" in address:
+            return address
+        if address.startswith("/"):
+            return urljoin(self.base_url, address)
+        return f"{self.base_url}/{address}"
+
+    def request_to(self, url: str, *, method: str = "GET") -> Request:
+        """Return a request to *url*; raises `ConfigurationError` for a place that nobody should go to."""
+        scheme, host, _ = origin_of(url)
+        if scheme not in ("http", "https") or not host:
+            raise errors.ConfigurationError(f"{self.name}: this is not the address of a task")
+        if scheme == "http" and self.base_url.startswith("https:"):
+            raise errors.ConfigurationError(f"{self.name} names {host} without encryption; it is not asked there")
+        is_ours = origin_of(url) == origin_of(self.base_url)
+        return Request(method, url.partition("://")[2].partition("?")[0], url=url, is_public=not is_ours)
