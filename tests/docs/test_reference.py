@@ -11,6 +11,7 @@ import pytest
 import coatcheck
 import coatcheck.provider
 import coatcheck.testing
+from coatcheck._cli.commands.configuration import KNOWN
 from coatcheck.providers.codex import wire
 from coatcheck.providers.codex.extract import STATES
 from coatcheck.providers.codex.models import models
@@ -101,6 +102,13 @@ def test_the_models_are_those_of_the_data_file() -> None:
     ]
 
     assert expected == [[cell.strip("`") for cell in row] for row in table_under("Models", CODEX)]
+
+
+def test_every_setting_is_documented() -> None:
+    """What `coatcheck config` shows, the guide explains."""
+    page = (REFERENCE.parent / "guides/usage.md").read_text("utf-8")
+
+    assert [] == [name for name in KNOWN if f"`{name}`" not in page.partition("\n## Settings\n")[2]]
 
 
 @pytest.mark.parametrize(
