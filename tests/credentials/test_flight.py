@@ -113,8 +113,8 @@ def test_two_hundred_rejected_tasks_make_one_refresh(busy: Household) -> None:
     assert (1, 1) == (len(asyncio.run(main())), house.refreshes)
 
 
-def test_a_cancelled_refresh_leaves_no_lock_and_may_be_made_again(busy: Household) -> None:
-    """Its answer is lost, which is one of the two reasons to present a token once more."""
+def test_a_cancelled_refresh_goes_on_for_the_others(busy: Household) -> None:
+    """Somebody stops waiting while his refresh is under way: its answer is not lost, and nobody refreshes again."""
     house = busy
     house.put(house.issue(ends_in=10))
 
@@ -127,6 +127,22 @@ def test_a_cancelled_refresh_leaves_no_lock_and_may_be_made_again(busy: Househol
         return (await aperform(house.login().get_secret(), world)).token
 
     assert asyncio.run(main()) == house.read().access_token
+    assert {1} == set(house.presented.values())
+
+
+def test_closing_a_client_waits_for_a_refresh_that_nobody_waits_for(busy: Household) -> None:
+    """A wait that timed out in the middle of a refresh does not cost the login."""
+    house = busy
+    held = house.put(house.issue(ends_in=10))
+
+    async def main() -> None:
+        async with client(house, AsyncClient, SlowTransport) as codex:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(codex.get_usage(), LATENCY / 2)
+
+    asyncio.run(main())
+
+    assert held.access_token != house.read().access_token
     assert 1 == house.refreshes
 
 

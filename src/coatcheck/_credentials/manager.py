@@ -255,37 +255,37 @@ class StoredCredentials:
         if obstacle:
             raise ReadOnlyError(obstacle)
         try:
-            fresh = yield from self._locked(lambda: self._refresh_locked(held, reason), lambda: self._newer(held))
+            return (yield from self._locked(lambda: self._refresh_locked(held, reason), lambda: self._newer(held)))
         except RefusedError as refused:
             winner = (yield from self._await_winner(held)) if refused.code == self.place.oauth.reused else None
             if winner is not None:
                 return self._hold(winner)
             self._refused[fingerprint(token)] = refused.code
             raise self._refusal(refused.code) from None
-        self.problem = None
-        return self._state if self._state and self._state.tokens is fresh else self._hold(fresh)
 
-    def _refresh_locked(self, held: Tokens, reason: str) -> Script[Tokens]:
+    def _refresh_locked(self, held: Tokens, reason: str) -> Script[State]:
         unsaved = self._state.unsaved if self._state else None
         try:
-            return (yield from self.place.refresh(held, reason=reason, unsaved=unsaved))
+            fresh = yield from self.place.refresh(held, reason=reason, unsaved=unsaved)
+            self.problem = None
+            return self._hold(fresh)
         except UnkeptError as unkept:
             can_retry = type(unkept.error) is errors.PersistenceError
             self._hold(unkept.tokens, unsaved=Unsaved(unkept.tokens, unkept.replaces) if can_retry else None)
             self.problem = str(unkept.error)
             raise unkept.error from None
 
-    def _newer(self, held: Tokens) -> Tokens | None:
+    def _newer(self, held: Tokens) -> State | None:
         """Return what somebody in this process got meanwhile."""
         state = self._state
-        return state.tokens if state is not None and is_newer(state.tokens, held) else None
+        return state if state is not None and is_newer(state.tokens, held) else None
 
     def _locked(self, script: Callable[[], Script[T]], shortcut: Callable[[], T | None] = lambda: None) -> Script[T]:
         """Perform *script* under the login's lock, or return what *shortcut* finds while somebody else has it."""
         deadline = self._clock.monotonic() + LOCK_PATIENCE
         while (found := shortcut()) is None:
             try:
-                result: T = yield Exclusive(self._lock, script())
+                result: T = yield Exclusive(self._lock, script(), is_whole=True)
             except TimeoutError as error:
                 if self._clock.monotonic() >= deadline:
                     raise held_too_long(str(error)) from None
@@ -362,7 +362,9 @@ def held_too_long(path: str) -> errors.CredentialsError:
 
 def unlockable(error: OSError) -> errors.CredentialsError:
     """Return the error for a lock file that cannot be made."""
-    return errors.CredentialsError(f"the login cannot be locked: {error.filename}: {error.strerror}")
+    return errors.CredentialsError(
+        f"the login cannot be locked: {error.filename}: {error.strerror}", remedy="mend the permissions of its folder"
+    )
 
 
 def moment(seconds: float | None) -> str:

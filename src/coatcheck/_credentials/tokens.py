@@ -86,7 +86,7 @@ def has_ended(tokens: Tokens, now: float) -> bool:
 
 
 def same_account(one: Tokens, other: Tokens) -> bool:
-    """Whether both belong to one account; an account that is not known is not another's."""
+    """Whether both name the same account; where only one names any, they may be two people's."""
     return one.account_id == other.account_id
 
 

@@ -95,10 +95,15 @@ class Lock(msgspec.Struct, frozen=True):
 
 
 class Exclusive(msgspec.Struct, frozen=True):
-    """Perform `script` while nobody else (thread, task, process) performs under `lock`. Answered by its result."""
+    """Perform `script` while nobody else (thread, task, process) performs under `lock`. Answered by its result.
+
+    With `is_whole`, what has begun is performed to its end even if whoever asked is cancelled under asyncio: a one-use
+    token that was sent must not lose its answer because somebody stopped waiting.
+    """
 
     lock: Lock
     script: Any  # Script[Any]
+    is_whole: bool = False
 
 
 class Together(msgspec.Struct, frozen=True):

@@ -96,6 +96,8 @@ class AsyncClient:
         """Release the connections."""
         if self._keeper is not None:
             await self._keeper.aclose()
+        if self._opened is not None:
+            await self._world.settle()
         if self._transport is not None:
             await self._transport.aclose()
 

@@ -26,12 +26,13 @@ class AsyncWorld:
     def __init__(self, transport: AsyncTransport, clock: Clock, *, max_in_flight: int) -> None:
         self._transport, self._clock = transport, clock
         self._slots = asyncio.Semaphore(max_in_flight)
+        self._unfinished: set[asyncio.Task[Any]] = set()
         self._answers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
             Request: self._request,
             Read: lambda effect: effect.stream.aread(),
             Sleep: lambda effect: clock.asleep(effect.seconds),
             Call: lambda effect: asyncio.to_thread(effect.function),
-            Exclusive: self._exclusive,
+            Exclusive: lambda effect: self._whole(effect) if effect.is_whole else self._exclusive(effect),
             Together: lambda effect: asyncio.gather(*map(self._outcome, effect.scripts)),
         }
 
@@ -52,6 +53,22 @@ class AsyncWorld:
             return await aperform(effect.script, self)
         finally:
             held.release()
+
+    def _whole(self, effect: Exclusive) -> Awaitable[Any]:
+        task = asyncio.create_task(self._exclusive(effect))
+        self._unfinished.add(task)
+        task.add_done_callback(self._finished)
+        return asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._unfinished.discard(task)
+        if not task.cancelled():
+            task.exception()  # who was cancelled does not ask for it, and asyncio would complain
+
+    async def settle(self) -> None:
+        """Wait for what must be performed to its end."""
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
 
     async def _outcome(self, script: Script[Any]) -> Any:
         try:
