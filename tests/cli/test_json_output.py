@@ -9,7 +9,19 @@ from coatcheck import errors
 from coatcheck._cli import json_output
 from coatcheck._cli.json_output import ERROR_DETAILS, TASK, dump, dump_line, error_document, read
 from coatcheck._model.catalogue import Environment, Model
-from coatcheck._model.outcome import Attempt, Citation, DiffStats, FileSnapshot, Message, Outcome, PullRequest
+from coatcheck._model.outcome import (
+    Artifact,
+    Attempt,
+    Citation,
+    DiffStats,
+    FileSnapshot,
+    Message,
+    Notice,
+    Outcome,
+    Plan,
+    PlanStep,
+    PullRequest,
+)
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskEvent, TaskRef
 from coatcheck._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
@@ -21,6 +33,10 @@ SAMPLES = {
     "STATS": DiffStats(),
     "CITATION": Citation(kind="repo_file_citation", target="a.py"),
     "MESSAGE": Message(text="hello"),
+    "STEP": PlanStep(title="t"),
+    "PLAN": Plan(id="p"),
+    "NOTICE": Notice(kind="stalled", text="t"),
+    "ARTIFACT": Artifact(kind="command"),
     "PULL_REQUEST": PullRequest(),
     "FILE": FileSnapshot(path="a.py"),
     "OUTCOME": Outcome(),

@@ -31,6 +31,7 @@ COMMANDS = {
     "attempts": "look",
     "diff": "patch",
     "apply": "patch",
+    "approve": "manage",
     "cancel": "manage",
     "message": "manage",
     "pr": "manage",

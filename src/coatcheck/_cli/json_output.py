@@ -17,7 +17,20 @@ from .exit_codes import exit_code_of
 if TYPE_CHECKING:
     from .._credentials.status import LoginStatus
     from .._model.catalogue import Environment, Model
-    from .._model.outcome import Attempt, Citation, DiffStats, Failure, FileSnapshot, Message, Outcome, PullRequest
+    from .._model.outcome import (
+        Artifact,
+        Attempt,
+        Citation,
+        DiffStats,
+        Failure,
+        FileSnapshot,
+        Message,
+        Notice,
+        Outcome,
+        Plan,
+        PlanStep,
+        PullRequest,
+    )
     from .._model.tasks import Task, TaskEvent
     from .._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
     from .._patches.parse import Patch
@@ -100,6 +113,32 @@ MESSAGE: Fields[Message] = {
     "citations": ("places it points at: citation objects", lambda m: many(CITATION, m.citations)),
 }
 
+STEP: Fields[PlanStep] = {
+    "title": ("what will be done", lambda s: s.title),
+    "description": ("more about it", lambda s: s.description),
+}
+
+PLAN: Fields[Plan] = {
+    "id": ("the service's id", lambda p: p.id),
+    "is_approved": ("whether somebody, or the service itself, agreed", lambda p: p.is_approved),
+    "steps": ("step objects, in order", lambda p: many(STEP, p.steps)),
+}
+
+NOTICE: Fields[Notice] = {
+    "kind": ('"stalled", "revived", "nothing_made" or "approval_ignored"', lambda n: n.kind),
+    "text": ("the same for people", lambda n: n.text),
+}
+
+ARTIFACT: Fields[Artifact] = {
+    "kind": ('"command", "media", "change" or the service\'s own word', lambda a: a.kind),
+    "command": ("what was run", lambda a: a.command),
+    "output": ("what it printed", lambda a: a.output),
+    "exit_code": ("how it ended", lambda a: a.exit_code),
+    "media_type": ("the type of its content", lambda a: a.media_type),
+    "size": ("how many bytes its content has", lambda a: len(a.content)),
+    "data": ("what the service said about a kind that is not known", lambda a: a.data),
+}
+
 PULL_REQUEST: Fields[PullRequest] = {
     "title": ("its title", lambda p: p.title),
     "body": ("its text", lambda p: p.body),
@@ -162,6 +201,11 @@ WINDOW: Fields[RateWindow] = {
     "resets_at": ("when it resets", lambda w: w.resets_at),
     "limit": ("how much there is", lambda w: w.limit),
     "remaining": ("how much is left", lambda w: w.remaining),
+    "used": ("how much is used", lambda w: w.used),
+    "is_counted_here": (
+        "whether `used` is what this machine submitted, since the service tells nothing",
+        lambda w: w.is_counted_here,
+    ),
 }
 
 RATE_LIMIT: Fields[RateLimit] = {
@@ -196,6 +240,8 @@ TASK: Fields[Task] = {
     "started_at": ("when it began to run", lambda t: t.started_at),
     "updated_at": ("when it last changed", lambda t: t.updated_at),
     "progress": ("what the agent is doing", lambda t: t.progress),
+    "plan": ("plan object", lambda t: maybe(PLAN, t.plan)),
+    "notices": ("what its state does not tell: notice objects", lambda t: many(NOTICE, t.notices)),
     "stats": ("size of its change: stats object", lambda t: maybe(STATS, t.stats)),
     "attempt_total": ("how many attempts there are", lambda t: t.attempt_total),
     "attempts": ("attempt objects, as far as the service told", lambda t: many(ATTEMPT, t.attempts)),
@@ -214,7 +260,10 @@ TASK_RESULT: Fields[Task] = {
 }
 
 EVENT: Fields[TaskEvent] = {
-    "kind": ('"state", "message", "progress", "stats" or "attempt"', lambda e: e.kind),
+    "kind": (
+        '"state", "message", "progress", "stats", "attempt", "plan", "approved", "notice" or the service\'s own word',
+        lambda e: e.kind,
+    ),
     "ref": ("the task", lambda e: str(e.ref)),
     "cursor": ("what `watch --after` takes to go on from here", lambda e: e.cursor),
     "state": ("a word of TaskState", lambda e: e.state.value if e.state else None),
@@ -223,6 +272,9 @@ EVENT: Fields[TaskEvent] = {
     "text": ("what was said or done", lambda e: e.text),
     "message": ("message object", lambda e: maybe(MESSAGE, e.message)),
     "stats": ("stats object", lambda e: maybe(STATS, e.stats)),
+    "plan": ("plan object", lambda e: maybe(PLAN, e.plan)),
+    "notice": ("notice object", lambda e: maybe(NOTICE, e.notice)),
+    "artifacts": ("what was shown with it: artifact objects", lambda e: many(ARTIFACT, e.artifacts)),
     "at": ("when the service last changed the task", lambda e: e.at),
 }
 
@@ -343,6 +395,7 @@ DOCUMENTS: Mapping[str, str] = {
     "diff": "`ref`, `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
     "UTF-8), `stats`",
     "apply": "`ref`, `attempt`, and the fields of an application",
+    "approve": "`ref` and `action`",
     "cancel": "`ref` and `action`",
     "message": "task, which runs again",
     "pr": "`ref` and `action`",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .._credentials.status import LoginStatus
     from .._model.catalogue import Environment, Model
-    from .._model.outcome import Attempt, DiffStats, FileSnapshot, Outcome, PullRequest
+    from .._model.outcome import Attempt, DiffStats, FileSnapshot, Notice, Outcome, Plan, PullRequest
     from .._model.tasks import Task, TaskEvent
     from .._model.usage import RateLimit, RateWindow, Usage
 
@@ -106,6 +106,19 @@ def listed(tasks: Iterable[Task], now: float) -> list[Line]:
 def heading(text: str) -> list[Line]:
     """Return a heading with the blank line before it."""
     return ["", Painted(text, "bold")]
+
+
+def notice_line(notice: Notice) -> Line:
+    """Return what somebody should know that the state does not tell."""
+    return Painted(f"note: {notice.text}", "yellow")
+
+
+def plan(made: Plan) -> list[Line]:
+    """Return a plan, a step a line."""
+    return [
+        (f"  {number}. {step.title}", Painted(f"  {step.description}" if step.description else "", "dim"))
+        for number, step in enumerate(made.steps, 1)
+    ]
 
 
 def outcome(made: Outcome | None) -> list[Line]:
@@ -229,6 +242,9 @@ def _window(window: RateWindow, now: float) -> Line:
 
 
 def _reset(window: RateWindow, now: float) -> str:
+    if window.is_counted_here:
+        limit = "" if window.limit is None else f" of {window.limit:g}"
+        return f"{window.used or 0:g}{limit} submitted from here; the service tells nothing"
     if window.resets_at is None:
         return f"resets in {span(window.resets_after)}"
     left = window.resets_at.timestamp() - now

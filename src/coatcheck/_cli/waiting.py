@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import errors
 from .render import indented
-from .views import attempts as attempt_lines, heading, outcome, pull_request, state_word, summary
+from .views import attempts as attempt_lines, heading, notice_line, outcome, plan, pull_request, state_word, summary
 
 if TYPE_CHECKING:
     from .._model.outcome import Attempt, Outcome
@@ -36,7 +36,14 @@ def coming_back(ref: TaskRef) -> Iterator[None]:
 
 
 def wait_for(
-    run: Run, client: Client, ref: TaskRef, *, timeout: float | None, interval: float | None, first: bool
+    run: Run,
+    client: Client,
+    ref: TaskRef,
+    *,
+    timeout: float | None,
+    interval: float | None,
+    first: bool,
+    approve: Callable[[Task], bool] | None = None,
 ) -> Task:
     """Wait for the end of a task, showing progress on a terminal."""
     started = run.now
@@ -47,6 +54,7 @@ def wait_for(
             timeout=timeout,
             interval=interval,
             first=first,
+            approve=approve,
             on_change=lambda task: run.screen.progress(lambda: _progress(task, run.now - started)),
         )
 
@@ -68,7 +76,10 @@ def chosen(task: Task, number: int | None) -> Outcome | None:
 
 def result(task: Task, number: int | None, now: float) -> list[Line]:
     """Return everything a task made, for people: summary, messages, pull request, changes, attempts."""
-    lines = [*summary(task, now), *outcome(chosen(task, number))]
+    lines = [*summary(task, now), *(notice_line(each) for each in task.notices)]
+    if task.plan is not None and not task.plan.is_approved:
+        lines += [*heading("Plan"), *plan(task.plan)]
+    lines += outcome(chosen(task, number))
     if len(task.attempts) > 1:
         lines += [*heading("Attempts"), *indented(attempt_lines(task.attempts))]
     for pull in task.pull_requests:

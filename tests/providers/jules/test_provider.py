@@ -359,7 +359,7 @@ def test_a_watch_tells_everything_once(colour: str) -> None:
     client, emulator = jules(colour)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
-    told = [event.kind for event in events if event.kind not in {"state", "notice"}]
+    told = [event.kind for event in events if event.kind not in {"state", "stats"}]
 
     assert [event.kind for event in client.stream_task(ref)] == told
     assert "COMPLETED" == events[-1].raw_state

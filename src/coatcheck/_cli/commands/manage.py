@@ -1,4 +1,4 @@
-"""Acts upon a task that exists: cancel, message, pr, archive, unarchive, delete."""
+"""Acts upon a task that exists: approve, cancel, message, pr, archive, unarchive, delete."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ def _act(run: Run, task: str, act: Callable[[Client, TaskRef], object], *, actio
     with run.client(ref.provider) as client:
         act(client, ref)
     run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [then.format(ref=ref)])
+
+
+@command("approve", examples="coatcheck approve jules:1234567890")
+@ref_argument
+def approve_command(run: Run, *, task: str) -> None:
+    """Let the agent do what its plan says; `show` prints the plan."""
+    _act(
+        run,
+        task,
+        lambda client, ref: client.approve_plan(ref),
+        action="approve",
+        then="{ref} may go on; come back with: coatcheck wait {ref}",
+    )
 
 
 @command("cancel", examples="coatcheck cancel codex:task_e_6a0")

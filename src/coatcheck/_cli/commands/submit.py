@@ -9,9 +9,10 @@ import click
 from ... import errors
 from ..._model.states import TaskState
 from ..context import Run, attempt_option, command, interval_option, seconds, timeout_of, timeout_option, utf8
-from ..exit_codes import ExitCode, exit_code_of
+from ..exit_codes import exit_code_of
 from ..json_output import TASK, TASK_RESULT, error_document, read
 from ..landing import Landed, checkout_of, land
+from ..plans import Approve, decider, next_step, verdict
 from ..render import Painted
 from ..waiting import LeftError, chosen, result, wait_for, with_patch_of
 
@@ -29,6 +30,8 @@ OPTIONS = (
     click.option("--attempts", "-n", type=int, metavar="N", help="How many attempts at it, to choose from."),
     click.option("--ask", is_flag=True, help="Ask a question: no diff."),
     click.option("--model", metavar="NAME", help="Which model; the service may choose another."),
+    click.option("--title", metavar="TEXT", help="What the task is called; services that take none say so."),
+    click.option("--open-pr", is_flag=True, help="Let the service open a pull request itself when it is done."),
     click.option(
         "--starting-diff", metavar="FILE", help="A diff that is applied before the agent starts (- is standard input)."
     ),
@@ -52,8 +55,9 @@ coatcheck submit --resume
 """,
 )
 @_with_options
+@click.option("--plan-approval", is_flag=True, help="Let the agent wait with its plan until `coatcheck approve`.")
 @click.option("--resume", is_flag=True, help="Find out what became of submissions whose answer was lost.")
-def submit_command(run: Run, *, resume: bool, **options: Any) -> None:
+def submit_command(run: Run, *, resume: bool, plan_approval: bool, **options: Any) -> None:
     """Hand a task over and print its ref at once (step 1 of 2).
 
     Without --environment and --repo the remotes of the checkout say where it runs. The prompt is read from standard
@@ -63,7 +67,7 @@ def submit_command(run: Run, *, resume: bool, **options: Any) -> None:
         if resume:
             _resume(run, client)
             return
-        task = submit(run, client, **options)
+        task = submit(run, client, requires_approval=plan_approval or None, **options)
     run.answer(lambda: read(TASK, task), lambda: [str(task.ref)])
 
 
@@ -80,20 +84,34 @@ coatcheck run --ask "Where is the theme chosen?"
 @interval_option
 @attempt_option
 @click.option("--apply", "is_applied", is_flag=True, help="Land the patch in this checkout when it is done.")
+@click.option(
+    "--approve-plan",
+    type=click.Choice(["ask", "auto", "never"]),
+    help="Show the agent's plan and ask, approve it unseen, or end with the plan (default: what the service does).",
+)
 def run_command(
-    run: Run, *, timeout: str | None, interval: str | None, attempt: int | None, is_applied: bool, **options: Any
+    run: Run,
+    *,
+    timeout: str | None,
+    interval: str | None,
+    attempt: int | None,
+    is_applied: bool,
+    approve_plan: Approve | None,
+    **options: Any,
 ) -> int:
     """Hand a task over, wait for its end, and print what it made.
 
-    Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success.
+    Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success, 10 when it stands
+    still until somebody acts.
     """
     limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
     _check_attempt(run, attempt, options["attempts"])
     if is_applied:
         checkout_of(run)
     with run.client() as client:
-        task = submit(run, client, **options)
-        task = wait_for(run, client, task.ref, timeout=limit, interval=pause, first=False)
+        approve = decider(run, client, approve_plan)
+        task = submit(run, client, requires_approval=approve_plan in ("ask", "never") or None, **options)
+        task = wait_for(run, client, task.ref, timeout=limit, interval=pause, first=False, approve=approve)
     chosen(task, attempt)
     is_good = task.state is TaskState.SUCCEEDED
     landed = _landed(run, task, attempt) if is_applied and is_good else None
@@ -105,7 +123,8 @@ def run_command(
         raise landed
     if landed is not None:
         return landed.code if isinstance(landed, Landed) else exit_code_of(landed)
-    return ExitCode.DONE if is_good else ExitCode.TASK_FAILED
+    next_step(run, task)
+    return verdict(task)
 
 
 def _check_attempt(run: Run, wanted: int | None, attempts: int | None) -> None:
@@ -155,6 +174,9 @@ def _spec(
     ask: bool,
     model: str | None,
     starting_diff: str | None,
+    title: str | None = None,
+    open_pr: bool = False,
+    requires_approval: bool | None = None,
 ) -> TaskSpec:
     """Return what is asked, from options, settings and the checkout."""
     from ..._model.tasks import TaskSpec
@@ -167,7 +189,7 @@ def _spec(
     diff = _starting_diff(run, starting_diff)
     if environment is None and repository is None:
         environment = run.config.get("environment")
-    if not environment and not repository:
+    if not environment and not repository and (run.root or client.capabilities.needs_environment):
         from ..checkout import environment_of
 
         environment, repository = environment_of(client, run.root)
@@ -180,6 +202,9 @@ def _spec(
         mode="ask" if ask else "code",
         model=model,
         starting_patch=diff,
+        title=title,
+        opens_pull_request=open_pr or None,
+        requires_approval=requires_approval,
     )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..._model.states import TaskState
 from ..context import Run, attempt_option, command, interval_option, ref_argument, seconds, timeout_of, timeout_option
-from ..exit_codes import ExitCode
 from ..json_output import EVENT, TASK_RESULT, dump_line, read
 from ..views import event as event_lines
 
@@ -30,8 +28,9 @@ def wait_command(
     """Wait for a task to end and print what it made (step 2 of 2).
 
     Ctrl-C and the deadline stop the waiting, not the task. The exit code is 3 when the task ended without success, 4
-    at the deadline.
+    at the deadline, 10 when the task stands still until somebody acts.
     """
+    from ..plans import next_step, verdict
     from ..waiting import chosen, result, wait_for
 
     ref, limit, pause = run.ref(task), timeout_of(run, timeout), seconds(interval) if interval else None
@@ -39,7 +38,8 @@ def wait_command(
         ended = wait_for(run, client, ref, timeout=limit, interval=pause, first=first)
     chosen(ended, attempt)
     run.answer(lambda: read(TASK_RESULT, ended), lambda: result(ended, attempt, run.now))
-    return ExitCode.DONE if ended.state is TaskState.SUCCEEDED else ExitCode.TASK_FAILED
+    next_step(run, ended)
+    return verdict(ended)
 
 
 @command(

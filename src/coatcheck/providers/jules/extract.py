@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ... import errors
 from ..._model.catalogue import Environment
-from ..._model.outcome import Failure, FileSnapshot, Notice, Outcome, PatchState, PullRequest
+from ..._model.outcome import DiffStats, Failure, FileSnapshot, Notice, Outcome, PatchState, PullRequest
 from ..._model.tasks import Page, Task, TaskState
 from ..._patches.parse import Patch
 from ..._protocol.decode import read_json
@@ -77,6 +77,7 @@ def task(found: wire.Session, service: Service, *, story: Story | None = None, r
         created_at=instant(found.create_time),
         updated_at=instant(found.update_time),
         progress=known.progress,
+        stats=made.stats,
         outcome=made if state.ends_wait or not made.is_empty else None,
         error=made.error,
         plan=known.plan,
@@ -173,6 +174,7 @@ def _outcome(found: wire.Session, story: Story) -> Outcome:
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(change.base_commit_id) if change else None,
+        stats=_stats(patch),
         pull_request=_pull_request(found, commit_message),
         files=new_files(patch) if patch else (),
         error=_failure(found, story),
@@ -209,6 +211,17 @@ def _failure(found: wire.Session, story: Story) -> Failure | None:
         return None
     last = story.messages[-1].text if story.messages else None
     return Failure(message=": ".join(filter(None, (story.reason, last))) or None)
+
+
+def _stats(patch: Patch | None) -> DiffStats | None:
+    """Count what the diff changes: the service tells no numbers."""
+    if patch is None:
+        return None
+    try:
+        counted = patch.stats
+    except errors.PatchError:
+        return None
+    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)
 
 
 def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:

@@ -79,6 +79,9 @@ CAPABILITIES = Capabilities(
         "list_models": "Jules chooses the model and does not tell which",
     },
     options=frozenset({"title", "requires_approval", "opens_pull_request", "working_branch"}),
+    # 5 to 60 minutes are reported (3.2); this is their geometric mean.
+    typical_seconds=1000.0,
+    needs_environment=False,
     notes=(
         "A session without a repository is possible; its diff has no base commit.",
         "A session that completed may go on later, and may refuse messages.",

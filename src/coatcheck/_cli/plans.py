@@ -1,0 +1,61 @@
+"""Plans on the command line: shown, asked about, and what is to be done when a task stands still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import click
+
+from .._model.states import TaskState
+from .exit_codes import ExitCode
+from .render import Painted
+from .views import heading, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._model.tasks import Task
+    from .._runtime.blocking import Client
+    from .context import Run
+    from .render import Line
+
+Approve: TypeAlias = Literal["ask", "auto", "never"]
+
+# What brings a task on that stands still.
+NEXT_STEPS = {
+    TaskState.INPUT_REQUIRED: "It waits for an answer: coatcheck message {ref} TEXT",
+    TaskState.PAUSED: "It is paused; a message may wake it: coatcheck message {ref} TEXT",
+}
+
+
+def decider(run: Run, client: Client, approve: Approve | None) -> Callable[[Task], bool] | None:
+    """Return who decides about plans while a task is waited for. Raises `UnsupportedError` where there are none."""
+    if approve is None:
+        return None
+    client.capabilities.require("approve_plan", run.provider)
+    return {"ask": lambda task: _ask(run, task), "auto": lambda _: True, "never": None}[approve]
+
+
+def _ask(run: Run, task: Task) -> bool:
+    """Show the plan and ask; where nobody can be asked the answer is no."""
+    run.note(*_shown(task))
+    return run.surroundings.is_asking and click.confirm("Approve this plan?", err=True)
+
+
+def _shown(task: Task) -> list[Line]:
+    return [*heading("Plan"), *plan(task.plan)] if task.plan else []
+
+
+def next_step(run: Run, task: Task) -> None:
+    """Tell how a task that stands still is brought on."""
+    if task.state is TaskState.INPUT_REQUIRED and task.plan is not None and not task.plan.is_approved:
+        run.note(("It waits for your word: ", Painted(f"coatcheck approve {task.ref}", "bold")))
+    elif task.state in NEXT_STEPS:
+        run.note(NEXT_STEPS[task.state].format(ref=task.ref))
+
+
+def verdict(task: Task) -> ExitCode:
+    """Return the exit code that judges how a wait for *task* ended."""
+    if task.state.is_interrupted:
+        return ExitCode.STANDS_STILL
+    return ExitCode.DONE if task.state is TaskState.SUCCEEDED else ExitCode.TASK_FAILED
