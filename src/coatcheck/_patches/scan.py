@@ -26,8 +26,12 @@ _RANGE = rb"(" + _NUMBER + rb")(?:,(" + _NUMBER + rb"))?"
 _HUNK = re.compile(rb"@@ -" + _RANGE + rb" \+" + _RANGE + rb" @@([^\n]*)(?:\n|\Z)")
 _COMBINED_HUNK = re.compile(rb"(@{3,}) ((?:-\d{1,18}(?:,\d{1,18})? )+)\+" + _RANGE + rb" @{3,}([^\n]*)(?:\n|\Z)")
 
-# What ends the guess; the third alternative is `\ No newline at end of file`, in whatever language diff spoke.
-_MARK = re.compile(rb"\n(?:@@ -|diff --git |\\ )")
+_NEXT_HUNK = re.compile(rb"\n@@ -")
+# `\ No newline at end of file`, in whatever language diff spoke.
+_NOTE = b"\n\\ "
+# One byte is looked for five times as fast as a pattern, as long as it is rare (``bench/patches.py``); a hunk with more
+# of them than this (annotations, addresses) is searched by the pattern.
+_STRAY_SIGNS = 16
 _BODY = re.compile(rb"(?:(?:[ +\-\\][^\n]*)?\n)*+")
 
 _START = re.compile(
@@ -147,33 +151,43 @@ def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, i
     return at, added, removed
 
 
-def _length(match: re.Match[bytes], group: int) -> int:
-    text = match[group]
-    return 1 if text is None else int(text)
-
-
 def _extent(data: bytes, match: re.Match[bytes], *, is_git: bool, prove: bool) -> tuple[int, int, int]:
     """Return end, added and removed lines of the hunk whose header *match* is."""
-    body, old, new = match.end(), _length(match, 2), _length(match, 4)
-    notes = 0
-    mark = _MARK.search(data, body - 1)
-    while mark and mark[0] == b"\n\\ ":
-        notes += 1
-        mark = _MARK.search(data, mark.end())
-    end = mark.start() + 1 if mark else len(data)
+    _, old_lines, _, new_lines, _ = match.groups(b"1")
+    body, old, new = match.end(), int(old_lines), int(new_lines)
+    end, last = _guess(data, body)
+    notes = data.count(_NOTE, body - 1, end) if data.find(b"\\", body, end) >= 0 else 0
     lines = data.count(b"\n", body, end) - notes
     added, removed = lines - old, lines - new
     if 0 <= added <= new and 0 <= removed <= old and added + removed:
-        is_sure = mark and is_git and not prove and _ends_as_hunk(data, body, end)
-        if is_sure or _holds(data, body, end, added, removed):
+        # A mail, a log or another tool's header ends otherwise than a hunk does.
+        ends_as_hunk = last >= 0 and data[last] in b" +-\\" and not data.startswith(b"--", last)
+        if (ends_as_hunk and is_git and not prove) or _holds(data, body, end, added, removed):
             return end, added, removed
     return _walk(data, body, old, new)
 
 
-def _ends_as_hunk(data: bytes, body: int, end: int) -> bool:
-    """Whether nothing but a hunk can stand there: a mail, a log or another tool's header ends otherwise."""
-    last = data.rfind(b"\n", body, end - 1) + 1 or body
-    return data[last] in b" +-\\" and not data.startswith(b"--", last)
+def _guess(data: bytes, body: int) -> tuple[int, int]:
+    """Return where the next line begins that no hunk can hold, and the line before it (-1: there is none such)."""
+    hunk, last = _next_hunk(data, body), -1
+    if hunk >= 0:
+        last = data.rfind(b"\n", body - 1, hunk - 1) + 1
+        if not data.startswith(b"+++ ", last):
+            return hunk, last  # the next hunk of a file stands right behind this one, its first one behind the names
+    file = data.find(b"\ndiff --git ", body - 1, len(data) if hunk < 0 else hunk)
+    if file >= 0:
+        return file + 1, data.rfind(b"\n", body - 1, file) + 1
+    return (hunk, last) if hunk >= 0 else (len(data), last)
+
+
+def _next_hunk(data: bytes, at: int) -> int:
+    for _ in range(_STRAY_SIGNS):
+        at = data.find(b"@", at)
+        if at < 0 or data.startswith(b"\n@@ -", at - 1):
+            return at
+        at += 1
+    match = _NEXT_HUNK.search(data, at - 1)
+    return match.start() + 1 if match else -1
 
 
 def _holds(data: bytes, body: int, end: int, added: int, removed: int) -> bool:
@@ -225,7 +239,8 @@ def _span(data: bytes, at: int) -> Span:
     match = _HUNK.match(data, at)
     if match is None:
         raise error_at(data, at, "the hunk header is not @@ -START,LINES +START,LINES @@")
-    old, new = (int(match[1]), _length(match, 2)), (int(match[3]), _length(match, 4))
+    old_start, old_lines, new_start, new_lines, _ = match.groups(b"1")
+    old, new = (int(old_start), int(old_lines)), (int(new_start), int(new_lines))
     span = Span(match, (old,), new, match[5].removesuffix(b"\r").removeprefix(b" "))
     span.end, span.added, span.removed = _extent(data, match, is_git=True, prove=True)
     return span
@@ -244,7 +259,7 @@ def _combined_span(data: bytes, at: int) -> Span:
     if match is None or match[2].count(b"-") != len(match[1]) - 1:
         raise error_at(data, at, "the hunk header of the combined diff cannot be read")
     old = tuple(_range(text) for text in match[2].split())
-    span = Span(match, old, (int(match[3]), _length(match, 4)), match[5].removeprefix(b" "))
+    span = Span(match, old, (int(match[3]), int(match[4] or b"1")), match[5].removeprefix(b" "))
     _walk_combined(data, span)
     return span
 
