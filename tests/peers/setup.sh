@@ -85,6 +85,12 @@ install_jules_clients() {
     fi
 }
 
+# The long-running operations of Microsoft's and Google's clients, beside the Jules clients.
+install_lro_clients() {
+    "$peers/python/bin/python" -c 'import azure.core, google.api_core, grpc' 2>/dev/null && return
+    "$peers/python/bin/python" -m pip install --quiet azure-core==1.41.0 'google-api-core[grpc]==2.44.0' requests==2.34.2
+}
+
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
@@ -92,3 +98,4 @@ install_codex codex-newest 0.169.0 o05NyAOCDygSPRo1yinzxvkRSdmsZyBD9E7mbpmjRanSf
 install_patchutils
 install_keyring
 install_jules_clients
+install_lro_clients

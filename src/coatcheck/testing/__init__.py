@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
     )
+    from .emulators.http202 import Http202Emulator as Http202Emulator
     from .emulators.jules import JulesEmulator as JulesEmulator
     from .journal import MemoryJournal as MemoryJournal
 
@@ -42,6 +43,7 @@ _HOMES = {
     "EmulatorTransport": "testing.emulator",
     "FakeClock": "testing.clock",
     "Handler": "testing.emulator",
+    "Http202Emulator": "testing.emulators.http202",
     "JulesEmulator": "testing.emulators.jules",
     "MemoryJournal": "testing.journal",
     "ProviderConformance": "testing.conformance",

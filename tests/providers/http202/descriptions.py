@@ -68,8 +68,10 @@ preset = "google-operations"
 [submit]
 path = "/v1/jobs"
 [task]
-prompt = "metadata.prompt"
-created_at = "metadata.createTime"
+prompt = "metadata.value.prompt"
+created_at = "metadata.value.createTime"
+[list]
+path = "/v1/projects/demo/operations"
 [result]
 message = "response.value.message"
 """

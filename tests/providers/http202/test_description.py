@@ -68,7 +68,7 @@ def test_what_a_description_has_is_what_can_be_done(toml: str) -> None:
 
 def test_a_preset_is_laid_under_what_is_written() -> None:
     """Key by key: a table of the description does not take away what the preset has beside it."""
-    found = provider(GOOGLE + '[list]\npath = "/v2/operations"').described
+    found = provider(GOOGLE.replace("/v1/projects/demo", "/v2")).described
 
     assert found.list is not None
     assert ("/v2/operations", "pageToken") == (found.list.path, found.list.cursor_parameter)

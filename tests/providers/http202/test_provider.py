@@ -78,7 +78,7 @@ def test_a_printed_ref_is_enough(style: str) -> None:
         ("azure", "operations%2Fjob1%3Fapi-version=1"),
         ("by id", "job1"),
         ("plain", "plain%2Fjob1"),
-        ("google", "operations%2Fjob1"),
+        ("google", "projects%2Fdemo%2Foperations%2Fjob1"),
     ],
 )
 def test_refs_are_as_short_as_the_description_allows(style: str, id: str) -> None:

@@ -46,13 +46,13 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("PUT", r"/(jobs)/[^/]+", "create_task", "_create"),
         ("GET", r"/operations/([^/]+)", "get_task", "_operation"),
         ("GET", r"/plain/([^/]+)", "get_task", "_plain"),
-        ("GET", r"/v1/operations/([^/:]+)", "get_task", "_google"),
+        ("GET", r"/v1/projects/demo/operations/([^/:]+)", "get_task", "_google"),
         ("GET", r"/results/([^/]+)", "get_result", "_result"),
         ("GET", r"/operations", "list_tasks", "_operations"),
-        ("GET", r"/v1/operations", "list_tasks", "_google_operations"),
+        ("GET", r"/v1/projects/demo/operations", "list_tasks", "_google_operations"),
         ("DELETE", r"/operations/([^/]+)", "cancel_task", "_cancel"),
-        ("POST", r"/v1/operations/([^/]+):cancel", "cancel_task", "_cancel"),
-        ("DELETE", r"/v1/operations/([^/:]+)", "delete_task", "_delete"),
+        ("POST", r"/v1/projects/demo/operations/([^/]+):cancel", "cancel_task", "_cancel"),
+        ("DELETE", r"/v1/projects/demo/operations/([^/:]+)", "delete_task", "_delete"),
     )
 )
 
@@ -147,8 +147,7 @@ class Http202Emulator:
         return json_reply(self._document(request, job), status=202, headers=headers | self._after())
 
     def _created_plain(self, request: Request, job: Job) -> Response:
-        del request
-        return Response(202, {"location": f"/plain/{job.id}", **self._after()})
+        return Response(202, {"location": f"{_origin(request)}/plain/{job.id}", **self._after()})
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -247,16 +246,21 @@ def _made(job: Job) -> dict[str, object]:
 def _operation_of(job: Job) -> dict[str, object]:
     """Return an AIP-151 operation: proto3 JSON leaves out a `done` that is false."""
     metadata = {"prompt": job.asked["prompt"], "createTime": _rfc3339(job.created)}
-    operation: dict[str, object] = {"name": f"operations/{job.id}", "metadata": metadata}
+    operation: dict[str, object] = {"name": f"projects/demo/operations/{job.id}", "metadata": _any(metadata)}
     if job.state in ENDS:
         operation["done"] = True
         ends: Mapping[str, Mapping[str, object]] = {
-            "Succeeded": {"response": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": _made(job)}},
+            "Succeeded": {"response": _any(_made(job))},
             "Failed": {"error": {"code": 9, "message": "The tests never passed."}},
             "Canceled": {"error": {"code": 1, "message": "The operation was cancelled."}},
         }
         operation |= ends[job.state]
     return operation
+
+
+def _any(value: Mapping[str, object]) -> dict[str, object]:
+    """Return what a `google.protobuf.Any` of a struct is in JSON."""
+    return {"@type": "type.googleapis.com/google.protobuf.Struct", "value": value}
 
 
 def _rfc3339(seconds: float) -> str:
