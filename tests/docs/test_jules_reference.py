@@ -1,0 +1,52 @@
+"""The page about Jules says what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import coatcheck
+from coatcheck.providers.jules.extract import STATES
+from coatcheck.providers.jules.provider import CAPABILITIES
+from coatcheck.providers.jules.service import QUOTAS
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/providers/jules.md").read_text("utf-8")
+
+
+def table(head: str) -> list[list[str]]:
+    """Return the rows of the table whose first column is headed *head*, without backticks."""
+    after = re.split(rf"^\| {re.escape(head)} \|.*\n\|[-|]+\|\n", PAGE, maxsplit=1, flags=re.MULTILINE)[1]
+    rows = re.match(r"(?:\|.*\|\n)*", after)[0].splitlines()  # type: ignore[index] - an empty table matches as well
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_verbs_are_those_that_are_declared() -> None:
+    """With how each is known."""
+    shown = {verb.strip("`"): support for verb, support in table("Verb")}
+
+    assert {verb: support.value for verb, support in CAPABILITIES.verbs.items()} == shown
+
+
+def test_what_is_missing_has_its_reason() -> None:
+    """The page names every verb for which the capabilities have a reason."""
+    assert set(CAPABILITIES.reasons) == {verb.strip("`") for verb, _ in table("Missing")}
+
+
+def test_the_states_are_those_of_the_table() -> None:
+    """Each word leads where the code leads it, and the page says whether it ends a wait."""
+    shown = {
+        word: state.strip("`")
+        for words, state, _ in table("The service says")
+        for word in re.findall(r"`(\w+)`", words)
+    }
+    ends = {state.strip("`"): end == "yes" for _, state, end in table("The service says")}
+
+    assert {word: state.name for word, state in STATES.items()} == shown
+    assert {state: coatcheck.TaskState[state].ends_wait for state in ends} == ends
+
+
+def test_the_quotas_are_those_of_the_plans() -> None:
+    """As the code counts against them."""
+    assert {plan: (str(quota.per_day), str(quota.at_once)) for plan, quota in QUOTAS.items()} == {
+        plan.strip("`"): (day, once) for plan, day, once in table("`jules.plan`")
+    }
