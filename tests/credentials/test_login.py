@@ -79,6 +79,18 @@ def test_a_service_without_device_codes_says_so(household: Household) -> None:
         house.do(log_in_by_device_code(house.login(), show=lambda _: None))
 
 
+def test_nobody_logs_in_for_nothing(household: Household) -> None:
+    """Where the login could not be saved, that is said before a person is bothered."""
+    house = household
+    house.put(house.issue(), house.own)
+    house.own.chmod(0o400)
+
+    with pytest.raises(errors.PersistenceError, match="read-only"):
+        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+
+    assert [] == house.cloud.requests
+
+
 def test_a_device_code_does_not_show_itself() -> None:
     """Whoever has the code and the id has the login."""
     code = DeviceCode(id="deviceauth_1", user_code="ABCD-EFGH", url="https://x.example", interval=5)

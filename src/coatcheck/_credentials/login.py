@@ -55,6 +55,7 @@ def log_in_by_device_code(login: LoginCredentials, *, show: Callable[[DeviceCode
     """
     oauth = oauth_of(login)
     at = login.endpoints(oauth)
+    yield from login.stored(Source.OWN).require_writable()
     device = yield from service.start_device(oauth, at)
     show(device)
     code = yield from _approved(login, oauth, at, device)
@@ -84,6 +85,7 @@ def log_in_by_browser(
     """Log in with the browser of this machine: *open_browser* is given the URL (PKCE, RFC 7636 and RFC 8252)."""
     oauth = oauth_of(login)
     at = login.endpoints(oauth)
+    yield from login.stored(Source.OWN).require_writable()
     state, verifier = new_secret(), new_secret()
     callback: Callback = yield Call(lambda: listen(oauth.callback, oauth.ports, state))
     try:

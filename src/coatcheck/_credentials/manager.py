@@ -113,12 +113,6 @@ class StoredCredentials:
 
     # -- what people ask ---------------------------------------------------------------------------------------------
 
-    def get_tokens(self) -> Script[Tokens]:
-        """Return the tokens behind `get_secret`."""
-        yield from self.get_secret()
-        assert self._state is not None  # noqa: S101 - get_secret returned
-        return self._state.tokens
-
     def refresh_tokens(self) -> Script[Tokens]:
         """Refresh now, unless somebody else just did. Raises `CredentialsError`."""
         state = self._state or (yield from self._load())
@@ -133,15 +127,21 @@ class StoredCredentials:
 
     def store_tokens(self, tokens: Tokens) -> Script[None]:
         """Save *tokens* as this login. Raises `AccountMismatchError` where another account's are, `PersistenceError`."""
-        yield Call(self.place.store.prepare)
+        yield from self.require_writable()
         yield from self._locked(lambda: self._store(tokens))
         self._hold(tokens)
 
+    def require_writable(self) -> Script[None]:
+        """Raise `PersistenceError` where this login cannot be saved: before a person logs in for nothing."""
+        if self.place.mode is Mode.READONLY:
+            raise errors.PersistenceError("the login is only read here, and not saved", remedy=self.place.remedy)
+        yield Call(self.place.store.prepare)
+        obstacle: str | None = yield Call(self.place.store.obstacle)
+        if obstacle:
+            raise errors.PersistenceError(f"the login cannot be saved: {obstacle}", remedy="mend the permissions")
+
     def _store(self, tokens: Tokens) -> Script[None]:
         place = self.place
-        obstacle: str | None = yield Call(place.store.obstacle)
-        if place.mode is Mode.READONLY or obstacle:
-            raise errors.PersistenceError(f"the login is not saved: {obstacle or 'it is used read-only'}")
         data: bytes | None = yield Call(place.store.read)
         if data is not None:
             there, data = yield from place.read()
@@ -176,9 +176,10 @@ class StoredCredentials:
                 return
 
     def _note(self, error: Exception) -> None:
-        """Keep in mind, and tell, what is not raised."""
-        self.problem = str(error)
-        self.on_trouble(self.problem)
+        """Keep in mind what is not raised, and tell it once."""
+        before, self.problem = self.problem, str(error)
+        if self.problem != before:
+            self.on_trouble(self.problem)
 
     def _attend(self) -> Script[Secret]:
         """Do what the tokens need now."""
