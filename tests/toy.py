@@ -25,6 +25,8 @@ STATES = {
     "done": TaskState.SUCCEEDED,
     "broken": TaskState.FAILED,
     "stopped": TaskState.CANCELLED,
+    "asking": TaskState.INPUT_REQUIRED,
+    "paused": TaskState.PAUSED,
 }
 BASE = "http://127.0.0.1:9/toy"
 

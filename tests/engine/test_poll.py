@@ -42,6 +42,28 @@ def test_every_terminal_state_ends_the_wait(colour: str, end: str) -> None:
     assert end == both.poll_task("t1").raw_state
 
 
+@pytest.mark.parametrize("state", ["asking", "paused"])
+def test_what_stands_still_ends_the_wait(colour: str, state: str) -> None:
+    """A task that waits for somebody, or is paused, will not move alone; a watch ends with that state."""
+    both, service = waiting_for(colour, states=("working", state))
+    task = both.poll_task("t1")
+    service.lives["t1"] = iter(("working", state))
+
+    assert (state, [("state", "working"), ("state", state)]) == (
+        task.raw_state,
+        [(event.kind, event.raw_state) for event in both.watch_task("t1")],
+    )
+
+
+def test_a_service_without_plans_is_not_waited_for_with_a_decision(colour: str) -> None:
+    """Deciding about plans where there are none is a mistake that is told before the first look."""
+    both, service = waiting_for(colour)
+    with pytest.raises(errors.UnsupportedError, match="toy has no approve_plan"):
+        both.poll_task("t1", approve=lambda _: True)
+
+    assert [] == service.requests
+
+
 def test_an_unknown_word_is_waited_on_until_the_deadline(colour: str) -> None:
     """A state nobody knows never ends a wait; the deadline does, naming the task and the way back."""
     both, _ = waiting_for(colour, states=("meditating",))

@@ -37,6 +37,20 @@ def test_an_intent_is_open_until_it_is_settled(journal: FileJournal) -> None:
     assert {TaskRef("toy", "t1")} == journal.claimed([TaskRef("toy", "t1"), TaskRef("toy", "t2"), TaskRef("x", "t1")])
 
 
+def test_what_may_have_made_a_task_is_counted(journal: FileJournal) -> None:
+    """Open and settled submissions of one provider since a moment; abandoned ones made nothing."""
+    for id, at in (("old", 1.0), ("open", 5.0), ("settled", 6.0), ("abandoned", 7.0)):
+        journal.begin(intent(id, at))
+    journal.settle(intent("settled"), TaskRef("toy", "t1"))
+    journal.abandon(intent("abandoned"))
+
+    assert (2, 3, 0) == (
+        journal.count_since("toy", 5.0),
+        journal.count_since("toy", 0.0),
+        journal.count_since("x", 0.0),
+    )
+
+
 def test_an_abandoned_intent_is_closed(journal: FileJournal) -> None:
     """What certainly made nothing is not looked for."""
     journal.begin(intent())

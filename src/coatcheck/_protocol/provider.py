@@ -120,7 +120,7 @@ class Provider(Protocol):
         ...
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: exactly one request."""
+        """Look at a task: exactly one request, unless the service keeps half of the truth elsewhere."""
         ...
 
     def follow_task(self, ref: TaskRef, *, memory: str, is_watched: bool, now: float) -> Exchange[Look]:

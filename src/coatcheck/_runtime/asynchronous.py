@@ -220,11 +220,14 @@ class AsyncClient:
         )
 
     async def get_task(self, ref: TaskRef | str) -> Task:
-        """Look at a task once: one request. Other attempts are known by number, without their outcomes."""
+        """Look at a task once: one request, and those that half of the truth takes where a service splits it.
+
+        Other attempts are known by number, without their outcomes.
+        """
         return await self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
 
     async def get_task_status(self, ref: TaskRef | str) -> TaskState:
-        """Return where a task is in its life: one request."""
+        """Return where a task is in its life: what `get_task` asks."""
         return await self._do(self._session.verbs.get_task_status(ref), f"while looking at {ref}")
 
     async def get_task_response(self, ref: TaskRef | str) -> bytes:

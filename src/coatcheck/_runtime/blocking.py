@@ -210,11 +210,14 @@ class Client:
         )
 
     def get_task(self, ref: TaskRef | str) -> Task:
-        """Look at a task once: one request. Other attempts are known by number, without their outcomes."""
+        """Look at a task once: one request, and those that half of the truth takes where a service splits it.
+
+        Other attempts are known by number, without their outcomes.
+        """
         return self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
 
     def get_task_status(self, ref: TaskRef | str) -> TaskState:
-        """Return where a task is in its life: one request."""
+        """Return where a task is in its life: what `get_task` asks."""
         return self._do(self._session.verbs.get_task_status(ref), f"while looking at {ref}")
 
     def get_task_response(self, ref: TaskRef | str) -> bytes:

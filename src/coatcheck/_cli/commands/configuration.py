@@ -28,6 +28,9 @@ KNOWN = {
     "learn": None,
     "codex.rate": None,
     "codex.base_url": "CODEX_CLOUD_TASKS_BASE_URL",
+    "jules.base_url": None,
+    "jules.plan": None,
+    "jules.environment_variables": None,
     "local.base_url": None,
 }
 

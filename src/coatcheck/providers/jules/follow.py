@@ -49,9 +49,14 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.json.encode(self).decode()
 
     @property
+    def is_blank(self) -> bool:
+        """Whether nothing has been heard yet."""
+        return not self.last
+
+    @property
     def filter(self) -> str | None:
         """Return the filter that asks for what came since, None for everything; the service's is exclusive (1.5)."""
-        if not self.last:
+        if self.is_blank:
             return None
         since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)
         return f'create_time>"{since:%Y-%m-%dT%H:%M:%S.%fZ}"'

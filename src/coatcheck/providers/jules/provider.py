@@ -181,7 +181,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
         found = extract.session(response)
         remembered = Memory.read(memory)
         fresh = yield from self._fresh(ref, found, remembered, is_watched=is_watched, now=now)
-        known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
+        known = None
+        if extract.needs_story(found):
+            has_all = is_watched and remembered.is_blank
+            known = story.told_by(fresh) if has_all else (yield from self._story(ref, found))
         task = extract.task(found, self.service, story=known, raw=response.body)
         return follow(task, remembered, fresh, is_watched=is_watched, now=now)
 
