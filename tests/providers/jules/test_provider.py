@@ -396,6 +396,28 @@ def test_a_wait_does_not_read_activities_while_the_agent_works(colour: str) -> N
     assert 1 == len(emulator.seen("list_activities"))
 
 
+def test_many_sessions_are_waited_for_through_the_list(colour: str) -> None:
+    """A page shows a hundred: sixty sessions cost a page a round, and a look for each that has stopped."""
+    client, emulator = jules(colour)
+    refs = [client.create_task(SPEC).ref for _ in range(60)]
+    asking = client.create_task(with_approval()).ref
+    for ref in (*refs, asking):
+        emulator.advance(ref.id, 20)
+    before = len(emulator.requests)
+    ended = {task.ref: task.state for task in client.poll_tasks([*refs, asking])}
+
+    assert {**dict.fromkeys(refs, TaskState.SUCCEEDED), asking: TaskState.INPUT_REQUIRED} == ended
+    assert 1 + 2 * 61 == len(emulator.requests) - before
+
+
+def test_the_answer_itself_can_be_kept(colour: str) -> None:
+    """Saved and read again, it is the same task."""
+    client, _ = jules(colour, life=lambda _: ())
+    ref = client.create_task(SPEC).ref
+
+    assert client.get_task(ref) == client.extract_response(client.get_task_response(ref))
+
+
 # -- acting --------------------------------------------------------------------------------------------------------------
 
 

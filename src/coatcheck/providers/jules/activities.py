@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -154,12 +154,6 @@ KINDS: Mapping[str, tuple[str, str, Callable[[wire.Activity], dict[str, Any]]]] 
         lambda activity: {"text": activity.session_failed.reason if activity.session_failed else None},
     ),
 }
-
-
-def events(found: list[Happening], ref: TaskRef, cursors: Iterator[str]) -> Iterator[TaskEvent]:
-    """Yield what happened as events; each takes its cursor from *cursors*."""
-    for happening in found:
-        yield event_of(happening, ref, cursor=next(cursors))
 
 
 def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
