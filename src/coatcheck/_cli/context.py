@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,14 +126,36 @@ class Run:
             self.screen.note(f"Type {what}, then end it with Ctrl-D.")
         return utf8(self.surroundings.stdin.read(), f"{what} on standard input")
 
-    def answer(self, document: Callable[[], dict[str, object]], lines: Callable[[], list[Line]]) -> None:
-        """Print a result: the document with ``--json``, the lines otherwise."""
+    def answer(
+        self, document: Callable[[], dict[str, object]], lines: Callable[[], list[Line]], *, is_long: bool = False
+    ) -> None:
+        """Print a result: the document with ``--json``, the lines otherwise, which a pager shows when they are long."""
         if self.is_json:
             from .json_output import dump
 
             self.screen.write(dump(document()))
+        elif is_long:
+            self.page(lines())
         else:
             self.screen.show_all(lines())
+
+    def page(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
+        """Print many result lines, through a pager on a terminal."""
+        if self.surroundings.can_page:
+            from .pager import command_of, show
+
+            composed = self.screen.composed(lines, with_colour=with_colour)
+            if show(composed, command_of(self), environ=self.surroundings.environ):
+                return
+        self.screen.show_all(lines, with_colour=with_colour)
+
+    def bytes(self, data: bytes) -> None:
+        """Print a result's own bytes, nothing added. A terminal is shown their text, without a way to control it."""
+        if self.screen.is_terminal:
+            text = data.decode("utf-8", "backslashreplace").removesuffix("\n")
+            self.page(text.split("\n"))
+        else:
+            self.screen.write(data)
 
     def note(self, *lines: Line) -> None:
         """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""

@@ -10,7 +10,7 @@ Law 3. Colour obeys ``NO_COLOR`` and ``FORCE_COLOR`` (no-color.org, force-color.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeAlias
 
 # ECMA-48, section 8.3.117 (SGR).
@@ -20,6 +20,8 @@ STYLES: Mapping[str, str] = {
     "red": "31",
     "green": "32",
     "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
     "cyan": "36",
 }
 
@@ -40,7 +42,7 @@ class ReaderGoneError(Exception):
 
 
 class Painted:
-    """A piece of text in a style of `STYLES`."""
+    """A piece of text in a style of `STYLES`, or in several: "green bold"."""
 
     __slots__ = ("style", "text")
 
@@ -93,7 +95,7 @@ class Screen:
         self._out, self._err, self._encoding = out, err, encoding
         self._environ = environ
         self.is_terminal, self.is_interactive = is_terminal, is_interactive
-        self._out_has_colour = _has_colour(environ, is_terminal=is_terminal)
+        self.has_colour = _has_colour(environ, is_terminal=is_terminal)
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
         self._progress: Callable[[], tuple[Part, ...]] | None = None
 
@@ -103,9 +105,13 @@ class Screen:
 
     def show_all(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines; *with_colour* overrides what the environment says."""
-        colour = self._out_has_colour if with_colour is None else with_colour
-        text = "".join(f"{_composed(line, colour=colour)}\n" for line in lines)
-        self.write(text.encode(self._encoding, "backslashreplace"))
+        self.write(b"".join(self.composed(lines, with_colour=with_colour)))
+
+    def composed(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> Iterator[bytes]:
+        """Yield the bytes that stand for each result line."""
+        colour = self.has_colour if with_colour is None else with_colour
+        for line in lines:
+            yield f"{_composed(line, colour=colour)}\n".encode(self._encoding, "backslashreplace")
 
     def write(self, data: bytes) -> None:
         """Print a result's own bytes, nothing added."""
@@ -134,7 +140,8 @@ class Screen:
             return
         parts = self._progress()
         whole = "".join(_text(part) for part in parts)
-        line = parts if len(whole) < self._width() else (whole[: self._width() - 2] + "…",)
+        width = self._width(self._err)
+        line = parts if len(whole) < width else (whole[: width - 2] + "…",)
         self._tell(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
 
     def _end_progress(self) -> None:
@@ -146,11 +153,16 @@ class Screen:
         self._err.write(text.encode(self._encoding, "backslashreplace"))
         self._err.flush()
 
-    def _width(self) -> int:
+    @property
+    def width(self) -> int:
+        """How many columns results have: a terminal's, or what git takes where there is none."""
+        return self._width(self._out) if self.is_terminal else DEFAULT_WIDTH
+
+    def _width(self, stream: BinaryIO) -> int:
         if (columns := self._environ.get("COLUMNS", "")).isdecimal() and int(columns) > 2:
             return int(columns)
         try:
-            return os.get_terminal_size(self._err.fileno()).columns or DEFAULT_WIDTH
+            return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
         except (OSError, ValueError):
             return DEFAULT_WIDTH
 
@@ -171,7 +183,8 @@ def _composed_part(part: Part, *, colour: bool) -> str:
     text = clean(_text(part))
     if not (colour and isinstance(part, Painted) and text):
         return text
-    return f"\x1b[{STYLES[part.style]}m{text}\x1b[0m"
+    codes = ";".join(STYLES[style] for style in part.style.split())
+    return f"\x1b[{codes}m{text}\x1b[0m"
 
 
 def _text(part: Part) -> str:

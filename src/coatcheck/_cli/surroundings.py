@@ -25,12 +25,14 @@ class Surroundings:
         stdin: BinaryIO,
         screen: Screen,
         is_asking: bool = False,
+        can_page: bool = False,
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Keep what is given; *is_asking* says that a person types on *stdin*."""
+        """Keep what is given; *is_asking* says that a person types on *stdin*, *can_page* that one sees our stdout."""
         self.environ, self.folder, self.stdin, self.screen = environ, folder, stdin, screen
-        self.is_asking, self.transport, self.clock = is_asking, transport, clock
+        self.is_asking, self.can_page = is_asking, can_page
+        self.transport, self.clock = transport, clock
 
     @classmethod
     def of_process(cls) -> Self:
@@ -45,7 +47,14 @@ class Surroundings:
             is_terminal=out.isatty(),
             is_interactive=err.isatty(),
         )
-        return cls(environ=os.environ, folder=_folder(), stdin=stdin, screen=screen, is_asking=stdin.isatty())
+        return cls(
+            environ=os.environ,
+            folder=_folder(),
+            stdin=stdin,
+            screen=screen,
+            is_asking=stdin.isatty(),
+            can_page=out.isatty(),
+        )
 
 
 def _binary(stream: TextIO | None, mode: str) -> BinaryIO:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
+from .document import Fields, many, maybe, patch_text, plain
+from .states import TaskState
 from .value import Value
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .._patches.compare import Overlap
     from .._patches.parse import Patch
-    from .states import TaskState
 
 
 class Citation(Value, frozen=True, kw_only=True):
@@ -172,6 +174,85 @@ class Outcome(Value, frozen=True, kw_only=True):
         """Whether nothing was made: no message, no patch, no pull request, no file."""
         return not (self.messages or self.patch or self.pull_request or self.files or self.external_file_id)
 
+    @property
+    def title(self) -> str:
+        """Return a title: the pull request's, else the first line of what was said, else empty."""
+        pull = self.pull_request.title if self.pull_request else None
+        return " ".join((pull or self.text.strip().partition("\n")[0]).split())
+
+    def is_same_change(self, other: Outcome) -> bool:
+        """Whether both change the same lines of the same files, however their diffs are written."""
+        from .._patches.compare import is_same_change
+
+        return is_same_change(_patch_of(self), _patch_of(other))
+
+    def overlap(self, other: Outcome) -> Overlap:
+        """Return the files both touch, those only one does, and the share of changed lines in both, 0.0 to 1.0."""
+        from .._patches.compare import overlap
+
+        return overlap(_patch_of(self), _patch_of(other))
+
+    def diff_of_diffs(self, other: Outcome, *, names: tuple[str, str] = ("1", "2")) -> str:
+        """Return a diff that leads from this change to the *other*; empty for the same change."""
+        from .._patches.compare import diff_of_diffs
+
+        return diff_of_diffs(_patch_of(self), _patch_of(other), names=names)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain data with every field of an outcome object (``docs/reference/json.md``)."""
+        return plain(OUTCOME, self)
+
+    def to_chat_completion(self, *, model: str) -> dict[str, object]:
+        """Return it as the answer of a chat: a Chat Completions response object, as plain data.
+
+        `content` is what was said and the diff as a code block; `finish_reason` is "stop", or "length" when it failed.
+        `usage` is null, since no service tells tokens; `created` is 0 (`Task.to_chat_completion` knows when).
+        """
+        from .chat import Choice, completion, content_of
+
+        state = TaskState.FAILED if self.error else TaskState.SUCCEEDED
+        choice = Choice(0, content_of(self.text, self.patch), state)
+        return completion([choice], model=model, id=None, created=None)
+
+    def to_markdown(self) -> str:
+        """Return it as Markdown: what was said, the pull request's text, the summary of the changes, the diff."""
+        from . import markdown
+
+        pull, patch = self.pull_request or PullRequest(), self.patch
+        diff = markdown.fenced(bytes(patch).decode("utf-8", "replace"), "diff") if patch else None
+        return markdown.page(
+            self.text,
+            f"**Error:** {markdown.one_line(str(self.error))}" if self.error else "",
+            markdown.section(
+                "Pull request", pull.title and f"**{markdown.one_line(pull.title)}**", pull.body, pull.url
+            ),
+            markdown.section("Changes", markdown.summary(patch) if patch else None, diff),
+        )
+
+    def to_mail(self, *, author: str | None = None, date: datetime | None = None) -> bytes:
+        """Return it as a mail that ``git am`` makes a commit of, by *author* (``NAME <ADDRESS>``).
+
+        Title and text are the pull request's, else what was said. Raises `PatchError` where there is no diff,
+        `ConfigurationError` for something that is no author.
+        """
+        from . import mail
+
+        return mail.mail(self.patch, message=self.commit_message(), author=author or mail.NOBODY, date=date)
+
+    def commit_message(self, *, trailers: tuple[str, ...] = ()) -> str:
+        """Return a commit's message: the pull request's title and text, else what was said; then *trailers*."""
+        from .mail import message
+
+        pull, said = self.pull_request, self.text.strip()
+        body = (pull.body or "") if pull and pull.title else said.partition("\n")[2]
+        return message(self.title or "Changes of an agent", body, trailers=trailers)
+
+
+def _patch_of(outcome: Outcome) -> Patch:
+    from .._patches.parse import Patch
+
+    return outcome.patch or Patch(b"")
+
 
 class Attempt(Value, frozen=True, kw_only=True):
     """One of best-of-N. `number` (what ``--attempt`` takes) is `placement` + 1 and never moves."""
@@ -188,3 +269,111 @@ class Attempt(Value, frozen=True, kw_only=True):
     def number(self) -> int:
         """Return the number that people use for this attempt, from 1."""
         return self.placement + 1
+
+
+# --- what programs are told --------------------------------------------------------------------------------------------
+
+STATS: Fields[DiffStats] = {
+    "files": ("files changed", lambda s: s.files),
+    "added": ("lines added", lambda s: s.added),
+    "removed": ("lines removed", lambda s: s.removed),
+}
+
+FAILURE: Fields[Failure] = {
+    "code": ("the service's word for it", lambda f: f.code),
+    "message": ("what it says", lambda f: f.message),
+}
+
+CITATION: Fields[Citation] = {
+    "kind": ("the service's word: a file, a piece of terminal output, an image", lambda c: c.kind),
+    "target": ("path or id of what is pointed at", lambda c: c.target),
+    "start": ("first line, from 1", lambda c: c.start),
+    "end": ("last line", lambda c: c.end),
+    "offset": ("where in the text it stands, in characters", lambda c: c.offset),
+}
+
+MESSAGE: Fields[Message] = {
+    "role": ('"assistant" or "user"', lambda m: m.role),
+    "text": ("what was said", lambda m: m.text),
+    "citations": ("places it points at: citation objects", lambda m: many(CITATION, m.citations)),
+}
+
+STEP: Fields[PlanStep] = {
+    "title": ("what will be done", lambda s: s.title),
+    "description": ("more about it", lambda s: s.description),
+}
+
+PLAN: Fields[Plan] = {
+    "id": ("the service's id", lambda p: p.id),
+    "is_approved": ("whether somebody, or the service itself, agreed", lambda p: p.is_approved),
+    "steps": ("step objects, in order", lambda p: many(STEP, p.steps)),
+}
+
+NOTICE: Fields[Notice] = {
+    "kind": ('"stalled", "revived", "nothing_made" or "approval_ignored"', lambda n: n.kind),
+    "text": ("the same for people", lambda n: n.text),
+}
+
+ARTIFACT: Fields[Artifact] = {
+    "kind": ('"command", "media", "change" or the service\'s own word', lambda a: a.kind),
+    "command": ("what was run", lambda a: a.command),
+    "output": ("what it printed", lambda a: a.output),
+    "exit_code": ("how it ended", lambda a: a.exit_code),
+    "media_type": ("the type of its content", lambda a: a.media_type),
+    "size": ("how many bytes its content has", lambda a: len(a.content)),
+    "data": ("what the service said about a kind that is not known", lambda a: a.data),
+}
+
+PULL_REQUEST: Fields[PullRequest] = {
+    "title": ("its title", lambda p: p.title),
+    "body": ("its text", lambda p: p.body),
+    "branch": ("the branch it comes from", lambda p: p.branch),
+    "base": ("the branch it goes to", lambda p: p.base),
+    "number": ("its number, once it exists on the host", lambda p: p.number),
+    "url": ("its address, once it exists on the host", lambda p: p.url),
+    "state": ("the host's word for its state", lambda p: p.state),
+    "is_draft": ("whether it is a draft", lambda p: p.is_draft),
+    "is_merged": ("whether it was merged", lambda p: p.is_merged),
+    "commit_message": ("the message of its commit", lambda p: p.commit_message),
+    "stats": ("stats object", lambda p: maybe(STATS, p.stats)),
+}
+
+FILE: Fields[FileSnapshot] = {
+    "path": ("its path in the repository", lambda f: f.path),
+    "language": ("its language, as GitHub Linguist calls it", lambda f: f.language),
+    "is_whole": ("whether `content` is the whole file", lambda f: f.is_whole),
+    "content": ("the text, with each gap shown as one line", lambda f: f.content),
+    "missing_reason": ("why the service sent none", lambda f: f.missing_reason),
+}
+
+OUTCOME: Fields[Outcome] = {
+    "messages": ("what the agent said: message objects, in order", lambda o: many(MESSAGE, o.messages)),
+    "patch_state": (
+        '"present"; "none": nothing was changed; "offloaded": the service keeps it elsewhere',
+        lambda o: o.patch_state.value,
+    ),
+    "patch": ("the diff as text; `coatcheck diff` gives its bytes", lambda o: patch_text(o.patch)),
+    "external_file_id": ("where the service keeps an off-loaded diff", lambda o: o.external_file_id),
+    "base_commit": ("the commit that the diff is against", lambda o: o.base_commit),
+    "stats": ("stats object", lambda o: maybe(STATS, o.stats)),
+    "pull_request": ("pull request object", lambda o: maybe(PULL_REQUEST, o.pull_request)),
+    "files": ("files as the agent left them: file objects", lambda o: many(FILE, o.files)),
+    "error": ("error of this attempt: failure object", lambda o: maybe(FAILURE, o.error)),
+}
+
+ATTEMPT: Fields[Attempt] = {
+    "number": ("what `--attempt` takes; it never moves", lambda a: a.number),
+    "placement": ("the service's own count, from 0", lambda a: a.placement),
+    "id": ("the service's id", lambda a: a.id),
+    "state": ("a word of TaskState", lambda a: a.state.value),
+    "raw_state": ("the service's own word", lambda a: a.raw_state),
+    "model": ("the model that ran", lambda a: a.model),
+    "created_at": ("when it began", lambda a: a.created_at),
+    "stats": ("size of its change: stats object", lambda a: maybe(STATS, a.outcome.stats if a.outcome else None)),
+    "error": ("why it failed: failure object", lambda a: maybe(FAILURE, a.outcome.error if a.outcome else None)),
+}
+
+ATTEMPT_RESULT: Fields[Attempt] = {
+    **ATTEMPT,
+    "outcome": ("outcome object; null where the service sent none", lambda a: maybe(OUTCOME, a.outcome)),
+}

@@ -8,13 +8,36 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import msgspec
 
 from .._errors import CoatcheckError, ConfigurationError
-from .outcome import Artifact, Attempt, DiffStats, Failure, Message, Notice, Outcome, Plan, PullRequest
+from .document import Fields, many, maybe, plain
+from .outcome import (
+    ARTIFACT,
+    ATTEMPT,
+    ATTEMPT_RESULT,
+    FAILURE,
+    MESSAGE,
+    NOTICE,
+    OUTCOME,
+    PLAN,
+    PULL_REQUEST,
+    STATS,
+    Artifact,
+    Attempt,
+    DiffStats,
+    Failure,
+    Message,
+    Notice,
+    Outcome,
+    Plan,
+    PullRequest,
+)
 from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
+from .usage import RATE_LIMIT
 from .value import Value
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .comparison import Comparison
     from .usage import RateLimit
 
 
@@ -151,6 +174,66 @@ class Task(Value, frozen=True, kw_only=True):
         message = f"{self.ref} has no attempt {number} (there are: {known})"
         raise ConfigurationError(message)
 
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain data with every field of a task result object (``docs/reference/json.md``)."""
+        return plain(TASK_RESULT, self)
+
+    def to_chat_completion(self, *, model: str | None = None) -> dict[str, object]:
+        """Return it as the answer of a chat: a Chat Completions response object, as plain data.
+
+        Each attempt whose outcome is known is a choice. *model* is the one that ran unless it is given;
+        `Outcome.to_chat_completion` says what the rest means.
+        """
+        from .chat import Choice, completion, content_of
+
+        made = [(each.placement, each.outcome, each.state) for each in self.attempts if each.outcome]
+        made = made or [(0, self.outcome or Outcome(), self.state)]
+        choices = [Choice(index, content_of(each.text, each.patch), state) for index, each, state in made]
+        return completion(
+            choices, model=model or self.model, id=self.ref.id, created=self.updated_at or self.created_at
+        )
+
+    def to_markdown(self, *, attempt: int | None = None) -> str:
+        """Return it as Markdown: title, facts, and what was made, by *attempt* when there are several."""
+        from . import markdown
+
+        known = {
+            "State": self.state.value.replace("_", " "),
+            "Task": f"`{self.ref}`",
+            "Page": self.url,
+            "Repository": self.repository,
+            "Branch": self.branch,
+            "Error": str(self.error) if self.error else None,
+        }
+        made = self._outcome_of(attempt)
+        title = f"# {markdown.one_line(self.title or str(self.ref))}"
+        return markdown.page(title, markdown.facts(known), made.to_markdown() if made else "")
+
+    def to_mail(self, *, attempt: int | None = None, author: str | None = None) -> bytes:
+        """Return it as a mail that ``git am`` makes a commit of; a trailer names the task.
+
+        Raises what `Outcome.to_mail` does, and `ConfigurationError` for an attempt that there is not.
+        """
+        from . import mail
+
+        made = self._outcome_of(attempt) or Outcome()
+        message = made.commit_message(trailers=(self.trailer,))
+        return mail.mail(made.patch, message=message, author=author or mail.NOBODY, date=self.updated_at)
+
+    @property
+    def trailer(self) -> str:
+        """Return the line that names the task at the end of a commit's message."""
+        return f"Coatcheck-Task: {self.ref}"
+
+    def compare_attempts(self) -> Comparison:
+        """Compare what the attempts changed, those whose outcomes are known."""
+        from .comparison import compare_attempts
+
+        return compare_attempts(self.attempts)
+
+    def _outcome_of(self, attempt: int | None) -> Outcome | None:
+        return self.outcome if attempt is None else self.attempt(attempt).outcome
+
 
 class TaskEvent(Value, frozen=True, kw_only=True):
     """Something that happened to a task, as `Client.watch_task` yields it.
@@ -223,3 +306,64 @@ class WaitTimeoutError(TaskError):
 
 class SubmissionRejectedError(TaskError):
     """The service did not take the task."""
+
+
+# --- what programs are told --------------------------------------------------------------------------------------------
+
+TASK: Fields[Task] = {
+    "ref": ("PROVIDER:ID, which every command takes", lambda t: str(t.ref)),
+    "id": ("the service's id", lambda t: t.ref.id),
+    "provider": ("the provider's name", lambda t: t.ref.provider),
+    "state": ("a word of TaskState", lambda t: t.state.value),
+    "raw_state": ("the service's own word", lambda t: t.raw_state),
+    "title": ("its title", lambda t: t.title),
+    "url": ("its page", lambda t: t.url),
+    "error": ("why it failed: failure object", lambda t: maybe(FAILURE, t.error)),
+    "prompt": ("what was asked", lambda t: t.prompt),
+    "mode": ('"code" or "ask"', lambda t: t.mode),
+    "environment": ("id of its environment", lambda t: t.environment),
+    "environment_label": ("label of its environment", lambda t: t.environment_label),
+    "repository": ("its repository", lambda t: t.repository),
+    "branch": ("the branch it starts from", lambda t: t.branch),
+    "model": ("the model that ran", lambda t: t.model),
+    "created_at": ("when it was made", lambda t: t.created_at),
+    "started_at": ("when it began to run", lambda t: t.started_at),
+    "updated_at": ("when it last changed", lambda t: t.updated_at),
+    "progress": ("what the agent is doing", lambda t: t.progress),
+    "plan": ("plan object", lambda t: maybe(PLAN, t.plan)),
+    "notices": ("what its state does not tell: notice objects", lambda t: many(NOTICE, t.notices)),
+    "stats": ("size of its change: stats object", lambda t: maybe(STATS, t.stats)),
+    "attempt_total": ("how many attempts there are", lambda t: t.attempt_total),
+    "attempts": ("attempt objects, as far as the service told", lambda t: many(ATTEMPT, t.attempts)),
+    "pull_requests": ("pull requests on the host", lambda t: many(PULL_REQUEST, t.pull_requests)),
+    "follow_ups": ("how many messages followed", lambda t: t.follow_ups),
+    "is_archived": ("whether it is archived", lambda t: t.is_archived),
+    "is_unread": ("whether there is something unread", lambda t: t.is_unread),
+    "is_review": ("whether it has a pull request to review", lambda t: t.is_review),
+    "rate_limit": ("what submitting left: rate limit object", lambda t: maybe(RATE_LIMIT, t.rate_limit)),
+}
+
+TASK_RESULT: Fields[Task] = {
+    **TASK,
+    "attempts": ("attempt objects with their outcomes", lambda t: many(ATTEMPT_RESULT, t.attempts)),
+    "outcome": ("outcome object of the current attempt; null where none was sent", lambda t: maybe(OUTCOME, t.outcome)),
+}
+
+EVENT: Fields[TaskEvent] = {
+    "kind": (
+        '"state", "message", "progress", "stats", "attempt", "plan", "approved", "notice" or the service\'s own word',
+        lambda e: e.kind,
+    ),
+    "ref": ("the task", lambda e: str(e.ref)),
+    "cursor": ("what `watch --after` takes to go on from here", lambda e: e.cursor),
+    "state": ("a word of TaskState", lambda e: e.state.value if e.state else None),
+    "raw_state": ("the service's own word", lambda e: e.raw_state),
+    "attempt": ("number of the attempt", lambda e: e.attempt),
+    "text": ("what was said or done", lambda e: e.text),
+    "message": ("message object", lambda e: maybe(MESSAGE, e.message)),
+    "stats": ("stats object", lambda e: maybe(STATS, e.stats)),
+    "plan": ("plan object", lambda e: maybe(PLAN, e.plan)),
+    "notice": ("notice object", lambda e: maybe(NOTICE, e.notice)),
+    "artifacts": ("what was shown with it: artifact objects", lambda e: many(ARTIFACT, e.artifacts)),
+    "at": ("when the service last changed the task", lambda e: e.at),
+}

@@ -1,0 +1,77 @@
+"""Long results on a terminal go through a pager, as git's do.
+
+Law 1. The pager is the user's: ``COATCHECK_PAGER`` or the setting ``pager``, ``GIT_PAGER``, ``PAGER``, else less. A
+       repository cannot name one. It is started without a shell; an empty one and ``cat`` mean none.
+Law 2. A pager that cannot be started is no error, and one that is left early has shown enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from .context import Run
+
+DEFAULT = "less"
+VARIABLES = ("GIT_PAGER", "PAGER")
+# What git gives a less and an lv that are not set otherwise (git-config, core.pager): leave when it fits, let colours
+# through, do not clear the screen.
+ENVIRONMENT = {"LESS": "FRX", "LV": "-c"}
+
+
+def command_of(run: Run) -> list[str]:
+    """Return the pager's program and arguments, nothing where none is wanted or it cannot be read."""
+    import shlex  # 4 ms, and only terminals page
+
+    environ = run.surroundings.environ
+    if "COATCHECK_PAGER" in environ:
+        wanted = environ["COATCHECK_PAGER"]
+    else:
+        named = [run.config.get("pager"), *(environ.get(name) for name in VARIABLES)]
+        wanted = next((each for each in named if each is not None), DEFAULT)
+    try:
+        command = shlex.split(wanted)
+    except ValueError:  # a quotation mark without its end
+        return []
+    return [] if command == ["cat"] else command
+
+
+def show(lines: Iterable[bytes], command: Sequence[str], *, environ: Mapping[str, str]) -> bool:
+    """Show *lines* in a pager and wait until it is left; False, before any line is taken, when there is none."""
+    import subprocess  # 8 ms, and only terminals page
+
+    if not command:
+        return False
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env={**ENVIRONMENT, **environ})
+    except OSError:
+        return False
+    try:
+        _feed(process.stdin, lines)
+    finally:
+        _wait(process)
+    return True
+
+
+def _feed(stdin: IO[bytes] | None, lines: Iterable[bytes]) -> None:
+    if stdin is None:
+        return
+    try:
+        stdin.writelines(lines)
+        stdin.close()
+    except BrokenPipeError:  # it was left
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the pager is left. Ctrl-C is for the pager, which stays in front of the person."""
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            continue

@@ -1,0 +1,99 @@
+"""Attempts side by side: which are the same change, how much they overlap, what only one of them touches."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from .._errors import PatchError
+from .value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._patches.parse import Patch
+    from .._patches.stats import PatchStats
+    from .outcome import Attempt
+
+
+class AttemptChange(Value, frozen=True, kw_only=True):
+    """What one attempt changes. `only` are the paths that no other attempt touches."""
+
+    number: int
+    stats: PatchStats
+    only: tuple[str, ...] = ()
+
+
+class AttemptPair(Value, frozen=True, kw_only=True):
+    """What two attempts share, by their numbers.
+
+    `share` is the number of changed lines in both over the number in either: 1.0 for the same change.
+    """
+
+    left: int
+    right: int
+    share: float
+    both: tuple[str, ...] = ()
+    left_only: tuple[str, ...] = ()
+    right_only: tuple[str, ...] = ()
+
+
+class Comparison(Value, frozen=True, kw_only=True):
+    """Attempts side by side; those without a diff are left out.
+
+    `same` groups the numbers of attempts that are the same change, though they may be written differently; only
+    groups of two and more are named. `unreadable` are the attempts whose diff cannot be read.
+    """
+
+    changes: tuple[AttemptChange, ...] = ()
+    same: tuple[tuple[int, ...], ...] = ()
+    pairs: tuple[AttemptPair, ...] = ()
+    unreadable: tuple[int, ...] = ()
+
+
+def compare_attempts(attempts: Iterable[Attempt]) -> Comparison:
+    """Compare what attempts changed: sizes, equal changes, overlaps, files that only one touches."""
+    from .._patches import compare
+
+    patches, unreadable = _readable(attempts)
+    numbers, known = list(patches), list(patches.values())
+    groups = compare.same_changes(known)
+    changes = (
+        AttemptChange(number=number, stats=patch.stats, only=only)
+        for (number, patch), only in zip(patches.items(), compare.only_one_touches(known), strict=True)
+    )
+    return Comparison(
+        changes=tuple(changes),
+        same=tuple(tuple(numbers[at] for at in group) for group in groups if len(group) > 1),
+        pairs=tuple(_pair(patches, *pair) for pair in combinations(numbers, 2)),
+        unreadable=unreadable,
+    )
+
+
+def _pair(patches: dict[int, Patch], left: int, right: int) -> AttemptPair:
+    from .._patches.compare import overlap
+
+    found = overlap(patches[left], patches[right])
+    return AttemptPair(
+        left=left,
+        right=right,
+        share=found.share,
+        both=found.both,
+        left_only=found.left_only,
+        right_only=found.right_only,
+    )
+
+
+def _readable(attempts: Iterable[Attempt]) -> tuple[dict[int, Patch], tuple[int, ...]]:
+    """Return the patches by number, and the numbers of those that are none."""
+    found: dict[int, Patch] = {}
+    unreadable: list[int] = []
+    for attempt in attempts:
+        patch = attempt.outcome.patch if attempt.outcome else None
+        if not patch:
+            continue
+        try:
+            found[attempt.number] = type(patch).parse(bytes(patch))
+        except PatchError:
+            unreadable.append(attempt.number)
+    return found, tuple(unreadable)
