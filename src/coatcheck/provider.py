@@ -12,6 +12,7 @@ from ._protocol.decode import check, decode, error_for, read_json
 from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
 from ._protocol.provider import Capabilities, Look, Provider, Support, Sweep, TaskFilter
 from ._protocol.registry import Factory, Settings
+from ._protocol.urls import base_url, encoded
 
 # Structs keep the modules they were made in: msgspec looks up the names in their annotations there.
 __all__ = [
@@ -39,8 +40,10 @@ __all__ = [
     "TaskFilter",
     "Tokens",
     "Whoami",
+    "base_url",
     "check",
     "decode",
+    "encoded",
     "error_for",
     "read_json",
 ]

@@ -1,13 +1,14 @@
-"""`providers` prints what each provider can do, and how we know."""
+"""`providers` prints what each provider can do, and how we know; and writes a new one."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
 
 from ... import errors
-from ..._protocol.registry import load, names
+from ..._runtime.services import provider_names, provider_of
 from ..context import Run, command
 from ..json_output import Fields, read
 from ..render import Line, Painted, table
@@ -23,32 +24,52 @@ if TYPE_CHECKING:
 coatcheck providers list
 coatcheck providers show codex
 coatcheck providers show codex --json
+coatcheck providers new acme --folder coatcheck-acme
 """,
 )
-@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("action", type=click.Choice(["list", "show", "new"]), default="list")
 @click.argument("name", required=False)
-def providers_command(run: Run, *, action: str, name: str | None) -> None:
-    """List what each provider can do, or show one of them.
+@click.option("--folder", metavar="PATH", help="Where to write a new one (default: coatcheck-NAME here).")
+def providers_command(run: Run, *, action: str, name: str | None, folder: str | None) -> None:
+    """List what each provider can do, show one of them, or write a new one.
 
     "documented" says that the service's own client does it; "observed", that others have seen it work.
+    A new provider is a package of its own that passes every law of a provider before a line of it is changed.
     """
     if action == "list":
         _list(run)
     elif name is None:
-        raise errors.ConfigurationError("which provider?", remedy="coatcheck providers show NAME")
-    else:
+        raise errors.ConfigurationError("which provider?", remedy=f"coatcheck providers {action} NAME")
+    elif action == "show":
         _show(run, name)
+    else:
+        _new(run, name, folder)
+
+
+def _new(run: Run, name: str, folder: str | None) -> None:
+    from .. import scaffolding  # one command in a hundred
+
+    folder = os.path.join(run.surroundings.folder, folder or f"coatcheck-{name.replace('_', '-')}")
+    paths = scaffolding.write(name, folder)
+    run.answer(
+        lambda: {"name": name, "folder": folder, "files": paths},
+        lambda: [*(os.path.join(folder, path) for path in paths)],
+    )
+    run.note(
+        f"This is {name}, a service that was made up: change wire.py and extract.py to what yours says.",
+        f"Try it: cd {folder} && pip install -e '.[test]' && pytest",
+    )
 
 
 def _list(run: Run) -> None:
-    known = {name: _capabilities_or_error(run, name) for name in names()}
+    known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
     run.answer(
         lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
         lambda: _matrix({name: can for name, can in known.items() if not isinstance(can, errors.CoatcheckError)}),
     )
     for can in known.values():
         if isinstance(can, errors.CoatcheckError):
-            run.note(f"coatcheck: {can}")
+            run.note(f"coatcheck: warning: {' '.join(str(can).split())}")
 
 
 def _capabilities_or_error(run: Run, name: str) -> Capabilities | errors.CoatcheckError:
@@ -75,7 +96,7 @@ def _show(run: Run, name: str) -> None:
 
 def capabilities_of(run: Run, name: str) -> Capabilities:
     """Return what the provider *name* can do, without asking its service or needing to know where it is."""
-    return load(name)(Anywhere(run.config.get(f"{name}.base_url"))).capabilities
+    return provider_of(name, run.config, settings=Anywhere(run.config.get(f"{name}.base_url"))).capabilities
 
 
 class Anywhere:

@@ -1,0 +1,109 @@
+"""What `providers new` writes is a provider: it passes every law, the linter and the type checker, untouched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coatcheck import errors
+from coatcheck._cli import scaffolding
+
+BIN = Path(sys.executable).parent
+# The shortest name and the longest: lines must fit with both.
+NAMES = ("a", "abc_defghijkl_mnopq_rs_t")
+
+
+def run(*command: str, folder: Path) -> str:
+    """Run a tool in *folder*, and return what it prints; fails with it where the tool does."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder / "src")}
+    ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    return ran.stdout
+
+
+@pytest.fixture(params=NAMES)
+def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A new provider."""
+    scaffolding.write(request.param, str(tmp_path / "new"))
+    return tmp_path / "new"
+
+
+def test_a_new_provider_passes_its_tests(package: Path) -> None:
+    """Conformance and transcripts, before a line was edited; nothing but its own name is left in it."""
+    assert " passed" in run(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", folder=package
+    )
+
+
+def test_a_new_provider_is_tidy(package: Path) -> None:
+    """The linter and the formatter have nothing to say."""
+    ruff = BIN / "ruff"
+    if not ruff.exists():
+        pytest.skip("ruff is in requirements/check.txt")
+    run(str(ruff), "check", "--no-cache", ".", folder=package)
+
+    assert "already formatted" in run(str(ruff), "format", "--check", "--no-cache", ".", folder=package)
+
+
+def test_a_new_provider_is_typed(tmp_path: Path) -> None:
+    """Strictly, against the public names alone."""
+    mypy = BIN / "mypy"
+    if not mypy.exists():
+        pytest.skip("mypy is in requirements/check.txt")
+    scaffolding.write("acme", str(tmp_path / "new"))
+
+    assert "Success" in run(str(mypy), "--cache-dir", str(tmp_path / "cache"), folder=tmp_path / "new")
+
+
+def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    """Installed, it is a provider like any: the command line knows what it can do."""
+    package = tmp_path / "new"
+    scaffolding.write("acme", str(package))
+    info = package / "src/coatcheck_acme-0.1.0.dist-info"  # what an installer makes of its pyproject.toml
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: coatcheck-acme\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[coatcheck.providers]\nacme = coatcheck_acme:acme\n")
+    shown = run(str(BIN / "coatcheck"), "providers", "show", "acme", folder=package)
+
+    assert "delete_task  no: Acme keeps every job" in shown
+
+
+def test_the_templates_import_only_what_is_public() -> None:
+    """Whoever copies them depends on nothing that may move."""
+    text = "".join(path.read_text("utf-8") for path in Path(scaffolding.TEMPLATES).rglob("*.py.txt"))
+
+    assert {"coatcheck", "coatcheck.provider", "coatcheck.testing"} == {
+        line.split()[1] for line in text.splitlines() if line.startswith("from coatcheck") and "_acme" not in line
+    }
+
+
+@pytest.mark.parametrize("name", ["", "Acme", "acme-cloud", "7up", "class", "a b", "../x", "a" * 25, "é"])
+def test_some_words_are_no_names(name: str, tmp_path: Path) -> None:
+    """A name becomes a module and a folder: one line says what may be one, and nothing is written."""
+    with pytest.raises(errors.ConfigurationError, match="is not a name"):
+        scaffolding.write(name, str(tmp_path / "new"))
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A folder with something in it is left alone, and a built-in provider keeps its name."""
+    (tmp_path / "mine").write_text("precious")
+    with pytest.raises(errors.ConfigurationError, match="is not empty"):
+        scaffolding.write("acme", str(tmp_path))
+    with pytest.raises(errors.ConfigurationError, match="is a provider already"):
+        scaffolding.write("codex", str(tmp_path / "new"))
+
+    assert ["mine"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """Whatever the system says, with the path."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(errors.ConfigurationError, match=r"file/new cannot be written: Not a directory"):
+        scaffolding.write("acme", str(tmp_path / "file/new"))
