@@ -7,7 +7,7 @@ transport, the request ends, and the handler has its turn.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,4 +43,11 @@ def _watch(reader: socket.socket, transport: Transport) -> None:
 
     while numbers := reader.recv(64):
         if SIGINT in numbers:
+            _load_errors()
             transport.close()
+
+
+def _load_errors() -> None:
+    """Import what the ended request is going to raise: native code that has to while an interrupt waits gives up."""
+    with suppress(ImportError):
+        import pyreqwest.exceptions  # noqa: F401
