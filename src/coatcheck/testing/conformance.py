@@ -148,7 +148,7 @@ class ProviderConformance:
         }
         missing = [verb for verb in getattr(metafunc.function, "needs", ()) if not self._has(verb)]
         marks = [pytest.mark.skip(reason=self._reason(missing[0]))] if missing else []
-        for name in set(metafunc.fixturenames) & set(cases):
+        for name in (name for name in cases if name in metafunc.fixturenames):
             values = cases[name]()
             ids = [type(value).__name__ if isinstance(value, Fault) else str(value) for value in values]
             metafunc.parametrize(name, [pytest.param(value, marks=marks) for value in values], ids=ids)
