@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from tests.clients import COLOURS
 
+from coatcheck import errors
 from coatcheck._protocol.effects import Call, Emit, Exclusive, Lock, Read, Request, Response, Script, Sleep
 from coatcheck._runtime.drive_asynchronous import AsyncWorld, aiterate, aperform
 from coatcheck._runtime.drive_blocking import World, iterate, perform
@@ -121,6 +123,45 @@ def test_a_stream_is_read_in_chunks_and_closed(colour: str) -> None:
 
     assert b"a" == run(colour, script(), server)
     assert 1 == server.closed
+
+
+class Deaf:
+    """A transport that takes being cancelled for an answer, as pyreqwest 0.15 does when the two come together."""
+
+    def __init__(self, answer: Response | errors.TransportError) -> None:
+        self._answer, self.sent = answer, asyncio.Event()
+
+    async def send(self, request: Request) -> Response:
+        self.sent.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        if isinstance(self._answer, errors.TransportError):
+            raise self._answer
+        return self._answer
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [Response(200), errors.TransportError("gone", request_sent=True)])
+async def test_no_cancellation_is_lost(answer: Response | errors.TransportError) -> None:
+    """Whatever the transport makes of it, the script goes no further."""
+    steps = []
+
+    def script() -> Script[None]:
+        try:
+            yield Request("GET", "/", url="http://127.0.0.1/")
+        except errors.TransportError:
+            steps.append("error")
+        steps.append("went on")
+
+    transport = Deaf(answer)
+    task = asyncio.create_task(aperform(script(), AsyncWorld(transport, FakeClock(), max_in_flight=1)))
+    await transport.sent.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert (True, []) == (task.cancelled(), steps)
 
 
 def test_a_lock_is_held_during_the_script_and_released_after(colour: str, tmp_path: Path) -> None:

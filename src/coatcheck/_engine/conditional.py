@@ -28,9 +28,7 @@ def conditional(send: Send, *, memory: int = MEMORY) -> Send:
             if len(known) > memory:
                 known.popitem(last=False)
 
-    def sender(request: Request) -> Script[Response]:
-        if not request.conditional:
-            return (yield from send(request))
+    def remembered(request: Request) -> Script[Response]:
         key = request.origin + (request.url or request.path), request.query
         tagged = known.get(key)
         response = yield from send(request.with_headers(("if-none-match", tagged[0])) if tagged else request)
@@ -40,5 +38,8 @@ def conditional(send: Send, *, memory: int = MEMORY) -> Send:
             return msgspec.structs.replace(tagged[1], unchanged=True)
         remember(key, response)
         return response
+
+    def sender(request: Request) -> Script[Response]:
+        return remembered(request) if request.conditional else send(request)
 
     return sender

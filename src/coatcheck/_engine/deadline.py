@@ -10,6 +10,8 @@ from .._protocol.effects import Clock
 class Deadline:
     """A moment on a monotonic clock; *seconds* None never comes."""
 
+    __slots__ = ("_at", "_clock")
+
     def __init__(self, seconds: float | None, *, clock: Clock) -> None:
         self._clock = clock
         self._at = math.inf if seconds is None else clock.monotonic() + seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterator
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from .._protocol.provider import Look
 SERVICE_KINDS = frozenset({"message", "progress"})
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True):
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a watcher has been told; its text form is the cursor of an event.
 
     Messages are counted and not kept, progress is a checksum: a cursor stays short and says nothing about the work.
@@ -89,7 +90,7 @@ def _observations(seen: Seen, task: Task) -> Iterator[tuple[str, str, object, di
     state = (
         "state",
         "state",
-        f"{task.state.value}/{task.raw_state}",
+        intern(f"{task.state.value}/{task.raw_state}"),  # ten thousand waits keep the same few
         {"state": task.state, "raw_state": task.raw_state},
     )
     if not task.state.ends_wait:

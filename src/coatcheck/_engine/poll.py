@@ -13,6 +13,7 @@ Law 6. With several attempts a task has ended when all of them have (codex-wham.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -27,7 +28,6 @@ from .deadline import Deadline
 from .events import Seen, news
 
 Interval: TypeAlias = Callable[[float], float]
-LookAgain: TypeAlias = Callable[[str], Script[Look]]
 AskAttempts: TypeAlias = Callable[[Task], Script[tuple[Attempt, ...]]]
 PASSING = (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError)
 
@@ -36,6 +36,7 @@ JITTER = 0.1
 PATIENCE = 900.0
 
 
+@lru_cache(maxsize=64)
 def every(seconds: float) -> Interval:
     """Return the policy of looking every so many seconds."""
     if not seconds > 0:
@@ -43,103 +44,112 @@ def every(seconds: float) -> Interval:
     return lambda _age: seconds
 
 
-class Wait(msgspec.Struct, frozen=True, kw_only=True):
-    """How to wait: for how long, how often, and for which attempts."""
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What all waits of a client share: the clock, the dice, and whom they ask.
+
+    *schedule* gives the policy of an environment where nobody asked for one; *remember* is told of each task whose end
+    was seen, and not only found, with its age in seconds.
+    """
 
     clock: Clock
     random: Callable[[], float]
+    look: Callable[[Wait], Script[Look]]
+    ask_attempts: AskAttempts
+    schedule: Callable[[str | None], Script[Interval]]
+    remember: Callable[[Task, float], Script[None]]
+
+
+class Wait(msgspec.Struct, kw_only=True):
+    """One wait: what was asked for, and all that is kept while it sleeps: ten thousand of them hold no answers.
+
+    *approvals* may let a wait go on that a plan would end. *came* is a task that had ended when it was handed over;
+    *looks* is 1 where it was handed over as just created, which saves the first look; *asked* is how long the service
+    wants to be left alone.
+    """
+
+    desk: Desk
+    ref: TaskRef
     timeout: float | None
-    interval: Interval
+    interval: Interval | None = None
+    environment: str | None = None
     first: bool = False
-
-    def pause(self, age: float, looks: int) -> float:
-        """Return the next pause: jittered by a tenth, and once at a random phase so that fleets do not beat in time."""
-        wanted = self.interval(age)
-        phase = 0.5 + 0.5 * self.random() if looks == 1 else 1.0
-        return wanted * phase * (1 + JITTER * (2 * self.random() - 1))
-
-
-class _Progress(msgspec.Struct):
-    """All that a wait keeps while it sleeps: ten thousand waits hold no answers."""
-
-    seen: Seen
-    born: float
-    heard: float
+    is_watched: bool = False
+    approvals: Approvals | None = None
+    came: Task | None = None
+    on_change: Callable[[Task], object] | None = None
+    seen: Seen = Seen()
     looks: int = 0
+    born: float = 0.0
+    heard: float = 0.0
     asked: float = 0.0
 
+    def pause(self, interval: Interval) -> float:
+        """Return the next pause: jittered by a tenth, and once at a random phase so that fleets do not beat in time.
 
-def waiting(
-    look: LookAgain,
-    ask_attempts: AskAttempts,
-    *,
-    ref: TaskRef,
-    wait: Wait,
-    approvals: Approvals | None = None,
-    known: Task | None = None,
-    after: str | None = None,
-    on_change: Callable[[Task], object] | None = None,
-    on_end: Callable[[Task, float], Script[None]] | None = None,
-) -> Script[Task]:
+        Never less than the service asked for.
+        """
+        desk = self.desk
+        wanted = interval(max(0.0, desk.clock.time() - self.born))
+        phase = 0.5 + 0.5 * desk.random() if self.looks == 1 else 1.0
+        return max(self.asked, wanted * phase * (1 + JITTER * (2 * desk.random() - 1)))
+
+    @property
+    def is_forsaken(self) -> bool:
+        """Whether a failure ends it: the first look must succeed, and without a deadline patience ends at some time."""
+        is_silent = self.timeout is None and self.desk.clock.monotonic() - self.heard > PATIENCE
+        return not self.looks or is_silent
+
+
+def waiting(wait: Wait) -> Script[Task]:
     """Emit an event for whatever is new at each look, and return the task once it has ended or stands still.
 
-    *look* is given what the look before remembered. *approvals* may let a wait go on that a plan would end. *known* is the task as just created, which saves the first look. *on_end* is performed with the task and its age in
-    seconds when its end was seen, and not only found. Raises `WaitTimeoutError` when the deadline comes first.
+    Raises `WaitTimeoutError` when the deadline comes first.
     """
-    clock, deadline = wait.clock, Deadline(wait.timeout, clock=wait.clock)
-    progress = _begun(known, after, clock)
+    clock, deadline = wait.desk.clock, Deadline(wait.timeout, clock=wait.desk.clock)
+    wait.born, wait.heard = clock.time(), clock.monotonic()
+    interval = wait.interval or (yield from wait.desk.schedule(wait.environment))
     while True:
-        if progress.looks:
+        if wait.looks:
             if deadline.is_past:
-                raise gave_up(ref, wait.timeout)
-            pause = max(progress.asked, wait.pause(max(0.0, clock.time() - progress.born), progress.looks))
-            yield Sleep(min(pause, deadline.remaining))
+                raise gave_up(wait.ref, wait.timeout)
+            yield Sleep(min(wait.pause(interval), deadline.remaining))
         try:
-            ended = yield from _looked(look, ask_attempts, progress, wait=wait, on_change=on_change)
+            ended = yield from _looked(wait)
         except PASSING as error:
-            if not progress.looks or (wait.timeout is None and clock.monotonic() - progress.heard > PATIENCE):
+            if wait.is_forsaken:
                 raise
-            progress.asked = getattr(error, "retry_after", None) or 0.0
+            wait.asked = getattr(error, "retry_after", None) or 0.0
         else:
-            progress.heard = clock.monotonic()
-            if ended is not None and approvals is not None:
-                ended = yield from approvals.considered(ended)
-            if ended is not None:
-                if on_end is not None and progress.looks:
-                    yield from on_end(ended, clock.time() - progress.born)
+            wait.heard = clock.monotonic()
+            if ended is not None and (ended := (yield from _let_go(wait, ended))) is not None:
                 return ended
-        progress.looks += 1
+        wait.looks += 1
 
 
-def _begun(known: Task | None, after: str | None, clock: Clock) -> _Progress:
-    progress = _Progress(Seen.from_cursor(after), born=clock.time(), heard=clock.monotonic())
-    if known is not None:
-        progress.looks, progress.asked = 1, known.retry_after or 0.0
-    return progress
+def _let_go(wait: Wait, ended: Task) -> Script[Task | None]:
+    """Return the task that ends the wait, None where it is approved and goes on."""
+    judged = ended if wait.approvals is None else (yield from wait.approvals.considered(ended))
+    if judged is not None and wait.looks:
+        yield from wait.desk.remember(judged, wait.desk.clock.time() - wait.born)
+    return judged
 
 
-def _looked(
-    look: LookAgain,
-    ask_attempts: AskAttempts,
-    progress: _Progress,
-    *,
-    wait: Wait,
-    on_change: Callable[[Task], object] | None,
-) -> Script[Task | None]:
+def _looked(wait: Wait) -> Script[Task | None]:
     """Look once, tell what is new, and return the task if it has ended."""
-    looked = yield from look(progress.seen.memory)
-    progress.asked = looked.task.retry_after or 0.0
-    if not progress.looks:
-        progress.born = _born(looked.task) or progress.born
-    ended = yield from settled(looked.task, ask_attempts, first=wait.first)
+    looked = yield from wait.desk.look(wait)
+    wait.asked = looked.task.retry_after or 0.0
+    if not wait.looks:
+        wait.born = _born(looked.task) or wait.born
+    ended = yield from settled(looked.task, wait.desk.ask_attempts, first=wait.first)
     shown = ended or _still_running(looked.task)
     is_news = False
-    for event, seen in news(progress.seen, msgspec.structs.replace(looked, task=shown)):
-        progress.seen, is_news = seen, True
+    for event, seen in news(wait.seen, msgspec.structs.replace(looked, task=shown)):
+        wait.seen, is_news = seen, True
         yield Emit(event)
-    progress.seen = msgspec.structs.replace(progress.seen, memory=looked.memory)
-    if on_change is not None and is_news:
-        on_change(shown)
+    if wait.seen.memory != looked.memory:
+        wait.seen = msgspec.structs.replace(wait.seen, memory=looked.memory)
+    if wait.on_change is not None and is_news:
+        wait.on_change(shown)
     return ended
 
 

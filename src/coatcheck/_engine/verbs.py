@@ -22,9 +22,10 @@ from .._protocol.provider import Look, Provider, TaskFilter
 from .approve import Approvals, Decide
 from .backoff import RetryPolicy
 from .conversation import converse, sending
+from .events import Seen
 from .many import Crowd, waiting_for_many
 from .pace import Pace
-from .poll import Interval, Wait, every, settled, waiting
+from .poll import Desk, Interval, Wait, every, settled, waiting
 from .schedule import Schedule
 from .submit import Resumed, resuming, submitting
 
@@ -55,6 +56,14 @@ class Verbs:
         self._memory, self._worth, self._schedules = memory, worth, dict[str | None, Interval]()
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
         self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
+        self._desk = Desk(
+            clock=clock,
+            random=random,
+            look=self._look,
+            ask_attempts=self._ask_attempts,
+            schedule=self._schedule,
+            remember=self._remember,
+        )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Let *exchange* talk to its service."""
@@ -132,29 +141,37 @@ class Verbs:
         if approve is not None:
             self._require("approve_plan")
         known = ref if isinstance(ref, Task) else None
-        own = self._own(ref.ref if isinstance(ref, Task) else ref)
-        environment = known.environment if known else None
-        policy = yield from self._interval(interval, environment)
         came = known if known and known.state.is_terminal and known.outcome is not None else None
-        task: Task = yield from waiting(
-            lambda memory: _look_at(came) if came else self._look(own, memory, is_watched=is_watched),
-            lambda task: self.ask(self.provider.list_attempts(task)),
+        own = self._own(ref.ref if isinstance(ref, Task) else ref)
+        wait = Wait(
+            desk=self._desk,
             ref=own,
+            timeout=timeout,
+            interval=every(interval) if isinstance(interval, int | float) else interval,
+            environment=known.environment if known else None,
+            first=first,
+            is_watched=is_watched,
             approvals=self._approvals(own, approve),
-            wait=Wait(clock=self._clock, random=self._random, timeout=timeout, interval=policy, first=first),
-            known=None if came else known,
-            after=after,
+            came=came,
             on_change=on_change,
-            on_end=self._remember,
+            seen=Seen.from_cursor(after),
+            looks=int(known is not None and came is None),
+            asked=(known and known.retry_after) or 0.0,
         )
-        return task
+        return waiting(wait)
 
-    def _look(self, ref: TaskRef, memory: str, *, is_watched: bool) -> Script[Look]:
+    def _look(self, wait: Wait) -> Script[Look]:
         """Look as the provider can: remembering the look before, or anew."""
+        if wait.came is not None:
+            return Look(task=wait.came)
         if "follow_task" in self.provider.capabilities.verbs:
-            now = self._clock.time()
-            return (yield from self.ask(self.provider.follow_task(ref, memory=memory, is_watched=is_watched, now=now)))
-        return Look(task=(yield from self.ask(self.provider.get_task(ref))))
+            now, memory = self._clock.time(), wait.seen.memory
+            exchange = self.provider.follow_task(wait.ref, memory=memory, is_watched=wait.is_watched, now=now)
+            return (yield from self.ask(exchange))
+        return Look(task=(yield from self.ask(self.provider.get_task(wait.ref))))
+
+    def _ask_attempts(self, task: Task) -> Script[tuple[Attempt, ...]]:
+        return self.ask(self.provider.list_attempts(task))
 
     def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
         if decide is None:
@@ -165,13 +182,14 @@ class Verbs:
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
     ) -> Script[None]:
         self._require("get_task")
+        policy = every(interval) if isinstance(interval, int | float) else interval or (yield from self._schedule(None))
         crowd = Crowd(
             provider=self.provider,
             ask=self.ask,
             clock=self._clock,
             random=self._random,
             timeout=timeout,
-            interval=(yield from self._interval(interval, None)),
+            interval=policy,
             look=self._settled,
         )
         yield from waiting_for_many([self._own(ref) for ref in refs], crowd)
@@ -179,15 +197,11 @@ class Verbs:
     def _settled(self, ref: TaskRef) -> Script[Task | None]:
         """Return the task if it has ended, with its attempts, else None."""
         task = yield from self.ask(self.provider.get_task(ref))
-        ended: Task | None = yield from settled(
-            task, lambda task: self.ask(self.provider.list_attempts(task)), first=False
-        )
+        ended: Task | None = yield from settled(task, self._ask_attempts, first=False)
         return ended
 
-    def _interval(self, interval: float | Interval | None, environment: str | None) -> Script[Interval]:
-        """Return the policy that was asked for, or the schedule that earlier tasks suggest."""
-        if interval is not None:
-            return interval if callable(interval) else every(interval)
+    def _schedule(self, environment: str | None) -> Script[Interval]:
+        """Return the schedule that earlier tasks of *environment* suggest."""
         if environment not in self._schedules:
             seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
             belief = seen.belief(typical=self.provider.capabilities.typical_seconds)
@@ -280,12 +294,6 @@ class Verbs:
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return self.provider.extract_response(response, siblings)
-
-
-def _look_at(task: Task) -> Script[Look]:
-    """Look at what came with the answer to the submission: the service may have nothing more to show."""
-    yield from ()
-    return Look(task=task)
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

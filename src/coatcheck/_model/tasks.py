@@ -69,7 +69,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
 _BLANKS_AND_MARKS = frozenset(" /?#")
 
 
-class TaskRef(msgspec.Struct, frozen=True):
+class TaskRef(msgspec.Struct, frozen=True, gc=False):
     """The address of a task; ``str()`` prints it, `parse` reads it back, and it is enough to resume anywhere.
 
     Ids are opaque: any text without blanks, control characters, ``/``, ``?`` or ``#`` is one.

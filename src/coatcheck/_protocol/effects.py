@@ -20,7 +20,7 @@ T = TypeVar("T")
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request to an *origin* that the provider declared, answered by a whole `Response`.
 
     `path` starts with a slash and is percent-encoded; `query` is not. `url` is filled by the engine, and a request
@@ -55,7 +55,7 @@ class Request(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, headers=(*kept, *headers))
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A complete HTTP response; header names are lower-case."""
 
     status: int
@@ -69,13 +69,13 @@ class Response(msgspec.Struct, frozen=True):
         return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
-class Read(msgspec.Struct, frozen=True):
+class Read(msgspec.Struct, frozen=True, gc=False):
     """Give the next chunk of a streamed response; ``b""`` is its end (the end of a stream, never of a task)."""
 
     stream: Any
 
 
-class Sleep(msgspec.Struct, frozen=True):
+class Sleep(msgspec.Struct, frozen=True, gc=False):
     """Let this many seconds go by."""
 
     seconds: float
@@ -115,7 +115,7 @@ class Together(msgspec.Struct, frozen=True):
     scripts: tuple[Any, ...]  # tuple[Script[Any], ...]
 
 
-class Emit(msgspec.Struct, frozen=True):
+class Emit(msgspec.Struct, frozen=True, gc=False):
     """Hand a value to whoever iterates."""
 
     value: Any

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from .. import errors
 from .._engine.backoff import RetryPolicy
 from .._engine.poll import Interval
 from .._engine.submit import Resumed
@@ -166,7 +165,7 @@ class AsyncClient:
         script = self._session.verbs.poll_task(
             ref, timeout=timeout, interval=interval, first=first, approve=approve, on_change=on_change
         )
-        return await self._do(script, f"while polling {ref.ref if isinstance(ref, Task) else ref}")
+        return await self._do(script, "while polling", ref.ref if isinstance(ref, Task) else ref)
 
     async def poll_tasks(
         self,
@@ -175,7 +174,7 @@ class AsyncClient:
         timeout: float | None = DEFAULT_TIMEOUT,
         interval: float | Interval | None = None,
     ) -> AsyncIterator[Task]:
-        """Iterate over tasks as they end, however many: step 2/2 for a crowd.
+        """Iterate over tasks as they end, however many. Step 2/2, for a crowd.
 
         Pages of the service's list are read in place of single looks where that is fewer requests.
         Raises `WaitTimeoutError` for the first task that has not ended by *timeout*.
@@ -201,7 +200,7 @@ class AsyncClient:
         approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
-        """Submit a task and wait for its end: steps 1/2 and 2/2 in one call.
+        """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it blocks for minutes or hours.
 
         Raises what `create_task` and `poll_task` raise.
         """
@@ -227,7 +226,7 @@ class AsyncClient:
         return await self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
 
     async def get_task_status(self, ref: TaskRef | str) -> TaskState:
-        """Return where a task is in its life: what `get_task` asks."""
+        """Return where a task is in its life: what `get_task` asks. Step 2/2, without waiting."""
         return await self._do(self._session.verbs.get_task_status(ref), f"while looking at {ref}")
 
     async def get_task_response(self, ref: TaskRef | str) -> bytes:
@@ -283,7 +282,7 @@ class AsyncClient:
         interval: float | Interval | None = None,
         after: str | None = None,
     ) -> AsyncIterator[TaskEvent]:
-        """Iterate over what happens to a task (states, messages, progress, statistics) until it has ended.
+        """Iterate over what happens to a task (states, messages, progress, statistics) until its end. Step 2/2.
 
         *after* is the `cursor` of the last event you have: a watch resumes where another one stopped.
         Raises `WaitTimeoutError`.
@@ -332,7 +331,7 @@ class AsyncClient:
     async def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Task:
-        """Give a task something more to do; it runs again, so poll it again."""
+        """Give a task something more to do. Step 1/2 again: it runs once more, so come back with `poll_task`."""
         return await self._do(
             self._session.verbs.send_message(ref, text, mode=mode, model=model), f"while writing to {ref}"
         )
@@ -347,7 +346,7 @@ class AsyncClient:
         await self._do(script, f"while opening a pull request for {ref}")
 
     async def resume_submissions(self) -> AsyncIterator[Resumed]:
-        """Find out what became of submissions that a crash or a lost answer left open."""
+        """Find out what became of submissions that a crash or a lost answer left open. Step 1/2, finished later."""
         async for value in aiterate(self._session.verbs.resume_submissions(), self._world):
             yield value
 
@@ -372,12 +371,8 @@ class AsyncClient:
                 self._keeper.look_after(session.credentials, self._opened[1])
         return self._opened
 
-    async def _do(self, script: Script[T], doing: str) -> T:
-        try:
-            return await aperform(script, self._world)
-        except errors.CoatcheckError as error:
-            error.add_note(doing)  # a suspended exchange is not in the traceback
-            raise
+    def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:
+        return aperform(script, self._world, doing=doing, ref=ref)
 
 
 def _transport(session: Session) -> AsyncTransport:

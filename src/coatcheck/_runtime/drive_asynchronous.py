@@ -1,7 +1,8 @@
 """The asynchronous driver: `drive_blocking` with ``await``, a bound on requests in flight, and blocking calls in threads.
 
 Law 1. What goes wrong is thrown into the script that asked.
-Law 2. However a script ends, cancellation included, its streams are closed and its locks released.
+Law 2. However a script ends, cancellation included, its streams are closed and its locks released. No cancellation is
+       lost, whatever a transport makes of it.
 Law 3. At most so many requests are in flight at once; thousands of waits sit in the loop's heap, not in sockets.
 """
 
@@ -77,16 +78,24 @@ class AsyncWorld:
             return error
 
 
-async def aperform(script: Script[T], world: AsyncWorld) -> T:
-    """Return what *script* returns; what it emits is dropped."""
+async def aperform(script: Script[T], world: AsyncWorld, *, doing: str = "", ref: object = "") -> T:
+    """Return what *script* returns; what it emits is dropped. An error is noted what we were *doing*, and with whom."""
     streams: list[Any] = []
     try:
         effect = next(script)
         while True:
-            effect = (await _do(effect, world, streams))(script)
+            if type(effect) is Sleep:  # without a frame of `_do`: this is where ten thousand waits are
+                await world.answer(effect)
+                effect = script.send(None)
+            else:
+                effect = (await _do(effect, world, streams))(script)
     except StopIteration as stop:
         result: T = stop.value
         return result
+    except errors.CoatcheckError as error:
+        if doing:
+            error.add_note(f"{doing} {ref}".rstrip())  # a suspended exchange is not in the traceback
+        raise
     finally:
         await _close(script, streams)
 
@@ -110,13 +119,27 @@ async def _do(effect: Any, world: AsyncWorld, streams: list[Any]) -> Callable[[S
     """Do one thing and return how the script goes on: with an answer sent to it or an error thrown into it."""
     if type(effect) is Emit:
         return next
+    cancelled = _cancellations()
     try:
         answer = await world.answer(effect)
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the script's to judge (effects law 4)
-        return partial(_throw, error)
+        answer, how = None, partial(_throw, error)
+    else:
+        how = partial(_send, answer)
     if (stream := getattr(answer, "stream", None)) is not None:
         streams.append(stream)
-    return partial(_send, answer)
+    if _cancellations() > cancelled:
+        raise asyncio.CancelledError
+    return how
+
+
+def _cancellations() -> int:
+    """Return how often this task was cancelled, less what was taken back.
+
+    pyreqwest 0.15 swallows about one cancellation in a hundred: those that come together with the answer.
+    """
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 def _send(answer: Any, script: Script[Any]) -> Any:

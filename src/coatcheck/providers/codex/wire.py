@@ -2,6 +2,7 @@
 
 Typed fields decide (ids, states, texts, diffs): null or missing is fine, a wrong type is an error with its JSON path.
 Fields of type ``object`` are only shown and are read by `loose`. Sections are those of codex-wham.md.
+The garbage collector leaves them alone: what is decoded from JSON cannot hold itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import msgspec
 NULL = msgspec.Raw(b"null")
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """A piece of a message: text, or a citation, which has no text (2.3)."""
 
     content_type: str | None = None
@@ -26,7 +27,7 @@ class Part(msgspec.Struct, frozen=True):
 Content = list[Part | str | None] | str | None
 
 
-class Diff(msgspec.Struct, frozen=True):
+class Diff(msgspec.Struct, frozen=True, gc=False):
     """A change; `diff` is null when it is kept elsewhere (2.3)."""
 
     diff: str | None = None
@@ -50,52 +51,52 @@ class Item(Diff, frozen=True):
     files: object = None
 
 
-class TurnError(msgspec.Struct, frozen=True):
+class TurnError(msgspec.Struct, frozen=True, gc=False):
     """Why a turn failed (2.3)."""
 
     code: str | None = None
     message: str | None = None
 
 
-class Author(msgspec.Struct, frozen=True):
+class Author(msgspec.Struct, frozen=True, gc=False):
     """Who wrote a worklog message (2.3)."""
 
     role: str | None = None
 
 
-class WorklogContent(msgspec.Struct, frozen=True):
+class WorklogContent(msgspec.Struct, frozen=True, gc=False):
     """What a worklog message says (2.3)."""
 
     parts: Content = None
 
 
-class WorklogMessage(msgspec.Struct, frozen=True):
+class WorklogMessage(msgspec.Struct, frozen=True, gc=False):
     """A message of the worklog (2.3)."""
 
     author: Author | None = None
     content: WorklogContent | None = None
 
 
-class Worklog(msgspec.Struct, frozen=True):
+class Worklog(msgspec.Struct, frozen=True, gc=False):
     """What was noted while the turn ran (2.3)."""
 
     messages: list[WorklogMessage] | None = None
 
 
-class Repository(msgspec.Struct, frozen=True):
+class Repository(msgspec.Struct, frozen=True, gc=False):
     """A repository of an environment (2.5)."""
 
     repository_full_name: object = None
     default_branch: object = None
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """The environment inside a turn; the rest of it can hold secrets and is not read (2.5)."""
 
     repo_map: dict[str, Repository] | None = None
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """A user's or an assistant's turn (2.3)."""
 
     id: str | None = None
@@ -118,7 +119,7 @@ class Turn(msgspec.Struct, frozen=True):
     user_model_slug: object = None
 
 
-class StatusDisplay(msgspec.Struct, frozen=True):
+class StatusDisplay(msgspec.Struct, frozen=True, gc=False):
     """What the service shows of a task; untyped inside, as the official client reads it (3)."""
 
     latest_turn_status_display: object = None
@@ -131,7 +132,7 @@ class StatusDisplay(msgspec.Struct, frozen=True):
 Display = StatusDisplay | None | msgspec.UnsetType
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """The task itself, in the list (2.1) and in the details (2.3), which name the pull requests differently."""
 
     id: str | None = None
@@ -148,7 +149,7 @@ class Record(msgspec.Struct, frozen=True):
     pull_requests: object = None
 
 
-class Details(msgspec.Struct, frozen=True):
+class Details(msgspec.Struct, frozen=True, gc=False):
     """The answer to looking at a task (2.3). The diff turn usually repeats the assistant's: it is read when needed."""
 
     task: Record | None = None
@@ -158,7 +159,7 @@ class Details(msgspec.Struct, frozen=True):
     current_diff_task_turn: msgspec.Raw = NULL
 
 
-class Created(msgspec.Struct, frozen=True):
+class Created(msgspec.Struct, frozen=True, gc=False):
     """The answer to creating or continuing a task; the assistant's turn is called `turn` here (2.2)."""
 
     task: Record | None = None
@@ -167,32 +168,32 @@ class Created(msgspec.Struct, frozen=True):
     rate_limit: object = None
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, frozen=True, gc=False):
     """A page of the list (2.1)."""
 
     items: list[Record] | None = None
     cursor: str | None = None
 
 
-class Siblings(msgspec.Struct, frozen=True):
+class Siblings(msgspec.Struct, frozen=True, gc=False):
     """The other attempts (2.4)."""
 
     sibling_turns: list[Turn] | None = None
 
 
-class Identified(msgspec.Struct, frozen=True):
+class Identified(msgspec.Struct, frozen=True, gc=False):
     """Anything with an id, for a look that reads nothing else."""
 
     id: object = None
 
 
-class CurrentTurn(msgspec.Struct, frozen=True):
+class CurrentTurn(msgspec.Struct, frozen=True, gc=False):
     """The details, for a look that reads only which turn is the current one."""
 
     current_assistant_turn: Identified | None = None
 
 
-class Environment(msgspec.Struct, frozen=True):
+class Environment(msgspec.Struct, frozen=True, gc=False):
     """An entry of the environments (2.5). Nothing else of it is read: the rest can hold secrets."""
 
     id: str
@@ -202,7 +203,7 @@ class Environment(msgspec.Struct, frozen=True):
     repo_map: dict[str, Repository] | None = None
 
 
-class StreamItem(msgspec.Struct, frozen=True):
+class StreamItem(msgspec.Struct, frozen=True, gc=False):
     """One `data:` of the event stream (2.8)."""
 
     id: object = None
