@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import io
 import json
 import logging
+import pkgutil
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ import pytest
 from tests.cli.cli_support import Cli
 from tests.credentials.household import Household
 
+import coatcheck
 from coatcheck import AsyncClient, Client, errors
 from coatcheck._cli.json_output import dump, error_document
 from coatcheck._protocol.effects import Request, Response
@@ -229,11 +232,9 @@ def test_what_is_written_down_beside_the_login_holds_no_secret(tmp_path: Path) -
 
 def test_every_struct_with_a_secret_hides_it() -> None:
     """A field whose name says secret is in no repr: this holds for structs that nobody has written yet."""
-    import coatcheck._runtime.transport
-    import coatcheck._runtime.transport_httpx2
-    import coatcheck.cloud.server
-    import coatcheck.providers.codex.provider  # noqa: F401 - so that their structs exist
-
+    for module in pkgutil.walk_packages(coatcheck.__path__, "coatcheck."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)  # so that every struct exists
     telling = []
     for struct in subclasses(msgspec.Struct):
         names = {

@@ -43,7 +43,7 @@ def test_a_command_tells_its_code_and_what_it_wrote(tmp_path: Path) -> None:
     """Both outputs, apart."""
     ending = run("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path)
 
-    assert Ending(code=3, stdout="out\n", stderr="err\n") == ending
+    assert Ending(exit_code=3, stdout="out\n", stderr="err\n") == ending
 
 
 def test_the_prompt_comes_on_standard_input(tmp_path: Path) -> None:

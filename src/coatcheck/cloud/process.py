@@ -35,7 +35,7 @@ MARK = "COATCHECK_RESULT"
 class Ending(Value, frozen=True, kw_only=True):
     """How a command ended: its exit code (negative: the signal), what it wrote, and whether we ended it."""
 
-    code: int
+    exit_code: int
     stdout: str
     stderr: str
     is_timeout: bool = False
@@ -101,7 +101,7 @@ class AgentProcess:
         stdout, stderr = (capture.finish(deadline) for capture in captures)
         is_timeout = not has_ended_by_itself and not self._is_cancelled
         return Ending(
-            code=process.returncode,
+            exit_code=process.returncode,
             stdout=stdout,
             stderr=stderr,
             is_timeout=is_timeout,

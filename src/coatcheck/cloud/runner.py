@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -33,6 +34,8 @@ MAX_PARALLEL = 2
 
 class Agent(Value, frozen=True, kw_only=True):
     """What is run for every attempt: a command in which ``{prompt}`` stands for the prompt, and its limits in seconds."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
 
     command: tuple[str, ...]
     timeout: float | None = TIMEOUT
@@ -214,9 +217,9 @@ def conclude(job: Job, ending: Ending, workspace: Workspace, *, timeout: float |
         return Conclusion(state=CANCELLED, result=CloudResult(logs=logs))
     if ending.is_timeout:
         return failed("timed_out", f"the agent timed out after {timeout:g} s", result=CloudResult(logs=logs))
-    if ending.code:
+    if ending.exit_code:
         reason = last_line(ending.stderr) or last_line(ending.stdout) or "it said nothing"
-        return failed(f"agent_exit_{ending.code}", reason[:1000], result=CloudResult(logs=logs))
+        return failed(f"agent_exit_{ending.exit_code}", reason[:1000], result=CloudResult(logs=logs))
     changes = harvest(workspace) if job.mode == "code" else Changes()
     result = result_of(job, ending, changes, read_report(workspace.result_file))
     return Conclusion(

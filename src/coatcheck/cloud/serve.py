@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._model.value import Value
@@ -40,8 +40,10 @@ class ServeOptions(Value, frozen=True, kw_only=True):
     """What ``coatcheck serve`` is asked for. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
 
     `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `environ` is what
-    agents inherit.
+    agents inherit, and not in the repr: it may hold anybody's secrets.
     """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
 
     environments: tuple[CloudEnvironment, ...]
     command: tuple[str, ...]
