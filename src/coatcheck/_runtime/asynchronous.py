@@ -200,7 +200,7 @@ class AsyncClient:
         approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
-        """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it blocks for minutes or hours.
+        """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
 
         Raises what `create_task` and `poll_task` raise.
         """
@@ -221,7 +221,7 @@ class AsyncClient:
     async def get_task(self, ref: TaskRef | str) -> Task:
         """Look at a task once: one request, and those that half of the truth takes where a service splits it.
 
-        Other attempts are known by number, without their outcomes.
+        Step 2/2, without waiting. Other attempts are known by number, without their outcomes.
         """
         return await self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
 

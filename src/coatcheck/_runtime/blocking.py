@@ -166,7 +166,7 @@ class Client:
         timeout: float | None = DEFAULT_TIMEOUT,
         interval: float | Interval | None = None,
     ) -> Iterator[Task]:
-        """Iterate over tasks as they end, however many: step 2/2 for a crowd.
+        """Iterate over tasks as they end, however many. Step 2/2, for a crowd.
 
         Pages of the service's list are read in place of single looks where that is fewer requests.
         Raises `WaitTimeoutError` for the first task that has not ended by *timeout*.
@@ -191,7 +191,7 @@ class Client:
         approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
-        """Submit a task and wait for its end: steps 1/2 and 2/2 in one call.
+        """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
 
         Raises what `create_task` and `poll_task` raise.
         """
@@ -212,12 +212,12 @@ class Client:
     def get_task(self, ref: TaskRef | str) -> Task:
         """Look at a task once: one request, and those that half of the truth takes where a service splits it.
 
-        Other attempts are known by number, without their outcomes.
+        Step 2/2, without waiting. Other attempts are known by number, without their outcomes.
         """
         return self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
 
     def get_task_status(self, ref: TaskRef | str) -> TaskState:
-        """Return where a task is in its life: what `get_task` asks."""
+        """Return where a task is in its life: what `get_task` asks. Step 2/2, without waiting."""
         return self._do(self._session.verbs.get_task_status(ref), f"while looking at {ref}")
 
     def get_task_response(self, ref: TaskRef | str) -> bytes:
@@ -272,7 +272,7 @@ class Client:
         interval: float | Interval | None = None,
         after: str | None = None,
     ) -> Iterator[TaskEvent]:
-        """Iterate over what happens to a task (states, messages, progress, statistics) until it has ended.
+        """Iterate over what happens to a task (states, messages, progress, statistics) until its end. Step 2/2.
 
         *after* is the `cursor` of the last event you have: a watch resumes where another one stopped.
         Raises `WaitTimeoutError`.
@@ -317,7 +317,7 @@ class Client:
     def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Task:
-        """Give a task something more to do; it runs again, so poll it again."""
+        """Give a task something more to do. Step 1/2 again: it runs once more, so come back with `poll_task`."""
         return self._do(self._session.verbs.send_message(ref, text, mode=mode, model=model), f"while writing to {ref}")
 
     def approve_plan(self, ref: TaskRef | str) -> None:
@@ -330,7 +330,7 @@ class Client:
         self._do(script, f"while opening a pull request for {ref}")
 
     def resume_submissions(self) -> Iterator[Resumed]:
-        """Find out what became of submissions that a crash or a lost answer left open."""
+        """Find out what became of submissions that a crash or a lost answer left open. Step 1/2, finished later."""
         yield from iterate(self._session.verbs.resume_submissions(), self._world)
 
     @property

@@ -1,0 +1,97 @@
+"""What the guides show is true beyond what their examples print."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from coatcheck import AsyncClient, Client
+from coatcheck.providers.http202 import description
+
+GUIDES = Path(__file__).parents[2] / "docs/guides"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the code blocks of a guide in one language."""
+    text = (GUIDES / page).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_provider_of_the_guide_passes_every_law(tmp_path: Path) -> None:
+    """The toy that fits on a screen is held to what every provider is held to."""
+    (tmp_path / "test_toy.py").write_text("\n".join(blocks("providers.md", "python")))
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_toy.py"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    assert 0 == ran.returncode, ran.stdout
+
+
+DESCRIBED = blocks("any-202-service.md", "toml")
+
+
+@pytest.mark.parametrize("toml", DESCRIBED, ids=range(len(DESCRIBED)))
+def test_every_description_of_the_guide_is_one(toml: str) -> None:
+    """What is copied from the guide is read without complaint."""
+    services = tomllib.loads(toml)["services"]
+
+    assert all(description.read(name, table, origin="guide") for name, table in services.items())
+
+
+def test_the_guide_has_every_key() -> None:
+    """A key that can be written is in the table, and nothing else is."""
+    keys = set(description.Description.__struct_fields__) - set(PARTS)
+    keys |= {f"{part}.{name}" for part, kind in PARTS.items() for name in kind.__struct_fields__}
+    table = (GUIDES / "any-202-service.md").read_text("utf-8").partition("## Every key")[2].partition("\n## ")[0]
+    shown = [re.findall(r"`([a-z_.]+)`", row.split("|")[1]) for row in table.splitlines() if row.startswith("| `")]
+
+    assert keys == {key for row in shown for key in row}
+
+
+PARTS: dict[str, type[msgspec.Struct]] = {
+    "submit": description.Submit,
+    "status": description.Status,
+    "task": description.TaskPlaces,
+    "result": description.Result,
+    "cancel": description.Act,
+    "delete": description.Act,
+    "list": description.Listing,
+}
+
+STEPS = {
+    "create_task": "Step 1/2",
+    "send_message": "Step 1/2",
+    "resume_submissions": "Step 1/2",
+    "poll_task": "Step 2/2",
+    "poll_tasks": "Step 2/2",
+    "watch_task": "Step 2/2",
+    "get_task": "Step 2/2",
+    "get_task_status": "Step 2/2",
+}
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize("verb", STEPS)
+def test_every_verb_says_its_step(client: type, verb: str) -> None:
+    """Who submits and who waits reads it in the docstring, in both colours."""
+    assert STEPS[verb] in (getattr(client, verb).__doc__ or "")
+
+
+def test_both_steps_at_once_say_so() -> None:
+    """The verb that does both names both."""
+    assert "Steps 1/2 and 2/2" in (Client.create_task_and_wait.__doc__ or "")
+
+
+@pytest.mark.parametrize("verb", [name for name in vars(Client) if not name.startswith("_")])
+def test_both_clients_say_the_same(verb: str) -> None:
+    """What is said of a verb does not depend on the colour."""
+    different = {"close": "aclose", "tokens": "tokens"}
+
+    assert verb in different or getattr(Client, verb).__doc__ == getattr(AsyncClient, verb).__doc__
