@@ -179,6 +179,26 @@ def test_undo_after_a_crash_in_the_middle(steps: int, site: Repository, dark_mod
     assert (-9, before, []) == (killed.returncode, site.tree(), leftovers(site))
 
 
+def test_what_is_there_already_is_no_conflict(site: Repository, dark_mode: bytes) -> None:
+    """Applying twice changes nothing the second time, and is complete; what was edited since is still told apart."""
+    verified = Patch.parse(dark_mode).verify(base=site.folder)
+    verified.apply(site.folder)
+    before = site.tree()
+    again = verified.apply(site.folder)
+    is_unchanged = before == site.tree()
+    edited = verified.changes[0].path
+    site.put({edited: b"mine"})
+    third = {each.path: each.kind for each in verified.apply(site.folder).files}
+
+    assert ({"already"}, True, True, "dirty", {"already"}) == (
+        {each.kind for each in again.files},
+        again.is_complete,
+        is_unchanged,
+        third.pop(edited),
+        set(third.values()),
+    )
+
+
 def test_one_at_a_time(repository: Repository) -> None:
     """While somebody applies a patch here nobody else can."""
     repository.commit({"x": TEN})

@@ -18,7 +18,7 @@ from .._errors import PatchConflictError
 from . import journal as journals, paths
 from .checkout import Checkout
 from .merge import Merged, merge
-from .refusals import REFUSALS, Refusals
+from .refusals import OCCUPIED, REFUSALS, Refusals
 from .results import AppliedPatch, FileOutcome
 from .stage import Group, Stage, groups_of
 from .tree import Tree, mark_of
@@ -77,6 +77,7 @@ class _Work:
         """Apply *groups* beside the work tree and write down the steps; nothing of the tree changes."""
         looked = Refusals(self.checkout, self.tree, self.entries, groups)
         refusals = {id(group): kind for group in groups if (kind := looked.of(group))}
+        self._excuse(groups, refusals)
         wanted = [group for group in groups if id(group) not in refusals]
         self._take(wanted)
         fitting, failed = self.stage.apply(wanted)
@@ -91,6 +92,12 @@ class _Work:
             if not self._write_down(group, results[id(group)]):
                 results[id(group)] = Merged("skipped", "blocked")
         return tuple(_outcome(change, results[id(group)]) for group in groups for change in group.changes)
+
+    def _excuse(self, groups: list[Group], refusals: dict[int, str]) -> None:
+        """Find what is only in the way because it was applied before."""
+        suspects = [group for group in groups if refusals.get(id(group)) in OCCUPIED]
+        self._take(suspects)
+        refusals |= {id(group): "already" for group in self.stage.having(suspects)}
 
     def _take(self, groups: list[Group]) -> None:
         names = [path for group in groups for path in group.paths]

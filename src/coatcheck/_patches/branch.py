@@ -28,7 +28,7 @@ def commit(
     """Do what `VerifiedPatch.commit` says."""
     place = Checkout.at(checkout)
     _check_name(place, branch)
-    parent = place.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{start}^{{commit}}").decode().strip()
+    parent = _commit_at(place, start)
     with journals.exclusive(place):
         journal = journals.begin(place)
         try:
@@ -55,6 +55,15 @@ def _check_name(place: Checkout, branch: str) -> None:
         == f"refs/heads/{branch}"
     ):
         raise GitError(f"the branch {branch} exists already", remedy="choose another name")
+
+
+def _commit_at(place: Checkout, start: str) -> str:
+    try:
+        return place.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{start}^{{commit}}").decode().strip()
+    except GitError:
+        raise GitError(
+            f"there is no commit {start} to start the branch at", remedy="name one that git log shows"
+        ) from None
 
 
 def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index: str) -> str:

@@ -32,6 +32,9 @@ REFUSALS = {
     "already": "it is already as the patch wants it",
 }
 
+# Those that an earlier application of the same patch leaves behind.
+OCCUPIED = frozenset({"dirty", "absent", "untracked"})
+
 
 class Refusals:
     """Looks at a checkout once, and then at each change."""

@@ -63,7 +63,7 @@ def _next_steps(done: AppliedPatch) -> Iterator[str]:
     if any(each.has_markers for each in done.files):
         yield "resolve the conflict markers, then git add the files"
     elif done.conflicted:
-        yield "ask for the conflicts with markers, or resolve them from the diff"
+        yield "apply it again with markers to see the conflicts in their files, or resolve them from the diff"
     if any(each.kind == "dirty" for each in done.skipped):
         yield "commit or stash your changes and apply again"
     if done.branch:

@@ -78,9 +78,16 @@ class Stage:
 
     def apply(self, groups: list[Group]) -> tuple[list[Group], list[Group]]:
         """Apply all of *groups* that fit; return those that did, and those that did not."""
+        return self._sort(groups)
+
+    def having(self, groups: list[Group]) -> list[Group]:
+        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written."""
+        return self._sort(groups, "--reverse", "--check")[0]
+
+    def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
         for _ in range(_ROUNDS):
-            said = self._try(groups) if groups else ""
+            said = self._try(groups, *options) if groups else ""
             if not said:
                 return groups, failed
             named = _named(said, groups)
@@ -88,9 +95,9 @@ class Stage:
             groups = [group for group in groups if group not in named]
             if not named:
                 break
-        misfits = [group for group in groups if self._try([group], "--check")]
+        misfits = [group for group in groups if self._try([group], *options, "--check")]
         fitting = [group for group in groups if group not in misfits]
-        if fitting and self._try(fitting):
+        if fitting and self._try(fitting, *options):
             return [], failed + groups
         return fitting, failed + misfits
 
