@@ -163,3 +163,22 @@ def test_nobody_is_waited_for_when_nobody_is_named(colour: str) -> None:
 
     assert [] == Both(colour, ToyProvider(), service).poll_tasks([])
     assert [] == service.requests
+
+
+class AskingForTime(ToyProvider):
+    """One task of this service asks not to be asked for 50 seconds."""
+
+    def _task(self, task: ToyTask, **named: object) -> Task:
+        asked = 50.0 if task.id == "t1" else None
+        return msgspec.structs.replace(super()._task(task, **named), retry_after=asked)  # type: ignore[arg-type]
+
+
+def test_a_crowd_waits_as_long_as_any_of_it_is_asked_to(colour: str) -> None:
+    """Retry-After of one task lengthens everybody's pause, and jitter never shortens it."""
+    service = ToyService()
+    for _ in range(3):
+        service.create({"prompt": "p", "attempts": 1})
+    both = Both(colour, AskingForTime(), service, random=lambda: 0.0)
+    both.poll_tasks(["t1", "t2"], interval=4.0)
+
+    assert [50.0, 50.0] == both.clock.sleeps

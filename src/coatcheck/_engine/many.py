@@ -5,7 +5,8 @@ Law 1. Each round takes the cheaper way: pages of the list, fewer than there are
 Law 2. A page only says that something ended: the task handed out was looked at by itself, unless the service says
        that the page was all there is (`Sweep.is_final`).
 Law 3. A record that a service hands out once (a queue's message) is acknowledged after its task was handed out.
-Law 4. What is kept per task is its ref and nothing else.
+Law 4. ``Retry-After``, of whichever task or answer, lengthens the pause for everybody.
+Law 5. What is kept per task is its ref and nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ JITTER = 0.1
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """How to wait for many: the same three clocks as for one."""
+    """How to wait for many: the same three clocks as for one. `look` gives who has ended, or for how long not to ask."""
 
     provider: Provider
     ask: Ask
@@ -36,7 +37,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     timeout: float | None
     interval: Interval
-    look: Callable[[TaskRef], Script[Task | None]]
+    look: Callable[[TaskRef], Script[tuple[Task | None, float]]]
 
     @property
     def can_sweep(self) -> bool:
@@ -52,23 +53,27 @@ def waiting_for_many(refs: Iterable[TaskRef], crowd: Crowd) -> Script[None]:
     while waiting:
         pause = crowd.interval(crowd.clock.monotonic() - started)
         try:
-            reach = yield from _round(waiting, crowd, reach)
+            reach, asked = yield from _round(waiting, crowd, reach)
         except PASSING as error:
-            pause = max(pause, getattr(error, "retry_after", None) or 0.0)
+            asked = _asked(error)
         if waiting and deadline.is_past:
             raise gave_up(next(iter(waiting)), crowd.timeout)
         if waiting:
             pause *= 1 + JITTER * (2 * crowd.random() - 1)
-            yield Sleep(min(pause, deadline.remaining))
+            yield Sleep(min(max(pause, asked), deadline.remaining))
 
 
-def _round(waiting: dict[TaskRef, None], crowd: Crowd, reach: int) -> Script[int]:
-    """Look at everybody once, let those go that have ended, and return how far the pages reached."""
+def _asked(error: errors.CoatcheckError) -> float:
+    return getattr(error, "retry_after", None) or 0.0
+
+
+def _round(waiting: dict[TaskRef, None], crowd: Crowd, reach: int) -> Script[tuple[int, float]]:
+    """Look at everybody once, let those go that have ended; return how far the pages reached, and how long not to ask."""
     unseen = dict(waiting)
     if crowd.can_sweep:
         reach = yield from _sweep(waiting, unseen, crowd, reach)
-    yield from _looked_at(list(unseen), waiting, crowd)
-    return reach
+    asked = yield from _looked_at(list(unseen), waiting, crowd)
+    return reach, asked
 
 
 def _sweep(waiting: dict[TaskRef, None], unseen: dict[TaskRef, None], crowd: Crowd, reach: int) -> Script[int]:
@@ -99,14 +104,19 @@ def _ended(tasks: list[Task], waiting: dict[TaskRef, None], crowd: Crowd, *, is_
         yield Emit(task)
 
 
-def _looked_at(refs: Sequence[TaskRef], waiting: dict[TaskRef, None], crowd: Crowd) -> Script[None]:
-    """Look at each of *refs* by itself, some at once, and emit those that have ended."""
+def _looked_at(refs: Sequence[TaskRef], waiting: dict[TaskRef, None], crowd: Crowd) -> Script[float]:
+    """Look at each of *refs* by itself, some at once, and emit those that have ended; return how long not to ask again."""
+    asked = 0.0
     for start in range(0, len(refs), BATCH):
         batch = refs[start : start + BATCH]
         looks = yield Together(tuple(crowd.look(ref) for ref in batch))
-        for ref, task in zip(batch, looks, strict=True):
-            if isinstance(task, errors.CoatcheckError) and not isinstance(task, PASSING):
-                raise task
-            if isinstance(task, Task):
-                waiting.pop(ref, None)
-                yield Emit(task)
+        for ref, look in zip(batch, looks, strict=True):
+            if isinstance(look, errors.CoatcheckError) and not isinstance(look, PASSING):
+                raise look
+            task, seconds = (None, _asked(look)) if isinstance(look, errors.CoatcheckError) else look
+            if task is None:
+                asked = max(asked, seconds)
+                continue
+            waiting.pop(ref, None)
+            yield Emit(task)
+    return asked

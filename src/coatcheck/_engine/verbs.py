@@ -194,11 +194,11 @@ class Verbs:
         )
         yield from waiting_for_many([self._own(ref) for ref in refs], crowd)
 
-    def _settled(self, ref: TaskRef) -> Script[Task | None]:
-        """Return the task if it has ended, with its attempts, else None."""
+    def _settled(self, ref: TaskRef) -> Script[tuple[Task | None, float]]:
+        """Return the task if it has ended, with its attempts, else None; and how long not to ask again."""
         task = yield from self.ask(self.provider.get_task(ref))
         ended: Task | None = yield from settled(task, self._ask_attempts, first=False)
-        return ended
+        return ended, task.retry_after or 0.0
 
     def _schedule(self, environment: str | None) -> Script[Interval]:
         """Return the schedule that earlier tasks of *environment* suggest."""
