@@ -105,7 +105,8 @@ def _last_segment(url: str) -> str:
 
 
 def _is_id(text: str) -> bool:
-    return bool(text) and text.isprintable() and not (_BLANKS_AND_MARKS & set(text)) and not any(map(str.isspace, text))
+    # The only white space that is printable is the blank.
+    return bool(text) and text.isprintable() and _BLANKS_AND_MARKS.isdisjoint(text)
 
 
 def _is_name(text: str) -> bool:

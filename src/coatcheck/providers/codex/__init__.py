@@ -30,13 +30,16 @@ def local(settings: Settings) -> CodexProvider:
 
     Raises `ConfigurationError` that says how to start one when nothing tells where it is.
     """
+    import msgspec
+
     from ... import errors
     from .credentials import LOCAL_LOGIN
-    from .provider import CodexProvider
+    from .provider import CAPABILITIES, CodexProvider
     from .service import Service
 
     base_url = settings.get("base_url")
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     # Any command is an agent there, from a script of seconds to a model of minutes.
-    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, typical_seconds=30.0)
+    capabilities = msgspec.structs.replace(CAPABILITIES, typical_seconds=30.0)
+    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, capabilities)

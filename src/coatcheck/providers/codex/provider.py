@@ -76,18 +76,12 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     service: Service
     login: Login
-    # Minutes on the service (codex-wham.md 2.3, "Life cycle").
-    typical_seconds: float = 360.0
+    capabilities: Capabilities = CAPABILITIES
 
     @property
     def name(self) -> str:
         """The word before the colon of every ref."""
         return self.service.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return msgspec.structs.replace(CAPABILITIES, typical_seconds=self.typical_seconds)
 
     @property
     def origins(self) -> Mapping[str, str]:
