@@ -37,12 +37,6 @@ pull_request_title = "pull_request.title"
 
 [cancel]
 method = "DELETE"
-
-[list]
-path = "/operations"
-items = "value"
-cursor = "next"
-cursor_parameter = "after"
 """
 
 # With a path, the id of the answer is the id of the ref, and a list's items have refs too.
@@ -52,6 +46,12 @@ BY_ID = (
 [status]
 path = "/operations/{id}"
 query = { api-version = "1" }
+
+[list]
+path = "/operations"
+items = "value"
+cursor = "next"
+cursor_parameter = "after"
 """
 )
 

@@ -466,3 +466,32 @@ def test_redirects_of_a_moved_status_are_followed() -> None:
     emulator.faults.append(Redirect(location="/operations/job1", on="get_task", status=307))
 
     assert TaskState.RUNNING is both.get_task(ref).state
+
+
+@pytest.mark.parametrize("prompt", ["two\nlines", "naïve"])
+def test_a_header_holds_what_headers_hold(prompt: str) -> None:
+    """Nothing that a prompt says can end its header and begin another."""
+    both, emulator = ends(PLAIN.replace("[result]", 'headers = { x-title = "{prompt}" }\n[result]'))
+
+    with pytest.raises(errors.ConfigurationError, match="x-title holds printable ASCII only"):
+        both.create_task(prompt)
+
+    assert [] == emulator.requests
+
+
+def test_half_a_character_is_refused() -> None:
+    """What is no Unicode text cannot be sent."""
+    both, emulator = ends(PLAIN)
+
+    with pytest.raises(errors.ConfigurationError, match="not valid Unicode"):
+        both.create_task("\ud800")
+
+    assert [] == emulator.requests
+
+
+def test_the_submission_may_name_the_id_elsewhere() -> None:
+    """In its answer `submit.id` goes before `task.id`, which is for status answers and lists."""
+    toml = BY_ID.replace('path = "/jobs"', 'path = "/jobs"\nid = "operation.key"')
+    both, _ = one(said({"id": "request-1", "operation": {"key": "job9"}}, 202), toml=toml)
+
+    assert "acme:job9" == str(both.create_task("Say hello").ref)

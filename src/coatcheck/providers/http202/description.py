@@ -218,6 +218,8 @@ class _Reader:
         for key, path in _paths(described):
             if not path.startswith("/"):
                 self.refuse(key, f"{path!r} does not begin with a slash")
+        if described.list and not described.status.path:
+            self.refuse("list", "what is listed can be looked at only with status.path")
         if described.status.path and not (described.submit.id or described.task.id):
             self.refuse("submit.id", "status.path needs to know where the answer to the submission has the id")
 

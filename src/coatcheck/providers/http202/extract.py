@@ -178,9 +178,10 @@ def _pull_request(answer: Answer, described: Description) -> PullRequest | None:
     return PullRequest(url=url, title=title, body=body) if url or title or body else None
 
 
-def native_id(answer: Answer, described: Description) -> str | None:
-    """Return the id that an answer names, where the service is described to name one."""
-    return described.task.id.word(answer) or described.submit.id.word(answer)
+def native_id(answer: Answer, described: Description, *, is_new: bool = False) -> str | None:
+    """Return the id that an answer names; the answer to a submission (*is_new*) may have a place of its own for it."""
+    own, usual = described.submit.id.word(answer), described.task.id.word(answer)
+    return (own or usual) if is_new else (usual or own)
 
 
 def page(answer: Answer, described: Description, addresses: Addresses) -> Page:

@@ -137,7 +137,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
             submit.method,
             filled_path(submit.path, values),
             query=_pairs(submit.query, values),
-            headers=tuple((name.lower(), text) for name, text in _pairs({**PREFER, **submit.headers}, values)),
+            headers=_headers({**PREFER, **submit.headers}, values),
             body=filled(submit.body, values),
         )
 
@@ -145,7 +145,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         """Return the id that the answer names, or the address where no path makes one of an id."""
         submit = self.described.submit
         if self.described.status.path is not None:
-            return extract.native_id(answer, self.described)
+            return extract.native_id(answer, self.described, is_new=True)
         location = submit.location.word(answer)
         return self._addresses.shortened(location, asked=asked) if location else None
 
@@ -327,7 +327,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         is_public: bool = False,
     ) -> Request:
         """Return a request with what goes with every one; what goes to a stranger has none of the user's headers."""
-        own: Pairs = () if is_public else tuple((name.lower(), value) for name, value in self.described.headers.items())
+        own = () if is_public else _headers(self.described.headers, {})
         request = Request(
             method,
             path,
@@ -341,8 +341,11 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def _with_body(self, request: Request, body: object) -> Request:
         if body is None:
             return request
-        typed = request.with_headers(("content-type", "application/json"))
-        return msgspec.structs.replace(typed, body=msgspec.json.encode(body))
+        try:
+            encoded = msgspec.json.encode(body)
+        except UnicodeEncodeError:
+            raise errors.ConfigurationError("the task is not valid Unicode text", remedy="give it in UTF-8") from None
+        return msgspec.structs.replace(request.with_headers(("content-type", "application/json")), body=encoded)
 
 
 # RFC 7240 4.1: who would answer at once need not; who ignores it does no harm.
@@ -361,3 +364,14 @@ def _made_up(spec: TaskSpec, raw: bytes) -> str:
 
 def _pairs(texts: Mapping[str, str], values: Mapping[str, object]) -> Pairs:
     return tuple((name, filled_text(text, values)) for name, text in texts.items())
+
+
+def _headers(texts: Mapping[str, str], values: Mapping[str, object]) -> Pairs:
+    """Return headers with *values* in them; raises `ConfigurationError` for what no header can hold (RFC 9110 5.5)."""
+    pairs = tuple((name.lower(), text) for name, text in _pairs(texts, values))
+    for name, text in pairs:
+        if not (text.isascii() and text.isprintable()):
+            raise errors.ConfigurationError(
+                f"the header {name} holds printable ASCII only", remedy="send it in the body"
+            )
+    return pairs
