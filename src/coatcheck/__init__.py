@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from ._engine.backoff import RetryPolicy as RetryPolicy
     from ._engine.submit import Resumed as Resumed
     from ._model.catalogue import Environment as Environment, Model as Model
+    from ._model.comparison import (
+        AttemptChange as AttemptChange,
+        AttemptPair as AttemptPair,
+        Comparison as Comparison,
+        compare_attempts as compare_attempts,
+    )
     from ._model.outcome import (
         Artifact as Artifact,
         Attempt as Attempt,
@@ -45,7 +51,16 @@ if TYPE_CHECKING:
         SpendControl as SpendControl,
         Usage as Usage,
     )
+    from ._patches.change import FileChange as FileChange, Hunk as Hunk
+    from ._patches.compare import Overlap as Overlap
+    from ._patches.header import ChangeStatus as ChangeStatus
+    from ._patches.journal import Undone as Undone, undo as undo
+    from ._patches.languages import Language as Language, language_of as language_of
     from ._patches.parse import Patch as Patch
+    from ._patches.policy import Finding as Finding, Policy as Policy
+    from ._patches.results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
+    from ._patches.stats import PatchStats as PatchStats
+    from ._patches.verify import VerifiedPatch as VerifiedPatch
     from ._protocol.credentials import Tokens as Tokens
     from ._runtime.asynchronous import AsyncClient as AsyncClient
     from ._runtime.blocking import Client as Client
@@ -53,29 +68,44 @@ if TYPE_CHECKING:
     from ._version import __version__ as __version__
 
 _HOMES = {
+    "AppliedPatch": "_patches.results",
+    "Artifact": "_model.outcome",
     "AsyncClient": "_runtime.asynchronous",
     "AsyncTokenManager": "_runtime.tokens",
-    "Artifact": "_model.outcome",
     "Attempt": "_model.outcome",
+    "AttemptChange": "_model.comparison",
+    "AttemptPair": "_model.comparison",
+    "ChangeStatus": "_patches.header",
     "Citation": "_model.outcome",
     "Client": "_runtime.blocking",
+    "compare_attempts": "_model.comparison",
+    "Comparison": "_model.comparison",
     "Credits": "_model.usage",
     "DeviceCode": "_credentials.oauth",
     "DiffStats": "_model.outcome",
     "Environment": "_model.catalogue",
     "Failure": "_model.outcome",
+    "FileChange": "_patches.change",
     "FileLines": "_model.outcome",
+    "FileOutcome": "_patches.results",
     "FileSnapshot": "_model.outcome",
+    "Finding": "_patches.policy",
+    "Hunk": "_patches.change",
+    "Language": "_patches.languages",
+    "language_of": "_patches.languages",
     "LoginStatus": "_credentials.status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
     "Notice": "_model.outcome",
     "Outcome": "_model.outcome",
+    "Overlap": "_patches.compare",
     "Page": "_model.tasks",
     "Patch": "_patches.parse",
     "PatchState": "_model.outcome",
+    "PatchStats": "_patches.stats",
     "Plan": "_model.outcome",
     "PlanStep": "_model.outcome",
+    "Policy": "_patches.policy",
     "PullRequest": "_model.outcome",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",
@@ -89,7 +119,10 @@ _HOMES = {
     "TaskState": "_model.states",
     "TokenManager": "_runtime.tokens",
     "Tokens": "_protocol.credentials",
+    "undo": "_patches.journal",
+    "Undone": "_patches.journal",
     "Usage": "_model.usage",
+    "VerifiedPatch": "_patches.verify",
     "__version__": "_version",
     "errors": "",
 }

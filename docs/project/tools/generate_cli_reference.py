@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from coatcheck._cli import json_output, landing, resuming
+from coatcheck._cli import changes, json_output, landing, resuming
 from coatcheck._cli.app import COMMANDS, app
 from coatcheck._cli.commands import configuration, providers
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
@@ -52,6 +52,7 @@ Every document has `schema`, now `"{schema}"`: within a schema fields are added,
 Every field of an object is always there; `null` says that the service did not say.
 Times are RFC 3339, durations are seconds.
 An error is a document too: `error`, an error object; nothing is on stderr then.
+The objects of tasks, attempts and patches are in a [JSON Schema](coatcheck-1.schema.json) as well; `Task.to_dict()` gives its `TaskResult`, `Outcome.to_dict()` its `Outcome`.
 
 States are the lower-case words of `TaskState`: {states}.
 """
@@ -86,6 +87,12 @@ OBJECTS = {
     "Application": {**landing.APPLICATION, "findings": ("what verification warned about: finding objects", str)},
     "Landed file": landing.LANDED_FILE,
     "Finding": landing.FINDING,
+    "Undoing": landing.UNDONE,
+    "Change": changes.CHANGE,
+    "Comparison": changes.COMPARISON,
+    "Attempt change": changes.ATTEMPT_CHANGE,
+    "Language": changes.COUNTS,
+    "Pair": changes.PAIR,
     "Error": {
         **json_output.ERROR,
         **{name: (f"{what}, where it has one", str) for name, what in json_output.ERROR_DETAILS.items()},

@@ -144,8 +144,9 @@ class Run:
         if self.surroundings.can_page:
             from .pager import command_of, show
 
-            composed = self.screen.composed(lines, with_colour=with_colour)
-            if show(composed, command_of(self), environ=self.surroundings.environ):
+            environ = self.surroundings.environ
+            command = command_of(self.config.get("pager"), environ=environ)
+            if show(self.screen.composed(lines, with_colour=with_colour), command, environ=environ):
                 return
         self.screen.show_all(lines, with_colour=with_colour)
 

@@ -14,25 +14,20 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     import subprocess
 
-    from .context import Run
-
 DEFAULT = "less"
+OWN = "COATCHECK_PAGER"
 VARIABLES = ("GIT_PAGER", "PAGER")
 # What git gives a less and an lv that are not set otherwise (git-config, core.pager): leave when it fits, let colours
 # through, do not clear the screen.
 ENVIRONMENT = {"LESS": "FRX", "LV": "-c"}
 
 
-def command_of(run: Run) -> list[str]:
+def command_of(setting: str | None, *, environ: Mapping[str, str]) -> list[str]:
     """Return the pager's program and arguments, nothing where none is wanted or it cannot be read."""
     import shlex  # 4 ms, and only terminals page
 
-    environ = run.surroundings.environ
-    if "COATCHECK_PAGER" in environ:
-        wanted = environ["COATCHECK_PAGER"]
-    else:
-        named = [run.config.get("pager"), *(environ.get(name) for name in VARIABLES)]
-        wanted = next((each for each in named if each is not None), DEFAULT)
+    named = (environ.get(OWN), setting, *(environ.get(name) for name in VARIABLES))
+    wanted = next((each for each in named if each is not None), DEFAULT)
     try:
         command = shlex.split(wanted)
     except ValueError:  # a quotation mark without its end

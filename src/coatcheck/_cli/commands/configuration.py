@@ -23,6 +23,7 @@ KNOWN = {
     "starting_diff": "CODEX_STARTING_DIFF",
     "transport": None,
     "account": None,
+    "pager": None,
     "codex.credentials": None,
     "codex.issuer": None,
     "learn": None,
