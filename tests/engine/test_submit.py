@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.clients import COLOURS, Both
 from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
-from coatcheck import TaskSpec, errors
-from coatcheck._protocol.effects import Request, Response
+from coatcheck import Task, TaskSpec, errors
+from coatcheck._protocol.decode import decode
+from coatcheck._protocol.effects import Exchange, Request, Response
+from coatcheck._protocol.journal import Intent
 from coatcheck._protocol.provider import Capabilities, Support
 from coatcheck.testing.journal import MemoryJournal
 
@@ -250,3 +253,68 @@ def test_without_a_list_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
         both.create_task("p")
 
     assert [] == both.clock.sleeps
+
+
+class Keyed(ToyProvider):
+    """Speaks to a service that carries a submission's key, and may not say which task it made."""
+
+    capabilities = Capabilities(verbs=dict.fromkeys(("create_task", "get_task", "find_task"), Support.DOCUMENTED))
+    is_silent = False
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:  # type: ignore[override] - what the contract allows
+        body = {"prompt": f"{spec.prompt} [{spec.key}]", "attempts": 1}
+        response = yield Request("POST", "/tasks", body=msgspec.json.encode(body))
+        task = decode(response, ToyTask)
+        return None if self.is_silent else self._task(task)
+
+    def find_task(self, intent: Intent) -> Exchange[Task | None]:
+        response = yield Request("GET", "/tasks")
+        found = [self._task(task) for task in decode(response, ToyPage).tasks if f"[{intent.id}]" in task.prompt]
+        return found[0] if found else None
+
+
+class Silent(Keyed):
+    is_silent = True
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_lost_answer_is_found_by_its_key(colour: str, trouble: Response | Exception) -> None:
+    """Others may have asked the same in the same second: the key tells which task is ours."""
+    service = Losing(answer=trouble)
+    both = Both(colour, Keyed(), service)
+    service.tasks["other"], service.lives["other"] = ToyTask(id="other", prompt="do it", created=NOW), iter([])
+    task = both.create_task("do it")
+
+    assert ("t2", 1) == (task.ref.id, service.count("POST", "/tasks"))
+
+
+def test_a_service_that_does_not_say_which_task_it_made_is_asked_by_key(colour: str) -> None:
+    """Taken without a name, the task appears some seconds later."""
+    service = Losing(answer=reply(ToyTask(id="?")))
+    service.looks_before_listed = 2
+    both = Both(colour, Silent(), service)
+    task = both.create_task("do it")
+
+    assert ("t1", 1, [3.0, 3.0]) == (task.ref.id, service.count("POST", "/tasks"), both.clock.sleeps)
+
+
+def test_a_task_that_no_key_finds_is_uncertain(colour: str) -> None:
+    """The search is bounded, and nothing is sent again."""
+    service = Losing(answer=reply(ToyTask(id="?")), taken=False)
+    both = Both(colour, Silent(), service)
+    with pytest.raises(errors.SubmissionUncertainError, match="did not say which task"):
+        both.create_task("do it")
+
+    assert (1, True) == (service.count("POST", "/tasks"), 30 <= sum(both.clock.sleeps) < 40)
+
+
+def test_a_crash_is_resumed_by_key(colour: str) -> None:
+    """An intent's id is the key that its submission carried."""
+    service = ToyService(now=NOW)
+    toy = crashed(colour, service)
+    both = Both(colour, Keyed(), service, journal=toy.journal, clock=toy.clock)
+    (intent,) = toy.journal.open_intents("toy")
+    service.create({"prompt": f"do it [{intent.id}]", "attempts": 1})
+    (resumed,) = both.resume_submissions()
+
+    assert "t1" == resumed.task.ref.id

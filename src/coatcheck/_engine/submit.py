@@ -4,6 +4,7 @@ Law 1. The intent is durable before the POST, the ref after it.
 Law 2. The POST is sent again only when it certainly was not taken (`retry` law 2, and 401 after a renewal).
 Law 3. When nobody can know, the service's list is asked, and a task is adopted only if exactly one fits: same prompt
        bytes, environment and branch, created since, recorded by no other intent, and no other intent open for the same.
+       A service that carries the submission's key is asked for that instead.
 Law 4. Otherwise `SubmissionUncertainError`. Never is it sent again.
 """
 
@@ -62,15 +63,19 @@ def submitting(
 ) -> Script[Task]:
     """Create the task that *spec* describes, exactly once."""
     prepared = yield from ask(provider.prepare(checked(spec, provider.capabilities, provider.name)))
+    prepared = msgspec.structs.replace(prepared, key=id)
     intent = intent_of(prepared, id=id, provider=provider.name, at=clock.time(), pid=pid)
     yield Call(lambda: journal.begin(intent))
+    lost: errors.CoatcheckError | None = None
     try:
-        task = yield from ask(provider.create_task(prepared))
+        task: Task | None = yield from ask(provider.create_task(prepared))
     except errors.CoatcheckError as error:
         if not is_uncertain(error):
             yield Call(lambda: journal.abandon(intent))
             raise
-        task = yield from _found(prepared, intent, error, provider=provider, ask=ask, journal=journal, clock=clock)
+        task, lost = None, error
+    if task is None:
+        task = yield from _found(prepared, intent, lost, provider=provider, ask=ask, journal=journal, clock=clock)
     yield Call(lambda: journal.settle(intent, task.ref))
     return task
 
@@ -83,17 +88,23 @@ def is_uncertain(error: errors.CoatcheckError) -> bool:
 def _found(
     spec: TaskSpec,
     intent: Intent,
-    error: errors.CoatcheckError,
+    error: errors.CoatcheckError | None,
     *,
     provider: Provider,
     ask: Ask,
     journal: Journal,
     clock: Clock,
 ) -> Script[Task]:
-    """Return the task that came of *intent*, found in the list; raises `SubmissionUncertainError`."""
-    if "list_tasks" not in provider.capabilities.verbs:
+    """Return the task that came of *intent*, found by its key or in the list; raises `SubmissionUncertainError`.
+
+    *error* is how the answer was lost, None where there was one that did not say which task it is.
+    """
+    because = (
+        f"the answer to the submission was lost ({error})" if error else "the service did not say which task it is"
+    )
+    if not {"find_task", "list_tasks"} & set(provider.capabilities.verbs):
         raise errors.SubmissionUncertainError(
-            f"the answer to the submission was lost ({error}) and {provider.name} has no list to look in; it was not sent again",
+            f"{because} and {provider.name} has no list to look in; it was not sent again",
             spec=spec,
             remedy="look where the service shows its tasks before you submit again",
         ) from error
@@ -111,7 +122,7 @@ def _found(
             break
         yield Sleep(min(SEARCH_PAUSE, max(0.0, deadline.remaining)))
     raise errors.SubmissionUncertainError(
-        f"the answer to the submission was lost ({error}) and {_number(candidates)} it; it was not sent again",
+        f"{because} and {_number(candidates)} it; it was not sent again",
         spec=spec,
         candidates=[task.ref for task in candidates],
         remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume",
@@ -123,14 +134,22 @@ def _number(candidates: tuple[Task, ...]) -> str:
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """Look through a provider's list for the task that an intent made."""
+    """Look for the task that an intent made: by its key where the service carries one, else through the list."""
 
     provider: Provider
     ask: Ask
     journal: Journal
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether the service can be asked for the very submission."""
+        return "find_task" in self.provider.capabilities.verbs
+
     def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
         """Return the tasks that could have come of *intent*, recorded by no intent."""
+        if self.is_keyed:
+            keyed: Task | None = yield from self.ask(self.provider.find_task(intent))
+            return () if keyed is None else (keyed,)
         recent = yield from self._recent(intent)
         claimed = yield Call(lambda: self.journal.claimed(recent))
         found = []
@@ -143,12 +162,15 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     def adopt(self, intent: Intent, task: Task) -> Script[bool]:
         """Record that *task* came of *intent*, unless another open intent could have made it as well."""
+        if not self.is_keyed and (yield from self._has_rivals(intent)):
+            return False
+        return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))
+
+    def _has_rivals(self, intent: Intent) -> Script[bool]:
         rivals = yield Call(
             lambda: [i for i in self.journal.open_intents(intent.provider) if i.digest == intent.digest]
         )
-        if any(rival.id != intent.id for rival in rivals):
-            return False
-        return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))
+        return any(rival.id != intent.id for rival in rivals)
 
     def _recent(self, intent: Intent) -> Script[list[TaskRef]]:
         """List, newest first, until the time of the intent is passed. A list item carries no prompt (2.1)."""

@@ -21,8 +21,8 @@ from .._protocol.pages import paged
 from .._protocol.provider import Look, Provider, TaskFilter
 from .approve import Approvals, Decide
 from .backoff import RetryPolicy
-from .conversation import converse, sending
-from .events import Seen
+from .conversation import converse, emitted, sending
+from .events import Seen, news
 from .many import Crowd, waiting_for_many
 from .pace import Pace
 from .poll import Desk, Interval, Wait, every, settled, waiting
@@ -95,7 +95,7 @@ class Verbs:
         )
 
     def resume_submissions(self) -> Script[None]:
-        self._require("list_tasks")
+        self._require("find_task" if "find_task" in self.provider.capabilities.verbs else "list_tasks")
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
             resumed: Resumed = yield from resuming(
@@ -137,9 +137,11 @@ class Verbs:
         approve: Decide | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Script[Task]:
-        self._require("get_task")
         if approve is not None:
             self._require("approve_plan")
+        if self._is_told_once:
+            return self._swept(ref, timeout=timeout, interval=interval, on_change=on_change)
+        self._require("get_task")
         known = ref if isinstance(ref, Task) else None
         came = known if known and known.state.is_terminal and known.outcome is not None else None
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
@@ -181,7 +183,8 @@ class Verbs:
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
     ) -> Script[None]:
-        self._require("get_task")
+        if not self._is_told_once:
+            self._require("get_task")
         policy = every(interval) if isinstance(interval, int | float) else interval or (yield from self._schedule(None))
         crowd = Crowd(
             provider=self.provider,
@@ -193,6 +196,31 @@ class Verbs:
             look=self._settled,
         )
         yield from waiting_for_many([self._own(ref) for ref in refs], crowd)
+
+    @property
+    def _is_told_once(self) -> bool:
+        """Whether the service tells the end of a task once, to whoever sweeps, and cannot be asked about it."""
+        verbs = self.provider.capabilities.verbs
+        return "sweep_tasks" in verbs and "get_task" not in verbs
+
+    def _swept(
+        self,
+        ref: TaskRef | str | Task,
+        *,
+        timeout: float | None,
+        interval: float | Interval | None,
+        on_change: Callable[[Task], object] | None,
+    ) -> Script[Task]:
+        """Wait for a task by sweeping: its end is all that there is to see."""
+        if isinstance(ref, Task) and ref.state.is_terminal:
+            return ref
+        wanted = ref.ref if isinstance(ref, Task) else ref
+        (task,) = yield from emitted(self.poll_tasks([wanted], timeout=timeout, interval=interval))
+        for event, _ in news(Seen(), Look(task=task)):
+            yield Emit(event)
+        if on_change is not None:
+            on_change(task)
+        return task  # type: ignore[no-any-return]
 
     def _settled(self, ref: TaskRef) -> Script[tuple[Task | None, float]]:
         """Return the task if it has ended, with its attempts, else None; and how long not to ask again."""

@@ -48,7 +48,8 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     `branch` is where the agent starts; None takes the environment's default branch.
     `starting_patch` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
     waits for `Client.approve_plan`. With `opens_pull_request` the service opens one itself when the work is done;
-    `working_branch` is where it pushes. None leaves each of them to the service.
+    `working_branch` is where it pushes. None leaves each of them to the service. `key` names the submission among all
+    others, for services that carry such a name; the client makes it, whatever you give.
     """
 
     prompt: str
@@ -64,6 +65,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     requires_approval: bool | None = None
     opens_pull_request: bool | None = None
     working_branch: str | None = None
+    key: str | None = None
 
 
 _BLANKS_AND_MARKS = frozenset(" /?#")

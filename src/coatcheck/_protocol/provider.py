@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .._model.usage import Usage
     from .credentials import Login, Secret
     from .effects import Exchange, Request
+    from .journal import Intent
 
 
 class Support(enum.Enum):
@@ -115,8 +116,18 @@ class Provider(Protocol):
         """Turn names into the ids that `create_task` sends (environment, branch); may ask, never creates."""
         ...
 
-    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
-        """Create the task: exactly one POST. `spec` has been prepared."""
+    def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
+        """Create the task: exactly one POST. `spec` has been prepared, and its `key` is the intent's id.
+
+        None says that the service took it and did not say which task it is: `find_task` will.
+        """
+        ...
+
+    def find_task(self, intent: Intent) -> Exchange[Task | None]:
+        """Return the task that was submitted with the key `intent.id`, None where there is none (yet).
+
+        For services that carry a key: a lost answer is then found by it, and otherwise by the list and the prompt.
+        """
         ...
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
