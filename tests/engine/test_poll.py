@@ -31,7 +31,7 @@ def test_a_wait_looks_until_the_end(colour: str) -> None:
 
     assert TaskState.SUCCEEDED is task.state
     assert 3 == service.count("GET", "/tasks/t1")
-    assert [3.0, 4.0] == both.clock.sleeps
+    assert [4.0, 4.0] == both.clock.sleeps
 
 
 @pytest.mark.parametrize("end", ["done", "broken", "stopped"])

@@ -90,7 +90,7 @@ class Wait(msgspec.Struct, kw_only=True):
         """
         desk = self.desk
         wanted = interval(max(0.0, desk.clock.time() - self.born))
-        phase = 0.5 + 0.5 * desk.random() if self.looks == 1 else 1.0
+        phase = 0.8 + 0.4 * desk.random() if self.looks == 1 else 1.0
         return max(self.asked, wanted * phase * (1 + JITTER * (2 * desk.random() - 1)))
 
     @property
