@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import msgspec
 import pytest
 from tests.credentials.household import Household
 
@@ -10,6 +12,7 @@ from coatcheck._credentials.sources import Choice, LoginCredentials, Source
 from coatcheck._protocol.credentials import Login, Secret
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.providers.codex.credentials import LOCAL_LOGIN
+from coatcheck.testing.clock import FakeClock
 
 EXPLICIT = Secret(token="explicit", account_id="acc-9")
 
@@ -215,3 +218,65 @@ def test_a_variable_without_a_reader_is_the_token(house: Household) -> None:
     )
 
     assert "t" == house.secret(login).token
+
+
+def chained(*found: Secret | None) -> Login:
+    """A login whose tools find these, one after the other."""
+    left = list(found)
+    return msgspec.structs.replace(CHAIN, chain=lambda _environ: lambda: left.pop(0) if len(left) > 1 else left[0])
+
+
+CHAIN = Login(name="chained", remedy="run: tools configure", trusted_hosts=frozenset({"chained.example"}))
+
+
+def chain_secret(login: Login, *, renewed: bool = False) -> Secret | None:
+    """What the credentials of such a login give, or what they give after a refusal."""
+    credentials = LoginCredentials(
+        login, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir=""
+    )
+    secret = perform(credentials.get_secret())
+    return perform(credentials.renew_secret(secret)) if renewed else secret
+
+
+def perform(script: Any) -> Any:
+    """Run a script that only calls."""
+    try:
+        wish = next(script)
+        while True:
+            wish = script.send(wish.function())
+    except StopIteration as stop:
+        return stop.value
+
+
+def test_a_chain_is_asked_for_each_secret() -> None:
+    """The service's own tools keep their secret fresh, so what they have now is what is sent."""
+    assert EXPLICIT == chain_secret(chained(EXPLICIT))
+
+
+def test_a_chain_that_finds_nothing_says_how_to_log_in() -> None:
+    """Nothing found is nobody logged in."""
+    with pytest.raises(errors.NotLoggedInError) as caught:
+        chain_secret(chained(None))
+
+    assert "run: tools configure" == caught.value.remedy
+
+
+def test_a_refused_secret_of_a_chain_is_replaced_by_another_one_only() -> None:
+    """After a refusal the chain is looked through anew; the same secret is not sent again."""
+    other = Secret(token="other", account_id="acc-9")
+
+    assert (None, other) == (
+        chain_secret(chained(EXPLICIT), renewed=True),
+        chain_secret(chained(EXPLICIT, other), renewed=True),
+    )
+
+
+def test_a_service_without_a_chain_says_so() -> None:
+    """A setting that asks for what is not there is one clear line."""
+    choice = Choice(source=Source.CHAIN)
+    credentials = LoginCredentials(
+        CHAIN, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir="", choice=choice
+    )
+
+    with pytest.raises(errors.UnsupportedError, match="chained has no chain login"):
+        perform(credentials.get_secret())

@@ -9,7 +9,7 @@ from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import TaskRef, errors
 from coatcheck._model.tasks import Task
-from coatcheck._protocol.decode import decode
+from coatcheck._protocol.decode import check, decode
 from coatcheck._protocol.effects import Exchange, Request
 from coatcheck._protocol.provider import Support, Sweep
 
@@ -182,3 +182,72 @@ def test_a_crowd_waits_as_long_as_any_of_it_is_asked_to(colour: str) -> None:
     both.poll_tasks(["t1", "t2"], interval=4.0)
 
     assert [50.0, 50.0] == both.clock.sleeps
+
+
+class Inbox(Queue):
+    """A service that tells of an end once, in a queue, and of nothing else."""
+
+    capabilities = msgspec.structs.replace(
+        Queue.capabilities,
+        verbs={name: how for name, how in Queue.capabilities.verbs.items() if name != "get_task"},
+        reasons={"get_task": "ends are told in a queue"},
+    )
+
+    def acknowledge(self, sweep: Sweep) -> Exchange[None]:
+        check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))))
+
+
+def test_what_is_told_in_a_queue_alone_is_never_looked_at(colour: str) -> None:
+    """A service without looks is swept until everybody's end was told, and each record is acknowledged."""
+    service = Busy(count=3, size=10, a_round=1)
+    both = Both(colour, Inbox(), service)
+
+    assert ["t0", "t1", "t2"] == ids(both.poll_tasks(["toy:t0", "toy:t1", "toy:t2"], interval=1))
+    assert {"/toy/tasks", "/toy/tasks/acknowledge"} == {request.path for request in service.requests}
+    assert {"t0", "t1", "t2"} <= set(service.acknowledged)
+
+
+def test_one_task_is_waited_for_in_the_queue(colour: str) -> None:
+    """`poll_task` sweeps where nobody can look, and hands the record out; a watch tells its state."""
+    service = Busy(count=1, size=10, a_round=1)
+    both = Both(colour, Inbox(), service)
+    seen: list[Task] = []
+    task = both.poll_task("toy:t0", interval=1, on_change=seen.append)
+
+    assert ("t0", [task], ["t0"]) == (task.ref.id, seen, service.acknowledged)
+    assert task is both.poll_task(task)
+
+
+def test_a_watch_of_the_queue_tells_the_end(colour: str) -> None:
+    """All that there is to watch is the end."""
+    both = Both(colour, Inbox(), Busy(count=1, size=10, a_round=1))
+
+    assert ["state"] == [event.kind for event in both.watch_task("toy:t0", interval=1)]
+
+
+def test_a_record_that_cannot_be_acknowledged_is_not_lost(colour: str) -> None:
+    """The error is told, the record stays, and the next wait has it."""
+    service = Busy(count=1, size=10, a_round=1)
+    both = Both(colour, Inbox(), service)
+    service.script = [None, reply({}, 403)]
+    with pytest.raises(errors.PermissionDeniedError):
+        both.poll_task("toy:t0", interval=1)
+
+    assert "t0" == both.poll_task("toy:t0", interval=1).ref.id
+
+
+def test_a_queue_that_stays_empty_ends_with_the_deadline(colour: str) -> None:
+    """Nobody can be looked at, so the deadline is all that ends the wait."""
+    both = Both(colour, Inbox(), Busy(count=1, size=10, a_round=0))
+
+    with pytest.raises(errors.WaitTimeoutError):
+        both.poll_task("toy:t0", timeout=30, interval=1)
+
+
+def test_the_verb_that_looks_says_why_it_cannot(colour: str) -> None:
+    """A service without looks refuses a look before any request."""
+    service = Busy(count=1, size=10, a_round=1)
+    with pytest.raises(errors.UnsupportedError, match="ends are told in a queue"):
+        Both(colour, Inbox(), service).get_task("toy:t0")
+
+    assert [] == service.requests

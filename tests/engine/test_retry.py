@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.clients import COLOURS, Both
-from tests.toy import ToyProvider, ToyService, reply
+from tests.toy import ToyProvider, ToyService, ToyTask, reply
 
-from coatcheck import TaskState, errors
+from coatcheck import Task, TaskSpec, TaskState, errors
 from coatcheck._engine.backoff import RetryPolicy
-from coatcheck._protocol.effects import Response
+from coatcheck._protocol.decode import decode
+from coatcheck._protocol.effects import Exchange, Request, Response
 
 LOST = errors.TransportError("the connection was reset")
 REFUSED = errors.TransportError("refused", request_sent=False)
@@ -34,6 +36,26 @@ def test_a_get_is_asked_again_after_bad_weather(colour: str, trouble: object) ->
 
     assert TaskState.QUEUED is both.get_task("t1").state
     assert [0.5, 1.0] == both.clock.sleeps
+
+
+def test_a_limit_that_says_403_is_a_limit(colour: str) -> None:
+    """Even a POST is sent again after it: what was limited was not taken."""
+    service = ToyService(None, reply({}, 403, retry_after="7"))
+    both = Both(colour, ToyProvider(), service)
+    both.create_task("p")
+
+    assert (2, [7.35]) == (service.count("POST", "/tasks"), both.clock.sleeps)
+
+
+def test_a_limit_that_is_too_long_is_an_error_with_its_time(colour: str) -> None:
+    """Who waits for a task waits it out; who asks is told."""
+    service = service_with_task()
+    service.script = [reply({}, 403, x_ratelimit_remaining="0", x_ratelimit_reset="1790003600", date="x")]
+    both = Both(colour, ToyProvider(), service)
+    with pytest.raises(errors.RateLimitError) as caught:
+        both.get_task("t1")
+
+    assert caught.value.retry_after is not None
 
 
 @pytest.mark.parametrize(
@@ -118,3 +140,31 @@ def test_a_refusal_is_final(colour: str, status: int) -> None:
         both.get_task("t1")
 
     assert (status, "no", 1) == (caught.value.status, caught.value.detail, len(service.requests))
+
+
+class KeyedProvider(ToyProvider):
+    """The toy as a service that knows submissions by a key."""
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        body = msgspec.json.encode({"prompt": spec.prompt, "attempts": 1})
+        response = yield Request("POST", "/tasks", body=body, idempotent=True)
+        return self._task(decode(response, ToyTask))
+
+
+@pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 429), reply({}, 503), LOST, REFUSED])
+def test_a_submission_with_a_key_is_sent_again_after_bad_weather(colour: str, trouble: object) -> None:
+    """What a provider calls idempotent is repeated like a GET: the service takes it once."""
+    service = ToyService(None, trouble, trouble)
+    both = Both(colour, KeyedProvider(), service)
+
+    assert "t1" == both.create_task("p").ref.id
+    assert [0.5, 1.0] == both.clock.sleeps
+
+
+def test_a_key_does_not_outlast_the_policy(colour: str) -> None:
+    """A service that stays away is uncertain in the end, key or no key."""
+    service = ToyService(None, *[LOST] * 50)
+    both = Both(colour, KeyedProvider(), service, retry=RetryPolicy(attempts=2))
+
+    with pytest.raises(errors.SubmissionUncertainError):
+        both.create_task("p")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from coatcheck._protocol.retry_after import retry_after
+from coatcheck._protocol.retry_after import is_throttled, retry_after
 
 DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
 NOW = 1795168800.0
@@ -27,6 +27,7 @@ NOW = 1795168800.0
         ({"retry-after": "Fri, 20 Nov 2026 10:01:00 GMT", "date": "Fri, 20 Nov 2026 10:00:30 GMT"}, 60.0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"x-ms-retry-after-ms": "500"}, 0.5),
+        ({"x-amz-retry-after": "1500"}, 1.5),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW + 30)}, 30.0),
         ({"x-ratelimit-remaining": "5", "x-ratelimit-reset": str(NOW + 30)}, None),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, 0.0),
@@ -35,6 +36,22 @@ NOW = 1795168800.0
 def test_every_form_is_read(headers: dict[str, str], seconds: float | None) -> None:
     """Seconds, dates, milliseconds and GitHub's reset; nonsense is "did not say"."""
     assert seconds == retry_after(headers, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_limit"),
+    [
+        (429, {}, True),
+        (403, {}, False),
+        (403, {"retry-after": "60"}, True),
+        (403, {"x-ratelimit-remaining": "0"}, True),
+        (403, {"x-ratelimit-remaining": "7"}, False),
+        (404, {"x-ratelimit-remaining": "0"}, False),
+    ],
+)
+def test_a_limit_may_say_403(status: int, headers: dict[str, str], *, is_limit: bool) -> None:
+    """GitHub's limits say 403 or 429; a 403 that names no time is a refusal."""
+    assert is_limit == is_throttled(status, headers)
 
 
 def test_a_date_is_measured_by_the_servers_own_clock() -> None:

@@ -88,7 +88,10 @@ def dump_line(document: Mapping[str, object]) -> bytes:
 LOGIN_STATUS: Fields[LoginStatus] = {
     "provider": ("whose login it is", lambda s: s.provider),
     "is_logged_in": ("whether requests can be sent with it", lambda s: s.is_logged_in),
-    "source": ('"argument", "environment", "own", "shared", "shared-readonly" or "keyring"', lambda s: s.source),
+    "source": (
+        '"argument", "environment", "own", "shared", "shared-readonly", "keyring" or "chain"',
+        lambda s: s.source,
+    ),
     "origin": ("who chose that: a setting's place, or the default order", lambda s: s.origin),
     "place": ("its file, variable or keyring entry", lambda s: s.place),
     "account": ("our name for it; null for logins that are not ours", lambda s: s.account),

@@ -29,7 +29,10 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class Source(enum.StrEnum):
-    """Where a login comes from. AUTO takes the first that is there: argument, environment, own, shared."""
+    """Where a login comes from. AUTO takes the first that is there: argument, environment, chain, own, shared.
+
+    CHAIN is wherever the service's own tools look.
+    """
 
     AUTO = "auto"
     ARGUMENT = "argument"
@@ -38,6 +41,7 @@ class Source(enum.StrEnum):
     SHARED = "shared"
     READONLY = "shared-readonly"
     KEYRING = "keyring"
+    CHAIN = "chain"
 
 
 MODES: Mapping[Source, Mode] = {
@@ -91,6 +95,34 @@ class FixedCredentials:
         return None
 
 
+class ChainCredentials:
+    """What the service's own tools would use. They keep it fresh, so each secret is asked of them anew."""
+
+    def __init__(self, login: Login, *, environ: Mapping[str, str]) -> None:
+        self._login, self._environ = login, environ
+        self._look: Callable[[], Secret | None] | None = None
+
+    def get_secret(self) -> Script[Secret]:
+        """Return what is there now; raises `NotLoggedInError` where there is nothing."""
+        look = self._look or (yield Call(self._opened))
+        self._look = look
+        secret: Secret | None = yield Call(look)
+        if secret is None:
+            raise errors.NotLoggedInError(remedy=self._login.remedy)
+        return secret
+
+    def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
+        """Look again, from the beginning: None where the same is found."""
+        self._look = None
+        secret = yield from self.get_secret()
+        return None if secret == rejected else secret
+
+    def _opened(self) -> Callable[[], Secret | None]:
+        if self._login.chain is None:
+            raise errors.UnsupportedError(f"{self._login.name} has no chain login", remedy=self._login.remedy)
+        return self._login.chain(self._environ)
+
+
 class LoginCredentials:
     """The credentials of one provider, wherever they are. *config_dir* holds own logins, *state_dir* our notes."""
 
@@ -113,7 +145,7 @@ class LoginCredentials:
         self._environ, self.clock, self._random = environ, clock, random
         self._config_dir, self._state_dir = config_dir, state_dir
         self._explicit = explicit
-        self._chosen: FixedCredentials | StoredCredentials | None = None
+        self._chosen: FixedCredentials | StoredCredentials | ChainCredentials | None = None
         self._identified: dict[str, Secret] = {}
         self.source = self.choice.source
 
@@ -175,7 +207,7 @@ class LoginCredentials:
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 
-    def find(self) -> Script[FixedCredentials | StoredCredentials]:
+    def find(self) -> Script[FixedCredentials | StoredCredentials | ChainCredentials]:
         """Find the login, and stick to it. Raises `NotLoggedInError`, `ConfigurationError`."""
         source = yield from self._find_source()
         if self._chosen is not None:
@@ -186,6 +218,9 @@ class LoginCredentials:
             chosen.on_change, chosen.on_trouble = self.on_change, self.on_trouble
             self._chosen = chosen
             return chosen
+        if self.source is Source.CHAIN:
+            self._chosen = found = ChainCredentials(self.login, environ=self._environ)
+            return found
         secret = self._explicit if self.source is Source.ARGUMENT else self._of_environment()
         if secret is None:
             raise self._not_logged_in()
@@ -200,8 +235,8 @@ class LoginCredentials:
             return wanted
         if self.choice.account is not None:
             return Source.OWN
-        if self._variable():
-            return Source.ENVIRONMENT
+        if self._variable() or self.login.chain:
+            return Source.ENVIRONMENT if self._variable() else Source.CHAIN
         if self.has_own and (yield Call(self._has_own_login)):
             return Source.OWN
         if self.login.file is None:

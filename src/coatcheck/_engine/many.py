@@ -6,7 +6,8 @@ Law 2. A page only says that something ended: the task handed out was looked at 
        that the page was all there is (`Sweep.is_final`).
 Law 3. A record that a service hands out once (a queue's message) is acknowledged after its task was handed out.
 Law 4. ``Retry-After``, of whichever task or answer, lengthens the pause for everybody.
-Law 5. What is kept per task is its ref and nothing else.
+Law 5. A service that tells an end once, to whoever sweeps, is only swept: its tasks cannot be looked at.
+Law 6. What is kept per task is its ref and nothing else.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the service can tell of many tasks at once."""
         return "sweep_tasks" in self.provider.capabilities.verbs
 
+    @property
+    def can_look(self) -> bool:
+        """Whether the service can tell of one task."""
+        return "get_task" in self.provider.capabilities.verbs
+
 
 def waiting_for_many(refs: Iterable[TaskRef], crowd: Crowd) -> Script[None]:
     """Emit each task once it has ended. Raises `WaitTimeoutError` for the first that has not by the deadline."""
@@ -72,7 +78,7 @@ def _round(waiting: dict[TaskRef, None], crowd: Crowd, reach: int) -> Script[tup
     unseen = dict(waiting)
     if crowd.can_sweep:
         reach = yield from _sweep(waiting, unseen, crowd, reach)
-    asked = yield from _looked_at(list(unseen), waiting, crowd)
+    asked = (yield from _looked_at(list(unseen), waiting, crowd)) if crowd.can_look else 0.0
     return reach, asked
 
 

@@ -1,6 +1,7 @@
 """Ask again when that is safe, and only then.
 
-Law 1. GET, HEAD and DELETE are asked again after 429, a server error or a lost connection.
+Law 1. GET, HEAD and DELETE are asked again after 429, a server error or a lost connection, and so is what a provider
+       has said to be idempotent: the service knows it by a key and takes it once.
 Law 2. Anything else is asked again only when it certainly was not taken: the connection never stood, or 429.
 Law 3. ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
 """
@@ -11,13 +12,12 @@ from collections.abc import Callable
 
 from .. import errors
 from .._protocol.effects import Request, Response, Script, Send, Sleep
-from .._protocol.retry_after import retry_after
+from .._protocol.retry_after import is_throttled, retry_after
 from .backoff import RetryPolicy
 
 # RFC 9110 section 9.2.2, less PUT: no service here has an idempotent PUT that we send.
 SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "DELETE"})
-NOT_TAKEN = frozenset({429})
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})  # 52x: Cloudflare's own
+TRANSIENT = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524})  # 52x: Cloudflare's own
 
 
 def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) -> Send:
@@ -46,9 +46,16 @@ def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) ->
 
 def may_repeat(request: Request, error: errors.TransportError) -> bool:
     """Whether *request* may be sent again after it got no answer."""
-    return request.method in SAFE_TO_REPEAT or not error.request_sent
+    return is_safe_to_repeat(request) or not error.request_sent
+
+
+def is_safe_to_repeat(request: Request) -> bool:
+    """Whether *request* does the same however often it arrives."""
+    return request.idempotent or request.method in SAFE_TO_REPEAT
 
 
 def is_transient(request: Request, response: Response) -> bool:
     """Whether the answer is bad weather that *request* may simply be sent again after."""
-    return response.status in (TRANSIENT if request.method in SAFE_TO_REPEAT else NOT_TAKEN)
+    if is_throttled(response.status, response.headers):
+        return True
+    return response.status in TRANSIENT and is_safe_to_repeat(request)

@@ -159,6 +159,9 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True):
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """How people log in to a service: the environment variables, files and login service that give its tokens.
 
+    `chain` is for services whose own tools look in many places: given the environment, it returns what looks there,
+    which gives a secret that is fit to send now, None where nobody has one. Both block and are called by a driver.
+
     `trusted_hosts` are the only hosts (beside loopback) that a stored secret is ever sent to.
     `remedy` is the sentence that ends every "not logged in".
     """
@@ -167,6 +170,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
     environment: str | None = None
     read_environment: Callable[[str], Secret] | None = None
+    chain: Callable[[Mapping[str, str]], Callable[[], Secret | None]] | None = None
     file: LoginFile | None = None
     keyring: Keyring | None = None
     oauth: OAuth | None = None

@@ -14,7 +14,7 @@ import msgspec
 
 from .. import errors
 from .effects import Response
-from .retry_after import retry_after
+from .retry_after import is_throttled, retry_after
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def split_path(message: str) -> tuple[str, str]:
 
 def error_for(response: Response) -> errors.ProviderError:
     """Return the error that the response stands for."""
-    kind, detail, id = kind_of(response.status), detail_of(response), request_id(response.headers)
+    kind, detail, id = kind_of(response), detail_of(response), request_id(response.headers)
     summary = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
     message = f"{summary} (HTTP {response.status})" + (f": {detail}" if detail else "")
     if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):
@@ -100,8 +100,11 @@ def error_for(response: Response) -> errors.ProviderError:
     return kind(message, status=response.status, detail=detail, request_id=id)
 
 
-def kind_of(status: int) -> type[errors.ProviderError]:
-    """Return the class of error that a status stands for."""
+def kind_of(response: Response) -> type[errors.ProviderError]:
+    """Return the class of error that an answer stands for: its status, but for limits that do not say 429."""
+    status = response.status
+    if is_throttled(status, response.headers):
+        return errors.RateLimitError
     return STATUSES.get(status, errors.ProviderUnavailableError if status >= 500 else errors.ProviderError)
 
 
@@ -119,7 +122,7 @@ def detail_of(response: Response) -> str | None:
     return _short(_detail_in(body)) if body else None
 
 
-_DETAIL_KEYS = ("detail", "error_description", "message", "title", "code", "error", "errors")
+_DETAIL_KEYS = ("detail", "error_description", "message", "Message", "title", "code", "error", "errors")
 
 
 def _detail_in(body: object) -> str:

@@ -26,7 +26,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     `path` starts with a slash and is percent-encoded; `query` is not. `url` is filled by the engine, and a request
     that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
     `Read` for its chunks. A ``conditional`` one may be answered from memory where the service says that nothing has
-    changed. `timeout` is in seconds for the whole request; None takes the client's.
+    changed. One that is ``idempotent`` does the same however often it arrives, whatever its method: the service knows it
+    by a key. `timeout` is in seconds for the whole request; None takes the client's.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     stream: bool = False
     is_public: bool = False
     conditional: bool = False
+    idempotent: bool = False
     timeout: float | None = None
     url: str = ""
 

@@ -1,7 +1,7 @@
 """When a service says "not before": ``Retry-After`` in every form seen, as seconds from now.
 
-RFC 9110 section 10.2.3 (seconds or a date), Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``,
-and GitHub's ``x-ratelimit-reset`` beside ``x-ratelimit-remaining: 0`` (services.md 1.4).
+RFC 9110 section 10.2.3 (seconds or a date), Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``, Amazon's
+``x-amz-retry-after`` (services.md 6), and GitHub's ``x-ratelimit-reset`` beside ``x-ratelimit-remaining: 0`` (services.md 1.4).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 
-MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -26,6 +26,12 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
     if headers.get("x-ratelimit-remaining") == "0" and (reset := _number(headers.get("x-ratelimit-reset"))) is not None:
         return max(0.0, reset - _now(headers, now))
     return None
+
+
+def is_throttled(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether an answer says "too fast": 429, or GitHub's 403 that says when to come back (services.md 1.4)."""
+    says_when = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+    return status == 429 or (status == 403 and says_when)
 
 
 def _seconds_or_date(value: str, headers: Mapping[str, str], now: float | None) -> float | None:

@@ -40,10 +40,10 @@ class FileJournal:
         self._path = os.path.join(directory, "submissions.sqlite3")
 
     def begin(self, intent: Intent) -> None:
-        """Write down that a submission is about to happen."""
+        """Write down that a submission is about to happen; one that was written down under this id before goes on."""
         with self._open() as db:
             db.execute(
-                f"INSERT INTO intents ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})",  # noqa: S608 - our own names
+                f"INSERT OR REPLACE INTO intents ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})",  # noqa: S608 - our own names
                 tuple(getattr(intent, name) for name in FIELDS),
             )
 
