@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 from tests.toy import ToyProvider, ToyService, reply
 
 from coatcheck import AsyncClient, errors
-from coatcheck._engine.pace import Pace, paced
-from coatcheck._protocol.effects import Request, Response, Script
+from coatcheck._engine.pace import Pace, paced, spaced
+from coatcheck._protocol.effects import Request, Response, Script, transmit
 from coatcheck._runtime.drive_blocking import World, perform
 from coatcheck.testing.clock import FakeClock
 from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
@@ -50,6 +50,36 @@ def test_a_rate_is_positive(rate: float) -> None:
     """A budget of nothing would wait for ever."""
     with pytest.raises(errors.ConfigurationError):
         Pace(rate=rate)
+
+
+SECONDARY = Response(403, {}, b'{"message": "You have exceeded a secondary rate limit."}')
+
+
+def test_a_limit_without_a_time_is_waited_out_longer_each_time() -> None:
+    """GitHub's secondary limit: a minute, doubled each time in a row, a quarter of an hour at most."""
+    pace = Pace()
+    seconds = [pace.named(SECONDARY).headers["retry-after"] for _ in range(6)]
+    pace.named(Response(200))
+
+    assert ["60", "120", "240", "480", "900", "900"] == seconds
+    assert "60" == pace.named(SECONDARY).headers["retry-after"]
+
+
+@pytest.mark.parametrize("response", [Response(403), Response(403, {"retry-after": "5"}, SECONDARY.body)])
+def test_what_names_a_time_or_is_no_limit_stays_as_it_is(response: Response) -> None:
+    """A refusal is a refusal, and a service that says when is believed."""
+    assert response == Pace().named(response)
+
+
+def test_requests_that_change_something_are_spaced() -> None:
+    """A second after one the next may leave; reading waits for nobody."""
+    clock = FakeClock()
+    world = World(EmulatorTransport(type("S", (), {"handle": lambda _self, _request: Response(200)})()), clock)
+    send = spaced(transmit, seconds=1.0, clock=clock)
+    for method in ("POST", "GET", "POST", "GET", "DELETE"):
+        perform(send(Request(method, "/", url="http://127.0.0.1/")), world)
+
+    assert [1.0, 1.0] == clock.sleeps
 
 
 def test_a_not_before_for_one_is_for_all() -> None:

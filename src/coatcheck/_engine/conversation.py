@@ -18,7 +18,7 @@ from .._protocol.provider import Provider
 from .auth import authenticated
 from .backoff import RetryPolicy
 from .conditional import conditional
-from .pace import Pace, paced
+from .pace import Pace, paced, spaced
 from .redirect import redirecting
 from .retry import retrying
 
@@ -51,6 +51,8 @@ def sending(
     """Return the whole way from a provider's request to the world."""
     inner = authenticated(redirecting(transmit), provider=provider, credentials=credentials, clock=clock)
     inner = paced(located(inner, origins=provider.origins), pace=pace, clock=clock)
+    if provider.capabilities.write_pause:
+        inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock)
     return conditional(retrying(inner, policy=policy, random=random))
 
 

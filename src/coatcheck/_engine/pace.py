@@ -2,7 +2,8 @@
 
 Law 1. A service that said "not before" to one request is not asked by any other until then.
 Law 2. With a rate, requests leave evenly at it after a burst; nobody is refused, everybody waits their turn.
-Law 3. Taking a turn does no I/O; the waiting is a `Sleep`.
+Law 3. Where the service wants a pause between two requests that change something, they get one.
+Law 4. Taking a turn does no I/O; the waiting is a `Sleep`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import msgspec
+
 from .. import errors
 from .._protocol.effects import Clock, Request, Response, Script, Send, Sleep
-from .._protocol.retry_after import retry_after
+from .._protocol.retry_after import is_throttled, retry_after
 
-THROTTLED = frozenset({429, 503})
 # A pause longer than this is an error's to carry, and not everybody's to sit out (seconds).
 LONGEST_PAUSE = 60.0
+# GitHub's secondary limit mostly names no time: "at least one minute", then exponentially longer (docs.github.com,
+# "Best practices for using the REST API"). The longest is ours (seconds).
+NAMELESS_PAUSE, LONGEST_NAMELESS_PAUSE = 60.0, 900.0
+NAMELESS = b"secondary rate limit"
+READS = frozenset({"GET", "HEAD"})
 
 
 class Pace:
@@ -35,6 +42,7 @@ class Pace:
         self._lock = lock or nullcontext()
         self._next = 0.0  # when the next request may leave if no burst is left
         self._not_before = 0.0
+        self._nameless = 0  # limits without a time, in a row
 
     def reserve(self, now: float) -> float:
         """Take the next turn and return how many seconds it is away."""
@@ -47,6 +55,21 @@ class Pace:
         with self._lock:
             self._not_before = max(self._not_before, until)
 
+    def named(self, response: Response) -> Response:
+        """Return *response* with a ``Retry-After`` where it is a limit that names no time: longer each time in a row."""
+        if not is_nameless(response):
+            self._nameless = 0 if response.status < 400 else self._nameless
+            return response
+        seconds = min(NAMELESS_PAUSE * 2**self._nameless, LONGEST_NAMELESS_PAUSE)
+        self._nameless += 1
+        return msgspec.structs.replace(response, headers={**response.headers, "retry-after": f"{seconds:g}"})
+
+
+def is_nameless(response: Response) -> bool:
+    """Whether the answer is GitHub's secondary limit without a time."""
+    is_limit = response.status in (403, 429) and NAMELESS in response.body[:2000].lower()
+    return is_limit and retry_after(response.headers) is None
+
 
 def paced(send: Send, *, pace: Pace, clock: Clock) -> Send:
     """Return a `Send` that waits for its turn, and tells everybody when the service wants to be left alone."""
@@ -55,9 +78,26 @@ def paced(send: Send, *, pace: Pace, clock: Clock) -> Send:
         seconds = pace.reserve(clock.monotonic())
         if seconds > 0:
             yield Sleep(seconds)
-        response = yield from send(request)
-        if response.status in THROTTLED and (asked := retry_after(response.headers)) is not None:
+        response = pace.named((yield from send(request)))
+        is_busy = response.status == 503 or is_throttled(response.status, response.headers)
+        if is_busy and (asked := retry_after(response.headers)) is not None:
             pace.hold(clock.monotonic() + min(asked, LONGEST_PAUSE))
         return response
+
+    return sender
+
+
+def spaced(send: Send, *, seconds: float, clock: Clock) -> Send:
+    """Return a `Send` that lets *seconds* go by between two requests that change something."""
+    free_at = 0.0
+
+    def sender(request: Request) -> Script[Response]:
+        nonlocal free_at
+        if request.method not in READS:
+            now = clock.monotonic()
+            pause, free_at = free_at - now, max(free_at, now) + seconds
+            if pause > 0:
+                yield Sleep(pause)
+        return (yield from send(request))
 
     return sender

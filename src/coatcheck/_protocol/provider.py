@@ -33,7 +33,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     `verbs` maps the client's verbs to how we know; `reasons` says of a missing verb why. `options` are the fields of
     `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is how long
-    half of its tasks take, before anything was learnt here. `needs_environment` says that a task must name an
+    half of its tasks take, before anything was learnt here. `write_pause` is how many seconds the service wants between
+    two requests that change something. `needs_environment` says that a task must name an
     environment or a repository.
     """
 
@@ -43,6 +44,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     modes: frozenset[str] = frozenset({"code"})
     max_attempts: int = 1
     typical_seconds: float = 360.0
+    write_pause: float = 0.0
     needs_environment: bool = True
     notes: tuple[str, ...] = ()
 
