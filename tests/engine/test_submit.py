@@ -7,7 +7,7 @@ import pytest
 from tests.clients import COLOURS, Both
 from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
-from coatcheck import Task, TaskSpec, errors
+from coatcheck import Task, TaskRef, TaskSpec, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
 from coatcheck._protocol.journal import Intent
@@ -318,3 +318,39 @@ def test_a_crash_is_resumed_by_key(colour: str) -> None:
     (resumed,) = both.resume_submissions()
 
     assert "t1" == resumed.task.ref.id
+
+
+class Naming(Keyed):
+    capabilities = msgspec.structs.replace(Keyed.capabilities, options=frozenset({"key"}))
+
+
+def test_a_key_of_ones_own_is_the_submissions(colour: str) -> None:
+    """Who names a submission has it carried under that name, and written down under it."""
+    service = ToyService()
+    both = Both(colour, Naming(), service)
+    both.create_task(TaskSpec(prompt="do it", key="nightly-7"))
+
+    assert ("do it [nightly-7]", "nightly-7") == (service.tasks["t1"].prompt, both.journal.entries[0][1])
+
+
+def test_a_key_is_refused_where_the_service_carries_none(colour: str) -> None:
+    """A name that would be lost is no name."""
+    with pytest.raises(errors.UnsupportedError, match="toy takes no key"):
+        Both(colour, ToyProvider(), ToyService()).create_task(TaskSpec(prompt="do it", key="nightly-7"))
+
+
+class Forgetful(ToyProvider):
+    """A service that never tells what was asked."""
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        return msgspec.structs.replace((yield from super().get_task(ref)), prompt=None)
+
+
+def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(colour: str) -> None:
+    """It could be ours or anybody's: it is named, and the user decides."""
+    both = Both(colour, Forgetful(), Losing(answer=LOST))
+    with pytest.raises(errors.SubmissionUncertainError) as caught:
+        both.create_task("do it")
+
+    assert ["t1"] == [ref.id for ref in caught.value.candidates]
+    assert 1 == len(both.journal.open_intents("toy"))

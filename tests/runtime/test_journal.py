@@ -51,6 +51,17 @@ def test_what_may_have_made_a_task_is_counted(journal: FileJournal) -> None:
     )
 
 
+def test_a_submission_under_the_same_key_goes_on(journal: FileJournal) -> None:
+    """The same key is the same submission: it is open again, and has one task in the end."""
+    ref = TaskRef("toy", "t1")
+    for _ in range(2):
+        journal.begin(intent("one"))
+        assert ["one"] == [each.id for each in journal.open_intents("toy")]
+        assert journal.settle(intent("one"), ref)
+
+    assert [] == journal.open_intents("toy")
+
+
 def test_an_abandoned_intent_is_closed(journal: FileJournal) -> None:
     """What certainly made nothing is not looked for."""
     journal.begin(intent())

@@ -39,6 +39,7 @@ SPEC_OPTIONS = (
     "requires_approval",
     "opens_pull_request",
     "working_branch",
+    "key",
 )
 
 
@@ -63,8 +64,9 @@ def submitting(
 ) -> Script[Task]:
     """Create the task that *spec* describes, exactly once."""
     prepared = yield from ask(provider.prepare(checked(spec, provider.capabilities, provider.name)))
-    prepared = msgspec.structs.replace(prepared, key=id)
-    intent = intent_of(prepared, id=id, provider=provider.name, at=clock.time(), pid=pid)
+    key = prepared.key or id
+    prepared = msgspec.structs.replace(prepared, key=key)
+    intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
     yield Call(lambda: journal.begin(intent))
     lost: errors.CoatcheckError | None = None
     try:
@@ -146,7 +148,10 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         return "find_task" in self.provider.capabilities.verbs
 
     def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
-        """Return the tasks that could have come of *intent*, recorded by no intent."""
+        """Return the tasks that could have come of *intent*, recorded by no intent.
+
+        A task whose service never tells what was asked could be it as well as any other.
+        """
         if self.is_keyed:
             keyed: Task | None = yield from self.ask(self.provider.find_task(intent))
             return () if keyed is None else (keyed,)
@@ -156,13 +161,13 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         for ref in recent:
             if ref not in claimed:
                 task: Task = yield from self.ask(self.provider.get_task(ref))
-                if digest(task.prompt, task.environment, task.branch) == intent.digest:
+                if task.prompt is None or digest(task.prompt, task.environment, task.branch) == intent.digest:
                     found.append(task)
         return tuple(found)
 
     def adopt(self, intent: Intent, task: Task) -> Script[bool]:
-        """Record that *task* came of *intent*, unless another open intent could have made it as well."""
-        if not self.is_keyed and (yield from self._has_rivals(intent)):
+        """Record that *task* came of *intent*, unless another intent, or somebody else, could have made it as well."""
+        if not self.is_keyed and (task.prompt is None or (yield from self._has_rivals(intent))):
             return False
         return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))
 

@@ -49,7 +49,8 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     `starting_patch` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
     waits for `Client.approve_plan`. With `opens_pull_request` the service opens one itself when the work is done;
     `working_branch` is where it pushes. None leaves each of them to the service. `key` names the submission among all
-    others, for services that carry such a name; the client makes it, whatever you give.
+    others, for services that carry such a name: the same work under the same key is one task, however often it is
+    submitted. Without one the client makes one.
     """
 
     prompt: str
