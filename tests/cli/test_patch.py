@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.cli_support import Cli
 
-from coatcheck.cloud.records import CloudResult
+from coatcheck.cloud.records import CloudFile, CloudResult
 from coatcheck.cloud.scripted import DIFF, AttemptScript, ScriptedCloud
 
 TWO_FILES = (
@@ -34,9 +35,9 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def ended(folder: Path, *diffs: str | None) -> tuple[Cli, str]:
+def ended(folder: Path, *diffs: str | None, **facts: Any) -> tuple[Cli, str]:
     """Return a command line in *folder*, and the ref of a task that has ended with an attempt for each diff."""
-    scripts = [AttemptScript(timeline=["completed"], result=CloudResult(diff=diff)) for diff in diffs]
+    scripts = [AttemptScript(timeline=["completed"], result=CloudResult(diff=diff, **facts)) for diff in diffs]
     cli = Cli(folder, ScriptedCloud(attempts=scripts))
     return cli, cli.submit("--attempts", str(len(diffs)))
 
@@ -142,6 +143,144 @@ def test_apply_needs_a_checkout(tmp_path: Path) -> None:
     assert before == len(cli.cloud.requests)
 
 
+def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
+    """The kind is git's word for it; with markers the second try shows the conflict in the file."""
+    (checkout / "hello.txt").write_text("goodbye\n")
+    git(checkout, "commit", "-q", "-a", "-m", "second")
+    cli, ref = ended(checkout, TWO_FILES)
+    first, again = cli("apply", ref), cli("apply", "--markers", ref)
+
+    assert [
+        "conflicted  hello.txt (both modified): the patch and this tree change the same lines",
+        "applied     new.txt",
+        "applied 1 file, in conflict 1",
+        "apply it again with markers to see the conflicts in their files, or resolve them from the diff",
+        "git diff shows it",
+    ] == first.out.splitlines()
+    assert [
+        "conflicted  hello.txt (both modified): the patch and this tree change the same lines",
+        "skipped     new.txt: it is already as the patch wants it",
+        "applied 0 files, skipped 1, in conflict 1",
+        "resolve the conflict markers, then git add the files",
+    ] == again.out.splitlines()
+    assert "<<<<<<< yours\ngoodbye\n" in (checkout / "hello.txt").read_text()
+
+
+def test_undo_takes_the_last_application_back(checkout: Path) -> None:
+    """Everything is as it was, file by file; then there is nothing more to take back."""
+    cli, ref = ended(checkout, TWO_FILES)
+    cli("apply", "--index", ref)
+    undone, again = cli("apply", "--undo"), cli("apply", "--undo")
+
+    assert (0, ["restored    hello.txt", "restored    new.txt", "restored 2 files"]) == (
+        undone.code,
+        sorted(undone.out.splitlines()),
+    )
+    assert "" == git(checkout, "status", "--porcelain")
+    assert (9, "no application is left to undo here") == (again.code, again.line)
+
+
+def test_undo_leaves_alone_what_was_edited_since(checkout: Path) -> None:
+    """Newer work is worth more than an order to undo; the exit code and the document say so."""
+    cli, ref = ended(checkout, TWO_FILES)
+    cli("apply", ref)
+    (checkout / "hello.txt").write_text("mine\n")
+    undone = cli("apply", "--undo", "--json")
+
+    assert (9, ["new.txt"], ["hello.txt"], None) == (
+        undone.code,
+        *(undone.json[name] for name in ("restored", "refused", "branch")),
+    )
+    assert "mine\n" == (checkout / "hello.txt").read_text()
+
+
+def test_a_branch_has_the_text_of_the_pull_request(checkout: Path) -> None:
+    """--branch makes a commit with title, text and the task's name, and touches no file; undo removes the branch."""
+    cli, ref = ended(checkout, TWO_FILES, title="Say hello", body="To the world.")
+    done = cli("apply", "--branch", "hello", ref)
+    said = git(checkout, "log", "-1", "--format=%B", "hello")
+    status, names = git(checkout, "status", "--porcelain"), git(checkout, "diff", "--name-only", "main", "hello")
+    undone = cli("apply", "--undo")
+
+    assert (0, f"Say hello\n\nTo the world.\n\nCoatcheck-Task: {ref}\n\n", "", "hello.txt\nnew.txt\n") == (
+        done.code,
+        said,
+        status,
+        names,
+    )
+    assert ["git switch hello", "removed the branch hello"] == [done.out.splitlines()[-1], undone.out.strip()]
+    assert "main" == git(checkout, "branch", "--format=%(refname:short)").strip()
+
+
+def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
+    """A patch that does not fit HEAD is told where it does, and --start begins there."""
+    base = git(checkout, "rev-parse", "HEAD").strip()
+    (checkout / "hello.txt").write_text("goodbye\n")
+    git(checkout, "commit", "-q", "-a", "-m", "second")
+    cli, ref = ended(checkout, DIFF, base_commit=base)
+    refused, done = cli("apply", "--branch", "b", ref), cli("apply", "--branch", "b", "--start", base, "--json", ref)
+
+    assert (9, True) == (refused.code, refused.line.endswith(f"start it where the patch was made for: --start {base}"))
+    assert (0, "b", git(checkout, "rev-parse", "b").strip()) == (done.code, done.json["branch"], done.json["commit"])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--branch", "main"], "the branch main exists already"),
+        (["--branch", "b", "--start", "nowhere"], "there is no commit nowhere to start the branch at"),
+        (["--branch", "a..b"], "'a..b' is no name for a branch"),
+        (["--branch", "b", "--index"], "--branch and --index do not go together"),
+        (["--start", "main"], "--start is where a branch starts"),
+        (["--undo"], "--undo takes nothing else"),
+        (["--reject", "nope"], "there is no rule 'nope'"),
+        (["--ignore", "outside"], "the rule 'outside' cannot be switched off"),
+        (["--include", "nothing"], "no file of the patch is chosen; it changes hello.txt"),
+    ],
+)
+def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected: str) -> None:
+    """Bad options are told in one line, with the remedy."""
+    cli, ref = ended(checkout, DIFF)
+    done = cli("apply", *options, ref)
+
+    assert (2, True) == (done.code, done.line.startswith(expected))
+
+
+def test_apply_asks_which_task(checkout: Path) -> None:
+    """Without a ref there is nothing to apply."""
+    assert "which task? REF is missing; coatcheck list shows the last ones" == Cli(checkout)("apply").line
+
+
+WORKFLOW = """\
+diff --git a/.github/workflows/a.yml b/.github/workflows/a.yml
+new file mode 100644
+--- /dev/null
++++ b/.github/workflows/a.yml
+@@ -0,0 +1 @@
++on: push
+"""
+
+
+def test_policies_decide(checkout: Path) -> None:
+    """What the rules find is a warning, an error or nothing, as the options say."""
+    cli, ref = ended(checkout, WORKFLOW)
+    codes = [cli("apply", "--check", *options, ref) for options in ([], ["--reject", "automation"], ["--strict"])]
+    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", ref)
+
+    assert [0, 9, 9, 0, ""] == [*(done.code for done in codes), ignored.code, ignored.err]
+    assert codes[0].err.startswith("warning: .github/workflows/a.yml: ")
+    assert "(automation); " in codes[1].line
+
+
+def test_many_warnings_are_counted(checkout: Path) -> None:
+    """A person reads ten; a program gets all."""
+    cli, ref = ended(checkout, "".join(WORKFLOW.replace("a.yml", f"{number}.yml") for number in range(30)))
+    warned = cli("apply", "--check", ref).err.splitlines()
+
+    assert (11, "and 20 more warnings; --json has them all") == (len(warned), warned[-1])
+    assert 30 == len(cli("apply", "--check", "--json", ref).json["findings"])
+
+
 def test_run_lands_what_it_made(checkout: Path) -> None:
     """Run --apply goes from prompt to work tree."""
     cli = Cli(checkout)
@@ -174,3 +313,123 @@ def test_run_shows_a_result_that_cannot_land(checkout: Path) -> None:
     assert (9, 9) == (done.code, with_json.code)
     assert "Here you are." in done.out.splitlines()
     assert "PatchRejectedError" == with_json.json["applied"]["error"]["type"]
+
+
+# --- diff -------------------------------------------------------------------------------------------------------------
+
+
+def test_diff_sums_up(checkout: Path) -> None:
+    """--stat is git's summary, --name-only its list."""
+    cli, ref = ended(checkout, TWO_FILES)
+
+    assert (
+        " hello.txt | 1 +\n new.txt   | 1 +\n 2 files changed, 2 insertions(+)\n",
+        "hello.txt\nnew.txt\n",
+        [("hello.txt", "modified"), ("new.txt", "added")],
+    ) == (
+        cli("diff", "--stat", ref).out,
+        cli("diff", "--name-only", ref).out,
+        [(each["path"], each["status"]) for each in cli("diff", "--json", ref).json["files"]],
+    )
+
+
+def test_attempts_differ(checkout: Path) -> None:
+    """--between shows how one attempt differs from another, and tells how much they share."""
+    cli, ref = ended(
+        checkout,
+        DIFF,
+        None,
+        TWO_FILES.replace("+world", "+everybody"),
+        DIFF.replace("index ce01362..94954ab 100644\n", ""),
+    )
+    between, same = cli("diff", "--between", "1", "3", ref), cli("diff", "--between", "1", "4", ref)
+    document = cli("diff", "--between", "1", "3", "--json", ref).json
+
+    assert ("0% of their changed lines are the same, in 1 file that both touch\n", True) == (
+        between.err,
+        "-+world\n++everybody\n" in between.out,
+    )
+    assert ("", "they are the same change\n") == (same.out, same.err)
+    assert (between.out, [1, 3], False, 0.0) == tuple(
+        document[name] for name in ("diff_of_diffs", "between", "is_same_change", "share")
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [(["--stat", "--name-only"], 2), (["--between", "1", "2", "--attempt", "1"], 2), (["--between", "1", "9"], 2)],
+)
+def test_diff_refuses_what_cannot_be(checkout: Path, options: list[str], code: int) -> None:
+    """One form at a time, of attempts that there are."""
+    cli, ref = ended(checkout, DIFF, DIFF)
+
+    assert (code, True) == ((done := cli("diff", *options, ref)).code, bool(done.line))
+
+
+def test_attempts_are_compared(checkout: Path) -> None:
+    """`attempts` tells which are the same change, how much they share, and what only one touches."""
+    cli, ref = ended(checkout, DIFF, TWO_FILES, DIFF)
+
+    assert [
+        "attempt 1  [succeeded]  +1/-0 • 1 file",
+        "attempt 2  [succeeded]  +2/-0 • 2 files",
+        "attempt 3  [succeeded]  +1/-0 • 1 file",
+        "",
+        "attempt 1 changes Text +1/-0",
+        "attempt 2 changes Text +2/-0",
+        "attempt 3 changes Text +1/-0",
+        "attempts 1 and 3 are the same change",
+        "attempts 1 and 2 share 50% of their changed lines",
+        "attempts 2 and 3 share 50% of their changed lines",
+        "only attempt 2 touches new.txt",
+    ] == cli("attempts", ref).out.splitlines()
+    assert [[1, 3]] == cli("attempts", "--json", ref).json["comparison"]["same"]
+
+
+# --- other formats ----------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_becomes_a_commit(checkout: Path) -> None:
+    """`show --format mail` is what git am takes."""
+    cli, ref = ended(checkout, TWO_FILES, title="Grüße", body="An alle.")
+    (checkout.parent / "mail").write_bytes(cli("show", "--format", "mail", ref).data)
+    git(checkout, "am", "-q", str(checkout.parent / "mail"))
+
+    assert f"coatcheck Grüße An alle.\n\nCoatcheck-Task: {ref}\n\n" == git(checkout, "log", "-1", "--format=%an %s %b")
+
+
+def test_show_speaks_other_formats(checkout: Path) -> None:
+    """Markdown for people, a chat's answer for programs; an attempt is chosen as everywhere."""
+    cli, ref = ended(checkout, DIFF, TWO_FILES, title="Say hello", messages=("Done.",))
+    page, chat = cli("show", "--format", "markdown", "--attempt", "2", ref), cli("show", "--format", "chat", ref)
+    one = cli("show", "--format", "chat", "--attempt", "2", ref)
+
+    assert " 2 files changed, 2 insertions(+)" in page.out
+    assert ([0, 1], [1], "chat.completion") == (
+        [choice["index"] for choice in chat.json["choices"]],
+        [choice["index"] for choice in one.json["choices"]],
+        one.json["object"],
+    )
+
+
+def test_files_can_be_had(checkout: Path) -> None:
+    """`show --file` prints a file as the agent left it; one that is not there is told."""
+    files = (CloudFile(path="a.py", content="def f():\n    pass\n"), CloudFile(path="big", missing_reason="too big"))
+    cli, ref = ended(checkout, DIFF, files=files)
+    shown = cli("show", "--file", "a.py", ref)
+    cli.is_terminal = True
+    painted = cli("show", "--file", "a.py", ref)
+    cli.is_terminal = False
+
+    assert ("def f():\n    pass\n", "\x1b[1mdef\x1b[0m ") == (shown.out, painted.out[:12])
+    assert [f"{ref} has no file 'b.py'; there are: a.py, big", "big cannot be shown: too big"] == [
+        cli("show", "--file", name, ref).line for name in ("b.py", "big")
+    ]
+
+
+def test_one_format_at_a_time(checkout: Path) -> None:
+    """--json is a format too."""
+    cli, ref = ended(checkout, DIFF)
+
+    assert "do not go together" in cli("show", "--format", "chat", "--file", "x", ref).line
+    assert 2 == cli("show", "--format", "chat", "--json", ref).code

@@ -79,7 +79,7 @@ def _painted(data: bytes, files: Iterable[FileChange]) -> Iterator[Line]:
 
 def _painted_hunk(body: bytes, lexer: Lexer | None) -> Iterator[Line]:
     """Read both sides of a hunk as the language they are in, and show each line with the colours of its side."""
-    lines = body.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n")
+    lines = body.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n") if body else []
     new = iter(tokens("\n".join(line[1:] for line in lines if line[:1] in ("+", " ", "")), lexer))
     old = iter(tokens("\n".join(line[1:] for line in lines if line[:1] in ("-", " ", "")), lexer))
     for line in lines:

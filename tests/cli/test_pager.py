@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coatcheck._cli.pager import command_of, show
+
+
+@pytest.mark.parametrize(
+    ("setting", "environ", "expected"),
+    [
+        (None, {}, ["less"]),
+        (None, {"PAGER": "more -d"}, ["more", "-d"]),
+        (None, {"PAGER": "more", "GIT_PAGER": "delta 'a b'"}, ["delta", "a b"]),
+        ("bat", {"PAGER": "more", "GIT_PAGER": "delta"}, ["bat"]),
+        ("bat", {"COATCHECK_PAGER": "most"}, ["most"]),
+        ("bat", {"COATCHECK_PAGER": ""}, []),
+        (None, {"PAGER": "cat"}, []),
+        (None, {"PAGER": "less 'unfinished"}, []),
+        (None, {"PAGER": "less; rm -rf /"}, ["less;", "rm", "-rf", "/"]),
+    ],
+)
+def test_whose_pager(setting: str | None, environ: dict[str, str], expected: list[str]) -> None:
+    """Ours, then git's, then everybody's; words, never a shell's."""
+    assert expected == command_of(setting, environ=environ)
+
+
+def script(code: str) -> list[str]:
+    """Return a pager that is a line of Python."""
+    return [sys.executable, "-c", f"import sys, os; {code}"]
+
+
+def test_the_pager_gets_everything(tmp_path: Path) -> None:
+    """Every line goes to its standard input, and less is told to let colours through."""
+    told = tmp_path / "told"
+    pager = script(f"open({str(told)!r}, 'wb').write(os.environ['LESS'].encode() + sys.stdin.buffer.read())")
+
+    assert show([b"one\n", b"two\n"], pager, environ=os.environ)
+    assert b"FRXone\ntwo\n" == told.read_bytes()
+
+
+def test_the_pager_keeps_its_settings(tmp_path: Path) -> None:
+    """What somebody has set for less stays."""
+    told = tmp_path / "told"
+    show([], script(f"open({str(told)!r}, 'w').write(os.environ['LESS'])"), environ={**os.environ, "LESS": "-S"})
+
+    assert "-S" == told.read_text()
+
+
+def test_leaving_early_is_fine() -> None:
+    """A pager that reads one line has shown enough, however many there are."""
+    assert show((b"line\n" for _ in range(200_000)), script("sys.stdin.readline()"), environ=os.environ)
+
+
+def test_no_pager_takes_no_line() -> None:
+    """Where there is none, nothing is lost: the caller prints."""
+    lines: Iterator[bytes] = iter([b"one\n"])
+
+    assert not show(lines, [], environ={})
+    assert not show(lines, ["/nowhere/less"], environ={})
+    assert b"one\n" == next(lines)
+
+
+def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
+    """Run *command* with its stdout on a terminal, and return what came."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, env=environ) as process:
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # what Linux says at the end
+                break
+            if not data:
+                break
+            said += data
+        process.wait(30)
+    os.close(ours)
+    return said.decode()
+
+
+SHOW = """
+import sys, os, io
+from coatcheck._cli.context import Run
+from coatcheck._cli.surroundings import Surroundings
+run = Run(Surroundings.of_process(), is_json=False, provider=None, base_url=None)
+run.page(["one", "two"])
+"""
+
+
+def test_a_terminal_is_paged(home: Path) -> None:
+    """On a terminal the pager speaks; in a pipe we do."""
+    environ = {**os.environ, "COATCHECK_PAGER": f"{sys.executable} -c \"import sys; print('paged', *sys.stdin)\""}
+    command = (sys.executable, "-c", SHOW)
+    piped = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=30).stdout
+
+    assert ("paged one\r\n two\r\n\r\n", b"one\ntwo\n") == (on_a_terminal(*command, environ=environ), piped)
