@@ -102,8 +102,12 @@ class FileJournal:
         if not os.path.exists(self._path):
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(SCHEMA)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript(SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 

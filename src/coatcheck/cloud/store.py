@@ -57,10 +57,14 @@ class Store:
                 self._connection.execute(f"PRAGMA {pragma}")
             self._migrate(self._connection)
         except sqlite3.DatabaseError as error:
+            self.close()
             message = f"{self._path} cannot be used: {error}"
             raise errors.ConfigurationError(
                 message, remedy="give another data folder, or move this file away"
             ) from None
+        except errors.ConfigurationError:
+            self.close()
+            raise
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
