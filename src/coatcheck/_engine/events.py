@@ -12,6 +12,7 @@ import msgspec
 from .. import errors
 from .._model.outcome import Message
 from .._model.tasks import Task, TaskEvent, TaskState
+from .._protocol.effects import Emit, Script
 from .._protocol.provider import Look
 
 # What a service that tells its own events tells of.
@@ -64,6 +65,17 @@ def news(seen: Seen, look: Look) -> Iterator[tuple[TaskEvent, Seen]]:
         seen = after
         yield event, seen
     yield from _told(seen, told)
+
+
+def telling(seen: Seen, look: Look) -> Script[tuple[Seen, bool]]:
+    """Emit what is new in a *look*; return what has been seen after it, and whether anything was new."""
+    is_news = False
+    for event, after in news(seen, look):
+        seen, is_news = after, True
+        yield Emit(event)
+    if seen.memory != look.memory:
+        seen = msgspec.structs.replace(seen, memory=look.memory)
+    return seen, is_news
 
 
 def _told(seen: Seen, events: tuple[TaskEvent, ...]) -> Iterator[tuple[TaskEvent, Seen]]:

@@ -12,25 +12,28 @@ Law 6. What is kept per task is its ref and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from .. import errors
-from .._model.tasks import Task, TaskRef
+from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.effects import Clock, Emit, Script, Sleep, Together
 from .._protocol.provider import Provider, Sweep
 from .ask import Ask
 from .deadline import Deadline
-from .poll import PASSING, Interval, gave_up
+from .poll import JITTER, PASSING, Interval, gave_up
+
+T = TypeVar("T")
+TakePage: TypeAlias = Callable[[Sweep, list[Task]], Script[None]]
 
 # Looks at once, so that a fleet's end does not arrive one by one: the driver bounds what is in flight.
 BATCH = 32
-JITTER = 0.1
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """How to wait for many: the same three clocks as for one. `look` gives who has ended, or for how long not to ask."""
+    """How to go about many: the same three clocks as for one."""
 
     provider: Provider
     ask: Ask
@@ -38,7 +41,6 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     timeout: float | None
     interval: Interval
-    look: Callable[[TaskRef], Script[tuple[Task | None, float]]]
 
     @property
     def can_sweep(self) -> bool:
@@ -51,78 +53,122 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
         return "get_task" in self.provider.capabilities.verbs
 
 
-def waiting_for_many(refs: Iterable[TaskRef], crowd: Crowd) -> Script[None]:
-    """Emit each task once it has ended. Raises `WaitTimeoutError` for the first that has not by the deadline."""
-    waiting = dict.fromkeys(refs)
+class Round(msgspec.Struct, kw_only=True):
+    """Once around everybody, and what the next time has to know: how far pages reached, and how long not to ask."""
+
+    crowd: Crowd
+    reach: int
+    asked: float = 0.0
+
+    def go(self, pause: float) -> Script[float]:
+        """Look at everybody, let those go that have ended, and return the *pause*, which may be made shorter."""
+        raise NotImplementedError
+
+    def swept(self, unseen: dict[TaskRef, None], take: TakePage) -> Script[int]:
+        """Read pages as far as the last round found somebody, and one more, and return how many.
+
+        *take* is given each page with those who were looked for; they are *unseen* no more.
+        """
+        cursor, found, number = None, 0, 0
+        for number in range(1, min(self.reach + 1, len(unseen)) + 1):
+            sweep: Sweep = yield from self.crowd.ask(self.crowd.provider.sweep_tasks(tuple(unseen), cursor=cursor))
+            ours = [task for task in sweep.tasks if task.ref in unseen and _tells(task)]
+            for task in ours:
+                del unseen[task.ref]
+            yield from take(sweep, ours)
+            if sweep.receipts:
+                yield from self.crowd.ask(self.crowd.provider.acknowledge(sweep))
+            found = number if ours else found
+            if not unseen or sweep.cursor in (None, cursor):
+                break
+            cursor = sweep.cursor
+        self.reach = found
+        return number
+
+    def looked_at(
+        self, refs: Sequence[TaskRef], look: Callable[[TaskRef], Script[T]], take: Callable[[TaskRef, T], Script[None]]
+    ) -> Script[None]:
+        """Look at each of *refs* by itself, some at once, and *take* what was seen; bad weather hides, and passes."""
+        for start in range(0, len(refs), BATCH):
+            batch = refs[start : start + BATCH]
+            looks: list[T | errors.CoatcheckError] = yield Together(tuple(map(look, batch)))
+            for ref, found in zip(batch, looks, strict=True):
+                if not isinstance(found, errors.CoatcheckError):
+                    yield from take(ref, found)
+                elif isinstance(found, PASSING):
+                    self.asked = max(self.asked, asked_by(found))
+                else:
+                    raise found
+
+
+def rounds(waiting: Mapping[TaskRef, object], crowd: Crowd, round: Round) -> Script[None]:
+    """Go round until nobody is left in *waiting*; bad weather is another round later.
+
+    Raises `WaitTimeoutError` for the first of those that are left at the deadline.
+    """
     started, deadline = crowd.clock.monotonic(), Deadline(crowd.timeout, clock=crowd.clock)
-    reach = len(waiting)
     while waiting:
-        pause = crowd.interval(crowd.clock.monotonic() - started)
+        pause, round.asked = crowd.interval(crowd.clock.monotonic() - started), 0.0
         try:
-            reach, asked = yield from _round(waiting, crowd, reach)
+            pause = yield from round.go(pause)
         except PASSING as error:
-            asked = _asked(error)
+            round.asked = asked_by(error)
         if waiting and deadline.is_past:
             raise gave_up(next(iter(waiting)), crowd.timeout)
         if waiting:
             pause *= 1 + JITTER * (2 * crowd.random() - 1)
-            yield Sleep(min(max(pause, asked), deadline.remaining))
+            yield Sleep(min(max(pause, round.asked), deadline.remaining))
 
 
-def _asked(error: errors.CoatcheckError) -> float:
+def _tells(task: Task) -> bool:
+    """Whether a page says how *task* is; one of which it only says that it is there wants a look of its own."""
+    return task.state is not TaskState.UNKNOWN or task.raw_state is not None
+
+
+def asked_by(error: errors.CoatcheckError) -> float:
+    """Return for how long an error asks us to wait, in seconds."""
     return getattr(error, "retry_after", None) or 0.0
 
 
-def _round(waiting: dict[TaskRef, None], crowd: Crowd, reach: int) -> Script[tuple[int, float]]:
-    """Look at everybody once, let those go that have ended; return how far the pages reached, and how long not to ask."""
-    unseen = dict(waiting)
-    if crowd.can_sweep:
-        reach = yield from _sweep(waiting, unseen, crowd, reach)
-    asked = (yield from _looked_at(list(unseen), waiting, crowd)) if crowd.can_look else 0.0
-    return reach, asked
+def waiting_for_many(
+    refs: Iterable[TaskRef], crowd: Crowd, *, look: Callable[[TaskRef], Script[tuple[Task | None, float]]]
+) -> Script[None]:
+    """Emit each task once it has ended. Raises `WaitTimeoutError` for the first that has not by the deadline.
+
+    *look* gives who has ended, or for how long not to ask.
+    """
+    waiting = dict.fromkeys(refs)
+    return rounds(waiting, crowd, Waiting(crowd=crowd, reach=len(waiting), waiting=waiting, look=look))
 
 
-def _sweep(waiting: dict[TaskRef, None], unseen: dict[TaskRef, None], crowd: Crowd, reach: int) -> Script[int]:
-    """Read pages as far as the last round found somebody, and one more; return how far this one did."""
-    cursor, found = None, 0
-    for number in range(1, min(reach + 1, len(waiting)) + 1):
-        sweep: Sweep = yield from crowd.ask(crowd.provider.sweep_tasks(tuple(unseen), cursor=cursor))
-        ours = [task for task in sweep.tasks if task.ref in unseen]
-        for task in ours:
-            del unseen[task.ref]
-        yield from _ended([task for task in ours if task.state.ends_wait], waiting, crowd, is_final=sweep.is_final)
-        if sweep.receipts:
-            yield from crowd.ask(crowd.provider.acknowledge(sweep))
-        found = number if ours else found
-        if not unseen or sweep.cursor in (None, cursor):
-            break
-        cursor = sweep.cursor
-    return found
+class Waiting(Round, kw_only=True):
+    """A round of a wait for ends."""
 
+    waiting: dict[TaskRef, None]
+    look: Callable[[TaskRef], Script[tuple[Task | None, float]]]
 
-def _ended(tasks: list[Task], waiting: dict[TaskRef, None], crowd: Crowd, *, is_final: bool) -> Script[None]:
-    """Emit tasks that a sweep says have ended: as they are when that is all there is, else after a look at each."""
-    if not is_final:
-        yield from _looked_at([task.ref for task in tasks], waiting, crowd)
-        return
-    for task in tasks:
-        waiting.pop(task.ref, None)
+    def go(self, pause: float) -> Script[float]:
+        """Emit whoever has ended."""
+        unseen = dict(self.waiting)
+        if self.crowd.can_sweep:
+            yield from self.swept(unseen, self._page)
+        if self.crowd.can_look:
+            yield from self.looked_at(tuple(unseen), self.look, self._take)
+        return pause
+
+    def _page(self, sweep: Sweep, tasks: list[Task]) -> Script[None]:
+        """Emit tasks that a page says have ended: as they are when that is all there is, else after a look at each."""
+        ended = {task.ref: task for task in tasks if task.state.ends_wait}
+        if not sweep.is_final:
+            yield from self.looked_at(tuple(ended), self.look, self._take)
+            return
+        for ref, task in ended.items():
+            yield from self._take(ref, (task, 0.0))
+
+    def _take(self, ref: TaskRef, found: tuple[Task | None, float]) -> Script[None]:
+        task, asked = found
+        if task is None:
+            self.asked = max(self.asked, asked)
+            return
+        self.waiting.pop(ref, None)
         yield Emit(task)
-
-
-def _looked_at(refs: Sequence[TaskRef], waiting: dict[TaskRef, None], crowd: Crowd) -> Script[float]:
-    """Look at each of *refs* by itself, some at once, and emit those that have ended; return how long not to ask again."""
-    asked = 0.0
-    for start in range(0, len(refs), BATCH):
-        batch = refs[start : start + BATCH]
-        looks = yield Together(tuple(crowd.look(ref) for ref in batch))
-        for ref, look in zip(batch, looks, strict=True):
-            if isinstance(look, errors.CoatcheckError) and not isinstance(look, PASSING):
-                raise look
-            task, seconds = (None, _asked(look)) if isinstance(look, errors.CoatcheckError) else look
-            if task is None:
-                asked = max(asked, seconds)
-                continue
-            waiting.pop(ref, None)
-            yield Emit(task)
-    return asked

@@ -21,11 +21,11 @@ import msgspec
 from .. import errors
 from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
-from .._protocol.effects import Clock, Emit, Script, Sleep
+from .._protocol.effects import Clock, Script, Sleep
 from .._protocol.provider import Look
 from .approve import Approvals
 from .deadline import Deadline
-from .events import Seen, news
+from .events import Seen, telling
 
 Interval: TypeAlias = Callable[[float], float]
 AskAttempts: TypeAlias = Callable[[Task], Script[tuple[Attempt, ...]]]
@@ -140,16 +140,10 @@ def _looked(wait: Wait) -> Script[Task | None]:
     wait.asked = looked.task.retry_after or 0.0
     if not wait.looks:
         wait.born = _born(looked.task) or wait.born
-    ended = yield from settled(looked.task, wait.desk.ask_attempts, first=wait.first)
-    shown = ended or _still_running(looked.task)
-    is_news = False
-    for event, seen in news(wait.seen, msgspec.structs.replace(looked, task=shown)):
-        wait.seen, is_news = seen, True
-        yield Emit(event)
-    if wait.seen.memory != looked.memory:
-        wait.seen = msgspec.structs.replace(wait.seen, memory=looked.memory)
+    shown, ended = yield from judged(looked, wait.desk.ask_attempts, first=wait.first)
+    wait.seen, is_news = yield from telling(wait.seen, shown)
     if wait.on_change is not None and is_news:
-        wait.on_change(shown)
+        wait.on_change(shown.task)
     return ended
 
 
@@ -157,6 +151,12 @@ def _born(task: Task) -> float | None:
     """Return when the work that is waited for began, by the service's clock (seconds since the epoch)."""
     began = task.started_at or task.created_at
     return began.timestamp() if began else None
+
+
+def judged(look: Look, ask_attempts: AskAttempts, *, first: bool) -> Script[tuple[Look, Task | None]]:
+    """Return the look as it is told of, and the task if it has ended."""
+    ended = yield from settled(look.task, ask_attempts, first=first)
+    return msgspec.structs.replace(look, task=ended or _still_running(look.task)), ended
 
 
 def settled(task: Task, ask_attempts: AskAttempts, *, first: bool) -> Script[Task | None]:

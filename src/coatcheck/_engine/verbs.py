@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypeVar
 
 import msgspec
@@ -28,6 +28,7 @@ from .pace import Pace
 from .poll import Desk, Interval, Wait, every, settled, waiting
 from .schedule import Schedule
 from .submit import Resumed, resuming, submitting
+from .watch import Follow, watching_many
 
 T = TypeVar("T")
 
@@ -166,11 +167,14 @@ class Verbs:
         """Look as the provider can: remembering the look before, or anew."""
         if wait.came is not None:
             return Look(task=wait.came)
-        if "follow_task" in self.provider.capabilities.verbs:
-            now, memory = self._clock.time(), wait.seen.memory
-            exchange = self.provider.follow_task(wait.ref, memory=memory, is_watched=wait.is_watched, now=now)
-            return (yield from self.ask(exchange))
-        return Look(task=(yield from self.ask(self.provider.get_task(wait.ref))))
+        return (yield from self._follow(wait.ref, wait.seen.memory, is_watched=wait.is_watched))
+
+    def _follow(self, ref: TaskRef, memory: str, shown: Task | None = None, *, is_watched: bool = True) -> Script[Look]:
+        if "follow_task" not in self.provider.capabilities.verbs:
+            return Look(task=(yield from self.ask(self.provider.get_task(ref))))
+        now = self._clock.time()
+        follow = self.provider.follow_task(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
+        return (yield from self.ask(follow))
 
     def _ask_attempts(self, task: Task) -> Script[tuple[Attempt, ...]]:
         return self.ask(self.provider.list_attempts(task))
@@ -185,17 +189,34 @@ class Verbs:
     ) -> Script[None]:
         if not self._is_told_once:
             self._require("get_task")
+        crowd = yield from self._crowd(timeout, interval)
+        yield from waiting_for_many(map(self._own, refs), crowd, look=self._settled)
+
+    def watch_tasks(
+        self,
+        refs: Iterable[TaskRef | str],
+        *,
+        timeout: float | None,
+        interval: float | Interval | None,
+        after: Mapping[TaskRef, str] | Mapping[str, str] | None,
+    ) -> Script[None]:
+        if not self._is_told_once:
+            self._require("get_task")
+        crowd = yield from self._crowd(timeout, interval)
+        follow = Follow(look=self._follow, ask_attempts=self._ask_attempts, is_learnt=interval is None)
+        known = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
+        yield from watching_many(map(self._own, refs), crowd, follow, after=known)
+
+    def _crowd(self, timeout: float | None, interval: float | Interval | None) -> Script[Crowd]:
         policy = every(interval) if isinstance(interval, int | float) else interval or (yield from self._schedule(None))
-        crowd = Crowd(
+        return Crowd(
             provider=self.provider,
             ask=self.ask,
             clock=self._clock,
             random=self._random,
             timeout=timeout,
             interval=policy,
-            look=self._settled,
         )
-        yield from waiting_for_many([self._own(ref) for ref in refs], crowd)
 
     @property
     def _is_told_once(self) -> bool:

@@ -136,10 +136,13 @@ class Provider(Protocol):
         """Look at a task: exactly one request, unless the service keeps half of the truth elsewhere."""
         ...
 
-    def follow_task(self, ref: TaskRef, *, memory: str, is_watched: bool, now: float) -> Exchange[Look]:
+    def follow_task(
+        self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None
+    ) -> Exchange[Look]:
         """Look at a task that is being waited for, knowing what the look before gave ("" at first).
 
-        *is_watched* says that somebody wants the events; *now* is in seconds since the epoch. For services that tell
+        *is_watched* says that somebody wants the events; *now* is in seconds since the epoch. *shown* is what a page of
+        the list has just said of a task that goes on: what is there need not be asked for again. For services that tell
         more than `get_task` asks for; others leave it out and are looked at by `get_task`.
         """
         ...

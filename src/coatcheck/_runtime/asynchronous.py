@@ -293,6 +293,26 @@ class AsyncClient:
         async for value in aiterate(script, self._world):
             yield value
 
+    async def watch_tasks(
+        self,
+        refs: Iterable[TaskRef | str],
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+        after: Mapping[TaskRef, str] | Mapping[str, str] | None = None,
+    ) -> AsyncIterator[TaskEvent]:
+        """Iterate over what happens to many tasks, each until its end. Step 2/2, for a crowd.
+
+        `TaskEvent.ref` says whose event it is. Where the service has a list, its pages are read every *interval*
+        seconds and tell of states; what a task says meanwhile is asked for more seldom, the more tasks a page shows:
+        of a hundred that work, ten at a time. None takes a schedule as `poll_task` does.
+        *after* has for each ref the `cursor` of the last event that you have; `watch_task` takes them too.
+        Raises `WaitTimeoutError` for the first task that goes on at *timeout*.
+        """
+        script = self._session.verbs.watch_tasks(refs, timeout=timeout, interval=interval, after=after)
+        async for value in aiterate(script, self._world):
+            yield value
+
     async def stream_task(self, ref: TaskRef | str) -> AsyncIterator[TaskEvent]:
         """Iterate over the service's own live events; their end is the end of the stream, not of the task."""
         async for value in aiterate(self._session.verbs.stream_task(ref), self._world):

@@ -175,12 +175,14 @@ class Http202Provider(msgspec.Struct, frozen=True):
         response = yield from self._look(ref)
         return (yield from self._task_of(response, ref))
 
-    def follow_task(self, ref: TaskRef, *, memory: str, is_watched: bool, now: float) -> Exchange[Look]:
+    def follow_task(
+        self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None = None
+    ) -> Exchange[Look]:
         """Look at a task that is waited for; for a while one that was never seen may be unknown to the service.
 
         The memory is when it was first missed (seconds since the epoch), or that it was seen.
         """
-        del is_watched
+        del is_watched, shown
         try:
             task = yield from self.get_task(ref)
         except errors.NotFoundError:
@@ -285,9 +287,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         """Look at many tasks at once: a page of the list."""
         del refs
         page = yield from self.list_tasks(cursor=cursor)
-        # An item that says nothing of its state must be looked at by itself.
-        told = tuple(task for task in page.items if task.state is not TaskState.UNKNOWN or task.raw_state)
-        return Sweep(tasks=told, cursor=page.cursor)
+        return Sweep(tasks=page.items, cursor=page.cursor)
 
     # -- acting ------------------------------------------------------------------------------------------------------
 

@@ -14,11 +14,8 @@ import msgspec
 
 from ..._model.outcome import Notice
 from ..._model.tasks import Task, TaskState
-from ..._protocol.loose import instant
 from ..._protocol.provider import Look
-from . import wire
 from .activities import Happening, event_of
-from .extract import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,14 +71,11 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
         sign = max(at, self.sign) if happening.is_agents else self.sign
         return type(self)(last, (*kept, (at, happening.activity.key)), sign)
 
-    def is_doubtful(self, found: wire.Session, *, now: float) -> bool:
-        """Whether *found* should be working and nothing has been heard of its agent for long."""
-        return STATES.get(found.state or "") is TaskState.RUNNING and self.is_quiet(found.update_time, now=now)
-
-    def is_quiet(self, changed: object, *, now: float) -> bool:
-        """Whether the agent's last sign, and the last change of state, are a quarter of an hour old."""
-        moment = changed if isinstance(changed, datetime) else instant(changed)
-        return moment is not None and now - max(self.sign, moment.timestamp()) > STALL
+    def is_doubtful(self, task: Task, *, now: float) -> bool:
+        """Whether *task* should be working, and its agent's last sign and change of state are long ago."""
+        if task.state is not TaskState.RUNNING or task.updated_at is None:
+            return False
+        return now - max(self.sign, task.updated_at.timestamp()) > STALL
 
 
 def follow(task: Task, memory: Memory, fresh: list[Happening], *, is_watched: bool, now: float) -> Look:
@@ -90,7 +84,7 @@ def follow(task: Task, memory: Memory, fresh: list[Happening], *, is_watched: bo
     for happening in fresh:
         memory = memory.after(happening)
         events.append(event_of(happening, task.ref, cursor=memory.to_text()))
-    if task.state is TaskState.RUNNING and memory.is_quiet(task.updated_at, now=now):
+    if memory.is_doubtful(task, now=now):
         task = msgspec.structs.replace(task, notices=(*task.notices, _stalled(task, memory)))
     return Look(task=task, events=tuple(events) if is_watched else (), memory=memory.to_text())
 

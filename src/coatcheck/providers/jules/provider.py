@@ -175,17 +175,22 @@ class JulesProvider(msgspec.Struct, frozen=True):
         known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
         return extract.task(found, self.service, story=known, raw=response.body)
 
-    def follow_task(self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float) -> Exchange[Look]:
-        """Look at a session that is being waited for; see `follow`."""
+    def follow_task(
+        self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
+    ) -> Exchange[Look]:
+        """Look at a session that is being waited for; see `follow`. Of one that a page shows, its activities only."""
+        remembered = Memory.read(memory)
+        if shown is not None:
+            fresh = yield from self._fresh(ref, shown, remembered, is_watched=is_watched, now=now)
+            return follow(shown, remembered, fresh, is_watched=is_watched, now=now)
         response = yield from self._look(ref)
         found = extract.session(response)
-        remembered = Memory.read(memory)
-        fresh = yield from self._fresh(ref, found, remembered, is_watched=is_watched, now=now)
-        known = None
+        task = extract.task(found, self.service, raw=response.body)
+        fresh = yield from self._fresh(ref, task, remembered, is_watched=is_watched, now=now)
         if extract.needs_story(found):
             has_all = is_watched and remembered.is_blank
             known = story.told_by(fresh) if has_all else (yield from self._story(ref, found))
-        task = extract.task(found, self.service, story=known, raw=response.body)
+            task = extract.task(found, self.service, story=known, raw=response.body)
         return follow(task, remembered, fresh, is_watched=is_watched, now=now)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
@@ -293,12 +298,12 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return story.told_by(happened)
 
     def _fresh(
-        self, ref: TaskRef, found: wire.Session, memory: Memory, *, is_watched: bool, now: float
+        self, ref: TaskRef, task: Task, memory: Memory, *, is_watched: bool, now: float
     ) -> Exchange[list[Happening]]:
         """Return what has happened since *memory*, asking only when somebody listens or the agent has gone quiet."""
         if is_watched:
             happened = yield from self._happened(ref, since=memory.filter)
-        elif memory.is_doubtful(found, now=now):
+        elif memory.is_doubtful(task, now=now):
             happened = yield from self._happened(ref, since=memory.filter, fields="id,name,createTime,originator")
         else:
             return []

@@ -1,7 +1,7 @@
 """Jules in memory: the whole API over sessions that live as a test wrote them (jules.md 1, 2 and 7).
 
 Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at;
-       once it has ended, only when it is looked at itself.
+       once it has ended, only when it is looked at itself. With a *beat* they live by the clock, whoever looks.
 Law 2. What the service is strict about is refused as it refuses it: unknown fields, enums, filters and parameters.
 Law 3. Answers are proto3 JSON: default values are left out, activities are told apart by their milliseconds.
 """
@@ -59,7 +59,8 @@ class JulesEmulator:
 
     *life* is what new sessions live. *unlisted* is for how many seconds the activities of a new session are denied
     (1.4), *masks* whether field masks are taken, *wakes* whether a message wakes a completed session or is denied
-    (2.3, 6), *chunked* whether answers come without a length. `requests` is everything that came in, faults included.
+    (2.3, 6), *chunked* whether answers come without a length. *beat* is how many seconds an act takes; without one it
+    takes a look. `requests` is everything that came in, faults included.
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class JulesEmulator:
         wakes: bool = False,
         chunked: bool = False,
         bash_output: bool = True,
+        beat: float | None = None,
     ) -> None:
         self.life, self.clock = life, clock or FakeClock()
         self.faults, self.sources = list(faults), tuple(sources)
         self.unlisted, self.masks, self.wakes, self.chunked = unlisted, masks, wakes, chunked
-        self.bash_output = bash_output
+        self.bash_output, self.beat = bash_output, beat
         self.token = KEY
         self.requests: list[Request] = []
         self._sessions: dict[str, Session] = {}
@@ -134,10 +136,16 @@ class JulesEmulator:
         reply = self._answers[name](request, *parts)
         return rpc.masked(reply, query.get("fields"))
 
-    def _session(self, id: str) -> Session:
+    def _session(self, id: str, *, is_look: bool = False) -> Session:
+        """Return a session as it is by now; a look brings it on where it does not live by the clock."""
         if id not in self._sessions:
             raise rpc.NOT_FOUND
-        return self._sessions[id]
+        session, now = self._sessions[id], self.clock.time()
+        if self.beat is not None:
+            session.live(now, self.beat)
+        elif is_look:
+            session.advance(now)
+        return session
 
     # -- sources -----------------------------------------------------------------------------------------------------
 
@@ -176,14 +184,12 @@ class JulesEmulator:
     def _list_tasks(self, request: Request) -> Response:
         query = dict(request.query)
         wanted = rpc.wanted_archived(query.get("filter"))
-        found = [session for session in self._sessions.values() if session.archived in wanted]
+        found = [session for session in map(self._session, self._sessions) if session.archived in wanted]
         newest = sorted(found, key=lambda session: session.created, reverse=True)
-        return rpc.page("sessions", [session.document() for session in newest], query, PAGE_SIZES["list_tasks"])
+        return rpc.page("sessions", newest, query, PAGE_SIZES["list_tasks"], show=Session.document)
 
     def _get_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        session = self._session(id)
-        session.advance(self.clock.time())
-        return rpc.reply(session.document())
+        return rpc.reply(self._session(id, is_look=True).document())
 
     def _delete_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
         self._session(id)
@@ -226,7 +232,7 @@ class JulesEmulator:
         if self.clock.time() - session.created < self.unlisted:
             raise rpc.NOT_FOUND
         if not session.has_ended:
-            session.advance(self.clock.time())
+            self._session(id, is_look=True)
         return rpc.activity_page(session.activities, query, PAGE_SIZES["list_activities"])
 
     def _get_activity(self, request: Request, id: str, activity: str) -> Response:  # noqa: ARG002 - every answer is given the request

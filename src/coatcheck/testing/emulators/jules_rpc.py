@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ..._protocol.effects import Request, Response
 from ...cloud.faults import Fault, Status
+
+T = TypeVar("T")
 
 JSON = {"content-type": "application/json; charset=UTF-8"}
 STATUSES = {
@@ -139,12 +141,14 @@ def checked_session(body: dict[str, Any]) -> dict[str, Any]:
 # -- lists -------------------------------------------------------------------------------------------------------------
 
 
-def page(key: str, found: Sequence[object], query: Mapping[str, str], default: int) -> Response:
+def page(
+    key: str, found: Sequence[T], query: Mapping[str, str], default: int, *, show: Callable[[T], object] | None = None
+) -> Response:
     """Return a page; its token is opaque, and an empty list has no key at all (1.5)."""
     start, size = _offset(query.get("pageToken")), page_size(query, default)
     shown = found[start : start + size]
     following = {"nextPageToken": _token(start + size)} if start + size < len(found) else {}
-    return reply({**({key: list(shown)} if shown else {}), **following})
+    return reply({**({key: list(map(show, shown) if show else shown)} if shown else {}), **following})
 
 
 def page_size(query: Mapping[str, str], default: int) -> int:

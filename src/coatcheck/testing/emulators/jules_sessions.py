@@ -28,7 +28,7 @@ class Session:
         self._outputs: list[Json] = []
         self._acts = deque(life)
         self._waits_for = ""
-        self._last = now
+        self._last = self._lived = now
 
     @property
     def has_plan(self) -> bool:
@@ -68,11 +68,17 @@ class Session:
         self._waits_for = act.waits_for
         self._becomes(act.state, now)
 
+    def live(self, now: float, beat: float) -> None:
+        """Live the acts that have come by *now*, one every *beat* seconds since it began or went on."""
+        while self._acts and not self._waits_for and self._lived + beat <= now:
+            self._lived += beat
+            self.advance(self._lived)
+
     def approve(self, *, now: float) -> None:
         """Go on where an approval is waited for; a session that called itself completed does not move (2.3, 1)."""
         if self._waits_for != "approval":
             return
-        self._waits_for = ""
+        self._waits_for, self._lived = "", now
         self._happens(approved(), now)
         self._becomes("IN_PROGRESS", now)
 
@@ -82,7 +88,7 @@ class Session:
         if self.state == "COMPLETED":
             self._acts.extend((Act(activity=progress("Went on")), Act(state="COMPLETED", activity=COMPLETED)))
         if self._waits_for == "message" or self.state == "COMPLETED":
-            self._waits_for = ""
+            self._waits_for, self._lived = "", now
             self._becomes("IN_PROGRESS", now)
 
     def mark(self, *, archived: bool, now: float) -> None:
