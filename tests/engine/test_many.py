@@ -251,3 +251,12 @@ def test_the_verb_that_looks_says_why_it_cannot(colour: str) -> None:
         Both(colour, Inbox(), service).get_task("toy:t0")
 
     assert [] == service.requests
+
+
+def test_bad_weather_passes_while_a_queue_is_swept(colour: str) -> None:
+    """A lost answer is thrown to whoever retries, also where one task is waited for."""
+    service = Busy(count=1, size=10, a_round=1)
+    both = Both(colour, Inbox(), service)
+    service.script = [errors.TransportError("the connection was reset"), reply({}, 503)]
+
+    assert "t0" == both.poll_task("toy:t0", interval=1).ref.id

@@ -76,8 +76,13 @@ def emitted(script: Script[Any]) -> Script[list[Any]]:
             if type(effect) is Emit:
                 values.append(effect.value)
                 effect = script.send(None)
+                continue
+            try:
+                answer = yield effect
+            except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
+                effect = script.throw(error)
             else:
-                effect = script.send((yield effect))
+                effect = script.send(answer)
     except StopIteration:
         return values
     finally:

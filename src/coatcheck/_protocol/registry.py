@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 GROUP = "coatcheck.providers"
 
 BUILT_IN = {
+    "aws_lambda": "coatcheck.providers.aws_lambda:executions",
+    "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
     "codex": "coatcheck.providers.codex:codex",
     "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",

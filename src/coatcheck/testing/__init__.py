@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
     )
+    from .emulators.aws_lambda import LambdaEmulator as LambdaEmulator
     from .emulators.http202 import Http202Emulator as Http202Emulator
     from .emulators.jules import JulesEmulator as JulesEmulator
     from .journal import MemoryJournal as MemoryJournal
@@ -45,6 +46,7 @@ _HOMES = {
     "Handler": "testing.emulator",
     "Http202Emulator": "testing.emulators.http202",
     "JulesEmulator": "testing.emulators.jules",
+    "LambdaEmulator": "testing.emulators.aws_lambda",
     "MemoryJournal": "testing.journal",
     "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted",

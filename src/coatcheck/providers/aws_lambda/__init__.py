@@ -1,0 +1,37 @@
+"""Functions of AWS Lambda: durable executions, and plain asynchronous invocations whose results come by queue.
+
+Nothing is imported until a factory runs: the registry names every provider for every command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+    from .asynchronous import AsynchronousProvider
+    from .durable import DurableProvider
+
+
+def executions(settings: Settings) -> DurableProvider:
+    """Return the provider of durable executions.
+
+    ``region`` (``AWS_REGION``, ``AWS_DEFAULT_REGION``) is where the functions are, ``function`` is the one that tasks
+    go to unless they name another, with a version or an alias (``NAME:live``), ``base_url`` another address of the
+    service.
+    """
+    from .durable import DurableProvider
+    from .service import DURABLE, Service
+
+    return DurableProvider(Service.of(settings, name=DURABLE))
+
+
+def invocations(settings: Settings) -> AsynchronousProvider:
+    """Return the provider of plain asynchronous invocations.
+
+    The settings of `executions`, and ``queue``: the URL of the SQS queue that is the function's destination.
+    """
+    from .asynchronous import AsynchronousProvider
+    from .service import ASYNCHRONOUS, Service
+
+    return AsynchronousProvider(Service.of(settings, name=ASYNCHRONOUS))

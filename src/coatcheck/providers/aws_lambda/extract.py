@@ -1,0 +1,157 @@
+"""From AWS's answers to our words. Pure: answers in, values out; nothing here asks the network.
+
+Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+Law 2. A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._model.outcome import Failure, Outcome
+from ..._model.tasks import Page, Task, TaskState
+from ..._protocol.decode import check, error_for, read_json
+from ..._protocol.effects import Response
+from ..._protocol.loose import fields, instant, text
+from . import wire
+from .payload import asked_in, outcome, outcome_of_text
+from .service import Service
+
+# services.md 3.2. An execution that is being deleted has ended in some way that it no longer tells.
+STATES: Mapping[str, TaskState] = {
+    "RUNNING": TaskState.RUNNING,
+    "PAUSING": TaskState.RUNNING,
+    "PAUSED": TaskState.PAUSED,
+    "SUCCEEDED": TaskState.SUCCEEDED,
+    "FAILED": TaskState.FAILED,
+    "TIMED_OUT": TaskState.EXPIRED,
+    "STOPPED": TaskState.CANCELLED,
+    "DELETING": TaskState.UNKNOWN,
+}
+
+# The `condition` of a destination record (services.md 3.1).
+CONDITIONS: Mapping[str, TaskState] = {
+    "Success": TaskState.SUCCEEDED,
+    "RetriesExhausted": TaskState.FAILED,
+    "EventAgeExceeded": TaskState.EXPIRED,
+}
+
+# What AWS calls what went wrong, and what can be done about it.
+REMEDIES: Mapping[str, str] = {
+    "ResourceNotFoundException": "check the name of the function and the region; ended executions are kept 1 to 90 days",
+    "DurableExecutionAlreadyStartedException": "this key was used for other work: give another, or none",
+    "InvalidParameterValueException": "durable functions are named with a version or an alias: NAME:live",
+    "RequestTooLargeException": "put what is large where the function can fetch it",
+    "AccessDeniedException": "the AWS user lacks the permission for this action on this function or queue",
+    "UnrecognizedClientException": "the access key is none of this account: aws sts get-caller-identity",
+    "InvalidSignatureException": "check the secret access key, and that this machine's clock is right",
+    "ExpiredTokenException": "the AWS session has ended: log in again, for example with aws sso login",
+    "QueueDoesNotExist": "check the URL of the queue, and its region",
+}
+
+
+def checked(response: Response) -> Response:
+    """Return *response*, or raise what its status stands for, with the remedy for what AWS calls it."""
+    if response.status < 300:
+        return response
+    error = error_for(response)
+    error.remedy = REMEDIES.get(_error_type(response))
+    raise error
+
+
+def _error_type(response: Response) -> str:
+    """Return AWS's word for an error: in a header, or in the body, with or without a namespace (services.md 3.3)."""
+    word = response.headers.get("x-amzn-errortype")
+    if word is None:
+        said: Mapping[str, object] = _body_fields(response)
+        word = text(said.get("__type")) or text(said.get("Type")) or ""
+    return word.partition(":")[0].rpartition("#")[2].rpartition(".")[2]
+
+
+def _body_fields(response: Response) -> Mapping[str, object]:
+    import msgspec
+
+    try:
+        return fields(msgspec.json.decode(response.body))
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+
+
+# -- durable executions ------------------------------------------------------------------------------------------------
+
+
+def execution_task(answer: Response, service: Service) -> Task:
+    """Return the task of one execution's answer."""
+    check(answer)
+    return task(read_json(answer.body, wire.Execution, response=answer), service, raw=answer.body)
+
+
+def page(answer: Response, service: Service) -> Page:
+    """Return a page of executions, of which a list tells neither what was asked nor what came of it."""
+    found = read_json(answer.body, wire.ExecutionPage, response=answer)
+    tasks = tuple(task(each, service) for each in found.durable_executions or ())
+    return Page(items=tasks, cursor=found.next_marker or None, raw=answer.body)
+
+
+def task(found: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:
+    """Return the task that an execution is."""
+    state = STATES.get(found.status or "", TaskState.UNKNOWN)
+    why = _failure(found.error) if state.is_terminal and state is not TaskState.SUCCEEDED else None
+    return Task(
+        ref=service.ref(found.durable_execution_arn),
+        state=state,
+        raw_state=found.status,
+        created_at=instant(found.start_timestamp),
+        updated_at=instant(found.end_timestamp),
+        environment=text(found.function_arn),
+        outcome=outcome_of_text(found.result, error=why) if state.is_terminal and raw else None,
+        error=why,
+        raw=raw,
+        **_asked(found.input_payload),
+    )
+
+
+def _asked(told: object) -> dict[str, Any]:
+    """Return the fields of a task that its payload tells."""
+    said = asked_in(told)
+    known = {name: text(said.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
+    mode = said.get("mode")
+    return known | {"mode": mode if mode in ("code", "ask") else None}
+
+
+def _failure(error: wire.ErrorObject | None) -> Failure | None:
+    if error is None:
+        return None
+    return Failure(code=text(error.error_type), message=text(error.error_message))
+
+
+# -- destination records -----------------------------------------------------------------------------------------------
+
+
+def record_task(body: bytes, service: Service) -> Task:
+    """Return the task whose end a destination record tells. Raises `UnreadableResponseError` for anything else."""
+    found = read_json(body, wire.Record)
+    about = found.request_context
+    state = CONDITIONS.get(about.condition or "", TaskState.UNKNOWN)
+    is_error = bool(found.response_context and found.response_context.function_error)
+    why = _function_failure(found, about) if is_error or state is not TaskState.SUCCEEDED else None
+    made = Outcome(error=why) if is_error else outcome(found.response_payload, error=why)
+    return Task(
+        ref=service.ref(about.request_id),
+        state=TaskState.FAILED if is_error and state is TaskState.SUCCEEDED else state,
+        raw_state=about.condition,
+        environment=text(about.function_arn),
+        updated_at=instant(found.timestamp),
+        outcome=made,
+        error=why,
+        raw=body,
+        **_asked(found.request_payload),
+    )
+
+
+def _function_failure(found: wire.Record, about: wire.RequestContext) -> Failure:
+    """Return why: the function's own error, else AWS's word for giving up."""
+    said = fields(found.response_payload)
+    code, message = text(said.get("errorType")), text(said.get("errorMessage"))
+    return Failure(code=code or about.condition, message=message)

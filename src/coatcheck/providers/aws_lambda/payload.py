@@ -1,0 +1,94 @@
+"""What a function is told, and what it gives back: JSON objects, by a convention that its author keeps.
+
+In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model``, ``instructions``, ``starting_patch``
+and ``working_branch`` what somebody asked for. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
+``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
+is shown as the JSON that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.outcome import DiffStats, Failure, Message, Outcome, PatchState, PullRequest
+from ..._patches.parse import Patch
+from ..._protocol.loose import fields, text
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskSpec
+
+# "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke; services.md 3.1).
+MAX_PAYLOAD = 1024 * 1024
+OPTIONS = ("title", "model", "instructions", "starting_patch", "working_branch")
+_FIELDS = ("prompt", "repository", "branch", "mode", *OPTIONS)
+
+
+def payload(spec: TaskSpec) -> bytes:
+    """Return what the function is told: the same bytes for the same work. Raises `ConfigurationError` for too many."""
+    asked = {name: value for name in _FIELDS if (value := getattr(spec, name)) is not None}
+    encoded = msgspec.json.encode(asked)
+    if len(encoded) > MAX_PAYLOAD:
+        raise errors.ConfigurationError(
+            f"the task is {len(encoded):,} bytes, and AWS Lambda takes {MAX_PAYLOAD:,} for an asynchronous invocation",
+            remedy="put what is large where the function can fetch it",
+        )
+    return encoded
+
+
+def asked_in(told: object) -> Mapping[str, object]:
+    """Return the fields of what a function was told, as text or as JSON already read."""
+    return fields(_read(told) if isinstance(told, str) else told)
+
+
+def outcome(made: object, *, error: Failure | None = None) -> Outcome:
+    """Return what a function's result says that it made."""
+    if not isinstance(made, dict):
+        message = None if made is None else made if isinstance(made, str) else msgspec.json.encode(made).decode()
+        return Outcome(messages=_said(message), error=error)
+    diff = text(made.get("patch"))
+    patch = Patch(diff.encode()) if diff else None
+    known = {"message", "patch", "base_commit", "pull_request"} & set(made)
+    return Outcome(
+        messages=_said(text(made.get("message")) if known else msgspec.json.encode(made).decode()),
+        patch=patch,
+        patch_state=PatchState.PRESENT if patch else PatchState.NONE,
+        base_commit=text(made.get("base_commit")),
+        stats=_stats(patch),
+        pull_request=_pull_request(made.get("pull_request")),
+        error=error,
+    )
+
+
+def outcome_of_text(result: str | None, *, error: Failure | None = None) -> Outcome:
+    """Return what the text of a result says; one that is not JSON is what was said."""
+    return outcome(None if result is None else _read(result), error=error)
+
+
+def _read(told: str) -> object:
+    try:
+        return msgspec.json.decode(told)
+    except (msgspec.MsgspecError, RecursionError):
+        return told
+
+
+def _said(message: str | None) -> tuple[Message, ...]:
+    return (Message(text=message),) if message else ()
+
+
+def _stats(patch: Patch | None) -> DiffStats | None:
+    try:
+        counted = patch.stats if patch else None
+    except errors.PatchError:
+        return None
+    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed) if counted else None
+
+
+def _pull_request(value: object) -> PullRequest | None:
+    """Return a pull request, which may be its address alone."""
+    said = {"url": value} if isinstance(value, str) else fields(value)
+    url, title, body = (text(said.get(name)) for name in ("url", "title", "body"))
+    return PullRequest(url=url, title=title, body=body) if url or title or body else None

@@ -1,0 +1,66 @@
+"""Check a Signature Version 4 as AWS does, by its own description and without AWS's code. Pure.
+
+Law: what is signed is what came: the raw path, the decoded query, the named headers and the bytes of the body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
+
+from ..._protocol.effects import Request
+
+# AWS refuses signatures that are older, or younger, than five minutes (AWS's "Signature Version 4" guide).
+TOLERANCE = 300.0
+
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<access>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request, ?"
+    r"SignedHeaders=(?P<names>[a-z0-9;-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+def refusal(request: Request, *, access: str, secret: str, now: float) -> str | None:
+    """Return AWS's word for what is wrong with the signature of *request*, None where it is right."""
+    headers = dict(request.headers)
+    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    if found is None:
+        return "MissingAuthenticationTokenException"
+    if found["access"] != access:
+        return "UnrecognizedClientException"
+    stamp = headers.get("x-amz-date", "")
+    if not stamp.startswith(found["day"]) or abs(_seconds(stamp) - now) > TOLERANCE:
+        return "InvalidSignatureException"
+    scope = f"{found['day']}/{found['region']}/{found['service']}/aws4_request"
+    canonical = _canonical(request, headers, found["names"])
+    signed = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    is_right = hmac.compare_digest(hmac.new(key, signed.encode(), "sha256").hexdigest(), found["signature"])
+    return None if is_right else "InvalidSignatureException"
+
+
+def _canonical(request: Request, headers: dict[str, str], names: str) -> str:
+    headers = {"host": urlsplit(request.url).netloc, **headers}
+    shown = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in names.split(";"))
+    query = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in request.query)
+    return "\n".join(
+        (
+            request.method,
+            quote(request.path, safe="/~"),
+            "&".join(f"{name}={value}" for name, value in query),
+            shown,
+            names,
+            hashlib.sha256(request.body).hexdigest(),
+        )
+    )
+
+
+def _seconds(stamp: str) -> float:
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
