@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,43 @@ def test_a_watch_can_be_resumed(cli: Cli) -> None:
     again = events(cli("watch", "--json", ref, "--after", seen[-2]["cursor"]))
 
     assert [seen[-1]["kind"]] == [event["kind"] for event in again]
+
+
+def test_many_are_watched_at_once(cli: Cli) -> None:
+    """Several refs are one stream of events, each with its task; a ref that is given twice is told of once."""
+    refs = [cli.submit(), cli.submit()]
+    told = events(cli("watch", "--json", *refs, refs[0]))
+    ends = [event["ref"] for event in told if event["state"] == "succeeded" and event["kind"] == "state"]
+
+    assert sorted(refs) == sorted(ends)
+
+
+def test_whose_event_it_is_comes_first(cli: Cli) -> None:
+    """In text each line of many tasks names its task, and a message has the name above it."""
+    one, other = cli.submit(), cli.submit()
+    lines = cli("watch", one, other).out.splitlines()
+
+    assert {f"{one}  state  succeeded", f"{other}  state  succeeded"} <= set(lines)
+    assert {one, other} == {before.strip() for before, line in pairwise(lines) if line == "Done in `hello.txt`."}
+
+
+def test_many_are_watched_of_one_provider_and_from_the_beginning(cli: Cli) -> None:
+    """What does not go together is one line, before any request."""
+    mixed, resumed = cli("watch", "codex:a", "jules:1"), cli("watch", "codex:a", "codex:b", "--after", "x")
+
+    assert "these are tasks of codex and of jules; watch one provider's tasks at a time" == mixed.line
+    assert "--after is for one task, not 2; name one task" == resumed.line
+    assert (2, 2, []) == (mixed.code, resumed.code, cli.cloud.requests)
+
+
+def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
+    """Nothing is cancelled, and the same command comes back."""
+    cli = Cli(tmp_path, Impatient(["in_progress"]))
+    done = cli("watch", *(cli.submit() for _ in range(3)))
+
+    assert 130 == done.code
+    assert "coatcheck: interrupted; the 3 tasks go on; the same command comes back to them" in done.err
+    assert [] == cli.cloud.seen("cancel_task")
 
 
 def test_watch_tells_people(cli: Cli) -> None:

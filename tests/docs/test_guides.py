@@ -72,6 +72,7 @@ STEPS = {
     "poll_task": "Step 2/2",
     "poll_tasks": "Step 2/2",
     "watch_task": "Step 2/2",
+    "watch_tasks": "Step 2/2",
     "get_task": "Step 2/2",
     "get_task_status": "Step 2/2",
 }

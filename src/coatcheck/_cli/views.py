@@ -186,15 +186,16 @@ def attempts(known: Iterable[Attempt]) -> list[Line]:
     ]
 
 
-def event(happened: TaskEvent) -> list[Line]:
-    """Return what happened, in a line; a message in as many as it has."""
+def event(happened: TaskEvent, *, is_named: bool = False) -> list[Line]:
+    """Return what happened, in a line; a message in as many as it has. Where it *is_named*, whose it is comes first."""
+    name = (Painted(f"{happened.ref}  ", "dim"),) if is_named else ()
     if happened.message is not None:
-        return ["", *paragraph(happened.message.text), ""]
+        return ["", *((name,) if name else ()), *paragraph(happened.message.text), ""]
     who = f"attempt {happened.attempt}: " if happened.attempt else ""
-    if happened.state is not None:
-        return [(Painted(happened.kind, "dim"), f"  {who}", state_word(happened.state, happened.raw_state))]
     what = size(happened.stats) if happened.stats else (happened.text or "",)
-    return [(Painted(happened.kind, "dim"), f"  {who}", *what)]
+    if happened.state is not None:
+        what = (state_word(happened.state, happened.raw_state),)
+    return [(*name, Painted(happened.kind, "dim"), f"  {who}", *what)]
 
 
 def usage(used: Usage, now: float) -> list[Line]:

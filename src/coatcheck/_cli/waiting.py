@@ -27,11 +27,14 @@ class LeftError(KeyboardInterrupt):
 
 
 @contextmanager
-def coming_back(ref: TaskRef) -> Iterator[None]:
-    """Tell whoever leaves the block with Ctrl-C how to come back to the task."""
+def coming_back(ref: TaskRef, *others: TaskRef) -> Iterator[None]:
+    """Tell whoever leaves the block with Ctrl-C how to come back to the task, or that the tasks go on."""
     try:
         yield
     except KeyboardInterrupt:
+        if others:
+            count = 1 + len(others)
+            raise LeftError(f"the {count} tasks go on; the same command comes back to them") from None
         raise LeftError(f"the task goes on; come back with: coatcheck wait {ref}", ref=ref) from None
 
 

@@ -96,7 +96,7 @@ class Round(msgspec.Struct, kw_only=True):
                 if not isinstance(found, errors.CoatcheckError):
                     yield from take(ref, found)
                 elif isinstance(found, PASSING):
-                    self.asked = max(self.asked, asked_by(found))
+                    self.asked = max(self.asked, _asked(found))
                 else:
                     raise found
 
@@ -112,7 +112,7 @@ def rounds(waiting: Mapping[TaskRef, object], crowd: Crowd, round: Round) -> Scr
         try:
             pause = yield from round.go(pause)
         except PASSING as error:
-            round.asked = asked_by(error)
+            round.asked = _asked(error)
         if waiting and deadline.is_past:
             raise gave_up(next(iter(waiting)), crowd.timeout)
         if waiting:
@@ -125,7 +125,7 @@ def _tells(task: Task) -> bool:
     return task.state is not TaskState.UNKNOWN or task.raw_state is not None
 
 
-def asked_by(error: errors.CoatcheckError) -> float:
+def _asked(error: errors.CoatcheckError) -> float:
     """Return for how long an error asks us to wait, in seconds."""
     return getattr(error, "retry_after", None) or 0.0
 

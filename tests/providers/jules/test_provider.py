@@ -410,6 +410,45 @@ def test_many_sessions_are_waited_for_through_the_list(colour: str) -> None:
     assert 1 + 2 * 61 == len(emulator.requests) - before
 
 
+def of_session(events: list[Any], ref: Any) -> list[Any]:
+    """Return what was told of a session: kinds, texts and states in their order."""
+    return [(event.kind, event.text, event.state) for event in events if event.ref == ref]
+
+
+def test_a_crowd_is_told_what_each_alone_is_told(colour: str) -> None:
+    """Every activity comes once and in its order, and the end after it, as in a watch of one."""
+    client, _ = jules(colour, beat=26)
+    refs = [client.create_task(SPEC).ref for _ in range(12)]
+    crowd = client.watch_tasks(refs, interval=20)
+    alone = {ref: [each for each in client.watch_task(ref) if each.kind != "state"] for ref in refs}
+    activities = {ref: [each for each in of_session(crowd, ref) if each[0] != "state"] for ref in refs}
+    states = [state for kind, _, state in of_session(crowd, refs[0]) if kind == "state"]
+
+    assert {ref: of_session(events, ref) for ref, events in alone.items()} == activities
+    assert [TaskState.QUEUED, TaskState.RUNNING, TaskState.RUNNING, TaskState.SUCCEEDED] == states
+    assert {"state"} == {of_session(crowd, ref)[-1][0] for ref in refs}
+
+
+def test_whom_a_page_shows_is_not_asked_for_again(colour: str) -> None:
+    """A look at a session that works is one request, for the activities since the last; the end is looked at whole."""
+    client, emulator = jules(colour, beat=26)
+    refs = [client.create_task(SPEC).ref for _ in range(16)]
+    client.watch_tasks(refs, interval=26)
+    filtered = [request for request in emulator.seen("list_activities") if "filter" in dict(request.query)]
+
+    assert 16 == len(emulator.seen("get_task"))
+    assert 16 < len(filtered) < len(emulator.seen("list_activities")) - 16
+
+
+def test_a_crowds_silence_is_told(colour: str) -> None:
+    """A session whose agent gives no sign for a quarter of an hour is reported: its page has the time of its state."""
+    client, _ = jules(colour, beat=1000)
+    refs = [client.create_task(SPEC).ref for _ in range(4)]
+    told = client.watch_tasks(refs, interval=60, timeout=None)
+
+    assert {(ref, "stalled") for ref in refs} == {(event.ref, event.notice.kind) for event in told if event.notice}
+
+
 def test_the_answer_itself_can_be_kept(colour: str) -> None:
     """Saved and read again, it is the same task."""
     client, _ = jules(colour, life=lambda _: ())

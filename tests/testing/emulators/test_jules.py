@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from coatcheck._protocol.effects import Request, Response
+from coatcheck.providers.jules.wire import COMMON
 from coatcheck.testing.emulators import jules_lives as lives
 from coatcheck.testing.emulators.jules import JulesEmulator
 
@@ -284,3 +285,43 @@ def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> N
         seen += [state] if state != seen[-1] else []
 
     assert states == seen
+
+
+def test_a_beat_is_an_act_by_the_clock() -> None:
+    """Sessions live on whether anybody looks or not, and looking makes nothing happen."""
+    bare = Bare(beat=10)
+    id = bare.create()
+    states = [bare.ask("GET", "sessions")["sessions"][0]["state"] for _ in range(5)]
+    bare.emulator.clock.sleep(29)
+    states += [bare.ask("GET", f"sessions/{id}")["state"] for _ in range(5)]
+    bare.emulator.clock.sleep(1)
+    told = bare.ask("GET", f"sessions/{id}/activities")["activities"]
+
+    assert ["QUEUED"] * 5 + ["PLANNING"] * 5 == states
+    assert ["progressUpdated", "planGenerated"] == [next(iter(set(each) - COMMON)) for each in told]
+
+
+def test_a_beat_goes_on_from_the_approval() -> None:
+    """While a session waits for somebody nothing piles up."""
+    bare = Bare(beat=10)
+    id = bare.create(requirePlanApproval=True)
+    bare.emulator.clock.sleep(1000)
+    waiting = bare.ask("GET", f"sessions/{id}")["state"]
+    bare.send("POST", f"sessions/{id}:approvePlan", {})
+    count = len(bare.ask("GET", f"sessions/{id}/activities")["activities"])
+    bare.emulator.clock.sleep(10)
+
+    assert "AWAITING_PLAN_APPROVAL" == waiting
+    assert count + 1 == len(bare.ask("GET", f"sessions/{id}/activities")["activities"])
+
+
+def test_the_time_of_a_session_moves_with_its_state_alone() -> None:
+    """What its agent does leaves it as it was (2.2)."""
+    bare = Bare(beat=10)
+    id = bare.create()
+    bare.emulator.clock.sleep(40)
+    before = bare.ask("GET", f"sessions/{id}")
+    bare.emulator.clock.sleep(20)
+    after = bare.ask("GET", f"sessions/{id}")
+
+    assert ("IN_PROGRESS", before) == (after["state"], after)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from ... import errors
 from ..context import Run, attempt_option, command, interval_option, ref_argument, seconds, timeout_of, timeout_option
 from ..json_output import EVENT, TASK_RESULT, dump_line, read
 from ..views import event as event_lines
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskRef
 
 
 @command(
@@ -48,29 +54,48 @@ def wait_command(
 coatcheck watch codex:task_e_6a0
 coatcheck watch --json codex:task_e_6a0 | jq -r .state
 coatcheck watch --after CURSOR codex:task_e_6a0
+coatcheck watch jules:123 jules:456
 """,
 )
-@ref_argument
+@click.argument("tasks", metavar="REF...", nargs=-1, required=True)
 @timeout_option
 @interval_option
 @click.option("--after", metavar="CURSOR", help="Go on after this event, whose `cursor` --json has printed.")
 @click.option("--stream", is_flag=True, help="Read the service's own live events instead of looking again and again.")
 def watch_command(
-    run: Run, *, task: str, timeout: str | None, interval: str | None, after: str | None, stream: bool
+    run: Run, *, tasks: tuple[str, ...], timeout: str | None, interval: str | None, after: str | None, stream: bool
 ) -> None:
-    """Print what happens to a task as it happens, until it ends.
+    """Print what happens to one task or many as it happens, until each ends.
 
-    With --json each event is one line. The exit code is 0 however the task ends: `wait` is for judging it.
+    With --json each event is one line. The exit code is 0 however a task ends: `wait` is for judging it.
+
+    Many tasks are one provider's: pages of its list are read in place of looks where that is fewer requests.
     """
     from ..waiting import coming_back
 
-    ref, limit, pause = run.ref(task), timeout_of(run, timeout), seconds(interval) if interval else None
-    with run.client(ref.provider) as client, coming_back(ref):
-        events = (
-            client.stream_task(ref) if stream else client.watch_task(ref, timeout=limit, interval=pause, after=after)
-        )
+    refs = _of_one_provider([run.ref(task) for task in tasks])
+    limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
+    if len(refs) > 1 and (after or stream):
+        option = "--after" if after else "--stream"
+        raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
+    with run.client(refs[0].provider) as client, coming_back(*refs):
+        if len(refs) > 1:
+            events = client.watch_tasks(refs, timeout=limit, interval=pause)
+        elif stream:
+            events = client.stream_task(refs[0])
+        else:
+            events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
         for happened in events:
             if run.is_json:
                 run.screen.write(dump_line(read(EVENT, happened)))
             else:
-                run.screen.show_all(event_lines(happened))
+                run.screen.show_all(event_lines(happened, is_named=len(refs) > 1))
+
+
+def _of_one_provider(refs: list[TaskRef]) -> list[TaskRef]:
+    """Return *refs*, each once. Raises `ConfigurationError` where they are of several providers."""
+    providers = sorted({ref.provider for ref in refs})
+    if len(providers) > 1:
+        message = f"these are tasks of {' and of '.join(providers)}"
+        raise errors.ConfigurationError(message, remedy="watch one provider's tasks at a time")
+    return list(dict.fromkeys(refs))
