@@ -113,7 +113,7 @@ class Notice(Value, frozen=True, kw_only=True):
     """Something about a task that its state does not tell, and that somebody should know.
 
     `kind` is "stalled" (no sign of the agent), "revived" (it went on after its end), "nothing_made" (it ended and
-    made nothing) or "approval_ignored" (an approval changed nothing); `text` says it to people.
+    made nothing), "no_result" (what it made cannot be had) or "approval_ignored" (an approval changed nothing); `text` says it to people.
     """
 
     kind: str
@@ -310,7 +310,7 @@ PLAN: Fields[Plan] = {
 }
 
 NOTICE: Fields[Notice] = {
-    "kind": ('"stalled", "revived", "nothing_made" or "approval_ignored"', lambda n: n.kind),
+    "kind": ('"stalled", "revived", "nothing_made", "no_result" or "approval_ignored"', lambda n: n.kind),
     "text": ("the same for people", lambda n: n.text),
 }
 

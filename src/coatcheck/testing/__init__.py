@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Handler as Handler,
     )
     from .emulators.aws_lambda import LambdaEmulator as LambdaEmulator
+    from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.http202 import Http202Emulator as Http202Emulator
     from .emulators.jules import JulesEmulator as JulesEmulator
     from .journal import MemoryJournal as MemoryJournal
@@ -43,6 +44,7 @@ _HOMES = {
     "CloudResult": "cloud.records",
     "EmulatorTransport": "testing.emulator",
     "FakeClock": "testing.clock",
+    "GithubEmulator": "testing.emulators.github",
     "Handler": "testing.emulator",
     "Http202Emulator": "testing.emulators.http202",
     "JulesEmulator": "testing.emulators.jules",

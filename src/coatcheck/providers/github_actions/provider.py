@@ -1,0 +1,415 @@
+"""How GitHub Actions is spoken to: one exchange per verb (services.md 1).
+
+Law 1. `create_task` is one POST. Where the server does not say which run it made, the run is found by the task's key in
+       its name, and never guessed to be the newest (1.2).
+Law 2. `get_task` is one GET, answered for nothing while nothing changes (1.4); where the run has ended, what it left is
+       fetched as well.
+Law 3. What is downloaded comes by redirect from another host, which is told nothing about who we are (1.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import Page, Task, TaskEvent, TaskState
+from ..._protocol.decode import check, decode, read_json
+from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
+from ..._protocol.loose import flag, instant, text, whole
+from ..._protocol.provider import Look, Sweep
+from ..._protocol.urls import encoded
+from .._github import talk
+from .._github.place import repository_path
+from . import extract, progress, result, wire
+from .abilities import CAPABILITIES
+from .service import LOGIN, NAME, Run, Service, Workflow
+
+if TYPE_CHECKING:
+    from ..._model.catalogue import Environment
+    from ..._model.outcome import PullRequest
+    from ..._model.tasks import TaskRef, TaskSpec
+    from ..._model.usage import Usage
+    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.journal import Intent
+    from ..._protocol.provider import Capabilities, Events, TaskFilter
+
+T = TypeVar("T")
+
+DISPATCH = "workflow_dispatch"
+# The number is the description's (1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
+# trigger workflows", workflow_dispatch).
+MAX_INPUTS, MAX_INPUT_SIZE = 25, 65_535
+# How much older than the submission a run may look: their clock is not ours (1.2).
+CLOCK_SKEW = 120.0
+# Pages that are searched for a key, of a hundred runs each: nobody dispatches a workflow so often in two minutes.
+SEARCH_PAGES = 10
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
+_EXPIRED = "its result has expired: start the run again, or have it kept longer with retention-days in the workflow"
+
+INIT = "`coatcheck workflow init` writes one that will do"
+REMEDIES: Mapping[int, str] = {
+    403: "the token needs the permission actions=write",
+    404: f"check the repository, that the workflow is on its default branch, and that the token may see it; {INIT}",
+}
+# What a refused dispatch says, in lower case, and what to do about it.
+WORDS: Mapping[str, str] = {
+    "workflow_dispatch": f"add `workflow_dispatch` to `on:` of the workflow on the default branch; {INIT}",
+    "unexpected inputs": f"declare them under on.workflow_dispatch.inputs of the workflow; {INIT}",
+    "required input": f"give it in the setting {NAME}.inputs, or do not require it in the workflow",
+    "no ref found": "name a branch or tag that is on GitHub",
+    "disabled": "enable the workflow on its page on GitHub",
+}
+CANCELLING: Mapping[int, str] = {
+    403: "the token needs the permission actions=write",
+    409: "it has ended already, and cannot be cancelled",
+}
+
+
+class ActionsProvider(msgspec.Struct, frozen=True):
+    """The workflows of one GitHub."""
+
+    service: Service
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return NAME
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.service.base_url}
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return LOGIN
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
+        """Return *request* with the token on it."""
+        return request.with_headers(("authorization", f"Bearer {secret.token}"))
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with the workflow as its environment, and a branch or tag.
+
+        Raises `ConfigurationError` for what cannot be dispatched: a commit, too many inputs or too much in them.
+        """
+        workflow = self.service.find_workflow(spec.environment or spec.repository)
+        branch = (spec.branch or "").strip().removeprefix("refs/heads/").removeprefix("refs/tags/")
+        if _COMMIT.fullmatch(branch):
+            raise errors.ConfigurationError(
+                f"{branch[:12]}… is a commit, and workflows start from a branch or tag", remedy="name the branch"
+            )
+        _check_inputs(_inputs(spec, self.service))
+        if not branch:
+            branch = yield from self._default_branch(workflow.repository)
+        return msgspec.structs.replace(spec, environment=str(workflow), branch=branch, repository=workflow.repository)
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
+        """Dispatch the workflow: exactly one POST. None where the server does not say which run it made (1.2)."""
+        workflow = self.service.find_workflow(spec.environment)
+        body = {"ref": spec.branch, "inputs": _inputs(spec, self.service)}
+        response = yield self._post(_workflow(workflow, "/dispatches"), body)
+        talk.explained(response, REMEDIES, words=WORDS)
+        if response.status == 204:
+            return None
+        made = read_json(response.body, wire.Dispatched, response=response)
+        where = Run(workflow.repository, str(made.workflow_run_id))
+        task = Task(
+            ref=self.service.ref(where.repository, where.id),
+            state=TaskState.QUEUED,
+            url=text(made.html_url) or self.service.url_of(where),
+            title=spec.title,
+            prompt=spec.prompt,
+            mode="code",
+            environment=spec.environment,
+            repository=where.repository,
+            branch=spec.branch,
+            raw=response.body,
+        )
+        return extract.looked(task, response)
+
+    def find_task(self, intent: Intent) -> Exchange[Task | None]:
+        """Return the run whose name ends in the task's key, among those of its workflow and branch since then (1.2)."""
+        workflow = self.service.find_workflow(intent.environment)
+        since = datetime.fromtimestamp(intent.at - CLOCK_SKEW, UTC)
+        wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since:%Y-%m-%dT%H:%M:%SZ}"}
+        cursor: str | None = None
+        for _ in range(SEARCH_PAGES):
+            response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)
+            talk.explained(response, REMEDIES)
+            for found in read_json(response.body, wire.RunPage, response=response).workflow_runs:
+                if extract.key_of(found) == intent.id:
+                    return extract.task(found, self.service)
+            cursor = talk.next_page(response)
+            if cursor is None:
+                break
+        return None
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a run: one GET while it goes on, and what it left as well where it has ended."""
+        where = self.service.run(ref)
+        response = yield from self._look(where)
+        return (yield from self._told(where, response))
+
+    def follow_task(
+        self,
+        ref: TaskRef,
+        *,
+        memory: str = "",
+        is_watched: bool,
+        now: float,  # noqa: ARG002 - a run has no age that matters
+        shown: Task | None = None,
+    ) -> Exchange[Look]:
+        """Look at a run that is being waited for; its jobs are asked for only where somebody watches."""
+        task = shown or (yield from self.get_task(ref))
+        events, known = list[TaskEvent](), progress.Memory.read(memory)
+        if is_watched:
+            events, known = progress.heard(ref, (yield from self._jobs(self.service.run(ref))), known)
+        messages, known = progress.said(task, known)
+        return Look(task=task, events=(*events, *messages) if is_watched else (), memory=known.to_text())
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the run as it came."""
+        response = yield from self._look(self.service.run(ref))
+        return response.body
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page of dispatched runs, newest first: of a workflow, or of all of a repository (*environment*)."""
+        if filter == "archived":
+            raise errors.UnsupportedError(f"{NAME} has no archive", remedy="list without it")
+        path = self._list_path(environment)
+        size = str(min(limit or talk.PAGE_SIZE, talk.PAGE_SIZE))
+        response = yield self._page(path, cursor, per_page=size, event=DISPATCH)
+        talk.explained(response, REMEDIES)
+        return extract.page(response, self.service)
+
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:
+        """Look at a hundred runs of a repository at once; one repository after the other."""
+        repositories = sorted({self.service.run(ref).repository for ref in refs})
+        repository, _, page = (cursor or f"{repositories[0]} ").partition(" ")
+        response = yield self._page(repository_path(repository, "/actions/runs"), page or None, event=DISPATCH)
+        talk.explained(response, REMEDIES)
+        found = extract.page(response, self.service)
+        others = [f"{other} " for other in repositories if other > repository]
+        following = f"{repository} {found.cursor}" if found.cursor else next(iter(others), None)
+        return Sweep(tasks=found.items, cursor=following)
+
+    def stream_events(self, ref: TaskRef) -> Events:
+        """Emit every step of a run, from the first to now, and the log of each job that has ended."""
+        where = self.service.run(ref)
+        yield from self._look(where)  # an unknown run is an error, and one without jobs is not
+        for job in (yield from self._jobs(where)):
+            events, _ = progress.heard(ref, [job], progress.Memory())
+            for event in events:
+                yield Emit(event)
+            if job.status == extract.COMPLETED and (log := (yield from self._log(where, job))) is not None:
+                at = instant(job.completed_at)
+                yield Emit(TaskEvent(kind="log", ref=ref, text=log, data={"job": text(job.name)}, at=at))
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
+        """Read a saved or live run; *siblings* is the list of its jobs, where that was saved too."""
+        jobs = None if siblings is None else Response(200, body=siblings)
+        return extract.task_from(Response(200, body=response), self.service, jobs=jobs)
+
+    def get_usage(self) -> Exchange[Usage]:
+        """Return what is used of each limit, by everybody who uses this user's tokens; asking is free."""
+        from ..._model.usage import Usage
+
+        response = yield self._get("/rate_limit")
+        found = decode(response, wire.Limits).resources
+        limits = {name: talk.limit(name, said) for name, said in found.items() if isinstance(said, dict)}
+        reached = next((name for name, limit in limits.items() if limit.is_reached), None)
+        core = limits.pop("core", None)
+        return Usage(rate_limit=core, extra_limits=tuple(limits.values()), reached=reached, raw=response.body)
+
+    def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
+        """Return the workflows of a repository that can run."""
+        where = self.service.find_workflow(repository).repository
+        branch = yield from self._default_branch(where)
+        found: list[wire.Workflow] = yield from self._all(
+            repository_path(where, "/actions/workflows"), wire.WorkflowPage, lambda page: page.workflows
+        )
+        known = (extract.environment(each, where, default_branch=branch) for each in found)
+        return tuple(each for each in known if each)
+
+    # -- acting on a run ---------------------------------------------------------------------------------------------
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (1.1)."""
+        how = "/force-cancel" if self.service.force_cancel else "/cancel"
+        response = yield self._post(self.service.run(ref).path(how))
+        talk.explained(response, CANCELLING)
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Delete a run that has ended, with its logs."""
+        path = self.service.run(ref).path()
+        response = yield Request("DELETE", path, headers=talk.headers(self.service.api_version))
+        talk.explained(response, {403: "the token needs the permission actions=write"})
+
+    # -- what a run leaves -------------------------------------------------------------------------------------------
+
+    def _told(self, where: Run, response: Response) -> Exchange[Task]:
+        """Return the task of a run, with what it left if it has ended."""
+        found = extract.run(response)
+        made = (yield from self._made(where, found)) if extract.state_of(found).is_terminal else None
+        return extract.looked(extract.task(found, self.service, made=made, raw=response.body), response)
+
+    def _made(self, where: Run, found: wire.Run) -> Exchange[result.Result]:
+        made = yield from self._result(where)
+        if made.branch and (made.pull_request is None or made.pull_request.number is None):
+            pull = yield from self._pull_request(where.repository, made.branch)
+            made = msgspec.structs.replace(made, pull_request=pull or made.pull_request)
+        if made.patch is None and made.pull_request and made.pull_request.number:
+            made = yield from self._with_diff(where.repository, made, made.pull_request.number)
+        if extract.state_of(found) is TaskState.SUCCEEDED or made.error:
+            return made
+        return extract.with_failure(made, found, (yield from self._jobs(where)))
+
+    def _result(self, where: Run) -> Exchange[result.Result]:
+        """Return what the newest artifact of our name holds."""
+        query = (("name", self.service.artifact), ("per_page", str(talk.PAGE_SIZE)))
+        response = yield self._get(where.path("/artifacts"), query=query, conditional=True)
+        talk.explained(response, REMEDIES)
+        found = extract.artifact(read_json(response.body, wire.ArtifactPage, response=response).artifacts)
+        if found is None:
+            return result.Result()
+        if flag(found.expired):
+            return result.no_result(_EXPIRED)
+        if (whole(found.size_in_bytes) or 0) > result.MAX_ARCHIVE:
+            return result.no_result(f"its result is larger than {result.MAX_ARCHIVE >> 20} MiB and was not fetched")
+        archive = yield self._get(repository_path(where.repository, f"/actions/artifacts/{found.id}/zip"))
+        if archive.status == 410:
+            return result.no_result(_EXPIRED)
+        talk.explained(archive, REMEDIES)
+        return result.read(archive.body)
+
+    def _pull_request(self, repository: str, branch: str) -> Exchange[PullRequest | None]:
+        """Return the newest pull request of *branch*: those that a run names are not the ones it made (1.5)."""
+        query = (("head", f"{repository.partition('/')[0]}:{branch}"), ("state", "all"))
+        response = yield self._get(repository_path(repository, "/pulls"), query=query, conditional=True)
+        talk.explained(response, {403: "the token needs the permission pull_requests=read"})
+        found = read_json(response.body, list[wire.PullRequest], response=response)
+        return extract.pull_request(found[0]) if found else None
+
+    def _with_diff(self, repository: str, made: result.Result, number: int) -> Exchange[result.Result]:
+        """Return *made* with the diff of its pull request; one that is too large for the service has none (1.5)."""
+        from ..._patches.parse import Patch
+
+        path = repository_path(repository, f"/pulls/{number}")
+        response = yield Request("GET", path, headers=talk.headers(self.service.api_version, accept=talk.DIFF))
+        if response.status >= 300 or not response.body.strip():
+            return made
+        return msgspec.structs.replace(made, patch=Patch(response.body))
+
+    def _log(self, where: Run, job: wire.Job) -> Exchange[str | None]:
+        """Return a job's log, None for one that is kept no longer."""
+        response: Response = yield self._get(repository_path(where.repository, f"/actions/jobs/{job.id}/logs"))
+        if response.status in (404, 410):
+            return None
+        check(response)
+        return response.body.decode("utf-8", "replace").removeprefix("\ufeff")
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _look(self, where: Run) -> Exchange[Response]:
+        query = (("exclude_pull_requests", "true"),)
+        response: Response = yield self._get(where.path(), query=query, conditional=True)
+        talk.explained(response, {404: "there is no such run, or the token may not see it"})
+        return response
+
+    def _jobs(self, where: Run) -> Exchange[list[wire.Job]]:
+        return (yield from self._all(where.path("/jobs"), wire.JobPage, lambda page: page.jobs))
+
+    def _default_branch(self, repository: str) -> Exchange[str]:
+        response = yield self._get(repository_path(repository), conditional=True)
+        talk.explained(response, {404: "there is no such repository, or the token may not see it"})
+        return read_json(response.body, wire.Repository, response=response).default_branch or "main"
+
+    def _list_path(self, environment: str | None) -> str:
+        workflow = self.service.find_workflow(environment)
+        is_whole = environment is None or environment.count("/") == 1
+        return repository_path(workflow.repository, "/actions/runs") if is_whole else _workflow(workflow, "/runs")
+
+    def _all(self, path: str, shape: type[T], items: Callable[[T], list[wire.W]]) -> Exchange[list[wire.W]]:
+        """Return the items of every page, and stop where the service sends us round in circles."""
+        found: list[wire.W] = []
+        cursor: str | None = None
+        seen: set[str | None] = set()
+        while cursor not in seen:
+            seen.add(cursor)
+            response = yield self._page(path, cursor)
+            talk.explained(response, REMEDIES)
+            found += items(read_json(response.body, shape, response=response))
+            cursor = talk.next_page(response)
+            if cursor is None:
+                break
+        return found
+
+    def _page(self, path: str, cursor: str | None, **wanted: str | None) -> Request:
+        query = talk.query_of(cursor, {"per_page": str(talk.PAGE_SIZE), **wanted})
+        return self._get(path, query=query, conditional=True)
+
+    def _get(self, path: str, *, query: Pairs = (), conditional: bool = False) -> Request:
+        headers = talk.headers(self.service.api_version)
+        return Request("GET", path, query=query, headers=headers, conditional=conditional)
+
+    def _post(self, path: str, body: Mapping[str, object] | None = None) -> Request:
+        headers = (*talk.headers(self.service.api_version), ("content-type", "application/json"))
+        return Request("POST", path, headers=headers, body=msgspec.json.encode(body) if body else b"")
+
+
+def _workflow(workflow: Workflow, rest: str) -> str:
+    return repository_path(workflow.repository, f"/actions/workflows/{encoded(workflow.file)}{rest}")
+
+
+def _inputs(spec: TaskSpec, service: Service) -> dict[str, str]:
+    """Return what the workflow is given: the prompt, the task's key, and what was asked for beyond them."""
+    said = {
+        service.prompt_input: spec.prompt,
+        service.key_input: spec.key,
+        "title": spec.title,
+        "model": spec.model,
+        "instructions": spec.instructions,
+        "starting_patch": spec.starting_patch,
+        "working_branch": spec.working_branch,
+        "opens_pull_request": None if spec.opens_pull_request is None else str(spec.opens_pull_request).lower(),
+    }
+    return {**dict(service.inputs), **{name: value for name, value in said.items() if value is not None}}
+
+
+def _check_inputs(inputs: Mapping[str, str]) -> None:
+    """Raise `ConfigurationError` for what the service would refuse; the key is not among them yet."""
+    if len(inputs) + 1 > MAX_INPUTS:
+        raise errors.ConfigurationError(
+            f"{len(inputs) + 1} inputs are more than the {MAX_INPUTS} that a workflow takes",
+            remedy=f"take some out of the setting {NAME}.inputs",
+        )
+    size = sum(map(len, inputs.values()))
+    if size > MAX_INPUT_SIZE:
+        raise errors.ConfigurationError(
+            f"{size} characters are more than the {MAX_INPUT_SIZE} that a workflow takes as its inputs",
+            remedy="shorten the prompt, or have the agent read it from the repository",
+        )

@@ -1,0 +1,139 @@
+"""What is read of GitHub's answers about runs (services.md 1.1); everything else is left alone."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, gc=False):
+    """An object of the service: unknown fields are ignored, words stay as they came."""
+
+
+class Repository(Wire, frozen=True):
+    """A repository."""
+
+    full_name: str | None = None
+    default_branch: str | None = None
+
+
+class Dispatched(Wire, frozen=True):
+    """The answer to a dispatch that says which run it made (1.2)."""
+
+    workflow_run_id: int
+    html_url: object = None
+
+
+class Run(Wire, frozen=True):
+    """A run of a workflow (1.1)."""
+
+    id: int
+    status: str | None = None
+    conclusion: str | None = None
+    display_title: object = None
+    name: object = None
+    path: object = None
+    head_branch: object = None
+    head_sha: object = None
+    html_url: object = None
+    url: object = None
+    created_at: object = None
+    run_started_at: object = None
+    updated_at: object = None
+    run_attempt: object = None
+    repository: Repository | None = None
+
+
+class RunPage(Wire, frozen=True):
+    """A page of runs, newest first (1.1)."""
+
+    workflow_runs: list[Run]
+
+
+class Step(Wire, frozen=True):
+    """A step of a job (1.1)."""
+
+    name: object = None
+    status: object = None
+    conclusion: object = None
+    started_at: object = None
+
+
+class Job(Wire, frozen=True):
+    """A job of a run (1.1)."""
+
+    id: int
+    name: object = None
+    status: object = None
+    conclusion: object = None
+    started_at: object = None
+    completed_at: object = None
+    steps: list[Step] | None = None
+
+
+class JobPage(Wire, frozen=True):
+    """A page of jobs (1.1)."""
+
+    jobs: list[Job]
+
+
+class Artifact(Wire, frozen=True):
+    """Something that a run left; `name` is asked for, so it is not read (1.1)."""
+
+    id: int
+    expired: object = None
+    expires_at: object = None
+    created_at: object = None
+    size_in_bytes: object = None
+
+
+class ArtifactPage(Wire, frozen=True):
+    """A page of artifacts, newest first (1.1)."""
+
+    artifacts: list[Artifact]
+
+
+class Workflow(Wire, frozen=True):
+    """A workflow (1.1)."""
+
+    id: int
+    name: object = None
+    path: str | None = None
+    state: object = None
+
+
+class WorkflowPage(Wire, frozen=True):
+    """A page of workflows."""
+
+    workflows: list[Workflow]
+
+
+class Branch(Wire, frozen=True):
+    """An end of a pull request."""
+
+    ref: object = None
+
+
+class PullRequest(Wire, frozen=True):
+    """A pull request (1.5)."""
+
+    number: int
+    title: object = None
+    body: object = None
+    html_url: object = None
+    state: object = None
+    draft: object = None
+    merged_at: object = None
+    head: Branch | None = None
+    base: Branch | None = None
+
+
+class Limits(Wire, frozen=True):
+    """What is used of each limit (1.1, `GET /rate_limit`)."""
+
+    resources: dict[str, object]
+
+
+# What a page holds.
+W = TypeVar("W", bound=Wire)
