@@ -175,8 +175,10 @@ def test_the_prompt_may_come_on_standard_input(peers: Peers) -> None:
     ours = peers.desk.ours("submit", "-e", "owner/repo", "-", "--json", input=prompt.encode()).json["id"]
     prompts = [peers.desk.ours("status", name, "--json").json["prompt"] for name in (url, ours)]
     for name in (url, ours):
-        peers.desk.ours("wait", name, "--interval", "0.1s")
-        peers.desk.ours("delete", name)
+        assert [0, 0] == [
+            peers.desk.ours("wait", name, "--interval", "0.1s").code,
+            peers.desk.ours("delete", "--yes", name).code,
+        ]
 
     assert [prompt.strip()] * 2 == [said.strip() for said in prompts]
 
