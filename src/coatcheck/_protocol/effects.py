@@ -10,7 +10,7 @@ Models: ``httpx.Auth.auth_flow``, ``psycopg.generators``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -144,7 +144,7 @@ class Clock(Protocol):
         """Let time go by, blocking."""
         ...
 
-    async def asleep(self, seconds: float) -> None:
+    def asleep(self, seconds: float) -> Awaitable[None]:
         """Let time go by, asynchronously."""
         ...
 
