@@ -1,8 +1,8 @@
 """Let a provider's exchange talk through everything that stands between it and the world.
 
-The order, from the exchange outwards: remember, retry, pace, locate, authenticate, redirect, transmit. Retrying is
-outside of pacing so that each try waits its turn, and of authenticating so that each gets a fresh secret; locating
-comes before authenticating because signatures cover the URL.
+The order, from the exchange outwards: remember, retry, pace, locate, authenticate, transmit and follow redirects.
+Retrying is outside of pacing so that each try waits its turn, and of authenticating so that each gets a fresh secret;
+locating comes before authenticating because signatures cover the URL.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from .._protocol.credentials import Credentials
-from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response, Script, Send, transmit
+from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response, Script, Send
 from .._protocol.provider import Provider
 from .auth import authenticated
 from .backoff import RetryPolicy
 from .conditional import conditional
 from .pace import Pace, paced, spaced
-from .redirect import redirecting
+from .redirect import transmit_following
 from .retry import retrying
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def sending(
     pace: Pace,
 ) -> Send:
     """Return the whole way from a provider's request to the world."""
-    inner = authenticated(redirecting(transmit), provider=provider, credentials=credentials, clock=clock)
+    inner = authenticated(transmit_following, provider=provider, credentials=credentials, clock=clock)
     inner = paced(located(inner, origins=provider.origins), pace=pace, clock=clock)
     if provider.capabilities.write_pause:
         inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock)

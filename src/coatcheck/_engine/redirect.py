@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from .. import errors
-from .._protocol.effects import Request, Response, Script, Send
+from .._protocol.effects import Request, Response, Script
 from .._protocol.urls import origin_of
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -22,24 +22,20 @@ HARMLESS_HEADERS = frozenset({"accept", "user-agent"})
 MAX_REDIRECTS = 5
 
 
-def redirecting(send: Send) -> Send:
-    """Return a `Send` that follows redirects."""
-
-    def sender(request: Request) -> Script[Response]:
-        response = yield from send(request)
-        if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
+def transmit_following(request: Request) -> Script[Response]:
+    """Ask the world, and follow where it points: the innermost `Send`."""
+    response: Response = yield request
+    if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
+        return response
+    for _ in range(MAX_REDIRECTS):
+        if (location := response.headers.get("location")) is None:
             return response
-        for _ in range(MAX_REDIRECTS):
-            if (location := response.headers.get("location")) is None:
-                return response
-            request = redirected(request, location, status=response.status)
-            response = yield from send(request)
-            if response.status not in REDIRECTS:
-                return response
-        host = urlsplit(request.url).hostname
-        raise errors.ProviderError(f"{host} redirects more than {MAX_REDIRECTS} times", status=response.status)
-
-    return sender
+        request = redirected(request, location, status=response.status)
+        response = yield request
+        if response.status not in REDIRECTS:
+            return response
+    host = urlsplit(request.url).hostname
+    raise errors.ProviderError(f"{host} redirects more than {MAX_REDIRECTS} times", status=response.status)
 
 
 def redirected(request: Request, location: str, *, status: int) -> Request:

@@ -232,9 +232,11 @@ def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | N
     if turn is NO_TURN:
         return ()
     placement = turn.attempt_placement or 0
-    free = (number for number in count() if number != placement)
     own = _attempt(turn, made, placement=placement, raw_state=raw_state)
-    siblings = dict.fromkeys(id for id in turn.sibling_turn_ids or () if id != turn.id)
+    if not turn.sibling_turn_ids:
+        return (own,)
+    free = (number for number in count() if number != placement)
+    siblings = dict.fromkeys(id for id in turn.sibling_turn_ids if id != turn.id)
     others = (Attempt(id=id, placement=next(free), state=TaskState.UNKNOWN) for id in siblings)
     return tuple(sorted((own, *others), key=lambda attempt: attempt.placement))
 

@@ -35,6 +35,8 @@ def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request
     """
     own = turn.output_items or NO_ITEMS
     both = [*((diff_turn and diff_turn.output_items) or NO_ITEMS), *own]
+    if not (both or turn.worklog or turn.pull_request_data or pull_request):  # what most looks see: nothing yet
+        return Outcome(base_commit=text(turn.base_commit_sha), error=failure(turn))
     worklog = _worklog(turn)
     change = _change(both)
     patch = Patch(change.diff.encode()) if change and change.diff else None
