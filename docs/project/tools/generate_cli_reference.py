@@ -65,6 +65,7 @@ OBJECTS = {
     "Outcome": json_output.OUTCOME,
     "Message": json_output.MESSAGE,
     "Citation": json_output.CITATION,
+    "Item": json_output.ITEM,
     "Plan": json_output.PLAN,
     "Step": json_output.STEP,
     "Notice": json_output.NOTICE,

@@ -53,6 +53,7 @@ OBJECTS: Mapping[str, tuple[ModuleType, str]] = {
     "AttemptResult": (outcome, "ATTEMPT_RESULT"),
     "Message": (outcome, "MESSAGE"),
     "Citation": (outcome, "CITATION"),
+    "Item": (outcome, "ITEM"),
     "PullRequest": (outcome, "PULL_REQUEST"),
     "FileSnapshot": (outcome, "FILE"),
     "DiffStats": (outcome, "STATS"),

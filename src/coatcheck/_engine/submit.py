@@ -40,6 +40,7 @@ SPEC_OPTIONS = (
     "opens_pull_request",
     "working_branch",
     "key",
+    "requests",
 )
 
 

@@ -113,7 +113,8 @@ class Notice(Value, frozen=True, kw_only=True):
     """Something about a task that its state does not tell, and that somebody should know.
 
     `kind` is "stalled" (no sign of the agent), "revived" (it went on after its end), "nothing_made" (it ended and
-    made nothing), "no_result" (what it made cannot be had) or "approval_ignored" (an approval changed nothing); `text` says it to people.
+    made nothing), "no_result" (what it made cannot be had), "approval_ignored" (an approval changed nothing) or
+    "partial" (some of its requests did not succeed); `text` says it to people.
     """
 
     kind: str
@@ -138,6 +139,26 @@ class Artifact(Value, frozen=True, kw_only=True):
     data: object = None
 
 
+class Item(Value, frozen=True, kw_only=True):
+    """What became of one request of a batch, by the `id` that it was submitted under (services call it custom id).
+
+    `state` is one of the ends: a batch can succeed as a whole while some of its requests failed, expired or were
+    cancelled. `raw_state` is the service's word, or the HTTP status that it tells.
+    """
+
+    id: str
+    state: TaskState
+    raw_state: str | None = None
+    messages: tuple[Message, ...] = ()
+    error: Failure | None = None
+    model: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Return every message, in order, a blank line between two."""
+        return "\n\n".join(message.text for message in self.messages)
+
+
 class PatchState(enum.Enum):
     """Why there is, or is no, patch."""
 
@@ -150,7 +171,8 @@ class Outcome(Value, frozen=True, kw_only=True):
     """What one attempt made.
 
     `patch` is None when there is none; `patch_state` tells an attempt that changed nothing from one
-    whose diff the service keeps elsewhere (`external_file_id` names it).
+    whose diff the service keeps elsewhere (`external_file_id` names it). `items` are the requests of a batch, by id in
+    alphabetical order; `messages` are then those of all of them.
     """
 
     messages: tuple[Message, ...] = ()
@@ -163,6 +185,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     files: tuple[FileSnapshot, ...] = ()
     error: Failure | None = None
     worklog: tuple[Message, ...] = ()
+    items: tuple[Item, ...] = ()
 
     @property
     def text(self) -> str:
@@ -310,7 +333,7 @@ PLAN: Fields[Plan] = {
 }
 
 NOTICE: Fields[Notice] = {
-    "kind": ('"stalled", "revived", "nothing_made", "no_result" or "approval_ignored"', lambda n: n.kind),
+    "kind": ('"stalled", "revived", "nothing_made", "no_result", "approval_ignored" or "partial"', lambda n: n.kind),
     "text": ("the same for people", lambda n: n.text),
 }
 
@@ -346,6 +369,15 @@ FILE: Fields[FileSnapshot] = {
     "missing_reason": ("why the service sent none", lambda f: f.missing_reason),
 }
 
+ITEM: Fields[Item] = {
+    "id": ("what it was submitted under", lambda i: i.id),
+    "state": ("a word of TaskState", lambda i: i.state.value),
+    "raw_state": ("the service's own word, or the HTTP status that it tells", lambda i: i.raw_state),
+    "messages": ("what was said: message objects, in order", lambda i: many(MESSAGE, i.messages)),
+    "error": ("why it failed: failure object", lambda i: maybe(FAILURE, i.error)),
+    "model": ("the model that ran", lambda i: i.model),
+}
+
 OUTCOME: Fields[Outcome] = {
     "messages": ("what the agent said: message objects, in order", lambda o: many(MESSAGE, o.messages)),
     "patch_state": (
@@ -358,6 +390,7 @@ OUTCOME: Fields[Outcome] = {
     "stats": ("stats object", lambda o: maybe(STATS, o.stats)),
     "pull_request": ("pull request object", lambda o: maybe(PULL_REQUEST, o.pull_request)),
     "files": ("files as the agent left them: file objects", lambda o: many(FILE, o.files)),
+    "items": ("the requests of a batch: item objects, by id", lambda o: many(ITEM, o.items)),
     "error": ("error of this attempt: failure object", lambda o: maybe(FAILURE, o.error)),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
@@ -50,7 +50,8 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     waits for `Client.approve_plan`. With `opens_pull_request` the service opens one itself when the work is done;
     `working_branch` is where it pushes. None leaves each of them to the service. `key` names the submission among all
     others, for services that carry such a name: the same work under the same key is one task, however often it is
-    submitted. Without one the client makes one.
+    submitted. Without one the client makes one. `requests` are for services that take batches: texts by ids of your
+    choice, each asked after `prompt` and an empty line.
     """
 
     prompt: str
@@ -67,6 +68,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     opens_pull_request: bool | None = None
     working_branch: str | None = None
     key: str | None = None
+    requests: Mapping[str, str] | None = None
 
 
 _BLANKS_AND_MARKS = frozenset(" /?#")
