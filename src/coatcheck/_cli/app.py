@@ -47,6 +47,7 @@ COMMANDS = {
     "providers": "providers",
     "config": "configuration",
     "serve": "serve",
+    "workflow": "workflow",
 }
 
 ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.

@@ -173,4 +173,5 @@ DOCUMENTS: Mapping[str, str] = {
     "auth": "login status",
     "config": "`settings`: setting objects",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
+    "workflow": "`path`: where the workflow was written",
 }
