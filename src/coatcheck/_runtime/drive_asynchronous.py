@@ -26,7 +26,7 @@ class AsyncWorld:
 
     def __init__(self, transport: AsyncTransport, clock: Clock, *, max_in_flight: int) -> None:
         self._transport, self._clock = transport, clock
-        self._slots = asyncio.Semaphore(max_in_flight)
+        self.slots = asyncio.Semaphore(max_in_flight)
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._answers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
             Request: self._request,
@@ -42,9 +42,13 @@ class AsyncWorld:
         return self._answers[type(effect)](effect)
 
     async def _request(self, request: Request) -> Response:
-        async with self._slots:
-            response: Response = await self._transport.send(request)
-            return response
+        async with self.slots:
+            return await self.send(request)
+
+    async def send(self, request: Request) -> Response:
+        """Send a request for which a slot is held."""
+        response: Response = await self._transport.send(request)
+        return response
 
     async def _exclusive(self, effect: Exclusive) -> Any:
         held = Held(effect.lock, clock=self._clock)
@@ -78,17 +82,55 @@ class AsyncWorld:
             return error
 
 
+class _Slot:
+    """A place among the requests in flight, taken before a script goes on and given back with its first request.
+
+    So whoever queues for one has only its sleeping frames, not those of a request that is ready to go: ten thousand
+    waits that begin at once hold half as much. It is never held across anything else, and so never waited for in vain.
+    """
+
+    __slots__ = ("_is_held", "_slots")
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots, self._is_held = slots, False
+
+    async def take(self) -> None:
+        """Wait for a place."""
+        await self._slots.acquire()
+        self._is_held = True
+
+    def give_back(self) -> None:
+        """Let the next one in, if a place is held."""
+        if self._is_held:
+            self._is_held = False
+            self._slots.release()
+
+    async def answer(self, effect: Any, world: AsyncWorld) -> Any:
+        """Do one thing, a request in the place that is held."""
+        if self._is_held and type(effect) is Request:
+            try:
+                return await world.send(effect)
+            finally:
+                self.give_back()
+        self.give_back()
+        return await world.answer(effect)
+
+
 async def aperform(script: Script[T], world: AsyncWorld, *, doing: str = "", ref: object = "") -> T:
     """Return what *script* returns; what it emits is dropped. An error is noted what we were *doing*, and with whom."""
     streams: list[Any] = []
+    slot = _Slot(world.slots)
     try:
+        await slot.take()
         effect = next(script)
         while True:
             if type(effect) is Sleep:  # without a frame of `_do`: this is where ten thousand waits are
+                slot.give_back()
                 await world.answer(effect)
+                await slot.take()
                 effect = script.send(None)
             else:
-                effect = (await _do(effect, world, streams))(script)
+                effect = (await _do(effect, world, streams, slot))(script)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -97,6 +139,7 @@ async def aperform(script: Script[T], world: AsyncWorld, *, doing: str = "", ref
             error.add_note(f"{doing} {ref}".rstrip())  # a suspended exchange is not in the traceback
         raise
     finally:
+        slot.give_back()
         await _close(script, streams)
 
 
@@ -115,13 +158,15 @@ async def aiterate(script: Script[Any], world: AsyncWorld) -> AsyncGenerator[Any
         await _close(script, streams)
 
 
-async def _do(effect: Any, world: AsyncWorld, streams: list[Any]) -> Callable[[Script[Any]], Any]:
+async def _do(
+    effect: Any, world: AsyncWorld, streams: list[Any], slot: _Slot | None = None
+) -> Callable[[Script[Any]], Any]:
     """Do one thing and return how the script goes on: with an answer sent to it or an error thrown into it."""
     if type(effect) is Emit:
         return next
     cancelled = _cancellations()
     try:
-        answer = await world.answer(effect)
+        answer = await (slot.answer(effect, world) if slot else world.answer(effect))
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the script's to judge (effects law 4)
         answer, how = None, partial(_throw, error)
     else:
