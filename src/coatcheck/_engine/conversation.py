@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from .. import errors
 from .._protocol.credentials import Credentials
 from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response, Script, Send
 from .._protocol.provider import Provider
@@ -30,8 +31,12 @@ def converse(exchange: Exchange[T] | Generator[Effect, Any, T], send: Send) -> S
     try:
         wish: Any = next(exchange)
         while True:
-            answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
-            wish = exchange.send(answer)
+            try:
+                answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
+            except errors.CoatcheckError as error:
+                wish = exchange.throw(error)  # effects.py, law 4
+            else:
+                wish = exchange.send(answer)
     except StopIteration as stop:
         result: T = stop.value
         return result

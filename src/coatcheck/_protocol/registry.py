@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 GROUP = "coatcheck.providers"
 
 BUILT_IN = {
+    "anthropic_batch": "coatcheck.providers.anthropic_batch:anthropic_batch",
     "aws_lambda": "coatcheck.providers.aws_lambda:executions",
     "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
     "codex": "coatcheck.providers.codex:codex",
     "github_actions": "coatcheck.providers.github_actions:github_actions",
     "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",
+    "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
 }
 
 

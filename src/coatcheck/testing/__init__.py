@@ -29,12 +29,17 @@ if TYPE_CHECKING:
         Handler as Handler,
     )
     from .emulators.aws_lambda import LambdaEmulator as LambdaEmulator
+    from .emulators.batches import (
+        AnthropicBatchEmulator as AnthropicBatchEmulator,
+        OpenAIBatchEmulator as OpenAIBatchEmulator,
+    )
     from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.http202 import Http202Emulator as Http202Emulator
     from .emulators.jules import JulesEmulator as JulesEmulator
     from .journal import MemoryJournal as MemoryJournal
 
 _HOMES = {
+    "AnthropicBatchEmulator": "testing.emulators.batches",
     "AsyncEmulatorTransport": "testing.emulator",
     "AttemptScript": "cloud.scripted",
     "Both": "testing.clients",
@@ -50,6 +55,7 @@ _HOMES = {
     "JulesEmulator": "testing.emulators.jules",
     "LambdaEmulator": "testing.emulators.aws_lambda",
     "MemoryJournal": "testing.journal",
+    "OpenAIBatchEmulator": "testing.emulators.batches",
     "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted",
     "Transcript": "testing.conformance",

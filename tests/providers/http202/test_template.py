@@ -39,8 +39,8 @@ def test_names_are_found_wherever_they_stand() -> None:
 
 
 def test_every_field_of_a_task_has_a_name() -> None:
-    """What a task can say, a template can send; a description is one attempt, and finds nothing by its key."""
-    assert {*TaskSpec.__struct_fields__, "owner", "repo"} - {"attempts", "key"} == set(PLACEHOLDERS)
+    """What a task can say, a template can send; a description is one attempt of one request, and has no keys."""
+    assert {*TaskSpec.__struct_fields__, "owner", "repo"} - {"attempts", "key", "requests"} == set(PLACEHOLDERS)
 
 
 @given(st.text(min_size=1).filter(lambda text: text.isprintable() and text.strip(".")))

@@ -1,0 +1,90 @@
+"""What all services of batches have in common: many requests go in, and a result for each comes out, in any order.
+
+Law 1. Every result is kept under the id of its request; which order they came in means nothing.
+Law 2. A batch that ended is a success if any of its requests is; which are not is told in a notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from .. import errors
+from .._model.outcome import Failure, Item, Notice, Outcome
+from .._model.states import TaskState
+from .decode import read_json
+
+if TYPE_CHECKING:
+    from .._model.tasks import TaskSpec
+
+T = TypeVar("T")
+
+# The id of a request that nobody named.
+ONLY = "task"
+# Ids that every service takes (Anthropic's API reference for `custom_id`; OpenAI names no rule).
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# Enough ids in a notice to look at some.
+SHOWN = 5
+
+
+def requests_of(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
+    """Return what each request asks, by its id. Raises `ConfigurationError` for none, for more than *most*, bad ids."""
+    if spec.requests is None:
+        return {ONLY: spec.prompt}
+    if not 0 < len(spec.requests) <= most:
+        raise errors.ConfigurationError(f"a batch has 1 to {most:,} requests, not {len(spec.requests):,}")
+    bad = next((id for id in spec.requests if not _ID.fullmatch(id)), None)
+    if bad is not None:
+        raise errors.ConfigurationError(
+            f"{bad!r} cannot be the id of a request", remedy="use 1 to 64 letters, digits, - and _"
+        )
+    return {id: f"{spec.prompt}\n\n{text}" for id, text in spec.requests.items()}
+
+
+def model_of(spec: TaskSpec, *, default: str | None, provider: str) -> str:
+    """Return the model that is asked for. Raises `ConfigurationError` where nobody named one."""
+    model = spec.model or default
+    if not model:
+        raise errors.ConfigurationError("no model is named", remedy=f"give one with --model, or set {provider}.model")
+    return model
+
+
+def lines_of(body: bytes, shape: type[T], *, at: str = "$") -> Iterator[T]:
+    """Yield each line of a JSONL file. Raises `UnreadableResponseError` with the number of the line."""
+    for number, line in enumerate(body.splitlines()):
+        if line.strip():
+            yield read_json(line, shape, at=f"{at}[{number}]")
+
+
+def outcome_of(items: Iterable[Item], *, error: Failure | None = None) -> Outcome:
+    """Return what a batch made: the requests by id, and what all of them said."""
+    by_id = tuple(sorted({item.id: item for item in items}.values(), key=lambda item: item.id))
+    return Outcome(messages=tuple(message for item in by_id for message in item.messages), items=by_id, error=error)
+
+
+def partial(outcome: Outcome | None) -> tuple[Notice, ...]:
+    """Return the notice that some requests did not succeed, none where all did."""
+    items = outcome.items if outcome else ()
+    lost = [item.id for item in items if item.state is not TaskState.SUCCEEDED]
+    if not lost or len(items) == 1:
+        return ()
+    more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+    text = f"{len(lost)} of {len(items)} requests did not succeed: {', '.join(lost[:SHOWN])}{more}"
+    return (Notice(kind="partial", text=text),)
+
+
+def only_error(outcome: Outcome | None) -> Failure | None:
+    """Return why the one request of a batch failed, or the first of those of which none succeeded."""
+    items = outcome.items if outcome else ()
+    if any(item.state is TaskState.SUCCEEDED for item in items):
+        return None
+    return next((item.error for item in items if item.error), None)
+
+
+def progress_of(done: int | None, failed: int | None, total: int | None) -> str | None:
+    """Return how far a batch is, in one line; None where the service does not say."""
+    if not total:
+        return None
+    wrong = f", {failed} failed" if failed else ""
+    return f"{done or 0} of {total} requests done{wrong}"

@@ -1,0 +1,23 @@
+"""Anthropic's Message Batches.
+
+Nothing is imported until the factory runs: the registry names every provider for every command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+    from .provider import AnthropicBatchProvider
+
+
+def anthropic_batch(settings: Settings) -> AnthropicBatchProvider:
+    """Return the provider of Anthropic's batches; raises `ConfigurationError` for a setting that is none.
+
+    ``model`` is asked where a task names none, ``max_tokens`` is how long an answer may be, and ``base_url``
+    (``ANTHROPIC_BASE_URL``) is where the service is.
+    """
+    from .provider import AnthropicBatchProvider, Service
+
+    return AnthropicBatchProvider(Service.of(settings))

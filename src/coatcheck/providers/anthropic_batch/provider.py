@@ -1,0 +1,222 @@
+"""How Anthropic's batches are spoken to: one exchange per verb (services.md 4).
+
+Law 1. `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
+       so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
+Law 2. Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import Page, Task, TaskRef
+from ..._protocol.batches import model_of, requests_of
+from ..._protocol.credentials import Login
+from ..._protocol.decode import check, decode
+from ..._protocol.effects import Exchange, Pairs, Request, Response
+from ..._protocol.provider import Capabilities, Support, Sweep, TaskFilter
+from ..._protocol.urls import base_url, encoded
+from ..._version import __version__
+from . import extract, wire
+from .extract import NAME
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskSpec
+    from ..._protocol.credentials import Secret
+    from ..._protocol.registry import Settings
+
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+LOGIN = Login(
+    name=NAME,
+    remedy="make a key at https://console.anthropic.com/settings/keys and set ANTHROPIC_API_KEY",
+    environment="ANTHROPIC_API_KEY",
+    trusted_hosts=frozenset({"api.anthropic.com"}),
+)
+
+# "100,000 Message requests or 256 MB in size, whichever is reached first" (Anthropic's guide to batch processing).
+MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
+# The API demands a number; this one every model of the last years takes (Anthropic's table of models).
+MAX_TOKENS = 8192
+# The largest page of the list (Anthropic's API reference).
+PAGE_SIZE = 100
+BATCHES = "/v1/messages/batches"
+
+HEADERS: Pairs = (
+    ("user-agent", f"coatcheck/{__version__}"),
+    ("accept", "application/json"),
+    ("anthropic-version", "2023-06-01"),  # what Anthropic's own SDK sends
+)
+POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+
+CAPABILITIES = Capabilities(
+    verbs=dict.fromkeys(
+        ("create_task", "get_task", "list_tasks", "sweep_tasks", "cancel_task", "delete_task"), Support.DOCUMENTED
+    ),
+    reasons={
+        "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
+        "list_environments": "a batch runs nowhere: it asks a model",
+        "list_models": "models are the account's; name one",
+        "get_usage": "the service tells it elsewhere",
+        "send_message": "a batch is asked once",
+        "archive_task": "the service puts the results of a batch away itself, after 29 days",
+        "approve_plan": "a model answers at once",
+        "create_pull_request": "a batch has no repository",
+        "stream_events": "a batch tells counts and nothing else",
+    },
+    options=frozenset({"model", "instructions", "requests"}),
+    modes=frozenset({"code", "ask"}),
+    # "Most batches finish in less than 1 hour" (Anthropic's guide to batch processing).
+    typical_seconds=1800.0,
+    needs_environment=False,
+    notes=(
+        "A batch is one request, or as many as TaskSpec.requests names; each has its own outcome.",
+        "A submission whose answer was lost cannot be told from other batches: the error names those that it could be.",
+    ),
+)
+
+
+class Service(msgspec.Struct, frozen=True):
+    """Where the service is, and what tasks that do not say are asked with."""
+
+    base_url: str = DEFAULT_BASE_URL
+    model: str | None = None
+    max_tokens: int = MAX_TOKENS
+
+    @classmethod
+    def of(cls, settings: Settings) -> Service:
+        """Return what *settings* say. Raises `ConfigurationError` for an address or a number that is none."""
+        address = settings.get("base_url", variable="ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
+        tokens = settings.get("max_tokens") or str(MAX_TOKENS)
+        if not (tokens.isascii() and tokens.isdigit() and int(tokens)):
+            raise errors.ConfigurationError(f"{NAME}.max_tokens cannot be {tokens!r}", remedy="give a whole number")
+        return cls(base_url(address, of=NAME), settings.get("model"), int(tokens))
+
+
+class AnthropicBatchProvider(msgspec.Struct, frozen=True):
+    """The batches of a workspace at Anthropic, or at anything that speaks the same."""
+
+    service: Service = Service()
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return NAME
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.service.base_url}
+
+    @property
+    def login(self) -> Login:
+        """Where the API key comes from."""
+        return LOGIN
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
+        """Return *request* with the key on it."""
+        return request.with_headers(("x-api-key", secret.token))
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with its model. Raises `ConfigurationError` for what the service would not take."""
+        yield from ()
+        named = msgspec.structs.replace(spec, model=model_of(spec, default=self.service.model, provider=NAME))
+        size = len(self._body(named))
+        if size > MAX_BYTES:
+            raise errors.ConfigurationError(
+                f"the batch is {size:,} bytes, and Anthropic takes {MAX_BYTES:,}", remedy="make several batches of it"
+            )
+        return named
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Create the batch: exactly one POST. *spec* has been prepared."""
+        response: Response = yield Request("POST", BATCHES, headers=POST_HEADERS, body=self._body(spec))
+        made = extract.task(decode(response, wire.Batch), raw=response.body)
+        return msgspec.structs.replace(made, prompt=spec.prompt, mode=spec.mode, model=spec.model)
+
+    def _body(self, spec: TaskSpec) -> bytes:
+        system = {"system": spec.instructions} if spec.instructions else {}
+        params = {"model": spec.model, "max_tokens": self.service.max_tokens, **system}
+        requests = [
+            {"custom_id": id, "params": {**params, "messages": [{"role": "user", "content": text}]}}
+            for id, text in requests_of(spec, most=MAX_REQUESTS).items()
+        ]
+        return msgspec.json.encode({"requests": requests})
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a batch: one GET while it runs, and one for its results when it has ended."""
+        response = yield from self._look(ref)
+        found = extract.batch(response)
+        results = (yield from self._results(ref)) if found.results_url else None
+        return extract.task(found, results=results, raw=response.body)
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the batch as it came."""
+        response = yield from self._look(ref)
+        return response.body
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,  # noqa: ARG002 - a batch has none
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first; batches whose results were put away count as archived."""
+        more = (("after_id", cursor),) if cursor else ()
+        query = (("limit", str(min(limit or PAGE_SIZE, PAGE_SIZE))), *more)
+        response = yield Request("GET", BATCHES, query=query, headers=HEADERS)
+        check(response)
+        found = extract.page(response)
+        if filter == "all":
+            return found
+        kept = tuple(task for task in found.items if task.is_archived == (filter == "archived"))
+        return msgspec.structs.replace(found, items=kept)
+
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+        """Look at a hundred batches at once; those that have ended want a look of their own."""
+        found = yield from self.list_tasks(filter="all", cursor=cursor)
+        return Sweep(tasks=found.items, cursor=found.cursor)
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
+        """Read a saved or live batch; *siblings* are the lines of its results."""
+        return extract.task(extract.batch(Response(200, body=response)), results=siblings, raw=response)
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Ask for the end of a batch; what is done already is kept."""
+        check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Delete a batch that has ended, with its results."""
+        check((yield Request("DELETE", _batch(ref), headers=HEADERS)))
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _look(self, ref: TaskRef) -> Exchange[Response]:
+        response: Response = yield Request("GET", _batch(ref), headers=HEADERS)
+        check(response)
+        return response
+
+    def _results(self, ref: TaskRef) -> Exchange[bytes]:
+        response: Response = yield Request("GET", f"{_batch(ref)}/results", headers=HEADERS)
+        check(response)
+        return response.body
+
+
+def _batch(ref: TaskRef) -> str:
+    return f"{BATCHES}/{encoded(ref.id)}"

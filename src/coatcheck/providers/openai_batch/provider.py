@@ -1,0 +1,283 @@
+"""How OpenAI's batches are spoken to: one exchange per verb (services.md 4).
+
+Law 1. The requests are uploaded first, as a file that does nothing by itself: only the POST that follows makes a task,
+       and only that one is ever uncertain.
+Law 2. A batch carries the submission's key in its metadata, where a lost answer is found again.
+Law 3. Results are asked for once a batch has ended: its output file, and its error file, where it has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.outcome import Notice
+from ..._model.tasks import Page, Task, TaskRef
+from ..._protocol.batches import model_of, requests_of
+from ..._protocol.credentials import Login
+from ..._protocol.decode import check, decode, error_for
+from ..._protocol.effects import Exchange, Pairs, Request, Response
+from ..._protocol.provider import Capabilities, Support, Sweep, TaskFilter
+from ..._protocol.urls import base_url, encoded
+from ..._version import __version__
+from . import extract, wire
+from .extract import KEY, NAME, TITLE
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskSpec
+    from ..._protocol.credentials import Secret
+    from ..._protocol.journal import Intent
+    from ..._protocol.registry import Settings
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+LOGIN = Login(
+    name=NAME,
+    remedy="make a key at https://platform.openai.com/api-keys and set OPENAI_API_KEY",
+    environment="OPENAI_API_KEY",
+    trusted_hosts=frozenset({"api.openai.com"}),
+)
+
+# "The file can contain up to 50,000 requests, and can be up to 200 MB in size" (OpenAI's SDK, `BatchCreateParams`).
+MAX_REQUESTS, MAX_BYTES = 50_000, 200_000_000
+# The only one there is (same source).
+WINDOW = "24h"
+ENDPOINT = "/v1/responses"
+# Metadata: "values are strings with a maximum length of 512 characters" (same source).
+MAX_VALUE = 512
+# The largest page of the list (OpenAI's API reference), and how many are looked through for a key: a thousand batches.
+PAGE_SIZE, SEARCH_PAGES = 100, 10
+
+HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+
+CAPABILITIES = Capabilities(
+    verbs=dict.fromkeys(
+        ("create_task", "find_task", "get_task", "list_tasks", "sweep_tasks", "cancel_task"), Support.DOCUMENTED
+    ),
+    reasons={
+        "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
+        "list_environments": "a batch runs nowhere: it asks a model",
+        "list_models": "models are the account's; name one",
+        "get_usage": "the service tells it elsewhere",
+        "send_message": "a batch is asked once",
+        "archive_task": "the service has no archive of batches",
+        "delete_task": "batches cannot be deleted, only their files",
+        "approve_plan": "a model answers at once",
+        "create_pull_request": "a batch has no repository",
+        "stream_events": "a batch tells counts and nothing else",
+    },
+    options=frozenset({"model", "title", "instructions", "key", "requests"}),
+    modes=frozenset({"code", "ask"}),
+    # Documented is "within 24 hours"; an hour is a guess that the first batches correct.
+    typical_seconds=3600.0,
+    needs_environment=False,
+    notes=("A batch is one request, or as many as TaskSpec.requests names; each has its own outcome.",),
+)
+
+
+NO_RESULT = Notice(kind="no_result", text="the files of its results are there no more: they are kept for 30 days")
+
+
+class Service(msgspec.Struct, frozen=True):
+    """Where the service is, and the model of tasks that name none."""
+
+    base_url: str = DEFAULT_BASE_URL
+    model: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Service:
+        """Return what *settings* say. Raises `ConfigurationError` for an address that is none."""
+        address = settings.get("base_url", variable="OPENAI_BASE_URL") or DEFAULT_BASE_URL
+        return cls(base_url(address, of=NAME), settings.get("model"))
+
+
+class OpenAIBatchProvider(msgspec.Struct, frozen=True):
+    """The batches of an account at OpenAI, or at anything that speaks the same."""
+
+    service: Service = Service()
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return NAME
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.service.base_url}
+
+    @property
+    def login(self) -> Login:
+        """Where the API key comes from."""
+        return LOGIN
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
+        """Return *request* with the key on it."""
+        return request.with_headers(("authorization", f"Bearer {secret.token}"))
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with its model. Raises `ConfigurationError` for what the service would not take."""
+        yield from ()
+        named = msgspec.structs.replace(spec, model=model_of(spec, default=self.service.model, provider=NAME))
+        size = len(_jsonl(named))
+        if size > MAX_BYTES:
+            raise errors.ConfigurationError(
+                f"the batch is {size:,} bytes, and OpenAI takes {MAX_BYTES:,}", remedy="make several batches of it"
+            )
+        if len(spec.key or "") > MAX_VALUE:
+            raise errors.ConfigurationError(f"a key has at most {MAX_VALUE} characters here")
+        return named
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Upload the requests, then create the batch: exactly one POST makes a task. *spec* has been prepared."""
+        file = yield from self._upload(_jsonl(spec))
+        metadata = {KEY: spec.key, TITLE: (spec.title or "")[:MAX_VALUE] or None}
+        body = {
+            "input_file_id": file,
+            "endpoint": ENDPOINT,
+            "completion_window": WINDOW,
+            "metadata": {name: value for name, value in metadata.items() if value},
+        }
+        response: Response = yield Request("POST", "/batches", headers=POST_HEADERS, body=msgspec.json.encode(body))
+        made = extract.task(decode(response, wire.Batch), raw=response.body)
+        return msgspec.structs.replace(made, prompt=spec.prompt, mode=spec.mode, model=made.model or spec.model)
+
+    def _upload(self, lines: bytes) -> Exchange[str]:
+        """Upload a file, as often as it takes: one too many expires by itself, and starts nothing.
+
+        Whatever goes wrong, no batch was made: the error says that nothing was sent.
+        """
+        kind, body = _form(lines)
+        request = Request("POST", "/files", headers=(*HEADERS, ("content-type", kind)), body=body, idempotent=True)
+        try:
+            response: Response = yield request
+        except errors.TransportError as error:
+            raise errors.TransportError(f"the requests could not be uploaded: {error}", request_sent=False) from error
+        if response.status >= 500:
+            message = f"the requests could not be uploaded: {error_for(response)}"
+            raise errors.TransportError(message, request_sent=False)
+        return decode(response, wire.File).id
+
+    def find_task(self, intent: Intent) -> Exchange[Task | None]:
+        """Return the batch that carries the intent's key."""
+        cursor: str | None = None
+        for _ in range(SEARCH_PAGES):
+            response = yield self._list(cursor, PAGE_SIZE)
+            check(response)
+            if (found := extract.keys(response).get(intent.id)) is not None:
+                return extract.task(found)
+            cursor = extract.page(response).cursor
+            if cursor is None:
+                break
+        return None
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a batch: one GET while it runs, and one for each file of results when it has ended."""
+        response = yield from self._look(ref)
+        found = extract.batch(response)
+        state = extract.STATES.get(found.status or "")
+        results = (yield from self._results(found)) if state and state.is_terminal else None
+        task = extract.task(found, results=results, raw=response.body)
+        if results or not (found.output_file_id or found.error_file_id):
+            return task
+        return task if results is None else msgspec.structs.replace(task, notices=(*task.notices, NO_RESULT))
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the batch as it came."""
+        response = yield from self._look(ref)
+        return response.body
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,  # noqa: ARG002 - a batch has none
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first. There is no archive: nothing is archived."""
+        if filter == "archived":
+            return Page()
+        response = yield self._list(cursor, min(limit or PAGE_SIZE, PAGE_SIZE))
+        check(response)
+        return extract.page(response)
+
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+        """Look at a hundred batches at once; those that have ended want a look of their own."""
+        found = yield from self.list_tasks(cursor=cursor)
+        return Sweep(tasks=found.items, cursor=found.cursor)
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
+        """Read a saved or live batch; *siblings* are the lines of its output and error files."""
+        return extract.task(extract.batch(Response(200, body=response)), results=siblings, raw=response)
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Ask for the end of a batch; what is done already is kept, and the rest is cancelled within ten minutes."""
+        check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _look(self, ref: TaskRef) -> Exchange[Response]:
+        response: Response = yield Request("GET", _batch(ref), headers=HEADERS)
+        check(response)
+        return response
+
+    def _results(self, found: wire.Batch) -> Exchange[bytes]:
+        """Return the lines of both files; a file that is there no more has none (they expire)."""
+        bodies = []
+        for file in filter(None, (found.output_file_id, found.error_file_id)):
+            response: Response = yield Request("GET", f"/files/{encoded(file)}/content", headers=HEADERS)
+            if response.status != 404:
+                check(response)
+                bodies.append(response.body)
+        return b"\n".join(bodies)
+
+    def _list(self, cursor: str | None, size: int) -> Request:
+        more = (("after", cursor),) if cursor else ()
+        return Request("GET", "/batches", query=(("limit", str(size)), *more), headers=HEADERS)
+
+
+def _batch(ref: TaskRef) -> str:
+    return f"/batches/{encoded(ref.id)}"
+
+
+def _jsonl(spec: TaskSpec) -> bytes:
+    """Return the requests as the lines of a file; the same bytes for the same work."""
+    instructions = {"instructions": spec.instructions} if spec.instructions else {}
+    asked = requests_of(spec, most=MAX_REQUESTS)
+    lines = (
+        {
+            "custom_id": id,
+            "method": "POST",
+            "url": ENDPOINT,
+            "body": {"model": spec.model, "input": text, **instructions},
+        }
+        for id, text in asked.items()
+    )
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+def _form(lines: bytes) -> tuple[str, bytes]:
+    """Return the type and the body of an upload; the boundary is made of the content, which cannot hold its own digest."""
+    boundary = f"coatcheck-{hashlib.sha256(lines).hexdigest()}"
+    purpose = b'content-disposition: form-data; name="purpose"\r\n\r\nbatch'
+    file = (
+        b'content-disposition: form-data; name="file"; filename="requests.jsonl"\r\ncontent-type: application/jsonl\r\n\r\n'
+        + lines
+    )
+    edge = b"--" + boundary.encode()
+    body = b"\r\n".join((edge + b"\r\n" + purpose, edge + b"\r\n" + file, edge + b"--", b""))
+    return f"multipart/form-data; boundary={boundary}", body

@@ -1,0 +1,27 @@
+"""What came back, one thing at a time."""
+
+from __future__ import annotations
+
+from coatcheck import Failure, Item, Message, Outcome, TaskState
+
+
+def test_an_item_says_everything_it_was_told() -> None:
+    """A blank line stands between two messages, and a failed request says nothing."""
+    item = Item(id="a", state=TaskState.SUCCEEDED, messages=(Message(text="one"), Message(text="two")))
+
+    assert ("one\n\ntwo", "") == (item.text, Item(id="b", state=TaskState.FAILED).text)
+
+
+def test_items_are_told_to_programs() -> None:
+    """Every field of an item is in the document of its outcome."""
+    item = Item(id="a", state=TaskState.EXPIRED, raw_state="batch_expired", error=Failure(code="x", message="y"))
+    (told,) = Outcome(items=(item,)).to_dict()["items"]  # type: ignore[misc] - a list of objects
+
+    assert {
+        "id": "a",
+        "state": "expired",
+        "raw_state": "batch_expired",
+        "messages": [],
+        "error": {"code": "x", "message": "y"},
+        "model": None,
+    } == told

@@ -1,0 +1,183 @@
+"""Anthropic's batches: one POST, one word for every end, and a result for each request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coatcheck import Client, TaskSpec, TaskState, errors
+from coatcheck.cloud.faults import ResetAfterAccept
+from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service
+from coatcheck.testing import AnthropicBatchEmulator, EmulatorTransport, MemoryJournal
+from coatcheck.testing.clients import COLOURS, Both
+from coatcheck.testing.clock import FakeClock
+
+from .test_conformance import COUNTS, PROVIDER, batch
+
+THREE = TaskSpec(prompt="Sum up:", requests={"a": "1", "b": "2", "c": "3"})
+
+
+def talk(colour: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatchEmulator]:
+    """Return a client and the emulator behind it."""
+    clock = FakeClock()
+    emulator = AnthropicBatchEmulator(clock=clock, **options)
+    return Both(colour, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_one_prompt_is_a_batch_of_one(colour: str) -> None:
+    """Its answer is the task's message; the results are asked for at our own address."""
+    client, emulator = talk(colour)
+    task = client.poll_task(client.create_task("Say hello").ref)
+
+    assert (TaskState.SUCCEEDED, "Done: Say hello", "claude-test") == (
+        task.state,
+        task.outcome.text,
+        task.outcome.items[0].model,
+    )
+    assert 1 == len(emulator.seen("get_results"))
+
+
+def test_every_request_has_its_own_outcome() -> None:
+    """What failed says why, and a notice counts."""
+    client, _ = talk(fails={"b"})
+    task = client.poll_task(client.create_task(THREE).ref)
+
+    assert [("a", "succeeded"), ("b", "failed"), ("c", "succeeded")] == [
+        (item.id, item.state.value) for item in task.outcome.items
+    ]
+    assert ("api_error", "Internal server error") == (
+        task.outcome.items[1].error.code,
+        task.outcome.items[1].error.message,
+    )
+    assert (TaskState.SUCCEEDED, ["partial"]) == (task.state, [notice.kind for notice in task.notices])
+
+
+@pytest.mark.parametrize(
+    ("counts", "state"),
+    [
+        ({"succeeded": 1, "errored": 9}, TaskState.SUCCEEDED),
+        ({"errored": 1, "expired": 9}, TaskState.FAILED),
+        ({"expired": 1, "canceled": 9}, TaskState.EXPIRED),
+        ({"canceled": 9}, TaskState.CANCELLED),
+        ({}, TaskState.SUCCEEDED),
+    ],
+)
+def test_the_counts_say_how_a_batch_ended(counts: dict[str, int], state: TaskState) -> None:
+    """`ended` is every end; one success makes it one."""
+    body = batch(processing_status="ended", request_counts={**COUNTS, "processing": 0, **counts})
+
+    assert (state, "ended") == ((task := PROVIDER.extract_response(body, None)).state, task.raw_state)
+
+
+def test_what_was_done_before_an_early_end_is_kept() -> None:
+    """Requests that were not made say so."""
+    client, _ = talk(life=("in_progress", "expired"))
+    task = client.poll_task(client.create_task(THREE).ref)
+
+    assert [TaskState.SUCCEEDED, TaskState.EXPIRED, TaskState.SUCCEEDED] == [item.state for item in task.outcome.items]
+
+
+def test_a_cancelled_batch_keeps_what_was_done() -> None:
+    """Cancelling is asked for, and takes its time."""
+    client, _ = talk()
+    ref = client.create_task(THREE).ref
+    client.cancel_task(ref)
+    task = client.poll_task(ref)
+
+    assert [TaskState.SUCCEEDED, TaskState.CANCELLED, TaskState.SUCCEEDED] == [
+        item.state for item in task.outcome.items
+    ]
+
+
+def test_a_running_batch_says_until_when_it_has_time() -> None:
+    """The service counts nothing else until the end."""
+    client, _ = talk()
+    task = client.get_task(client.create_task(THREE).ref)
+
+    assert task.progress is not None
+    assert task.progress.startswith("0 of 3 requests done, expires at ")
+
+
+def test_a_batch_can_be_deleted_once_it_has_ended() -> None:
+    """Before, the service says no."""
+    client, _ = talk()
+    ref = client.create_task("Say hello").ref
+    with pytest.raises(errors.InvalidRequestError, match="once they have ended"):
+        client.delete_task(ref)
+    client.poll_task(ref)
+    client.delete_task(ref)
+
+    with pytest.raises(errors.NotFoundError):
+        client.get_task(ref)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_lost_answer_is_uncertain_and_says_what_it_could_be(colour: str) -> None:
+    """The service shows nothing of what was asked, so nobody guesses; the intent stays open."""
+    client, emulator = talk(colour, faults=[ResetAfterAccept(on="create_task")])
+    with pytest.raises(errors.SubmissionUncertainError) as caught:
+        client.create_task("Say hello")
+
+    assert (["msgbatch_0001"], 1) == ([ref.id for ref in caught.value.candidates], len(emulator.seen("create_task")))
+    assert 1 == len(client.journal.open_intents("anthropic_batch"))
+    (resumed,) = client.resume_submissions()
+    assert (None, caught.value.candidates) == (resumed.task, resumed.candidates)
+
+
+def test_batches_whose_results_were_put_away_are_archived() -> None:
+    """The service's own archive: their results cannot be had any more."""
+    body = batch(processing_status="ended", archived_at="2026-12-20T10:00:00Z")
+
+    assert PROVIDER.extract_response(body, None).is_archived is True
+
+
+def test_the_archive_and_the_rest_are_listed_apart() -> None:
+    """Here nothing was put away."""
+    client, _ = talk()
+    client.create_task("Say hello")
+
+    assert (1, 0, 1) == tuple(len(client.list_tasks(filter=which)) for which in ("current", "archived", "all"))
+
+
+# -- what bad input gets -----------------------------------------------------------------------------------------------
+
+
+def test_no_model_no_batch() -> None:
+    """Named in one line, before any request."""
+    emulator = AnthropicBatchEmulator()
+    provider = AnthropicBatchProvider(Service("http://127.0.0.1:9"))
+    client = Client(provider, token=emulator.token, transport=EmulatorTransport(emulator), journal=MemoryJournal())
+    with pytest.raises(errors.ConfigurationError, match="no model is named"):
+        client.create_task("Say hello")
+
+    assert [] == emulator.requests
+
+
+def test_too_many_bytes_are_refused_before_any_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As large as the service takes; the limit is lowered here."""
+    monkeypatch.setattr("coatcheck.providers.anthropic_batch.provider.MAX_BYTES", 1000)
+    client, emulator = talk()
+    with pytest.raises(errors.ConfigurationError, match="takes 1,000"):
+        client.create_task("x" * 1000)
+
+    assert [] == emulator.requests
+
+
+@pytest.mark.parametrize("tokens", ["0", "-1", "many", "1.5", "²"])
+def test_a_number_of_tokens_that_is_none_is_refused(tokens: str) -> None:
+    """One line with the setting's name."""
+    environ = {"COATCHECK_ANTHROPIC_BATCH_MAX_TOKENS": tokens, "ANTHROPIC_API_KEY": "k"}
+
+    with pytest.raises(errors.ConfigurationError, match="max_tokens"):
+        Client("anthropic_batch", environ=environ, journal=MemoryJournal()).create_task("p")
+
+
+def test_no_key_is_nobody_logged_in() -> None:
+    """The variable is named."""
+    environ = {"COATCHECK_ANTHROPIC_BATCH_MODEL": "m"}
+    with pytest.raises(errors.NotLoggedInError) as caught:
+        Client("anthropic_batch", environ=environ, journal=MemoryJournal()).create_task("p")
+
+    assert "ANTHROPIC_API_KEY" in (caught.value.remedy or "")
