@@ -9,11 +9,16 @@ import pytest
 
 import coatcheck
 from coatcheck._protocol.provider import Capabilities
+from coatcheck.providers.copilot import service as copilot
+from coatcheck.providers.copilot.extract import STATES
 from coatcheck.providers.github_actions import abilities as actions
 from coatcheck.providers.github_actions.extract import CONCLUSIONS, STATUSES
 
 PAGES = Path(__file__).parents[2] / "docs/reference/providers"
-CASES = [("github-actions", actions.CAPABILITIES, {**STATUSES, **CONCLUSIONS})]
+CASES = [
+    ("github-actions", actions.CAPABILITIES, {**STATUSES, **CONCLUSIONS}),
+    ("copilot", copilot.CAPABILITIES, STATES),
+]
 
 
 def table(page: str, head: str) -> list[list[str]]:

@@ -24,6 +24,7 @@ BUILT_IN = {
     "aws_lambda": "coatcheck.providers.aws_lambda:executions",
     "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
     "codex": "coatcheck.providers.codex:codex",
+    "copilot": "coatcheck.providers.copilot:copilot",
     "github_actions": "coatcheck.providers.github_actions:github_actions",
     "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",

@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import msgspec
+
 from ... import errors
-from ..._model.usage import RateLimit, RateWindow
-from ..._protocol.decode import check
+from ..._model.usage import RateLimit, RateWindow, Usage
+from ..._protocol.decode import check, decode
+from ..._protocol.effects import Request
 from ..._protocol.loose import number
 from ..._protocol.retry_after import retry_after
 from ..._version import __version__
@@ -35,6 +38,11 @@ def headers(version: str, *, accept: str = JSON) -> Pairs:
     return (("user-agent", f"coatcheck/{__version__}"), ("accept", accept), ("x-github-api-version", version))
 
 
+def get(path: str, *, version: str, query: Pairs = (), accept: str = JSON, conditional: bool = False) -> Request:
+    """Return the request for what is at *path*."""
+    return Request("GET", path, query=query, headers=headers(version, accept=accept), conditional=conditional)
+
+
 def explained(response: Response, remedies: Mapping[int, str], *, words: Mapping[str, str] | None = None) -> None:
     """Raise what the status stands for, with a remedy: by a word of the reason, by permission, or by status."""
     try:
@@ -42,14 +50,16 @@ def explained(response: Response, remedies: Mapping[int, str], *, words: Mapping
     except errors.ProviderError as error:
         said = (error.detail or "").lower()
         by_word = next((remedy for word, remedy in (words or {}).items() if word in said), None)
-        error.remedy = by_word or lacking(response) or remedies.get(response.status)
+        if not isinstance(error, errors.RateLimitError):  # which may say 403 as well
+            error.remedy = by_word or lacking(response) or remedies.get(response.status)
         raise
 
 
 def lacking(response: Response) -> str | None:
     """Return which permission a refused token lacks, where the service says so (1.1).
 
-    ``x-accepted-github-permissions`` is for fine-grained tokens and apps, ``x-accepted-oauth-scopes`` for classic ones.
+    ``x-accepted-github-permissions`` is for fine-grained tokens and apps: lists with commas, any of which will do,
+    divided by semicolons. ``x-accepted-oauth-scopes`` is for classic ones.
     """
     if response.status not in (403, 404):
         return None
@@ -95,6 +105,21 @@ def limit_of(response: Response) -> RateLimit | None:
     if said["limit"] is None:
         return None
     return limit(response.headers.get("x-ratelimit-resource") or "core", said)
+
+
+def usage_of(response: Response) -> Usage:
+    """Return what the answer to ``GET /rate_limit`` tells of each limit (1.1)."""
+    found = decode(response, Limits).resources
+    limits = {name: limit(name, said) for name, said in found.items() if isinstance(said, dict)}
+    reached = next((name for name, each in limits.items() if each.is_reached), None)
+    core = limits.pop("core", None)
+    return Usage(rate_limit=core, extra_limits=tuple(limits.values()), reached=reached, raw=response.body)
+
+
+class Limits(msgspec.Struct, frozen=True, gc=False):
+    """What is used of each limit."""
+
+    resources: dict[str, object]
 
 
 def limit(name: str, said: Mapping[str, object]) -> RateLimit:

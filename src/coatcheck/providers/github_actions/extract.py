@@ -10,24 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ... import errors
 from ..._model.catalogue import Environment
-from ..._model.outcome import DiffStats, Notice, Outcome, PatchState, PullRequest
+from ..._model.outcome import Notice, Outcome, PatchState
 from ..._model.tasks import Page, Task, TaskState
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import flag, instant, text, whole
+from ..._protocol.loose import instant, text, whole
+from .._github.repository import stats_of
 from .._github.talk import limit_of, next_page, pause_asked
 from . import progress, wire
 from .result import Result
 from .service import Run, Service, Workflow
-
-if TYPE_CHECKING:
-    from ..._patches.parse import Patch
 
 # Every word of services.md 1.3, read as section 9 has it.
 STATUSES: Mapping[str, TaskState] = {
@@ -154,21 +151,6 @@ def artifact(found: Sequence[wire.Artifact]) -> wire.Artifact | None:
     return max(found, key=lambda each: (text(each.created_at) or "", each.id), default=None)
 
 
-def pull_request(found: wire.PullRequest) -> PullRequest:
-    """Return a pull request."""
-    return PullRequest(
-        title=text(found.title),
-        body=text(found.body),
-        branch=text(found.head.ref) if found.head else None,
-        base=text(found.base.ref) if found.base else None,
-        number=found.number,
-        url=text(found.html_url),
-        state=text(found.state),
-        is_draft=flag(found.draft),
-        is_merged=text(found.merged_at) is not None,
-    )
-
-
 # -- parts of a task ---------------------------------------------------------------------------------------------------
 
 _OF_REPOSITORY = re.compile(r"://[^/]+/(?:api/v3/)?(?:repos/)?([\w.-]+/[\w.-]+)/actions/runs/")
@@ -215,18 +197,7 @@ def _outcome(made: Result) -> Outcome:
         patch=made.patch,
         patch_state=PatchState.PRESENT if made.patch else PatchState.NONE,
         base_commit=made.base_commit,
-        stats=_stats(made.patch),
+        stats=stats_of(made.patch),
         pull_request=made.pull_request,
         error=made.error,
     )
-
-
-def _stats(patch: Patch | None) -> DiffStats | None:
-    """Count what the diff changes: the service tells no numbers."""
-    if patch is None:
-        return None
-    try:
-        counted = patch.stats
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)

@@ -18,20 +18,20 @@ import msgspec
 
 from ... import errors
 from ..._model.tasks import Page, Task, TaskEvent, TaskState
-from ..._protocol.decode import check, decode, read_json
+from ..._protocol.decode import check, read_json
 from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
 from ..._protocol.loose import flag, instant, text, whole
 from ..._protocol.provider import Look, Sweep
 from ..._protocol.urls import encoded
 from .._github import talk
 from .._github.place import repository_path
+from .._github.repository import default_branch, diff_of_pull, pull_of_branch
 from . import extract, progress, result, wire
 from .abilities import CAPABILITIES
 from .service import LOGIN, NAME, Run, Service, Workflow
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Environment
-    from ..._model.outcome import PullRequest
     from ..._model.tasks import TaskRef, TaskSpec
     from ..._model.usage import Usage
     from ..._protocol.credentials import Login, Secret
@@ -115,7 +115,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
             )
         _check_inputs(_inputs(spec, self.service))
         if not branch:
-            branch = yield from self._default_branch(workflow.repository)
+            branch = yield from default_branch(workflow.repository, version=self.service.api_version)
         return msgspec.structs.replace(spec, environment=str(workflow), branch=branch, repository=workflow.repository)
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
@@ -236,19 +236,13 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     def get_usage(self) -> Exchange[Usage]:
         """Return what is used of each limit, by everybody who uses this user's tokens; asking is free."""
-        from ..._model.usage import Usage
-
         response = yield self._get("/rate_limit")
-        found = decode(response, wire.Limits).resources
-        limits = {name: talk.limit(name, said) for name, said in found.items() if isinstance(said, dict)}
-        reached = next((name for name, limit in limits.items() if limit.is_reached), None)
-        core = limits.pop("core", None)
-        return Usage(rate_limit=core, extra_limits=tuple(limits.values()), reached=reached, raw=response.body)
+        return talk.usage_of(response)
 
     def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
         """Return the workflows of a repository that can run."""
         where = self.service.find_workflow(repository).repository
-        branch = yield from self._default_branch(where)
+        branch = yield from default_branch(where, version=self.service.api_version)
         found: list[wire.Workflow] = yield from self._all(
             repository_path(where, "/actions/workflows"), wire.WorkflowPage, lambda page: page.workflows
         )
@@ -278,12 +272,13 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return extract.looked(extract.task(found, self.service, made=made, raw=response.body), response)
 
     def _made(self, where: Run, found: wire.Run) -> Exchange[result.Result]:
-        made = yield from self._result(where)
+        made, version = (yield from self._result(where)), self.service.api_version
         if made.branch and (made.pull_request is None or made.pull_request.number is None):
-            pull = yield from self._pull_request(where.repository, made.branch)
+            pull = yield from pull_of_branch(where.repository, made.branch, version=version)
             made = msgspec.structs.replace(made, pull_request=pull or made.pull_request)
         if made.patch is None and made.pull_request and made.pull_request.number:
-            made = yield from self._with_diff(where.repository, made, made.pull_request.number)
+            patch = yield from diff_of_pull(where.repository, made.pull_request.number, version=version)
+            made = msgspec.structs.replace(made, patch=patch)
         if extract.state_of(found) is TaskState.SUCCEEDED or made.error:
             return made
         return extract.with_failure(made, found, (yield from self._jobs(where)))
@@ -306,24 +301,6 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         talk.explained(archive, REMEDIES)
         return result.read(archive.body)
 
-    def _pull_request(self, repository: str, branch: str) -> Exchange[PullRequest | None]:
-        """Return the newest pull request of *branch*: those that a run names are not the ones it made (1.5)."""
-        query = (("head", f"{repository.partition('/')[0]}:{branch}"), ("state", "all"))
-        response = yield self._get(repository_path(repository, "/pulls"), query=query, conditional=True)
-        talk.explained(response, {403: "the token needs the permission pull_requests=read"})
-        found = read_json(response.body, list[wire.PullRequest], response=response)
-        return extract.pull_request(found[0]) if found else None
-
-    def _with_diff(self, repository: str, made: result.Result, number: int) -> Exchange[result.Result]:
-        """Return *made* with the diff of its pull request; one that is too large for the service has none (1.5)."""
-        from ..._patches.parse import Patch
-
-        path = repository_path(repository, f"/pulls/{number}")
-        response = yield Request("GET", path, headers=talk.headers(self.service.api_version, accept=talk.DIFF))
-        if response.status >= 300 or not response.body.strip():
-            return made
-        return msgspec.structs.replace(made, patch=Patch(response.body))
-
     def _log(self, where: Run, job: wire.Job) -> Exchange[str | None]:
         """Return a job's log, None for one that is kept no longer."""
         response: Response = yield self._get(repository_path(where.repository, f"/actions/jobs/{job.id}/logs"))
@@ -342,11 +319,6 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     def _jobs(self, where: Run) -> Exchange[list[wire.Job]]:
         return (yield from self._all(where.path("/jobs"), wire.JobPage, lambda page: page.jobs))
-
-    def _default_branch(self, repository: str) -> Exchange[str]:
-        response = yield self._get(repository_path(repository), conditional=True)
-        talk.explained(response, {404: "there is no such repository, or the token may not see it"})
-        return read_json(response.body, wire.Repository, response=response).default_branch or "main"
 
     def _list_path(self, environment: str | None) -> str:
         workflow = self.service.find_workflow(environment)
@@ -373,8 +345,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return self._get(path, query=query, conditional=True)
 
     def _get(self, path: str, *, query: Pairs = (), conditional: bool = False) -> Request:
-        headers = talk.headers(self.service.api_version)
-        return Request("GET", path, query=query, headers=headers, conditional=conditional)
+        return talk.get(path, version=self.service.api_version, query=query, conditional=conditional)
 
     def _post(self, path: str, body: Mapping[str, object] | None = None) -> Request:
         headers = (*talk.headers(self.service.api_version), ("content-type", "application/json"))

@@ -15,7 +15,6 @@ class Repository(Wire, frozen=True):
     """A repository."""
 
     full_name: str | None = None
-    default_branch: str | None = None
 
 
 class Dispatched(Wire, frozen=True):
@@ -107,32 +106,6 @@ class WorkflowPage(Wire, frozen=True):
     """A page of workflows."""
 
     workflows: list[Workflow]
-
-
-class Branch(Wire, frozen=True):
-    """An end of a pull request."""
-
-    ref: object = None
-
-
-class PullRequest(Wire, frozen=True):
-    """A pull request (1.5)."""
-
-    number: int
-    title: object = None
-    body: object = None
-    html_url: object = None
-    state: object = None
-    draft: object = None
-    merged_at: object = None
-    head: Branch | None = None
-    base: Branch | None = None
-
-
-class Limits(Wire, frozen=True):
-    """What is used of each limit (1.1, `GET /rate_limit`)."""
-
-    resources: dict[str, object]
 
 
 # What a page holds.

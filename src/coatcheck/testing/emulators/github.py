@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote
 
 import msgspec
 
@@ -60,6 +61,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("GET", _REPO + r"/check-runs/\d+/annotations", "annotations", "_nothing"),
         ("GET", _REPO + r"/pulls", "list_pulls", "_pulls"),
         ("GET", _REPO + r"/pulls/(\d+)", "get_pull", "_pull"),
+        ("GET", _REPO + r"/compare/(.+)", "compare", "_compare"),
         ("GET", _REPO, "get_repository", "_repository"),
         ("GET", r"/rate_limit", "get_usage", "_limits"),
         ("POST", r"/graphql", "graphql", "_graphql"),
@@ -78,7 +80,8 @@ class GithubEmulator:
     *life* is what new runs live through and *leaves* what they leave, given their inputs. *versions* are those of the
     API that it knows: without the newest a dispatch does not say which run it made. *unlisted* is for how many seconds
     a new run is in no list. *points* a minute are the secondary limit, *limit* an hour the primary one. Downloads come
-    from *blobs*. `agents` are the tasks of the coding agent, `pulls` the pull requests by number.
+    from *blobs*. `agents` are the tasks of the coding agent, `pulls` the pull requests by
+    number, `compares` the diffs between two refs (``base...head``).
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class GithubEmulator:
         self.agents = Agents(self.clock)
         self.pulls: dict[int, dict[str, object]] = {}
         self.diffs: dict[int, bytes] = {}
+        self.compares: dict[str, bytes] = {}
         self._runs_by_id: dict[int, EmulatedRun] = {}
         self._lock = threading.RLock()
 
@@ -343,6 +347,12 @@ class GithubEmulator:
         if "diff" in dict(request.headers).get("accept", ""):
             return Response(200, headers={"content-type": "text/plain"}, body=self.diffs[int(number)])
         return rest.reply(self.pulls[int(number)])
+
+    def _compare(self, request: Request, repository: str, ends: str) -> Response:
+        del request, repository
+        if unquote(ends) not in self.compares:
+            raise rest.NOT_FOUND
+        return Response(200, headers={"content-type": "text/plain"}, body=self.compares[unquote(ends)])
 
     def _repository(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
         return rest.reply(repository_document(repository))

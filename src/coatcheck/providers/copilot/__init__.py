@@ -1,0 +1,24 @@
+"""GitHub's coding agent: its tasks, through the public preview of its API.
+
+Nothing is imported until the factory runs: the registry names every provider for every command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+    from .provider import CopilotProvider
+
+
+def copilot(settings: Settings) -> CopilotProvider:
+    """Return the provider of GitHub's coding agent; raises `ConfigurationError` for a setting that is none.
+
+    ``base_url`` is where the API is, ``repository`` is taken where a task names none, ``custom_agent`` is the file of
+    an agent of the repository's own, without its ending.
+    """
+    from .provider import CopilotProvider
+    from .service import Service
+
+    return CopilotProvider(Service.of(settings))

@@ -1,0 +1,199 @@
+"""How GitHub's coding agent is spoken to: one exchange per verb (services.md 2).
+
+Law 1. `create_task` is one POST. It carries no key, so a lost answer is looked for in the list, by prompt and place.
+Law 2. `get_task` is one GET while the agent works; where it has stopped, what it made is fetched: the pull request by
+       its node, else by its branch, and the diff.
+Law 3. What the API cannot do is declared, and not tried some other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..._protocol.decode import read_json
+from ..._protocol.effects import Exchange, Request, Response
+from ..._protocol.provider import Sweep
+from ..._protocol.urls import encoded
+from .._github import talk
+from .._github.repository import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
+from . import extract, wire
+from .service import CAPABILITIES, LOGIN, NAME, WHO, Service, models
+
+if TYPE_CHECKING:
+    from ..._model.catalogue import Model
+    from ..._model.outcome import PullRequest
+    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
+    from ..._model.usage import Usage
+    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.provider import Capabilities, TaskFilter
+
+REMEDIES: Mapping[int, str] = {
+    401: f"the agent takes {WHO}",
+    403: f"the agent takes {WHO}, with the permission agent_tasks=write",
+    404: "check the repository, and that the agent is enabled for it and for you",
+}
+UNKNOWN_TASK: Mapping[int, str] = {**REMEDIES, 404: "there is no such task, or the token may not see it"}
+
+
+class CopilotProvider(msgspec.Struct, frozen=True):
+    """The coding agent of one GitHub."""
+
+    service: Service
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return NAME
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.service.base_url}
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return LOGIN
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
+        """Return *request* with the token on it."""
+        return request.with_headers(("authorization", f"Bearer {secret.token}"))
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with its repository as the environment, and a branch to start from."""
+        repository = self.service.find_repository(spec.environment or spec.repository)
+        branch = (spec.branch or "").strip()
+        if not branch:
+            branch = yield from default_branch(repository, version=self.service.api_version)
+        return msgspec.structs.replace(spec, environment=repository, repository=repository, branch=branch)
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Create the task: exactly one POST. *spec* has been prepared."""
+        repository = self.service.find_repository(spec.environment)
+        body = {
+            "prompt": spec.prompt,
+            "base_ref": spec.branch,
+            "model": spec.model,
+            "head_ref": spec.working_branch,
+            "create_pull_request": spec.opens_pull_request,
+            "custom_agent": self.service.custom_agent,
+        }
+        said = {name: value for name, value in body.items() if value is not None}
+        headers = (*talk.headers(self.service.api_version), ("content-type", "application/json"))
+        response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(said))
+        talk.explained(response, REMEDIES)
+        found = read_json(response.body, wire.Task, response=response)
+        made = extract.task(found, self.service, raw=response.body)
+        return msgspec.structs.replace(
+            made,  # what a reply leaves out is what was sent
+            prompt=made.prompt or spec.prompt,
+            environment=made.environment or repository,
+            repository=made.repository or repository,
+            branch=made.branch or spec.branch,
+            rate_limit=talk.limit_of(response),
+        )
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a task: one GET while it works, and what it made as well where it has stopped."""
+        response = yield from self._look(ref)
+        found = extract.task_in(response)
+        made = (yield from self._made(found)) if extract.state_of(found).ends_wait else None
+        task = extract.task(found, self.service, made=made, raw=response.body)
+        return msgspec.structs.replace(task, rate_limit=talk.limit_of(response), retry_after=talk.pause_asked(response))
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the task as it came."""
+        response = yield from self._look(ref)
+        return response.body
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first: of a repository (*environment*), or of everything that the token may see.
+
+        The service lists what is archived or what is not; for "all" the archived ones follow.
+        """
+        size = str(min(limit or talk.PAGE_SIZE, talk.PAGE_SIZE))
+        first = {"per_page": size, "sort": "created_at", "direction": "desc"}
+        archived = {**first, "is_archived": "true"}
+        path = "/agents/tasks" if environment is None else _tasks(self.service.find_repository(environment))
+        query = talk.query_of(cursor, archived if filter == "archived" else first)
+        response = yield talk.get(path, query=query, version=self.service.api_version, conditional=True)
+        talk.explained(response, REMEDIES)
+        found = extract.page(response, self.service)
+        if filter == "all" and found.cursor is None and ("is_archived", "true") not in query:
+            return msgspec.structs.replace(found, cursor=talk.cursor_of(tuple(archived.items())))
+        return found
+
+    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+        """Look at a hundred tasks at once; those that have stopped want a look of their own."""
+        found = yield from self.list_tasks(cursor=cursor)
+        return Sweep(tasks=found.items, cursor=found.cursor)
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one answer
+        """Read a saved or live task."""
+        answer = Response(200, body=response)
+        found = extract.task_in(answer)
+        made = extract.Fetched() if extract.state_of(found).is_terminal else None
+        return extract.task(found, self.service, made=made, raw=response)
+
+    def list_models(self) -> tuple[Model, ...]:
+        """Return the models that the description of the API names."""
+        return models()
+
+    def get_usage(self) -> Exchange[Usage]:
+        """Return what is used of the API's limits; what the agent itself may use is told nowhere."""
+        response = yield talk.get("/rate_limit", version=self.service.api_version)
+        return talk.usage_of(response)
+
+    # -- what a task made --------------------------------------------------------------------------------------------
+
+    def _made(self, found: wire.Task) -> Exchange[extract.Fetched]:
+        repository, makings = extract.repository_of(found), extract.makings_of(found)
+        pull = yield from self._pull(repository, makings)
+        if repository is None:
+            return extract.Fetched(pull=pull)
+        version = self.service.api_version
+        if pull is not None and pull.number is not None:
+            patch = yield from diff_of_pull(repository, pull.number, version=version)
+        elif makings.branch and makings.base:
+            patch = yield from diff_between(repository, makings.base, makings.branch, version=version)
+        else:
+            patch = None
+        return extract.Fetched(pull=pull, patch=patch)
+
+    def _pull(self, repository: str | None, makings: extract.Makings) -> Exchange[PullRequest | None]:
+        """Return the pull request with its number, which the task does not tell (2): by its node, else by its branch."""
+        version = self.service.api_version
+        if makings.node is not None and (pull := (yield from pull_of_node(makings.node, version=version))) is not None:
+            return pull
+        if repository is None or makings.branch is None or not makings.has_pull:
+            return None
+        return (yield from pull_of_branch(repository, makings.branch, version=version))
+
+    def _look(self, ref: TaskRef) -> Exchange[Response]:
+        path = f"/agents/tasks/{encoded(ref.id)}"
+        response: Response = yield talk.get(path, version=self.service.api_version, conditional=True)
+        talk.explained(response, UNKNOWN_TASK)
+        return response
+
+
+def _tasks(repository: str) -> str:
+    return "/agents/repos/" + "/".join(map(encoded, repository.split("/"))) + "/tasks"

@@ -1,0 +1,47 @@
+"""A provider of GitHub's coding agent with both clients, an emulated GitHub, and a clock that they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from coatcheck import TaskSpec
+from coatcheck.providers.copilot import copilot
+from coatcheck.testing.clients import Both
+from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.emulators.github import GithubEmulator
+from coatcheck.testing.emulators.github_agents import AgentLife
+
+DATA = Path(__file__).parents[2] / "data/github"
+SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")
+
+
+class Given:
+    """Settings that were given."""
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:
+        del variable
+        return self._settings.get(name)
+
+
+def provider(**settings: str) -> Any:
+    """Return the provider with *settings*."""
+    return copilot(Given(**{"base_url": "http://127.0.0.1:9", **settings}))
+
+
+def agent(
+    colour: str = "blocking", *, settings: dict[str, str] | None = None, **life: Any
+) -> tuple[Any, GithubEmulator]:
+    """Return a client and the emulator behind it, whose tasks live a *life*."""
+    clock = FakeClock()
+    emulator = GithubEmulator(clock=clock)
+    emulator.agents.life = AgentLife(**life)
+    return Both(colour, provider(**(settings or {})), emulator, token=emulator.token, clock=clock), emulator
+
+
+def recorded(name: str) -> bytes:
+    """Return the bytes of a transcript."""
+    return (DATA / f"{name}.json").read_bytes()

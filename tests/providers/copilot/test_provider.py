@@ -1,0 +1,268 @@
+"""What is asked of GitHub's coding agent, and what comes of its answers."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from coatcheck import TaskSpec, TaskState, errors
+from coatcheck.cloud.faults import Reset, Status
+from coatcheck.testing.clients import COLOURS
+from coatcheck.testing.emulators.github_runs import PATCH
+
+from .agent_talk import SPEC, agent, provider, recorded
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def kinds(task: object) -> list[str]:
+    return [notice.kind for notice in task.notices]  # type: ignore[attr-defined]
+
+
+# -- submitting --------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_is_one_post(colour: str) -> None:
+    """The branch is the repository's own; what nobody asked for is not sent."""
+    client, github = agent(colour)
+    task = client.create_task(SPEC)
+    (sent,) = github.seen("create_task")
+
+    assert ("/agents/repos/owner/repo/tasks", {"prompt": "Say hello", "base_ref": "main"}) == (
+        sent.path,
+        msgspec.json.decode(sent.body),
+    )
+    assert (TaskState.QUEUED, "owner/repo", "main") == (task.state, task.environment, task.branch)
+
+
+def test_what_is_asked_for_has_the_services_words(colour: str) -> None:
+    """Model, branches, a pull request, and an agent of the repository's own."""
+    client, github = agent(colour, settings={"custom_agent": "tidy", "repository": "owner/repo"})
+    client.create_task(TaskSpec(prompt="p", branch="next", model="m", working_branch="w", opens_pull_request=False))
+    (sent,) = github.seen("create_task")
+
+    assert {
+        "prompt": "p",
+        "base_ref": "next",
+        "model": "m",
+        "head_ref": "w",
+        "create_pull_request": False,
+        "custom_agent": "tidy",
+    } == msgspec.json.decode(sent.body)
+
+
+# -- what a task made --------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_a_pull_request_is_asked_of_its_node(colour: str) -> None:
+    """The task names a node and no number (2); the diff is the pull request's, and a lost answer is asked for again."""
+    client, github = agent(colour, pull="PR_7")
+    github.add_pull(7, branch="copilot/x", diff=PATCH.encode())
+    github.faults.append(Reset(on="graphql"))
+    task = client.poll_task(client.create_task(SPEC).ref)
+    (pull,) = task.pull_requests
+
+    assert (7, "https://github.com/owner/repo/pull/7", "copilot/x", "main", "open") == (
+        pull.number,
+        pull.url,
+        pull.branch,
+        pull.base,
+        pull.state,
+    )
+    assert (PATCH, 1, []) == (str(task.outcome.patch), task.stats.files, kinds(task))
+
+
+@pytest.mark.parametrize("has_global_id", [False, True])
+def test_without_its_node_it_is_found_by_the_branch(colour: str, *, has_global_id: bool) -> None:
+    """Where the task does not tell the node, or GraphQL does not know it."""
+    client, github = agent(colour, pull="PR_unknown", has_global_id=has_global_id)
+    task = client.create_task(SPEC)
+    github.add_pull(9, branch=f"copilot/{task.ref.id[:8]}", diff=PATCH.encode())
+
+    assert [9] == [pull.number for pull in client.poll_task(task.ref).pull_requests]
+
+
+def test_a_branch_alone_is_compared_with_its_base(colour: str) -> None:
+    """Nobody asked for a pull request: the change is what the branch has."""
+    client, github = agent(colour)
+    task = client.create_task(SPEC)
+    github.compares[f"main...copilot/{task.ref.id[:8]}"] = PATCH.encode()
+    ended = client.poll_task(task.ref)
+
+    assert (PATCH, ()) == (str(ended.outcome.patch), ended.pull_requests)
+    assert [] == github.seen("graphql") + github.seen("list_pulls")
+
+
+def test_a_task_that_made_nothing_says_so(colour: str) -> None:
+    """No pull request, no change."""
+    client, _ = agent(colour)
+
+    assert ["nothing_made"] == kinds(client.poll_task(client.create_task(SPEC).ref))
+
+
+def test_a_look_while_it_works_is_one_request(colour: str) -> None:
+    """What it made is asked for at its end."""
+    client, github = agent(colour, states=("queued", "in_progress", "in_progress"), pull="PR_7")
+    ref = client.create_task(SPEC).ref
+    before = len(github.requests)
+    client.get_task(ref)
+
+    assert 1 == len(github.requests) - before
+
+
+@pytest.mark.parametrize("state", ["idle", "waiting_for_user"])
+def test_a_task_that_waits_for_somebody_ends_the_wait(colour: str, state: str) -> None:
+    """On its page: the API takes no reply, and what it made so far is shown."""
+    client, github = agent(colour, states=("queued", state), pull="PR_7")
+    github.add_pull(7, branch="x", diff=PATCH.encode())
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (TaskState.INPUT_REQUIRED, state, ["waits_on_page"]) == (task.state, task.raw_state, kinds(task))
+    assert PATCH == str(task.outcome.patch)
+
+
+def test_a_failed_task_says_why(colour: str) -> None:
+    """In the newest session's words."""
+    client, _ = agent(colour, states=("queued", "failed"), error="no runner")
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (TaskState.FAILED, "failed: no runner") == (task.state, str(task.error))
+
+
+@pytest.mark.parametrize(
+    ("usage", "text"),
+    [
+        ({"type": "ai_credits", "amount": 1_549_999_999}, "it used 1.5 AI credits"),
+        ({"type": "premium_requests", "amount": 1.5}, "it used 1.5 premium requests"),
+    ],
+)
+def test_what_it_used_is_a_notice(colour: str, usage: dict[str, object], text: str) -> None:
+    """Credits come in billionths."""
+    client, _ = agent(colour, usage=usage)
+    task = client.get_task(client.create_task(SPEC).ref)
+
+    assert [text] == [notice.text for notice in task.notices]
+
+
+def test_all_sessions_are_summed_before_they_are_rounded() -> None:
+    """Three times 0.04 is 0.1."""
+    document = msgspec.json.decode(recorded("agent_task"))
+    document["sessions"][0]["usage"]["amount"] = 40_000_000
+    document["sessions"] = [*document["sessions"] * 3]
+    task = provider().extract_response(msgspec.json.encode(document), None)
+
+    assert "it used 0.1 AI credits" in [notice.text for notice in task.notices]
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------
+
+
+def test_lists_are_of_a_repository_or_of_everything(colour: str) -> None:
+    """Newest first, archived ones where they are wanted."""
+    client, github = agent(colour)
+    refs = [client.create_task(TaskSpec(prompt="p", repository=each)).ref for each in ("owner/a", "owner/b", "owner/a")]
+    github.agents.tasks[0].is_archived = True
+
+    assert [refs[2], refs[1]] == [task.ref for task in client.list_tasks()]
+    assert [refs[2]] == [task.ref for task in client.list_tasks(environment="owner/a")]
+    assert [refs[0]] == [task.ref for task in client.list_tasks(filter="archived")]
+    assert [refs[2], refs[1], refs[0]] == [task.ref for task in client.list_tasks(filter="all")]
+
+
+def test_many_tasks_are_told_by_pages(colour: str) -> None:
+    """A page says who has stopped, and only those are looked at."""
+    client, github = agent(colour, states=("queued",))
+    refs = [client.create_task(SPEC).ref for _ in range(5)]
+    for task in github.agents.tasks:
+        task.state = "completed"
+
+    assert set(refs) == {task.ref for task in client.poll_tasks(refs)}
+    assert 1 == len(github.seen("list_tasks"))
+
+
+def test_usage_is_of_the_api(colour: str) -> None:
+    """What the agent may use is told nowhere."""
+    client, _ = agent(colour)
+
+    assert 5000 == client.get_usage().window("core").limit
+
+
+def test_models_are_those_of_the_description(colour: str) -> None:
+    """With the day on which they were read."""
+    client, _ = agent(colour)
+
+    assert ("claude-sonnet-4.6", "2026-11-20") == (client.list_models()[0].id, client.list_models()[0].as_of)
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        (401, "somebody with Copilot Business or Enterprise"),
+        (403, "the permission agent_tasks=write"),
+        (404, "that the agent is enabled for it and for you"),
+    ],
+)
+def test_who_may_use_it_is_said(colour: str, status: int, remedy: str) -> None:
+    """The service's refusals say little."""
+    client, github = agent(colour)
+    github.faults.append(Status(status, on="create_task"))
+    with pytest.raises(errors.ProviderError) as caught:
+        client.create_task(SPEC)
+
+    assert remedy in (caught.value.remedy or "")
+
+
+def test_which_permission_lacks_is_said_where_the_service_says_it(colour: str) -> None:
+    """A header names it."""
+    client, github = agent(colour)
+    header = (("x-accepted-github-permissions", "agent_tasks=write"),)
+    github.faults.append(Status(403, on="create_task", headers=header))
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        client.create_task(SPEC)
+
+    assert "the token needs the permission agent_tasks=write" == caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("verb", "reason"),
+    [
+        ("cancel_task", "the API cannot stop a task; its page can"),
+        ("send_message", "the API takes no reply; a task that waits for one is answered on its page"),
+    ],
+)
+def test_what_the_api_cannot_do_is_declared(colour: str, verb: str, reason: str) -> None:
+    """Nothing is tried some other way."""
+    client, github = agent(colour)
+    with pytest.raises(errors.UnsupportedError, match=reason):
+        getattr(client, verb)("copilot:x", *(["more"] if verb == "send_message" else []))
+
+    assert [] == github.requests
+
+
+def test_a_repository_is_needed(colour: str) -> None:
+    """Nothing is asked without one."""
+    client, github = agent(colour)
+    with pytest.raises(errors.ConfigurationError, match="which repository"):
+        client.create_task("p")
+
+    assert [] == github.requests
+
+
+def test_a_server_has_no_agent() -> None:
+    """Said before anything is sent."""
+    with pytest.raises(errors.ConfigurationError, match="GitHub Enterprise Server has no coding agent"):
+        provider(base_url="https://github.example.com")
+
+
+@pytest.mark.parametrize("artifact", [{"type": "pull", "data": {"head_ref": "x", "base_ref": "y"}}, {"type": "pull"}])
+def test_an_artifact_of_the_wrong_shape_is_forgiven(artifact: dict[str, object]) -> None:
+    """The order of the description's alternatives is nobody's promise (2)."""
+    document = {**msgspec.json.decode(recorded("agent_task")), "artifacts": [artifact]}
+
+    assert TaskState.SUCCEEDED is provider().extract_response(msgspec.json.encode(document), None).state
