@@ -256,7 +256,16 @@ def test_every_struct_with_a_secret_hides_it() -> None:
 
 
 # Words of a protocol, not secrets: `code` is an error's, `token` a path.
-NOT_SECRET = {"Failure", "CloudFailure", "OAuth", "Endpoints", "TurnError", "_DeviceStarted", "_DeviceGrant"}
+NOT_SECRET = {
+    "Failure",
+    "CloudFailure",
+    "OAuth",
+    "Endpoints",
+    "TurnError",
+    "_DeviceStarted",
+    "_DeviceGrant",
+    "BatchError",
+}
 
 
 def shown(struct: type[msgspec.Struct], fields: list[str]) -> str:
