@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 # The id of a request that nobody named.
 ONLY = "task"
-# Ids that every service takes (Anthropic's API reference for `custom_id`; OpenAI names no rule).
+# A rule of ours: the services' SDKs document none, and these go through every one of them, and through file names.
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # Enough ids in a notice to look at some.
 SHOWN = 5

@@ -37,18 +37,18 @@ LOGIN = Login(
     trusted_hosts=frozenset({"api.anthropic.com"}),
 )
 
-# "100,000 Message requests or 256 MB in size, whichever is reached first" (Anthropic's guide to batch processing).
+# A batch is limited to 100,000 requests or 256 MB, whichever comes first (Anthropic's guide to message batches).
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
-# The API demands a number; this one every model of the last years takes (Anthropic's table of models).
+# The API demands a number and has no default; this one is a choice of ours, and a setting changes it.
 MAX_TOKENS = 8192
-# The largest page of the list (Anthropic's API reference).
-PAGE_SIZE = 100
+# The largest page of the list: "ranges from 1 to 1000" (Anthropic's SDK 2.11, ``batch_list_params.py``).
+PAGE_SIZE = 1000
 BATCHES = "/v1/messages/batches"
 
 HEADERS: Pairs = (
     ("user-agent", f"coatcheck/{__version__}"),
     ("accept", "application/json"),
-    ("anthropic-version", "2023-06-01"),  # what Anthropic's own SDK sends
+    ("anthropic-version", "2026-10-21"),  # what Anthropic's SDKs 2.10 and 2.11 send (``_constants.py``)
 )
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
@@ -62,14 +62,14 @@ CAPABILITIES = Capabilities(
         "list_models": "models are the account's; name one",
         "get_usage": "the service tells it elsewhere",
         "send_message": "a batch is asked once",
-        "archive_task": "the service puts the results of a batch away itself, after 29 days",
+        "archive_task": "the service puts the results of old batches away itself",
         "approve_plan": "a model answers at once",
         "create_pull_request": "a batch has no repository",
         "stream_events": "a batch tells counts and nothing else",
     },
     options=frozenset({"model", "instructions", "requests"}),
     modes=frozenset({"code", "ask"}),
-    # "Most batches finish in less than 1 hour" (Anthropic's guide to batch processing).
+    # Documented is "up to 24 hours"; half an hour is a guess that the first batches correct.
     typical_seconds=1800.0,
     needs_environment=False,
     notes=(
@@ -122,7 +122,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         return LOGIN
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
-        """Return *request* with the key on it."""
+        """Return *request* with the key on it (services.md 4); Anthropic's SDK sends the same key as a bearer."""
         return request.with_headers(("x-api-key", secret.token))
 
     # -- submitting --------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, items=kept)
 
     def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred batches at once; those that have ended want a look of their own."""
+        """Look at a thousand batches at once; those that have ended want a look of their own."""
         found = yield from self.list_tasks(filter="all", cursor=cursor)
         return Sweep(tasks=found.items, cursor=found.cursor)
 

@@ -31,7 +31,7 @@ STATES: Mapping[str, TaskState] = {
     "expired": TaskState.EXPIRED,
     "cancelled": TaskState.CANCELLED,
 }
-# Codes of the error file for requests that were never made (OpenAI's guide to batches).
+# Codes of the error file for requests that were never made (OpenAI's API description, `BatchRequestOutputError`).
 CODES: Mapping[str, TaskState] = {"batch_expired": TaskState.EXPIRED, "batch_cancelled": TaskState.CANCELLED}
 
 # Where a batch carries what its maker wants to know again.

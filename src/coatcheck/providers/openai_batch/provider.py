@@ -79,7 +79,9 @@ CAPABILITIES = Capabilities(
 )
 
 
-NO_RESULT = Notice(kind="no_result", text="the files of its results are there no more: they are kept for 30 days")
+NO_RESULT = Notice(
+    kind="no_result", text="the files of its results are there no more: the service keeps them for a time"
+)
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -225,7 +227,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         return extract.task(extract.batch(Response(200, body=response)), results=siblings, raw=response)
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask for the end of a batch; what is done already is kept, and the rest is cancelled within ten minutes."""
+        """Ask for the end of a batch; what is done already is kept, and the rest is cancelled within ten minutes (OpenAI's SDK)."""
         check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
 
     # -- requests ----------------------------------------------------------------------------------------------------

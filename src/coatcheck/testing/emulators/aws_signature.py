@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from ..._protocol.effects import Request
 
-# AWS refuses signatures that are older, or younger, than five minutes (AWS's "Signature Version 4" guide).
+# AWS refuses signatures that are much older, or younger; five minutes is what is commonly said, and was not checked.
 TOLERANCE = 300.0
 
 _AUTHORIZATION = re.compile(

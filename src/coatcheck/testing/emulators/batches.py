@@ -336,7 +336,9 @@ class AnthropicBatchEmulator(_Emulator):
     )
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
-        return headers.get("x-api-key") == KEY and "anthropic-version" in headers
+        """The key may come in a header of its own, as documented, or as a bearer, as Anthropic's SDK 2 sends it."""
+        is_right = KEY in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
+        return is_right and "anthropic-version" in headers
 
     def problem(self, status: int, text: str) -> Response:
         """Answer with an error object."""
