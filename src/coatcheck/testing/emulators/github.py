@@ -1,6 +1,7 @@
 """GitHub in memory: workflows, their runs and what they leave, pull requests, limits (services.md 1).
 
 Law 1. Nothing happens by itself: a run advances by one act when it is looked at, and not before the act's time is over.
+       Acts that have a time end by the clock also for whoever lists.
 Law 2. What the service is strict about is refused as it refuses it: inputs, refs, versions, pages, a missing user agent.
 Law 3. Downloads come from another host, for a minute, and who brings a token there is refused.
 """
@@ -17,9 +18,9 @@ import msgspec
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, take
 from ..clock import FakeClock
-from . import github_rest as rest
+from . import github_documents as documents, github_rest as rest
 from .github_agents import Agents
-from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made, repository_document
+from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
 
 TOKEN = "ghp_" + "0" * 36
 CLOUD_VERSIONS = ("2022-11-28", "2026-03-10")
@@ -244,6 +245,9 @@ class GithubEmulator:
 
     def _listed(self, request: Request, runs: Iterable[EmulatedRun]) -> Response:
         query, now = dict(request.query), self.clock.time()
+        runs = tuple(runs)
+        for run in runs:
+            run.catch_up(now)
         since = rest.seconds_of(query["created"].removeprefix(">=")) if "created" in query else 0.0
         wanted = [
             run
@@ -326,10 +330,7 @@ class GithubEmulator:
 
     def add_pull(self, number: int, *, branch: str, diff: bytes = b"", title: str = "Say hello") -> dict[str, object]:
         """Have a pull request of *branch*, and return what the service says about it."""
-        at = f"https://github.com/{REPOSITORY}/pull/{number}"
-        ends = {"head": {"ref": branch, "sha": "2" * 40}, "base": {"ref": "main", "sha": "1" * 40}}
-        said = {"number": number, "title": title, "body": "It says hello.", "html_url": at, "state": "open", **ends}
-        self.pulls[number] = {"id": number * 10, "node_id": f"PR_{number}", "draft": False, "merged_at": None, **said}
+        self.pulls[number] = documents.pull(number, REPOSITORY, branch=branch, title=title)
         self.diffs[number] = diff
         return self.pulls[number]
 
@@ -355,11 +356,12 @@ class GithubEmulator:
         return Response(200, headers={"content-type": "text/plain"}, body=self.compares[unquote(ends)])
 
     def _repository(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        return rest.reply(repository_document(repository))
+        return rest.reply(documents.repository(repository))
 
     def _limits(self, request: Request) -> Response:  # noqa: ARG002 - every answer is given the request
         core = self.meter.document()
-        return rest.reply({"resources": {"core": core, "graphql": {**core, "used": 0}}, "rate": core})
+        others = {name: {**core, "used": 0, "remaining": core["limit"]} for name in ("graphql", "search")}
+        return rest.reply({"resources": {"core": core, **others}, "rate": core})
 
     def _nothing(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
         return rest.reply([])

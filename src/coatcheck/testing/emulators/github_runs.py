@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from ..._model.value import Value
+from . import github_documents as documents
 from .github_rest import moment
 
 # Artifacts are kept for 90 days unless somebody says otherwise (docs.github.com, "Usage limits"; seconds).
@@ -129,8 +130,14 @@ class EmulatedRun:
 
     def advance(self, now: float) -> None:
         """Live on, if the act that is lived has lasted long enough."""
+        self.catch_up(now)
         if self._acts and now - self._since >= self.act.seconds:
             self._become(self._acts.popleft(), now)
+
+    def catch_up(self, now: float) -> None:
+        """Live what the clock alone decides."""
+        while self._acts and 0 < self.act.seconds <= now - self._since:
+            self._become(self._acts.popleft(), self._since + self.act.seconds)
 
     def end(self, conclusion: str, now: float) -> None:
         """End now, whatever was to come."""
@@ -156,7 +163,7 @@ class EmulatedRun:
     def document(self) -> dict[str, object]:
         """Return the run as the service shows it (1.1)."""
         at = f"https://api.github.com/repos/{self.repository}/actions/runs/{self.id}"
-        repository = repository_document(self.repository)
+        repository = documents.repository(self.repository)
         before = f"{at}/attempts/{self.attempt - 1}" if self.attempt > 1 else None
         return {
             "id": self.id,
@@ -275,19 +282,3 @@ def archive(files: Files) -> bytes:
         for name, data in files.items():
             opened.writestr(name, data)
     return made.getvalue()
-
-
-def repository_document(repository: str) -> dict[str, object]:
-    """Return the few fields of a repository that a run's are read for."""
-    owner, _, name = repository.partition("/")
-    return {
-        "id": 1296269,
-        "node_id": "R_1",
-        "name": name,
-        "full_name": repository,
-        "private": False,
-        "owner": {"login": owner, "id": 1},
-        "html_url": f"https://github.com/{repository}",
-        "url": f"https://api.github.com/repos/{repository}",
-        "default_branch": "main",
-    }

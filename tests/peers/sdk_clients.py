@@ -1,0 +1,155 @@
+"""Official SDKs, each through what it is for; prints what it saw as JSON. Run by the Python that `make peers` fills."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+KEYS = {"aws_access_key_id": "AKIDEMULATOR", "aws_secret_access_key": "emulated/secret+key", "region_name": "us-east-1"}
+
+
+def lambda_client(base: str, service: str = "lambda") -> object:
+    """Return boto3's client, which sends what it sends once."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(retries={"total_max_attempts": 1})
+    return boto3.client(service, endpoint_url=base, config=config, **KEYS)
+
+
+def raised(act: object, **arguments: object) -> str:
+    """Return the code of the error that *act* raises."""
+    from botocore.exceptions import ClientError
+
+    try:
+        act(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "nothing"
+
+
+def durable(base: str) -> object:
+    """Start a durable execution, find it by its name, wait for its end, and read its history."""
+    client = lambda_client(base)
+    asked = {
+        "FunctionName": "agent",
+        "Qualifier": "live",
+        "InvocationType": "Event",
+        "DurableExecutionName": "nightly-7",
+    }
+    arns = [client.invoke(**asked, Payload=b'{"prompt":"Say hello"}')["DurableExecutionArn"] for _ in range(2)]
+    listed = client.list_durable_executions_by_function(FunctionName="agent", DurableExecutionName="nightly-7")
+    while (seen := client.get_durable_execution(DurableExecutionArn=arns[0]))["Status"] == "RUNNING":
+        time.sleep(0.01)
+    history = client.get_durable_execution_history(DurableExecutionArn=arns[0])
+    return {
+        "arns": arns,
+        "listed": [each["DurableExecutionArn"] for each in listed["DurableExecutions"]],
+        "status": seen["Status"],
+        "result": json.loads(seen["Result"]),
+        "events": [event["EventType"] for event in history["Events"]],
+        "reused": raised(client.invoke, **asked, Payload=b'{"prompt":"other"}'),
+        "nobody": raised(client.invoke, FunctionName="nobody", InvocationType="Event"),
+        "unqualified": raised(client.invoke, FunctionName="agent", InvocationType="Event"),
+        "too large": raised(client.invoke, **asked, Payload=b'"' + b"x" * 1_100_000 + b'"'),
+    }
+
+
+def look(base: str, arn: str) -> object:
+    """Look at an execution that somebody else started, and stop another."""
+    seen = lambda_client(base).get_durable_execution(DurableExecutionArn=arn)
+    return {"status": seen["Status"], "input": json.loads(seen["InputPayload"])}
+
+
+def queue(base: str, url: str) -> object:
+    """Call a plain function, and read its end from the queue."""
+    client, sqs = lambda_client(base), lambda_client(base, "sqs")
+    id = client.invoke(FunctionName="plain-agent", InvocationType="Event", Payload=b'{"prompt":"Say hello"}')[
+        "ResponseMetadata"
+    ]["RequestId"]
+    while not (messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages")):
+        time.sleep(0.01)
+    entries = [{"Id": "0", "ReceiptHandle": messages[0]["ReceiptHandle"]}]
+    sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    record = json.loads(messages[0]["Body"])
+    return {"id": id, "record": record["requestContext"]["requestId"], "made": record["responsePayload"]["message"]}
+
+
+def make_queue(base: str, *bodies: str) -> object:
+    """Make a queue at an SQS that is not ours, and put *bodies* into it."""
+    sqs = lambda_client(base, "sqs")
+    url = sqs.create_queue(QueueName="ends")["QueueUrl"]
+    for body in bodies:
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    return {"url": url}
+
+
+def left(base: str, url: str) -> object:
+    """Return what is in a queue, seen or not."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = lambda_client(base, "sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return {"left": sum(map(int, found.values()))}
+
+
+def openai(base: str) -> object:
+    """Upload, create, wait, and read what became of each request."""
+    import io
+
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{base}/v1", api_key="batch-test-key", max_retries=0)
+    lines = [
+        {"custom_id": id, "method": "POST", "url": "/v1/responses", "body": {"model": "m", "input": f"Say {id}"}}
+        for id in ("a", "b")
+    ]
+    data = io.BytesIO("\n".join(map(json.dumps, lines)).encode())
+    file = client.files.create(file=("in.jsonl", data), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/responses", completion_window="24h", metadata={"who": "them"}
+    )
+    while (batch := client.batches.retrieve(batch.id)).status not in ("completed", "failed", "expired", "cancelled"):
+        time.sleep(0.01)
+    read = [
+        json.loads(line)
+        for id in (batch.output_file_id, batch.error_file_id)
+        if id
+        for line in client.files.content(id).text.splitlines()
+    ]
+    return {
+        "id": batch.id,
+        "status": batch.status,
+        "counts": batch.request_counts.model_dump(),
+        "items": {line["custom_id"]: line["response"]["status_code"] for line in read},
+        "listed": [each.id for each in client.batches.list()],
+    }
+
+
+def anthropic(base: str) -> object:
+    """Create, wait, and read what became of each request."""
+    from anthropic import Anthropic
+
+    client = Anthropic(base_url=base, api_key="batch-test-key", max_retries=0)
+    requests = [
+        {
+            "custom_id": id,
+            "params": {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": f"Say {id}"}]},
+        }
+        for id in ("a", "b")
+    ]
+    batch = client.messages.batches.create(requests=requests)
+    while (batch := client.messages.batches.retrieve(batch.id)).processing_status != "ended":
+        time.sleep(0.01)
+    return {
+        "id": batch.id,
+        "counts": batch.request_counts.model_dump(),
+        "items": {each.custom_id: each.result.type for each in client.messages.batches.results(batch.id)},
+        "listed": [each.id for each in client.messages.batches.list()],
+        "deleted": client.messages.batches.delete(batch.id).id,
+    }
+
+
+if __name__ == "__main__":
+    acts = (durable, look, queue, make_queue, left, openai, anthropic)
+    name, *arguments = sys.argv[1:]
+    print(json.dumps({act.__name__: act for act in acts}[name](*arguments)))  # noqa: T201 - how it answers

@@ -1,0 +1,200 @@
+"""GitHub's own description of its API stands between our client and our emulator, and checks what both say.
+
+Prism answers 500 where the emulator says something that is not described, and 422 where we do. It follows redirects
+itself, token and all, so downloads go past it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from coatcheck import Client, TaskSpec, TaskState, errors
+from coatcheck._protocol.effects import Request, Response
+from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.journal import NoJournal
+from coatcheck._runtime.transport import ReqwestTransport
+from coatcheck.cloud.faults import ResetAfterAccept
+from coatcheck.cloud.server import serving
+from coatcheck.providers.copilot.provider import CopilotProvider
+from coatcheck.providers.copilot.service import Service as AgentService
+from coatcheck.providers.github_actions.provider import ActionsProvider
+from coatcheck.providers.github_actions.service import Service
+from coatcheck.testing import GithubEmulator
+from coatcheck.testing.emulators.github_agents import AgentLife
+from coatcheck.testing.emulators.github_runs import PATCH, failing
+
+pytestmark = pytest.mark.peer
+
+PEERS = Path(__file__).parents[2] / ".venv/peers"
+PRISM, DESCRIPTION = PEERS / "node/node_modules/.bin/prism", PEERS / "github.json"
+# It reads 250 kB of description, on a machine that does other things as well (seconds).
+PATIENCE = 30
+
+
+class Past(ReqwestTransport):
+    """Takes downloads past the proxy."""
+
+    around: dict[str, str] = {}  # noqa: RUF012 - one proxy, one emulator
+
+    def send(self, request: Request) -> Response:
+        """Send, and download from where it really is."""
+        if request.path.endswith("/zip"):
+            for proxy, service in self.around.items():
+                request = msgspec.structs.replace(request, url=request.url.replace(proxy, service))
+        return super().send(request)
+
+
+class Between:
+    """The emulated GitHub, and the proxy in front of it."""
+
+    def __init__(self, github: GithubEmulator, url: str) -> None:
+        self.github, self.url = github, url
+
+    def client(self, provider: Any) -> Client:
+        """Return a client that asks through the proxy."""
+        environ = {"COATCHECK_LEARN": "off"}
+        return Client(provider, token=self.github.token, transport=Past(), journal=NoJournal(), environ=environ)
+
+    def actions(self, **settings: Any) -> Client:
+        """Return a client of Actions."""
+        settings = {"api_version": "2026-03-10", "repository": "owner/repo", **settings}
+        return self.client(ActionsProvider(Service(base_url=self.url, **settings)))
+
+    def copilot(self) -> Client:
+        """Return a client of the coding agent."""
+        return self.client(CopilotProvider(AgentService(base_url=self.url, repository="owner/repo")))
+
+
+@pytest.fixture
+def between(tmp_path: Path) -> Iterator[Between]:
+    """A GitHub that is only spoken to as it is described."""
+    if not (PRISM.exists() and DESCRIPTION.exists()):
+        pytest.fail("Prism is not installed: run `make peers`, or tests/peers/setup.sh VENV", pytrace=False)
+    github = GithubEmulator(clock=SystemClock())
+    with serving(github) as served:
+        service, port = served.removesuffix("/backend-api"), free_port()
+        github.blobs = service.replace("127.0.0.1", "localhost")
+        command = [str(PRISM), "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port), str(DESCRIPTION), service]
+        path = f"{PEERS / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        environ = {"PATH": path, "HOME": str(tmp_path)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ) as prism:
+            try:
+                wait_for(prism)
+                proxy = f"http://127.0.0.1:{port}"
+                Past.around = {proxy: service}
+                yield Between(github, proxy)
+            finally:
+                prism.terminate()
+                prism.wait(10)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def wait_for(prism: subprocess.Popen[bytes]) -> None:
+    """Return once it says that it listens; what it says from then on is read and dropped, so that it never blocks."""
+    said: list[bytes] = []
+    listens = threading.Event()
+
+    def read() -> None:
+        for line in prism.stdout or ():
+            said.append(line)
+            if b"is listening" in line:
+                listens.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    if not listens.wait(PATIENCE):
+        pytest.fail(f"Prism does not start: {b''.join(said).decode()}")
+
+
+SPEC = TaskSpec(prompt="Say hello", repository="owner/repo", title="Hello")
+
+
+def test_a_run_lives_as_it_is_described(between: Between) -> None:
+    """Dispatch, list, watch, download, usage, delete: no word of ours, or of the emulator's, is another."""
+    with between.actions() as client:
+        environments = client.list_environments()
+        task = client.create_task(SPEC)
+        listed = list(client.list_tasks())
+        kinds = [event.kind for event in client.watch_task(task.ref, interval=0.01)]
+        ended = client.get_task(task.ref)
+        usage = client.get_usage()
+        client.delete_task(task.ref)
+
+    assert ("owner/repo/coatcheck.yml", [task.ref]) == (environments[0].id, [each.ref for each in listed])
+    assert ({"state", "progress", "message", "stats"}, TaskState.SUCCEEDED, PATCH) == (
+        set(kinds),
+        ended.state,
+        str(ended.outcome.patch if ended.outcome else ""),
+    )
+    assert usage.window("core") is not None
+
+
+def test_a_lost_answer_is_found_as_it_is_described(between: Between) -> None:
+    """By workflow, branch and a range of time, which is what the description has wrong."""
+    between.github.faults.append(ResetAfterAccept(on="create_task"))
+    with between.actions() as client:
+        task = client.create_task(SPEC)
+
+    assert (1, 1) == (len(between.github.tasks), len(between.github.seen("create_task"))), task
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_is_cancelled_as_it_is_described(between: Between, *, force: bool) -> None:
+    """202, and 409 once it has ended."""
+    with between.actions(force_cancel=force) as client:
+        ref = client.create_task(SPEC).ref
+        client.cancel_task(ref)
+        with pytest.raises(errors.ConflictError):
+            client.cancel_task(ref)
+
+        assert TaskState.CANCELLED is client.get_task(ref).state
+
+
+def test_a_failed_run_is_as_it_is_described(between: Between) -> None:
+    """Its job and step, and the pull request that is asked for by the branch."""
+    between.github.life = failing()
+    between.github.leaves = lambda _: {"result.json": b'{"branch": "coatcheck/x"}'}
+    between.github.add_pull(7, branch="coatcheck/x")
+    with between.actions() as client:
+        task = client.poll_task(client.create_task(SPEC).ref, interval=0.01, timeout=10)
+
+    assert ("failure: agent > Run the agent: failure", [7]) == (
+        str(task.error),
+        [pull.number for pull in task.pull_requests],
+    )
+
+
+def test_an_unchanged_run_is_free_as_it_is_described(between: Between) -> None:
+    """The proxy lets tags and 304 through."""
+    with between.actions() as client:
+        ref = client.create_task(SPEC).ref
+        for _ in range(6):
+            client.get_task(ref)
+
+    assert between.github.meter.free > 0
+
+
+def test_the_agents_tasks_are_as_they_are_described(between: Between) -> None:
+    """Create, look, list, archived and not."""
+    between.github.agents.life = AgentLife(usage={"type": "ai_credits", "amount": 5})
+    with between.copilot() as client:
+        task = client.create_task(TaskSpec(prompt="Say hello", model="gpt-5.4", opens_pull_request=False))
+        ended = client.poll_task(task.ref, interval=0.01, timeout=10)
+        listed = [each.ref for each in client.list_tasks(environment="owner/repo", filter="all")]
+
+    assert (TaskState.SUCCEEDED, [task.ref]) == (ended.state, listed)

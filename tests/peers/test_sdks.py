@@ -1,0 +1,180 @@
+"""AWS's, OpenAI's and Anthropic's own SDKs talk to our emulators, and our providers to what they talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+from tests.peers.peer_support import PATIENCE, bare_environ
+
+from coatcheck import Client, TaskSpec, TaskState
+from coatcheck._runtime.clock import SystemClock
+from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service as AnthropicService
+from coatcheck.providers.aws_lambda.asynchronous import AsynchronousProvider
+from coatcheck.providers.aws_lambda.durable import DurableProvider
+from coatcheck.providers.aws_lambda.service import ASYNCHRONOUS, DURABLE, Service
+from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
+from coatcheck.testing import MemoryJournal, serving
+from coatcheck.testing.emulators.aws_lambda import REGION, LambdaEmulator, record
+from coatcheck.testing.emulators.batches import AnthropicBatchEmulator, OpenAIBatchEmulator
+
+pytestmark = pytest.mark.peer
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[1] / ".venv/peers/python/bin/python"
+
+
+@contextmanager
+def served(emulator: Any) -> Iterator[str]:
+    """Serve over loopback, and give the base URL."""
+    with serving(emulator) as url:
+        yield url.removesuffix("/backend-api")
+
+
+def theirs(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Let an SDK do something, and return what it saw."""
+    command = [str(PYTHON), str(HERE / "sdk_clients.py"), *arguments]
+    environ = bare_environ(folder)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False, env=environ)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)  # type: ignore[no-any-return]
+
+
+def ours(provider: Any, emulator: Any) -> Client:
+    return Client(provider, token=emulator.token, journal=MemoryJournal(), environ={"COATCHECK_LEARN": "off"})
+
+
+def durable_at(base: str) -> DurableProvider:
+    return DurableProvider(Service(name=DURABLE, region=REGION, base_url=base, function="agent:live"))
+
+
+# -- AWS ---------------------------------------------------------------------------------------------------------------
+
+
+def test_boto3_lives_a_durable_execution_on_our_lambda(tmp_path: Path) -> None:
+    """Its signatures are right, its names are taken once, its errors have AWS's names; we read the same execution."""
+    emulator = LambdaEmulator(clock=SystemClock())
+    with served(emulator) as base:
+        seen = theirs(tmp_path, "durable", base)
+        with ours(durable_at(base), emulator) as client:
+            task = client.get_task(durable_at(base).service.ref(seen["arns"][0]))
+
+    assert [seen["arns"][0]] * 2 + seen["listed"] == [unquote(task.ref.id)] * 3
+    assert (TaskState.SUCCEEDED, task.raw_state) == (task.state, seen["status"])
+    assert seen["result"]["message"] == (task.outcome.text if task.outcome else None)
+    assert ["ExecutionStarted", "ExecutionSucceeded"] == [seen["events"][0], seen["events"][-1]]
+    assert {
+        "reused": "DurableExecutionAlreadyStartedException",
+        "nobody": "ResourceNotFoundException",
+        "unqualified": "InvalidParameterValueException",
+        "too large": "RequestTooLargeException",
+    } == {name: seen[name] for name in ("reused", "nobody", "unqualified", "too large")}
+
+
+def test_boto3_reads_what_we_submitted(tmp_path: Path) -> None:
+    """An execution of ours is one to boto3 too, by the ARN in its ref."""
+    emulator = LambdaEmulator(clock=SystemClock())
+    with served(emulator) as base, ours(durable_at(base), emulator) as client:
+        ref = client.create_task(TaskSpec(prompt="Say hello", repository="owner/repo")).ref
+        seen = theirs(tmp_path, "look", base, unquote(ref.id))
+
+    assert {"prompt": "Say hello", "repository": "owner/repo", "mode": "code"} == seen["input"]
+
+
+def test_boto3_reads_our_queue(tmp_path: Path) -> None:
+    """The record bears the id of the invocation, and goes when it is deleted."""
+    emulator = LambdaEmulator(clock=SystemClock())
+    with served(emulator) as base:
+        emulator.queue.url = f"{base}/123456789012/ends"
+        seen = theirs(tmp_path, "queue", base, emulator.queue.url)
+
+    assert (seen["id"], "Done: Say hello", []) == (seen["record"], seen["made"], emulator.queue.messages)
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[str]:
+    """Run moto's server, and give its base URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(PYTHON.with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    with (folder / "moto.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=bare_environ(folder))
+    try:
+        _wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)  # another program starts; nothing tells us when
+    pytest.fail("moto does not start")
+
+
+def test_our_sweep_reads_motos_queue(tmp_path: Path) -> None:
+    """The records of our tasks are taken and deleted, a stranger's stays: at an SQS that is not ours."""
+    emulator = LambdaEmulator(clock=SystemClock(), life=("RUNNING",))
+    with served(emulator) as base, moto(tmp_path) as queue:
+        url = theirs(tmp_path, "make_queue", queue, '{"of": "somebody else"}')["url"]
+        service = Service(name=ASYNCHRONOUS, region=REGION, base_url=base, queue=url)
+        with ours(AsynchronousProvider(service), emulator) as client:
+            refs = [client.create_task(TaskSpec(prompt=f"Say {n}", environment="plain-agent")).ref for n in range(12)]
+            theirs(tmp_path, "make_queue", queue, *map(_record_of, emulator.tasks))
+            ended = list(client.poll_tasks(refs, timeout=PATIENCE, interval=0.1))
+        left = theirs(tmp_path, "left", queue, url)["left"]
+
+    assert (set(refs), 1) == ({task.ref for task in ended}, left)
+    assert {"made by moto"} == {task.outcome.text for task in ended if task.outcome}
+
+
+def _record_of(execution: Any) -> str:
+    done = msgspec.structs.replace(execution, state="SUCCEEDED", ended=1.0)
+    return msgspec.json.encode(record(done, {"message": "made by moto"}, is_good=True)).decode()
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def test_openais_sdk_lives_a_batch_on_our_emulator(tmp_path: Path) -> None:
+    """It uploads, creates, waits and reads; what it saw of each request is what we see."""
+    emulator = OpenAIBatchEmulator(clock=SystemClock(), fails={"b"})
+    with served(emulator) as base:
+        seen = theirs(tmp_path, "openai", base)
+        with ours(OpenAIBatchProvider(OpenAIService(f"{base}/v1", "m")), emulator) as client:
+            task = client.get_task(f"openai_batch:{seen['id']}")
+
+    assert ("completed", TaskState.SUCCEEDED, [seen["id"]]) == (seen["status"], task.state, seen["listed"])
+    assert {"total": 2, "completed": 1, "failed": 1} == seen["counts"]
+    assert seen["items"] == {item.id: int(item.raw_state or 0) for item in (task.outcome.items if task.outcome else ())}
+
+
+def test_anthropics_sdk_lives_a_batch_on_our_emulator(tmp_path: Path) -> None:
+    """It creates, waits, reads and deletes; what it saw of each request is what we see of the same."""
+    emulator = AnthropicBatchEmulator(clock=SystemClock(), fails={"b"})
+    with served(emulator) as base:
+        seen = theirs(tmp_path, "anthropic", base)
+        spec = TaskSpec(prompt="Say", requests={"a": "a", "b": "b"})
+        with ours(AnthropicBatchProvider(AnthropicService(base, "m")), emulator) as client:
+            task = client.poll_task(client.create_task(spec).ref, interval=0.01)
+
+    assert (seen["listed"], 1) == ([seen["deleted"]], seen["counts"]["errored"])
+    assert seen["items"] == {item.id: item.raw_state for item in (task.outcome.items if task.outcome else ())}
