@@ -113,8 +113,9 @@ class Notice(Value, frozen=True, kw_only=True):
     """Something about a task that its state does not tell, and that somebody should know.
 
     `kind` is "stalled" (no sign of the agent), "revived" (it went on after its end), "nothing_made" (it ended and
-    made nothing), "no_result" (what it made cannot be had), "approval_ignored" (an approval changed nothing) or
-    "partial" (some of its requests did not succeed); `text` says it to people.
+    made nothing), "no_result" (what it made cannot be had), "approval_ignored" (an approval changed nothing),
+    "partial" (some of its requests did not succeed), "waits_on_page" (only its page takes an answer) or "usage" (what
+    it used); `text` says it to people.
     """
 
     kind: str
@@ -333,7 +334,10 @@ PLAN: Fields[Plan] = {
 }
 
 NOTICE: Fields[Notice] = {
-    "kind": ('"stalled", "revived", "nothing_made", "no_result", "approval_ignored" or "partial"', lambda n: n.kind),
+    "kind": (
+        '"stalled", "revived", "nothing_made", "no_result", "approval_ignored", "partial", "waits_on_page" or "usage"',
+        lambda n: n.kind,
+    ),
     "text": ("the same for people", lambda n: n.text),
 }
 

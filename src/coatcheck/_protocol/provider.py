@@ -34,7 +34,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `verbs` maps the client's verbs to how we know; `reasons` says of a missing verb why. `options` are the fields of
     `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is how long
     half of its tasks take, before anything was learnt here. `write_pause` is how many seconds the service wants between
-    two requests that change something. `needs_environment` says that a task must name an
+    two requests that change something, `rate` how many requests a second it takes, unless the setting says otherwise. `needs_environment` says that a task must name an
     environment or a repository.
     """
 
@@ -45,6 +45,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 1
     typical_seconds: float = 360.0
     write_pause: float = 0.0
+    rate: float | None = None
     needs_environment: bool = True
     notes: tuple[str, ...] = ()
 

@@ -158,7 +158,8 @@ _PACES: dict[tuple[str, str, float | None], Pace] = {}
 
 def _pace(provider: Provider, config: Config, *, is_real: bool) -> Pace:
     """Return the budget shared by everybody who goes by the real clock; a client with a clock of its own has its own."""
-    rate = config.number(f"{provider.name}.rate")
+    name = f"{provider.name}.rate"
+    rate = config.number(name) if config.get(name) else provider.capabilities.rate
     fresh = Pace(rate=rate, lock=threading.Lock())
     return _PACES.setdefault((provider.name, provider.origins.get("api", ""), rate), fresh) if is_real else fresh
 

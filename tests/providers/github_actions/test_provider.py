@@ -9,7 +9,8 @@ from coatcheck import TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request
 from coatcheck.cloud.faults import Fault, ResetAfterAccept, Status
 from coatcheck.testing.clients import COLOURS, Both
-from coatcheck.testing.emulators.github import WORKFLOWS
+from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.emulators.github import WORKFLOWS, GithubEmulator
 from coatcheck.testing.emulators.github_rest import HOUR
 from coatcheck.testing.emulators.github_runs import KEPT, LIFE, PATCH, Act, Definition, failing
 
@@ -338,7 +339,7 @@ def test_usage_is_every_limit(colour: str) -> None:
     core = usage.window("core")
 
     assert (100, 2, 98, 3600) == (core.limit, core.used, core.remaining, core.seconds)
-    assert ["graphql"] == [limit.name for limit in usage.extra_limits]
+    assert ["graphql", "search"] == [limit.name for limit in usage.extra_limits]
 
 
 def test_a_ticket_tells_what_is_left(colour: str) -> None:
@@ -368,6 +369,19 @@ def test_a_secondary_limit_is_waited_out(colour: str) -> None:
     client.get_task(ref)
 
     assert [60.0] == [pytest.approx(pause, rel=0.1) for pause in client.clock.sleeps]
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(None, 140 / 14), ("none", 0.0), ("2", 140 / 2)])
+def test_the_secondary_limit_is_kept_without_being_told(colour: str, rate: str | None, seconds: float) -> None:
+    """Fourteen requests a second after a burst of ten, unless the setting says otherwise (1.4)."""
+    environ = {"COATCHECK_LEARN": "off"} | ({"COATCHECK_GITHUB_ACTIONS_RATE": rate} if rate else {})
+    clock = FakeClock()
+    github = GithubEmulator(clock=clock)
+    client = Both(colour, provider(), github, token=github.token, clock=clock, environ=environ)
+    for _ in range(150):
+        client.get_usage()
+
+    assert seconds == pytest.approx(sum(clock.sleeps), abs=0.01)
 
 
 def test_an_interval_that_the_service_asks_for_is_kept(colour: str) -> None:

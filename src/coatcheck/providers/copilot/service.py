@@ -59,8 +59,9 @@ CAPABILITIES = Capabilities(
         "unarchive_task": "as archive_task",
     },
     options=frozenset({"model", "working_branch", "opens_pull_request"}),
-    # As for every write to GitHub (1.4).
+    # As for everything that is asked of GitHub (1.4; `github_actions.abilities`).
     write_pause=1.0,
+    rate=14.0,
     notes=(
         f"Needs {WHO}; tokens of app installations are refused. The API is a public preview.",
         "What a task made is its pull request, or the branch that it pushed.",

@@ -35,6 +35,9 @@ CAPABILITIES = Capabilities(
     # "If you are making a large number of POST, PATCH, PUT, or DELETE requests, wait at least one second between each"
     # (docs.github.com, "Best practices for using the REST API").
     write_pause=1.0,
+    # 900 points a minute are the secondary limit, and a GET answered 304 is one as well (1.4): 15 a second, less one for
+    # everything else that uses the token.
+    rate=14.0,
     notes=(
         "Options are sent as inputs of their own names, and only where they are given: the workflow must declare them.",
         "What a run makes is in an artifact that its workflow uploads; coatcheck workflow init writes such a workflow.",
