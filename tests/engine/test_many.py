@@ -139,10 +139,42 @@ def test_bad_weather_is_another_round(colour: str) -> None:
     assert 2 == len(both.poll_tasks(["t0", "t1"], interval=10))
 
 
-def test_a_refusal_of_one_look_is_raised(colour: str) -> None:
-    """A task that does not exist ends the wait with its error."""
-    with pytest.raises(errors.NotFoundError):
-        Both(colour, ToyProvider(), ToyService()).poll_tasks(["nope"], interval=10)
+def test_a_refusal_of_one_is_raised_when_the_others_have_ended(colour: str) -> None:
+    """A task that does not exist costs the others nothing, and is not passed over in silence."""
+    service = Busy(2, size=20, a_round=1)
+    with pytest.raises(errors.NotFoundError) as caught:
+        Both(colour, Sweeping(), service).poll_tasks(["nope", "t0", "t1", "gone"], interval=10)
+
+    assert str(caught.value).startswith("toy:nope: ")
+    assert str(caught.value).endswith("; refused too: toy:gone")
+    assert [1, 1, 1, 1] == [service.count("GET", f"/tasks/{id}") for id in ("nope", "gone", "t0", "t1")]
+
+
+def test_a_refused_login_is_everybodys(colour: str) -> None:
+    """Nobody is waited for with a token that is not taken."""
+    both = Both(colour, ToyProvider(), ToyService(*[reply({}, 401)] * 3))
+    with pytest.raises(errors.AuthenticationError):
+        both.poll_tasks(["t0", "t1"], interval=10)
+
+    assert [] == both.clock.sleeps
+
+
+def test_an_outage_without_a_deadline_is_reported(colour: str) -> None:
+    """After a quarter of an hour without any answer, and not as if the tasks went on."""
+    both = Both(colour, Sweeping(), ToyService(*[reply({}, 503)] * 1000))
+    with pytest.raises(errors.ProviderUnavailableError):
+        both.poll_tasks(["t0", "t1"], interval=60, timeout=None)
+
+    assert 900 < sum(both.clock.sleeps) < 1200
+
+
+def test_an_outage_of_looks_without_a_deadline_is_reported(colour: str) -> None:
+    """The same where there is no list."""
+    both = Both(colour, ToyProvider(), ToyService(*[reply({}, 503)] * 1000))
+    with pytest.raises(errors.ProviderUnavailableError):
+        both.poll_tasks(["t0", "t1"], interval=60, timeout=None)
+
+    assert 900 < sum(both.clock.sleeps) < 1200
 
 
 def test_a_deadline_names_the_first_that_has_not_ended(colour: str) -> None:

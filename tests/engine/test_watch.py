@@ -256,11 +256,14 @@ def test_everybody_obeys_retry_after(colour: str) -> None:
     assert 200 == max(service.clock.sleeps)
 
 
-def test_a_refusal_ends_the_watch(colour: str) -> None:
-    """A task that does not exist is an error, not a silence."""
+def test_a_refusal_is_raised_when_the_others_have_ended(colour: str) -> None:
+    """A task that does not exist is an error, not a silence, and costs the others nothing."""
     service = Chatty([5])
-    with pytest.raises(errors.NotFoundError):
+    with pytest.raises(errors.NotFoundError) as caught:
         watching(colour, service).watch_tasks(["t0", "nope"], interval=60)
+
+    assert str(caught.value).startswith("toy:nope: ")
+    assert 1 == service.count("GET", "/tasks/nope")
 
 
 def test_a_deadline_names_the_first_that_goes_on(colour: str) -> None:

@@ -8,11 +8,14 @@ Law 3. A record that a service hands out once (a queue's message) is acknowledge
 Law 4. ``Retry-After``, of whichever task or answer, lengthens the pause for everybody.
 Law 5. A service that tells an end once, to whoever sweeps, is only swept: its tasks cannot be looked at.
 Law 6. What is kept per task is its ref and nothing else.
+Law 7. A task that the service refuses to tell of leaves the crowd; its error is raised when the others have ended. A
+       refused login is everybody's, and is raised at once.
+Law 8. Without a deadline, a service that has been away for `PATIENCE` seconds is reported instead of waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -23,7 +26,7 @@ from .._protocol.effects import Clock, Emit, Script, Sleep, Together
 from .._protocol.provider import Provider, Sweep
 from .ask import Ask
 from .deadline import Deadline
-from .poll import JITTER, PASSING, Interval, gave_up
+from .poll import JITTER, PASSING, PATIENCE, Interval, gave_up
 
 T = TypeVar("T")
 TakePage: TypeAlias = Callable[[Sweep, list[Task]], Script[None]]
@@ -54,11 +57,17 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Round(msgspec.Struct, kw_only=True):
-    """Once around everybody, and what the next time has to know: how far pages reached, and how long not to ask."""
+    """Once around everybody, and what the next time has to know: how far pages reached, and how long not to ask.
+
+    *heard* is when the service last answered, *trouble* why it did not since, *refused* of whom it tells nothing.
+    """
 
     crowd: Crowd
     reach: int
     asked: float = 0.0
+    heard: float = 0.0
+    trouble: errors.CoatcheckError | None = None
+    refused: dict[TaskRef, errors.CoatcheckError] = {}
 
     def go(self, pause: float) -> Script[float]:
         """Look at everybody, let those go that have ended, and return the *pause*, which may be made shorter."""
@@ -72,6 +81,7 @@ class Round(msgspec.Struct, kw_only=True):
         cursor, found, number = None, 0, 0
         for number in range(1, min(self.reach + 1, len(unseen)) + 1):
             sweep: Sweep = yield from self.crowd.ask(self.crowd.provider.sweep_tasks(tuple(unseen), cursor=cursor))
+            self.listen()
             ours = [task for task in sweep.tasks if task.ref in unseen and _tells(task)]
             for task in ours:
                 del unseen[task.ref]
@@ -94,30 +104,65 @@ class Round(msgspec.Struct, kw_only=True):
             looks: list[T | errors.CoatcheckError] = yield Together(tuple(map(look, batch)))
             for ref, found in zip(batch, looks, strict=True):
                 if not isinstance(found, errors.CoatcheckError):
+                    self.listen()
                     yield from take(ref, found)
-                elif isinstance(found, PASSING):
-                    self.asked = max(self.asked, _asked(found))
                 else:
-                    raise found
+                    self.bear(ref, found)
+
+    def listen(self) -> None:
+        """Note that the service answers."""
+        self.heard, self.trouble = self.crowd.clock.monotonic(), None
+
+    def bear(self, ref: TaskRef, error: errors.CoatcheckError) -> None:
+        """Take an error of one look for what it is: bad weather, the task's own, or else raise it."""
+        if isinstance(error, PASSING):
+            self.trouble, self.asked = error, max(self.asked, _asked(error))
+        elif isinstance(error, errors.ProviderError) and not isinstance(error, errors.AuthenticationError):
+            self.listen()
+            self.refused[ref] = error
+        else:
+            raise error
 
 
-def rounds(waiting: Mapping[TaskRef, object], crowd: Crowd, round: Round) -> Script[None]:
+def rounds(waiting: MutableMapping[TaskRef, T], crowd: Crowd, round: Round) -> Script[None]:
     """Go round until nobody is left in *waiting*; bad weather is another round later.
 
-    Raises `WaitTimeoutError` for the first of those that are left at the deadline.
+    Raises `WaitTimeoutError` for the first of those that are left at the deadline, and after the last end what the
+    service said of the first that it refused.
     """
     started, deadline = crowd.clock.monotonic(), Deadline(crowd.timeout, clock=crowd.clock)
+    round.heard = started
     while waiting:
         pause, round.asked = crowd.interval(crowd.clock.monotonic() - started), 0.0
         try:
             pause = yield from round.go(pause)
         except PASSING as error:
-            round.asked = _asked(error)
+            round.trouble, round.asked = error, _asked(error)
+        _let_go(waiting, round)
         if waiting and deadline.is_past:
             raise gave_up(next(iter(waiting)), crowd.timeout)
         if waiting:
             pause *= 1 + JITTER * (2 * crowd.random() - 1)
             yield Sleep(min(max(pause, round.asked), deadline.remaining))
+    if round.refused:
+        raise _naming(round.refused)
+
+
+def _let_go(waiting: MutableMapping[TaskRef, T], round: Round) -> None:
+    """Drop who was refused, and raise what has hidden the service for too long."""
+    for ref in round.refused:
+        waiting.pop(ref, None)
+    is_silent = round.crowd.timeout is None and round.crowd.clock.monotonic() - round.heard > PATIENCE
+    if round.trouble and is_silent:
+        raise round.trouble
+
+
+def _naming(refused: Mapping[TaskRef, errors.CoatcheckError]) -> errors.CoatcheckError:
+    """Return the error of the first task that was *refused*, saying whose it is, and who else's there are."""
+    (ref, error), *others = refused.items()
+    more = f"; refused too: {', '.join(str(other) for other, _ in others)}" if others else ""
+    error.args = (f"{ref}: {error}{more}",)
+    return error
 
 
 def _tells(task: Task) -> bool:

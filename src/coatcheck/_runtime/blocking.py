@@ -169,7 +169,8 @@ class Client:
         """Iterate over tasks as they end, however many. Step 2/2, for a crowd.
 
         Pages of the service's list are read in place of single looks where that is fewer requests.
-        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*.
+        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*; a task that the service refuses
+        to tell of is raised when the others have ended.
         """
         script = self._session.verbs.poll_tasks(refs, timeout=timeout, interval=interval)
         yield from iterate(script, self._world)

@@ -44,4 +44,6 @@ class SystemClock:
         """Suspend for so many seconds, until the next beat."""
         from asyncio import sleep  # 35 ms to import, and only asyncio's users sleep here
 
-        return sleep(on_the_beat(seconds, now=time.monotonic()))  # a frame of our own around it would be a quarter of a kilobyte per wait
+        return sleep(
+            on_the_beat(seconds, now=time.monotonic())
+        )  # a frame of our own around it would be a quarter of a kilobyte per wait
