@@ -51,13 +51,14 @@ def test_a_401_is_asked_once_more_with_another_secret(colour: str) -> None:
 
 @pytest.mark.parametrize("tokens", [("stale",), ("stale", "staler", "stalest")])
 def test_a_401_that_nothing_renews_is_raised(colour: str, tokens: tuple[str, ...]) -> None:
-    """One other secret is tried at most, and the service's refusal is what the caller sees."""
+    """One other secret is tried at most; the caller sees the service's refusal, and what to do about it."""
     service = ToyService()
     both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
 
-    with pytest.raises(errors.AuthenticationError, match="who are you"):
+    with pytest.raises(errors.AuthenticationError, match="who are you") as caught:
         both.get_usage()
 
+    assert "run: toy login" == caught.value.remedy
     assert min(len(tokens), 2) == len(service.requests)
 
 

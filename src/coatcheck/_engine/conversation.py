@@ -26,8 +26,11 @@ from .retry import retrying
 T = TypeVar("T")
 
 
-def converse(exchange: Exchange[T] | Generator[Effect, Any, T], send: Send) -> Script[T]:
-    """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out."""
+def converse(exchange: Exchange[T] | Generator[Effect, Any, T], send: Send, *, remedy: str | None = None) -> Script[T]:
+    """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out.
+
+    *remedy* is what to do about a login that the service does not take, where the provider does not know better.
+    """
     try:
         wish: Any = next(exchange)
         while True:
@@ -40,6 +43,9 @@ def converse(exchange: Exchange[T] | Generator[Effect, Any, T], send: Send) -> S
     except StopIteration as stop:
         result: T = stop.value
         return result
+    except errors.AuthenticationError as error:
+        error.remedy = error.remedy or remedy
+        raise
     finally:
         exchange.close()
 

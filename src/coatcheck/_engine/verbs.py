@@ -68,7 +68,7 @@ class Verbs:
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Let *exchange* talk to its service."""
-        return converse(exchange, self._send)
+        return converse(exchange, self._send, remedy=self.provider.login.remedy)
 
     def _require(self, verb: str) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
@@ -263,7 +263,7 @@ class Verbs:
 
     def stream_task(self, ref: TaskRef | str) -> Script[None]:
         self._require("stream_events")
-        return converse(self.provider.stream_events(self._own(ref)), self._send)
+        return converse(self.provider.stream_events(self._own(ref)), self._send, remedy=self.provider.login.remedy)
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
