@@ -117,7 +117,9 @@ async def crowd(url: str) -> tuple[float, float, float, int]:
             await asyncio.sleep(0.005)
             worst, most = max(worst, (time.perf_counter() - started - 0.005) * 1000), max(most, memory())
 
-    async with AsyncClient("codex", base_url=url, token="t", environ={}, journal=NoJournal()) as client:
+    async with AsyncClient(
+        "codex", base_url=url, token="t", environ={"COATCHECK_LEARN": "off"}, journal=NoJournal()
+    ) as client:
         await client.get_page()
         before, cpu = memory(), time.process_time()
         watcher = asyncio.create_task(watch())

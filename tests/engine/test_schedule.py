@@ -77,9 +77,9 @@ def test_any_durations_give_a_belief(durations: list[float]) -> None:
 
 def test_durations_are_kept_per_environment_and_shared_by_processes(tmp_path: object) -> None:
     """What one client records another recalls; an unknown environment falls back to the provider's."""
-    DurationFile(f"{tmp_path}/state").record("toy", "attic", 100.0)
+    DurationFile(f"{tmp_path}/state").record("toy", [("attic", 100.0)])
     other = DurationFile(f"{tmp_path}/state")
-    other.record("toy", "cellar", 200.0)
+    other.record("toy", [("cellar", 200.0)])
 
     assert 1 == other.recall("toy", "attic").count
     assert 2 == other.recall("toy", "moon").count
@@ -95,7 +95,7 @@ def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
     memory = DurationFile(str(tmp_path))
 
     assert Durations() == memory.recall("toy", None)
-    memory.record("toy", None, 5.0)
+    memory.record("toy", [(None, 5.0)])
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path: object) -> None:
     with open(f"{tmp_path}/file", "w") as file:
         file.write("")
 
-    assert None is DurationFile(f"{tmp_path}/file/state").record("toy", None, 5.0)
+    assert None is DurationFile(f"{tmp_path}/file/state").record("toy", [(None, 5.0)])
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -119,6 +119,21 @@ def test_a_wait_learns_from_the_wait_before(colour: str, tmp_path: object) -> No
     found.poll_task("t1")
 
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("verb", ["poll_tasks", "watch_tasks"])
+def test_a_wait_learns_from_a_crowd(colour: str, verb: str, tmp_path: object) -> None:
+    """From each whose end was seen, and not from those that had ended when they were first looked at."""
+    service = ToyService(now=1_790_000_000.0, states=("working",) * 2 + ("done",))
+    for _ in range(3):
+        service.create({"prompt": "p", "attempts": 1})
+    for _ in range(2):  # the second time round they have all ended
+        both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+        getattr(both, verb)(["t1", "t2", "t3"], interval=60)
+    learnt = DurationFile(str(tmp_path)).recall("toy", None)
+
+    assert (3, True) == (learnt.count, 100 < math.exp(learnt.mean) < 140)
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -10,7 +10,8 @@ Law 5. A service that tells an end once, to whoever sweeps, is only swept: its t
 Law 6. What is kept per task is its ref and nothing else.
 Law 7. A task that the service refuses to tell of leaves the crowd; its error is raised when the others have ended. A
        refused login is everybody's, and is raised at once.
-Law 8. Without a deadline, a service that has been away for `PATIENCE` seconds is reported instead of waited for.
+Law 8. How long tasks took is learnt from those whose end was seen, and not only found in the first round.
+Law 9. Without a deadline, a service that has been away for `PATIENCE` seconds is reported instead of waited for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .._protocol.effects import Clock, Emit, Script, Sleep, Together
 from .._protocol.provider import Provider, Sweep
 from .ask import Ask
 from .deadline import Deadline
-from .poll import JITTER, PASSING, PATIENCE, Interval, gave_up
+from .poll import JITTER, PASSING, PATIENCE, Interval, Remember, born, gave_up, lesson
 
 T = TypeVar("T")
 TakePage: TypeAlias = Callable[[Sweep, list[Task]], Script[None]]
@@ -44,6 +45,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     timeout: float | None
     interval: Interval
+    remember: Remember
 
     @property
     def can_sweep(self) -> bool:
@@ -59,7 +61,8 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
 class Round(msgspec.Struct, kw_only=True):
     """Once around everybody, and what the next time has to know: how far pages reached, and how long not to ask.
 
-    *heard* is when the service last answered, *trouble* why it did not since, *refused* of whom it tells nothing.
+    *heard* is when the service last answered, *trouble* why it did not since, *refused* of whom it tells nothing, and
+    *ended* what this round teaches of how long tasks take.
     """
 
     crowd: Crowd
@@ -68,6 +71,8 @@ class Round(msgspec.Struct, kw_only=True):
     heard: float = 0.0
     trouble: errors.CoatcheckError | None = None
     refused: dict[TaskRef, errors.CoatcheckError] = {}
+    ended: list[tuple[str | None, float]] = []
+    number: int = 0
 
     def go(self, pause: float) -> Script[float]:
         """Look at everybody, let those go that have ended, and return the *pause*, which may be made shorter."""
@@ -113,6 +118,11 @@ class Round(msgspec.Struct, kw_only=True):
         """Note that the service answers."""
         self.heard, self.trouble = self.crowd.clock.monotonic(), None
 
+    def note(self, task: Task) -> None:
+        """Note how long a task took that has ended, if its end was seen and its beginning is known."""
+        if self.number > 1 and (began := born(task)) is not None:
+            self.ended += lesson(task, self.crowd.clock.time() - began)
+
     def bear(self, ref: TaskRef, error: errors.CoatcheckError) -> None:
         """Take an error of one look for what it is: bad weather, the task's own, or else raise it."""
         if isinstance(error, PASSING):
@@ -134,10 +144,12 @@ def rounds(waiting: MutableMapping[TaskRef, T], crowd: Crowd, round: Round) -> S
     round.heard = started
     while waiting:
         pause, round.asked = crowd.interval(crowd.clock.monotonic() - started), 0.0
+        round.number, round.ended = round.number + 1, []
         try:
             pause = yield from round.go(pause)
         except PASSING as error:
             round.trouble, round.asked = error, _asked(error)
+        yield from crowd.remember(round.ended)
         _let_go(waiting, round)
         if waiting and deadline.is_past:
             raise gave_up(next(iter(waiting)), crowd.timeout)
@@ -216,4 +228,5 @@ class Waiting(Round, kw_only=True):
             self.asked = max(self.asked, asked)
             return
         self.waiting.pop(ref, None)
+        self.note(task)
         yield Emit(task)

@@ -22,12 +22,14 @@ from .. import errors
 from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.effects import Clock, Script, Sleep
+from .._protocol.memory import Ends
 from .._protocol.provider import Look
 from .approve import Approvals
 from .deadline import Deadline
 from .events import Seen, telling
 
 Interval: TypeAlias = Callable[[float], float]
+Remember: TypeAlias = Callable[[Ends], Script[None]]
 AskAttempts: TypeAlias = Callable[[Task], Script[tuple[Attempt, ...]]]
 PASSING = (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError)
 
@@ -47,8 +49,8 @@ def every(seconds: float) -> Interval:
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """What all waits of a client share: the clock, the dice, and whom they ask.
 
-    *schedule* gives the policy of an environment where nobody asked for one; *remember* is told of each task whose end
-    was seen, and not only found, with its age in seconds.
+    *schedule* gives the policy of an environment where nobody asked for one; *remember* is told how long
+    tasks took whose end was seen, and not only found.
     """
 
     clock: Clock
@@ -56,7 +58,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     look: Callable[[Wait], Script[Look]]
     ask_attempts: AskAttempts
     schedule: Callable[[str | None], Script[Interval]]
-    remember: Callable[[Task, float], Script[None]]
+    remember: Remember
 
 
 class Wait(msgspec.Struct, kw_only=True):
@@ -130,7 +132,7 @@ def _let_go(wait: Wait, ended: Task) -> Script[Task | None]:
     """Return the task that ends the wait, None where it is approved and goes on."""
     judged = ended if wait.approvals is None else (yield from wait.approvals.considered(ended))
     if judged is not None and wait.looks:
-        yield from wait.desk.remember(judged, wait.desk.clock.time() - wait.born)
+        yield from wait.desk.remember(lesson(judged, wait.desk.clock.time() - wait.born))
     return judged
 
 
@@ -139,7 +141,7 @@ def _looked(wait: Wait) -> Script[Task | None]:
     looked = yield from wait.desk.look(wait)
     wait.asked = looked.task.retry_after or 0.0
     if not wait.looks:
-        wait.born = _born(looked.task) or wait.born
+        wait.born = born(looked.task) or wait.born
     shown, ended = yield from judged(looked, wait.desk.ask_attempts, first=wait.first)
     wait.seen, is_news = yield from telling(wait.seen, shown)
     if wait.on_change is not None and is_news:
@@ -147,10 +149,15 @@ def _looked(wait: Wait) -> Script[Task | None]:
     return ended
 
 
-def _born(task: Task) -> float | None:
+def born(task: Task) -> float | None:
     """Return when the work that is waited for began, by the service's clock (seconds since the epoch)."""
     began = task.started_at or task.created_at
     return began.timestamp() if began else None
+
+
+def lesson(task: Task, seconds: float) -> Ends:
+    """Return what is learnt from a task that ended at the age of so many *seconds*: nothing unless it succeeded."""
+    return ((task.environment, seconds),) if task.state is TaskState.SUCCEEDED else ()
 
 
 def judged(look: Look, ask_attempts: AskAttempts, *, first: bool) -> Script[tuple[Look, Task | None]]:

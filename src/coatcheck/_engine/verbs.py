@@ -16,7 +16,7 @@ from .._model.usage import RateWindow, Usage
 from .._protocol.credentials import Credentials
 from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
 from .._protocol.journal import Journal
-from .._protocol.memory import Memory
+from .._protocol.memory import Ends, Memory
 from .._protocol.pages import paged
 from .._protocol.provider import Look, Provider, TaskFilter
 from .approve import Approvals, Decide
@@ -216,6 +216,7 @@ class Verbs:
             random=self._random,
             timeout=timeout,
             interval=policy,
+            remember=self._remember,
         )
 
     @property
@@ -257,9 +258,9 @@ class Verbs:
             self._schedules[environment] = Schedule(belief=belief, worth=self._worth)
         return self._schedules[environment]
 
-    def _remember(self, task: Task, seconds: float) -> Script[None]:
-        if task.state is TaskState.SUCCEEDED:
-            yield Call(lambda: self._memory.record(self.provider.name, task.environment, seconds))
+    def _remember(self, ends: Ends) -> Script[None]:
+        if ends:
+            yield Call(lambda: self._memory.record(self.provider.name, ends))
 
     def stream_task(self, ref: TaskRef | str) -> Script[None]:
         self._require("stream_events")

@@ -67,12 +67,11 @@ class Watching(Round, kw_only=True):
 
     follow: Follow
     watched: dict[TaskRef, Told]
-    number: int = 0
     due: int = 0
 
     def go(self, pause: float) -> Script[float]:
         """Tell what is new."""
-        self.number, self.due = self.number + 1, 0
+        self.due = 0
         unseen, size, pages = dict.fromkeys(self.watched), len(self.watched), 0
         if self.crowd.can_sweep and (size > 1 or not self.crowd.can_look):
             pages = yield from self.swept(unseen, self._page)
@@ -117,6 +116,7 @@ class Watching(Round, kw_only=True):
         self.watched[ref].looked = self.number
         yield from self._tell(ref, look)
         if ended is not None:
+            self.note(ended)
             del self.watched[ref]
         else:
             self.asked = max(self.asked, look.task.retry_after or 0.0)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 from .._model.durations import Durations
+
+# The environments of tasks that have ended, and how many seconds each took.
+Ends: TypeAlias = Sequence[tuple[str | None, float]]
 
 
 class Memory(Protocol):
@@ -14,8 +18,8 @@ class Memory(Protocol):
         """Return what was seen of tasks in this environment, or of the provider's where nothing was."""
         ...
 
-    def record(self, provider: str, environment: str | None, seconds: float) -> None:
-        """Keep that a task took so many seconds."""
+    def record(self, provider: str, ends: Ends) -> None:
+        """Keep how long tasks took."""
         ...
 
 
@@ -27,5 +31,5 @@ class NoMemory:
         del provider, environment
         return Durations()
 
-    def record(self, provider: str, environment: str | None, seconds: float) -> None:
+    def record(self, provider: str, ends: Ends) -> None:
         """Keep nothing."""

@@ -12,6 +12,7 @@ import os
 import msgspec
 
 from .._model.durations import Durations
+from .._protocol.memory import Ends
 
 # Environments that are remembered at most; the oldest go first.
 MEMORY = 200
@@ -29,12 +30,13 @@ class DurationFile:
         seen = self._read()
         return seen.get(_key(provider, environment)) or seen.get(_key(provider, None)) or Durations()
 
-    def record(self, provider: str, environment: str | None, seconds: float) -> None:
-        """Keep that a task took so many seconds, for its environment and for the provider."""
+    def record(self, provider: str, ends: Ends) -> None:
+        """Keep how long tasks took, for their environments and for the provider."""
         self._seen = None  # other processes write too
         seen = self._read()
-        for key in {_key(provider, environment), _key(provider, None)}:
-            seen[key] = seen.pop(key, Durations()).with_another(seconds)
+        for environment, seconds in ends:
+            for key in {_key(provider, environment), _key(provider, None)}:
+                seen[key] = seen.pop(key, Durations()).with_another(seconds)
         self._write(dict(list(seen.items())[-MEMORY:]))
 
     def _read(self) -> dict[str, Durations]:
