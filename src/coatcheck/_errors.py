@@ -12,7 +12,7 @@ class CoatcheckError(Exception):
 
     def __init__(self, message: str | None = None, *, remedy: str | None = None) -> None:
         self.remedy = remedy
-        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
+        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0].rstrip("."))
 
 
 class ConfigurationError(CoatcheckError):

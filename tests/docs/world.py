@@ -55,8 +55,7 @@ def world(
     make_site(checkout, environ=os.environ)
     Git(os.environ).run("-C", checkout, "remote", "add", "origin", "git@github.com:owner/repo.git")
     for provider in ("codex", "local"):
-        for _ in range(TASKS_SEEN):
-            DurationFile(str(Path(record_path(os.environ)).parent)).record(provider, None, 1.0)
+        DurationFile(str(Path(record_path(os.environ)).parent)).record(provider, [(None, 1.0)] * TASKS_SEEN)
     monkeypatch.setattr(LocalCloud, "get_usage", usage)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(checkout)
