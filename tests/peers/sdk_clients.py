@@ -62,6 +62,24 @@ def look(base: str, arn: str) -> object:
     return {"status": seen["Status"], "input": json.loads(seen["InputPayload"])}
 
 
+def seen(base: str, arn: str) -> object:
+    """Look at an execution that somebody else started, to its end, and read what happened in it."""
+    client = lambda_client(base)
+    found = client.get_durable_execution(DurableExecutionArn=arn)
+    happened = client.get_durable_execution_history(DurableExecutionArn=arn)["Events"]
+    return {
+        "status": found["Status"],
+        "result": found.get("Result"),
+        "events": [each["EventType"] for each in happened],
+    }
+
+
+def listed(base: str, function: str) -> object:
+    """List the executions of a function."""
+    found = lambda_client(base).list_durable_executions_by_function(FunctionName=function)
+    return {"arns": [each["DurableExecutionArn"] for each in found["DurableExecutions"]]}
+
+
 def queue(base: str, url: str) -> object:
     """Call a plain function, and read its end from the queue."""
     client, sqs = lambda_client(base), lambda_client(base, "sqs")
@@ -150,6 +168,6 @@ def anthropic(base: str) -> object:
 
 
 if __name__ == "__main__":
-    acts = (durable, look, queue, make_queue, left, openai, anthropic)
+    acts = (durable, look, seen, listed, queue, make_queue, left, openai, anthropic)
     name, *arguments = sys.argv[1:]
     print(json.dumps({act.__name__: act for act in acts}[name](*arguments)))  # noqa: T201 - how it answers

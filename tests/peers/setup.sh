@@ -104,6 +104,20 @@ install_sdk_clients() {
     "$peers/python/bin/python" -m pip install --quiet boto3==1.44.5 'moto[server,sqs]==5.2.5' openai==3.52.0 anthropic==2.11.0
 }
 
+# AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
+# the emulator of the runtime interface, one file of a wheel that is not installed.
+install_durable_runner() {
+    local durable=$peers/durable rie=samcli/local/rapid/aws-lambda-rie-x86_64
+    [ -x "$durable/bin/aws-lambda-rie" ] && return
+    "$venv/bin/python" -m venv "$durable"
+    "$durable/bin/python" -m pip install --quiet aws-durable-execution-sdk-python-testing==1.4.0 \
+        aws-durable-execution-sdk-python==3.0.0 awslambdaric==4.2.2
+    "$durable/bin/python" -m pip download --quiet --no-deps --dest "$peers/downloads" aws-sam-cli==1.170.0
+    "$durable/bin/python" -m zipfile -e "$peers"/downloads/aws_sam_cli-1.170.0-*.whl "$peers/downloads/sam"
+    install -m 755 "$peers/downloads/sam/$rie" "$durable/bin/aws-lambda-rie"
+    rm -r "$peers/downloads/sam" "$peers"/downloads/aws_sam_cli-1.170.0-*.whl
+}
+
 # GitHub's own command line.
 install_gh() {
     command -v gh >/dev/null && return
@@ -136,5 +150,6 @@ install_jules_clients
 install_lro_clients
 install_actionlint
 install_sdk_clients
+install_durable_runner
 install_gh
 install_github_description

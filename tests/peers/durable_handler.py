@@ -1,0 +1,31 @@
+"""A durable function, as somebody would write it for AWS: what it does is what the prompt says. Run by awslambdaric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_durable_execution_sdk_python import DurableContext, StepContext, durable_execution, durable_step
+from aws_durable_execution_sdk_python.config import Duration
+
+PATCH = "--- /dev/null\n+++ b/hello.txt\n@@ -0,0 +1 @@\n+Hello\n"
+
+
+@durable_step
+def think(step: StepContext, prompt: str) -> str:
+    """Do the work that is done once, however often the function is run again."""
+    del step
+    return f"Done: {prompt}"
+
+
+@durable_execution
+def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+    """Do what the prompt says."""
+    prompt = event["prompt"]
+    text = context.step(think(prompt), name="think")
+    if prompt == "Fail":
+        raise ValueError("there is no such file")
+    if prompt == "Nap":
+        context.wait(Duration.from_hours(1), name="nap")
+    if prompt == "Ask":
+        text = f"{text}, and was told: {context.create_callback(name='review').result()}"
+    return {"message": text, "patch": PATCH}
