@@ -35,6 +35,7 @@ from coatcheck.testing import EmulatorTransport, FakeClock, MemoryJournal, servi
 from coatcheck.testing.emulators.aws_lambda import QUEUE_URL, REGION, LambdaEmulator
 from coatcheck.testing.emulators.batches import AnthropicBatchEmulator, OpenAIBatchEmulator
 from coatcheck.testing.emulators.github import GithubEmulator
+from coatcheck.testing.emulators.github_rest import Meter
 from coatcheck.testing.emulators.jules import JulesEmulator
 
 CREATES, CUT_EVERY = 1000, 10
@@ -147,6 +148,14 @@ def ours(name: str) -> tuple[int, int, int]:
 
 # -- official SDKs -----------------------------------------------------------------------------------------------------
 
+
+def unlimited_github(clock: SystemClock) -> GithubEmulator:
+    """Return a GitHub that takes a thousand dispatches in a minute: limits are not what is measured."""
+    github = GithubEmulator(clock=clock)
+    github.meter = Meter(limit=100_000, points=None)
+    return github
+
+
 # name -> its service, and a function `create(number)` of the SDK at its defaults.
 THEIRS: dict[str, tuple[Callable[..., Any], Callable[[Any], Iterator[str]], str]] = {
     "boto3": (
@@ -184,6 +193,17 @@ def create(n):
     client.messages.batches.create(requests=[{"custom_id": "task", "params": params}])
 """,
     ),
+    "githubkit": (
+        unlimited_github,
+        run_prompts,
+        """
+from githubkit import GitHub
+client = GitHub("TOKEN", base_url=base)
+def create(n):
+    inputs = {"prompt": f"Task {n}", "task_id": f"t{n}"}
+    client.rest.actions.create_workflow_dispatch("owner", "repo", "coatcheck.yml", ref="main", inputs=inputs)
+""".replace("TOKEN", GithubEmulator().token),
+    ),
 }
 DRIVER = """
 import json, sys
@@ -210,7 +230,7 @@ class Cutting:
 
     def handle(self, request: Any) -> Any:
         """Answer, or cut the connection; retries carry the same bytes, which tells them from new work."""
-        is_create = request.method == "POST" and request.path.endswith(("/invocations", "/batches"))
+        is_create = request.method == "POST" and request.path.endswith(("/invocations", "/batches", "/dispatches"))
         if is_create and request.body not in self._seen:
             self._seen.add(request.body)
             fault, self._number = cut(self._number), self._number + 1
@@ -226,14 +246,15 @@ def cutting(service: Any) -> Iterator[str]:
         yield url.removesuffix("/backend-api")
 
 
-def theirs(name: str) -> tuple[int, int]:
-    """Return duplicated tasks, and the submissions that the SDK called done."""
+def theirs(name: str) -> tuple[int, int, int]:
+    """Return duplicated tasks, the submissions that the SDK called done, and those that it lost: made, and called failed."""
     service_of, prompts, setup = THEIRS[name]
     service = service_of(clock=SystemClock())
     with cutting(service) as base:
         command = [str(PYTHON), "-c", DRIVER.format(setup=setup), base, str(CREATES)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    return duplicates(prompts(service)), int(ran.stdout)
+    made, done = set(prompts(service)), int(ran.stdout)
+    return duplicates(prompts(service)), done, len(made) - done
 
 
 def is_installed(name: str) -> bool:
@@ -255,8 +276,10 @@ def main() -> None:
         if not is_installed(name):
             print(f"{name:18}    - not installed: make peers")
             continue
-        twice, done = theirs(name)
-        print(f"{name:18} {twice:4} duplicated at its defaults   {done:4} reported as done")
+        twice, done, lost = theirs(name)
+        print(
+            f"{name:18} {twice:4} duplicated at its defaults   {done:4} reported as done, {lost:3} made and reported as failed"
+        )
 
 
 if __name__ == "__main__":

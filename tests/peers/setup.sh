@@ -100,8 +100,10 @@ install_actionlint() {
 
 # The SDKs of the services that take batches and functions, and moto's SQS, beside them.
 install_sdk_clients() {
-    "$peers/python/bin/python" -c 'import boto3, moto, openai, anthropic' 2>/dev/null && return
-    "$peers/python/bin/python" -m pip install --quiet boto3==1.44.5 'moto[server,sqs]==5.2.5' openai==3.52.0 anthropic==2.11.0
+    "$peers/python/bin/python" -c 'import boto3, moto, openai, anthropic, githubkit' 2>/dev/null && return
+    # githubkit 0.16.1 allows a hishel that breaks its import.
+    "$peers/python/bin/python" -m pip install --quiet boto3==1.44.5 'moto[server,sqs]==5.2.5' openai==3.52.0 anthropic==2.11.0 \
+        githubkit==0.16.1 hishel==1.4.0
 }
 
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
