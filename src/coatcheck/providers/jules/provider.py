@@ -11,7 +11,7 @@ Law 4. What activities carry can be megabytes: what is only counted is asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -93,27 +93,16 @@ CAPABILITIES = Capabilities(
 class JulesProvider(msgspec.Struct, frozen=True):
     """Jules, or anything that speaks its protocol, at `service`."""
 
+    name: ClassVar[str] = NAME
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+    login: ClassVar[Login] = LOGIN
+
     service: Service
-
-    @property
-    def name(self) -> str:
-        """The word before the colon of every ref."""
-        return NAME
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
 
     @property
     def origins(self) -> Mapping[str, str]:
         """The one base URL."""
         return {"api": self.service.base_url}
-
-    @property
-    def login(self) -> Login:
-        """Where the API key comes from."""
-        return LOGIN
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it; a bearer is refused (1.1)."""

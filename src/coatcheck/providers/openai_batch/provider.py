@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -100,27 +100,16 @@ class Service(msgspec.Struct, frozen=True):
 class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     """The batches of an account at OpenAI, or at anything that speaks the same."""
 
+    name: ClassVar[str] = NAME
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+    login: ClassVar[Login] = LOGIN
+
     service: Service = Service()
-
-    @property
-    def name(self) -> str:
-        """The word before the colon of every ref."""
-        return NAME
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
 
     @property
     def origins(self) -> Mapping[str, str]:
         """The one base URL."""
         return {"api": self.service.base_url}
-
-    @property
-    def login(self) -> Login:
-        """Where the API key comes from."""
-        return LOGIN
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it."""
