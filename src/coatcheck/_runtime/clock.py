@@ -14,7 +14,7 @@ from typing import Any
 # Ten thousand waits of 5 s: a poll costs 128 µs of CPU where it cost 165 without a beat (bench/polling.py). A power of
 # two, so that beats are exact; no nap is longer by more than a sixty-fourth of a second.
 BEATS = 64
-# Shorter naps are somebody's who is counting on it: a lock that is polled, a retry (seconds).
+# Shorter naps are counted on: a lock that is polled, a server that is about to answer (seconds).
 LONG = 1.0
 
 
