@@ -145,7 +145,9 @@ def read_sh(example: Example) -> None:
 
 def read_command_line(arguments: list[str]) -> None:
     """Fail for a command line that the program does not understand."""
-    root = click.Context(app, info_name="coatcheck", **app.context_settings)  # commands keep the first help option they make
+    root = click.Context(
+        app, info_name="coatcheck", **app.context_settings
+    )  # commands keep the first help option they make
     _, command, rest = app.resolve_command(root, arguments)
     assert command is not None
     command.make_context(arguments[0], rest, parent=root)

@@ -14,10 +14,10 @@ from .._github.login import login
 from .._github.place import CLOUD_VERSION, SERVER_VERSION, base_of, is_server, repository_in, repository_path, site_of
 
 if TYPE_CHECKING:
+    from ..._protocol.credentials import Login
     from ..._protocol.registry import Settings
 
 NAME = "github_actions"
-LOGIN = login(NAME, needs="read and write Actions")
 
 # What `coatcheck workflow init` writes, and what it calls things.
 WORKFLOW, ARTIFACT, PROMPT_INPUT, KEY_INPUT = "coatcheck.yml", "coatcheck", "prompt", "task_id"
@@ -53,6 +53,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One GitHub with the settings of its user."""
 
     base_url: str
+    login: Login
     api_version: str
     repository: str | None = None
     workflow: str = WORKFLOW
@@ -69,6 +70,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         repository = settings.get("repository")
         return cls(
             base_url=base,
+            login=login(NAME, needs="read and write Actions", base_url=base, settings=settings),
             api_version=settings.get("api_version") or (SERVER_VERSION if is_server(base) else CLOUD_VERSION),
             repository=repository_in(repository) if repository else None,
             workflow=file_in(settings.get("workflow") or WORKFLOW),
