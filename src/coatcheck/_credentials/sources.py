@@ -311,7 +311,9 @@ class LoginCredentials:
         return os.path.exists(self.own_path)
 
     def _is_chain_empty(self) -> bool:
-        return self.login.chain is not None and self.login.chain(self._environ)() is None
+        """Whether the tools of the service have nothing that may go to where this provider is."""
+        found = self.login.chain(self._environ)() if self.login.chain else None
+        return found is None or (found.hosts is not None and found.hosts.isdisjoint(self.login.trusted_hosts))
 
     def _variable(self) -> str:
         return self._environ.get(self.login.environment, "").strip() if self.login.environment else ""

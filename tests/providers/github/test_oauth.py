@@ -328,6 +328,16 @@ def test_what_the_tools_have_comes_before_ours(house: House) -> None:
     assert [str(house.file()), str(gh / "hosts.yml"), str(house.file()), "COATCHECK_GITHUB_TOKEN"] == found
 
 
+def test_what_gh_has_for_github_com_hides_no_other_login(house: House) -> None:
+    """A token of github.com is no use at a server."""
+    server = {"base_url": "https://ghe.example.com"}
+    house.enter(**server)
+    (house.folder / "hosts.yml").write_text("github.com:\n    oauth_token: gho_of_gh\n")
+    house.environ["GH_CONFIG_DIR"] = str(house.folder)
+
+    assert str(house.file("github-ghe.example.com")) == house.do(house.login(**server).get_secret()).source
+
+
 # -- keeping it, and out ------------------------------------------------------------------------------------------------
 
 

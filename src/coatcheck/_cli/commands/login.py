@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..._credentials.device import DeviceCode
     from ..._credentials.status import LoginStatus
     from ..._runtime.tokens import TokenManager
+    from ..render import Line
 
 service_argument = click.argument("service", required=False)
 
@@ -98,8 +99,8 @@ def logout_command(run: Run, *, service: str | None) -> None:
     name = run.service(service)
     with run.client(name) as client:
         is_revoked, page = client.tokens.log_out(), client.tokens.revocation_page
-    untold = f"it cannot be revoked from here: do that on {page}" if page else "the service did not confirm it"
-    ending = "" if is_revoked else f" here; {untold}"
-    run.answer(
-        lambda: {"provider": name, "is_revoked": is_revoked}, lambda: [f"Logged out of {service or name}{ending}."]
-    )
+    untold = "" if page else "; the service did not confirm it"
+    lines: list[Line] = [f"Logged out of {service or name}{'' if is_revoked else f' here{untold}'}."]
+    if page and not is_revoked:
+        lines.append(f"Only you can revoke what was given to this program: {page}")
+    run.answer(lambda: {"provider": name, "is_revoked": is_revoked}, lambda: lines)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..._protocol.credentials import Login, Secret
 from .oauth import family_of, format_of, hosts_of, oauth_of, whoami_of
 from .place import HOST, site_of
@@ -24,9 +26,24 @@ VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
 _TOKEN = re.compile(r"^( +)oauth_token:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 
-def login(name: str, *, needs: str, base_url: str, settings: Settings) -> Login:
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """The OAuth app that people log in with, and what it asks for (None: what the providers need)."""
+
+    client_id: str | None = None
+    scopes: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> App:
+        """Return what *settings* say."""
+        return cls(
+            client_id=settings.get("client_id", variable="COATCHECK_GITHUB_CLIENT_ID"),
+            scopes=settings.get("scopes", variable="COATCHECK_GITHUB_SCOPES"),
+        )
+
+
+def login(name: str, *, needs: str, base_url: str, app: App) -> Login:
     """Return the login of the provider *name* to the API at *base_url*; *needs* is what its token must be allowed."""
-    site = site_of(base_url)
+    site = site_of(base_url).lower()
     remedy = f"set GITHUB_TOKEN to a token that may {needs}, or run: gh auth login --insecure-storage"
     ours = f"{remedy}; or coatcheck login github"
     return Login(
@@ -38,8 +55,8 @@ def login(name: str, *, needs: str, base_url: str, settings: Settings) -> Login:
         family=family_of(site),
         oauth=oauth_of(
             site,
-            client_id=settings.get("client_id", variable="COATCHECK_GITHUB_CLIENT_ID"),
-            scopes=settings.get("scopes", variable="COATCHECK_GITHUB_SCOPES"),
+            client_id=app.client_id,
+            scopes=app.scopes,
             remedy=f"set {name}.client_id, or COATCHECK_GITHUB_CLIENT_ID, to that of yours; or {remedy}",
         ),
         whoami=whoami_of(base_url),

@@ -11,7 +11,7 @@ from ... import errors
 from ..._model.catalogue import Model
 from ..._model.tasks import TaskRef
 from ..._protocol.provider import Capabilities, Support
-from .._github.login import login
+from .._github.login import App, login
 from .._github.place import CLOUD_VERSION, base_of, is_server, repository_in
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One GitHub with the settings of its user."""
 
     base_url: str
-    login: Login
+    app: App = App()
     api_version: str = CLOUD_VERSION
     repository: str | None = None
     custom_agent: str | None = None
@@ -91,10 +91,15 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         repository = settings.get("repository")
         return cls(
             base_url=base,
-            login=login(NAME, needs=NEEDS, base_url=base, settings=settings),
+            app=App.of(settings),
             repository=repository_in(repository) if repository else None,
             custom_agent=settings.get("custom_agent"),
         )
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return login(NAME, needs=NEEDS, base_url=self.base_url, app=self.app)
 
     def ref(self, id: str) -> TaskRef:
         """Return the ref of the task *id*."""
