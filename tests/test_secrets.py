@@ -262,7 +262,6 @@ NOT_SECRET = {
     "OAuth",
     "Endpoints",
     "TurnError",
-    "_DeviceStarted",
     "_DeviceGrant",
     "BatchError",
 }

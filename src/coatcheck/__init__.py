@@ -9,7 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
-    from ._credentials.oauth import DeviceCode as DeviceCode
+    from ._credentials.device import DeviceCode as DeviceCode
     from ._credentials.status import LoginStatus as LoginStatus
     from ._engine.backoff import RetryPolicy as RetryPolicy
     from ._engine.submit import Resumed as Resumed
@@ -82,7 +82,7 @@ _HOMES = {
     "compare_attempts": "_model.comparison",
     "Comparison": "_model.comparison",
     "Credits": "_model.usage",
-    "DeviceCode": "_credentials.oauth",
+    "DeviceCode": "_credentials.device",
     "DiffStats": "_model.outcome",
     "Environment": "_model.catalogue",
     "Failure": "_model.outcome",

@@ -7,7 +7,18 @@ no I/O, so it serves both clients and is tested without a network.
 
 from __future__ import annotations
 
-from ._protocol.credentials import Credentials, DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
+from ._protocol.credentials import (
+    Credentials,
+    DeviceRoutes,
+    Keyring,
+    Login,
+    LoginFile,
+    LoginFormat,
+    OAuth,
+    Secret,
+    Tokens,
+    Whoami,
+)
 from ._protocol.decode import check, decode, error_for, read_json
 from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
 from ._protocol.provider import Capabilities, Look, Provider, Support, Sweep, TaskFilter
@@ -26,6 +37,7 @@ __all__ = [
     "Keyring",
     "Login",
     "LoginFile",
+    "LoginFormat",
     "Look",
     "OAuth",
     "Pairs",

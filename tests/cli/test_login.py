@@ -10,6 +10,8 @@ from tests.cli.cli_support import Cli, Result
 
 from coatcheck._cli.commands.login import can_browse
 from coatcheck._protocol.effects import Request
+from coatcheck.testing.emulators.github import GithubEmulator
+from coatcheck.testing.emulators.github_login import CLIENT_ID
 
 
 @pytest.fixture
@@ -196,3 +198,73 @@ def test_another_login_service_is_named_once(cli: Cli) -> None:
     assert "http://127.0.0.1:9" in own_file(cli).read_text()
     refused = cli("login", "codex", "--issuer", "https://evil.example?" + urlencode({"a": 1}))
     assert (2, True) == (refused.code, "never sent to https://evil.example" in refused.line)
+
+
+# -- GitHub ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def github(tmp_path: Path) -> Cli:
+    """The command line of somebody with an OAuth app, and who types every code that is shown."""
+    service = GithubEmulator()
+    cli = Cli(tmp_path / "here", service, COATCHECK_GITHUB_CLIENT_ID=CLIENT_ID, DISPLAY=":0")
+    cli.folder.mkdir()
+    service.clock, service.logins.clock = cli.clock, cli.clock
+    handle = service.handle
+
+    def watched(request: Request) -> object:
+        answer = handle(request)
+        if request.path == "/login/device/code" and answer.status == 200:
+            service.logins.approve(json.loads(answer.body)["user_code"])
+        return answer
+
+    service.handle = watched
+    return cli
+
+
+def test_github_is_logged_in_to_by_device_code(github: Cli) -> None:
+    """Also on a desktop; then the commands of both providers work."""
+    done = github("login", "github")
+
+    assert "Open https://github.com/login/device in any browser, and type " in done.err
+    assert done.out.startswith("github_actions: logged in\n")
+    assert [0, 0] == [github("usage", "--provider", each).code for each in ("github_actions", "copilot")]
+    assert [0, 0, 0] == [github("auth", "status", each).code for each in ("github", "github_actions", "copilot")]
+
+
+def test_a_token_of_github_is_in_no_output(github: Cli) -> None:
+    """Neither in lines nor in documents."""
+    done = [
+        github("login", "github", "--json"),
+        github("auth", "status", "github", "--json"),
+        github("auth", "status", "github"),
+    ]
+
+    assert ("own", "583231") == (done[0].json["source"], done[0].json["account_id"])
+    assert not any("gho_" in each.out + each.err for each in done)
+
+
+def test_github_without_an_app_is_one_line(github: Cli) -> None:
+    """With what is missing, and the other ways."""
+    del github.environ["COATCHECK_GITHUB_CLIENT_ID"]
+    done = github("login", "github")
+
+    assert (2, True) == (done.code, "needs the client id of an OAuth app with device flow enabled" in done.line)
+    assert all(word in done.line for word in ("github_actions.client_id", "GITHUB_TOKEN", "gh auth login"))
+
+
+def test_a_logout_says_what_github_does_not_do(github: Cli) -> None:
+    """The login is deleted here; a person revokes it on the page for that."""
+    github("login", "github")
+    done = github("logout", "github")
+
+    assert [
+        "Logged out of github here.",
+        "Only you can revoke what was given to this program: https://github.com/settings/applications",
+    ] == done.out.splitlines()
+    assert 5 == github("usage", "--provider", "copilot").code
+
+
+def test_github_has_no_login_by_browser(github: Cli) -> None:
+    """It says what there is."""
+    assert "log in with --device-code" in github("login", "github", "--browser").line

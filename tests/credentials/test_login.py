@@ -8,8 +8,8 @@ import pytest
 from tests.credentials.household import Household
 
 from coatcheck import errors
+from coatcheck._credentials.device import DeviceCode
 from coatcheck._credentials.login import challenge_of, log_in_by_browser, log_in_by_device_code, log_out
-from coatcheck._credentials.oauth import DeviceCode
 from coatcheck._protocol.effects import Request
 from coatcheck._runtime.callback import CallbackServer
 from coatcheck.cloud.faults import Reset, Status

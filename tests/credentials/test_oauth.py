@@ -13,26 +13,15 @@ from coatcheck._credentials.oauth import (
     LostError,
     RefusedError,
     code_of,
-    poll_device,
     refusal,
-    start_device,
+    revoke,
+    sent,
 )
 from coatcheck._protocol.credentials import Tokens
-from coatcheck._protocol.effects import Exchange, Response
+from coatcheck._protocol.effects import Response
 from coatcheck.providers.codex.credentials import OAUTH
 
 AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
-
-
-def answer(exchange: Exchange[object], *responses: Response) -> object:
-    """Let an exchange talk to somebody who says *responses*."""
-    try:
-        next(exchange)
-        for response in responses:
-            exchange.send(response)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it wants more")
 
 
 @pytest.mark.parametrize(
@@ -79,30 +68,6 @@ def test_no_answer_breaks_us(body: bytes, status: int) -> None:
     assert isinstance(refusal(OAUTH, Response(status, {}, body)), RefusedError | LostError | errors.TransportError)
 
 
-@pytest.mark.parametrize(
-    ("interval", "seconds"), [('"5"', 5), ('"7.5"', 7.5), ("3", 3), ('"0"', 1), ('"soon"', 5), ("1e9", 60)]
-)
-def test_the_interval_is_a_string_or_a_number(interval: str, seconds: float) -> None:
-    """A string with this service (6.9); never so short that it floods, never so long that nobody waits."""
-    body = f'{{"device_auth_id":"d","user_code":"U","interval":{interval}}}'.encode()
-
-    assert seconds == answer(start_device(OAUTH, AT), Response(200, {}, body)).interval
-
-
-def test_a_login_service_may_have_no_device_codes() -> None:
-    """Some providers have a browser only."""
-    with pytest.raises(errors.UnsupportedError, match="no login by device code"):
-        answer(start_device(msgspec.structs.replace(OAUTH, device=None), AT))
-
-
-@pytest.mark.parametrize("status", [403, 404])
-def test_nobody_has_approved_yet(status: int) -> None:
-    """403 and 404 mean "wait" (6.9)."""
-    device = answer(start_device(OAUTH, AT), Response(200, {}, b'{"device_auth_id":"d","user_code":"U"}'))
-
-    assert None is answer(poll_device(OAUTH, AT, device), Response(status))
-
-
 def test_endpoints_follow_the_official_clients_variables() -> None:
     """The refresh override moves revoking as well, unless that has its own; the login's issuer and client are kept."""
     moved = {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "http://127.0.0.1:1/oauth/token"}
@@ -122,3 +87,21 @@ def test_endpoints_follow_the_official_clients_variables() -> None:
 def test_a_code_does_not_show_itself() -> None:
     """Whoever has it has the login."""
     assert "Code()" == repr(Code("c", "v", "r"))
+
+
+def test_a_form_leaves_out_what_there_is_not() -> None:
+    """JSON keeps the null that the official client sends."""
+    fields = {"a": "1 &", "b": None}
+
+    assert (b"a=1+%26", b'{"a":"1 &","b":null}') == tuple(
+        sent("https://x.example", fields, is_json=is_json).body for is_json in (False, True)
+    )
+
+
+def test_a_service_that_ends_no_login_is_not_asked_to() -> None:
+    """The answer is no, at once."""
+    at = msgspec.structs.replace(AT, revoke=None)
+    with pytest.raises(StopIteration) as stopped:
+        next(revoke(at, Tokens(access_token="a")))
+
+    assert False is stopped.value.value

@@ -98,6 +98,17 @@ def test_a_secret_may_not_go_there(base: str, secret: Secret, reason: str) -> No
     assert "'t'" not in str(caught.value)
 
 
+@pytest.mark.parametrize("hosts", [frozenset({"other.example"}), frozenset[str]()])
+def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
+    """It goes where both allow it: its own hosts narrow those of the login, and widen nothing."""
+    secret = Secret(token="t", is_stored=True, hosts=hosts)
+    for base in ("https://toy.example", "https://other.example"):
+        with pytest.raises(errors.ConfigurationError, match="is never sent to"):
+            guard(base, secret, LOGIN)
+
+    assert guard("https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN) is None
+
+
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_refused_host_sees_no_request(colour: str) -> None:
     """The guard comes before the wire."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .surroundings import Surroundings
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+# A service whose login several providers share -> the one of them that is asked about it.
+SHARED_LOGINS: Mapping[str, str] = {"github": "github_actions"}
 
 
 class Run:
@@ -79,6 +83,10 @@ class Run:
     def provider(self) -> str:
         """The provider to talk to where no ref names one."""
         return self.config.get("provider") or "codex"
+
+    def service(self, name: str | None) -> str:
+        """Return the provider whose login *name* is: a provider, or a service that several of them share."""
+        return SHARED_LOGINS.get(name or "", name or self.provider)
 
     def ref(self, text: str) -> TaskRef:
         """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""

@@ -13,15 +13,16 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from .. import errors
-from .._protocol.credentials import OAuth
+from .._protocol.credentials import OAuth, Tokens
 from .._protocol.effects import Call, Script, Sleep
-from . import oauth as service
+from . import device as devices, oauth as service
+from .device import DeviceCode
 from .manager import StoredCredentials
-from .oauth import Code, DeviceCode
+from .oauth import Code
 from .sources import LoginCredentials, Source
 from .status import LoginStatus, status_of
 
-# How long a device code is good (codex-wham.md 6.9), and as long as we wait for a browser (seconds).
+# How long we wait for a browser: as long as device codes are good (codex-wham.md 6.9) (seconds).
 PATIENCE = 900.0
 # How long one look at the loopback server takes at most, so that a wait can be given up (seconds).
 LOOK = 0.25
@@ -51,28 +52,34 @@ Listen = Callable[[str, tuple[int, ...], str], Callback]
 def log_in_by_device_code(login: LoginCredentials, *, show: Callable[[DeviceCode], object]) -> Script[LoginStatus]:
     """Log in from a machine without a browser: *show* tells a person where to go and what to type.
 
-    Raises `CredentialsError` when nobody approves within 15 minutes, `UnsupportedError` where there is no such login.
+    Raises `CredentialsError` when nobody approves while the code is good (15 minutes) or somebody says no,
+    `UnsupportedError` where there is no such login, `ConfigurationError` where it lacks a client id.
     """
     oauth = oauth_of(login)
     at = login.endpoints(oauth)
+    devices.require_device(oauth, at)
     yield from login.stored(Source.OWN).require_writable()
-    device = yield from service.start_device(oauth, at)
+    device = yield from devices.start_device(oauth, at)
     show(device)
-    code = yield from _approved(login, oauth, at, device)
-    return (yield from _finish(login, oauth, at, code))
+    granted = yield from _approved(login, oauth, at, device)
+    return (yield from _finish(login, oauth, at, granted))
 
 
-def _approved(login: LoginCredentials, oauth: OAuth, at: service.Endpoints, device: DeviceCode) -> Script[Code]:
-    deadline = login.clock.monotonic() + PATIENCE
+def _approved(
+    login: LoginCredentials, oauth: OAuth, at: service.Endpoints, device: DeviceCode
+) -> Script[Code | Tokens]:
+    deadline = login.clock.monotonic() + device.expires_in
     while login.clock.monotonic() < deadline:
         yield Sleep(device.interval)
         try:
-            code = yield from service.poll_device(oauth, at, device)
+            answer = yield from devices.poll_device(oauth, at, device, now=login.clock.time())
         except (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError):
             continue  # a person takes minutes, a network hiccup seconds
-        if code is not None:
-            return code
-    raise errors.CredentialsError("nobody approved the login within 15 minutes", remedy="try again")
+        if not isinstance(answer, DeviceCode):
+            return answer
+        device = answer
+    minutes = f"{device.expires_in / 60:.0f} minutes"
+    raise errors.CredentialsError(f"nobody approved the login within {minutes}", remedy="try again")
 
 
 def log_in_by_browser(
@@ -84,6 +91,9 @@ def log_in_by_browser(
 ) -> Script[LoginStatus]:
     """Log in with the browser of this machine: *open_browser* is given the URL (PKCE, RFC 7636 and RFC 8252)."""
     oauth = oauth_of(login)
+    if oauth.authorize is None:
+        message = f"{login.login.name} has no login by browser"
+        raise errors.UnsupportedError(message, remedy="log in with --device-code")
     at = login.endpoints(oauth)
     yield from login.stored(Source.OWN).require_writable()
     state, verifier = new_secret(), new_secret()
@@ -108,8 +118,13 @@ def _returned(login: LoginCredentials, callback: Callback) -> Script[str]:
     raise errors.CredentialsError("nobody came back from the browser within 15 minutes", remedy="try again")
 
 
-def _finish(login: LoginCredentials, oauth: OAuth, at: service.Endpoints, code: Code) -> Script[LoginStatus]:
-    tokens = yield from service.redeem(oauth, at, code, now=login.clock.time())
+def _finish(
+    login: LoginCredentials, oauth: OAuth, at: service.Endpoints, granted: Code | Tokens
+) -> Script[LoginStatus]:
+    tokens = granted
+    if isinstance(tokens, Code):
+        tokens = yield from service.redeem(oauth, at, tokens, now=login.clock.time())
+    tokens = yield from login.name_owner(tokens)
     yield from login.store_tokens(tokens, source=Source.OWN)
     return (yield from status_of(login))
 
@@ -141,6 +156,18 @@ def _revoked(login: LoginCredentials, oauth: OAuth, own: StoredCredentials) -> S
         return False
 
 
+def has_browser(login: LoginCredentials) -> bool:
+    """Whether the service has a login by browser; one without any login says so itself when it is asked."""
+    oauth = login.login.oauth
+    return oauth is None or oauth.authorize is not None
+
+
+def revocation_page(login: LoginCredentials) -> str | None:
+    """Return where a person ends a login of ours, where the service lets only people."""
+    oauth = login.login.oauth
+    return f"{login.endpoints(oauth).issuer}{oauth.revoke_page}" if oauth and oauth.revoke_page else None
+
+
 def oauth_of(login: LoginCredentials) -> OAuth:
     """Return the login service; raises `UnsupportedError` where a provider has none."""
     if login.login.oauth is None:
@@ -152,7 +179,7 @@ def authorize_url(oauth: OAuth, at: service.Endpoints, *, redirect: str, state: 
     """Return the page on which a person approves (6.9)."""
     query = (
         ("response_type", "code"),
-        ("client_id", at.client_id),
+        ("client_id", at.client_id or ""),
         ("redirect_uri", redirect),
         ("scope", " ".join(oauth.scopes)),
         ("code_challenge", challenge),

@@ -1,4 +1,4 @@
-"""How a login service is spoken to: refresh, device code, authorization code, revoke, whoami. All of it is exchanges.
+"""How a login service is spoken to: refresh, authorization code, revoke, whoami. All of it is exchanges.
 
 Law 1. A stored token goes to the login's trusted hosts over https, or to loopback; nowhere else, whoever asks.
 Law 2. No error quotes what was sent; what the service says is cut and scrubbed.
@@ -9,13 +9,12 @@ Law 3. An answer is one of four things: tokens, a refusal for good (`RefusedErro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
 from .. import errors
-from .._model.value import Value
 from .._protocol.credentials import OAuth, Tokens, Whoami
 from .._protocol.decode import decode, detail_of, error_for
 from .._protocol.effects import Exchange, Pairs, Request, Response
@@ -54,25 +53,30 @@ class Endpoints(msgspec.Struct, frozen=True):
     """Where one login's service is: the issuer, and where the official client's variables send it instead."""
 
     issuer: str
-    client_id: str
+    client_id: str | None
     token: str
-    revoke: str
+    revoke: str | None
 
     @classmethod
     def of(cls, oauth: OAuth, tokens: Tokens | None, *, environ: Mapping[str, str], issuer: str | None) -> Endpoints:
         """Return the endpoints for *tokens*. Raises `ConfigurationError` for a host that is not the login's."""
         base = (issuer or (tokens and tokens.issuer) or oauth.issuer).rstrip("/")
         token = _set(environ, oauth.token_variable) or base + oauth.token
-        derived = token.removesuffix(oauth.token) + oauth.revoke if token.endswith(oauth.token) else base + oauth.revoke
+        root = token.removesuffix(oauth.token) if token.endswith(oauth.token) else base
+        derived = root + oauth.revoke if oauth.revoke else None
         found = cls(
             issuer=base,
             client_id=(tokens and tokens.client_id) or oauth.client_id,
             token=token,
             revoke=_set(environ, oauth.revoke_variable) or derived,
         )
-        for url in (found.issuer, found.token, found.revoke):
+        for url in filter(None, (found.issuer, found.token, found.revoke)):
             require_trusted(url, oauth.trusted_hosts)
         return found
+
+    def given(self, tokens: Tokens) -> Tokens:
+        """Return *tokens* with who gave them, and to which client."""
+        return msgspec.structs.replace(tokens, issuer=self.issuer, client_id=self.client_id)
 
 
 def require_trusted(url: str, trusted: frozenset[str]) -> None:
@@ -92,18 +96,18 @@ def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: floa
     body = {
         "client_id": at.client_id,
         "grant_type": "refresh_token",
-        "refresh_reason": reason,
+        "refresh_reason": None if oauth.is_form else reason,
         "refresh_token": held.refresh_token,
     }
     try:
-        response: Response = yield _post(at.token, msgspec.json.encode(body), headers=JSON)
+        response: Response = yield sent(at.token, body, is_json=not oauth.is_form)
     except errors.TransportError as error:
         raise (LostError(error) if error.request_sent else passing(error)) from None
     return _refreshed(oauth, response, held, now)
 
 
 def _refreshed(oauth: OAuth, response: Response, held: Tokens, now: float) -> Tokens:
-    if response.status >= 300:
+    if response.status >= 300 or code_of(response) in oauth.refusals:  # GitHub refuses with 200
         raise refusal(oauth, response)
     try:
         return oauth.read(decode(response, dict[str, object]), held, now)
@@ -140,28 +144,6 @@ def passing(error: errors.CoatcheckError) -> errors.TransportError:
     return kind(f"the login could not be refreshed: {error}", request_sent=False, remedy=error.remedy)
 
 
-class DeviceCode(Value, frozen=True, kw_only=True):
-    """A login that waits for a person: open `url`, type `user_code`. `interval` is how often we ask (seconds)."""
-
-    _hidden: ClassVar[frozenset[str]] = frozenset({"id", "user_code"})
-
-    id: str
-    user_code: str
-    url: str
-    interval: float
-
-
-class _DeviceStarted(msgspec.Struct):
-    device_auth_id: str
-    user_code: str
-    interval: str | float = 5.0
-
-
-class _DeviceGrant(msgspec.Struct):
-    authorization_code: str
-    code_verifier: str
-
-
 class Code(msgspec.Struct, frozen=True):
     """An authorization code with what redeems it. Its ``repr`` shows nothing."""
 
@@ -173,37 +155,6 @@ class Code(msgspec.Struct, frozen=True):
         return "Code()"
 
 
-def start_device(oauth: OAuth, at: Endpoints) -> Exchange[DeviceCode]:
-    """Begin a login by device code (6.9). Raises `UnsupportedError` where the service has none."""
-    routes = oauth.device
-    if routes is None:
-        raise errors.UnsupportedError("this service has no login by device code", remedy="log in with --browser")
-    response = yield _post(at.issuer + routes.start, msgspec.json.encode({"client_id": at.client_id}), headers=JSON)
-    if response.status == 404:
-        raise errors.UnsupportedError(
-            "login by device code is not enabled for this account", remedy="log in with --browser"
-        )
-    started = decode(response, _DeviceStarted)
-    return DeviceCode(
-        id=started.device_auth_id,
-        user_code=started.user_code,
-        url=at.issuer + routes.page,
-        interval=_interval(started.interval),
-    )
-
-
-def poll_device(oauth: OAuth, at: Endpoints, device: DeviceCode) -> Exchange[Code | None]:
-    """Ask whether a person has approved; None as long as nobody has (403 and 404)."""
-    routes = oauth.device
-    assert routes is not None  # noqa: S101 - `start_device` made the device of them
-    body = msgspec.json.encode({"device_auth_id": device.id, "user_code": device.user_code})
-    response = yield _post(at.issuer + routes.poll, body, headers=JSON)
-    if response.status in (403, 404):
-        return None
-    grant = decode(response, _DeviceGrant)
-    return Code(grant.authorization_code, grant.code_verifier, at.issuer + routes.redirect)
-
-
 def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[Tokens]:
     """Trade an authorization code for the tokens of a new login (6.9)."""
     form = {
@@ -213,15 +164,16 @@ def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[T
         "redirect_uri": code.redirect,
         "code_verifier": code.verifier,
     }
-    response = yield _post(at.token, urlencode(form).encode(), headers=FORM)
-    tokens = oauth.read(decode(response, dict[str, object]), None, now)
-    return msgspec.structs.replace(tokens, issuer=at.issuer, client_id=at.client_id)
+    response = yield sent(at.token, form, is_json=False)
+    return at.given(oauth.read(decode(response, dict[str, object]), None, now))
 
 
 def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
     """Ask the service to end a login (6.4); returns whether it said yes, and never raises for a no."""
+    if at.revoke is None:
+        return False
     body = {"token": tokens.refresh_token, "token_type_hint": "refresh_token", "client_id": at.client_id}
-    request = _post(at.revoke, msgspec.json.encode(body), headers=JSON)
+    request = post(at.revoke, msgspec.json.encode(body), headers=JSON)
     try:
         response: Response = yield msgspec.structs.replace(request, timeout=REVOKE_TIMEOUT)
     except errors.TransportError:
@@ -244,16 +196,17 @@ def ask_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exc
     return whoami.read(token, decode(response, dict[str, object]))
 
 
-def _post(url: str, body: bytes, *, headers: Pairs) -> Request:
+def sent(url: str, fields: Mapping[str, str | None], *, is_json: bool) -> Request:
+    """Return a request with *fields*; those that are None are left out of a form."""
+    if is_json:
+        return post(url, msgspec.json.encode(fields), headers=JSON)
+    form = {name: value for name, value in fields.items() if value is not None}
+    return post(url, urlencode(form).encode(), headers=FORM)
+
+
+def post(url: str, body: bytes, *, headers: Pairs) -> Request:
+    """Return a request to a login service."""
     return Request("POST", "", headers=headers, body=body, url=url, timeout=TIMEOUT)
-
-
-def _interval(value: str | float) -> float:
-    """Return the seconds between polls: a string with us, a number elsewhere; between 1 and 60, 5 where it is neither."""
-    try:
-        return min(60.0, max(1.0, float(value)))
-    except ValueError:
-        return 5.0
 
 
 def _set(environ: Mapping[str, str], variable: str | None) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from .. import errors
-from .._protocol.credentials import LoginFile, OAuth, Tokens
+from .._protocol.credentials import LoginFormat, OAuth, Tokens
 from .._protocol.effects import Call, Clock, Script, Sleep
 from . import oauth as service
 from .notes import SPENT, Note, Notes
@@ -51,7 +51,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A login's store, its format and its login service, with the world that they need."""
 
     store: Store
-    file: LoginFile
+    file: LoginFormat
     oauth: OAuth
     notes: Notes
     clock: Clock

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from .. import errors
-from .._protocol.credentials import Login, LoginFile, OAuth, Secret, Tokens
+from .._protocol.credentials import Login, LoginFile, LoginFormat, OAuth, Secret, Tokens
 from .._protocol.effects import Call, Clock, Script
 from . import oauth as service
 from .manager import StoredCredentials, moment
@@ -235,9 +235,16 @@ class LoginCredentials:
             return wanted
         if self.choice.account is not None:
             return Source.OWN
-        if self._variable() or self.login.chain:
-            return Source.ENVIRONMENT if self._variable() else Source.CHAIN
-        if self.has_own and (yield Call(self._has_own_login)):
+        if self._variable():
+            return Source.ENVIRONMENT
+        return (yield from self._find_kept())
+
+    def _find_kept(self) -> Script[Source]:
+        """Return where somebody keeps a login; the tools of the service come before us."""
+        has_own: bool = self.has_own and (yield Call(self._has_own_login))
+        if self.login.chain and not (has_own and (yield Call(self._is_chain_empty))):
+            return Source.CHAIN
+        if has_own:
             return Source.OWN
         if self.login.file is None:
             raise self._not_logged_in()
@@ -246,15 +253,15 @@ class LoginCredentials:
     @property
     def has_own(self) -> bool:
         """Whether this service has logins of our own."""
-        return self.login.oauth is not None and self.login.file is not None
+        return self.login.oauth is not None and self._format(Source.OWN) is not None
 
     def stored(self, source: Source) -> StoredCredentials:
         """Return the stored login of *source*. Raises `UnsupportedError` where the service has none."""
-        login, file = self.login, self.login.file
+        login, file = self.login, self._format(source)
         if file is None or login.oauth is None:
             raise errors.UnsupportedError(f"{login.name} has no {source.value} login", remedy=login.remedy)
         place = Place(
-            store=self._store(source, file),
+            store=self._store(source),
             file=file,
             oauth=login.oauth,
             notes=Notes(os.path.join(self._state_dir, "refreshes")),
@@ -278,10 +285,17 @@ class LoginCredentials:
     @property
     def own_path(self) -> str:
         """Where our own login is."""
-        return os.path.join(self._config_dir, "logins", self.login.name, f"{self.choice.account or 'default'}.json")
+        family = self.login.family or self.login.name
+        return os.path.join(self._config_dir, "logins", family, f"{self.choice.account or 'default'}.json")
 
-    def _store(self, source: Source, file: LoginFile) -> Store:
-        if source is Source.OWN:
+    def _format(self, source: Source) -> LoginFormat | None:
+        """Return how the login of *source* is written: another program's in its own way."""
+        own = self.login.own if source is Source.OWN else None
+        return own or self.login.file
+
+    def _store(self, source: Source) -> Store:
+        file = self.login.file
+        if source is Source.OWN or file is None:
             return FileStore(self.own_path, locks=(os.path.basename(self.own_path) + ".lock",))
         if source is not Source.KEYRING:
             return FileStore(self.path_of(file), locks=file.locks)
@@ -296,6 +310,11 @@ class LoginCredentials:
     def _has_own_login(self) -> bool:
         return os.path.exists(self.own_path)
 
+    def _is_chain_empty(self) -> bool:
+        """Whether the tools of the service have nothing that may go to where this provider is."""
+        found = self.login.chain(self._environ)() if self.login.chain else None
+        return found is None or (found.hosts is not None and found.hosts.isdisjoint(self.login.trusted_hosts))
+
     def _variable(self) -> str:
         return self._environ.get(self.login.environment, "").strip() if self.login.environment else ""
 
@@ -309,7 +328,7 @@ class LoginCredentials:
     def _identify(self, secret: Secret) -> Script[Secret]:
         """Ask whose a token is that does not say so itself, once (codex-wham.md 6.8)."""
         whoami = self.login.whoami
-        if whoami is None or not secret.token.startswith(whoami.prefix):
+        if whoami is None or whoami.only_at_login or not secret.token.startswith(whoami.prefix):
             return secret
         known = self._identified.get(secret.token)
         if known is None:
@@ -317,6 +336,14 @@ class LoginCredentials:
             known = tokens.to_secret(secret.source, is_stored=secret.is_stored)
             self._identified[secret.token] = known
         return known
+
+    def name_owner(self, tokens: Tokens) -> Script[Tokens]:
+        """Return *tokens* of a new login with whose they are, asked where they do not say so themselves."""
+        whoami = self.login.whoami
+        if whoami is None or tokens.account_id is not None or not whoami.only_at_login:
+            return tokens
+        known = yield from service.ask_whoami(whoami, tokens.access_token, environ=self._environ)
+        return msgspec.structs.replace(tokens, account_id=known.account_id)
 
     def _not_logged_in(self) -> errors.NotLoggedInError:
         wanted = self.choice.source

@@ -18,12 +18,15 @@ from .._protocol.provider import Provider
 
 def authenticated(send: Send, *, provider: Provider, credentials: Credentials, clock: Clock) -> Send:
     """Return a `Send` that proves who we are."""
-    allowed: set[tuple[str, bool]] = set()  # origins that passed the guard: it parses URLs, once each is enough
+    allowed: set[tuple[str, bool, frozenset[str] | None]] = (
+        set()
+    )  # origins that passed the guard: it parses URLs, once each is enough
 
     def authorized(request: Request, secret: Secret) -> Request:
-        if (request.origin, secret.is_stored) not in allowed:
+        known = (request.origin, secret.is_stored, secret.hosts)
+        if known not in allowed:
             guard(provider.origins[request.origin], secret, provider.login)
-            allowed.add((request.origin, secret.is_stored))
+            allowed.add(known)
         return provider.authorize(request, secret, clock.time())
 
     def sender(request: Request) -> Script[Response]:
@@ -48,8 +51,9 @@ def guard(base_url: str, secret: Secret, login: Login) -> None:
         raise errors.ConfigurationError(
             f"{host} is not spoken to without encryption", remedy="use an https base URL; plain http is for loopback"
         )
-    if secret.is_stored and (host not in login.trusted_hosts or parts.port not in (None, 443)):
+    trusted = login.trusted_hosts if secret.hosts is None else secret.hosts & login.trusted_hosts
+    if secret.is_stored and (host not in trusted or parts.port not in (None, 443)):
         raise errors.ConfigurationError(
             f"the login from {secret.source} is never sent to {host}",
-            remedy=f"pass a token explicitly, or use one of {', '.join(sorted(login.trusted_hosts)) or 'no host'}",
+            remedy=f"pass a token explicitly, or use one of {', '.join(sorted(secret.hosts or login.trusted_hosts)) or 'no host'}",
         )

@@ -20,7 +20,7 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
     `expires_at` is in seconds since the epoch, None when nobody can say. `source` says in words where it came from.
     A secret that `is_stored` was read from a file or keyring, so it goes only to the provider's `trusted_hosts`
-    or loopback; one that the caller passed explicitly goes to any https origin.
+    (or to `hosts`, where it knows better) or loopback; one that the caller passed explicitly goes to any https origin.
     """
 
     token: str
@@ -29,6 +29,7 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     source: str = "explicit"
     is_stored: bool = False
+    hosts: frozenset[str] | None = None
 
     _shown: ClassVar[tuple[str, ...]] = ("source", "expires_at", "is_stored")
 
@@ -82,21 +83,30 @@ class Credentials(Protocol):
         ...
 
 
-class LoginFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of a login: where another program keeps its own, and how such a file is read and written.
+class LoginFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """How the file of a login is read and written. Both are pure.
 
-    `home_variable` names the folder (default `home`, ``~`` allowed). `read` turns the file's bytes into `Tokens`
-    (second argument: the path as shown to people) or raises `CredentialsError`. `write` puts tokens into the file's
-    bytes (None: into a new file) and keeps every key that it does not know. Both are pure. `locks` are the names of the
-    lock files beside it, in the order in which its owner takes them; `owner` is the program, as people call it.
+    `read` turns the file's bytes into `Tokens` (second argument: the path as shown to people) or raises
+    `CredentialsError`. `write` puts tokens into the file's bytes (None: into a new file) and keeps every key that it
+    does not know. `owner` is the program whose file it is, as people call it.
     """
 
-    owner: str
+    read: Callable[[bytes, str], Tokens]
+    write: Callable[[bytes | None, Tokens], bytes]
+    owner: str = "coatcheck"
+
+
+class LoginFile(LoginFormat, frozen=True, kw_only=True):
+    """The file in which another program keeps a login that we share.
+
+    `home_variable` names the folder (default `home`, ``~`` allowed). `locks` are the names of the lock files beside it,
+    in the order in which its owner takes them.
+    """
+
     home_variable: str
     home: str
     name: str
-    read: Callable[[bytes, str], Tokens]
-    write: Callable[[bytes | None, Tokens], bytes]
+    owner: str = "another program"
     locks: tuple[str, ...] = ()
 
 
@@ -107,32 +117,58 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True):
     account: Callable[[str], str]
 
 
+# RFC 8628 3.4.
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
 class DeviceRoutes(msgspec.Struct, frozen=True, kw_only=True):
-    """The paths of a login by device code: begin, ask whether it was approved, the page for people, the redirect."""
+    """A login by device code as one service speaks it; what is not told is as RFC 8628 has it.
+
+    `start` and `poll` are the paths on which it begins and is asked about. `id` is what the service calls the code that
+    stays here; `begins_with` and `asks_with` are the fields that are sent: that one, and of ``client_id``, ``scope``,
+    ``user_code`` and ``grant_type``. `page` is the page for people where the service does not say it. A service with a
+    `redirect` approves with an authorization code that is redeemed with it, others give the tokens at once.
+
+    `waiting` are the codes and statuses that mean that nobody has approved yet; ``slow_down`` among them lengthens the
+    interval. `refusals` are those that end it, each with what it means to people and a remedy.
+    """
 
     start: str
     poll: str
-    page: str
-    redirect: str
+    id: str = "device_code"
+    begins_with: tuple[str, ...] = ("client_id", "scope")
+    asks_with: tuple[str, ...] = ("client_id", "device_code", "grant_type")
+    is_json: bool = False
+    page: str | None = None
+    redirect: str | None = None
+    waiting: frozenset[str] = frozenset({"authorization_pending", "slow_down"})
+    refusals: Mapping[str, tuple[str, str]] = {}
 
 
 class OAuth(msgspec.Struct, frozen=True, kw_only=True):
     """A login service. A stored token goes to `trusted_hosts` or loopback only.
 
-    `token_variable` and `revoke_variable` name the environment variables with which the official client is sent
-    elsewhere. `refusals` are the codes that end a refresh token for good, each with what it means to people. `read`
-    makes `Tokens` of the service's answer: second argument the tokens before, third the time.
+    Without a `client_id` there is no login; `client_remedy` then says how people come by one. `token_variable` and
+    `revoke_variable` name the environment variables with which the official client is sent elsewhere. `refusals` are
+    the codes that end a refresh token for good, each with what it means to people. `read` makes `Tokens` of the
+    service's answer: second argument the tokens before, third the time. A refresh `is_form`, or else JSON.
+
+    A service without `authorize` has no login by browser; one without `revoke` ends no login for us, and people do
+    that on `revoke_page`.
     """
 
     issuer: str
-    client_id: str
+    client_id: str | None
     trusted_hosts: frozenset[str]
     read: Callable[[Mapping[str, object], Tokens | None, float], Tokens]
     refusals: Mapping[str, str]
     reused: str
+    client_remedy: str | None = None
     token: str = "/oauth/token"  # noqa: S105 - a path
-    revoke: str = "/oauth/revoke"
-    authorize: str = "/oauth/authorize"
+    revoke: str | None = "/oauth/revoke"
+    revoke_page: str | None = None
+    authorize: str | None = "/oauth/authorize"
+    is_form: bool = False
     scopes: tuple[str, ...] = ()
     parameters: Pairs = ()
     device: DeviceRoutes | None = None
@@ -145,7 +181,8 @@ class OAuth(msgspec.Struct, frozen=True, kw_only=True):
 class Whoami(msgspec.Struct, frozen=True, kw_only=True):
     """How tokens that do not say whose they are (those that begin with `prefix`) are asked about.
 
-    `read` makes `Tokens` of the token and the service's answer.
+    `read` makes `Tokens` of the token and the service's answer. `only_at_login` is for services whose requests need no
+    account: it is asked for once, so that nobody's login replaces another person's.
     """
 
     prefix: str
@@ -154,6 +191,7 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True):
     trusted_hosts: frozenset[str]
     read: Callable[[str, Mapping[str, object]], Tokens]
     variable: str | None = None
+    only_at_login: bool = False
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +200,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     `chain` is for services whose own tools look in many places: given the environment, it returns what looks there,
     which gives a secret that is fit to send now, None where nobody has one. Both block and are called by a driver.
 
+    Our own logins are kept as `own` says, or else as `file` does; providers with the same `family` share theirs.
     `trusted_hosts` are the only hosts (beside loopback) that a stored secret is ever sent to.
     `remedy` is the sentence that ends every "not logged in".
     """
@@ -172,6 +211,8 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     read_environment: Callable[[str], Secret] | None = None
     chain: Callable[[Mapping[str, str]], Callable[[], Secret | None]] | None = None
     file: LoginFile | None = None
+    own: LoginFormat | None = None
+    family: str | None = None
     keyring: Keyring | None = None
     oauth: OAuth | None = None
     whoami: Whoami | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .. import errors
 from .._credentials import login as _login
-from .._credentials.oauth import DeviceCode
+from .._credentials.device import DeviceCode
 from .._credentials.sources import LoginCredentials
 from .._credentials.status import LoginStatus, status_of
 from .._protocol.credentials import Tokens
@@ -65,6 +65,16 @@ class TokenManager:
         """Log in with a browser on this machine; *open_browser* is given the page to open."""
         return self._do(by_browser(self._login, open_browser))
 
+    @property
+    def has_browser_login(self) -> bool:
+        """Whether `log_in_by_browser` works for this service."""
+        return _login.has_browser(self._login)
+
+    @property
+    def revocation_page(self) -> str | None:
+        """Where a person ends a login that this service ends for nobody else; None where `log_out` does it."""
+        return _login.revocation_page(self._login)
+
     def log_out(self) -> bool:
         """End our own login and delete it; returns whether the service revoked it."""
         return self._do(_login.log_out(self._login))
@@ -117,6 +127,16 @@ class AsyncTokenManager:
     async def log_in_by_browser(self, open_browser: Callable[[str], object]) -> LoginStatus:
         """Log in with a browser on this machine; *open_browser* is given the page to open."""
         return await self._do(by_browser(self._login, open_browser))
+
+    @property
+    def has_browser_login(self) -> bool:
+        """Whether `log_in_by_browser` works for this service."""
+        return _login.has_browser(self._login)
+
+    @property
+    def revocation_page(self) -> str | None:
+        """Where a person ends a login that this service ends for nobody else; None where `log_out` does it."""
+        return _login.revocation_page(self._login)
 
     async def log_out(self) -> bool:
         """End our own login and delete it; returns whether the service revoked it."""

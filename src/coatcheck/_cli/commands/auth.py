@@ -30,7 +30,7 @@ def auth_command(run: Run, *, action: str, service: str | None, consent: int) ->
 
     print-token prints the access token itself, refreshed if it was due. Whoever sees it can act as you until it ends.
     """
-    name = service or run.provider
+    name = run.service(service)
     return _print_token(run, name, consent) if action == "print-token" else _status(run, name)
 
 

@@ -13,9 +13,10 @@ from ..json_output import LOGIN_STATUS, read
 from ..views import login_status
 
 if TYPE_CHECKING:
-    from ..._credentials.oauth import DeviceCode
+    from ..._credentials.device import DeviceCode
     from ..._credentials.status import LoginStatus
     from ..._runtime.tokens import TokenManager
+    from ..render import Line
 
 service_argument = click.argument("service", required=False)
 
@@ -26,6 +27,7 @@ service_argument = click.argument("service", required=False)
 coatcheck login codex
 coatcheck login codex --device-code
 coatcheck login codex --account work
+coatcheck login github
 """,
 )
 @service_argument
@@ -37,13 +39,15 @@ def login_command(run: Run, *, service: str | None, by_browser: bool | None, iss
     """Log in to SERVICE (default: the provider that is set).
 
     The login is our own: refreshing it never disturbs another program's. Without a browser on this machine, a code is
-    shown that any other browser takes.
+    shown that any other browser takes. github is the login of github_actions and copilot, by device code, with the
+    client id of an OAuth app of yours.
     """
-    name = service or run.provider
+    name = run.service(service)
     run.set(f"{name}.issuer", issuer)
     with run.client(name) as client:
         tokens = client.tokens
-        has_browser = by_browser if by_browser is not None else can_browse(run.surroundings.environ, sys.platform)
+        is_seen = tokens.has_browser_login and can_browse(run.surroundings.environ, sys.platform)
+        has_browser = is_seen if by_browser is None else by_browser
         status = _with_browser(run, tokens) if has_browser else _with_code(run, tokens)
     run.answer(lambda: read(LOGIN_STATUS, status), lambda: login_status(status, run.now))
     if status.source != "own":
@@ -54,7 +58,10 @@ def login_command(run: Run, *, service: str | None, by_browser: bool | None, iss
 
 def _with_code(run: Run, tokens: TokenManager) -> LoginStatus:
     def show(code: DeviceCode) -> None:
-        run.screen.note(f"Open {code.url} in any browser, and type {code.user_code}", "Waiting for 15 minutes …")
+        run.screen.note(
+            f"Open {code.url} in any browser, and type {code.user_code}",
+            f"Waiting for {code.expires_in / 60:.0f} minutes …",
+        )
 
     return tokens.log_in_by_device_code(show)
 
@@ -87,10 +94,13 @@ coatcheck logout codex --account work
 def logout_command(run: Run, *, service: str | None) -> None:
     """End our own login to SERVICE: the service is asked to revoke it, and it is deleted.
 
-    Another program's login is never ended.
+    Another program's login is never ended. GitHub revokes nothing for us: it is said where you do that.
     """
-    name = service or run.provider
+    name = run.service(service)
     with run.client(name) as client:
-        is_revoked = client.tokens.log_out()
-    ending = "" if is_revoked else " here; the service did not confirm it"
-    run.answer(lambda: {"provider": name, "is_revoked": is_revoked}, lambda: [f"Logged out of {name}{ending}."])
+        is_revoked, page = client.tokens.log_out(), client.tokens.revocation_page
+    untold = "" if page else "; the service did not confirm it"
+    lines: list[Line] = [f"Logged out of {service or name}{'' if is_revoked else f' here{untold}'}."]
+    if page and not is_revoked:
+        lines.append(f"Only you can revoke what was given to this program: {page}")
+    run.answer(lambda: {"provider": name, "is_revoked": is_revoked}, lambda: lines)

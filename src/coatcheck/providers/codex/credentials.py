@@ -283,8 +283,14 @@ OAUTH = OAuth(
     device=DeviceRoutes(
         start="/api/accounts/deviceauth/usercode",
         poll="/api/accounts/deviceauth/token",
+        id="device_auth_id",
+        begins_with=("client_id",),
+        asks_with=("device_auth_id", "user_code"),
+        is_json=True,
         page="/codex/device",
         redirect="/deviceauth/callback",
+        waiting=frozenset({"403", "404"}),
+        refusals={"404": ("login by device code is not enabled for this account", "log in with --browser")},
     ),
     ports=(1455, 1457),
     token_variable="CODEX_REFRESH_TOKEN_URL_OVERRIDE",  # noqa: S106 - the name of a variable

@@ -20,7 +20,7 @@ from ..._protocol.urls import encoded
 from .._github import talk
 from .._github.repository import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
 from . import extract, wire
-from .service import CAPABILITIES, LOGIN, NAME, WHO, Service, models
+from .service import CAPABILITIES, NAME, WHO, Service, models
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Model
@@ -61,7 +61,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
     @property
     def login(self) -> Login:
         """Where the token comes from."""
-        return LOGIN
+        return self.service.login
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
         """Return *request* with the token on it."""

@@ -11,16 +11,17 @@ from ... import errors
 from ..._model.catalogue import Model
 from ..._model.tasks import TaskRef
 from ..._protocol.provider import Capabilities, Support
-from .._github.login import login
+from .._github.login import App, login
 from .._github.place import CLOUD_VERSION, base_of, is_server, repository_in
 
 if TYPE_CHECKING:
+    from ..._protocol.credentials import Login
     from ..._protocol.registry import Settings
 
 NAME = "copilot"
 # Installation tokens are refused, and so is everybody without one of these plans (2).
 WHO = "a person's token, of somebody with Copilot Business or Enterprise"
-LOGIN = login(NAME, needs=f"read and write Agent tasks ({WHO})")
+NEEDS = f"read and write Agent tasks ({WHO})"
 
 # What the description named on this day; "the allowed models may change over time".
 AS_OF, SOURCE = "2026-11-20", "GitHub's OpenAPI description 23.0.2"
@@ -74,6 +75,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One GitHub with the settings of its user."""
 
     base_url: str
+    app: App = App()
     api_version: str = CLOUD_VERSION
     repository: str | None = None
     custom_agent: str | None = None
@@ -89,9 +91,15 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         repository = settings.get("repository")
         return cls(
             base_url=base,
+            app=App.of(settings),
             repository=repository_in(repository) if repository else None,
             custom_agent=settings.get("custom_agent"),
         )
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return login(NAME, needs=NEEDS, base_url=self.base_url, app=self.app)
 
     def ref(self, id: str) -> TaskRef:
         """Return the ref of the task *id*."""

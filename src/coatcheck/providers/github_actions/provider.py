@@ -28,7 +28,7 @@ from .._github.place import repository_path
 from .._github.repository import default_branch, diff_of_pull, pull_of_branch
 from . import extract, progress, result, wire
 from .abilities import CAPABILITIES
-from .service import LOGIN, NAME, Run, Service, Workflow
+from .service import NAME, Run, Service, Workflow
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Environment
@@ -94,7 +94,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     @property
     def login(self) -> Login:
         """Where the token comes from."""
-        return LOGIN
+        return self.service.login
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
         """Return *request* with the token on it."""

@@ -10,14 +10,14 @@ import msgspec
 
 from ... import errors
 from ..._model.tasks import TaskRef
-from .._github.login import login
+from .._github.login import App, login
 from .._github.place import CLOUD_VERSION, SERVER_VERSION, base_of, is_server, repository_in, repository_path, site_of
 
 if TYPE_CHECKING:
+    from ..._protocol.credentials import Login
     from ..._protocol.registry import Settings
 
 NAME = "github_actions"
-LOGIN = login(NAME, needs="read and write Actions")
 
 # What `coatcheck workflow init` writes, and what it calls things.
 WORKFLOW, ARTIFACT, PROMPT_INPUT, KEY_INPUT = "coatcheck.yml", "coatcheck", "prompt", "task_id"
@@ -54,6 +54,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     base_url: str
     api_version: str
+    app: App = App()
     repository: str | None = None
     workflow: str = WORKFLOW
     artifact: str = ARTIFACT
@@ -69,6 +70,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         repository = settings.get("repository")
         return cls(
             base_url=base,
+            app=App.of(settings),
             api_version=settings.get("api_version") or (SERVER_VERSION if is_server(base) else CLOUD_VERSION),
             repository=repository_in(repository) if repository else None,
             workflow=file_in(settings.get("workflow") or WORKFLOW),
@@ -78,6 +80,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             inputs=_inputs(settings.get("inputs") or ""),
             force_cancel=_flag(settings.get("force_cancel") or "false"),
         )
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return login(NAME, needs="read and write Actions", base_url=self.base_url, app=self.app)
 
     def find_workflow(self, wanted: str | None) -> Workflow:
         """Return the workflow that *wanted* names: ``owner/repo``, a remote's URL, or either with a file after it.

@@ -18,7 +18,7 @@ import msgspec
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, take
 from ..clock import FakeClock
-from . import github_documents as documents, github_rest as rest
+from . import github_documents as documents, github_login, github_rest as rest
 from .github_agents import Agents
 from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
 
@@ -65,6 +65,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("GET", _REPO + r"/compare/(.+)", "compare", "_compare"),
         ("GET", _REPO, "get_repository", "_repository"),
         ("GET", r"/rate_limit", "get_usage", "_limits"),
+        ("GET", r"/user", "get_user", "_user"),
         ("POST", r"/graphql", "graphql", "_graphql"),
         ("POST", r"/agents/repos/([^/]+/[^/]+)/tasks", "create_task", "_create_agent_task"),
         ("GET", r"/agents/repos/([^/]+/[^/]+)/tasks", "list_tasks", "_agent_tasks"),
@@ -82,7 +83,7 @@ class GithubEmulator:
     API that it knows: without the newest a dispatch does not say which run it made. *unlisted* is for how many seconds
     a new run is in no list. *points* a minute are the secondary limit, *limit* an hour the primary one. Downloads come
     from *blobs*. `agents` are the tasks of the coding agent, `pulls` the pull requests by
-    number, `compares` the diffs between two refs (``base...head``).
+    number, `compares` the diffs between two refs (``base...head``), `logins` who logs in by device code.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class GithubEmulator:
         self.faults, self.requests = list(faults), list[Request]()
         self.meter = rest.Meter(limit=limit, points=points)
         self.agents = Agents(self.clock)
+        self.logins = github_login.LoginDesk(self.clock)
         self.pulls: dict[int, dict[str, object]] = {}
         self.diffs: dict[int, bytes] = {}
         self.compares: dict[str, bytes] = {}
@@ -139,6 +141,8 @@ class GithubEmulator:
     def _answer(self, request: Request) -> Response:
         if blob := BLOB.fullmatch(request.path):
             return self._blob(request, blob[1], int(blob[2]))
+        if request.path in github_login.ROUTES and request.method == "POST":
+            return self.logins.answer(request)
         try:
             self._admit(request)
             _, answer, parts = find_route(request)
@@ -156,7 +160,8 @@ class GithubEmulator:
         headers = dict(request.headers)
         if "user-agent" not in headers:
             raise rest.refusal(403, "Request forbidden by administrative rules.")
-        if headers.get("authorization", "").partition(" ")[2] != self.token:
+        token = headers.get("authorization", "").partition(" ")[2]
+        if token != self.token and not self.logins.accepts(token):
             raise rest.refusal(401, "Bad credentials")
         if headers.get("x-github-api-version", self.versions[0]) not in self.versions:
             raise rest.refusal(400, "The API version is not supported.")
@@ -363,6 +368,9 @@ class GithubEmulator:
         others = {name: {**core, "used": 0, "remaining": core["limit"]} for name in ("graphql", "search")}
         return rest.reply({"resources": {"core": core, **others}, "rate": core})
 
+    def _user(self, request: Request) -> Response:  # noqa: ARG002 - every answer is given the request
+        return rest.reply({"login": "octocat", "id": self.logins.user_id, "type": "User"})
+
     def _nothing(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
         return rest.reply([])
 
@@ -402,4 +410,4 @@ def find_route(request: Request) -> tuple[str, str, tuple[str, ...]]:
     for method, pattern, name, answer in ROUTES:
         if request.method == method and (found := pattern.fullmatch(path)):
             return name, answer, found.groups()
-    return "", "", ()
+    return github_login.ROUTES.get(path, ""), "", ()
