@@ -56,6 +56,7 @@ class Verbs:
         self._clock, self._random = clock, random
         self._memory, self._worth, self._schedules = memory, worth, dict[str | None, Interval]()
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
+        self._remedy = provider.login.remedy
         self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
         self._desk = Desk(
             clock=clock,
@@ -68,7 +69,7 @@ class Verbs:
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Let *exchange* talk to its service."""
-        return converse(exchange, self._send, remedy=self.provider.login.remedy)
+        return converse(exchange, self._send, remedy=self._remedy)
 
     def _require(self, verb: str) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
@@ -264,7 +265,7 @@ class Verbs:
 
     def stream_task(self, ref: TaskRef | str) -> Script[None]:
         self._require("stream_events")
-        return converse(self.provider.stream_events(self._own(ref)), self._send, remedy=self.provider.login.remedy)
+        return converse(self.provider.stream_events(self._own(ref)), self._send, remedy=self._remedy)
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None

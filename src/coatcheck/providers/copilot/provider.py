@@ -9,7 +9,7 @@ Law 3. What the API cannot do is declared, and not tried some other way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -41,17 +41,10 @@ UNKNOWN_TASK: Mapping[int, str] = {**REMEDIES, 404: "there is no such task, or t
 class CopilotProvider(msgspec.Struct, frozen=True):
     """The coding agent of one GitHub."""
 
+    name: ClassVar[str] = NAME
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+
     service: Service
-
-    @property
-    def name(self) -> str:
-        """The word before the colon of every ref."""
-        return NAME
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
 
     @property
     def origins(self) -> Mapping[str, str]:

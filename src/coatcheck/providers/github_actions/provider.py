@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
 
@@ -74,17 +74,10 @@ CANCELLING: Mapping[int, str] = {
 class ActionsProvider(msgspec.Struct, frozen=True):
     """The workflows of one GitHub."""
 
+    name: ClassVar[str] = NAME
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+
     service: Service
-
-    @property
-    def name(self) -> str:
-        """The word before the colon of every ref."""
-        return NAME
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
 
     @property
     def origins(self) -> Mapping[str, str]:
