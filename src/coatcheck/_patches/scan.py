@@ -32,7 +32,7 @@ _NOTE = b"\n\\ "
 # One byte is looked for five times as fast as a pattern, as long as it is rare (``bench/patches.py``); a hunk with more
 # of them than this (annotations, addresses) is searched by the pattern.
 _STRAY_SIGNS = 16
-_BODY = re.compile(rb"(?:(?:[ +\-\\][^\n]*)?\n)*+")
+_BODY = re.compile(rb"(?:[ +\-\\].*+\n|\n)*+")  # said this way it is read twice as fast as with `[^\n]*`
 
 _START = re.compile(
     rb"^(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
@@ -142,8 +142,10 @@ def _binary_end(data: bytes, header: Header) -> int:
 
 def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, int, int]:
     added = removed = 0
+    measure = _proved if prove or not is_git else _guessed
     while match := _HUNK.match(data, at):
-        at, plus, minus = _extent(data, match, is_git=is_git, prove=prove)
+        _, old_lines, _, new_lines, _ = match.groups(b"1")
+        at, plus, minus = measure(data, match.end(), int(old_lines), int(new_lines))
         added += plus
         removed += minus
     if data.startswith(b"@@", at):
@@ -151,51 +153,49 @@ def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, i
     return at, added, removed
 
 
-def _extent(data: bytes, match: re.Match[bytes], *, is_git: bool, prove: bool) -> tuple[int, int, int]:
-    """Return end, added and removed lines of the hunk whose header *match* is."""
-    _, old_lines, _, new_lines, _ = match.groups(b"1")
-    body, old, new = match.end(), int(old_lines), int(new_lines)
-    end, last = _guess(data, body)
-    notes = data.count(_NOTE, body - 1, end) if data.find(b"\\", body, end) >= 0 else 0
-    lines = data.count(b"\n", body, end) - notes
+def _guessed(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
+    """Return end, added and removed lines of a hunk as its header and the next one tell them."""
+    end = data.find(b"@", body)
+    if not data.startswith(b"\n@@ -", end - 1):
+        end = _next_hunk(data, end)
+    last = data.rfind(b"\n", body - 1, end - 1) + 1
+    if end < 0 or data.startswith(b"+++ ", last):
+        # The next hunk of a file stands right behind this one, its first one behind the names.
+        end = data.find(b"\ndiff --git ", body - 1, len(data) if end < 0 else end) + 1
+        last = data.rfind(b"\n", body - 1, end - 1) + 1
+    # A mail, a log or another tool's header ends otherwise than a hunk does.
+    if not end or data[last] not in b" +-\\" or data.startswith(b"--", last):
+        return _proved(data, body, old, new)
+    lines = _lines(data, body, end)
     added, removed = lines - old, lines - new
     if 0 <= added <= new and 0 <= removed <= old and added + removed:
-        # A mail, a log or another tool's header ends otherwise than a hunk does.
-        ends_as_hunk = last >= 0 and data[last] in b" +-\\" and not data.startswith(b"--", last)
-        if (ends_as_hunk and is_git and not prove) or _holds(data, body, end, added, removed):
-            return end, added, removed
+        return end, added, removed
     return _walk(data, body, old, new)
 
 
-def _guess(data: bytes, body: int) -> tuple[int, int]:
-    """Return where the next line begins that no hunk can hold, and the line before it (-1: there is none such)."""
-    hunk, last = _next_hunk(data, body), -1
-    if hunk >= 0:
-        last = data.rfind(b"\n", body - 1, hunk - 1) + 1
-        if not data.startswith(b"+++ ", last):
-            return hunk, last  # the next hunk of a file stands right behind this one, its first one behind the names
-    file = data.find(b"\ndiff --git ", body - 1, len(data) if hunk < 0 else hunk)
-    if file >= 0:
-        return file + 1, data.rfind(b"\n", body - 1, file) + 1
-    return (hunk, last) if hunk >= 0 else (len(data), last)
+def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
+    """Return the same, from every line's first byte."""
+    match = _BODY.match(data, body)
+    end = match.end() if match else body
+    lines = _lines(data, body, end)
+    added, removed = lines - old, lines - new
+    if data.count(b"\n+", body - 1, end) == added and data.count(b"\n-", body - 1, end) == removed:
+        return end, added, removed
+    return _walk(data, body, old, new)
+
+
+def _lines(data: bytes, body: int, end: int) -> int:
+    notes = data.count(_NOTE, body - 1, end) if data.find(b"\\", body, end) >= 0 else 0
+    return data.count(b"\n", body, end) - notes
 
 
 def _next_hunk(data: bytes, at: int) -> int:
     for _ in range(_STRAY_SIGNS):
-        at = data.find(b"@", at)
         if at < 0 or data.startswith(b"\n@@ -", at - 1):
             return at
-        at += 1
-    match = _NEXT_HUNK.search(data, at - 1)
+        at = data.find(b"@", at + 1)
+    match = _NEXT_HUNK.search(data, at - 1) if at >= 0 else None
     return match.start() + 1 if match else -1
-
-
-def _holds(data: bytes, body: int, end: int, added: int, removed: int) -> bool:
-    return (
-        data.count(b"\n+", body - 1, end) == added
-        and data.count(b"\n-", body - 1, end) == removed
-        and _BODY.fullmatch(data, body, end) is not None
-    )
 
 
 def _walk(data: bytes, at: int, old: int, new: int) -> tuple[int, int, int]:
@@ -242,7 +242,7 @@ def _span(data: bytes, at: int) -> Span:
     old_start, old_lines, new_start, new_lines, _ = match.groups(b"1")
     old, new = (int(old_start), int(old_lines)), (int(new_start), int(new_lines))
     span = Span(match, (old,), new, match[5].removesuffix(b"\r").removeprefix(b" "))
-    span.end, span.added, span.removed = _extent(data, match, is_git=True, prove=True)
+    span.end, span.added, span.removed = _proved(data, span.body, old[1], new[1])
     return span
 
 
