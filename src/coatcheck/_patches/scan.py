@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _NUMBER = rb"\d{1,18}"  # more digits are no line number, and Python is slow to read very long ones
 _RANGE = rb"(" + _NUMBER + rb")(?:,(" + _NUMBER + rb"))?"
 _HUNK = re.compile(rb"@@ -" + _RANGE + rb" \+" + _RANGE + rb" @@([^\n]*)(?:\n|\Z)")
+# The same with nothing kept but the two counts, which is read in two thirds of the time.
+_COUNTS = re.compile(rb"@@ -\d{1,18}(?:,(\d{1,18}))? \+\d{1,18}(?:,(\d{1,18}))? @@.*+(?:\n|\Z)")
 _COMBINED_HUNK = re.compile(rb"(@{3,}) ((?:-\d{1,18}(?:,\d{1,18})? )+)\+" + _RANGE + rb" @{3,}([^\n]*)(?:\n|\Z)")
 
 _NEXT_HUNK = re.compile(rb"\n@@ -")
@@ -32,6 +34,7 @@ _NOTE = b"\n\\ "
 # One byte is looked for five times as fast as a pattern, as long as it is rare (``bench/patches.py``); a hunk with more
 # of them than this (annotations, addresses) is searched by the pattern.
 _STRAY_SIGNS = 16
+_BLANK = 0x20
 _BODY = re.compile(rb"(?:[ +\-\\].*+\n|\n)*+")  # said this way it is read twice as fast as with `[^\n]*`
 
 _START = re.compile(
@@ -143,9 +146,9 @@ def _binary_end(data: bytes, header: Header) -> int:
 def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, int, int]:
     added = removed = 0
     measure = _proved if prove or not is_git else _guessed
-    while match := _HUNK.match(data, at):
-        _, old_lines, _, new_lines, _ = match.groups(b"1")
-        at, plus, minus = measure(data, match.end(), int(old_lines), int(new_lines))
+    while match := _COUNTS.match(data, at):
+        old, new = match.groups(b"1")
+        at, plus, minus = measure(data, match.end(), int(old), int(new))
         added += plus
         removed += minus
     if data.startswith(b"@@", at):
@@ -159,18 +162,26 @@ def _guessed(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]
     if not data.startswith(b"\n@@ -", end - 1):
         end = _next_hunk(data, end)
     last = data.rfind(b"\n", body - 1, end - 1) + 1
-    if end < 0 or data.startswith(b"+++ ", last):
-        # The next hunk of a file stands right behind this one, its first one behind the names.
-        end = data.find(b"\ndiff --git ", body - 1, len(data) if end < 0 else end) + 1
+    sign = data[last]
+    if end < 0 or (sign != _BLANK and (sign not in b"+-\\" or sign == data[last + 1])):
+        end = _surer_end(data, body, end)
+    lines = data.count(b"\n", body, end)
+    if data.find(b"\\", body, end) >= 0:
+        lines -= data.count(_NOTE, body - 1, end)
+    added, removed = lines - old, lines - new
+    if 0 <= added <= new and removed >= 0 and added + removed:
+        return end, added, removed
+    return _proved(data, body, old, new)
+
+
+def _surer_end(data: bytes, body: int, hunk: int) -> int:
+    """Return where the hunk ends if the next *hunk* does not stand right behind it, *body* where it is hard to tell."""
+    end, last = hunk, data.rfind(b"\n", body - 1, hunk - 1) + 1
+    if hunk < 0 or data.startswith(b"+++ ", last):  # the next hunk is the first one of another file
+        end = data.find(b"\ndiff --git ", body - 1, len(data) if hunk < 0 else hunk) + 1
         last = data.rfind(b"\n", body - 1, end - 1) + 1
     # A mail, a log or another tool's header ends otherwise than a hunk does.
-    if not end or data[last] not in b" +-\\" or data.startswith(b"--", last):
-        return _proved(data, body, old, new)
-    lines = _lines(data, body, end)
-    added, removed = lines - old, lines - new
-    if 0 <= added <= new and 0 <= removed <= old and added + removed:
-        return end, added, removed
-    return _walk(data, body, old, new)
+    return body if data[last] not in b" +-\\" or data.startswith(b"--", last) else max(end, body)
 
 
 def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
