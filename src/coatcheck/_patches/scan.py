@@ -144,48 +144,66 @@ def _binary_end(data: bytes, header: Header) -> int:
 
 
 def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, int, int]:
-    added = removed = 0
-    measure = _proved if prove or not is_git else _guessed
-    while match := _COUNTS.match(data, at):
-        old, new = match.groups(b"1")
-        at, plus, minus = measure(data, match.end(), int(old), int(new))
-        added += plus
-        removed += minus
+    at, added, removed = _prove_hunks(data, at) if prove or not is_git else _guess_hunks(data, at)
     if data.startswith(b"@@", at):
         raise error_at(data, at, "the hunk header is not @@ -START,LINES +START,LINES @@")
     return at, added, removed
 
 
-def _guessed(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
-    """Return end, added and removed lines of a hunk as its header and the next one tell them."""
-    end = data.find(b"@", body)
-    if not data.startswith(b"\n@@ -", end - 1):
-        end = _next_hunk(data, end)
-    last = data.rfind(b"\n", body - 1, end - 1) + 1
-    sign = data[last]
-    if end < 0 or (sign != _BLANK and (sign not in b"+-\\" or sign == data[last + 1])):
-        end = _surer_end(data, body, end)
-    lines = data.count(b"\n", body, end)
-    if data.find(b"\\", body, end) >= 0:
-        lines -= data.count(_NOTE, body - 1, end)
-    added, removed = lines - old, lines - new
-    if 0 <= added <= new and removed >= 0 and added + removed:
-        return end, added, removed
-    return _proved(data, body, old, new)
+def _prove_hunks(data: bytes, at: int) -> tuple[int, int, int]:
+    added = removed = 0
+    while match := _COUNTS.match(data, at):
+        old, new = match.groups(b"1")
+        at, plus, minus = _proved(data, match.end(), int(old), int(new))
+        added += plus
+        removed += minus
+    return at, added, removed
+
+
+def _guess_hunks(data: bytes, at: int) -> tuple[int, int, int]:
+    """Return end, added and removed lines as the headers tell them. In one piece: this is where the time goes."""
+    added = removed = 0
+    while match := _COUNTS.match(data, at):
+        old_lines, new_lines = match.groups(b"1")
+        body, old, new = match.end(), int(old_lines), int(new_lines)
+        at = data.find(b"@", body)
+        if not data.startswith(b"\n@@ -", at - 1):
+            at = _next_hunk(data, at)
+        last = data.rfind(b"\n", body - 1, at - 1) + 1
+        sign = data[last]
+        if at < 0 or (sign != _BLANK and (sign not in b"+-\\" or sign == data[last + 1])):
+            at = _surer_end(data, body, at)
+        lines = data.count(b"\n", body, at)
+        if data.find(b"\\", body, at) >= 0:
+            lines -= data.count(_NOTE, body - 1, at)
+        plus, minus = lines - old, lines - new
+        if not (0 <= plus <= new and minus >= 0 and plus + minus):
+            at, plus, minus = _proved(data, body, old, new)
+        added += plus
+        removed += minus
+    return at, added, removed
 
 
 def _surer_end(data: bytes, body: int, hunk: int) -> int:
     """Return where the hunk ends if the next *hunk* does not stand right behind it, *body* where it is hard to tell."""
-    end, last = hunk, data.rfind(b"\n", body - 1, hunk - 1) + 1
-    if hunk < 0 or data.startswith(b"+++ ", last):  # the next hunk is the first one of another file
-        end = data.find(b"\ndiff --git ", body - 1, len(data) if hunk < 0 else hunk) + 1
-        last = data.rfind(b"\n", body - 1, end - 1) + 1
-    # A mail, a log or another tool's header ends otherwise than a hunk does.
-    return body if data[last] not in b" +-\\" or data.startswith(b"--", last) else max(end, body)
+    end = hunk
+    if hunk < 0:
+        end = data.find(b"\ndiff --git ", body - 1) + 1
+    elif data.startswith(b"+++ ", data.rfind(b"\n", body - 1, hunk - 1) + 1):  # the first one of another file
+        end = data.rfind(b"\ndiff --git ", body - 1, hunk) + 1
+        if not _ends_a_hunk(data, body, end):  # there are files without hunks in between
+            end = data.find(b"\ndiff --git ", body - 1, hunk) + 1
+    return end if _ends_a_hunk(data, body, end) else body
+
+
+def _ends_a_hunk(data: bytes, body: int, end: int) -> bool:
+    """Whether the line before *end* can be a hunk's: a mail, a log or another tool's header ends otherwise."""
+    last = data.rfind(b"\n", body - 1, end - 1) + 1 if end > body else end
+    return last < end and data[last] in b" +-\\" and not data.startswith((b"--", b"+++ "), last)
 
 
 def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
-    """Return the same, from every line's first byte."""
+    """Return end, added and removed lines of one hunk, from every line's first byte."""
     match = _BODY.match(data, body)
     end = match.end() if match else body
     lines = _lines(data, body, end)
