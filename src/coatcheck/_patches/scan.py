@@ -35,7 +35,7 @@ _NOTE = b"\n\\ "
 # of them than this (annotations, addresses) is searched by the pattern.
 _STRAY_SIGNS = 16
 _BLANK = 0x20
-_BODY = re.compile(rb"(?:[ +\-\\].*+\n|\n)*+")  # said this way it is read twice as fast as with `[^\n]*`
+_BODY = re.compile(rb"(?:[ +\-].*+\n|\n|\\ .*+\n)*+")  # said this way it is read twice as fast as with `[^\n]*`
 
 _START = re.compile(
     rb"^(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
@@ -66,10 +66,11 @@ class Span:
 
 def scan(data: bytes, *, prove: bool) -> Iterator[tuple[int, int, int, int]]:
     """Yield start, end, added and removed lines of each file. Raises `PatchError` with the line."""
+    measure = _prove_hunks if prove else _guess_hunks
     start = _next_file(data, 0)
     while start >= 0:
         if match := PLAIN_CHANGE.match(data, start):
-            end, added, removed = _measure(data, match.end(), is_git=True, prove=prove)
+            end, added, removed = measure(data, match.end())
         else:
             end, added, removed = _measure_file(data, start, prove=prove)
         yield start, end, added, removed
@@ -127,7 +128,8 @@ def _measure_file(data: bytes, start: int, *, prove: bool) -> tuple[int, int, in
         return _measure_combined(data, header)
     if header.binary is BinaryForm.PATCH:
         return _binary_end(data, header), 0, 0
-    end, added, removed = _measure(data, header.body, is_git=header.form == "git", prove=prove)
+    measure = _prove_hunks if prove or header.form != "git" else _guess_hunks
+    end, added, removed = measure(data, header.body)
     if end == header.body and header.has_names:
         raise error_at(data, end, "the header announces hunks, and none follows")
     return end, added, removed
@@ -143,13 +145,6 @@ def _binary_end(data: bytes, header: Header) -> int:
     return end
 
 
-def _measure(data: bytes, at: int, *, is_git: bool, prove: bool) -> tuple[int, int, int]:
-    at, added, removed = _prove_hunks(data, at) if prove or not is_git else _guess_hunks(data, at)
-    if data.startswith(b"@@", at):
-        raise error_at(data, at, "the hunk header is not @@ -START,LINES +START,LINES @@")
-    return at, added, removed
-
-
 def _prove_hunks(data: bytes, at: int) -> tuple[int, int, int]:
     added = removed = 0
     while match := _COUNTS.match(data, at):
@@ -157,7 +152,7 @@ def _prove_hunks(data: bytes, at: int) -> tuple[int, int, int]:
         at, plus, minus = _proved(data, match.end(), int(old), int(new))
         added += plus
         removed += minus
-    return at, added, removed
+    return _behind_hunks(data, at), added, removed
 
 
 def _guess_hunks(data: bytes, at: int) -> tuple[int, int, int]:
@@ -172,7 +167,7 @@ def _guess_hunks(data: bytes, at: int) -> tuple[int, int, int]:
         last = data.rfind(b"\n", body - 1, at - 1) + 1
         sign = data[last]
         if at < 0 or (sign != _BLANK and (sign not in b"+-\\" or sign == data[last + 1])):
-            at = _surer_end(data, body, at)
+            at = _surer_end(data, body, at, last)
         lines = data.count(b"\n", body, at)
         if data.find(b"\\", body, at) >= 0:
             lines -= data.count(_NOTE, body - 1, at)
@@ -181,25 +176,25 @@ def _guess_hunks(data: bytes, at: int) -> tuple[int, int, int]:
             at, plus, minus = _proved(data, body, old, new)
         added += plus
         removed += minus
-    return at, added, removed
+    return _behind_hunks(data, at), added, removed
 
 
-def _surer_end(data: bytes, body: int, hunk: int) -> int:
-    """Return where the hunk ends if the next *hunk* does not stand right behind it, *body* where it is hard to tell."""
+def _behind_hunks(data: bytes, at: int) -> int:
+    if data.startswith(b"@@", at):
+        raise error_at(data, at, "the hunk header is not @@ -START,LINES +START,LINES @@")
+    return at
+
+
+def _surer_end(data: bytes, body: int, hunk: int, last: int) -> int:
+    """Return where the hunk ends if *last*, the line before the next *hunk*, is not its own; *body* where none can tell."""
     end = hunk
-    if hunk < 0:
-        end = data.find(b"\ndiff --git ", body - 1) + 1
-    elif data.startswith(b"+++ ", data.rfind(b"\n", body - 1, hunk - 1) + 1):  # the first one of another file
-        end = data.rfind(b"\ndiff --git ", body - 1, hunk) + 1
-        if not _ends_a_hunk(data, body, end):  # there are files without hunks in between
-            end = data.find(b"\ndiff --git ", body - 1, hunk) + 1
-    return end if _ends_a_hunk(data, body, end) else body
-
-
-def _ends_a_hunk(data: bytes, body: int, end: int) -> bool:
-    """Whether the line before *end* can be a hunk's: a mail, a log or another tool's header ends otherwise."""
-    last = data.rfind(b"\n", body - 1, end - 1) + 1 if end > body else end
-    return last < end and data[last] in b" +-\\" and not data.startswith((b"--", b"+++ "), last)
+    if hunk < 0 or data.startswith(b"+++ ", last):  # the next hunk is the first one of another file
+        end = data.find(b"\ndiff --git ", body - 1, len(data) if hunk < 0 else hunk) + 1
+        last = data.rfind(b"\n", body - 1, end - 1) + 1
+    # A mail, a log or another tool's header ends otherwise than a hunk does.
+    if end <= body or data[last] not in b" +-\\" or data.startswith((b"--", b"+++ "), last):
+        return body
+    return end
 
 
 def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
