@@ -17,6 +17,7 @@ from coatcheck.errors import CoatcheckError, PatchConflictError
 from .conftest import make_repository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from coatcheck._patches.apply import AppliedPatch
@@ -29,6 +30,11 @@ TEN = b"".join(b"line %d\n" % number for number in range(10))
 def apply(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
     """Judge and apply *patch*."""
     return Patch(patch).verify(base=repository.folder).apply(repository.folder, **options)  # type: ignore[arg-type]
+
+
+def apply_unseen(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
+    """Apply *patch* without asking whether it fits."""
+    return Patch(patch).verify().apply(repository.folder, **options)  # type: ignore[arg-type]
 
 
 def status(done: AppliedPatch) -> dict[str, tuple[str, str]]:
@@ -376,6 +382,44 @@ def test_zero_context(repository: Repository) -> None:
 
     assert {"x": ("applied", "")} == status(apply(repository, patch))
     assert FOUR.replace(b"line 8\n", b"") == repository.tree()["x"][1]
+
+
+@pytest.mark.parametrize("misfits", [(), (3, 410), range(350, 700)], ids=["all fit", "one in each half", "half of it"])
+def test_a_patch_of_many_files_is_applied_as_one_of_few(misfits: Iterable[int], repository: Repository) -> None:
+    """Two gits share the work, and each file becomes what it becomes alone."""
+    before = {f"d{number % 7}/f{number}": b"%d\n%s" % (number, TEN) for number in range(700)}
+    after = {name: data.replace(b"line 5", b"LINE 5") for name, data in before.items()}
+    patch = repository.diff(before, after)
+    moved_on = dict(before)
+    for number in misfits:
+        moved_on[f"d{number % 7}/f{number}"] = b"%d is another file\n" % number
+    repository.commit(moved_on)
+    done = apply_unseen(repository, patch, three_way=False)
+    expected = {name: moved_on[name] if moved_on[name] != before[name] else after[name] for name in before}
+
+    assert (
+        {name: ("file", data) for name, data in expected.items()},
+        sorted(name for name in before if moved_on[name] != before[name]),
+    ) == (repository.tree(), sorted(name for name, (kind, _) in status(done).items() if kind == "conflicted"))
+
+
+def test_rules_for_line_ends_are_not_missed_by_the_other_half(repository: Repository) -> None:
+    """A patch of many files that changes .gitattributes too gives the tree that git gives."""
+    before = {f"f{number}": b"%d\n%s" % (number, TEN) for number in range(600)}
+    before |= {f"d{number}/.gitattributes": b"#\n#\n#\n* text\n" for number in range(3)}
+    before |= {f"d{number % 3}/f{number}": TEN for number in range(60)}
+    after = {name: data.replace(b"line 5", b"LINE 5").replace(b"* text", b"* -text") for name, data in before.items()}
+    patch = repository.diff(before, after)
+    repository.commit(before)
+    repository.git("config", "core.autocrlf", "true")
+    repository.git("rm", "-rq", "--cached", ".")
+    repository.git("reset", "--hard", "--quiet")
+    repository.git("apply", stdin=patch)
+    expected = repository.tree()
+    repository.git("checkout", "--quiet", ".")
+    done = apply(repository, patch)
+
+    assert (expected, True) == (repository.tree(), done.is_complete)
 
 
 def test_a_series_is_applied_in_order(repository: Repository) -> None:

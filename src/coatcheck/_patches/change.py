@@ -169,7 +169,7 @@ class FileChange:
     Everything but the counts is read from the diff when it is first asked for.
     """
 
-    __slots__ = ("_added", "_data", "_end", "_header", "_removed", "_start")
+    __slots__ = ("_added", "_data", "_end", "_header", "_names", "_removed", "_start")
 
     def __init__(self, data: bytes, start: int, end: int, added: int, removed: int) -> None:
         self._data = data
@@ -178,6 +178,7 @@ class FileChange:
         self._added = added
         self._removed = removed
         self._header: Header | None = None
+        self._names: tuple[str | None, str | None] | None = None
 
     def __repr__(self) -> str:
         return f"<FileChange {self.status.value} {self.path!r} +{self.added} -{self.removed}>"
@@ -213,14 +214,19 @@ class FileChange:
     @property
     def old_path(self) -> str | None:
         """Return the path before the change, None where there was no file."""
-        path = self.header.old_path
-        return None if path is None else names.to_text(path)
+        return (self._names or self._read_names())[0]
 
     @property
     def new_path(self) -> str | None:
         """Return the path after the change, None where there is no file any more."""
-        path = self.header.new_path
-        return None if path is None else names.to_text(path)
+        return (self._names or self._read_names())[1]
+
+    def _read_names(self) -> tuple[str | None, str | None]:
+        old, new = (
+            path if path is None else names.to_text(path) for path in (self.header.old_path, self.header.new_path)
+        )
+        self._names = old, new
+        return self._names
 
     @property
     def path(self) -> str:
