@@ -238,6 +238,7 @@ MODIFIED = b"diff --git a/x b/x\nindex 1111111..2222222 100644\n--- a/x\n+++ b/x
         (MODIFIED + b"@@ -1,3 +1,3 @@\n a\n b\n+c\n+d\n", 9, "other lines"),
         (MODIFIED + b"@@ -1 +1 @@\n-a\n+b\n+c\n", 8, "more lines"),
         (MODIFIED + b"@@ -1 +1 @@\n-a\nx\n+b\n", 7, "too early"),
+        (MODIFIED + b"@@ -1,2 +1,2 @@\n-a\n+b\n\\x\n", 9, "middle of a hunk"),
         (MODIFIED + b"@@ -1 +1 @@\n-a\n+b\n@@ def f():\n", 8, "START,LINES"),
         (MODIFIED + b"@@ -1" + b"1" * 5000 + b" +1 @@\n-a\n+b\n", 5, "START,LINES"),
         (b"\n@@ -1 +1 @@\n-a\n+b\n", 2, "without a file header"),
