@@ -1,8 +1,9 @@
-"""Count tasks that exist twice: 1,000 submissions to each provider, of which a tenth lose their connection.
+"""Count tasks that exist twice: 1,000 submissions to each provider, of which a tenth lose their answer.
 
-Half of those are cut after the service has taken the task, half before; nobody can tell the two apart. A task that is
-there although its caller was told of an error is not counted here: only work that would be done, and paid for, twice.
-Every prompt is its own, so a duplicate is a prompt that the service has more than once.
+It is lost in two ways: the connection is cut, or a gateway answers 502. Half are lost after the service has taken the
+task, half before; nobody can tell the two apart. A task that is there although its caller was told of an error is not
+counted here: only work that would be done, and paid for, twice. Every prompt is its own, so a duplicate is a prompt
+that the service has more than once.
 
 Beside them, official SDKs with their default settings over real sockets, where `make peers` has installed them.
 """
@@ -20,7 +21,7 @@ from typing import Any
 
 from coatcheck import Client, TaskSpec, errors
 from coatcheck._runtime.clock import SystemClock
-from coatcheck.cloud.faults import Reset, ResetAfterAccept
+from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept
 from coatcheck.cloud.scripted import ScriptedCloud
 from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service as AnthropicService
 from coatcheck.providers.aws_lambda.asynchronous import AsynchronousProvider
@@ -38,18 +39,22 @@ from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_rest import Meter
 from coatcheck.testing.emulators.jules import JulesEmulator
 
-CREATES, CUT_EVERY = 1000, 10
+CREATES, LOST_EVERY = 1000, 10
 BASE = "http://127.0.0.1:9"
 PYTHON = Path(__file__).parents[1] / ".venv/peers/python/bin/python"
 SECONDS = 300  # an SDK waits half a second and more before it sends again, a hundred times
 
 
-def cut(number: int) -> Reset | ResetAfterAccept | None:
+# how an answer is lost -> before the service has taken the task, and after.
+LOSSES: dict[str, tuple[Fault, Fault]] = {
+    "a cut connection": (Reset(on="create_task"), ResetAfterAccept(on="create_task")),
+    "a 502": (Status(502, on="create_task"), StatusAfterAccept(502, on="create_task")),
+}
+
+
+def loss(how: str, number: int) -> Fault | None:
     """Return the fault of submission *number*: after the service has taken it, and before, in turn."""
-    if number % CUT_EVERY:
-        return None
-    kind = ResetAfterAccept if number // CUT_EVERY % 2 else Reset
-    return kind(on="create_task")
+    return None if number % LOST_EVERY else LOSSES[how][number // LOST_EVERY % 2]
 
 
 def codex_prompts(service: ScriptedCloud) -> Iterator[str]:
@@ -126,7 +131,7 @@ def duplicates(prompts: Iterator[str]) -> int:
     return sum(count - 1 for count in Counter(prompts).values())
 
 
-def ours(name: str) -> tuple[int, int, int]:
+def ours(name: str, how: str) -> tuple[int, int, int]:
     """Return duplicated tasks, submissions that ended with a task, and those that ended as uncertain."""
     provider, service_of, where, prompts = OURS[name]
     clock = FakeClock()
@@ -136,7 +141,7 @@ def ours(name: str) -> tuple[int, int, int]:
     client = Client(provider or name, token=token, transport=EmulatorTransport(service), random=lambda: 0.5, **options)
     known = uncertain = 0
     for number in range(CREATES):
-        service.faults[:] = [fault] if (fault := cut(number)) else []
+        service.faults[:] = [fault] if (fault := loss(how, number)) else []
         clock.sleep(60)  # so that a search through a list is not of a thousand tasks of one second
         try:
             client.create_task(TaskSpec(prompt=f"Task {number}", **where))
@@ -194,6 +199,17 @@ def create(n):
 """,
     ),
     "githubkit": (
+        GithubEmulator,
+        run_prompts,
+        """
+from githubkit import GitHub
+client = GitHub("ghp_" + "0" * 36, base_url=base)
+def create(n):
+    inputs = {"prompt": f"Task {n}", "task_id": f"t-{n}"}
+    client.rest.actions.create_workflow_dispatch("owner", "repo", "coatcheck.yml", ref="main", inputs=inputs)
+""",
+    ),
+    "githubkit": (
         unlimited_github,
         run_prompts,
         """
@@ -221,40 +237,39 @@ with ThreadPoolExecutor(8) as threads:
 """
 
 
-class Cutting:
-    """A service that cuts the first time each tenth task is asked for, as `cut` says; what is sent again is taken."""
+class Losing:
+    """A service that loses the first answer to each tenth task, as `loss` says; what is sent again is taken."""
 
-    def __init__(self, service: Any) -> None:
-        self._service, self._number = service, 0
+    def __init__(self, service: Any, how: str) -> None:
+        self._service, self._how, self._number = service, how, 0
         self._seen: set[bytes] = set()
 
     def handle(self, request: Any) -> Any:
-        """Answer, or cut the connection; retries carry the same bytes, which tells them from new work."""
+        """Answer, or lose it; retries carry the same bytes, which tells them from new work."""
         is_create = request.method == "POST" and request.path.endswith(("/invocations", "/batches", "/dispatches"))
         if is_create and request.body not in self._seen:
             self._seen.add(request.body)
-            fault, self._number = cut(self._number), self._number + 1
+            fault, self._number = loss(self._how, self._number), self._number + 1
             if fault:
                 return fault.act(request, lambda: self._service.handle(request), SystemClock())
         return self._service.handle(request)
 
 
 @contextmanager
-def cutting(service: Any) -> Iterator[str]:
-    """Serve *service* with cut connections, and give its base URL."""
-    with serving(Cutting(service)) as url:
+def losing(service: Any, how: str) -> Iterator[str]:
+    """Serve *service* with lost answers, and give its base URL."""
+    with serving(Losing(service, how)) as url:
         yield url.removesuffix("/backend-api")
 
 
-def theirs(name: str) -> tuple[int, int, int]:
-    """Return duplicated tasks, the submissions that the SDK called done, and those that it lost: made, and called failed."""
+def theirs(name: str, how: str) -> tuple[int, int]:
+    """Return duplicated tasks, and the submissions that the SDK called done."""
     service_of, prompts, setup = THEIRS[name]
     service = service_of(clock=SystemClock())
-    with cutting(service) as base:
+    with losing(service, how) as base:
         command = [str(PYTHON), "-c", DRIVER.format(setup=setup), base, str(CREATES)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    made, done = set(prompts(service)), int(ran.stdout)
-    return duplicates(prompts(service)), done, len(made) - done
+    return duplicates(prompts(service)), int(ran.stdout)
 
 
 def is_installed(name: str) -> bool:
@@ -267,19 +282,19 @@ def is_installed(name: str) -> bool:
 def main() -> None:
     """Print one line for each."""
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # connections are cut on purpose
-    print(f"{CREATES} submissions, one in {CUT_EVERY} with a cut connection")
-    for name in OURS:
-        twice, known, uncertain = ours(name)
-        print(f"{name:18} {twice:4} duplicated (goal 0)   {known:4} known, {uncertain:3} reported as uncertain")
-        assert twice == 0, name
-    for name in THEIRS:
-        if not is_installed(name):
-            print(f"{name:18}    - not installed: make peers")
-            continue
-        twice, done, lost = theirs(name)
-        print(
-            f"{name:18} {twice:4} duplicated at its defaults   {done:4} reported as done, {lost:3} made and reported as failed"
-        )
+    installed = {name: is_installed(name) for name in THEIRS}
+    for how in LOSSES:
+        print(f"{CREATES} submissions, one in {LOST_EVERY} with {how} for an answer")
+        for name in OURS:
+            twice, known, uncertain = ours(name, how)
+            print(f"{name:18} {twice:4} duplicated (goal 0)   {known:4} known, {uncertain:3} reported as uncertain")
+            assert twice == 0, name
+        for name in THEIRS:
+            if not installed[name]:
+                print(f"{name:18}    - not installed: make peers")
+                continue
+            twice, done = theirs(name, how)
+            print(f"{name:18} {twice:4} duplicated at its defaults   {done:4} reported as done")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.peers.peer_support import PATIENCE, bare_environ
+from tests.peers.peer_support import PATIENCE, bare_environ, free_ports, started
 
 PEERS = Path(__file__).parents[2] / ".venv/peers"
 BIN = PEERS / "durable/bin"
@@ -98,9 +93,10 @@ def lambda_of_aws(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), FrontDoor) as door:
         base = f"http://127.0.0.1:{door.server_address[1]}"
         FrontDoor.runner, FrontDoor.runtime, api = free_ports(3)
+        told = environ(folder)
         with (
-            started(folder, "runtime", runtime_command(api), FrontDoor.runtime),
-            started(folder, "runner", runner_command(base), FrontDoor.runner),
+            started(folder / "runtime.log", runtime_command(api), FrontDoor.runtime, environ=told),
+            started(folder / "runner.log", runner_command(base), FrontDoor.runner, environ=told),
         ):
             thread = threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True)
             thread.start()
@@ -134,10 +130,9 @@ def runner_command(base: str) -> list[str]:
     return [*command, *ends, "--local-runner-region", "us-east-1"]
 
 
-@contextmanager
-def started(folder: Path, name: str, command: list[str], port: int) -> Iterator[None]:
-    """Run a server until it is no longer needed, with all that it starts; its log is *name*.log."""
-    environ = bare_environ(folder) | {
+def environ(folder: Path) -> dict[str, str]:
+    """Return what AWS's programs are told; the keys are made up."""
+    return bare_environ(folder) | {
         "PYTHONPATH": str(Path(__file__).parent),
         "PYTHONDONTWRITEBYTECODE": "1",
         "AWS_ACCESS_KEY_ID": "AKIDEMULATOR",
@@ -146,31 +141,3 @@ def started(folder: Path, name: str, command: list[str], port: int) -> Iterator[
         "AWS_LAMBDA_FUNCTION_NAME": FUNCTION,
         "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{FrontDoor.runner}",
     }
-    with (folder / f"{name}.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder, start_new_session=True)
-    try:
-        wait_for(port, folder / f"{name}.log")
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def wait_for(port: int, log: Path) -> None:
-    """Return once somebody listens there."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)  # another program starts; nothing tells us when
-    pytest.fail(f"it does not start: {log.read_text()}", pytrace=False)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports on which nobody listens."""
-    with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in found]

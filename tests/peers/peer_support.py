@@ -8,8 +8,10 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -157,6 +159,41 @@ def bare_environ(folder: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
     }
+
+
+@contextlib.contextmanager
+def started(log: Path, command: list[str], port: int, *, environ: Mapping[str, str]) -> Iterator[None]:
+    """Run a server at *port* until it is no longer needed, with all that it starts; what it says is in *log*."""
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            command, stdout=file, stderr=file, env=environ, cwd=log.parent, start_new_session=True
+        )
+    try:
+        wait_for(port, log)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def wait_for(port: int, log: Path) -> None:
+    """Return once somebody listens there."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)  # another program starts; nothing tells us when
+    pytest.fail(f"it does not start: {log.read_text()}", pytrace=False)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports on which nobody listens."""
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
+        for each in found:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in found]
 
 
 @contextlib.contextmanager

@@ -7,16 +7,15 @@ itself, token and all, so downloads go past it.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.peers.peer_support import free_ports
 
 from coatcheck import Client, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
@@ -82,7 +81,7 @@ def between(tmp_path: Path) -> Iterator[Between]:
         pytest.fail("Prism is not installed: run `make peers`, or tests/peers/setup.sh VENV", pytrace=False)
     github = GithubEmulator(clock=SystemClock())
     with serving(github) as served:
-        service, port = served.removesuffix("/backend-api"), free_port()
+        service, (port,) = served.removesuffix("/backend-api"), free_ports(1)
         github.blobs = service.replace("127.0.0.1", "localhost")
         command = [str(PRISM), "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port), str(DESCRIPTION), service]
         path = f"{PEERS / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -96,13 +95,6 @@ def between(tmp_path: Path) -> Iterator[Between]:
             finally:
                 prism.terminate()
                 prism.wait(10)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def wait_for(prism: subprocess.Popen[bytes]) -> None:

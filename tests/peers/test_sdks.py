@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 import pytest
-from tests.peers.peer_support import PATIENCE, bare_environ
+from tests.peers.peer_support import PATIENCE, bare_environ, free_ports, started
 
 from coatcheck import Client, TaskSpec, TaskState
 from coatcheck._runtime.clock import SystemClock
@@ -106,28 +101,10 @@ def test_boto3_reads_our_queue(tmp_path: Path) -> None:
 @contextmanager
 def moto(folder: Path) -> Iterator[str]:
     """Run moto's server, and give its base URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     command = [str(PYTHON.with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
-    with (folder / "moto.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=bare_environ(folder))
-    try:
-        _wait_for(port)
+    with started(folder / "moto.log", command, port, environ=bare_environ(folder)):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)  # another program starts; nothing tells us when
-    pytest.fail("moto does not start")
 
 
 def test_our_sweep_reads_motos_queue(tmp_path: Path) -> None:
