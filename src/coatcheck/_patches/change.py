@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from . import names, scan
 from .header import BinaryForm, ChangeStatus, Header, read_header
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
 
 __all__ = ["BinaryForm", "BinaryPart", "ChangeStatus", "FileChange", "Hunk", "Line"]

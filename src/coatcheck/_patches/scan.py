@@ -13,12 +13,12 @@ So whatever happens, no byte is looked at more than a fixed number of times.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from .._errors import PatchError
 from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
 
 _NUMBER = rb"\d{1,18}"  # more digits are no line number, and Python is slow to read very long ones
