@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
+import msgspec
 import pytest
 
 from coatcheck import TaskRef, TaskSpec, TaskState, errors
 from coatcheck._protocol.journal import intent_of
 from coatcheck.cloud.faults import Reset, ResetAfterAccept, Status, StatusAfterAccept
+from coatcheck.providers.aws_lambda.durable import DurableProvider
 from coatcheck.providers.aws_lambda.payload import MAX_PAYLOAD
 from coatcheck.testing.emulators.aws_lambda import ACCOUNT, CALLBACK, REGION
 
 from .lambda_talk import ARN, DURABLES, SPEC, durables
 
 COLOURS = ("blocking", "asynchronous")
+
+
+def opaque(function: str, name: str, id: str) -> str:
+    """Return an ARN as AWS's local runner makes them."""
+    return f"{id}/{id}"
 
 
 def test_a_task_comes_back_with_what_the_function_made() -> None:
@@ -64,6 +73,15 @@ def test_where_sending_again_fails_too_the_name_finds_it() -> None:
     assert (1, 5) == (len(emulator.tasks), len(emulator.seen("create_task")))
     assert ("Say hello", "SUCCEEDED") == (task.prompt, client.poll_task(task.ref).raw_state)
     assert emulator.tasks[0].name in emulator.seen("list_tasks")[0].query[0]
+
+
+def test_a_name_is_found_where_the_arn_does_not_hold_it() -> None:
+    """The list says the name of each execution; AWS's local runner makes ARNs of random ids."""
+    client, emulator = durables(arn=opaque, faults=[ResetAfterAccept(on="create_task", times=5)])
+    task = client.create_task(SPEC)
+
+    assert (1, "Say hello") == (len(emulator.tasks), task.prompt)
+    assert emulator.tasks[0].arn == unquote(task.ref.id)
 
 
 def test_a_crash_is_resumed_by_the_name() -> None:
@@ -314,3 +332,19 @@ def test_a_crowd_is_read_by_pages(colour: str) -> None:
 
     assert (set(refs), 20) == ({task.ref for task in ended}, len(emulator.seen("get_task")))
     assert all(task.outcome for task in ended)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(
+    ("function", "is_listed"), [("agent:live", True), (None, False)], ids=["configured", "unknown"]
+)
+def test_many_whose_arns_name_no_function_are_waited_for(colour: str, function: str | None, is_listed: bool) -> None:
+    """The configured function's list is read; without one each is looked at by itself."""
+    provider = DurableProvider(msgspec.structs.replace(DURABLES.service, function=function))
+    client, emulator = durables(colour, provider=provider, arn=opaque, life=("SUCCEEDED",))
+    refs = [client.create_task(SPEC).ref for _ in range(3)]
+    for execution in emulator.tasks:
+        execution.advance(0.0)
+    ended = client.poll_tasks(refs)
+
+    assert (set(refs), is_listed) == ({task.ref for task in ended}, bool(emulator.seen("list_tasks")))

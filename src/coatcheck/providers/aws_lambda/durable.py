@@ -21,7 +21,7 @@ from ..._version import __version__
 from . import extract, history
 from .credentials import signed
 from .payload import OPTIONS, payload
-from .service import Function, Service, function_of, name_of, segment_of
+from .service import Function, Service, function_of, segment_of
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskRef, TaskSpec
@@ -156,11 +156,8 @@ class DurableProvider(msgspec.Struct, frozen=True):
         """Return the execution that bears the intent's name."""
         function = Function.parse(intent.environment or "")
         response = yield self._list(function, (("DurableExecutionName", intent.id),))
-        extract.checked(response)
-        for found in extract.page(response, self.service).items:
-            if name_of(found.ref) == intent.id:
-                return (yield from self.get_task(found.ref))
-        return None
+        ref = extract.ref_named(intent.id, extract.checked(response), self.service)
+        return (yield from self.get_task(ref)) if ref else None
 
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
@@ -225,8 +222,14 @@ class DurableProvider(msgspec.Struct, frozen=True):
         return (yield from self._page(self.service.chosen(environment), limit=limit, cursor=cursor))
 
     def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:
-        """Look at a thousand executions of one function at once: the function of the first of *refs*."""
-        found = yield from self._page(function_of(refs[0]), limit=None, cursor=cursor)
+        """Look at a thousand executions of one function at once: that of the first of *refs*, else the usual one.
+
+        Where neither is known there is nothing to list, and each is looked at by itself.
+        """
+        named = function_of(refs[0])
+        if named is None and not self.service.function:
+            return Sweep()
+        found = yield from self._page(named or self.service.chosen(None), limit=None, cursor=cursor)
         return Sweep(tasks=found.items, cursor=found.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one answer is whole

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._model.outcome import Failure, Outcome
-from ..._model.tasks import Page, Task, TaskState
+from ..._model.tasks import Page, Task, TaskRef, TaskState
 from ..._protocol.decode import check, error_for, read_json
 from ..._protocol.effects import Response
 from ..._protocol.loose import fields, instant, text
@@ -92,6 +92,15 @@ def page(answer: Response, service: Service) -> Page:
     found = read_json(answer.body, wire.ExecutionPage, response=answer)
     tasks = tuple(task(each, service) for each in found.durable_executions or ())
     return Page(items=tasks, cursor=found.next_marker or None, raw=answer.body)
+
+
+def ref_named(name: str, answer: Response, service: Service) -> TaskRef | None:
+    """Return the first execution of a page that bears *name*, which its ARN need not hold."""
+    found = read_json(answer.body, wire.ExecutionPage, response=answer)
+    arns = (
+        each.durable_execution_arn for each in found.durable_executions or () if each.durable_execution_name == name
+    )
+    return next(map(service.ref, arns), None)
 
 
 def task(found: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:

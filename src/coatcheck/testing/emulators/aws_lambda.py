@@ -77,16 +77,11 @@ class Execution(msgspec.Struct):
     payload: bytes
     life: list[str]
     created: float
+    arn: str
     state: str = "RUNNING"
     ended: float | None = None
     answer: str | None = None
     events: list[dict[str, object]] = []
-
-    @property
-    def arn(self) -> str:
-        """Return the ARN of a durable execution; versions are numbers, whatever the alias."""
-        function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function}:1"
-        return f"{function}/durable-execution/{self.name}/{self.id}"
 
     @property
     def callback(self) -> str:
@@ -113,10 +108,21 @@ class Execution(msgspec.Struct):
             self.happen("StepStarted", now)
 
 
+def function_arn(name: str) -> str:
+    """Return the ARN of a function as it runs: versions are numbers, whatever the alias."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}:1"
+
+
+def execution_arn(function: str, name: str, id: str) -> str:
+    """Return the ARN of a durable execution."""
+    return f"{function_arn(function)}/durable-execution/{name}/{id}"
+
+
 class LambdaEmulator:
     """All of it. *functions* are names of durable ones, *plain* of the others; *life* is what new tasks live through.
 
-    *result* makes what a function gives back of what it was told.
+    *result* makes what a function gives back of what it was told, and *arn* an execution's ARN of function, name and
+    id: those of AWS's local runner hold neither.
     """
 
     def __init__(
@@ -129,10 +135,11 @@ class LambdaEmulator:
         plain: Sequence[str] = ("plain-agent",),
         queue_url: str = QUEUE_URL,
         result: Callable[[Mapping[str, object]], object] | None = None,
+        arn: Callable[[str, str, str], str] = execution_arn,
     ) -> None:
         self.life, self.clock = tuple(life), clock or FakeClock()
         self.functions, self.plain = frozenset(functions), frozenset(plain)
-        self.result = result or _made
+        self.result, self.arn = result or _made, arn
         self.token = f"{ACCESS_KEY}:{SECRET_KEY}"
         self.faults, self.requests = list(faults), list[Request]()
         self.queue = Queue(queue_url)
@@ -195,7 +202,8 @@ class LambdaEmulator:
     def _start(self, function: str, name: str, body: bytes) -> Execution:
         now = self.clock.time()
         id = f"00000000-0000-4000-9000-{len(self._executions) + 1:012d}"
-        execution = Execution(id, function, name, body, list(self.life), now, events=[])
+        arn = self.arn(function, name, id)
+        execution = Execution(id, function, name, body, list(self.life), now, arn, events=[])
         execution.happen("ExecutionStarted", now)
         self._executions[id] = execution
         return execution
@@ -217,7 +225,7 @@ class LambdaEmulator:
         document: dict[str, object] = {
             "DurableExecutionArn": execution.arn,
             "DurableExecutionName": execution.name,
-            "FunctionArn": execution.arn.partition("/")[0],
+            "FunctionArn": function_arn(execution.function),
             "Status": "RUNNING" if execution.state == CALLBACK else execution.state,
             "StartTimestamp": execution.created,
         }
