@@ -32,6 +32,7 @@ class FrontDoor(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     runner = runtime = 0
+    turn = threading.Lock()  # the runtime's emulator runs one invocation at a time, and ends on a second
 
     def answer(self) -> None:
         """Answer one request."""
@@ -41,7 +42,8 @@ class FrontDoor(BaseHTTPRequestHandler):
         elif NAME_HEADER in self.headers:
             self._start(body)
         else:
-            self._pass_on(self.runtime, "/2015-03-31/functions/function/invocations", body)
+            with self.turn:
+                self._pass_on(self.runtime, "/2015-03-31/functions/function/invocations", body)
 
     do_GET = do_POST = do_DELETE = answer  # noqa: N815 - what http.server looks for
 

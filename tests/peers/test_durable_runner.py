@@ -107,6 +107,18 @@ def test_a_message_answers_the_functions_question(runner: Runner) -> None:
     )
 
 
+def test_a_crowd_comes_back(runner: Runner) -> None:
+    """Through the function's list, although the runner's ARNs name no function."""
+    refs = [runner.create(f"Say {number}") for number in range(5)]
+    ended = {
+        task.ref: task.outcome.text
+        for task in runner.client.poll_tasks(refs, interval=QUICKLY, timeout=30)
+        if task.outcome
+    }
+
+    assert {ref: f"Done: Say {number}" for number, ref in enumerate(refs)} == ended
+
+
 def test_executions_are_listed_as_boto3_lists_them(runner: Runner) -> None:
     """The same, in the same order."""
     ref = runner.create("Say it again")
