@@ -18,9 +18,9 @@ import msgspec
 
 from coatcheck import AsyncClient, TaskRef, errors
 from coatcheck._protocol.effects import Request
-from coatcheck._runtime.journal import NoJournal
+from coatcheck._runtime.submission_journal import NoJournal
 from coatcheck.providers.github_actions.provider import ActionsProvider
-from coatcheck.providers.github_actions.service import Service
+from coatcheck.providers.github_actions.workflow_settings import Service
 from coatcheck.testing import AsyncEmulatorTransport, GithubEmulator
 from coatcheck.testing.emulators.github_rest import Meter
 from coatcheck.testing.emulators.github_runs import Act

@@ -16,11 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.codex_home import write_codex_home
-from coatcheck.cloud.records import TaskOrder
-from coatcheck.cloud.scripted import DEFAULT_ENVIRONMENT, ScriptedCloud
-from coatcheck.cloud.server import serving
+from coatcheck.cloud.http_server import serving
+from coatcheck.cloud.models import TaskOrder
+from coatcheck.cloud.scripted_cloud import DEFAULT_ENVIRONMENT, ScriptedCloud
 
 ROUNDS, WARM_UP = 25, 3  # medians of 25 agree within 3 % from run to run on two quiet cores
 TASKS = 20  # a full page

@@ -15,7 +15,7 @@ import msgspec
 from coatcheck._protocol.decode import decoder
 from coatcheck._protocol.effects import Response
 from coatcheck.providers.codex import extract, wire
-from coatcheck.providers.codex.service import Service
+from coatcheck.providers.codex.endpoints import Service
 
 # The answer is to cost at most twice its decoding.
 GOAL = 2.0

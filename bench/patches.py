@@ -175,7 +175,7 @@ def small_things() -> None:
     starts = in_turns(
         nothing=lambda: subprocess.run([sys.executable, "-c", "pass"], check=True),
         ours=lambda: subprocess.run([sys.executable, "-c", "import coatcheck._patches.parse"], check=True),
-        reading=lambda: subprocess.run([sys.executable, "-c", "import coatcheck._patches.change"], check=True),
+        reading=lambda: subprocess.run([sys.executable, "-c", "import coatcheck._patches.file_change"], check=True),
     )
     row("import of Patch", f"{1e3 * (starts['ours'] - starts['nothing']):.1f} ms", "goal < 10 ms")
     row("the same, and the parser", f"{1e3 * (starts['reading'] - starts['nothing']):.1f} ms")

@@ -2,7 +2,7 @@
 
 The figures are CPU of the process that waits (the server is another one). The yardstick, in the same run: the bare
 transport for one look, and for the crowd ten thousand bare asyncio tasks that send and sleep, and read nothing; they
-wake one by one, where a client's naps end on a beat that all share (`_runtime/clock.py`).
+wake one by one, where a client's naps end on a beat that all share (`_runtime/system_clock.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from loopback import serving
 
 from coatcheck import AsyncClient, Client
 from coatcheck._protocol.effects import Request, Response
-from coatcheck._runtime.journal import NoJournal
+from coatcheck._runtime.submission_journal import NoJournal
 from coatcheck._runtime.transport import AsyncReqwestTransport, ReqwestTransport
 
 TASKS = 10_000

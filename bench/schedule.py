@@ -14,8 +14,8 @@ from statistics import NormalDist
 
 from coatcheck import Client
 from coatcheck._engine.schedule import Schedule
-from coatcheck._model.durations import Belief, Durations
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck._model.duration_estimate import DurationEstimate, Durations
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing import EmulatorTransport, FakeClock, MemoryJournal
 
 MEDIAN, SPREAD = 360.0, 0.8
@@ -54,11 +54,11 @@ def scaled(make: Callable[[float], Pause]) -> tuple[float, float]:
 
 def believing(median: float, spread: float = SPREAD) -> Callable[[float], Pause]:
     """Return our schedule under a belief, by the worth of a look."""
-    belief = Belief(median=median, spread=spread)
-    return lambda worth: Schedule(belief=belief, worth=worth, shortest=0.01, longest=1e6)
+    belief = DurationEstimate(median=median, spread=spread)
+    return lambda poll_cost: Schedule(belief=belief, poll_cost=poll_cost, shortest=0.01, longest=1e6)
 
 
-def learnt(tasks: int) -> Belief:
+def learnt(tasks: int) -> DurationEstimate:
     """Return what is believed after so many tasks."""
     seen = Durations()
     for duration in DURATIONS[:: len(DURATIONS) // tasks] if tasks else ():

@@ -20,17 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck import Client, TaskSpec, errors
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service as AnthropicService
-from coatcheck.providers.aws_lambda.asynchronous import AsynchronousProvider
-from coatcheck.providers.aws_lambda.durable import DurableProvider
-from coatcheck.providers.aws_lambda.service import ASYNCHRONOUS, DURABLE, Service as LambdaService
+from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
+from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service as LambdaService
+from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
 from coatcheck.providers.copilot import copilot
 from coatcheck.providers.github_actions import github_actions
+from coatcheck.providers.jules.endpoints import Service as JulesService
 from coatcheck.providers.jules.provider import JulesProvider
-from coatcheck.providers.jules.service import Service as JulesService
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import EmulatorTransport, FakeClock, MemoryJournal, serving
 from coatcheck.testing.emulators.aws_lambda import QUEUE_URL, REGION, LambdaEmulator

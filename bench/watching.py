@@ -26,9 +26,9 @@ from loopback import LAST_SECONDS, http
 
 from coatcheck import AsyncClient
 from coatcheck._protocol.effects import Request
-from coatcheck._runtime.journal import NoJournal
+from coatcheck._runtime.submission_journal import NoJournal
 from coatcheck.testing import JulesEmulator
-from coatcheck.testing.emulators.jules_lives import COMPLETED, Act, Life, Order, approved, plan, progress
+from coatcheck.testing.emulators.jules_scripts import COMPLETED, Act, Life, Order, approved, plan, progress
 
 HERE = Path(__file__).parent
 MODULES = HERE.parent / ".venv/peers/node/node_modules"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from coatcheck.testing.clients import COLOURS, Both
+from coatcheck.testing.both_clients import COLOURS, Both
 
 __all__ = ["COLOURS", "Both"]

@@ -27,8 +27,8 @@ from coatcheck import AsyncClient, Client, errors
 from coatcheck._cli.json_output import dump, error_document
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.providers.codex.credentials import read_auth_file
-from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
-from coatcheck.testing.journal import MemoryJournal
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.memory_journal import MemoryJournal
 
 EMAIL = "p@example.com"
 STATUSES = (200, 302, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503)
@@ -235,7 +235,7 @@ def test_every_struct_with_a_secret_hides_it() -> None:
     for module in pkgutil.walk_packages(coatcheck.__path__, "coatcheck."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)  # so that every struct exists
-    telling = []
+    emit_changes = []
     for struct in subclasses(msgspec.Struct):
         names = {
             "token",
@@ -250,9 +250,9 @@ def test_every_struct_with_a_secret_hides_it() -> None:
         }
         fields = [field for field in getattr(struct, "__struct_fields__", ()) if field in names]
         if fields and struct.__module__.startswith("coatcheck") and "canary" in shown(struct, fields):
-            telling.append(f"{struct.__module__}.{struct.__qualname__}: {fields}")
+            emit_changes.append(f"{struct.__module__}.{struct.__qualname__}: {fields}")
 
-    assert [] == telling
+    assert [] == emit_changes
 
 
 # Words of a protocol, not secrets: `code` is an error's, `token` a path.

@@ -14,9 +14,9 @@ from coatcheck._model.catalogue import Environment, Model
 from coatcheck._model.outcome import Attempt, Message, Outcome
 from coatcheck._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec, TaskState
 from coatcheck._model.usage import Usage
-from coatcheck._protocol.credentials import Login, Secret
 from coatcheck._protocol.decode import check, decode, read_json
 from coatcheck._protocol.effects import Emit, Exchange, Read, Request, Response
+from coatcheck._protocol.login_contract import Login, Secret
 from coatcheck._protocol.provider import Capabilities, Support, TaskFilter
 
 STATES = {

@@ -9,10 +9,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
-    from ._credentials.device import DeviceCode as DeviceCode
-    from ._credentials.status import LoginStatus as LoginStatus
+    from ._credentials.device_code import DeviceCode as DeviceCode
+    from ._credentials.login_status import LoginStatus as LoginStatus
     from ._engine.backoff import RetryPolicy as RetryPolicy
-    from ._engine.submit import Resumed as Resumed
+    from ._engine.submit import ResumedSubmission as ResumedSubmission
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.comparison import (
         AttemptChange as AttemptChange,
@@ -52,50 +52,50 @@ if TYPE_CHECKING:
         SpendControl as SpendControl,
         Usage as Usage,
     )
-    from ._patches.change import FileChange as FileChange, Hunk as Hunk
     from ._patches.compare import Overlap as Overlap
+    from ._patches.file_change import FileChange as FileChange, Hunk as Hunk
     from ._patches.header import ChangeStatus as ChangeStatus
-    from ._patches.journal import Undone as Undone, undo as undo
     from ._patches.languages import Language as Language, language_of as language_of
     from ._patches.parse import Patch as Patch
+    from ._patches.patch_stats import PatchStats as PatchStats
     from ._patches.policy import Finding as Finding, Policy as Policy
     from ._patches.results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
-    from ._patches.stats import PatchStats as PatchStats
+    from ._patches.undo_journal import UndoResult as UndoResult, undo as undo
     from ._patches.verify import VerifiedPatch as VerifiedPatch
-    from ._protocol.credentials import Tokens as Tokens
-    from ._runtime.asynchronous import AsyncClient as AsyncClient
-    from ._runtime.blocking import Client as Client
-    from ._runtime.tokens import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
+    from ._protocol.login_contract import Tokens as Tokens
+    from ._runtime.async_client import AsyncClient as AsyncClient
+    from ._runtime.client import Client as Client
+    from ._runtime.token_manager import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
     from ._version import __version__ as __version__
 
 _HOMES = {
     "AppliedPatch": "_patches.results",
     "Artifact": "_model.outcome",
-    "AsyncClient": "_runtime.asynchronous",
-    "AsyncTokenManager": "_runtime.tokens",
+    "AsyncClient": "_runtime.async_client",
+    "AsyncTokenManager": "_runtime.token_manager",
     "Attempt": "_model.outcome",
     "AttemptChange": "_model.comparison",
     "AttemptPair": "_model.comparison",
     "ChangeStatus": "_patches.header",
     "Citation": "_model.outcome",
-    "Client": "_runtime.blocking",
+    "Client": "_runtime.client",
     "compare_attempts": "_model.comparison",
     "Comparison": "_model.comparison",
     "Credits": "_model.usage",
-    "DeviceCode": "_credentials.device",
+    "DeviceCode": "_credentials.device_code",
     "DiffStats": "_model.outcome",
     "Environment": "_model.catalogue",
     "Failure": "_model.outcome",
-    "FileChange": "_patches.change",
+    "FileChange": "_patches.file_change",
     "FileLines": "_model.outcome",
     "FileOutcome": "_patches.results",
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
-    "Hunk": "_patches.change",
+    "Hunk": "_patches.file_change",
     "Item": "_model.outcome",
     "Language": "_patches.languages",
     "language_of": "_patches.languages",
-    "LoginStatus": "_credentials.status",
+    "LoginStatus": "_credentials.login_status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
     "Notice": "_model.outcome",
@@ -104,14 +104,14 @@ _HOMES = {
     "Page": "_model.tasks",
     "Patch": "_patches.parse",
     "PatchState": "_model.outcome",
-    "PatchStats": "_patches.stats",
+    "PatchStats": "_patches.patch_stats",
     "Plan": "_model.outcome",
     "PlanStep": "_model.outcome",
     "Policy": "_patches.policy",
     "PullRequest": "_model.outcome",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",
-    "Resumed": "_engine.submit",
+    "ResumedSubmission": "_engine.submit",
     "RetryPolicy": "_engine.backoff",
     "SpendControl": "_model.usage",
     "Task": "_model.tasks",
@@ -119,10 +119,10 @@ _HOMES = {
     "TaskRef": "_model.tasks",
     "TaskSpec": "_model.tasks",
     "TaskState": "_model.states",
-    "TokenManager": "_runtime.tokens",
-    "Tokens": "_protocol.credentials",
-    "undo": "_patches.journal",
-    "Undone": "_patches.journal",
+    "TokenManager": "_runtime.token_manager",
+    "Tokens": "_protocol.login_contract",
+    "undo": "_patches.undo_journal",
+    "UndoResult": "_patches.undo_journal",
     "Usage": "_model.usage",
     "VerifiedPatch": "_patches.verify",
     "__version__": "_version",

@@ -7,7 +7,9 @@ no I/O, so it serves both clients and is tested without a network.
 
 from __future__ import annotations
 
-from ._protocol.credentials import (
+from ._protocol.decode import check, decode, error_for, read_json
+from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
+from ._protocol.login_contract import (
     Credentials,
     DeviceRoutes,
     Keyring,
@@ -19,9 +21,7 @@ from ._protocol.credentials import (
     Tokens,
     Whoami,
 )
-from ._protocol.decode import check, decode, error_for, read_json
-from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
-from ._protocol.provider import Capabilities, Look, Provider, Support, Sweep, TaskFilter
+from ._protocol.provider import Capabilities, Provider, StatusPage, Support, TaskFilter, TaskSnapshot
 from ._protocol.registry import Factory, Settings
 from ._protocol.urls import base_url, encoded
 
@@ -38,7 +38,7 @@ __all__ = [
     "Login",
     "LoginFile",
     "LoginFormat",
-    "Look",
+    "TaskSnapshot",
     "OAuth",
     "Pairs",
     "Provider",
@@ -48,7 +48,7 @@ __all__ = [
     "Secret",
     "Settings",
     "Support",
-    "Sweep",
+    "StatusPage",
     "TaskFilter",
     "Tokens",
     "Whoami",

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck._cli.app import run
-from coatcheck._cli.render import Screen
-from coatcheck._cli.surroundings import Surroundings
-from coatcheck.cloud.scripted import ScriptedCloud
-from coatcheck.testing.clock import FakeClock
-from coatcheck.testing.emulator import EmulatorTransport
+from coatcheck._cli.console import Console
+from coatcheck._cli.process_env import ProcessEnv
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
+from coatcheck.testing.emulator_transport import EmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
 
 
 class Result:
@@ -62,17 +62,17 @@ class Cli:
 
     def __call__(self, *arguments: str, stdin: bytes = b"") -> Result:
         out, err = io.BytesIO(), io.BytesIO()
-        screen = Screen(out, err, environ=self.environ, is_terminal=self.is_terminal, is_interactive=self.is_terminal)
-        surroundings = Surroundings(
+        console = Console(out, err, environ=self.environ, is_terminal=self.is_terminal, is_interactive=self.is_terminal)
+        process_env = ProcessEnv(
             environ=self.environ,
             folder=str(self.folder),
             stdin=io.BytesIO(stdin),
-            screen=screen,
+            console=console,
             is_asking=self.is_asking,
             transport=EmulatorTransport(self.cloud),
             clock=self.clock,
         )
-        return Result(run(arguments, surroundings), out.getvalue(), err.getvalue())
+        return Result(run(arguments, process_env), out.getvalue(), err.getvalue())
 
     def submit(self, *options: str, prompt: str = "Add dark mode") -> str:
         """Submit a task and return its ref."""

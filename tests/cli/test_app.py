@@ -9,8 +9,8 @@ from tests.cli.cli_support import Cli
 
 from coatcheck import errors
 from coatcheck._cli import app
-from coatcheck._cli.render import Screen
-from coatcheck._cli.surroundings import Surroundings
+from coatcheck._cli.console import Console
+from coatcheck._cli.process_env import ProcessEnv
 from coatcheck._protocol.effects import Request, Response
 
 
@@ -98,10 +98,10 @@ def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
 
     kept = os.dup(1)
     try:
-        screen = Screen(Closed(), io.BytesIO(), environ={})
+        console = Console(Closed(), io.BytesIO(), environ={})
         code = app.run(
             ["config"],
-            Surroundings(environ={"HOME": str(tmp_path)}, folder=str(tmp_path), stdin=io.BytesIO(), screen=screen),
+            ProcessEnv(environ={"HOME": str(tmp_path)}, folder=str(tmp_path), stdin=io.BytesIO(), console=console),
         )
     finally:
         os.dup2(kept, 1)

@@ -12,8 +12,8 @@ from tests.cli.cli_support import Cli
 
 from coatcheck._protocol import registry
 from coatcheck.cloud.faults import Body, Fault, Gzip, Huge, Refuse, Reset, Status, Timeout
-from coatcheck.cloud.records import CloudEnvironment
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.cloud.models import CloudEnvironment
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 SUBMIT = ("submit", "--environment", "owner/repo")
 

@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from coatcheck import errors
+from coatcheck._cli.console import OutputClosedError
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode, exit_code_of
-from coatcheck._cli.render import ReaderGoneError
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
 
@@ -20,7 +20,7 @@ def test_every_code_is_explained() -> None:
 
 def test_every_code_is_reached() -> None:
     """A code that nothing gives would be a promise without meaning."""
-    by_verdict = {ExitCode.DONE, ExitCode.STANDS_STILL}  # how a wait ends is no error
+    by_verdict = {ExitCode.DONE, ExitCode.NEEDS_INPUT}  # how a wait ends is no error
 
     assert set(ExitCode) - {*by_verdict, ExitCode.BUG} == set(CODES.values())
 
@@ -50,7 +50,7 @@ def test_no_error_of_ours_is_a_bug(error: type[errors.CoatcheckError]) -> None:
         (9, errors.PatchConflictError()),
         (70, ZeroDivisionError()),
         (130, KeyboardInterrupt()),
-        (141, ReaderGoneError()),
+        (141, OutputClosedError()),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )

@@ -7,8 +7,8 @@ import pytest
 from tests.cli.cli_support import Cli
 
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
-from coatcheck.cloud.records import CloudResult
-from coatcheck.cloud.scripted import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
+from coatcheck.cloud.models import CloudResult
+from coatcheck.cloud.scripted_cloud import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
 
 OTHER = DIFF.replace("+world", "+everybody")
 

@@ -89,7 +89,7 @@ def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
 SHOW = """
 import sys, os, io
 from coatcheck._cli.context import Run
-from coatcheck._cli.surroundings import Surroundings
+from coatcheck._cli.process_env import Surroundings
 run = Run(Surroundings.of_process(), is_json=False, provider=None, base_url=None)
 run.page(["one", "two"])
 """

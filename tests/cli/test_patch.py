@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.cli.cli_support import Cli
 
-from coatcheck.cloud.records import CloudFile, CloudResult
-from coatcheck.cloud.scripted import DIFF, AttemptScript, ScriptedCloud
+from coatcheck.cloud.models import CloudFile, CloudResult
+from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
 
 TWO_FILES = (
     DIFF + "diff --git a/new.txt b/new.txt\nnew file mode 100644\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+new\n"

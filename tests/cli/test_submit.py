@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from tests.cli.cli_support import Cli
 
-from coatcheck._protocol.journal import Intent, digest
-from coatcheck._runtime.journal import FileJournal
+from coatcheck._protocol.intents import Intent, digest
+from coatcheck._runtime.submission_journal import FileJournal
 from coatcheck.cloud.faults import ResetAfterAccept
-from coatcheck.cloud.records import CloudEnvironment, TaskOrder
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.cloud.models import CloudEnvironment, TaskOrder
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 DIFF = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n"
 

@@ -10,7 +10,7 @@ from tests.cli.cli_support import Cli
 
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud.faults import Status
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
 class Impatient(ScriptedCloud):

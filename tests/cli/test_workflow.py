@@ -10,7 +10,7 @@ from tests.cli.cli_support import Cli
 from coatcheck._cli import workflows
 from coatcheck._model.tasks import TaskSpec
 from coatcheck.providers.github_actions.provider import _inputs
-from coatcheck.providers.github_actions.service import ARTIFACT, WORKFLOW, Service
+from coatcheck.providers.github_actions.workflow_settings import ARTIFACT, WORKFLOW, Service
 
 PLACE = Path(".github/workflows/coatcheck.yml")
 
@@ -50,9 +50,9 @@ def test_every_input_that_is_sent_is_declared() -> None:
         title="t",
         model="m",
         instructions="i",
-        starting_patch="s",
+        starting_diff="s",
         working_branch="w",
-        opens_pull_request=True,
+        open_pull_request=True,
     )
     text = workflows.rendered(agent="x")
     sent = _inputs(spec, Service(base_url="", api_version=""))

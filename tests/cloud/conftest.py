@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from coatcheck._protocol.effects import Request, Response
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 DATA = Path(__file__).parent / "data"
 

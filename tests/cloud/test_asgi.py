@@ -12,8 +12,8 @@ import pytest
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud import faults
 from coatcheck.cloud.asgi import is_ours
-from coatcheck.cloud.scripted import ScriptedCloud
-from coatcheck.cloud.server import serving
+from coatcheck.cloud.http_server import serving
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 from .conftest import create_body
 
@@ -49,12 +49,12 @@ def test_a_task_goes_from_prompt_to_diff_over_http() -> None:
 def test_the_path_and_query_arrive_as_they_were_sent() -> None:
     """Percent-encoded slashes and tildes reach the face decoded, once."""
 
-    class Seen:
+    class SeenState:
         def handle(self, request: Request) -> Response:
             self.request = request
             return Response(status=204)
 
-    seen = Seen()
+    seen = SeenState()
     with serving(seen) as url:
         status = call(url, ScriptedCloud(), "GET", "/wham/a%2Fb~c?x=%2B1%20+&y=")[0]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from coatcheck.cloud.collect_changes import Changes, harvest, quoted
 from coatcheck.cloud.git import WorkspaceError, git_environment, remove_tree
-from coatcheck.cloud.harvest import Changes, harvest, quoted
-from coatcheck.cloud.workspace import Workshop, Workspace
+from coatcheck.cloud.workspace import Workspace, WorkspaceManager
 
 
 def git(where: Path, *arguments: str, **environ: str) -> str:
@@ -53,14 +53,14 @@ def photograph(repository: Path) -> dict[str, tuple[object, ...]]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
+def workshop(tmp_path: Path) -> WorkspaceManager:
     """Make a workshop in a folder of its own."""
     (tmp_path / "data").mkdir()
-    return Workshop(tmp_path / "data", environ=os.environ)
+    return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
 
 @pytest.fixture
-def open_workspace(workshop: Workshop, repository: Path) -> Iterator[Callable[..., Workspace]]:
+def open_workspace(workshop: WorkspaceManager, repository: Path) -> Iterator[Callable[..., Workspace]]:
     """Open workspaces that are removed at the end."""
     opened: list[Workspace] = []
 
@@ -260,7 +260,7 @@ def test_a_diff_beyond_the_limit_is_a_clear_failure(
     open_workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not a cut one."""
-    monkeypatch.setattr("coatcheck.cloud.harvest.MAX_DIFF", 1000)
+    monkeypatch.setattr("coatcheck.cloud.collect_changes.MAX_DIFF", 1000)
     workspace = open_workspace()
     (workspace.work / "a.txt").write_text("x\n" * 2000)
     with pytest.raises(WorkspaceError) as caught:
@@ -313,7 +313,7 @@ def test_new_commits_are_seen_by_the_next_workspace(repository: Path, open_works
     assert "Rewritten" == git(open_workspace().work, "log", "--format=%s")
 
 
-def test_a_folder_without_repository_is_a_clear_failure(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_folder_without_repository_is_a_clear_failure(workshop: WorkspaceManager, tmp_path: Path) -> None:
     """In git's words."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(WorkspaceError, match="repository"):

@@ -16,10 +16,10 @@ from tests.crash.zygote import DEATHS
 from tests.credentials.household import Household
 
 from coatcheck._protocol.effects import Clock, Request, Response
-from coatcheck._runtime.clock import SystemClock
-from coatcheck._runtime.locks import try_lock
+from coatcheck._runtime.file_locks import try_lock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.faults import Fault, Slow
-from coatcheck.cloud.server import serving
+from coatcheck.cloud.http_server import serving
 
 ROUNDS = 100
 CROWD = 8
@@ -97,7 +97,7 @@ def check_the_file(house: Household, path: Path) -> None:
 
 def is_newest(house: Household) -> bool:
     """Whether the refresh token of the file is one that the service would still take."""
-    from coatcheck.cloud.tokens import digest_of
+    from coatcheck.cloud.issued_tokens import digest_of
 
     record = house.cloud.book._shelf.find(digest_of(house.read().refresh_token or ""))
     return record is not None and not record.fate

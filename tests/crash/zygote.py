@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 from coatcheck import errors
-from coatcheck._credentials import store
-from coatcheck._credentials.notes import Notes
-from coatcheck._credentials.refresh import Place
-from coatcheck._credentials.sources import Choice, LoginCredentials, Source
+from coatcheck._credentials import login_store
+from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
+from coatcheck._credentials.refresh import LoginLocation
+from coatcheck._credentials.refresh_log import RefreshLog
 from coatcheck._protocol.effects import Exclusive, Request
-from coatcheck._runtime.clock import SystemClock
-from coatcheck._runtime.drive_blocking import World, perform
+from coatcheck._runtime.driver import Driver, perform
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._runtime.transport import ReqwestTransport, TransportOptions
 from coatcheck.providers.codex.credentials import LOGIN
 
@@ -57,21 +57,21 @@ def half(path: str, data: bytes) -> None:
     return die()
 
 
-whole = store.write_whole
+whole = login_store.write_whole
 
 # Where a process of ours dies; the names of those in which the service had already taken the token end in "(spent)".
 DEATHS: dict[str, Callable[[], None]] = {
-    "before the lock": lambda: before(World, "answer", lambda _, effect: isinstance(effect, Exclusive)),
-    "with the lock": lambda: before(Place, "refresh"),
-    "before the note": lambda: before(Notes, "present"),
-    "before the call": lambda: before(World, "answer", lambda _, effect: isinstance(effect, Request)),
+    "before the lock": lambda: before(Driver, "answer", lambda _, effect: isinstance(effect, Exclusive)),
+    "with the lock": lambda: before(LoginLocation, "refresh"),
+    "before the note": lambda: before(RefreshLog, "present"),
+    "before the call": lambda: before(Driver, "answer", lambda _, effect: isinstance(effect, Request)),
     "in the call": lambda: None,  # the service does it
     "in the call (spent)": lambda: None,
-    "after the answer (spent)": lambda: before(Place, "_keep"),
-    "in the temporary file (spent)": lambda: setattr(store, "write_whole", half),
+    "after the answer (spent)": lambda: before(LoginLocation, "_keep"),
+    "in the temporary file (spent)": lambda: setattr(login_store, "write_whole", half),
     "before the rename": lambda: before(os, "replace", lambda source, *_: source.endswith(".coatcheck")),
     "after the rename": lambda: before(store, "sync_folder", lambda path: path.endswith("codex")),
-    "before the conclusion": lambda: before(Place, "_conclude"),
+    "before the conclusion": lambda: before(LoginLocation, "_conclude"),
 }
 
 
@@ -86,11 +86,11 @@ def work(order: dict[str, Any]) -> str:
         random=__import__("random").random,
         config_dir=environ["COATCHECK_CONFIG_HOME"],
         state_dir=environ["COATCHECK_STATE_HOME"],
-        choice=Choice(source=Source(order["source"])),
+        choice=LoginSelection(source=Source(order["source"])),
     )
     transport = ReqwestTransport(TransportOptions(environ=environ))
     try:
-        return perform(login.get_secret(), World(transport, login.clock)).token
+        return perform(login.get_secret(), Driver(transport, login.clock)).token
     except errors.CoatcheckError as error:
         return f"{type(error).__name__}: {error}"
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import msgspec
 
-from coatcheck._credentials.sources import Choice, LoginCredentials, Source
-from coatcheck._credentials.tokens import fingerprint
-from coatcheck._protocol.credentials import Secret, Tokens
+from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
+from coatcheck._credentials.refresh_policy import fingerprint
 from coatcheck._protocol.effects import Request, Script
-from coatcheck._runtime.drive_asynchronous import AsyncWorld, aperform
-from coatcheck._runtime.drive_blocking import World, perform
-from coatcheck.cloud.scripted import ScriptedCloud
-from coatcheck.cloud.tokens import Account, TokenBook, TokenSet
+from coatcheck._protocol.login_contract import Secret, Tokens
+from coatcheck._runtime.async_driver import AsyncDriver, aperform
+from coatcheck._runtime.driver import Driver, perform
+from coatcheck.cloud.issued_tokens import Account, TokenBook, TokenSet
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.providers.codex.credentials import LOGIN, read_auth_file, write_auth_file
-from coatcheck.testing.clock import FakeClock
-from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
 
 COLOURS = ("blocking", "asynchronous")
 
@@ -91,18 +91,18 @@ class Household:
             config_dir=self.environ["COATCHECK_CONFIG_HOME"],
             state_dir=self.environ["COATCHECK_STATE_HOME"],
             explicit=explicit,
-            choice=Choice(source=Source(source), account=account),
+            choice=LoginSelection(source=Source(source), account=account),
         )
 
     def do(self, script: Script[Any]) -> Any:
         """Perform a script in the household's colour."""
         if self.colour == "asynchronous":
             return asyncio.run(self.ado(script))
-        return perform(script, World(EmulatorTransport(self.cloud), self.clock))
+        return perform(script, Driver(EmulatorTransport(self.cloud), self.clock))
 
     async def ado(self, script: Script[Any]) -> Any:
         """Perform a script in the running loop."""
-        return await aperform(script, AsyncWorld(AsyncEmulatorTransport(self.cloud), self.clock, max_in_flight=32))
+        return await aperform(script, AsyncDriver(AsyncEmulatorTransport(self.cloud), self.clock, max_in_flight=32))
 
     def secret(self, login: LoginCredentials) -> Secret:
         """Return what a request would be sent with now."""

@@ -11,10 +11,10 @@ from hypothesis import given, strategies as st
 from tests.credentials.household import Household
 
 from coatcheck import errors
-from coatcheck._protocol.credentials import Tokens
 from coatcheck._protocol.decode import scrub
+from coatcheck._protocol.login_contract import Tokens
 from coatcheck.providers.codex.credentials import keyring_entry, read_auth_file, write_auth_file
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.fake_clock import FakeClock
 
 anything: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

@@ -13,13 +13,13 @@ import pytest
 from tests.credentials.household import Household
 
 from coatcheck import AsyncClient, Client
-from coatcheck._runtime.clock import SystemClock
-from coatcheck._runtime.drive_asynchronous import AsyncWorld, aperform
-from coatcheck._runtime.drive_blocking import World, perform
+from coatcheck._runtime.async_driver import AsyncDriver, aperform
+from coatcheck._runtime.driver import Driver, perform
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.faults import Slow, Status
-from coatcheck.cloud.scripted import ScriptedCloud
-from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
-from coatcheck.testing.journal import MemoryJournal
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.memory_journal import MemoryJournal
 
 CROWD = 200
 LATENCY = 0.1
@@ -59,7 +59,7 @@ def test_two_hundred_threads_make_one_refresh(busy: Household, is_shared: bool) 
     def work() -> None:
         login = one if is_shared else house.login()
         gate.wait(30)
-        tokens.append(perform(login.get_secret(), World(EmulatorTransport(house.cloud), house.clock)).token)
+        tokens.append(perform(login.get_secret(), Driver(EmulatorTransport(house.cloud), house.clock)).token)
 
     threads = [threading.Thread(target=work) for _ in range(CROWD)]
     for thread in threads:
@@ -85,7 +85,7 @@ def test_two_hundred_tasks_make_one_refresh(busy: Household, is_shared: bool) ->
             longest = max(longest, time.monotonic() - started)
 
     async def main() -> list[str]:
-        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        world = AsyncDriver(SlowTransport(house.cloud), house.clock, max_in_flight=32)
         heart = asyncio.create_task(pulse())
         logins = [one if is_shared else house.login() for _ in range(CROWD)]
         secrets = await asyncio.gather(*(aperform(login.get_secret(), world) for login in logins))
@@ -106,7 +106,7 @@ def test_two_hundred_rejected_tasks_make_one_refresh(busy: Household) -> None:
     rejected = house.secret(login)
 
     async def main() -> set[str]:
-        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        world = AsyncDriver(SlowTransport(house.cloud), house.clock, max_in_flight=32)
         secrets = await asyncio.gather(*(aperform(login.renew_secret(rejected), world) for _ in range(CROWD)))
         return {secret.token for secret in secrets}
 
@@ -119,7 +119,7 @@ def test_a_cancelled_refresh_goes_on_for_the_others(busy: Household) -> None:
     house.put(house.issue(ends_in=10))
 
     async def main() -> str:
-        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        world = AsyncDriver(SlowTransport(house.cloud), house.clock, max_in_flight=32)
         task = asyncio.create_task(aperform(house.login().get_secret(), world))
         await asyncio.sleep(LATENCY / 2)
         task.cancel()

@@ -9,9 +9,9 @@ import pytest
 
 import coatcheck
 from coatcheck._protocol.provider import Capabilities
-from coatcheck.providers.copilot import service as copilot
+from coatcheck.providers.copilot import capabilities as copilot
 from coatcheck.providers.copilot.extract import STATES
-from coatcheck.providers.github_actions import abilities as actions
+from coatcheck.providers.github_actions import capabilities as actions
 from coatcheck.providers.github_actions.extract import CONCLUSIONS, STATUSES
 
 PAGES = Path(__file__).parents[2] / "docs/reference/providers"

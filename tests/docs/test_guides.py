@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from coatcheck import AsyncClient, Client
-from coatcheck.providers.http202 import description
+from coatcheck.providers.generic_http import description
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"
 

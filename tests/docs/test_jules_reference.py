@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import coatcheck
+from coatcheck.providers.jules.endpoints import QUOTAS
 from coatcheck.providers.jules.extract import STATES
 from coatcheck.providers.jules.provider import CAPABILITIES
-from coatcheck.providers.jules.service import QUOTAS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/providers/jules.md").read_text("utf-8")
 

@@ -11,10 +11,10 @@ import pytest
 import coatcheck
 import coatcheck.provider
 import coatcheck.testing
-from coatcheck._cli.commands.configuration import KNOWN
+from coatcheck._cli.commands.config import KNOWN
 from coatcheck.providers.codex import wire
 from coatcheck.providers.codex.extract import STATES
-from coatcheck.providers.codex.models import models
+from coatcheck.providers.codex.model_catalogue import models
 from coatcheck.providers.codex.provider import CAPABILITIES
 from coatcheck.testing import EmulatorTransport, ScriptedCloud
 

@@ -28,7 +28,7 @@ from coatcheck import (
     TaskRef,
     TaskState,
 )
-from coatcheck.cloud.scripted import DIFF
+from coatcheck.cloud.scripted_cloud import DIFF
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/coatcheck-1.schema.json").read_text("utf-8"))
 TYPES: Mapping[str, type | tuple[type, ...]] = {

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck._runtime.durations import DurationFile
-from coatcheck._runtime.local import record_path
+from coatcheck._runtime.duration_file import DurationFile
+from coatcheck._runtime.server_record import record_path
 from coatcheck.cloud.demo.site import agent_command, make_site
 from coatcheck.cloud.git import Git
-from coatcheck.cloud.local import LocalCloud
-from coatcheck.cloud.serve import ServeOptions, environment, running
+from coatcheck.cloud.launcher import ServeOptions, environment, running
+from coatcheck.cloud.local_cloud import LocalCloud
 
 LABEL = "owner/repo"
-# Enough finished tasks of a second each for waits to look every second (`_runtime/durations.py`).
+# Enough finished tasks of a second each for waits to look every second (`_runtime/duration_file.py`).
 TASKS_SEEN = 40
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from coatcheck._engine.conditional import conditional
 from coatcheck._protocol.effects import Request, Response, Script, transmit
-from coatcheck._runtime.drive_blocking import World, perform
-from coatcheck.testing.clock import FakeClock
-from coatcheck.testing.emulator import EmulatorTransport
+from coatcheck._runtime.driver import Driver, perform
+from coatcheck.testing.emulator_transport import EmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
 
 REQUEST = Request("GET", "/runs/1", url="http://127.0.0.1/runs/1", conditional=True)
 
@@ -27,7 +27,7 @@ class Tagged:
 
 
 def ask(server: Tagged, *requests: Request, **options: int) -> list[Response]:
-    send, world = conditional(transmit, **options), World(EmulatorTransport(server), FakeClock())
+    send, world = conditional(transmit, **options), Driver(EmulatorTransport(server), FakeClock())
 
     def script(request: Request) -> Script[Any]:
         return (yield from send(request))

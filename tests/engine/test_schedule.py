@@ -11,25 +11,25 @@ from tests.toy import ToyProvider, ToyService
 
 from coatcheck import errors
 from coatcheck._engine.schedule import Schedule
-from coatcheck._model.durations import Belief, Durations
-from coatcheck._protocol.memory import NoMemory
-from coatcheck._runtime.durations import DurationFile
+from coatcheck._model.duration_estimate import DurationEstimate, Durations
+from coatcheck._protocol.duration_store import NoDurationStore
+from coatcheck._runtime.duration_file import DurationFile
 
 
 @given(
     st.floats(0, 1e7),
-    st.builds(Belief, median=st.floats(0.1, 1e6), spread=st.floats(0.5, 3)),
+    st.builds(DurationEstimate, median=st.floats(0.1, 1e6), spread=st.floats(0.5, 3)),
     st.floats(0.1, 10),
     st.floats(10, 1000),
 )
-def test_no_pause_leaves_its_bounds(age: float, belief: Belief, shortest: float, longest: float) -> None:
+def test_no_pause_leaves_its_bounds(age: float, belief: DurationEstimate, shortest: float, longest: float) -> None:
     """Whatever is believed and however old the task is: never under the shortest, never over the longest."""
     assert shortest <= Schedule(belief=belief, shortest=shortest, longest=longest)(age) <= longest
 
 
 def test_the_first_look_comes_when_an_end_becomes_likely() -> None:
     """Two deviations below the median, also when jitter brought half of the pause forward."""
-    schedule = Schedule(belief=Belief(median=360.0, spread=0.8))
+    schedule = Schedule(belief=DurationEstimate(median=360.0, spread=0.8))
     first = 360 * math.exp(-1.6)
 
     assert first == pytest.approx(schedule(0))
@@ -44,7 +44,7 @@ def test_looks_are_closest_where_ends_are_likeliest() -> None:
     assert schedule(80) > schedule(300) < schedule(3000)
 
 
-@pytest.mark.parametrize("wrong", [{"worth": 0.0}, {"shortest": 0.0}, {"shortest": 5.0, "longest": 1.0}])
+@pytest.mark.parametrize("wrong", [{"poll_cost": 0.0}, {"shortest": 0.0}, {"shortest": 5.0, "longest": 1.0}])
 def test_nonsense_is_refused(wrong: dict[str, float]) -> None:
     """A schedule that would hammer or never look is a configuration error."""
     with pytest.raises(errors.ConfigurationError):
@@ -142,7 +142,7 @@ def test_learning_can_be_switched_off(colour: str, tmp_path: object) -> None:
     environ = {"COATCHECK_STATE_HOME": str(tmp_path), "COATCHECK_LEARN": "off"}
     Both(colour, ToyProvider(), ToyService(now=1_790_000_000.0), environ=environ).create_task_and_wait("p")
 
-    assert NoMemory().recall("toy", None) == DurationFile(str(tmp_path)).recall("toy", None)
+    assert NoDurationStore().recall("toy", None) == DurationFile(str(tmp_path)).recall("toy", None)
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -10,9 +10,9 @@ from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 from coatcheck import Task, TaskRef, TaskSpec, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
-from coatcheck._protocol.journal import Intent
+from coatcheck._protocol.intents import Intent
 from coatcheck._protocol.provider import Capabilities, Support
-from coatcheck.testing.journal import MemoryJournal
+from coatcheck.testing.memory_journal import MemoryJournal
 
 NOW = 1_790_000_000.0
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from coatcheck import Attempt, Failure, Message, Outcome, Patch, Task, TaskRef, TaskState
-from coatcheck.cloud.scripted import DIFF
+from coatcheck.cloud.scripted_cloud import DIFF
 
 # The response object as its documentation has it (platform.openai.com/docs/api-reference/chat/object): what the
 # classes of Python tools for language models demand.

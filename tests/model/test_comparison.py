@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from coatcheck import Attempt, Outcome, Patch, Task, TaskRef, TaskState, compare_attempts
-from coatcheck._patches.stats import Counts
+from coatcheck._patches.patch_stats import Counts
 
 
 def diff(path: str, line: str, *, context: str = "") -> str:

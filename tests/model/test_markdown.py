@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from coatcheck import Failure, Message, Outcome, Patch, PullRequest, Task, TaskRef, TaskState
 from coatcheck._model.markdown import fenced
-from coatcheck.cloud.scripted import DIFF
+from coatcheck.cloud.scripted_cloud import DIFF
 
 MADE = Outcome(
     messages=(Message(text="Done in `hello.txt`."),),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck._patches import journal as journals, tree
+from coatcheck._patches import undo_journal as journals, work_tree
 from coatcheck._patches.git import GitError
-from coatcheck._patches.journal import undo
 from coatcheck._patches.parse import Patch
+from coatcheck._patches.undo_journal import undo
 from coatcheck.errors import CoatcheckError, PatchConflictError
 
 from .conftest import make_repository
@@ -156,7 +156,7 @@ def test_undo_without_an_application(repository: Repository) -> None:
 
 CRASH = """
 import os, sys
-from coatcheck._patches import tree
+from coatcheck._patches import work_tree
 from coatcheck._patches.parse import Patch
 count = 0
 def crash(self, *arguments, then=None):
@@ -166,7 +166,7 @@ def crash(self, *arguments, then=None):
         os.kill(os.getpid(), 9)
     return then(self, *arguments)
 for name in ("put", "remove"):
-    setattr(tree.Tree, name, lambda self, *arguments, then=getattr(tree.Tree, name): crash(self, *arguments, then=then))
+    setattr(work_tree.Tree, name, lambda self, *arguments, then=getattr(work_tree.Tree, name): crash(self, *arguments, then=then))
 Patch(sys.stdin.buffer.read()).verify().apply(sys.argv[1])
 """
 
@@ -469,19 +469,19 @@ def test_a_folder_gives_way_to_a_file(repository: Repository) -> None:
 
 def test_a_failure_in_the_middle_is_taken_back(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full stops the application, and what had changed comes back."""
-    put = tree.Tree.put
+    put = work_tree.Tree.put
 
-    def full(self: tree.Tree, source: str, path: str) -> None:
+    def full(self: work_tree.Tree, source: str, path: str) -> None:
         if path == "locked/x" and f"{os.sep}tree{os.sep}" in source:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         put(self, source, path)
 
-    monkeypatch.setattr(tree.Tree, "put", full)
+    monkeypatch.setattr(work_tree.Tree, "put", full)
     repository.commit({"a": TEN, "locked/x": TEN})
     before = repository.tree()
-    judged = Patch(edit("a") + edit("locked/x")).verify()
+    resolve_snapshot = Patch(edit("a") + edit("locked/x")).verify()
     with pytest.raises(PatchConflictError, match="could not be written: No space"):
-        judged.apply(repository.folder)
+        resolve_snapshot.apply(repository.folder)
 
     assert (before, []) == (repository.tree(), leftovers(repository))
 
@@ -626,14 +626,14 @@ def test_a_branch_with_a_commit(site: Repository, dark_mode: bytes) -> None:
 def test_a_branch_is_all_or_nothing(repository: Repository) -> None:
     """A commit with half a patch helps nobody; a branch that exists is not moved."""
     start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")})
-    judged = Patch(patch).verify()
+    resolve_snapshot = Patch(patch).verify()
     with pytest.raises(PatchConflictError) as caught:
-        judged.commit(repository.folder, branch="b", message="m")
-    judged.commit(repository.folder, branch="b", message="m", start=start)
+        resolve_snapshot.commit(repository.folder, branch="b", message="m")
+    resolve_snapshot.commit(repository.folder, branch="b", message="m", start=start)
     with pytest.raises(GitError, match="exists already"):
-        judged.commit(repository.folder, branch="b", message="m", start=start)
+        resolve_snapshot.commit(repository.folder, branch="b", message="m", start=start)
     with pytest.raises(GitError, match="no name for a branch"):
-        judged.commit(repository.folder, branch="-b..", message="m")
+        resolve_snapshot.commit(repository.folder, branch="-b..", message="m")
 
     assert ("x",) == caught.value.files
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from coatcheck._patches.journal import undo
 from coatcheck._patches.parse import Patch
+from coatcheck._patches.undo_journal import undo
 from coatcheck.errors import PatchError
 
 from .conftest import Repository, Tree, make_repository

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.peers.peer_support import Desk, bare_environ, make_site, serving_really
+from tests.peers.peer_support import PollContext, bare_environ, make_site, serving_really
 
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.codex_home import write_codex_home
-from coatcheck.cloud.records import CloudEnvironment, CloudResult
-from coatcheck.cloud.scripted import AttemptScript, ScriptedCloud
-from coatcheck.cloud.server import serving
+from coatcheck.cloud.http_server import serving
+from coatcheck.cloud.models import CloudEnvironment, CloudResult
+from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 
 # Deterministic, and different in every attempt: a changed file and a new one.
 AGENT = """
@@ -49,7 +49,7 @@ index 0000000..2222222
 class Peers:
     """A desk, the repository behind its cloud, and the tasks that were made: `three` has three attempts."""
 
-    def __init__(self, desk: Desk, site: Path) -> None:
+    def __init__(self, desk: PollContext, site: Path) -> None:
         self.desk, self.site = desk, site
         self.three = desk.exec("Add dark mode", attempts=3)
         self.ours = desk.submit("Say “hello” \\ twice")
@@ -74,17 +74,17 @@ def peers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @contextmanager
-def real_desk(folder: Path, site: Path) -> Iterator[Desk]:
+def real_desk(folder: Path, site: Path) -> Iterator[PollContext]:
     """``coatcheck serve`` as people start it, with the CODEX_HOME that it writes."""
     (folder / "agent.py").write_text(AGENT)
     agent = shlex.join([sys.executable, str(folder / "agent.py"), "{prompt}"])
     options = ("--environment", f"owner/repo={site}", "--agent", agent, "--codex-home", str(folder / "codex"))
     with serving_really(folder, *options) as ready:
-        yield Desk(folder / "desk", url=ready["url"], codex_home=folder / "codex")
+        yield PollContext(folder / "desk", url=ready["url"], codex_home=folder / "codex")
 
 
 @contextmanager
-def scripted_desk(folder: Path, site: Path) -> Iterator[Desk]:
+def scripted_desk(folder: Path, site: Path) -> Iterator[PollContext]:
     """A scripted cloud over real HTTP."""
     scripts = tuple(
         AttemptScript(
@@ -100,8 +100,8 @@ def scripted_desk(folder: Path, site: Path) -> Iterator[Desk]:
 
 
 @contextmanager
-def serving_scripted(cloud: ScriptedCloud, folder: Path) -> Iterator[Desk]:
+def serving_scripted(cloud: ScriptedCloud, folder: Path) -> Iterator[PollContext]:
     """Serve *cloud* over loopback, with a login at it."""
     with serving(cloud) as url:
         write_codex_home(folder / "codex", url=url, tokens=cloud.tokens, account=cloud.account, now=cloud.clock.time())
-        yield Desk(folder / "desk", url=url, codex_home=folder / "codex")
+        yield PollContext(folder / "desk", url=url, codex_home=folder / "codex")

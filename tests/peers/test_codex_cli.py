@@ -13,11 +13,11 @@ from tests.peers.conftest import Peers, serving_scripted
 from tests.peers.peer_support import COARSE, facts, git, moment, official, tree_of
 
 from coatcheck._protocol.effects import Clock, Request, Response
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.faults import Answer, Fault, Gzip, Status
-from coatcheck.cloud.records import CloudResult
-from coatcheck.cloud.replies import json_reply
-from coatcheck.cloud.scripted import AttemptScript, ScriptedCloud
+from coatcheck.cloud.models import CloudResult
+from coatcheck.cloud.responses import json_reply
+from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 
 pytestmark = pytest.mark.peer
 

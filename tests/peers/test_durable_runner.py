@@ -16,8 +16,8 @@ from tests.peers.durable_support import FUNCTION, lambda_of_aws
 from tests.peers.test_sdks import theirs
 
 from coatcheck import Client, TaskRef, TaskSpec, TaskState, errors
-from coatcheck.providers.aws_lambda.durable import DurableProvider
-from coatcheck.providers.aws_lambda.service import DURABLE, Service
+from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
+from coatcheck.providers.aws_lambda.functions import DURABLE, Service
 from coatcheck.testing import MemoryJournal
 
 pytestmark = pytest.mark.peer

@@ -13,9 +13,9 @@ import pytest
 from tests.peers.github_support import on_socket
 
 from coatcheck import Client, TaskState
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.providers.github_actions.provider import ActionsProvider
-from coatcheck.providers.github_actions.service import Service
+from coatcheck.providers.github_actions.workflow_settings import Service
 from coatcheck.testing import EmulatorTransport, GithubEmulator, MemoryJournal
 from coatcheck.testing.emulators.github_runs import LIFE, PATCH, STEPS, Act
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peer
 
 PEERS = Path(__file__).parents[2] / ".venv/peers/bin"
 # No command does more than a dozen requests over a socket (seconds).
-PATIENCE = 30
+OUTAGE_LIMIT = 30
 
 
 class Hub:
@@ -52,7 +52,13 @@ class Hub:
         """Run ``gh``; fails with what it says where it does."""
         command = [self.gh_path, *arguments, "-R", "github.localhost/owner/repo"]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command,
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=OUTAGE_LIMIT,
+            check=False,
         )
         assert done.returncode == code, f"{command}: {done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr

@@ -19,15 +19,15 @@ from tests.peers.peer_support import free_ports
 
 from coatcheck import Client, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
-from coatcheck._runtime.clock import SystemClock
-from coatcheck._runtime.journal import NoJournal
+from coatcheck._runtime.submission_journal import NoJournal
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._runtime.transport import ReqwestTransport
 from coatcheck.cloud.faults import ResetAfterAccept
-from coatcheck.cloud.server import serving
+from coatcheck.cloud.http_server import serving
+from coatcheck.providers.copilot.capabilities import Service as AgentService
 from coatcheck.providers.copilot.provider import CopilotProvider
-from coatcheck.providers.copilot.service import Service as AgentService
 from coatcheck.providers.github_actions.provider import ActionsProvider
-from coatcheck.providers.github_actions.service import Service
+from coatcheck.providers.github_actions.workflow_settings import Service
 from coatcheck.testing import GithubEmulator
 from coatcheck.testing.emulators.github_agents import AgentLife
 from coatcheck.testing.emulators.github_runs import PATCH, failing
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.peer
 PEERS = Path(__file__).parents[2] / ".venv/peers"
 PRISM, DESCRIPTION = PEERS / "node/node_modules/.bin/prism", PEERS / "github.json"
 # It reads 250 kB of description, on a machine that does other things as well (seconds).
-PATIENCE = 30
+OUTAGE_LIMIT = 30
 
 
 class Past(ReqwestTransport):
@@ -109,7 +109,7 @@ def wait_for(prism: subprocess.Popen[bytes]) -> None:
                 listens.set()
 
     threading.Thread(target=read, daemon=True).start()
-    if not listens.wait(PATIENCE):
+    if not listens.wait(OUTAGE_LIMIT):
         pytest.fail(f"Prism does not start: {b''.join(said).decode()}")
 
 
@@ -185,7 +185,7 @@ def test_the_agents_tasks_are_as_they_are_described(between: Between) -> None:
     """Create, look, list, archived and not."""
     between.github.agents.life = AgentLife(usage={"type": "ai_credits", "amount": 5})
     with between.copilot() as client:
-        task = client.create_task(TaskSpec(prompt="Say hello", model="gpt-5.4", opens_pull_request=False))
+        task = client.create_task(TaskSpec(prompt="Say hello", model="gpt-5.4", open_pull_request=False))
         ended = client.poll_task(task.ref, interval=0.01, timeout=10)
         listed = [each.ref for each in client.list_tasks(environment="owner/repo", filter="all")]
 

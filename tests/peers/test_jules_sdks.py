@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from coatcheck import Client, TaskState
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import JulesEmulator, MemoryJournal, serving
-from coatcheck.testing.emulators import jules_lives as lives
-from coatcheck.testing.emulators.jules_lives import DIFF
+from coatcheck.testing.emulators import jules_scripts as lives
+from coatcheck.testing.emulators.jules_scripts import DIFF
 
 pytestmark = pytest.mark.peer
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.providers.http202.descriptions import AZURE, GOOGLE, PLAIN, provider
+from tests.providers.generic_http.descriptions import AZURE, GOOGLE, PLAIN, provider
 
 from coatcheck import Client, TaskState
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import MemoryJournal, serving
-from coatcheck.testing.emulators.http202 import Http202Emulator
+from coatcheck.testing.emulators.generic_http import Http202Emulator
 
 pytestmark = pytest.mark.peer
 

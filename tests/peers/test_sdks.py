@@ -12,14 +12,14 @@ from urllib.parse import unquote
 
 import msgspec
 import pytest
-from tests.peers.peer_support import PATIENCE, bare_environ, free_ports, started
+from tests.peers.peer_support import OUTAGE_LIMIT, bare_environ, free_ports, started
 
 from coatcheck import Client, TaskSpec, TaskState
-from coatcheck._runtime.clock import SystemClock
+from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service as AnthropicService
-from coatcheck.providers.aws_lambda.asynchronous import AsynchronousProvider
-from coatcheck.providers.aws_lambda.durable import DurableProvider
-from coatcheck.providers.aws_lambda.service import ASYNCHRONOUS, DURABLE, Service
+from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
+from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service
+from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import MemoryJournal, serving
 from coatcheck.testing.emulators.aws_lambda import REGION, LambdaEmulator, record
@@ -42,7 +42,7 @@ def theirs(folder: Path, *arguments: str) -> dict[str, Any]:
     """Let an SDK do something, and return what it saw."""
     command = [str(PYTHON), str(HERE / "sdk_clients.py"), *arguments]
     environ = bare_environ(folder)
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False, env=environ)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=2 * OUTAGE_LIMIT, check=False, env=environ)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)  # type: ignore[no-any-return]
 
@@ -116,7 +116,7 @@ def test_our_sweep_reads_motos_queue(tmp_path: Path) -> None:
         with ours(AsynchronousProvider(service), emulator) as client:
             refs = [client.create_task(TaskSpec(prompt=f"Say {n}", environment="plain-agent")).ref for n in range(12)]
             theirs(tmp_path, "make_queue", queue, *map(_record_of, emulator.tasks))
-            ended = list(client.poll_tasks(refs, timeout=PATIENCE, interval=0.1))
+            ended = list(client.poll_tasks(refs, timeout=OUTAGE_LIMIT, interval=0.1))
         left = theirs(tmp_path, "left", queue, url)["left"]
 
     assert (set(refs), 1) == ({task.ref for task in ended}, left)

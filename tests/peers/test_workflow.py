@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from coatcheck._cli import workflows
-from coatcheck.providers.github_actions import result
+from coatcheck.providers.github_actions import result_artifact
 
 pytestmark = pytest.mark.peer
 
@@ -80,7 +80,7 @@ def test_a_shell_makes_the_result(tmp_path: Path) -> None:
     with zipfile.ZipFile(made, "w") as archive:
         for path in (temporary / "coatcheck").iterdir():
             archive.write(path, path.name)
-    found = result.read(made.getvalue())
+    found = result_artifact.read(made.getvalue())
     assert found.patch is not None
     git("reset", "-q", "--hard")
     subprocess.run(["git", "apply", "--check"], cwd=site, input=bytes(found.patch), check=True)

@@ -10,9 +10,9 @@ from tests.clients import COLOURS, Both
 from tests.toy import ToyProvider, ToyService, reply
 
 from coatcheck import AsyncClient, Client, TaskRef, TaskState, errors
-from coatcheck.testing.clock import FakeClock
-from coatcheck.testing.emulator import AsyncEmulatorTransport
-from coatcheck.testing.journal import MemoryJournal
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
+from coatcheck.testing.memory_journal import MemoryJournal
 
 TWINS = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 

@@ -13,11 +13,11 @@ from tests.clients import COLOURS
 
 from coatcheck import errors
 from coatcheck._protocol.effects import Call, Emit, Exclusive, Lock, Read, Request, Response, Script, Sleep
-from coatcheck._runtime.drive_asynchronous import AsyncWorld, aiterate, aperform
-from coatcheck._runtime.drive_blocking import World, iterate, perform
-from coatcheck._runtime.locks import try_lock
-from coatcheck.testing.clock import FakeClock
-from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck._runtime.async_driver import AsyncDriver, aiterate, aperform
+from coatcheck._runtime.driver import Driver, iterate, perform
+from coatcheck._runtime.file_locks import try_lock
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
 
 
 class Streaming:
@@ -39,21 +39,21 @@ class Streaming:
 def run(colour: str, script: Script[Any], handler: Any = None, clock: FakeClock | None = None) -> Any:
     clock = clock or FakeClock()
     if colour == "blocking":
-        return perform(script, World(EmulatorTransport(handler), clock))
+        return perform(script, Driver(EmulatorTransport(handler), clock))
 
     async def main() -> Any:
-        return await aperform(script, AsyncWorld(AsyncEmulatorTransport(handler), clock, max_in_flight=2))
+        return await aperform(script, AsyncDriver(AsyncEmulatorTransport(handler), clock, max_in_flight=2))
 
     return asyncio.run(main())
 
 
 def collect(colour: str, script: Script[Any], handler: Any = None) -> list[Any]:
     if colour == "blocking":
-        return list(iterate(script, World(EmulatorTransport(handler), FakeClock())))
+        return list(iterate(script, Driver(EmulatorTransport(handler), FakeClock())))
 
     async def main() -> list[Any]:
-        world = AsyncWorld(AsyncEmulatorTransport(handler), FakeClock(), max_in_flight=2)
-        return [value async for value in aiterate(script, world)]
+        driver = AsyncDriver(AsyncEmulatorTransport(handler), FakeClock(), max_in_flight=2)
+        return [value async for value in aiterate(script, driver)]
 
     return asyncio.run(main())
 
@@ -156,7 +156,7 @@ async def test_no_cancellation_is_lost(answer: Response | errors.TransportError)
         steps.append("went on")
 
     transport = Deaf(answer)
-    task = asyncio.create_task(aperform(script(), AsyncWorld(transport, FakeClock(), max_in_flight=1)))
+    task = asyncio.create_task(aperform(script(), AsyncDriver(transport, FakeClock(), max_in_flight=1)))
     await transport.sent.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -214,10 +214,10 @@ def test_threads_exclude_each_other(tmp_path: Path) -> None:
         yield Exclusive(Lock((path,), timeout=1e6), body())
 
     def work() -> None:
-        world = World(EmulatorTransport(None), FakeClock())
+        driver = Driver(EmulatorTransport(None), FakeClock())
         while True:
             try:
-                return perform(exclusive(), world)
+                return perform(exclusive(), driver)
             except TimeoutError:
                 continue
 

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 
-from tests.runtime.servers import PATIENCE, Server, silent
+from tests.runtime.servers import OUTAGE_LIMIT, Server, silent
 
 CODE = """
 import sys
@@ -27,8 +27,8 @@ def test_interrupt_ends_a_request() -> None:
         Server(silent) as server,
         subprocess.Popen([sys.executable, "-c", CODE, server.url()], stdout=subprocess.PIPE, text=True) as program,
     ):
-        server.has_request.wait(PATIENCE)
+        server.has_request.wait(OUTAGE_LIMIT)
         program.send_signal(signal.SIGINT)
-        printed, _ = program.communicate(timeout=PATIENCE)
+        printed, _ = program.communicate(timeout=OUTAGE_LIMIT)
 
     assert "interrupted\n" == printed

@@ -14,8 +14,8 @@ from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
 from coatcheck.cloud.faults import Fault, RepeatingCursor, ResetAfterAccept, take
-from coatcheck.testing.clock import FakeClock
 from coatcheck.testing.conformance import ProviderConformance, Transcript, bendings
+from coatcheck.testing.fake_clock import FakeClock
 
 
 class ToyEmulator(ToyService):

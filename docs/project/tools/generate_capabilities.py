@@ -27,15 +27,15 @@ What a provider cannot do raises `UnsupportedError` before any request; `coatche
 DESCRIBED = {
     "create_task": "documented",
     "get_task": "documented",
-    "follow_task": "documented",
+    "get_snapshot": "documented",
     "cancel_task": "with `cancel`",
     "delete_task": "with `delete`",
     "list_tasks": "with `list`",
-    "sweep_tasks": "with `list`",
+    "get_status_page": "with `list`",
 }
 
 
-class Anywhere:
+class ProviderChoice:
     """Settings of a provider that will not be asked anything."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
@@ -51,7 +51,7 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def page() -> Iterator[str]:
     """Yield the sections of the page."""
-    known: Mapping[str, Capabilities] = {name: load(name)(Anywhere()).capabilities for name in sorted(BUILT_IN)}
+    known: Mapping[str, Capabilities] = {name: load(name)(ProviderChoice()).capabilities for name in sorted(BUILT_IN)}
     verbs = sorted({verb for can in known.values() for verb in can.verbs} | set(DESCRIBED))
     yield INTRODUCTION
     yield "## Verbs\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from coatcheck._cli import changes, json_output, landing, resuming
+from coatcheck._cli import apply, json_output, patch_formatting, resume
 from coatcheck._cli.app import COMMANDS, app
-from coatcheck._cli.commands import configuration, providers
+from coatcheck._cli.commands import config, providers
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 
 PAGES = Path(__file__).parents[2] / "reference"
@@ -83,17 +83,17 @@ OBJECTS = {
     "Environment": json_output.ENVIRONMENT,
     "Model": json_output.MODEL,
     "Provider": {"name": ("its name", str), **providers.CAPABILITIES},
-    "Setting": configuration.SETTING,
-    "Submission": resuming.RESUMED,
-    "Application": {**landing.APPLICATION, "findings": ("what verification warned about: finding objects", str)},
-    "Landed file": landing.LANDED_FILE,
-    "Finding": landing.FINDING,
-    "Undoing": landing.UNDONE,
-    "Change": changes.CHANGE,
-    "Comparison": changes.COMPARISON,
-    "Attempt change": changes.ATTEMPT_CHANGE,
-    "Language": changes.COUNTS,
-    "Pair": changes.PAIR,
+    "Setting": config.SETTING,
+    "Submission": resume.RESUMED,
+    "Application": {**apply.APPLICATION, "findings": ("what verification warned about: finding objects", str)},
+    "Landed file": apply.LANDED_FILE,
+    "Finding": apply.FINDING,
+    "Undoing": apply.UNDONE,
+    "Change": patch_formatting.CHANGE,
+    "Comparison": patch_formatting.COMPARISON,
+    "Attempt change": patch_formatting.ATTEMPT_CHANGE,
+    "Language": patch_formatting.COUNTS,
+    "Pair": patch_formatting.PAIR,
     "Error": {
         **json_output.ERROR,
         **{name: (f"{what}, where it has one", str) for name, what in json_output.ERROR_DETAILS.items()},

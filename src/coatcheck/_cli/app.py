@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import click
 
 from .. import errors
+from .console import OutputClosedError
 from .exit_codes import ExitCode, exit_code_of
-from .render import ReaderGoneError
-from .surroundings import Surroundings
+from .process_env import ProcessEnv
 
 # command -> its module in `commands`; a command whose name is a Python word or a builtin has a longer module name.
 COMMANDS = {
@@ -25,19 +25,19 @@ COMMANDS = {
     "submit": "submit",
     "wait": "wait",
     "watch": "wait",
-    "status": "look",
-    "show": "look",
+    "status": "show",
+    "show": "show",
     "list": "listing",
-    "attempts": "look",
+    "attempts": "show",
     "diff": "patch",
     "apply": "patch",
-    "approve": "manage",
-    "cancel": "manage",
-    "message": "manage",
-    "pr": "manage",
-    "archive": "manage",
-    "unarchive": "manage",
-    "delete": "manage",
+    "approve": "actions",
+    "cancel": "actions",
+    "message": "actions",
+    "pr": "actions",
+    "archive": "actions",
+    "unarchive": "actions",
+    "delete": "actions",
     "usage": "catalogue",
     "models": "catalogue",
     "environments": "catalogue",
@@ -45,7 +45,7 @@ COMMANDS = {
     "logout": "login",
     "auth": "auth",
     "providers": "providers",
-    "config": "configuration",
+    "config": "config",
     "serve": "serve",
     "workflow": "workflow",
 }
@@ -96,16 +96,16 @@ def app() -> None:
     """Be the root of all commands."""
 
 
-def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
+def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
     """Run one command line and return its exit code."""
     try:
-        code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=surroundings)
+        code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=process_env)
         return code if isinstance(code, int) else ExitCode.DONE
-    except ReaderGoneError:
+    except OutputClosedError:
         _let_go_of_stdout()
         return ExitCode.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
-        return _reported(_understood(error), arguments, surroundings)
+        return _reported(_understood(error), arguments, process_env)
 
 
 def _understood(error: BaseException) -> BaseException:
@@ -120,18 +120,18 @@ def _understood(error: BaseException) -> BaseException:
     return errors.ConfigurationError(message[:1].lower() + message[1:], remedy=f"see: {path} --help")
 
 
-def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surroundings) -> int:
+def _reported(error: BaseException, arguments: Sequence[str], process_env: ProcessEnv) -> int:
     code = exit_code_of(error)
-    if code is ExitCode.BUG and surroundings.environ.get("COATCHECK_DEBUG"):
+    if code is ExitCode.BUG and process_env.environ.get("COATCHECK_DEBUG"):
         raise error
     try:
         if wants_json(arguments):
             from .json_output import dump, error_document
 
-            surroundings.screen.write(dump(error_document(error)))
+            process_env.console.write(dump(error_document(error)))
         else:
-            surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
-    except (ReaderGoneError, BrokenPipeError):  # of stdout, of stderr
+            process_env.console.note(f"coatcheck: {one_line(error, code)}")
+    except (OutputClosedError, BrokenPipeError):  # of stdout, of stderr
         _let_go_of_stdout()
     return code
 

@@ -14,7 +14,7 @@ from .. import errors
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment
-    from .._runtime.blocking import Client
+    from .._runtime.client import Client
 
 # How many environments an error names at most.
 MAX_SHOWN = 10

@@ -18,10 +18,10 @@ from .. import errors
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
-    from .._runtime.blocking import Client
+    from .._runtime.client import Client
     from .._runtime.config import Config
-    from .render import Line, Screen
-    from .surroundings import Surroundings
+    from .console import Console, Line
+    from .process_env import ProcessEnv
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,32 +30,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 SHARED_LOGINS: Mapping[str, str] = {"github": "github_actions"}
 
 
-class Run:
+class CommandContext:
     """One run of one command: its common options, and the world around it."""
 
     def __init__(
         self,
-        surroundings: Surroundings,
+        process_env: ProcessEnv,
         *,
         is_json: bool,
         provider: str | None,
         base_url: str | None,
         account: str | None = None,
     ) -> None:
-        self.surroundings, self.is_json = surroundings, is_json
+        self.process_env, self.is_json = process_env, is_json
         self._provider, self._base_url, self._account = provider, base_url, account
 
     @property
-    def screen(self) -> Screen:
+    def console(self) -> Console:
         """Where output goes."""
-        return self.surroundings.screen
+        return self.process_env.console
 
     @functools.cached_property
     def root(self) -> str | None:
         """The folder of the checkout we stand in."""
         from .checkout import find_root
 
-        return find_root(self.surroundings.folder)
+        return find_root(self.process_env.folder)
 
     @functools.cached_property
     def config(self) -> Config:
@@ -66,7 +66,7 @@ class Run:
         explicit = {"provider": self._provider, "account": self._account}
         # Somebody sits and waits: a look is worth a tenth of what it is to a program.
         defaults = {**DEFAULTS, "look_worth": "0.1"}
-        return Config(environ=self.surroundings.environ, explicit=explicit, project=project, defaults=defaults)
+        return Config(environ=self.process_env.environ, explicit=explicit, project=project, defaults=defaults)
 
     def set(self, name: str, value: str | None) -> None:
         """Set a setting as an option of this run does; None leaves it as it is."""
@@ -76,7 +76,7 @@ class Run:
     @property
     def now(self) -> float:
         """The seconds since the epoch."""
-        clock = self.surroundings.clock
+        clock = self.process_env.clock
         return clock.time() if clock else time.time()
 
     @property
@@ -102,13 +102,13 @@ class Run:
     @contextmanager
     def client(self, provider: str | None = None) -> Iterator[Client]:
         """Open a client to *provider*, or to the one that is set."""
-        from .._runtime.blocking import Client
+        from .._runtime.client import Client
 
         with Client(
             provider or self.provider,
             config=self.config,
-            environ=self.surroundings.environ,
-            transport=self.surroundings.transport,
+            environ=self.process_env.environ,
+            transport=self.process_env.transport,
             clock=self._clock,
             base_url=self._base_url,
         ) as client:
@@ -117,11 +117,11 @@ class Run:
     @property
     def _clock(self) -> Clock | None:
         """The clock of waits: on a terminal one that keeps the line of progress alive."""
-        if self.surroundings.clock is None and self.screen.is_interactive:
-            from .ticking import TickingClock
+        if self.process_env.clock is None and self.console.is_interactive:
+            from .progress_clock import ProgressClock
 
-            return TickingClock(self.screen.refresh)
-        return self.surroundings.clock
+            return ProgressClock(self.console.refresh)
+        return self.process_env.clock
 
     def text(self, argument: str | None, what: str) -> str:
         """Return *what* as text: the argument, or standard input where it is ``-`` or missing.
@@ -130,9 +130,9 @@ class Run:
         """
         if argument is not None and argument != "-":
             return utf8(argument.encode("utf-8", "surrogateescape"), what)
-        if argument is None and self.surroundings.is_asking:
-            self.screen.note(f"Type {what}, then end it with Ctrl-D.")
-        return utf8(self.surroundings.stdin.read(), f"{what} on standard input")
+        if argument is None and self.process_env.is_asking:
+            self.console.note(f"Type {what}, then end it with Ctrl-D.")
+        return utf8(self.process_env.stdin.read(), f"{what} on standard input")
 
     def answer(
         self, document: Callable[[], dict[str, object]], lines: Callable[[], list[Line]], *, is_long: bool = False
@@ -141,35 +141,35 @@ class Run:
         if self.is_json:
             from .json_output import dump
 
-            self.screen.write(dump(document()))
+            self.console.write(dump(document()))
         elif is_long:
             self.page(lines())
         else:
-            self.screen.show_all(lines())
+            self.console.show_all(lines())
 
     def page(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines, through a pager on a terminal."""
-        if self.surroundings.can_page:
+        if self.process_env.can_page:
             from .pager import command_of, show
 
-            environ = self.surroundings.environ
+            environ = self.process_env.environ
             command = command_of(self.config.get("pager"), environ=environ)
-            if show(self.screen.composed(lines, with_colour=with_colour), command, environ=environ):
+            if show(self.console.composed(lines, with_colour=with_colour), command, environ=environ):
                 return
-        self.screen.show_all(lines, with_colour=with_colour)
+        self.console.show_all(lines, with_colour=with_colour)
 
     def bytes(self, data: bytes) -> None:
         """Print a result's own bytes, nothing added. A terminal is shown their text, without a way to control it."""
-        if self.screen.is_terminal:
+        if self.console.is_terminal:
             text = data.decode("utf-8", "backslashreplace").removesuffix("\n")
             self.page(text.split("\n"))
         else:
-            self.screen.write(data)
+            self.console.write(data)
 
     def note(self, *lines: Line) -> None:
         """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""
-        if not self.is_json or self.screen.is_interactive:
-            self.screen.note(*lines)
+        if not self.is_json or self.console.is_interactive:
+            self.console.note(*lines)
 
 
 def utf8(data: bytes, what: str) -> str:
@@ -189,7 +189,7 @@ BASE_URL = click.Option(["--base-url"], metavar="URL", help="Where the service i
 
 
 def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command of a function whose first argument is its `Run`.
+    """Make a click command of a function whose first argument is its `CommandContext`.
 
     The docstring is the help, *examples* end it. ``--json`` comes with every command, ``--provider``, ``--account``
     and ``--base-url`` with those that talk to a service.
@@ -205,8 +205,8 @@ def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[
             account: str | None = None,
             **options: Any,
         ) -> Any:
-            surroundings: Surroundings = click.get_current_context().obj
-            run = Run(surroundings, is_json=as_json, provider=provider, base_url=base_url, account=account)
+            process_env: ProcessEnv = click.get_current_context().obj
+            run = CommandContext(process_env, is_json=as_json, provider=provider, base_url=base_url, account=account)
             return function(run, **options)
 
         own = reversed(getattr(function, "__click_params__", ()))
@@ -244,7 +244,7 @@ def seconds(text: str) -> float | None:
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def timeout_of(run: Run, option: str | None) -> float | None:
+def timeout_of(run: CommandContext, option: str | None) -> float | None:
     """Return how long to wait: the option, else the setting ``timeout``."""
     return seconds(option if option is not None else run.config.get("timeout") or "none")
 

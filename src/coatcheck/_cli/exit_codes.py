@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 
 from .. import errors
-from .render import ReaderGoneError
+from .console import OutputClosedError
 
 
 class ExitCode(enum.IntEnum):
@@ -24,7 +24,7 @@ class ExitCode(enum.IntEnum):
     UNCERTAIN = 7
     SERVICE_TROUBLE = 8
     PATCH = 9
-    STANDS_STILL = 10
+    NEEDS_INPUT = 10
     # sysexits.h EX_SOFTWARE, and the shells' 128 + signal for SIGINT and SIGPIPE.
     BUG = 70
     INTERRUPTED = 130
@@ -42,7 +42,7 @@ MEANINGS = {
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is in trouble, or answers what cannot be read.",
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, or does not fit.",
-    ExitCode.STANDS_STILL: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
+    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
     ExitCode.INTERRUPTED: "Interrupted; a task that was waited for goes on.",
     ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
@@ -62,7 +62,7 @@ CODES: dict[type[BaseException], ExitCode] = {
     errors.WaitTimeoutError: ExitCode.DEADLINE,
     errors.PatchError: ExitCode.PATCH,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
-    ReaderGoneError: ExitCode.BROKEN_PIPE,
+    OutputClosedError: ExitCode.BROKEN_PIPE,
 }
 
 

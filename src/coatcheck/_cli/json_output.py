@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .._model.catalogue import ENVIRONMENT, MODEL
-from .._model.document import SCHEMA, Fields, encode, many, maybe, patch_text, read
+from .._model.json_fields import SCHEMA, Fields, encode, many, maybe, patch_text, read
 from .._model.outcome import (
     ARTIFACT,
     ATTEMPT,
@@ -34,7 +34,7 @@ from .._model.usage import CREDITS, RATE_LIMIT, SPEND_CONTROL, USAGE, WINDOW
 from .exit_codes import exit_code_of
 
 if TYPE_CHECKING:
-    from .._credentials.status import LoginStatus
+    from .._credentials.login_status import LoginStatus
 
 __all__ = [
     "ARTIFACT",

@@ -30,9 +30,9 @@ def main() -> NoReturn:
         sys.exit()
     gc.set_threshold(FEW_COLLECTIONS)
     from .app import run
-    from .surroundings import Surroundings
+    from .process_env import ProcessEnv
 
-    leave(run(arguments, Surroundings.of_process()))
+    leave(run(arguments, ProcessEnv.of_process()))
 
 
 def leave(code: int) -> NoReturn:

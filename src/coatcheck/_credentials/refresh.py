@@ -4,7 +4,7 @@ Law 1. Read again first: whoever held the lock before us may have done the work.
        adopted; another account's file is never written.
 Law 2. A refresh token is presented a second time only after a crash or a lost answer, and once.
 Law 3. Compare before writing: what somebody wrote meanwhile, whatever they think of locks, is not overwritten.
-Law 4. What we were given and could not save is never dropped: it leaves here in `UnkeptError`.
+Law 4. What we were given and could not save is never dropped: it leaves here in `UnsavedTokenError`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Mapping
 import msgspec
 
 from .. import errors
-from .._protocol.credentials import LoginFormat, OAuth, Tokens
 from .._protocol.effects import Call, Clock, Script, Sleep
-from . import oauth as service
-from .notes import SPENT, Note, Notes
-from .oauth import LostError, RefusedError
-from .store import Store
-from .tokens import Mode, Need, fingerprint, has_ended, is_newer, need_of, same_account
+from .._protocol.login_contract import LoginFormat, OAuth, Tokens
+from . import oauth_requests as service
+from .login_store import Store
+from .oauth_requests import RefusedError, UnansweredError
+from .refresh_log import SPENT, RefreshLog, RefreshRecord
+from .refresh_policy import Mode, RefreshNeed, fingerprint, has_ended, is_newer, need_of, same_account
 
 # The older official client truncates its file and writes it in place (codex-wham.md 6.5): so long is a file that is
 # empty or torn read again, so often (seconds).
@@ -29,7 +29,7 @@ TORN_PATIENCE, TORN_EVERY = 2.0, 0.1
 UNANSWERED = "unanswered"
 
 
-class UnkeptError(Exception):
+class UnsavedTokenError(Exception):
     """Fresh tokens that could not be saved, with the `error` to report; `replaces` is the spent token's fingerprint."""
 
     def __init__(self, tokens: Tokens, error: errors.CredentialsError, *, replaces: str) -> None:
@@ -47,13 +47,13 @@ class Unsaved(msgspec.Struct, frozen=True):
         return "Unsaved()"
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
     """A login's store, its format and its login service, with the world that they need."""
 
     store: Store
     file: LoginFormat
     oauth: OAuth
-    notes: Notes
+    notes: RefreshLog
     clock: Clock
     environ: Mapping[str, str]
     remedy: str
@@ -83,15 +83,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def refresh(self, held: Tokens, *, reason: str, unsaved: Unsaved | None = None) -> Script[Tokens]:
         """Return tokens that are newer than *held*. Call it under the login's lock.
 
-        Raises `RefusedError`, `UnkeptError`, `TransportError` (ask again later), `CredentialsError`.
+        Raises `RefusedError`, `UnsavedTokenError`, `TransportError` (ask again later), `CredentialsError`.
         """
         current = yield from self.settle(held, unsaved)
-        if is_newer(current, held) and need_of(current, mode=self.mode, now=self.clock.time()) < Need.MUST:
+        if is_newer(current, held) and need_of(current, mode=self.mode, now=self.clock.time()) < RefreshNeed.MUST:
             return current
         if not current.refresh_token:
             raise RefusedError("missing")
         spent = fingerprint(current.refresh_token)
-        note: Note = yield Call(lambda: self.notes.find(spent))
+        note: RefreshRecord = yield Call(lambda: self.notes.find(spent))
         require_presentable(note, reused=self.oauth.reused)
         fresh = yield from self._present(current, spent, reason)
         return (yield from self._keep(current, fresh, spent))
@@ -130,7 +130,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             code = refused.code
             yield Call(lambda: self.notes.conclude(spent, code))
             raise
-        except LostError as lost:
+        except UnansweredError as lost:
             raise lost.error from None
         except errors.TransportError:
             yield Call(lambda: self.notes.withdraw(spent))
@@ -141,7 +141,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             kept = yield from self._write(before, fresh)
         except errors.CredentialsError as error:
             yield Call(lambda: self._conclude(spent, fresh))
-            raise UnkeptError(fresh, error, replaces=spent) from None
+            raise UnsavedTokenError(fresh, error, replaces=spent) from None
         yield Call(lambda: self._conclude(spent, fresh))
         return kept
 
@@ -166,7 +166,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             self.notes.conclude(spent, SPENT)
 
 
-def require_presentable(note: Note, *, reused: str) -> None:
+def require_presentable(note: RefreshRecord, *, reused: str) -> None:
     """Raise `RefusedError` for a token that must not be presented (again)."""
     if note.outcome:
         raise RefusedError(reused if note.outcome == SPENT else note.outcome)

@@ -13,34 +13,34 @@ from __future__ import annotations
 import math
 
 from .. import errors
-from .._model.durations import Belief
+from .._model.duration_estimate import DurationEstimate
 from .._model.value import Value
 
 # The first look comes where 2.3 % of the tasks have ended (2 standard deviations below the median): earlier wastes a
 # look, later is late when tasks are twice as fast as believed.
-FIRST_LOOK = 2.0
+FIRST_POLL = 2.0
 # What a look is worth in seconds of earlier news: this gives 15 looks a task at the default belief.
-DEFAULT_WORTH = 1.07
+DEFAULT_POLL_COST = 1.07
 
 
 class Schedule(Value, frozen=True, kw_only=True):
     """The pauses between looks: call it with the task's age in seconds.
 
-    `worth` is how many seconds of earlier news one look is worth; a quarter of it buys twice as many looks. No pause is under `shortest` or over `longest` seconds.
+    `poll_cost` is how many seconds of earlier news one look is worth; a quarter of it buys twice as many looks. No pause is under `shortest` or over `longest` seconds.
     """
 
-    belief: Belief = Belief()
-    worth: float = DEFAULT_WORTH
+    belief: DurationEstimate = DurationEstimate()
+    poll_cost: float = DEFAULT_POLL_COST
     shortest: float = 1.0
     longest: float = 300.0
 
     def __post_init__(self) -> None:
-        if not (self.worth > 0 and 0 < self.shortest <= self.longest and self.belief.median > 0):
+        if not (self.poll_cost > 0 and 0 < self.shortest <= self.longest and self.belief.median > 0):
             raise errors.ConfigurationError("a schedule needs a positive worth, median and shortest <= longest")
 
     def __call__(self, age: float) -> float:
         """Return the pause after a look at *age* seconds."""
-        first = self.belief.median * math.exp(-FIRST_LOOK * self.belief.spread)
+        first = self.belief.median * math.exp(-FIRST_POLL * self.belief.spread)
         is_early = 2 * age < first  # a first look that jitter brought forward is a first look all the same
-        pause = first - age if is_early else math.sqrt(2 * self.worth / self.belief.hazard(max(age, first)))
+        pause = first - age if is_early else math.sqrt(2 * self.poll_cost / self.belief.hazard(max(age, first)))
         return min(self.longest, max(self.shortest, pause))

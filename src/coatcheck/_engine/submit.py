@@ -16,7 +16,7 @@ from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
 from .._model.value import Value
 from .._protocol.effects import Call, Clock, Exchange, Script, Sleep
-from .._protocol.journal import Intent, Journal, digest, intent_of
+from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
 from .ask import Ask
 from .deadline import Deadline
@@ -32,12 +32,12 @@ SEARCH_PAGES = 10
 # After these the task may exist. 4xx answers and connections that never stood are certain.
 UNCERTAIN = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
 SPEC_OPTIONS = (
-    "starting_patch",
+    "starting_diff",
     "model",
     "title",
     "instructions",
     "requires_approval",
-    "opens_pull_request",
+    "open_pull_request",
     "working_branch",
     "key",
     "requests",
@@ -198,7 +198,7 @@ def _is_young(task: Task, intent: Intent) -> bool:
     return task.created_at is None or task.created_at.timestamp() >= intent.at - CLOCK_SKEW
 
 
-class Resumed(Value, frozen=True, kw_only=True):
+class ResumedSubmission(Value, frozen=True, kw_only=True):
     """What became of an intent that a crash left open: its task, several that could be, or nothing."""
 
     intent: Intent
@@ -209,14 +209,14 @@ class Resumed(Value, frozen=True, kw_only=True):
 
 def resuming(
     intent: Intent, *, provider: Provider, ask: Ask, journal: Journal, clock: Clock, is_alive: bool
-) -> Script[Resumed]:
+) -> Script[ResumedSubmission]:
     """Find out what became of *intent*; one of which nothing came is closed, a very young one is left open."""
     if is_alive:
-        return Resumed(intent=intent, is_busy=True)
+        return ResumedSubmission(intent=intent, is_busy=True)
     search = Search(provider=provider, ask=ask, journal=journal)
     candidates = yield from search.candidates(intent)
     if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
-        return Resumed(intent=intent, task=candidates[0])
+        return ResumedSubmission(intent=intent, task=candidates[0])
     if not candidates and clock.time() - intent.at > SEARCH_SECONDS:
         yield Call(lambda: journal.abandon(intent))
-    return Resumed(intent=intent, candidates=tuple(task.ref for task in candidates))
+    return ResumedSubmission(intent=intent, candidates=tuple(task.ref for task in candidates))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .value import Value
 
 if TYPE_CHECKING:
-    from .document import Fields
+    from .json_fields import Fields
 
 
 class Environment(Value, frozen=True, kw_only=True):

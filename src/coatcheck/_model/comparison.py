@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .._patches.parse import Patch
-    from .._patches.stats import PatchStats
+    from .._patches.patch_stats import PatchStats
     from .outcome import Attempt
 
 

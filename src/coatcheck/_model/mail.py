@@ -48,7 +48,7 @@ def mail(patch: Patch | None, *, message: str, author: str = NOBODY, date: datet
     is not ``NAME <ADDRESS>``.
     """
     from .._patches.diffstat import stat_text
-    from .._patches.render import render
+    from .._patches.render_patch import render
 
     if not patch or not patch.files:
         raise PatchError("there is no diff to send")

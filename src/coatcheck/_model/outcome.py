@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .document import Fields, many, maybe, patch_text, plain
+from .json_fields import Fields, many, maybe, patch_text, plain
 from .states import TaskState
 from .value import Value
 
@@ -56,7 +56,7 @@ class PullRequest(Value, frozen=True, kw_only=True):
     url: str | None = None
     state: str | None = None
     base: str | None = None
-    is_draft: bool | None = None
+    draft: bool | None = None
     is_merged: bool | None = None
     stats: DiffStats | None = None
     commit_message: str | None = None
@@ -359,7 +359,7 @@ PULL_REQUEST: Fields[PullRequest] = {
     "number": ("its number, once it exists on the host", lambda p: p.number),
     "url": ("its address, once it exists on the host", lambda p: p.url),
     "state": ("the host's word for its state", lambda p: p.state),
-    "is_draft": ("whether it is a draft", lambda p: p.is_draft),
+    "draft": ("whether it is a draft", lambda p: p.draft),
     "is_merged": ("whether it was merged", lambda p: p.is_merged),
     "commit_message": ("the message of its commit", lambda p: p.commit_message),
     "stats": ("stats object", lambda p: maybe(STATS, p.stats)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import msgspec
 
 from .._errors import CoatcheckError, ConfigurationError
-from .document import Fields, many, maybe, plain
+from .json_fields import Fields, many, maybe, plain
 from .outcome import (
     ARTIFACT,
     ATTEMPT,
@@ -46,8 +46,8 @@ class TaskSpec(Value, frozen=True, kw_only=True):
 
     Give `environment` (an id or a label) or `repository` (``owner/repo``); providers that need neither say so.
     `branch` is where the agent starts; None takes the environment's default branch.
-    `starting_patch` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
-    waits for `Client.approve_plan`. With `opens_pull_request` the service opens one itself when the work is done;
+    `starting_diff` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
+    waits for `Client.approve_plan`. With `open_pull_request` the service opens one itself when the work is done;
     `working_branch` is where it pushes. None leaves each of them to the service. `key` names the submission among all
     others, for services that carry such a name: the same work under the same key is one task, however often it is
     submitted. Without one the client makes one. `requests` are for services that take batches: texts by ids of your
@@ -60,12 +60,12 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     branch: str | None = None
     attempts: int = 1
     mode: Literal["code", "ask"] = "code"
-    starting_patch: str | None = None
+    starting_diff: str | None = None
     model: str | None = None
     title: str | None = None
     instructions: str | None = None
     requires_approval: bool | None = None
-    opens_pull_request: bool | None = None
+    open_pull_request: bool | None = None
     working_branch: str | None = None
     key: str | None = None
     requests: Mapping[str, str] | None = None

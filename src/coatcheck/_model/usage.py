@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .document import Fields, many, maybe
+from .json_fields import Fields, many, maybe
 from .value import Value
 
 if TYPE_CHECKING:

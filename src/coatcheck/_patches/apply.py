@@ -15,17 +15,17 @@ import stat
 from typing import TYPE_CHECKING, NoReturn
 
 from .._errors import PatchConflictError
-from . import journal as journals, paths
+from . import path_rules, undo_journal as journals
 from .checkout import Checkout
 from .merge import Merged, merge
-from .refusals import OCCUPIED, REFUSALS, Refusals
 from .results import AppliedPatch, FileOutcome
-from .stage import Group, Stage, groups_of
-from .tree import Tree, mark_of
+from .skip_rules import OCCUPIED, REFUSALS, Refusals
+from .staging_area import Group, StagingArea, groups_of
+from .work_tree import Tree, mark_of
 
 if TYPE_CHECKING:
-    from .change import FileChange
-    from .journal import Journal
+    from .file_change import FileChange
+    from .undo_journal import Journal
 
 
 __all__ = ["AppliedPatch", "FileOutcome", "apply"]
@@ -65,7 +65,7 @@ class _Work:
         self.tree = tree
         self.journal = journal
         self.entries = checkout.entries()
-        self.stage = Stage(
+        self.stage = StagingArea(
             os.path.join(journal.folder, "tree"),
             environment={"GIT_DIR": checkout.git_directory, "GIT_WORK_TREE": os.path.join(journal.folder, "tree")},
             settings=checkout.settings,
@@ -101,7 +101,7 @@ class _Work:
 
     def _take(self, groups: list[Group]) -> None:
         names = [path for group in groups for path in group.paths]
-        folders = dict.fromkeys(folder for name in names for folder in (*paths.parents(name), ""))
+        folders = dict.fromkeys(folder for name in names for folder in (*path_rules.parents(name), ""))
         self.stage.take(self.tree, names)
         self.stage.take(self.tree, [f"{folder}/.gitattributes".lstrip("/") for folder in folders])
 
@@ -123,7 +123,7 @@ class _Work:
         """Whether it is a file, or a link that stays in the tree: git may move a link that the diff does not show."""
         if facts is None or stat.S_ISREG(facts.st_mode):
             return True
-        return stat.S_ISLNK(facts.st_mode) and not paths.leads_outside(path, os.readlink(self.stage.path(path)))
+        return stat.S_ISLNK(facts.st_mode) and not path_rules.leads_outside(path, os.readlink(self.stage.path(path)))
 
     def _add_step(self, path: str, now: os.stat_result | None, then: os.stat_result | None) -> None:
         saved = None

@@ -9,14 +9,14 @@ import os
 from typing import TYPE_CHECKING
 
 from .._errors import PatchConflictError, PatchError
-from . import journal as journals
+from . import undo_journal as journals
 from .checkout import Checkout
 from .git import GitError, git
-from .render import render
+from .render_patch import render
 from .results import AppliedPatch, FileOutcome
 
 if TYPE_CHECKING:
-    from .change import FileChange
+    from .file_change import FileChange
 
 # Who commits where nobody told git who they are: demo and CI machines have no identity.
 _NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}

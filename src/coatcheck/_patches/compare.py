@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .change import FileChange
+    from .file_change import FileChange
     from .parse import Patch
 
 # difflib needs up to the product of both lengths: beyond this many pairs of lines (a second or two) a file is shown

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import names
+from . import quoted_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .change import FileChange
+    from .file_change import FileChange
 
 # diff.c: the width of a stat that is not written to a terminal, and what is left of it for the graph at least.
 WIDTH = 80
@@ -116,11 +116,11 @@ def label_of(change: FileChange) -> str:
     """Return a file's name as git's summaries have it: a moved file as ``folder/{old => new}``."""
     old, new = change.header.old_path, change.header.new_path
     if old is None or new is None or old == new:
-        return names.to_text(names.quote(new or old or b""))
-    quoted = names.quote(old), names.quote(new)
+        return quoted_names.to_text(quoted_names.quote(new or old or b""))
+    quoted = quoted_names.quote(old), quoted_names.quote(new)
     if quoted != (old, new):
-        return names.to_text(b" => ".join(quoted))
-    return names.to_text(b"".join(_moved(old, new)))
+        return quoted_names.to_text(b" => ".join(quoted))
+    return quoted_names.to_text(b"".join(_moved(old, new)))
 
 
 def _moved(old: bytes, new: bytes) -> Iterator[bytes]:

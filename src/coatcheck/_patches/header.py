@@ -11,7 +11,7 @@ import enum
 import re
 
 from .._errors import PatchError
-from . import names
+from . import quoted_names
 
 
 class ChangeStatus(enum.Enum):
@@ -177,19 +177,19 @@ class _GitHeader:
             raise PatchError("the header creates and deletes the same file")
 
     def _is_nothing(self, word: bytes) -> bool:
-        return self._spelled(word) == names.NO_FILE
+        return self._spelled(word) == quoted_names.NO_FILE
 
     def _moved(self) -> tuple[bytes, bytes] | None:
         for old, new in _MOVES:
             if old in self.lines or new in self.lines:
                 if not (old in self.lines and new in self.lines):
                     raise PatchError(f"the header has only one of {old.decode()!r} and {new.decode()!r}")
-                return names.whole_name(self.lines[old]), names.whole_name(self.lines[new])
+                return quoted_names.whole_name(self.lines[old]), quoted_names.whole_name(self.lines[new])
         return None
 
     def _named(self) -> tuple[bytes, bytes]:
         old, new = self._pair()
-        if (path := names.common_path(old, new)) is not None:
+        if (path := quoted_names.common_path(old, new)) is not None:
             return path, path
         if old.startswith(b"a/") and new.startswith(b"b/"):  # git diff --no-index OLD NEW
             return old[2:], new[2:]
@@ -199,8 +199,8 @@ class _GitHeader:
         old, new = self._spelled(b"---"), self._spelled(b"+++")
         if (old is None) is not (new is None):
             raise PatchError("the header has only one of '---' and '+++'")
-        if old is not None and new is not None and names.NO_FILE not in (old, new):
-            return names.whole_name(old), names.whole_name(new)
+        if old is not None and new is not None and quoted_names.NO_FILE not in (old, new):
+            return quoted_names.whole_name(old), quoted_names.whole_name(new)
         return self._pair_from_line(old, new)
 
     def _pair_from_line(self, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes]:
@@ -210,17 +210,17 @@ class _GitHeader:
         return pair
 
     def _both(self, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes] | None:
-        if old is not None and old != names.NO_FILE:
-            other = names.other_name(self.pair, old=old)
-            return None if other is None else (names.whole_name(old), other)
-        if new is not None and new != names.NO_FILE:
-            other = names.other_name(self.pair, new=new)
-            return None if other is None else (other, names.whole_name(new))
-        return names.split_pair(self.pair)
+        if old is not None and old != quoted_names.NO_FILE:
+            other = quoted_names.other_name(self.pair, old=old)
+            return None if other is None else (quoted_names.whole_name(old), other)
+        if new is not None and new != quoted_names.NO_FILE:
+            other = quoted_names.other_name(self.pair, new=new)
+            return None if other is None else (other, quoted_names.whole_name(new))
+        return quoted_names.split_pair(self.pair)
 
     def _spelled(self, word: bytes) -> bytes | None:
         value = self.lines.get(word)
-        return None if value is None else names.spelling_before_tab(value)
+        return None if value is None else quoted_names.spelling_before_tab(value)
 
     def _status(self) -> ChangeStatus:
         header = self.header
@@ -261,7 +261,7 @@ def _percent(value: bytes | None) -> int | None:
 
 def _combined(data: bytes, start: int) -> Header:
     end = _line_end(data, start)
-    path = names.whole_name(data[start:end].split(b" ", 2)[2])
+    path = quoted_names.whole_name(data[start:end].split(b" ", 2)[2])
     header = Header("combined", min(end + 1, len(data)))
     header.old_path = header.new_path = path
     while match := _LINE.match(data, header.body):
@@ -289,9 +289,9 @@ def _plain(data: bytes, start: int) -> Header:
     end = _line_end(data, middle + 1)
     old_line, new_line = data[start + 4 : middle], data[middle + 5 : end]
     header = Header("plain", min(end + 1, len(data)))
-    old, new = (names.whole_name(names.spelling_before_tab(line)) for line in (old_line, new_line))
-    is_added = old == names.NO_FILE or _is_epoch(old_line)
-    is_deleted = new == names.NO_FILE or _is_epoch(new_line)
+    old, new = (quoted_names.whole_name(quoted_names.spelling_before_tab(line)) for line in (old_line, new_line))
+    is_added = old == quoted_names.NO_FILE or _is_epoch(old_line)
+    is_deleted = new == quoted_names.NO_FILE or _is_epoch(new_line)
     path = _plain_path(old, new)
     header.old_path, header.new_path = None if is_added else path, None if is_deleted else path
     if is_added and is_deleted:
@@ -301,11 +301,11 @@ def _plain(data: bytes, start: int) -> Header:
 
 
 def _plain_path(old: bytes, new: bytes) -> bytes:
-    if old == names.NO_FILE:
+    if old == quoted_names.NO_FILE:
         return new.removeprefix(b"b/")
-    if new == names.NO_FILE:
+    if new == quoted_names.NO_FILE:
         return old.removeprefix(b"a/")
-    common = names.common_path(old, new)
+    common = quoted_names.common_path(old, new)
     if common is not None:
         return common
     return new[2:] if old.startswith(b"a/") and new.startswith(b"b/") else new
@@ -325,9 +325,12 @@ def _plain_binary(data: bytes, start: int) -> Header:
     header = Header("plain", min(end + 1, len(data)))
     text = data[start + len(b"Binary files ") : end].removesuffix(b"\r").removesuffix(b" differ")
     cut = text.find(b" and ")
-    old, new = names.whole_name(text[:cut]), names.whole_name(text[cut + 5 :])
+    old, new = quoted_names.whole_name(text[:cut]), quoted_names.whole_name(text[cut + 5 :])
     path = _plain_path(old, new)
-    header.old_path, header.new_path = None if old == names.NO_FILE else path, None if new == names.NO_FILE else path
+    header.old_path, header.new_path = (
+        None if old == quoted_names.NO_FILE else path,
+        None if new == quoted_names.NO_FILE else path,
+    )
     header.binary = BinaryForm.DIFFERS
     if header.old_path is None:
         header.status = ChangeStatus.ADDED

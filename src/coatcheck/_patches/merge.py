@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from .checkout import Checkout, Entry
 from .git import GitError, git
 from .header import ChangeStatus
-from .stage import Group, Stage
-from .tree import read_plain
+from .staging_area import Group, StagingArea
+from .work_tree import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .change import FileChange
+    from .file_change import FileChange
 
 # What stands in the way, in the words of git status.
 CONFLICTS = {
@@ -58,7 +58,7 @@ def _conflict(kind: str, *, has_markers: bool = False) -> Merged:
 def merge(
     groups: list[Group],
     checkout: Checkout,
-    stage: Stage,
+    stage: StagingArea,
     entries: Mapping[str, Entry],
     *,
     three_way: bool,
@@ -91,7 +91,7 @@ class _Merge:
         self,
         groups: list[Group],
         checkout: Checkout,
-        stage: Stage,
+        stage: StagingArea,
         entries: Mapping[str, Entry],
         *,
         markers: bool,
@@ -104,7 +104,7 @@ class _Merge:
         self.markers = markers
         self.base = base
         # Outside of every repository as far as git can see: blobs have no line ends to convert.
-        self.theirs = Stage(
+        self.theirs = StagingArea(
             f"{stage.root}.theirs",
             environment={"GIT_CEILING_DIRECTORIES": os.path.dirname(stage.root)},
             settings=("core.autocrlf=false",),

@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
     import os
     from collections.abc import Iterable
 
-    from .change import FileChange
+    from .file_change import FileChange
+    from .patch_stats import PatchStats
     from .policy import Policy
-    from .stats import PatchStats
     from .verify import VerifiedPatch
 
 
@@ -35,7 +35,7 @@ class Patch:
     def parse(cls, text: bytes | str) -> Patch:
         """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong."""
         from . import scan
-        from .change import FileChange
+        from .file_change import FileChange
 
         patch = cls(_to_bytes(text))
         data = patch._data
@@ -76,7 +76,7 @@ class Patch:
         """
         if self._files is None:
             from . import scan
-            from .change import FileChange
+            from .file_change import FileChange
 
             data = self._data
             self._files = tuple([FileChange(data, *place) for place in scan.scan(data, prove=False)])
@@ -89,7 +89,7 @@ class Patch:
     @property
     def stats(self) -> PatchStats:
         """Return how many files and lines change, in all and per language."""
-        from .stats import count
+        from .patch_stats import count
 
         return count(self.files)
 
@@ -109,7 +109,7 @@ class Patch:
 
         Raises `PatchError` for copies, merges and binary patches without a way back.
         """
-        from .render import render
+        from .render_patch import render
 
         return Patch(b"".join(render(change, reverse=True) for change in reversed(self.files)))
 

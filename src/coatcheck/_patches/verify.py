@@ -11,12 +11,12 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._errors import PatchRejectedError
-from . import content, paths
-from .change import ChangeStatus, FileChange
+from . import content_rules, path_rules
+from .file_change import ChangeStatus, FileChange
 from .globs import matcher
 from .header import BinaryForm
 from .policy import ALWAYS, Finding, Policy
-from .tree import read_plain
+from .work_tree import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,13 +119,13 @@ def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]
 def _suspicions(
     changes: tuple[FileChange, ...], policy: Policy, base: str | os.PathLike[str] | None
 ) -> Iterator[Suspicion]:
-    patterns = content.secret_patterns(changes[0].diff if changes else b"")
+    patterns = content_rules.secret_patterns(changes[0].diff if changes else b"")
     for change in changes:
         yield from _of_names(change)
         yield from _of_kind(change)
         yield from _of_content(change, policy)
         if patterns:
-            for line, name in content.secrets(change, patterns):
+            for line, name in content_rules.secrets(change, patterns):
                 yield "secret", change.path, line, f"this looks like {name}"
     yield from _of_tree(changes)
     if base is not None:
@@ -134,10 +134,10 @@ def _suspicions(
 
 def _of_names(change: FileChange) -> Iterator[Suspicion]:
     for path in change.paths:
-        if paths.is_ordinary(path):
-            found = [*paths.device_problems(path), *content.path_problems(path)]
+        if path_rules.is_ordinary(path):
+            found = [*path_rules.device_problems(path), *content_rules.path_problems(path)]
         else:
-            found = [*paths.problems(path), *content.path_problems(path)]
+            found = [*path_rules.problems(path), *content_rules.path_problems(path)]
         yield from ((rule, path, None, detail) for rule, detail in found)
 
 
@@ -168,7 +168,7 @@ def _of_link(change: FileChange) -> Iterator[Suspicion]:
     target = link_target(change)
     if target is None:
         yield "symlink-outside", change.path, None, "the diff does not show where the symbolic link points"
-    elif paths.leads_outside(change.path, target):
+    elif path_rules.leads_outside(change.path, target):
         yield "symlink-outside", change.path, None, "the symbolic link points out of the tree"
     else:
         yield "symlink", change.path, None, "a symbolic link is made or changed"
@@ -185,7 +185,7 @@ def _of_content(change: FileChange, policy: Policy) -> Iterator[Suspicion]:
     if change.header.binary is BinaryForm.PATCH:
         size = max(part.size for part in change.binary[:1])
     elif (size := len(bytes(change))) > policy.large_file:
-        size = sum(len(line) for _, line in content.added_lines(change)) if not change.is_combined else 0
+        size = sum(len(line) for _, line in content_rules.added_lines(change)) if not change.is_combined else 0
     if size > policy.large_file and change.new_path is not None:
         yield "large-file", change.path, None, f"{size:,} bytes are added"
     if change.status is ChangeStatus.MODIFIED and change.removed and change.added and _is_rewrite(change):
@@ -207,10 +207,10 @@ def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
     spelled: dict[str, str] = {}
     for change in changes:
         for path in change.paths:
-            if links and any(parent in links for parent in paths.parents(path)):
+            if links and any(parent in links for parent in path_rules.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link that the patch makes"
-            if spelled.setdefault(paths.folded(path), path) != path:
-                yield "same-name", path, None, f"on some systems this is {spelled[paths.folded(path)]}"
+            if spelled.setdefault(path_rules.folded(path), path) != path:
+                yield "same-name", path, None, f"on some systems this is {spelled[path_rules.folded(path)]}"
 
 
 def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> Iterator[Suspicion]:
@@ -220,7 +220,7 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
     known: dict[str, bool] = {}
     for change in changes:
         for path in change.paths:
-            if any(_is_link(checkout.root, parent, known) for parent in paths.parents(path)):
+            if any(_is_link(checkout.root, parent, known) for parent in path_rules.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
         yield from _of_moved_link(change, checkout.root)
     yield from _misfits(changes, checkout.root)
@@ -232,13 +232,13 @@ def _of_moved_link(change: FileChange, root: str) -> Iterator[Suspicion]:
     if old is None or new is None or old == new or change.hunks or _is_wild(old):
         return
     path = os.path.join(root, old)
-    if os.path.islink(path) and paths.leads_outside(new, os.readlink(path)):
+    if os.path.islink(path) and path_rules.leads_outside(new, os.readlink(path)):
         yield "symlink-outside", new, None, "moved there, the symbolic link points out of the tree"
 
 
 def _is_wild(path: str) -> bool:
     """Whether *path* must not even be looked at."""
-    return not paths.is_ordinary(path) and any(rule in ALWAYS for rule, _ in paths.problems(path))
+    return not path_rules.is_ordinary(path) and any(rule in ALWAYS for rule, _ in path_rules.problems(path))
 
 
 def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:

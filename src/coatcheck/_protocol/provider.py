@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from .._model.outcome import Attempt
     from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec
     from .._model.usage import Usage
-    from .credentials import Login, Secret
     from .effects import Exchange, Request
-    from .journal import Intent
+    from .intents import Intent
+    from .login_contract import Login, Secret
 
 
 class Support(enum.Enum):
@@ -59,7 +59,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             raise errors.UnsupportedError(message) from None
 
 
-class Sweep(Value, frozen=True, kw_only=True):
+class StatusPage(Value, frozen=True, kw_only=True):
     """What a service told of many tasks at once: a page of its list, or what lay in a queue.
 
     `is_final` says that a task that has ended is here whole and needs no look of its own. `receipts` are what
@@ -72,7 +72,7 @@ class Sweep(Value, frozen=True, kw_only=True):
     receipts: tuple[str, ...] = ()
 
 
-class Look(Value, frozen=True, kw_only=True):
+class TaskSnapshot(Value, frozen=True, kw_only=True):
     """What a look told somebody who remembers the look before.
 
     `events` are what the service itself says has happened since; the `cursor` of each is the memory after it. None
@@ -137,9 +137,9 @@ class Provider(Protocol):
         """Look at a task: exactly one request, unless the service keeps half of the truth elsewhere."""
         ...
 
-    def follow_task(
+    def get_snapshot(
         self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None
-    ) -> Exchange[Look]:
+    ) -> Exchange[TaskSnapshot]:
         """Look at a task that is being waited for, knowing what the look before gave ("" at first).
 
         *is_watched* says that somebody wants the events; *now* is in seconds since the epoch. *shown* is what a page of
@@ -164,12 +164,12 @@ class Provider(Protocol):
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"], model: str | None
     ) -> Exchange[Task]: ...
     def approve_plan(self, ref: TaskRef) -> Exchange[None]: ...
-    def create_pull_request(self, ref: TaskRef, *, attempt: int | None, is_draft: bool) -> Exchange[None]: ...
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[Sweep]:
+    def create_pull_request(self, ref: TaskRef, *, attempt: int | None, draft: bool) -> Exchange[None]: ...
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
         """Look at many tasks at once: one request. *refs* are those waited for."""
         ...
 
-    def acknowledge(self, sweep: Sweep) -> Exchange[None]:
+    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
         """Tell the service that what it handed out once has been kept."""
         ...
 

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from .. import errors
-from .._credentials.sources import Choice, LoginCredentials
+from .._credentials.login_sources import LoginCredentials, LoginSelection
 from .._engine.backoff import RetryPolicy
-from .._engine.pace import Pace
-from .._engine.schedule import DEFAULT_WORTH
-from .._engine.verbs import Verbs
+from .._engine.operations import Operations
+from .._engine.rate_limit import RateLimiter
+from .._engine.schedule import DEFAULT_POLL_COST
 from .._model.tasks import TaskSpec
-from .._protocol.credentials import Credentials, Secret
+from .._protocol.duration_store import NoDurationStore
 from .._protocol.effects import Clock
-from .._protocol.journal import Journal
-from .._protocol.memory import NoMemory
+from .._protocol.intents import Journal
+from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider
-from .clock import SystemClock
 from .config import Config, config_dir, state_dir
-from .durations import DurationFile
-from .journal import FileJournal, is_alive
-from .local import LOCAL, running_server
-from .services import provider_of
+from .duration_file import DurationFile
+from .provider_lookup import provider_of
+from .server_record import LOCAL, running_server
+from .submission_journal import FileJournal, is_alive
+from .system_clock import SystemClock
 
 if TYPE_CHECKING:
     from .transport import TransportOptions
@@ -81,15 +81,15 @@ class Session:
             choice=_choice(self.config, self.provider.name),
             on_trouble=_warn,
         )
-        self.verbs = Verbs(
+        self.verbs = Operations(
             self.provider,
             self.credentials,
             clock=self.clock,
             random=random,
             policy=options.retry or RetryPolicy(),
             pace=_pace(self.provider, self.config, is_real=options.clock is None),
-            memory=NoMemory() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
-            worth=self.config.number("look_worth") or DEFAULT_WORTH,
+            memory=NoDurationStore() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
+            poll_cost=self.config.number("look_worth") or DEFAULT_POLL_COST,
             journal=options.journal or FileJournal(state_dir(environ)),
             new_id=_new_id,
             pid=os.getpid(),
@@ -142,9 +142,9 @@ def _warn(trouble: str) -> None:
     logging.getLogger("coatcheck").warning("%s", trouble)
 
 
-def _choice(config: Config, provider: str) -> Choice:
+def _choice(config: Config, provider: str) -> LoginSelection:
     source = config.resolve(f"{provider}.credentials")
-    return Choice.read(
+    return LoginSelection.read(
         source.value,
         origin=source.origin if source.value else "default",
         account=config.get("account"),
@@ -152,15 +152,15 @@ def _choice(config: Config, provider: str) -> Choice:
     )
 
 
-# One budget for all clients of a process that ask the same service (`_engine/pace.py`).
-_PACES: dict[tuple[str, str, float | None], Pace] = {}
+# One budget for all clients of a process that ask the same service (`_engine/rate_limit.py`).
+_PACES: dict[tuple[str, str, float | None], RateLimiter] = {}
 
 
-def _pace(provider: Provider, config: Config, *, is_real: bool) -> Pace:
+def _pace(provider: Provider, config: Config, *, is_real: bool) -> RateLimiter:
     """Return the budget shared by everybody who goes by the real clock; a client with a clock of its own has its own."""
     name = f"{provider.name}.rate"
     rate = config.number(name) if config.get(name) else provider.capabilities.rate
-    fresh = Pace(rate=rate, lock=threading.Lock())
+    fresh = RateLimiter(rate=rate, lock=threading.Lock())
     return _PACES.setdefault((provider.name, provider.origins.get("api", ""), rate), fresh) if is_real else fresh
 
 
@@ -186,7 +186,7 @@ def spec_of(
     branch: str | None,
     attempts: int,
     mode: Literal["code", "ask"],
-    starting_patch: str | None,
+    starting_diff: str | None,
     model: str | None,
 ) -> TaskSpec:
     """Return what is asked as one value; a `TaskSpec` is taken as it is."""
@@ -199,6 +199,6 @@ def spec_of(
         branch=branch,
         attempts=attempts,
         mode=mode,
-        starting_patch=starting_patch,
+        starting_diff=starting_diff,
         model=model,
     )

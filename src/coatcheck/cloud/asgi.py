@@ -17,8 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .. import errors
 from .._protocol.effects import Request, Response
-from ..testing.emulator import Handler
-from .replies import detail
+from ..testing.emulator_transport import Handler
+from .responses import detail
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]

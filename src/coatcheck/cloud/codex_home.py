@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from .. import errors
-from .server import write_private
-from .tokens import Account, TokenSet
+from .http_server import write_private
+from .issued_tokens import Account, TokenSet
 
 MARK = ".coatcheck-local-cloud"
 MARK_TEXT = b"coatcheck serve wrote the auth.json and config.toml of this folder, and may write them again.\n"

@@ -16,7 +16,7 @@ import msgspec
 from .. import errors
 from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
-from .replies import detail, html_reply, json_reply
+from .responses import detail, html_reply, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ Answer: TypeAlias = Callable[[], Response]
 class Fault(Value, frozen=True, kw_only=True):
     """Something that happens to the next request on route `on` ("" is any WHAM route), `times` times (None: always).
 
-    `on` is a name in `coatcheck.cloud.face`'s table: "create_task", "get_task", "list_tasks", "sibling_turns", "usage", "token" …
+    `on` is a name in `coatcheck.cloud.router`'s table: "create_task", "get_task", "list_tasks", "sibling_turns", "usage", "token" …
     """
 
     on: str = ""

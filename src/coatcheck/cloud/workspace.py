@@ -16,14 +16,14 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from .agent_process import end_strays
 from .git import Git, WorkspaceError, last_line, remove_tree
-from .process import end_strays
 
 # The state that the agent's changes are measured against.
 BASE = "refs/coatcheck/base"
 
 
-class Workshop:
+class WorkspaceManager:
     """Where workspaces are made: *root* holds mirrors and the attempts' folders, and belongs to one server."""
 
     def __init__(self, root: Path, *, environ: Mapping[str, str]) -> None:

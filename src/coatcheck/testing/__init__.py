@@ -9,21 +9,20 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..cloud import faults as faults
-    from ..cloud.records import (
+    from ..cloud.http_server import serving as serving
+    from ..cloud.models import (
         CloudEnvironment as CloudEnvironment,
         CloudFailure as CloudFailure,
         CloudFile as CloudFile,
         CloudResult as CloudResult,
     )
-    from ..cloud.scripted import AttemptScript as AttemptScript, ScriptedCloud as ScriptedCloud
-    from ..cloud.server import serving as serving
-    from .clients import Both as Both
-    from .clock import FakeClock as FakeClock
+    from ..cloud.scripted_cloud import AttemptScript as AttemptScript, ScriptedCloud as ScriptedCloud
+    from .both_clients import Both as Both
     from .conformance import (
         ProviderConformance as ProviderConformance,
         Transcript as Transcript,
     )
-    from .emulator import (
+    from .emulator_transport import (
         AsyncEmulatorTransport as AsyncEmulatorTransport,
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
@@ -33,34 +32,35 @@ if TYPE_CHECKING:
         AnthropicBatchEmulator as AnthropicBatchEmulator,
         OpenAIBatchEmulator as OpenAIBatchEmulator,
     )
+    from .emulators.generic_http import Http202Emulator as Http202Emulator
     from .emulators.github import GithubEmulator as GithubEmulator
-    from .emulators.http202 import Http202Emulator as Http202Emulator
     from .emulators.jules import JulesEmulator as JulesEmulator
-    from .journal import MemoryJournal as MemoryJournal
+    from .fake_clock import FakeClock as FakeClock
+    from .memory_journal import MemoryJournal as MemoryJournal
 
 _HOMES = {
     "AnthropicBatchEmulator": "testing.emulators.batches",
-    "AsyncEmulatorTransport": "testing.emulator",
-    "AttemptScript": "cloud.scripted",
-    "Both": "testing.clients",
-    "CloudEnvironment": "cloud.records",
-    "CloudFailure": "cloud.records",
-    "CloudFile": "cloud.records",
-    "CloudResult": "cloud.records",
-    "EmulatorTransport": "testing.emulator",
-    "FakeClock": "testing.clock",
+    "AsyncEmulatorTransport": "testing.emulator_transport",
+    "AttemptScript": "cloud.scripted_cloud",
+    "Both": "testing.both_clients",
+    "CloudEnvironment": "cloud.models",
+    "CloudFailure": "cloud.models",
+    "CloudFile": "cloud.models",
+    "CloudResult": "cloud.models",
+    "EmulatorTransport": "testing.emulator_transport",
+    "FakeClock": "testing.fake_clock",
     "GithubEmulator": "testing.emulators.github",
-    "Handler": "testing.emulator",
-    "Http202Emulator": "testing.emulators.http202",
+    "Handler": "testing.emulator_transport",
+    "Http202Emulator": "testing.emulators.generic_http",
     "JulesEmulator": "testing.emulators.jules",
     "LambdaEmulator": "testing.emulators.aws_lambda",
-    "MemoryJournal": "testing.journal",
+    "MemoryJournal": "testing.memory_journal",
     "OpenAIBatchEmulator": "testing.emulators.batches",
     "ProviderConformance": "testing.conformance",
-    "ScriptedCloud": "cloud.scripted",
+    "ScriptedCloud": "cloud.scripted_cloud",
     "Transcript": "testing.conformance",
     "faults": "cloud",
-    "serving": "cloud.server",
+    "serving": "cloud.http_server",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once

@@ -30,8 +30,8 @@ from .._model.value import Value
 from .._protocol.effects import Request, Response
 from .._protocol.provider import Provider
 from ..cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
-from .clients import COLOURS, Both
-from .clock import FakeClock
+from .both_clients import COLOURS, Both
+from .fake_clock import FakeClock
 
 Path: TypeAlias = tuple[str | int, ...]
 

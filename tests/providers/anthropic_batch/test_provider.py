@@ -10,8 +10,8 @@ from coatcheck import Client, TaskSpec, TaskState, errors
 from coatcheck.cloud.faults import ResetAfterAccept
 from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service
 from coatcheck.testing import AnthropicBatchEmulator, EmulatorTransport, MemoryJournal
-from coatcheck.testing.clients import COLOURS, Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.fake_clock import FakeClock
 
 from .test_conformance import COUNTS, PROVIDER, batch
 

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from coatcheck import TaskSpec
-from coatcheck.providers.aws_lambda.asynchronous import AsynchronousProvider
-from coatcheck.providers.aws_lambda.durable import DurableProvider
-from coatcheck.providers.aws_lambda.service import ASYNCHRONOUS, DURABLE, Service
-from coatcheck.testing.clients import Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
+from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service
+from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
+from coatcheck.testing.both_clients import Both
 from coatcheck.testing.emulators.aws_lambda import QUEUE_URL, REGION, LambdaEmulator
+from coatcheck.testing.fake_clock import FakeClock
 
 BASE = "http://127.0.0.1:9"
 DURABLES = DurableProvider(Service(name=DURABLE, region=REGION, base_url=BASE, function="agent:live"))

@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from hypothesis import given, strategies as st
 
 from coatcheck import Client, errors
-from coatcheck._protocol.credentials import Secret
 from coatcheck._protocol.effects import Request
+from coatcheck._protocol.login_contract import Secret
 from coatcheck.providers.aws_lambda.credentials import Keys, chain, signed
 from coatcheck.testing import EmulatorTransport, LambdaEmulator, MemoryJournal
 from coatcheck.testing.emulators.aws_signature import refusal

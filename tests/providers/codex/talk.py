@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from coatcheck._protocol.effects import Emit, Read, Request, Response
 from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
-from coatcheck.providers.codex.service import Service
 
 DATA = Path(__file__).parents[2] / "data/codex"
 

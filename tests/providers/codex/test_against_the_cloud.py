@@ -9,18 +9,18 @@ import msgspec
 import pytest
 
 from coatcheck import PatchState, TaskSpec, TaskState, errors
-from coatcheck._protocol.credentials import Secret
 from coatcheck._protocol.effects import Emit, Read, Request
-from coatcheck.cloud.scripted import DIFF, AttemptScript, ScriptedCloud
+from coatcheck._protocol.login_contract import Secret
+from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
 from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
-from coatcheck.providers.codex.service import Service
 
 BASES = ("http://127.0.0.1:1/backend-api", "http://127.0.0.1:1")
 SPEC = TaskSpec(prompt="Say hello\n\nüber all", repository="owner/repo", attempts=2)
 
 
-class Ends:
+class ObservedDurations:
     """A provider whose requests a cloud answers."""
 
     def __init__(self, base: str, cloud: ScriptedCloud) -> None:
@@ -57,13 +57,13 @@ class Ends:
 
 
 @pytest.fixture(params=BASES)
-def ends(request: pytest.FixtureRequest) -> Ends:
+def ends(request: pytest.FixtureRequest) -> ObservedDurations:
     """Both path styles are the same service."""
     lives = [AttemptScript(), AttemptScript(timeline=["pending", "failed"])]
-    return Ends(request.param, ScriptedCloud(attempts=lives))
+    return ObservedDurations(request.param, ScriptedCloud(attempts=lives))
 
 
-def test_a_task_lives_from_ticket_to_patch(ends: Ends) -> None:
+def test_a_task_lives_from_ticket_to_patch(ends: ObservedDurations) -> None:
     """Submitted once, looked at until it ends, with the very prompt that was sent and the very diff that was made."""
     ticket = ends.submit()
     looks = ends.looks(ticket.ref, 3)
@@ -80,7 +80,7 @@ def test_a_task_lives_from_ticket_to_patch(ends: Ends) -> None:
     assert (PatchState.PRESENT, DIFF.encode()) == (last.outcome.patch_state, bytes(last.outcome.patch))
 
 
-def test_each_attempt_has_its_own_end(ends: Ends) -> None:
+def test_each_attempt_has_its_own_end(ends: ObservedDurations) -> None:
     """The siblings tell the other attempt's state and error under its own number."""
     ref = ends.submit().ref
     attempts = ends.ask(ends.provider.list_attempts(ends.looks(ref, 3)[-1]))
@@ -90,7 +90,7 @@ def test_each_attempt_has_its_own_end(ends: Ends) -> None:
     ]
 
 
-def test_pages_follow_one_another(ends: Ends) -> None:
+def test_pages_follow_one_another(ends: ObservedDurations) -> None:
     """Cursors lead through every task once, newest first, whatever characters they hold."""
     refs = [ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref for _ in range(23)]
     first = ends.ask(ends.provider.list_tasks())
@@ -100,7 +100,7 @@ def test_pages_follow_one_another(ends: Ends) -> None:
     assert (20, None) == (len(first.items), second.cursor)
 
 
-def test_actions_have_their_effect(ends: Ends) -> None:
+def test_actions_have_their_effect(ends: ObservedDurations) -> None:
     """Cancelled, archived, brought back and deleted: each shows at the next look."""
     provider, ref = ends.provider, ends.submit().ref
     ends.ask(provider.cancel_task(ref))
@@ -116,7 +116,7 @@ def test_actions_have_their_effect(ends: Ends) -> None:
         ends.ask(provider.get_task(ref))
 
 
-def test_a_message_makes_another_turn(ends: Ends) -> None:
+def test_a_message_makes_another_turn(ends: ObservedDurations) -> None:
     """The same task goes on with the new prompt."""
     ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
     ends.looks(ref, 3)
@@ -125,7 +125,7 @@ def test_a_message_makes_another_turn(ends: Ends) -> None:
     assert (ref, "and the footer") == (continued.ref, ends.looks(ref, 1)[0].prompt)
 
 
-def test_a_finished_turn_can_be_streamed(ends: Ends) -> None:
+def test_a_finished_turn_can_be_streamed(ends: ObservedDurations) -> None:
     """The stream tells again what the turn did, as events of this task, and ends."""
     ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
     ends.looks(ref, 3)
@@ -134,7 +134,7 @@ def test_a_finished_turn_can_be_streamed(ends: Ends) -> None:
     assert {ref} == {event.ref for event in events}
 
 
-def test_usage_is_read(ends: Ends) -> None:
+def test_usage_is_read(ends: ObservedDurations) -> None:
     """Both windows of the cloud's usage come through."""
     usage = ends.ask(ends.provider.get_usage())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coatcheck import errors
-from coatcheck._protocol.credentials import Secret
+from coatcheck._protocol.login_contract import Secret
 from coatcheck.providers.codex.credentials import (
     AUTH_CLAIM,
     LOCAL_LOGIN,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.clients import COLOURS, Both
 
-from coatcheck.cloud.scripted import ScriptedCloud
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
-from coatcheck.providers.codex.service import Service
 
 BASE = "http://127.0.0.1:9/backend-api"
 

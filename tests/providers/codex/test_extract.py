@@ -13,7 +13,7 @@ from coatcheck import Task, TaskRef, TaskState, Usage, errors
 from coatcheck._model.tasks import Page
 from coatcheck._protocol.effects import Response
 from coatcheck.providers.codex import extract
-from coatcheck.providers.codex.usage import usage
+from coatcheck.providers.codex.rate_limits import usage
 
 from .talk import DATA, PROVIDER, recorded
 
@@ -154,7 +154,7 @@ def test_pull_requests_are_the_tasks_and_the_turns() -> None:
         task.outcome.pull_request.title,
         task.outcome.pull_request.url,
         task.outcome.pull_request.state,
-        task.outcome.pull_request.is_draft,
+        task.outcome.pull_request.draft,
         task.outcome.pull_request.is_merged,
     )
     assert (18, None) == (other.pull_requests[0].number, other.outcome.pull_request.number)

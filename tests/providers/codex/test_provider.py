@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from coatcheck import TaskRef, TaskSpec, TaskState, __version__, errors
-from coatcheck._protocol.credentials import Secret
 from coatcheck._protocol.effects import Request, Response
+from coatcheck._protocol.login_contract import Secret
 from coatcheck._protocol.provider import Support
 from coatcheck._protocol.registry import load
 from coatcheck.providers.codex.provider import CAPABILITIES
@@ -122,7 +122,7 @@ def test_the_body_is_the_official_clients() -> None:
 
 def test_every_option_has_its_place_in_the_body() -> None:
     """Attempts and model are metadata, ask mode is a flag of the task, a starting patch is an input item."""
-    spec = msgspec.structs.replace(SPEC, attempts=3, model="m", mode="ask", starting_patch="diff --git a/x b/x\n")
+    spec = msgspec.structs.replace(SPEC, attempts=3, model="m", mode="ask", starting_diff="diff --git a/x b/x\n")
     sent = json.loads(body_of(spec))
 
     assert (
@@ -174,7 +174,7 @@ def test_an_unprepared_spec_is_not_sent() -> None:
     [
         {"prompt": " \n"},
         {"prompt": "\udc80"},
-        {"starting_patch": "\udc80"},
+        {"starting_diff": "\udc80"},
         {"attempts": 0},
         {"attempts": 5},
         {"mode": "yolo"},
@@ -393,7 +393,7 @@ def test_an_attempt_that_is_not_there_is_named() -> None:
 def test_nothing_is_merged_by_surprise() -> None:
     """The only other mode ever seen merges by itself, so it is not offered."""
     with pytest.raises(errors.UnsupportedError):
-        talk(PROVIDER.create_pull_request(REF, is_draft=False))
+        talk(PROVIDER.create_pull_request(REF, draft=False))
 
 
 def test_the_stream_tells_what_the_turn_does() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from coatcheck import TaskSpec
 from coatcheck.providers.copilot import copilot
-from coatcheck.testing.clients import Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.both_clients import Both
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_agents import AgentLife
+from coatcheck.testing.fake_clock import FakeClock
 
 DATA = Path(__file__).parents[2] / "data/github"
 SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")

@@ -7,7 +7,7 @@ import pytest
 
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck.cloud.faults import Reset, Status
-from coatcheck.testing.clients import COLOURS
+from coatcheck.testing.both_clients import COLOURS
 from coatcheck.testing.emulators.github_runs import PATCH
 
 from .agent_talk import SPEC, agent, provider, recorded
@@ -41,7 +41,7 @@ def test_a_task_is_one_post(colour: str) -> None:
 def test_what_is_asked_for_has_the_services_words(colour: str) -> None:
     """Model, branches, a pull request, and an agent of the repository's own."""
     client, github = agent(colour, settings={"custom_agent": "tidy", "repository": "owner/repo"})
-    client.create_task(TaskSpec(prompt="p", branch="next", model="m", working_branch="w", opens_pull_request=False))
+    client.create_task(TaskSpec(prompt="p", branch="next", model="m", working_branch="w", open_pull_request=False))
     (sent,) = github.seen("create_task")
 
     assert {

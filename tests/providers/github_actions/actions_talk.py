@@ -8,9 +8,9 @@ from typing import Any
 
 from coatcheck import TaskSpec
 from coatcheck.providers.github_actions import github_actions
-from coatcheck.testing.clients import Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.both_clients import Both
 from coatcheck.testing.emulators.github import GithubEmulator
+from coatcheck.testing.fake_clock import FakeClock
 
 DATA = Path(__file__).parents[2] / "data/github"
 SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")

@@ -8,11 +8,11 @@ import pytest
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request
 from coatcheck.cloud.faults import Fault, ResetAfterAccept, Status
-from coatcheck.testing.clients import COLOURS, Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.both_clients import COLOURS, Both
 from coatcheck.testing.emulators.github import WORKFLOWS, GithubEmulator
 from coatcheck.testing.emulators.github_rest import HOUR
 from coatcheck.testing.emulators.github_runs import KEPT, LIFE, PATCH, Act, Definition, failing
+from coatcheck.testing.fake_clock import FakeClock
 
 from .actions_talk import SPEC, actions, provider
 
@@ -65,11 +65,11 @@ def test_the_newest_version_is_asked_without_the_field_that_it_lost(colour: str)
 def test_what_is_asked_for_is_an_input_and_what_is_not_is_none(colour: str) -> None:
     """Options have inputs of their names, settings add others, and ours win."""
     client, github = actions(colour, settings={"inputs": "model=theirs, title=fixed"})
-    client.create_task(TaskSpec(prompt="p", repository="owner/repo", model="ours", opens_pull_request=True))
+    client.create_task(TaskSpec(prompt="p", repository="owner/repo", model="ours", open_pull_request=True))
     (sent,) = github.seen("create_task")
     inputs = body_of(sent)["inputs"]
 
-    assert {"prompt": "p", "model": "ours", "title": "fixed", "opens_pull_request": "true"} == {
+    assert {"prompt": "p", "model": "ours", "title": "fixed", "open_pull_request": "true"} == {
         name: value for name, value in inputs.items() if name != "task_id"
     }
 

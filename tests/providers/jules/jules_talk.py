@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck import TaskSpec
+from coatcheck.providers.jules.endpoints import Service
 from coatcheck.providers.jules.provider import JulesProvider
-from coatcheck.providers.jules.service import Service
-from coatcheck.testing.clients import Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.both_clients import Both
 from coatcheck.testing.emulators.jules import JulesEmulator
+from coatcheck.testing.fake_clock import FakeClock
 
 DATA = Path(__file__).parents[2] / "data/jules"
 PROVIDER = JulesProvider(Service("http://127.0.0.1:9/v1alpha"))

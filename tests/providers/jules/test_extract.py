@@ -8,8 +8,8 @@ import pytest
 from coatcheck import TaskState, errors
 from coatcheck._protocol.effects import Response
 from coatcheck.providers.jules import extract
+from coatcheck.providers.jules.endpoints import Service
 from coatcheck.providers.jules.extract import task_from
-from coatcheck.providers.jules.service import Service
 
 from .jules_talk import recorded
 

@@ -9,10 +9,10 @@ from tests.clients import COLOURS
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck._protocol.registry import load
 from coatcheck.cloud.faults import RepeatingCursor, Reset, Status
+from coatcheck.providers.jules.endpoints import Service
 from coatcheck.providers.jules.provider import CAPABILITIES, JulesProvider
-from coatcheck.providers.jules.service import Service
-from coatcheck.testing.emulators import jules_lives as lives, jules_rpc as rpc
-from coatcheck.testing.emulators.jules_lives import DIFF
+from coatcheck.testing.emulators import jules_rpc as rpc, jules_scripts as lives
+from coatcheck.testing.emulators.jules_scripts import DIFF
 
 from .jules_talk import PROVIDER, SPEC, jules, recorded
 
@@ -37,7 +37,7 @@ def with_approval(**options: Any) -> TaskSpec:
 def test_a_task_lives_from_ticket_to_pull_request(colour: str) -> None:
     """Ticket, wait, diff, new file, pull request with the number of its URL, commit message, messages."""
     client, _ = jules(colour)
-    ticket = client.create_task(msgspec.structs.replace(SPEC, opens_pull_request=True))
+    ticket = client.create_task(msgspec.structs.replace(SPEC, open_pull_request=True))
     task = client.poll_task(ticket.ref)
     made = task.outcome
 
@@ -57,7 +57,7 @@ def test_the_body_is_flat_and_holds_what_was_asked() -> None:
     provider = JulesProvider(Service("http://127.0.0.1:9/v1alpha", environment_variables=True))
     client, emulator = jules(provider=provider)
     client.create_task(SPEC)
-    client.create_task(with_approval(title="T", opens_pull_request=True, branch="next", working_branch="w"))
+    client.create_task(with_approval(title="T", open_pull_request=True, branch="next", working_branch="w"))
     context = {
         "source": "sources/github/owner/repo",
         "githubRepoContext": {"startingBranch": "main"},

@@ -9,13 +9,13 @@ import pytest
 
 from coatcheck import Client, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request
-from coatcheck._protocol.journal import intent_of
+from coatcheck._protocol.intents import intent_of
 from coatcheck.cloud.faults import Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
 from coatcheck.providers.openai_batch.provider import MAX_REQUESTS, OpenAIBatchProvider, Service
 from coatcheck.testing import EmulatorTransport, MemoryJournal, OpenAIBatchEmulator
-from coatcheck.testing.clients import COLOURS, Both
-from coatcheck.testing.clock import FakeClock
+from coatcheck.testing.both_clients import COLOURS, Both
 from coatcheck.testing.emulators.batches import form_parts
+from coatcheck.testing.fake_clock import FakeClock
 
 from .test_conformance import PROVIDER, batch
 

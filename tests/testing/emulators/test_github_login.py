@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlencode
 
 import pytest
 
-from coatcheck._protocol.credentials import DEVICE_GRANT
 from coatcheck._protocol.effects import Request, Response
-from coatcheck.testing.clock import FakeClock
+from coatcheck._protocol.login_contract import DEVICE_GRANT
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_login import CLIENT_ID, START, TOKEN
+from coatcheck.testing.fake_clock import FakeClock
 
 
 class Talk:

@@ -9,7 +9,7 @@ import pytest
 
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.providers.jules.wire import COMMON
-from coatcheck.testing.emulators import jules_lives as lives
+from coatcheck.testing.emulators import jules_scripts as lives
 from coatcheck.testing.emulators.jules import JulesEmulator
 
 BODY = {

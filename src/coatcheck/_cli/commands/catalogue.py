@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ..context import Run, command
+from ..context import CommandContext, command
+from ..formatting import environments as environment_lines, models as model_lines, usage as usage_lines
 from ..json_output import ENVIRONMENT, MODEL, USAGE, many, read
-from ..views import environments as environment_lines, models as model_lines, usage as usage_lines
 
 
 @command(
@@ -16,7 +16,7 @@ coatcheck usage
 coatcheck usage --json
 """,
 )
-def usage_command(run: Run) -> None:
+def usage_command(run: CommandContext) -> None:
     """Print what the account has used, and when it comes back."""
     with run.client() as client:
         used = client.get_usage()
@@ -31,7 +31,7 @@ coatcheck models --all --json
 """,
 )
 @click.option("--all", "is_all", is_flag=True, help="Also those that the service does not show.")
-def models_command(run: Run, *, is_all: bool) -> None:
+def models_command(run: CommandContext, *, is_all: bool) -> None:
     """List the models we know of, each with the date of the entry; asks nobody."""
     with run.client() as client:
         known = [model for model in client.list_models() if is_all or model.is_listed]
@@ -47,7 +47,7 @@ coatcheck environments --repo owner/repo
 """,
 )
 @click.option("--repo", "repository", metavar="OWNER/REPO", help="Only those of a repository.")
-def environments_command(run: Run, *, repository: str | None) -> None:
+def environments_command(run: CommandContext, *, repository: str | None) -> None:
     """List the environments in which tasks can run."""
     with run.client() as client:
         known = client.list_environments(repository=repository)

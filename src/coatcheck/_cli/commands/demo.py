@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..context import Run, command
+from ..apply import land
+from ..console import Line, Part, Styled, diff_lines
+from ..context import CommandContext, command
+from ..formatting import attempts, files, heading, message, pull_request, usage
 from ..json_output import TASK_RESULT, USAGE, read
-from ..landing import land
-from ..render import Line, Painted, Part, diff_lines
-from ..surroundings import Surroundings
-from ..views import attempts, files, heading, message, pull_request, usage
-from ..waiting import LeftError, wait_for, with_patch_of
+from ..process_env import ProcessEnv
+from ..wait_progress import UserInterrupt, wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from ..._model.outcome import Outcome
     from ..._model.tasks import Task
-    from ..._runtime.blocking import Client
-    from ..._runtime.local import ServerRecord
-    from ..landing import Landed
+    from ..._runtime.client import Client
+    from ..._runtime.server_record import ServerRecord
+    from ..apply import ApplyReport
 
 ATTEMPTS = 3
 # The scripted agent's second way is the one with a button to press.
@@ -59,7 +59,7 @@ coatcheck demo --attempt 3 --folder ./demo
     help=f"Which of the {ATTEMPTS} to apply.",
 )
 @click.option("--folder", metavar="FOLDER", help="Put the sample project there (default: a new temporary folder).")
-def demo_command(run: Run, *, attempt: int, folder: str | None) -> None:
+def demo_command(run: CommandContext, *, attempt: int, folder: str | None) -> None:
     """Show the whole way from prompt to patch in a few seconds, on a cloud of your own.
 
     The cloud is real, and so are HTTP, git and the sample web site. The agent is a small script whose changes were
@@ -68,17 +68,17 @@ def demo_command(run: Run, *, attempt: int, folder: str | None) -> None:
     if os.name != "posix":  # process groups and flock, which the cloud stands on
         raise errors.UnsupportedError("the local cloud is not supported on Windows", remedy="run the demo in WSL")
     with _stage(run, folder) as (site, environ), _cloud(site, environ) as record, _client(record, environ) as client:
-        surroundings = Surroundings(environ=environ, folder=str(site), stdin=run.surroundings.stdin, screen=run.screen)
-        inner = Run(surroundings, is_json=run.is_json, provider=None, base_url=None)
+        process_env = ProcessEnv(environ=environ, folder=str(site), stdin=run.process_env.stdin, console=run.console)
+        inner = CommandContext(process_env, is_json=run.is_json, provider=None, base_url=None)
         Demo(inner, client, site).play(record.url, attempt)
 
 
 @contextmanager
-def _stage(run: Run, folder: str | None) -> Iterator[tuple[Path, Mapping[str, str]]]:
+def _stage(run: CommandContext, folder: str | None) -> Iterator[tuple[Path, Mapping[str, str]]]:
     """Give an empty folder for the project, and the environment of everything. The folder stays if all goes well."""
     site = _new_folder(run, folder)
     with tempfile.TemporaryDirectory(prefix="coatcheck-cloud-") as backstage:
-        kept = {name: value for name in KEPT if (value := run.surroundings.environ.get(name))}
+        kept = {name: value for name in KEPT if (value := run.process_env.environ.get(name))}
         try:
             yield site, {**kept, "COATCHECK_STATE_HOME": backstage, "COATCHECK_CONFIG_HOME": backstage}
         except BaseException:
@@ -86,10 +86,10 @@ def _stage(run: Run, folder: str | None) -> Iterator[tuple[Path, Mapping[str, st
             raise
 
 
-def _new_folder(run: Run, folder: str | None) -> Path:
+def _new_folder(run: CommandContext, folder: str | None) -> Path:
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="coatcheck-demo-"))
-    path = Path(run.surroundings.folder, folder).absolute()
+    path = Path(run.process_env.folder, folder).absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise errors.ConfigurationError(f"{path} is not empty", remedy="give --folder a new one")
     return path
@@ -99,7 +99,7 @@ def _new_folder(run: Run, folder: str | None) -> Path:
 def _cloud(site: Path, environ: Mapping[str, str]) -> Iterator[ServerRecord]:
     """Make the project and run a cloud whose only environment it is."""
     from ...cloud.demo.site import LABEL, agent_command, make_site
-    from ...cloud.serve import ServeOptions, environment, running
+    from ...cloud.launcher import ServeOptions, environment, running
 
     make_site(site, environ=environ)
     options = ServeOptions(
@@ -115,7 +115,7 @@ def _cloud(site: Path, environ: Mapping[str, str]) -> Iterator[ServerRecord]:
 
 @contextmanager
 def _client(record: ServerRecord, environ: Mapping[str, str]) -> Iterator[Client]:
-    from ..._runtime.blocking import Client
+    from ..._runtime.client import Client
 
     with Client(
         "local", base_url=record.url, token=record.token, account_id=record.account_id, environ=environ
@@ -126,14 +126,14 @@ def _client(record: ServerRecord, environ: Mapping[str, str]) -> Iterator[Client
 class Demo:
     """One performance: each act says which command does the same."""
 
-    def __init__(self, run: Run, client: Client, site: Path) -> None:
+    def __init__(self, run: CommandContext, client: Client, site: Path) -> None:
         self._run, self._client, self._site = run, client, site
 
     def play(self, url: str, number: int) -> None:
         """Play all acts, or with ``--json`` print what came of them."""
         from ...cloud.demo.site import LABEL, PROMPT
 
-        self._say("A cloud of your own: ", Painted(url, "bold"))
+        self._say("A cloud of your own: ", Styled(url, "bold"))
         self._say("Its agent is a small script with prepared changes; no model is asked.")
         task = self._submitted(LABEL, PROMPT)
         task = self._waited(task, number)
@@ -157,7 +157,7 @@ class Demo:
         self._act(f"coatcheck wait {task.ref}")
         try:
             ended = wait_for(self._run, self._client, task.ref, timeout=TIMEOUT, interval=INTERVAL, first=False)
-        except LeftError:
+        except UserInterrupt:
             raise KeyboardInterrupt from None  # the cloud goes with us: there is nothing to come back to
         self._say("Step 2/2: it came back. ", *_told(ended))
         self._show(attempts(ended.attempts))
@@ -169,10 +169,10 @@ class Demo:
         self._show(list(diff_lines(bytes(made.patch or b""))))
         self._act(f"coatcheck show {task.ref} --attempt {number}")
         if made.pull_request:
-            self._show([Painted("Pull request", "bold"), *pull_request(made.pull_request)])
+            self._show([Styled("Pull request", "bold"), *pull_request(made.pull_request)])
         self._show([*heading("Files"), *(f"  {line}" for line in files(made.files))])
 
-    def _landed(self, task: Task, made: Outcome, number: int) -> Landed:
+    def _landed(self, task: Task, made: Outcome, number: int) -> ApplyReport:
         self._act(f"cd {self._site}; coatcheck apply {task.ref} --attempt {number}")
         landed = land(self._run, made)
         self._show(landed.lines())
@@ -184,7 +184,7 @@ class Demo:
         self._act("git status --short")
         status = git("status", "--short", folder=self._site).decode("utf-8", "replace")
         self._show([*status.splitlines()])
-        self._show(["", ("The project is in ", Painted(str(self._site), "bold"), "; the cloud is gone.")])
+        self._show(["", ("The project is in ", Styled(str(self._site), "bold"), "; the cloud is gone.")])
         return status
 
     def _print(self, task: Task, number: int, rest: Mapping[str, object]) -> None:
@@ -193,17 +193,17 @@ class Demo:
         )
 
     def _act(self, command_line: str) -> None:
-        self._show(["", Painted(f"$ {command_line}", "cyan")])
+        self._show(["", Styled(f"$ {command_line}", "cyan")])
 
     def _say(self, *parts: Part) -> None:
         self._show([parts])
 
     def _show(self, lines: list[Line]) -> None:
         if not self._run.is_json:
-            self._run.screen.show_all(lines)
+            self._run.console.show_all(lines)
 
 
 def _told(task: Task) -> tuple[Part, ...]:
-    from ..views import state_word
+    from ..formatting import state_word
 
     return "It ", state_word(task.state, task.raw_state), "."

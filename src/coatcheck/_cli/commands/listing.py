@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ..context import Run, command
+from ..context import CommandContext, command
+from ..formatting import listed
 from ..json_output import TASK, many
-from ..views import listed
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task, TaskRef
-    from ..._runtime.blocking import Client
+    from ..._runtime.client import Client
 
 # What the official client shows (codex-wham.md 2.1).
 DEFAULT_LIMIT = 20
@@ -35,7 +35,7 @@ coatcheck list --filter archived --all
 @click.option("--environment", "-e", metavar="NAME", help="Only those of an environment, by id or label.")
 @click.option("--cursor", help="Go on where another list ended.")
 def list_command(
-    run: Run,
+    run: CommandContext,
     *,
     limit: int | None,
     is_all: bool,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..context import Run, command
+from ..context import CommandContext, command
+from ..formatting import login_status
 from ..json_output import LOGIN_STATUS, read
-from ..views import login_status
 
 if TYPE_CHECKING:
-    from ..._credentials.device import DeviceCode
-    from ..._credentials.status import LoginStatus
-    from ..._runtime.tokens import TokenManager
-    from ..render import Line
+    from ..._credentials.device_code import DeviceCode
+    from ..._credentials.login_status import LoginStatus
+    from ..._runtime.token_manager import TokenManager
+    from ..console import Line
 
 service_argument = click.argument("service", required=False)
 
@@ -35,7 +35,7 @@ coatcheck login github
     "--browser/--device-code", "by_browser", default=None, help="How; unless told, a browser if there is one."
 )
 @click.option("--issuer", metavar="URL", help="Where the login service is, instead of its usual address.")
-def login_command(run: Run, *, service: str | None, by_browser: bool | None, issuer: str | None) -> None:
+def login_command(run: CommandContext, *, service: str | None, by_browser: bool | None, issuer: str | None) -> None:
     """Log in to SERVICE (default: the provider that is set).
 
     The login is our own: refreshing it never disturbs another program's. Without a browser on this machine, a code is
@@ -46,7 +46,7 @@ def login_command(run: Run, *, service: str | None, by_browser: bool | None, iss
     run.set(f"{name}.issuer", issuer)
     with run.client(name) as client:
         tokens = client.tokens
-        is_seen = tokens.has_browser_login and can_browse(run.surroundings.environ, sys.platform)
+        is_seen = tokens.has_browser_login and can_browse(run.process_env.environ, sys.platform)
         has_browser = is_seen if by_browser is None else by_browser
         status = _with_browser(run, tokens) if has_browser else _with_code(run, tokens)
     run.answer(lambda: read(LOGIN_STATUS, status), lambda: login_status(status, run.now))
@@ -56,9 +56,9 @@ def login_command(run: Run, *, service: str | None, by_browser: bool | None, iss
         )
 
 
-def _with_code(run: Run, tokens: TokenManager) -> LoginStatus:
+def _with_code(run: CommandContext, tokens: TokenManager) -> LoginStatus:
     def show(code: DeviceCode) -> None:
-        run.screen.note(
+        run.console.note(
             f"Open {code.url} in any browser, and type {code.user_code}",
             f"Waiting for {code.expires_in / 60:.0f} minutes …",
         )
@@ -66,11 +66,11 @@ def _with_code(run: Run, tokens: TokenManager) -> LoginStatus:
     return tokens.log_in_by_device_code(show)
 
 
-def _with_browser(run: Run, tokens: TokenManager) -> LoginStatus:
+def _with_browser(run: CommandContext, tokens: TokenManager) -> LoginStatus:
     def open_page(url: str) -> None:
         import webbrowser  # looks for every browser there is
 
-        run.screen.note("Opening your browser; if nothing opens, go to", url)
+        run.console.note("Opening your browser; if nothing opens, go to", url)
         webbrowser.open(url)
 
     return tokens.log_in_by_browser(open_page)
@@ -91,7 +91,7 @@ coatcheck logout codex --account work
 """,
 )
 @service_argument
-def logout_command(run: Run, *, service: str | None) -> None:
+def logout_command(run: CommandContext, *, service: str | None) -> None:
     """End our own login to SERVICE: the service is asked to revoke it, and it is deleted.
 
     Another program's login is never ended. GitHub revokes nothing for us: it is said where you do that.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..context import Run, attempt_option, command, ref_argument
+from ..console import diff_lines
+from ..context import CommandContext, attempt_option, command, ref_argument
 from ..json_output import STATS, maybe, patch_text
-from ..render import diff_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ coatcheck diff codex:task_e_6a0 | git apply
 @click.option("--name-only", is_flag=True, help="Only the paths, like git's.")
 @click.option("--color/--no-color", "color", default=None, help="Paint it (default: on a terminal).")
 def diff_command(
-    run: Run,
+    run: CommandContext,
     *,
     task: str,
     attempt: int | None,
@@ -55,7 +55,7 @@ def diff_command(
     Without --attempt it is the diff of the first attempt that has one. On a terminal it is painted and goes through
     your pager, and characters that would move the cursor are shown.
     """
-    from ..waiting import with_patch
+    from ..wait_progress import with_patch
 
     _check_forms({"--between": between, "--stat": stat, "--name-only": name_only})
     if between and attempt:
@@ -73,7 +73,7 @@ def diff_command(
     elif stat:
         _print_stat(run, patch, color=color)
     elif name_only:
-        from ..changes import names_of
+        from ..patch_formatting import names_of
 
         run.bytes(names_of(patch))
     else:
@@ -92,16 +92,16 @@ def _patch_of(made: Outcome) -> Patch:
     return made.patch or Patch(b"")
 
 
-def _print_stat(run: Run, patch: Patch, *, color: bool | None) -> None:
-    from ..changes import stat_lines
+def _print_stat(run: CommandContext, patch: Patch, *, color: bool | None) -> None:
+    from ..patch_formatting import stat_lines
 
-    run.page(stat_lines(patch, width=run.screen.width), with_colour=color)
+    run.page(stat_lines(patch, width=run.console.width), with_colour=color)
 
 
-def _print_patch(run: Run, patch: Patch, *, color: bool | None) -> None:
-    is_painted = run.screen.is_terminal and run.screen.has_colour if color is None else color
+def _print_patch(run: CommandContext, patch: Patch, *, color: bool | None) -> None:
+    is_painted = run.console.is_terminal and run.console.has_colour if color is None else color
     if is_painted:
-        from ..painting import painted_diff
+        from ..highlighting import painted_diff
 
         run.page(painted_diff(patch), with_colour=True)
     else:
@@ -109,11 +109,11 @@ def _print_patch(run: Run, patch: Patch, *, color: bool | None) -> None:
 
 
 def _diff_between(
-    run: Run, task: Task, attempts: Sequence[Attempt], numbers: tuple[int, int], *, color: bool | None
+    run: CommandContext, task: Task, attempts: Sequence[Attempt], numbers: tuple[int, int], *, color: bool | None
 ) -> None:
     """Print how one attempt differs from another, and tell how much they share."""
-    from ..changes import overlap_line
-    from ..waiting import with_patch_of
+    from ..patch_formatting import overlap_line
+    from ..wait_progress import with_patch_of
 
     left, right = (with_patch_of(task, attempts, number)[1] for number in numbers)
     names = str(numbers[0]), str(numbers[1])
@@ -132,16 +132,16 @@ def _diff_between(
         return
     run.note(overlap_line(shared.share, len(shared.both)) if text else "they are the same change")
     data = text.encode("utf-8", "surrogateescape")
-    if color or run.screen.is_terminal:
+    if color or run.console.is_terminal:
         run.page(diff_lines(data) if data else [], with_colour=color)
     else:
-        run.screen.write(data)
+        run.console.write(data)
 
 
 def _document(patch: Patch, made: Outcome) -> dict[str, object]:
     from base64 import b64encode
 
-    from ..changes import files_of
+    from ..patch_formatting import files_of
 
     data = bytes(patch)
     is_text = data == data.decode("utf-8", "replace").encode()
@@ -176,7 +176,7 @@ coatcheck apply --undo
 @click.option("--ignore", multiple=True, metavar="RULE", help="Do not ask this rule; as often as you like.")
 @click.option("--strict", is_flag=True, help="Refuse what any rule finds.")
 @click.option("--undo", is_flag=True, help="Take the last application in this checkout back.")
-def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
+def apply_command(run: CommandContext, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
     """Land a task's patch in the checkout you stand in.
 
     The patch is judged before it is believed. Nothing is staged unless asked, files with uncommitted changes are left
@@ -185,12 +185,12 @@ def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool
     --undo restores what the last application changed, also one that was interrupted; files that were edited since are
     left as they are, and named.
     """
-    from ..landing import Order, checkout_of, land, take_back
-    from ..waiting import with_patch
+    from ..apply import ApplyOptions, checkout_of, land, take_back
+    from ..wait_progress import with_patch
 
-    order = Order.of(**options)
+    order = ApplyOptions.of(**options)
     if undo:
-        if task or attempt or order != Order():
+        if task or attempt or order != ApplyOptions():
             raise errors.ConfigurationError("--undo takes nothing else", remedy="see: coatcheck apply --help")
         undone = take_back(run)
         run.answer(undone.document, undone.lines)

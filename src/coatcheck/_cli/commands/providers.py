@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..._runtime.services import provider_names, provider_of
-from ..context import Run, command
+from ..._runtime.provider_lookup import provider_names, provider_of
+from ..console import Line, Styled, table
+from ..context import CommandContext, command
 from ..json_output import Fields, read
-from ..render import Line, Painted, table
 
 if TYPE_CHECKING:
     from ..._protocol.provider import Capabilities
@@ -30,7 +30,7 @@ coatcheck providers new acme --folder coatcheck-acme
 @click.argument("action", type=click.Choice(["list", "show", "new"]), default="list")
 @click.argument("name", required=False)
 @click.option("--folder", metavar="PATH", help="Where to write a new one (default: coatcheck-NAME here).")
-def providers_command(run: Run, *, action: str, name: str | None, folder: str | None) -> None:
+def providers_command(run: CommandContext, *, action: str, name: str | None, folder: str | None) -> None:
     """List what each provider can do, show one of them, or write a new one.
 
     "documented" says that the service's own client does it; "observed", that others have seen it work.
@@ -46,10 +46,10 @@ def providers_command(run: Run, *, action: str, name: str | None, folder: str | 
         _new(run, name, folder)
 
 
-def _new(run: Run, name: str, folder: str | None) -> None:
+def _new(run: CommandContext, name: str, folder: str | None) -> None:
     from .. import scaffolding  # one command in a hundred
 
-    folder = os.path.join(run.surroundings.folder, folder or f"coatcheck-{name.replace('_', '-')}")
+    folder = os.path.join(run.process_env.folder, folder or f"coatcheck-{name.replace('_', '-')}")
     paths = scaffolding.write(name, folder)
     run.answer(
         lambda: {"name": name, "folder": folder, "files": paths},
@@ -61,7 +61,7 @@ def _new(run: Run, name: str, folder: str | None) -> None:
     )
 
 
-def _list(run: Run) -> None:
+def _list(run: CommandContext) -> None:
     known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
     run.answer(
         lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
@@ -72,7 +72,7 @@ def _list(run: Run) -> None:
             run.note(f"coatcheck: warning: {' '.join(str(can).split())}")
 
 
-def _capabilities_or_error(run: Run, name: str) -> Capabilities | errors.CoatcheckError:
+def _capabilities_or_error(run: CommandContext, name: str) -> Capabilities | errors.CoatcheckError:
     try:
         return capabilities_of(run, name)
     except errors.CoatcheckError as error:  # a broken plug-in is one line, and the others go on
@@ -89,17 +89,17 @@ def _matrix(known: dict[str, Capabilities]) -> list[Line]:
     return table(("VERB", *known), rows)
 
 
-def _show(run: Run, name: str) -> None:
+def _show(run: CommandContext, name: str) -> None:
     capabilities = capabilities_of(run, name)
     run.answer(lambda: document(name, capabilities), lambda: _lines(name, capabilities))
 
 
-def capabilities_of(run: Run, name: str) -> Capabilities:
+def capabilities_of(run: CommandContext, name: str) -> Capabilities:
     """Return what the provider *name* can do, without asking its service or needing to know where it is."""
-    return provider_of(name, run.config, settings=Anywhere(run.config.get(f"{name}.base_url"))).capabilities
+    return provider_of(name, run.config, settings=ProviderChoice(run.config.get(f"{name}.base_url"))).capabilities
 
 
-class Anywhere:
+class ProviderChoice:
     """Settings of a provider that will not be asked anything: its service is anywhere."""
 
     def __init__(self, base_url: str | None) -> None:
@@ -132,7 +132,7 @@ def _lines(name: str, can: Capabilities) -> list[Line]:
     rows = [(verb, support.value) for verb, support in sorted(can.verbs.items())]
     rows += [(verb, f"no: {reason}") for verb, reason in sorted(can.reasons.items())]
     return [
-        Painted(name, "bold"),
+        Styled(name, "bold"),
         *table(("VERB", "SUPPORT"), rows),
         "",
         f"options: {', '.join(sorted(can.options)) or 'none'}",

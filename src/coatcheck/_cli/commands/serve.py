@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..context import Run, command, seconds
+from ..context import CommandContext, command, seconds
 
 if TYPE_CHECKING:
-    from ..._runtime.local import ServerRecord
+    from ..._runtime.server_record import ServerRecord
 
 
 @command(
@@ -51,7 +51,7 @@ coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home 
 @click.option("--codex-home", metavar="FOLDER", help="Write a CODEX_HOME there, for the Codex CLI.")
 @click.option("--data", metavar="FOLDER", help="Keep tasks here (default: in the user's state folder).")
 def serve_command(
-    run: Run,
+    run: CommandContext,
     *,
     environments: tuple[str, ...],
     agent: str,
@@ -69,10 +69,10 @@ def serve_command(
     if os.name != "posix":  # process groups and flock, which it stands on
         raise errors.UnsupportedError("serve is not supported on Windows", remedy="run it in WSL")
     from ..._runtime.config import state_dir
-    from ..._runtime.local import record_path
-    from ...cloud.serve import ServeOptions, parse_environment, run as serve
+    from ..._runtime.server_record import record_path
+    from ...cloud.launcher import ServeOptions, parse_environment, run as serve
 
-    environ = run.surroundings.environ
+    environ = run.process_env.environ
     options = ServeOptions(
         environments=tuple(parse_environment(each, environ=environ) for each in environments),
         command=split(agent),
@@ -97,12 +97,12 @@ def split(agent: str) -> tuple[str, ...]:
         ) from None
 
 
-def _announce(run: Run, record: ServerRecord, *, codex_home: str | None) -> None:
+def _announce(run: CommandContext, record: ServerRecord, *, codex_home: str | None) -> None:
     """Say in one line that we are ready."""
     if run.is_json:
         from ..json_output import dump_line
 
-        run.screen.write(
+        run.console.write(
             dump_line(
                 {
                     "url": record.url,
@@ -113,7 +113,7 @@ def _announce(run: Run, record: ServerRecord, *, codex_home: str | None) -> None
             )
         )
         return
-    run.screen.show(f"Serving {record.url}")
+    run.console.show(f"Serving {record.url}")
     run.note("Submit to it with: coatcheck submit --provider local …")
     if codex_home:
         run.note(

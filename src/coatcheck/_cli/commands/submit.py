@@ -8,19 +8,28 @@ import click
 
 from ... import errors
 from ..._model.states import TaskState
-from ..context import Run, attempt_option, command, interval_option, seconds, timeout_of, timeout_option, utf8
+from ..apply import ApplyReport, checkout_of, land
+from ..console import Styled
+from ..context import (
+    CommandContext,
+    attempt_option,
+    command,
+    interval_option,
+    seconds,
+    timeout_of,
+    timeout_option,
+    utf8,
+)
 from ..exit_codes import exit_code_of
 from ..json_output import TASK, TASK_RESULT, error_document, read
-from ..landing import Landed, checkout_of, land
-from ..plans import Approve, decider, next_step, verdict
-from ..render import Painted
-from ..waiting import LeftError, chosen, result, wait_for, with_patch_of
+from ..plan_prompts import Approve, decider, next_step, verdict
+from ..wait_progress import UserInterrupt, chosen, result, wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..._model.tasks import Task, TaskSpec
-    from ..._runtime.blocking import Client
+    from ..._runtime.client import Client
 
 OPTIONS = (
     click.argument("prompt", required=False),
@@ -57,7 +66,7 @@ coatcheck submit --resume
 @_with_options
 @click.option("--plan-approval", is_flag=True, help="Let the agent wait with its plan until `coatcheck approve`.")
 @click.option("--resume", is_flag=True, help="Find out what became of submissions whose answer was lost.")
-def submit_command(run: Run, *, resume: bool, plan_approval: bool, **options: Any) -> None:
+def submit_command(run: CommandContext, *, resume: bool, plan_approval: bool, **options: Any) -> None:
     """Hand a task over and print its ref at once (step 1 of 2).
 
     Without --environment and --repo the remotes of the checkout say where it runs. The prompt is read from standard
@@ -90,7 +99,7 @@ coatcheck run --ask "Where is the theme chosen?"
     help="Show the agent's plan and ask, approve it unseen, or end with the plan (default: what the service does).",
 )
 def run_command(
-    run: Run,
+    run: CommandContext,
     *,
     timeout: str | None,
     interval: str | None,
@@ -117,24 +126,24 @@ def run_command(
     landed = _landed(run, task, attempt) if is_applied and is_good else None
     run.answer(
         lambda: read(TASK_RESULT, task) | ({"applied": _landed_document(landed)} if is_applied else {}),
-        lambda: [*result(task, attempt, run.now), *(["", *landed.lines()] if isinstance(landed, Landed) else [])],
+        lambda: [*result(task, attempt, run.now), *(["", *landed.lines()] if isinstance(landed, ApplyReport) else [])],
     )
     if isinstance(landed, errors.CoatcheckError) and not run.is_json:
         raise landed
     if landed is not None:
-        return landed.code if isinstance(landed, Landed) else exit_code_of(landed)
+        return landed.code if isinstance(landed, ApplyReport) else exit_code_of(landed)
     next_step(run, task)
     return verdict(task)
 
 
-def _check_attempt(run: Run, wanted: int | None, attempts: int | None) -> None:
+def _check_attempt(run: CommandContext, wanted: int | None, attempts: int | None) -> None:
     """Raise `ConfigurationError` for an attempt that there will not be; afterwards it would be too late."""
     total = _attempts(run, attempts)
     if wanted is not None and wanted > total:
         raise errors.ConfigurationError(f"there will be no attempt {wanted}", remedy=f"ask for --attempts {wanted}")
 
 
-def _landed(run: Run, task: Task, attempt: int | None) -> Landed | errors.CoatcheckError:
+def _landed(run: CommandContext, task: Task, attempt: int | None) -> ApplyReport | errors.CoatcheckError:
     """Apply what a task made; what goes wrong is told after the result, which was paid for."""
     try:
         return land(run, with_patch_of(task, task.attempts, attempt)[1])
@@ -142,28 +151,28 @@ def _landed(run: Run, task: Task, attempt: int | None) -> Landed | errors.Coatch
         return error
 
 
-def _landed_document(landed: Landed | errors.CoatcheckError | None) -> dict[str, object] | None:
+def _landed_document(landed: ApplyReport | errors.CoatcheckError | None) -> dict[str, object] | None:
     if isinstance(landed, errors.CoatcheckError):
         return error_document(landed)
     return landed.document() if landed else None
 
 
-def submit(run: Run, client: Client, **options: Any) -> Task:
+def submit(run: CommandContext, client: Client, **options: Any) -> Task:
     """Submit what the options say, and tell how to come back."""
-    run.screen.progress(lambda: ("submitting",))
+    run.console.progress(lambda: ("submitting",))
     try:
         task = client.create_task(_spec(run, client, **options))
     except KeyboardInterrupt:
-        raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
+        raise UserInterrupt("whether the task was submitted is told by: coatcheck submit --resume") from None
     run.note(
-        ("Step 1/2: submitted ", Painted(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
+        ("Step 1/2: submitted ", Styled(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
         f"Step 2/2: come back with: coatcheck wait {task.ref}",
     )
     return task
 
 
 def _spec(
-    run: Run,
+    run: CommandContext,
     client: Client,
     *,
     prompt: str | None,
@@ -201,14 +210,14 @@ def _spec(
         attempts=_attempts(run, attempts),
         mode="ask" if ask else "code",
         model=model,
-        starting_patch=diff,
+        starting_diff=diff,
         title=title,
-        opens_pull_request=open_pr or None,
+        open_pull_request=open_pr or None,
         requires_approval=requires_approval,
     )
 
 
-def _attempts(run: Run, option: int | None) -> int:
+def _attempts(run: CommandContext, option: int | None) -> int:
     """Return how many attempts are asked for: the option, else the setting."""
     number = run.config.number("attempts") if option is None else option
     if number is None or number != int(number):
@@ -216,7 +225,7 @@ def _attempts(run: Run, option: int | None) -> int:
     return int(number)
 
 
-def _branch_here(run: Run, repository: str | None) -> str | None:
+def _branch_here(run: CommandContext, repository: str | None) -> str | None:
     """Return the checkout's branch, as the official client sends it (codex-wham.md 2.2); None lets the provider choose.
 
     The branch of a checkout of another repository than the one asked for means nothing there.
@@ -230,12 +239,12 @@ def _branch_here(run: Run, repository: str | None) -> str | None:
     return current_branch(run.root)
 
 
-def _starting_diff(run: Run, path: str | None) -> str | None:
+def _starting_diff(run: CommandContext, path: str | None) -> str | None:
     """Return the diff to start from: a file, standard input, or the variable that the official client reads."""
     if path is None:
         return run.config.get("starting_diff", variable="CODEX_STARTING_DIFF") or None
     if path == "-":
-        data = run.surroundings.stdin.read()
+        data = run.process_env.stdin.read()
     else:
         try:
             with open(path, "rb") as file:
@@ -248,9 +257,9 @@ def _starting_diff(run: Run, path: str | None) -> str | None:
     return utf8(data, "the starting diff")
 
 
-def _resume(run: Run, client: Client) -> None:
+def _resume(run: CommandContext, client: Client) -> None:
     """Tell what became of each open submission."""
-    from ..resuming import document_of, line_of
+    from ..resume import document_of, line_of
 
     found = list(client.resume_submissions())
     run.answer(

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..context import Run, attempt_option, command, interval_option, ref_argument, seconds, timeout_of, timeout_option
+from ..context import (
+    CommandContext,
+    attempt_option,
+    command,
+    interval_option,
+    ref_argument,
+    seconds,
+    timeout_of,
+    timeout_option,
+)
+from ..formatting import event as event_lines
 from ..json_output import EVENT, TASK_RESULT, dump_line, read
-from ..views import event as event_lines
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskRef
@@ -29,15 +38,15 @@ coatcheck wait --json codex:task_e_6a0
 @attempt_option
 @click.option("--first", is_flag=True, help="Be content with the first attempt that ends.")
 def wait_command(
-    run: Run, *, task: str, timeout: str | None, interval: str | None, attempt: int | None, first: bool
+    run: CommandContext, *, task: str, timeout: str | None, interval: str | None, attempt: int | None, first: bool
 ) -> int:
     """Wait for a task to end and print what it made (step 2 of 2).
 
     Ctrl-C and the deadline stop the waiting, not the task. The exit code is 3 when the task ended without success, 4
     at the deadline, 10 when the task stands still until somebody acts.
     """
-    from ..plans import next_step, verdict
-    from ..waiting import chosen, result, wait_for
+    from ..plan_prompts import next_step, verdict
+    from ..wait_progress import chosen, result, wait_for
 
     ref, limit, pause = run.ref(task), timeout_of(run, timeout), seconds(interval) if interval else None
     with run.client(ref.provider) as client:
@@ -63,7 +72,13 @@ coatcheck watch jules:123 jules:456
 @click.option("--after", metavar="CURSOR", help="Go on after this event, whose `cursor` --json has printed.")
 @click.option("--stream", is_flag=True, help="Read the service's own live events instead of looking again and again.")
 def watch_command(
-    run: Run, *, tasks: tuple[str, ...], timeout: str | None, interval: str | None, after: str | None, stream: bool
+    run: CommandContext,
+    *,
+    tasks: tuple[str, ...],
+    timeout: str | None,
+    interval: str | None,
+    after: str | None,
+    stream: bool,
 ) -> None:
     """Print what happens to one task or many as it happens, until each ends.
 
@@ -71,14 +86,14 @@ def watch_command(
 
     Many tasks are one provider's: pages of its list are read in place of looks where that is fewer requests.
     """
-    from ..waiting import coming_back
+    from ..wait_progress import reporting_interrupts
 
     refs = _of_one_provider([run.ref(task) for task in tasks])
     limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
     if len(refs) > 1 and (after or stream):
         option = "--after" if after else "--stream"
         raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
-    with run.client(refs[0].provider) as client, coming_back(*refs):
+    with run.client(refs[0].provider) as client, reporting_interrupts(*refs):
         if len(refs) > 1:
             events = client.watch_tasks(refs, timeout=limit, interval=pause)
         elif stream:
@@ -87,9 +102,9 @@ def watch_command(
             events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
         for happened in events:
             if run.is_json:
-                run.screen.write(dump_line(read(EVENT, happened)))
+                run.console.write(dump_line(read(EVENT, happened)))
             else:
-                run.screen.show_all(event_lines(happened, is_named=len(refs) > 1))
+                run.console.show_all(event_lines(happened, is_named=len(refs) > 1))
 
 
 def _of_one_provider(refs: list[TaskRef]) -> list[TaskRef]:

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from ..context import Run, command
+from ..context import CommandContext, command
 
 
 @command(
@@ -29,7 +29,7 @@ coatcheck workflow init --file agent.yml
 @click.option("--file", metavar="NAME", default="coatcheck.yml", help="What to call it (default: coatcheck.yml).")
 @click.option("--force", "is_forced", is_flag=True, help="Write over a file that is there.")
 def workflow_command(
-    run: Run,
+    run: CommandContext,
     *,
     action: str,
     agent: str | None,
@@ -46,11 +46,11 @@ def workflow_command(
     from .. import workflows
 
     del action
-    root = run.root or run.surroundings.folder
+    root = run.root or run.process_env.folder
     path = workflows.write(
         workflows.rendered(agent=agent, setup=setup, secrets=secrets), root, file=file, is_forced=is_forced
     )
-    shown = os.path.relpath(path, run.surroundings.folder)
+    shown = os.path.relpath(path, run.process_env.folder)
     run.answer(lambda: {"path": path}, lambda: [shown])
     if agent is None:
         run.note(f"It fails until it knows what runs your agent: edit {shown}, or give --agent and --force.")

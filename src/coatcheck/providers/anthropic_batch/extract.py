@@ -14,7 +14,7 @@ from ..._model.tasks import Page, Task, TaskRef, TaskState
 from ..._protocol.batches import lines_of, only_error, outcome_of, partial, progress_of
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import fields, instant, items, text
+from ..._protocol.lenient import fields, instant, items, text
 from . import wire
 
 NAME = "anthropic_batch"

@@ -15,10 +15,10 @@ import msgspec
 from ... import errors
 from ..._model.tasks import Page, Task, TaskRef
 from ..._protocol.batches import model_of, requests_of
-from ..._protocol.credentials import Login
 from ..._protocol.decode import check, decode
 from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, Support, Sweep, TaskFilter
+from ..._protocol.login_contract import Login
+from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
 from ..._protocol.urls import base_url, encoded
 from ..._version import __version__
 from . import extract, wire
@@ -26,7 +26,7 @@ from .extract import NAME
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskSpec
-    from ..._protocol.credentials import Secret
+    from ..._protocol.login_contract import Secret
     from ..._protocol.registry import Settings
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
@@ -54,7 +54,7 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
-        ("create_task", "get_task", "list_tasks", "sweep_tasks", "cancel_task", "delete_task"), Support.DOCUMENTED
+        ("create_task", "get_task", "list_tasks", "get_status_page", "cancel_task", "delete_task"), Support.DOCUMENTED
     ),
     reasons={
         "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
@@ -175,10 +175,10 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         kept = tuple(task for task in found.items if task.is_archived == (filter == "archived"))
         return msgspec.structs.replace(found, items=kept)
 
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
         """Look at a thousand batches at once; those that have ended want a look of their own."""
         found = yield from self.list_tasks(filter="all", cursor=cursor)
-        return Sweep(tasks=found.items, cursor=found.cursor)
+        return StatusPage(tasks=found.items, cursor=found.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live batch; *siblings* are the lines of its results."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..._protocol.registry import Settings
-    from .asynchronous import AsynchronousProvider
-    from .durable import DurableProvider
+    from .durable_executions import DurableProvider
+    from .queue_invocations import AsynchronousProvider
 
 
 def executions(settings: Settings) -> DurableProvider:
@@ -20,8 +20,8 @@ def executions(settings: Settings) -> DurableProvider:
     go to unless they name another, with a version or an alias (``NAME:live``), ``base_url`` another address of the
     service.
     """
-    from .durable import DurableProvider
-    from .service import DURABLE, Service
+    from .durable_executions import DurableProvider
+    from .functions import DURABLE, Service
 
     return DurableProvider(Service.of(settings, name=DURABLE))
 
@@ -31,7 +31,7 @@ def invocations(settings: Settings) -> AsynchronousProvider:
 
     The settings of `executions`, and ``queue``: the URL of the SQS queue that is the function's destination.
     """
-    from .asynchronous import AsynchronousProvider
-    from .service import ASYNCHRONOUS, Service
+    from .functions import ASYNCHRONOUS, Service
+    from .queue_invocations import AsynchronousProvider
 
     return AsynchronousProvider(Service.of(settings, name=ASYNCHRONOUS))

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from ... import errors
-from ..._protocol.credentials import Secret
 from ..._protocol.decode import scrub
 from ..._protocol.effects import Request
+from ..._protocol.login_contract import Secret
 
 _MISSING = "AWS requests are signed by botocore, which is not installed"
 _INSTALL = "pip install 'coatcheck[aws]'"

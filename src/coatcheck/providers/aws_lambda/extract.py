@@ -13,10 +13,10 @@ from ..._model.outcome import Failure, Outcome
 from ..._model.tasks import Page, Task, TaskRef, TaskState
 from ..._protocol.decode import check, error_for, read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import fields, instant, text
+from ..._protocol.lenient import fields, instant, text
 from . import wire
+from .functions import Service
 from .payload import asked_in, outcome, outcome_of_text
-from .service import Service
 
 # services.md 3.2. An execution that is being deleted has ended in some way that it no longer tells.
 STATES: Mapping[str, TaskState] = {

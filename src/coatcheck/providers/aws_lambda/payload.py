@@ -1,6 +1,6 @@
 """What a function is told, and what it gives back: JSON objects, by a convention that its author keeps.
 
-In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model``, ``instructions``, ``starting_patch``
+In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model``, ``instructions``, ``starting_diff``
 and ``working_branch`` what somebody asked for. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
 ``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
 is shown as the JSON that it is.
@@ -16,14 +16,14 @@ import msgspec
 from ... import errors
 from ..._model.outcome import DiffStats, Failure, Message, Outcome, PatchState, PullRequest
 from ..._patches.parse import Patch
-from ..._protocol.loose import fields, text
+from ..._protocol.lenient import fields, text
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskSpec
 
 # "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke; services.md 3.1).
 MAX_PAYLOAD = 1024 * 1024
-OPTIONS = ("title", "model", "instructions", "starting_patch", "working_branch")
+OPTIONS = ("title", "model", "instructions", "starting_diff", "working_branch")
 _FIELDS = ("prompt", "repository", "branch", "mode", *OPTIONS)
 
 

@@ -18,8 +18,8 @@ def codex(settings: Settings) -> CodexProvider:
     Without a setting of ours the official client's own variable counts (codex-wham.md 1.2).
     """
     from .credentials import LOGIN
+    from .endpoints import DEFAULT_BASE_URL, Service
     from .provider import CodexProvider
-    from .service import DEFAULT_BASE_URL, Service
 
     base_url = settings.get("base_url", variable="CODEX_CLOUD_TASKS_BASE_URL") or DEFAULT_BASE_URL
     return CodexProvider(Service.at(base_url, name="codex"), LOGIN)
@@ -34,8 +34,8 @@ def local(settings: Settings) -> CodexProvider:
 
     from ... import errors
     from .credentials import LOCAL_LOGIN
+    from .endpoints import Service
     from .provider import CAPABILITIES, CodexProvider
-    from .service import Service
 
     base_url = settings.get("base_url")
     if base_url is None:

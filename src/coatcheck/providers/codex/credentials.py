@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from ... import errors
-from ..._protocol.credentials import DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
-from ..._protocol.loose import fields, instant, number, text
+from ..._protocol.lenient import fields, instant, number, text
+from ..._protocol.login_contract import DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
 
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"

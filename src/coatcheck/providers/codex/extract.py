@@ -19,11 +19,11 @@ from ..._model.outcome import Attempt, DiffStats, Outcome, PullRequest
 from ..._model.tasks import Page, Task, TaskRef, TaskState
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import fields, flag, instant, items, text, whole
+from ..._protocol.lenient import fields, flag, instant, items, text, whole
 from . import wire
-from .outcome import outcome, prompt, pull_request, stats
-from .service import Service
-from .usage import task_rate_limit
+from .endpoints import Service
+from .rate_limits import task_rate_limit
+from .turn_outcome import outcome, prompt, pull_request, stats
 
 # Both vocabularies: turn statuses and the older `state` (codex-wham.md 3).
 STATES: Mapping[str, TaskState] = {

@@ -15,19 +15,19 @@ import msgspec
 from ... import errors
 from ..._protocol.decode import check, decode, error_for
 from ..._protocol.effects import Emit, Exchange, Pairs, Read, Request, Response
-from ..._protocol.provider import Capabilities, Support, Sweep, TaskFilter
+from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
 from ..._version import __version__
-from . import bodies, environments, extract, wire
-from .service import Service
+from . import environments, extract, request_bodies, wire
+from .endpoints import Service
 from .sse import Parser
-from .stream import event_of
+from .turn_events import event_of
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Environment, Model
     from ..._model.outcome import Attempt
     from ..._model.tasks import Page, Task, TaskRef, TaskSpec
     from ..._model.usage import Usage
-    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.login_contract import Login, Secret
     from ..._protocol.provider import Events
 
 # The server caps a page at 20 and the official client refuses more (2.1).
@@ -54,16 +54,16 @@ VERBS: Mapping[str, Support] = {
     "delete_task": Support.OBSERVED,
     "send_message": Support.OBSERVED,
     "stream_events": Support.OBSERVED,
-    "sweep_tasks": Support.DOCUMENTED,
+    "get_status_page": Support.DOCUMENTED,
     "unarchive_task": Support.OBSERVED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={"approve_plan": "Codex starts at once and asks for no approval"},
-    options=frozenset({"attempts", "mode", "starting_patch", "model"}),
-    modes=frozenset(bodies.MODES),
-    max_attempts=bodies.MAX_ATTEMPTS,
+    options=frozenset({"attempts", "mode", "starting_diff", "model"}),
+    modes=frozenset(request_bodies.MODES),
+    max_attempts=request_bodies.MAX_ATTEMPTS,
     notes=(
         "Verbs marked as observed use routes that the official client never calls; the service may deny them.",
         "A model is sent as metadata.model_slug; the official client never names one, and the service may ignore it.",
@@ -105,7 +105,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         Raises `ConfigurationError` for what the service would not take, and for an environment that is unknown or
         not the only one of its name.
         """
-        bodies.checked(spec)
+        request_bodies.checked(spec)
         environment = yield from self.find_environment(spec.environment, repository=spec.repository)
         branch = (spec.branch or "").strip() or environment.default_branch or DEFAULT_BRANCH
         return msgspec.structs.replace(spec, environment=environment.id, branch=branch)
@@ -116,7 +116,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             raise errors.ConfigurationError(
                 "the environment and the branch are not known yet", remedy="prepare the spec first"
             )
-        response = yield self._post("tasks", body=bodies.new_task(spec))
+        response = yield self._post("tasks", body=request_bodies.new_task(spec))
         check(response)
         return msgspec.structs.replace(
             extract.task_from_created(response, self.service),
@@ -131,7 +131,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     ) -> Exchange[Task]:
         """Continue a task after its current turn: one GET that names the turn, one POST."""
         turn = yield from self._current_turn(ref)
-        response = yield self._post("tasks", body=bodies.follow_up(ref, turn, text, mode=mode, model=model))
+        response = yield self._post("tasks", body=request_bodies.follow_up(ref, turn, text, mode=mode, model=model))
         _check_observed(response, "send_message")
         return extract.task_from_created(response, self.service)
 
@@ -184,14 +184,14 @@ class CodexProvider(msgspec.Struct, frozen=True):
         check(response)
         return extract.page(response, self.service)
 
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[Sweep]:  # noqa: ARG002 - a page is a page
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:  # noqa: ARG002 - a page is a page
         """Return one page of the current list: what is said of a task there is its current turn's state (3)."""
         page = yield from self.list_tasks(cursor=cursor)
-        return Sweep(tasks=page.items, cursor=page.cursor)
+        return StatusPage(tasks=page.items, cursor=page.cursor)
 
     def get_usage(self) -> Exchange[Usage]:
         """Return every window, credit and limit that the service tells of."""
-        from .usage import usage  # for one verb
+        from .rate_limits import usage  # for one verb
 
         response = yield self._get("usage")
         check(response)
@@ -199,7 +199,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def list_models(self) -> tuple[Model, ...]:
         """Return the models known when this version was made; asks nobody."""
-        from .models import models  # a data file for one verb
+        from .model_catalogue import models  # a data file for one verb
 
         return models()
 
@@ -280,12 +280,12 @@ class CodexProvider(msgspec.Struct, frozen=True):
         """Delete a task for good."""
         return self._act("delete_task", Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
 
-    def create_pull_request(self, ref: TaskRef, *, attempt: int | None = None, is_draft: bool = True) -> Exchange[None]:
+    def create_pull_request(self, ref: TaskRef, *, attempt: int | None = None, draft: bool = True) -> Exchange[None]:
         """Ask the service to open a draft pull request of an attempt (its number; None: the current one).
 
         Raises `UnsupportedError` for anything but a draft: the only other mode ever seen merges by itself.
         """
-        if not is_draft:
+        if not draft:
             raise errors.UnsupportedError(
                 f"{self.name} opens drafts only: its other mode merges by itself",
                 remedy="open a draft and mark it ready on GitHub",

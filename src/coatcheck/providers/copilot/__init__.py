@@ -18,7 +18,7 @@ def copilot(settings: Settings) -> CopilotProvider:
     ``base_url`` is where the API is, ``repository`` is taken where a task names none, ``custom_agent`` is the file of
     an agent of the repository's own, without its ending.
     """
+    from .capabilities import Service
     from .provider import CopilotProvider
-    from .service import Service
 
     return CopilotProvider(Service.of(settings))

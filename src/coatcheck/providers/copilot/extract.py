@@ -17,11 +17,11 @@ from ..._model.tasks import Page, Task, TaskState
 from ..._patches.parse import Patch
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import fields, instant, number, text, whole
-from .._github.repository import stats_of
-from .._github.talk import next_page
+from ..._protocol.lenient import fields, instant, number, text, whole
+from .._github.http import next_page
+from .._github.repository_requests import stats_of
 from . import wire
-from .service import Service
+from .capabilities import Service
 
 # Every word of services.md 2; `idle` and `waiting_for_user` need a person on the task's page.
 STATES: Mapping[str, TaskState] = {
@@ -41,7 +41,7 @@ NO_SESSION = wire.Session()
 WAITS = Notice(kind="waits_on_page", text="it waits for somebody on its page: the API takes no reply")
 
 
-class Makings(msgspec.Struct, frozen=True, kw_only=True):
+class Artifacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a task says that it made: a pull request by its node, a branch and where that came from."""
 
     node: str | None = None
@@ -78,11 +78,11 @@ def repository_of(found: wire.Task) -> str | None:
     return None
 
 
-def makings_of(found: wire.Task) -> Makings:
+def makings_of(found: wire.Task) -> Artifacts:
     """Return what a task made; a session's own branch stands in for an artifact."""
     data: dict[str, Mapping[str, object]] = {each.type or "": fields(each.data) for each in found.artifacts or ()}
     pull, branch, newest = data.get("pull", {}), data.get("branch", {}), _newest(found)
-    return Makings(
+    return Artifacts(
         node=text(pull.get("global_id")),
         has_pull="pull" in data,
         branch=text(branch.get("head_ref")) or text(newest.head_ref),

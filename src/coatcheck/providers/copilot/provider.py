@@ -15,19 +15,19 @@ import msgspec
 
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Exchange, Request, Response
-from ..._protocol.provider import Sweep
+from ..._protocol.provider import StatusPage
 from ..._protocol.urls import encoded
-from .._github import talk
-from .._github.repository import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
+from .._github import http
+from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
 from . import extract, wire
-from .service import CAPABILITIES, NAME, WHO, Service, models
+from .capabilities import CAPABILITIES, NAME, WHO, Service, models
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Model
     from ..._model.outcome import PullRequest
     from ..._model.tasks import Page, Task, TaskRef, TaskSpec
     from ..._model.usage import Usage
-    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.login_contract import Login, Secret
     from ..._protocol.provider import Capabilities, TaskFilter
 
 REMEDIES: Mapping[int, str] = {
@@ -78,13 +78,13 @@ class CopilotProvider(msgspec.Struct, frozen=True):
             "base_ref": spec.branch,
             "model": spec.model,
             "head_ref": spec.working_branch,
-            "create_pull_request": spec.opens_pull_request,
+            "create_pull_request": spec.open_pull_request,
             "custom_agent": self.service.custom_agent,
         }
         said = {name: value for name, value in body.items() if value is not None}
-        headers = (*talk.headers(self.service.api_version), ("content-type", "application/json"))
+        headers = (*http.headers(self.service.api_version), ("content-type", "application/json"))
         response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(said))
-        talk.explained(response, REMEDIES)
+        http.explained(response, REMEDIES)
         found = read_json(response.body, wire.Task, response=response)
         made = extract.task(found, self.service, raw=response.body)
         return msgspec.structs.replace(
@@ -93,7 +93,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
             environment=made.environment or repository,
             repository=made.repository or repository,
             branch=made.branch or spec.branch,
-            rate_limit=talk.limit_of(response),
+            rate_limit=http.limit_of(response),
         )
 
     # -- looking -----------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         found = extract.task_in(response)
         made = (yield from self._made(found)) if extract.state_of(found).ends_wait else None
         task = extract.task(found, self.service, made=made, raw=response.body)
-        return msgspec.structs.replace(task, rate_limit=talk.limit_of(response), retry_after=talk.pause_asked(response))
+        return msgspec.structs.replace(task, rate_limit=http.limit_of(response), retry_after=http.pause_asked(response))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the task as it came."""
@@ -123,22 +123,22 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
         The service lists what is archived or what is not; for "all" the archived ones follow.
         """
-        size = str(min(limit or talk.PAGE_SIZE, talk.PAGE_SIZE))
+        size = str(min(limit or http.PAGE_SIZE, http.PAGE_SIZE))
         first = {"per_page": size, "sort": "created_at", "direction": "desc"}
         archived = {**first, "is_archived": "true"}
         path = "/agents/tasks" if environment is None else _tasks(self.service.find_repository(environment))
-        query = talk.query_of(cursor, archived if filter == "archived" else first)
-        response = yield talk.get(path, query=query, version=self.service.api_version, conditional=True)
-        talk.explained(response, REMEDIES)
+        query = http.query_of(cursor, archived if filter == "archived" else first)
+        response = yield http.get(path, query=query, version=self.service.api_version, conditional=True)
+        http.explained(response, REMEDIES)
         found = extract.page(response, self.service)
         if filter == "all" and found.cursor is None and ("is_archived", "true") not in query:
-            return msgspec.structs.replace(found, cursor=talk.cursor_of(tuple(archived.items())))
+            return msgspec.structs.replace(found, cursor=http.cursor_of(tuple(archived.items())))
         return found
 
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
         """Look at a hundred tasks at once; those that have stopped want a look of their own."""
         found = yield from self.list_tasks(cursor=cursor)
-        return Sweep(tasks=found.items, cursor=found.cursor)
+        return StatusPage(tasks=found.items, cursor=found.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one answer
         """Read a saved or live task."""
@@ -153,8 +153,8 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     def get_usage(self) -> Exchange[Usage]:
         """Return what is used of the API's limits; what the agent itself may use is told nowhere."""
-        response = yield talk.get("/rate_limit", version=self.service.api_version)
-        return talk.usage_of(response)
+        response = yield http.get("/rate_limit", version=self.service.api_version)
+        return http.usage_of(response)
 
     # -- what a task made --------------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
             patch = None
         return extract.Fetched(pull=pull, patch=patch)
 
-    def _pull(self, repository: str | None, makings: extract.Makings) -> Exchange[PullRequest | None]:
+    def _pull(self, repository: str | None, makings: extract.Artifacts) -> Exchange[PullRequest | None]:
         """Return the pull request with its number, which the task does not tell (2): by its node, else by its branch."""
         version = self.service.api_version
         if makings.node is not None and (pull := (yield from pull_of_node(makings.node, version=version))) is not None:
@@ -183,8 +183,8 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     def _look(self, ref: TaskRef) -> Exchange[Response]:
         path = f"/agents/tasks/{encoded(ref.id)}"
-        response: Response = yield talk.get(path, version=self.service.api_version, conditional=True)
-        talk.explained(response, UNKNOWN_TASK)
+        response: Response = yield http.get(path, version=self.service.api_version, conditional=True)
+        http.explained(response, UNKNOWN_TASK)
         return response
 
 

@@ -21,6 +21,6 @@ def github_actions(settings: Settings) -> ActionsProvider:
     ``force_cancel`` cancels also what runs ``always()``. ``api_version`` is for servers that know another one.
     """
     from .provider import ActionsProvider
-    from .service import Service
+    from .workflow_settings import Service
 
     return ActionsProvider(Service.of(settings))

@@ -19,12 +19,12 @@ from ..._model.outcome import Notice, Outcome, PatchState
 from ..._model.tasks import Page, Task, TaskState
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import instant, text, whole
-from .._github.repository import stats_of
-from .._github.talk import limit_of, next_page, pause_asked
-from . import progress, wire
-from .result import Result
-from .service import Run, Service, Workflow
+from ..._protocol.lenient import instant, text, whole
+from .._github.http import limit_of, next_page, pause_asked
+from .._github.repository_requests import stats_of
+from . import job_progress, wire
+from .result_artifact import Result
+from .workflow_settings import Run, Service, Workflow
 
 # Every word of services.md 1.3, read as section 9 has it.
 STATUSES: Mapping[str, TaskState] = {
@@ -126,7 +126,7 @@ def with_failure(made: Result, found: wire.Run, jobs: Sequence[wire.Job]) -> Res
     """Return a result with why the run failed, where it did and does not say so itself."""
     if state_of(found) is TaskState.SUCCEEDED or made.error is not None:
         return made
-    return msgspec.structs.replace(made, error=progress.failure(jobs, found.conclusion))
+    return msgspec.structs.replace(made, error=job_progress.failure(jobs, found.conclusion))
 
 
 def page(answer: Response, service: Service) -> Page:

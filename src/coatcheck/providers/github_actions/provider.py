@@ -20,22 +20,22 @@ from ... import errors
 from ..._model.tasks import Page, Task, TaskEvent, TaskState
 from ..._protocol.decode import check, read_json
 from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.loose import flag, instant, text, whole
-from ..._protocol.provider import Look, Sweep
+from ..._protocol.lenient import flag, instant, text, whole
+from ..._protocol.provider import StatusPage, TaskSnapshot
 from ..._protocol.urls import encoded
-from .._github import talk
-from .._github.place import repository_path
-from .._github.repository import default_branch, diff_of_pull, pull_of_branch
-from . import extract, progress, result, wire
-from .abilities import CAPABILITIES
-from .service import NAME, Run, Service, Workflow
+from .._github import http
+from .._github.location import repository_path
+from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
+from . import extract, job_progress, result_artifact, wire
+from .capabilities import CAPABILITIES
+from .workflow_settings import NAME, Run, Service, Workflow
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Environment
     from ..._model.tasks import TaskRef, TaskSpec
     from ..._model.usage import Usage
-    from ..._protocol.credentials import Login, Secret
-    from ..._protocol.journal import Intent
+    from ..._protocol.intents import Intent
+    from ..._protocol.login_contract import Login, Secret
     from ..._protocol.provider import Capabilities, Events, TaskFilter
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         workflow = self.service.find_workflow(spec.environment)
         body = {"ref": spec.branch, "inputs": _inputs(spec, self.service)}
         response = yield self._post(_workflow(workflow, "/dispatches"), body)
-        talk.explained(response, REMEDIES, words=WORDS)
+        http.explained(response, REMEDIES, words=WORDS)
         if response.status == 204:
             return None
         made = read_json(response.body, wire.Dispatched, response=response)
@@ -143,11 +143,11 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         cursor: str | None = None
         for _ in range(SEARCH_PAGES):
             response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)
-            talk.explained(response, REMEDIES)
+            http.explained(response, REMEDIES)
             for found in read_json(response.body, wire.RunPage, response=response).workflow_runs:
                 if extract.key_of(found) == intent.id:
                     return extract.task(found, self.service)
-            cursor = talk.next_page(response)
+            cursor = http.next_page(response)
             if cursor is None:
                 break
         return None
@@ -160,7 +160,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         response = yield from self._look(where)
         return (yield from self._told(where, response))
 
-    def follow_task(
+    def get_snapshot(
         self,
         ref: TaskRef,
         *,
@@ -168,14 +168,14 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         is_watched: bool,
         now: float,  # noqa: ARG002 - a run has no age that matters
         shown: Task | None = None,
-    ) -> Exchange[Look]:
+    ) -> Exchange[TaskSnapshot]:
         """Look at a run that is being waited for; its jobs are asked for only where somebody watches."""
         task = shown or (yield from self.get_task(ref))
-        events, known = list[TaskEvent](), progress.Memory.read(memory)
+        events, known = list[TaskEvent](), job_progress.Memory.read(memory)
         if is_watched:
-            events, known = progress.heard(ref, (yield from self._jobs(self.service.run(ref))), known)
-        messages, known = progress.said(task, known)
-        return Look(task=task, events=(*events, *messages) if is_watched else (), memory=known.to_text())
+            events, known = job_progress.heard(ref, (yield from self._jobs(self.service.run(ref))), known)
+        messages, known = job_progress.said(task, known)
+        return TaskSnapshot(task=task, events=(*events, *messages) if is_watched else (), memory=known.to_text())
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the run as it came."""
@@ -194,28 +194,28 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         if filter == "archived":
             raise errors.UnsupportedError(f"{NAME} has no archive", remedy="list without it")
         path = self._list_path(environment)
-        size = str(min(limit or talk.PAGE_SIZE, talk.PAGE_SIZE))
+        size = str(min(limit or http.PAGE_SIZE, http.PAGE_SIZE))
         response = yield self._page(path, cursor, per_page=size, event=DISPATCH)
-        talk.explained(response, REMEDIES)
+        http.explained(response, REMEDIES)
         return extract.page(response, self.service)
 
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
         """Look at a hundred runs of a repository at once; one repository after the other."""
         repositories = sorted({self.service.run(ref).repository for ref in refs})
         repository, _, page = (cursor or f"{repositories[0]} ").partition(" ")
         response = yield self._page(repository_path(repository, "/actions/runs"), page or None, event=DISPATCH)
-        talk.explained(response, REMEDIES)
+        http.explained(response, REMEDIES)
         found = extract.page(response, self.service)
         others = [f"{other} " for other in repositories if other > repository]
         following = f"{repository} {found.cursor}" if found.cursor else next(iter(others), None)
-        return Sweep(tasks=found.items, cursor=following)
+        return StatusPage(tasks=found.items, cursor=following)
 
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit every step of a run, from the first to now, and the log of each job that has ended."""
         where = self.service.run(ref)
         yield from self._look(where)  # an unknown run is an error, and one without jobs is not
         for job in (yield from self._jobs(where)):
-            events, _ = progress.heard(ref, [job], progress.Memory())
+            events, _ = job_progress.heard(ref, [job], job_progress.Memory())
             for event in events:
                 yield Emit(event)
             if job.status == extract.COMPLETED and (log := (yield from self._log(where, job))) is not None:
@@ -230,7 +230,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     def get_usage(self) -> Exchange[Usage]:
         """Return what is used of each limit, by everybody who uses this user's tokens; asking is free."""
         response = yield self._get("/rate_limit")
-        return talk.usage_of(response)
+        return http.usage_of(response)
 
     def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
         """Return the workflows of a repository that can run."""
@@ -248,13 +248,13 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (1.1)."""
         how = "/force-cancel" if self.service.force_cancel else "/cancel"
         response = yield self._post(self.service.run(ref).path(how))
-        talk.explained(response, CANCELLING)
+        http.explained(response, CANCELLING)
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
         """Delete a run that has ended, with its logs."""
         path = self.service.run(ref).path()
-        response = yield Request("DELETE", path, headers=talk.headers(self.service.api_version))
-        talk.explained(response, {403: "the token needs the permission actions=write"})
+        response = yield Request("DELETE", path, headers=http.headers(self.service.api_version))
+        http.explained(response, {403: "the token needs the permission actions=write"})
 
     # -- what a run leaves -------------------------------------------------------------------------------------------
 
@@ -264,7 +264,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         made = (yield from self._made(where, found)) if extract.state_of(found).is_terminal else None
         return extract.looked(extract.task(found, self.service, made=made, raw=response.body), response)
 
-    def _made(self, where: Run, found: wire.Run) -> Exchange[result.Result]:
+    def _made(self, where: Run, found: wire.Run) -> Exchange[result_artifact.Result]:
         made, version = (yield from self._result(where)), self.service.api_version
         if made.branch and (made.pull_request is None or made.pull_request.number is None):
             pull = yield from pull_of_branch(where.repository, made.branch, version=version)
@@ -276,23 +276,25 @@ class ActionsProvider(msgspec.Struct, frozen=True):
             return made
         return extract.with_failure(made, found, (yield from self._jobs(where)))
 
-    def _result(self, where: Run) -> Exchange[result.Result]:
+    def _result(self, where: Run) -> Exchange[result_artifact.Result]:
         """Return what the newest artifact of our name holds."""
-        query = (("name", self.service.artifact), ("per_page", str(talk.PAGE_SIZE)))
+        query = (("name", self.service.artifact), ("per_page", str(http.PAGE_SIZE)))
         response = yield self._get(where.path("/artifacts"), query=query, conditional=True)
-        talk.explained(response, REMEDIES)
+        http.explained(response, REMEDIES)
         found = extract.artifact(read_json(response.body, wire.ArtifactPage, response=response).artifacts)
         if found is None:
-            return result.Result()
+            return result_artifact.Result()
         if flag(found.expired):
-            return result.no_result(_EXPIRED)
-        if (whole(found.size_in_bytes) or 0) > result.MAX_ARCHIVE:
-            return result.no_result(f"its result is larger than {result.MAX_ARCHIVE >> 20} MiB and was not fetched")
+            return result_artifact.no_result(_EXPIRED)
+        if (whole(found.size_in_bytes) or 0) > result_artifact.MAX_ARCHIVE:
+            return result_artifact.no_result(
+                f"its result is larger than {result_artifact.MAX_ARCHIVE >> 20} MiB and was not fetched"
+            )
         archive = yield self._get(repository_path(where.repository, f"/actions/artifacts/{found.id}/zip"))
         if archive.status == 410:
-            return result.no_result(_EXPIRED)
-        talk.explained(archive, REMEDIES)
-        return result.read(archive.body)
+            return result_artifact.no_result(_EXPIRED)
+        http.explained(archive, REMEDIES)
+        return result_artifact.read(archive.body)
 
     def _log(self, where: Run, job: wire.Job) -> Exchange[str | None]:
         """Return a job's log, None for one that is kept no longer."""
@@ -307,7 +309,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     def _look(self, where: Run) -> Exchange[Response]:
         query = (("exclude_pull_requests", "true"),)
         response: Response = yield self._get(where.path(), query=query, conditional=True)
-        talk.explained(response, {404: "there is no such run, or the token may not see it"})
+        http.explained(response, {404: "there is no such run, or the token may not see it"})
         return response
 
     def _jobs(self, where: Run) -> Exchange[list[wire.Job]]:
@@ -326,22 +328,22 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         while cursor not in seen:
             seen.add(cursor)
             response = yield self._page(path, cursor)
-            talk.explained(response, REMEDIES)
+            http.explained(response, REMEDIES)
             found += items(read_json(response.body, shape, response=response))
-            cursor = talk.next_page(response)
+            cursor = http.next_page(response)
             if cursor is None:
                 break
         return found
 
     def _page(self, path: str, cursor: str | None, **wanted: str | None) -> Request:
-        query = talk.query_of(cursor, {"per_page": str(talk.PAGE_SIZE), **wanted})
+        query = http.query_of(cursor, {"per_page": str(http.PAGE_SIZE), **wanted})
         return self._get(path, query=query, conditional=True)
 
     def _get(self, path: str, *, query: Pairs = (), conditional: bool = False) -> Request:
-        return talk.get(path, version=self.service.api_version, query=query, conditional=conditional)
+        return http.get(path, version=self.service.api_version, query=query, conditional=conditional)
 
     def _post(self, path: str, body: Mapping[str, object] | None = None) -> Request:
-        headers = (*talk.headers(self.service.api_version), ("content-type", "application/json"))
+        headers = (*http.headers(self.service.api_version), ("content-type", "application/json"))
         return Request("POST", path, headers=headers, body=msgspec.json.encode(body) if body else b"")
 
 
@@ -357,9 +359,9 @@ def _inputs(spec: TaskSpec, service: Service) -> dict[str, str]:
         "title": spec.title,
         "model": spec.model,
         "instructions": spec.instructions,
-        "starting_patch": spec.starting_patch,
+        "starting_diff": spec.starting_diff,
         "working_branch": spec.working_branch,
-        "opens_pull_request": None if spec.opens_pull_request is None else str(spec.opens_pull_request).lower(),
+        "open_pull_request": None if spec.open_pull_request is None else str(spec.open_pull_request).lower(),
     }
     return {**dict(service.inputs), **{name: value for name, value in said.items() if value is not None}}
 

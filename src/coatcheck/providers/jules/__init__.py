@@ -19,7 +19,7 @@ def jules(settings: Settings) -> JulesProvider:
     ``environment_variables`` (true or false) says whether sessions see the variables that the repository has in the
     web app; without it the service decides.
     """
+    from .endpoints import Service
     from .provider import JulesProvider
-    from .service import Service
 
     return JulesProvider(Service.of(settings))

@@ -17,7 +17,7 @@ from ..._model.outcome import Artifact, Message, Plan, PlanStep
 from ..._model.tasks import TaskEvent, TaskRef
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import instant, text, whole
+from ..._protocol.lenient import instant, text, whole
 from . import wire
 
 DIFF_TYPE = "text/x-diff"

@@ -18,14 +18,14 @@ from ..._model.tasks import Page, Task, TaskState
 from ..._patches.parse import Patch
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
-from ..._protocol.loose import flag, instant, text
+from ..._protocol.lenient import flag, instant, text
 from . import wire
 from .activities import read_page
-from .service import Service
-from .story import NOTHING, Story, told_by
+from .endpoints import Service
+from .session_summary import NOTHING, Story, told_by
 
 if TYPE_CHECKING:
-    from ..._patches.change import FileChange
+    from ..._patches.file_change import FileChange
 
 # Every word of jules.md 2.3; PLANNING is called deprecated and still occurs.
 STATES: Mapping[str, TaskState] = {
@@ -137,12 +137,12 @@ def _id(found: wire.Session) -> str:
 def _state(found: wire.Session, story: Story) -> TaskState:
     """Return the state; a session that completed with nothing but a plan still waits for its approval (2.3)."""
     state = STATES.get(found.state or "", TaskState.UNKNOWN)
-    if state is TaskState.SUCCEEDED and story.has_open_plan and not _makings(found):
+    if state is TaskState.SUCCEEDED and story.has_open_plan and not _artifacts_of(found):
         return TaskState.INPUT_REQUIRED
     return state
 
 
-def _makings(found: wire.Session) -> list[wire.Output]:
+def _artifacts_of(found: wire.Session) -> list[wire.Output]:
     return [output for output in found.outputs or () if output.change_set or output.pull_request]
 
 
@@ -150,7 +150,7 @@ def _notices(found: wire.Session, state: TaskState, story: Story, made: Outcome)
     notices = []
     if story.revived_at is not None:
         notices.append(_revived(story))
-    if state is TaskState.SUCCEEDED and not (_makings(found) or made.patch or story.has_completed):
+    if state is TaskState.SUCCEEDED and not (_artifacts_of(found) or made.patch or story.has_completed):
         notices.append(NOTHING_MADE)
     return tuple(notices)
 
@@ -183,14 +183,14 @@ def _outcome(found: wire.Session, story: Story) -> Outcome:
 
 def _change(found: wire.Session, story: Story) -> wire.GitPatch | None:
     """Return the output's change, else the last that an activity showed: outputs are frequently empty (2.5)."""
-    patches = [output.change_set.git_patch for output in _makings(found) if output.change_set]
+    patches = [output.change_set.git_patch for output in _artifacts_of(found) if output.change_set]
     with_diff = [patch for patch in patches if patch and patch.unidiff_patch]
     return with_diff[-1] if with_diff else story.change
 
 
 def _pull_request(found: wire.Session, commit_message: str | None) -> PullRequest | None:
     """Return the pull request; the service tells no number but in its URL (2.5)."""
-    opened = next((output.pull_request for output in _makings(found) if output.pull_request), None)
+    opened = next((output.pull_request for output in _artifacts_of(found) if output.pull_request), None)
     if opened is None:
         return None
     number = re.search(r"/pull/(\d+)", opened.url or "")

@@ -18,19 +18,19 @@ import msgspec
 from ... import errors
 from ..._protocol.decode import check, decode
 from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, Look, Support, Sweep, TaskFilter
+from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
 from ..._protocol.urls import encoded
 from ..._version import __version__
-from . import activities, extract, sources, story, wire
+from . import activities, extract, repository_sources, session_summary, wire
 from .activities import Happening
-from .follow import Memory, follow
-from .service import DAY, LOGIN, NAME, QUOTAS, Service
+from .endpoints import DAY, LOGIN, NAME, QUOTAS, Service
+from .snapshots import Memory, follow
 
 if TYPE_CHECKING:
     from ..._model.catalogue import Environment
     from ..._model.tasks import Page, Task, TaskRef, TaskSpec
     from ..._model.usage import Usage
-    from ..._protocol.credentials import Login, Secret
+    from ..._protocol.login_contract import Login, Secret
     from ..._protocol.provider import Events
 
 T = TypeVar("T")
@@ -57,9 +57,9 @@ FILTERS: Mapping[TaskFilter, str | None] = {
 VERBS: Mapping[str, Support] = {
     "create_task": Support.DOCUMENTED,
     "get_task": Support.DOCUMENTED,
-    "follow_task": Support.DOCUMENTED,
+    "get_snapshot": Support.DOCUMENTED,
     "list_tasks": Support.DOCUMENTED,
-    "sweep_tasks": Support.DOCUMENTED,
+    "get_status_page": Support.DOCUMENTED,
     "list_environments": Support.DOCUMENTED,
     "get_usage": Support.DOCUMENTED,
     "approve_plan": Support.DOCUMENTED,
@@ -74,11 +74,11 @@ CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
         "cancel_task": "Jules cannot stop a session; archive_task pauses it and can be taken back",
-        "create_pull_request": "Jules opens one itself when the task was created with opens_pull_request",
+        "create_pull_request": "Jules opens one itself when the task was created with open_pull_request",
         "list_attempts": "a session is one attempt",
         "list_models": "Jules chooses the model and does not tell which",
     },
-    options=frozenset({"title", "requires_approval", "opens_pull_request", "working_branch"}),
+    options=frozenset({"title", "requires_approval", "open_pull_request", "working_branch"}),
     # 5 to 60 minutes are reported (3.2); this is their geometric mean.
     typical_seconds=1000.0,
     needs_environment=False,
@@ -164,9 +164,9 @@ class JulesProvider(msgspec.Struct, frozen=True):
         known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
         return extract.task(found, self.service, story=known, raw=response.body)
 
-    def follow_task(
+    def get_snapshot(
         self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
-    ) -> Exchange[Look]:
+    ) -> Exchange[TaskSnapshot]:
         """Look at a session that is being waited for; see `follow`. Of one that a page shows, its activities only."""
         remembered = Memory.read(memory)
         if shown is not None:
@@ -178,7 +178,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         fresh = yield from self._fresh(ref, task, remembered, is_watched=is_watched, now=now)
         if extract.needs_story(found):
             has_all = is_watched and remembered.is_blank
-            known = story.told_by(fresh) if has_all else (yield from self._story(ref, found))
+            known = session_summary.told_by(fresh) if has_all else (yield from self._story(ref, found))
             task = extract.task(found, self.service, story=known, raw=response.body)
         return follow(task, remembered, fresh, is_watched=is_watched, now=now)
 
@@ -207,10 +207,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
         kept = tuple(task for task in found.items if task.environment == environment)
         return msgspec.structs.replace(found, items=kept)
 
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
         """Look at a hundred sessions at once; those that have stopped want a look of their own."""
         found = yield from self.list_tasks(cursor=cursor)
-        return Sweep(tasks=found.items, cursor=found.cursor)
+        return StatusPage(tasks=found.items, cursor=found.cursor)
 
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit everything that has happened in a session, from the first activity to now, images and all."""
@@ -249,10 +249,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     def _find_source(self, wanted: str) -> Exchange[Environment]:
         """Ask for the source that *wanted* would be called, then for all."""
-        response = yield from self._masked(self._get(sources.path_of(wanted)), SOURCE_FIELDS)
+        response = yield from self._masked(self._get(repository_sources.path_of(wanted)), SOURCE_FIELDS)
         if response.status not in (400, 404):
             return extract.environment(decode(response, wire.Source))
-        return sources.chosen((yield from self._all_sources()), wanted)
+        return repository_sources.chosen((yield from self._all_sources()), wanted)
 
     def _all_sources(self) -> Exchange[tuple[Environment, ...]]:
         found = yield from _all_pages(self._source_page)
@@ -279,12 +279,12 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     # -- activities --------------------------------------------------------------------------------------------------
 
-    def _story(self, ref: TaskRef, found: wire.Session) -> Exchange[story.Story]:
+    def _story(self, ref: TaskRef, found: wire.Session) -> Exchange[session_summary.Story]:
         """Return what all activities add up to; changes are asked for only where the outputs hold none."""
         has_change = any(output.change_set for output in found.outputs or ())
         fields = STORY_FIELDS if has_change else f"{STORY_FIELDS},artifacts(changeSet)"
         happened = yield from self._happened(ref, fields=fields)
-        return story.told_by(happened)
+        return session_summary.told_by(happened)
 
     def _fresh(
         self, ref: TaskRef, task: Task, memory: Memory, *, is_watched: bool, now: float
@@ -375,7 +375,7 @@ def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
         "title": spec.title,
         "sourceContext": _present(context) if spec.environment else None,
         "requirePlanApproval": spec.requires_approval,
-        "automationMode": "AUTO_CREATE_PR" if spec.opens_pull_request else None,
+        "automationMode": "AUTO_CREATE_PR" if spec.open_pull_request else None,
     }
     return _present(body)
 

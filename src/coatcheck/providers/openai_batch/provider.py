@@ -18,10 +18,10 @@ from ... import errors
 from ..._model.outcome import Notice
 from ..._model.tasks import Page, Task, TaskRef
 from ..._protocol.batches import model_of, requests_of
-from ..._protocol.credentials import Login
 from ..._protocol.decode import check, decode, error_for
 from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, Support, Sweep, TaskFilter
+from ..._protocol.login_contract import Login
+from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
 from ..._protocol.urls import base_url, encoded
 from ..._version import __version__
 from . import extract, wire
@@ -29,8 +29,8 @@ from .extract import KEY, NAME, TITLE
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskSpec
-    from ..._protocol.credentials import Secret
-    from ..._protocol.journal import Intent
+    from ..._protocol.intents import Intent
+    from ..._protocol.login_contract import Secret
     from ..._protocol.registry import Settings
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -56,7 +56,7 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
-        ("create_task", "find_task", "get_task", "list_tasks", "sweep_tasks", "cancel_task"), Support.DOCUMENTED
+        ("create_task", "find_task", "get_task", "list_tasks", "get_status_page", "cancel_task"), Support.DOCUMENTED
     ),
     reasons={
         "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
@@ -206,10 +206,10 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         check(response)
         return extract.page(response)
 
-    def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[Sweep]:  # noqa: ARG002 - the list cannot be asked for refs
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
         """Look at a hundred batches at once; those that have ended want a look of their own."""
         found = yield from self.list_tasks(cursor=cursor)
-        return Sweep(tasks=found.items, cursor=found.cursor)
+        return StatusPage(tasks=found.items, cursor=found.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live batch; *siblings* are the lines of its output and error files."""

@@ -18,7 +18,7 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, Status, take
-from ..clock import FakeClock
+from ..fake_clock import FakeClock
 from .aws_signature import refusal
 from .sqs import Queue
 
@@ -55,7 +55,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("POST", r"/2025-12-01/durable-execution-callbacks/([^/]+)/succeed", "send_message", "_succeed"),
     )
 )
-SQS_VERBS = {"ReceiveMessage": "sweep_tasks", "DeleteMessageBatch": "acknowledge", "SendMessage": "send_record"}
+SQS_VERBS = {"ReceiveMessage": "get_status_page", "DeleteMessageBatch": "acknowledge", "SendMessage": "send_record"}
 
 WORDS: Mapping[int, str] = {
     400: "InvalidParameterValueException",
@@ -294,7 +294,7 @@ class LambdaEmulator:
     # -- the queue ---------------------------------------------------------------------------------------------------
 
     def _queued(self, request: Request) -> Response:
-        if _route(request)[0] == "sweep_tasks":
+        if _route(request)[0] == "get_status_page":
             for execution in self.tasks:
                 if not execution.name and execution.ended is None:
                     execution.advance(self.clock.time())

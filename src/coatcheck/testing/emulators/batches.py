@@ -17,8 +17,8 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, Status, take
-from ...cloud.replies import json_reply
-from ..clock import FakeClock
+from ...cloud.responses import json_reply
+from ..fake_clock import FakeClock
 
 KEY = "batch-test-key"
 Asked: TypeAlias = list[tuple[str, dict[str, Any]]]

@@ -17,7 +17,7 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, take
-from ..clock import FakeClock
+from ..fake_clock import FakeClock
 from . import github_documents as documents, github_login, github_rest as rest
 from .github_agents import Agents
 from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
@@ -30,7 +30,7 @@ TELLS_RUN = "2026-03-10"
 MAX_INPUTS = 25
 
 INPUTS = frozenset(
-    {"prompt", "task_id", "title", "model", "instructions", "starting_patch", "working_branch", "opens_pull_request"}
+    {"prompt", "task_id", "title", "model", "instructions", "starting_diff", "working_branch", "open_pull_request"}
 )
 WORKFLOWS = (
     Definition(id=161335, file="coatcheck.yml", inputs=INPUTS, required=frozenset({"prompt"})),

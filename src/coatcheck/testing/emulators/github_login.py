@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from ..._protocol.credentials import DEVICE_GRANT
 from ..._protocol.effects import Clock, Request, Response
-from ...cloud.oauth import new_user_code
+from ..._protocol.login_contract import DEVICE_GRANT
+from ...cloud.oauth_server import new_user_code
 
 CLIENT_ID = "Ov23li" + "0" * 14
 # "Device flow": 15 minutes, every five seconds. "Refreshing user access tokens": eight hours, six months.

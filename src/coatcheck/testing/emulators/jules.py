@@ -16,10 +16,10 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, take
-from ..clock import FakeClock
-from ..emulator import Chunks
+from ..emulator_transport import Chunks
+from ..fake_clock import FakeClock
 from . import jules_rpc as rpc
-from .jules_lives import Life, Order, ordinary
+from .jules_scripts import Life, Order, ordinary
 from .jules_sessions import Session
 
 KEY = "jules-test-key"
@@ -172,7 +172,7 @@ class JulesEmulator:
         order = Order(
             prompt=str(asked["prompt"]),
             needs_approval=bool(asked.get("requirePlanApproval")),
-            opens_pull_request=asked.get("automationMode") == "AUTO_CREATE_PR",
+            open_pull_request=asked.get("automationMode") == "AUTO_CREATE_PR",
             has_source=source is not None,
             has_bash_output=self.bash_output,
         )

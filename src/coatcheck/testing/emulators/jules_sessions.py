@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from .jules_lives import COMPLETED, Act, Json, approved, progress, told
+from .jules_scripts import COMPLETED, Act, Json, approved, progress, told
 
 # Activities that a millisecond cannot tell apart are delivered twice by the official client (jules.md 3.4); two, since
 # the clock's float is rounded to microseconds.

@@ -1,0 +1,116 @@
+"""Acts upon a task that exists: approve, cancel, message, pr, archive, unarchive, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from ... import errors
+from ..context import CommandContext, attempt_option, command, ref_argument
+from ..json_output import TASK, read
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskRef
+    from ..._runtime.client import Client
+
+
+def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object], *, action: str, then: str) -> None:
+    ref = run.ref(task)
+    with run.client(ref.provider) as client:
+        act(client, ref)
+    run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [then.format(ref=ref)])
+
+
+@command("approve", examples="coatcheck approve jules:1234567890")
+@ref_argument
+def approve_command(run: CommandContext, *, task: str) -> None:
+    """Let the agent do what its plan says; `show` prints the plan."""
+    _act(
+        run,
+        task,
+        lambda client, ref: client.approve_plan(ref),
+        action="approve",
+        then="{ref} may go on; come back with: coatcheck wait {ref}",
+    )
+
+
+@command("cancel", examples="coatcheck cancel codex:task_e_6a0")
+@ref_argument
+def cancel_command(run: CommandContext, *, task: str) -> None:
+    """Ask the service to stop a task; it takes a moment."""
+    _act(
+        run,
+        task,
+        lambda client, ref: client.cancel_task(ref),
+        action="cancel",
+        then="{ref} is asked to stop; see: coatcheck status {ref}",
+    )
+
+
+@command("archive", examples="coatcheck archive codex:task_e_6a0")
+@ref_argument
+def archive_command(run: CommandContext, *, task: str) -> None:
+    """Move a task out of the current list."""
+    _act(run, task, lambda client, ref: client.archive_task(ref), action="archive", then="{ref} is archived")
+
+
+@command("unarchive", examples="coatcheck unarchive codex:task_e_6a0")
+@ref_argument
+def unarchive_command(run: CommandContext, *, task: str) -> None:
+    """Move a task back into the current list."""
+    _act(run, task, lambda client, ref: client.unarchive_task(ref), action="unarchive", then="{ref} is current again")
+
+
+@command("delete", examples="coatcheck delete --yes codex:task_e_6a0")
+@ref_argument
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+def delete_command(run: CommandContext, *, task: str, is_sure: bool) -> None:
+    """Delete a task for ever."""
+    ref = run.ref(task)
+    if not is_sure and not (run.process_env.is_asking and click.confirm(f"Delete {ref} for ever?", err=True)):
+        raise errors.ConfigurationError(f"{ref} was not deleted", remedy="say --yes to delete it for ever")
+    _act(run, task, lambda client, ref: client.delete_task(ref), action="delete", then="{ref} is deleted")
+
+
+@command(
+    "pr",
+    examples="""
+coatcheck pr codex:task_e_6a0
+coatcheck pr --attempt 2 --ready codex:task_e_6a0
+""",
+)
+@ref_argument
+@attempt_option
+@click.option("--ready", is_flag=True, help="Open it ready for review instead of as a draft.")
+def pr_command(run: CommandContext, *, task: str, attempt: int | None, ready: bool) -> None:
+    """Ask the service to open a pull request with what a task made."""
+    _act(
+        run,
+        task,
+        lambda client, ref: client.create_pull_request(ref, attempt=attempt, draft=not ready),
+        action="pr",
+        then="a pull request of {ref} is asked for; some seconds later: coatcheck show {ref}",
+    )
+
+
+@command(
+    "message",
+    examples="""
+coatcheck message codex:task_e_6a0 "Use the tokens of the style guide"
+coatcheck message codex:task_e_6a0 - < review.md
+""",
+)
+@ref_argument
+@click.argument("text", required=False)
+@click.option("--ask", is_flag=True, help="Ask a question: no diff.")
+@click.option("--model", metavar="NAME", help="Which model; the service may choose another.")
+def message_command(run: CommandContext, *, task: str, text: str | None, ask: bool, model: str | None) -> None:
+    """Give a task something more to do; it runs again. TEXT is read from standard input when it is - or missing."""
+    ref = run.ref(task)
+    words = run.text(text, "the message")
+    with run.client(ref.provider) as client:
+        continued = client.send_message(ref, words, mode="ask" if ask else "code", model=model)
+    run.answer(lambda: read(TASK, continued), lambda: [str(continued.ref)])
+    run.note(f"It runs again; come back with: coatcheck wait {continued.ref}")

@@ -1,0 +1,118 @@
+"""What a patch changes and how attempts compare, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .._errors import PatchError
+from .console import Line, Styled
+from .formatting import plural
+from .json_output import Fields, many
+
+if TYPE_CHECKING:
+    from .._model.comparison import AttemptChange, AttemptPair, Comparison
+    from .._patches.file_change import FileChange
+    from .._patches.parse import Patch
+    from .._patches.patch_stats import Counts
+
+CHANGE: Fields[FileChange] = {
+    "path": ("the file", lambda c: c.path),
+    "old_path": ("what it was called before, where it moved", lambda c: c.moved_from),
+    "status": (
+        '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
+        lambda c: c.status.value,
+    ),
+    "is_binary": ("whether the diff treats it as binary", lambda c: c.is_binary),
+    "added": ("lines added", lambda c: c.added),
+    "removed": ("lines removed", lambda c: c.removed),
+}
+
+COUNTS: Fields[tuple[str | None, Counts]] = {
+    "language": ("its name, as GitHub Linguist calls it; null for files of none", lambda pair: pair[0]),
+    "files": ("files changed", lambda pair: pair[1].files),
+    "added": ("lines added", lambda pair: pair[1].added),
+    "removed": ("lines removed", lambda pair: pair[1].removed),
+}
+
+ATTEMPT_CHANGE: Fields[AttemptChange] = {
+    "number": ("the attempt", lambda a: a.number),
+    "files": ("files changed", lambda a: a.stats.files),
+    "added": ("lines added", lambda a: a.stats.added),
+    "removed": ("lines removed", lambda a: a.stats.removed),
+    "languages": ("the same per language: language objects", lambda a: many(COUNTS, a.stats.by_language.items())),
+    "only": ("paths that no other attempt touches", lambda a: list(a.only)),
+}
+
+PAIR: Fields[AttemptPair] = {
+    "left": ("an attempt", lambda p: p.left),
+    "right": ("another", lambda p: p.right),
+    "share": ("changed lines in both over those in either, 0.0 to 1.0", lambda p: p.share),
+    "both": ("paths that both touch", lambda p: list(p.both)),
+    "left_only": ("paths that only the left one touches", lambda p: list(p.left_only)),
+    "right_only": ("paths that only the right one touches", lambda p: list(p.right_only)),
+}
+
+COMPARISON: Fields[Comparison] = {
+    "changes": ("attempt change objects, of attempts with a diff", lambda c: many(ATTEMPT_CHANGE, c.changes)),
+    "same": ("groups of attempts that are the same change", lambda c: [list(group) for group in c.same]),
+    "pairs": ("pair objects, of every two attempts with a diff", lambda c: many(PAIR, c.pairs)),
+    "unreadable": ("attempts whose diff cannot be read", lambda c: list(c.unreadable)),
+}
+
+
+def files_of(patch: Patch) -> list[dict[str, object]] | None:
+    """Return the files of a patch as objects, None where it cannot be read."""
+    try:
+        return many(CHANGE, patch.files)
+    except PatchError:
+        return None
+
+
+def stat_lines(patch: Patch, *, width: int) -> list[Line]:
+    """Return what ``git diff --stat`` prints. Raises `PatchError` where the patch cannot be read."""
+    from .._patches.diffstat import diffstat, summary
+    from .highlighting import painted_stat
+
+    return [*map(painted_stat, diffstat(patch.files, width=width)), summary(patch.files)]
+
+
+def names_of(patch: Patch) -> bytes:
+    """Return what ``git diff --name-only`` prints, a moved file by its new name."""
+    from .._patches.quoted_names import quote
+
+    paths = dict.fromkeys(change.path.encode("utf-8", "surrogateescape") for change in patch.files)
+    return b"".join(quote(path) + b"\n" for path in paths)
+
+
+def comparison_lines(compared: Comparison) -> list[Line]:
+    """Return what is to be said about attempts beside their sizes: equal ones, overlaps, files of only one."""
+    same = [f"attempts {_and(group)} are the same change" for group in compared.same]
+    pairs = [
+        f"attempts {pair.left} and {pair.right} share {pair.share:.0%} of their changed lines"
+        for pair in compared.pairs
+        if pair.share < 1
+    ]
+    only = [f"only attempt {each.number} touches {', '.join(each.only)}" for each in compared.changes if each.only]
+    broken = [Styled(f"the diff of attempt {number} cannot be read", "yellow") for number in compared.unreadable]
+    return [*same, *pairs, *(only if compared.pairs else []), *broken]
+
+
+def language_lines(compared: Comparison) -> list[Line]:
+    """Return what each attempt changes per language."""
+    return [f"attempt {each.number} changes {_languages(each)}" for each in compared.changes]
+
+
+def _languages(change: AttemptChange) -> str:
+    counts = change.stats.by_language.items()
+    return ", ".join(f"{name or 'other files'} +{each.added}/-{each.removed}" for name, each in counts)
+
+
+def _and(numbers: Iterable[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def overlap_line(share: float, files: int) -> str:
+    """Return how much two attempts share, in a line."""
+    return f"{share:.0%} of their changed lines are the same, in {plural(files, 'file')} that both touch"

@@ -1,0 +1,213 @@
+"""How a login service is spoken to: refresh, authorization code, revoke, whoami. All of it is exchanges.
+
+Law 1. A stored token goes to the login's trusted hosts over https, or to loopback; nowhere else, whoever asks.
+Law 2. No error quotes what was sent; what the service says is cut and scrubbed.
+Law 3. An answer is one of four things: tokens, a refusal for good (`RefusedError`), a refusal for now, or lost. What is
+       not for good is a `TransportError` with ``request_sent=False``: whatever the login was wanted for was not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from .. import errors
+from .._protocol.decode import decode, detail_of, error_for
+from .._protocol.effects import Exchange, Pairs, Request, Response
+from .._protocol.hosts import may_go_to
+from .._protocol.login_contract import OAuth, Tokens, Whoami
+from .._version import __version__
+
+# The lock is held while a refresh runs, and others wait for it (DESIGN: at most 15 s). Revoking has 10 s (6.4).
+TIMEOUT, REVOKE_TIMEOUT = 15.0, 10.0
+# A gateway that gives up says nothing of what the service behind it did (RFC 9110 15.6.3, 15.6.5; Cloudflare 52x).
+LOST = frozenset({502, 504, *range(520, 528)})
+# RFC 6749 5.2: the refresh token is invalid, expired or revoked.
+INVALID_GRANT = "invalid_grant"
+
+HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+JSON: Pairs = (*HEADERS, ("content-type", "application/json"))
+FORM: Pairs = (*HEADERS, ("content-type", "application/x-www-form-urlencoded"))
+
+
+class RefusedError(Exception):
+    """The service refuses a refresh token for good; `code` is its word."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+class UnansweredError(Exception):
+    """The service may have taken a refresh token, and we did not hear what it gave for it. `error` is what to raise."""
+
+    def __init__(self, error: errors.CoatcheckError) -> None:
+        self.error = passing(error)
+        super().__init__(str(error))
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """Where one login's service is: the issuer, and where the official client's variables send it instead."""
+
+    issuer: str
+    client_id: str | None
+    token: str
+    revoke: str | None
+
+    @classmethod
+    def of(cls, oauth: OAuth, tokens: Tokens | None, *, environ: Mapping[str, str], issuer: str | None) -> Endpoints:
+        """Return the endpoints for *tokens*. Raises `ConfigurationError` for a host that is not the login's."""
+        base = (issuer or (tokens and tokens.issuer) or oauth.issuer).rstrip("/")
+        token = _set(environ, oauth.token_variable) or base + oauth.token
+        root = token.removesuffix(oauth.token) if token.endswith(oauth.token) else base
+        derived = root + oauth.revoke if oauth.revoke else None
+        found = cls(
+            issuer=base,
+            client_id=(tokens and tokens.client_id) or oauth.client_id,
+            token=token,
+            revoke=_set(environ, oauth.revoke_variable) or derived,
+        )
+        for url in filter(None, (found.issuer, found.token, found.revoke)):
+            require_trusted(url, oauth.trusted_hosts)
+        return found
+
+    def given(self, tokens: Tokens) -> Tokens:
+        """Return *tokens* with who gave them, and to which client."""
+        return msgspec.structs.replace(tokens, issuer=self.issuer, client_id=self.client_id)
+
+
+def require_trusted(url: str, trusted: frozenset[str]) -> None:
+    """Raise `ConfigurationError` for a URL that a stored token is never sent to."""
+    if not may_go_to(url, trusted):
+        hosts = ", ".join(sorted(trusted))
+        raise errors.ConfigurationError(
+            f"a stored login is never sent to {url.partition('?')[0]}", remedy=f"it may go to {hosts} or to loopback"
+        )
+
+
+def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: float) -> Exchange[Tokens]:
+    """Trade the refresh token of *held* in (codex-wham.md 6.4); *reason* is the official client's word for why.
+
+    Raises `RefusedError`, `UnansweredError`, or `TransportError` where the token was certainly not taken.
+    """
+    body = {
+        "client_id": at.client_id,
+        "grant_type": "refresh_token",
+        "refresh_reason": None if oauth.is_form else reason,
+        "refresh_token": held.refresh_token,
+    }
+    try:
+        response: Response = yield sent(at.token, body, is_json=not oauth.is_form)
+    except errors.TransportError as error:
+        raise (UnansweredError(error) if error.request_sent else passing(error)) from None
+    return _refreshed(oauth, response, held, now)
+
+
+def _refreshed(oauth: OAuth, response: Response, held: Tokens, now: float) -> Tokens:
+    if response.status >= 300 or code_of(response) in oauth.refusals:  # GitHub refuses with 200
+        raise refusal(oauth, response)
+    try:
+        return oauth.read(decode(response, dict[str, object]), held, now)
+    except errors.UnreadableResponseError as error:  # it was taken, and what it was traded for cannot be read
+        raise UnansweredError(error) from None
+
+
+def refusal(oauth: OAuth, response: Response) -> Exception:
+    """Return what a status of 300 or more means for a refresh token."""
+    code = code_of(response)
+    if code in oauth.refusals or code == INVALID_GRANT:
+        return RefusedError(code)
+    if response.status == 401:
+        return RefusedError(code or "unauthorized")
+    error = error_for(response)
+    return UnansweredError(error) if response.status in LOST else passing(error)
+
+
+def code_of(response: Response) -> str:
+    """Return the service's code: ``error.code``, ``error`` or ``code`` (6.4); "" where it gives none."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    fields: dict[str, Any] = body if isinstance(body, dict) else {}
+    error = fields.get("error")
+    code = error.get("code") if isinstance(error, dict) else error or fields.get("code")
+    return code if isinstance(code, str) and code.isidentifier() and len(code) < 64 else ""
+
+
+def passing(error: errors.CoatcheckError) -> errors.TransportError:
+    """Return *error* as trouble that passes, before which nothing else was asked."""
+    kind = type(error) if isinstance(error, errors.TransportError) else errors.TransportError
+    return kind(f"the login could not be refreshed: {error}", request_sent=False, remedy=error.remedy)
+
+
+class Code(msgspec.Struct, frozen=True):
+    """An authorization code with what redeems it. Its ``repr`` shows nothing."""
+
+    code: str
+    verifier: str
+    redirect: str
+
+    def __repr__(self) -> str:
+        return "Code()"
+
+
+def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[Tokens]:
+    """Trade an authorization code for the tokens of a new login (6.9)."""
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": at.client_id,
+        "code": code.code,
+        "redirect_uri": code.redirect,
+        "code_verifier": code.verifier,
+    }
+    response = yield sent(at.token, form, is_json=False)
+    return at.given(oauth.read(decode(response, dict[str, object]), None, now))
+
+
+def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
+    """Ask the service to end a login (6.4); returns whether it said yes, and never raises for a no."""
+    if at.revoke is None:
+        return False
+    body = {"token": tokens.refresh_token, "token_type_hint": "refresh_token", "client_id": at.client_id}
+    request = post(at.revoke, msgspec.json.encode(body), headers=JSON)
+    try:
+        response: Response = yield msgspec.structs.replace(request, timeout=REVOKE_TIMEOUT)
+    except errors.TransportError:
+        return False
+    return response.status < 300
+
+
+def ask_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exchange[Tokens]:
+    """Ask whose a token is (6.8). Raises `NotLoggedInError` where the service does not know it."""
+    url = (_set(environ, whoami.variable) or whoami.base_url).rstrip("/") + whoami.path
+    require_trusted(url, whoami.trusted_hosts)
+    headers = (*HEADERS, ("authorization", f"Bearer {token}"))
+    response = yield Request("GET", "", headers=headers, url=url, timeout=TIMEOUT)
+    if response.status in (401, 403):
+        raise errors.NotLoggedInError(
+            f"the login service does not accept the personal access token (HTTP {response.status})"
+            + (f": {detail}" if (detail := detail_of(response)) else ""),
+            remedy="make a new token",
+        )
+    return whoami.read(token, decode(response, dict[str, object]))
+
+
+def sent(url: str, fields: Mapping[str, str | None], *, is_json: bool) -> Request:
+    """Return a request with *fields*; those that are None are left out of a form."""
+    if is_json:
+        return post(url, msgspec.json.encode(fields), headers=JSON)
+    form = {name: value for name, value in fields.items() if value is not None}
+    return post(url, urlencode(form).encode(), headers=FORM)
+
+
+def post(url: str, body: bytes, *, headers: Pairs) -> Request:
+    """Return a request to a login service."""
+    return Request("POST", "", headers=headers, body=body, url=url, timeout=TIMEOUT)
+
+
+def _set(environ: Mapping[str, str], variable: str | None) -> str | None:
+    return (environ.get(variable, "").strip() or None) if variable else None

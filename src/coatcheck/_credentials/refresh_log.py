@@ -1,0 +1,95 @@
+"""What became of each refresh token that we presented, written down before it was and kept across crashes.
+
+A refresh token is good once. Whoever finds, under the login's lock, that one was presented and nothing came of it
+knows that the presenter crashed or never got its answer; only then is it presented again, and only once.
+
+Law 1. A note is on the disk before its token is on the wire.
+Law 2. A note holds a fingerprint, never a token.
+Law 3. Notes are asked for and changed under the login's lock alone.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+import msgspec
+
+from .. import errors
+from .login_store import sync_folder, write_whole
+
+# Longer than a backup of a login is useful: the service ends tokens that were not used for so long anyway (seconds).
+KEPT = 60 * 86_400.0
+
+
+class RefreshRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a token was presented (the last time at `at` by process `pid`), and the code of what came of it.
+
+    `outcome` is "" as long as nobody knows, "spent" once it was traded in, or the code of a refusal.
+    """
+
+    presented: int = 0
+    at: float = 0.0
+    pid: int = 0
+    outcome: str = ""
+
+
+SPENT = "spent"
+
+
+class RefreshLog:
+    """The notes in one folder, one small file for each token."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def find(self, fingerprint: str) -> RefreshRecord:
+        """Return the note on a token; one that was never presented has an empty note."""
+        try:
+            with open(self._path(fingerprint), "rb") as file:
+                return msgspec.json.decode(file.read(), type=RefreshRecord)
+        except (OSError, msgspec.MsgspecError):  # a torn note cannot be: it is renamed into place
+            return RefreshRecord()
+
+    def present(self, fingerprint: str, *, now: float) -> None:
+        """Write down that a token is about to be presented."""
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            self._forget(now)
+            before = self.find(fingerprint)
+            self._write(fingerprint, RefreshRecord(presented=before.presented + 1, at=now, pid=os.getpid()))
+        except OSError as error:
+            raise errors.CredentialsError(
+                f"a refresh must be written down first, and {self._folder} does not allow it: {error.strerror}",
+                remedy="make it writable, or name another folder in COATCHECK_STATE_HOME",
+            ) from None
+
+    def conclude(self, fingerprint: str, outcome: str) -> None:
+        """Write down what came of it."""
+        with suppress(OSError):  # knowing less is safe: the token would be presented once more and refused
+            self._write(fingerprint, msgspec.structs.replace(self.find(fingerprint), outcome=outcome))
+
+    def withdraw(self, fingerprint: str) -> None:
+        """Write down that the service certainly did not take it this time."""
+        note = self.find(fingerprint)
+        with suppress(OSError):
+            if note.presented > 1:
+                self._write(fingerprint, msgspec.structs.replace(note, presented=note.presented - 1))
+            else:
+                os.unlink(self._path(fingerprint))
+
+    def _write(self, fingerprint: str, note: RefreshRecord) -> None:
+        path = self._path(fingerprint)
+        write_whole(f"{path}.new", msgspec.json.encode(note))
+        os.utime(f"{path}.new", (note.at, note.at))  # its age by the clock that we were given
+        os.replace(f"{path}.new", path)
+        sync_folder(self._folder)
+
+    def _forget(self, now: float) -> None:
+        with suppress(OSError):
+            for entry in list(os.scandir(self._folder)):
+                if entry.stat().st_mtime < now - KEPT:
+                    os.unlink(entry.path)
+
+    def _path(self, fingerprint: str) -> str:
+        return os.path.join(self._folder, fingerprint)

@@ -1,0 +1,102 @@
+"""When tokens must be looked after: one table, no I/O.
+
+Law 1. An own login is refreshed early, so that nobody ever waits for it; failing then is no error.
+Law 2. A login that we share is first re-read (its owner may refresh it), and refreshed only at the last minute.
+Law 3. A login that we only read is never refreshed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from .._protocol.login_contract import Tokens
+
+# The official client refreshes from five minutes before the end (codex-wham.md 6.3), so a shared login that has
+# less left is probably being refreshed by somebody.
+EARLY = 300.0
+# The longest request that we make takes a minute; a token that ends during one is a 401.
+LATE = 60.0
+# Tokens that do not say their end are refreshed when they were so long ago (6.3).
+SCHEDULE = 8 * 86_400.0
+# How often a shared login is read again while its owner may refresh it, and how soon a token that should not have
+# been given out so short is looked at again (seconds). Thousands of polls ask; the disk is asked ten times a minute.
+LOOK_EVERY = 6.0
+# The pause after an early refresh failed, before jitter (seconds): four or five tries before it becomes mandatory.
+TRY_EVERY = 50.0
+
+
+class Mode(enum.Enum):
+    """What may be done to a login."""
+
+    OWN = "own"
+    SHARED = "shared"
+    READONLY = "shared-readonly"
+
+
+class RefreshNeed(enum.IntEnum):
+    """What a login needs now: nothing, a look at its file, a refresh that may fail, a refresh."""
+
+    NOTHING = 0
+    LOOK = 1
+    TRY = 2
+    MUST = 3
+
+
+# mode -> what the time from `EARLY` on, from `LATE` on, and after `SCHEDULE` asks for
+NEEDS: Mapping[Mode, tuple[RefreshNeed, RefreshNeed, RefreshNeed]] = {
+    Mode.OWN: (RefreshNeed.TRY, RefreshNeed.MUST, RefreshNeed.TRY),
+    Mode.SHARED: (RefreshNeed.LOOK, RefreshNeed.MUST, RefreshNeed.TRY),
+    Mode.READONLY: (RefreshNeed.LOOK, RefreshNeed.LOOK, RefreshNeed.NOTHING),
+}
+
+
+def need_of(tokens: Tokens, *, mode: Mode, now: float) -> RefreshNeed:
+    """Return what *tokens* need at *now*; without a refresh token nothing but a look can help."""
+    early, late, scheduled = NEEDS[mode if tokens.refresh_token else Mode.READONLY]
+    if tokens.expires_at is None:
+        is_due = tokens.last_refresh is not None and tokens.last_refresh + SCHEDULE <= now
+        return scheduled if is_due else RefreshNeed.NOTHING
+    if tokens.expires_at <= now + LATE:
+        return late
+    return early if tokens.expires_at <= now + EARLY else RefreshNeed.NOTHING
+
+
+def due_at(tokens: Tokens) -> float:
+    """Return when *tokens* first need something; never is infinity."""
+    if tokens.expires_at is not None:
+        return tokens.expires_at - EARLY
+    return float("inf") if tokens.last_refresh is None else tokens.last_refresh + SCHEDULE
+
+
+def next_look(tokens: Tokens, *, now: float, pause: float = LOOK_EVERY) -> float:
+    """Return when to look again at tokens that were looked at *now*: when they are due, or after *pause* if they are.
+
+    Never later than the moment at which a refresh becomes mandatory, unless that is past as well.
+    """
+    if (due := due_at(tokens)) > now:
+        return due
+    late = float("inf") if tokens.expires_at is None else tokens.expires_at - LATE
+    return min(now + pause, late) if late > now else now + min(pause, LOOK_EVERY)
+
+
+def has_ended(tokens: Tokens, now: float) -> bool:
+    """Whether the access token is no good any more."""
+    return tokens.expires_at is not None and tokens.expires_at <= now
+
+
+def same_account(one: Tokens, other: Tokens) -> bool:
+    """Whether both name the same account; where only one names any, they may be two people's."""
+    return one.account_id == other.account_id
+
+
+def is_newer(found: Tokens, held: Tokens) -> bool:
+    """Whether *found* is something other than what we hold."""
+    return (found.access_token, found.refresh_token) != (held.access_token, held.refresh_token)
+
+
+def fingerprint(token: str) -> str:
+    """Return what may be written down of a token: 128 bits of its SHA-256, which tell it from others and no more."""
+    import hashlib  # 2 ms, and most runs refresh nothing
+
+    return hashlib.sha256(token.encode()).hexdigest()[:32]

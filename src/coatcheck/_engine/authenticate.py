@@ -1,0 +1,59 @@
+"""Put the secret on every request, and once more after a 401 if there is a better one.
+
+Law 1. A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
+Law 2. No secret travels over plain http, loopback excepted.
+Law 3. After a 401 the credentials are asked once for another secret, and the request is sent once more.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from .. import errors
+from .._protocol.effects import Clock, Request, Response, Script, Send
+from .._protocol.hosts import is_loopback
+from .._protocol.login_contract import Credentials, Login, Secret
+from .._protocol.provider import Provider
+
+
+def authenticated(send: Send, *, provider: Provider, credentials: Credentials, clock: Clock) -> Send:
+    """Return a `Send` that proves who we are."""
+    allowed: set[tuple[str, bool, frozenset[str] | None]] = (
+        set()
+    )  # origins that passed the guard: it parses URLs, once each is enough
+
+    def authorized(request: Request, secret: Secret) -> Request:
+        known = (request.origin, secret.is_stored, secret.hosts)
+        if known not in allowed:
+            guard(provider.origins[request.origin], secret, provider.login)
+            allowed.add(known)
+        return provider.authorize(request, secret, clock.time())
+
+    def sender(request: Request) -> Script[Response]:
+        if request.is_public:
+            return (yield from send(request))
+        secret = yield from credentials.get_secret()
+        response = yield from send(authorized(request, secret))
+        if response.status == 401 and (other := (yield from credentials.renew_secret(secret))) is not None:
+            response = yield from send(authorized(request, other))
+        return response
+
+    return sender
+
+
+def guard(base_url: str, secret: Secret, login: Login) -> None:
+    """Raise `ConfigurationError` where *secret* must not go to *base_url*."""
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").lower()
+    if is_loopback(host):
+        return
+    if parts.scheme != "https":
+        raise errors.ConfigurationError(
+            f"{host} is not spoken to without encryption", remedy="use an https base URL; plain http is for loopback"
+        )
+    trusted = login.trusted_hosts if secret.hosts is None else secret.hosts & login.trusted_hosts
+    if secret.is_stored and (host not in trusted or parts.port not in (None, 443)):
+        raise errors.ConfigurationError(
+            f"the login from {secret.source} is never sent to {host}",
+            remedy=f"pass a token explicitly, or use one of {', '.join(sorted(secret.hosts or login.trusted_hosts)) or 'no host'}",
+        )

@@ -1,0 +1,356 @@
+"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only their colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, TypeVar
+
+import msgspec
+
+from .. import errors
+from .._model.catalogue import Environment, Model
+from .._model.duration_estimate import Durations
+from .._model.outcome import Attempt
+from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
+from .._model.usage import RateWindow, Usage
+from .._protocol.duration_store import DurationStore, ObservedDurations
+from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
+from .._protocol.intents import Journal
+from .._protocol.login_contract import Credentials
+from .._protocol.pagination import paged
+from .._protocol.provider import Provider, TaskFilter, TaskSnapshot
+from .backoff import RetryPolicy
+from .event_diff import SeenState, news
+from .pipeline import emitted, run_exchange, sending
+from .plan_approval import Approvals, Decide
+from .poll_many import BatchContext, poll_many
+from .poll_one import Interval, PollContext, Wait, every, finished_task, waiting
+from .rate_limit import RateLimiter
+from .schedule import Schedule
+from .submit import ResumedSubmission, resuming, submitting
+from .watch_many import Follow, watch_many
+
+T = TypeVar("T")
+
+
+class Operations:
+    """The verbs of one provider with one login."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        credentials: Credentials,
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        policy: RetryPolicy,
+        pace: RateLimiter,
+        journal: Journal,
+        memory: DurationStore,
+        poll_cost: float,
+        new_id: Callable[[], str],
+        pid: int,
+        is_alive: Callable[[int], bool],
+    ) -> None:
+        self.provider = provider
+        self._clock, self._random = clock, random
+        self._memory, self._poll_cost, self._schedules = memory, poll_cost, dict[str | None, Interval]()
+        self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
+        self._remedy = provider.login.remedy
+        self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
+        self._desk = PollContext(
+            clock=clock,
+            random=random,
+            look=self._look,
+            ask_attempts=self._ask_attempts,
+            schedule=self._schedule,
+            remember=self._remember,
+        )
+
+    def ask(self, exchange: Exchange[T], /) -> Script[T]:
+        """Let *exchange* talk to its service."""
+        return run_exchange(exchange, self._send, remedy=self._remedy)
+
+    def _require(self, verb: str) -> None:
+        self.provider.capabilities.require(verb, self.provider.name)
+
+    def _own(self, ref: TaskRef | str) -> TaskRef:
+        """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
+        parsed = ref if isinstance(ref, TaskRef) else TaskRef.parse(ref, provider=self.provider.name)
+        if parsed.provider != self.provider.name:
+            raise errors.ConfigurationError(
+                f"{parsed} is a task of {parsed.provider}, not of {self.provider.name}",
+                remedy=f"use Client({parsed.provider!r}) or --provider {parsed.provider}",
+            )
+        return parsed
+
+    def create_task(self, spec: TaskSpec) -> Script[Task]:
+        self._require("create_task")
+        return submitting(
+            spec,
+            provider=self.provider,
+            ask=self.ask,
+            journal=self._journal,
+            clock=self._clock,
+            id=self._new_id(),
+            pid=self._pid,
+        )
+
+    def resume_submissions(self) -> Script[None]:
+        self._require("find_task" if "find_task" in self.provider.capabilities.verbs else "list_tasks")
+        intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
+        for intent in intents:
+            resumed: ResumedSubmission = yield from resuming(
+                intent,
+                provider=self.provider,
+                ask=self.ask,
+                journal=self._journal,
+                clock=self._clock,
+                is_alive=self._is_alive(intent.pid),
+            )
+            yield Emit(resumed)
+
+    def get_task(self, ref: TaskRef | str) -> Script[Task]:
+        self._require("get_task")
+        return self.ask(self.provider.get_task(self._own(ref)))
+
+    def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
+        task = yield from self.get_task(ref)
+        return task.state
+
+    def get_task_response(self, ref: TaskRef | str) -> Script[bytes]:
+        self._require("get_task")
+        return self.ask(self.provider.get_task_response(self._own(ref)))
+
+    def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
+        self._require("list_attempts")
+        task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
+        return (yield from self.ask(self.provider.list_attempts(task)))
+
+    def poll_task(
+        self,
+        ref: TaskRef | str | Task,
+        *,
+        timeout: float | None,
+        interval: float | Interval | None,
+        first: bool,
+        after: str | None = None,
+        is_watched: bool = False,
+        approve: Decide | None = None,
+        on_change: Callable[[Task], object] | None = None,
+    ) -> Script[Task]:
+        if approve is not None:
+            self._require("approve_plan")
+        if self._is_told_once:
+            return self._swept(ref, timeout=timeout, interval=interval, on_change=on_change)
+        self._require("get_task")
+        known = ref if isinstance(ref, Task) else None
+        came = known if known and known.state.is_terminal and known.outcome is not None else None
+        own = self._own(ref.ref if isinstance(ref, Task) else ref)
+        wait = Wait(
+            desk=self._desk,
+            ref=own,
+            timeout=timeout,
+            interval=every(interval) if isinstance(interval, int | float) else interval,
+            environment=known.environment if known else None,
+            first=first,
+            is_watched=is_watched,
+            approvals=self._approvals(own, approve),
+            came=came,
+            on_change=on_change,
+            seen=SeenState.from_cursor(after),
+            looks=int(known is not None and came is None),
+            asked=(known and known.retry_after) or 0.0,
+        )
+        return waiting(wait)
+
+    def _look(self, wait: Wait) -> Script[TaskSnapshot]:
+        """Look as the provider can: remembering the look before, or anew."""
+        if wait.came is not None:
+            return TaskSnapshot(task=wait.came)
+        return (yield from self._follow(wait.ref, wait.seen.memory, is_watched=wait.is_watched))
+
+    def _follow(
+        self, ref: TaskRef, memory: str, shown: Task | None = None, *, is_watched: bool = True
+    ) -> Script[TaskSnapshot]:
+        if "get_snapshot" not in self.provider.capabilities.verbs:
+            return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))))
+        now = self._clock.time()
+        follow = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
+        return (yield from self.ask(follow))
+
+    def _ask_attempts(self, task: Task) -> Script[tuple[Attempt, ...]]:
+        return self.ask(self.provider.list_attempts(task))
+
+    def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
+        if decide is None:
+            return None
+        return Approvals(decide, lambda: self.ask(self.provider.approve_plan(ref)), clock=self._clock)
+
+    def poll_tasks(
+        self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
+    ) -> Script[None]:
+        if not self._is_told_once:
+            self._require("get_task")
+        crowd = yield from self._crowd(timeout, interval)
+        yield from poll_many(map(self._own, refs), crowd, look=self._settled)
+
+    def watch_tasks(
+        self,
+        refs: Iterable[TaskRef | str],
+        *,
+        timeout: float | None,
+        interval: float | Interval | None,
+        after: Mapping[TaskRef, str] | Mapping[str, str] | None,
+    ) -> Script[None]:
+        if not self._is_told_once:
+            self._require("get_task")
+        crowd = yield from self._crowd(timeout, interval)
+        follow = Follow(look=self._follow, ask_attempts=self._ask_attempts, is_learnt=interval is None)
+        known = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
+        yield from watch_many(map(self._own, refs), crowd, follow, after=known)
+
+    def _crowd(self, timeout: float | None, interval: float | Interval | None) -> Script[BatchContext]:
+        policy = every(interval) if isinstance(interval, int | float) else interval or (yield from self._schedule(None))
+        return BatchContext(
+            provider=self.provider,
+            ask=self.ask,
+            clock=self._clock,
+            random=self._random,
+            timeout=timeout,
+            interval=policy,
+            remember=self._remember,
+        )
+
+    @property
+    def _is_told_once(self) -> bool:
+        """Whether the service tells the end of a task once, to whoever sweeps, and cannot be asked about it."""
+        verbs = self.provider.capabilities.verbs
+        return "get_status_page" in verbs and "get_task" not in verbs
+
+    def _swept(
+        self,
+        ref: TaskRef | str | Task,
+        *,
+        timeout: float | None,
+        interval: float | Interval | None,
+        on_change: Callable[[Task], object] | None,
+    ) -> Script[Task]:
+        """Wait for a task by sweeping: its end is all that there is to see."""
+        if isinstance(ref, Task) and ref.state.is_terminal:
+            return ref
+        wanted = ref.ref if isinstance(ref, Task) else ref
+        (task,) = yield from emitted(self.poll_tasks([wanted], timeout=timeout, interval=interval))
+        for event, _ in news(SeenState(), TaskSnapshot(task=task)):
+            yield Emit(event)
+        if on_change is not None:
+            on_change(task)
+        return task  # type: ignore[no-any-return]
+
+    def _settled(self, ref: TaskRef) -> Script[tuple[Task | None, float]]:
+        """Return the task if it has ended, with its attempts, else None; and how long not to ask again."""
+        task = yield from self.ask(self.provider.get_task(ref))
+        ended: Task | None = yield from finished_task(task, self._ask_attempts, first=False)
+        return ended, task.retry_after or 0.0
+
+    def _schedule(self, environment: str | None) -> Script[Interval]:
+        """Return the schedule that earlier tasks of *environment* suggest."""
+        if environment not in self._schedules:
+            seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
+            belief = seen.belief(typical=self.provider.capabilities.typical_seconds)
+            self._schedules[environment] = Schedule(belief=belief, poll_cost=self._poll_cost)
+        return self._schedules[environment]
+
+    def _remember(self, ends: ObservedDurations) -> Script[None]:
+        if ends:
+            yield Call(lambda: self._memory.record(self.provider.name, ends))
+
+    def stream_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("stream_events")
+        return run_exchange(self.provider.stream_events(self._own(ref)), self._send, remedy=self._remedy)
+
+    def list_tasks(
+        self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
+    ) -> Script[str | None]:
+        self._require("list_tasks")
+
+        def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
+            return self.ask(
+                self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
+            )
+
+        return paged(ask, limit=limit, cursor=cursor)
+
+    def get_page(
+        self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
+    ) -> Script[Page]:
+        self._require("list_tasks")
+        return self.ask(self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor))
+
+    def get_usage(self) -> Script[Usage]:
+        self._require("get_usage")
+        usage = yield from self.ask(self.provider.get_usage())
+        if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
+            return usage
+        windows = list(usage.rate_limit.windows)
+        for place, window in enumerate(windows):
+            windows[place] = (yield from self._counted(window)) if window.is_counted_here else window
+        limit = msgspec.structs.replace(usage.rate_limit, windows=tuple(windows))
+        return msgspec.structs.replace(usage, rate_limit=limit)
+
+    def _counted(self, window: RateWindow) -> Script[RateWindow]:
+        """Return *window* with what the journal knows: a service that tells nothing leaves us to count our own."""
+        since = self._clock.time() - (window.seconds or 0)
+        used = yield Call(lambda: self._journal.count_since(self.provider.name, since))
+        percent = 100 * used / window.limit if window.limit else None
+        return msgspec.structs.replace(window, used=used, used_percent=percent)
+
+    def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
+        self._require("list_environments")
+        return self.ask(self.provider.list_environments(repository=repository))
+
+    def list_models(self) -> tuple[Model, ...]:
+        self._require("list_models")
+        return self.provider.list_models()
+
+    def cancel_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("cancel_task")
+        return self.ask(self.provider.cancel_task(self._own(ref)))
+
+    def archive_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("archive_task")
+        return self.ask(self.provider.archive_task(self._own(ref)))
+
+    def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("unarchive_task")
+        return self.ask(self.provider.unarchive_task(self._own(ref)))
+
+    def delete_task(self, ref: TaskRef | str) -> Script[None]:
+        self._require("delete_task")
+        return self.ask(self.provider.delete_task(self._own(ref)))
+
+    def send_message(
+        self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
+    ) -> Script[Task]:
+        self._require("send_message")
+        if not text.strip():
+            raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
+        return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
+
+    def approve_plan(self, ref: TaskRef | str) -> Script[None]:
+        self._require("approve_plan")
+        return self.ask(self.provider.approve_plan(self._own(ref)))
+
+    def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
+        self._require("create_pull_request")
+        return self.ask(self.provider.create_pull_request(self._own(ref), attempt=attempt, draft=draft))
+
+    def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
+        return self.provider.extract_response(response, siblings)
+
+
+def as_bytes(response: bytes | str | object) -> bytes:
+    """Return a saved answer as the bytes it came as; mappings are encoded."""
+    if isinstance(response, bytes):
+        return response
+    return response.encode() if isinstance(response, str) else msgspec.json.encode(response)

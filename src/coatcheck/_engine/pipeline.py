@@ -1,0 +1,102 @@
+"""Let a provider's exchange talk through everything that stands between it and the world.
+
+The order, from the exchange outwards: remember, retry, pace, locate, authenticate, transmit and follow redirects.
+Retrying is outside of pacing so that each try waits its turn, and of authenticating so that each gets a fresh secret;
+locating comes before authenticating because signatures cover the URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from .. import errors
+from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response, Script, Send
+from .._protocol.login_contract import Credentials
+from .._protocol.provider import Provider
+from .authenticate import authenticated
+from .backoff import RetryPolicy
+from .conditional import conditional
+from .rate_limit import RateLimiter, rate_limited, spaced
+from .redirect import transmit_following
+from .retry import retrying
+
+T = TypeVar("T")
+
+
+def run_exchange(
+    exchange: Exchange[T] | Generator[Effect, Any, T], send: Send, *, remedy: str | None = None
+) -> Script[T]:
+    """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out.
+
+    *remedy* is what to do about a login that the service does not take, where the provider does not know better.
+    """
+    try:
+        wish: Any = next(exchange)
+        while True:
+            try:
+                answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
+            except errors.CoatcheckError as error:
+                wish = exchange.throw(error)  # effects.py, law 4
+            else:
+                wish = exchange.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    except errors.AuthenticationError as error:
+        error.remedy = error.remedy or remedy
+        raise
+    finally:
+        exchange.close()
+
+
+def sending(
+    provider: Provider,
+    credentials: Credentials,
+    *,
+    clock: Clock,
+    random: Callable[[], float],
+    policy: RetryPolicy,
+    pace: RateLimiter,
+) -> Send:
+    """Return the whole way from a provider's request to the world."""
+    inner = authenticated(transmit_following, provider=provider, credentials=credentials, clock=clock)
+    inner = rate_limited(located(inner, origins=provider.origins), pace=pace, clock=clock)
+    if provider.capabilities.write_pause:
+        inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock)
+    return conditional(retrying(inner, policy=policy, random=random))
+
+
+def located(send: Send, *, origins: Mapping[str, str]) -> Send:
+    """Return a `Send` that knows where each origin is."""
+
+    def sender(request: Request) -> Script[Response]:
+        if request.url:
+            return send(request)
+        return send(msgspec.structs.replace(request, url=origins[request.origin] + request.path))
+
+    return sender
+
+
+def emitted(script: Script[Any]) -> Script[list[Any]]:
+    """Collect what *script* emits instead of handing it out."""
+    values = []
+    try:
+        effect = next(script)
+        while True:
+            if type(effect) is Emit:
+                values.append(effect.value)
+                effect = script.send(None)
+                continue
+            try:
+                answer = yield effect
+            except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
+                effect = script.throw(error)
+            else:
+                effect = script.send(answer)
+    except StopIteration:
+        return values
+    finally:
+        script.close()

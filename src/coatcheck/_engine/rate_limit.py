@@ -1,0 +1,103 @@
+"""One budget of requests per credential, shared by every task of a process.
+
+Law 1. A service that said "not before" to one request is not asked by any other until then.
+Law 2. With a rate, requests leave evenly at it after a burst; nobody is refused, everybody waits their turn.
+Law 3. Where the service wants a pause between two requests that change something, they get one.
+Law 4. Taking a turn does no I/O; the waiting is a `Sleep`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import msgspec
+
+from .. import errors
+from .._protocol.effects import Clock, Request, Response, Script, Send, Sleep
+from .._protocol.retry_after import is_throttled, retry_after
+
+# A pause longer than this is an error's to carry, and not everybody's to sit out (seconds).
+LONGEST_PAUSE = 60.0
+# GitHub's secondary limit mostly names no time: "at least one minute", then exponentially longer (docs.github.com,
+# "Best practices for using the REST API"). The longest is ours (seconds).
+NAMELESS_PAUSE, LONGEST_NAMELESS_PAUSE = 60.0, 900.0
+NAMELESS = b"secondary rate limit"
+READS = frozenset({"GET", "HEAD"})
+
+
+class RateLimiter:
+    """The budget of one credential. *rate* is in requests a second, None for as many as the service takes.
+
+    *lock* makes a turn safe between threads; the runtime brings one.
+    """
+
+    def __init__(
+        self, *, rate: float | None = None, burst: int = 10, lock: AbstractContextManager[Any] | None = None
+    ) -> None:
+        if rate is not None and not rate > 0:
+            raise errors.ConfigurationError(f"a rate is a positive number of requests a second, not {rate!r}")
+        self._interval = 0.0 if rate is None else 1.0 / rate
+        self._credit = self._interval * (burst - 1)
+        self._lock = lock or nullcontext()
+        self._next = 0.0  # when the next request may leave if no burst is left
+        self._not_before = 0.0
+        self._nameless = 0  # limits without a time, in a row
+
+    def reserve(self, now: float) -> float:
+        """Take the next turn and return how many seconds it is away."""
+        with self._lock:
+            self._next = max(self._next, now - self._credit) + self._interval
+            return max(0.0, self._next - self._interval - now, self._not_before - now)
+
+    def hold(self, until: float) -> None:
+        """Let nobody ask before *until*."""
+        with self._lock:
+            self._not_before = max(self._not_before, until)
+
+    def named(self, response: Response) -> Response:
+        """Return *response* with a ``Retry-After`` where it is a limit that names no time: longer each time in a row."""
+        if not is_nameless(response):
+            self._nameless = 0 if response.status < 400 else self._nameless
+            return response
+        seconds = min(NAMELESS_PAUSE * 2**self._nameless, LONGEST_NAMELESS_PAUSE)
+        self._nameless += 1
+        return msgspec.structs.replace(response, headers={**response.headers, "retry-after": f"{seconds:g}"})
+
+
+def is_nameless(response: Response) -> bool:
+    """Whether the answer is GitHub's secondary limit without a time."""
+    is_limit = response.status in (403, 429) and NAMELESS in response.body[:2000].lower()
+    return is_limit and retry_after(response.headers) is None
+
+
+def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
+    """Return a `Send` that waits for its turn, and tells everybody when the service wants to be left alone."""
+
+    def sender(request: Request) -> Script[Response]:
+        seconds = pace.reserve(clock.monotonic())
+        if seconds > 0:
+            yield Sleep(seconds)
+        response = pace.named((yield from send(request)))
+        is_busy = response.status == 503 or is_throttled(response.status, response.headers)
+        if is_busy and (asked := retry_after(response.headers)) is not None:
+            pace.hold(clock.monotonic() + min(asked, LONGEST_PAUSE))
+        return response
+
+    return sender
+
+
+def spaced(send: Send, *, seconds: float, clock: Clock) -> Send:
+    """Return a `Send` that lets *seconds* go by between two requests that change something."""
+    free_at = 0.0
+
+    def sender(request: Request) -> Script[Response]:
+        nonlocal free_at
+        if request.method not in READS:
+            now = clock.monotonic()
+            pause, free_at = free_at - now, max(free_at, now) + seconds
+            if pause > 0:
+                yield Sleep(pause)
+        return (yield from send(request))
+
+    return sender

@@ -1,0 +1,61 @@
+"""How long tasks take: what was seen of them, and what to believe from it."""
+
+from __future__ import annotations
+
+import math
+
+from .value import Value
+
+# Believing in less spread than this costs up to 1.7 times when the belief is wrong (``bench/schedule.py``).
+SMALLEST_SPREAD = 0.8
+LARGEST_SPREAD = 2.0
+# What we start with counts as much as so many finished tasks: a handful moves it, one does not overthrow it.
+PRIOR_WEIGHT = 2
+# Before anything was learnt a task may as well take a twentieth of what is typical.
+UNLEARNT_SPREAD = 1.5
+
+
+class DurationEstimate(Value, frozen=True, kw_only=True):
+    """How long tasks take: half of them less than `median` seconds; `spread` is the deviation of the logarithm.
+
+    The defaults are those of cloud coding tasks: minutes, with a long tail (codex-wham.md 2.3, "Life cycle").
+    """
+
+    median: float = 360.0
+    spread: float = SMALLEST_SPREAD
+
+    def hazard(self, age: float) -> float:
+        """Return how likely a task that runs at *age* is to end in the next second."""
+        distance = (math.log(age) - math.log(self.median)) / self.spread
+        survival = 0.5 * math.erfc(distance / math.sqrt(2))
+        if survival < 1e-9:  # so far out that the density underflows: the tail of a lognormal's hazard
+            return distance / (self.spread * age)
+        density = math.exp(-distance * distance / 2) / (age * self.spread * math.sqrt(2 * math.pi))
+        return density / survival
+
+
+class Durations(Value, frozen=True, kw_only=True):
+    """What was seen of finished tasks: how many, and the mean and squared deviation of the logarithm of seconds."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def with_another(self, seconds: float) -> Durations:
+        """Return what is known after one more task (Welford's update)."""
+        value = math.log(max(seconds, 1.0))
+        count = self.count + 1
+        delta = value - self.mean
+        mean = self.mean + delta / count
+        return Durations(count=count, mean=mean, squares=self.squares + delta * (value - mean))
+
+    def belief(self, *, typical: float) -> DurationEstimate:
+        """Return what to believe: half take *typical* seconds, moved by what was seen."""
+        weight = self.count + PRIOR_WEIGHT
+        prior = math.log(typical)
+        mean = (self.mean * self.count + prior * PRIOR_WEIGHT) / weight
+        apart = (self.mean - prior) ** 2 * self.count * PRIOR_WEIGHT / weight
+        variance = (self.squares + UNLEARNT_SPREAD**2 * PRIOR_WEIGHT + apart) / weight
+        return DurationEstimate(
+            median=math.exp(mean), spread=min(LARGEST_SPREAD, max(SMALLEST_SPREAD, math.sqrt(variance)))
+        )

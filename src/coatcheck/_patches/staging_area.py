@@ -1,0 +1,189 @@
+"""A place beside the work tree where git applies a patch, before anything of it is seen.
+
+git reads and writes there what it would read and write in the work tree: the same files (linked, not copied), the same
+``.gitattributes`` above them, the same settings; only programs are switched off. What a patch does to that place does
+not matter: files are taken out of it by the names that were judged, never by what lies there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from .git import GitError, git
+from .header import ChangeStatus
+from .path_rules import parents
+from .render_patch import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .file_change import FileChange
+    from .work_tree import Tree
+
+# git names every file that does not fit at once; more rounds than these mean that something else is wrong.
+_ROUNDS = 4
+
+
+# So many files are shared between two gits: on two cores they take half the time of one, which waits for the file
+# system to make every file anew (5,000 files, in turns: 1.1 s and 2.2 s on ext4, 0.07 s and 0.13 s in memory).
+_MANY = 500
+
+
+class Group:
+    """Changes that share paths (a rename, a series, a type change), and so happen together or not at all."""
+
+    __slots__ = ("changes", "paths")
+
+    def __init__(self, changes: list[FileChange], paths: list[str]) -> None:
+        self.changes = changes
+        self.paths = paths
+
+
+class StagingArea:
+    """The folder *root*, made and filled by us. *environment* says which repository git believes to be in."""
+
+    def __init__(self, root: str, *, environment: Mapping[str, str], settings: Sequence[str]) -> None:
+        self.root = root
+        self._environment = environment
+        self._settings = settings
+        self._folders: set[str] = set()
+        os.mkdir(root)
+
+    def path(self, name: str) -> str:
+        """Return where the file called *name* is staged."""
+        return os.path.join(self.root, name)
+
+    def place(self, name: str) -> str:
+        """Return the same, and make the folders above it."""
+        folder, _, _ = name.rpartition("/")
+        if folder not in self._folders:
+            os.makedirs(self.path(folder), exist_ok=True)
+            self._folders.add(folder)
+        return self.path(name)
+
+    def take(self, tree: Tree, names: Iterable[str]) -> None:
+        """Stage what *tree* has under *names*."""
+        for name in names:
+            facts = tree.look(name)
+            if facts is not None and not stat.S_ISDIR(facts.st_mode) and not os.path.lexists(self.path(name)):
+                tree.save(name, self.place(name))
+
+    def write(self, name: str, data: bytes, *, is_program: bool = False) -> None:
+        """Stage *data* as the file *name*, as git would create it."""
+        self.drop(name)
+        descriptor = os.open(self.place(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if is_program else 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+    def drop(self, name: str) -> None:
+        """Remove the staged file *name*, if it is there."""
+        if os.path.lexists(self.path(name)):
+            os.unlink(self.path(name))
+
+    def apply(self, groups: list[Group]) -> tuple[list[Group], list[Group]]:
+        """Apply all of *groups* that fit; return those that did, and those that did not."""
+        if len(groups) < _MANY or not all(_is_alone(group) for group in groups):
+            return self._sort(groups)
+        middle = len(groups) // 2
+        return self._apply_halves(groups[:middle], groups[middle:])
+
+    def _apply_halves(self, one: list[Group], other: list[Group]) -> tuple[list[Group], list[Group]]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(self._sort, other)
+            fitting, failed = self._sort(one)
+        return fitting + later.result()[0], failed + later.result()[1]
+
+    def having(self, groups: list[Group]) -> list[Group]:
+        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written."""
+        return self._sort(groups, "--reverse", "--check")[0]
+
+    def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
+        failed: list[Group] = []
+        for _ in range(_ROUNDS):
+            said = self._try(groups, *options) if groups else ""
+            if not said:
+                return groups, failed
+            named = _named(said, groups)
+            failed += named
+            groups = [group for group in groups if group not in named]
+            if not named:
+                break
+        misfits = [group for group in groups if self._try([group], *options, "--check")]
+        fitting = [group for group in groups if group not in misfits]
+        if fitting and self._try(fitting, *options):
+            return [], failed + groups
+        return fitting, failed + misfits
+
+    def _try(self, groups: list[Group], *options: str) -> str:
+        """Run git apply, which does all or nothing; return what it complained about."""
+        patch = b"".join(render(change) for group in groups for change in group.changes)
+        if all(_has_no_context(group) for group in groups):
+            options = (*options, "--unidiff-zero")
+        try:
+            git(
+                "apply",
+                *options,
+                "-",
+                folder=self.root,
+                stdin=patch,
+                settings=self._settings,
+                environment=self._environment,
+            )
+        except GitError as error:
+            return error.stderr or str(error)
+        return ""
+
+
+def _is_alone(group: Group) -> bool:
+    """Whether git does the same to *group* whatever else it applies at the time.
+
+    It does when no folder comes or goes, the rules for line ends stay, and there is context (`_has_no_context`).
+    """
+    (change, *others) = group.changes
+    if others or change.status is not ChangeStatus.MODIFIED or change.path.endswith(".gitattributes"):
+        return False
+    return b"\n " in bytes(change)
+
+
+def _has_no_context(group: Group) -> bool:
+    """Whether no hunk has a line of context: git takes such a diff for one about whole files unless told otherwise."""
+    parts = [bytes(hunk) for change in group.changes for hunk in change.hunks]
+    return bool(parts) and not any(
+        part.startswith((b" ", b"\n")) or b"\n " in part or b"\n\n" in part for part in parts
+    )
+
+
+def _named(said: str, groups: list[Group]) -> list[Group]:
+    """Return the groups that git's complaint names: ``error: PATH: patch does not apply`` and the like."""
+    by_path = {path: group for group in groups for path in group.paths}
+    found: dict[int, Group] = {}
+    for line in said.splitlines():
+        words = line.removeprefix("error: ").removeprefix("patch failed: ").split(": ")
+        for end in range(len(words), 0, -1):
+            name = ": ".join(words[:end])
+            if group := by_path.get(name) or by_path.get(name.rpartition(":")[0]):
+                found[id(group)] = group
+                break
+    return list(found.values())
+
+
+def groups_of(changes: Sequence[FileChange]) -> list[Group]:
+    """Put changes together that share a path, or of which one is a folder of the other, in the diff's order."""
+    everything = {path for change in changes for path in change.paths}
+    by_path: dict[str, Group] = {}
+    for change in changes:
+        paths = change.paths
+        above = [folder for path in paths for folder in parents(path) if folder in everything]
+        met = dict.fromkeys(group for path in (*paths, *above) if (group := by_path.get(path)))
+        merged = next(iter(met), None) or Group([], [])
+        for other in list(met)[1:]:
+            merged.changes += other.changes
+            merged.paths += other.paths
+        merged.changes.append(change)
+        merged.paths = list(dict.fromkeys([*merged.paths, *paths]))
+        by_path |= dict.fromkeys([*merged.paths, *above], merged)
+    return list(dict.fromkeys(by_path.values()))

@@ -1,0 +1,406 @@
+"""The asynchronous client, for asyncio. Its twin is `blocking`; a test holds their signatures against each other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from .._engine.backoff import RetryPolicy
+from .._engine.operations import as_bytes
+from .._engine.poll_one import Interval
+from .._engine.submit import ResumedSubmission
+from .._model.catalogue import Environment, Model
+from .._model.outcome import Attempt
+from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec, TaskState
+from .._model.usage import Usage
+from .._protocol.effects import Clock, Script
+from .._protocol.intents import Journal
+from .._protocol.login_contract import Credentials
+from .._protocol.provider import Capabilities, Provider, TaskFilter
+from .async_driver import AsyncDriver, aiterate, aperform
+from .background_refresh import BackgroundRefresh
+from .config import Config
+from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
+from .transport import AsyncTransport
+
+if TYPE_CHECKING:
+    from .token_manager import AsyncTokenManager
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Hand tasks to one provider, and come back for the results.
+
+    *provider* is a name ("codex", "local", an installed plug-in's) or a `coatcheck.provider.Provider`.
+    *token* (with *account_id*) is sent instead of any login that is found; *credentials* replaces the whole search.
+    *base_url* is where the service is. *retry* says how stubborn one request is, *journal* where submissions are
+    written down, *transport*, *clock*, *random* and *environ* stand for the world.
+
+    Making a client reads nothing and opens nothing; the first call does. Close it, or use it in an ``async with`` block.
+    One client belongs to one event loop; thousands of tasks may wait in it at once.
+    """
+
+    def __init__(
+        self,
+        provider: str | Provider = "codex",
+        *,
+        base_url: str | None = None,
+        token: str | None = None,
+        account_id: str | None = None,
+        credentials: Credentials | None = None,
+        retry: RetryPolicy | None = None,
+        journal: Journal | None = None,
+        config: Config | None = None,
+        environ: Mapping[str, str] | None = None,
+        transport: AsyncTransport | None = None,
+        clock: Clock | None = None,
+        random: Callable[[], float] | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> None:
+        self._options = Options(
+            provider=provider,
+            base_url=base_url,
+            token=token,
+            account_id=account_id,
+            credentials=credentials,
+            retry=retry,
+            journal=journal,
+            config=config,
+            environ=environ,
+            clock=clock,
+            random=random,
+            max_in_flight=max_in_flight,
+        )
+        self._transport = transport
+        self._opened: tuple[Session, AsyncDriver] | None = None
+        self._keeper: BackgroundRefresh | None = None
+
+    def __repr__(self) -> str:
+        return f"<AsyncClient {self._options.provider!r}>"
+
+    async def __aenter__(self) -> Self:
+        self._keeper = BackgroundRefresh()
+        if self._opened is not None:
+            self._keeper.look_after(self._session.credentials, self._driver)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Release the connections."""
+        if self._keeper is not None:
+            await self._keeper.aclose()
+        if self._opened is not None:
+            await self._driver.settle()
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what the provider can do, and how we know."""
+        return self._session.provider.capabilities
+
+    @property
+    def tokens(self) -> AsyncTokenManager:
+        """Return the login of this client: its token, its status, and logging in and out."""
+        from .token_manager import AsyncTokenManager, login_of  # logging in and out is rare
+
+        return AsyncTokenManager(login_of(self._session.credentials), self._driver)
+
+    async def create_task(
+        self,
+        prompt: str | TaskSpec,
+        *,
+        repository: str | None = None,
+        environment: str | None = None,
+        branch: str | None = None,
+        attempts: int = 1,
+        mode: Literal["code", "ask"] = "code",
+        starting_diff: str | None = None,
+        model: str | None = None,
+    ) -> Task:
+        """Submit a task and return at once, with its ref. Step 1/2: it is not done, come back with `poll_task`.
+
+        Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`. A task is created
+        once, whatever the network does; when nobody can know whether it was, `SubmissionUncertainError` says so.
+        Raises `ConfigurationError`, `NotLoggedInError`, `RateLimitError`, `InvalidRequestError` and other
+        `ProviderError`.
+        """
+        spec = spec_of(
+            prompt,
+            repository=repository,
+            environment=environment,
+            branch=branch,
+            attempts=attempts,
+            mode=mode,
+            starting_diff=starting_diff,
+            model=model,
+        )
+        return await self._do(self._session.verbs.create_task(spec), "while submitting")
+
+    async def poll_task(
+        self,
+        ref: TaskRef | str | Task,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+        first: bool = False,
+        approve: Callable[[Task], bool] | None = None,
+        on_change: Callable[[Task], object] | None = None,
+    ) -> Task:
+        """Wait until a task has ended, or stands still until somebody acts, and return it. Step 2/2.
+
+        A `Task` in place of its ref saves the first look. *timeout* is for the whole wait in seconds; None waits for
+        ever. *interval* is seconds between looks, or a function of the task's age in seconds; None takes a schedule
+        that looks when an end is likely, learnt from earlier tasks. With several attempts all must have ended, or with *first* any.
+        *approve* is asked about each plan that waits for approval: True approves it and waits on. *on_change* is called
+        with the task whenever something is new. Raises `WaitTimeoutError`, whose `ref` is all
+        that is needed to wait again: the task goes on.
+        """
+        script = self._session.verbs.poll_task(
+            ref, timeout=timeout, interval=interval, first=first, approve=approve, on_change=on_change
+        )
+        return await self._do(script, "while polling", ref.ref if isinstance(ref, Task) else ref)
+
+    async def poll_tasks(
+        self,
+        refs: Iterable[TaskRef | str],
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+    ) -> AsyncIterator[Task]:
+        """Iterate over tasks as they end, however many. Step 2/2, for a crowd.
+
+        Pages of the service's list are read in place of single looks where that is fewer requests.
+        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*; a task that the service refuses
+        to tell of is raised when the others have ended.
+        """
+        script = self._session.verbs.poll_tasks(refs, timeout=timeout, interval=interval)
+        async for value in aiterate(script, self._driver):
+            yield value
+
+    async def create_task_and_wait(
+        self,
+        prompt: str | TaskSpec,
+        *,
+        repository: str | None = None,
+        environment: str | None = None,
+        branch: str | None = None,
+        attempts: int = 1,
+        mode: Literal["code", "ask"] = "code",
+        starting_diff: str | None = None,
+        model: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+        first: bool = False,
+        approve: Callable[[Task], bool] | None = None,
+        on_change: Callable[[Task], object] | None = None,
+    ) -> Task:
+        """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
+
+        Raises what `create_task` and `poll_task` raise.
+        """
+        task = await self.create_task(
+            prompt,
+            repository=repository,
+            environment=environment,
+            branch=branch,
+            attempts=attempts,
+            mode=mode,
+            starting_diff=starting_diff,
+            model=model,
+        )
+        return await self.poll_task(
+            task, timeout=timeout, interval=interval, first=first, approve=approve, on_change=on_change
+        )
+
+    async def get_task(self, ref: TaskRef | str) -> Task:
+        """Look at a task once: one request, and those that half of the truth takes where a service splits it.
+
+        Step 2/2, without waiting. Other attempts are known by number, without their outcomes.
+        """
+        return await self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
+
+    async def get_task_status(self, ref: TaskRef | str) -> TaskState:
+        """Return where a task is in its life: what `get_task` asks. Step 2/2, without waiting."""
+        return await self._do(self._session.verbs.get_task_status(ref), f"while looking at {ref}")
+
+    async def get_task_response(self, ref: TaskRef | str) -> bytes:
+        """Return the service's own answer about a task, as bytes: one request. `extract_response` reads it."""
+        return await self._do(self._session.verbs.get_task_response(ref), f"while looking at {ref}")
+
+    def extract_response(
+        self, response: bytes | str | Mapping[str, Any], *, siblings: bytes | str | Mapping[str, Any] | None = None
+    ) -> Task:
+        """Read an answer, live or saved, into a `Task` with its outcome. Never asks the network.
+
+        *siblings* is the saved answer about the other attempts. Raises `UnreadableResponseError` naming the JSON path.
+        """
+        others = None if siblings is None else as_bytes(siblings)
+        return self._session.verbs.extract_response(as_bytes(response), others)
+
+    async def list_attempts(self, ref: TaskRef | str | Task) -> tuple[Attempt, ...]:
+        """Return every attempt of a task with its own state and outcome, by number."""
+        return await self._do(self._session.verbs.list_attempts(ref), "while listing attempts")
+
+    async def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> AsyncIterator[Task]:
+        """Iterate over tasks, newest first, following the service's pages until *limit* (None: all)."""
+        script = self._session.verbs.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor)
+        async for value in aiterate(script, self._driver):
+            yield value
+
+    async def get_page(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page:
+        """Return one page of the list with the cursor of the next: one request."""
+        return await self._do(
+            self._session.verbs.get_page(filter=filter, environment=environment, limit=limit, cursor=cursor),
+            "while listing tasks",
+        )
+
+    async def watch_task(
+        self,
+        ref: TaskRef | str,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+        after: str | None = None,
+    ) -> AsyncIterator[TaskEvent]:
+        """Iterate over what happens to a task (states, messages, progress, statistics) until its end. Step 2/2.
+
+        *after* is the `cursor` of the last event you have: a watch resumes where another one stopped.
+        Raises `WaitTimeoutError`.
+        """
+        script = self._session.verbs.poll_task(
+            ref, timeout=timeout, interval=interval, first=False, after=after, is_watched=True
+        )
+        async for value in aiterate(script, self._driver):
+            yield value
+
+    async def watch_tasks(
+        self,
+        refs: Iterable[TaskRef | str],
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        interval: float | Interval | None = None,
+        after: Mapping[TaskRef, str] | Mapping[str, str] | None = None,
+    ) -> AsyncIterator[TaskEvent]:
+        """Iterate over what happens to many tasks, each until its end. Step 2/2, for a crowd.
+
+        `TaskEvent.ref` says whose event it is. Where the service has a list, its pages are read every *interval*
+        seconds and tell of states; what a task says meanwhile is asked for more seldom, the more tasks a page shows:
+        of a hundred that work, ten at a time. None takes a schedule as `poll_task` does.
+        *after* has for each ref the `cursor` of the last event that you have; `watch_task` takes them too.
+        Raises `WaitTimeoutError` for the first task that goes on at *timeout*.
+        """
+        script = self._session.verbs.watch_tasks(refs, timeout=timeout, interval=interval, after=after)
+        async for value in aiterate(script, self._driver):
+            yield value
+
+    async def stream_task(self, ref: TaskRef | str) -> AsyncIterator[TaskEvent]:
+        """Iterate over the service's own live events; their end is the end of the stream, not of the task."""
+        async for value in aiterate(self._session.verbs.stream_task(ref), self._driver):
+            yield value
+
+    async def get_usage(self) -> Usage:
+        """Return what the account has used, every window with the time it resets."""
+        return await self._do(self._session.verbs.get_usage(), "while asking for usage")
+
+    async def list_environments(self, *, repository: str | None = None) -> tuple[Environment, ...]:
+        """Return the environments of the account, or those of *repository* (``owner/repo``)."""
+        return await self._do(
+            self._session.verbs.list_environments(repository=repository), "while listing environments"
+        )
+
+    def list_models(self) -> tuple[Model, ...]:
+        """Return the models we know of, newest first. Never asks the network: `Model.as_of` dates each entry."""
+        return self._session.verbs.list_models()
+
+    async def cancel_task(self, ref: TaskRef | str) -> None:
+        """Ask the service to stop a task; `poll_task` says when it has."""
+        await self._do(self._session.verbs.cancel_task(ref), f"while cancelling {ref}")
+
+    async def archive_task(self, ref: TaskRef | str) -> None:
+        """Move a task out of the current list."""
+        await self._do(self._session.verbs.archive_task(ref), f"while archiving {ref}")
+
+    async def unarchive_task(self, ref: TaskRef | str) -> None:
+        """Move a task back into the current list."""
+        await self._do(self._session.verbs.unarchive_task(ref), f"while unarchiving {ref}")
+
+    async def delete_task(self, ref: TaskRef | str) -> None:
+        """Delete a task for ever."""
+        await self._do(self._session.verbs.delete_task(ref), f"while deleting {ref}")
+
+    async def send_message(
+        self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
+    ) -> Task:
+        """Give a task something more to do. Step 1/2 again: it runs once more, so come back with `poll_task`."""
+        return await self._do(
+            self._session.verbs.send_message(ref, text, mode=mode, model=model), f"while writing to {ref}"
+        )
+
+    async def approve_plan(self, ref: TaskRef | str) -> None:
+        """Let the agent do what its plan says; it works on, so poll it again."""
+        await self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
+
+    async def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
+        """Ask the service to open a pull request; the task shows it some seconds later."""
+        script = self._session.verbs.create_pull_request(ref, attempt=attempt, draft=draft)
+        await self._do(script, f"while opening a pull request for {ref}")
+
+    async def resume_submissions(self) -> AsyncIterator[ResumedSubmission]:
+        """Find out what became of submissions that a crash or a lost answer left open. Step 1/2, finished later."""
+        async for value in aiterate(self._session.verbs.resume_submissions(), self._driver):
+            yield value
+
+    @property
+    def _session(self) -> Session:
+        return self._open()[0]
+
+    @property
+    def _driver(self) -> AsyncDriver:
+        return self._open()[1]
+
+    def _open(self) -> tuple[Session, AsyncDriver]:
+        if self._opened is None:
+            session = Session(self._options)
+            if self._transport is None:
+                self._transport = _transport(session)
+            self._opened = (
+                session,
+                AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight),
+            )
+            if self._keeper is not None:
+                self._keeper.look_after(session.credentials, self._opened[1])
+        return self._opened
+
+    def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:
+        return aperform(script, self._driver, doing=doing, ref=ref)
+
+
+def _transport(session: Session) -> AsyncTransport:
+    if session.transport_name == "httpx2":
+        from .transport_httpx2 import AsyncHttpx2Transport
+
+        return AsyncHttpx2Transport(session.transport_options())
+    from .transport import AsyncReqwestTransport
+
+    return AsyncReqwestTransport(session.transport_options())

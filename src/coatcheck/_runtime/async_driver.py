@@ -1,0 +1,201 @@
+"""The asynchronous driver: `drive_blocking` with ``await``, a bound on requests in flight, and blocking calls in threads.
+
+Law 1. What goes wrong is thrown into the script that asked.
+Law 2. However a script ends, cancellation included, its streams are closed and its locks released. No cancellation is
+       lost, whatever a transport makes of it.
+Law 3. At most so many requests are in flight at once; thousands of waits sit in the loop's heap, not in sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from .. import errors
+from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
+from .file_locks import HeldLock
+from .transport import AsyncTransport
+
+T = TypeVar("T")
+
+
+class AsyncDriver:
+    """What an asynchronous script may ask of the world."""
+
+    def __init__(self, transport: AsyncTransport, clock: Clock, *, max_in_flight: int) -> None:
+        self._transport, self._clock = transport, clock
+        self.slots = asyncio.Semaphore(max_in_flight)
+        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._answers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
+            Request: self._request,
+            Read: lambda effect: effect.stream.aread(),
+            Sleep: lambda effect: clock.asleep(effect.seconds),
+            Call: lambda effect: asyncio.to_thread(effect.function),
+            Exclusive: lambda effect: self._whole(effect) if effect.is_whole else self._exclusive(effect),
+            Together: lambda effect: asyncio.gather(*map(self._outcome, effect.scripts)),
+        }
+
+    def answer(self, effect: Any) -> Awaitable[Any]:
+        """Do one thing."""
+        return self._answers[type(effect)](effect)
+
+    async def _request(self, request: Request) -> Response:
+        async with self.slots:
+            return await self.send(request)
+
+    async def send(self, request: Request) -> Response:
+        """Send a request for which a slot is held."""
+        response: Response = await self._transport.send(request)
+        return response
+
+    async def _exclusive(self, effect: Exclusive) -> Any:
+        held = HeldLock(effect.lock, clock=self._clock)
+        try:
+            for pause in held.pauses():
+                await self._clock.asleep(pause)
+            return await aperform(effect.script, self)
+        finally:
+            held.release()
+
+    def _whole(self, effect: Exclusive) -> Awaitable[Any]:
+        task = asyncio.create_task(self._exclusive(effect))
+        self._unfinished.add(task)
+        task.add_done_callback(self._finished)
+        return asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._unfinished.discard(task)
+        if not task.cancelled():
+            task.exception()  # who was cancelled does not ask for it, and asyncio would complain
+
+    async def settle(self) -> None:
+        """Wait for what must be performed to its end."""
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
+
+    async def _outcome(self, script: Script[Any]) -> Any:
+        try:
+            return await aperform(script, self)
+        except errors.CoatcheckError as error:
+            return error
+
+
+class _Slot:
+    """A place among the requests in flight, taken before a script goes on and given back with its first request.
+
+    So whoever queues for one has only its sleeping frames, not those of a request that is ready to go: ten thousand
+    waits that begin at once hold half as much. It is never held across anything else, and so never waited for in vain.
+    """
+
+    __slots__ = ("_is_held", "_slots")
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots, self._is_held = slots, False
+
+    async def take(self) -> None:
+        """Wait for a place."""
+        await self._slots.acquire()
+        self._is_held = True
+
+    def give_back(self) -> None:
+        """Let the next one in, if a place is held."""
+        if self._is_held:
+            self._is_held = False
+            self._slots.release()
+
+    async def answer(self, effect: Any, driver: AsyncDriver) -> Any:
+        """Do one thing, a request in the place that is held."""
+        if self._is_held and type(effect) is Request:
+            try:
+                return await driver.send(effect)
+            finally:
+                self.give_back()
+        self.give_back()
+        return await driver.answer(effect)
+
+
+async def aperform(script: Script[T], driver: AsyncDriver, *, doing: str = "", ref: object = "") -> T:
+    """Return what *script* returns; what it emits is dropped. An error is noted what we were *doing*, and with whom."""
+    streams: list[Any] = []
+    slot = _Slot(driver.slots)
+    try:
+        await slot.take()
+        effect = next(script)
+        while True:
+            if type(effect) is Sleep:  # without a frame of `_do`: this is where ten thousand waits are
+                slot.give_back()
+                await driver.answer(effect)
+                await slot.take()
+                effect = script.send(None)
+            else:
+                effect = (await _do(effect, driver, streams, slot))(script)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    except errors.CoatcheckError as error:
+        if doing:
+            error.add_note(f"{doing} {ref}".rstrip())  # a suspended exchange is not in the traceback
+        raise
+    finally:
+        slot.give_back()
+        await _close(script, streams)
+
+
+async def aiterate(script: Script[Any], driver: AsyncDriver) -> AsyncGenerator[Any, None]:
+    """Yield what *script* emits."""
+    streams: list[Any] = []
+    try:
+        effect = next(script)
+        while True:
+            if type(effect) is Emit:
+                yield effect.value
+            effect = (await _do(effect, driver, streams))(script)
+    except StopIteration:
+        return
+    finally:
+        await _close(script, streams)
+
+
+async def _do(
+    effect: Any, driver: AsyncDriver, streams: list[Any], slot: _Slot | None = None
+) -> Callable[[Script[Any]], Any]:
+    """Do one thing and return how the script goes on: with an answer sent to it or an error thrown into it."""
+    if type(effect) is Emit:
+        return next
+    cancelled = _cancellations()
+    try:
+        answer = await (slot.answer(effect, driver) if slot else driver.answer(effect))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the script's to judge (effects law 4)
+        answer, how = None, partial(_throw, error)
+    else:
+        how = partial(_send, answer)
+    if (stream := getattr(answer, "stream", None)) is not None:
+        streams.append(stream)
+    if _cancellations() > cancelled:
+        raise asyncio.CancelledError
+    return how
+
+
+def _cancellations() -> int:
+    """Return how often this task was cancelled, less what was taken back.
+
+    pyreqwest 0.15 swallows about one cancellation in a hundred: those that come together with the answer.
+    """
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _send(answer: Any, script: Script[Any]) -> Any:
+    return script.send(answer)
+
+
+def _throw(error: Exception, script: Script[Any]) -> Any:
+    return script.throw(error)
+
+
+async def _close(script: Script[Any], streams: list[Any]) -> None:
+    script.close()
+    for stream in streams:
+        await stream.aclose()

@@ -1,0 +1,273 @@
+"""Run attempts, so many at once: workspace, agent, harvest, result.
+
+Law 1. Whatever happens to an attempt, it ends in a word and a reason, and its workspace is removed.
+Law 2. What an agent says is data: it is capped, and never interpreted beyond the JSON object that it may write.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from .._model.value import Value
+from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, end_strays, takes_argument
+from .collect_changes import Changes, harvest
+from .git import WorkspaceError, last_line
+from .models import CANCELLED, COMPLETED, FAILED, CloudFailure, CloudFile, CloudLog, CloudResult, Mode, title_of
+from .workspace import Workspace, WorkspaceManager
+
+# The end of what an agent printed is its message; longer ones are logs.
+MAX_MESSAGE = 64 * 1024
+# An agent's result file larger than this is not a message, a title and some files.
+MAX_RESULT_FILE = 4 * 1024 * 1024
+# The official client calls a task without any message an error (codex-wham.md 4), so there always is one.
+SILENCE = "(The agent printed nothing.)"
+TIMEOUT = 3600.0
+MAX_PARALLEL = 2
+
+
+class Agent(Value, frozen=True, kw_only=True):
+    """What is run for every attempt: a command in which ``{prompt}`` stands for the prompt, and its limits in seconds."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
+
+    command: tuple[str, ...]
+    timeout: float | None = TIMEOUT
+    environ: Mapping[str, str] = {}
+
+
+class Job(Value, frozen=True, kw_only=True):
+    """One attempt to be run."""
+
+    task_id: str
+    attempt_id: str
+    number: int
+    total: int
+    environment_id: str
+    source: str
+    branch: str
+    prompt: str
+    mode: Mode = "code"
+    model: str | None = None
+    starting_diff: str | None = None
+    previous_diff: str | None = None
+
+
+class Conclusion(Value, frozen=True, kw_only=True):
+    """How an attempt ended."""
+
+    state: str
+    result: CloudResult | None = None
+    error: CloudFailure | None = None
+
+
+class Listener(Value, frozen=True, kw_only=True):
+    """Who is told: `on_start` may say no (the attempt was cancelled meanwhile), `on_line` hears what is written."""
+
+    on_start: Callable[[Job], bool]
+    on_line: Callable[[Job, str, str], None]
+    on_end: Callable[[Job, Conclusion], None]
+
+
+class Runner:
+    """Threads that run jobs in the order in which they came."""
+
+    def __init__(
+        self, agent: Agent, workshop: WorkspaceManager, listener: Listener, *, max_parallel: int = MAX_PARALLEL
+    ) -> None:
+        self._agent = agent
+        self._workshop = workshop
+        self._listener = listener
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._running: dict[str, AgentProcess] = {}
+        self._lock = threading.Lock()
+        self._is_closing = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"agent-{number}", daemon=True) for number in range(max_parallel)
+        ]
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Put a job at the end of the line."""
+        self._jobs.put(job)
+
+    def cancel(self, attempt_ids: Sequence[str]) -> None:
+        """End the agents of these attempts that run."""
+        with self._lock:
+            processes = [self._running[id] for id in attempt_ids if id in self._running]
+        for process in processes:
+            process.cancel()
+
+    def close(self, *, timeout: float = 10.0) -> None:
+        """End every agent, drop what waits, and wait for the threads so many seconds."""
+        self._is_closing = True
+        with self._lock:
+            processes = list(self._running.values())
+        for process in processes:
+            process.cancel()
+        for _ in self._threads:
+            self._jobs.put(None)
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None and not self._is_closing:
+            process = AgentProcess(on_line=lambda name, line, job=job: self._listener.on_line(job, name, line))  # type: ignore[misc]
+            with self._lock:
+                self._running[job.attempt_id] = process
+            try:
+                if self._listener.on_start(job):
+                    conclusion = self._conclude(job, process)
+                    if not self._is_closing:
+                        self._listener.on_end(job, conclusion)
+            finally:
+                with self._lock:
+                    del self._running[job.attempt_id]
+
+    def _conclude(self, job: Job, process: AgentProcess) -> Conclusion:
+        try:
+            workspace = self._workshop.open(
+                job.attempt_id,
+                mirror=job.environment_id,
+                source=Path(job.source),
+                branch=job.branch,
+                starting_diff=job.starting_diff,
+                previous_diff=job.previous_diff,
+            )
+            try:
+                return self._run(job, process, workspace)
+            finally:
+                end_strays(workspace.folder)
+                workspace.remove()
+        except WorkspaceError as error:
+            return failed(error.code, str(error))
+        except Exception as error:  # noqa: BLE001 - an attempt that breaks us must end too, and say so
+            return failed("internal_error", f"{type(error).__name__}: {error}")
+
+    def _run(self, job: Job, process: AgentProcess, workspace: Workspace) -> Conclusion:
+        workspace.prompt_file.write_text(job.prompt, encoding="utf-8")
+        command = self._agent.command
+        try:
+            ending = process.run(
+                arguments_of(command, job.prompt),
+                cwd=workspace.work,
+                environ=agent_environment(self._agent.environ, job, workspace),
+                input=None if takes_argument(command) else workspace.prompt_file,
+                timeout=self._agent.timeout,
+            )
+        except (OSError, ValueError) as error:
+            return failed("agent_not_started", why_not_started(command[0], error))
+        return conclude(job, ending, workspace, timeout=self._agent.timeout)
+
+
+def agent_environment(environ: Mapping[str, str], job: Job, workspace: Workspace) -> dict[str, str]:
+    """Return an agent's environment: the server's, without what belongs to the server or to another repository."""
+    inherited = {name: value for name, value in environ.items() if not name.startswith(("GIT_", "COATCHECK_"))}
+    return {
+        **inherited,
+        "PWD": str(workspace.work),
+        "GIT_CEILING_DIRECTORIES": str(workspace.folder),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "COATCHECK_TASK_ID": job.task_id,
+        "COATCHECK_ATTEMPT": str(job.number),
+        "COATCHECK_ATTEMPTS": str(job.total),
+        "COATCHECK_MODE": job.mode,
+        "COATCHECK_BRANCH": job.branch,
+        "COATCHECK_MODEL": job.model or "",
+        "COATCHECK_PROMPT_FILE": str(workspace.prompt_file),
+        MARK: str(workspace.result_file),
+    }
+
+
+def why_not_started(name: str, error: Exception) -> str:
+    """Say in words why a command did not start."""
+    reasons: Mapping[type[Exception], str] = {
+        FileNotFoundError: f"there is no program {name!r}",
+        PermissionError: f"{name!r} may not be run",
+        ValueError: "the prompt holds a character that no argument can; leave {prompt} out and read standard input",
+    }
+    if isinstance(error, OSError) and error.strerror == "Argument list too long":
+        return "the prompt is too long for an argument; leave {prompt} out and read standard input"
+    return reasons.get(type(error)) or f"{name!r} did not start: {error}"
+
+
+def failed(code: str, message: str, *, result: CloudResult | None = None) -> Conclusion:
+    """Return a failure with its reason."""
+    return Conclusion(state=FAILED, error=CloudFailure(code=code, message=message), result=result)
+
+
+def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: float | None) -> Conclusion:
+    """Make a conclusion of how the agent ended. Raises `WorkspaceError`."""
+    now = time.time()
+    outputs = (("stdout", ending.stdout), ("stderr", ending.stderr))
+    logs = tuple(CloudLog(name=name, text=text, created_at=now) for name, text in outputs if text)
+    if ending.is_cancelled:
+        return Conclusion(state=CANCELLED, result=CloudResult(logs=logs))
+    if ending.is_timeout:
+        return failed("timed_out", f"the agent timed out after {timeout:g} s", result=CloudResult(logs=logs))
+    if ending.exit_code:
+        reason = last_line(ending.stderr) or last_line(ending.stdout) or "it said nothing"
+        return failed(f"agent_exit_{ending.exit_code}", reason[:1000], result=CloudResult(logs=logs))
+    changes = harvest(workspace) if job.mode == "code" else Changes()
+    result = result_of(job, ending, changes, read_report(workspace.result_file))
+    return Conclusion(
+        state=COMPLETED, result=msgspec.structs.replace(result, logs=logs, base_commit=workspace.base_commit)
+    )
+
+
+class _ReportedFile(msgspec.Struct):
+    path: str
+    content: str
+
+
+class Report(msgspec.Struct):
+    """What an agent may write to the file that ``COATCHECK_RESULT`` names; it wins over what it printed."""
+
+    message: str | None = None
+    title: str | None = None
+    body: str | None = None
+    files: list[_ReportedFile] | None = None
+
+
+def read_report(path: Path) -> Report:
+    """Return the agent's report, an empty one where there is none. Raises `WorkspaceError` for one that is nonsense."""
+    if path.is_symlink() or not path.is_file():
+        return Report()
+    if path.stat().st_size > MAX_RESULT_FILE:
+        raise WorkspaceError(
+            "result_too_large", f"the agent's result file is larger than {MAX_RESULT_FILE // 2**20} MiB"
+        )
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise WorkspaceError("result_unreadable", f"the agent's result file cannot be read: {error}") from None
+
+
+def result_of(job: Job, ending: ProcessResult, changes: Changes, report: Report) -> CloudResult:
+    """Put together what the agent said and what it did."""
+    said = ending.stdout[-MAX_MESSAGE:].strip()
+    message = said if report.message is None else report.message
+    title = report.title or changes.subject or title_of(message) or title_of(job.prompt)
+    files = changes.files
+    if report.files is not None:
+        files = tuple(CloudFile(path=file.path, content=file.content) for file in report.files)
+    return CloudResult(
+        messages=(message or SILENCE,),
+        diff=changes.diff,
+        title=title if changes.diff else None,
+        body=(message if report.body is None else report.body) if changes.diff else None,
+        files=files,
+        commit_message=changes.subject,
+    )

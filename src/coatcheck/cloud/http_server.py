@@ -1,0 +1,144 @@
+"""Serve a cloud on loopback, and say where: to people on stdout, to programs in a record that only we can read.
+
+Law: it binds 127.0.0.1 and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import errors
+from .._runtime.server_record import ServerRecord, read_record
+
+if TYPE_CHECKING:
+    import socket
+
+    from ..testing.emulator_transport import Handler
+
+HOST = "127.0.0.1"
+BASE_PATH = "/backend-api"
+
+# How long open answers may take to end when the server stops, in seconds; agents have been ended before that.
+GRACE = 2
+# How long an idle connection stays (seconds): longer than any client's pause between two polls. uvicorn's own 5 is the
+# pause of a device login, and the official client fails where the server closes just as it asks.
+KEEP_ALIVE = 75
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, all of it or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on loopback; port 0 takes a free one. Raises `ConfigurationError`."""
+    import socket  # the commands that only read the record start faster without
+
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        message = f"cannot listen on {HOST}:{port}: {getattr(error, 'strerror', None) or error}"
+        raise errors.ConfigurationError(message, remedy="give another --port, or 0 for a free one") from None
+    listener.listen(128)
+    return listener
+
+
+@contextmanager
+def serving(handler: Handler, *, port: int = 0) -> Iterator[str]:
+    """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
+    import uvicorn  # 60 ms to import, and most commands serve nothing
+
+    from .asgi import CloudApp, TransportProtocol
+
+    listener = listen(port)
+    app = CloudApp(handler)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=TransportProtocol,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEEP_ALIVE,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="cloud-server", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{listener.getsockname()[1]}{BASE_PATH}"
+    finally:
+        server.should_exit = True
+        app.close()
+        thread.join(GRACE + 5)
+        listener.close()
+
+
+@contextmanager
+def recorded(path: Path | None, record: ServerRecord) -> Iterator[None]:
+    """Keep *record* at *path* while the block runs."""
+    if path is None:
+        yield
+        return
+    write_private(path, msgspec.json.encode(record))
+    try:
+        yield
+    finally:
+        if (found := read_record(path)) is not None and found.pid == record.pid:
+            path.unlink(missing_ok=True)
+
+
+def ready_line(record: ServerRecord, *, is_json: bool) -> str:
+    """Return the one line that says where the server is."""
+    if is_json:
+        return msgspec.json.encode({"url": record.url, "pid": record.pid, "approval_key": record.approval_key}).decode()
+    return f"Serving {record.url} (approval key for logins: {record.approval_key}; Ctrl-C ends it)"
+
+
+@contextmanager
+def stop_signal() -> Iterator[Callable[[], None]]:
+    """Give a function that waits for SIGINT, SIGTERM or SIGHUP; main thread only.
+
+    The wait is on the wake-up socket and not on an event: the kernel may hand a signal to any thread, and then
+    nothing interrupts a main thread that waits for a lock (seen once in thirty starts).
+    """
+    import signal
+    import socket
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.settimeout(0)
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+        def wait() -> None:
+            while reader.recv(1)[0] not in numbers:
+                pass
+
+        try:
+            yield wait
+        finally:
+            signal.set_wakeup_fd(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, handler)

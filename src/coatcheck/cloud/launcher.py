@@ -1,0 +1,206 @@
+"""Put a local cloud together from its options, run it, and take it apart again.
+
+Law: everything that was started is ended, in the opposite order: the record goes, the socket closes, the agents die,
+the file is closed, the lock is given back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from .. import errors
+from .._model.value import Value
+from .._runtime.server_record import ServerRecord
+from .codex_home import refuse_foreign, write_codex_home
+from .git import git_environment
+from .http_server import recorded, serving, stop_signal
+from .issued_tokens import Account, TokenBook
+from .models import CloudEnvironment
+
+if TYPE_CHECKING:
+    from .local_cloud import LocalCloud
+    from .router import Router
+    from .task_store import Store
+
+# What the runner takes where nobody says otherwise: an hour is what the service itself allows a task.
+TIMEOUT = 3600.0
+MAX_PARALLEL = 2
+
+
+class ServeOptions(Value, frozen=True, kw_only=True):
+    """What ``coatcheck serve`` is asked for. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
+
+    `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `environ` is what
+    agents inherit, and not in the repr: it may hold anybody's secrets.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
+
+    environments: tuple[CloudEnvironment, ...]
+    command: tuple[str, ...]
+    data: Path
+    port: int = 0
+    max_parallel: int = MAX_PARALLEL
+    timeout: float | None = TIMEOUT
+    record: Path | None = None
+    codex_home: Path | None = None
+    environ: Mapping[str, str]
+
+
+def parse_environment(text: str, *, environ: Mapping[str, str]) -> CloudEnvironment:
+    """Read ``LABEL=PATH`` and look at the repository there. Raises `ConfigurationError`."""
+    label, equals, path = text.partition("=")
+    if not equals or not label.strip() or not path:
+        message = f"{text!r} is not LABEL=PATH"
+        raise errors.ConfigurationError(message, remedy="say for instance: --environment owner/repo=/path/to/checkout")
+    return environment(label.strip(), Path(path).expanduser(), environ=environ)
+
+
+def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudEnvironment:
+    """Return the environment of the repository at *path*. Raises `ConfigurationError` where there is none."""
+    path = path.absolute()
+    head = _git(path, "symbolic-ref", "--quiet", "--short", "HEAD", environ=environ)
+    if not _git(path, "rev-parse", "--git-dir", environ=environ):
+        message = f"{path} is not a git repository"
+        raise errors.ConfigurationError(message, remedy="make one there with: git init")
+    is_repository = label.count("/") == 1 and not label.startswith("/") and not label.endswith("/")
+    return CloudEnvironment(
+        id=hashlib.sha256(f"{label}={path}".encode()).hexdigest()[:32],
+        label=label,
+        repository=label if is_repository else None,
+        default_branch=head or "main",
+        path=str(path),
+    )
+
+
+def _git(path: Path, *arguments: str, environ: Mapping[str, str]) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(path), *arguments],
+            env=git_environment(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        message = "git is not installed"
+        raise errors.ConfigurationError(message, remedy="install git") from None
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+def run(options: ServeOptions, *, announce: Callable[[ServerRecord], None]) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP; *announce* is told where. Raises `ConfigurationError`. Main thread only."""
+    with stop_signal() as wait, running(options) as record:
+        announce(record)
+        wait()
+
+
+@contextmanager
+def running(options: ServeOptions) -> Iterator[ServerRecord]:
+    """Serve while the block runs. Raises `ConfigurationError`."""
+    check(options)
+    with ExitStack() as stack:
+        options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.enter_context(_only_one(options.data))
+        store = _open_store(options.data, stack)
+        cloud = _cloud(options, store)
+        stack.callback(cloud.close)
+        cloud.start()
+        record = _serve(options, store, cloud, stack)
+        stack.callback(cloud.close)  # here too, so that open event streams end before the socket waits for them
+        stack.enter_context(recorded(options.record, record))
+        yield record
+
+
+def check(options: ServeOptions) -> None:
+    """Raise `ConfigurationError` for what cannot work."""
+    problems = {
+        "there is no environment": (not options.environments, "add --environment owner/repo=/path/to/checkout"),
+        "two environments have the same label": (
+            _has_twins(options.environments),
+            "give each --environment a label of its own",
+        ),
+        "there is no agent command": (not options.command, "add --agent 'COMMAND {prompt}'"),
+        "at least one attempt must run at a time": (options.max_parallel < 1, "give --max-parallel 1 or more"),
+        "the timeout must be positive": (
+            options.timeout is not None and options.timeout <= 0,
+            "give --timeout in seconds",
+        ),
+        "serving is not supported on Windows": (os.name != "posix", "use WSL"),
+    }
+    for problem, (is_there, remedy) in problems.items():
+        if is_there:
+            raise errors.ConfigurationError(problem, remedy=remedy)
+
+
+def _has_twins(environments: tuple[CloudEnvironment, ...]) -> bool:
+    return len({environment.label for environment in environments}) < len(environments)
+
+
+def _open_store(data: Path, stack: ExitStack) -> Store:
+    from .task_store import Store  # imports sqlite3
+
+    store = Store(data / "cloud.sqlite3")
+    store.open()
+    stack.callback(store.close)
+    return store
+
+
+def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
+    from .attempt_runner import Agent
+    from .local_cloud import LocalCloud
+    from .workspace import WorkspaceManager
+
+    work = options.data / "work"
+    work.mkdir(mode=0o700, exist_ok=True)
+    agent = Agent(command=options.command, timeout=options.timeout, environ=options.environ)
+    workshop = WorkspaceManager(work, environ=options.environ)
+    return LocalCloud(options.environments, agent, store=store, workshop=workshop, max_parallel=options.max_parallel)
+
+
+def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitStack) -> ServerRecord:
+    from .oauth_server import OAuthServer
+    from .router import Router
+
+    account, key = Account(), secrets.token_hex(4)
+    book = TokenBook(account=account, time=time.time, shelf=store)
+    face: Router = Router(cloud, book=book, desk=OAuthServer(book, time=time.time, key=key))
+    if options.codex_home is not None:
+        refuse_foreign(options.codex_home, account)
+    url = stack.enter_context(serving(face, port=options.port))
+    tokens = book.issue()
+    if options.codex_home is not None:
+        write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())
+    return ServerRecord(
+        url=url,
+        token=tokens.access_token,
+        pid=os.getpid(),
+        started=time.time(),
+        account_id=account.account_id,
+        approval_key=key,
+    )
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Keep a second server out of the same data: its agents' attempts would be ended as a crash's."""
+    if sys.platform == "win32":  # checked before; for the type checkers
+        return
+    import fcntl
+
+    with (data / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"another server uses {data}"
+            raise errors.ConfigurationError(message, remedy="end that one, or give --data another folder") from None
+        yield

@@ -1,0 +1,257 @@
+"""The real cloud on this machine: tasks in SQLite, agents in clones, the same face as the service's.
+
+Law: what cannot be honest is not there. There is no host for pull requests, so none is made; nothing is metered, so
+nothing is said to be used.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from .attempt_runner import Agent, Conclusion, Job, Listener, Runner
+from .models import (
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    CloudAttempt,
+    CloudEnvironment,
+    CloudFailure,
+    CloudLog,
+    CloudTask,
+    TaskOrder,
+    TaskPage,
+    TaskQuery,
+    count_changes,
+)
+from .requests import FollowUp
+from .responses import Refusal, detail
+from .task_store import Store, change_attempts
+from .transitions import find_environment, plan_follow_up, plan_task
+from .turn_stream import EventSource, Recording, log_line
+from .workspace import WorkspaceManager
+
+RESTARTED = CloudFailure(code="server_restarted", message="the server was restarted while this attempt ran")
+
+# Clients accept any word for a plan and null for what is not limited (codex-wham.md 7.1).
+USAGE: Mapping[str, object] = {
+    "plan_type": "local",
+    "rate_limit": None,
+    "credits": None,
+    "additional_rate_limits": None,
+    "rate_limit_reached_type": None,
+}
+RATE_LIMIT: Mapping[str, object] = {
+    "allowed": True,
+    "limit_reached": False,
+    "limit": None,
+    "remaining": None,
+    "resets_after": None,
+    "resets_after_text": None,
+    "user_plan_type": "local",
+    "windows": [],
+}
+
+NO_HOST = "This cloud runs on your machine and has no host for pull requests: apply the diff and push it yourself"
+
+
+class LocalCloud:
+    """The `coatcheck.cloud.router.Backend` behind ``coatcheck serve``."""
+
+    def __init__(
+        self,
+        environments: Iterable[CloudEnvironment],
+        agent: Agent,
+        *,
+        store: Store,
+        workshop: WorkspaceManager,
+        max_parallel: int,
+        time: Callable[[], float] = time.time,
+    ) -> None:
+        self._environments = tuple(environments)
+        self._store = store
+        self._workshop = workshop
+        self._time = time
+        self._recordings: dict[str, Recording] = {}
+        self._lock = threading.Lock()
+        listener = Listener(on_start=self._on_start, on_line=self._on_line, on_end=self._on_end)
+        self._runner = Runner(agent, workshop, listener, max_parallel=max_parallel)
+
+    def start(self) -> None:
+        """Clean up after a server that did not end well, and begin to work."""
+        self._workshop.sweep()
+        self._recover()
+        self._runner.start()
+
+    def close(self) -> None:
+        """End every agent."""
+        self._runner.close()
+        self._recover()
+        for recording in list(self._recordings.values()):
+            recording.end()
+
+    def _recover(self) -> None:
+        now = self._time()
+        for task in self._store.unfinished():
+            self._store.change_task(
+                task.id, lambda task: change_attempts(task, lambda each: _ended(each, now), now=now)
+            )
+
+    def list_environments(self) -> Sequence[CloudEnvironment]:
+        """Return what the server was started with."""
+        return self._environments
+
+    def list_tasks(self, query: TaskQuery) -> TaskPage:
+        """Return a page of tasks."""
+        return self._store.list_tasks(query)
+
+    def get_task(self, id: str) -> CloudTask | None:
+        """Return a task with its results."""
+        return self._store.get_task(id)
+
+    def create_task(self, order: TaskOrder) -> CloudTask:
+        """Keep the task, then put its attempts in line."""
+        environment = find_environment(self._environments, order.environment_id)
+        task = plan_task(order, environment, id=f"task_e_{secrets.token_hex(16)}", now=self._time())
+        self._store.add_task(task)
+        self._submit(task, environment, previous_diff=None)
+        return task
+
+    def follow_up(self, wish: FollowUp) -> CloudTask | None:
+        """Add a round that starts from what the turn before made."""
+        before = self._store.get_task(wish.task_id)
+        attempt = _attempt_of(before, wish.turn_id)
+        task = self._store.change_task(
+            wish.task_id, lambda task: plan_follow_up(task, wish.order, turn_id=wish.turn_id, now=self._time())
+        )
+        if task is None:
+            return None
+        result = attempt.result if attempt else None
+        environment = find_environment(self._environments, task.environment_id)
+        self._submit(task, environment, previous_diff=result.diff if result else None)
+        return task
+
+    def _submit(self, task: CloudTask, environment: CloudEnvironment, *, previous_diff: str | None) -> None:
+        round_ = task.last
+        for attempt in round_.attempts:
+            self._recordings[attempt.id] = Recording()
+            self._runner.submit(
+                Job(
+                    task_id=task.id,
+                    attempt_id=attempt.id,
+                    number=attempt.placement + 1,
+                    total=len(round_.attempts),
+                    environment_id=environment.id,
+                    source=environment.path or "",
+                    branch=task.branch,
+                    prompt=round_.prompt,
+                    mode=round_.mode,
+                    model=round_.model,
+                    starting_diff=task.rounds[0].starting_diff,
+                    previous_diff=previous_diff,
+                )
+            )
+
+    def _on_start(self, job: Job) -> bool:
+        now = self._time()
+
+        def begun(attempt: CloudAttempt) -> CloudAttempt:
+            return attempt if attempt.is_over else msgspec.structs.replace(attempt, state=RUNNING, started_at=now)
+
+        task = self._store.change_attempt(job.task_id, job.attempt_id, begun, now=now)
+        attempt = _attempt_of(task, job.attempt_id)
+        return attempt is not None and attempt.state == RUNNING
+
+    def _on_line(self, job: Job, name: str, line: str) -> None:
+        if recording := self._recordings.get(job.attempt_id):
+            recording.add(log_line(CloudLog(name=name, text="", created_at=self._time()), line))
+
+    def _on_end(self, job: Job, conclusion: Conclusion) -> None:
+        now = self._time()
+        result = conclusion.result
+
+        def ended(attempt: CloudAttempt) -> CloudAttempt:
+            return msgspec.structs.replace(
+                attempt,
+                state=conclusion.state,
+                ended_at=now,
+                error=conclusion.error,
+                result=result,
+                stats=count_changes(result.diff) if result else None,
+            )
+
+        self._store.change_attempt(job.task_id, job.attempt_id, ended, now=now)
+        self._store.change_task(job.task_id, lambda task: msgspec.structs.replace(task, is_unread=True))
+        if recording := self._recordings.pop(job.attempt_id, None):
+            recording.end()
+
+    def cancel_task(self, id: str) -> bool:
+        """End what runs, and let what waits not begin."""
+        now = self._time()
+        task = self._store.change_task(
+            id, lambda task: change_attempts(task, lambda each: _cancelled(each, now), now=now)
+        )
+        if task is None:
+            return False
+        ids = [attempt.id for attempt in task.last.attempts]
+        self._runner.cancel(ids)
+        for attempt in task.last.attempts:
+            if attempt.is_over and (recording := self._recordings.pop(attempt.id, None)):
+                recording.end()
+        return True
+
+    def mark_task(self, id: str, *, is_archived: bool | None = None, is_unread: bool | None = None) -> bool:
+        """Change what is marked."""
+        marks = {"is_archived": is_archived, "is_unread": is_unread}
+        given = {name: mark for name, mark in marks.items() if mark is not None}
+        return self._store.change_task(id, lambda task: msgspec.structs.replace(task, **given)) is not None
+
+    def delete_task(self, id: str) -> bool:
+        """Cancel the task and forget it."""
+        return self.cancel_task(id) and self._store.delete_task(id)
+
+    def create_pull_request(self, id: str, turn_id: str, *, draft: bool) -> None:  # noqa: ARG002 - it is refused anyway
+        """Refuse: there is nowhere to make one."""
+        raise Refusal(detail(NO_HOST, status=400))
+
+    def get_logs(self, id: str, turn_id: str) -> Sequence[CloudLog]:
+        """Return what the agent wrote."""
+        attempt = _attempt_of(self._store.get_task(id), turn_id)
+        return attempt.result.logs if attempt and attempt.result else ()
+
+    def follow(self, id: str, turn_id: str) -> EventSource | None:  # noqa: ARG002 - turn ids hold their task's
+        """Return the lines of an agent that waits or runs."""
+        return self._recordings.get(turn_id)
+
+    def get_usage(self) -> Mapping[str, object]:
+        """Say that nothing is metered."""
+        return USAGE
+
+    def get_rate_limit(self) -> Mapping[str, object]:
+        """Say that nothing is limited."""
+        return RATE_LIMIT
+
+
+def _attempt_of(task: CloudTask | None, turn_id: str) -> CloudAttempt | None:
+    found = task.find_turn(turn_id) if task else None
+    return found[1] if found else None
+
+
+def _ended(attempt: CloudAttempt, now: float) -> CloudAttempt:
+    if attempt.is_over:
+        return attempt
+    if attempt.cancellation_requested_at is not None:
+        return msgspec.structs.replace(attempt, state=CANCELLED, ended_at=now)
+    return msgspec.structs.replace(attempt, state=FAILED, ended_at=now, error=RESTARTED)
+
+
+def _cancelled(attempt: CloudAttempt, now: float) -> CloudAttempt:
+    if attempt.is_over:
+        return attempt
+    if attempt.state == RUNNING:  # the runner says when it has ended
+        return msgspec.structs.replace(attempt, cancellation_requested_at=now)
+    return msgspec.structs.replace(attempt, state=CANCELLED, cancellation_requested_at=now, ended_at=now)

@@ -1,0 +1,216 @@
+"""Tasks and tokens in SQLite: what was answered once is still there after a crash.
+
+Law 1. A result is on the disk before anybody is told of it (WAL with ``synchronous=FULL``).
+Law 2. A list never loads a result.
+Law 3. One server per file; its threads share one connection under one lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from .. import errors
+from .issued_tokens import Fate, TokenRecord
+from .models import CloudAttempt, CloudResult, CloudTask, TaskPage, TaskQuery
+
+# Raised when a stored record can no longer be read by newer code.
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, created_at REAL NOT NULL, environment_id TEXT NOT NULL, is_archived INTEGER NOT NULL,
+    title TEXT NOT NULL, document BLOB NOT NULL
+);
+CREATE INDEX tasks_by_time ON tasks (created_at DESC, id DESC);
+CREATE TABLE results (
+    attempt_id TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE, document BLOB NOT NULL
+);
+CREATE INDEX results_by_task ON results (task_id);
+CREATE TABLE tokens (digest TEXT PRIMARY KEY, kind TEXT NOT NULL, expires_at REAL NOT NULL, fate TEXT NOT NULL);
+"""
+
+_TASK = msgspec.json.Decoder(CloudTask)
+_RESULT = msgspec.json.Decoder(CloudResult)
+
+
+class Store:
+    """Everything a local cloud remembers, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenShelf` too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open or make the file. Raises `ConfigurationError`."""
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            self._connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._migrate(self._connection)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            message = f"{self._path} cannot be used: {error}"
+            raise errors.ConfigurationError(
+                message, remedy="give another data folder, or move this file away"
+            ) from None
+        except errors.ConfigurationError:
+            self.close()
+            raise
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+        elif version != VERSION:
+            message = f"{self._path} was written by another version of coatcheck"
+            raise errors.ConfigurationError(message, remedy="give another data folder, or move this file away")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            assert self._connection is not None, "the store is not open"  # noqa: S101 - a mistake of ours
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def add_task(self, task: CloudTask) -> None:
+        """Keep a new task."""
+        with self._transaction() as connection:
+            _write(connection, task)
+
+    def change_task(self, id: str, change: Callable[[CloudTask], CloudTask]) -> CloudTask | None:
+        """Replace a task by what *change* makes of it, None where there is none; nobody else changes it meanwhile."""
+        with self._transaction() as connection:
+            row = connection.execute("SELECT document FROM tasks WHERE id = ?", (id,)).fetchone()
+            if row is None:
+                return None
+            task = change(_TASK.decode(row[0]))
+            _write(connection, task)
+            return task
+
+    def change_attempt(
+        self, task_id: str, attempt_id: str, change: Callable[[CloudAttempt], CloudAttempt], *, now: float
+    ) -> CloudTask | None:
+        """Replace an attempt by what *change* makes of it, and keep its result where it got one."""
+
+        def changed(task: CloudTask) -> CloudTask:
+            return change_attempts(
+                task, lambda attempt: change(attempt) if attempt.id == attempt_id else attempt, now=now
+            )
+
+        return self.change_task(task_id, changed)
+
+    def get_task(self, id: str) -> CloudTask | None:
+        """Return a task with its results."""
+        with self._transaction() as connection:
+            row = connection.execute("SELECT document FROM tasks WHERE id = ?", (id,)).fetchone()
+            rows = connection.execute("SELECT attempt_id, document FROM results WHERE task_id = ?", (id,)).fetchall()
+        if row is None:
+            return None
+        results = {attempt_id: _RESULT.decode(document) for attempt_id, document in rows}
+        return _map_attempts(
+            _TASK.decode(row[0]), lambda attempt: msgspec.structs.replace(attempt, result=results.get(attempt.id))
+        )
+
+    def list_tasks(self, query: TaskQuery) -> TaskPage:
+        """Return a page, newest first, without results."""
+        clauses, values = _where(query)
+        sql = f"SELECT document FROM tasks WHERE {' AND '.join(clauses)} ORDER BY created_at DESC, id DESC LIMIT ?"  # noqa: S608 - clauses are ours
+        with self._transaction() as connection:
+            rows = connection.execute(sql, (*values, query.limit + 1)).fetchall()
+        tasks = tuple(_TASK.decode(row[0]) for row in rows[: query.limit])
+        return TaskPage(tasks=tasks, has_more=len(rows) > query.limit)
+
+    def unfinished(self) -> Sequence[CloudTask]:
+        """Return the tasks with an attempt that has not ended."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT document FROM tasks").fetchall()
+        tasks = (_TASK.decode(row[0]) for row in rows)
+        return [task for task in tasks if any(not attempt.is_over for attempt in task.last.attempts)]
+
+    def delete_task(self, id: str) -> bool:
+        """Forget a task and its results."""
+        with self._transaction() as connection:
+            return connection.execute("DELETE FROM tasks WHERE id = ?", (id,)).rowcount > 0
+
+    def put(self, record: TokenRecord) -> None:
+        """Keep a token's record."""
+        values = (record.digest, record.kind, min(record.expires_at, 1e300), record.fate)
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", values)
+
+    def find(self, digest: str) -> TokenRecord | None:
+        """Return the record with this digest."""
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT digest, kind, expires_at, fate FROM tokens WHERE digest = ?", (digest,)
+            ).fetchone()
+        return row and TokenRecord(digest=row[0], kind=row[1], expires_at=row[2], fate=row[3])
+
+    def replace(self, digest: str, fate: Fate) -> bool:
+        """Give the record its *fate*, unless it has met one."""
+        with self._transaction() as connection:
+            done = connection.execute("UPDATE tokens SET fate = ? WHERE digest = ? AND fate = ''", (fate, digest))
+            return done.rowcount > 0
+
+
+def change_attempts(task: CloudTask, change: Callable[[CloudAttempt], CloudAttempt], *, now: float) -> CloudTask:
+    """Return *task* with every attempt changed."""
+    return msgspec.structs.replace(_map_attempts(task, change), updated_at=round(now, 6))
+
+
+def _map_attempts(task: CloudTask, change: Callable[[CloudAttempt], CloudAttempt]) -> CloudTask:
+    rounds = (msgspec.structs.replace(round_, attempts=tuple(map(change, round_.attempts))) for round_ in task.rounds)
+    return msgspec.structs.replace(task, rounds=tuple(rounds))
+
+
+def _write(connection: sqlite3.Connection, task: CloudTask) -> None:
+    """Write the task without its results, and the results that it brings."""
+    bare = _map_attempts(task, lambda attempt: msgspec.structs.replace(attempt, result=None))
+    row = (task.id, task.created_at, task.environment_id, task.is_archived, task.title, msgspec.json.encode(bare))
+    # not INSERT OR REPLACE: that deletes the old row, and its results with it
+    connection.execute(
+        "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " is_archived = excluded.is_archived, title = excluded.title, document = excluded.document",
+        row,
+    )
+    results = (attempt for round_ in task.rounds for attempt in round_.attempts if attempt.result is not None)
+    rows = [(attempt.id, task.id, msgspec.json.encode(attempt.result)) for attempt in results]
+    connection.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+
+
+def _where(query: TaskQuery) -> tuple[list[str], list[object]]:
+    clauses, values = ["1"], list[object]()
+    if query.filter != "all":
+        clauses.append("is_archived = ?")
+        values.append(query.filter == "archived")
+    if query.environment_id is not None:
+        clauses.append("environment_id = ?")
+        values.append(query.environment_id)
+    if query.text is not None:
+        clauses.append("instr(lower(title), lower(?)) > 0")
+        values.append(query.text)
+    if query.before is not None:
+        clauses.append("(created_at, id) < (?, ?)")
+        values.extend(query.before)
+    return clauses, values

@@ -1,0 +1,138 @@
+"""What is asked about a repository: its default branch, the pull request of a branch, diffs (services.md 1.5, 2).
+
+Law: a diff that the service does not give (too large, no permission) is none; that is no reason to lose the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ... import errors
+from ..._model.outcome import DiffStats, PullRequest
+from ..._patches.parse import Patch
+from ..._protocol.decode import read_json
+from ..._protocol.effects import Exchange, Request, Response
+from ..._protocol.lenient import fields, flag, text, whole
+from ..._protocol.urls import encoded
+from . import http
+from .location import repository_path
+
+
+class Repository(msgspec.Struct, frozen=True, gc=False):
+    """A repository."""
+
+    default_branch: str | None = None
+
+
+class Branch(msgspec.Struct, frozen=True, gc=False):
+    """An end of a pull request."""
+
+    ref: object = None
+
+
+class Pull(msgspec.Struct, frozen=True, gc=False):
+    """A pull request (1.5)."""
+
+    number: int
+    title: object = None
+    body: object = None
+    html_url: object = None
+    state: object = None
+    draft: object = None
+    merged_at: object = None
+    head: Branch | None = None
+    base: Branch | None = None
+
+
+READ_PULLS: Mapping[int, str] = {403: "the token needs the permission pull_requests=read"}
+
+# A task names its pull request by node alone (2); REST has no way from there to the number.
+PULL_OF_NODE = """\
+query($id: ID!) { node(id: $id) { ... on PullRequest {
+  number title body url state isDraft merged headRefName baseRefName
+} } }"""
+
+
+def default_branch(repository: str, *, version: str) -> Exchange[str]:
+    """Return the branch from which work starts unless it is told otherwise."""
+    response = yield http.get(repository_path(repository), version=version, conditional=True)
+    http.explained(response, {404: "there is no such repository, or the token may not see it"})
+    return read_json(response.body, Repository, response=response).default_branch or "main"
+
+
+def pull_of_branch(repository: str, branch: str, *, version: str) -> Exchange[PullRequest | None]:
+    """Return the newest pull request of *branch*, None where it has none."""
+    query = (("head", f"{repository.partition('/')[0]}:{branch}"), ("state", "all"))
+    response = yield http.get(repository_path(repository, "/pulls"), query=query, version=version, conditional=True)
+    http.explained(response, READ_PULLS)
+    found = read_json(response.body, list[Pull], response=response)
+    return pull_request(found[0]) if found else None
+
+
+def pull_of_node(id: str, *, version: str) -> Exchange[PullRequest | None]:
+    """Return the pull request that GraphQL knows by *id*, None for one that it does not show."""
+    headers = (*http.headers(version), ("content-type", "application/json"))
+    body = msgspec.json.encode({"query": PULL_OF_NODE, "variables": {"id": id}})
+    response: Response = yield Request("POST", "/graphql", headers=headers, body=body, idempotent=True)
+    http.explained(response, READ_PULLS)
+    said = fields(fields(read_json(response.body, dict[str, object], response=response).get("data")).get("node"))
+    number = whole(said.get("number"))
+    if number is None:
+        return None
+    return PullRequest(
+        title=text(said.get("title")),
+        body=text(said.get("body")),
+        branch=text(said.get("headRefName")),
+        base=text(said.get("baseRefName")),
+        number=number,
+        url=text(said.get("url")),
+        state=(text(said.get("state")) or "").lower() or None,
+        draft=flag(said.get("isDraft")),
+        is_merged=flag(said.get("merged")),
+    )
+
+
+def diff_of_pull(repository: str, number: int, *, version: str) -> Exchange[Patch | None]:
+    """Return the diff of a pull request."""
+    return (yield from _diff(repository_path(repository, f"/pulls/{number}"), version=version))
+
+
+def diff_between(repository: str, base: str, head: str, *, version: str) -> Exchange[Patch | None]:
+    """Return what *head* has that *base* had not when they parted."""
+    path = repository_path(repository, f"/compare/{encoded(base)}...{encoded(head)}")
+    return (yield from _diff(path, version=version))
+
+
+def _diff(path: str, *, version: str) -> Exchange[Patch | None]:
+    response: Response = yield http.get(path, version=version, accept=http.DIFF)
+    if response.status >= 300 or not response.body.strip():
+        return None
+    return Patch(response.body)
+
+
+def pull_request(found: Pull) -> PullRequest:
+    """Return a pull request as REST tells it."""
+    return PullRequest(
+        title=text(found.title),
+        body=text(found.body),
+        branch=text(found.head.ref) if found.head else None,
+        base=text(found.base.ref) if found.base else None,
+        number=found.number,
+        url=text(found.html_url),
+        state=text(found.state),
+        draft=flag(found.draft),
+        is_merged=text(found.merged_at) is not None,
+    )
+
+
+def stats_of(patch: Patch | None) -> DiffStats | None:
+    """Count what a diff changes: the service tells no numbers. None for a diff that cannot be read."""
+    if patch is None:
+        return None
+    try:
+        counted = patch.stats
+    except errors.PatchError:
+        return None
+    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)

@@ -1,0 +1,104 @@
+"""Who we are to GitHub: a token from the environment, one that its own command line keeps, or a login of ours.
+
+Law 1. A token that was read from another program's file goes to api.github.com alone (services.md 1, 2).
+Law 2. The file is only read: GitHub's tokens of this kind are not refreshed.
+Law 3. A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..._protocol.login_contract import Login, Secret
+from .device_login import family_of, format_of, hosts_of, oauth_of, whoami_of
+from .location import HOST, site_of
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+
+# In the order of `gh help environment`, ours before them.
+VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
+_TOKEN = re.compile(r"^( +)oauth_token:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """The OAuth app that people log in with, and what it asks for (None: what the providers need)."""
+
+    client_id: str | None = None
+    scopes: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> App:
+        """Return what *settings* say."""
+        return cls(
+            client_id=settings.get("client_id", variable="COATCHECK_GITHUB_CLIENT_ID"),
+            scopes=settings.get("scopes", variable="COATCHECK_GITHUB_SCOPES"),
+        )
+
+
+def login(name: str, *, needs: str, base_url: str, app: App) -> Login:
+    """Return the login of the provider *name* to the API at *base_url*; *needs* is what its token must be allowed."""
+    site = site_of(base_url).lower()
+    remedy = f"set GITHUB_TOKEN to a token that may {needs}, or run: gh auth login --insecure-storage"
+    ours = f"{remedy}; or coatcheck login github"
+    return Login(
+        name=name,
+        remedy=ours,
+        environment="COATCHECK_GITHUB_TOKEN",
+        chain=tools_of,
+        own=format_of(site, remedy=ours),
+        family=family_of(site),
+        oauth=oauth_of(
+            site,
+            client_id=app.client_id,
+            scopes=app.scopes,
+            remedy=f"set {name}.client_id, or COATCHECK_GITHUB_CLIENT_ID, to that of yours; or {remedy}",
+        ),
+        whoami=whoami_of(base_url),
+        trusted_hosts=hosts_of(base_url),
+    )
+
+
+def tools_of(environ: Mapping[str, str]) -> Callable[[], Secret | None]:
+    """Return what looks where GitHub's own tools do: their variables, then the file of ``gh``."""
+
+    def look() -> Secret | None:
+        for variable in VARIABLES:
+            if token := environ.get(variable, "").strip():
+                return Secret(token=token, source=variable)
+        return _of_gh(hosts_file(environ))
+
+    return look
+
+
+def hosts_file(environ: Mapping[str, str]) -> str:
+    """Return where ``gh`` keeps its logins (``gh help environment``, GH_CONFIG_DIR)."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    folder = environ.get("GH_CONFIG_DIR") or os.path.join(
+        environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "gh"
+    )
+    return os.path.join(folder, "hosts.yml")
+
+
+def _of_gh(path: str) -> Secret | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            token = token_in(file.read())
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Secret(token=token, source=path, is_stored=True, hosts=frozenset({HOST})) if token else None
+
+
+def token_in(hosts: str) -> str | None:
+    """Return the token for github.com in the text of a ``hosts.yml``; None where a keyring has it.
+
+    With several users there is one per user and, less deep, the one in use.
+    """
+    block = re.search(r"^[\"']?github\.com[\"']?:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)", hosts, re.MULTILINE)
+    found = _TOKEN.findall(block[1]) if block else []
+    return min(found, key=lambda each: len(each[0]))[1] if found else None

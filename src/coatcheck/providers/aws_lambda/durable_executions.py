@@ -1,0 +1,311 @@
+"""How durable executions are spoken to: one exchange per verb (services.md 3.2).
+
+Law 1. A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
+       may be sent again, and an execution whose answer was lost is found by it.
+Law 2. A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import Page, Task, TaskState
+from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
+from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
+from ..._version import __version__
+from . import execution_history, extract
+from .credentials import signed
+from .functions import Function, Service, function_of, segment_of
+from .payload import OPTIONS, payload
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskRef, TaskSpec
+    from ..._protocol.intents import Intent
+    from ..._protocol.login_contract import Login, Secret
+    from ..._protocol.provider import Events
+    from .execution_history import Happening
+
+HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+# The largest page of the lists (AWS's descriptions of `MaxItems`).
+PAGE_SIZE = 1000
+# The pattern of `DurableExecutionName` in AWS's description.
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+ARN_HEADER = "x-amz-durable-execution-arn"
+
+VERBS: Mapping[str, Support] = dict.fromkeys(
+    (
+        "create_task",
+        "find_task",
+        "get_task",
+        "get_snapshot",
+        "list_tasks",
+        "get_status_page",
+        "cancel_task",
+        "delete_task",
+        "send_message",
+        "stream_events",
+    ),
+    Support.DOCUMENTED,
+)
+
+CAPABILITIES = Capabilities(
+    verbs=VERBS,
+    reasons={
+        "archive_task": "AWS keeps ended executions for the days that the function says, and has no archive",
+        "approve_plan": "a function asks with a callback, which send_message answers",
+        "list_attempts": "an execution is one attempt",
+        "list_environments": "functions are named, not listed: that would need another permission",
+        "list_models": "the function chooses",
+        "get_usage": "AWS tells what it costs elsewhere",
+        "create_pull_request": "the function opens one itself, if it does",
+    },
+    options=frozenset({*OPTIONS, "key"}),
+    modes=frozenset({"code", "ask"}),
+    notes=(
+        "The function is the environment, with a version or an alias: NAME:live.",
+        "What it is told and gives back is a convention: see its page.",
+    ),
+)
+
+
+class DurableProvider(msgspec.Struct, frozen=True):
+    """The durable executions of one region."""
+
+    service: Service
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return self.service.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where Lambda is; raises `ConfigurationError` where nobody said which region."""
+        return self.service.origins
+
+    @property
+    def login(self) -> Login:
+        """Where AWS's keys come from."""
+        return self.service.login
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:
+        """Return *request*, signed."""
+        return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with its function. Raises `ConfigurationError` for one that does not say which version."""
+        yield from ()
+        function = self.service.chosen(spec.environment)
+        if function.qualifier is None:
+            raise errors.ConfigurationError(
+                f"a durable function is called with a version or an alias, and {function} names none",
+                remedy=f"for example {function}:live, or {function}:$LATEST while you try things out",
+            )
+        if spec.key is not None and not _NAME.fullmatch(spec.key):
+            raise errors.ConfigurationError(
+                f"{spec.key!r} cannot be the key of a task here", remedy="use 1 to 64 letters, digits, - and _"
+            )
+        payload(spec)
+        return msgspec.structs.replace(spec, environment=str(function))
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Start the execution: one POST that AWS takes once, however often it arrives. *spec* has been prepared."""
+        function = Function.parse(spec.environment or "")
+        headers = (("x-amz-invocation-type", "Event"), ("x-amz-durable-execution-name", spec.key or ""))
+        response: Response = yield Request(
+            "POST",
+            f"/2015-03-31/functions/{function.segment}/invocations",
+            query=function.query,
+            headers=(*POST_HEADERS, *headers),
+            body=payload(spec),
+            idempotent=True,
+        )
+        extract.checked(response)
+        arn = response.headers.get(ARN_HEADER)
+        if not arn:
+            raise errors.ConfigurationError(
+                f"{function} is not a durable function: it was started once, and nobody can ask what became of it",
+                remedy="make it durable, or use the provider aws_lambda_async with a queue for its results",
+            )
+        return Task(
+            ref=self.service.ref(arn),
+            state=TaskState.QUEUED,
+            prompt=spec.prompt,
+            mode=spec.mode,
+            title=spec.title,
+            model=spec.model,
+            environment=spec.environment,
+            repository=spec.repository,
+            branch=spec.branch,
+        )
+
+    def find_task(self, intent: Intent) -> Exchange[Task | None]:
+        """Return the execution that bears the intent's name."""
+        function = Function.parse(intent.environment or "")
+        response = yield self._list(function, (("DurableExecutionName", intent.id),))
+        ref = extract.ref_named(intent.id, extract.checked(response), self.service)
+        return (yield from self.get_task(ref)) if ref else None
+
+    def send_message(
+        self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
+    ) -> Exchange[Task]:
+        """Answer the callback that the execution waits for with *text*, and look."""
+        if mode != "code" or model is not None:
+            raise errors.UnsupportedError(f"{self.name} takes a message's text and nothing else")
+        from urllib.parse import quote
+
+        happened = yield from self._happened(ref)
+        callback = quote(execution_history.open_callback(happened, ref), safe="")
+        extract.checked(
+            (yield self._post(f"/2025-12-01/durable-execution-callbacks/{callback}/succeed", text.encode()))
+        )
+        return (yield from self.get_task(ref))
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at an execution: one GET, with its result."""
+        response = yield from self._look(ref)
+        return extract.execution_task(response, self.service)
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the execution as it came."""
+        response = yield from self._look(ref)
+        return response.body
+
+    def get_snapshot(
+        self,
+        ref: TaskRef,
+        *,
+        memory: str = "",
+        is_watched: bool,
+        now: float,  # noqa: ARG002 - a history has no time limit
+        shown: Task | None = None,
+    ) -> Exchange[TaskSnapshot]:
+        """Look at an execution that is being waited for, and, for whoever watches, at what is new in its history."""
+        task = shown or (yield from self.get_task(ref))
+        if not is_watched:
+            return TaskSnapshot(task=task, memory=memory)
+        seen = int(memory) if memory.isdecimal() else 0
+        fresh = yield from self._happened(ref, after=seen)
+        return TaskSnapshot(
+            task=task, events=execution_history.told(fresh, task), memory=str(fresh[-1].id) if fresh else memory
+        )
+
+    def stream_events(self, ref: TaskRef) -> Events:
+        """Emit everything that has happened in an execution until now."""
+        for happening in (yield from self._happened(ref, has_data=True)):
+            yield Emit(execution_history.event_of(happening, ref))
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page of a function's executions, newest first. AWS has no archive: nothing is archived."""
+        if filter == "archived":
+            return Page()
+        return (yield from self._page(self.service.chosen(environment), limit=limit, cursor=cursor))
+
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
+        """Look at a thousand executions of one function at once: that of the first of *refs*, else the usual one.
+
+        Where neither is known there is nothing to list, and each is looked at by itself.
+        """
+        named = function_of(refs[0])
+        if named is None and not self.service.function:
+            return StatusPage()
+        found = yield from self._page(named or self.service.chosen(None), limit=None, cursor=cursor)
+        return StatusPage(tasks=found.items, cursor=found.cursor)
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one answer is whole
+        """Read a saved or live execution."""
+        return extract.execution_task(Response(200, body=response), self.service)
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Stop an execution."""
+        why = {"ErrorType": "Cancelled", "ErrorMessage": "stopped by whoever asked for it"}
+        extract.checked((yield self._post(f"{_execution(ref)}/stop", msgspec.json.encode(why))))
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Delete an execution that has ended."""
+        extract.checked((yield Request("DELETE", _execution(ref), headers=HEADERS)))
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _look(self, ref: TaskRef) -> Exchange[Response]:
+        response: Response = yield Request(
+            "GET", _execution(ref), query=(("IncludeExecutionData", "true"),), headers=HEADERS
+        )
+        return extract.checked(response)
+
+    def _page(self, function: Function, *, limit: int | None, cursor: str | None) -> Exchange[Page]:
+        wanted = {"MaxItems": str(min(limit or PAGE_SIZE, PAGE_SIZE)), "Marker": cursor}
+        response = yield self._list(function, tuple((name, value) for name, value in wanted.items() if value))
+        return extract.page(extract.checked(response), self.service)
+
+    def _list(self, function: Function, query: Pairs) -> Request:
+        """Return the request for a function's executions, of all versions: those of an alias are kept under theirs."""
+        return Request(
+            "GET", f"/2025-12-01/functions/{function.segment}/durable-executions", query=query, headers=HEADERS
+        )
+
+    def _happened(self, ref: TaskRef, *, after: int = 0, has_data: bool = False) -> Exchange[list[Happening]]:
+        """Return what has happened after the event of that number, oldest first.
+
+        It is read newest first, so that a long history costs nothing once it is known.
+        """
+        query = (
+            ("ReverseOrder", "true"),
+            ("MaxItems", str(PAGE_SIZE)),
+            ("IncludeExecutionData", "true" if has_data else "false"),
+        )
+
+        def page(marker: str | None) -> Exchange[tuple[list[Happening], str | None]]:
+            more = (("Marker", marker),) if marker else ()
+            response = yield Request("GET", f"{_execution(ref)}/history", query=(*query, *more), headers=HEADERS)
+            return execution_history.read_page(extract.checked(response))
+
+        found = yield from _until(page, lambda each: each.id <= after)
+        return sorted(found, key=lambda each: each.id)
+
+    def _post(self, path: str, body: bytes) -> Request:
+        return Request("POST", path, headers=POST_HEADERS, body=body)
+
+
+def _execution(ref: TaskRef) -> str:
+    return f"/2025-12-01/durable-executions/{segment_of(ref)}"
+
+
+def _until(
+    ask: Callable[[str | None], Exchange[tuple[list[Happening], str | None]]], is_known: Callable[[Happening], bool]
+) -> Exchange[list[Happening]]:
+    """Return the events of page after page up to one that is known; a marker that repeats is the last."""
+    found: list[Happening] = []
+    seen: set[str | None] = {None}
+    marker: str | None = None
+    while True:
+        page, marker = yield from ask(marker)
+        fresh = [each for each in page if not is_known(each)]
+        found += fresh
+        if len(fresh) < len(page) or marker in seen:
+            return found
+        seen.add(marker)

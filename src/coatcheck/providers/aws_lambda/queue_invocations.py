@@ -1,0 +1,181 @@
+"""How plain asynchronous invocations are spoken to: a POST, and a queue in which each end is told once (services.md 3.1).
+
+Law 1. AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
+       tells what became of it, whoever reads it.
+Law 2. A sweep takes what lies in the queue for all tasks that are waited for, and deletes what it is told to when that
+       has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
+Law 3. Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import Task, TaskState
+from ..._protocol.decode import read_json
+from ..._protocol.effects import Exchange, Pairs, Request, Response
+from ..._protocol.provider import Capabilities, StatusPage, Support
+from . import extract, wire
+from .credentials import signed
+from .durable_executions import POST_HEADERS
+from .functions import Function, Service
+from .payload import OPTIONS, payload
+
+if TYPE_CHECKING:
+    from ..._model.tasks import TaskRef, TaskSpec
+    from ..._protocol.login_contract import Login, Secret
+
+# SQS hands out and deletes at most ten at once.
+BATCH = 10
+# Zero asks only some of SQS's servers, and misses what the others have; one second asks all.
+WAIT_SECONDS = 1
+# SQS's default. Long enough to hand out ten tasks, short enough for another process that waits for its own; a record
+# that is hidden is not handed to us again meanwhile, so strangers never fill every batch.
+HIDDEN_SECONDS = 30
+SQS_HEADERS: Pairs = (
+    *((name, value) for name, value in POST_HEADERS if name != "content-type"),
+    ("content-type", "application/x-amz-json-1.0"),
+)
+
+_BY_QUEUE = "AWS tells nothing of a plain invocation but its end, in the queue"
+CAPABILITIES = Capabilities(
+    verbs=dict.fromkeys(("create_task", "get_status_page"), Support.DOCUMENTED),
+    reasons={
+        "get_task": f"{_BY_QUEUE}: wait for it, or use a durable function",
+        "list_tasks": _BY_QUEUE,
+        "list_attempts": "an invocation is one attempt",
+        "cancel_task": "a plain invocation cannot be stopped; a durable function can",
+        "send_message": "a plain invocation hears nothing more; a durable function can",
+        "stream_events": _BY_QUEUE,
+        "list_environments": "functions are named, not listed: that would need another permission",
+        "list_models": "the function chooses",
+        "get_usage": "AWS tells what it costs elsewhere",
+        "approve_plan": "a function runs once it is called",
+        "create_pull_request": "the function opens one itself, if it does",
+    },
+    options=frozenset(OPTIONS),
+    modes=frozenset({"code", "ask"}),
+    # A function runs for at most 15 minutes (AWS's Lambda quotas); most are done in a few.
+    typical_seconds=120.0,
+    notes=(
+        "The end of a task is told once, in the SQS queue that is the function's destination.",
+        "AWS may run a function twice; make it so that this does no harm.",
+    ),
+)
+
+
+class AsynchronousProvider(msgspec.Struct, frozen=True):
+    """The plain asynchronous invocations of one region, with the queue of their results."""
+
+    service: Service
+
+    @property
+    def name(self) -> str:
+        """The word before the colon of every ref."""
+        return self.service.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where Lambda and the queue are; raises `ConfigurationError` where nobody said which region."""
+        return self.service.origins
+
+    @property
+    def login(self) -> Login:
+        """Where AWS's keys come from."""
+        return self.service.login
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:
+        """Return *request*, signed for Lambda or for SQS."""
+        if request.origin == "sqs":
+            return signed(request, secret, service="sqs", region=self.service.queue_region, now=now)
+        return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* with its function. Raises `ConfigurationError` where its end would be told to nobody."""
+        yield from ()
+        function = self.service.chosen(spec.environment)
+        self._queue_url()
+        payload(spec)
+        return msgspec.structs.replace(spec, environment=str(function))
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Call the function: exactly one POST, and never again. *spec* has been prepared."""
+        function = Function.parse(spec.environment or "")
+        response: Response = yield Request(
+            "POST",
+            f"/2015-03-31/functions/{function.segment}/invocations",
+            query=function.query,
+            headers=(*POST_HEADERS, ("x-amz-invocation-type", "Event")),
+            body=payload(spec),
+        )
+        id = extract.checked(response).headers.get("x-amzn-requestid")
+        if not id:
+            raise errors.UnreadableResponseError("the service took the invocation and gave it no id", path="$")
+        return Task(
+            ref=self.service.ref(id),
+            state=TaskState.QUEUED,
+            prompt=spec.prompt,
+            mode=spec.mode,
+            title=spec.title,
+            model=spec.model,
+            environment=spec.environment,
+            repository=spec.repository,
+            branch=spec.branch,
+        )
+
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
+        """Take what lies in the queue: the ends of *refs*, and how to delete their records; all others are kept."""
+        wanted = {
+            "MaxNumberOfMessages": BATCH,
+            "WaitTimeSeconds": WAIT_SECONDS,
+            "VisibilityTimeout": HIDDEN_SECONDS,
+        }
+        response = yield self._sqs("ReceiveMessage", wanted)
+        messages = read_json(response.body, wire.Received, response=extract.checked(response)).messages or ()
+        told = [(task, each.receipt_handle) for each in messages if (task := self._told(each)) and task.ref in refs]
+        ended = {task.ref: task for task, _ in reversed(told)}  # of two records of one end, the first
+        return StatusPage(
+            tasks=tuple(ended.values()),
+            receipts=tuple(receipt for _, receipt in told),
+            is_final=True,
+            # A full batch says that there may be more; the cursor only has to be another one.
+            cursor=str(int(cursor or 0) + 1) if len(messages) == BATCH else None,
+        )
+
+    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
+        """Delete the records of what has been handed out; one that stays is handed out to nobody."""
+        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(sweep.receipts)]
+        extract.checked((yield self._sqs("DeleteMessageBatch", {"Entries": entries})))
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one record is whole
+        """Read a saved destination record."""
+        return extract.record_task(response, self.service)
+
+    def _told(self, message: wire.QueueMessage) -> Task | None:
+        """Return the task whose end a message tells, None for what is no record: it is somebody else's."""
+        try:
+            return extract.record_task(message.body.encode(), self.service)
+        except errors.UnreadableResponseError:
+            return None
+
+    def _sqs(self, action: str, fields: Mapping[str, object]) -> Request:
+        body = msgspec.json.encode({"QueueUrl": self._queue_url(), **fields})
+        headers = (*SQS_HEADERS, ("x-amz-target", f"AmazonSQS.{action}"))
+        return Request("POST", "/", headers=headers, body=body, origin="sqs", idempotent=True)
+
+    def _queue_url(self) -> str:
+        if self.service.queue is None:
+            raise errors.ConfigurationError(
+                f"{self.name} does not know the queue in which ends are told",
+                remedy=f"set {self.name}.queue to the URL of the SQS queue that is the function's destination",
+            )
+        return self.service.queue

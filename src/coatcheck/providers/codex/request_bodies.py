@@ -1,0 +1,67 @@
+"""What is posted to start and to continue a task, byte for byte as the official client would (codex-wham.md 2.2)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import TaskRef, TaskSpec
+
+# The official client's range (8).
+MAX_ATTEMPTS = 4
+MODES = ("code", "ask")
+UNSUPPORTED = ("title", "instructions")
+
+
+def checked(spec: TaskSpec) -> TaskSpec:
+    """Return *spec*, or raise the `ConfigurationError` of the first thing in it that the service would not take."""
+    _sendable("prompt", spec.prompt)
+    if not spec.prompt.strip():
+        raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
+    if not 1 <= spec.attempts <= MAX_ATTEMPTS:
+        raise errors.ConfigurationError(f"{spec.attempts} attempts are out of range: 1 to {MAX_ATTEMPTS}")
+    if spec.mode not in MODES:
+        raise errors.ConfigurationError(f"there is no mode {spec.mode!r}: {' or '.join(MODES)}")
+    for option in UNSUPPORTED:
+        if getattr(spec, option) is not None:
+            raise errors.UnsupportedError(f"the service takes no {option}", remedy="say it in the prompt")
+    if not (spec.environment or spec.repository or "").strip():
+        raise errors.ConfigurationError(
+            "no environment is given", remedy="give an environment, or a repository as owner/repo"
+        )
+    _sendable("starting patch", spec.starting_diff or "")
+    return spec
+
+
+def _sendable(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise errors.ConfigurationError(f"the {what} is not valid Unicode text", remedy="give it in UTF-8") from None
+
+
+def new_task(spec: TaskSpec) -> bytes:
+    """Return the body that creates a task; *spec* has been prepared."""
+    task = {"environment_id": spec.environment, "branch": spec.branch, "run_environment_in_qa_mode": spec.mode == "ask"}
+    return _body(
+        {"new_task": task, "input_items": _input_items(spec.prompt, spec.starting_diff)}, spec.attempts, spec.model
+    )
+
+
+def follow_up(ref: TaskRef, turn: str, text: str, *, mode: Literal["code", "ask"], model: str | None) -> bytes:
+    """Return the body that continues a task after its assistant's *turn*."""
+    continued = {"task_id": ref.id, "turn_id": turn, "environment_mode": mode}
+    return _body({"follow_up": continued, "input_items": _input_items(text, None)}, 1, model)
+
+
+def _input_items(prompt: str, starting_diff: str | None) -> list[object]:
+    said = {"type": "message", "role": "user", "content": [{"content_type": "text", "text": prompt}]}
+    return [said, {"type": "pre_apply_patch", "output_diff": {"diff": starting_diff}}] if starting_diff else [said]
+
+
+def _body(content: dict[str, object], attempts: int, model: str | None) -> bytes:
+    """Encode *content*; `metadata` is there only when something is in it, and the model is our addition."""
+    metadata = ({"best_of_n": attempts} if attempts > 1 else {}) | ({"model_slug": model} if model else {})
+    return msgspec.json.encode(content | ({"metadata": metadata} if metadata else {}))

@@ -1,0 +1,33 @@
+"""From the event stream of a turn to `TaskEvent` (codex-wham.md 2.8). Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._model.tasks import TaskEvent, TaskRef
+from ..._protocol.decode import decoder
+from ..._protocol.lenient import fields, instant, text
+from . import wire
+from .sse import ServerEvent
+
+
+def event_of(event: ServerEvent, ref: TaskRef) -> TaskEvent | None:
+    """Return what *event* tells, None for one that is not JSON: a stream is read on, whatever one event is.
+
+    A log line has the kind "log"; a thread event the service's own method, ``item/agentMessage/delta`` for one.
+    """
+    try:
+        item: wire.StreamItem = decoder(wire.StreamItem).decode(event.data)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    cursor = text(item.id) or event.id
+    if item.item_type == "thread_event":
+        told = fields(item.event)
+        params = fields(told.get("params"))
+        words = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
+        return TaskEvent(
+            kind=text(told.get("method")) or "thread_event", ref=ref, cursor=cursor, text=words, data=params
+        )
+    at = instant(fields(item.key).get("created_at"))
+    kind = text(item.item_type) or event.event
+    return TaskEvent(kind=kind, ref=ref, cursor=cursor, text=text(item.line), data=item.key, at=at)

@@ -1,0 +1,307 @@
+"""From the items of a turn to an `Outcome` (codex-wham.md 2.3 and 4). Pure.
+
+Law 1. What two turns both say is kept once.
+Law 2. The diff is looked for in the official client's order: the diff turn, then the assistant's; the first one that
+       is not empty. A diff kept elsewhere is reported as that, never as none.
+Law 3. No loop here goes over the lines of a diff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..._model.outcome import (
+    Citation,
+    DiffStats,
+    Failure,
+    FileLines,
+    FileSnapshot,
+    Message,
+    Outcome,
+    PatchState,
+    PullRequest,
+)
+from ..._patches.parse import Patch
+from ..._protocol.lenient import fields, flag, items, text, whole
+from . import wire
+
+NO_ITEMS: list[wire.Item] = []
+
+
+def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request: PullRequest | None = None) -> Outcome:
+    """Return what *turn* made; *diff_turn* where the service shows the change in another one.
+
+    *pull_request* is the turn's, as it exists on the host.
+    """
+    own = turn.output_items or NO_ITEMS
+    both = [*((diff_turn and diff_turn.output_items) or NO_ITEMS), *own]
+    if not (both or turn.worklog or turn.pull_request_data or pull_request):  # what most looks see: nothing yet
+        return Outcome(base_commit=text(turn.base_commit_sha), error=failure(turn))
+    worklog = _worklog(turn)
+    change = _change(both)
+    patch = Patch(change.diff.encode()) if change and change.diff else None
+    return Outcome(
+        messages=_messages(both, own) or tuple(message for message in worklog if message.role == "assistant"),
+        patch=patch,
+        patch_state=_patch_state(patch, change),
+        external_file_id=_external_file(change),
+        base_commit=(text(change.base_commit_sha) if change else None) or text(turn.base_commit_sha),
+        stats=diff_stats(change) if change else None,
+        pull_request=_pull_request_of(both, turn, change, pull_request),
+        files=_files(both, own),
+        error=failure(turn),
+        worklog=worklog,
+    )
+
+
+def failure(turn: wire.Turn) -> Failure | None:
+    """Return why *turn* failed, None where nothing is said."""
+    error = turn.error
+    if isinstance(error, str):
+        return Failure(message=error) if error else None
+    return Failure(code=error.code, message=error.message) if error and (error.code or error.message) else None
+
+
+def prompt(turn: wire.Turn | None) -> str | None:
+    """Return what the user asked; parts are joined by a blank line, a missing role is the user's (4)."""
+    if turn is None:
+        return None
+    asked = [item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")]
+    return "\n\n".join(said for item in asked for said in _texts(item.content)) or None
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+def _messages(both: list[wire.Item], own: list[wire.Item]) -> tuple[Message, ...]:
+    mine = tuple(_said(own))
+    if len(both) == len(own):
+        return mine
+    theirs = _said(both[: len(both) - len(own)])
+    return (*(message for message in theirs if message not in mine), *mine)
+
+
+def _said(found: Iterable[wire.Item]) -> Iterator[Message]:
+    for item in found:
+        if item.type == "message" and (message := _message(item.content, item.role)):
+            yield message
+
+
+def _worklog(turn: wire.Turn) -> tuple[Message, ...]:
+    entries = (turn.worklog.messages if turn.worklog else None) or ()
+    said = (
+        _message(entry.content.parts if entry.content else None, entry.author.role if entry.author else None)
+        for entry in entries
+    )
+    return tuple(filter(None, said))
+
+
+def _message(content: wire.Content, role: str | None) -> Message | None:
+    """Join the parts: a citation stands inside a running text, a text after a text is a new paragraph."""
+    said: list[str] = []
+    citations: list[Citation] = []
+    length, is_running = 0, True
+    for part in _parts(content):
+        words = part if isinstance(part, str) else part.text
+        if words:
+            gap = "" if is_running else "\n\n"
+            said += (gap, words)
+            length += len(gap) + len(words)
+        elif isinstance(part, wire.Part) and (citation := _citation(part, length)):
+            citations.append(citation)
+        is_running = not words
+    if not (length or citations):
+        return None
+    return Message(text="".join(said), role=role or "assistant", citations=tuple(citations))
+
+
+def _parts(content: wire.Content) -> list[wire.Part | str]:
+    return [content] if isinstance(content, str) else [part for part in content or () if part is not None]
+
+
+def _texts(content: wire.Content) -> Iterator[str]:
+    words = (part if isinstance(part, str) else part.text for part in _parts(content))
+    return filter(None, words)
+
+
+def _citation(part: wire.Part, offset: int) -> Citation | None:
+    target = text(part.path) or text(part.terminal_chunk_id) or text(part.asset_pointer)
+    if target is None:
+        return None
+    kind = part.content_type or "citation"
+    return Citation(
+        kind=kind, target=target, start=whole(part.line_range_start), end=whole(part.line_range_end), offset=offset
+    )
+
+
+# -- the change --------------------------------------------------------------------------------------------------------
+
+
+def _change(found: Iterable[wire.Item]) -> wire.Diff | None:
+    """Return the first diff that is there, else the first that is kept elsewhere, else the first at all."""
+    changes = [change for item in found if (change := _change_in(item))]
+    inline = (change for change in changes if change.diff)
+    elsewhere = (change for change in changes if _external_file(change))
+    return next(inline, None) or next(elsewhere, None) or next(iter(changes), None)
+
+
+def _change_in(item: wire.Item) -> wire.Diff | None:
+    if item.type == "output_diff":
+        return item
+    return item.output_diff if item.type == "pr" else None
+
+
+def _external_file(change: wire.Diff | None) -> str | None:
+    return text(fields(change.external_storage_diff).get("file_id")) if change else None
+
+
+def _patch_state(patch: Patch | None, change: wire.Diff | None) -> PatchState:
+    if patch is not None:
+        return PatchState.PRESENT
+    return PatchState.OFFLOADED if change and fields(change.external_storage_diff) else PatchState.NONE
+
+
+def diff_stats(source: wire.Diff) -> DiffStats | None:
+    """Return the size that the service states of a change."""
+    return stats(source.files_modified, source.lines_added, source.lines_removed)
+
+
+def stats(*counts: object) -> DiffStats | None:
+    """Return files, added and removed lines; negative ones are 0, None where the service states none of them (3)."""
+    stated = [whole(count) for count in counts]
+    if stated == [None, None, None]:
+        return None
+    files, added, removed = (max(0, count or 0) for count in stated)
+    return DiffStats(files=files, added=added, removed=removed)
+
+
+# -- pull requests -----------------------------------------------------------------------------------------------------
+
+
+def _pull_request_of(
+    found: Iterable[wire.Item], turn: wire.Turn, change: wire.Diff | None, existing: PullRequest | None
+) -> PullRequest | None:
+    """Return the text that the agent wrote, with the number and address that the host gave."""
+    item = next((item for item in found if item.type == "pr"), None)
+    there = existing or pull_request(turn.pull_request_data) or PullRequest()
+    if item is None:
+        return there if there != PullRequest() else None
+    return PullRequest(
+        title=text(item.pr_title) or there.title,
+        body=text(item.pr_message) or there.body,
+        branch=text(turn.branch_name) or there.branch,
+        base=there.base or text(turn.branch),
+        stats=diff_stats(change) if change else there.stats,
+        commit_message=text(change.commit_message) if change else None,
+        **{name: getattr(there, name) for name in ("number", "url", "state", "draft", "is_merged")},
+    )
+
+
+def pull_request(value: object) -> PullRequest | None:
+    """Return a pull request of the host, bare or inside an external one (2.1); None for anything else."""
+    outer = fields(value)
+    found = fields(outer.get("pull_request")) or outer
+    if not ("number" in found or "url" in found):
+        return None
+    return PullRequest(
+        title=text(found.get("title")),
+        body=text(found.get("body")),
+        branch=text(found.get("head")),
+        base=text(found.get("base")),
+        number=whole(found.get("number")),
+        url=text(found.get("url")),
+        state=text(found.get("state")),
+        draft=flag(found.get("draft")),
+        is_merged=flag(found.get("merged")),
+        stats=stats(found.get("changed_files"), found.get("additions"), found.get("deletions")),
+    )
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _files(both: list[wire.Item], own: list[wire.Item]) -> tuple[FileSnapshot, ...]:
+    mine = tuple(_snapshots(own))
+    if len(both) == len(own):
+        return mine
+    paths = {snapshot.path for snapshot in mine}
+    theirs = _snapshots(both[: len(both) - len(own)])
+    return (*mine, *(snapshot for snapshot in theirs if snapshot.path not in paths))
+
+
+def _snapshots(found: Iterable[wire.Item]) -> Iterator[FileSnapshot]:
+    for item in found:
+        if item.type == "partial_repo_snapshot":
+            for entry in map(fields, items(item.files)):
+                if path := text(entry.get("path")):
+                    yield _snapshot(path, entry)
+
+
+def _snapshot(path: str, entry: object) -> FileSnapshot:
+    sent = fields(entry)
+    contents = sent.get("contents")
+    if isinstance(contents, str):
+        parts: tuple[FileLines, ...] = (FileLines(start=1, text=contents),)
+        content, is_whole = contents, True
+    else:
+        parts, ends = _ranges(sent.get("line_range_contents"))
+        content, is_whole = _joined(parts, ends=ends)
+    return FileSnapshot(
+        path=path,
+        content=content if parts else None,
+        is_whole=is_whole,
+        parts=parts,
+        language=_language(path, content if is_whole else None),
+        missing_reason=text(sent.get("missing_reason")),
+    )
+
+
+def _ranges(value: object) -> tuple[tuple[FileLines, ...], bool]:
+    """Return the parts of a file in their order, overlaps cut off, and whether the last one ends the file."""
+    parts: list[FileLines] = []
+    ends, following = False, 1
+    for entry in sorted(map(fields, items(value)), key=_start):
+        start, lines = _start(entry), entry.get("content")
+        fresh = lines[max(0, following - start) :] if isinstance(lines, list) else []
+        if (joined := _text_of(fresh)) is not None:
+            parts.append(FileLines(start=max(start, following), text=joined))
+            following = max(start, following) + len(fresh)
+            ends = ends or entry.get("contains_end_of_file") is True
+    return tuple(parts), ends
+
+
+def _start(entry: object) -> int:
+    return max(1, whole(fields(entry).get("line_range_start")) or 1)
+
+
+def _text_of(lines: list[str]) -> str | None:
+    """Join lines, which come without their ends; None for no lines, and for what are none."""
+    try:
+        return "\n".join(lines) + "\n" if lines else None
+    except TypeError:
+        return None
+
+
+def _joined(parts: tuple[FileLines, ...], *, ends: bool) -> tuple[str, bool]:
+    """Return the parts as one text with a line for every gap, and whether there is no gap."""
+    said, following = [], 1
+    for part in parts:
+        if part.start > following:
+            said.append(_gap(following, part.start - 1))
+        said.append(part.text)
+        following = part.start + part.text.count("\n")
+    is_whole = ends and len(said) == len(parts)
+    if parts and not ends:
+        said.append(f"[… from line {following} on: not sent]\n")
+    return "".join(said), is_whole
+
+
+def _gap(first: int, last: int) -> str:
+    return f"[… line {first}: not sent]\n" if first == last else f"[… lines {first} to {last}: not sent]\n"
+
+
+def _language(path: str, content: str | None) -> str | None:
+    from ..._patches.languages import language_of  # a table of 700 languages, for answers with files only
+
+    found = language_of(path, content)
+    return found.name if found else None

@@ -1,0 +1,120 @@
+"""Where the agent is, who may use it, and what it can do (services.md 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.catalogue import Model
+from ..._model.tasks import TaskRef
+from ..._protocol.provider import Capabilities, Support
+from .._github.location import CLOUD_VERSION, base_of, is_server, repository_in
+from .._github.token_sources import App, login
+
+if TYPE_CHECKING:
+    from ..._protocol.login_contract import Login
+    from ..._protocol.registry import Settings
+
+NAME = "copilot"
+# Installation tokens are refused, and so is everybody without one of these plans (2).
+WHO = "a person's token, of somebody with Copilot Business or Enterprise"
+NEEDS = f"read and write Agent tasks ({WHO})"
+
+# What the description named on this day; "the allowed models may change over time".
+AS_OF, SOURCE = "2026-11-20", "GitHub's OpenAPI description 23.0.2"
+MODELS = (
+    "claude-sonnet-4.6",
+    "claude-opus-4.6",
+    "gpt-5.2-codex",
+    "gpt-5.3-codex",
+    "gpt-5.4",
+    "claude-sonnet-4.5",
+    "claude-opus-4.5",
+)
+
+VERBS: Mapping[str, Support] = {
+    "create_task": Support.DOCUMENTED,
+    "get_task": Support.DOCUMENTED,
+    "list_tasks": Support.DOCUMENTED,
+    "get_status_page": Support.DOCUMENTED,
+    "list_models": Support.DOCUMENTED,
+    "get_usage": Support.DOCUMENTED,
+}
+
+CAPABILITIES = Capabilities(
+    verbs=VERBS,
+    reasons={
+        "approve_plan": "the agent shows no plan",
+        "archive_task": "the API tells what is archived and cannot archive; the task's page can",
+        "cancel_task": "the API cannot stop a task; its page can",
+        "create_pull_request": "the agent opens one itself when the task was created with open_pull_request",
+        "delete_task": "the API cannot delete a task",
+        "get_snapshot": "the API tells no events",
+        "list_attempts": "a task is one attempt",
+        "list_environments": "a task takes any repository that the token may write to",
+        "send_message": "the API takes no reply; a task that waits for one is answered on its page",
+        "stream_events": "the API has no logs",
+        "unarchive_task": "as archive_task",
+    },
+    options=frozenset({"model", "working_branch", "open_pull_request"}),
+    # As for everything that is asked of GitHub (1.4; `github_actions.abilities`).
+    write_pause=1.0,
+    rate=14.0,
+    notes=(
+        f"Needs {WHO}; tokens of app installations are refused. The API is a public preview.",
+        "What a task made is its pull request, or the branch that it pushed.",
+        "The API's limits are what get_usage tells; the AI credits that a task used are one of its notices.",
+    ),
+)
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One GitHub with the settings of its user."""
+
+    base_url: str
+    app: App = App()
+    api_version: str = CLOUD_VERSION
+    repository: str | None = None
+    custom_agent: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Service:
+        """Return what *settings* say. Raises `ConfigurationError`, also for a server: none has the agent (2)."""
+        base = base_of(settings.get("base_url"), of=NAME)
+        if is_server(base):
+            raise errors.ConfigurationError(
+                "GitHub Enterprise Server has no coding agent", remedy=f"leave out {NAME}.base_url"
+            )
+        repository = settings.get("repository")
+        return cls(
+            base_url=base,
+            app=App.of(settings),
+            repository=repository_in(repository) if repository else None,
+            custom_agent=settings.get("custom_agent"),
+        )
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return login(NAME, needs=NEEDS, base_url=self.base_url, app=self.app)
+
+    def ref(self, id: str) -> TaskRef:
+        """Return the ref of the task *id*."""
+        return TaskRef(NAME, id)
+
+    def find_repository(self, wanted: str | None) -> str:
+        """Return the repository that is meant; raises `ConfigurationError` where nobody says which."""
+        if wanted:
+            return repository_in(wanted)
+        if self.repository is None:
+            raise errors.ConfigurationError("which repository?", remedy=f"name it, or set {NAME}.repository")
+        return self.repository
+
+
+def models() -> tuple[Model, ...]:
+    """Return the models that the description names."""
+    note = "which are allowed depends on the plan and on the organisation"
+    return tuple(Model(id=id, notes=note, as_of=AS_OF, source=SOURCE) for id in MODELS)

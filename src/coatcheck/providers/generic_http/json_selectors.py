@@ -1,0 +1,118 @@
+"""Where something stands in an answer: a path into its JSON, a header, or the whole text.
+
+``task.runs[0].state``, ``["odd key"].x``, ``items[-1]``, ``header:operation-location``, ``body:``. A place leads to one
+value: no wildcards and no filters, so that twenty lines are enough and a description stays readable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+_STEP = re.compile(r'\.?([^.\[\]"\s]+)|\[(-?\d+)\]|\["([^"]+)"\]')
+HEADER, BODY = "header:", "body:"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read from: an answer whose JSON (None where it is something else) has been decoded."""
+
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    document: object = None
+    text: str = ""
+    is_elsewhere: bool = False
+
+    def inside(self, document: object) -> Answer:
+        """Return a part of this answer as one of its own."""
+        return Answer(status=self.status, document=document)
+
+
+class JsonSelector(msgspec.Struct, frozen=True):
+    """One place, read."""
+
+    source: str
+    steps: tuple[str | int, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> JsonSelector:
+        """Read a place as people write it; raises ValueError that says what is wrong."""
+        if text.startswith((HEADER, BODY)):
+            source, _, name = text.partition(":")
+            return cls(source, (name.strip().lower(),))
+        steps: list[str | int] = []
+        position = 0
+        while position < len(text):
+            step = _STEP.match(text, position)
+            if step is None:
+                break
+            steps.append(int(step[2]) if step[2] else step[1] or step[3])
+            position = step.end()
+        if not steps or position < len(text):
+            message = f"{text!r} is not a place in an answer: write a.b[0], header:NAME or body:"
+            raise ValueError(message)
+        return cls("json", tuple(steps))
+
+    def find(self, answer: Answer) -> object | None:
+        """Return what stands there, None where nothing does."""
+        if self.source == "header":
+            return answer.headers.get(str(self.steps[0]))
+        if self.source == "body":
+            return answer.text or None
+        found = answer.document
+        for step in self.steps:
+            found = _inside(found, step)
+        return found
+
+
+def _inside(value: object, step: str | int) -> object | None:
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
+        found: object = value[step]
+        return found
+    return None
+
+
+class Places:
+    """Several places, of which the first that holds something counts. No struct: in TOML it is a text or a list."""
+
+    __slots__ = ("places",)
+
+    def __init__(self, places: tuple[JsonSelector, ...] = ()) -> None:
+        self.places = places
+
+    @classmethod
+    def read(cls, value: object) -> Places:
+        """Read a place or a list of them; raises ValueError that says what is wrong."""
+        values = value if isinstance(value, list) else [value]
+        texts = [text for text in values if isinstance(text, str)]
+        if len(texts) < len(values):
+            message = "a place is a text, or a list of texts"
+            raise ValueError(message)
+        return cls(tuple(map(JsonSelector.read, texts)))
+
+    def __bool__(self) -> bool:
+        return bool(self.places)
+
+    def find(self, answer: Answer) -> object | None:
+        """Return the first thing that is there."""
+        return next((found for place in self.places if (found := place.find(answer)) is not None), None)
+
+    def word(self, answer: Answer) -> str | None:
+        """Return the first text, whole number or boolean as a word; anything else is none."""
+        for place in self.places:
+            found = place.find(answer)
+            if isinstance(found, bool):
+                return str(found).lower()
+            if isinstance(found, (int, str)) and found != "":
+                return str(found)
+        return None
+
+    def text(self, answer: Answer) -> str | None:
+        """Return what is there as text: JSON that is no text as JSON."""
+        found = self.find(answer)
+        if found is None or found in ("", [], {}):
+            return None
+        return found if isinstance(found, str) else msgspec.json.encode(found).decode()

@@ -1,0 +1,377 @@
+"""How a described service is spoken to (services.md 6): submit, look where it says, fetch what it made.
+
+Law 1. `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
+Law 2. `get_task` is one GET, and one more for a result that is kept elsewhere.
+Law 3. Nothing but the description says what anything means; `extract` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.states import TaskState
+from ..._model.tasks import Task, TaskRef, TaskSpec
+from ..._protocol.decode import check
+from ..._protocol.effects import Exchange, Pairs, Request, Response
+from ..._protocol.lenient import number
+from ..._protocol.login_contract import Login
+from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
+from ..._version import __version__
+from . import extract
+from .json_selectors import Answer
+from .task_urls import Addresses
+from .template import filled, filled_path, filled_text, values_of
+
+if TYPE_CHECKING:
+    from ..._model.tasks import Page
+    from ..._protocol.login_contract import Secret
+    from .description import Act, Description
+
+# What can be asked for beyond prompt, repository, environment and branch, where the description sends it.
+OPTIONS = (
+    "starting_diff",
+    "model",
+    "title",
+    "instructions",
+    "requires_approval",
+    "open_pull_request",
+    "working_branch",
+)
+# What a description must have for a verb, and the verb.
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "cancel": ("cancel_task",),
+    "delete": ("delete_task",),
+    "list": ("list_tasks", "get_status_page"),
+}
+# Answers to a submission that was taken; 303 names where to look (RFC 9110 15.4.4).
+TAKEN = frozenset({200, 201, 202, 204, 303})
+# What these say is in their headers; a web page in their body is nobody's.
+ONLY_TAKEN = frozenset({202, 303})
+
+
+class Http202Provider(msgspec.Struct, frozen=True):
+    """The service `name` at `base_url`, as `described`."""
+
+    name: str
+    base_url: str
+    described: Description
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the description says that the service can do."""
+        described, names = self.described, self.described.names
+        verbs = ["create_task", "get_task", "get_snapshot"]
+        verbs += [verb for key, each in VERBS.items() if getattr(described, key) is not None for verb in each]
+        missing = {
+            each[0]: f"its description has no [services.{self.name}.{key}]"
+            for key, each in VERBS.items()
+            if getattr(described, key) is None
+        }
+        return Capabilities(
+            verbs=dict.fromkeys(verbs, Support.DOCUMENTED),
+            reasons=missing,
+            options=frozenset(OPTIONS) & names,
+            modes=frozenset({"code", "ask"} if "mode" in names else {"code"}),
+            notes=("Described in your settings: what it can do is what they say.",),
+        )
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The one base URL."""
+        return {"api": self.base_url}
+
+    @property
+    def login(self) -> Login:
+        """The environment variable that holds the secret."""
+        variable = self.described.token_variable or f"{self.name.upper().replace('-', '_')}_TOKEN"
+        return Login(name=self.name, remedy=f"set {variable}", environment=variable)
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - these are timeless
+        """Return *request* with the secret in the header that the description says."""
+        described = self.described
+        if described.auth == "header":
+            return request.with_headers(((described.auth_header or "").lower(), secret.token))
+        if described.auth == "basic":
+            import base64  # one kind of service in many
+
+            return request.with_headers(("authorization", f"Basic {base64.b64encode(secret.token.encode()).decode()}"))
+        return request.with_headers(("authorization", f"Bearer {secret.token}"))
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* as it is; raises `ConfigurationError` for what the description requires and it does not say."""
+        yield from ()
+        said = values_of(spec)
+        if missing := [name for name in self.described.submit.requires if not said.get(name)]:
+            raise errors.ConfigurationError(f"{self.name} needs a {missing[0]}", remedy=f"give a {missing[0]}")
+        return spec
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Hand the task over: exactly one request. Where the result came at once, the task has it."""
+        request = self._submission(spec)
+        response: Response = yield request
+        if response.status not in TAKEN:
+            check(response)
+        answer = extract.read(response, is_lenient=response.status in ONLY_TAKEN)
+        native = self._native_of(answer, asked=self.base_url + request.path)
+        found = self._accepted(answer, native) if native else self._at_once(answer, spec, raw=response.body)
+        return msgspec.structs.replace(
+            found,
+            title=found.title or spec.title,
+            prompt=found.prompt or spec.prompt,
+            environment=found.environment or spec.environment,
+            repository=found.repository or spec.repository,
+            branch=found.branch or spec.branch,
+        )
+
+    def _submission(self, spec: TaskSpec) -> Request:
+        submit, values = self.described.submit, values_of(spec)
+        return self._request(
+            submit.method,
+            filled_path(submit.path, values),
+            query=_pairs(submit.query, values),
+            headers=_headers({**PREFER, **submit.headers}, values),
+            body=filled(submit.body, values),
+        )
+
+    def _native_of(self, answer: Answer, *, asked: str) -> str | None:
+        """Return the id that the answer names, or the address where no path makes one of an id."""
+        submit = self.described.submit
+        if self.described.status.path is not None:
+            return extract.native_id(answer, self.described, is_new=True)
+        location = submit.location.word(answer)
+        return self._addresses.shortened(location, asked=asked) if location else None
+
+    def _accepted(self, answer: Answer, native: str) -> Task:
+        """Return the task as accepted: what the answer says of its state counts, its status alone does not."""
+        found = extract.task(answer, self.described, self._addresses, native=native)
+        if found.raw_state is None and not self.described.task.done:
+            found = msgspec.structs.replace(found, state=TaskState.QUEUED, error=None)
+        return found if self._has_result_elsewhere else extract.with_outcome(found, answer, self.described)
+
+    def _at_once(self, answer: Answer, spec: TaskSpec, *, raw: bytes) -> Task:
+        """Return the task that was answered with its result. Raises `UnreadableResponseError` where that is none."""
+        found = extract.task(answer, self.described, self._addresses, native=_made_up(spec, raw), raw=raw)
+        if not found.state.is_terminal:
+            places = "an id" if self.described.status.path else "an address"
+            raise errors.UnreadableResponseError(
+                f"the service accepted the task and its answer holds neither {places} nor the result",
+                status=answer.status,
+                remedy=f"say where it is in [services.{self.name}.submit]",
+            )
+        return extract.with_outcome(found, answer, self.described)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Look at a task: one GET, and one for a result that is kept elsewhere."""
+        response = yield from self._look(ref)
+        return (yield from self._task_of(response, ref))
+
+    def get_snapshot(
+        self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None = None
+    ) -> Exchange[TaskSnapshot]:
+        """Look at a task that is waited for; for a while one that was never seen may be unknown to the service.
+
+        The memory is when it was first missed (seconds since the epoch), or that it was seen.
+        """
+        del is_watched, shown
+        try:
+            task = yield from self.get_task(ref)
+        except errors.NotFoundError:
+            since = number(memory or now)
+            if since is None or now - since >= self.described.status.not_found_seconds:
+                raise
+            return TaskSnapshot(task=Task(ref=ref, state=TaskState.QUEUED), memory=f"{since:.0f}")
+        return TaskSnapshot(task=task, memory=SEEN)
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the status answer as it came."""
+        response = yield from self._look(ref)
+        check(response)
+        return response.body
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
+        """Read a saved status answer, with the saved result where that is kept elsewhere."""
+        answer = extract.read(Response(200, body=response))
+        native = extract.native_id(answer, self.described) or extract.NO_ID
+        found = extract.task(answer, self.described, self._addresses, native=native, raw=response)
+        if siblings is not None:
+            answer = extract.read(Response(200, body=siblings))
+        elif self._has_result_elsewhere:
+            return found
+        return extract.with_outcome(found, answer, self.described)
+
+    def _look(self, ref: TaskRef) -> Exchange[Response]:
+        response: Response = yield self._status_request(ref)
+        return response
+
+    def _status_request(self, ref: TaskRef, *, method: str = "GET") -> Request:
+        status, native = self.described.status, self._addresses.native(ref)
+        if native.startswith(AT_ONCE):
+            raise errors.UnsupportedError(
+                f"{ref} has no address: its result came with the answer to the submission, and only there"
+            )
+        query = _pairs(status.query, {"id": native})
+        if status.path is not None:
+            request = self._request(method, filled_path(status.path, {"id": native}), query=query)
+        else:
+            at = self._addresses.request_to(self._addresses.url_of(native), method=method)
+            request = self._request(method, at.path, query=query, url=at.url, is_public=at.is_public)
+        return msgspec.structs.replace(request, conditional=method == "GET")
+
+    def _task_of(self, response: Response, ref: TaskRef) -> Exchange[Task]:
+        asked, native = self._url_asked(ref), self._addresses.native(ref)
+        is_elsewhere = extract.is_elsewhere(response, asked)
+        if is_elsewhere and 400 <= response.status < 500 and response.status not in extract.OUR_FAULT:
+            return extract.refused_result(response, Task(ref=ref, state=TaskState.FAILED, raw=response.body))
+        check(response)
+        answer = extract.read(response, asked=asked)
+        found = extract.task(answer, self.described, self._addresses, native=native, raw=response.body)
+        if found.state is TaskState.SUCCEEDED and not is_elsewhere:
+            answer = yield from self._result(answer, native, asked=asked)
+        return extract.with_outcome(found, answer, self.described)
+
+    def _result(self, answer: Answer, native: str, *, asked: str) -> Exchange[Answer]:
+        """Return the answer that holds the result: this one, or one that is fetched."""
+        described = self.described.result
+        location = described.location.word(answer)
+        if described.path is not None:
+            request = self._request("GET", filled_path(described.path, {"id": native}))
+        elif location is not None:
+            url = self._addresses.url_of(self._addresses.shortened(location, asked=asked))
+            at = self._addresses.request_to(url)
+            request = self._request("GET", at.path, url=at.url, is_public=at.is_public)
+        else:
+            return answer
+        response: Response = yield request
+        check(response)
+        return extract.read(response)
+
+    @property
+    def _has_result_elsewhere(self) -> bool:
+        return bool(self.described.result.path or self.described.result.location)
+
+    def _url_asked(self, ref: TaskRef) -> str:
+        request = self._status_request(ref)
+        return request.url or self.base_url + request.path
+
+    # -- many --------------------------------------------------------------------------------------------------------
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page. Raises `UnsupportedError` for a filter or an environment, which no description knows."""
+        listing = self.described.list
+        if listing is None or filter != "current" or environment is not None:
+            raise errors.UnsupportedError(f"{self.name} lists all its tasks or none: it has no filters")
+        wanted = {listing.cursor_parameter: cursor, listing.limit_parameter: limit}
+        query = tuple((name, str(value)) for name, value in wanted.items() if name and value is not None)
+        response = yield self._request("GET", listing.path, query=(*listing.query.items(), *query))
+        check(response)
+        return extract.page(extract.read(response), self.described, self._addresses)
+
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
+        """Look at many tasks at once: a page of the list."""
+        del refs
+        page = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=page.items, cursor=page.cursor)
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Ask the service to stop; whether it did, the task says."""
+        return self._act(self.described.cancel, ref)
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Tell the service that nobody wants the task any more."""
+        return self._act(self.described.delete, ref)
+
+    def _act(self, act: Act | None, ref: TaskRef) -> Exchange[None]:
+        if act is None:
+            raise errors.UnsupportedError(f"{self.name} is not described to do that")
+        if act.path is None:
+            request = self._status_request(ref, method=act.method)
+        else:
+            request = self._request(act.method, filled_path(act.path, {"id": self._addresses.native(ref)}))
+        response = yield self._with_body(request, act.body)
+        check(response)
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _addresses(self) -> Addresses:
+        return Addresses(self.name, self.base_url)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Pairs = (),
+        headers: Pairs = (),
+        body: object = None,
+        url: str = "",
+        is_public: bool = False,
+    ) -> Request:
+        """Return a request with what goes with every one; what goes to a stranger has none of the user's headers."""
+        own = () if is_public else _headers(self.described.headers, {})
+        request = Request(
+            method,
+            path,
+            query=query,
+            headers=(("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json, */*;q=0.5")),
+            url=url,
+            is_public=is_public or self.described.auth == "none",
+        )
+        return self._with_body(request.with_headers(*own, *headers), body)
+
+    def _with_body(self, request: Request, body: object) -> Request:
+        if body is None:
+            return request
+        try:
+            encoded = msgspec.json.encode(body)
+        except UnicodeEncodeError:
+            raise errors.ConfigurationError("the task is not valid Unicode text", remedy="give it in UTF-8") from None
+        return msgspec.structs.replace(request.with_headers(("content-type", "application/json")), body=encoded)
+
+
+# RFC 7240 4.1: who would answer at once need not; who ignores it does no harm.
+PREFER: Mapping[str, str] = {"prefer": "respond-async"}
+SEEN = "seen"
+# Ids of tasks that the service gave none begin with this.
+AT_ONCE = "at-once-"
+
+
+def _made_up(spec: TaskSpec, raw: bytes) -> str:
+    """Return an id for a task that came with its result and without a name: the same for the same work and result."""
+    import hashlib  # 2 ms, and hardly a service answers so
+
+    return AT_ONCE + hashlib.sha256(spec.prompt.encode() + b"\0" + raw).hexdigest()[:16]
+
+
+def _pairs(texts: Mapping[str, str], values: Mapping[str, object]) -> Pairs:
+    return tuple((name, filled_text(text, values)) for name, text in texts.items())
+
+
+def _headers(texts: Mapping[str, str], values: Mapping[str, object]) -> Pairs:
+    """Return headers with *values* in them; raises `ConfigurationError` for what no header can hold (RFC 9110 5.5)."""
+    pairs = tuple((name.lower(), text) for name, text in _pairs(texts, values))
+    for name, text in pairs:
+        if not (text.isascii() and text.isprintable()):
+            raise errors.ConfigurationError(
+                f"the header {name} holds printable ASCII only", remedy="send it in the body"
+            )
+    return pairs

@@ -1,0 +1,103 @@
+"""What the jobs of a run tell: each step as it begins, each job as it ends, and why a run failed. Pure.
+
+Law 1. What has been told of a job is a count; its steps are told in the order in which they run.
+Law 2. A run that is started again has new jobs: what was told of the old ones is forgotten, and of its messages too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
+
+import msgspec
+
+from ..._model.outcome import Failure, Message
+from ..._model.tasks import Task, TaskEvent, TaskRef
+from ..._protocol.lenient import instant, text
+from . import wire
+
+BEGUN = frozenset({"in_progress", "completed"})
+# The words of a job that did not do what it should (1.3).
+BAD = frozenset({"failure", "timed_out", "cancelled", "startup_failure", "action_required"})
+# A failure names so many places at most: a matrix may fail in hundreds.
+PLACES = 3
+
+
+class Memory(msgspec.Struct, frozen=True, array_like=True):
+    """What has been told: how much of each job, how many messages."""
+
+    told: Mapping[str, int] = {}
+    messages: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the memory that `to_text` wrote; anything else is none."""
+        try:
+            return msgspec.json.decode(text, type=cls) if text else cls()
+        except msgspec.MsgspecError:
+            return cls()
+
+    def to_text(self) -> str:
+        """Return what `read` reads."""
+        return msgspec.json.encode(self).decode()
+
+
+def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:
+    """Return the events that *memory* has not told, each with what is known after it, and the memory after all.
+
+    *jobs* are all that the run has now.
+    """
+    events = []
+    known = sorted(jobs, key=lambda job: job.id)
+    memory = msgspec.structs.replace(
+        memory, told={key: memory.told.get(key, 0) for key in (str(job.id) for job in known)}
+    )
+    for job in known:
+        key = str(job.id)
+        for number, (said, at) in enumerate(_moments(job), 1):
+            if number <= memory.told.get(key, 0):
+                continue
+            memory = msgspec.structs.replace(memory, told={**memory.told, key: number})
+            if said:
+                event = TaskEvent(kind="progress", ref=ref, text=said, at=instant(at), cursor=memory.to_text())
+                events.append(event)
+    return events, memory
+
+
+def said(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
+    """Return the messages of a *task* as events, those that *memory* has not told; one that goes on has none."""
+    if not task.state.is_terminal:
+        return [], msgspec.structs.replace(memory, messages=0)
+    messages: tuple[Message, ...] = task.outcome.messages if task.outcome else ()
+    events = []
+    for message in messages[memory.messages :]:
+        memory = msgspec.structs.replace(memory, messages=memory.messages + 1)
+        event = TaskEvent(kind="message", ref=task.ref, message=message, text=message.text, at=task.updated_at)
+        events.append(msgspec.structs.replace(event, cursor=memory.to_text()))
+    return events, memory
+
+
+def failure(jobs: Iterable[wire.Job], conclusion: str | None) -> Failure:
+    """Return why a run failed: the jobs that did, each with its step."""
+    places = [place for job in jobs if (place := _bad_place(job))]
+    shown = places[:PLACES] + ([f"and {len(places) - PLACES} more"] if len(places) > PLACES else [])
+    return Failure(code=conclusion, message=", ".join(shown) or None)
+
+
+def _moments(job: wire.Job) -> Iterator[tuple[str | None, object]]:
+    """Yield what happens in a job, in order, as far as it has happened; None for a step that was left out."""
+    name = text(job.name) or f"job {job.id}"
+    for step in job.steps or ():
+        if step.status not in BEGUN:
+            break
+        yield None if step.conclusion == "skipped" else f"{name} > {text(step.name) or 'a step'}", step.started_at
+    if job.status == "completed":
+        yield f"{name}: {text(job.conclusion) or 'completed'}", job.completed_at
+
+
+def _bad_place(job: wire.Job) -> str | None:
+    if job.conclusion not in BAD:
+        return None
+    name = text(job.name) or f"job {job.id}"
+    step = next((text(step.name) for step in job.steps or () if step.conclusion in BAD), None)
+    return f"{name} > {step}: {job.conclusion}" if step else f"{name}: {job.conclusion}"

@@ -1,0 +1,113 @@
+"""What a workflow leaves for us: an artifact with ``result.json``, ``message.md`` and ``patch.diff``, each optional. Pure.
+
+Law 1. Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
+       go, is never looked at.
+Law 2. What an archive says about its size is not believed: reading stops at the limit.
+Law 3. A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..._model.outcome import Failure, Message, Notice, PullRequest
+from ..._model.value import Value
+from ..._patches.parse import Patch
+from ..._protocol.lenient import fields, flag, text, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from zipfile import ZipFile
+
+# A diff of 100 MB is the largest that anybody has (the same as of the transports), packed or not.
+MAX_ARCHIVE = MAX_FILE = 128 * 2**20
+
+
+class Result(Value, frozen=True, kw_only=True):
+    """What a run made, as its workflow says; `branch` is where it was pushed."""
+
+    messages: tuple[Message, ...] = ()
+    patch: Patch | None = None
+    base_commit: str | None = None
+    branch: str | None = None
+    pull_request: PullRequest | None = None
+    error: Failure | None = None
+    model: str | None = None
+    prompt: str | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+def no_result(why: str) -> Result:
+    """Return the result of a run whose result cannot be had."""
+    return Result(notices=(Notice(kind="no_result", text=why),))
+
+
+def read(archive: bytes) -> Result:
+    """Return what the artifact's archive holds."""
+    import zlib  # with zipfile 15 ms, and only the end of a run needs them
+    from io import BytesIO
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(BytesIO(archive)) as opened:
+            made = {name: member(opened, name) for name in ("result.json", "message.md", "patch.diff")}
+    except TooLargeError as error:
+        return no_result(f"its result is not read: {error} is larger than {MAX_FILE >> 20} MiB")
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        return no_result(f"its result is not an archive that can be read: {' '.join(str(error).split())[:100]}")
+    return result_of(_document(made["result.json"]), message=made["message.md"], diff=made["patch.diff"])
+
+
+class TooLargeError(Exception):
+    """A file is larger than what is read."""
+
+
+def member(archive: ZipFile, name: str) -> bytes:
+    """Return a file of the archive's root, empty where there is none; raises `TooLargeError`."""
+    if name not in archive.NameToInfo:
+        return b""
+    with archive.open(name) as file:
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise TooLargeError(name)
+    return data
+
+
+def result_of(document: Mapping[str, object], *, message: bytes, diff: bytes) -> Result:
+    """Return the result of a run from its files."""
+    said = message.decode("utf-8", "replace").strip() or text(document.get("message"))
+    error = text(document.get("error"))
+    return Result(
+        messages=(Message(text=said),) if said else (),
+        patch=Patch(diff) if diff.strip() else None,
+        base_commit=text(document.get("base_commit")),
+        branch=text(document.get("branch")),
+        pull_request=_pull_request(fields(document.get("pull_request")), document),
+        error=Failure(message=error) if error else None,
+        model=text(document.get("model")),
+        prompt=text(document.get("prompt")),
+    )
+
+
+def _document(data: bytes) -> Mapping[str, object]:
+    try:
+        return fields(msgspec.json.decode(data)) if data else {}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _pull_request(found: Mapping[str, object], document: Mapping[str, object]) -> PullRequest | None:
+    commit_message = text(document.get("commit_message"))
+    if not found and commit_message is None:
+        return None
+    return PullRequest(
+        title=text(found.get("title")),
+        body=text(found.get("body")),
+        branch=text(document.get("branch")),
+        number=whole(found.get("number")),
+        url=text(found.get("url")),
+        draft=flag(found.get("draft")),
+        commit_message=commit_message,
+    )

@@ -1,0 +1,164 @@
+"""Where the workflows are, what they call things, and how a run is named (services.md 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import TaskRef
+from .._github.location import (
+    CLOUD_VERSION,
+    SERVER_VERSION,
+    base_of,
+    is_server,
+    repository_in,
+    repository_path,
+    site_of,
+)
+from .._github.token_sources import App, login
+
+if TYPE_CHECKING:
+    from ..._protocol.login_contract import Login
+    from ..._protocol.registry import Settings
+
+NAME = "github_actions"
+
+# What `coatcheck workflow init` writes, and what it calls things.
+WORKFLOW, ARTIFACT, PROMPT_INPUT, KEY_INPUT = "coatcheck.yml", "coatcheck", "prompt", "task_id"
+# An id holds no slash; neither an owner nor a repository has this character (docs.github.com, naming rules).
+SEPARATOR = "~"
+
+_FLAGS: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_WORKFLOW = re.compile(r"(?:\.github/workflows/)?([A-Za-z0-9_.-]+\.ya?ml|[0-9]+)")
+
+
+class Workflow(msgspec.Struct, frozen=True):
+    """A workflow of a repository; `file` is its file's name or its number."""
+
+    repository: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}/{self.file}"
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Where a run is: ``owner/repo`` and its number."""
+
+    repository: str
+    id: str
+
+    def path(self, rest: str = "") -> str:
+        """Return its path in the API."""
+        return repository_path(self.repository, f"/actions/runs/{self.id}{rest}")
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One GitHub with the settings of its user."""
+
+    base_url: str
+    api_version: str
+    app: App = App()
+    repository: str | None = None
+    workflow: str = WORKFLOW
+    artifact: str = ARTIFACT
+    prompt_input: str = PROMPT_INPUT
+    key_input: str = KEY_INPUT
+    inputs: tuple[tuple[str, str], ...] = ()
+    force_cancel: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Service:
+        """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
+        base = base_of(settings.get("base_url", variable="GITHUB_API_URL"), of=NAME)
+        repository = settings.get("repository")
+        return cls(
+            base_url=base,
+            app=App.of(settings),
+            api_version=settings.get("api_version") or (SERVER_VERSION if is_server(base) else CLOUD_VERSION),
+            repository=repository_in(repository) if repository else None,
+            workflow=file_in(settings.get("workflow") or WORKFLOW),
+            artifact=settings.get("artifact") or ARTIFACT,
+            prompt_input=settings.get("prompt_input") or PROMPT_INPUT,
+            key_input=settings.get("key_input") or KEY_INPUT,
+            inputs=_inputs(settings.get("inputs") or ""),
+            force_cancel=_flag(settings.get("force_cancel") or "false"),
+        )
+
+    @property
+    def login(self) -> Login:
+        """Where the token comes from."""
+        return login(NAME, needs="read and write Actions", base_url=self.base_url, app=self.app)
+
+    def find_workflow(self, wanted: str | None) -> Workflow:
+        """Return the workflow that *wanted* names: ``owner/repo``, a remote's URL, or either with a file after it.
+
+        Without one it is the setting's. Raises `ConfigurationError`.
+        """
+        if not wanted:
+            return Workflow(self._default(), self.workflow)
+        place, _, file = wanted.strip().removesuffix("/").rpartition("/")
+        if place and _WORKFLOW.fullmatch(file) and place.count("/") >= 1 and not _is_repository(wanted):
+            return Workflow(repository_in(place.removesuffix("/.github/workflows")), file)
+        return Workflow(repository_in(wanted), self.workflow)
+
+    def ref(self, repository: str, id: str) -> TaskRef:
+        """Return the ref of a run."""
+        return TaskRef(NAME, SEPARATOR.join((*repository.split("/"), id)))
+
+    def run(self, ref: TaskRef) -> Run:
+        """Return the run that *ref* names; a bare number is one of the repository that is set.
+
+        Raises `ConfigurationError` for an id that says no run.
+        """
+        *place, id = ref.id.split(SEPARATOR)
+        if not id.isdecimal() or len(place) not in (0, 2):
+            raise errors.ConfigurationError(
+                f"{ref} names no run", remedy=f"give {NAME}:OWNER{SEPARATOR}REPO{SEPARATOR}RUN, as `list` prints it"
+            )
+        return Run("/".join(place) if place else self._default(), id)
+
+    def url_of(self, run: Run) -> str:
+        """Return the page on which people see a run."""
+        return f"{site_of(self.base_url)}/{run.repository}/actions/runs/{run.id}"
+
+    def _default(self) -> str:
+        if self.repository is None:
+            raise errors.ConfigurationError(
+                "which repository?", remedy=f"name it, or set {NAME}.repository to the one that is meant"
+            )
+        return self.repository
+
+
+def file_in(text: str) -> str:
+    """Return the name of a workflow's file, or its number; raises `ConfigurationError`."""
+    found = _WORKFLOW.fullmatch(text.strip())
+    if found is None:
+        raise errors.ConfigurationError(f"{text!r} is no workflow", remedy="give the name of its file: coatcheck.yml")
+    return found[1]
+
+
+def _is_repository(text: str) -> bool:
+    """Whether *text* is a repository and nothing else: one may be called ``x.yml``."""
+    return text.count("/") == 1
+
+
+def _inputs(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if wrong := [name for name, equals, _ in pairs if not equals or not name.strip()]:
+        raise errors.ConfigurationError(
+            f"{NAME}.inputs: {wrong[0].strip()!r} is no input", remedy="write NAME=VALUE, NAME=VALUE"
+        )
+    return tuple((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _flag(text: str) -> bool:
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        message = f"{NAME}.force_cancel cannot be {text!r}"
+        raise errors.ConfigurationError(message, remedy="use true or false") from None

@@ -1,0 +1,78 @@
+"""Where the service is, how people log in, and what a plan allows (jules.md 1.1 and 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from ... import errors
+from ..._model.tasks import TaskRef
+from ..._protocol.login_contract import Login
+from ..._protocol.urls import base_url, encoded
+
+if TYPE_CHECKING:
+    from ..._protocol.registry import Settings
+
+T = TypeVar("T")
+
+NAME = "jules"
+DEFAULT_BASE_URL = "https://jules.googleapis.com/v1alpha"
+SITE = "https://jules.google.com"
+
+# Jules has API keys only; they are made on a page and go nowhere but to the service (1.1).
+LOGIN = Login(
+    name=NAME,
+    remedy=f"make a key at {SITE}/settings#api and set JULES_API_KEY",
+    environment="JULES_API_KEY",
+    trusted_hosts=frozenset({"jules.googleapis.com"}),
+)
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """What a plan allows: sessions per rolling day, and at once."""
+
+    per_day: int
+    at_once: int
+
+
+# The plan limits of Google's usage-limits page (1.3); the service itself tells none of them.
+QUOTAS: Mapping[str, Quota] = {"free": Quota(15, 3), "pro": Quota(100, 15), "ultra": Quota(300, 60)}
+DAY = 24 * 3600
+
+_FLAGS: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One deployment of the service with the settings of its user."""
+
+    base_url: str
+    plan: str | None = None
+    environment_variables: bool | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Service:
+        """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
+        plan = _one_of(settings, "plan", {plan: plan for plan in QUOTAS})
+        variables = _one_of(settings, "environment_variables", _FLAGS)
+        return cls(base_url(settings.get("base_url") or DEFAULT_BASE_URL, of=NAME), plan, variables)
+
+    def ref(self, id: str) -> TaskRef:
+        """Return the ref of the session *id*."""
+        return TaskRef(NAME, id)
+
+    def url_of(self, id: str) -> str:
+        """Return the page on which people see the session *id* (2.2)."""
+        return f"{SITE}/session/{encoded(id)}"
+
+
+def _one_of(settings: Settings, name: str, known: Mapping[str, T]) -> T | None:
+    value = settings.get(name)
+    if value is None:
+        return None
+    try:
+        return known[value.strip().lower()]
+    except KeyError:
+        message = f"jules.{name} cannot be {value!r}"
+        raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(known)}") from None

@@ -1,0 +1,39 @@
+"""Find the source that a person means: its name, or the repository behind it (jules.md 1.5 and 2.1).
+
+Names are never taken apart: live they look like ``sources/github/OWNER/REPO``, in the prose like
+``sources/github-owner-repo``. What we make up is only asked for, and what the service answers is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ... import errors
+from ..._model.catalogue import Environment
+from ..._protocol.repositories import repository_named
+from ..._protocol.urls import encoded
+from .endpoints import SITE
+
+PREFIX = "sources/"
+
+
+def path_of(wanted: str) -> str:
+    """Return where a source named *wanted* would be: a source's name or id, an ``owner/repo``, or a remote's URL."""
+    repository = repository_named(wanted)
+    if repository is not None and not wanted.startswith(PREFIX):
+        name = f"{PREFIX}github/{repository}"
+    else:
+        name = wanted if wanted.startswith(PREFIX) else PREFIX + wanted
+    return "/" + "/".join(map(encoded, name.split("/")))
+
+
+def chosen(known: Iterable[Environment], wanted: str) -> Environment:
+    """Return the source of *known* that *wanted* means. Raises `ConfigurationError` with the way to connect one."""
+    lower = (repository_named(wanted) or wanted).lower()
+    for source in known:
+        if lower in {source.id.lower(), source.id.lower().removeprefix(PREFIX), (source.label or "").lower()}:
+            return source
+    raise errors.ConfigurationError(
+        f"Jules has no source for {wanted!r}",
+        remedy=f"connect the repository at {SITE}, or see: coatcheck environments --provider jules",
+    )

@@ -1,0 +1,73 @@
+"""What the activities of a session add up to: the plan, the words, the change, the end (jules.md 2.3 and 3.1). Pure.
+
+Law 1. A plan waits for approval while the newest one is followed by no approval and no end.
+Law 2. What the agent does after its end is a revival: it then re-applies its diff, reverting what was merged since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from ..._model.outcome import Message, Plan
+from ..._protocol.lenient import instant
+from . import wire
+from .activities import Happening, message_of, plan_of, progress_of
+
+ENDS = frozenset({"sessionCompleted", "sessionFailed"})
+# What settles a plan: somebody's word, or an end (3.1).
+SETTLES = frozenset({"planApproved", *ENDS})
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts that a session itself does not tell."""
+
+    plan: Plan | None = None
+    messages: tuple[Message, ...] = ()
+    progress: str | None = None
+    change: wire.GitPatch | None = None
+    has_completed: bool = False
+    reason: str | None = None
+    revived_at: datetime | None = None
+
+    @property
+    def has_open_plan(self) -> bool:
+        """Whether a plan waits for approval."""
+        return self.plan is not None and not self.plan.is_approved
+
+
+NOTHING = Story()
+
+
+def told_by(found: Iterable[Happening]) -> Story:
+    """Return what *found*, all activities from the first on, add up to."""
+    story = NOTHING
+    for happening in found:
+        told = _told(story, happening)
+        story = msgspec.structs.replace(story, **told) if told else story
+    return story
+
+
+def _told(story: Story, happening: Happening) -> dict[str, object]:
+    """Return the fields of *story* that change with *happening*."""
+    activity, kind = happening.activity, happening.kind
+    told: dict[str, object] = {}
+    if (message := message_of(activity)) and message.role == "assistant":
+        told["messages"] = (*story.messages, message)
+    if kind == "planGenerated" and activity.plan_generated:
+        told["plan"] = plan_of(activity.plan_generated.plan)
+    if kind in SETTLES and story.plan is not None:
+        told["plan"] = msgspec.structs.replace(story.plan, is_approved=True)
+    if kind == "sessionCompleted":
+        told["has_completed"] = True
+    if kind == "sessionFailed" and activity.session_failed:
+        told["reason"] = activity.session_failed.reason or story.reason
+    if kind == "progressUpdated" and (progress := progress_of(activity)):
+        told["progress"] = progress
+    if story.has_completed and happening.is_agents and kind not in ENDS:
+        told["revived_at"] = instant(activity.create_time) or story.revived_at
+    if happening.change is not None:
+        told["change"] = happening.change
+    return told

@@ -1,0 +1,95 @@
+"""What a wait remembers between two looks at a session, and what it makes of the next one (jules.md 3.1, 3.3). Pure.
+
+Law 1. Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
+Law 2. An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
+       the same: some do go on.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from ..._model.outcome import Notice
+from ..._model.tasks import Task, TaskState
+from ..._protocol.provider import TaskSnapshot
+from .activities import Happening, event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# How far back the next look asks (seconds). Activities are written in order, a few milliseconds apart (1.1, 3.3).
+OVERLAP = 5.0
+# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (3.1).
+STALL = 15 * 60.0
+
+
+class Memory(msgspec.Struct, frozen=True, array_like=True):
+    """What has been heard: the last moment, what happened around it, the agent's last sign (seconds since the epoch)."""
+
+    last: float = 0.0
+    around: tuple[tuple[float, str], ...] = ()
+    sign: float = 0.0
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the memory that `to_text` wrote; anything else is none."""
+        try:
+            return msgspec.json.decode(text, type=cls) if text else cls()
+        except msgspec.MsgspecError:
+            return cls()
+
+    def to_text(self) -> str:
+        """Return what `read` reads."""
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing has been heard yet."""
+        return not self.last
+
+    @property
+    def filter(self) -> str | None:
+        """Return the filter that asks for what came since, None for everything; the service's is exclusive (1.5)."""
+        if self.is_blank:
+            return None
+        since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)
+        return f'create_time>"{since:%Y-%m-%dT%H:%M:%S.%fZ}"'
+
+    def unseen(self, happened: Iterable[Happening]) -> list[Happening]:
+        """Return those of *happened* that have not been heard of."""
+        known = {key for _, key in self.around}
+        return [happening for happening in happened if happening.activity.key not in known]
+
+    def after(self, happening: Happening) -> Self:
+        """Return the memory with *happening* in it."""
+        at = happening.at or self.last
+        last = max(at, self.last)
+        kept = tuple(entry for entry in self.around if entry[0] >= last - OVERLAP)
+        sign = max(at, self.sign) if happening.is_agents else self.sign
+        return type(self)(last, (*kept, (at, happening.activity.key)), sign)
+
+    def is_doubtful(self, task: Task, *, now: float) -> bool:
+        """Whether *task* should be working, and its agent's last sign and change of state are long ago."""
+        if task.state is not TaskState.RUNNING or task.updated_at is None:
+            return False
+        return now - max(self.sign, task.updated_at.timestamp()) > STALL
+
+
+def follow(task: Task, memory: Memory, fresh: list[Happening], *, is_watched: bool, now: float) -> TaskSnapshot:
+    """Return the look: *task*, with what *fresh* tells since *memory*."""
+    events = []
+    for happening in fresh:
+        memory = memory.after(happening)
+        events.append(event_of(happening, task.ref, cursor=memory.to_text()))
+    if memory.is_doubtful(task, now=now):
+        task = msgspec.structs.replace(task, notices=(*task.notices, _stalled(task, memory)))
+    return TaskSnapshot(task=task, events=tuple(events) if is_watched else (), memory=memory.to_text())
+
+
+def _stalled(task: Task, memory: Memory) -> Notice:
+    changed = task.updated_at.timestamp() if task.updated_at else 0.0
+    since = datetime.fromtimestamp(max(memory.sign, changed), UTC)
+    return Notice(kind="stalled", text=f"no sign of the agent since {since:%Y-%m-%d %H:%M} UTC; a message may wake it")

@@ -1,0 +1,202 @@
+"""The lives that a session of the emulated Jules can live, as tables of acts (jules.md 2.3, 2.4 and 2.5).
+
+An act is a step: a new state, an activity, outputs. A life stops where an act waits for an approval or a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from ..._model.value import Value
+
+Json: TypeAlias = Mapping[str, object]
+
+DIFF = """\
+diff --git a/hello.txt b/hello.txt
+new file mode 100644
+index 0000000..94954ab
+--- /dev/null
++++ b/hello.txt
+@@ -0,0 +1,2 @@
++hello
++world
+"""
+BASE_COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+PLAN_ID = "a" * 32
+
+# The smallest PNG: one pixel.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+class Act(Value, frozen=True, kw_only=True):
+    """One step of a life; `waits_for` is "approval" or "message" where it stops until somebody acts."""
+
+    state: str | None = None
+    activity: Json | None = None
+    outputs: tuple[Json, ...] = ()
+    waits_for: str = ""
+
+
+class Order(Value, frozen=True, kw_only=True):
+    """What was asked of a session, and how the emulator answers it."""
+
+    prompt: str
+    needs_approval: bool = False
+    open_pull_request: bool = False
+    has_source: bool = True
+    has_bash_output: bool = True
+
+
+Life: TypeAlias = Callable[[Order], tuple[Act, ...]]
+
+
+# -- activities --------------------------------------------------------------------------------------------------------
+
+
+def plan(*titles: str, id: str = PLAN_ID) -> Json:
+    """Return the activity of a plan; the first step has no index, as proto3 leaves a zero out (1.1)."""
+    steps = [{"id": f"{n:032x}", "title": title, **({"index": n} if n else {})} for n, title in enumerate(titles)]
+    return {"originator": "agent", "planGenerated": {"plan": {"id": id, "steps": steps}}}
+
+
+def approved(id: str = PLAN_ID) -> Json:
+    """Return the activity of an approval; the service's own appears as the user's as well (2.4)."""
+    return {"originator": "user", "planApproved": {"planId": id}}
+
+
+def said(text: str) -> Json:
+    """Return the activity of a message of the agent."""
+    return {"originator": "agent", "agentMessaged": {"agentMessage": text}}
+
+
+def told(text: str) -> Json:
+    """Return the activity of a message of the user."""
+    return {"originator": "user", "userMessaged": {"userMessage": text}}
+
+
+def progress(title: str | None = None, *artifacts: Json) -> Json:
+    """Return the activity of progress; its texts are often absent (2.4)."""
+    shown = {"artifacts": list(artifacts)} if artifacts else {}
+    return {"originator": "agent", **shown, "progressUpdated": {"title": title} if title else {}}
+
+
+COMPLETED: Json = {"originator": "agent", "sessionCompleted": {}}
+FAILED: Json = {"originator": "agent", "sessionFailed": {"reason": "Jules was unable to complete the task."}}
+# The prose shows it, without any kind; the official client cannot read it (2.4).
+STARTED: Json = {"originator": "system", "description": "Session started"}
+
+
+def change(order: Order, diff: str = DIFF) -> Json:
+    """Return a change set; without a repository it has an empty source and no base (2.5)."""
+    patch = {"unidiffPatch": diff, "suggestedCommitMessage": "Say hello to the world"}
+    if not order.has_source:
+        return {"changeSet": {"source": "sources/github/", "gitPatch": patch}}
+    return {"changeSet": {"source": "sources/github/owner/repo", "gitPatch": {**patch, "baseCommitId": BASE_COMMIT}}}
+
+
+# An empty one is frequent (2.4).
+NO_CHANGE: Json = {"changeSet": {"source": "sources/github/owner/repo", "gitPatch": {}}}
+BASH: Json = {"bashOutput": {"command": "make test", "output": "3 passed\n"}}
+IMAGE: Json = {"media": {"data": PIXEL, "mimeType": "image/png"}}
+
+PULL_REQUEST: Json = {
+    "pullRequest": {
+        "url": "https://github.com/owner/repo/pull/7",
+        "title": "Say hello to the world",
+        "description": "Adds the world.\n\nPR created automatically by Jules",
+        "baseRef": "main",
+        "headRef": "say-hello-1234567890",
+    }
+}
+
+
+# -- lives -------------------------------------------------------------------------------------------------------------
+
+
+def _planned(order: Order) -> tuple[Act, ...]:
+    begun = (Act(), Act(state="PLANNING", activity=progress("Cloned the repository")))
+    made = plan("Read the code", "Say hello")
+    if order.needs_approval:
+        return (*begun, Act(state="AWAITING_PLAN_APPROVAL", activity=made, waits_for="approval"))
+    return (*begun, Act(activity=made), Act(state="IN_PROGRESS", activity=approved()))
+
+
+def _worked(order: Order) -> tuple[Act, ...]:
+    shown = (*((BASH,) if order.has_bash_output else ()), IMAGE, NO_CHANGE)
+    return (
+        Act(activity=progress()),
+        Act(activity=progress("Ran bash command", *shown)),
+        Act(activity=said("Done in `hello.txt`.")),
+        Act(activity=progress("Code reviewed", change(order))),
+    )
+
+
+def _outputs(order: Order) -> tuple[Json, ...]:
+    is_opened = order.open_pull_request and order.has_source
+    return (change(order), *((PULL_REQUEST,) if is_opened else ()))
+
+
+def ordinary(order: Order) -> tuple[Act, ...]:
+    """Queued, planned, approved, worked on, completed with a change, and a pull request where one was asked for."""
+    end = Act(state="COMPLETED", activity=COMPLETED, outputs=_outputs(order))
+    return (*_planned(order), *_worked(order), end)
+
+
+def without_outputs(order: Order) -> tuple[Act, ...]:
+    """Complete with the change in the activities only, as is frequent (2.5)."""
+    return (*_planned(order), *_worked(order), Act(state="COMPLETED", activity=COMPLETED))
+
+
+def nothing_made(order: Order) -> tuple[Act, ...]:
+    """Complete and leave nothing: no output, no change, no end of its own (3.1)."""
+    return (*_planned(order), Act(activity=progress("Read the code")), Act(state="COMPLETED"))
+
+
+def plan_only(order: Order) -> tuple[Act, ...]:
+    """Call a plan that nobody approved in ten minutes completed; approving it changes nothing (2.3, 1)."""
+    del order
+    return (Act(), Act(state="PLANNING"), Act(activity=plan("Read the code")), Act(state="COMPLETED"))
+
+
+def revived(order: Order) -> tuple[Act, ...]:
+    """Complete, and be woken by a comment on the pull request: the change is made once more (2.3, 2)."""
+    again = (
+        Act(state="IN_PROGRESS", activity=progress("Read a review")),
+        Act(activity=progress("Fixed it", change(order))),
+    )
+    return (*ordinary(order), *again, Act(state="COMPLETED", activity=COMPLETED))
+
+
+def paused(order: Order) -> tuple[Act, ...]:
+    """Stand still for good, as silently dead sessions do (2.3, 3)."""
+    return (*_planned(order), Act(activity=progress("Read the code")), Act(state="PAUSED", waits_for="message"))
+
+
+def stalled(order: Order) -> tuple[Act, ...]:
+    """Say that it works, and never give another sign (3.1)."""
+    return (*_planned(order), Act(activity=progress("Read the code")))
+
+
+def asking(order: Order) -> tuple[Act, ...]:
+    """Ask, wait for the answer, and go on (2.3)."""
+    question = Act(state="AWAITING_USER_FEEDBACK", activity=said("Which greeting?"), waits_for="message")
+    end = Act(state="COMPLETED", activity=COMPLETED, outputs=_outputs(order))
+    return (*_planned(order), question, *_worked(order), end)
+
+
+def failed(order: Order) -> tuple[Act, ...]:
+    """Fail with the words it always uses; what the agent said before tells more (2.4)."""
+    return (*_planned(order), Act(activity=said("The tests need a database.")), Act(state="FAILED", activity=FAILED))
+
+
+def unknown_words(order: Order) -> tuple[Act, ...]:
+    """Say words that nobody knows: a state, an activity, an artifact and an output."""
+    strange: Json = {"originator": "agent", "riverCrossed": {"width": 3}, "artifacts": [{"hologram": {"size": 1}}]}
+    ferry: Json = {"ferryTicket": {"number": 9}}
+    return (
+        *_planned(order),
+        Act(state="MEDITATING", activity=STARTED),
+        Act(activity=strange),
+        Act(state="COMPLETED", activity=COMPLETED, outputs=(ferry, change(order))),
+    )

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, strategies as st
+
+from coatcheck._cli.console import CLEAR_LINE, Console, Styled, clean, diff_lines, paragraph, table
+
+
+class Paper:
+    """A screen whose output can be read."""
+
+    def __init__(self, *, terminal: bool = False, **environ: str) -> None:
+        self.out, self.err = io.BytesIO(), io.BytesIO()
+        self.console = Console(self.out, self.err, environ=environ, is_terminal=terminal, is_interactive=terminal)
+
+
+@given(st.text())
+def test_nothing_but_characters_reaches_a_terminal(text: str) -> None:
+    """Whatever a service sends, no control character and no change of direction comes out, in one line."""
+    paper = Paper()
+    paper.console.show(text)
+    shown = paper.out.getvalue().decode()
+
+    assert shown.endswith("\n")
+    assert all(char == "\t" or (ord(char) >= 32 and not 0x7F <= ord(char) < 0xA0) for char in shown[:-1])
+    assert not set(shown) & set("\u202e\u2066\u2028")
+
+
+def test_escapes_are_shown() -> None:
+    """An agent cannot paint, move or rename our terminal: its escapes are seen as what they are."""
+    assert "\\x1b]0;owned\\x07 done" == clean("\x1b]0;owned\x07 done")
+
+
+@pytest.mark.parametrize(
+    ("is_painted", "terminal", "environ"),
+    [
+        (False, False, {}),
+        (True, True, {}),
+        (False, True, {"NO_COLOR": "1"}),
+        (True, True, {"NO_COLOR": ""}),
+        (True, False, {"FORCE_COLOR": "1"}),
+        (False, True, {"TERM": "dumb"}),
+        (False, False, {"NO_COLOR": "1", "FORCE_COLOR": "1"}),
+    ],
+)
+def test_colour_is_for_terminals_unless_told(is_painted: bool, terminal: bool, environ: dict[str, str]) -> None:
+    """NO_COLOR and FORCE_COLOR mean what they mean everywhere."""
+    paper = Paper(terminal=terminal, **environ)
+    paper.console.show(Styled("good", "green"))
+
+    assert (b"\x1b[32mgood\x1b[0m\n" if is_painted else b"good\n") == paper.out.getvalue()
+
+
+def test_progress_is_silent_in_a_pipe() -> None:
+    """A log file sees no progress."""
+    paper = Paper()
+    paper.console.progress(lambda: ("half",))
+
+    assert b"" == paper.err.getvalue()
+
+
+def test_progress_is_one_line_that_goes_away() -> None:
+    """Progress is replaced, cut to the width of the terminal, and gone before a result is printed."""
+    paper = Paper(terminal=True, COLUMNS="10")
+    paper.console.progress(lambda: ("0123456789abc",))
+    paper.console.show("result")
+
+    assert f"{CLEAR_LINE}01234567…{CLEAR_LINE}" == paper.err.getvalue().decode()
+
+
+def test_progress_moves_while_nothing_happens() -> None:
+    """A line of progress is composed again at every tick, until something else is printed."""
+    paper, seconds = Paper(terminal=True), iter(("1s", "2s", "3s"))
+    paper.console.progress(lambda: (next(seconds),))
+    paper.console.refresh()
+    paper.console.note("done")
+    paper.console.refresh()
+
+    assert f"{CLEAR_LINE}1s{CLEAR_LINE}2s{CLEAR_LINE}done\n" == paper.err.getvalue().decode()
+
+
+def test_what_the_encoding_cannot_say_is_escaped() -> None:
+    """A terminal of another encoding, or half a surrogate pair, is no reason to fail."""
+    paper = Paper()
+    paper.console.show("file \udcff")
+
+    assert b"file \\udcff\n" == paper.out.getvalue()
+
+
+def test_tables_are_aligned() -> None:
+    """Each column is as wide as its widest cell, and lines have no blanks at their end."""
+    lines = table(("A", "LONG"), [("wide", "x"), ("y", "")])
+
+    assert [Styled("A     LONG", "bold"), "wide  x", "y"] == lines
+
+
+def test_paragraphs_keep_their_lines() -> None:
+    """A message keeps its lines, whatever ends them."""
+    assert ["  one", "  ", "  two"] == paragraph("one\r\n\ntwo\n", indent="  ")
+
+
+def test_diffs_are_painted_as_git_paints_them() -> None:
+    """Headers are bold, hunks cyan, what comes green, what goes red."""
+    data = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n"
+    painted = [(line.style, line.text) if isinstance(line, Styled) else line for line in diff_lines(data)]
+
+    assert [
+        ("bold", "--- a/x"),
+        ("bold", "+++ b/x"),
+        ("cyan", "@@ -1 +1 @@"),
+        ("red", "-old"),
+        ("green", "+new"),
+        " same",
+    ] == painted

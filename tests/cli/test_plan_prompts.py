@@ -1,0 +1,150 @@
+"""Plans, notices and standing still, in front of an emulated Jules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.cli_support import Cli, Result
+
+from coatcheck.testing.emulators import jules_scripts as lives
+from coatcheck.testing.emulators.jules import JulesEmulator
+
+
+class JulesCli(Cli):
+    """The command line in front of a Jules."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.jules = JulesEmulator(**options)
+        super().__init__(folder, self.jules, COATCHECK_PROVIDER="jules", COATCHECK_LEARN="off")
+        self.environ["JULES_API_KEY"] = self.jules.token
+        self.environ["COATCHECK_JULES_BASE_URL"] = "http://127.0.0.1:9/v1alpha"
+        self.jules.clock = self.clock
+
+    def run(self, *options: str, stdin: bytes = b"") -> Result:
+        return self("run", "--repo", "owner/repo", *options, "Say hello", stdin=stdin)
+
+
+def test_a_plan_is_shown_and_asked_about_where_nobody_answers(tmp_path: Path) -> None:
+    """Without a terminal the answer is no: the plan is printed, and how to approve it; exit code 10."""
+    cli = JulesCli(tmp_path)
+    done = cli.run("--approve-plan", "ask")
+
+    assert (10, []) == (done.code, cli.jules.seen("approve_plan"))
+    assert "  1. Read the code\n  2. Say hello" in done.out
+    assert f"It waits for your word: coatcheck approve jules:{cli.jules.tasks[0]}" in done.err
+
+
+@pytest.mark.parametrize(("answer", "code", "approvals"), [("y", 0, 1), ("n", 10, 0)])
+def test_a_person_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, approvals: int
+) -> None:
+    """The plan is shown before the question."""
+    cli = JulesCli(tmp_path)
+    cli.is_asking = True
+    monkeypatch.setattr("click.confirm", lambda *_, **__: answer == "y")
+    done = cli.run("--approve-plan", "ask")
+
+    assert (code, approvals) == (done.code, len(cli.jules.seen("approve_plan"))), done
+    assert "1. Read the code" in done.err
+
+
+def test_auto_approves_unseen(tmp_path: Path) -> None:
+    """The service is not asked to wait; a plan that waits all the same is approved."""
+    cli = JulesCli(tmp_path)
+    done = cli.run("--approve-plan", "auto", "--title", "T", "--open-pr")
+
+    assert 0 == done.code, done
+    assert b'"requirePlanApproval"' not in cli.jules.seen("create_task")[0].body
+    assert "https://github.com/owner/repo/pull/7" in done.out
+
+
+def test_never_ends_with_the_plan_and_approve_goes_on(tmp_path: Path) -> None:
+    """The plan is what was asked for; `approve`, `wait` bring the rest."""
+    cli = JulesCli(tmp_path)
+    planned = cli.run("--approve-plan", "never")
+    ref = f"jules:{cli.jules.tasks[0]}"
+    approved, ended = cli("approve", ref), cli("wait", ref)
+
+    assert (10, 0, 0) == (planned.code, approved.code, ended.code)
+    assert f"{ref} may go on; come back with: coatcheck wait {ref}\n" == approved.out
+    assert "Done in `hello.txt`." in ended.out
+
+
+def test_submit_may_ask_for_a_plan_first(tmp_path: Path) -> None:
+    """`wait` then ends with the plan, and says how to approve it; in JSON it is an object."""
+    cli = JulesCli(tmp_path)
+    ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()
+    waited = cli("wait", "--json", ref)
+
+    assert (10, "input_required", False) == (waited.code, waited.json["state"], waited.json["plan"]["is_approved"])
+    assert ["Read the code", "Say hello"] == [step["title"] for step in waited.json["plan"]["steps"]]
+
+
+def test_a_provider_without_plans_says_so_before_anything_is_submitted(tmp_path: Path) -> None:
+    """One line, nothing asked."""
+    cli = Cli(tmp_path)
+
+    assert "codex has no approve_plan" in cli("run", "-e", "owner/repo", "--approve-plan", "auto", "x").line
+    assert [] == cli.cloud.requests
+
+
+def test_cancelling_offers_archiving(tmp_path: Path) -> None:
+    """Jules cannot stop: the line says what comes nearest."""
+    assert "jules has no cancel_task" in (line := JulesCli(tmp_path)("cancel", "jules:1").line)
+    assert "archive_task pauses it" in line
+
+
+@pytest.mark.parametrize(
+    ("life", "code", "said"),
+    [
+        (lives.paused, 10, "a message may wake it: coatcheck message"),
+        (lives.asking, 10, "It waits for an answer: coatcheck message"),
+        (lives.nothing_made, 0, "note: it completed and made nothing"),
+        (lives.failed, 3, "The tests need a database."),
+    ],
+)
+def test_how_a_wait_ends_is_said(tmp_path: Path, life: lives.Life, code: int, said: str) -> None:
+    """By the exit code, and by a line that says what to do."""
+    done = JulesCli(tmp_path, life=life).run()
+
+    assert code == done.code
+    assert said in done.out + done.err
+
+
+def test_a_folder_that_is_no_checkout_is_no_obstacle(tmp_path: Path) -> None:
+    """Jules needs no repository."""
+    cli = JulesCli(tmp_path)
+
+    assert 0 == cli("run", "Write a poem").code
+    assert b"sourceContext" not in cli.jules.seen("create_task")[0].body
+
+
+def test_usage_counts_what_was_submitted_from_here(tmp_path: Path) -> None:
+    """Against the plan that is configured, and says that it is our own count."""
+    cli = JulesCli(tmp_path)
+    cli.environ["COATCHECK_JULES_PLAN"] = "free"
+    for _ in range(3):
+        cli("submit", "--repo", "owner/repo", "Say hello")
+    (window,) = cli("usage", "--json").json["rate_limit"]["windows"]
+
+    assert (3, 15, 20, True) == (window["used"], window["limit"], window["used_percent"], window["is_counted_here"])
+    assert "3 of 15 submitted from here; the service tells nothing" in cli("usage").out
+
+
+def test_a_watch_prints_plans_and_artifacts(tmp_path: Path) -> None:
+    """As lines for people, as objects for programs."""
+    cli = JulesCli(tmp_path)
+    ref = cli("submit", "--repo", "owner/repo", "Say hello").out.strip()
+    told = cli("watch", ref)
+    streamed = cli("watch", "--stream", "--json", ref)
+
+    assert "plan  1. Read the code" in told.out
+    assert '"kind":"command","command":"make test"' in streamed.out
+
+
+def test_sources_are_environments(tmp_path: Path) -> None:
+    """With the repository and the default branch."""
+    assert "sources/github/owner/repo" in (out := JulesCli(tmp_path)("environments").out)
+    assert "owner/repo" in out

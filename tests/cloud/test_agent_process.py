@@ -1,0 +1,176 @@
+"""An agent's process group begins and ends with its attempt."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from coatcheck.cloud.agent_process import AgentProcess, ProcessResult, arguments_of, end_strays, plain
+
+
+def run(
+    code: str,
+    tmp_path: Path,
+    *,
+    timeout: float | None = 20,
+    input: Path | None = None,
+    process: AgentProcess | None = None,
+) -> ProcessResult:
+    """Run a line of Python as the agent."""
+    process = process or AgentProcess(grace=0.2)
+    return process.run([sys.executable, "-c", code], cwd=tmp_path, environ=os.environ, input=input, timeout=timeout)
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is dead, or dies within seconds: a signal is sent, not awaited."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 5)[0])
+    finally:
+        os.close(descriptor)
+
+
+def test_a_command_tells_its_code_and_what_it_wrote(tmp_path: Path) -> None:
+    """Both outputs, apart."""
+    ending = run("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path)
+
+    assert ProcessResult(exit_code=3, stdout="out\n", stderr="err\n") == ending
+
+
+def test_the_prompt_comes_on_standard_input(tmp_path: Path) -> None:
+    """Byte by byte."""
+    prompt = tmp_path / "prompt"
+    prompt.write_text("Grüße\n$(touch x) `y`")
+
+    assert "Grüße\n$(touch x) `y`" == run("import sys; print(sys.stdin.read(), end='')", tmp_path, input=prompt).stdout
+
+
+def test_the_prompt_stands_where_the_template_says() -> None:
+    """As one argument, or inside one; nothing of it is interpreted."""
+    assert ["a", "--say=x; {y} 'z'", "x; {y} 'z'"] == arguments_of(["a", "--say={prompt}", "{prompt}"], "x; {y} 'z'")
+
+
+SPAWN = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print("up", flush=True); signal.pause()'])
+print(os.getpid(), child.pid, flush=True)
+"""
+
+
+def pids(ending: ProcessResult) -> list[int]:
+    """Return the numbers that an agent printed."""
+    return [int(word) for line in ending.stdout.splitlines() for word in line.split() if word.isdigit()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waits through a pidfd")
+def test_children_end_with_an_agent_that_ends(tmp_path: Path) -> None:
+    """Nothing is left behind by an agent that forgot its children."""
+    ending = run(SPAWN, tmp_path)
+
+    assert [True, True] == [has_ended(pid) for pid in pids(ending)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waits through a pidfd")
+def test_a_timeout_ends_the_whole_group_also_one_that_ignores_it(tmp_path: Path) -> None:
+    """TERM, a moment of grace, KILL."""
+    ending = run(f"{SPAWN}\nsignal.pause()", tmp_path, timeout=0.5)
+
+    assert (True, False) == (ending.is_timeout, ending.is_cancelled)
+    assert [True, True] == [has_ended(pid) for pid in pids(ending)]
+
+
+def test_cancelling_ends_it_from_another_thread(tmp_path: Path) -> None:
+    """As soon as it was heard of."""
+    up = threading.Event()
+    process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=0.2)
+
+    def cancel() -> None:
+        up.wait(10)
+        process.cancel()
+
+    threading.Thread(target=cancel).start()
+    ending = run("import signal; print('up', flush=True); signal.pause()", tmp_path, process=process)
+
+    assert (True, False) == (ending.is_cancelled, ending.is_timeout)
+
+
+def test_an_agent_cancelled_before_it_began_ends_at_once(tmp_path: Path) -> None:
+    """The wish is not lost."""
+    process = AgentProcess(grace=0.2)
+    process.cancel()
+
+    assert run("import signal; signal.pause()", tmp_path, process=process).is_cancelled
+
+
+def test_an_agent_that_has_time_to_say_goodbye_can(tmp_path: Path) -> None:
+    """TERM comes first."""
+    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))\nprint('up', flush=True)\nsignal.pause()"
+    up = threading.Event()
+    process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=10)
+    threading.Thread(target=lambda: (up.wait(10), process.cancel())).start()
+
+    assert "up\nbye\n" == run(code, tmp_path, process=process).stdout
+
+
+def test_much_output_is_cut_in_the_middle_with_a_mark(tmp_path: Path) -> None:
+    """Its beginning and its end stay; memory is bounded."""
+    text = run("import sys; sys.stdout.write('begin' + 'x' * 5_000_000 + 'end')", tmp_path).stdout
+
+    assert (True, True, True) == (text.startswith("begin"), text.endswith("end"), "bytes were cut out here" in text)
+    assert len(text) < 1_100_000
+
+
+def test_somebody_who_holds_the_pipe_open_holds_nobody_up(tmp_path: Path) -> None:
+    """A daemon that left the group cannot make an attempt last."""
+    code = "import os, sys, time\nprint('parent', flush=True)\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\n    os._exit(0)\n"
+
+    assert "parent\n" == run(code, tmp_path).stdout
+
+
+def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    """The runner says it in words."""
+    with pytest.raises(FileNotFoundError):
+        AgentProcess().run(["/no/such/program"], cwd=tmp_path, environ=os.environ, input=None, timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"\x1b[31mred\x1b[0m", "red"),
+        (b"\x1b]8;;http://x\x07link\x1b]8;;\x1b\\", "link"),
+        (b"a\r\nb", "a\nb"),
+        (b"\xff", "\ufffd"),
+        (b"\0", ""),
+    ],
+)
+def test_output_is_shown_without_control_sequences(raw: bytes, expected: str) -> None:
+    """What an agent prints never moves anybody's cursor."""
+    assert expected == plain(raw)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_daemon_that_left_its_group_is_found_by_its_environment(tmp_path: Path) -> None:
+    """And only such a one."""
+    code = "import os, signal\nif os.fork() == 0:\n    os.setsid()\n    print(os.getpid(), flush=True)\n    signal.pause()\n"
+    for name in ("mine", "other"):
+        environ = {**os.environ, "COATCHECK_RESULT": f"{tmp_path}/{name}/result.json"}
+        process = AgentProcess(grace=0.2)
+        ending = process.run([sys.executable, "-c", code], cwd=tmp_path, environ=environ, input=None, timeout=20)
+        (tmp_path / f"{name}.pid").write_text(ending.stdout)
+    mine, other = (int((tmp_path / f"{name}.pid").read_text()) for name in ("mine", "other"))
+    end_strays(tmp_path / "mine")
+    try:
+        assert has_ended(mine)
+        os.kill(other, 0)
+    finally:
+        os.kill(other, signal.SIGKILL)

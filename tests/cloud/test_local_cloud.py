@@ -1,0 +1,349 @@
+"""The real cloud: prompts in, results out, whatever the agent does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from coatcheck.cloud.attempt_runner import Agent
+from coatcheck.cloud.demo.site import agent_command, make_site
+from coatcheck.cloud.issued_tokens import Account, TokenBook, TokenSet
+from coatcheck.cloud.launcher import environment
+from coatcheck.cloud.local_cloud import LocalCloud
+from coatcheck.cloud.models import ENDED
+from coatcheck.cloud.oauth_server import OAuthServer
+from coatcheck.cloud.router import Router
+from coatcheck.cloud.task_store import Store
+from coatcheck.cloud.workspace import WorkspaceManager
+
+from .conftest import Caller, create_body
+
+
+class Machine:
+    """A local cloud over a demo site, as `Caller` needs it; it waits on the event stream and never sleeps."""
+
+    def __init__(
+        self, root: Path, command: tuple[str, ...], *, timeout: float | None = 20.0, max_parallel: int = 2
+    ) -> None:
+        self.root = root
+        self.site = root / "site"
+        if not self.site.exists():
+            make_site(self.site, environ=os.environ)
+        self.store = Store(root / "cloud.sqlite3")
+        self.store.open()
+        (root / "work").mkdir(exist_ok=True)
+        agent = Agent(
+            command=command, timeout=timeout, environ={**os.environ, "COATCHECK_TOKEN": "secret", "GIT_DIR": "/nowhere"}
+        )
+        self.environment = environment("owner/repo", self.site, environ=os.environ)
+        self.cloud = LocalCloud(
+            [self.environment],
+            agent,
+            store=self.store,
+            workshop=WorkspaceManager(root / "work", environ=os.environ),
+            max_parallel=max_parallel,
+        )
+        book = TokenBook(account=Account(), time=lambda: 0.0, shelf=self.store)
+        self.tokens: TokenSet = book.issue()
+        self.handle = Router(self.cloud, book=book, desk=OAuthServer(book, time=lambda: 0.0)).handle
+        self.cloud.start()
+        self._open = ExitStack()
+        self._open.callback(self.store.close)
+        self._open.callback(self.cloud.close)
+
+    def close(self) -> None:
+        self._open.close()
+
+    def order(self, prompt: str = "Add dark mode", *, attempts: int = 1, **new_task: object) -> dict:
+        caller = Caller(self)
+        return caller.post(
+            "/tasks", create_body(prompt, attempts=attempts, **{"environment_id": self.environment.id, **new_task})
+        )
+
+    def finish(self, id: str) -> dict:
+        """Wait for every attempt's stream to end, then look."""
+        caller = Caller(self)
+        for node in caller.get(f"/tasks/{id}/turns")["turn_mapping"].values():
+            if node["turn"]["type"] == "assistant":
+                stream = caller.ask("GET", f"/tasks/{id}/turns/{node['id']}/stream").stream
+                while stream.read():
+                    pass
+        return caller.get(f"/tasks/{id}")
+
+    def run(self, prompt: str = "Add dark mode", **options: object) -> dict:
+        return self.finish(self.order(prompt, **options)["task"]["id"])
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
+    """Make machines whose agent is a shell line, and end them."""
+    with ExitStack() as stack:
+
+        def make(script: str | tuple[str, ...], **options: object) -> Machine:
+            command = ("sh", "-c", script, "agent", "{prompt}") if isinstance(script, str) else script
+            made = Machine(tmp_path, command, **options)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def items(details: dict) -> dict[str, dict]:
+    """Return the output items by type."""
+    return {item["type"]: item for item in details["current_assistant_turn"]["output_items"]}
+
+
+def error_of(details: dict) -> tuple[str, str]:
+    """Return a failed turn's code and message."""
+    turn = details["current_assistant_turn"]
+    assert turn["turn_status"] == "failed"
+    return turn["error"]["code"], turn["error"]["message"]
+
+
+def test_the_demo_agent_answers_each_attempt_differently(machine: Callable[..., Machine]) -> None:
+    """Message, pull request text, files and a diff; three of them, all different."""
+    details = machine(agent_command()).run(attempts=3)
+    found = items(details)
+
+    assert {"message", "partial_repo_snapshot", "pr"} == set(found)
+    assert ("Add dark mode", "style.css", "completed") == (
+        found["pr"]["pr_title"],
+        found["partial_repo_snapshot"]["files"][0]["path"],
+        details["task"]["task_status_display"]["latest_turn_status_display"]["turn_status"],
+    )
+    assert 2 == len(details["current_assistant_turn"]["sibling_turn_ids"])
+
+
+def test_what_an_agent_prints_is_its_message_and_its_commit_the_title(machine: Callable[..., Machine]) -> None:
+    """Without a report."""
+    details = machine('echo "done: $1"; echo more >> README.md; git commit -qam "Say more"').run("x; $(touch /nowhere)")
+    found = items(details)
+
+    assert "done: x; $(touch /nowhere)" == found["message"]["content"][0]["text"]
+    assert ("Say more", "done: x; $(touch /nowhere)") == (found["pr"]["pr_title"], found["pr"]["pr_message"])
+
+
+def test_a_report_wins_over_what_was_printed(machine: Callable[..., Machine]) -> None:
+    """Message, title, body and files."""
+    report = {"message": "m", "title": "t", "body": "b", "files": [{"path": "p", "content": "c"}]}
+    script = f'echo printed; echo x > new.txt; printf %s {shlex.quote(msgspec.json.encode(report).decode())} > "$COATCHECK_RESULT"'
+    found = items(machine(script).run())
+
+    assert ("m", "t", "b", "p") == (
+        found["message"]["content"][0]["text"],
+        found["pr"]["pr_title"],
+        found["pr"]["pr_message"],
+        found["partial_repo_snapshot"]["files"][0]["path"],
+    )
+
+
+def test_an_agent_knows_its_attempt_and_none_of_our_secrets(machine: Callable[..., Machine]) -> None:
+    """COATCHECK_ and GIT_ variables of the server stay with the server."""
+    script = 'echo "$COATCHECK_ATTEMPT/$COATCHECK_ATTEMPTS $COATCHECK_MODE $COATCHECK_BRANCH [$COATCHECK_TOKEN$GIT_DIR] $(cat "$COATCHECK_PROMPT_FILE")"'
+    details = machine(script).run("The prompt")
+
+    assert "1/1 code main [] The prompt" == items(details)["message"]["content"][0]["text"]
+
+
+def test_without_a_place_for_it_the_prompt_is_on_standard_input(machine: Callable[..., Machine]) -> None:
+    """For agents that read."""
+    details = machine(("sh", "-c", "cat")).run("Read me")
+
+    assert "Read me" == items(details)["message"]["content"][0]["text"]
+
+
+def test_asking_makes_no_diff(machine: Callable[..., Machine]) -> None:
+    """Whatever the agent changed while it looked."""
+    details = machine("echo answer; echo x > x").run(run_environment_in_qa_mode=True)
+
+    assert (["message"], None) == (list(items(details)), details["current_diff_task_turn"])
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo first >&2; echo last words >&2; exit 7", ("agent_exit_7", "last words")),
+        ("exit 1", ("agent_exit_1", "it said nothing")),
+        ("kill -9 $$", ("agent_exit_-9", "it said nothing")),
+        (
+            'echo "[]" > "$COATCHECK_RESULT"',
+            ("result_unreadable", "the agent's result file cannot be read: Expected `object`, got `array`"),
+        ),
+        ("cd ..; rm -rf work", ("workspace_gone", "the agent removed its own clone")),
+    ],
+)
+def test_a_failure_says_why(script: str, expected: tuple[str, str], machine: Callable[..., Machine]) -> None:
+    """A code for programs, the last words for people."""
+    assert expected == error_of(machine(script).run())
+
+
+def test_a_program_that_is_not_there_fails_the_attempt(machine: Callable[..., Machine]) -> None:
+    """With its name."""
+    assert ("agent_not_started", "there is no program '/no/such'") == error_of(machine(("/no/such",)).run())
+
+
+def test_a_prompt_too_long_for_an_argument_says_what_to_do(machine: Callable[..., Machine]) -> None:
+    """Linux takes 128 KiB per argument."""
+    code, message = error_of(machine("true").run("x" * 200_000))
+
+    assert ("agent_not_started", True) == (code, "standard input" in message)
+
+
+def test_an_unknown_branch_fails_the_attempt(machine: Callable[..., Machine]) -> None:
+    """Naming it."""
+    assert ("unknown_branch", "the repository has no branch 'nope'") == error_of(machine("true").run(branch="nope"))
+
+
+def test_an_agent_that_takes_too_long_is_ended(machine: Callable[..., Machine]) -> None:
+    """And the turn says so."""
+    assert ("timed_out", "the agent timed out after 0.3 s") == error_of(machine("sleep 60", timeout=0.3).run())
+
+
+def test_cancelling_ends_what_runs_and_what_waits(machine: Callable[..., Machine]) -> None:
+    """The one that runs is stopped, the other never begins."""
+    made = machine("echo up; sleep 60", max_parallel=1)
+    created = made.order(attempts=2)
+    id, turn = created["task"]["id"], created["turn"]["id"]
+    caller = Caller(made)
+    stream = caller.ask("GET", f"/tasks/{id}/turns/{turn}/stream").stream
+    while b'"line":"up"' not in stream.read():
+        pass
+    caller.post(f"/tasks/{id}/cancel")
+    details = made.finish(id)
+    siblings = caller.get(f"/tasks/{id}/turns/{turn}/sibling_turns")["sibling_turns"]
+    turns = [details["current_assistant_turn"], *siblings]
+
+    assert ["cancelled", "cancelled"] == [each["turn_status"] for each in turns]
+    assert all(each["cancellation_requested_at"] for each in turns)
+    assert [True, False] == [bool(caller.get(f"/tasks/{id}/turns/{each['id']}/logs")["logs"]) for each in turns]
+
+
+def test_a_task_is_in_progress_until_all_attempts_ended(machine: Callable[..., Machine]) -> None:
+    """Though the first one is done."""
+    made = machine('[ "$COATCHECK_ATTEMPT" = 1 ] || sleep 60')
+    created = made.order(attempts=2)
+    id, turn = created["task"]["id"], created["turn"]["id"]
+    caller = Caller(made)
+    stream = caller.ask("GET", f"/tasks/{id}/turns/{turn}/stream").stream
+    while stream.read():
+        pass
+    details = caller.get(f"/tasks/{id}")
+
+    assert ("completed", "in_progress") == (
+        details["current_assistant_turn"]["turn_status"],
+        details["task"]["task_status_display"]["latest_turn_status_display"]["turn_status"],
+    )
+
+
+def test_after_a_restart_what_ran_has_failed_and_what_was_done_is_there(machine: Callable[..., Machine]) -> None:
+    """With the reason; and nothing is left of its clones."""
+    made = machine('[ "$1" = quick ] && echo done || { echo up; sleep 60; }')
+    done = made.run("quick")["task"]["id"]
+    created = made.order("slow")
+    stream = Caller(made).ask("GET", f"/tasks/{created['task']['id']}/turns/{created['turn']['id']}/stream").stream
+    while b'"line":"up"' not in stream.read():
+        pass
+    made.close()
+    again = machine("true")
+
+    assert ("server_restarted", "the server was restarted while this attempt ran") == error_of(
+        again.finish(created["task"]["id"])
+    )
+    assert "done" == items(again.finish(done))["message"]["content"][0]["text"]
+    assert [] == list((made.root / "work").glob("attempts/*"))
+
+
+def test_a_follow_up_goes_on_from_the_turn_before(machine: Callable[..., Machine]) -> None:
+    """Its diff holds both."""
+    made = machine('echo "$1" >> "$1.txt"; ls *.txt | xargs')
+    first = made.run("one")
+    id = first["task"]["id"]
+    body = create_body("two")
+    body.pop("new_task")
+    followed = Caller(made).post(
+        "/tasks", {**body, "follow_up": {"task_id": id, "turn_id": first["current_assistant_turn"]["id"]}}
+    )
+    second = made.finish(followed["task"]["id"])
+
+    assert "one.txt two.txt" == items(second)["message"]["content"][0]["text"]
+    assert ["one.txt", "two.txt"] == [file["path"] for file in items(second)["partial_repo_snapshot"]["files"]]
+
+
+def test_a_follow_up_of_what_still_runs_is_a_conflict(machine: Callable[..., Machine]) -> None:
+    """One thing after the other."""
+    made = machine("sleep 60")
+    created = made.order()
+    body = create_body("two")
+    body.pop("new_task")
+    wish = {"task_id": created["task"]["id"], "turn_id": created["turn"]["id"]}
+
+    assert 409 == Caller(made).ask("POST", "/tasks", {**body, "follow_up": wish}).status
+
+
+def test_there_is_no_host_for_pull_requests(machine: Callable[..., Machine]) -> None:
+    """Said, and not pretended."""
+    made = machine("echo x > x")
+    details = made.run()
+    path = f"/tasks/{details['task']['id']}/turns/{details['current_assistant_turn']['id']}/pr"
+    response = Caller(made).ask("POST", path, {"mode": "draft"})
+
+    assert (400, True) == (response.status, b"no host" in response.body)
+
+
+def test_nothing_is_metered(machine: Callable[..., Machine]) -> None:
+    """The usage says so, in a form that clients accept."""
+    assert ("local", None) == tuple(Caller(machine("true")).get("/usage")[key] for key in ("plan_type", "rate_limit"))
+
+
+def test_deleting_a_running_task_ends_it(machine: Callable[..., Machine]) -> None:
+    """And the server goes on."""
+    made = machine('[ "$1" = quick ] || { echo up; sleep 60; }')
+    created = made.order("slow")
+    id, turn = created["task"]["id"], created["turn"]["id"]
+    stream = Caller(made).ask("GET", f"/tasks/{id}/turns/{turn}/stream").stream
+    while b'"line":"up"' not in stream.read():
+        pass
+    Caller(made).ask("DELETE", f"/tasks/{id}")
+    while stream.read():
+        pass
+
+    assert 404 == Caller(made).ask("GET", f"/tasks/{id}").status
+    assert made.run("quick")["current_assistant_turn"]["turn_status"] in ENDED
+
+
+def test_the_demo_change_keeps_the_sites_own_tests_passing(machine: Callable[..., Machine], tmp_path: Path) -> None:
+    """The third attempt adds a test that passes, too."""
+    import subprocess
+
+    made = machine(agent_command())
+    created = made.order(attempts=3)
+    made.finish(created["task"]["id"])
+    siblings = Caller(made).get(f"/tasks/{created['task']['id']}/turns/{created['turn']['id']}/sibling_turns")[
+        "sibling_turns"
+    ]
+    third = next(turn for turn in siblings if turn["attempt_placement"] == 2)
+    diff = next(item for item in third["output_items"] if item["type"] == "pr")["output_diff"]["diff"]
+    subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=made.site, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest"], cwd=made.site, capture_output=True, text=True, check=False
+    )
+
+    assert (0, True) == (done.returncode, "Ran 2 tests" in done.stderr)
+
+
+def test_environments_know_their_branch_and_repository(tmp_path: Path) -> None:
+    """The id is opaque, and stays the same from start to start."""
+    make_site(tmp_path / "site", environ=os.environ)
+    first, second = (environment("owner/repo", tmp_path / "site", environ=os.environ) for _ in range(2))
+
+    assert first == second
+    assert ("main", "owner/repo", 32) == (first.default_branch, first.repository, len(first.id))
+    assert urlsplit(first.id).path == first.id

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import threading
+from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.request import urlopen
+
+import pytest
+from tests.credentials.household import Household
+
+from coatcheck import errors
+from coatcheck._credentials.device_code import DeviceCode
+from coatcheck._credentials.login_flows import challenge_of, log_in_by_browser, log_in_by_device_code, log_out
+from coatcheck._protocol.effects import Request
+from coatcheck._runtime.callback_server import CallbackServer
+from coatcheck.cloud.faults import Reset, Status
+
+
+def secret_of(*values: str) -> object:
+    """Return a source of "random" texts."""
+    return iter(values).__next__
+
+
+# -- device code -------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_login_waits_for_a_person(household: Household) -> None:
+    """It shows where to go and what to type, asks at the service's pace, and saves an own login."""
+    house, shown = household, []
+    sleep, asleep = house.clock.sleep, house.clock.asleep
+
+    def approve() -> None:
+        if len(house.clock.sleeps) == 3:
+            house.cloud.approve(shown[0].user_code)
+
+    def person(seconds: float) -> None:
+        sleep(seconds)
+        approve()
+
+    async def aperson(seconds: float) -> None:
+        await asleep(seconds)
+        approve()
+
+    house.clock.sleep, house.clock.asleep = person, aperson
+    status = house.do(log_in_by_device_code(house.login(), show=shown.append))
+
+    assert ("own", "acc-1", "plus", True) == (status.source, status.account_id, status.plan, status.can_refresh)
+    assert [5.0, 5.0, 5.0] == house.clock.sleeps[:3]
+    assert "https://auth.openai.com/codex/device" == shown[0].url
+    assert house.accepts(house.secret(house.login()))
+    assert 0o600 == house.own.stat().st_mode & 0o777
+    assert 0o700 == house.own.parent.stat().st_mode & 0o777
+
+
+def test_a_hiccup_does_not_end_a_device_login(household: Household) -> None:
+    """A lost connection or a 503 while a person types is asked again."""
+    house = household
+    house.cloud.faults += [Reset(on="device_token"), Status(503, on="device_token")]
+    status = house.do(log_in_by_device_code(house.login(), show=lambda code: house.cloud.approve(code.user_code)))
+
+    assert status.is_logged_in
+
+
+def test_a_device_login_that_nobody_approves_ends(household: Household) -> None:
+    """After 15 minutes, with one clear line, and nothing is saved."""
+    house = household
+
+    with pytest.raises(errors.CredentialsError, match="nobody approved"):
+        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+
+    assert not house.own.exists()
+
+
+def test_a_service_without_device_codes_says_so(household: Household) -> None:
+    """404 is "not enabled" (codex-wham.md 6.9)."""
+    house = household
+    house.cloud.faults.append(Status(404, on="device_code"))
+
+    with pytest.raises(errors.UnsupportedError, match="not enabled"):
+        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+
+
+def test_nobody_logs_in_for_nothing(household: Household) -> None:
+    """Where the login could not be saved, that is said before a person is bothered."""
+    house = household
+    house.put(house.issue(), house.own)
+    house.own.chmod(0o400)
+
+    with pytest.raises(errors.PersistenceError, match="read-only"):
+        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+
+    assert [] == house.cloud.requests
+
+
+def test_a_device_code_does_not_show_itself() -> None:
+    """Whoever has the code and the id has the login."""
+    code = DeviceCode(id="deviceauth_1", user_code="ABCD-EFGH", url="https://x.example", interval=5)
+
+    assert "DeviceCode(url='https://x.example', interval=5)" == repr(code)
+
+
+# -- browser -----------------------------------------------------------------------------------------------------------
+
+
+class Browser:
+    """A browser that follows the login service's redirect from a thread of its own; *change* edits what it sends."""
+
+    def __init__(self, house: Household, *, change: object = dict) -> None:
+        self.house, self.change = house, change
+        self.pages: list[tuple[int, str]] = []
+        self.thread = threading.Thread()
+
+    def __call__(self, url: str) -> None:
+        self.url = url
+        query = tuple((name, values[0]) for name, values in parse_qs(urlsplit(url).query).items())
+        answer = self.house.cloud.handle(Request("GET", "/oauth/authorize", query=query))
+        parts = urlsplit(answer.headers["location"])
+        back = self.change({name: values[0] for name, values in parse_qs(parts.query).items()})
+        base = f"http://{parts.netloc}"
+        self.thread = threading.Thread(target=self.visit, args=(base, parts.path, back))
+        self.thread.start()
+
+    def visit(self, base: str, path: str, query: dict[str, str]) -> None:
+        for address in (f"{base}/favicon.ico", f"{base}{path}?code=x&state=guess", f"{base}{path}?{urlencode(query)}"):
+            try:
+                with urlopen(address, timeout=5) as page:
+                    self.pages.append((page.status, page.read().decode()))
+            except OSError as error:
+                self.pages.append((getattr(error, "code", 0), ""))
+
+
+def browse(house: Household, browser: Browser) -> object:
+    """Log in with a browser."""
+    try:
+        return house.do(
+            log_in_by_browser(
+                house.login(),
+                open_browser=browser,
+                listen=lambda path, _, state: CallbackServer(path, (0,), state),
+                new_secret=secret_of("state-1", "verifier-1" * 5),
+            )
+        )
+    finally:
+        browser.thread.join(10)
+
+
+def test_a_browser_login_checks_what_comes_back(household: Household) -> None:
+    """PKCE with S256 and a state: strangers on the port are turned away, the real answer logs in."""
+    house, browser = household, Browser(household)
+    status = browse(house, browser)
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.url).query).items()}
+
+    assert [404, 400, 200] == [page[0] for page in browser.pages]
+    assert ("own", True) == (status.source, status.is_logged_in)
+    assert ("S256", challenge_of("verifier-1" * 5), "state-1") == (
+        asked["code_challenge_method"],
+        asked["code_challenge"],
+        asked["state"],
+    )
+    assert asked["redirect_uri"].startswith("http://127.0.0.1:")
+    assert house.accepts(house.secret(house.login()))
+
+
+def test_a_browser_login_that_was_refused_says_why(household: Household) -> None:
+    """The service's reason, scrubbed."""
+    house = household
+
+    def refuse(back: dict[str, str]) -> dict[str, str]:
+        return {"state": back["state"], "error": "access_denied", "error_description": "p@example.com said no"}
+
+    with pytest.raises(errors.CredentialsError, match=r"refused: \[hidden\] said no"):
+        browse(house, Browser(house, change=refuse))
+
+
+def test_ports_are_tried_in_order() -> None:
+    """The second one where the first is taken; both taken is one clear line."""
+    first = CallbackServer("/x", (0,), "s")
+    second = CallbackServer("/x", (0,), "s")
+    ports = [int(urlsplit(server.redirect).port or 0) for server in (first, second)]
+    second.close()
+    fallback = CallbackServer("/x", tuple(ports), "s")
+    try:
+        assert f"http://127.0.0.1:{ports[1]}/x" == fallback.redirect
+        with pytest.raises(errors.CredentialsError, match="are taken"):
+            CallbackServer("/x", tuple(ports), "s")
+    finally:
+        first.close()
+        fallback.close()
+
+
+# -- logging in again, and out -----------------------------------------------------------------------------------------
+
+
+def test_a_login_never_replaces_another_accounts(household: Household) -> None:
+    """The remedy names the way to keep both."""
+    import msgspec
+
+    house = household
+    house.put(msgspec.structs.replace(house.issue(), account_id="acc-2"), house.own)
+    before = house.own.read_bytes()
+
+    with pytest.raises(errors.AccountMismatchError) as caught:
+        house.do(log_in_by_device_code(house.login(), show=lambda code: house.cloud.approve(code.user_code)))
+
+    assert "--account" in (caught.value.remedy or "")
+    assert before == house.own.read_bytes()
+
+
+def test_logging_out_revokes_and_deletes(household: Household) -> None:
+    """The service knows the refresh token no more, and neither does the disk."""
+    house = household
+    held = house.put(house.issue(), house.own)
+    shared = house.put(house.issue())
+    is_revoked = house.do(log_out(house.login()))
+
+    assert (True, False) == (is_revoked, house.own.exists())
+    assert "refresh_token_invalidated" == refusal_of(house, held.refresh_token or "")
+    assert shared == house.read()
+
+
+def refusal_of(house: Household, refresh_token: str) -> str:
+    """Return why the service refuses a refresh token."""
+    from coatcheck.cloud.issued_tokens import RefusedTokenError
+
+    with pytest.raises(RefusedTokenError) as caught:
+        house.cloud.book.rotate(refresh_token)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("fault", [Reset(on="revoke"), Status(500, on="revoke")])
+def test_logging_out_deletes_even_if_nobody_answers(household: Household, fault: object) -> None:
+    """Revoking is best effort."""
+    house = household
+    house.put(house.issue(), house.own)
+    house.cloud.faults.append(fault)
+
+    assert (False, False) == (house.do(log_out(house.login())), house.own.exists())
+
+
+def test_a_broken_login_can_be_logged_out(household: Household) -> None:
+    """What cannot be read is deleted all the same."""
+    house = household
+    house.own.parent.mkdir(parents=True)
+    house.own.write_bytes(b"[]")
+
+    assert (False, False) == (house.do(log_out(house.login())), house.own.exists())
+
+
+def test_another_programs_login_is_not_ended(household: Household) -> None:
+    """The shared login is the Codex CLI's: the remedy says so."""
+    house = household
+    house.put(house.issue())
+
+    with pytest.raises(errors.UnsupportedError, match="belongs to the Codex CLI"):
+        house.do(log_out(house.login("shared")))
+    with pytest.raises(errors.NotLoggedInError, match="no login of ours"):
+        house.do(log_out(house.login()))
+
+    assert house.shared.exists()

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from tests.credentials.household import Household
+
+from coatcheck import errors
+from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
+from coatcheck._protocol.effects import Request, Response
+from coatcheck._protocol.login_contract import Login, Secret
+from coatcheck.providers.codex.credentials import LOCAL_LOGIN
+from coatcheck.testing.fake_clock import FakeClock
+
+EXPLICIT = Secret(token="explicit", account_id="acc-9")
+
+
+def test_the_first_login_that_is_there_is_taken(household: Household) -> None:
+    """Explicit, environment, own, shared: in this order."""
+    house = household
+    shared = house.put(house.issue())
+    seen = [house.secret(house.login()).token]
+    own = house.put(house.issue(), house.own)
+    seen.append(house.secret(house.login()).token)
+    variable = house.issue().access_token
+    seen.append(house.secret(house.login(CODEX_ACCESS_TOKEN=variable)).token)
+    seen.append(house.secret(house.login(CODEX_ACCESS_TOKEN=variable, explicit=EXPLICIT)).token)
+
+    assert [shared.access_token, own.access_token, variable, "explicit"] == seen
+
+
+@pytest.mark.parametrize("source", ["own", "shared", "shared-readonly", "environment"])
+def test_a_setting_names_the_source(household: Household, source: str) -> None:
+    """What was chosen is taken, whatever else is there."""
+    house = household
+    own, shared, variable = house.put(house.issue(), house.own), house.put(house.issue()), house.issue()
+    expected = {"own": own, "shared": shared, "shared-readonly": shared, "environment": variable}[source]
+
+    assert expected.access_token == house.secret(house.login(source, CODEX_ACCESS_TOKEN=variable.access_token)).token
+
+
+@pytest.mark.parametrize("source", ["own", "shared", "shared-readonly", "environment", "auto"])
+def test_no_login_says_how_to_get_one(household: Household, source: str) -> None:
+    """Every source that has nothing ends in the same remedy."""
+    house = household
+
+    with pytest.raises(errors.NotLoggedInError) as caught:
+        house.secret(house.login(source))
+
+    assert "coatcheck login codex" in (caught.value.remedy or "")
+
+
+def test_accounts_have_names_and_files_of_their_own(household: Household) -> None:
+    """An account that is asked for by name is never replaced by another login."""
+    house = household
+    work = house.put(house.issue(), house.own.with_name("work.json"))
+    house.put(house.issue(), house.own)
+
+    assert work.access_token == house.secret(house.login(account="work", CODEX_ACCESS_TOKEN="other")).token
+    with pytest.raises(errors.NotLoggedInError, match=r"home\.json"):
+        house.secret(house.login(account="home"))
+
+
+@pytest.mark.parametrize(
+    ("source", "account", "message"),
+    [
+        ("keychain", None, "no source of credentials 'keychain' .from there."),
+        ("own", "../x", "not a name for an account"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(source: str, account: str | None, message: str) -> None:
+    """With the words that would."""
+    with pytest.raises(errors.ConfigurationError, match=message) as caught:
+        LoginSelection.read(source, origin="from there", account=account, issuer=None)
+
+    assert caught.value.remedy
+
+
+def test_a_token_in_the_environment_that_ended_is_not_sent(household: Household) -> None:
+    """The error names the variable and the time."""
+    house = household
+
+    with pytest.raises(errors.NotLoggedInError, match="CODEX_ACCESS_TOKEN expired at 20"):
+        house.secret(house.login(CODEX_ACCESS_TOKEN=house.issue(ends_in=-1).access_token))
+
+
+def test_a_given_token_is_not_renewed(household: Household) -> None:
+    """Neither after a 401 nor on demand."""
+    house = household
+    login = house.login(explicit=EXPLICIT)
+
+    assert None is house.do(login.renew_secret(EXPLICIT))
+    with pytest.raises(errors.CredentialsError, match="argument cannot be refreshed"):
+        house.do(login.refresh_tokens())
+
+
+class Whoami:
+    """An account service that knows one personal access token."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, request: Request) -> Response:
+        self.asked.append((request.method, request.url))
+        if ("authorization", "Bearer at-good") not in request.headers:
+            return Response(401, {}, b'{"error":{"message":"unknown token at-bad-0123456789abcdef"}}')
+        answer = {
+            "email": None,
+            "chatgpt_account_id": "acc-7",
+            "chatgpt_plan_type": "team",
+            "chatgpt_account_is_fedramp": True,
+        }
+        return Response(200, {}, json.dumps(answer).encode())
+
+
+def test_a_personal_access_token_is_asked_about_once(household: Household) -> None:
+    """Whoami tells its account, which is then sent with it (codex-wham.md 6.8)."""
+    house, whoami = household, Whoami()
+    house.cloud.handle = whoami
+    login = house.login(CODEX_ACCESS_TOKEN="at-good")
+    secrets = [house.secret(login) for _ in range(3)]
+
+    assert {("at-good", "acc-7", True)} == {(s.token, s.account_id, s.is_fedramp) for s in secrets}
+    assert [("GET", "https://auth.openai.com/api/accounts/v1/user-auth-credential/whoami")] == whoami.asked
+
+
+def test_a_personal_access_token_in_the_shared_file_works_too(household: Household) -> None:
+    """The official client's ``login --with-access-token`` writes it without a mode (6.1)."""
+    house, whoami = household, Whoami()
+    house.cloud.handle = whoami
+    house.shared.write_text('{"OPENAI_API_KEY": null, "personal_access_token": "at-good"}')
+
+    assert "acc-7" == house.secret(house.login()).account_id
+
+
+def test_a_personal_access_token_that_nobody_knows_is_refused(household: Household) -> None:
+    """Without quoting it."""
+    house = household
+    house.cloud.handle = Whoami()
+
+    with pytest.raises(errors.NotLoggedInError, match="does not accept the personal access token") as caught:
+        house.secret(house.login(CODEX_ACCESS_TOKEN="at-bad"))
+
+    assert "at-bad" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "https://evil.example/oauth/token"},
+        {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "http://auth.openai.com/oauth/token"},
+        {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "https://auth.openai.com.evil.example/oauth/token"},
+        {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "https://auth.openai.com@evil.example/oauth/token"},
+    ],
+)
+def test_a_refresh_token_goes_to_its_login_service_only(household: Household, environ: dict[str, str]) -> None:
+    """Another host, or plain http, is refused before anything is sent."""
+    house = household
+    house.put(house.issue(ends_in=10))
+
+    with pytest.raises(errors.ConfigurationError, match="never sent to"):
+        house.secret(house.login(**environ))
+
+    assert [] == house.cloud.requests
+
+
+def test_a_file_that_names_another_issuer_is_not_believed(household: Household) -> None:
+    """`oauth_provenance` may name the login service or loopback, and no other."""
+    house = household
+    house.put(house.issue(ends_in=10))
+    document = json.loads(house.shared.read_bytes())
+    document["tokens"]["oauth_provenance"] = {"issuer": "https://evil.example", "client_id": "x"}
+    house.shared.write_text(json.dumps(document))
+
+    with pytest.raises(errors.ConfigurationError, match="never sent to"):
+        house.secret(house.login())
+
+    assert [] == house.cloud.requests
+
+
+def test_the_official_clients_variable_moves_the_refresh(household: Household) -> None:
+    """To loopback, as its own tests do."""
+    house = household
+    house.put(house.issue(ends_in=10))
+    with pytest.raises(errors.TransportError, match="404"):
+        house.secret(house.login(CODEX_REFRESH_TOKEN_URL_OVERRIDE="http://127.0.0.1:9/somewhere/oauth/token"))
+
+    assert "/somewhere/oauth/token" == house.cloud.requests[-1].path
+
+
+def test_a_service_without_logins_of_ours_says_so(house: Household) -> None:
+    """The local cloud has a token and nothing else."""
+    login = LoginCredentials(
+        LOCAL_LOGIN,
+        environ=house.environ,
+        clock=house.clock,
+        random=lambda: 0.5,
+        config_dir="",
+        state_dir="",
+        choice=LoginSelection(source=Source.OWN),
+    )
+
+    with pytest.raises(errors.UnsupportedError, match="local has no own login"):
+        house.secret(login)
+
+
+def test_a_variable_without_a_reader_is_the_token(house: Household) -> None:
+    """A provider needs no code for the simplest login there is."""
+    login = LoginCredentials(
+        Login(name="toy", remedy="log in", environment="TOY"),
+        environ={"TOY": " t "},
+        clock=house.clock,
+        random=lambda: 0.5,
+        config_dir="",
+        state_dir="",
+    )
+
+    assert "t" == house.secret(login).token
+
+
+def chained(*found: Secret | None) -> Login:
+    """A login whose tools find these, one after the other."""
+    left = list(found)
+    return msgspec.structs.replace(CHAIN, chain=lambda _environ: lambda: left.pop(0) if len(left) > 1 else left[0])
+
+
+CHAIN = Login(name="chained", remedy="run: tools configure", trusted_hosts=frozenset({"chained.example"}))
+
+
+def chain_secret(login: Login, *, renewed: bool = False) -> Secret | None:
+    """What the credentials of such a login give, or what they give after a refusal."""
+    credentials = LoginCredentials(
+        login, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir=""
+    )
+    secret = perform(credentials.get_secret())
+    return perform(credentials.renew_secret(secret)) if renewed else secret
+
+
+def perform(script: Any) -> Any:
+    """Run a script that only calls."""
+    try:
+        wish = next(script)
+        while True:
+            wish = script.send(wish.function())
+    except StopIteration as stop:
+        return stop.value
+
+
+def test_a_chain_is_asked_for_each_secret() -> None:
+    """The service's own tools keep their secret fresh, so what they have now is what is sent."""
+    assert EXPLICIT == chain_secret(chained(EXPLICIT))
+
+
+def test_a_chain_that_finds_nothing_says_how_to_log_in() -> None:
+    """Nothing found is nobody logged in."""
+    with pytest.raises(errors.NotLoggedInError) as caught:
+        chain_secret(chained(None))
+
+    assert "run: tools configure" == caught.value.remedy
+
+
+def test_a_refused_secret_of_a_chain_is_replaced_by_another_one_only() -> None:
+    """After a refusal the chain is looked through anew; the same secret is not sent again."""
+    other = Secret(token="other", account_id="acc-9")
+
+    assert (None, other) == (
+        chain_secret(chained(EXPLICIT), renewed=True),
+        chain_secret(chained(EXPLICIT, other), renewed=True),
+    )
+
+
+def test_a_service_without_a_chain_says_so() -> None:
+    """A setting that asks for what is not there is one clear line."""
+    choice = LoginSelection(source=Source.CHAIN)
+    credentials = LoginCredentials(
+        CHAIN, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir="", choice=choice
+    )
+
+    with pytest.raises(errors.UnsupportedError, match="chained has no chain login"):
+        perform(credentials.get_secret())

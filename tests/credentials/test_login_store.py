@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from tests.credentials.household import Household
+
+from coatcheck import errors
+from coatcheck._credentials.login_store import FileStore, KeyringStore, write_whole
+from coatcheck._credentials.refresh_log import KEPT, SPENT, RefreshLog, RefreshRecord
+from coatcheck._protocol.login_contract import Keyring
+from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old file stays, no temporary file does, and the error names the place and the reason."""
+    store = FileStore(str(tmp_path / "auth.json"), locks=())
+    store.write(b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+
+    with pytest.raises(errors.PersistenceError, match=r"auth\.json: Input/output error"):
+        store.write(b"new")
+
+    assert (b"old", ["auth.json"]) == (store.read(), os.listdir(tmp_path))
+
+
+def test_a_planted_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    """Somebody else's link in our place is removed, never written through."""
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    (tmp_path / "file").symlink_to(target)
+    write_whole(str(tmp_path / "file"), b"data")
+
+    assert ("precious", b"data") == (target.read_text(), (tmp_path / "file").read_bytes())
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o000])
+def test_a_file_without_write_permission_is_an_obstacle(tmp_path: Path, mode: int) -> None:
+    """Even for root, who could."""
+    path = tmp_path / "auth.json"
+    path.write_bytes(b"")
+    path.chmod(mode)
+
+    assert f"{path} is read-only" == FileStore(str(path), locks=()).obstacle()
+
+
+def test_a_folder_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
+    """What is no file cannot be read, and a folder that cannot be made is named."""
+    (tmp_path / "auth.json").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(errors.NotLoggedInError, match="cannot be read: Is a directory"):
+        FileStore(str(tmp_path / "auth.json"), locks=()).read()
+    with pytest.raises(errors.PersistenceError, match="cannot be made"):
+        FileStore(str(tmp_path / "file" / "auth.json"), locks=()).prepare()
+
+
+# -- notes -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_note_counts_and_concludes(tmp_path: Path) -> None:
+    """Presented twice, withdrawn once, concluded."""
+    notes = RefreshLog(str(tmp_path / "refreshes"))
+    notes.present("f", now=5.0)
+    notes.present("f", now=6.0)
+    notes.withdraw("f")
+    notes.conclude("f", SPENT)
+
+    assert RefreshRecord(presented=1, at=6.0, pid=os.getpid(), outcome=SPENT) == notes.find("f")
+
+
+def test_old_notes_are_forgotten(tmp_path: Path) -> None:
+    """After two months, by the clock that was given."""
+    notes = RefreshLog(str(tmp_path))
+    notes.present("old", now=1000.0)
+    notes.present("new", now=1000.0 + KEPT + 1)
+
+    assert ["new"] == os.listdir(tmp_path)
+
+
+def test_a_note_that_cannot_be_written_stops_the_refresh(tmp_path: Path) -> None:
+    """A token that was not written down is not presented."""
+    house = Household(tmp_path)
+    (tmp_path / "state").write_bytes(b"in the way")
+    house.put(house.issue(ends_in=10))
+
+    with pytest.raises(errors.CredentialsError, match="must be written down first") as caught:
+        house.secret(house.login())
+
+    assert ("COATCHECK_STATE_HOME" in (caught.value.remedy or ""), 0) == (True, house.refreshes)
+
+
+def test_notes_hold_no_token(house: Household) -> None:
+    """A fingerprint is enough."""
+    held = house.put(house.issue(ends_in=10))
+    house.secret(house.login())
+    (name,) = os.listdir(house.folder / "state" / "refreshes")
+    content = (house.folder / "state" / "refreshes" / name).read_text()
+
+    assert held.refresh_token not in name + content
+    assert 32 == len(name)
+
+
+# -- keyrings ----------------------------------------------------------------------------------------------------------
+
+
+class Ring:
+    """A keyring in memory, as the package keyring offers it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
+
+
+@pytest.fixture
+def ring(monkeypatch: pytest.MonkeyPatch) -> Ring:
+    """A keyring that is not the machine's."""
+    ring, module = Ring(), types.ModuleType("keyring")
+    module.get_keyring = lambda: ring  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keyring", module)
+    return ring
+
+
+def test_a_login_in_the_keyring_is_used_and_refreshed(household: Household, ring: Ring) -> None:
+    """The official client's entry, kept compact, under its own locks."""
+    house = household
+    entry = ("Codex Auth", keyring_entry(str(house.shared.parent.resolve())))
+    ring.entries[entry] = write_auth_file(None, house.issue(ends_in=10)).decode()
+    secret = house.secret(house.login("keyring"))
+
+    assert secret.token in ring.entries[entry]
+    assert "\n" not in ring.entries[entry]
+    assert (1, True) == (house.refreshes, house.accepts(secret))
+
+
+def test_an_empty_keyring_is_no_login(household: Household, ring: Ring) -> None:
+    """It names the entry."""
+    with pytest.raises(errors.NotLoggedInError, match="there is no keyring entry 'Codex Auth'"):
+        household.secret(household.login("keyring"))
+
+
+def test_without_the_extra_the_remedy_is_to_install_it(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line instead of an ImportError."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+
+    with pytest.raises(errors.ConfigurationError, match="one more package") as caught:
+        house.secret(house.login("keyring"))
+
+    assert "coatcheck[keyring]" in (caught.value.remedy or "")
+
+
+def test_a_locked_keyring_is_one_clear_error(house: Household, ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the keyring raises, and without its text, which may quote the entry."""
+    monkeypatch.setattr(ring, "get_password", lambda *_: (_ for _ in ()).throw(RuntimeError("rt_secret")))
+
+    with pytest.raises(errors.NotLoggedInError, match="cannot be used: RuntimeError") as caught:
+        house.secret(house.login("keyring"))
+
+    assert "rt_secret" not in str(caught.value)
+
+
+class Item:
+    """An item of a Secret Service that another program made."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+
+    def set_secret(self, secret: bytes) -> None:
+        self.secret = secret
+
+
+def test_another_programs_item_is_changed_in_place(tmp_path: Path, ring: Ring) -> None:
+    """A second item beside it would never be seen by its owner."""
+    item, asked = Item(b"old"), []
+
+    class Collection:
+        def search_items(self, attributes: dict[str, str]) -> list[Item]:
+            asked.append(attributes)
+            return [item]
+
+    ring.get_preferred_collection = Collection  # type: ignore[attr-defined]
+    KeyringStore(Keyring(service="S", account=lambda _: "me"), home=str(tmp_path), locks=()).write(b'{"a": 1}')
+
+    assert (b'{"a":1}', {}, [{"service": "S", "username": "me"}]) == (item.secret, ring.entries, asked)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from coatcheck import errors
+from coatcheck._credentials.oauth_requests import (
+    Code,
+    Endpoints,
+    RefusedError,
+    UnansweredError,
+    code_of,
+    refusal,
+    revoke,
+    sent,
+)
+from coatcheck._protocol.effects import Response
+from coatcheck._protocol.login_contract import Tokens
+from coatcheck.providers.codex.credentials import OAUTH
+
+AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error":{"code":"refresh_token_reused"}}', "refresh_token_reused"),
+        (b'{"error":"invalid_grant"}', "invalid_grant"),
+        (b'{"code":"refresh_token_expired"}', "refresh_token_expired"),
+        (b'{"error":{"message":"x"},"code":"y"}', ""),
+        (b'{"error":{"code":"two words"}}', ""),
+        (b"[]", ""),
+        (b"<html>", ""),
+    ],
+)
+def test_the_code_is_where_the_service_puts_it(body: bytes, code: str) -> None:
+    """`error.code`, else `error`, else `code` (codex-wham.md 6.4); nothing that is no word gets through."""
+    assert code == code_of(Response(400, {}, body))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (401, "", RefusedError),
+        (400, "refresh_token_reused", RefusedError),
+        (500, "refresh_token_expired", RefusedError),
+        (400, "invalid_grant", RefusedError),
+        (400, "something_else", errors.TransportError),
+        (429, "", errors.TransportError),
+        (503, "", errors.TransportError),
+        (403, "", errors.TransportError),
+        (502, "", UnansweredError),
+        (504, "", UnansweredError),
+        (522, "", UnansweredError),
+    ],
+)
+def test_an_answer_is_one_of_three_refusals(status: int, code: str, kind: type) -> None:
+    """For good, for now, or lost."""
+    assert type(refusal(OAUTH, Response(status, {}, json.dumps({"error": {"code": code}}).encode()))) is kind
+
+
+@given(st.binary(max_size=40), st.integers(300, 599))
+def test_no_answer_breaks_us(body: bytes, status: int) -> None:
+    """Whatever is said, it is one of the three."""
+    assert isinstance(
+        refusal(OAUTH, Response(status, {}, body)), RefusedError | UnansweredError | errors.TransportError
+    )
+
+
+def test_endpoints_follow_the_official_clients_variables() -> None:
+    """The refresh override moves revoking as well, unless that has its own; the login's issuer and client are kept."""
+    moved = {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "http://127.0.0.1:1/oauth/token"}
+    own = Tokens(access_token="a", issuer="http://localhost:2/", client_id="app_mine")
+
+    assert Endpoints(
+        "https://auth.openai.com",
+        "app_EMoamEEZ73f0CkXaXp7hrann",
+        "http://127.0.0.1:1/oauth/token",
+        "http://127.0.0.1:1/oauth/revoke",
+    ) == Endpoints.of(OAUTH, None, environ=moved, issuer=None)
+    assert Endpoints(
+        "http://localhost:2", "app_mine", "http://localhost:2/oauth/token", "http://localhost:2/oauth/revoke"
+    ) == Endpoints.of(OAUTH, own, environ={}, issuer=None)
+
+
+def test_a_code_does_not_show_itself() -> None:
+    """Whoever has it has the login."""
+    assert "Code()" == repr(Code("c", "v", "r"))
+
+
+def test_a_form_leaves_out_what_there_is_not() -> None:
+    """JSON keeps the null that the official client sends."""
+    fields = {"a": "1 &", "b": None}
+
+    assert (b"a=1+%26", b'{"a":"1 &","b":null}') == tuple(
+        sent("https://x.example", fields, is_json=is_json).body for is_json in (False, True)
+    )
+
+
+def test_a_service_that_ends_no_login_is_not_asked_to() -> None:
+    """The answer is no, at once."""
+    at = msgspec.structs.replace(AT, revoke=None)
+    with pytest.raises(StopIteration) as stopped:
+        next(revoke(at, Tokens(access_token="a")))
+
+    assert False is stopped.value.value

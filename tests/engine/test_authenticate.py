@@ -1,0 +1,137 @@
+"""Who gets a secret, and what a 401 does."""
+
+from __future__ import annotations
+
+import pytest
+from tests.clients import COLOURS, Both
+from tests.toy import ToyProvider, ToyService
+
+from coatcheck import errors
+from coatcheck._engine.authenticate import guard, is_loopback
+from coatcheck._protocol.effects import Script
+from coatcheck._protocol.login_contract import Login, Secret
+
+LOGIN = Login(name="toy", remedy="log in", trusted_hosts=frozenset({"toy.example"}))
+STORED = Secret(token="t", source="~/toy.json", is_stored=True)
+EXPLICIT = Secret(token="t")
+
+
+class Renewing:
+    """Credentials that hold one secret after another."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = list(tokens)
+
+    def get_secret(self) -> Script[Secret]:
+        yield from ()
+        return Secret(token=self.tokens[0])
+
+    def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
+        yield from ()
+        if len(self.tokens) == 1:
+            return None
+        self.tokens.pop(0)
+        return Secret(token=self.tokens[0])
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_a_401_is_asked_once_more_with_another_secret(colour: str) -> None:
+    """A renewed secret is sent, once."""
+    service = ToyService()
+    service.create({"prompt": "p", "attempts": 1})
+    both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing("stale", "good"))
+    both.get_task("t1")
+
+    assert 2 == len(service.requests)
+
+
+@pytest.mark.parametrize("tokens", [("stale",), ("stale", "staler", "stalest")])
+def test_a_401_that_nothing_renews_is_raised(colour: str, tokens: tuple[str, ...]) -> None:
+    """One other secret is tried at most; the caller sees the service's refusal, and what to do about it."""
+    service = ToyService()
+    both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
+
+    with pytest.raises(errors.AuthenticationError, match="who are you") as caught:
+        both.get_usage()
+
+    assert "run: toy login" == caught.value.remedy
+    assert min(len(tokens), 2) == len(service.requests)
+
+
+@pytest.mark.parametrize(
+    ("base", "secret"),
+    [
+        ("https://toy.example/api", STORED),
+        ("https://toy.example:443/api", STORED),
+        ("http://127.0.0.1:8080", STORED),
+        ("http://localhost:1", STORED),
+        ("http://[::1]:1", STORED),
+        ("https://anywhere.example", EXPLICIT),
+    ],
+)
+def test_a_secret_may_go_there(base: str, secret: Secret) -> None:
+    """A stored login goes to trusted hosts and loopback, an explicit token to any https host."""
+    assert guard(base, secret, LOGIN) is None
+
+
+@pytest.mark.parametrize(
+    ("base", "secret", "reason"),
+    [
+        ("https://evil.example", STORED, "never sent to evil.example"),
+        ("https://toy.example.evil.example", STORED, "never sent to"),
+        ("https://toy.example:8443", STORED, "never sent to"),
+        ("http://toy.example", STORED, "without encryption"),
+        ("http://toy.example", EXPLICIT, "without encryption"),
+        ("http://127.0.0.1.evil.example", EXPLICIT, "without encryption"),
+        ("https://user@evil.example", STORED, "never sent to evil.example"),
+    ],
+)
+def test_a_secret_may_not_go_there(base: str, secret: Secret, reason: str) -> None:
+    """Anything else is refused before a request, naming the host and never the token."""
+    with pytest.raises(errors.ConfigurationError, match=reason) as caught:
+        guard(base, secret, LOGIN)
+
+    assert "'t'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hosts", [frozenset({"other.example"}), frozenset[str]()])
+def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
+    """It goes where both allow it: its own hosts narrow those of the login, and widen nothing."""
+    secret = Secret(token="t", is_stored=True, hosts=hosts)
+    for base in ("https://toy.example", "https://other.example"):
+        with pytest.raises(errors.ConfigurationError, match="is never sent to"):
+            guard(base, secret, LOGIN)
+
+    assert guard("https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN) is None
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_refused_host_sees_no_request(colour: str) -> None:
+    """The guard comes before the wire."""
+    service = ToyService()
+    both = Both(colour, ToyProvider("http://toy.example"), service)
+
+    with pytest.raises(errors.ConfigurationError):
+        both.get_usage()
+
+    assert [] == service.requests
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.9.9.9", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("localhost.evil", False)],
+)
+def test_loopback_is_this_machine_only(host: str, expected: bool) -> None:
+    """Only addresses that cannot be another machine's count."""
+    assert expected is is_loopback(host)
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    """Neither repr nor str of a secret holds the token or the account."""
+    secret = Secret(token="tok-123", account_id="acc-456")
+
+    assert not {"tok-123", "acc-456"} & set(repr(secret).replace("'", " ").split())

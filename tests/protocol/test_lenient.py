@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from coatcheck._protocol import lenient
+
+
+@pytest.mark.parametrize(("value", "expected"), [(5, 5), (True, None), (5.0, None), ("5", None), (None, None)])
+def test_counts_are_integers(value: object, expected: int | None) -> None:
+    """A boolean is no count, though Python takes it for one."""
+    assert expected == lenient.whole(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(5, 5.0), ("1.5", 1.5), (True, None), ("nan", None), ("x", None), (10**400, None), ([], None)],
+)
+def test_numbers_are_finite(value: object, expected: float | None) -> None:
+    """Texts that are numbers count; what cannot be counted with does not."""
+    assert expected == lenient.number(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        ("1970-01-01T01:00:00+01:00", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("1970-01-01T00:00:00", datetime(1970, 1, 1, tzinfo=UTC)),
+        (10**30, None),
+        (True, None),
+        ("yesterday", None),
+    ],
+)
+def test_times_are_in_utc(value: object, expected: datetime | None) -> None:
+    """Unix seconds and ISO 8601 are times; anything else is none."""
+    assert expected == lenient.instant(value)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("x", "x"), ("", None), (5, None)])
+def test_an_empty_text_says_nothing(value: object, expected: str | None) -> None:
+    """Empty means "not said"."""
+    assert expected == lenient.text(value)

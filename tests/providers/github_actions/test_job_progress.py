@@ -1,0 +1,130 @@
+"""What the jobs of a run tell, once each."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from coatcheck import TaskEvent, TaskRef
+from coatcheck.providers.github_actions import job_progress, wire
+from coatcheck.providers.github_actions.job_progress import Memory
+from coatcheck.testing.both_clients import COLOURS
+from coatcheck.testing.emulators.github_runs import LIFE, failing
+
+from .actions_talk import SPEC, actions
+
+REF = TaskRef("github_actions", "o~r~1")
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def texts(events: list[TaskEvent], kind: str = "progress") -> list[str | None]:
+    return [event.text for event in events if event.kind == kind]
+
+
+STEPS = ["agent > Set up job", "agent > Run the agent", "agent > Upload the result", "agent > Complete job"]
+
+
+def test_a_watch_tells_every_step_once(colour: str) -> None:
+    """Each as it begins, the job as it ends, then the message, and the state last."""
+    client, _ = actions(colour)
+    events = client.watch_task(client.create_task(SPEC).ref)
+
+    assert [*STEPS, "agent: success"] == texts(events)
+    assert (["Done: Say hello"], "success") == (texts(events, "message"), events[-1].raw_state)
+
+
+def test_a_watch_goes_on_where_another_ended(colour: str) -> None:
+    """What was told is not told again, whoever tells."""
+    client, github = actions(colour)
+    ref = client.create_task(SPEC).ref
+    events = client.watch_task(ref)
+    places = [index for index, event in enumerate(events) if event.text == STEPS[1]]
+    rest = client.watch_task(ref, after=events[places[0]].cursor)
+
+    assert [*STEPS[2:], "agent: success"] == texts(rest)
+    assert github.run().has_ended
+
+
+def test_a_new_attempt_tells_its_own_steps(colour: str) -> None:
+    """Its jobs are others."""
+    client, github = actions(colour)
+    ref = client.create_task(SPEC).ref
+    first = client.watch_task(ref)
+    github.run().restart(failing(), client.clock.time())
+    again = client.watch_task(ref, after=first[-1].cursor)
+
+    assert [STEPS[0], STEPS[1], "agent: failure"] == texts(again)
+
+
+def test_who_does_not_watch_asks_for_no_jobs(colour: str) -> None:
+    """A wait costs one request a look."""
+    client, github = actions(colour)
+    client.poll_task(client.create_task(SPEC).ref)
+
+    assert [] == github.seen("list_jobs")
+
+
+def test_a_stream_has_the_log_of_each_job_that_ended(colour: str) -> None:
+    """By redirect, without a token, and without the mark that logs begin with."""
+    client, github = actions(colour)
+    ref = client.create_task(SPEC).ref
+    client.poll_task(ref)
+    events = client.stream_task(ref)
+    (log,) = texts(events, "log")
+
+    assert ["progress"] * 5 + ["log"] == [event.kind for event in events]
+    assert log is not None
+    assert (True, False) == (log.startswith("20"), "\ufeff" in log)
+    assert 1 == len(github.seen("get_log"))
+
+
+def test_a_log_that_is_gone_is_left_out(colour: str) -> None:
+    """It is kept for so long as the repository wants."""
+    from coatcheck.cloud.faults import Status
+
+    client, _ = actions(colour, faults=[Status(410, on="get_log")])
+    ref = client.create_task(SPEC).ref
+    client.poll_task(ref)
+
+    assert [] == texts(client.stream_task(ref), "log")
+
+
+def test_steps_that_were_left_out_are_not_told() -> None:
+    """They are counted, so that those after them are told once."""
+    steps = [
+        wire.Step(name="a", status="completed", conclusion="success"),
+        wire.Step(name="b", status="completed", conclusion="skipped"),
+        wire.Step(name="c", status="in_progress"),
+    ]
+    events, memory = job_progress.heard(REF, [wire.Job(id=5, name="j", steps=steps, status="in_progress")], Memory())
+
+    assert (["j > a", "j > c"], {"5": 3}) == (texts(events), memory.told)
+
+
+def test_a_failure_names_few_places() -> None:
+    """A matrix may fail in hundreds."""
+    jobs = [wire.Job(id=n, name=f"j{n}", conclusion="failure") for n in range(5)]
+
+    assert "failure: j0: failure, j1: failure, j2: failure, and 2 more" == str(job_progress.failure(jobs, "failure"))
+
+
+@given(st.text(max_size=40))
+def test_a_memory_that_is_none_is_blank(text: str) -> None:
+    """A cursor of somebody else's is no reason to fail."""
+    assert isinstance(Memory.read(text), Memory)
+
+
+def test_a_memory_survives_its_text() -> None:
+    """What is written is what is read."""
+    memory = Memory({"17": 4}, 1)
+
+    assert memory == Memory.read(memory.to_text())
+
+
+def test_lives_are_as_the_service_lives_them() -> None:
+    """Of the emulator: the ordinary life ends well, with all of its steps done."""
+    assert ("success", 4) == (LIFE[-1].conclusion, LIFE[-1].steps)
