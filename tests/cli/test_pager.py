@@ -88,9 +88,9 @@ def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
 
 SHOW = """
 import sys, os, io
-from coatcheck._cli.context import Run
-from coatcheck._cli.process_env import Surroundings
-run = Run(Surroundings.of_process(), is_json=False, provider=None, base_url=None)
+from coatcheck._cli.context import CommandContext
+from coatcheck._cli.process_env import ProcessEnv
+run = CommandContext(ProcessEnv.of_process(), is_json=False, provider=None, base_url=None)
 run.page(["one", "two"])
 """
 

@@ -70,7 +70,7 @@ DEATHS: dict[str, Callable[[], None]] = {
     "after the answer (spent)": lambda: before(LoginLocation, "_keep"),
     "in the temporary file (spent)": lambda: setattr(login_store, "write_whole", half),
     "before the rename": lambda: before(os, "replace", lambda source, *_: source.endswith(".coatcheck")),
-    "after the rename": lambda: before(store, "sync_folder", lambda path: path.endswith("codex")),
+    "after the rename": lambda: before(login_store, "sync_folder", lambda path: path.endswith("codex")),
     "before the conclusion": lambda: before(LoginLocation, "_conclude"),
 }
 

@@ -69,15 +69,15 @@ OBJECTS: Mapping[str, tuple[ModuleType, str]] = {
     "SpendControl": (usage, "SPEND_CONTROL"),
     "Environment": (catalogue, "ENVIRONMENT"),
     "Model": (catalogue, "MODEL"),
-    "AppliedPatch": (landing, "APPLICATION"),
-    "FileOutcome": (landing, "LANDED_FILE"),
-    "Finding": (landing, "FINDING"),
-    "UndoResult": (landing, "UNDONE"),
-    "FileChange": (changes, "CHANGE"),
-    "Comparison": (changes, "COMPARISON"),
-    "AttemptChange": (changes, "ATTEMPT_CHANGE"),
-    "AttemptPair": (changes, "PAIR"),
-    "Counts": (changes, "COUNTS"),
+    "AppliedPatch": (apply, "APPLICATION"),
+    "FileOutcome": (apply, "LANDED_FILE"),
+    "Finding": (apply, "FINDING"),
+    "UndoResult": (apply, "UNDONE"),
+    "FileChange": (patch_formatting, "CHANGE"),
+    "Comparison": (patch_formatting, "COMPARISON"),
+    "AttemptChange": (patch_formatting, "ATTEMPT_CHANGE"),
+    "AttemptPair": (patch_formatting, "PAIR"),
+    "Counts": (patch_formatting, "COUNTS"),
 }
 
 COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
@@ -120,7 +120,7 @@ PLAIN: Mapping[object, Mapping[str, object]] = {
 
 NAMES = {name: getattr(coatcheck, name) for name in coatcheck.__all__}
 NAMES |= {"datetime": dt.datetime, "Mapping": Mapping, "Sequence": Sequence}
-NAMES |= vars(typing) | vars(results) | vars(policy) | vars(journal)
+NAMES |= vars(typing) | vars(results) | vars(policy) | vars(undo_journal)
 
 
 def of_type(hint: object) -> Mapping[str, object]:
