@@ -11,8 +11,9 @@ import msgspec
 
 from coatcheck import errors
 from coatcheck._model.catalogue import Environment, Model
+from coatcheck._model.events import UnknownEvent
 from coatcheck._model.outcome import Attempt, Message, Outcome
-from coatcheck._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec, TaskState
+from coatcheck._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from coatcheck._model.usage import Usage
 from coatcheck._protocol.decode import check, decode, read_json
 from coatcheck._protocol.effects import Emit, Exchange, Read, Request, Response
@@ -141,7 +142,7 @@ class ToyProvider:
         check(response)
         while chunk := (yield Read(response.stream)):
             for line in chunk.decode().splitlines():
-                yield Emit(TaskEvent(kind=line, ref=ref))
+                yield Emit(UnknownEvent(kind=line, ref=ref))
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return self._task(read_json(response, ToyTask), raw=response)

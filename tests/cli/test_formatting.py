@@ -6,9 +6,18 @@ import pytest
 
 from coatcheck._cli import formatting
 from coatcheck._cli.console import Line, Styled, parts_of
+from coatcheck._model.events import (
+    TaskAttempt,
+    TaskDiff,
+    TaskEvent,
+    TaskFailed,
+    TaskProgress,
+    TaskStarted,
+    UnknownEvent,
+)
 from coatcheck._model.outcome import Attempt, DiffStats, Failure, FileSnapshot, Message, Outcome, PullRequest
 from coatcheck._model.states import TaskState
-from coatcheck._model.tasks import Task, TaskEvent, TaskRef
+from coatcheck._model.tasks import Task, TaskRef
 from coatcheck._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
 
 REF = TaskRef("codex", "task_e_1")
@@ -141,12 +150,14 @@ def test_attempts_have_a_line_each() -> None:
 @pytest.mark.parametrize(
     ("expected", "event"),
     [
-        ("state  running", TaskEvent(kind="state", ref=REF, state=TaskState.RUNNING)),
-        ("attempt  attempt 2: failed", TaskEvent(kind="attempt", ref=REF, attempt=2, state=TaskState.FAILED)),
-        ("progress  Reading", TaskEvent(kind="progress", ref=REF, text="Reading")),
-        ("stats  +1/-0 • 1 file", TaskEvent(kind="stats", ref=REF, stats=DiffStats(files=1, added=1))),
+        ("started", TaskStarted(ref=REF, state=TaskState.RUNNING)),
+        ("failed  no disk", TaskFailed(ref=REF, state=TaskState.FAILED, error=Failure(message="no disk"))),
+        ("attempt  attempt 2: failed", TaskAttempt(ref=REF, attempt=2, state=TaskState.FAILED)),
+        ("progress  Reading", TaskProgress(ref=REF, text="Reading")),
+        ("diff  +1/-0 • 1 file", TaskDiff(ref=REF, stats=DiffStats(files=1, added=1))),
+        ("StepStarted  build", UnknownEvent(ref=REF, kind="StepStarted", text="build")),
     ],
-    ids=lambda value: value.kind if isinstance(value, TaskEvent) else "",
+    ids=lambda value: getattr(value, "type", ""),
 )
 def test_events_have_a_line_each(expected: str, event: TaskEvent) -> None:
     """What happens is told in one line."""

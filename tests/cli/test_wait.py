@@ -148,23 +148,23 @@ def test_watch_streams_lines(cli: Cli) -> None:
     seen = events(cli("watch", "--json", cli.submit()))
 
     assert {"coatcheck/1"} == {event["schema"] for event in seen}
-    assert ("state", "succeeded") == (seen[-1]["kind"], seen[-1]["state"])
+    assert ("task.succeeded", "succeeded") == (seen[-1]["type"], seen[-1]["state"])
 
 
 def test_a_watch_can_be_resumed(cli: Cli) -> None:
     """--after goes on behind an event: nothing is told twice, nothing is left out."""
     ref = cli.submit()
     seen = events(cli("watch", "--json", ref))
-    again = events(cli("watch", "--json", ref, "--after", seen[-2]["cursor"]))
+    again = events(cli("watch", "--json", ref, "--after", seen[-2]["id"]))
 
-    assert [seen[-1]["kind"]] == [event["kind"] for event in again]
+    assert [seen[-1]["type"]] == [event["type"] for event in again]
 
 
 def test_many_are_watched_at_once(cli: Cli) -> None:
     """Several refs are one stream of events, each with its task; a ref that is given twice is told of once."""
     refs = [cli.submit(), cli.submit()]
     told = events(cli("watch", "--json", *refs, refs[0]))
-    ends = [event["ref"] for event in told if event["state"] == "succeeded" and event["kind"] == "state"]
+    ends = [event["ref"] for event in told if event["type"] == "task.succeeded"]
 
     assert sorted(refs) == sorted(ends)
 
@@ -174,7 +174,7 @@ def test_whose_event_it_is_comes_first(cli: Cli) -> None:
     one, other = cli.submit(), cli.submit()
     lines = cli("watch", one, other).out.splitlines()
 
-    assert {f"{one}  state  succeeded", f"{other}  state  succeeded"} <= set(lines)
+    assert {f"{one}  succeeded", f"{other}  succeeded"} <= set(lines)
     assert {one, other} == {before.strip() for before, line in pairwise(lines) if line == "Done in `hello.txt`."}
 
 
@@ -201,6 +201,4 @@ def test_watch_tells_people(cli: Cli) -> None:
     """In text an event is a line, a message its own lines."""
     out = cli("watch", cli.submit()).out
 
-    assert {"state  running", "Done in `hello.txt`.", "stats  +1/-0 • 1 file", "state  succeeded"} <= set(
-        out.splitlines()
-    )
+    assert {"started", "Done in `hello.txt`.", "diff  +1/-0 • 1 file", "succeeded"} <= set(out.splitlines())

@@ -254,7 +254,7 @@ def test_a_watch_of_the_queue_tells_the_end(colour: str) -> None:
     """All that there is to watch is the end."""
     both = Both(colour, Inbox(), Busy(count=1, size=10, a_round=1))
 
-    assert ["state"] == [event.kind for event in both.watch_task("toy:t0", interval=1)]
+    assert ["task.succeeded"] == [event.type for event in both.watch_task("toy:t0", interval=1)]
 
 
 def test_a_record_that_cannot_be_acknowledged_is_not_lost(colour: str) -> None:

@@ -49,9 +49,9 @@ def test_what_stands_still_ends_the_wait(colour: str, state: str) -> None:
     task = both.poll_task("t1")
     service.lives["t1"] = iter(("working", state))
 
-    assert (state, [("state", "working"), ("state", state)]) == (
+    assert (state, [("task.started", "working"), ("task.needs_input", state)]) == (
         task.raw_state,
-        [(event.kind, event.raw_state) for event in both.watch_task("t1")],
+        [(event.type, event.raw_state) for event in both.watch_task("t1")],
     )
 
 
@@ -159,9 +159,12 @@ def test_a_watch_tells_what_happens(colour: str) -> None:
     both, service = waiting_for(colour)
     service.tasks["t1"].text = "Hello."
 
-    assert [("state", "queued"), ("message", None), ("state", "working"), ("state", "done")] == [
-        (event.kind, event.raw_state) for event in both.watch_task("t1")
-    ]
+    assert [
+        ("task.submitted", "queued"),
+        ("task.message", None),
+        ("task.started", "working"),
+        ("task.succeeded", "done"),
+    ] == [(event.type, getattr(event, "raw_state", None)) for event in both.watch_task("t1")]
 
 
 def test_a_watch_resumes_after_any_event(colour: str) -> None:
@@ -170,11 +173,13 @@ def test_a_watch_resumes_after_any_event(colour: str) -> None:
     service.tasks["t1"].text = "Hello."
     queued, _, _, done = both.watch_task("t1")
     service.lives["t1"] = iter(service.states)
-    after_queued = both.watch_task("t1", after=queued.cursor)
+    after_queued = both.watch_task("t1", after=queued.id)
     service.lives["t1"] = iter(["done"])
 
-    assert [("message", None), ("state", "working"), ("state", "done")] == [(e.kind, e.raw_state) for e in after_queued]
-    assert [] == both.watch_task("t1", after=done.cursor)
+    assert [("task.message", None), ("task.started", "working"), ("task.succeeded", "done")] == [
+        (e.type, getattr(e, "raw_state", None)) for e in after_queued
+    ]
+    assert [] == both.watch_task("t1", after=done.id)
 
 
 def test_a_cursor_of_nothing_is_a_clear_error(colour: str) -> None:

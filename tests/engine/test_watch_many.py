@@ -115,7 +115,7 @@ def watching(colour: str, service: Chatty, provider: Any = None, **options: Any)
 def told(events: list[TaskEvent], id: str) -> list[str]:
     """Return what was told of one task: its states by name, and texts."""
     mine = [event for event in events if event.ref.id == id]
-    return [event.state.value if event.state else str(event.text) for event in mine]
+    return [event.state.value if hasattr(event, "state") else str(event.text) for event in mine]
 
 
 @pytest.fixture(params=COLOURS)
@@ -217,7 +217,7 @@ def test_a_watch_goes_on_where_it_stopped(colour: str, text: str) -> None:
     service = Chatty([2, 3])
     both = watching(colour, service)
     whole = both.watch_tasks(service.ids, interval=30)
-    known = {str(event.ref): event.cursor for event in whole if event.text == text.format(event.ref.id)}
+    known = {str(event.ref): event.id for event in whole if event.text == text.format(event.ref.id)}
     rest = both.watch_tasks(service.ids, interval=30, after=known)
     expected = {id: told(whole, id)[told(whole, id).index(text.format(id)) + 1 :] for id in service.ids}
 
@@ -229,7 +229,7 @@ def test_a_cursor_is_good_for_one_as_well(colour: str) -> None:
     service = Chatty([2, 3])
     both = watching(colour, service)
     events = both.watch_tasks(service.ids, interval=60)
-    (last,) = [event.cursor for event in events if event.text == "t0 said 1"]
+    (last,) = [event.id for event in events if event.text == "t0 said 1"]
 
     assert ["t0 said 2", "succeeded"] == told(both.watch_task("t0", after=last), "t0")
 
@@ -242,7 +242,7 @@ def test_bad_weather_is_another_round(colour: str) -> None:
     events = both.watch_tasks(service.ids, interval=60)
 
     assert [1] * 3 == [told(events, id).count("succeeded") for id in service.ids]
-    assert len(events) == len({(event.ref, event.state, event.text) for event in events})
+    assert len(events) == len({(event.ref, event.type, event.text) for event in events})
 
 
 def test_everybody_obeys_retry_after(colour: str) -> None:
@@ -295,7 +295,7 @@ def test_several_attempts_end_together(colour: str) -> None:
     events = watching(colour, service).watch_tasks(service.ids, interval=60)
 
     assert ["running", "succeeded", "succeeded", "succeeded"] == [
-        event.state.value for event in events if event.ref.id == "t0" and event.state
+        event.state.value for event in events if event.ref.id == "t0" and hasattr(event, "state")
     ]
 
 

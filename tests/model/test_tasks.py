@@ -92,10 +92,10 @@ def test_an_attempts_number_is_its_placement_plus_one() -> None:
 
 
 def test_a_tasks_repr_is_short() -> None:
-    """The service's answer is in `raw`, and not in the repr; nor are defaults."""
-    task = Task(ref=REF, state=TaskState.RUNNING, raw=b"x" * 10_000)
+    """The repr says which task it is, and not what the service answered."""
+    task = Task(ref=REF, state=TaskState.RUNNING, title="Add dark mode", raw=b"x" * 10_000)
 
-    assert "Task(ref=TaskRef(provider='codex', id='task_e_1'), state=<TaskState.RUNNING: 'running'>)" == repr(task)
+    assert "<Task codex:task_e_1 running 'Add dark mode'>" == repr(task)
 
 
 def test_values_are_frozen_compared_and_pickled() -> None:

@@ -1,7 +1,7 @@
-"""Write docs/reference/coatcheck-1.schema.json from the tables and the types of values; with --check, compare it.
+"""Write docs/reference/coatcheck-1.schema.json from the values; with --check, compare it.
 
-The tables say which fields there are and what they mean, the annotations of the values say of what type they are. What
-a table computes from several fields has its type in `COMPUTED`.
+Values declare which fields there are and what they mean; their annotations say of what type they are. What is computed
+from several attributes has its type in `COMPUTED`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from types import ModuleType
 
 import coatcheck
 from coatcheck._cli import apply, patch_formatting
-from coatcheck._model import catalogue, json_fields, outcome, tasks, usage
+from coatcheck._model import catalogue, events, json_fields, outcome, tasks, usage
+from coatcheck._model.value import Value
 from coatcheck._patches import policy, results, undo_journal
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
@@ -43,32 +44,37 @@ def many(schema: object) -> dict[str, object]:
     return {"type": "array", "items": schema}
 
 
+# Name in the schema -> the class of values that declares it, and whether it is its summary.
+VALUES: Mapping[str, tuple[type[Value], bool]] = {
+    "Task": (tasks.Task, True),
+    "TaskResult": (tasks.Task, False),
+    "Outcome": (outcome.Outcome, False),
+    "Attempt": (outcome.Attempt, True),
+    "AttemptResult": (outcome.Attempt, False),
+    "Message": (outcome.Message, False),
+    "Citation": (outcome.Citation, False),
+    "Item": (outcome.Item, False),
+    "PullRequest": (outcome.PullRequest, False),
+    "FileSnapshot": (outcome.FileSnapshot, False),
+    "FileLines": (outcome.FileLines, False),
+    "DiffStats": (outcome.DiffStats, False),
+    "Failure": (outcome.Failure, False),
+    "Plan": (outcome.Plan, False),
+    "PlanStep": (outcome.PlanStep, False),
+    "Notice": (outcome.Notice, False),
+    "Artifact": (outcome.Artifact, True),
+    "Usage": (usage.Usage, False),
+    "RateLimit": (usage.RateLimit, False),
+    "RateWindow": (usage.RateWindow, False),
+    "Credits": (usage.Credits, False),
+    "SpendControl": (usage.SpendControl, False),
+    "Environment": (catalogue.Environment, False),
+    "Model": (catalogue.Model, False),
+    **{cls.__name__: (cls, True) for cls in events.EVENT_TYPES.values()},
+}
+
 # Name in the schema -> module of the table, its name there.
 OBJECTS: Mapping[str, tuple[ModuleType, str]] = {
-    "Task": (tasks, "TASK"),
-    "TaskResult": (tasks, "TASK_RESULT"),
-    "Event": (tasks, "EVENT"),
-    "Outcome": (outcome, "OUTCOME"),
-    "Attempt": (outcome, "ATTEMPT"),
-    "AttemptResult": (outcome, "ATTEMPT_RESULT"),
-    "Message": (outcome, "MESSAGE"),
-    "Citation": (outcome, "CITATION"),
-    "Item": (outcome, "ITEM"),
-    "PullRequest": (outcome, "PULL_REQUEST"),
-    "FileSnapshot": (outcome, "FILE"),
-    "DiffStats": (outcome, "STATS"),
-    "Failure": (outcome, "FAILURE"),
-    "Plan": (outcome, "PLAN"),
-    "PlanStep": (outcome, "STEP"),
-    "Notice": (outcome, "NOTICE"),
-    "Artifact": (outcome, "ARTIFACT"),
-    "Usage": (usage, "USAGE"),
-    "RateLimit": (usage, "RATE_LIMIT"),
-    "RateWindow": (usage, "WINDOW"),
-    "Credits": (usage, "CREDITS"),
-    "SpendControl": (usage, "SPEND_CONTROL"),
-    "Environment": (catalogue, "ENVIRONMENT"),
-    "Model": (catalogue, "MODEL"),
     "AppliedPatch": (apply, "APPLICATION"),
     "FileOutcome": (apply, "LANDED_FILE"),
     "Finding": (apply, "FINDING"),
@@ -81,15 +87,11 @@ OBJECTS: Mapping[str, tuple[ModuleType, str]] = {
 }
 
 COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
-    ("Task", "ref"): TEXT,
-    ("Task", "id"): TEXT,
     ("Task", "provider"): TEXT,
-    ("TaskResult", "ref"): TEXT,
-    ("TaskResult", "id"): TEXT,
     ("TaskResult", "provider"): TEXT,
     ("TaskResult", "attempts"): many(ref("AttemptResult")),
-    ("Event", "ref"): TEXT,
     ("Outcome", "patch"): OR_NULL,
+    ("Outcome", "patch_base64"): OR_NULL,
     ("Attempt", "stats"): maybe(ref("DiffStats")),
     ("Attempt", "error"): maybe(ref("Failure")),
     ("AttemptResult", "stats"): maybe(ref("DiffStats")),
@@ -116,6 +118,7 @@ PLAIN: Mapping[object, Mapping[str, object]] = {
     type(None): {"type": "null"},
     dt.datetime: {"type": "string", "format": "date-time"},
     object: {},
+    coatcheck.TaskRef: TEXT,
 }
 
 NAMES = {name: getattr(coatcheck, name) for name in coatcheck.__all__}
@@ -136,7 +139,7 @@ def of_type(hint: object) -> Mapping[str, object]:
         return many(of_type(arguments[0]))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"enum": [member.value for member in hint]}
-    if isinstance(hint, type) and hint.__name__ in OBJECTS:
+    if isinstance(hint, type) and hint.__name__ in {**OBJECTS, **VALUES}:
         return ref(hint.__name__)
     message = f"no schema for {hint!r}"
     raise TypeError(message)
@@ -158,27 +161,51 @@ def evaluated(hint: object) -> object:
     return eval(hint, dict(NAMES)) if isinstance(hint, str) else hint  # noqa: S307 - our own source
 
 
-def object_of(name: str, module: ModuleType, table: str) -> dict[str, object]:
+def object_of(name: str, fields: Mapping[str, object], subject: type) -> dict[str, object]:
     """Return the schema of one kind of object. Fields may be added within a schema, so others are allowed."""
-    fields = getattr(module, table)
-    subject = NAMES.get(module.__annotations__[table].removeprefix("Fields[").removesuffix("]"), object)
     properties = {
-        field: {
-            **(COMPUTED[name, field] if (name, field) in COMPUTED else of_type(type_of(subject, field))),
-            "description": what.replace("`", ""),
-        }
-        for field, (what, _) in fields.items()
+        field: {**schema_of(name, field, subject), "description": meaning(entry).replace("`", "")}
+        for field, entry in fields.items()
     }
     return {"type": "object", "properties": properties, "required": list(fields)}
 
 
+def schema_of(name: str, field: str, subject: type) -> Mapping[str, object]:
+    """Return the schema of one field of *subject*."""
+    if (name, field) in COMPUTED:
+        return COMPUTED[name, field]
+    if field == "type" and issubclass(subject, events.Event):
+        return {"enum": [subject.type]}
+    return of_type(type_of(subject, field))
+
+
+def meaning(entry: object) -> str:
+    """Return what a field says, from its declaration."""
+    return entry if isinstance(entry, str) else entry[0]  # type: ignore[index]
+
+
+def of_value(name: str, cls: type[Value], *, is_summary: bool) -> dict[str, object]:
+    """Return the schema of a class of values."""
+    hidden = cls._details if is_summary else ()
+    return object_of(name, {key: entry for key, entry in cls._json.items() if key not in hidden}, cls)
+
+
+def of_table(name: str, module: ModuleType, table: str) -> dict[str, object]:
+    """Return the schema of what a table of the command line describes."""
+    subject = NAMES.get(module.__annotations__[table].removeprefix("Fields[").removesuffix("]"), object)
+    return object_of(name, getattr(module, table), subject)
+
+
 def schema() -> dict[str, object]:
     """Return all of it. `Task.to_dict` gives a TaskResult, `Outcome.to_dict` an Outcome."""
+    values = {name: of_value(name, cls, is_summary=is_summary) for name, (cls, is_summary) in VALUES.items()}
+    tables = {name: of_table(name, *place) for name, place in OBJECTS.items()}
+    any_event = {"anyOf": [ref(cls.__name__) for cls in events.EVENT_TYPES.values()]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": json_fields.SCHEMA,
-        "description": "Generated by docs/project/tools/generate_schema.py from the tables beside the values.",
-        "$defs": {name: object_of(name, *place) for name, place in OBJECTS.items()},
+        "description": "Generated by docs/project/tools/generate_schema.py from the declarations of the values.",
+        "$defs": {**values, "Event": any_event, **tables},
     }
 
 

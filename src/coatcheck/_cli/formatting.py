@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from .._credentials.login_status import LoginStatus
     from .._model.catalogue import Environment, Model
+    from .._model.events import TaskEvent
     from .._model.outcome import Attempt, DiffStats, FileSnapshot, Notice, Outcome, Plan, PullRequest
-    from .._model.tasks import Task, TaskEvent
+    from .._model.tasks import Task
     from .._model.usage import RateLimit, RateWindow, Usage
 
 # States that need a person are yellow, ends are green or red.
@@ -187,15 +188,32 @@ def attempts(known: Iterable[Attempt]) -> list[Line]:
 
 
 def event(happened: TaskEvent, *, is_named: bool = False) -> list[Line]:
-    """Return what happened, in a line; a message in as many as it has. Where it *is_named*, whose it is comes first."""
+    """Return an event as a line, a message as a paragraph; with *is_named* the ref comes first."""
     name = (Styled(f"{happened.ref}  ", "dim"),) if is_named else ()
-    if happened.message is not None:
+    if happened.type == "task.message":
         return ["", *((name,) if name else ()), *paragraph(happened.message.text), ""]
-    who = f"attempt {happened.attempt}: " if happened.attempt else ""
-    what = size(happened.stats) if happened.stats else (happened.text or "",)
-    if happened.state is not None:
-        what = (state_word(happened.state, happened.raw_state),)
-    return [(*name, Styled(happened.kind, "dim"), f"  {who}", *what)]
+    detail = _event_detail(happened)
+    return [(*name, _event_name(happened), *(("  ", *detail) if detail else ()))]
+
+
+def _event_name(happened: TaskEvent) -> Part:
+    if happened.type == "unknown":
+        return Styled(happened.kind, "dim")
+    word = happened.type.removeprefix("task.")
+    state = getattr(happened, "state", None)
+    return (
+        Styled(word, "dim") if state is None or happened.type == "task.attempt" else Styled(word, STATE_STYLES[state])
+    )
+
+
+def _event_detail(happened: TaskEvent) -> tuple[Part, ...]:
+    if happened.type == "task.diff":
+        return size(happened.stats)
+    if happened.type == "task.attempt":
+        return (f"attempt {happened.attempt}: ", state_word(happened.state, happened.raw_state))
+    if happened.type == "task.failed" and happened.error:
+        return (Styled(str(happened.error), "red"),)
+    return (happened.text,) if happened.text else ()
 
 
 def usage(used: Usage, now: float) -> list[Line]:

@@ -1,7 +1,9 @@
-"""What ``--json`` prints: the tables of `_model`, and those of what only the command line has.
+"""What ``--json`` prints: the JSON form of values, and of what only the command line has.
 
-Law 1. Every document has `schema`. Within a schema fields are added, never changed or taken away.
-Law 2. Every field of a table is always there; null says that the service did not say.
+Invariants:
+
+- every document has `schema`; within a schema fields are added, never changed or removed;
+- every declared field is present; null says that the service did not say.
 """
 
 from __future__ import annotations
@@ -11,69 +13,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .._model.catalogue import ENVIRONMENT, MODEL
-from .._model.json_fields import SCHEMA, Fields, encode, many, maybe, patch_text, read
-from .._model.outcome import (
-    ARTIFACT,
-    ATTEMPT,
-    ATTEMPT_RESULT,
-    CITATION,
-    FAILURE,
-    FILE,
-    ITEM,
-    MESSAGE,
-    NOTICE,
-    OUTCOME,
-    PLAN,
-    PULL_REQUEST,
-    STATS,
-    STEP,
-)
-from .._model.tasks import EVENT, TASK, TASK_RESULT
-from .._model.usage import CREDITS, RATE_LIMIT, SPEND_CONTROL, USAGE, WINDOW
+from .._model.json_fields import Fields, encode, jsonable, many, patch_text, read, to_object
 from .exit_codes import exit_code_of
 
 if TYPE_CHECKING:
     from .._credentials.login_status import LoginStatus
 
 __all__ = [
-    "ARTIFACT",
-    "ATTEMPT",
-    "ATTEMPT_RESULT",
-    "CITATION",
-    "CREDITS",
     "DOCUMENTS",
-    "ENVIRONMENT",
     "ERROR",
     "ERROR_DETAILS",
-    "EVENT",
-    "FAILURE",
-    "FILE",
-    "ITEM",
     "LOGIN_STATUS",
-    "MESSAGE",
-    "MODEL",
-    "NOTICE",
-    "OUTCOME",
-    "PLAN",
-    "PULL_REQUEST",
-    "RATE_LIMIT",
-    "SCHEMA",
-    "SPEND_CONTROL",
-    "STATS",
-    "STEP",
-    "TASK",
-    "TASK_RESULT",
-    "USAGE",
-    "WINDOW",
     "Fields",
     "dump",
     "dump_line",
     "error_document",
+    "jsonable",
     "many",
-    "maybe",
     "patch_text",
     "read",
+    "to_object",
 ]
 
 

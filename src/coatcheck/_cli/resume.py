@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .json_output import TASK, Fields, maybe, read
+from .json_output import Fields, read, to_object
 
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission
@@ -24,7 +24,7 @@ RESUMED: Fields[ResumedSubmission] = {
     "environment": ("the environment it was for", lambda r: r.intent.environment),
     "branch": ("the branch it was for", lambda r: r.intent.branch),
     "verdict": ('"found", "unclear", "busy" or "nothing"', verdict),
-    "task": ("task object, if it was found", lambda r: maybe(TASK, r.task)),
+    "task": ("task object, if it was found", lambda r: r.task and to_object(r.task, is_summary=True)),
     "candidates": ("refs that it could be", lambda r: [str(ref) for ref in r.candidates]),
 }
 

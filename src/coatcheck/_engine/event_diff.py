@@ -1,26 +1,35 @@
-"""What happened between two looks at a task, as events that can be resumed."""
+"""What changed between two snapshots of a task, as events that can be resumed."""
 
 from __future__ import annotations
 
 import binascii
 from collections.abc import Iterator
 from sys import intern
-from typing import Any
+from typing import TypeAlias, cast
 
 import msgspec
 
 from .. import errors
-from .._model.outcome import Message
-from .._model.tasks import Task, TaskEvent, TaskState
+from .._model.events import (
+    STATE_EVENTS,
+    TaskAttempt,
+    TaskDiff,
+    TaskEvent,
+    TaskFailed,
+    TaskMessage,
+    TaskNotice,
+    TaskProgress,
+    TaskUsage,
+    UnknownEvent,
+)
+from .._model.outcome import Message, Notice
+from .._model.tasks import Task, TaskState
 from .._protocol.effects import Emit, Script
 from .._protocol.provider import TaskSnapshot
 
-# What a service that tells its own events tells of.
-SERVICE_KINDS = frozenset({"message", "progress"})
-
 
 class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a watcher has been told; its text form is the cursor of an event.
+    """What a watcher has seen; its text form is the id of an event, and the cursor that resumes after it.
 
     Messages are counted and not kept, progress is a checksum: a cursor stays short and says nothing about the work.
     """
@@ -50,91 +59,115 @@ class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=cls)
         except (msgspec.MsgspecError, ValueError):
             message = "this is not the cursor of an event"
-            raise errors.ConfigurationError(message, remedy="pass TaskEvent.cursor as it was") from None
+            raise errors.ConfigurationError(message, remedy="pass the id of an event as it was") from None
 
 
-def news(seen: SeenState, look: TaskSnapshot) -> Iterator[tuple[TaskEvent, SeenState]]:
-    """Yield what is new in a *look*, each event with what has been seen after it: the state of the end last."""
-    told, tells = look.events or (), look.events is not None
-    if look.task.state.ends_wait:
-        yield from _told(seen, told)
-        seen = msgspec.structs.replace(seen, memory=look.memory)
-        yield from changes(seen, look.task, service_tells=tells)
+def new_events(seen: SeenState, snapshot: TaskSnapshot) -> Iterator[tuple[TaskEvent, SeenState]]:
+    """Yield what is new in a *snapshot*, each event with what has been seen after it: the state of the end last."""
+    reported, service_tells = snapshot.events or (), snapshot.events is not None
+    if snapshot.task.state.ends_wait:
+        yield from _reported(seen, reported)
+        seen = msgspec.structs.replace(seen, memory=snapshot.memory)
+        yield from changes(seen, snapshot.task, service_tells=service_tells)
         return
-    for event, after in changes(seen, look.task, service_tells=tells):
+    for event, after in changes(seen, snapshot.task, service_tells=service_tells):
         seen = after
         yield event, seen
-    yield from _told(seen, told)
+    yield from _reported(seen, reported)
 
 
-def emit_changes(seen: SeenState, look: TaskSnapshot) -> Script[tuple[SeenState, bool]]:
-    """Emit what is new in a *look*; return what has been seen after it, and whether anything was new."""
-    is_news = False
-    for event, after in news(seen, look):
-        seen, is_news = after, True
+def emit_changes(seen: SeenState, snapshot: TaskSnapshot) -> Script[tuple[SeenState, bool]]:
+    """Emit what is new in a *snapshot*; return what has been seen after it, and whether anything was new."""
+    is_new = False
+    for event, after in new_events(seen, snapshot):
+        seen, is_new = after, True
         yield Emit(event)
-    if seen.memory != look.memory:
-        seen = msgspec.structs.replace(seen, memory=look.memory)
-    return seen, is_news
+    if seen.memory != snapshot.memory:
+        seen = msgspec.structs.replace(seen, memory=snapshot.memory)
+    return seen, is_new
 
 
-def _told(seen: SeenState, events: tuple[TaskEvent, ...]) -> Iterator[tuple[TaskEvent, SeenState]]:
+def _reported(seen: SeenState, events: tuple[TaskEvent, ...]) -> Iterator[tuple[TaskEvent, SeenState]]:
     for event in events:
-        seen = msgspec.structs.replace(seen, memory=event.cursor)
-        yield msgspec.structs.replace(event, cursor=seen.to_cursor()), seen
+        seen = msgspec.structs.replace(seen, memory=event.id)
+        yield msgspec.structs.replace(event, id=seen.to_cursor()), seen
 
 
 def changes(seen: SeenState, task: Task, *, service_tells: bool = False) -> Iterator[tuple[TaskEvent, SeenState]]:
-    """Yield what is new in *task*, each event with what has been seen after it.
+    """Yield what is new in *task*, each event with what has been seen after it; the state of the end comes last.
 
-    Where the *service_tells* of messages and progress itself, they are left to it.
+    Where the service reports messages and progress itself (*service_tells*), they are left to it.
     """
-    for kind, field, value, details in _observations(seen, task):
-        if service_tells and kind in SERVICE_KINDS:
-            continue
+    for field, value, event in _observations(seen, task, service_tells=service_tells):
         if getattr(seen, field) != value:
             seen = msgspec.structs.replace(seen, **{field: value})
-            yield TaskEvent(kind=kind, ref=task.ref, cursor=seen.to_cursor(), at=task.updated_at, **details), seen
+            yield msgspec.structs.replace(event, id=seen.to_cursor(), at=task.updated_at), seen
 
 
-def _observations(seen: SeenState, task: Task) -> Iterator[tuple[str, str, object, dict[str, Any]]]:
-    """Yield (kind, field of `SeenState`, its value now, what the event carries), the state of the end last."""
-    state = (
-        "state",
-        "state",
-        intern(f"{task.state.value}/{task.raw_state}"),  # ten thousand waits keep the same few
-        {"state": task.state, "raw_state": task.raw_state},
-    )
+# A field of `SeenState`, its value now, and the event for a change of it.
+Observation: TypeAlias = tuple[str, object, TaskEvent]
+
+
+def _observations(seen: SeenState, task: Task, *, service_tells: bool) -> Iterator[Observation]:
     if not task.state.ends_wait:
-        yield state
-    if task.progress:
-        yield "progress", "progress", binascii.crc32(task.progress.encode()), {"text": task.progress}
-    for number, message in enumerate(_messages(task)[seen.messages :], seen.messages + 1):
-        yield "message", "messages", number, {"message": message, "text": message.text}
+        yield _state(task)
+    if not service_tells:
+        yield from _words(seen, task)
     if task.stats:
-        yield "stats", "stats", (task.stats.files, task.stats.added, task.stats.removed), {"stats": task.stats}
+        stats = (task.stats.files, task.stats.added, task.stats.removed)
+        yield "stats", stats, TaskDiff(ref=task.ref, stats=task.stats)
     yield from _attempts(seen, task)
     yield from _notices(seen, task)
     if task.state.ends_wait:
-        yield state
+        yield _state(task)
 
 
-def _notices(seen: SeenState, task: Task) -> Iterator[tuple[str, str, object, dict[str, Any]]]:
-    known = seen.notices
-    for notice in task.notices:
-        if notice.kind not in known:
-            known = (*known, notice.kind)
-            yield "notice", "notices", known, {"notice": notice, "text": notice.text}
+def _state(task: Task) -> Observation:
+    word = intern(f"{task.state.value}/{task.raw_state}")  # ten thousand waits keep the same few
+    return "state", word, state_event(task)
+
+
+def state_event(task: Task) -> TaskEvent:
+    """Return the event that reports the state of *task*."""
+    kind = STATE_EVENTS.get(task.state)
+    if kind is None:
+        return UnknownEvent(ref=task.ref, kind="state", data=task.raw_state)
+    if kind is TaskFailed:
+        return TaskFailed(ref=task.ref, state=task.state, raw_state=task.raw_state, error=task.error)
+    return cast("TaskEvent", kind(ref=task.ref, state=task.state, raw_state=task.raw_state))
+
+
+def _words(seen: SeenState, task: Task) -> Iterator[Observation]:
+    if task.progress:
+        checksum = binascii.crc32(task.progress.encode("utf-8", "replace"))
+        yield "progress", checksum, TaskProgress(ref=task.ref, text=task.progress)
+    for number, message in enumerate(_messages(task)[seen.messages :], seen.messages + 1):
+        yield "messages", number, TaskMessage(ref=task.ref, message=message, text=message.text)
 
 
 def _messages(task: Task) -> tuple[Message, ...]:
     return task.outcome.messages if task.outcome else ()
 
 
-def _attempts(seen: SeenState, task: Task) -> Iterator[tuple[str, str, object, dict[str, Any]]]:
+def _notices(seen: SeenState, task: Task) -> Iterator[Observation]:
+    known = seen.notices
+    for notice in task.notices:
+        if notice.kind not in known:
+            known = (*known, notice.kind)
+            yield "notices", known, notice_event(notice, task)
+
+
+def notice_event(notice: Notice, task: Task) -> TaskEvent:
+    """Return the event that reports *notice*; one about usage has an event of its own."""
+    if notice.kind == "usage":
+        return TaskUsage(ref=task.ref, text=notice.text)
+    return TaskNotice(ref=task.ref, notice=notice, text=notice.text)
+
+
+def _attempts(seen: SeenState, task: Task) -> Iterator[Observation]:
     known = dict(seen.attempts)
     for attempt in task.attempts:
         if attempt.state is not TaskState.UNKNOWN and known.get(attempt.placement) != attempt.state.value:
             known[attempt.placement] = attempt.state.value
-            details = {"attempt": attempt.number, "state": attempt.state, "raw_state": attempt.raw_state}
-            yield "attempt", "attempts", tuple(sorted(known.items())), details
+            event = TaskAttempt(ref=task.ref, attempt=attempt.number, state=attempt.state, raw_state=attempt.raw_state)
+            yield "attempts", tuple(sorted(known.items())), event

@@ -20,7 +20,7 @@ from .._protocol.login_contract import Credentials
 from .._protocol.pagination import paged
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot
 from .backoff import RetryPolicy
-from .event_diff import SeenState, news
+from .event_diff import SeenState, new_events
 from .pipeline import emitted, run_exchange, sending
 from .plan_approval import Approvals, Decide
 from .poll_many import BatchContext, poll_many
@@ -241,7 +241,7 @@ class Operations:
             return ref
         wanted = ref.ref if isinstance(ref, Task) else ref
         (task,) = yield from emitted(self.poll_tasks([wanted], timeout=timeout, interval=interval))
-        for event, _ in news(SeenState(), TaskSnapshot(task=task)):
+        for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
             yield Emit(event)
         if on_change is not None:
             on_change(task)

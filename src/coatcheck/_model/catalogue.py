@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from .value import Value
-
-if TYPE_CHECKING:
-    from .json_fields import Fields
+from .value import JsonFields, Value
 
 
 class Environment(Value, frozen=True, kw_only=True):
@@ -22,6 +19,15 @@ class Environment(Value, frozen=True, kw_only=True):
     default_branch: str | None = None
     is_pinned: bool = False
     task_count: int | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "id": "what is sent to the service",
+        "label": "its name for people",
+        "repositories": "repositories it holds",
+        "default_branch": "where tasks start unless told otherwise",
+        "is_pinned": "whether it is pinned",
+        "task_count": "how many tasks it had",
+    }
 
 
 class Model(Value, frozen=True, kw_only=True):
@@ -43,29 +49,17 @@ class Model(Value, frozen=True, kw_only=True):
     as_of: str = ""
     source: str = ""
 
-
-# --- what programs are told --------------------------------------------------------------------------------------------
-
-ENVIRONMENT: Fields[Environment] = {
-    "id": ("what is sent to the service", lambda e: e.id),
-    "label": ("its name for people", lambda e: e.label),
-    "repositories": ("repositories it holds", lambda e: e.repositories),
-    "default_branch": ("where tasks start unless told otherwise", lambda e: e.default_branch),
-    "is_pinned": ("whether it is pinned", lambda e: e.is_pinned),
-    "task_count": ("how many tasks it had", lambda e: e.task_count),
-}
-
-MODEL: Fields[Model] = {
-    "id": ("what `--model` takes", lambda m: m.id),
-    "context": ("context window in tokens", lambda m: m.context),
-    "max_context": ("largest context window in tokens", lambda m: m.max_context),
-    "max_output": ("largest answer in tokens", lambda m: m.max_output),
-    "reasoning": ("levels of reasoning", lambda m: m.reasoning),
-    "default_reasoning": ("level unless told otherwise", lambda m: m.default_reasoning),
-    "price": ("what it costs", lambda m: m.price),
-    "is_listed": ("whether the service shows it", lambda m: m.is_listed),
-    "successor": ("what the service says to use instead", lambda m: m.successor),
-    "notes": ("what else is known", lambda m: m.notes),
-    "as_of": ("the date of this entry", lambda m: m.as_of),
-    "source": ("where it was read", lambda m: m.source),
-}
+    _json: ClassVar[JsonFields] = {
+        "id": "what `--model` takes",
+        "context": "context window in tokens",
+        "max_context": "largest context window in tokens",
+        "max_output": "largest answer in tokens",
+        "reasoning": "levels of reasoning",
+        "default_reasoning": "level unless told otherwise",
+        "price": "what it costs",
+        "is_listed": "whether the service shows it",
+        "successor": "what the service says to use instead",
+        "notes": "what else is known",
+        "as_of": "the date of this entry",
+        "source": "where it was read",
+    }

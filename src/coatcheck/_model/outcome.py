@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .json_fields import Fields, many, maybe, patch_text, plain
+from .json_fields import base64_text, bytes_text
 from .states import TaskState
-from .value import Value
+from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +29,14 @@ class Citation(Value, frozen=True, kw_only=True):
     end: int | None = None
     offset: int = 0
 
+    _json: ClassVar[JsonFields] = {
+        "kind": "the service's word: a file, a piece of terminal output, an image",
+        "target": "path or id of what is pointed at",
+        "start": "first line, from 1",
+        "end": "last line",
+        "offset": "where in the text it stands, in characters",
+    }
+
 
 class Message(Value, frozen=True, kw_only=True):
     """One thing that was said, by `role` ("assistant" or "user")."""
@@ -37,6 +45,12 @@ class Message(Value, frozen=True, kw_only=True):
     role: str = "assistant"
     citations: tuple[Citation, ...] = ()
 
+    _json: ClassVar[JsonFields] = {
+        "role": '"assistant" or "user"',
+        "text": "what was said",
+        "citations": "places it points at: citation objects",
+    }
+
 
 class DiffStats(Value, frozen=True, kw_only=True):
     """How big a change is, in files and lines."""
@@ -44,6 +58,12 @@ class DiffStats(Value, frozen=True, kw_only=True):
     files: int = 0
     added: int = 0
     removed: int = 0
+
+    _json: ClassVar[JsonFields] = {
+        "files": "files changed",
+        "added": "lines added",
+        "removed": "lines removed",
+    }
 
 
 class PullRequest(Value, frozen=True, kw_only=True):
@@ -61,12 +81,28 @@ class PullRequest(Value, frozen=True, kw_only=True):
     stats: DiffStats | None = None
     commit_message: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "title": "its title",
+        "body": "its text",
+        "branch": "the branch it comes from",
+        "base": "the branch it goes to",
+        "number": "its number, once it exists on the host",
+        "url": "its address, once it exists on the host",
+        "state": "the host's word for its state",
+        "draft": "whether it is a draft",
+        "is_merged": "whether it was merged",
+        "commit_message": "the message of its commit",
+        "stats": "stats object",
+    }
+
 
 class FileLines(Value, frozen=True, kw_only=True):
     """A run of lines of a file, from the 1-based line `start`; `text` keeps its line ends."""
 
     start: int
     text: str
+
+    _json: ClassVar[JsonFields] = {"start": "the number of its first line, from 1", "text": "the lines"}
 
 
 class FileSnapshot(Value, frozen=True, kw_only=True):
@@ -83,12 +119,26 @@ class FileSnapshot(Value, frozen=True, kw_only=True):
     language: str | None = None
     missing_reason: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "path": "its path in the repository",
+        "language": "its language, as GitHub Linguist calls it",
+        "is_whole": "whether `content` is the whole file",
+        "content": "the text, with each gap shown as one line",
+        "parts": "the parts that were sent: objects with `start` and `text`",
+        "missing_reason": "why the service sent none",
+    }
+
 
 class Failure(Value, frozen=True, kw_only=True):
     """Why a task failed, in the service's words."""
 
     code: str | None = None
     message: str | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "code": "the service's word for it",
+        "message": "what it says",
+    }
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.code, self.message) if part)
@@ -100,6 +150,11 @@ class PlanStep(Value, frozen=True, kw_only=True):
     title: str
     description: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "title": "what will be done",
+        "description": "more about it",
+    }
+
 
 class Plan(Value, frozen=True, kw_only=True):
     """What an agent means to do. `is_approved` says whether somebody, or the service itself, has agreed."""
@@ -107,6 +162,12 @@ class Plan(Value, frozen=True, kw_only=True):
     id: str
     steps: tuple[PlanStep, ...] = ()
     is_approved: bool = False
+
+    _json: ClassVar[JsonFields] = {
+        "id": "the service's id",
+        "is_approved": "whether somebody, or the service itself, agreed",
+        "steps": "step objects, in order",
+    }
 
 
 class Notice(Value, frozen=True, kw_only=True):
@@ -120,6 +181,11 @@ class Notice(Value, frozen=True, kw_only=True):
 
     kind: str
     text: str
+
+    _json: ClassVar[JsonFields] = {
+        "kind": '"stalled", "revived", "nothing_made", "no_result", "approval_ignored", "partial", "waits_on_page" or "usage"',
+        "text": "the same for people",
+    }
 
 
 class Artifact(Value, frozen=True, kw_only=True):
@@ -139,6 +205,18 @@ class Artifact(Value, frozen=True, kw_only=True):
     content: bytes = b""
     data: object = None
 
+    _json: ClassVar[JsonFields] = {
+        "kind": '"command", "media", "change" or the service\'s own word',
+        "command": "what was run",
+        "output": "what it printed",
+        "exit_code": "how it ended",
+        "media_type": "the type of its content",
+        "size": ("how many bytes its content has", lambda a: len(a.content)),
+        "content": ("its bytes as base64", lambda a: base64_text(a.content)),
+        "data": "what the service said about a kind that is not known",
+    }
+    _details: ClassVar[frozenset[str]] = frozenset({"content"})
+
 
 class Item(Value, frozen=True, kw_only=True):
     """What became of one request of a batch, by the `id` that it was submitted under (services call it custom id).
@@ -153,6 +231,15 @@ class Item(Value, frozen=True, kw_only=True):
     messages: tuple[Message, ...] = ()
     error: Failure | None = None
     model: str | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "id": "what it was submitted under",
+        "state": "a word of TaskState",
+        "raw_state": "the service's own word, or the HTTP status that it tells",
+        "messages": "what was said: message objects, in order",
+        "error": "why it failed: failure object",
+        "model": "the model that ran",
+    }
 
     @property
     def text(self) -> str:
@@ -188,6 +275,24 @@ class Outcome(Value, frozen=True, kw_only=True):
     worklog: tuple[Message, ...] = ()
     items: tuple[Item, ...] = ()
 
+    _json: ClassVar[JsonFields] = {
+        "messages": "what the agent said: message objects, in order",
+        "patch_state": '"present"; "none": nothing was changed; "offloaded": the service keeps it elsewhere',
+        "patch": "the diff as text; `coatcheck diff` gives its bytes",
+        "patch_base64": (
+            "the diff's bytes as base64, only where they are not UTF-8",
+            lambda o: o.patch and bytes_text(bytes(o.patch)),
+        ),
+        "external_file_id": "where the service keeps an off-loaded diff",
+        "base_commit": "the commit that the diff is against",
+        "stats": "stats object",
+        "pull_request": "pull request object",
+        "files": "files as the agent left them: file objects",
+        "worklog": "what the environment logged: message objects",
+        "items": "the requests of a batch: item objects, by id",
+        "error": "error of this attempt: failure object",
+    }
+
     @property
     def text(self) -> str:
         """Return every message of the assistant, in order, a blank line between two."""
@@ -221,10 +326,6 @@ class Outcome(Value, frozen=True, kw_only=True):
         from .._patches.compare import diff_of_diffs
 
         return diff_of_diffs(_patch_of(self), _patch_of(other), names=names)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain data with every field of an outcome object (``docs/reference/json.md``)."""
-        return plain(OUTCOME, self)
 
     def to_chat_completion(self, *, model: str) -> dict[str, object]:
         """Return it as the answer of a chat: a Chat Completions response object, as plain data.
@@ -289,128 +390,21 @@ class Attempt(Value, frozen=True, kw_only=True):
     created_at: datetime | None = None
     model: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "number": "what `--attempt` takes; it never moves",
+        "placement": "the service's own count, from 0",
+        "id": "the service's id",
+        "state": "a word of TaskState",
+        "raw_state": "the service's own word",
+        "model": "the model that ran",
+        "created_at": "when it began",
+        "stats": ("size of its change: stats object", lambda a: a.outcome and a.outcome.stats),
+        "error": ("why it failed: failure object", lambda a: a.outcome and a.outcome.error),
+        "outcome": "outcome object; null where the service sent none",
+    }
+    _details: ClassVar[frozenset[str]] = frozenset({"outcome"})
+
     @property
     def number(self) -> int:
         """Return the number that people use for this attempt, from 1."""
         return self.placement + 1
-
-
-# --- what programs are told --------------------------------------------------------------------------------------------
-
-STATS: Fields[DiffStats] = {
-    "files": ("files changed", lambda s: s.files),
-    "added": ("lines added", lambda s: s.added),
-    "removed": ("lines removed", lambda s: s.removed),
-}
-
-FAILURE: Fields[Failure] = {
-    "code": ("the service's word for it", lambda f: f.code),
-    "message": ("what it says", lambda f: f.message),
-}
-
-CITATION: Fields[Citation] = {
-    "kind": ("the service's word: a file, a piece of terminal output, an image", lambda c: c.kind),
-    "target": ("path or id of what is pointed at", lambda c: c.target),
-    "start": ("first line, from 1", lambda c: c.start),
-    "end": ("last line", lambda c: c.end),
-    "offset": ("where in the text it stands, in characters", lambda c: c.offset),
-}
-
-MESSAGE: Fields[Message] = {
-    "role": ('"assistant" or "user"', lambda m: m.role),
-    "text": ("what was said", lambda m: m.text),
-    "citations": ("places it points at: citation objects", lambda m: many(CITATION, m.citations)),
-}
-
-STEP: Fields[PlanStep] = {
-    "title": ("what will be done", lambda s: s.title),
-    "description": ("more about it", lambda s: s.description),
-}
-
-PLAN: Fields[Plan] = {
-    "id": ("the service's id", lambda p: p.id),
-    "is_approved": ("whether somebody, or the service itself, agreed", lambda p: p.is_approved),
-    "steps": ("step objects, in order", lambda p: many(STEP, p.steps)),
-}
-
-NOTICE: Fields[Notice] = {
-    "kind": (
-        '"stalled", "revived", "nothing_made", "no_result", "approval_ignored", "partial", "waits_on_page" or "usage"',
-        lambda n: n.kind,
-    ),
-    "text": ("the same for people", lambda n: n.text),
-}
-
-ARTIFACT: Fields[Artifact] = {
-    "kind": ('"command", "media", "change" or the service\'s own word', lambda a: a.kind),
-    "command": ("what was run", lambda a: a.command),
-    "output": ("what it printed", lambda a: a.output),
-    "exit_code": ("how it ended", lambda a: a.exit_code),
-    "media_type": ("the type of its content", lambda a: a.media_type),
-    "size": ("how many bytes its content has", lambda a: len(a.content)),
-    "data": ("what the service said about a kind that is not known", lambda a: a.data),
-}
-
-PULL_REQUEST: Fields[PullRequest] = {
-    "title": ("its title", lambda p: p.title),
-    "body": ("its text", lambda p: p.body),
-    "branch": ("the branch it comes from", lambda p: p.branch),
-    "base": ("the branch it goes to", lambda p: p.base),
-    "number": ("its number, once it exists on the host", lambda p: p.number),
-    "url": ("its address, once it exists on the host", lambda p: p.url),
-    "state": ("the host's word for its state", lambda p: p.state),
-    "draft": ("whether it is a draft", lambda p: p.draft),
-    "is_merged": ("whether it was merged", lambda p: p.is_merged),
-    "commit_message": ("the message of its commit", lambda p: p.commit_message),
-    "stats": ("stats object", lambda p: maybe(STATS, p.stats)),
-}
-
-FILE: Fields[FileSnapshot] = {
-    "path": ("its path in the repository", lambda f: f.path),
-    "language": ("its language, as GitHub Linguist calls it", lambda f: f.language),
-    "is_whole": ("whether `content` is the whole file", lambda f: f.is_whole),
-    "content": ("the text, with each gap shown as one line", lambda f: f.content),
-    "missing_reason": ("why the service sent none", lambda f: f.missing_reason),
-}
-
-ITEM: Fields[Item] = {
-    "id": ("what it was submitted under", lambda i: i.id),
-    "state": ("a word of TaskState", lambda i: i.state.value),
-    "raw_state": ("the service's own word, or the HTTP status that it tells", lambda i: i.raw_state),
-    "messages": ("what was said: message objects, in order", lambda i: many(MESSAGE, i.messages)),
-    "error": ("why it failed: failure object", lambda i: maybe(FAILURE, i.error)),
-    "model": ("the model that ran", lambda i: i.model),
-}
-
-OUTCOME: Fields[Outcome] = {
-    "messages": ("what the agent said: message objects, in order", lambda o: many(MESSAGE, o.messages)),
-    "patch_state": (
-        '"present"; "none": nothing was changed; "offloaded": the service keeps it elsewhere',
-        lambda o: o.patch_state.value,
-    ),
-    "patch": ("the diff as text; `coatcheck diff` gives its bytes", lambda o: patch_text(o.patch)),
-    "external_file_id": ("where the service keeps an off-loaded diff", lambda o: o.external_file_id),
-    "base_commit": ("the commit that the diff is against", lambda o: o.base_commit),
-    "stats": ("stats object", lambda o: maybe(STATS, o.stats)),
-    "pull_request": ("pull request object", lambda o: maybe(PULL_REQUEST, o.pull_request)),
-    "files": ("files as the agent left them: file objects", lambda o: many(FILE, o.files)),
-    "items": ("the requests of a batch: item objects, by id", lambda o: many(ITEM, o.items)),
-    "error": ("error of this attempt: failure object", lambda o: maybe(FAILURE, o.error)),
-}
-
-ATTEMPT: Fields[Attempt] = {
-    "number": ("what `--attempt` takes; it never moves", lambda a: a.number),
-    "placement": ("the service's own count, from 0", lambda a: a.placement),
-    "id": ("the service's id", lambda a: a.id),
-    "state": ("a word of TaskState", lambda a: a.state.value),
-    "raw_state": ("the service's own word", lambda a: a.raw_state),
-    "model": ("the model that ran", lambda a: a.model),
-    "created_at": ("when it began", lambda a: a.created_at),
-    "stats": ("size of its change: stats object", lambda a: maybe(STATS, a.outcome.stats if a.outcome else None)),
-    "error": ("why it failed: failure object", lambda a: maybe(FAILURE, a.outcome.error if a.outcome else None)),
-}
-
-ATTEMPT_RESULT: Fields[Attempt] = {
-    **ATTEMPT,
-    "outcome": ("outcome object; null where the service sent none", lambda a: maybe(OUTCOME, a.outcome)),
-}

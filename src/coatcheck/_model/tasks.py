@@ -8,31 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import msgspec
 
 from .._errors import CoatcheckError, ConfigurationError
-from .json_fields import Fields, many, maybe, plain
-from .outcome import (
-    ARTIFACT,
-    ATTEMPT,
-    ATTEMPT_RESULT,
-    FAILURE,
-    MESSAGE,
-    NOTICE,
-    OUTCOME,
-    PLAN,
-    PULL_REQUEST,
-    STATS,
-    Artifact,
-    Attempt,
-    DiffStats,
-    Failure,
-    Message,
-    Notice,
-    Outcome,
-    Plan,
-    PullRequest,
-)
+from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
-from .usage import RATE_LIMIT
-from .value import Value
+from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,6 +47,24 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     working_branch: str | None = None
     key: str | None = None
     requests: Mapping[str, str] | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "prompt": "what the agent is asked to do",
+        "repository": "owner/repo",
+        "environment": "id or label of the environment",
+        "branch": "the branch it starts from",
+        "attempts": "how many attempts",
+        "mode": '"code" or "ask"',
+        "starting_diff": "a diff applied before the agent starts",
+        "model": "the model to use",
+        "title": "a title for people",
+        "instructions": "what the agent is told beside the prompt",
+        "requires_approval": "whether the agent waits for its plan to be approved",
+        "open_pull_request": "whether the service opens a pull request itself",
+        "working_branch": "the branch that the service pushes to",
+        "key": "the name of this submission among all others",
+        "requests": "texts of a batch by their ids",
+    }
 
 
 _BLANKS_AND_MARKS = frozenset(" /?#")
@@ -160,6 +156,64 @@ class Task(Value, frozen=True, kw_only=True):
     retry_after: float | None = None
     raw: bytes = b""
 
+    _json: ClassVar[JsonFields] = {
+        "ref": "PROVIDER:ID, which every command takes",
+        "id": "the service's id",
+        "provider": ("the provider's name", lambda t: t.ref.provider),
+        "state": "a word of TaskState",
+        "raw_state": "the service's own word",
+        "title": "its title",
+        "url": "its page",
+        "error": "why it failed: failure object",
+        "prompt": "what was asked",
+        "mode": '"code" or "ask"',
+        "environment": "id of its environment",
+        "environment_label": "label of its environment",
+        "repository": "its repository",
+        "branch": "the branch it starts from",
+        "model": "the model that ran",
+        "created_at": "when it was made",
+        "started_at": "when it began to run",
+        "updated_at": "when it last changed",
+        "progress": "what the agent is doing",
+        "plan": "plan object",
+        "notices": "what its state does not tell: notice objects",
+        "stats": "size of its change: stats object",
+        "attempt_total": "how many attempts there are",
+        "attempts": "attempt objects; a task result has their outcomes",
+        "pull_requests": "pull requests on the host",
+        "follow_ups": "how many messages followed",
+        "is_archived": "whether it is archived",
+        "is_unread": "whether there is something unread",
+        "is_review": "whether it has a pull request to review",
+        "rate_limit": "what submitting left: rate limit object",
+        "retry_after": "how many seconds the service wants to be left alone",
+        "ended_at": "when it ended, as far as the service says",
+        "duration": "seconds from its start to its end",
+        "outcome": "outcome object of the current attempt; null where none was sent",
+    }
+    _details: ClassVar[frozenset[str]] = frozenset({"outcome"})
+
+    @property
+    def id(self) -> str:
+        """Return the service's id of the task."""
+        return self.ref.id
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when the task ended: the time of the last change that the service reports of an ended task."""
+        return self.updated_at if self.state.is_terminal else None
+
+    @property
+    def duration(self) -> float | None:
+        """Return how many seconds an ended task took, from its start or, where nobody says, its creation."""
+        began = self.started_at or self.created_at
+        return (self.ended_at - began).total_seconds() if self.ended_at and began else None
+
+    def __repr__(self) -> str:
+        title = f" {self.title!r}" if self.title else ""
+        return f"<Task {self.ref} {self.state.value}{title}>"
+
     def raise_for_state(self) -> Self:
         """Return the task itself, or raise `TaskFailedError` when it ended without success."""
         if self.state.is_terminal and self.state is not TaskState.SUCCEEDED:
@@ -179,10 +233,6 @@ class Task(Value, frozen=True, kw_only=True):
         known = ", ".join(str(attempt.number) for attempt in self.attempts) or "none"
         message = f"{self.ref} has no attempt {number} (there are: {known})"
         raise ConfigurationError(message)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return it as plain data with every field of a task result object (``docs/reference/json.md``)."""
-        return plain(TASK_RESULT, self)
 
     def to_chat_completion(self, *, model: str | None = None) -> dict[str, object]:
         """Return it as the answer of a chat: a Chat Completions response object, as plain data.
@@ -241,35 +291,17 @@ class Task(Value, frozen=True, kw_only=True):
         return self.outcome if attempt is None else self.attempt(attempt).outcome
 
 
-class TaskEvent(Value, frozen=True, kw_only=True):
-    """Something that happened to a task, as `Client.watch_task` yields it.
-
-    `kind` is "state", "message", "progress", "stats", "attempt", "plan", "approved", "notice" or the service's own
-    word; `cursor` resumes a watch after this event.
-    """
-
-    kind: str
-    ref: TaskRef
-    cursor: str = ""
-    state: TaskState | None = None
-    raw_state: str | None = None
-    text: str | None = None
-    message: Message | None = None
-    stats: DiffStats | None = None
-    attempt: int | None = None
-    plan: Plan | None = None
-    notice: Notice | None = None
-    artifacts: tuple[Artifact, ...] = ()
-    data: object = None
-    at: datetime | None = None
-
-
 class Page(Value, frozen=True, kw_only=True):
     """One page of a list; `cursor` asks for the next, None says that this was the last."""
 
     items: tuple[Task, ...] = ()
     cursor: str | None = None
     raw: bytes = b""
+
+    _json: ClassVar[JsonFields] = {
+        "items": "task objects, in the service's order",
+        "cursor": "what asks for the next page",
+    }
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
 
@@ -312,64 +344,3 @@ class WaitTimeoutError(TaskError):
 
 class SubmissionRejectedError(TaskError):
     """The service did not take the task."""
-
-
-# --- what programs are told --------------------------------------------------------------------------------------------
-
-TASK: Fields[Task] = {
-    "ref": ("PROVIDER:ID, which every command takes", lambda t: str(t.ref)),
-    "id": ("the service's id", lambda t: t.ref.id),
-    "provider": ("the provider's name", lambda t: t.ref.provider),
-    "state": ("a word of TaskState", lambda t: t.state.value),
-    "raw_state": ("the service's own word", lambda t: t.raw_state),
-    "title": ("its title", lambda t: t.title),
-    "url": ("its page", lambda t: t.url),
-    "error": ("why it failed: failure object", lambda t: maybe(FAILURE, t.error)),
-    "prompt": ("what was asked", lambda t: t.prompt),
-    "mode": ('"code" or "ask"', lambda t: t.mode),
-    "environment": ("id of its environment", lambda t: t.environment),
-    "environment_label": ("label of its environment", lambda t: t.environment_label),
-    "repository": ("its repository", lambda t: t.repository),
-    "branch": ("the branch it starts from", lambda t: t.branch),
-    "model": ("the model that ran", lambda t: t.model),
-    "created_at": ("when it was made", lambda t: t.created_at),
-    "started_at": ("when it began to run", lambda t: t.started_at),
-    "updated_at": ("when it last changed", lambda t: t.updated_at),
-    "progress": ("what the agent is doing", lambda t: t.progress),
-    "plan": ("plan object", lambda t: maybe(PLAN, t.plan)),
-    "notices": ("what its state does not tell: notice objects", lambda t: many(NOTICE, t.notices)),
-    "stats": ("size of its change: stats object", lambda t: maybe(STATS, t.stats)),
-    "attempt_total": ("how many attempts there are", lambda t: t.attempt_total),
-    "attempts": ("attempt objects, as far as the service told", lambda t: many(ATTEMPT, t.attempts)),
-    "pull_requests": ("pull requests on the host", lambda t: many(PULL_REQUEST, t.pull_requests)),
-    "follow_ups": ("how many messages followed", lambda t: t.follow_ups),
-    "is_archived": ("whether it is archived", lambda t: t.is_archived),
-    "is_unread": ("whether there is something unread", lambda t: t.is_unread),
-    "is_review": ("whether it has a pull request to review", lambda t: t.is_review),
-    "rate_limit": ("what submitting left: rate limit object", lambda t: maybe(RATE_LIMIT, t.rate_limit)),
-}
-
-TASK_RESULT: Fields[Task] = {
-    **TASK,
-    "attempts": ("attempt objects with their outcomes", lambda t: many(ATTEMPT_RESULT, t.attempts)),
-    "outcome": ("outcome object of the current attempt; null where none was sent", lambda t: maybe(OUTCOME, t.outcome)),
-}
-
-EVENT: Fields[TaskEvent] = {
-    "kind": (
-        '"state", "message", "progress", "stats", "attempt", "plan", "approved", "notice" or the service\'s own word',
-        lambda e: e.kind,
-    ),
-    "ref": ("the task", lambda e: str(e.ref)),
-    "cursor": ("what `watch --after` takes to go on from here", lambda e: e.cursor),
-    "state": ("a word of TaskState", lambda e: e.state.value if e.state else None),
-    "raw_state": ("the service's own word", lambda e: e.raw_state),
-    "attempt": ("number of the attempt", lambda e: e.attempt),
-    "text": ("what was said or done", lambda e: e.text),
-    "message": ("message object", lambda e: maybe(MESSAGE, e.message)),
-    "stats": ("stats object", lambda e: maybe(STATS, e.stats)),
-    "plan": ("plan object", lambda e: maybe(PLAN, e.plan)),
-    "notice": ("notice object", lambda e: maybe(NOTICE, e.notice)),
-    "artifacts": ("what was shown with it: artifact objects", lambda e: many(ARTIFACT, e.artifacts)),
-    "at": ("when the service last changed the task", lambda e: e.at),
-}

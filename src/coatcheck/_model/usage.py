@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .json_fields import Fields, many, maybe
-from .value import Value
+from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +28,18 @@ class RateWindow(Value, frozen=True, kw_only=True):
     used: float | None = None
     is_counted_here: bool = False
 
+    _json: ClassVar[JsonFields] = {
+        "name": "the service's name",
+        "used_percent": "how much is used",
+        "seconds": "how long the window is",
+        "resets_after": "seconds until it resets",
+        "resets_at": "when it resets",
+        "limit": "how much there is",
+        "remaining": "how much is left",
+        "used": "how much is used",
+        "is_counted_here": "whether `used` is what this machine submitted, since the service tells nothing",
+    }
+
 
 class RateLimit(Value, frozen=True, kw_only=True):
     """One limit with its windows. `name` is for people, `feature` is the key it is metered under."""
@@ -43,6 +54,18 @@ class RateLimit(Value, frozen=True, kw_only=True):
     plan: str | None = None
     windows: tuple[RateWindow, ...] = ()
 
+    _json: ClassVar[JsonFields] = {
+        "name": "its name",
+        "feature": "what it is metered under",
+        "is_allowed": "whether more may be asked now",
+        "is_reached": "whether it is used up",
+        "limit": "how much there is",
+        "remaining": "how much is left",
+        "resets_after": "seconds until it resets",
+        "plan": "the plan it belongs to",
+        "windows": "window objects",
+    }
+
 
 class Credits(Value, frozen=True, kw_only=True):
     """Credits bought beside the plan; `balance` is text because the service sends text."""
@@ -50,6 +73,12 @@ class Credits(Value, frozen=True, kw_only=True):
     has_credits: bool | None = None
     is_unlimited: bool | None = None
     balance: str | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "has_credits": "whether there are any",
+        "is_unlimited": "whether they never end",
+        "balance": "how many, as text",
+    }
 
 
 class SpendControl(Value, frozen=True, kw_only=True):
@@ -63,6 +92,17 @@ class SpendControl(Value, frozen=True, kw_only=True):
     remaining_percent: float | None = None
     resets_after: float | None = None
     resets_at: datetime | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "is_reached": "whether the ceiling is reached",
+        "limit": "the ceiling",
+        "used": "what is used",
+        "remaining": "what is left",
+        "used_percent": "what is used, in percent",
+        "remaining_percent": "what is left, in percent",
+        "resets_after": "seconds until it resets",
+        "resets_at": "when it resets",
+    }
 
 
 class Usage(Value, frozen=True, kw_only=True):
@@ -83,64 +123,17 @@ class Usage(Value, frozen=True, kw_only=True):
     reset_credits: int | None = None
     raw: bytes = b""
 
+    _json: ClassVar[JsonFields] = {
+        "plan": "the plan",
+        "rate_limit": "the account's limit: rate limit object",
+        "extra_limits": "limits metered beside it: rate limit objects",
+        "credits": "credits object",
+        "spend_control": "spend control object",
+        "reached": "the limit that stops the account now",
+        "reset_credits": "how often the limit may be reset",
+    }
+
     def window(self, name: str) -> RateWindow | None:
         """Return the account's window called *name*, None where the plan has none."""
         windows = self.rate_limit.windows if self.rate_limit else ()
         return next((window for window in windows if window.name == name), None)
-
-
-# --- what programs are told --------------------------------------------------------------------------------------------
-
-WINDOW: Fields[RateWindow] = {
-    "name": ("the service's name", lambda w: w.name),
-    "used_percent": ("how much is used", lambda w: w.used_percent),
-    "seconds": ("how long the window is", lambda w: w.seconds),
-    "resets_after": ("seconds until it resets", lambda w: w.resets_after),
-    "resets_at": ("when it resets", lambda w: w.resets_at),
-    "limit": ("how much there is", lambda w: w.limit),
-    "remaining": ("how much is left", lambda w: w.remaining),
-    "used": ("how much is used", lambda w: w.used),
-    "is_counted_here": (
-        "whether `used` is what this machine submitted, since the service tells nothing",
-        lambda w: w.is_counted_here,
-    ),
-}
-
-RATE_LIMIT: Fields[RateLimit] = {
-    "name": ("its name", lambda r: r.name),
-    "feature": ("what it is metered under", lambda r: r.feature),
-    "is_allowed": ("whether more may be asked now", lambda r: r.is_allowed),
-    "is_reached": ("whether it is used up", lambda r: r.is_reached),
-    "limit": ("how much there is", lambda r: r.limit),
-    "remaining": ("how much is left", lambda r: r.remaining),
-    "resets_after": ("seconds until it resets", lambda r: r.resets_after),
-    "plan": ("the plan it belongs to", lambda r: r.plan),
-    "windows": ("window objects", lambda r: many(WINDOW, r.windows)),
-}
-
-CREDITS: Fields[Credits] = {
-    "has_credits": ("whether there are any", lambda c: c.has_credits),
-    "is_unlimited": ("whether they never end", lambda c: c.is_unlimited),
-    "balance": ("how many, as text", lambda c: c.balance),
-}
-
-SPEND_CONTROL: Fields[SpendControl] = {
-    "is_reached": ("whether the ceiling is reached", lambda s: s.is_reached),
-    "limit": ("the ceiling", lambda s: s.limit),
-    "used": ("what is used", lambda s: s.used),
-    "remaining": ("what is left", lambda s: s.remaining),
-    "used_percent": ("what is used, in percent", lambda s: s.used_percent),
-    "remaining_percent": ("what is left, in percent", lambda s: s.remaining_percent),
-    "resets_after": ("seconds until it resets", lambda s: s.resets_after),
-    "resets_at": ("when it resets", lambda s: s.resets_at),
-}
-
-USAGE: Fields[Usage] = {
-    "plan": ("the plan", lambda u: u.plan),
-    "rate_limit": ("the account's limit: rate limit object", lambda u: maybe(RATE_LIMIT, u.rate_limit)),
-    "extra_limits": ("limits metered beside it: rate limit objects", lambda u: many(RATE_LIMIT, u.extra_limits)),
-    "credits": ("credits object", lambda u: maybe(CREDITS, u.credits)),
-    "spend_control": ("spend control object", lambda u: maybe(SPEND_CONTROL, u.spend_control)),
-    "reached": ("the limit that stops the account now", lambda u: u.reached),
-    "reset_credits": ("how often the limit may be reset", lambda u: u.reset_credits),
-}

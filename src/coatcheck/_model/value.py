@@ -1,4 +1,4 @@
-"""What every value of the library is: frozen, keyword-only, compared by content, quiet about secrets.
+"""The base class of every value: frozen, keyword-only, compared by content, with a JSON form that can be read back.
 
 msgspec structs and not dataclasses, because a class costs 10 µs to create instead of 370 (measured by
 ``bench/imports.py``) and the command line creates forty before it does anything. The garbage collector does not look
@@ -7,12 +7,16 @@ at them (``gc=False``): a frozen value cannot come to hold itself, and ten thous
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
     import inspect
+
+# name -> what it says (the attribute of the same name), or (what it says, how it is computed)
+JsonFields: TypeAlias = Mapping[str, str | tuple[str, Callable[[Any], object]]]
 
 
 class _ValueMeta(msgspec.StructMeta):
@@ -40,9 +44,30 @@ class _ValueMeta(msgspec.StructMeta):
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, metaclass=_ValueMeta):
-    """A frozen value whose ``repr`` leaves out defaults and everything named in ``_hidden``."""
+    """A frozen value whose ``repr`` leaves out defaults and everything named in ``_hidden``.
+
+    ``_json`` declares its JSON fields; ``_details`` names those that a summary leaves out.
+    """
 
     _hidden: ClassVar[frozenset[str]] = frozenset()
+    _json: ClassVar[JsonFields] = {}
+    _details: ClassVar[frozenset[str]] = frozenset()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain data: dicts, lists, text, numbers, booleans and None (``docs/reference/json.md``)."""
+        from .json_fields import document
+
+        return document(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Return the value that `to_dict` wrote. Unknown fields are ignored.
+
+        Raises `ConfigurationError` with the path of a field that does not fit.
+        """
+        from .json_decode import decode
+
+        return decode(cls, document)
 
     def __repr__(self) -> str:
         defaults = _defaults(type(self))

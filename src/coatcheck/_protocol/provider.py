@@ -13,8 +13,9 @@ from .._model.value import Value
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
+    from .._model.events import TaskEvent
     from .._model.outcome import Attempt
-    from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec
+    from .._model.tasks import Page, Task, TaskRef, TaskSpec
     from .._model.usage import Usage
     from .effects import Exchange, Request
     from .intents import Intent

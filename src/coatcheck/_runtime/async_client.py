@@ -12,7 +12,7 @@ from .._engine.poll_one import Interval
 from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
-from .._model.tasks import Page, Task, TaskEvent, TaskRef, TaskSpec, TaskState
+from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import Usage
 from .._protocol.effects import Clock, Script
 from .._protocol.intents import Journal
@@ -25,6 +25,7 @@ from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
 from .transport import AsyncTransport
 
 if TYPE_CHECKING:
+    from .._model.events import TaskEvent
     from .token_manager import AsyncTokenManager
 
 T = TypeVar("T")

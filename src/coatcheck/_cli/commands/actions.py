@@ -9,7 +9,7 @@ import click
 
 from ... import errors
 from ..context import CommandContext, attempt_option, command, ref_argument
-from ..json_output import TASK, read
+from ..json_output import to_object
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskRef
@@ -112,5 +112,5 @@ def message_command(run: CommandContext, *, task: str, text: str | None, ask: bo
     words = run.text(text, "the message")
     with run.client(ref.provider) as client:
         continued = client.send_message(ref, words, mode="ask" if ask else "code", model=model)
-    run.answer(lambda: read(TASK, continued), lambda: [str(continued.ref)])
+    run.answer(lambda: to_object(continued, is_summary=True), lambda: [str(continued.ref)])
     run.note(f"It runs again; come back with: coatcheck wait {continued.ref}")

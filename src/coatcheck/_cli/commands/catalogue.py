@@ -6,7 +6,7 @@ import click
 
 from ..context import CommandContext, command
 from ..formatting import environments as environment_lines, models as model_lines, usage as usage_lines
-from ..json_output import ENVIRONMENT, MODEL, USAGE, many, read
+from ..json_output import to_object
 
 
 @command(
@@ -20,7 +20,7 @@ def usage_command(run: CommandContext) -> None:
     """Print what the account has used, and when it comes back."""
     with run.client() as client:
         used = client.get_usage()
-    run.answer(lambda: read(USAGE, used), lambda: usage_lines(used, run.now))
+    run.answer(lambda: to_object(used), lambda: usage_lines(used, run.now))
 
 
 @command(
@@ -35,7 +35,7 @@ def models_command(run: CommandContext, *, is_all: bool) -> None:
     """List the models we know of, each with the date of the entry; asks nobody."""
     with run.client() as client:
         known = [model for model in client.list_models() if is_all or model.is_listed]
-    run.answer(lambda: {"models": many(MODEL, known)}, lambda: model_lines(known))
+    run.answer(lambda: {"models": [to_object(each) for each in known]}, lambda: model_lines(known))
 
 
 @command(
@@ -52,6 +52,6 @@ def environments_command(run: CommandContext, *, repository: str | None) -> None
     with run.client() as client:
         known = client.list_environments(repository=repository)
     run.answer(
-        lambda: {"environments": many(ENVIRONMENT, known)},
+        lambda: {"environments": [to_object(each) for each in known]},
         lambda: environment_lines(known) if known else ["No environments found."],
     )

@@ -21,7 +21,7 @@ from ..apply import land
 from ..console import Line, Part, Styled, diff_lines
 from ..context import CommandContext, command
 from ..formatting import attempts, files, heading, message, pull_request, usage
-from ..json_output import TASK_RESULT, USAGE, read
+from ..json_output import to_object
 from ..process_env import ProcessEnv
 from ..wait_progress import UserInterrupt, wait_for, with_patch_of
 
@@ -145,7 +145,7 @@ class Demo:
         landed = self._landed(task, made, number)
         status = self._status()
         if self._run.is_json:
-            self._print(task, number, {"usage": read(USAGE, used), "applied": landed.document(), "git_status": status})
+            self._print(task, number, {"usage": to_object(used), "applied": landed.document(), "git_status": status})
 
     def _submitted(self, label: str, prompt: str) -> Task:
         self._act(f'coatcheck submit --provider local --environment {label} --attempts {ATTEMPTS} "{prompt}"')
@@ -188,9 +188,7 @@ class Demo:
         return status
 
     def _print(self, task: Task, number: int, rest: Mapping[str, object]) -> None:
-        self._run.answer(
-            lambda: {"folder": str(self._site), "attempt": number, "task": read(TASK_RESULT, task), **rest}, list
-        )
+        self._run.answer(lambda: {"folder": str(self._site), "attempt": number, "task": to_object(task), **rest}, list)
 
     def _act(self, command_line: str) -> None:
         self._show(["", Styled(f"$ {command_line}", "cyan")])

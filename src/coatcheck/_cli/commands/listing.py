@@ -8,7 +8,7 @@ import click
 
 from ..context import CommandContext, command
 from ..formatting import listed
-from ..json_output import TASK, many
+from ..json_output import to_object
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task, TaskRef
@@ -49,7 +49,7 @@ def list_command(
         where = None if environment is None else _id_of(client, environment)
         tasks, following = _some(client, which=which, environment=where, limit=wanted, cursor=cursor)
     run.answer(
-        lambda: {"tasks": many(TASK, tasks), "cursor": following},
+        lambda: {"tasks": [to_object(each, is_summary=True) for each in tasks], "cursor": following},
         lambda: listed(tasks, run.now) or ["No tasks found."],
     )
     if following and not run.is_json:

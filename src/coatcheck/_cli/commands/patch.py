@@ -9,7 +9,7 @@ import click
 from ... import errors
 from ..console import diff_lines
 from ..context import CommandContext, attempt_option, command, ref_argument
-from ..json_output import STATS, maybe, patch_text
+from ..json_output import jsonable, patch_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +148,7 @@ def _document(patch: Patch, made: Outcome) -> dict[str, object]:
     return {
         "diff": patch_text(patch),
         "diff_base64": None if is_text else b64encode(data).decode(),
-        "stats": maybe(STATS, made.stats),
+        "stats": jsonable(made.stats),
         "files": files_of(patch),
     }
 

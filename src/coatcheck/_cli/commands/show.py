@@ -10,7 +10,7 @@ import msgspec
 from ... import errors
 from ..context import CommandContext, attempt_option, command, ref_argument
 from ..formatting import attempts as attempt_lines, summary
-from ..json_output import ATTEMPT_RESULT, TASK, TASK_RESULT, many, read
+from ..json_output import read, to_object
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task
@@ -33,7 +33,7 @@ def status_command(run: CommandContext, *, task: str) -> None:
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         found = client.get_task(ref)
-    run.answer(lambda: read(TASK, found), lambda: summary(found, run.now))
+    run.answer(lambda: to_object(found, is_summary=True), lambda: summary(found, run.now))
 
 
 @command(
@@ -76,7 +76,7 @@ def show_command(run: CommandContext, *, task: str, attempt: int | None, path: s
 
         run.bytes(FORMATS[form](found, attempt))
     else:
-        run.answer(lambda: read(TASK_RESULT, found), lambda: result(found, attempt, run.now), is_long=True)
+        run.answer(lambda: to_object(found), lambda: result(found, attempt, run.now), is_long=True)
 
 
 def _print_file(run: CommandContext, task: Task, attempt: int | None, path: str) -> None:
@@ -118,6 +118,10 @@ def attempts_command(run: CommandContext, *, task: str) -> None:
     several = len(compared.changes) > 1
     told = [*(language_lines(compared) if several else []), *comparison_lines(compared)]
     run.answer(
-        lambda: {"ref": str(ref), "attempts": many(ATTEMPT_RESULT, found), "comparison": read(COMPARISON, compared)},
+        lambda: {
+            "ref": str(ref),
+            "attempts": [to_object(each) for each in found],
+            "comparison": read(COMPARISON, compared),
+        },
         lambda: [*attempt_lines(found), *([""] if told else []), *told] or ["The service names no attempt yet."],
     )

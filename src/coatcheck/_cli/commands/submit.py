@@ -21,7 +21,7 @@ from ..context import (
     utf8,
 )
 from ..exit_codes import exit_code_of
-from ..json_output import TASK, TASK_RESULT, error_document, read
+from ..json_output import error_document, to_object
 from ..plan_prompts import Approve, decider, next_step, verdict
 from ..wait_progress import UserInterrupt, chosen, result, wait_for, with_patch_of
 
@@ -77,7 +77,7 @@ def submit_command(run: CommandContext, *, resume: bool, plan_approval: bool, **
             _resume(run, client)
             return
         task = submit(run, client, requires_approval=plan_approval or None, **options)
-    run.answer(lambda: read(TASK, task), lambda: [str(task.ref)])
+    run.answer(lambda: to_object(task, is_summary=True), lambda: [str(task.ref)])
 
 
 @command(
@@ -125,7 +125,7 @@ def run_command(
     is_good = task.state is TaskState.SUCCEEDED
     landed = _landed(run, task, attempt) if is_applied and is_good else None
     run.answer(
-        lambda: read(TASK_RESULT, task) | ({"applied": _landed_document(landed)} if is_applied else {}),
+        lambda: to_object(task) | ({"applied": _landed_document(landed)} if is_applied else {}),
         lambda: [*result(task, attempt, run.now), *(["", *landed.lines()] if isinstance(landed, ApplyReport) else [])],
     )
     if isinstance(landed, errors.CoatcheckError) and not run.is_json:

@@ -18,7 +18,7 @@ from ..context import (
     timeout_option,
 )
 from ..formatting import event as event_lines
-from ..json_output import EVENT, TASK_RESULT, dump_line, read
+from ..json_output import dump_line, to_object
 
 if TYPE_CHECKING:
     from ..._model.tasks import TaskRef
@@ -52,7 +52,7 @@ def wait_command(
     with run.client(ref.provider) as client:
         ended = wait_for(run, client, ref, timeout=limit, interval=pause, first=first)
     chosen(ended, attempt)
-    run.answer(lambda: read(TASK_RESULT, ended), lambda: result(ended, attempt, run.now))
+    run.answer(lambda: to_object(ended), lambda: result(ended, attempt, run.now))
     next_step(run, ended)
     return verdict(ended)
 
@@ -69,7 +69,7 @@ coatcheck watch jules:123 jules:456
 @click.argument("tasks", metavar="REF...", nargs=-1, required=True)
 @timeout_option
 @interval_option
-@click.option("--after", metavar="CURSOR", help="Go on after this event, whose `cursor` --json has printed.")
+@click.option("--after", metavar="ID", help="Continue after this event: an `id` that --json has printed.")
 @click.option("--stream", is_flag=True, help="Read the service's own live events instead of looking again and again.")
 def watch_command(
     run: CommandContext,
@@ -102,7 +102,7 @@ def watch_command(
             events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
         for happened in events:
             if run.is_json:
-                run.console.write(dump_line(read(EVENT, happened)))
+                run.console.write(dump_line(to_object(happened, is_summary=True)))
             else:
                 run.console.show_all(event_lines(happened, is_named=len(refs) > 1))
 

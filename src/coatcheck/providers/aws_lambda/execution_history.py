@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ... import errors
-from ..._model.tasks import Task, TaskEvent, TaskRef
+from ..._model.events import TaskEvent, TaskMessage, UnknownEvent
+from ..._model.tasks import Task, TaskRef
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
 from ..._protocol.lenient import fields, instant, text, whole
@@ -57,10 +58,10 @@ def _happening(event: Mapping[str, object]) -> Happening:
 
 def event_of(happening: Happening, ref: TaskRef) -> TaskEvent:
     """Return what happened as an event."""
-    return TaskEvent(
+    return UnknownEvent(
         kind=happening.kind,
         ref=ref,
-        cursor=str(happening.id),
+        id=str(happening.id),
         text=happening.text,
         data=dict(happening.data),
         at=instant(happening.at),
@@ -73,7 +74,7 @@ def told(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...]:
         return ()
     last = str(happened[-1].id)
     said = task.outcome.messages if task.outcome else ()
-    messages = [TaskEvent(kind="message", ref=task.ref, cursor=last, message=each, text=each.text) for each in said]
+    messages = [TaskMessage(ref=task.ref, id=last, message=each, text=each.text) for each in said]
     return (*(event_of(each, task.ref) for each in happened), *messages)
 
 

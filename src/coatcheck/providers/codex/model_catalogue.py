@@ -16,4 +16,4 @@ from ..._protocol.decode import read_json
 def models() -> tuple[Model, ...]:
     """Return the catalogue in the service's order, the models of the protocol's first release last."""
     data = pkgutil.get_data(__package__ or "", "models.json") or b""
-    return tuple(read_json(data, list[Model]))
+    return tuple(Model.from_dict(entry) for entry in read_json(data, list[dict[str, object]]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._model.tasks import TaskEvent, TaskRef
+from ..._model.events import TaskEvent, TaskLog, UnknownEvent
+from ..._model.tasks import TaskRef
 from ..._protocol.decode import decoder
 from ..._protocol.lenient import fields, instant, text
 from . import wire
@@ -25,9 +26,11 @@ def event_of(event: ServerEvent, ref: TaskRef) -> TaskEvent | None:
         told = fields(item.event)
         params = fields(told.get("params"))
         words = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
-        return TaskEvent(
-            kind=text(told.get("method")) or "thread_event", ref=ref, cursor=cursor, text=words, data=params
+        return UnknownEvent(
+            kind=text(told.get("method")) or "thread_event", ref=ref, id=cursor, text=words, data=params
         )
     at = instant(fields(item.key).get("created_at"))
     kind = text(item.item_type) or event.event
-    return TaskEvent(kind=kind, ref=ref, cursor=cursor, text=text(item.line), data=item.key, at=at)
+    if kind == "log":
+        return TaskLog(ref=ref, id=cursor, text=text(item.line), at=at)
+    return UnknownEvent(kind=kind, ref=ref, id=cursor, text=text(item.line), data=item.key, at=at)

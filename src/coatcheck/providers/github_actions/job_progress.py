@@ -11,8 +11,9 @@ from typing import Self
 
 import msgspec
 
+from ..._model.events import TaskEvent, TaskMessage, TaskProgress
 from ..._model.outcome import Failure, Message
-from ..._model.tasks import Task, TaskEvent, TaskRef
+from ..._model.tasks import Task, TaskRef
 from ..._protocol.lenient import instant, text
 from . import wire
 
@@ -47,7 +48,7 @@ def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[
 
     *jobs* are all that the run has now.
     """
-    events = []
+    events: list[TaskEvent] = []
     known = sorted(jobs, key=lambda job: job.id)
     memory = msgspec.structs.replace(
         memory, told={key: memory.told.get(key, 0) for key in (str(job.id) for job in known)}
@@ -59,7 +60,7 @@ def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[
                 continue
             memory = msgspec.structs.replace(memory, told={**memory.told, key: number})
             if said:
-                event = TaskEvent(kind="progress", ref=ref, text=said, at=instant(at), cursor=memory.to_text())
+                event = TaskProgress(ref=ref, text=said, at=instant(at), id=memory.to_text())
                 events.append(event)
     return events, memory
 
@@ -69,11 +70,11 @@ def said(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
     if not task.state.is_terminal:
         return [], msgspec.structs.replace(memory, messages=0)
     messages: tuple[Message, ...] = task.outcome.messages if task.outcome else ()
-    events = []
+    events: list[TaskEvent] = []
     for message in messages[memory.messages :]:
         memory = msgspec.structs.replace(memory, messages=memory.messages + 1)
-        event = TaskEvent(kind="message", ref=task.ref, message=message, text=message.text, at=task.updated_at)
-        events.append(msgspec.structs.replace(event, cursor=memory.to_text()))
+        event = TaskMessage(ref=task.ref, message=message, text=message.text, at=task.updated_at, id=memory.to_text())
+        events.append(event)
     return events, memory
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import msgspec
 
 from ... import errors
-from ..._model.tasks import Page, Task, TaskEvent, TaskState
+from ..._model.events import TaskEvent, TaskLog
+from ..._model.tasks import Page, Task, TaskState
 from ..._protocol.decode import check, read_json
 from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
 from ..._protocol.lenient import flag, instant, text, whole
@@ -220,7 +221,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
                 yield Emit(event)
             if job.status == extract.COMPLETED and (log := (yield from self._log(where, job))) is not None:
                 at = instant(job.completed_at)
-                yield Emit(TaskEvent(kind="log", ref=ref, text=log, data={"job": text(job.name)}, at=at))
+                yield Emit(TaskLog(ref=ref, text=log, source=text(job.name), at=at))
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live run; *siblings* is the list of its jobs, where that was saved too."""

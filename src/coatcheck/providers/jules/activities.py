@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
+from ..._model.events import TaskEvent, TaskMessage, TaskPlan, TaskProgress, TaskTool, UnknownEvent
 from ..._model.outcome import Artifact, Message, Plan, PlanStep
-from ..._model.tasks import TaskEvent, TaskRef
+from ..._model.tasks import TaskRef
 from ..._protocol.decode import read_json
 from ..._protocol.effects import Response
 from ..._protocol.lenient import instant, text, whole
@@ -53,7 +54,7 @@ def read_page(answer: Response) -> tuple[list[Happening], str | None]:
 
 def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
     activity = read_json(raw, wire.Activity, response=answer, at=at)
-    kind = next((word for word, (field, _, _) in KINDS.items() if getattr(activity, field) is not None), "")
+    kind = next((word for word, (field, _) in KINDS.items() if getattr(activity, field) is not None), "")
     kind, data = (kind, None) if kind else _unknown_kind(raw)
     shown = [_artifact(part, answer, at=f"{at}.artifacts[{i}]") for i, part in enumerate(activity.artifacts or ())]
     changes = [change for _, change in shown if change is not None and change.unidiff_patch]
@@ -125,47 +126,64 @@ def progress_of(activity: wire.Activity) -> str | None:
     return ": ".join(filter(None, map(text, told))) or text(activity.description)
 
 
-def _plan(activity: wire.Activity) -> dict[str, Any]:
+def _plan(activity: wire.Activity, common: Common) -> TaskEvent:
     plan = plan_of(activity.plan_generated.plan if activity.plan_generated else None)
     steps = plan.steps if plan else ()
-    return {"plan": plan, "text": "\n".join(f"{number}. {step.title}" for number, step in enumerate(steps, 1)) or None}
+    text = "\n".join(f"{number}. {step.title}" for number, step in enumerate(steps, 1)) or None
+    return TaskPlan(plan=plan, text=text, **common)
 
 
-def _message(activity: wire.Activity) -> dict[str, Any]:
+def _approved(activity: wire.Activity, common: Common) -> TaskEvent:
+    return TaskPlan(is_approved=True, text=text(activity.description), **common)
+
+
+def _message(activity: wire.Activity, common: Common) -> TaskEvent:
     message = message_of(activity)
-    return {"message": message, "text": message.text if message else None}
+    if message is None:
+        return TaskProgress(**common)
+    return TaskMessage(message=message, text=message.text, **common)
 
 
-def _description(activity: wire.Activity) -> dict[str, Any]:
-    return {"text": text(activity.description)}
+def _progress(activity: wire.Activity, common: Common) -> TaskEvent:
+    said = progress_of(activity)
+    is_tool = said is None and bool(common["artifacts"])
+    return TaskTool(**common) if is_tool else TaskProgress(text=said, **common)
 
 
-# native word -> (field of `wire.Activity`, our kind of event, what the event carries)
-KINDS: Mapping[str, tuple[str, str, Callable[[wire.Activity], dict[str, Any]]]] = {
-    "planGenerated": ("plan_generated", "plan", _plan),
-    "planApproved": ("plan_approved", "approved", _description),
-    "userMessaged": ("user_messaged", "message", _message),
-    "agentMessaged": ("agent_messaged", "message", _message),
-    "progressUpdated": ("progress_updated", "progress", lambda activity: {"text": progress_of(activity)}),
-    "sessionCompleted": ("session_completed", "completed", _description),
-    "sessionFailed": (
-        "session_failed",
-        "failed",
-        lambda activity: {"text": activity.session_failed.reason if activity.session_failed else None},
-    ),
+def _failed(activity: wire.Activity, common: Common) -> TaskEvent:
+    reason = activity.session_failed.reason if activity.session_failed else None
+    return TaskProgress(text=": ".join(filter(None, ("the session failed", reason))), **common)
+
+
+def _completed(activity: wire.Activity, common: Common) -> TaskEvent:
+    return TaskProgress(text=text(activity.description) or "the session completed", **common)
+
+
+# What every event has: ref, id, at, artifacts.
+Common: TypeAlias = dict[str, Any]
+
+# The service's word -> (field of `wire.Activity`, what makes the event). The state of the task tells of its end.
+KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = {
+    "planGenerated": ("plan_generated", _plan),
+    "planApproved": ("plan_approved", _approved),
+    "userMessaged": ("user_messaged", _message),
+    "agentMessaged": ("agent_messaged", _message),
+    "progressUpdated": ("progress_updated", _progress),
+    "sessionCompleted": ("session_completed", _completed),
+    "sessionFailed": ("session_failed", _failed),
 }
 
 
 def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
-    """Return what happened as an event; an activity without a kind is an "activity" (2.4)."""
+    """Return an activity as an event; one of a kind that is not known keeps the service's word for it (2.4)."""
     activity = happening.activity
-    _, kind, read = KINDS.get(happening.kind, ("", happening.kind or "activity", _description))
-    return TaskEvent(
-        kind=kind,
-        ref=ref,
-        cursor=cursor,
-        artifacts=happening.artifacts,
-        data=happening.data,
-        at=instant(activity.create_time),
-        **read(activity),
-    )
+    common: Common = {
+        "ref": ref,
+        "id": cursor,
+        "artifacts": happening.artifacts,
+        "at": instant(activity.create_time),
+    }
+    if happening.kind not in KINDS:
+        said = text(activity.description)
+        return UnknownEvent(kind=happening.kind or "activity", data=happening.data, text=said, **common)
+    return KINDS[happening.kind][1](activity, common)

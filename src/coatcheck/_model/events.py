@@ -1,0 +1,246 @@
+"""What happens to a task, as a closed union of values that type checkers narrow on `type`.
+
+``watch``, its NDJSON output and the library yield these. `TaskEvent` is the union; `event_from_dict` reads any of them.
+What a service says in words of its own is an `UnknownEvent`, kept and shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from .outcome import Artifact, DiffStats, Failure, Message, Notice, Plan
+from .states import TaskState
+from .tasks import TaskRef
+from .value import JsonFields, Value
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_COMMON: JsonFields = {
+    "type": "what happened",
+    "id": "what `watch --after` takes to continue after this event",
+    "ref": "the task",
+    "at": "when the service says that it happened",
+    "attempt": "number of the attempt, where it concerns one",
+    "text": "the same in words",
+    "artifacts": "what was shown with it: artifact objects",
+}
+
+
+_STATE: JsonFields = {
+    **_COMMON,
+    "state": "a word of TaskState",
+    "raw_state": "the service's own word for the state",
+}
+
+
+class Event(Value, frozen=True, kw_only=True):
+    """What every event has: the task, a cursor that resumes a watch after it (`id`), a time, and words."""
+
+    type: ClassVar[str] = ""
+
+    ref: TaskRef
+    id: str = ""
+    at: datetime | None = None
+    attempt: int | None = None
+    text: str | None = None
+    artifacts: tuple[Artifact, ...] = ()
+
+    _json: ClassVar[JsonFields] = _COMMON
+
+
+class StateEvent(Event, frozen=True, kw_only=True):
+    """The task has another state; `raw_state` is the service's own word for it."""
+
+    state: TaskState
+    raw_state: str | None = None
+
+    _json: ClassVar[JsonFields] = _STATE
+
+
+class TaskSubmitted(StateEvent, frozen=True, kw_only=True):
+    """The service has taken the task and has not started it."""
+
+    type: ClassVar[Literal["task.submitted"]] = "task.submitted"
+
+
+class TaskStarted(StateEvent, frozen=True, kw_only=True):
+    """The agent is at work."""
+
+    type: ClassVar[Literal["task.started"]] = "task.started"
+
+
+class TaskNeedsInput(StateEvent, frozen=True, kw_only=True):
+    """The task waits for a person: for an answer or an approval, or because it was paused."""
+
+    type: ClassVar[Literal["task.needs_input"]] = "task.needs_input"
+
+
+class TaskSucceeded(StateEvent, frozen=True, kw_only=True):
+    """The task has ended with a result."""
+
+    type: ClassVar[Literal["task.succeeded"]] = "task.succeeded"
+
+
+class TaskFailed(StateEvent, frozen=True, kw_only=True):
+    """The task has ended without success; `error` is what the service says."""
+
+    type: ClassVar[Literal["task.failed"]] = "task.failed"
+
+    error: Failure | None = None
+
+    _json: ClassVar[JsonFields] = {**_STATE, "error": "why it failed: failure object"}
+
+
+class TaskCancelled(StateEvent, frozen=True, kw_only=True):
+    """Somebody stopped the task."""
+
+    type: ClassVar[Literal["task.cancelled"]] = "task.cancelled"
+
+
+class TaskExpired(StateEvent, frozen=True, kw_only=True):
+    """The service gave the task up because its time was over."""
+
+    type: ClassVar[Literal["task.expired"]] = "task.expired"
+
+
+class TaskAttempt(Event, frozen=True, kw_only=True):
+    """One of several attempts has another state; the task's own end is an event of its own."""
+
+    type: ClassVar[Literal["task.attempt"]] = "task.attempt"
+
+    state: TaskState
+    raw_state: str | None = None
+
+    _json: ClassVar[JsonFields] = _STATE
+
+
+class TaskMessage(Event, frozen=True, kw_only=True):
+    """Something was said, by the agent or by a person."""
+
+    type: ClassVar[Literal["task.message"]] = "task.message"
+
+    message: Message
+
+    _json: ClassVar[JsonFields] = {**_COMMON, "message": "message object"}
+
+
+class TaskProgress(Event, frozen=True, kw_only=True):
+    """What the agent is doing, in its own words or the service's."""
+
+    type: ClassVar[Literal["task.progress"]] = "task.progress"
+
+
+class TaskTool(Event, frozen=True, kw_only=True):
+    """The agent used a tool; `artifacts` hold the command and what it printed."""
+
+    type: ClassVar[Literal["task.tool"]] = "task.tool"
+
+
+class TaskPlan(Event, frozen=True, kw_only=True):
+    """The agent made a plan, or a plan was approved (`is_approved`)."""
+
+    type: ClassVar[Literal["task.plan"]] = "task.plan"
+
+    plan: Plan | None = None
+    is_approved: bool = False
+
+    _json: ClassVar[JsonFields] = {**_COMMON, "plan": "plan object", "is_approved": "whether the plan is approved"}
+
+
+class TaskDiff(Event, frozen=True, kw_only=True):
+    """The change has another size."""
+
+    type: ClassVar[Literal["task.diff"]] = "task.diff"
+
+    stats: DiffStats
+
+    _json: ClassVar[JsonFields] = {**_COMMON, "stats": "stats object"}
+
+
+class TaskLog(Event, frozen=True, kw_only=True):
+    """Output of the machine that runs the task; `source` names the job or the stream."""
+
+    type: ClassVar[Literal["task.log"]] = "task.log"
+
+    source: str | None = None
+
+    _json: ClassVar[JsonFields] = {**_COMMON, "source": "the job or stream that it comes from"}
+
+
+class TaskUsage(Event, frozen=True, kw_only=True):
+    """What the task has used, as the service words it."""
+
+    type: ClassVar[Literal["task.usage"]] = "task.usage"
+
+
+class TaskNotice(Event, frozen=True, kw_only=True):
+    """Something that the state does not tell and that somebody should know."""
+
+    type: ClassVar[Literal["task.notice"]] = "task.notice"
+
+    notice: Notice
+
+    _json: ClassVar[JsonFields] = {**_COMMON, "notice": "notice object"}
+
+
+class UnknownEvent(Event, frozen=True, kw_only=True):
+    """Something that the service reports in a word of its own: `kind`, with what it says in `data`."""
+
+    type: ClassVar[Literal["unknown"]] = "unknown"
+
+    kind: str
+    data: object = None
+
+    _json: ClassVar[JsonFields] = {
+        **_COMMON,
+        "kind": "the service's own word",
+        "data": "what the service says about it",
+    }
+
+
+TaskEvent: TypeAlias = (
+    TaskSubmitted
+    | TaskStarted
+    | TaskNeedsInput
+    | TaskSucceeded
+    | TaskFailed
+    | TaskCancelled
+    | TaskExpired
+    | TaskAttempt
+    | TaskMessage
+    | TaskProgress
+    | TaskTool
+    | TaskPlan
+    | TaskDiff
+    | TaskLog
+    | TaskUsage
+    | TaskNotice
+    | UnknownEvent
+)
+
+EVENT_TYPES: Mapping[str, type[TaskEvent]] = {kind.type: kind for kind in TaskEvent.__args__}
+
+# The event that tells of a state; a state that is not known is an `UnknownEvent`.
+STATE_EVENTS: Mapping[TaskState, type[StateEvent]] = {
+    TaskState.QUEUED: TaskSubmitted,
+    TaskState.RUNNING: TaskStarted,
+    TaskState.INPUT_REQUIRED: TaskNeedsInput,
+    TaskState.PAUSED: TaskNeedsInput,
+    TaskState.SUCCEEDED: TaskSucceeded,
+    TaskState.FAILED: TaskFailed,
+    TaskState.CANCELLED: TaskCancelled,
+    TaskState.EXPIRED: TaskExpired,
+}
+
+
+def event_from_dict(document: Mapping[str, Any]) -> TaskEvent:
+    """Return the event that `to_dict` wrote; a type of a newer version is an `UnknownEvent` with the whole document.
+
+    Raises `ConfigurationError` with the path of a field that does not fit.
+    """
+    kind = EVENT_TYPES.get(str(document.get("type")))
+    if kind is None:
+        return UnknownEvent.from_dict({**document, "kind": str(document.get("type")), "data": dict(document)})
+    return kind.from_dict(document)
