@@ -150,7 +150,7 @@ def log_out(login: LoginCredentials) -> Script[bool]:
 
 def _revoked(login: LoginCredentials, oauth: OAuth, own: StoredCredentials) -> Script[bool]:
     try:
-        tokens, _ = yield from own.place.read()
+        tokens = yield from own.read()
         return (yield from service.revoke(login.endpoints(oauth, tokens), tokens))
     except errors.CoatcheckError:  # best effort: what cannot be read or reached is deleted all the same
         return False

@@ -18,11 +18,12 @@ from .. import errors
 from .._protocol.credentials import Login, LoginFile, LoginFormat, OAuth, Secret, Tokens
 from .._protocol.effects import Call, Clock, Script
 from . import oauth as service
-from .manager import StoredCredentials, moment
+from .manager import StoredCredentials
 from .notes import Notes
 from .refresh import Place
 from .store import FileStore, KeyringStore, Store
-from .tokens import Mode
+from .successors import Successors
+from .tokens import Mode, moment
 
 # A name becomes the name of a file.
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -215,7 +216,7 @@ class LoginCredentials:
         self.source = source
         if self.source in MODES:
             chosen = self.stored(self.source)
-            chosen.on_change, chosen.on_trouble = self.on_change, self.on_trouble
+            chosen.on_change, chosen.on_trouble = lambda: self.on_change(), lambda text: self.on_trouble(text)
             self._chosen = chosen
             return chosen
         if self.source is Source.CHAIN:
@@ -265,6 +266,7 @@ class LoginCredentials:
             file=file,
             oauth=login.oauth,
             notes=Notes(os.path.join(self._state_dir, "refreshes")),
+            successors=Successors(os.path.join(self._state_dir, "unsaved-logins")),
             clock=self.clock,
             environ=self._environ,
             remedy=login.remedy,
