@@ -22,7 +22,7 @@ from .. import errors
 from .._protocol.credentials import Secret, Tokens
 from .._protocol.effects import Call, Clock, Exclusive, Lock, Script, Sleep
 from .oauth import RefusedError
-from .refresh import REJECTED, NoRoomError, Place, UnkeptError, Unsaved, other_account
+from .refresh import REJECTED, NoRoomError, Place, Settled, UnkeptError, Unsaved, other_account
 from .tokens import (
     LOOK_EVERY,
     TRY_EVERY,
@@ -182,11 +182,12 @@ class StoredCredentials:
         if self.place.mode is Mode.READONLY:
             return newest
         try:
-            return (yield from self._locked(lambda: self.place.settle(stored, None))).tokens
+            settled: Settled = yield Exclusive(self._lock, self.place.settle(stored, None), is_whole=True)
         except errors.AccountMismatchError:
             raise
-        except errors.CredentialsError:
+        except (OSError, errors.CredentialsError):  # TimeoutError: the lock is held
             return newest
+        return settled.tokens
 
     def forget(self) -> Script[None]:
         """Delete the login."""
@@ -218,7 +219,7 @@ class StoredCredentials:
                 self._note(error)
                 return
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, error: Exception | str) -> None:
         """Remember an error that is not raised, and report it once."""
         before, self.problem = self.problem, str(error)
         if self.problem != before:
@@ -263,7 +264,7 @@ class StoredCredentials:
             settled = yield from self._locked(lambda: self.place.settle(state.tokens, unsaved))
         except errors.CredentialsError:
             return self._postpone(state, pause=self._pause())
-        kept = settled.tokens
+        kept, self.problem = settled.tokens, None
         return self._hold(kept if not has_ended(kept, self._clock.time()) else state.tokens)
 
     def _try(self, state: State, reason: str, *, is_late: bool) -> Script[State]:
@@ -352,7 +353,7 @@ class StoredCredentials:
         unsaved = Unsaved(unkept.tokens, unkept.replaces) if can_retry else None
         state = self._hold(unkept.tokens, unsaved=unsaved)
         if unkept.is_saved:
-            self._note(unkept.error)
+            self._note(f"{unkept.error}; it is kept in {self.place.successors.folder} until that works")
             return state
         self.problem = str(unkept.error)
         raise unkept.error from None

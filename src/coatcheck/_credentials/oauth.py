@@ -121,21 +121,30 @@ def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: floa
 def is_answering(oauth: OAuth, at: Endpoints) -> Exchange[bool]:
     """Ask the login service for a refresh without a token; returns whether it answered, which ends an outage.
 
-    RFC 6749 section 5.2: it answers ``invalid_request`` or ``invalid_grant``.
+    The answer should be ``invalid_request`` or ``invalid_grant`` with status 400 (RFC 6749 section 5.2). Services use
+    other 4xx and, like GitHub, 200; a 200 that is no JSON object is the page of a proxy.
     """
     body = {"client_id": at.client_id, "grant_type": "refresh_token", "refresh_token": ""}
     try:
         response: Response = yield sent(at.token, body, is_json=not oauth.is_form)
     except errors.TransportError:
         return False
-    return response.status < 500 or response.status == 501
+    if response.status >= 300:
+        return response.status < 500 or response.status == 501
+    try:
+        return bool(read_answer(response))
+    except errors.UnreadableResponseError:
+        return False
 
 
 def _refreshed(oauth: OAuth, response: Response, held: Tokens, now: float) -> Tokens:
     if response.status >= 300 or code_of(response) in oauth.refusals:  # GitHub refuses with 200
         raise refusal(oauth, response)
     try:
-        return oauth.read(read_answer(response), held, now)
+        answer = read_answer(response)
+        if (code := code_of(response)) and "access_token" not in answer:
+            raise errors.UnreadableResponseError(f"the login service answered {code}", path="$.access_token")
+        return oauth.read(answer, held, now)
     except errors.UnreadableResponseError as error:  # the token was taken, and its successor cannot be read
         raise LostError(error) from None
 

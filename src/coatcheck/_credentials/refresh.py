@@ -20,6 +20,7 @@ import msgspec
 from .. import errors
 from .._protocol.credentials import LoginFormat, OAuth, Tokens
 from .._protocol.effects import Call, Clock, Script, Sleep
+from .._protocol.json_text import clean_json
 from . import oauth as service
 from .notes import SPENT, Note, Notes
 from .oauth import LostError, RefusedError
@@ -347,7 +348,7 @@ def unanswered(current: Tokens) -> errors.TransportError:
 def is_torn(data: bytes) -> bool:
     """Whether *data* is not JSON: empty, or only a part of it."""
     try:
-        msgspec.json.decode(data)
+        msgspec.json.decode(clean_json(data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return True
     return False
