@@ -417,7 +417,8 @@ class StoredCredentials:
         held = self._state
         if held is not None and held.tokens is not state.tokens:
             return held  # another thread was faster
-        look_at = next_look(state.tokens, now=self._clock.time(), pause=pause)
+        now = self._clock.time()
+        look_at = next_look(state.tokens, now=now, pause=pause) if state.unsaved is None else now + pause
         self._state = state = msgspec.structs.replace(state, look_at=look_at)
         return state
 

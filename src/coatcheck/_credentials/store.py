@@ -124,10 +124,9 @@ class FileStore:
         try:
             os.replace(self._temporary(spent), self._target)
             sync_folder(os.path.dirname(self._target))
-            for path in self._leftovers():
-                os.unlink(path)
         except OSError as error:
             raise self._unsaved(error) from None
+        self._remove_leftovers()
 
     def _unsaved(self, error: OSError) -> errors.PersistenceError:
         return errors.PersistenceError(
@@ -145,10 +144,16 @@ class FileStore:
             os.unlink(self._temporary(spent))
 
     def delete(self) -> None:
-        """Remove the file and the temporary files beside it."""
-        for path in (self._target, *self._leftovers()):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        """Remove the file and the temporary files beside it. Raises `PersistenceError`."""
+        self._remove_leftovers()
+        try:
+            os.unlink(self._target)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise errors.PersistenceError(
+                f"the login {self.where} could not be deleted: {error.strerror}", remedy="fix the permissions"
+            ) from None
 
     def obstacle(self) -> str | None:
         """Return why the file cannot be replaced: it, its folder or its file system is read-only."""
@@ -170,14 +175,13 @@ class FileStore:
         folder, name = os.path.split(self._target)
         return os.path.join(folder, f".{name}.{spent or 'new'}.coatcheck")
 
-    def _leftovers(self) -> list[str]:
+    def _remove_leftovers(self) -> None:
         folder, name = os.path.split(self._target)
-        with suppress(FileNotFoundError):
-            names = os.listdir(folder)
-            return [
-                os.path.join(folder, each) for each in names if each.startswith(f".{name}.") and each.endswith("coatcheck")
-            ]
-        return []
+        with suppress(OSError):
+            for each in os.listdir(folder):
+                if each.startswith(f".{name}.") and each.endswith(".coatcheck"):
+                    with suppress(OSError):
+                        os.unlink(os.path.join(folder, each))
 
 
 class KeyringStore:
