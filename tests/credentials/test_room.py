@@ -364,3 +364,17 @@ def test_a_read_only_folder_is_respected_by_root_as_well(household: Household) -
         house.shared.parent.chmod(0o700)
 
     assert (True, 0, True) == (served, house.refreshes, any("is read-only" in each for each in problems))
+
+
+@pytest.mark.parametrize("is_logout", [True, False], ids=["logout", "refresh"])
+def test_a_copy_that_a_crash_left_is_deleted(household: Household, is_logout: bool) -> None:
+    """A process died after it saved the login and before it deleted the copy: the next refresh or logout does."""
+    house = household
+    house.put(house.issue(ends_in=-10), house.own)
+    during_the_refresh(house, lambda: None)
+    secret = house.secret(house.login())
+    second(house).joinpath("0" * 32 + ".json").write_bytes(house.own.read_bytes())
+    house.clock.advance(7200)
+    house.do(log_out(house.login()) if is_logout else house.login().get_secret())
+
+    assert (False, []) == (house.accepts(secret), files(second(house)))

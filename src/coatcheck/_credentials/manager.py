@@ -150,16 +150,25 @@ class StoredCredentials:
         data: bytes | None = yield Call(place.store.read)
         stored: Tokens | None = None
         if data is not None:
-            stored, data = yield from place.read()
-            if not same_account(stored, tokens):
-                raise errors.AccountMismatchError(
-                    f"{place.store.where} belongs to another account",
-                    remedy="log out first, or keep both with: --account NAME",
-                )
+            stored, data = yield from self._replaceable()
+        if stored is not None and not same_account(stored, tokens):
+            raise errors.AccountMismatchError(
+                f"{place.store.where} belongs to another account",
+                remedy="log out first, or keep both with: --account NAME",
+            )
         fresh = self._file_of(data, tokens)
         yield Call(lambda: place.store.write(fresh))
         if stored is not None:
             yield Call(lambda: place.discard_successors(stored))
+
+    def _replaceable(self) -> Script[tuple[Tokens | None, bytes | None]]:
+        """Return the login that a new one replaces; a file of our own that is no login counts as none."""
+        try:
+            return (yield from self.place.read())
+        except errors.CredentialsError:
+            if self.place.mode is Mode.OWN:
+                return None, None
+            raise
 
     def _file_of(self, data: bytes | None, tokens: Tokens) -> bytes:
         """Return the file with *tokens* in it; raises `CredentialsError` for tokens that could not be read back."""

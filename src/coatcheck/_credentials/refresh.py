@@ -184,10 +184,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
     def discard_successors(self, stored: Tokens) -> None:
-        """Remove what the second place holds for *stored*. Blocks."""
-        for tokens in (stored, *self._successors(stored)):
-            if spent := fingerprint_of(tokens):
-                self._discard(spent)
+        """Remove what the second place holds for *stored*, and copies that a crash left there. Blocks."""
+        known = {spent for tokens in (stored, *self._successors(stored)) if (spent := fingerprint_of(tokens))}
+        for spent in known:
+            self._discard(spent)
+        self.successors.discard_if(lambda data: (copy := self._readable(data)) is not None and fingerprint_of(copy) in known)
 
     def _discard(self, spent: str) -> None:
         self.successors.discard(spent)

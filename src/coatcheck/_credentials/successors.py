@@ -7,12 +7,13 @@ Invariants:
 
 - a file is named after the refresh token that is replaced (a fingerprint), so it fits that login and no other;
 - room is reserved before the token is presented;
-- files have mode 0600 in a folder of mode 0700, and are no longer there after a logout.
+- files have mode 0600 in a folder of mode 0700; those of a login are deleted with it.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from .. import errors
@@ -48,6 +49,14 @@ class Successors:
     def find(self, spent: str) -> bytes | None:
         """Return the successor of *spent*, None if there is none."""
         return read_private(self._path(spent))
+
+    def discard_if(self, is_old: Callable[[bytes | None], bool]) -> None:
+        """Remove the files whose content *is_old*."""
+        with suppress(OSError):
+            for name in os.listdir(self.folder):
+                spent = name.removesuffix(".json")
+                if is_old(self.find(spent)):
+                    self.discard(spent)
 
     def discard(self, spent: str) -> None:
         """Remove the successor of *spent* or the bytes reserved for it."""

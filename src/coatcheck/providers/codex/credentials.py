@@ -80,7 +80,7 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
     account, provenance = tokens.get("account_id"), fields(tokens.get("oauth_provenance"))
     return Tokens(
         access_token=token,
-        refresh_token=text(tokens.get("refresh_token")),
+        refresh_token=_usable(tokens, "refresh_token"),
         id_token=id_token,
         account_id=_sendable(account, "account_id", where) if account else None,
         expires_at=expiry_of(token),
