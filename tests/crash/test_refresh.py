@@ -131,7 +131,10 @@ def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
             assert house.read().access_token == survivor["said"], death
             assert house.read().access_token != held.access_token
             assert is_newest(house)
-        if death not in ("after the rename", "before the conclusion"):  # a copy of what was saved, until the next refresh
+        if death not in (
+            "after the rename",
+            "before the conclusion",
+        ):  # a copy of what was saved, until the next refresh
             assert [] == os.listdir(house.folder / "state" / "unsaved-logins")
         shutil.rmtree(house.folder / "state" / "unsaved-logins", ignore_errors=True)
         assert round_ == json.loads(house.shared.read_bytes())["keep"]

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from tests.credentials.household import Household
 
-from coatcheck import AsyncClient, Client
+from coatcheck import AsyncClient, Client, errors
+from coatcheck._protocol.effects import Request
 from coatcheck._runtime.clock import SystemClock
 from coatcheck._runtime.drive_asynchronous import AsyncWorld, aperform
 from coatcheck._runtime.drive_blocking import World, perform
-from coatcheck.cloud.faults import Slow, Status
+from coatcheck.cloud.faults import Reset, Slow, Status
 from coatcheck.cloud.scripted import ScriptedCloud
 from coatcheck.testing.emulator import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.journal import MemoryJournal
@@ -274,3 +275,97 @@ def test_a_401_in_a_client_is_recovered_once_for_everybody(tmp_path: Path) -> No
             return len({usage.plan for usage in await asyncio.gather(*(codex.get_usage() for _ in range(50)))})
 
     assert (1, 1, 100) == (asyncio.run(main()), house.refreshes, len(house.cloud.seen("usage")))
+
+
+def test_a_crowd_shares_a_failed_refresh(tmp_path: Path) -> None:
+    """Whoever waited for a refresh that was not answered gets its error: the outage is not asked about once for each."""
+    house = Household(tmp_path, clock=SystemClock())
+    house.put(house.issue(ends_in=-10))
+    house.cloud.faults.append(Reset(on="token", times=None))
+    login = house.login()
+
+    async def main() -> list[object]:
+        world = AsyncWorld(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        return await asyncio.gather(
+            *(aperform(login.get_secret(), world) for _ in range(CROWD)), return_exceptions=True
+        )
+
+    kinds = {type(each) for each in asyncio.run(main())}
+
+    assert ({errors.TransportError}, 1) == (kinds, len(house.cloud.seen("token")))
+
+
+class GatedTransport:
+    """A transport whose login service answers when the test opens the gate."""
+
+    def __init__(self, cloud: ScriptedCloud) -> None:
+        self._inner = AsyncEmulatorTransport(cloud)
+        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def send(self, request: Request) -> object:
+        if "/oauth/token" in request.url:
+            self.asked.set()
+            await self.gate.wait()
+        return await self._inner.send(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def background_refresh_at_close(house: Household, closings: int) -> tuple[list[str], list[str]]:
+    """Close a client *closings* times while its background refresh waits; return the tasks that are left, twice."""
+    house.put(house.issue(ends_in=290), house.own)
+
+    async def main() -> tuple[list[str], list[str]]:
+        def left() -> list[str]:
+            return [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
+
+        transport = GatedTransport(house.cloud)
+        transport.gate.set()
+        async with client(house, AsyncClient, lambda _: transport) as codex:
+            await codex.tokens.get_status()
+            await codex.get_usage()
+            transport.asked.clear()
+            transport.gate.clear()
+            await house.clock.advance(3400)
+            await transport.asked.wait()
+            closing = [asyncio.create_task(codex.aclose()) for _ in range(closings)]
+            await asyncio.sleep(0)
+            transport.gate.set()
+            await asyncio.gather(*closing)
+            first = left()
+        await house.clock.advance(10_000)
+        return first, left()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("closings", [1, 2])
+def test_closing_ends_the_background_refresh_for_good(tmp_path: Path, closings: int) -> None:
+    """The refresh that was under way is finished and saved, and no task is started afterwards."""
+    house = Household(tmp_path, clock=HandClock())
+    left = background_refresh_at_close(house, closings)
+
+    assert ([], []) == left
+    assert (2, True) == (house.refreshes, house.read(house.own).expires_at > 0)
+
+
+def test_a_client_that_is_opened_again_refreshes_again(tmp_path: Path) -> None:
+    """Each ``async with`` has a background refresh of its own."""
+    house = Household(tmp_path, clock=HandClock())
+    house.put(house.issue(ends_in=1000), house.own)
+
+    async def main() -> list[int]:
+        counts = []
+        codex = client(house, AsyncClient, AsyncEmulatorTransport)
+        for _ in range(2):
+            async with codex:
+                await codex.get_usage()
+                await house.clock.advance(750)
+                await codex.get_usage()
+                counts.append(house.refreshes)
+            await house.clock.advance(3000)
+            counts.append(house.refreshes)
+        return counts
+
+    assert [1, 1, 2, 2] == asyncio.run(main())

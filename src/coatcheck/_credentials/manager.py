@@ -20,9 +20,10 @@ import msgspec
 
 from .. import errors
 from .._protocol.credentials import Secret, Tokens
-from .._protocol.effects import Call, Clock, Exclusive, Lock, Script, Sleep
+from .._protocol.effects import Call, Exclusive, Lock, Script, Sleep
 from .oauth import RefusedError
 from .refresh import REJECTED, NoRoomError, Place, Settled, UnkeptError, Unsaved, other_account
+from .saving import delete_login, save_login
 from .tokens import (
     LOOK_EVERY,
     TRY_EVERY,
@@ -133,7 +134,7 @@ class StoredCredentials:
     def store_tokens(self, tokens: Tokens) -> Script[None]:
         """Save *tokens* as this login. Raises `AccountMismatchError` where another account's are, `PersistenceError`."""
         yield from self.require_writable()
-        yield from self._locked(lambda: self._store(tokens))
+        yield from self._locked(lambda: save_login(self.place, tokens))
         self._hold(tokens)
 
     def require_writable(self) -> Script[None]:
@@ -144,40 +145,6 @@ class StoredCredentials:
         obstacle: str | None = yield Call(self.place.store.obstacle)
         if obstacle:
             raise errors.PersistenceError(f"the login cannot be saved: {obstacle}", remedy="fix the permissions")
-
-    def _store(self, tokens: Tokens) -> Script[None]:
-        place = self.place
-        data: bytes | None = yield Call(place.store.read)
-        stored: Tokens | None = None
-        if data is not None:
-            stored, data = yield from self._replaceable()
-        if stored is not None and not same_account(stored, tokens):
-            raise errors.AccountMismatchError(
-                f"{place.store.where} belongs to another account",
-                remedy="log out first, or keep both with: --account NAME",
-            )
-        fresh = self._file_of(data, tokens)
-        yield Call(lambda: place.store.write(fresh))
-        if stored is not None:
-            yield Call(lambda: place.discard_successors(stored))
-
-    def _replaceable(self) -> Script[tuple[Tokens | None, bytes | None]]:
-        """Return the login that a new one replaces; a file of our own that is no login counts as none."""
-        try:
-            return (yield from self.place.read())
-        except errors.CredentialsError:
-            if self.place.mode is Mode.OWN:
-                return None, None
-            raise
-
-    def _file_of(self, data: bytes | None, tokens: Tokens) -> bytes:
-        """Return the file with *tokens* in it; raises `CredentialsError` for tokens that could not be read back."""
-        try:
-            fresh = self.place.file.write(data, tokens)
-        except UnicodeEncodeError:
-            raise errors.CredentialsError("the tokens are not text that can be saved", remedy="log in again") from None
-        self.place.file.read(fresh, "the new login")
-        return fresh
 
     def read(self) -> Script[Tokens]:
         """Return the newest tokens of this login. Raises `CredentialsError`.
@@ -200,18 +167,8 @@ class StoredCredentials:
 
     def forget(self) -> Script[None]:
         """Delete the login."""
-        yield from self._locked(self._delete)
+        yield from self._locked(lambda: delete_login(self.place))
         self._state = None
-
-    def _delete(self) -> Script[None]:
-        place = self.place
-        try:
-            stored, _ = yield from place.read()
-        except errors.CredentialsError:  # an unreadable login is deleted all the same
-            pass
-        else:
-            yield Call(lambda: place.discard_successors(stored))
-        yield Call(place.store.delete)
 
     # -- keeping it fresh --------------------------------------------------------------------------------------------
 

@@ -141,12 +141,17 @@ def _refreshed(oauth: OAuth, response: Response, held: Tokens, now: float) -> To
     if response.status >= 300 or code_of(response) in oauth.refusals:  # GitHub refuses with 200
         raise refusal(oauth, response)
     try:
-        answer = read_answer(response)
-        if (code := code_of(response)) and "access_token" not in answer:
-            raise errors.UnreadableResponseError(f"the login service answered {code}", path="$.access_token")
-        return oauth.read(answer, held, now)
+        return oauth.read(_grant(response), held, now)
     except errors.UnreadableResponseError as error:  # the token was taken, and its successor cannot be read
         raise LostError(error) from None
+
+
+def _grant(response: Response) -> Mapping[str, object]:
+    """Return the fields of an answer that is no error with a status of success."""
+    answer = read_answer(response)
+    if (code := code_of(response)) and "access_token" not in answer:
+        raise errors.UnreadableResponseError(f"the login service answered {code}", path="$.access_token")
+    return answer
 
 
 def read_answer(response: Response) -> Mapping[str, object]:
@@ -159,11 +164,16 @@ def refusal(oauth: OAuth, response: Response) -> Exception:
     code = code_of(response)
     if code in oauth.refusals or code == INVALID_GRANT:
         return RefusedError(code)
-    if response.status == 401:
+    if response.status == 401 and not _is_page(response):
         return RefusedError(code or "unauthorized")
     error = error_for(response)
     is_lost = response.status >= 500 and response.status not in NOT_TAKEN
     return LostError(error) if is_lost else passing(error)
+
+
+def _is_page(response: Response) -> bool:
+    """Whether a proxy answered with a web page, and not the login service."""
+    return response.body.lstrip()[:1] == b"<"
 
 
 def code_of(response: Response) -> str:

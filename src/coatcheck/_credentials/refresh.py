@@ -188,7 +188,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         known = {spent for tokens in (stored, *self._successors(stored)) if (spent := fingerprint_of(tokens))}
         for spent in known:
             self._discard(spent)
-        self.successors.discard_if(lambda data: (copy := self._readable(data)) is not None and fingerprint_of(copy) in known)
+        self.successors.discard_if(
+            lambda data: (copy := self._readable(data)) is not None and fingerprint_of(copy) in known
+        )
 
     def _discard(self, spent: str) -> None:
         self.successors.discard(spent)

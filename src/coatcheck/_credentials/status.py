@@ -70,10 +70,9 @@ def _of_stored(login: LoginCredentials, chosen: StoredCredentials) -> Script[Log
     now = place.clock.time()
     is_refused = bool(note.outcome)
     can_refresh = place.mode is not Mode.READONLY and bool(tokens.refresh_token) and not obstacle and not is_refused
-    is_unsaved = is_newer(tokens, stored) and same_account(tokens, stored)
-    problems = _problems(chosen, tokens, note, obstacle=obstacle, is_open=is_open, can_refresh=can_refresh)
-    if is_unsaved:
-        problems = (*problems, f"its newest tokens are in {place.successors.folder} until {place.store.where} can be written")
+    problems = list(_problems(chosen, tokens, note, obstacle=obstacle, is_open=is_open, can_refresh=can_refresh))
+    if is_newer(tokens, stored) and same_account(tokens, stored):
+        problems.append(f"its newest tokens are in {place.successors.folder} until {place.store.where} can be written")
     return _status(
         login,
         is_logged_in=can_refresh or not has_ended(tokens, now),
@@ -145,5 +144,3 @@ def _status(login: LoginCredentials, **fields: object) -> LoginStatus:
 
 def _sentence(error: errors.CoatcheckError) -> str:
     return f"{error}; {error.remedy}" if error.remedy else str(error)
-
-

@@ -229,7 +229,9 @@ def _object(data: bytes, where: str) -> Mapping[str, object]:
     try:
         return msgspec.json.decode(data, type=dict[str, object])
     except msgspec.ValidationError:
-        _refuse(f"{where} holds a number out of range" if data.lstrip()[:1] == b"{" else f"{where} is not a JSON object")
+        _refuse(
+            f"{where} holds a number out of range" if data.lstrip()[:1] == b"{" else f"{where} is not a JSON object"
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         _refuse(
             f"{where} is not JSON, or only a part of it",
@@ -276,7 +278,7 @@ def _raw(data: object) -> Mapping[str, msgspec.Raw]:
     """Return an object whose values are kept as they were written."""
     if not isinstance(data, (bytes, msgspec.Raw)):
         return {}
-    clean = clean_json(data) if isinstance(data, bytes) else data
+    clean = data if isinstance(data, msgspec.Raw) else clean_json(data)
     return msgspec.json.decode(clean, type=dict[str, msgspec.Raw] | None) or {}
 
 
