@@ -378,3 +378,28 @@ def test_a_copy_that_a_crash_left_is_deleted(household: Household, is_logout: bo
     house.do(log_out(house.login()) if is_logout else house.login().get_secret())
 
     assert (False, []) == (house.accepts(secret), files(second(house)))
+
+
+def test_a_login_that_is_broken_when_the_answer_comes_is_not_lost(household: Household) -> None:
+    """Another program left half a file behind: once the old file is back, the next process finds the new tokens."""
+    house = household
+    house.put(house.issue(ends_in=-10))
+    whole = house.shared.read_bytes()
+    during_the_refresh(house, lambda: house.shared.write_bytes(whole[:100]))
+    with pytest.raises(errors.PersistenceError, match="was not saved"):
+        house.secret(house.login())
+    house.shared.write_bytes(whole)
+    secret = house.secret(house.login())
+
+    assert (True, 1, secret.token) == (house.accepts(secret), house.refreshes, house.read().access_token)
+
+
+def test_a_login_that_was_removed_when_the_answer_comes_leaves_nothing_behind(household: Household) -> None:
+    """Somebody logged out during the refresh: no token stays in the second place either."""
+    house = household
+    house.put(house.issue(ends_in=-10))
+    during_the_refresh(house, house.shared.unlink)
+    with pytest.raises(errors.PersistenceError, match="was not saved"):
+        house.secret(house.login())
+
+    assert ([], []) == (files(second(house)), files(house.shared.parent))

@@ -224,8 +224,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             return
         if reason != REJECTED and not has_ended(current, self.clock.time()):
             raise unanswered(current)
-        if not (yield from service.is_answering(self.oauth, self._endpoints(current))):
-            raise service.passing(errors.TransportError("the login service still does not answer"))
+        at = self._endpoints(current)
+        if not (yield from service.is_answering(self.oauth, at)):
+            raise service.passing(errors.TransportError(f"{service.shown(at.token)} still does not answer"))
 
     def _endpoints(self, current: Tokens) -> service.Endpoints:
         return service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)
@@ -282,11 +283,18 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             replaces = fingerprint_of(settled.stored)
             raise UnkeptError(fresh, unwritten.error, replaces=replaces, is_saved=is_saved) from None
         except errors.CredentialsError as error:
-            yield Call(lambda: self._discard(spent))
+            if isinstance(error, errors.AccountMismatchError) or (yield Call(self._is_removed)):
+                yield Call(lambda: self._discard(spent))
             yield Call(lambda: self._note_spent(spent, fresh))
             raise UnkeptError(fresh, error, replaces=fingerprint_of(settled.stored)) from None
         yield Call(lambda: self._finish(settled.stored, fresh, spent))
         return kept
+
+    def _is_removed(self) -> bool:
+        try:
+            return self.store.read() is None
+        except errors.CredentialsError:
+            return False
 
     def _write(self, before: Tokens, fresh: Tokens, spent: str) -> Script[Tokens]:
         try:
