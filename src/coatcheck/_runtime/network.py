@@ -8,7 +8,7 @@ Law 3. `request_sent` is False only where no connection ever stood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -152,6 +152,40 @@ def address(request: Request) -> str:
     return url
 
 
+# Fields of which an answer has one value (RFC 9110, sections 5.3 and 8.6, 10.2.2, 10.2.3). Two that differ say nothing.
+_SINGLE = frozenset(
+    {
+        "azure-asyncoperation",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "location",
+        "operation-location",
+        "retry-after",
+    }
+)
+
+
+def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Return the fields of an answer by lower-case name, repeated ones joined with a comma (RFC 9110, section 5.3).
+
+    A value of None could not be read: it holds bytes that are not ASCII, which RFC 9110, section 5.5, leaves without a
+    meaning. A field with such a value is left out, whatever else was sent under its name, and so is one that may have
+    a single value and has two that differ: nobody can act on it. The rest of the answer is not affected.
+    """
+    headers: dict[str, str] = {}
+    unreadable = set()
+    for name, value in fields:
+        if value is None or (name in _SINGLE and headers.get(name, value) != value):
+            unreadable.add(name)
+        elif name not in headers:
+            headers[name] = value
+        elif name not in _SINGLE:
+            headers[name] = f"{headers[name]}, {value}"
+    return {name: value for name, value in headers.items() if name not in unreadable} if unreadable else headers
+
+
 def check_length(request: Request, headers: Mapping[str, str], limit: int) -> None:
     """Raise where the answer declares more than *limit* bytes; to HEAD it declares what it does not send."""
     length = headers.get("content-length", "")
@@ -262,6 +296,11 @@ def bad_certificates(environ: Mapping[str, str]) -> errors.ConfigurationError:
 def too_large(request: Request, limit: int) -> errors.TransportError:
     """Return the error for an answer that is longer than *limit* bytes."""
     return errors.TransportError(f"{_place(request)}: the answer is larger than {limit} bytes")
+
+
+def unreadable(request: Request, reason: str) -> errors.TransportError:
+    """Return the error for an answer that came and cannot be read: the service may have done what was asked."""
+    return errors.TransportError(f"{_place(request)}: the answer cannot be read: {_one_line(reason)}")
 
 
 def unsendable(request: Request) -> errors.ConfigurationError:

@@ -32,8 +32,10 @@ from .network import (
     check_length,
     closed,
     failure,
+    joined,
     read_certificates,
     too_large,
+    unreadable,
     unsendable,
 )
 
@@ -55,8 +57,14 @@ _PIECE = 2**20
 # What happens before a connection stands; a proxy's refusal is one of them, as it comes instead of a tunnel.
 _NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
-# The words of these quote what was to be sent.
-_UNSENDABLE = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL, ValueError, TypeError)
+# What httpx2 refuses before it sends anything. Their words quote what was to be sent.
+_UNSENDABLE = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
+
+# What reading an answer may raise beside httpx2's own errors.
+_UNREADABLE = (httpx2.InvalidURL, ValueError, TypeError)
+
+# The bytes of a field's value (RFC 9110, section 5.5): HTAB, and everything but controls.
+_CONTROLS = frozenset(range(0x20)) - {0x09} | {0x7F}
 
 
 class Httpx2Transport:
@@ -297,6 +305,14 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _outgoing(request: Request, options: TransportOptions) -> httpx2.Request:
+    """Return *request* as httpx2 sends it. Raises `errors.ConfigurationError` for what is not HTTP: nothing was sent."""
+    try:
+        return _built(request, options)
+    except (httpx2.InvalidURL, ValueError, TypeError):
+        raise unsendable(request) from None
+
+
+def _built(request: Request, options: TransportOptions) -> httpx2.Request:
     outgoing = httpx2.Request(
         request.method,
         address(request),
@@ -320,11 +336,19 @@ def _least(*limits: float | None) -> float | None:
 
 
 def _mapping(answer: httpx2.Response) -> dict[str, str]:
-    headers = dict(answer.headers.items())
+    headers = joined((name.decode("ascii").lower(), _value(value)) for name, value in answer.headers.raw)
     if headers.get("content-encoding", "").lower() in _CODINGS:  # undone, and the length was the coded one's
         del headers["content-encoding"]
         headers.pop("content-length", None)
     return headers
+
+
+def _value(value: bytes) -> str | None:
+    """Return a field's value, None for one that is not ASCII. Raises ValueError for one that no field may have."""
+    if not _CONTROLS.isdisjoint(value):
+        message = "a header holds a control character"
+        raise ValueError(message)
+    return value.decode("ascii") if value.isascii() else None
 
 
 def _translated(error: Exception, request: Request, proxy: str | None) -> Exception:
@@ -339,7 +363,7 @@ def _translated(error: Exception, request: Request, proxy: str | None) -> Except
         return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
     if isinstance(error, httpx2.StreamError) or type(error) is RuntimeError:  # so does a closed client
         return closed(request)
-    return error
+    return unreadable(request, _reason(error)) if isinstance(error, _UNREADABLE) else error
 
 
 def _reason(error: BaseException) -> str:
