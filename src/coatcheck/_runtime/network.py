@@ -25,8 +25,9 @@ C = TypeVar("C")
 CONNECT_TIMEOUT = 10.0
 # Where nginx (proxy_read_timeout) and AWS (ALB idle timeout) give up on a silent service themselves.
 TIMEOUT = 60.0
-# 256 MiB: a diff of 100 MB whose every second byte JSON must escape.
-MAX_BODY = 256 * 2**20
+# The largest answer seen is 3.5 MB (codex-wham.md 2.3), and GitHub takes no file above 100 MB, of which a diff is rarely
+# the whole. An answer is held twice for a moment, so this is half of the memory that a service can make us use.
+MAX_BODY = 64 * 2**20
 # As many as the clients have in flight.
 MAX_IDLE = 32
 # Under the 60 s of AWS's ALB and the 75 s of nginx (keepalive_timeout), so that it is us who hang up: a submission

@@ -4,8 +4,9 @@ Law 1. The laws of `transport`, each of them: one test class holds all four to t
 Law 2. The options hold for a client that was brought, too, except what only its maker can set: its connections,
        its proxies and whom it trusts. It is never closed here.
 
-httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one it is looked at
-between two reads, so that a silent service costs at most twice the limit.
+httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one each read from a
+socket gets what is left of it, in the status line and the headers as well as in the body. Of a client that was brought
+only the reads of the body do.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 from .. import errors
 from .._protocol.effects import Request, Response
@@ -40,6 +43,7 @@ from .network import (
 )
 
 try:
+    import httpcore2
     import httpx2
 except ImportError:
     raise errors.ConfigurationError(
@@ -83,6 +87,7 @@ class Httpx2Transport:
         deadline = _Deadline(request, self._options)
         try:
             outgoing = _outgoing(request, self._options)
+            _CURRENT.deadline = deadline
             answer = client.send(outgoing, stream=True, auth=httpx2.Auth(), follow_redirects=False)
             stream = _Stream(answer, deadline, translate)
             if request.stream and answer.status_code < 300:
@@ -172,6 +177,7 @@ class _Stream:
             raise self._translate(httpx2.StreamClosed())
         try:
             self._deadline.check()
+            _CURRENT.deadline = self._deadline
             return next(self._chunks, b"")
         except Exception as error:  # noqa: BLE001 - as in `send`
             raise self._translate(error) from None
@@ -225,6 +231,55 @@ class _Deadline:
             raise TimeoutError
 
 
+class _Current(threading.local):
+    """The deadline of the request that this thread is waiting for."""
+
+    deadline: _Deadline | None = None
+
+
+_CURRENT = _Current()
+
+
+class _BoundedStream(httpcore2.NetworkStream):
+    """A connection whose reads end with the deadline of the current request."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what comes within *timeout*, or within what is left of the request's time."""
+        left = None if _CURRENT.deadline is None else _CURRENT.deadline.left()
+        if left == 0:
+            raise httpcore2.ReadTimeout
+        return self._stream.read(max_bytes, _least(timeout, left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send *buffer*."""
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """Return the connection, encrypted."""
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        """Return what the connection knows of itself."""
+        return self._stream.get_extra_info(info)
+
+
+class _BoundedBackend(httpcore2.SyncBackend):
+    """Opens connections whose reads end with the deadline of the current request."""
+
+    def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore2.NetworkStream:
+        """Return a new connection."""
+        return _BoundedStream(super().connect_tcp(*arguments, **options))
+
+
 class _Inflater:
     """Undo a content coding, a bounded piece at a time."""
 
@@ -274,6 +329,8 @@ def _client(options: TransportOptions, route: Route) -> httpx2.Client:
     transport = httpx2.HTTPTransport(
         verify=_trust(options.environ), trust_env=False, limits=_limits(options), proxy=route.proxy
     )
+    # httpx2 gives no way to name httpcore2's `network_backend`; tests hold this line to what it does.
+    transport._pool._network_backend = _BoundedBackend()  # noqa: SLF001
     return httpx2.Client(transport=transport, trust_env=False, cookies=_no_cookies())
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..._model.outcome import Failure, Message, Notice, PullRequest
 from ..._model.value import Value
 from ..._patches.parse import Patch

@@ -53,7 +53,7 @@ def read(response: Response, *, asked: str = "", is_lenient: bool = False) -> An
         status=response.status,
         headers=response.headers,
         document=document,
-        text=response.body.decode("utf-8", "replace"),
+        text=response.body.decode("utf-8-sig", "replace"),
         is_elsewhere=is_elsewhere(response, asked),
     )
 
