@@ -78,6 +78,8 @@ def submitting(
     taken = Taken()
     try:
         task: Task | None = yield from ask(taken.watched(provider.create_task(prepared)))
+    except errors.SubmissionUncertainError:  # the provider knows that there is nothing to look for
+        raise
     except Exception as error:  # whatever failed: a submission that was taken is not lost by what its answer holds
         if not (taken.is_taken or is_uncertain(error)):
             if isinstance(error, errors.CoatcheckError):

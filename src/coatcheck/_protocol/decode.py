@@ -105,7 +105,7 @@ def _unreadable(
     body: bytes | msgspec.Raw, error: Exception, response: Response | None, at: str
 ) -> errors.UnreadableResponseError:
     reason, inner = split_path(str(error))
-    if bytes(body[:2] if isinstance(body, bytes) else b"") in _WIDE_BOMS:
+    if bytes(body).startswith(_WIDE_BOMS):
         reason = "UTF-16, where JSON is UTF-8 (RFC 8259, section 8.1)"
     path = f"{at}{inner[1:]}"
     kind = (response.headers.get("content-type", "") if response else "").partition(";")[0]

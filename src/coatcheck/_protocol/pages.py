@@ -25,8 +25,10 @@ MAX_SECONDS = 120.0
 class Bounds:
     """How many pages a list may have, and how many seconds asking for them may take."""
 
-    def __init__(self, *, clock: Clock, pages: int = MAX_PAGES, seconds: float = MAX_SECONDS) -> None:
-        self._clock, self._pages, self._seconds = clock, pages, seconds
+    def __init__(self, *, clock: Clock, pages: int | None = None, seconds: float | None = None) -> None:
+        self._clock = clock
+        self._pages = MAX_PAGES if pages is None else pages
+        self._seconds = MAX_SECONDS if seconds is None else seconds
         self._asked, self._spent, self._began = 0, 0.0, 0.0
 
     def begin(self) -> None:

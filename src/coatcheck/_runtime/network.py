@@ -153,19 +153,12 @@ def address(request: Request) -> str:
     return url
 
 
+# Fields that name a place to go to. One that cannot be read is kept as this, which is no address: an answer that names
+# a place must not look like one that names none.
+_PLACES = frozenset({"azure-asyncoperation", "location", "operation-location"})
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 # Fields of which an answer has one value (RFC 9110, sections 5.3 and 8.6, 10.2.2, 10.2.3). Two that differ say nothing.
-_SINGLE = frozenset(
-    {
-        "azure-asyncoperation",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "date",
-        "location",
-        "operation-location",
-        "retry-after",
-    }
-)
+_SINGLE = _PLACES | {"content-encoding", "content-length", "content-type", "date", "retry-after"}
 
 
 def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
@@ -173,7 +166,8 @@ def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
 
     A value of None could not be read: it holds bytes that are not ASCII, which RFC 9110, section 5.5, leaves without a
     meaning. A field with such a value is left out, whatever else was sent under its name, and so is one that may have
-    a single value and has two that differ: nobody can act on it. The rest of the answer is not affected.
+    a single value and has two that differ: nobody can act on it. One that names a place to go to becomes U+FFFD instead.
+    The rest of the answer is not affected.
     """
     headers: dict[str, str] = {}
     unreadable = set()
@@ -184,7 +178,10 @@ def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
             headers[name] = value
         elif name not in _SINGLE:
             headers[name] = f"{headers[name]}, {value}"
-    return {name: value for name, value in headers.items() if name not in unreadable} if unreadable else headers
+    if not unreadable:
+        return headers
+    kept = {name: value for name, value in headers.items() if name not in unreadable}
+    return kept | dict.fromkeys(unreadable & _PLACES, _UNREADABLE)
 
 
 def check_length(request: Request, headers: Mapping[str, str], limit: int) -> None:

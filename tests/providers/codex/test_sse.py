@@ -60,3 +60,14 @@ def test_memory_is_bounded(chunk: bytes) -> None:
 
     with pytest.raises(errors.UnreadableResponseError):
         parser.feed(big * 3)
+
+
+def test_lines_without_data_are_counted() -> None:
+    """Empty data lines fill memory as well, and end the stream."""
+    parser, chunk = Parser(), b"data:\n" * 2**16
+
+    with pytest.raises(errors.UnreadableResponseError) as caught:
+        for _ in range(MAX_EVENT // 2**16 + 1):
+            parser.feed(chunk)
+
+    assert "larger than" in str(caught.value)
