@@ -147,7 +147,7 @@ def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(colour: st
         Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 409, 422])
 def test_a_refusal_is_certain(colour: str, status: int) -> None:
     """What the service refused was not made: the intent is closed and the error is the service's."""
     service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))
@@ -391,13 +391,3 @@ def test_an_error_after_the_task_was_taken_leaves_it_uncertain(colour: str, erro
         came = len(both.journal.open_intents("toy"))
 
     assert (("t1" if taken else 1), 1) == (came, service.count("POST", "/tasks"))
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 307, 302])
-def test_a_refusal_is_certain(colour: str, status: int) -> None:
-    """What the service refused does not exist, and its intent is closed."""
-    both = Both(colour, ToyProvider(), Losing(answer=reply({}, status), taken=False))
-    with pytest.raises(errors.ProviderError):
-        both.create_task("do it")
-
-    assert [] == both.journal.open_intents("toy")

@@ -14,7 +14,7 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.credentials import Credentials
-from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
 from .._protocol.journal import Journal
 from .._protocol.memory import Ends, Memory
 from .._protocol.pages import Bounds as PageBounds, paged
@@ -367,6 +367,8 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
         while True:
             if deadline.is_past:
                 raise gave_up(ref, timeout)
+            if type(effect) is Request and effect.stream and timeout is not None:
+                effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
             try:
                 answer = yield effect
             except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
@@ -375,6 +377,10 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
                 effect = script.send(answer)
     except StopIteration:
         return
+    except errors.TransportTimeoutError:
+        if deadline.is_past:  # what is left of the timeout is the limit of the request as well
+            raise gave_up(ref, timeout) from None
+        raise
     finally:
         script.close()
 

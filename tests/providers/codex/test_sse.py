@@ -64,10 +64,9 @@ def test_memory_is_bounded(chunk: bytes) -> None:
 
 def test_lines_without_data_are_counted() -> None:
     """Empty data lines fill memory as well, and end the stream."""
-    parser, chunk = Parser(), b"data:\n" * 2**16
+    parser, lines = Parser(), b"data:\n" * (MAX_EVENT + 1)
 
     with pytest.raises(errors.UnreadableResponseError) as caught:
-        for _ in range(MAX_EVENT // 2**16 + 1):
-            parser.feed(chunk)
+        parser.feed(lines)
 
     assert "larger than" in str(caught.value)

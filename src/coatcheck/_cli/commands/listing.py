@@ -49,7 +49,7 @@ def list_command(
         where = None if environment is None else _id_of(client, environment)
         tasks, following, stopped = _some(client, which=which, environment=where, limit=wanted, cursor=cursor)
     if stopped:
-        run.note(f"coatcheck: {stopped}; this list was stopped and there are more tasks")
+        run.screen.note(f"coatcheck: {stopped}; it was stopped, and there are more tasks")  # with --json as well
     run.answer(
         lambda: {"tasks": many(TASK, tasks), "cursor": following},
         lambda: listed(tasks, run.now) or ["No tasks found."],
