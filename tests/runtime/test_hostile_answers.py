@@ -66,6 +66,8 @@ UNREADABLE = {
     "bad-json": answer(b'{"status": ', headers=(JSON,)),
     "utf-16": answer('{"status": "Running"}'.encode("utf-16"), headers=(JSON,)),
     "deep-json": answer(b"[" * 100_000, headers=(JSON,)),
+    "switching-protocols": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n{}",
+    "part": answer(b'{"status": "Succeeded"}', status="206 Partial Content", headers=(JSON,)),
     "html": answer(b"<html><title>Sign in</title>", headers=("content-type: text/html",)),
 }
 # Addresses that nobody can ask.

@@ -116,7 +116,7 @@ class Taken:
                     request = exchange.throw(error)
                 else:
                     if is_change:
-                        self.is_taken = answer.status < 300 or answer.status == 303
+                        self.is_taken = 200 <= answer.status < 300 or answer.status == 303
                     request = exchange.send(answer)
         except StopIteration as stop:
             result: T = stop.value

@@ -45,9 +45,15 @@ def decode(response: Response, shape: type[T]) -> T:
 
 
 def check(response: Response) -> None:
-    """Raise the error that a status of 300 or more stands for."""
+    """Raise the error that a status of 300 or more stands for, or one that answers something else than was asked.
+
+    Those are 1xx, which are no final answers (RFC 9110, section 15.2), and 206: nobody here asks for a part.
+    """
     if response.status >= 300:
         raise error_for(response)
+    if response.status < 200 or response.status == 206:
+        message = f"the service answered HTTP {response.status}, which is not an answer to what was asked"
+        raise errors.UnreadableResponseError(message, status=response.status)
 
 
 def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response | None = None, at: str = "$") -> T:
