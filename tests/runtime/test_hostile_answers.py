@@ -144,6 +144,17 @@ def test_a_look_whose_answer_is_unreadable_is_an_error_of_the_service(kind: str,
     assert type(caught.value) in (errors.TransportError, errors.UnreadableResponseError)
 
 
+@pytest.mark.parametrize("location", [b"http://[::1/jobs", b"/caf\xe9", b"http://127.0.0.1:99999/", b"file:///x"])
+def test_a_redirect_to_no_address_is_the_services_error(kind: str, tmp_path: Path, location: bytes) -> None:
+    """It is asked once, and ends at once: no retry makes an address of it."""
+    with Server(saying(located(location, b"302 Found"))) as server:
+        with pytest.raises(errors.ProviderError) as caught:
+            Asked(kind, server, tmp_path).call("get_task", "demo:jobs%2F1")
+        asked = len(server.requests)
+
+    assert (True, 1) == ("redirects to something that is not" in str(caught.value), asked)
+
+
 def test_a_header_that_is_not_ascii_is_left_out_alone(kind: str, tmp_path: Path) -> None:
     """A byte above 0x7F in a field that nobody needs does not lose the task, in either answer."""
     accepted = ACCEPTED.replace(b"content-length", b"x-owner: caf\xe9\r\ncontent-length")

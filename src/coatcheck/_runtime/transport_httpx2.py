@@ -417,10 +417,17 @@ def _translated(error: Exception, request: Request, proxy: str | None) -> Except
     if isinstance(error, _UNSENDABLE):
         return unsendable(request)
     if isinstance(error, httpx2.TransportError | zlib.error):
-        return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
+        return _failed(error, request, proxy)
     if isinstance(error, httpx2.StreamError) or type(error) is RuntimeError:  # so does a closed client
         return closed(request)
     return unreadable(request, _reason(error)) if isinstance(error, _UNREADABLE) else error
+
+
+def _failed(error: Exception, request: Request, proxy: str | None) -> errors.CoatcheckError:
+    if "location header" in str(error):
+        # httpx2 reads the Location of an answer that it is told not to follow, and does not say which 3xx that was.
+        return errors.UnreadableResponseError("the service redirects to something that is not an address", status=300)
+    return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
 
 
 def _reason(error: BaseException) -> str:
