@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._protocol import pages
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
 from coatcheck.cloud.records import CloudResult
 from coatcheck.cloud.scripted import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
@@ -216,3 +217,19 @@ def test_results_are_whole(tmp_path: Path) -> None:
     pull = cli("show", "--json", cli.submit()).json["outcome"]["pull_request"]
 
     assert ("Title", "Body") == (pull["title"], pull["body"])
+
+
+def test_list_all_says_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without an end is stopped; that there is more is said on stderr, and its cursor is in the JSON."""
+    monkeypatch.setattr(pages, "MAX_PAGES", 1)
+    cli = Cli(tmp_path, ScriptedCloud(faults=[]))
+    for _ in range(25):
+        cli.submit()
+    listed = cli("list", "--all", "--json")
+
+    assert (0, 20, True, True) == (
+        listed.code,
+        len(listed.json["tasks"]),
+        bool(listed.json["cursor"]),
+        "the list goes on after 1 pages" in listed.err,
+    )

@@ -147,7 +147,7 @@ def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(colour: st
         Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 409, 422])
 def test_a_refusal_is_certain(colour: str, status: int) -> None:
     """What the service refused was not made: the intent is closed and the error is the service's."""
     service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))
@@ -354,3 +354,40 @@ def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(colour: str) -
 
     assert ["t1"] == [ref.id for ref in caught.value.candidates]
     assert 1 == len(both.journal.open_intents("toy"))
+
+
+class Confused(ToyProvider):
+    """Fails while it reads the answer to a submission that was taken."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        yield Request("POST", "/tasks", body=msgspec.json.encode({"prompt": spec.prompt, "attempts": 1}))
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ConfigurationError("bad address"),
+        errors.NotFoundError("gone", status=404),
+        errors.AuthenticationError("who", status=401),
+        errors.TransportError("not connected", request_sent=False),
+        KeyError("id"),
+        ValueError("Invalid IPv6 URL"),
+    ],
+)
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_error_after_the_task_was_taken_leaves_it_uncertain(colour: str, error: Exception, *, taken: bool) -> None:
+    """Whatever is wrong with the answer, the task is looked for, and never said to be unsent."""
+    service = Losing(answer=reply({}, 201), taken=taken)
+    both = Both(colour, Confused(error), service)
+    came: object
+    try:
+        came = both.create_task("do it").ref.id
+    except errors.SubmissionUncertainError:
+        came = len(both.journal.open_intents("toy"))
+
+    assert (("t1" if taken else 1), 1) == (came, service.count("POST", "/tasks"))

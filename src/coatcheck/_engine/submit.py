@@ -6,20 +6,25 @@ Law 3. When nobody can know, the service's list is asked, and a task is adopted 
        bytes, environment and branch, created since, recorded by no other intent, and no other intent open for the same.
        A service that carries the submission's key is asked for that instead.
 Law 4. Otherwise `SubmissionUncertainError`. Never is it sent again.
+Law 5. An error that is raised after the service has taken the POST, whatever its class, leaves the outcome unknown.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import msgspec
 
 from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
 from .._model.value import Value
-from .._protocol.effects import Call, Clock, Exchange, Script, Sleep
+from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.journal import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
 from .ask import Ask
 from .deadline import Deadline
+
+T = TypeVar("T")
 
 # DESIGN: a lost answer is looked for at most this long (seconds), every so often.
 SEARCH_SECONDS = 30.0
@@ -69,12 +74,16 @@ def submitting(
     prepared = msgspec.structs.replace(prepared, key=key)
     intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
     yield Call(lambda: journal.begin(intent))
-    lost: errors.CoatcheckError | None = None
+    lost: Exception | None = None
+    taken = Taken()
     try:
-        task: Task | None = yield from ask(provider.create_task(prepared))
-    except errors.CoatcheckError as error:
-        if not is_uncertain(error):
-            yield Call(lambda: journal.abandon(intent))
+        task: Task | None = yield from ask(taken.watched(provider.create_task(prepared)))
+    except errors.SubmissionUncertainError:  # the provider knows that there is nothing to look for
+        raise
+    except Exception as error:  # whatever failed: a submission that was taken is not lost by what its answer holds
+        if not (taken.is_taken or is_uncertain(error)):
+            if isinstance(error, errors.CoatcheckError):
+                yield Call(lambda: journal.abandon(intent))
             raise
         task, lost = None, error
     if task is None:
@@ -83,7 +92,40 @@ def submitting(
     return task
 
 
-def is_uncertain(error: errors.CoatcheckError) -> bool:
+class Taken:
+    """Whether the service took what an exchange last sent to change something: it answered 2xx, or 303.
+
+    An error that is raised afterwards is about the answer, not about the submission. (303 means that the request was
+    performed, RFC 9110, section 15.4.4; any other redirect of a POST that it was not.)
+    """
+
+    def __init__(self) -> None:
+        self.is_taken = False
+
+    def watched(self, exchange: Exchange[T]) -> Exchange[T]:
+        """Run *exchange* unchanged, and remember the answer to its last request that was no GET."""
+        try:
+            request = next(exchange)
+            while True:
+                is_change = isinstance(request, Request) and request.method not in ("GET", "HEAD")
+                if is_change:
+                    self.is_taken = False
+                try:
+                    answer = yield request
+                except errors.CoatcheckError as error:
+                    request = exchange.throw(error)
+                else:
+                    if is_change:
+                        self.is_taken = 200 <= answer.status < 300 or answer.status == 303
+                    request = exchange.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            exchange.close()
+
+
+def is_uncertain(error: Exception) -> bool:
     """Whether the task may exist although submitting it raised *error*."""
     return isinstance(error, UNCERTAIN) and getattr(error, "request_sent", True)
 
@@ -91,7 +133,7 @@ def is_uncertain(error: errors.CoatcheckError) -> bool:
 def _found(
     spec: TaskSpec,
     intent: Intent,
-    error: errors.CoatcheckError | None,
+    error: Exception | None,
     *,
     provider: Provider,
     ask: Ask,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -14,18 +14,19 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.credentials import Credentials
-from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
 from .._protocol.journal import Journal
 from .._protocol.memory import Ends, Memory
-from .._protocol.pages import paged
+from .._protocol.pages import Bounds as PageBounds, paged
 from .._protocol.provider import Look, Provider, TaskFilter
 from .approve import Approvals, Decide
 from .backoff import RetryPolicy
-from .conversation import converse, emitted, sending
+from .conversation import Bounds, converse, emitted, sending
+from .deadline import Deadline
 from .events import Seen, news
 from .many import Crowd, waiting_for_many
 from .pace import Pace
-from .poll import Desk, Interval, Wait, every, settled, waiting
+from .poll import Desk, Interval, Wait, every, gave_up, settled, waiting
 from .schedule import Schedule
 from .submit import Resumed, resuming, submitting
 from .watch import Follow, watching_many
@@ -69,7 +70,7 @@ class Verbs:
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Let *exchange* talk to its service."""
-        return converse(exchange, self._send, remedy=self._remedy)
+        return converse(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
     def _require(self, verb: str) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
@@ -191,7 +192,8 @@ class Verbs:
         if not self._is_told_once:
             self._require("get_task")
         crowd = yield from self._crowd(timeout, interval)
-        yield from waiting_for_many(map(self._own, refs), crowd, look=self._settled)
+        memories: dict[TaskRef, str] = {}
+        yield from waiting_for_many(map(self._own, refs), crowd, look=lambda ref: self._settled(ref, memories))
 
     def watch_tasks(
         self,
@@ -245,9 +247,15 @@ class Verbs:
             on_change(task)
         return task  # type: ignore[no-any-return]
 
-    def _settled(self, ref: TaskRef) -> Script[tuple[Task | None, float]]:
-        """Return the task if it has ended, with its attempts, else None; and how long not to ask again."""
-        task = yield from self.ask(self.provider.get_task(ref))
+    def _settled(self, ref: TaskRef, memories: dict[TaskRef, str]) -> Script[tuple[Task | None, float]]:
+        """Return the task if it has ended, with its attempts, else None; and how long not to ask again.
+
+        *memories* has what the provider wants to know at the next poll of a task, such as the address it has moved to.
+        """
+        look = yield from self._follow(ref, memories.pop(ref, ""), is_watched=False)
+        task = look.task
+        if look.memory and not task.state.is_terminal:
+            memories[ref] = look.memory
         ended: Task | None = yield from settled(task, self._ask_attempts, first=False)
         return ended, task.retry_after or 0.0
 
@@ -263,9 +271,12 @@ class Verbs:
         if ends:
             yield Call(lambda: self._memory.record(self.provider.name, ends))
 
-    def stream_task(self, ref: TaskRef | str) -> Script[None]:
+    def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
         self._require("stream_events")
-        return converse(self.provider.stream_events(self._own(ref)), self._send, remedy=self._remedy)
+        own = self._own(ref)
+        bounds = Bounds(clock=self._clock, seconds=None)
+        script = converse(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
+        return _until(script, own, timeout, clock=self._clock)
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -277,7 +288,7 @@ class Verbs:
                 self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
             )
 
-        return paged(ask, limit=limit, cursor=cursor)
+        return paged(ask, limit=limit, cursor=cursor, bounds=PageBounds(clock=self._clock))
 
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -347,8 +358,35 @@ class Verbs:
         return self.provider.extract_response(response, siblings)
 
 
+def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: Clock) -> Script[None]:
+    """Run the script of a stream until *timeout*: a service may send for ever. Raises `WaitTimeoutError` then."""
+    deadline = Deadline(timeout, clock=clock)
+    answer: Any = None
+    try:
+        effect = next(script)
+        while True:
+            if deadline.is_past:
+                raise gave_up(ref, timeout)
+            if type(effect) is Request and effect.stream and timeout is not None:
+                effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
+            try:
+                answer = yield effect
+            except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
+                effect = script.throw(error)
+            else:
+                effect = script.send(answer)
+    except StopIteration:
+        return
+    except errors.TransportTimeoutError:
+        if deadline.is_past:  # what is left of the timeout is the limit of the request as well
+            raise gave_up(ref, timeout) from None
+        raise
+    finally:
+        script.close()
+
+
 def as_bytes(response: bytes | str | object) -> bytes:
     """Return a saved answer as the bytes it came as; mappings are encoded."""
     if isinstance(response, bytes):
         return response
-    return response.encode() if isinstance(response, str) else msgspec.json.encode(response)
+    return response.encode("utf-8", "surrogatepass") if isinstance(response, str) else msgspec.json.encode(response)

@@ -314,9 +314,14 @@ class AsyncClient:
         async for value in aiterate(script, self._world):
             yield value
 
-    async def stream_task(self, ref: TaskRef | str) -> AsyncIterator[TaskEvent]:
-        """Iterate over the service's own live events; their end is the end of the stream, not of the task."""
-        async for value in aiterate(self._session.verbs.stream_task(ref), self._world):
+    async def stream_task(
+        self, ref: TaskRef | str, *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> AsyncIterator[TaskEvent]:
+        """Iterate over the service's own live events; their end is the end of the stream, not of the task.
+
+        Raises `WaitTimeoutError` where the stream goes on after *timeout* seconds; None reads it for ever.
+        """
+        async for value in aiterate(self._session.verbs.stream_task(ref, timeout=timeout), self._world):
             yield value
 
     async def get_usage(self) -> Usage:

@@ -302,9 +302,12 @@ class Client:
         script = self._session.verbs.watch_tasks(refs, timeout=timeout, interval=interval, after=after)
         yield from iterate(script, self._world)
 
-    def stream_task(self, ref: TaskRef | str) -> Iterator[TaskEvent]:
-        """Iterate over the service's own live events; their end is the end of the stream, not of the task."""
-        yield from iterate(self._session.verbs.stream_task(ref), self._world)
+    def stream_task(self, ref: TaskRef | str, *, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[TaskEvent]:
+        """Iterate over the service's own live events; their end is the end of the stream, not of the task.
+
+        Raises `WaitTimeoutError` where the stream goes on after *timeout* seconds; None reads it for ever.
+        """
+        yield from iterate(self._session.verbs.stream_task(ref, timeout=timeout), self._world)
 
     def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""

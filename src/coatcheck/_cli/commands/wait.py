@@ -82,7 +82,7 @@ def watch_command(
         if len(refs) > 1:
             events = client.watch_tasks(refs, timeout=limit, interval=pause)
         elif stream:
-            events = client.stream_task(refs[0])
+            events = client.stream_task(refs[0], timeout=limit)
         else:
             events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
         for happened in events:
