@@ -170,13 +170,16 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
 def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitStack) -> ServerRecord:
     from .face import Face
     from .oauth import OAuthDesk
+    from .page import TaskPages
 
     account, key = Account(), secrets.token_hex(4)
     book = TokenBook(account=account, time=time.time, shelf=store)
-    face: Face = Face(cloud, book=book, desk=OAuthDesk(book, time=time.time, key=key))
+    desk = OAuthDesk(book, time=time.time, key=key)
+    face: Face = Face(cloud, book=book, desk=desk)
     if options.codex_home is not None:
         refuse_foreign(options.codex_home, account)
-    url = stack.enter_context(serving(face, port=options.port))
+    pages = TaskPages(cloud, is_key=desk.is_key)
+    url = stack.enter_context(serving(face, port=options.port, pages=pages))
     tokens = book.issue()
     if options.codex_home is not None:
         write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())

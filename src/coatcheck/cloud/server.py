@@ -5,6 +5,7 @@ Law: it binds 127.0.0.1 and nothing else.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +21,11 @@ from .._runtime.local import ServerRecord, read_record
 if TYPE_CHECKING:
     import socket
 
+    import uvicorn
+
     from ..testing.emulator import Handler
+    from .asgi import CloudApp, Pages
+    from .http_protocol import Limits
 
 HOST = "127.0.0.1"
 BASE_PATH = "/backend-api"
@@ -30,6 +35,8 @@ GRACE = 2
 # How long an idle connection stays (seconds): longer than any client's pause between two polls. uvicorn's own 5 is the
 # pause of a device login, and the official client fails where the server closes just as it asks.
 KEEP_ALIVE = 75
+# Connections that wait to be accepted.
+BACKLOG = 128
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -56,33 +63,54 @@ def listen(port: int) -> socket.socket:
         listener.close()
         message = f"cannot listen on {HOST}:{port}: {getattr(error, 'strerror', None) or error}"
         raise errors.ConfigurationError(message, remedy="give another --port, or 0 for a free one") from None
-    listener.listen(128)
+    listener.listen(BACKLOG)
     return listener
 
 
-@contextmanager
-def serving(handler: Handler, *, port: int = 0) -> Iterator[str]:
-    """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
-    import uvicorn  # 60 ms to import, and most commands serve nothing
+def _uvicorn(app: CloudApp, limits: Limits) -> uvicorn.Server:
+    import asyncio
 
-    from .asgi import CloudApp, TransportProtocol
+    import uvicorn
 
-    listener = listen(port)
-    app = CloudApp(handler)
-    server = uvicorn.Server(
+    from .http_protocol import TransportProtocol, report
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # what goes wrong in the event loop itself (no more files to open) is logged, and not without limit
+            asyncio.get_running_loop().set_exception_handler(report)
+            await super().startup(sockets)
+
+    return Server(
         uvicorn.Config(
             app,
-            http=TransportProtocol,
+            http=functools.partial(TransportProtocol, limits=limits),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             loop="asyncio",
+            interface="asgi3",
+            proxy_headers=False,  # nobody stands between a client and us; the headers could lie about who asks
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEEP_ALIVE,
         )
     )
+
+
+@contextmanager
+def serving(
+    handler: Handler, *, port: int = 0, pages: Pages | None = None, limits: Limits | None = None
+) -> Iterator[str]:
+    """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
+    from .asgi import CloudApp  # uvicorn takes 60 ms to import, and most commands serve nothing
+    from .http_protocol import limits_here
+
+    limits = limits or limits_here()
+    listener = listen(port)
+    app = CloudApp(handler, pages=pages, limits=limits)
+    server = _uvicorn(app, limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="cloud-server", daemon=True)
     thread.start()
     try:
