@@ -36,7 +36,7 @@ def options(tmp_path: Path) -> ServeOptions:
         environments=(environment("owner/repo", tmp_path / "site", environ=os.environ),),
         command=agent_command(),
         data=tmp_path / "data",
-        record=tmp_path / "state" / "server.json",
+        record=tmp_path / "state" / "one" / "server.json",
         codex_home=tmp_path / "codex-home",
         environ=dict(os.environ),
     )
@@ -169,7 +169,7 @@ root = Path(sys.argv[1])
 options = ServeOptions(
     environments=(environment("owner/repo", root / "site", environ=os.environ),),
     command=("sh", "-c", "echo $$ > " + str(root / "pid") + "; echo up; sleep 60"),
-    data=root / "data", record=root / "server.json", environ=dict(os.environ),
+    data=root / "data", record=root / "servers/one/server.json", environ=dict(os.environ),
 )
 run(options, announce=lambda record: print(ready_line(record, is_json=True), flush=True))
 print("ended", flush=True)
@@ -185,7 +185,7 @@ def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         try:
             assert server.stdout is not None
             url = msgspec.json.decode(server.stdout.readline())["url"]
-            record = read_record(root / "server.json")
+            record = read_record(root / "servers/one/server.json")
             assert record is not None
             holder = Holder(record.token)
             id = environment("owner/repo", root / "site", environ=os.environ).id
@@ -205,7 +205,7 @@ def test_a_signal_ends_the_server_and_its_agents(number: signal.Signals, tmp_pat
 
     assert ("ended\n", 0) == (said, server.returncode)
     assert ended(agent)
-    assert (False, []) == ((tmp_path / "server.json").exists(), list((tmp_path / "data/work").glob("attempts/*")))
+    assert (False, []) == ((tmp_path / "servers/one").exists(), list((tmp_path / "data/work").glob("attempts/*")))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

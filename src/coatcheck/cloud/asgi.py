@@ -12,6 +12,7 @@ Guarantees:
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 # A starting diff is the largest thing that is sent here; the diffs of our own benchmark have 2 MB.
 MAX_BODY = 64 * 1024 * 1024
+# Bytes of target and headers; h11's own limit of what is incomplete.
+MAX_HEAD = 16 * 1024
 # As many as our own client has in flight (32), and as many streams beside them.
 HANDLER_THREADS, STREAM_THREADS = 32, 64
 # Nobody waits longer than this for an answer that a scripted timeout holds back.
@@ -44,7 +47,8 @@ MAX_LOGGED = 200
 WRONG_HOST = detail("This server answers to names of loopback only", status=421)
 TOO_LARGE = detail("The body is too large", status=413)
 TOO_SLOW = closing(detail("The body did not arrive in time", status=408))
-BAD_FRAMING = closing(detail("Transfer-Encoding and Content-Length contradict each other", status=400))
+HEAD_TOO_LARGE = closing(detail("The headers are too large", status=431))
+BAD_FRAMING = closing(detail("This is not a request of HTTP/1.1 or 1.0 with one way to read its body", status=400))
 TOO_MANY_STREAMS = detail("Too many event streams are open", status=429, headers={"retry-after": "5"})
 BROKEN = detail("Internal Server Error", status=500)
 
@@ -125,6 +129,8 @@ class CloudApp:
             await self._send(response, receive, send, scope["method"] == "HEAD")
 
     async def _answer(self, scope: Message, receive: Receive) -> Response:
+        if sum(map(len, (scope["raw_path"], scope["query_string"], *itertools.chain(*scope["headers"])))) > MAX_HEAD:
+            return HEAD_TOO_LARGE  # h11 limits only what arrives in several pieces
         try:
             request = read_scope(scope)
             size = body_size(request, version=scope.get("http_version", "1.1"))
@@ -173,8 +179,7 @@ class CloudApp:
             return function(request)
         except errors.TransportError:
             raise
-        except Exception:
-            # one bad request must not end the server; its reason goes to the log
+        except Exception:  # noqa: BLE001 - one bad request must not end the server; its reason goes to the log
             LOGGER.exception("%s %s", request.method, ascii(request.path[:MAX_LOGGED]))
             return BROKEN
 
@@ -231,7 +236,7 @@ def body_size(request: Request, *, version: str) -> int | None:
     """
     lengths = [value for name, value in request.headers if name == "content-length"]
     is_chunked = any(name == "transfer-encoding" for name, _ in request.headers)
-    if is_chunked and (lengths or version < "1.1"):
+    if version not in ("1.0", "1.1") or (is_chunked and (lengths or version == "1.0")):
         message = "a chunked body has no Content-Length, and HTTP/1.0 no chunked bodies"
         raise ValueError(message)
     return None if is_chunked else int(lengths[0]) if lengths else 0
@@ -280,6 +285,6 @@ def cut(scope: Message) -> None:
     import socket
 
     transport = scope.get("state", {}).get("transport")
-    if transport is not None:
+    if transport is not None and not transport.is_closing():
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
         transport.abort()

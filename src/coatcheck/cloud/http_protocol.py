@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from .._model.value import Value
 
@@ -33,7 +33,7 @@ class Limits(Value, frozen=True, kw_only=True):
     """
 
     headers: float = 10.0
-    body: float = 60.0
+    body: float = 30.0
     drain: float = 10.0
     write: float = 60.0
     connections: int = MAX_CONNECTIONS
@@ -158,7 +158,11 @@ class TransportProtocol(H11Protocol):
         is_too_large = getattr(sys.exc_info()[1], "error_status_hint", 400) == 431
         status, text = (431, b"The headers are too large") if is_too_large else (400, msg.encode("ascii"))
         headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")]
-        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=text), h11.EndOfMessage()):
+        for event in (
+            h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status]),
+            h11.Data(data=text),
+            h11.EndOfMessage(),
+        ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

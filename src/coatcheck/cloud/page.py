@@ -1,7 +1,9 @@
-"""The page of a task of the local cloud, at the address that `submit` prints. Guarantees:
+"""The page of a task of the local cloud, at the address that `submit` prints.
+
+Guarantees:
 
 - everything that a prompt or an agent wrote is escaped, and control, bidirectional and invisible characters are shown
-  as ``\\u`` escapes; the page has no script, loads nothing and cannot be framed;
+  as JSON's escapes; the page has no script, loads nothing and cannot be framed;
 - it is shown to the user who runs the server, and to whoever gives the approval key
   (``docs/project/decisions/0008-task-page.md``);
 - it only shows: nothing is changed by opening it.

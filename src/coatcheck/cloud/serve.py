@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._model.value import Value
-from .._runtime.local import ServerRecord
+from .._runtime.local import ServedEnvironment, ServerRecord, boot_id
 from .codex_home import refuse_foreign, write_codex_home
 from .git import git_environment
-from .records import CloudEnvironment
+from .records import CloudEnvironment, CloudTask
 from .server import recorded, serving, stop_signal
 from .tokens import Account, TokenBook
 
@@ -39,8 +39,9 @@ MAX_PARALLEL = 2
 class ServeOptions(Value, frozen=True, kw_only=True):
     """What ``coatcheck serve`` is asked for. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
 
-    `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `environ` is what
-    agents inherit, and not in the repr: it may hold anybody's secrets.
+    `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `on_task` is called
+    with each new task, from any thread; `environ` is what agents inherit, and not in the repr: it may hold anybody's
+    secrets.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
@@ -53,6 +54,7 @@ class ServeOptions(Value, frozen=True, kw_only=True):
     timeout: float | None = TIMEOUT
     record: Path | None = None
     codex_home: Path | None = None
+    on_task: Callable[[CloudTask], None] | None = None
     environ: Mapping[str, str]
 
 
@@ -164,7 +166,20 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
     work.mkdir(mode=0o700, exist_ok=True)
     agent = Agent(command=options.command, timeout=options.timeout, environ=options.environ)
     workshop = Workshop(work, environ=options.environ)
-    return LocalCloud(options.environments, agent, store=store, workshop=workshop, max_parallel=options.max_parallel)
+    return LocalCloud(
+        options.environments,
+        agent,
+        store=store,
+        workshop=workshop,
+        max_parallel=options.max_parallel,
+        task_prefix=task_prefix(options.data),
+        on_task=options.on_task,
+    )
+
+
+def task_prefix(data: Path) -> str:
+    """Return what the ids of tasks kept in *data* begin with, so that an id tells which of several servers has it."""
+    return f"task_e_{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
 
 
 def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitStack) -> ServerRecord:
@@ -190,6 +205,12 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
         started=time.time(),
         account_id=account.account_id,
         approval_key=key,
+        environments=tuple(
+            ServedEnvironment(id=each.id, label=each.label, repository=each.repository, path=each.path)
+            for each in options.environments
+        ),
+        task_prefix=task_prefix(options.data),
+        boot=boot_id(),
     )
 
 

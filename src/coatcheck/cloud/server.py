@@ -9,14 +9,14 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from .. import errors
-from .._runtime.local import ServerRecord, read_record
+from .._runtime.local import RECORD, ServerRecord, lock_record
 
 if TYPE_CHECKING:
     import socket
@@ -124,16 +124,46 @@ def serving(
 
 @contextmanager
 def recorded(path: Path | None, record: ServerRecord) -> Iterator[None]:
-    """Keep *record* at *path* while the block runs."""
+    """Keep *record* at *path*, locked, while the block runs. Stale records beside it are removed."""
     if path is None:
         yield
         return
-    write_private(path, msgspec.json.encode(record))
-    try:
-        yield
-    finally:
-        if (found := read_record(path)) is not None and found.pid == record.pid:
-            path.unlink(missing_ok=True)
+    remove_stale(path.parent.parent)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with write_locked(path, msgspec.json.encode(record)):
+        try:
+            yield
+        finally:
+            remove_record(path)
+
+
+def write_locked(path: Path, data: bytes) -> IO[bytes]:
+    """Write a record that is locked before anybody sees it; return the file that holds the lock."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "r+b")
+    lock_record(file.fileno())
+    file.write(data)
+    file.flush()
+    temporary.replace(path)
+    return file
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the records of servers that do not run any more."""
+    for path in folder.glob(f"*/{RECORD}"):
+        try:
+            with path.open("rb") as file:
+                if lock_record(file.fileno()):
+                    remove_record(path)
+        except OSError:  # another server has just removed it
+            continue
+
+
+def remove_record(path: Path) -> None:
+    """Remove a record and its folder; what is left of it means nothing without the record."""
+    with suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
 
 
 def ready_line(record: ServerRecord, *, is_json: bool) -> str:
