@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._model.value import Value
+from .._patches.git import inherited, untrusted
 from .._runtime.local import ServedEnvironment, ServerRecord, boot_id
 from .codex_home import refuse_foreign, write_codex_home
-from .git import git_environment
 from .records import CloudEnvironment, CloudTask
 from .server import recorded, serving, stop_signal
 from .tokens import Account, TokenBook
@@ -70,13 +70,12 @@ def parse_environment(text: str, *, environ: Mapping[str, str]) -> CloudEnvironm
 def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudEnvironment:
     """Return the environment of the repository at *path*. Raises `ConfigurationError` where there is none."""
     path = path.absolute()
-    head = _git(path, "symbolic-ref", "--quiet", "--short", "HEAD", environ=environ)
-    if not _git(path, "rev-parse", "--git-dir", environ=environ):
-        message = f"{path} is not a git repository"
-        raise errors.ConfigurationError(message, remedy="make one there with: git init")
+    _git(path, "rev-parse", "--git-dir", environ=environ)
+    # 1: HEAD is detached (git-symbolic-ref(1))
+    head = _git(path, "symbolic-ref", "--quiet", "--short", "HEAD", environ=environ, accept=(0, 1))
     is_repository = label.count("/") == 1 and not label.startswith("/") and not label.endswith("/")
     return CloudEnvironment(
-        id=hashlib.sha256(f"{label}={path}".encode()).hexdigest()[:32],
+        id=hashlib.sha256(f"{label}={path}".encode("utf-8", "surrogateescape")).hexdigest()[:32],
         label=label,
         repository=label if is_repository else None,
         default_branch=head or "main",
@@ -84,11 +83,11 @@ def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudE
     )
 
 
-def _git(path: Path, *arguments: str, environ: Mapping[str, str]) -> str:
+def _git(path: Path, *arguments: str, environ: Mapping[str, str], accept: tuple[int, ...] = (0,)) -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(path), *arguments],
-            env=git_environment(environ),
+            env={**inherited(environ), "LC_ALL": "C"},  # with the user's settings: safe.directory is one
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -96,6 +95,10 @@ def _git(path: Path, *arguments: str, environ: Mapping[str, str]) -> str:
     except FileNotFoundError:
         message = "git is not installed"
         raise errors.ConfigurationError(message, remedy="install git") from None
+    if done.returncode not in accept:
+        raise untrusted(done.stderr.decode("utf-8", "replace"), path) or errors.ConfigurationError(
+            f"{path} is not a git repository", remedy="make one there with: git init"
+        )
     return done.stdout.decode("utf-8", "replace").strip()
 
 
