@@ -156,9 +156,14 @@ def _landed_document(landed: Landed | errors.CoatcheckError | None) -> dict[str,
 
 def submit(run: Run, client: Client, **options: Any) -> Task:
     """Submit what the options say, and tell how to come back."""
+    from ..unseen import warning
+
     run.screen.progress(lambda: ("submitting",))
+    spec = _spec(run, client, **options)
+    if unseen := warning(run, spec):
+        run.note(unseen)
     try:
-        task = client.create_task(_spec(run, client, **options))
+        task = client.create_task(spec)
     except KeyboardInterrupt:
         raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
     run.note(
