@@ -17,7 +17,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -29,6 +29,7 @@ from .http_protocol import LOGGER, Limits
 from .peer import is_same_user
 from .replies import SMALL_BODY, closing, detail
 
+T = TypeVar("T")
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
@@ -165,7 +166,7 @@ class CloudApp:
             whole = msgspec.structs.replace(request, body=body)
             return await self._in_thread(lambda: self._handle(whole, scope))
 
-    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+    async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
     def _handle(self, request: Request, scope: Message) -> Response:
@@ -174,7 +175,7 @@ class CloudApp:
             return self._safely(lambda asked: pages.handle(asked, is_owner=is_owner), request)
         return self._safely(self._handler.handle, request)
 
-    def _safely(self, function: Callable[[Request], Any], request: Request) -> Any:
+    def _safely(self, function: Callable[[Request], T], request: Request) -> T | Response:
         try:
             return function(request)
         except errors.TransportError:

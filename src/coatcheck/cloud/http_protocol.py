@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
 from .._model.value import Value
 
@@ -98,7 +98,7 @@ class TransportProtocol(H11Protocol):
         self.logger, self.access_log = LOGGER, False
         self._limits = limits or Limits()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._is_refused = False
+        self._is_refused = self.has_asked = False
         self.opened_at = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -140,7 +140,8 @@ class TransportProtocol(H11Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever uvicorn annotates
+        return cycle is None or cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP/1.1: 431 for headers that are too large, else 400.
@@ -163,7 +164,7 @@ class TransportProtocol(H11Protocol):
             h11.Data(data=text),
             h11.EndOfMessage(),
         ):
-            self.transport.write(self.conn.send(event) or b"")
+            self.transport.write(self.conn.send(event))
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -172,6 +173,7 @@ class TransportProtocol(H11Protocol):
     def _set_deadlines(self) -> None:
         state = self.conn.their_state
         if state is not h11.IDLE:
+            self.has_asked = True
             self._stop("headers")
         elif self.conn.trailing_data[0]:  # a request has begun; between requests uvicorn's keep-alive deadline holds
             self._start("headers", self._limits.headers)
@@ -200,7 +202,7 @@ class TransportProtocol(H11Protocol):
             return
         idle = [each for each in others if each.is_idle]
         if idle:
-            min(idle, key=lambda each: (each.cycle is not None, each.opened_at)).transport.abort()
+            min(idle, key=lambda each: (each.has_asked, each.opened_at)).transport.abort()
             return
         self._is_refused = True
         self.transport.write(BUSY)
