@@ -162,6 +162,19 @@ def test_a_body_that_nobody_reads_is_cut_off_at_the_deadline() -> None:
     assert (LIMITS.drain, True) == (timer.seconds, transport.is_aborted)
 
 
+def test_a_connection_has_a_deadline_after_an_unread_body_has_ended() -> None:
+    """Dropping the rest of a body leaves no connection behind that may idle for ever."""
+    server = Server()
+    protocol, _ = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n")
+    protocol.conn.send(h11.Response(status_code=401, headers=[("content-length", "0")]))
+    protocol.conn.send(h11.EndOfMessage())
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    protocol.data_received(b"12")
+
+    assert [LIMITS.headers] == server.loop.pending
+
+
 def test_a_client_that_does_not_read_is_cut_off_at_the_deadline() -> None:
     """A full socket is waited for, and not for ever."""
     server = Server()

@@ -6,6 +6,7 @@ The order of every setting is `_runtime.config`'s: option, environment, project 
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -141,7 +142,7 @@ class Run:
             return ()
         from .checkout import repositories
 
-        return (self.root, *repositories(self.root))
+        return (os.path.realpath(self.root), *repositories(self.root))
 
     @property
     def _clock(self) -> Clock | None:

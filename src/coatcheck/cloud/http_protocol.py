@@ -175,7 +175,8 @@ class TransportProtocol(H11Protocol):
         if state is not h11.IDLE:
             self.has_asked = True
             self._stop("headers")
-        elif self.conn.trailing_data[0]:  # a request has begun; between requests uvicorn's keep-alive deadline holds
+        elif self.timeout_keep_alive_task is None or self.conn.trailing_data[0]:
+            # a request has begun; otherwise uvicorn's own deadline between two requests holds
             self._start("headers", self._limits.headers)
         if state is h11.SEND_BODY and self.is_idle:
             self._start("drain", self._limits.drain)

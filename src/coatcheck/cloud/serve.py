@@ -209,12 +209,16 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
         account_id=account.account_id,
         approval_key=key,
         environments=tuple(
-            ServedEnvironment(id=each.id, label=each.label, repository=each.repository, path=each.path)
+            ServedEnvironment(id=each.id, label=each.label, repository=each.repository, path=_real(each))
             for each in options.environments
         ),
         task_prefix=task_prefix(options.data),
         boot=boot_id(),
     )
+
+
+def _real(environment: CloudEnvironment) -> str | None:
+    return os.path.realpath(environment.path) if environment.path else None
 
 
 @contextmanager

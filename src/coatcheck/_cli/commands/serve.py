@@ -66,8 +66,10 @@ def serve_command(
 ) -> None:
     """Run a cloud of your own on this machine, with any command as its agent.
 
-    Each attempt works in a throw-away clone; your repository is not touched. It listens on loopback only. While it runs, `--provider local` finds it, from any folder. One line says where it
-    is once it is ready. Ctrl-C ends it, with every agent that runs.
+    Each attempt works in a throw-away clone; your repository is not touched. It listens on loopback only. While it
+    runs, `--provider local` finds it, from any folder; of several servers the one that serves the environment. One
+    line says where it is once it is ready, further ones whether the agent's program exists and which tasks are
+    submitted. Ctrl-C ends it, with every agent that runs.
     """
     if os.name != "posix":  # process groups and flock, which it stands on
         raise errors.UnsupportedError("serve is not supported on Windows", remedy="run it in WSL")
