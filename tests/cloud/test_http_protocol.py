@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from coatcheck._protocol.effects import Request, Response
+from coatcheck.cloud.asgi import STREAM_THREADS, BodyBudget, CloudApp
 from coatcheck.cloud.face import MAX_SUBMISSION
 from coatcheck.cloud.http_protocol import Limits, LogLimit, TransportProtocol
 from coatcheck.cloud.scripted import ScriptedCloud
@@ -322,7 +323,6 @@ def test_a_body_that_does_not_come_is_a_408() -> None:
 
 def test_large_bodies_wait_for_memory() -> None:
     """Together they hold no more than one of the largest; small ones never wait."""
-    from coatcheck.cloud.asgi import BodyBudget
 
     async def scene() -> list[str]:
         budget, seen, is_free = BodyBudget(MAX_SUBMISSION), [], asyncio.Event()
@@ -343,3 +343,40 @@ def test_large_bodies_wait_for_memory() -> None:
         return seen
 
     assert ["a", "c", "free", "b"] == asyncio.run(scene())
+
+
+class Endless:
+    """A stream that would go on for ever."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def read(self) -> bytes:
+        raise AssertionError("nobody reads it")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize(("method", "streams", "status"), [("HEAD", 0, 200), ("GET", STREAM_THREADS, 429)])
+def test_a_stream_is_not_begun_for_nothing(method: str, streams: int, status: int) -> None:
+    """Without a body to show, or with too many streams open, it is closed at once."""
+    stream, sent = Endless(), list[dict[str, Any]]()
+
+    class Streams:
+        def handle(self, request: Request) -> Response:
+            return Response(status=200, headers={"content-type": "text/event-stream"}, stream=stream)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app = CloudApp(Streams())
+    app._open_streams = streams
+    scope = {"type": "http", "method": method, "raw_path": b"/", "query_string": b"", "headers": []}
+    asyncio.run(app(scope, receive, send))
+    app.close()
+
+    assert (status, True) == (sent[0]["status"], stream.is_closed)

@@ -1,7 +1,9 @@
-"""What the folder we stand in says about where a task should run. Only the command line ever asks.
+"""Where a task should run, according to the checkout in the working directory.
 
-Law 1. What is given wins; then settings; then the checkout: its branch, and the repositories that its remotes name.
-Law 2. What is not clear is an error that lists the choices, never a guess.
+Guarantees:
+
+- options win over settings, and settings over the checkout: its branch, and the repositories that its remotes name;
+- where the answer is not clear, an error lists the choices.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The face of a cloud: a request in, an answer out, nothing else.
+"""The routes of WHAM and of its login service over a `Backend`.
 
-Law 1. `ROUTES` is everything it answers; whatever is not there is a 404.
-Law 2. Behind it stands a `Backend`, and behind a door a bearer token that this cloud issued.
-Law 3. It looks at method, path, query, headers and body, never at a host: it can stand anywhere.
+Guarantees:
+
+- `WHAM` and `OAUTH` are all its routes: another path is a 404, another method of a known path a 405;
+- routes of tasks demand a bearer token that this cloud issued;
+- an answer depends on method, path, query, headers and body, never on a host.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ MAX_SUBMISSION = 64 * 1024 * 1024  # bytes: a prompt and a starting diff
 
 
 class Backend(Protocol):
-    """Who knows the tasks. Unknown ids are None or False; what is impossible raises `Refusal`."""
+    """Where the tasks are. Unknown ids are None or False; what is impossible raises `Refusal`."""
 
     def list_environments(self) -> Sequence[CloudEnvironment]:
         """Return every environment."""

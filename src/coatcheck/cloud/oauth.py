@@ -1,7 +1,7 @@
-"""Logging in to a cloud of our own: refresh, authorization code with PKCE, device code, revoke (codex-wham.md 6.4, 6.9).
+"""The login service: refresh, authorization code with PKCE, device code, revoke (codex-wham.md 6.4, 6.9).
 
-Law: on a machine with several people anybody may reach a loopback port, so a login is approved with the *key*
-that the server showed to the one who started it. Without a key (in tests) every login is approved at once.
+Every user of a machine can reach a port on loopback, so a login is approved with the *key* that the server printed
+when it started. Without a key (in tests) every login is approved at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Put a local cloud together from its options, run it, and take it apart again.
+"""Start a local cloud from its options, and stop it.
 
-Law: everything that was started is ended, in the opposite order: the record goes, the socket closes, the agents die,
-the file is closed, the lock is given back.
+Guarantee: what was started is stopped in the opposite order: the record is removed, the socket closed, the agents are
+ended, the database is closed, the lock is released.
 """
 
 from __future__ import annotations

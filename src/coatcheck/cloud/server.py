@@ -1,6 +1,6 @@
-"""Serve a cloud on loopback, and say where: to people on stdout, to programs in a record that only we can read.
+"""Serve a cloud on loopback, and keep the record by which clients find it.
 
-Law: it binds 127.0.0.1 and nothing else.
+Guarantee: it listens on 127.0.0.1 and on nothing else.
 """
 
 from __future__ import annotations
