@@ -197,6 +197,18 @@ def test_the_oldest_connection_without_a_request_makes_room() -> None:
     assert (False, True, False) == (busy.is_closed, idle.is_aborted, new.is_closed)
 
 
+def test_an_unfinished_body_makes_room_after_idle_connections() -> None:
+    """Half a request keeps nobody out, whether its headers or its body are missing."""
+    server = Server()
+    _, body = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1")
+    _, head = server.connect(b"GET")
+    server.connect(HEAD + b"\r\n")
+    first = (body.is_aborted, head.is_aborted)
+    server.connect(HEAD + b"\r\n")
+
+    assert ((False, True), True) == (first, body.is_aborted)
+
+
 def test_a_connection_beyond_the_limit_is_refused() -> None:
     """Where every connection is being answered, a further one hears 503 and when to come back."""
     server = Server()

@@ -33,7 +33,7 @@ class Limits(Value, frozen=True, kw_only=True):
     """
 
     headers: float = 10.0
-    body: float = 30.0
+    body: float = 20.0
     drain: float = 10.0
     write: float = 60.0
     connections: int = MAX_CONNECTIONS
@@ -192,8 +192,13 @@ class TransportProtocol(H11Protocol):
         if timer := self._timers.pop(name, None):
             timer.cancel()
 
+    @property
+    def _rank(self) -> tuple[int, float]:
+        """The order in which connections make room: those that never sent a request, idle ones, unfinished bodies."""
+        return (int(self.has_asked) + int(not self.is_idle), self.opened_at)
+
     def _make_room(self) -> None:
-        """Close the oldest idle connection where there are too many: first one that never sent a request."""
+        """Where there are too many connections, close the oldest one that waits for its client, else refuse this one."""
         others: list[TransportProtocol] = [
             each
             for each in self.connections
@@ -201,9 +206,9 @@ class TransportProtocol(H11Protocol):
         ]
         if len(others) < self._limits.connections:
             return
-        idle = [each for each in others if each.is_idle]
-        if idle:
-            min(idle, key=lambda each: (each.has_asked, each.opened_at)).transport.abort()
+        waiting = [each for each in others if each.is_idle or each.conn.their_state is h11.SEND_BODY]
+        if waiting:
+            min(waiting, key=lambda each: each._rank).transport.abort()  # noqa: SLF001 - another one of us
             return
         self._is_refused = True
         self.transport.write(BUSY)
