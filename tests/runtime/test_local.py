@@ -163,6 +163,16 @@ def test_an_address_finds_its_token(
     assert "plus" == used.plan
 
 
+def test_a_token_alone_finds_the_address(record: Callable[..., ServerRecord]) -> None:
+    """Who has a token of his own still needs no address."""
+    cloud = ScriptedCloud()
+    record(cloud, token="another")
+    with Client("local", token=cloud.tokens.access_token, transport=EmulatorTransport(cloud)) as client:
+        client.get_usage()
+
+    assert ["http://127.0.0.1:9/backend-api/wham/usage"] == [request.url for request in client._transport.requests]
+
+
 def test_a_token_that_is_given_is_used(record: Callable[..., ServerRecord], monkeypatch: pytest.MonkeyPatch) -> None:
     """``COATCHECK_LOCAL_TOKEN`` wins over the record of the server at that address."""
     cloud = ScriptedCloud()

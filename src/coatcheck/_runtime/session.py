@@ -115,17 +115,22 @@ class Session:
 
 def _located(options: Options, config: Config) -> Options:
     """Return *options* with the address and the token of the local cloud that runs, where nobody has given them."""
-    if options.provider != LOCAL or options.token or options.credentials:
+    if options.provider != LOCAL:
         return options
     url = options.base_url or config.get(f"{LOCAL}.base_url")
     if url is None:
         record = running_server(config.environ, environments=filter(None, [config.get("environment")]))
+    elif options.token or options.credentials or config.environ.get(LOCAL_TOKEN):
+        return options
     else:
-        record = None if config.environ.get(LOCAL_TOKEN) else server_at(config.environ, url)
+        record = server_at(config.environ, url)
     if record is None:
         return options
     return msgspec.structs.replace(
-        options, base_url=url or record.url, token=record.token, account_id=options.account_id or record.account_id
+        options,
+        base_url=url or record.url,
+        token=options.token or record.token,
+        account_id=options.account_id or record.account_id,
     )
 
 
