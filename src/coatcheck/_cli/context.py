@@ -6,6 +6,7 @@ The order of every setting is `_runtime.config`'s: option, environment, project 
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class Run:
     ) -> None:
         self.surroundings, self.is_json = surroundings, is_json
         self._provider, self._base_url, self._account = provider, base_url, account
+        self._refs: list[TaskRef] = []
 
     @property
     def screen(self) -> Screen:
@@ -97,22 +99,50 @@ class Run:
             raise errors.ConfigurationError(
                 f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
             )
+        self._refs.append(ref)
         return ref
 
     @contextmanager
-    def client(self, provider: str | None = None) -> Iterator[Client]:
-        """Open a client to *provider*, or to the one that is set."""
+    def client(self, provider: str | None = None, *, environment: str | None = None) -> Iterator[Client]:
+        """Open a client to *provider*, or to the one that is set.
+
+        Of several local clouds it is the one that has the command's tasks, or that serves *environment*, else the
+        environment that is set, else the checkout we stand in.
+        """
         from .._runtime.blocking import Client
 
+        name = provider or self.provider
+        base_url = self._base_url
+        if name == "local" and not (base_url or self.config.get("local.base_url")):
+            base_url = self._local_url(environment)
         with Client(
-            provider or self.provider,
+            name,
             config=self.config,
             environ=self.surroundings.environ,
             transport=self.surroundings.transport,
             clock=self._clock,
-            base_url=self._base_url,
+            base_url=base_url,
         ) as client:
             yield client
+
+    def _local_url(self, environment: str | None) -> str | None:
+        from .._runtime.local import running_server, running_servers
+
+        environ = self.surroundings.environ
+        if len(running_servers(environ)) < 2:
+            return None  # the client finds a single one
+        name = environment or self.config.get("environment")
+        tasks = [ref.id for ref in self._refs if ref.provider == "local"]
+        server = running_server(environ, environments=[name] if name else self._places(), tasks=tasks)
+        return server.url if server else None
+
+    def _places(self) -> tuple[str, ...]:
+        """Return what the checkout we stand in may be called as an environment: its path, its repositories."""
+        if self.root is None:
+            return ()
+        from .checkout import repositories
+
+        return (os.path.realpath(self.root), *repositories(self.root))
 
     @property
     def _clock(self) -> Clock | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Who commits where nobody told git who they are: demo and CI machines have no identity.
 _NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
+# The variables of git-commit-tree(1); EMAIL is no variable of git's own and is passed on anyway.
+_IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
 
 
 def commit(
@@ -93,19 +95,34 @@ def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> 
 
 
 def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
-    """Write the commit, in the user's name where git knows it."""
-    environment: dict[str, str] = {}
+    """Write the commit, with the author and the committer that ``git commit`` would use.
+
+    Raises `GitError` where they cannot be used; where git knows nobody, `_NOBODY` commits.
+    """
+    environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
     for who in ("AUTHOR", "COMMITTER"):
-        if not _knows(place, who):
-            environment |= {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
+        environment |= _completed(place, who, environment)
     text = message.encode("utf-8", "surrogateescape")
     made = git("commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment)
     return made.decode().strip()
 
 
-def _knows(place: Checkout, who: str) -> bool:
+def _completed(place: Checkout, who: str, environment: dict[str, str]) -> dict[str, str]:
+    """Return what *environment* lacks for git to know *who*: nothing, where it knows already."""
     try:
-        place.git("var", f"GIT_{who}_IDENT")
-    except GitError:
-        return False
-    return True
+        git("var", f"GIT_{who}_IDENT", folder=place.root, environment=environment)
+    except GitError as error:
+        if "invalid date" in error.stderr:
+            date = environment.get(f"GIT_{who}_DATE")
+            raise GitError(
+                f"GIT_{who}_DATE is no date that git reads: {date!r}", remedy="unset it, or write 2026-01-31T12:00:00Z"
+            ) from None
+        if "auto-detection is disabled" in error.stderr:
+            raise GitError(
+                "git knows no name or email for the commit, and user.useConfigOnly forbids guessing one",
+                stderr=error.stderr,
+                remedy="run: git config user.name NAME; git config user.email ADDRESS",
+            ) from None
+        given = {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
+        return {name: value for name, value in given.items() if not environment.get(name)}
+    return {}

@@ -36,7 +36,7 @@ class Checkout(NamedTuple):
         Raises `GitError` where there is none, or no work tree in it.
         """
         try:
-            answer = git("rev-parse", "--is-inside-work-tree", "--show-toplevel", "--absolute-git-dir", folder=path)
+            answer = git("rev-parse", "--is-inside-work-tree", "--show-toplevel", folder=path)
         except GitError as error:
             if "must be run in a work tree" in error.stderr or "not a git repository" in error.stderr:
                 raise GitError(
@@ -45,10 +45,12 @@ class Checkout(NamedTuple):
                     remedy="give the folder of a clone",
                 ) from None
             raise
-        is_inside, root, git_directory = answer.decode("utf-8", "surrogateescape").split("\n")[:3]
+        # one name per call: a folder's name may hold line ends
+        is_inside, _, root = answer.decode("utf-8", "surrogateescape").removesuffix("\n").partition("\n")
         if is_inside != "true":
             raise GitError(f"{os.fspath(path)} is inside a git directory, not in a work tree")
-        place = git("rev-parse", "--git-path", "coatcheck", folder=root).decode("utf-8", "surrogateescape").rstrip("\n")
+        git_directory = _path(root, "--absolute-git-dir")
+        place = _path(root, "--git-path", "coatcheck")
         return cls(root, git_directory, os.path.join(root, place), _drivers("filter", root))
 
     @property
@@ -99,6 +101,11 @@ class Checkout(NamedTuple):
         return {
             os.fsdecode(fields[at]) for at in range(0, len(fields), 3) if os.fsdecode(fields[at + 2]) in self.filters
         }
+
+
+def _path(root: str, *arguments: str) -> str:
+    """Return the one path that ``git rev-parse`` prints."""
+    return git("rev-parse", *arguments, folder=root).decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def _drivers(kind: str, root: str) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from .clock import SystemClock
 from .config import Config, config_dir, state_dir
 from .durations import DurationFile
 from .journal import FileJournal, is_alive
-from .local import LOCAL, running_server
+from .local import LOCAL, running_server, server_at
 from .services import provider_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MAX_IN_FLIGHT = 32
 # An hour: longer than nine in ten cloud tasks, short enough that a forgotten script ends. None must be asked for.
 DEFAULT_TIMEOUT = 3600.0
+# A token for a local cloud; one that is given wins over the one in the server's record.
+LOCAL_TOKEN = "COATCHECK_LOCAL_TOKEN"  # noqa: S105 - a name
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,14 +114,24 @@ class Session:
 
 
 def _located(options: Options, config: Config) -> Options:
-    """Return *options* with the local cloud that runs, where it is asked and nobody says where it is."""
-    if options.provider != LOCAL or options.base_url or config.get(f"{LOCAL}.base_url"):
+    """Return *options* with the address and the token of the local cloud that runs, where nobody has given them."""
+    if options.provider != LOCAL:
         return options
-    record = running_server(config.environ)
+    url = options.base_url or config.get(f"{LOCAL}.base_url")
+    if url is None:
+        record = running_server(config.environ, environments=filter(None, [config.get("environment")]))
+    elif options.token or options.credentials or config.environ.get(LOCAL_TOKEN):
+        return options
+    else:
+        record = server_at(config.environ, url)
     if record is None:
         return options
-    token = options.token or record.token
-    return msgspec.structs.replace(options, base_url=record.url, token=token, account_id=record.account_id)
+    return msgspec.structs.replace(
+        options,
+        base_url=url or record.url,
+        token=options.token or record.token,
+        account_id=options.account_id or record.account_id,
+    )
 
 
 def _provider(options: Options, config: Config) -> Provider:

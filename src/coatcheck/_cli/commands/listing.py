@@ -45,7 +45,7 @@ def list_command(
 ) -> None:
     """List tasks, newest first."""
     wanted = None if is_all else limit or DEFAULT_LIMIT
-    with run.client() as client:
+    with run.client(environment=environment) as client:
         where = None if environment is None else _id_of(client, environment)
         tasks, following, stopped = _some(client, which=which, environment=where, limit=wanted, cursor=cursor)
     if stopped:

@@ -63,7 +63,7 @@ def submit_command(run: Run, *, resume: bool, plan_approval: bool, **options: An
     Without --environment and --repo the remotes of the checkout say where it runs. The prompt is read from standard
     input when it is - or missing. A task is submitted once, whatever the network does.
     """
-    with run.client() as client:
+    with run.client(environment=place_of(options)) as client:
         if resume:
             _resume(run, client)
             return
@@ -108,7 +108,7 @@ def run_command(
     _check_attempt(run, attempt, options["attempts"])
     if is_applied:
         checkout_of(run)
-    with run.client() as client:
+    with run.client(environment=place_of(options)) as client:
         approve = decider(run, client, approve_plan)
         task = submit(run, client, requires_approval=approve_plan in ("ask", "never") or None, **options)
         task = wait_for(run, client, task.ref, timeout=limit, interval=pause, first=False, approve=approve)
@@ -125,6 +125,12 @@ def run_command(
         return landed.code if isinstance(landed, Landed) else exit_code_of(landed)
     next_step(run, task)
     return verdict(task)
+
+
+def place_of(options: dict[str, Any]) -> str | None:
+    """Return the environment or the repository that the options name."""
+    place: str | None = options["environment"] or options["repository"]
+    return place
 
 
 def _check_attempt(run: Run, wanted: int | None, attempts: int | None) -> None:
@@ -150,9 +156,14 @@ def _landed_document(landed: Landed | errors.CoatcheckError | None) -> dict[str,
 
 def submit(run: Run, client: Client, **options: Any) -> Task:
     """Submit what the options say, and tell how to come back."""
+    from ..unseen import warning
+
     run.screen.progress(lambda: ("submitting",))
+    spec = _spec(run, client, **options)
+    if unseen := warning(run, spec):
+        run.note(unseen)
     try:
-        task = client.create_task(_spec(run, client, **options))
+        task = client.create_task(spec)
     except KeyboardInterrupt:
         raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
     run.note(
