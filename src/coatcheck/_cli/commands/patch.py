@@ -141,7 +141,7 @@ def _diff_between(
 def _document(patch: Patch, made: Outcome) -> dict[str, object]:
     from base64 import b64encode
 
-    from ..changes import files_of
+    from ..changes import changes_of
 
     data = bytes(patch)
     is_text = data == data.decode("utf-8", "replace").encode()
@@ -149,7 +149,7 @@ def _document(patch: Patch, made: Outcome) -> dict[str, object]:
         "diff": patch_text(patch),
         "diff_base64": None if is_text else b64encode(data).decode(),
         "stats": maybe(STATS, made.stats),
-        "files": files_of(patch),
+        "files": changes_of(patch),
     }
 
 
@@ -193,6 +193,7 @@ def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool
         if task or attempt or order != Order():
             raise errors.ConfigurationError("--undo takes nothing else", remedy="see: coatcheck apply --help")
         undone = take_back(run)
+        run.screen.remedy = "files were restored; git status shows the checkout"
         run.answer(undone.document, undone.lines)
         return undone.code
     if task is None:
@@ -203,5 +204,7 @@ def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool
         found = client.get_task(ref)
         number, made = with_patch(client, found, attempt)
     landed = land(run, made, order=order, task=found)
+    if not order.check:
+        run.screen.remedy = "the patch was applied; git status shows the checkout"
     run.answer(lambda: {"ref": str(ref), "attempt": number, **landed.document()}, landed.lines)
     return landed.code

@@ -102,7 +102,7 @@ def _announce(run: Run, record: ServerRecord, *, codex_home: str | None) -> None
     if run.is_json:
         from ..json_output import dump_line
 
-        run.screen.write(
+        run.screen.write_json(
             dump_line(
                 {
                     "url": record.url,
