@@ -91,10 +91,10 @@ class Order(Value, frozen=True, kw_only=True):
 
     def policy(self) -> Policy:
         """Return what the patch is judged by. Raises `ConfigurationError` for rules that are none."""
-        from .._patches.policy import RULES, Policy
+        from .._patches.policy import STRICT, Policy
 
         if self.strict:
-            return Policy(reject=RULES.keys() - set(self.ignore), ignore=self.ignore)
+            return Policy(reject=(STRICT - set(self.ignore)) | set(self.reject), ignore=self.ignore)
         return Policy(reject=self.reject, ignore=self.ignore)
 
 
