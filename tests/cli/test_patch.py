@@ -155,7 +155,7 @@ def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
         "applied     new.txt",
         "applied 1 file, in conflict 1",
         "apply it again with markers to see the conflicts in their files, or resolve them from the diff",
-        "git diff shows it",
+        "git status shows it",
     ] == first.out.splitlines()
     assert [
         "conflicted  hello.txt (both modified): the patch and this tree change the same lines",
@@ -172,7 +172,7 @@ def test_undo_takes_the_last_application_back(checkout: Path) -> None:
     cli("apply", "--index", ref)
     undone, again = cli("apply", "--undo"), cli("apply", "--undo")
 
-    assert (0, ["restored    hello.txt", "restored    new.txt", "restored 2 files"]) == (
+    assert (0, ["removed     new.txt", "restored    hello.txt", "restored 1 file, removed 1 new file"]) == (
         undone.code,
         sorted(undone.out.splitlines()),
     )

@@ -17,7 +17,7 @@ from .stage import Group, Stage
 from .tree import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from .change import FileChange
 
@@ -84,21 +84,6 @@ def _kind_without_merge(change: FileChange, entries: Mapping[str, Entry]) -> str
     if change.new_path is not None and change.new_path != change.old_path and change.new_path in entries:
         return "both added"
     return None
-
-
-def sizes_of_bases(changes: Iterable[FileChange], checkout: Checkout, base: str | None) -> dict[str, int]:
-    """Return the size of each file that *changes* were made for, by its old path, where it is in the repository."""
-    known = {change.old_path: change.old_id for change in changes if change.old_path and "\n" not in change.old_path}
-    asked = [(path, blob) for path, blob in known.items() if blob]
-    if base is not None and _NAME.fullmatch(base):
-        asked += [(path, f"{base}:{path}") for path in known]
-    wanted = "".join(f"{name}\n" for _, name in asked).encode("utf-8", "surrogateescape")
-    answer = checkout.git("cat-file", "--batch-check", stdin=wanted) if asked else b""
-    found: dict[str, int] = {}
-    for (path, _), line in zip(asked, answer.split(b"\n"), strict=False):
-        if facts := _BLOB.fullmatch(line):
-            found[path] = max(found.get(path, 0), int(facts[2]))
-    return found
 
 
 class _Merge:

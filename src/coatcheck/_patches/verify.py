@@ -65,7 +65,7 @@ class VerifiedPatch(NamedTuple):
         from .apply import apply
 
         changes = self._chosen(include, exclude)
-        _refuse_large(changes, self.policy, checkout, base)
+        self._check_size(changes, checkout, base)
         return apply(
             changes,
             checkout,
@@ -93,11 +93,20 @@ class VerifiedPatch(NamedTuple):
         from .branch import commit
 
         changes = self._chosen(include, exclude)
-        _refuse_large(changes, self.policy, checkout, start)
+        self._check_size(changes, checkout, start)
         return commit(changes, checkout, branch=branch, message=message, start=start)
 
     def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
         return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
+
+    def _check_size(self, changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], base: str | None) -> None:
+        """Raise `PatchRejectedError` where more would be written than the policy allows; before git sees the patch."""
+        if self.policy.severity("too-large") != "reject" or not any(map(sizes.can_grow, changes)):
+            return
+        from .limits import sizes_before
+
+        found = sizes.problems(changes, self.policy, sizes_before(changes, checkout, base))
+        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in found]))
 
 
 def verify(
@@ -116,40 +125,6 @@ def _refuse(findings: Iterable[Finding]) -> None:
         raise PatchRejectedError(
             f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
         )
-
-
-def _refuse_large(
-    changes: tuple[FileChange, ...], policy: Policy, checkout: str | os.PathLike[str], base: str | None
-) -> None:
-    """Raise `PatchRejectedError` where *changes* would write more than *policy* allows, here or where they were made for."""
-    if policy.severity("too-large") != "reject" or not any(map(sizes.can_grow, changes)):
-        return
-    from .checkout import Checkout
-    from .merge import sizes_of_bases
-
-    place = Checkout.at(checkout)
-    bases = sizes_of_bases(changes, place, base)
-    here = _sizes_in(place.root)
-    found = sizes.problems(changes, policy, lambda path: max(here(path) or 0, bases.get(path, 0)))
-    _refuse(_weigh(policy, [("too-large", path, None, detail) for path, detail in found]))
-
-
-def _sizes_at(base: str | os.PathLike[str] | None) -> sizes.SizeOf:
-    if base is None:
-        return lambda _: None
-    from .checkout import Checkout
-
-    return _sizes_in(Checkout.at(base).root)
-
-
-def _sizes_in(root: str) -> sizes.SizeOf:
-    def size_of(path: str) -> int | None:
-        try:
-            return None if _is_wild(path) else os.lstat(os.path.join(root, path)).st_size
-        except (OSError, ValueError):
-            return None
-
-    return size_of
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
@@ -175,7 +150,10 @@ def _suspicions(
                 yield rule, change.path, line, detail
     yield from _of_tree(changes)
     if any(map(sizes.can_grow, changes)):
-        for path, detail in sizes.problems(changes, policy, _sizes_at(base)):
+        from .limits import sizes_before
+
+        size_of = sizes_before(changes, base, None) if base is not None else lambda _: None
+        for path, detail in sizes.problems(changes, policy, size_of):
             yield "too-large", path, None, detail
     if base is not None:
         yield from _of_base(changes, base)

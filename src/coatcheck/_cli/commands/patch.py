@@ -174,7 +174,11 @@ coatcheck apply --undo
 @click.option("--start", metavar="COMMIT", help="Where the branch starts (default: HEAD).")
 @click.option("--reject", multiple=True, metavar="RULE", help="Refuse what this rule finds; as often as you like.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Do not ask this rule; as often as you like.")
-@click.option("--strict", is_flag=True, help="Refuse what any rule finds.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what ordinary changes seldom do: all rules but those for kinds and sizes of files.",
+)
 @click.option("--undo", is_flag=True, help="Take the last application in this checkout back.")
 def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
     """Land a task's patch in the checkout you stand in.
