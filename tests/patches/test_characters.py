@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from coatcheck import Patch
 from coatcheck._patches.characters import escape, escape_json, escape_lines, hidden
+from coatcheck._patches.content import may_hide
 
 HARMFUL = {
     "C0": "\x1b",
@@ -50,6 +51,16 @@ def test_escaped_json_means_the_same(document: object) -> None:
     text = json.dumps(document, ensure_ascii=False, indent=2)
 
     assert [document] * 2 == [json.loads(escape_json(text)), json.loads(escape_json(text, is_ascii=True))]
+
+
+def test_the_quick_look_misses_nothing() -> None:
+    """Every character that is hidden is suspected from its bytes."""
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    missed = [
+        char for char in every if not char.isascii() and next(hidden(f"a{char}b"), None) and not may_hide(char.encode())
+    ]
+
+    assert [] == missed
 
 
 def added(*lines: bytes, path: str = "x", start: int = 1) -> Patch:

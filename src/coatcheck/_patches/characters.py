@@ -29,9 +29,12 @@ _INVISIBLE = (
     "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 # A zero-width joiner or non-joiner that is not between letters that join, nor (the joiner) between two emoji.
-_JOINERS = rf"(?!(?<=[{_JOINING}]).[{_JOINING}])(?!(?<=[{_EMOJI}\ufe0f])\u200d[{_EMOJI}])[\u200c\u200d]"
+_JOINERS = rf"[\u200c\u200d](?!(?<=[{_JOINING}][\u200c\u200d])[{_JOINING}])(?!(?<=[{_EMOJI}\ufe0f]\u200d)[{_EMOJI}])"
 # A variation selector that follows nothing it can vary: an emoji, a keycap's base, a Mongolian letter.
-_SELECTORS = rf"(?<![{_EMOJI}#*0-9])[\ufe0e\ufe0f]|(?<![\u1820-\u18aa])[\u180b-\u180d\u180f]"
+_SELECTORS = (
+    rf"[\ufe0e\ufe0f](?<![{_EMOJI}#*0-9][\ufe0e\ufe0f])"
+    r"|[\u180b-\u180d\u180f](?<![\u1820-\u18aa][\u180b-\u180d\u180f])"
+)
 _UNSEEN = rf"[{_INVISIBLE}]|{_JOINERS}|{_SELECTORS}"
 
 _HARMFUL = re.compile(rf"[\x00-\x08\x0a-\x1f\x7f-\x9f{BIDIRECTIONAL}]|{_UNSEEN}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from . import characters
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 # Every control character but the tab, the line feed, the form feed and the carriage return.
 _CONTROLS = bytes((*range(9), 0x0B, *range(0x0E, 0x20), 0x7F))
+# How the UTF-8 of what `characters.hidden` finds outside of ASCII begins. Most other text has none of it.
+_SUSPECT = re.compile(
+    rb"\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1[\x85\x9e\xa0]|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xe3\x85\xa4"
+    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])|\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
+)
 _BYTE_ORDER_MARK = "\ufeff"
 
 # The kinds of `characters.hidden` -> the rule that they break, and what is wrong.
@@ -42,7 +48,7 @@ def hidden_in_name(path: str) -> Iterator[tuple[str, str]]:
 def may_hide(data: bytes) -> bool:
     """Whether text with these bytes can hold characters that its reader does not see: nearly always not."""
     return (
-        not data.isascii()
+        (not data.isascii() and _SUSPECT.search(data) is not None)
         or len(data.translate(None, _CONTROLS)) != len(data)
         or data.count(b"\r") != data.count(b"\r\n")
     )
