@@ -15,6 +15,7 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,7 +59,8 @@ def output_error(error: OSError, *, remedy: str | None = None) -> OutputError:
     """Return the error that stands for *error*, which writing to standard output raised."""
     if isinstance(error, BrokenPipeError):
         return ReaderGoneError(remedy=remedy)
-    return OutputError(error.strerror or type(error).__name__, remedy=remedy)
+    reason = "it is closed" if error.errno == errno.EBADF else error.strerror or type(error).__name__
+    return OutputError(reason, remedy=remedy)
 
 
 class Painted:

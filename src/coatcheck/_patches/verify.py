@@ -122,9 +122,9 @@ def verify(
 def _refuse(findings: Iterable[Finding]) -> None:
     if rejected := [finding for finding in findings if finding.severity == "reject"]:
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
-        raise PatchRejectedError(
-            f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
-        )
+        is_size = {finding.rule for finding in rejected} == {"too-large"}
+        remedy = "leave files out with --exclude" + (", or allow it with --ignore too-large" if is_size else "")
+        raise PatchRejectedError(f"{rejected[0]}{more}", reasons=rejected, remedy=f"look at the diff; {remedy}")
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
