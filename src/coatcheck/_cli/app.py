@@ -1,8 +1,11 @@
-"""The command tree, and what happens to what goes wrong.
+"""The command tree, and the reporting of errors.
 
-Law 1. A command's module is imported when the command runs, not before.
-Law 2. Every error ends as one line on stderr, or as one object on stdout with ``--json``, and its exit code.
-Law 3. What we did not foresee is our bug, and is called one.
+Invariants:
+
+* A command's module is imported when the command runs, not before.
+* Every error ends as one line on stderr, or as one object on stdout with ``--json``, and its exit code. Where stdout
+  cannot be written, the line goes to stderr; a reader that closed it is told nothing, unless a result would be lost.
+* An error that is not expected is reported as a bug.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import click
 
 from .. import errors
 from .exit_codes import ExitCode, exit_code_of
-from .render import ReaderGoneError
+from .render import OutputError, ReaderGoneError
 from .surroundings import Surroundings
 
 # command -> its module in `commands`; a command whose name is a Python word or a builtin has a longer module name.
@@ -101,9 +104,6 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
     try:
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=surroundings)
         return code if isinstance(code, int) else ExitCode.DONE
-    except ReaderGoneError:
-        _let_go_of_stdout()
-        return ExitCode.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
         return _reported(_understood(error), arguments, surroundings)
 
@@ -124,15 +124,18 @@ def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surr
     code = exit_code_of(error)
     if code is ExitCode.BUG and surroundings.environ.get("COATCHECK_DEBUG"):
         raise error
+    if isinstance(error, OutputError):
+        _let_go_of_stdout()
     try:
-        if wants_json(arguments):
+        if wants_json(arguments) and not isinstance(error, OutputError):
             from .json_output import dump, error_document
 
-            surroundings.screen.write(dump(error_document(error)))
-        else:
+            surroundings.screen.write_json(dump(error_document(error)))
+        elif not isinstance(error, ReaderGoneError) or error.remedy:
             surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
-    except (ReaderGoneError, BrokenPipeError):  # of stdout, of stderr
+    except OutputError:  # the document went nowhere; stderr may be open
         _let_go_of_stdout()
+        surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
     return code
 
 
@@ -154,7 +157,7 @@ def one_line(error: BaseException, code: ExitCode) -> str:
 
 
 def _let_go_of_stdout() -> None:
-    """Keep the interpreter from flushing into a closed pipe when it ends (docs.python.org, "Note on SIGPIPE")."""
+    """Keep what is still buffered from failing again when the process ends (docs.python.org, "Note on SIGPIPE")."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .render import clean
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
@@ -153,6 +154,22 @@ class Run:
             return TickingClock(self.screen.refresh)
         return self.surroundings.clock
 
+    def hint(self, *words: str, has_provider: bool = False) -> str:
+        """Return a command line that the user can paste: *words*, and the options of this run that say whose it is.
+
+        A ref names its provider; *has_provider* is for commands without one.
+        """
+        import shlex
+
+        options = {"--provider": self._provider if has_provider else None, "--account": self._account}
+        options["--base-url"] = self._base_url
+        given = [word for name, value in options.items() if value is not None for word in (name, value)]
+        return shlex.join(["coatcheck", *words, *given])
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person who types on standard input; where nobody does, the answer is no."""
+        return self.surroundings.is_asking and click.confirm(clean(question), err=True)
+
     def text(self, argument: str | None, what: str) -> str:
         """Return *what* as text: the argument, or standard input where it is ``-`` or missing.
 
@@ -171,7 +188,7 @@ class Run:
         if self.is_json:
             from .json_output import dump
 
-            self.screen.write(dump(document()))
+            self.screen.write_json(dump(document()))
         elif is_long:
             self.page(lines())
         else:

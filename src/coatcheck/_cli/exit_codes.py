@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 
 from .. import errors
-from .render import ReaderGoneError
+from .render import OutputError, ReaderGoneError
 
 
 class ExitCode(enum.IntEnum):
@@ -25,8 +25,9 @@ class ExitCode(enum.IntEnum):
     SERVICE_TROUBLE = 8
     PATCH = 9
     STANDS_STILL = 10
-    # sysexits.h EX_SOFTWARE, and the shells' 128 + signal for SIGINT and SIGPIPE.
+    # sysexits.h EX_SOFTWARE and EX_IOERR, and the shells' 128 + signal for SIGINT and SIGPIPE.
     BUG = 70
+    OUTPUT = 74
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -44,6 +45,7 @@ MEANINGS = {
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, or does not fit.",
     ExitCode.STANDS_STILL: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
+    ExitCode.OUTPUT: "Standard output cannot be written: it is closed, or its disk is full.",
     ExitCode.INTERRUPTED: "Interrupted; a task that was waited for goes on.",
     ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
 }
@@ -62,6 +64,7 @@ CODES: dict[type[BaseException], ExitCode] = {
     errors.WaitTimeoutError: ExitCode.DEADLINE,
     errors.PatchError: ExitCode.PATCH,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
+    OutputError: ExitCode.OUTPUT,
     ReaderGoneError: ExitCode.BROKEN_PIPE,
 }
 

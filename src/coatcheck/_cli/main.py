@@ -24,15 +24,29 @@ def main() -> NoReturn:
     """Run the command line of this process, and end it."""
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
-        from .._version import __version__
-
-        print(f"coatcheck {__version__}")  # noqa: T201 - render, the module that prints, costs imports
-        sys.exit()
+        leave(_print_version())
     gc.set_threshold(FEW_COLLECTIONS)
     from .app import run
     from .surroundings import Surroundings
 
     leave(run(arguments, Surroundings.of_process()))
+
+
+def _print_version() -> int:
+    from .._version import __version__
+
+    try:
+        # Without the module that prints, which costs imports. Python has None for a descriptor that was closed.
+        os.write(-1 if sys.stdout is None else 1, f"coatcheck {__version__}\n".encode())
+    except OSError as error:
+        from .exit_codes import exit_code_of
+        from .render import ReaderGoneError, output_error
+
+        unwritten = output_error(error)
+        if sys.stderr is not None and not isinstance(unwritten, ReaderGoneError):
+            sys.stderr.write(f"coatcheck: {unwritten}\n")
+        return int(exit_code_of(unwritten))
+    return 0
 
 
 def leave(code: int) -> NoReturn:
@@ -41,6 +55,6 @@ def leave(code: int) -> NoReturn:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # whoever read it went away
+        except Exception:  # noqa: BLE001, S112 - a closed or full stream; the exit code says it already
             continue
     os._exit(code)

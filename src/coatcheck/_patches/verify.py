@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._errors import PatchRejectedError
-from . import content, paths
+from . import content, paths, secrets, sizes
 from .change import ChangeStatus, FileChange
 from .globs import matcher
 from .header import BinaryForm
@@ -60,12 +60,14 @@ class VerifiedPatch(NamedTuple):
         is, or gets markers when *markers*. Files with uncommitted changes are left alone. `undo` takes it all back.
 
         Raises `ConfigurationError` where *checkout* is no checkout, `PatchConflictError` while an earlier application is
-        unfinished.
+        unfinished, `PatchRejectedError` where more would be written than the policy allows.
         """
         from .apply import apply
 
+        changes = self._chosen(include, exclude)
+        self._check_size(changes, checkout, base)
         return apply(
-            self._chosen(include, exclude),
+            changes,
             checkout,
             index=index,
             three_way=three_way,
@@ -90,10 +92,21 @@ class VerifiedPatch(NamedTuple):
         """
         from .branch import commit
 
-        return commit(self._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
+        changes = self._chosen(include, exclude)
+        self._check_size(changes, checkout, start)
+        return commit(changes, checkout, branch=branch, message=message, start=start)
 
     def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
         return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
+
+    def _check_size(self, changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], base: str | None) -> None:
+        """Raise `PatchRejectedError` where more would be written than the policy allows; before git sees the patch."""
+        if self.policy.severity("too-large") != "reject" or not any(map(sizes.can_grow, changes)):
+            return
+        from .limits import sizes_before
+
+        found = sizes.problems(changes, self.policy, sizes_before(changes, checkout, base))
+        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in found]))
 
 
 def verify(
@@ -102,12 +115,16 @@ def verify(
     """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
     findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
+    _refuse(findings)
+    return VerifiedPatch(changes, findings, policy)
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
     if rejected := [finding for finding in findings if finding.severity == "reject"]:
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
-        raise PatchRejectedError(
-            f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
-        )
-    return VerifiedPatch(changes, findings, policy)
+        is_size = {finding.rule for finding in rejected} == {"too-large"}
+        remedy = "leave files out with --exclude" + (", or allow it with --ignore too-large" if is_size else "")
+        raise PatchRejectedError(f"{rejected[0]}{more}", reasons=rejected, remedy=f"look at the diff; {remedy}")
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
@@ -119,15 +136,25 @@ def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]
 def _suspicions(
     changes: tuple[FileChange, ...], policy: Policy, base: str | os.PathLike[str] | None
 ) -> Iterator[Suspicion]:
-    patterns = content.secret_patterns(changes[0].diff if changes else b"")
+    diff = changes[0].diff if changes else b""
+    patterns, may_hide = secrets.secret_patterns(diff), content.may_hide(diff)
     for change in changes:
         yield from _of_names(change)
         yield from _of_kind(change)
         yield from _of_content(change, policy)
         if patterns:
-            for line, name in content.secrets(change, patterns):
+            for line, name in secrets.secrets(change, patterns):
                 yield "secret", change.path, line, f"this looks like {name}"
+        if may_hide:
+            for rule, line, detail in content.hidden_in_text(change):
+                yield rule, change.path, line, detail
     yield from _of_tree(changes)
+    if any(map(sizes.can_grow, changes)):
+        from .limits import sizes_before
+
+        size_of = sizes_before(changes, base, None) if base is not None else lambda _: None
+        for path, detail in sizes.problems(changes, policy, size_of):
+            yield "too-large", path, None, detail
     if base is not None:
         yield from _of_base(changes, base)
 
@@ -137,7 +164,8 @@ def _of_names(change: FileChange) -> Iterator[Suspicion]:
         if paths.is_ordinary(path):
             found = [*paths.device_problems(path), *content.path_problems(path)]
         else:
-            found = [*paths.problems(path), *content.path_problems(path)]
+            hidden = content.hidden_in_name(path) if path == change.new_path else ()
+            found = [*paths.problems(path), *content.path_problems(path), *hidden]
         yield from ((rule, path, None, detail) for rule, detail in found)
 
 
@@ -183,7 +211,7 @@ def link_target(change: FileChange) -> str | None:
 def _of_content(change: FileChange, policy: Policy) -> Iterator[Suspicion]:
     # An addition cannot be longer than its part of the diff, nor a replaced file.
     if change.header.binary is BinaryForm.PATCH:
-        size = max(part.size for part in change.binary[:1])
+        size = sizes.result_size(change, lambda _: None)
     elif (size := len(bytes(change))) > policy.large_file:
         size = sum(len(line) for _, line in content.added_lines(change)) if not change.is_combined else 0
     if size > policy.large_file and change.new_path is not None:

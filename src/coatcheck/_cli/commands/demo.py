@@ -20,9 +20,9 @@ from ... import errors
 from ..context import Run, command
 from ..json_output import TASK_RESULT, USAGE, read
 from ..landing import land
-from ..render import Line, Painted, Part, diff_lines
+from ..render import Line, Painted, Part, diff_lines, indented
 from ..surroundings import Surroundings
-from ..views import attempts, files, heading, message, pull_request, usage
+from ..views import attempts, changed_files, heading, message, pull_request, usage
 from ..waiting import LeftError, wait_for, with_patch_of
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Demo:
         self._act(f"coatcheck show {task.ref} --attempt {number}")
         if made.pull_request:
             self._show([Painted("Pull request", "bold"), *pull_request(made.pull_request)])
-        self._show([*heading("Files"), *(f"  {line}" for line in files(made.files))])
+        self._show([*heading("Files"), *indented(changed_files(made))])
 
     def _landed(self, task: Task, made: Outcome, number: int) -> Landed:
         self._act(f"cd {self._site}; coatcheck apply {task.ref} --attempt {number}")

@@ -55,7 +55,17 @@ def list_command(
         lambda: listed(tasks, run.now) or ["No tasks found."],
     )
     if following and not run.is_json:
-        run.note("", f"There are more: coatcheck list --cursor='{following}' (or --all)")
+        import shlex
+
+        words = _words(which=which, environment=environment, limit=limit)
+        more = f"{run.hint('list', *words, has_provider=True)} --cursor={shlex.quote(following)}"
+        run.note("", f"There are more: {more} (or --all)")
+
+
+def _words(*, which: str, environment: str | None, limit: int | None) -> list[str]:
+    """Return the options of a list as they were given."""
+    given = {"--filter": None if which == "current" else which, "--environment": environment, "--limit": limit}
+    return [word for name, value in given.items() if value is not None for word in (name, str(value))]
 
 
 def _id_of(client: Client, environment: str) -> str:

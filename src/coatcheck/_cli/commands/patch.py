@@ -141,7 +141,7 @@ def _diff_between(
 def _document(patch: Patch, made: Outcome) -> dict[str, object]:
     from base64 import b64encode
 
-    from ..changes import files_of
+    from ..changes import changes_of
 
     data = bytes(patch)
     is_text = data == data.decode("utf-8", "replace").encode()
@@ -149,7 +149,7 @@ def _document(patch: Patch, made: Outcome) -> dict[str, object]:
         "diff": patch_text(patch),
         "diff_base64": None if is_text else b64encode(data).decode(),
         "stats": maybe(STATS, made.stats),
-        "files": files_of(patch),
+        "files": changes_of(patch),
     }
 
 
@@ -174,7 +174,11 @@ coatcheck apply --undo
 @click.option("--start", metavar="COMMIT", help="Where the branch starts (default: HEAD).")
 @click.option("--reject", multiple=True, metavar="RULE", help="Refuse what this rule finds; as often as you like.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Do not ask this rule; as often as you like.")
-@click.option("--strict", is_flag=True, help="Refuse what any rule finds.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what ordinary changes seldom do: all rules but those for kinds and sizes of files.",
+)
 @click.option("--undo", is_flag=True, help="Take the last application in this checkout back.")
 def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
     """Land a task's patch in the checkout you stand in.
@@ -193,6 +197,7 @@ def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool
         if task or attempt or order != Order():
             raise errors.ConfigurationError("--undo takes nothing else", remedy="see: coatcheck apply --help")
         undone = take_back(run)
+        run.screen.remedy = "files were restored; git status shows the checkout"
         run.answer(undone.document, undone.lines)
         return undone.code
     if task is None:
@@ -203,5 +208,7 @@ def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool
         found = client.get_task(ref)
         number, made = with_patch(client, found, attempt)
     landed = land(run, made, order=order, task=found)
+    if not order.check:
+        run.screen.remedy = "the patch was applied; git status shows the checkout"
     run.answer(lambda: {"ref": str(ref), "attempt": number, **landed.document()}, landed.lines)
     return landed.code

@@ -124,7 +124,7 @@ def _announce(run: Run, record: ServerRecord, *, command: Sequence[str], codex_h
     if run.is_json:
         from ..json_output import dump_line
 
-        run.screen.write(
+        run.screen.write_json(
             dump_line(
                 {
                     "url": record.url,

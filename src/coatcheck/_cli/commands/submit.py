@@ -166,9 +166,11 @@ def submit(run: Run, client: Client, **options: Any) -> Task:
         task = client.create_task(spec)
     except KeyboardInterrupt:
         raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
+    again = run.hint("wait", str(task.ref))
+    run.screen.remedy = f"the task was submitted; come back with: {again}"
     run.note(
         ("Step 1/2: submitted ", Painted(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
-        f"Step 2/2: come back with: coatcheck wait {task.ref}",
+        f"Step 2/2: come back with: {again}",
     )
     return task
 

@@ -87,7 +87,7 @@ def watch_command(
             events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
         for happened in events:
             if run.is_json:
-                run.screen.write(dump_line(read(EVENT, happened)))
+                run.screen.write_json(dump_line(read(EVENT, happened)))
             else:
                 run.screen.show_all(event_lines(happened, is_named=len(refs) > 1))
 
