@@ -181,7 +181,12 @@ def land(run: Run, made: Outcome, *, order: Order | None = None, task: Task | No
     if order.branch is not None:
         return Landed(_commit(run, made, verified, order, task=task), warnings)
     applied = verified.apply(
-        checkout_of(run), index=order.index, check=order.check, markers=order.markers, base=made.base_commit
+        checkout_of(run),
+        index=order.index,
+        check=order.check,
+        markers=order.markers,
+        partial=True,
+        base=made.base_commit,
     )
     return Landed(applied, warnings)
 

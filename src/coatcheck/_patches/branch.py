@@ -40,7 +40,7 @@ def commit(
         journal.branch = (branch, made)
         journals.commit(place, journal)
         place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
-        journals.finish(journal)
+        journals.finish(place, journal)
     files = tuple(FileOutcome(change.path, change.moved_from, "applied") for change in changes)
     return AppliedPatch(files, branch=branch, commit=made)
 
@@ -69,7 +69,7 @@ def _commit_at(place: Checkout, start: str) -> str:
 def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index: str) -> str:
     """Return the tree of *parent* with the patch in it."""
     environment = {"GIT_INDEX_FILE": index}
-    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers()]
+    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers]
     git("read-tree", parent, folder=place.root, environment=environment)
     data = b"".join(render(change) for change in changes)
     try:
