@@ -7,6 +7,8 @@ Law 3. What we did not foresee is our bug, and is called one.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 from collections.abc import Sequence
@@ -49,6 +51,11 @@ COMMANDS = {
     "serve": "serve",
     "workflow": "workflow",
 }
+
+# What a disk or a limit of the system refuses, which is no bug of ours.
+NO_STORAGE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
+)
 
 ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.
 
@@ -109,9 +116,12 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
 
 
 def _understood(error: BaseException) -> BaseException:
-    """Return click's errors as ours."""
+    """Return click's errors, and those of a full or read-only disk, as ours."""
     if isinstance(error, click.Abort):  # what click makes of Ctrl-C
         return error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else KeyboardInterrupt()
+    if isinstance(error, OSError) and error.errno in NO_STORAGE:
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return errors.CoatcheckError(f"{place}{error.strerror}", remedy="make room or change the place, and try again")
     if not isinstance(error, click.ClickException):
         return error
     context = getattr(error, "ctx", None)
@@ -125,15 +135,20 @@ def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surr
     if code is ExitCode.BUG and surroundings.environ.get("COATCHECK_DEBUG"):
         raise error
     try:
-        if wants_json(arguments):
-            from .json_output import dump, error_document
-
-            surroundings.screen.write(dump(error_document(error)))
-        else:
-            surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
+        _report(error, code, arguments, surroundings)
     except (ReaderGoneError, BrokenPipeError):  # of stdout, of stderr
         _let_go_of_stdout()
     return code
+
+
+def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], surroundings: Surroundings) -> None:
+    if wants_json(arguments):
+        from .json_output import dump, error_document
+
+        with contextlib.suppress(errors.CoatcheckError):  # standard output cannot be written
+            surroundings.screen.write(dump(error_document(error)))
+            return
+    surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -26,7 +26,11 @@ def main() -> NoReturn:
     if arguments in (["--version"], ["-V"]):
         from .._version import __version__
 
-        print(f"coatcheck {__version__}")  # noqa: T201 - render, the module that prints, costs imports
+        try:
+            print(f"coatcheck {__version__}", flush=True)  # noqa: T201 - render, the module that prints, costs imports
+        except OSError as error:
+            os.write(2, f"coatcheck: standard output cannot be written: {error.strerror}\n".encode())
+            leave(1)
         sys.exit()
     gc.set_threshold(FEW_COLLECTIONS)
     from .app import run

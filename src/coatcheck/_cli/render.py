@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeAlias
 
+from ..errors import CoatcheckError
+
 # ECMA-48, section 8.3.117 (SGR).
 STYLES: Mapping[str, str] = {
     "bold": "1",
@@ -39,6 +41,14 @@ DEFAULT_WIDTH = 80
 
 class ReaderGoneError(Exception):
     """Whoever read our output went away. click would take a `BrokenPipeError` for its own business."""
+
+
+def output_error(error: OSError) -> CoatcheckError:
+    """Return the error of a standard output that cannot be written: a full disk, a closed device."""
+    return CoatcheckError(
+        f"standard output cannot be written: {error.strerror or error}",
+        remedy="what the command did is done; send its output elsewhere",
+    )
 
 
 class Painted:
@@ -79,7 +89,11 @@ def clean(text: str) -> str:
 
 
 class Screen:
-    """Where a run's output goes. Printing results raises `ReaderGoneError` when nobody reads them any more."""
+    """Where a run's output goes. Printing results raises `ReaderGoneError` when nobody reads them any more.
+
+    `CoatcheckError` where standard output cannot be written for another reason. Progress that cannot be written is
+    dropped.
+    """
 
     def __init__(
         self,
@@ -121,6 +135,8 @@ class Screen:
             self._out.flush()
         except BrokenPipeError:
             raise ReaderGoneError from None
+        except OSError as error:
+            raise output_error(error) from None
 
     def note(self, *lines: Line) -> None:
         """Tell the person who waits, on stderr."""
@@ -150,8 +166,13 @@ class Screen:
             self._tell(CLEAR_LINE)
 
     def _tell(self, text: str) -> None:
-        self._err.write(text.encode(self._encoding, "backslashreplace"))
-        self._err.flush()
+        try:
+            self._err.write(text.encode(self._encoding, "backslashreplace"))
+            self._err.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk: what a command does matters more than what it reports meanwhile
+            return
 
     @property
     def width(self) -> int:
