@@ -60,6 +60,8 @@ UNDONE: Fields[Undone] = {
     "restored": ("paths that are as they were", lambda u: list(u.restored)),
     "refused": ("paths that were edited since, and are left alone", lambda u: list(u.refused)),
     "branch": ("the branch that was removed", lambda u: u.branch),
+    "kept_branch": ("the branch that was kept, because it has other commits now", lambda u: u.kept_branch),
+    "remaining": ("how many earlier applications can still be undone", lambda u: u.remaining),
 }
 
 
@@ -157,8 +159,11 @@ class TakenBack:
         restored = [(Painted("restored  ", "green"), f"  {path}") for path in done.restored]
         refused = [(Painted("skipped   ", "yellow"), f"  {path}: it was edited since") for path in done.refused]
         branch = [f"removed the branch {done.branch}"] if done.branch else []
+        branch += [f"kept the branch {done.kept_branch}: it has other commits now"] if done.kept_branch else []
         counts = [f"restored {plural(len(done.restored), 'file')}"] if done.restored or not branch else []
-        return [*restored, *refused, *counts, *branch]
+        left = plural(done.remaining, "earlier application")
+        remaining = [f"{left} can be undone: coatcheck apply --undo"] if done.remaining else []
+        return [*restored, *refused, *counts, *branch, *remaining]
 
 
 def take_back(run: Run) -> TakenBack:
@@ -168,10 +173,13 @@ def take_back(run: Run) -> TakenBack:
     return TakenBack(undo(checkout_of(run)))
 
 
-def land(run: Run, made: Outcome, *, order: Order | None = None, task: Task | None = None) -> Landed:
+def land(
+    run: Run, made: Outcome, *, order: Order | None = None, task: Task | None = None, attempt: int | None = None
+) -> Landed:
     """Apply what was made to the checkout we stand in, or commit it to a branch; warnings go to stderr.
 
-    Raises `PatchRejectedError` for a patch that must not be applied, `ConfigurationError` outside a checkout.
+    Raises `PatchRejectedError` for a patch that must not be applied, `PatchConflictError` while another attempt of
+    *task* is applied, `ConfigurationError` outside a checkout.
     """
     order = order or Order()
     verified = _judged(run, made, order)
@@ -187,6 +195,8 @@ def land(run: Run, made: Outcome, *, order: Order | None = None, task: Task | No
         markers=order.markers,
         partial=True,
         base=made.base_commit,
+        task=task and task.ref,
+        attempt=attempt or 1,
     )
     return Landed(applied, warnings)
 

@@ -49,7 +49,7 @@ _NAMES_SHOWN = 3
 class Wish(NamedTuple):
     """What somebody wants of an application; `VerifiedPatch.apply` says what each means."""
 
-    index: bool = False
+    to_index: bool = False
     three_way: bool = True
     check: bool = False
     markers: bool = False
@@ -64,7 +64,7 @@ def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], wis
     with contextlib.ExitStack() as stack:
         stack.enter_context(named_errors("the patch could not be written"))
         journal = stack.enter_context(_preview(place) if wish.check else _journal(place))
-        if wish.index and not wish.check:
+        if wish.to_index and not wish.check:
             stack.enter_context(git_index.locked(place))
         work = _Work(place, stack.enter_context(Tree(place.root)), journal, wish)
         files = work.prepare(groups_of(changes))
@@ -126,7 +126,7 @@ class _Work:
 
     def _object_store(self) -> dict[str, str]:
         """Return where git writes objects: into the repository only what its index will name."""
-        if self.wish.index and not self.wish.check:
+        if self.wish.to_index and not self.wish.check:
             return {}
         folder = os.path.join(self.journal.folder, "objects")
         os.mkdir(folder)
@@ -136,7 +136,7 @@ class _Work:
         """Apply *groups* beside the work tree and write down the steps; nothing of the tree changes."""
         changed = self._changed(groups)
         self._check_other_attempts(changed)
-        looked = Refusals(self.checkout, self.tree, self.entries, changed, groups, index=self.wish.index)
+        looked = Refusals(self.checkout, self.tree, self.entries, changed, groups, index=self.wish.to_index)
         refusals = {id(group): kind for group in groups if (kind := looked.of(group))}
         self._excuse(groups, refusals)
         wanted = [group for group in groups if id(group) not in refusals]
@@ -175,10 +175,9 @@ class _Work:
                 continue
             steps = [step for step in journal.steps if step.path in changed or step.path not in self.entries]
             if any(journals.is_in_effect(self.tree, journal, step) for step in steps):
-                name = f"attempt {other.attempt}" if other.attempt != source.attempt else "an earlier diff"
-                times = f" ({number} times: the newest application is undone first)" if number > 1 else ""
+                times = f" ({number} times, the newest application is undone first)" if number > 1 else ""
                 raise PatchConflictError(
-                    f"{name} of {source.task} is applied here and not committed",
+                    f"attempt {other.attempt} of {source.task} is applied here and not committed",
                     files=[step.path for step in steps],
                     remedy=f"undo it first: coatcheck apply --undo{times}",
                 )
@@ -197,7 +196,7 @@ class _Work:
     def _apply(self, wanted: list[Group]) -> dict[int, Merged]:
         """Stage *wanted*; return what became of each."""
         self._take(wanted)
-        if self.wish.index:
+        if self.wish.to_index:
             names = [path for group in wanted for path in group.paths]
             known = dict.fromkeys((*names, *_attribute_files(names)))
             self.stage.fill_index({path: self.entries[path] for path in known if path in self.entries})
@@ -218,10 +217,10 @@ class _Work:
 
     def _stages(self, groups: list[Group]) -> Iterator[tuple[Group, dict[str, Stages] | None]]:
         """Yield what git's index gets for each of the applied *groups*."""
-        entries = self.stage.entries() if self.wish.index else {}
+        entries = self.stage.entries() if self.wish.to_index else {}
         for group in groups:
             found: dict[str, Stages] = {path: {0: entries[path]} if path in entries else {} for path in group.paths}
-            yield group, found if self.wish.index else None
+            yield group, found if self.wish.to_index else None
 
     def _check_links(self, groups: list[Group], staged: Mapping[str, os.stat_result | None]) -> None:
         """Raise `PatchRejectedError` where a link would lead out of the tree, through whatever other links."""
@@ -267,7 +266,7 @@ class _Work:
         """Take every step: removals first, so that a file may give way to a folder of its name; the index last."""
         self.journal.source = self.wish.source
         new_index = None
-        if self.wish.index:
+        if self.wish.to_index:
             self.journal.index = {path: self.entries.get(path) for path in self.new_entries}
             new_index = git_index.NewIndex(self.checkout, os.path.join(self.journal.folder, "index"))
             new_index.set(self.new_entries)

@@ -87,7 +87,7 @@ class Checkout(NamedTuple):
         return self.configuration.get("core.ignorecase") == "true"
 
     @property
-    def index(self) -> str:
+    def index_path(self) -> str:
         """Return the path of git's index, which may be a symbolic link."""
         return os.path.realpath(os.path.join(self.git_directory, "index"))
 

@@ -30,7 +30,7 @@ _FLAGS = {"S": "--skip-worktree", "h": "--assume-unchanged", "s": "--skip-worktr
 @contextlib.contextmanager
 def locked(checkout: Checkout) -> Iterator[None]:
     """Hold git's lock on the index. Raises `PatchConflictError` where another git holds it."""
-    lock, copy = f"{checkout.index}.lock", _copy_of_lock(checkout)
+    lock, copy = f"{checkout.index_path}.lock", _copy_of_lock(checkout)
     try:
         _take(lock, copy)
     except FileExistsError:
@@ -48,7 +48,7 @@ def locked(checkout: Checkout) -> Iterator[None]:
 
 def unlock(checkout: Checkout) -> None:
     """Remove the lock that a crash of ours left behind. Call it while nobody else applies a patch here."""
-    lock, copy = f"{checkout.index}.lock", _copy_of_lock(checkout)
+    lock, copy = f"{checkout.index_path}.lock", _copy_of_lock(checkout)
     with contextlib.suppress(OSError):
         if os.path.samefile(lock, copy):
             os.unlink(lock)
@@ -82,7 +82,7 @@ class NewIndex:
         self._checkout = checkout
         self._path = path
         with contextlib.suppress(FileNotFoundError):  # a repository without a commit has none
-            shutil.copyfile(checkout.index, path)
+            shutil.copyfile(checkout.index_path, path)
 
     def set(self, entries: Mapping[str, Stages]) -> None:
         """Give each path its entries and no others."""
@@ -129,7 +129,7 @@ class NewIndex:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        target = self._checkout.index
+        target = self._checkout.index_path
         if os.stat(os.path.dirname(target)).st_dev == os.stat(self._path).st_dev:
             os.replace(self._path, target)
         else:

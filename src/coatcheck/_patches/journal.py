@@ -58,11 +58,10 @@ class Undone(NamedTuple):
 
 
 class PatchSource(NamedTuple):
-    """What a patch is: an attempt of a task, and the SHA-256 of its whole diff."""
+    """Which attempt of which task a patch is."""
 
     task: str
     attempt: int
-    digest: str
 
 
 class Journal:

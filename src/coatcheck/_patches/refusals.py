@@ -103,7 +103,7 @@ class Refusals:
         """Look for the file to change. One that is not even tracked is for the merge to explain."""
         old = change.old_path
         if old is None or (facts := self._tree.look(old)) is None:
-            return "absent" if old in self._entries and not self._is_sparse(old) else None
+            return "absent" if old is not None and old in self._entries and not self._is_sparse(old) else None
         if not (stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
             return "blocked"
         return None if old in self._entries else "untracked"

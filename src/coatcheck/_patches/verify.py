@@ -21,7 +21,6 @@ from .tree import read_plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .journal import PatchSource
     from .results import AppliedPatch
 
     # Rule, path, line, detail: a finding before a policy weighs it.
@@ -52,7 +51,8 @@ class VerifiedPatch(NamedTuple):
         markers: bool = False,
         partial: bool = False,
         base: str | None = None,
-        source: PatchSource | None = None,
+        task: object = None,
+        attempt: int = 1,
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
     ) -> AppliedPatch:
@@ -62,8 +62,8 @@ class VerifiedPatch(NamedTuple):
         staged unless *index*; nothing is written when *check*, not even a temporary file in the checkout. What does not
         fit is merged with the change since *base* (a commit; else the blobs the patch names) when *three_way*; a file
         in conflict is left as it is, or gets markers when *partial* and *markers*. Files with uncommitted changes are
-        left alone. *source* says which attempt of which task it is, so that another attempt of the same task is refused
-        while this one is applied. `undo` takes it all back.
+        left alone. *task* (its ref) and *attempt* say where the patch comes from, so that another attempt of the same
+        task is refused while this one is applied and not committed. `undo` takes it all back.
 
         Raises `PatchConflictError`, with the files, where not everything can be applied; also while an earlier
         application is unfinished, another attempt of the task is applied, another git holds the index, or the disk
@@ -71,7 +71,9 @@ class VerifiedPatch(NamedTuple):
         lead out of the tree.
         """
         from .apply import Wish, apply
+        from .journal import PatchSource
 
+        source = None if task is None else PatchSource(str(task), attempt)
         wish = Wish(index, three_way, check, markers, partial, base, source)
         return apply(self._chosen(include, exclude), checkout, wish)
 
