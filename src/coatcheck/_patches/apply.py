@@ -87,7 +87,7 @@ def _journal(place: Checkout) -> Iterator[Journal]:
             yield journal
         finally:
             if journal.folder == begun:
-                journals.forget(place, journal)
+                journals.forget(journal)
 
 
 @contextlib.contextmanager
@@ -309,7 +309,7 @@ class _Work:
         """Restore what was there. Raises `PatchConflictError` for what the disk refused."""
         left = journals.restore(self.tree, self.journal)
         if not left:
-            journals.forget(self.checkout, self.journal)
+            journals.forget(self.journal)
         if isinstance(error, OSError):
             remedy = "coatcheck apply --undo takes back the rest" if left else UNCHANGED
             files = [step.path for step in left]

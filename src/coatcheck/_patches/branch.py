@@ -34,7 +34,7 @@ def commit(
         try:
             tree = _build(place, changes, parent, os.path.join(journal.folder, "index"))
         except BaseException:
-            journals.forget(place, journal)
+            journals.forget(journal)
             raise
         made = place_commit(place, tree, parent, message)
         journal.branch = (branch, made)

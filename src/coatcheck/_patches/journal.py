@@ -166,7 +166,18 @@ def exclusive(checkout: Checkout) -> Iterator[None]:
         git_index.unlock(checkout)
         yield
     finally:
+        _tidy(checkout)
         os.close(descriptor)
+
+
+def _tidy(checkout: Checkout) -> None:
+    """Remove our folder when nothing but the lock is in it."""
+    with contextlib.suppress(OSError):
+        os.rmdir(_stack(checkout))
+    with contextlib.suppress(OSError):
+        if os.listdir(checkout.folder) == ["lock"]:
+            os.unlink(os.path.join(checkout.folder, "lock"))
+            os.rmdir(checkout.folder)
 
 
 def _lock(checkout: Checkout) -> int:
@@ -243,17 +254,11 @@ def finish(checkout: Checkout, journal: Journal) -> None:
         shutil.rmtree(os.path.join(_stack(checkout), name), ignore_errors=True)
 
 
-def forget(checkout: Checkout, journal: Journal) -> None:
-    """Remove *journal*, and our folder when nothing else is in it."""
+def forget(journal: Journal) -> None:
+    """Remove *journal*."""
     with contextlib.suppress(OSError):
         os.unlink(os.path.join(journal.folder, "journal.json"))  # first: half a journal must not be read
     shutil.rmtree(journal.folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        os.rmdir(_stack(checkout))
-    if os.path.isdir(checkout.folder) and set(os.listdir(checkout.folder)) <= {"lock", "index.lock"}:
-        with contextlib.suppress(OSError):
-            os.unlink(os.path.join(checkout.folder, "lock"))
-            os.rmdir(checkout.folder)
 
 
 def undo(path: str | os.PathLike[str]) -> Undone:
@@ -271,7 +276,7 @@ def undo(path: str | os.PathLike[str]) -> Undone:
         _check_branch(checkout, journals[0])
         undone = _undo_files(checkout, journals[0])
         branch, kept = _remove_branch(checkout, journals[0])
-        _keep(checkout, journals[0], undone.refused)
+        _keep(journals[0], undone.refused)
     return undone._replace(branch=branch, kept_branch=kept, remaining=len(journals) - 1)
 
 
@@ -384,9 +389,9 @@ def _remove_branch(checkout: Checkout, journal: Journal) -> tuple[str | None, st
     return None, name if any(line.startswith(f"refs/heads/{name} ") for line in found) else None
 
 
-def _keep(checkout: Checkout, journal: Journal, refused: Sequence[str]) -> None:
+def _keep(journal: Journal, refused: Sequence[str]) -> None:
     if not refused:
-        forget(checkout, journal)
+        forget(journal)
         return
     journal.steps = [step for step in journal.steps if step.path in refused]
     journal.branch, was_finished = None, journal.is_finished
