@@ -20,13 +20,12 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchConflictError, PatchRejectedError
+from .._errors import PatchConflictError
 from . import index as git_index, journal as journals
 from .checkout import Checkout
-from .links import LINK, escaping
+from .links import LINK, escaping, links_rejected
 from .merge import Merge, Merged
 from .paths import parents
-from .policy import Finding
 from .refusals import OCCUPIED, REFUSALS, Refusals
 from .results import AppliedPatch, FileOutcome
 from .stage import ONE_FILE, Group, Stage, groups_of
@@ -231,9 +230,7 @@ class _Work:
                 made[path] = os.fsdecode(read_plain(self.stage.path(path)) or b"")
         tracked = [path for path, entry in self.entries.items() if entry.mode == LINK]
         if wrong := escaping(self.checkout.root, made, staged.keys() - made.keys(), tracked):
-            detail = "once the patch is applied, the symbolic link points out of the tree"
-            reasons = [Finding("symlink-outside", path, None, "reject", detail) for path in wrong]
-            raise PatchRejectedError(str(reasons[0]), reasons=reasons, remedy=UNCHANGED)
+            raise links_rejected(wrong)
 
     def _links_without_links(self, groups: list[Group]) -> set[str | None]:
         """Return the paths that are links in git; without core.symlinks they are plain files that say where to."""

@@ -12,6 +12,7 @@ from .._errors import PatchConflictError, PatchError
 from . import journal as journals
 from .checkout import Checkout
 from .git import GitError, git
+from .links import escaping_in_git, links_rejected
 from .render import render
 from .results import AppliedPatch, FileOutcome
 
@@ -78,7 +79,24 @@ def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index:
         )
     except GitError as error:
         raise _conflict(place, environment, error) from None
+    _check_links(place, parent, environment)
     return git("write-tree", folder=place.root, environment=environment).decode().strip()
+
+
+def _check_links(place: Checkout, parent: str, environment: dict[str, str]) -> None:
+    """Raise `PatchRejectedError` where a link of the new commit leads out of the tree, and did not before."""
+    listed = git("ls-tree", "-r", "-z", parent, folder=place.root).replace(b" blob ", b" ")
+    before = _links(place, listed)
+    after = _links(place, git("ls-files", "--stage", "-z", folder=place.root, environment=environment))
+    if wrong := escaping_in_git(before, after):
+        raise links_rejected(wrong)
+
+
+def _links(place: Checkout, listed: bytes) -> dict[str, str]:
+    """Return the symbolic links, and where they lead, among records of mode, blob, tab and path."""
+    records = (record.partition(b"\t") for record in listed.split(b"\0") if record.startswith(b"120000 "))
+    blobs = {os.fsdecode(path): facts.split(b" ")[1].decode() for facts, _, path in records}
+    return {path: os.fsdecode(target) for path, target in place.blobs(blobs).items()}
 
 
 def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> PatchError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .git import GitError, git
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = r"^((filter|merge)\..*|core\.ignorecase)$"
+_BLOB = re.compile(rb"[0-9a-f]{40,64} (blob|tree|commit|tag) (\d+)")
 _NO_FILTER = ("clean=", "smudge=", "process=", "required=false")
 
 
@@ -122,6 +124,22 @@ class Checkout(NamedTuple):
             facts, _, path = record.partition(b"\t")
             tag, mode, blob, _ = facts.split(b" ")
             found[os.fsdecode(path)] = Entry(int(mode, 8), blob.decode(), tag.decode())
+        return found
+
+    def blobs(self, names: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the blobs that are here, of those that *names* says."""
+        wanted = "".join(f"{name}\n" for name in names.values()).encode("utf-8", "surrogateescape")
+        answer = self.git("cat-file", "--batch", stdin=wanted) if names else b""
+        found, at = {}, 0
+        for path in names:
+            end = answer.index(b"\n", at)
+            facts = _BLOB.fullmatch(answer, at, end)
+            at = end + 1
+            if facts:  # anything else repeats the name, which is a stranger's, and says what is wrong with it
+                size = int(facts[2])
+                if facts[1] == b"blob":
+                    found[path] = answer[at : at + size]
+                at += size + 1
         return found
 
     def links(self) -> list[str]:

@@ -11,8 +11,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from .._errors import PatchRejectedError
 from .change import ChangeStatus
 from .paths import folded, is_absolute, is_git_directory, is_inside, parents
+from .policy import Finding
+from .storage import UNCHANGED
 from .tree import read_plain
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from .change import FileChange
 
-    Finding = tuple[str, str, int | None, str]
+    Suspicion = tuple[str, str, int | None, str]
 
 LINK = 0o120000
 _TYPE_BITS = 0o170000
@@ -29,6 +32,7 @@ _TYPE_BITS = 0o170000
 # (learn.microsoft.com, "Reparse Points"). Such a path is an error there and leads nowhere.
 _MOST_LINKS = 64
 
+_DETAIL = "once the patch is applied, the symbolic link points out of the tree"
 _SLASH, _BOTH_SLASHES = re.compile("/"), re.compile(r"[/\\]")
 
 
@@ -87,7 +91,7 @@ class LinkTree:
         return False
 
 
-def of_patch(changes: Sequence[FileChange], target_of: Callable[[FileChange], str | None]) -> Iterator[Finding]:
+def of_patch(changes: Sequence[FileChange], target_of: Callable[[FileChange], str | None]) -> Iterator[Suspicion]:
     """Yield what is wrong with the links and the paths of a patch taken together; *target_of* reads a link."""
     made = _made(changes, target_of)
     if not any(_is_link(change) for change in changes):
@@ -101,13 +105,13 @@ def of_patch(changes: Sequence[FileChange], target_of: Callable[[FileChange], st
 
 def of_checkout(
     changes: Sequence[FileChange], target_of: Callable[[FileChange], str | None], root: str, tracked: Iterable[str]
-) -> Iterator[Finding]:
+) -> Iterator[Suspicion]:
     """Yield the same for a patch that is applied to the checkout at *root*, whose links are at *tracked*."""
     tracked = tuple(tracked)
     made = _made(changes, target_of) | dict(_moved(changes, root))
     gone = {path for change in changes for path in change.paths} - made.keys()
     for path in escaping(root, made, gone, tracked):
-        yield "symlink-outside", path, None, "once the patch is applied, the symbolic link points out of the tree"
+        yield "symlink-outside", path, None, _DETAIL
     yield from _through(changes, set(tracked) - gone - made.keys(), exact=False)
 
 
@@ -121,13 +125,29 @@ def escaping(root: str, made: Mapping[str, str], gone: Container[str], tracked: 
         return []
     before = {path: target for path in tracked if (target := _target_at(root, path)) is not None}
     kept = {path: target for path, target in before.items() if path not in gone and path not in made}
-    old, new = LinkTree(before, root=root), LinkTree({**kept, **made}, root=root, gone=gone)
+    return _newly_outside(made, kept, LinkTree(before, root=root), LinkTree({**kept, **made}, root=root, gone=gone))
+
+
+def escaping_in_git(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return the same for the links of two commits."""
+    kept = {path: target for path, target in after.items() if before.get(path) == target}
+    made = {path: target for path, target in after.items() if path not in kept}
+    return _newly_outside(made, kept, LinkTree(before), LinkTree(after))
+
+
+def _newly_outside(made: Mapping[str, str], kept: Mapping[str, str], old: LinkTree, new: LinkTree) -> list[str]:
     wrong = [path for path, target in made.items() if is_absolute(target) or new.leads_outside(path, target)]
     return wrong + [
         path
         for path, target in kept.items()
         if not is_absolute(target) and new.leads_outside(path, target) and not old.leads_outside(path, target)
     ]
+
+
+def links_rejected(paths: Sequence[str]) -> PatchRejectedError:
+    """Return the error for links that would lead out of the tree."""
+    reasons = [Finding("symlink-outside", path, None, "reject", _DETAIL) for path in paths]
+    return PatchRejectedError(str(reasons[0]), reasons=reasons, remedy=UNCHANGED)
 
 
 def _target_at(root: str, path: str) -> str | None:
@@ -156,7 +176,7 @@ def _moved(changes: Iterable[FileChange], root: str) -> Iterator[tuple[str, str]
             yield new, os.readlink(path)
 
 
-def _through(changes: Iterable[FileChange], links: Collection[str], *, exact: bool) -> Iterator[Finding]:
+def _through(changes: Iterable[FileChange], links: Collection[str], *, exact: bool) -> Iterator[Suspicion]:
     """Yield the paths that a file system which ignores case, or Unicode's forms, takes for one of *links* or below.
 
     Those that every file system takes for it are yielded only if *exact*.

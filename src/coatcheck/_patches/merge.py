@@ -54,7 +54,6 @@ _BLOB_ATTRIBUTES = "* -text -ident !eol !filter !working-tree-encoding\n"
 
 # The base comes from a service: a commit or a branch, and one word of git's batch.
 _NAME = re.compile(r"[\w./-]+", re.ASCII)
-_BLOB = re.compile(rb"[0-9a-f]{40,64} (blob|tree|commit|tag) (\d+)")
 
 # git merge-file tells the number of conflicts, 127 at most; an error is 255 (its manual, "EXIT STATUS").
 _MOST_CONFLICTS = 127
@@ -178,25 +177,9 @@ class Merge:
         found: dict[str, bytes] = {}
         asked = {change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path}
         if self.base is not None and _NAME.fullmatch(self.base):
-            found = self._blobs({path: f"{self.base}:{path}" for path in asked})
+            found = self.checkout.blobs({path: f"{self.base}:{path}" for path in asked})
         named = {path: change.old_id for path, change in asked.items() if path not in found and change.old_id}
-        return found | self._blobs({path: blob for path, blob in named.items() if blob})
-
-    def _blobs(self, names: Mapping[str, str]) -> dict[str, bytes]:
-        """Return the blobs that are here, of those that *names* says."""
-        wanted = "".join(f"{name}\n" for name in names.values()).encode("utf-8", "surrogateescape")
-        answer = self.checkout.git("cat-file", "--batch", stdin=wanted) if names else b""
-        found, at = {}, 0
-        for path in names:
-            end = answer.index(b"\n", at)
-            facts = _BLOB.fullmatch(answer, at, end)
-            at = end + 1
-            if facts:  # anything else repeats the name, which is a stranger's, and says what is wrong with it
-                size = int(facts[2])
-                if facts[1] == b"blob":
-                    found[path] = answer[at : at + size]
-                at += size + 1
-        return found
+        return found | self.checkout.blobs({path: blob for path, blob in named.items() if blob})
 
     def _merge_group(self, group: Group, bases: Mapping[str, bytes], theirs: Stage, *, is_patched: bool) -> Merged:
         (change, *others) = group.changes
@@ -241,7 +224,7 @@ class Merge:
 
     def _ours(self, path: str) -> bytes | None:
         entry = self.entries.get(path)
-        return self._blobs({path: entry.id}).get(path) if entry else None
+        return self.checkout.blobs({path: entry.id}).get(path) if entry else None
 
     def _merge_change(self, change: FileChange, base: bytes, patched: bytes | None) -> Merged:
         old, new = change.old_path or "", change.new_path
