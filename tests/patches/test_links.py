@@ -114,6 +114,12 @@ INSIDE: dict[str, tuple[Tree, bytes]] = {
     "through the checkout": ({"d/up": "-> .."}, link("in", "d/up/README")),
     "one that leads out already": ({"away": "-> /usr", "l": "-> ../x"}, link("in", "README")),
     "what is deleted leads nowhere": ({"d/up": "-> ."}, unlink("d/up", ".") + link("in", "d/up/../README")),
+    "a folder in place of a link": ({"d": "-> p", "p/x": b""}, unlink("d", "p") + add("d/x")),
+    "a link in place of a folder": (
+        {"d/x": b"x\n"},
+        b"diff --git a/d/x b/d/x\ndeleted file mode 100644\n--- a/d/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"
+        + link("d", "README"),
+    ),
     "a link in other letters": ({"Link": "-> README"}, move("Link", "link")),
 }
 
