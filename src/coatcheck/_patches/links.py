@@ -12,7 +12,6 @@ import re
 from typing import TYPE_CHECKING
 
 from .._errors import PatchRejectedError
-from .change import ChangeStatus
 from .paths import folded, is_absolute, is_git_directory, is_inside, parents
 from .policy import Finding
 from .storage import UNCHANGED
@@ -185,10 +184,10 @@ def _through(changes: Iterable[FileChange], links: Collection[str], *, exact: bo
     if not known:
         return
     for change in changes:
-        for path in change.paths:
-            if any(folded(parent) in known and (exact or parent not in links) for parent in parents(path)):
-                yield "through-symlink", path, None, "the path goes through a symbolic link"
         new = change.new_path
-        link = known.get(folded(new)) if new is not None and change.status is not ChangeStatus.DELETED else None
-        if link is not None and link not in (new, change.old_path):
-            yield "through-symlink", new or "", None, f"on some systems this is the symbolic link {link}"
+        if new is None:
+            continue
+        if any(folded(parent) in known and (exact or parent not in links) for parent in parents(new)):
+            yield "through-symlink", new, None, "the path goes through a symbolic link"
+        if (link := known.get(folded(new))) is not None and link not in (new, change.old_path):
+            yield "through-symlink", new, None, f"on some systems this is the symbolic link {link}"

@@ -219,7 +219,7 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
 
     checkout = Checkout.at(base)
     kept = {change.new_path for change in changes} | {c.old_path for c in changes if c.status is ChangeStatus.COPIED}
-    known = dict.fromkeys((c.old_path for c in changes if c.old_path and c.old_path not in kept), False)
+    known = {c.old_path: False for c in changes if c.old_path and c.old_path not in kept}
     for change in changes:
         for path in change.paths:
             if any(_is_link(checkout.root, parent, known) for parent in paths.parents(path)):
@@ -234,7 +234,7 @@ def _is_wild(path: str) -> bool:
     return not paths.is_ordinary(path) and any(rule in ALWAYS for rule, _ in paths.problems(path))
 
 
-def _is_link(root: str, folder: str, known: dict[str | None, bool]) -> bool:
+def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
     if folder not in known:
         known[folder] = "\0" not in folder and os.path.islink(os.path.join(root, folder))
     return known[folder]
