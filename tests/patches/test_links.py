@@ -144,6 +144,8 @@ def test_links_inside_are_applied(name: str, repository: Repository) -> None:
         ({}, link("way", "d") + add("Way")),
         ({"Way": "-> d"}, add("way/x")),
         ({"Way": "-> d"}, add("way")),
+        ({"way/x": b""}, link("Way", "d")),
+        ({"Way/x": b"", "d/x": b""}, link("way", "d")),
     ],
 )
 def test_nothing_is_written_through_a_link_in_other_letters(tree: Tree, patch: bytes, repository: Repository) -> None:
@@ -151,6 +153,10 @@ def test_nothing_is_written_through_a_link_in_other_letters(tree: Tree, patch: b
     repository.commit({"README": b"1\n", **tree})
     with pytest.raises(PatchRejectedError) as caught:
         Patch(patch).verify(base=repository.folder)
+    with pytest.raises(PatchRejectedError):
+        Patch(patch).verify().apply(repository.folder)
+    with pytest.raises(PatchRejectedError):
+        Patch(patch).verify().commit(repository.folder, branch="b", message="m")
 
     assert {"through-symlink"} == {each.rule for each in caught.value.reasons if each.severity == "reject"}
 

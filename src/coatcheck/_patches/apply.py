@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._errors import PatchConflictError
 from . import index as git_index, journal as journals
 from .checkout import Checkout
-from .links import LINK, escaping, links_rejected
+from .links import LINK, check_links, collisions, escaping
 from .merge import Merge, Merged
 from .paths import parents
 from .refusals import OCCUPIED, REFUSALS, Refusals
@@ -229,8 +229,11 @@ class _Work:
             if facts is not None and (stat.S_ISLNK(facts.st_mode) or path in plain):
                 made[path] = os.fsdecode(read_plain(self.stage.path(path)) or b"")
         tracked = [path for path, entry in self.entries.items() if entry.mode == LINK]
-        if wrong := escaping(self.checkout.root, made, staged.keys() - made.keys(), tracked):
-            raise links_rejected(wrong)
+        gone = {path for path, facts in staged.items() if path not in made}
+        removed = {path for path, facts in staged.items() if facts is None}
+        links = made.keys() | (set(tracked) - gone)
+        collided = collisions(links, made, (self.entries.keys() | staged.keys()) - removed, staged)
+        check_links(escaping(self.checkout.root, made, gone, tracked), collided if links else ())
 
     def _links_without_links(self, groups: list[Group]) -> set[str | None]:
         """Return the paths that are links in git; without core.symlinks they are plain files that say where to."""

@@ -12,7 +12,7 @@ from .._errors import PatchConflictError, PatchError
 from . import journal as journals
 from .checkout import Checkout
 from .git import GitError, git
-from .links import escaping_in_git, links_rejected
+from .links import check_links, collisions, escaping_in_git
 from .render import render
 from .results import AppliedPatch, FileOutcome
 
@@ -84,12 +84,13 @@ def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index:
 
 
 def _check_links(place: Checkout, parent: str, environment: dict[str, str]) -> None:
-    """Raise `PatchRejectedError` where a link of the new commit leads out of the tree, and did not before."""
+    """Raise `PatchRejectedError` where a link of the new commit leads out of the tree or collides with a path."""
     listed = git("ls-tree", "-r", "-z", parent, folder=place.root).replace(b" blob ", b" ")
-    before = _links(place, listed)
-    after = _links(place, git("ls-files", "--stage", "-z", folder=place.root, environment=environment))
-    if wrong := escaping_in_git(before, after):
-        raise links_rejected(wrong)
+    indexed = git("ls-files", "--stage", "-z", folder=place.root, environment=environment)
+    before, after = _links(place, listed), _links(place, indexed)
+    made = {path for path, target in after.items() if before.get(path) != target}
+    old, new = ({os.fsdecode(record.partition(b"\t")[2]) for record in each.split(b"\0")} for each in (listed, indexed))
+    check_links(escaping_in_git(before, after), collisions(after, made, new, new - old))
 
 
 def _links(place: Checkout, listed: bytes) -> dict[str, str]:

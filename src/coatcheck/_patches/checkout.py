@@ -142,11 +142,6 @@ class Checkout(NamedTuple):
                 at += size + 1
         return found
 
-    def links(self) -> list[str]:
-        """Return the paths of the symbolic links that the index has."""
-        records = self.git("ls-files", "--stage", "-z").split(b"\0")[:-1]
-        return [os.fsdecode(record.partition(b"\t")[2]) for record in records if record.startswith(b"120000 ")]
-
     def changed(self, *, index: str | None = None, settings: tuple[str, ...] = ()) -> set[str]:
         """Return the tracked paths that differ from the last commit, staged or not."""
         arguments = (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 
     from .change import FileChange
+    from .checkout import Entry
 
     Suspicion = tuple[str, str, int | None, str]
 
@@ -99,19 +100,41 @@ def of_patch(changes: Sequence[FileChange], target_of: Callable[[FileChange], st
     for path, target in made.items():
         if not is_absolute(target) and tree.leads_outside(path, target):
             yield "symlink-outside", path, None, "the symbolic link points out of the tree"
-    yield from _through(changes, {change.path for change in changes if _is_link(change)}, exact=True)
+    yield from _through(changes, {change.path for change in changes if _is_link(change)})
 
 
 def of_checkout(
-    changes: Sequence[FileChange], target_of: Callable[[FileChange], str | None], root: str, tracked: Iterable[str]
+    changes: Sequence[FileChange],
+    target_of: Callable[[FileChange], str | None],
+    root: str,
+    entries: Mapping[str, Entry],
 ) -> Iterator[Suspicion]:
-    """Yield the same for a patch that is applied to the checkout at *root*, whose links are at *tracked*."""
-    tracked = tuple(tracked)
+    """Yield the same for a patch that is applied to the checkout at *root*, whose index has *entries*."""
+    tracked = tuple(path for path, entry in entries.items() if entry.mode == LINK)
     made = _made(changes, target_of) | dict(_moved(changes, root))
     gone = {path for change in changes for path in change.paths} - made.keys()
     for path in escaping(root, made, gone, tracked):
         yield "symlink-outside", path, None, _DETAIL
-    yield from _through(changes, set(tracked) - gone - made.keys(), exact=False)
+    new = {change.new_path for change in changes if change.new_path is not None}
+    removed = gone - new
+    links = made.keys() | (set(tracked) - gone)
+    for path, link in collisions(links, made, (entries.keys() - removed) | new, new):
+        yield "through-symlink", path, None, f"on some systems it goes through the symbolic link {link}"
+
+
+def collisions(
+    links: Collection[str], made: Container[str], paths: Iterable[str], changed: Container[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the *paths* that a file system which folds names takes for one of *links* or for a path below it.
+
+    Only what the patch brings about counts: the link is *made*, or the path *changed*, by it.
+    """
+    known = {folded(link): link for link in links}
+    for path in paths if known else ():
+        for each in (path, *parents(path)):
+            link = known.get(folded(each))
+            if link is not None and link not in (each, path) and (link in made or path in changed):
+                yield path, link
 
 
 def escaping(root: str, made: Mapping[str, str], gone: Container[str], tracked: Iterable[str]) -> list[str]:
@@ -143,10 +166,13 @@ def _newly_outside(made: Mapping[str, str], kept: Mapping[str, str], old: LinkTr
     ]
 
 
-def links_rejected(paths: Sequence[str]) -> PatchRejectedError:
-    """Return the error for links that would lead out of the tree."""
-    reasons = [Finding("symlink-outside", path, None, "reject", _DETAIL) for path in paths]
-    return PatchRejectedError(str(reasons[0]), reasons=reasons, remedy=UNCHANGED)
+def check_links(escaped: Iterable[str], collided: Iterable[tuple[str, str]]) -> None:
+    """Raise `PatchRejectedError` for links that would lead out of the tree, and paths that would go through links."""
+    reasons = [Finding("symlink-outside", path, None, "reject", _DETAIL) for path in escaped]
+    detail = "on some systems it goes through the symbolic link"
+    reasons += [Finding("through-symlink", path, None, "reject", f"{detail} {link}") for path, link in collided]
+    if reasons:
+        raise PatchRejectedError(str(reasons[0]), reasons=reasons, remedy=UNCHANGED)
 
 
 def _target_at(root: str, path: str) -> str | None:
@@ -175,19 +201,14 @@ def _moved(changes: Iterable[FileChange], root: str) -> Iterator[tuple[str, str]
             yield new, os.readlink(path)
 
 
-def _through(changes: Iterable[FileChange], links: Collection[str], *, exact: bool) -> Iterator[Suspicion]:
-    """Yield the paths that a file system which ignores case, or Unicode's forms, takes for one of *links* or below.
-
-    Those that every file system takes for it are yielded only if *exact*.
-    """
+def _through(changes: Iterable[FileChange], links: Collection[str]) -> Iterator[Suspicion]:
+    """Yield the paths that a file system which ignores case, or Unicode's forms, takes for one of *links* or below."""
     known = {folded(link): link for link in links}
-    if not known:
-        return
     for change in changes:
         new = change.new_path
         if new is None:
             continue
-        if any(folded(parent) in known and (exact or parent not in links) for parent in parents(new)):
+        if any(folded(parent) in known for parent in parents(new)):
             yield "through-symlink", new, None, "the path goes through a symbolic link"
         if (link := known.get(folded(new))) is not None and link not in (new, change.old_path):
             yield "through-symlink", new, None, f"on some systems this is the symbolic link {link}"

@@ -225,7 +225,7 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
             if any(_is_link(checkout.root, parent, known) for parent in paths.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
     if any(change.status is not ChangeStatus.MODIFIED or change.is_symlink for change in changes):
-        yield from links.of_checkout(changes, link_target, checkout.root, checkout.links())
+        yield from links.of_checkout(changes, link_target, checkout.root, checkout.entries())
     yield from _misfits(changes, checkout.root)
 
 
