@@ -111,7 +111,7 @@ class Merge:
         if not self.three_way:
             return []
         self._read_attributes(groups)
-        suspects = [group for group in groups if self._driver(group.changes[0]) not in (_TEXT, _UNION)]
+        suspects = [group for group in groups if not self._is_mergeable(self._driver(group.changes[0]))]
         single = [group.changes[0] for group in suspects if len(group.changes) == 1]
         bases = self._bases(single) if single else {}
         moved_on = {path for path, data in bases.items() if path in self.entries and self._ours(path) != data}
@@ -153,6 +153,9 @@ class Merge:
             value = self.checkout.configuration.get("merge.default", _TEXT)
         name = {"set": _TEXT, "unset": _BINARY}.get(value, value)
         return name if name in (*self.checkout.merge_drivers, _BINARY, _UNION) else _TEXT
+
+    def _is_mergeable(self, driver: str) -> bool:
+        return driver in (_TEXT, _UNION) and driver not in self.checkout.merge_drivers
 
     def _theirs(self) -> Stage:
         """Return a stage for blobs, in a repository of its own."""
@@ -237,9 +240,9 @@ class Merge:
         if sides.theirs == ours:
             return Merged("skipped", "already") if old == new else self._write(change, ours, sides, Merged("merged"))
         driver = self._driver(change)
-        if driver == _BINARY:
+        if not self._is_mergeable(driver) and driver not in self.checkout.merge_drivers:
             return _conflict("no merge")
-        if driver not in (_TEXT, _UNION):
+        if not self._is_mergeable(driver):
             return _conflict("merge driver", f"{CONFLICTS['merge driver']} (merge={driver}): apply it with git")
         return self._merge_text(change, sides, ("--union",) if driver == _UNION else ())
 
