@@ -15,6 +15,7 @@ from .git import GitError, git
 from .links import check_links, collisions, escaping_in_git
 from .render import render
 from .results import AppliedPatch, FileOutcome
+from .storage import git_could_not_write, named_errors
 
 if TYPE_CHECKING:
     from .change import FileChange
@@ -30,7 +31,7 @@ def commit(
     place = Checkout.at(checkout)
     _check_name(place, branch)
     parent = _commit_at(place, start)
-    with journals.exclusive(place):
+    with named_errors("the branch could not be made"), journals.exclusive(place):
         journal = journals.begin(place)
         try:
             tree = _build(place, changes, parent, os.path.join(journal.folder, "index"))
@@ -78,6 +79,8 @@ def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index:
             "apply", "--cached", "--3way", "-", folder=place.root, stdin=data, environment=environment, settings=drivers
         )
     except GitError as error:
+        if git_could_not_write(error):
+            raise
         raise _conflict(place, environment, error) from None
     _check_links(place, parent, environment)
     return git("write-tree", folder=place.root, environment=environment).decode().strip()

@@ -130,7 +130,7 @@ class Stage:
                 *arguments, folder=self.root, stdin=stdin, settings=settings, environment=environment, accept=accept
             )
         except GitError as error:
-            if reason := git_could_not_write(error.stderr) or error.was_killed:
+            if reason := git_could_not_write(error):
                 raise PatchConflictError(f"the patch could not be written: {reason}", remedy=UNCHANGED) from None
             raise
 

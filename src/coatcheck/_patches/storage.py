@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .._errors import PatchConflictError
+from .git import GitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ _REASONS = {
     for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENOMEM)
 }
 # git ends its messages with strerror's words, here those of the C locale.
-_NO_STORAGE = re.compile("|".join(map(re.escape, _REASONS.values())))
+_NO_STORAGE = re.compile("|".join(map(re.escape, (*_REASONS.values(), "Out of diskspace"))))
 _NO_PERMISSION = re.compile(rf"unable to (?:write|create|unlink|remove).*{os.strerror(errno.EACCES)}")
 
 UNCHANGED = "everything is as it was"
@@ -30,9 +31,13 @@ UNCHANGED = "everything is as it was"
 
 @contextlib.contextmanager
 def named_errors(what: str) -> Iterator[None]:
-    """Raise `PatchConflictError` in place of an `OSError`: *what*, the file and the reason."""
+    """Raise `PatchConflictError` in place of an `OSError`, and of a git that could not write: *what* and the reason."""
     try:
         yield
+    except GitError as error:
+        if reason := git_could_not_write(error):
+            raise PatchConflictError(f"{what}: {reason}", remedy=UNCHANGED) from error
+        raise
     except OSError as error:
         raise refused(what, error) from error
 
@@ -43,9 +48,11 @@ def refused(what: str, error: OSError, *, remedy: str = UNCHANGED, files: Sequen
     return PatchConflictError(f"{what}: {place}{error.strerror or error}", remedy=remedy, files=files)
 
 
-def git_could_not_write(said: str) -> str | None:
+def git_could_not_write(error: GitError) -> str | None:
     """Return the line in which git says that it could not write, None where it says something else."""
-    for line in said.splitlines():
+    if error.was_killed:  # by SIGXFSZ, where files may not grow
+        return error.was_killed
+    for line in error.stderr.splitlines():
         if _NO_STORAGE.search(line) or _NO_PERMISSION.search(line):
             return line.partition(": ")[2] or line
     return None
