@@ -25,9 +25,11 @@ LEFT: dict[str, tuple[Tree, Tree, Tree, str]] = {
 BASES: dict[str, Tree] = {"untracked": {}, "both added": {}}
 
 
-@pytest.mark.parametrize("options", [{}, {"index": True}, {"markers": True}, {"check": True}], ids=str)
+OPTIONS: tuple[dict[str, bool], ...] = ({}, {"index": True}, {"markers": True}, {"check": True})
+
+
 @pytest.mark.parametrize("name", LEFT)
-def test_an_application_is_all_or_an_error(name: str, options: dict[str, bool], repository: Repository) -> None:
+def test_an_application_is_all_or_an_error(name: str, repository: Repository) -> None:
     """Where one file cannot be patched an error names it, and nothing is changed; a partial result has to be wanted."""
     ours, edited, theirs, kind = LEFT[name]
     patch = repository.diff({"fits": TEN, **BASES.get(name, {"x": TEN})}, {"fits": FOUR, **theirs})
@@ -37,8 +39,9 @@ def test_an_application_is_all_or_an_error(name: str, options: dict[str, bool], 
     repository.put(edited)
     before = repository.tree(), repository.git("ls-files", "--stage")
     judged = Patch(patch).verify(base=repository.folder)
-    with pytest.raises(PatchConflictError) as caught:
-        judged.apply(repository.folder, base=base, **options)  # type: ignore[arg-type]
+    for options in OPTIONS:
+        with pytest.raises(PatchConflictError) as caught:
+            judged.apply(repository.folder, base=base, **options)  # type: ignore[arg-type]
     unchanged = repository.tree(), repository.git("ls-files", "--stage")
     done = judged.apply(repository.folder, base=base, partial=True)
 
