@@ -319,3 +319,21 @@ def test_any_name_of_a_checkout_will_do(name: str, tmp_path: Path) -> None:
     Patch(patch).verify(base=repository.folder).apply(repository.folder)
 
     assert FOUR.replace(b"line 1\n", b"one\n") == repository.tree()["x"][1]
+
+
+def test_what_is_there_but_not_staged_is_no_success(repository: Repository) -> None:
+    """A file that an application without *index* changed is not staged by the next one, which says so."""
+    patch = repository.diff({"x": TEN}, {"x": FOUR, "y": b"1\n"})
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    judged = Patch(patch).verify(base=repository.folder)
+    judged.apply(repository.folder)
+    unstaged = judged.apply(repository.folder, index=True, partial=True)
+    repository.git("add", "x", "y")
+    staged = judged.apply(repository.folder, index=True)
+
+    assert ({"unstaged"}, False, {"already"}, True) == (
+        {each.kind for each in unstaged.files},
+        unstaged.is_complete,
+        {each.kind for each in staged.files},
+        staged.is_complete,
+    )

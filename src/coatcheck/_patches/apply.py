@@ -185,7 +185,9 @@ class _Work:
         """Find what is only in the way because it was applied before."""
         suspects = [group for group in groups if refusals.get(id(group)) in OCCUPIED]
         self._take(suspects)
-        refusals |= {id(group): "already" for group in self.stage.having(suspects)}
+        present = self.stage.having(suspects)
+        staged = self.stage.having(present, "--cached") if self.wish.to_index else present
+        refusals |= {id(group): "already" if group in staged else "unstaged" for group in present}
 
     def _take(self, groups: list[Group]) -> None:
         names = [path for group in groups for path in group.paths]

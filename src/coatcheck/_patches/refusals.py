@@ -30,6 +30,7 @@ REFUSALS = {
     "absent": "it is not in the work tree (deleted here, or not checked out)",
     "untracked": "an untracked file is in its place: move it away",
     "already": "it is already as the patch wants it",
+    "unstaged": "it is already as the patch wants it, but not staged: git add it",
 }
 
 # Those that an earlier application of the same patch leaves behind.

@@ -151,9 +151,12 @@ class Stage:
             fitting, failed = self._sort(one)
         return fitting + later.result()[0], failed + later.result()[1]
 
-    def having(self, groups: list[Group]) -> list[Group]:
-        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written."""
-        return self._sort(groups, "--reverse", "--check")[0]
+    def having(self, groups: list[Group], *options: str) -> list[Group]:
+        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written.
+
+        With the option ``--cached``, git looks into the index of the repository.
+        """
+        return self._sort(groups, "--reverse", "--check", *options)[0]
 
     def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
