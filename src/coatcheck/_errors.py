@@ -184,8 +184,19 @@ class PatchRejectedError(PatchError):
 
 
 class PatchConflictError(PatchError):
-    """The patch does not fit what is there."""
+    """The patch does not fit what is there, or cannot be written.
 
-    def __init__(self, message: str | None = None, *, files: Sequence[object] = (), remedy: str | None = None) -> None:
+    `files` are the paths; `result` is what became of every file (`AppliedPatch`), None where no file was looked at.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        files: Sequence[object] = (),
+        result: object = None,
+        remedy: str | None = None,
+    ) -> None:
         self.files = tuple(files)
+        self.result = result
         super().__init__(message, remedy=remedy)

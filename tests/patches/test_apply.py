@@ -29,12 +29,14 @@ TEN = b"".join(b"line %d\n" % number for number in range(10))
 
 
 def apply(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
-    """Judge and apply *patch*."""
+    """Judge *patch* and apply what fits of it."""
+    options = {"partial": True, **options}
     return Patch(patch).verify(base=repository.folder).apply(repository.folder, **options)  # type: ignore[arg-type]
 
 
 def apply_unseen(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
     """Apply *patch* without asking whether it fits."""
+    options = {"partial": True, **options}
     return Patch(patch).verify().apply(repository.folder, **options)  # type: ignore[arg-type]
 
 
@@ -56,7 +58,7 @@ def test_it_applies_what_git_applies(site: Repository, dark_mode: bytes) -> None
     site.git("clean", "-fdxq")
     done = apply(site, dark_mode)
 
-    assert (expected, True, b"", (), ["last"]) == (
+    assert (expected, True, b"", (), ["applied"]) == (
         site.tree(),
         done.is_complete,
         site.git("diff", "--cached"),
@@ -195,7 +197,7 @@ def test_what_is_there_already_is_no_conflict(site: Repository, dark_mode: bytes
     is_unchanged = before == site.tree()
     edited = verified.changes[0].path
     site.put({edited: b"mine"})
-    third = {each.path: each.kind for each in verified.apply(site.folder).files}
+    third = {each.path: each.kind for each in verified.apply(site.folder, partial=True).files}
 
     assert ({"already"}, True, True, "dirty", {"already"}) == (
         {each.kind for each in again.files},

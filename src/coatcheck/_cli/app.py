@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Sequence
@@ -52,6 +53,11 @@ COMMANDS = {
     "serve": "serve",
     "workflow": "workflow",
 }
+
+# What a disk or a limit of the system refuses, which is no bug of ours.
+NO_STORAGE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
+)
 
 ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.
 
@@ -109,9 +115,12 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
 
 
 def _understood(error: BaseException) -> BaseException:
-    """Return click's errors as ours."""
+    """Return click's errors, and those of a full or read-only disk, as ours."""
     if isinstance(error, click.Abort):  # what click makes of Ctrl-C
         return error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else KeyboardInterrupt()
+    if isinstance(error, OSError) and error.errno in NO_STORAGE:
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return errors.CoatcheckError(f"{place}{error.strerror}", remedy="make room or change the place, and try again")
     if not isinstance(error, click.ClickException):
         return error
     context = getattr(error, "ctx", None)
@@ -127,16 +136,20 @@ def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surr
     if isinstance(error, OutputError):
         _let_go_of_stdout()
     try:
-        if wants_json(arguments) and not isinstance(error, OutputError):
-            from .json_output import dump, error_document
-
-            surroundings.screen.write_json(dump(error_document(error)))
-        elif not isinstance(error, ReaderGoneError) or error.remedy:
-            surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
+        _report(error, code, arguments, surroundings)
     except OutputError:  # the document went nowhere; stderr may be open
         _let_go_of_stdout()
         surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
     return code
+
+
+def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], surroundings: Surroundings) -> None:
+    if wants_json(arguments) and not isinstance(error, OutputError):
+        from .json_output import dump, error_document
+
+        surroundings.screen.write_json(dump(error_document(error)))
+    elif not isinstance(error, ReaderGoneError) or error.remedy:
+        surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -34,7 +34,8 @@ class ExitCode(enum.IntEnum):
 
 MEANINGS = {
     ExitCode.DONE: "Done.",
-    ExitCode.REFUSED: "The service refused, or there is nothing to give: unknown task, no permission, no diff.",
+    ExitCode.REFUSED: "The service refused, or there is nothing to give: unknown task, no permission, no diff. Or standard output or the disk "
+    "cannot be written.",
     ExitCode.USAGE: "Bad usage or configuration, or something that this provider cannot do; nothing was asked.",
     ExitCode.TASK_FAILED: "The task ended without success (`run` and `wait`).",
     ExitCode.DEADLINE: "The deadline came first; the task goes on.",
@@ -42,7 +43,7 @@ MEANINGS = {
     ExitCode.RATE_LIMITED: "The service asks us to slow down.",
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is in trouble, or answers what cannot be read.",
-    ExitCode.PATCH: "The patch is malformed, is rejected by a rule, or does not fit.",
+    ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
     ExitCode.STANDS_STILL: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
     ExitCode.OUTPUT: "Standard output cannot be written: it is closed, or its disk is full.",

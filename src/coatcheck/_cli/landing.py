@@ -77,6 +77,8 @@ UNDONE: Fields[Undone] = {
     "restored": ("paths that are as they were", lambda u: list(u.restored)),
     "refused": ("paths that were edited since, and are left alone", lambda u: list(u.refused)),
     "branch": ("the branch that was removed", lambda u: u.branch),
+    "kept_branch": ("the branch that was kept, because it has other commits now", lambda u: u.kept_branch),
+    "remaining": ("how many earlier applications can still be undone", lambda u: u.remaining),
 }
 
 
@@ -233,8 +235,11 @@ class TakenBack:
         ]
         refused = [(Painted("skipped   ", "yellow"), f"  {path}: it was edited since") for path in done.refused]
         branch = [f"removed the branch {done.branch}"] if done.branch else []
+        branch += [f"kept the branch {done.kept_branch}: it has other commits now"] if done.kept_branch else []
         counts = [self._sum()] if done.restored or not branch else []
-        return [*restored, *refused, *counts, *branch]
+        left = plural(done.remaining, "earlier application")
+        remaining = [f"{left} can be undone: coatcheck apply --undo"] if done.remaining else []
+        return [*restored, *refused, *counts, *branch, *remaining]
 
     def _sum(self) -> str:
         removed = len(self._removed)
@@ -253,10 +258,13 @@ def take_back(run: Run) -> TakenBack:
     return TakenBack(undone, {path for path in undone.restored if not os.path.lexists(os.path.join(root, path))})
 
 
-def land(run: Run, made: Outcome, *, order: Order | None = None, task: Task | None = None) -> Landed:
+def land(
+    run: Run, made: Outcome, *, order: Order | None = None, task: Task | None = None, attempt: int | None = None
+) -> Landed:
     """Apply what was made to the checkout we stand in, or commit it to a branch; warnings go to stderr.
 
-    Raises `PatchRejectedError` for a patch that must not be applied, `ConfigurationError` outside a checkout.
+    Raises `PatchRejectedError` for a patch that must not be applied, `PatchConflictError` while another attempt of
+    *task* is applied, `ConfigurationError` outside a checkout.
     """
     order = order or Order()
     verified = _judged(run, made, order)
@@ -267,7 +275,14 @@ def land(run: Run, made: Outcome, *, order: Order | None = None, task: Task | No
     if order.branch is not None:
         return Landed(_commit(run, made, verified, order, task=task), warnings, verified.changes, left_out)
     applied = verified.apply(
-        checkout_of(run), index=order.index, check=order.check, markers=order.markers, base=made.base_commit
+        checkout_of(run),
+        index=order.index,
+        check=order.check,
+        markers=order.markers,
+        partial=True,
+        base=made.base_commit,
+        task=task and task.ref,
+        attempt=attempt or 1,
     )
     return Landed(applied, warnings, verified.changes, left_out)
 

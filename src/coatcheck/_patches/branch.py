@@ -12,8 +12,10 @@ from .._errors import PatchConflictError, PatchError
 from . import journal as journals
 from .checkout import Checkout
 from .git import GitError, git
+from .links import check_links, collisions, escaping_in_git
 from .render import render
 from .results import AppliedPatch, FileOutcome
+from .storage import git_could_not_write, named_errors
 
 if TYPE_CHECKING:
     from .change import FileChange
@@ -31,18 +33,18 @@ def commit(
     place = Checkout.at(checkout)
     _check_name(place, branch)
     parent = _commit_at(place, start)
-    with journals.exclusive(place):
+    with named_errors("the branch could not be made"), journals.exclusive(place):
         journal = journals.begin(place)
         try:
             tree = _build(place, changes, parent, os.path.join(journal.folder, "index"))
         except BaseException:
-            journals.forget(place, journal)
+            journals.forget(journal)
             raise
         made = place_commit(place, tree, parent, message)
         journal.branch = (branch, made)
         journals.commit(place, journal)
         place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
-        journals.finish(journal)
+        journals.finish(place, journal)
     files = tuple(FileOutcome(change.path, change.moved_from, "applied") for change in changes)
     return AppliedPatch(files, branch=branch, commit=made)
 
@@ -71,7 +73,7 @@ def _commit_at(place: Checkout, start: str) -> str:
 def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index: str) -> str:
     """Return the tree of *parent* with the patch in it."""
     environment = {"GIT_INDEX_FILE": index}
-    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers()]
+    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers]
     git("read-tree", parent, folder=place.root, environment=environment)
     data = b"".join(render(change) for change in changes)
     try:
@@ -79,8 +81,28 @@ def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index:
             "apply", "--cached", "--3way", "-", folder=place.root, stdin=data, environment=environment, settings=drivers
         )
     except GitError as error:
+        if git_could_not_write(error):
+            raise
         raise _conflict(place, environment, error) from None
+    _check_links(place, parent, environment)
     return git("write-tree", folder=place.root, environment=environment).decode().strip()
+
+
+def _check_links(place: Checkout, parent: str, environment: dict[str, str]) -> None:
+    """Raise `PatchRejectedError` where a link of the new commit leads out of the tree or collides with a path."""
+    listed = git("ls-tree", "-r", "-z", parent, folder=place.root).replace(b" blob ", b" ")
+    indexed = git("ls-files", "--stage", "-z", folder=place.root, environment=environment)
+    before, after = _links(place, listed), _links(place, indexed)
+    made = {path for path, target in after.items() if before.get(path) != target}
+    old, new = ({os.fsdecode(record.partition(b"\t")[2]) for record in each.split(b"\0")} for each in (listed, indexed))
+    check_links(escaping_in_git(before, after), collisions(after, made, new, new - old))
+
+
+def _links(place: Checkout, listed: bytes) -> dict[str, str]:
+    """Return the symbolic links, and where they lead, among records of mode, blob, tab and path."""
+    records = (record.partition(b"\t") for record in listed.split(b"\0") if record.startswith(b"120000 "))
+    blobs = {os.fsdecode(path): facts.split(b" ")[1].decode() for facts, _, path in records}
+    return {path: os.fsdecode(target) for path, target in place.blobs(blobs).items()}
 
 
 def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> PatchError:

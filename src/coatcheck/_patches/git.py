@@ -61,10 +61,11 @@ _SECONDS = 300.0
 
 
 class GitError(ConfigurationError):
-    """git refused. `stderr` is what it said."""
+    """git refused. `stderr` is what it said; `was_killed` is the signal that ended it, empty where it ended itself."""
 
-    def __init__(self, message: str, *, stderr: str = "", remedy: str | None = None) -> None:
+    def __init__(self, message: str, *, stderr: str = "", remedy: str | None = None, was_killed: str = "") -> None:
         self.stderr = stderr
+        self.was_killed = was_killed
         super().__init__(message, remedy=remedy)
 
 
@@ -100,9 +101,13 @@ def git(
     if done.returncode and (refusal := untrusted(said, folder)):
         raise refusal
     if done.returncode not in accept:
-        verb = os.fsdecode(arguments[0])
-        raise GitError(f"git {verb} failed: {said.splitlines()[0] if said else done.returncode}", stderr=said)
+        raise _failure(os.fsdecode(arguments[0]), done.returncode, said)
     return done.stdout
+
+
+def _failure(verb: str, code: int, said: str) -> GitError:
+    killed = f"git {verb} was ended by signal {-code}" if code < 0 else ""
+    return GitError(f"git {verb} failed: {said.splitlines()[0] if said else code}", stderr=said, was_killed=killed)
 
 
 def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[str | bytes]:

@@ -11,15 +11,18 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .._errors import PatchConflictError
 from .git import GitError, git
 from .header import ChangeStatus
 from .paths import parents
 from .render import render
+from .storage import UNCHANGED, git_could_not_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .change import FileChange
+    from .checkout import Entry
     from .tree import Tree
 
 # git names every file that does not fit at once; more rounds than these mean that something else is wrong.
@@ -41,11 +44,19 @@ class Group:
         self.paths = paths
 
 
+# An index of ours is one whole file, whatever the user's is.
+ONE_FILE = ("core.splitIndex=false", "index.sparse=false", "core.untrackedCache=false")
+
+
 class Stage:
-    """The folder *root*, made and filled by us. *environment* says which repository git believes to be in."""
+    """The folder *root*, made and filled by us. *environment* says which repository git believes to be in.
+
+    With `fill_index`, git changes an index of the stage together with the files, as ``git apply --index`` does.
+    """
 
     def __init__(self, root: str, *, environment: Mapping[str, str], settings: Sequence[str]) -> None:
         self.root = root
+        self._index = ""
         self._environment = environment
         self._settings = settings
         self._folders: set[str] = set()
@@ -82,8 +93,51 @@ class Stage:
         if os.path.lexists(self.path(name)):
             os.unlink(self.path(name))
 
+    def fill_index(self, entries: Mapping[str, Entry]) -> None:
+        """Start an index with *entries*, and note the size and time of the files that are staged."""
+        self._index = f"{self.root}.index"
+        lines = (f"{entry.mode:06o} {entry.id}\t".encode() + os.fsencode(path) for path, entry in entries.items())
+        self.git("update-index", "--add", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
+        self.git("update-index", "-q", "--refresh", accept=(0, 1))
+
+    @property
+    def has_index(self) -> bool:
+        """Whether git changes an index of the stage too."""
+        return bool(self._index)
+
+    def entries(self) -> dict[str, tuple[int, str]]:
+        """Return mode and blob of what the stage's index has, by path."""
+        records = self.git("ls-files", "--stage", "-z").split(b"\0")[:-1]
+        parts = [(record[:6], *record[7:].split(b" ", 1)) for record in records]
+        return {os.fsdecode(rest.partition(b"\t")[2]): (int(mode, 8), blob.decode()) for mode, blob, rest in parts}
+
+    def convert(self, data: bytes, name: str) -> bytes:
+        """Return what git writes into the work tree for a blob with *data* at the path *name*."""
+        return self.git("cat-file", "--filters", f"--path={name}", self.blob(data))
+
+    def blob(self, data: bytes) -> str:
+        """Keep *data* as a blob and return its name."""
+        return self.git("hash-object", "-w", "--stdin", "--no-filters", stdin=data).decode().strip()
+
+    def git(self, *arguments: str, stdin: bytes = b"", accept: Sequence[int] = (0,)) -> bytes:
+        """Run git in the stage. Raises `PatchConflictError` where it could not write."""
+        environment, settings = self._environment, self._settings
+        if self._index:
+            environment = {**environment, "GIT_INDEX_FILE": self._index}
+            settings = (*settings, *ONE_FILE)
+        try:
+            return git(
+                *arguments, folder=self.root, stdin=stdin, settings=settings, environment=environment, accept=accept
+            )
+        except GitError as error:
+            if reason := git_could_not_write(error):
+                raise PatchConflictError(f"the patch could not be written: {reason}", remedy=UNCHANGED) from None
+            raise
+
     def apply(self, groups: list[Group]) -> tuple[list[Group], list[Group]]:
         """Apply all of *groups* that fit; return those that did, and those that did not."""
+        if self._index:
+            return self._sort(groups, "--index")
         if len(groups) < _MANY or not all(_is_alone(group) for group in groups):
             return self._sort(groups)
         middle = len(groups) // 2
@@ -97,9 +151,12 @@ class Stage:
             fitting, failed = self._sort(one)
         return fitting + later.result()[0], failed + later.result()[1]
 
-    def having(self, groups: list[Group]) -> list[Group]:
-        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written."""
-        return self._sort(groups, "--reverse", "--check")[0]
+    def having(self, groups: list[Group], *options: str) -> list[Group]:
+        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written.
+
+        With the option ``--cached``, git looks into the index of the repository.
+        """
+        return self._sort(groups, "--reverse", "--check", *options)[0]
 
     def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
@@ -124,15 +181,7 @@ class Stage:
         if all(_has_no_context(group) for group in groups):
             options = (*options, "--unidiff-zero")
         try:
-            git(
-                "apply",
-                *options,
-                "-",
-                folder=self.root,
-                stdin=patch,
-                settings=self._settings,
-                environment=self._environment,
-            )
+            self.git("apply", *options, "-", stdin=patch)
         except GitError as error:
             return error.stderr or str(error)
         return ""

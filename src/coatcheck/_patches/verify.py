@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._errors import PatchRejectedError
-from . import content, paths, secrets, sizes
+from . import content, links, paths, secrets, sizes
 from .change import ChangeStatus, FileChange
 from .globs import matcher
 from .header import BinaryForm
@@ -49,32 +49,35 @@ class VerifiedPatch(NamedTuple):
         three_way: bool = True,
         check: bool = False,
         markers: bool = False,
+        partial: bool = False,
         base: str | None = None,
+        task: object = None,
+        attempt: int = 1,
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
     ) -> AppliedPatch:
-        """Write the patch into the work tree of *checkout*, as git would, file by file where it does not all fit.
+        """Write the patch into the work tree of *checkout*, as git would: all of it, or nothing and an error.
 
-        Nothing is staged unless *index*; nothing is written when *check*. What does not fit is merged with the
-        change since *base* (a commit; else the blobs the patch names) when *three_way*; a file in conflict is left as it
-        is, or gets markers when *markers*. Files with uncommitted changes are left alone. `undo` takes it all back.
+        With *partial*, file by file: what fits is applied, and the result says what became of the others. Nothing is
+        staged unless *index*; nothing is written when *check*, not even a temporary file in the checkout. What does not
+        fit is merged with the change since *base* (a commit; else the blobs the patch names) when *three_way*; a file
+        in conflict is left as it is, or gets markers when *partial* and *markers*. Files with uncommitted changes are
+        left alone. *task* (its ref) and *attempt* say where the patch comes from, so that another attempt of the same
+        task is refused while this one is applied and not committed. `undo` takes it all back.
 
-        Raises `ConfigurationError` where *checkout* is no checkout, `PatchConflictError` while an earlier application is
-        unfinished, `PatchRejectedError` where more would be written than the policy allows.
+        Raises `PatchConflictError`, with the files, where not everything can be applied; also while an earlier
+        application is unfinished, another attempt of the task is applied, another git holds the index, or the disk
+        refuses. `ConfigurationError` where *checkout* is no checkout. `PatchRejectedError` where a symbolic link would
+        lead out of the tree, or where more would be written than the policy allows.
         """
-        from .apply import apply
+        from .apply import Wish, apply
+        from .journal import PatchSource
 
         changes = self._chosen(include, exclude)
         self._check_size(changes, checkout, base)
-        return apply(
-            changes,
-            checkout,
-            index=index,
-            three_way=three_way,
-            check=check,
-            markers=markers,
-            base=base,
-        )
+        source = None if task is None else PatchSource(str(task), attempt)
+        wish = Wish(index, three_way, check, markers, partial, base, source)
+        return apply(changes, checkout, wish)
 
     def commit(
         self,
@@ -231,12 +234,10 @@ def _is_rewrite(change: FileChange) -> bool:
 
 def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
     """Look at the paths together: what one change makes, another may go through."""
-    links = {each.new_path for each in changes if each.new_path and (each.new_mode or 0) & _TYPE_BITS == _LINK}
+    yield from links.of_patch(changes, link_target)
     spelled: dict[str, str] = {}
     for change in changes:
         for path in change.paths:
-            if links and any(parent in links for parent in paths.parents(path)):
-                yield "through-symlink", path, None, "the path goes through a symbolic link that the patch makes"
             if spelled.setdefault(paths.folded(path), path) != path:
                 yield "same-name", path, None, f"on some systems this is {spelled[paths.folded(path)]}"
 
@@ -245,23 +246,15 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
     from .checkout import Checkout
 
     checkout = Checkout.at(base)
-    known: dict[str, bool] = {}
+    kept = {change.new_path for change in changes} | {c.old_path for c in changes if c.status is ChangeStatus.COPIED}
+    known = {c.old_path: False for c in changes if c.old_path and c.old_path not in kept}
     for change in changes:
         for path in change.paths:
             if any(_is_link(checkout.root, parent, known) for parent in paths.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
-        yield from _of_moved_link(change, checkout.root)
+    if any(change.status is not ChangeStatus.MODIFIED or change.is_symlink for change in changes):
+        yield from links.of_checkout(changes, link_target, checkout.root, checkout.entries())
     yield from _misfits(changes, checkout.root)
-
-
-def _of_moved_link(change: FileChange, root: str) -> Iterator[Suspicion]:
-    """A link that only moves is not in the diff, and means another place afterwards."""
-    old, new = change.old_path, change.new_path
-    if old is None or new is None or old == new or change.hunks or _is_wild(old):
-        return
-    path = os.path.join(root, old)
-    if os.path.islink(path) and paths.leads_outside(new, os.readlink(path)):
-        yield "symlink-outside", new, None, "moved there, the symbolic link points out of the tree"
 
 
 def _is_wild(path: str) -> bool:

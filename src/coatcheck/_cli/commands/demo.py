@@ -174,7 +174,7 @@ class Demo:
 
     def _landed(self, task: Task, made: Outcome, number: int) -> Landed:
         self._act(f"cd {self._site}; coatcheck apply {task.ref} --attempt {number}")
-        landed = land(self._run, made)
+        landed = land(self._run, made, task=task, attempt=number)
         self._show(landed.lines())
         return landed
 

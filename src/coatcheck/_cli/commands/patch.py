@@ -179,15 +179,16 @@ coatcheck apply --undo
     is_flag=True,
     help="Refuse what ordinary changes seldom do: all rules but those for kinds and sizes of files.",
 )
-@click.option("--undo", is_flag=True, help="Take the last application in this checkout back.")
+@click.option("--undo", is_flag=True, help="Undo the last application in this checkout; again, the one before.")
 def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
     """Land a task's patch in the checkout you stand in.
 
     The patch is judged before it is believed. Nothing is staged unless asked, files with uncommitted changes are left
     alone, and each file's fate is told. The exit code is 9 when not everything is there afterwards.
 
-    --undo restores what the last application changed, also one that was interrupted; files that were edited since are
-    left as they are, and named.
+    --undo restores what the last application changed, also one that was interrupted; again, and the one before is
+    undone. Files that were edited since are left as they are, and named. Another attempt of a task whose patch is
+    applied and not committed is refused.
     """
     from ..landing import Order, checkout_of, land, take_back
     from ..waiting import with_patch
@@ -207,7 +208,7 @@ def apply_command(run: Run, *, task: str | None, attempt: int | None, undo: bool
     with run.client(ref.provider) as client:
         found = client.get_task(ref)
         number, made = with_patch(client, found, attempt)
-    landed = land(run, made, order=order, task=found)
+    landed = land(run, made, order=order, task=found, attempt=number)
     if not order.check:
         run.screen.remedy = "the patch was applied; git status shows the checkout"
     run.answer(lambda: {"ref": str(ref), "attempt": number, **landed.document()}, landed.lines)

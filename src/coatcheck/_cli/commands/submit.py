@@ -143,7 +143,8 @@ def _check_attempt(run: Run, wanted: int | None, attempts: int | None) -> None:
 def _landed(run: Run, task: Task, attempt: int | None) -> Landed | errors.CoatcheckError:
     """Apply what a task made; what goes wrong is told after the result, which was paid for."""
     try:
-        return land(run, with_patch_of(task, task.attempts, attempt)[1])
+        number, made = with_patch_of(task, task.attempts, attempt)
+        return land(run, made, task=task, attempt=number)
     except errors.CoatcheckError as error:
         return error
 
