@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,11 +36,15 @@ KINDS: Mapping[Callable[[int], bool], str] = {
 
 @dataclass
 class TreeReport:
-    """What was found: paths that git shall not or cannot take, remarks on others, and the commits of submodules."""
+    """What was found: paths that git shall not or cannot take, remarks on others, and the commits of submodules.
+
+    `stuck` are paths that could not be moved out of the tree.
+    """
 
     left_out: dict[bytes, str] = field(default_factory=dict)
     remarks: dict[bytes, str] = field(default_factory=dict)
     submodules: dict[bytes, str] = field(default_factory=dict)
+    stuck: list[bytes] = field(default_factory=list)
 
 
 class AgentTree:
@@ -62,6 +67,7 @@ class AgentTree:
         self._work, self._aside, self._scope = work, aside, scope
         self._is_submodule, self._is_tracked, self._has_size = is_submodule, is_tracked, has_size
         self._device = work.lstat().st_dev
+        self._mounts = mount_points(work)
         self._moved = 0
         self.report = TreeReport()
 
@@ -82,8 +88,7 @@ class AgentTree:
             self._refuse(folder.path, error)
             return []
         names = {name for name, _ in entries}
-        if folder.path and self._is_submodule(folder.path):
-            self._note_submodule(folder, names, descriptor)
+        if folder.path and self._is_submodule(folder.path) and self._note_submodule(folder, names, descriptor):
             return []
         inner = [name for name, status in entries if self._is_inner(folder, name, status, descriptor)]
         return inner[::-1]
@@ -91,15 +96,15 @@ class AgentTree:
     def _is_inner(self, folder: Folder, name: bytes, status: os.stat_result, descriptor: int) -> bool:
         """Deal with one entry; return whether it is a folder to descend into."""
         path = folder.join(name)
-        if name.lower() == b".git":
+        if name == b".git":
             folder.is_repository = True
-            self._move(name, descriptor)
+            self._move(path, name, descriptor)
         elif len(path) > MAX_PATH or path.count(b"/") >= MAX_DEPTH:
             self._leave_out(path, "its path is too long", name, descriptor)
         elif stat.S_ISDIR(status.st_mode):
-            if status.st_dev == self._device:
+            if status.st_dev == self._device and path not in self._mounts:
                 return True
-            self.report.left_out[path] = "a mounted file system"
+            self._leave_out(path, "a mounted file system", name, descriptor)
         elif stat.S_ISREG(status.st_mode):
             self._look_at_file(folder, path, name, status, descriptor)
         elif not stat.S_ISLNK(status.st_mode):
@@ -119,13 +124,18 @@ class AgentTree:
         if not os.access(name, os.R_OK, dir_fd=descriptor):
             self._leave_out(path, "it cannot be read", name, descriptor)
 
-    def _note_submodule(self, folder: Folder, names: set[bytes], descriptor: int) -> None:
+    def _note_submodule(self, folder: Folder, names: set[bytes], descriptor: int) -> bool:
+        """Take the commit that is checked out in a submodule; return False for one that is none yet."""
+        head = self._submodule_head(folder.path) if b".git" in names else None
+        if head is None and not self._is_tracked(folder.path):
+            return False
         if names - {b".git"}:
             self.report.remarks[folder.path] = "a submodule: only its commit is in the diff"
+        if head is not None:
+            self.report.submodules[folder.path] = head
         if b".git" in names:
-            if head := self._submodule_head(folder.path):
-                self.report.submodules[folder.path] = head
-            self._move(b".git", descriptor)
+            self._move(folder.join(b".git"), b".git", descriptor)
+        return True
 
     def _submodule_head(self, path: bytes) -> str | None:
         """Return the commit that is checked out in a submodule; its ``.git`` is a folder, or a file that names one."""
@@ -149,6 +159,7 @@ class AgentTree:
 
     def _refuse(self, path: bytes, error: OSError) -> None:
         self.report.left_out[path] = f"it cannot be read: {error.strerror or error}"
+        self.report.stuck.append(path)
 
     def _leave_out(self, path: bytes, reason: str, name: bytes, descriptor: int) -> None:
         for inner in [known for known in self.report.left_out if known.startswith(path + b"/")]:
@@ -156,10 +167,23 @@ class AgentTree:
         for inner in [known for known in self.report.remarks if known.startswith(path + b"/")]:
             del self.report.remarks[inner]
         self.report.left_out[path] = reason
-        self._move(name, descriptor)
+        self._move(path, name, descriptor)
 
-    def _move(self, name: bytes, descriptor: int) -> None:
-        """Move an entry out of the tree; where that is not allowed, `git add` reports it."""
+    def _move(self, path: bytes, name: bytes, descriptor: int) -> None:
+        """Move an entry out of the tree; one that may not be moved is excluded by its path."""
         self._moved += 1
-        with contextlib.suppress(OSError):
+        try:
             os.rename(name, str(self._moved), src_dir_fd=descriptor, dst_dir_fd=self._out)
+        except OSError:
+            self.report.stuck.append(path)
+
+
+def mount_points(work: Path) -> set[bytes]:
+    """Return the mount points below *work*, relative to it (proc(5)); none on systems without /proc."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return set()
+    top = os.fsencode(os.path.realpath(work)) + b"/"
+    points = (re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split(b" ")[4]) for line in lines)
+    return {point.removeprefix(top) for point in points if point.startswith(top)}

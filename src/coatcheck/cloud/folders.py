@@ -94,7 +94,7 @@ class _Removal:
         new = f"{self._prefix}{next(self._numbers)}"
         try:
             os.rename(name, new, src_dir_fd=descriptor, dst_dir_fd=self._top)
-        except OSError:  # renaming changes the folder's own "..", so it must be writable
+        except PermissionError:  # renaming changes the folder's own "..", so it must be writable
             _make_inner_writable(name, descriptor)
             os.rename(name, new, src_dir_fd=descriptor, dst_dir_fd=self._top)
 

@@ -21,7 +21,7 @@ from .._model.value import Value
 from .agent_tree import AgentTree, TreeReport
 from .git import WorkspaceError
 from .records import CloudFile
-from .result_index import SUBMODULE, Entry, ResultIndex
+from .result_index import SUBMODULE, Entry, ResultIndex, is_content, slashes
 from .walk import Folder, Walk, entries_of, read_head
 from .workspace import Workspace
 
@@ -82,6 +82,8 @@ class _Harvest:
         git_dir = self._take_git_dir()
         committed = self._agent_entries(git_dir)
         report = self._clean_tree()
+        self._index.exclude(report.stuck)
+        self._index.check_out(path for path in report.left_out if path not in report.stuck)
         self._index.put({path: Entry(SUBMODULE, head) for path, head in report.submodules.items()})
         self._index.add_everything()
         self._add_committed_although_ignored(committed)
@@ -167,8 +169,9 @@ class _Harvest:
     def _note(self, report: TreeReport) -> None:
         """Note what is left out, and set it to what the start has: nothing is deleted because it is not readable."""
         left_out = {**report.left_out, **self._index.left_out}
-        self._index.restore(path for path in left_out if path in self._index.base)
+        self._index.restore(left_out)
         remarks = {**report.remarks, **self._index.remarks}
+        self._index.exclude(())
         ignored = self._index.ignored({**left_out, **remarks})
         left = {path: f"left out: {reason}" for path, reason in left_out.items() if path not in ignored}
         self._notes.update(left)
@@ -304,20 +307,6 @@ def clean_objects(objects: Path, workspace: Workspace) -> None:
         return inner
 
     Walk(objects, workspace.scope, enter=enter).run()
-
-
-def slashes(path: bytes) -> Iterator[int]:
-    """Return where the slashes of a path are."""
-    return (index for index, code in enumerate(path) if code == ord("/"))
-
-
-def is_content(path: bytes) -> bool:
-    """Whether there is a regular file or a link."""
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
 
 
 def printable(path: bytes) -> str:

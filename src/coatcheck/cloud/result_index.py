@@ -10,7 +10,9 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,6 +89,10 @@ class ResultIndex:
             raise WorkspaceError("index_too_large", f"its index is larger than {MAX_INDEX // 2**20} MiB")
         copy = self._git_dir / "agent-index"
         copy.write_bytes(content)
+        for name in os.listdir(os.fsencode(git_dir)):  # git-update-index(1): --split-index
+            if name.startswith(b"sharedindex."):
+                shared = read_regular(git_dir, name, limit=MAX_INDEX)
+                (self._git_dir / os.fsdecode(name)).write_bytes(shared or b"")
         return dict(self._entries({"GIT_INDEX_FILE": str(copy), **objects}))
 
     def put(self, entries: Mapping[bytes, Entry]) -> None:
@@ -95,9 +101,23 @@ class ResultIndex:
             lines = b"".join(f"{mode} {id}\t".encode() + path + b"\0" for path, (mode, id) in entries.items())
             self.run("update-index", "--replace", "-z", "--index-info", input=lines)
 
+    def check_out(self, paths: Iterable[bytes]) -> None:
+        """Write what the start has to these paths in the tree: rules in a ``.gitattributes`` hold for other files."""
+        input = b"".join(path + b"\0" for path in paths if path in self.base)
+        if input:
+            self._git.run(*self._inside, "checkout-index", "-f", "-z", "--stdin", input=input, environ=self._environ)
+
+    def exclude(self, paths: Iterable[bytes]) -> None:
+        """Let git ignore these paths, also as folders; a line break in a name cannot be written (gitignore(5))."""
+        lines = (b"/" + ignore_pattern(path) + b"\n" for path in paths if b"\n" not in path)
+        (self._git_dir / "info/exclude").write_bytes(b"".join(lines))
+
     def restore(self, paths: Iterable[bytes]) -> None:
-        """Set paths to what the start has, so that no difference is left."""
-        self.put({path: self.base.get(path, NOTHING) for path in paths})
+        """Set paths, and what is below them, to what the start has, so that no difference is left."""
+        paths = set(paths)
+        below = [path for path in self.base if any(path[:end] in paths for end in slashes(path))] if paths else []
+        self.put(dict.fromkeys(paths - self.base.keys(), NOTHING))
+        self.put({path: self.base[path] for path in (*below, *paths) if path in self.base})
 
     def add_everything(self) -> None:
         """Take everything that git does not ignore."""
@@ -123,6 +143,15 @@ class ResultIndex:
             elif problem:
                 middle = len(chunk) // 2
                 waiting += [chunk[middle:], chunk[:middle]]
+        self._note_ignored(paths)
+
+    def _note_ignored(self, paths: Iterable[bytes]) -> None:
+        """Note the paths that git passed over with status 0: those that it takes for its own folder (``git~1``)."""
+        taken = {path for path, _ in self._entries(self._environ)}
+        work = os.fsencode(self._work)
+        for path in paths:
+            if path not in taken and path not in self.left_out and is_content(os.path.join(work, path)):
+                self.left_out[path] = "git does not take this name"
 
     def _update(self, paths: Sequence[bytes]) -> str:
         """Return why git refused one of these paths, "" if it took all of them; otherwise it takes none."""
@@ -153,3 +182,22 @@ class ResultIndex:
         input = b"".join(path + b"\0" for path in paths)
         done = self._git.run(*self._inside, *check, input=input, environ=self._environ, check=False)
         return set(done.stdout.split(b"\0")) if done.returncode in (0, 1) else set()
+
+
+def ignore_pattern(path: bytes) -> bytes:
+    """Return a path as the inside of a pattern of gitignore(5) that means this path alone."""
+    return re.sub(rb"[\\*?\[ !#]", rb"\\\g<0>", path)
+
+
+def slashes(path: bytes) -> Iterator[int]:
+    """Return where the slashes of a path are."""
+    return (index for index, code in enumerate(path) if code == ord("/"))
+
+
+def is_content(path: bytes) -> bool:
+    """Whether there is a regular file or a link."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)

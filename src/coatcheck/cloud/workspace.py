@@ -74,14 +74,15 @@ class Workshop:
     def discard(self, folder: Path) -> None:
         """Remove a folder, and try again what could not be removed before; the reasons are logged."""
         with self._lock:
-            folders, self._left = {folder, *self._left}, set()
-        for each in folders:
+            left, self._left = self._left, set()
+        for each in {folder, *left}:
             if problems := remove_tree(each):
                 with self._lock:
                     self._left.add(each)
-                log_warning(
-                    "%s cannot be removed, it will be tried again: %s", each, "; ".join(problems[:MAX_PROBLEMS])
-                )
+                if each not in left:
+                    log_warning(
+                        "%s cannot be removed, it will be tried again: %s", each, "; ".join(problems[:MAX_PROBLEMS])
+                    )
 
     def _lock_of(self, mirror: str) -> threading.Lock:
         with self._lock:
