@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .folders import OPEN_FOLDER, make_writable
+from .folders import OPEN_FOLDER
 from .scope import CancelScope
 from .walk import Folder, Walk, entries_of, read_head, read_regular
 
@@ -73,7 +73,6 @@ class AgentTree:
 
     def clean(self) -> TreeReport:
         """Make the tree safe. Raises `OSError` where it cannot be opened at all, and `Stopped`."""
-        make_writable(self._work)
         self._out = os.open(self._aside, OPEN_FOLDER)
         try:
             Walk(self._work, self._scope, enter=self._enter, leave=self._leave, refuse=self._refuse).run()
@@ -184,6 +183,6 @@ def mount_points(work: Path) -> set[bytes]:
         lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
     except OSError:
         return set()
-    top = os.fsencode(os.path.realpath(work)) + b"/"
+    top = os.fsencode(os.path.realpath(work)).rstrip(b"/") + b"/"
     points = (re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split(b" ")[4]) for line in lines)
     return {point.removeprefix(top) for point in points if point.startswith(top)}

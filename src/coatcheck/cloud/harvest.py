@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .._model.value import Value
 from .agent_tree import AgentTree, TreeReport
+from .folders import make_writable
 from .git import WorkspaceError
 from .records import CloudFile
 from .result_index import SUBMODULE, Entry, ResultIndex, is_content, slashes
@@ -46,6 +47,7 @@ def harvest(workspace: Workspace) -> Changes:
     """Return everything the agent changed, committed or not. Raises `WorkspaceError` and `Stopped`."""
     if workspace.work.is_symlink() or not workspace.work.is_dir():
         raise WorkspaceError("workspace_gone", "the agent removed its own clone")
+    make_writable(workspace.work)
     try:
         return _Harvest(workspace).collect()
     except OSError as error:
@@ -101,7 +103,13 @@ class _Harvest:
         if not os.path.lexists(ours):
             self._notes[b".git"] = "removed by the agent; its commits are not known"
             return None
-        ours.rename(moved)
+        if not ours.is_symlink() and ours.is_dir():
+            make_writable(ours)
+        try:
+            ours.rename(moved)
+        except OSError as error:
+            self._notes[b".git"] = f"not readable, so the agent's commits are not known: {error.strerror}"
+            return None
         if moved.is_symlink() or not moved.is_dir():
             self._notes[b".git"] = "not a folder any more; the agent's commits are not known"
             return None
@@ -115,6 +123,7 @@ class _Harvest:
         if git_dir is None:
             return {}
         try:
+            make_writable(git_dir / "objects")
             clean_objects(git_dir / "objects", self._workspace)
             return self._index.agent_entries(git_dir, self._objects(git_dir))
         except (OSError, WorkspaceError) as error:

@@ -130,15 +130,21 @@ def entries_of(descriptor: int) -> list[tuple[bytes, os.stat_result]]:
 
 
 def read_regular(root: Path, path: bytes, *, limit: int) -> bytes | None:
-    """Return the first *limit* bytes of a regular file below *root*, None for anything else; no link is followed."""
+    """Return the first *limit* bytes of a regular file below *root*, None for anything else; no link is followed.
+
+    A file that its owner may not read is made readable.
+    """
     *folders, name = path.split(b"/")
     try:
         descriptor = os.open(root, OPEN_FOLDER)
         try:
             for folder in folders:
                 descriptor = _exchange(descriptor, os.open(folder, OPEN_FOLDER, dir_fd=descriptor))
-            if not stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+            if not stat.S_ISREG(mode):
                 return None
+            if not mode & stat.S_IRUSR:
+                os.chmod(name, stat.S_IMODE(mode) | stat.S_IRUSR, dir_fd=descriptor)
             with open(os.open(name, OPEN_FILE, dir_fd=descriptor), "rb") as file:
                 return file.read(limit)
         finally:
