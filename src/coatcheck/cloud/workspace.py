@@ -115,7 +115,9 @@ class Workshop:
         """Return the settings with which git reads a repository that another user owns: ``--environment`` named it."""
         settings = self._root / "gitconfig"
         if not settings.exists():
-            settings.write_text("[safe]\n\tdirectory = *\n")
+            half = settings.with_suffix(f".{threading.get_ident()}")  # a server that is killed leaves no half of it
+            half.write_text("[safe]\n\tdirectory = *\n")
+            half.replace(settings)
         return {"GIT_CONFIG_GLOBAL": str(settings)}
 
     @staticmethod
