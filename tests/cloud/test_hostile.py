@@ -125,6 +125,12 @@ AGENTS: dict[str, tuple[str, list[str], list[str]]] = {
         ["one: left out: a large repository"],
     ),
     "a repository in a known folder": ("git init -q src; echo n >src/n", ["src/n"], []),
+    "a linked working tree": (
+        "git worktree add -q -b other tree; echo n >tree/n",
+        [],
+        ["tree: left out: a working tree of git worktree"],
+    ),
+    "its whole folder closed": ("chmod 000 .. ../..", [], []),
     "an ignored repository": ("echo '/one/' >>.git/info/exclude; git init -q x.log; echo >x.log/x", [], []),
     "a bad encoding": (
         "echo hi >app.rc; printf '\\xff\\xfe\\x00\\xd8' >bad.rc; echo more >>f.txt",

@@ -97,6 +97,7 @@ class AgentTree:
         path = folder.join(name)
         if name == b".git":
             folder.is_repository = True
+            folder.is_linked = stat.S_ISREG(status.st_mode) and b"/worktrees/" in self._pointer(folder.path)
             self._move(path, name, descriptor)
         elif len(path) > MAX_PATH or path.count(b"/") >= MAX_DEPTH:
             self._leave_out(path, "its path is too long", name, descriptor)
@@ -139,18 +140,23 @@ class AgentTree:
     def _submodule_head(self, path: bytes) -> str | None:
         """Return the commit that is checked out in a submodule; its ``.git`` is a folder, or a file that names one."""
         where = Path(os.fsdecode(os.path.join(os.fsencode(self._work), path)))
-        pointer = read_regular(where, b".git", limit=4096)
-        if pointer is None:
+        pointer = self._pointer(path)
+        if not pointer:
             return read_head(where / ".git")
         target = os.fsdecode(pointer.removeprefix(b"gitdir: ").strip())
         inside = os.path.relpath(os.path.normpath(where / target), self._work / ".git")
         return None if inside.startswith("..") or "\0" in inside else read_head(self._aside / ".git" / inside)
 
+    def _pointer(self, path: bytes) -> bytes:
+        """Return the content of a ``.git`` that is a file and names a folder, b"" for anything else."""
+        return read_regular(self._work, path + b"/.git", limit=4096) or b""
+
     def _leave(self, folder: Folder, parent: Folder, descriptor: int) -> None:
         is_large = folder.files > MAX_NESTED_FILES or folder.size > MAX_NESTED_SIZE
         if folder.is_repository and not self._is_tracked(folder.path):
-            if is_large:
-                self._leave_out(folder.path, "a large repository", folder.path.rpartition(b"/")[2], descriptor)
+            if is_large or folder.is_linked:
+                reason = "a working tree of git worktree" if folder.is_linked else "a large repository"
+                self._leave_out(folder.path, reason, folder.path.rpartition(b"/")[2], descriptor)
                 return
             self.report.remarks[folder.path] = "a repository: its files are in the diff, its history is not"
         parent.files += folder.files

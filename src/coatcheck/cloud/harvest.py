@@ -45,6 +45,7 @@ class Changes(Value, frozen=True, kw_only=True):
 
 def harvest(workspace: Workspace) -> Changes:
     """Return everything the agent changed, committed or not. Raises `WorkspaceError` and `Stopped`."""
+    make_writable(workspace.folder)
     if workspace.work.is_symlink() or not workspace.work.is_dir():
         raise WorkspaceError("workspace_gone", "the agent removed its own clone")
     make_writable(workspace.work)

@@ -32,9 +32,6 @@ class Entry(NamedTuple):
     id: str
 
 
-NOTHING = Entry("0", "0" * 40)
-
-
 class ResultIndex:
     """The index of the agent's result, in the folder *folder*; it begins as the commit the agent's diff starts from."""
 
@@ -116,7 +113,7 @@ class ResultIndex:
         """Set paths, and what is below them, to what the start has, so that no difference is left."""
         paths = set(paths)
         below = [path for path in self.base if any(path[:end] in paths for end in slashes(path))] if paths else []
-        self.put(dict.fromkeys(paths - self.base.keys(), NOTHING))
+        self.put(dict.fromkeys(paths - self.base.keys(), Entry("0", "0" * len(self.start))))
         self.put({path: self.base[path] for path in (*below, *paths) if path in self.base})
 
     def add_everything(self) -> None:

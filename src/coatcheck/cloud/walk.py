@@ -22,7 +22,10 @@ OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass
 class Folder:
-    """A folder of the walk: `path` is relative to the root, `waiting` are the inner folders not yet walked."""
+    """A folder of the walk: `path` is relative to the root, `waiting` are the inner folders not yet walked.
+
+    `files` and `size` count the regular files in it and below; `is_linked` tells a working tree of git-worktree(1).
+    """
 
     path: bytes
     identity: tuple[int, int]
@@ -30,6 +33,7 @@ class Folder:
     files: int = 0
     size: int = 0
     is_repository: bool = False
+    is_linked: bool = False
 
     def join(self, name: bytes) -> bytes:
         """Return the path of an entry."""

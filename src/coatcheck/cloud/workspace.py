@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .cgroup import ControlGroups, end_group
-from .folders import remove_tree
+from .folders import make_writable, remove_tree
 from .git import Git, WorkspaceError, git_failure, last_line
 from .process import MARK, end_strays, log_warning
 from .scope import CancelScope
@@ -40,11 +40,21 @@ class Workshop:
         self._left: set[Path] = set()
 
     def sweep(self) -> None:
-        """End and remove what an earlier server left behind."""
-        end_strays(self._root / "attempts")
+        """End and remove what an earlier server left; what fails is logged, and does not stop the next start."""
+        steps: tuple[Callable[[], None], ...] = (
+            lambda: end_strays(self._root / "attempts"),
+            self._end_groups,
+            lambda: self.discard(self._root / "attempts"),
+        )
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                log_warning("cleaning up after an earlier server: %s", error)
+
+    def _end_groups(self) -> None:
         if not self._cgroups.end_all():
             log_warning("control groups of an earlier server could not be removed")
-        self.discard(self._root / "attempts")
 
     def open(
         self,
@@ -60,6 +70,8 @@ class Workshop:
         """Make a clone of *source* at *branch*, with the diffs applied. Raises `WorkspaceError` and `Stopped`."""
         scope = scope or CancelScope()
         folder = self._root / "attempts" / name.replace("~", "-")
+        for parent in (self._root, folder.parent):  # an agent of an earlier attempt may have closed them
+            make_writable(parent)
         folder.mkdir(mode=0o700, parents=True)
         workspace = Workspace(folder, self._git, scope=scope, discard=self.discard, cgroup=self._cgroups.create(name))
         try:
