@@ -263,18 +263,20 @@ class _Harvest:
             self._sizes.update(zip(asked, map(int, answers.splitlines()), strict=True))
 
     def _size(self, id: str) -> int:
-        self._measure([id])
+        if id not in self._sizes:
+            self._measure([id])
         return self._sizes[id]
 
     def _contents(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Return contents by id, except of those that are larger than `MAX_BATCH`."""
-        batch: list[str] = []
+        batch, total = list[str](), 0
         for id in dict.fromkeys(ids):
-            if self._size(id) <= MAX_BATCH:
-                if sum(map(self._size, batch)) + self._size(id) > MAX_BATCH:
+            if (size := self._size(id)) <= MAX_BATCH:
+                if total + size > MAX_BATCH:
                     yield from self._batch(batch)
-                    batch = []
+                    batch, total = [], 0
                 batch.append(id)
+                total += size
         yield from self._batch(batch)
 
     def _batch(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
