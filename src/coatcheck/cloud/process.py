@@ -185,6 +185,7 @@ class Supervised:
 
     def terminate(self, grace: float) -> None:
         """Send SIGTERM to the command's process group, and wait so many seconds for the command to end."""
+        self.process.send_signal(signal.SIGCONT)  # the command may have stopped its supervisor
         self._send(b"T")
         self._has_ended.wait(grace)
 
