@@ -91,7 +91,7 @@ class Git:
         """Run one command to its end. Raises `WorkspaceError` with git's last line, and `Stopped`."""
         with self._started(arguments, environ, stderr=subprocess.PIPE) as process:
             try:
-                stdout, stderr = process.communicate(input, timeout=self._patience())
+                stdout, stderr = process.communicate(input, timeout=self._timeout())
             except subprocess.TimeoutExpired:
                 self._scope.check()
                 raise WorkspaceError("git_timed_out", f"git {arguments[0]} took {GIT_TIMEOUT:g} s") from None
@@ -110,13 +110,13 @@ class Git:
                 output = self._read_up_to(process, limit)
                 if len(output) > limit:
                     return None
-                process.communicate(timeout=self._patience())
+                process.communicate(timeout=self._timeout())
             if process.returncode:
                 errors.seek(0)
                 raise git_failure(errors.read())
         return output
 
-    def _patience(self) -> float:
+    def _timeout(self) -> float:
         remaining = self._scope.remaining()
         return GIT_TIMEOUT if remaining is None else min(GIT_TIMEOUT, remaining)
 
@@ -129,7 +129,7 @@ class Git:
         output, descriptor = bytearray(), process.stdout.fileno()
         while len(output) <= limit:
             self._scope.check()
-            if not select.select([descriptor], [], [], self._patience())[0]:
+            if not select.select([descriptor], [], [], self._timeout())[0]:
                 raise WorkspaceError("git_timed_out", f"git printed nothing for {GIT_TIMEOUT:g} s")
             chunk = os.read(descriptor, min(1 << 20, limit + 1 - len(output)))
             if not chunk:

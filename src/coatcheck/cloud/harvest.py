@@ -94,7 +94,7 @@ class _Harvest:
         changes = self._without_odd_links(self._changes())
         diff = self._diff(changes)
         files = tuple(self._snapshots(self._kept(changes)))
-        return Changes(diff=diff, files=files, subject=self._last_subject(git_dir), notes=self._told())
+        return Changes(diff=diff, files=files, subject=self._last_subject(git_dir), notes=self._note_lines())
 
     # -- the agent's git directory -------------------------------------------------------------------------------------
 
@@ -302,7 +302,7 @@ class _Harvest:
             content = contents.get(change.new.id)
             yield CloudFile(path=path, missing_reason="too_large") if content is None else _snapshot(path, content)
 
-    def _told(self) -> tuple[str, ...]:
+    def _note_lines(self) -> tuple[str, ...]:
         return tuple(f"{printable(path)}: {self._notes[path]}" for path in sorted(self._notes))
 
 

@@ -168,7 +168,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._signals, warn_on_full_buffer=False)
         self._relay(reading)
-        self._tell(f"left {self._end()}\n".encode())
+        self._send(f"left {self._end()}\n".encode())
 
     def _relay(self, reading: int) -> None:
         server = self._server.fileno()
@@ -177,7 +177,7 @@ class Supervisor:
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
                 reap()
-            if server in ready and not self._obey(self._receive()):
+            if server in ready and not self._handle(self._receive()):
                 return
             if reading in ready and not self._report(os.read(reading, 4096)):
                 return
@@ -188,7 +188,7 @@ class Supervisor:
         except ConnectionError:  # the server ended without reading everything
             return b""
 
-    def _obey(self, orders: bytes) -> bool:
+    def _handle(self, orders: bytes) -> bool:
         """Do what the server wrote; return whether to go on."""
         if b"T" in orders and self._group:
             send_group(self._group, signal.SIGTERM)
@@ -198,10 +198,10 @@ class Supervisor:
         """Pass lines on; return whether to go on."""
         if lines.startswith(b"started "):
             self._group = int(lines.split()[1])
-        self._tell(lines)
+        self._send(lines)
         return bool(lines) and b"failed" not in lines and b"ended" not in lines
 
-    def _tell(self, lines: bytes) -> None:
+    def _send(self, lines: bytes) -> None:
         with contextlib.suppress(OSError):
             self._server.sendall(lines)
 
