@@ -193,10 +193,12 @@ class LocalCloud:
                 stats=count_changes(result.diff) if result else None,
             )
 
-        self._store.change_attempt(job.task_id, job.attempt_id, ended, now=now)
-        self._store.change_task(job.task_id, lambda task: msgspec.structs.replace(task, is_unread=True))
-        if recording := self._recordings.pop(job.attempt_id, None):
-            recording.end()
+        try:
+            self._store.change_attempt(job.task_id, job.attempt_id, ended, now=now)
+            self._store.change_task(job.task_id, lambda task: msgspec.structs.replace(task, is_unread=True))
+        finally:  # also where the store fails, so that nobody waits for more lines
+            if recording := self._recordings.pop(job.attempt_id, None):
+                recording.end()
 
     def cancel_task(self, id: str) -> bool:
         """End what runs, and let what waits not begin."""
