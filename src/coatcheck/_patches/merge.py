@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .checkout import Checkout, Entry
+from .fit import misfits
 from .git import GitError, git
 from .header import ChangeStatus
 from .stage import Group, Stage
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CONFLICTS = {
     "misfit": "the patch does not fit, and merging was not asked for",
     "no base": "the patch does not fit, and the version it was made for is not in this repository",
+    "other line ends": "the patch and the file have different line ends (CR LF and LF)",
     "both modified": "the patch and this tree change the same lines",
     "both added": "the patch and this tree add the file, differently",
     "deleted by us": "this tree deleted the file that the patch changes",
@@ -159,10 +161,16 @@ class _Merge:
         if kind := _kind_without_merge(change, self.entries):
             return self._already(change) or _conflict(kind)
         if not is_patched:
-            return _conflict("no base" if change.old_path is not None else "misfit")
+            return _conflict(self._kind_without_base(change))
         if change.old_path is None:
             return self._already(change) or _conflict("both added")
         return self._merge_change(change, bases[change.old_path])
+
+    def _kind_without_base(self, change: FileChange) -> str:
+        if change.old_path is None:
+            return "misfit"
+        data, hunks = read_plain(self.stage.path(change.old_path)) or b"", change.hunks
+        return "other line ends" if hunks and not any(misfits(data, hunks)) else "no base"
 
     def _already(self, change: FileChange) -> Merged | None:
         """Tell whether the file is here as the patch wants it, however it came."""

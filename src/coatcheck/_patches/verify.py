@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._errors import PatchRejectedError
 from . import content, paths
 from .change import ChangeStatus, FileChange
+from .fit import misfits
 from .globs import matcher
 from .header import BinaryForm
+from .naming import settle
 from .policy import ALWAYS, Finding, Policy
 from .tree import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .results import AppliedPatch
 
@@ -64,8 +66,9 @@ class VerifiedPatch(NamedTuple):
         """
         from .apply import apply
 
+        settled = self._settled(checkout)
         return apply(
-            self._chosen(include, exclude),
+            settled._chosen(include, exclude),
             checkout,
             index=index,
             three_way=three_way,
@@ -90,7 +93,15 @@ class VerifiedPatch(NamedTuple):
         """
         from .branch import commit
 
-        return commit(self._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
+        settled = self._settled(checkout, start)
+        return commit(settled._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
+
+    def _settled(self, checkout: str | os.PathLike[str], start: str | None = None) -> VerifiedPatch:
+        """Return the patch with the strip level that the checkout (or the commit *start*) decides, judged again."""
+        if not any(change.header.is_guess for change in self.changes):
+            return self
+        changes = settle(self.changes, paths_of(checkout, start))
+        return self if changes is self.changes else verify(changes, base=None, policy=self.policy)
 
     def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
         return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
@@ -101,6 +112,8 @@ def verify(
 ) -> VerifiedPatch:
     """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
+    if base is not None and any(change.header.is_guess for change in changes):
+        changes = settle(changes, paths_of(base))
     findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
     if rejected := [finding for finding in findings if finding.severity == "reject"]:
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
@@ -108,6 +121,22 @@ def verify(
             f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
         )
     return VerifiedPatch(changes, findings, policy)
+
+
+def paths_of(checkout: str | os.PathLike[str], start: str | None = None) -> Callable[[str], bool]:
+    """Return a function that tells whether a path exists in the work tree, or in the commit *start*."""
+    from .checkout import Checkout
+    from .git import GitError
+
+    place = Checkout.at(checkout)
+    if start is None:
+        return lambda path: not _is_wild(path) and "\0" not in path and os.path.lexists(os.path.join(place.root, path))
+    try:
+        listed = place.git("ls-tree", "-r", "-z", "--name-only", "--end-of-options", start)
+    except GitError:
+        listed = b""  # the commit itself says what is wrong with its start
+    known = frozenset(os.fsdecode(name) for name in listed.split(b"\0"))
+    return known.__contains__
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
@@ -267,7 +296,5 @@ def _misfit(path: str, change: FileChange) -> Iterator[tuple[int | None, str]]:
     if data is None:
         yield None, "there is no such file to change"
         return
-    for hunk in hunks:
-        old = hunk.old_side
-        if old not in data and old.replace(b"\r\n", b"\n") not in data.replace(b"\r\n", b"\n"):
-            yield hunk.old_start, "the lines to change are not in the file"
+    for hunk in misfits(data, hunks):
+        yield hunk.old_start, "the lines to change are not in the file"
