@@ -171,7 +171,7 @@ class FileChange:
 
     __slots__ = ("_added", "_data", "_end", "_header", "_names", "_naming", "_removed", "_start")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made by the scan, a hundred thousand times
         self, data: bytes, start: int, end: int, added: int, removed: int, naming: Naming = DEFAULT
     ) -> None:
         self._data = data

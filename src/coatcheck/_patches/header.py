@@ -104,11 +104,7 @@ _EPOCH = re.compile(rb"[\t ](?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? 
 
 def read_header(data: bytes, start: int, naming: Naming = DEFAULT) -> Header:
     """Read the header at *start*, a position that the scan found. Raises `PatchError`."""
-    if (
-        naming.is_default
-        and (match := PLAIN_CHANGE.match(data, start))
-        and (facts := _PLAIN_FACTS.match(data, start))
-    ):
+    if naming.is_default and (match := PLAIN_CHANGE.match(data, start)) and (facts := _PLAIN_FACTS.match(data, start)):
         return _plain_change(facts, match.end())
     header = _read_form(data, start, naming)
     header.old_path, header.new_path = naming.placed(header.old_path), naming.placed(header.new_path)

@@ -43,7 +43,13 @@ class Naming:
         self._prefixes: tuple[bytes, ...] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self.strip, self.directory, self.is_settled, self.prefixes)
+        return Naming._rebuilt, (self.strip, self.directory, self.prefixes, self.is_settled)
+
+    @classmethod
+    def _rebuilt(cls, strip: int | None, directory: bytes, prefixes: tuple[bytes, ...], *settled: bool) -> Naming:
+        naming = cls(strip, directory, is_settled=any(settled))
+        naming._prefixes = prefixes
+        return naming
 
     @property
     def is_default(self) -> bool:
@@ -98,17 +104,13 @@ class Naming:
         for _ in range(level):
             _, slash, rest = rest.partition(b"/")
             if not slash or not rest:
-                raise PatchError(f"the name {names.to_text(name)} has fewer than {level + 1} components; use a lower -p")
+                raise PatchError(
+                    f"the name {names.to_text(name)} has fewer than {level + 1} components; use a lower -p"
+                )
         return rest
 
 
 DEFAULT = Naming()
-
-
-def _rebuild(strip: int | None, directory: bytes, is_settled: bool, prefixes: tuple[bytes, ...]) -> Naming:
-    naming = Naming(strip, directory, is_settled=is_settled)
-    naming._prefixes = prefixes
-    return naming
 
 
 def naming_for(data: bytes, *, strip: int | None, directory: str | None) -> Naming:

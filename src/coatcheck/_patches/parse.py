@@ -44,10 +44,14 @@ class Patch:
 
         patch = cls(_to_bytes(text))
         patch._naming = naming_for(patch._data, strip=strip, directory=directory)
-        patch._files = patch._read(prove=True)
-        if not patch._files and not (not patch._data or patch._data.isspace()):
-            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+        patch._files = patch._proved()
         return patch
+
+    def _proved(self) -> tuple[FileChange, ...]:
+        files = self._read(prove=True)
+        if not files and not (not self._data or self._data.isspace()):
+            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+        return files
 
     def _read(self, *, prove: bool) -> tuple[FileChange, ...]:
         from . import scan
@@ -80,7 +84,13 @@ class Patch:
         return hash(self._data)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _with_naming, (self._data, self._naming)
+        return Patch._named, (self._data, self._naming)
+
+    @classmethod
+    def _named(cls, data: bytes, naming: Naming | None) -> Patch:
+        patch = cls(data)
+        patch._naming = naming
+        return patch
 
     @property
     def _choice(self) -> tuple[int | None, bytes]:
@@ -117,7 +127,7 @@ class Patch:
 
         is_wanted = matcher(include=include, exclude=exclude)
         data = b"".join(bytes(change) for change in self.files if is_wanted(change))
-        return _with_naming(data, self._naming)
+        return Patch._named(data, self._naming)
 
     def reverse(self) -> Patch:
         """Return the patch that takes this one back, as git would write it.
@@ -135,16 +145,7 @@ class Patch:
         """
         from .verify import verify
 
-        proved = _with_naming(self._data, self._naming)._read(prove=True)
-        if not proved and self._data and not self._data.isspace():
-            Patch.parse(self._data)  # says that there is no diff
-        return verify(proved, base=base, policy=policy)
-
-
-def _with_naming(data: bytes, naming: Naming | None) -> Patch:
-    patch = Patch(data)
-    patch._naming = naming
-    return patch
+        return verify(self._proved(), base=base, policy=policy)
 
 
 def _to_bytes(text: bytes | str) -> bytes:

@@ -237,11 +237,22 @@ def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
     """Return end, added and removed lines of one hunk, from every line's first byte."""
     match = _BODY.match(data, body)
     end = match.end() if match else body
+    if data.startswith(b"@@ -", end) and (header := _swallowed_header(data, body, end)):
+        end = header
     lines = _lines(data, body, end)
     added, removed = lines - old, lines - new
     if data.count(b"\n+", body - 1, end) == added and data.count(b"\n-", body - 1, end) == removed and added + removed:
         return end, added, removed
     return _walk(data, body, old, new)
+
+
+def _swallowed_header(data: bytes, body: int, end: int) -> int:
+    """Return where ``---`` and ``+++`` of the next file begin, if they are the last two lines before *end*; else 0."""
+    last = data.rfind(b"\n", body - 1, end - 1) + 1
+    if not data.startswith(b"+++ ", last):
+        return 0
+    start = data.rfind(b"\n", body - 1, last - 1) + 1
+    return start if data.startswith(b"--- ", start) else 0
 
 
 def _lines(data: bytes, body: int, end: int) -> int:

@@ -165,7 +165,8 @@ def split_by_context(groups: Iterable[Group]) -> tuple[list[Group], list[Group]]
     A hunk without context is about a whole file (then it is the only one and begins at line 1) or from ``diff -U0``:
     without the option git puts its lines at the end of the file.
     """
-    sure, unsure = [], []
+    sure: list[Group] = []
+    unsure: list[Group] = []
     for group in groups:
         (unsure if any(map(_needs_unidiff_zero, group.changes)) else sure).append(group)
     return sure, unsure

@@ -66,9 +66,8 @@ class VerifiedPatch(NamedTuple):
         """
         from .apply import apply
 
-        settled = self._settled(checkout)
         return apply(
-            settled._chosen(include, exclude),
+            self._chosen(include, exclude, paths_of(checkout)),
             checkout,
             index=index,
             three_way=three_way,
@@ -93,18 +92,17 @@ class VerifiedPatch(NamedTuple):
         """
         from .branch import commit
 
-        settled = self._settled(checkout, start)
-        return commit(settled._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
+        chosen = self._chosen(include, exclude, paths_of(checkout, start))
+        return commit(chosen, checkout, branch=branch, message=message, start=start)
 
-    def _settled(self, checkout: str | os.PathLike[str], start: str | None = None) -> VerifiedPatch:
-        """Return the patch with the strip level that the checkout (or the commit *start*) decides, judged again."""
-        if not any(change.header.is_guess for change in self.changes):
-            return self
-        changes = settle(self.changes, paths_of(checkout, start))
-        return self if changes is self.changes else verify(changes, base=None, policy=self.policy)
-
-    def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
-        return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
+    def _chosen(
+        self, include: Iterable[str], exclude: Iterable[str], exists: Callable[[str], bool]
+    ) -> tuple[FileChange, ...]:
+        """Return the wanted changes; where the tree decides the strip level, the new paths are judged again."""
+        changes = settle(self.changes, exists)
+        if changes is not self.changes:
+            verify(changes, base=None, policy=self.policy)
+        return tuple(filter(matcher(include=include, exclude=exclude), changes))
 
 
 def verify(
@@ -112,7 +110,7 @@ def verify(
 ) -> VerifiedPatch:
     """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
-    if base is not None and any(change.header.is_guess for change in changes):
+    if base is not None:
         changes = settle(changes, paths_of(base))
     findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
     if rejected := [finding for finding in findings if finding.severity == "reject"]:
@@ -125,18 +123,22 @@ def verify(
 
 def paths_of(checkout: str | os.PathLike[str], start: str | None = None) -> Callable[[str], bool]:
     """Return a function that tells whether a path exists in the work tree, or in the commit *start*."""
+
+    def exists(path: str) -> bool:
+        if _is_wild(path) or "\0" in path:
+            return False
+        place = Checkout.at(checkout)
+        if start is None:
+            return os.path.lexists(os.path.join(place.root, path))
+        try:
+            return bool(place.git("ls-tree", "-z", "--name-only", start, "--", path))
+        except GitError:
+            return False  # `commit` itself says what is wrong with the start
+
     from .checkout import Checkout
     from .git import GitError
 
-    place = Checkout.at(checkout)
-    if start is None:
-        return lambda path: not _is_wild(path) and "\0" not in path and os.path.lexists(os.path.join(place.root, path))
-    try:
-        listed = place.git("ls-tree", "-r", "-z", "--name-only", "--end-of-options", start)
-    except GitError:
-        listed = b""  # the commit itself says what is wrong with its start
-    known = frozenset(os.fsdecode(name) for name in listed.split(b"\0"))
-    return known.__contains__
+    return exists
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
