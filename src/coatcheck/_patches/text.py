@@ -19,11 +19,13 @@ _LIST_ITEM = re.compile(rb"[+\-] \S")
 _UNREADABLE = re.compile(
     rb"^(?:(?P<codex>\*\*\* (?:Begin Patch|(?:Update|Add|Delete) File: ))"
     rb"|(?P<context>\*{15}[^*\n]*\n\*\*\* \d)"
-    rb"|(?P<blocks><{5,9} SEARCH)"
+    rb"|(?P<blocks><{5,9} (?:SEARCH|ORIGINAL)\b)"
     rb"|(?P<colour>(?:\x1b\[[\d;]*[mK])+(?:diff |--- |\+\+\+ |@@|[-+]))"
     rb"|(?P<normal>\d+(?:,\d+)?[acd]\d+(?:,\d+)?\r?\n[<>] )"
     rb"|(?P<ed>\d+(?:,\d+)?[acd]\r?$)"
-    rb"|(?P<lines>(?:--- [^\n]+\n\+\+\+ [^\n]+|diff --git [^\n]+)\n(?=[ +\-]))"
+    rb"|(?P<rcs>[ad]\d+ \d+\r?$)"
+    rb"|(?P<lines>--- [^\n]+\n\+\+\+ [^\n]+(?:\n(?=[ +\-]|diff |\Z)|\Z)|diff --git [^\n]+\n(?=[ +\-]))"
+    rb"|(?P<names>(?:--- [^\n]+\n(?=[+\-](?![+\-]))|\+\+\+ [^\n]+\n(?=[+\-@ ])))"
     rb"|(?P<hunk>@@))",
     re.MULTILINE,
 )
@@ -34,9 +36,12 @@ _REASONS = {
     "colour": "the diff has colour codes",
     "normal": "this is a normal diff (diff without -u), not a unified diff",
     "ed": "this is an ed script (diff -e), not a unified diff",
+    "rcs": "this is an RCS script (diff -n), not a unified diff",
+    "names": "one of the two file header lines --- and +++ is missing",
     "lines": "the hunk header @@ -START,LINES +START,LINES @@ is missing",
     "hunk": "the hunk header is not @@ -START,LINES +START,LINES @@, or no file header is above it",
 }
+_WORD_DIFF = "this is a word diff (git diff --word-diff), not a unified diff"
 
 
 def error_at(data: bytes, at: int, reason: str) -> PatchError:
@@ -47,6 +52,8 @@ def error_at(data: bytes, at: int, reason: str) -> PatchError:
 
 def check_end(data: bytes, end: int) -> None:
     """Raise `PatchError` where changed lines follow a hunk that ends at *end*: its header counts too few lines."""
+    if data.startswith((b"~\n", b"~\r\n"), end):
+        raise error_at(data, end, _WORD_DIFF)
     match = _CONTINUED.match(data, end)
     if match is None or _SEPARATOR.match(match["line"]):
         return
@@ -70,7 +77,7 @@ def reason_in_hunk(data: bytes, at: int) -> str | None:
     if line.startswith(b"\x1b["):
         return _REASONS["colour"]
     if line == b"~" or b"[-" in line or b"{+" in line:
-        return "this is a word diff (git diff --word-diff), not a unified diff"
+        return _WORD_DIFF
     match = _UNREADABLE.match(data, at)
     kind = match.lastgroup if match else None
     return _REASONS[kind] if kind in ("codex", "context", "blocks") else None
