@@ -2,7 +2,7 @@
 
 * With ``strip=N`` the first N components are taken off, as ``git apply -pN`` does it (apply.c, ``find_name_common``).
 * Without it a prefix is what git writes (``a/ b/``, ``i/ w/ c/ o/``) or what two names of a header differ in, here or
-  in another file of the same diff. A name that shows neither is whole, and marked as a guess for `settle`.
+  in another file of the same diff. A name that shows neither is whole, and marked as a guess, which a checkout may correct.
 """
 
 from __future__ import annotations
@@ -12,17 +12,9 @@ import re
 from .._errors import ConfigurationError, PatchError
 from . import names
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` would be most of what importing this costs
-    from collections.abc import Callable
-
-    from .change import FileChange
-
 # diff.mnemonicPrefix: index, work tree, commit, object (git's manual of `git config`).
 _MNEMONIC = (b"a/", b"b/", b"i/", b"w/", b"c/", b"o/")
 _PAIR = re.compile(rb"^--- ([^\n]+)\n\+\+\+ ([^\n]+)\n(?=@@ -)", re.MULTILINE)
-# More components than these are not taken off on a guess.
-_DEEPEST = 16
 
 
 class Naming:
@@ -140,26 +132,3 @@ def _learned(data: bytes) -> list[bytes]:
         if old.partition(b"/")[2] == new.partition(b"/")[2] != b"":
             found |= dict.fromkeys((old.partition(b"/")[0] + b"/", new.partition(b"/")[0] + b"/"))
     return list(found)
-
-
-def settle(changes: tuple[FileChange, ...], exists: Callable[[str], bool]) -> tuple[FileChange, ...]:
-    """Let a tree decide between strip levels for the names that are guesses: the lowest level at which all exist.
-
-    Nothing changes where a file exists under the name that was guessed.
-    """
-    guessed = [change for change in changes if change.header.is_guess]
-    old_paths = [change.old_path for change in guessed if change.old_path is not None]
-    if not old_paths or any(map(exists, old_paths)):
-        return changes
-    for level in range(1, _DEEPEST):
-        shorter = [_without(path, level) for path in old_paths]
-        if None in shorter:
-            return changes
-        if all(path is not None and exists(path) for path in shorter):
-            return tuple(change.with_strip(level) if change.header.is_guess else change for change in changes)
-    return changes
-
-
-def _without(path: str, level: int) -> str | None:
-    parts = path.split("/", level)
-    return parts[level] or None if len(parts) > level else None

@@ -16,8 +16,8 @@ from .change import ChangeStatus, FileChange
 from .fit import misfits
 from .globs import matcher
 from .header import BinaryForm
-from .naming import settle
-from .policy import ALWAYS, Finding, Policy
+from .policy import Finding, Policy
+from .settle import is_wild, paths_of, settle
 from .tree import read_plain
 
 if TYPE_CHECKING:
@@ -119,26 +119,6 @@ def verify(
             f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
         )
     return VerifiedPatch(changes, findings, policy)
-
-
-def paths_of(checkout: str | os.PathLike[str], start: str | None = None) -> Callable[[str], bool]:
-    """Return a function that tells whether a path exists in the work tree, or in the commit *start*."""
-
-    def exists(path: str) -> bool:
-        if _is_wild(path) or "\0" in path:
-            return False
-        place = Checkout.at(checkout)
-        if start is None:
-            return os.path.lexists(os.path.join(place.root, path))
-        try:
-            return bool(place.git("ls-tree", "-z", "--name-only", start, "--", path))
-        except GitError:
-            return False  # `commit` itself says what is wrong with the start
-
-    from .checkout import Checkout
-    from .git import GitError
-
-    return exists
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
@@ -260,16 +240,11 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
 def _of_moved_link(change: FileChange, root: str) -> Iterator[Suspicion]:
     """A link that only moves is not in the diff, and means another place afterwards."""
     old, new = change.old_path, change.new_path
-    if old is None or new is None or old == new or change.hunks or _is_wild(old):
+    if old is None or new is None or old == new or change.hunks or is_wild(old):
         return
     path = os.path.join(root, old)
     if os.path.islink(path) and paths.leads_outside(new, os.readlink(path)):
         yield "symlink-outside", new, None, "moved there, the symbolic link points out of the tree"
-
-
-def _is_wild(path: str) -> bool:
-    """Whether *path* must not even be looked at."""
-    return not paths.is_ordinary(path) and any(rule in ALWAYS for rule, _ in paths.problems(path))
 
 
 def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
@@ -282,7 +257,7 @@ def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
     """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
     seen: set[str] = set()
     for change in changes:
-        if (path := change.old_path) is None or path in seen or _is_wild(path) or change.is_binary:
+        if (path := change.old_path) is None or path in seen or is_wild(path) or change.is_binary:
             continue
         if change.is_combined or change.is_submodule:
             continue
