@@ -76,6 +76,8 @@ def diff_command(
     _check_forms({"--between": between, "--stat": stat, "--name-only": name_only})
     if between and attempt:
         raise errors.ConfigurationError("--between names its attempts", remedy="leave out --attempt")
+    if between and (strip is not None or directory is not None):
+        raise errors.ConfigurationError("--between compares diffs as they are", remedy="leave out -p and --directory")
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         found = client.get_task(ref)
