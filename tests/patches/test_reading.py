@@ -41,6 +41,7 @@ def paths(diff: bytes, *, strip: int | None = None, directory: str | None = None
         (b"--- i/f\n+++ w/f\n" + HUNK + b"--- /dev/null\n+++ w/n\n" + NEW, [("f", "f"), (None, "n")]),
         (b"--- pkg.orig/c/m\n+++ pkg/c/m\n" + HUNK + b"--- /dev/null\n+++ pkg/c/n\n" + NEW, [("c/m", "c/m"), (None, "c/n")]),
         (b"--- /dev/null\n+++ pkg/n\n" + NEW + b"--- old/m\n+++ pkg/m\n" + HUNK, [(None, "n"), ("m", "m")]),
+        (b'--- "p.o/\\303\\244"\n+++ "p/\\303\\244"\n' + HUNK + b"--- /dev/null\n+++ p/n\n" + NEW, [("ä", "ä"), (None, "n")]),
         (b"diff --git is discussed here\n\ndiff --git a/x b/x\n" + FIRST, [("g", "g")]),
         (FIRST + b"\n- a list\n- below the diff\n" + FIRST, [("g", "g")] * 2),
     ],

@@ -126,8 +126,11 @@ def _learned(data: bytes) -> list[bytes]:
     """Return the first components that the two names of a header differ in, in all headers of *data*."""
     found: dict[bytes, None] = {}
     for match in _PAIR.finditer(data):
-        old, new = (_clean(names.spelling_before_time(text)) for text in match.groups())
-        if old.startswith(b'"') or new.startswith(b'"') or old == new or names.NO_FILE in (old, new):
+        try:
+            old, new = (_clean(names.whole_name(names.spelling_before_time(text))) for text in match.groups())
+        except PatchError:  # two lines of a hunk that only look like a header
+            continue
+        if old == new or names.NO_FILE in (old, new):
             continue
         if old.partition(b"/")[2] == new.partition(b"/")[2] != b"":
             found |= dict.fromkeys((old.partition(b"/")[0] + b"/", new.partition(b"/")[0] + b"/"))
