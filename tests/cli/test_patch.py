@@ -158,6 +158,24 @@ def test_what_is_left_out_is_named(checkout: Path) -> None:
     assert ["new.txt"] == document["left_out"]
 
 
+def test_names_are_stripped_and_put_in_a_directory(checkout: Path) -> None:
+    """-p and --directory read names as git apply does, in both commands."""
+    (checkout / "inside").mkdir()
+    git(checkout, "mv", "hello.txt", "inside/hello.txt")
+    git(checkout, "commit", "-q", "-m", "move")
+    cli, ref = ended(checkout, DIFF.replace("hello.txt", "deep/er/hello.txt"))
+    names = cli("diff", "--name-only", "-p", "3", "--directory", "inside", ref).out
+    done = cli("apply", "-p", "3", "--directory", "inside", ref)
+    too_many = cli("apply", "-p", "9", ref)
+
+    assert ("inside/hello.txt\n", 0, "hello\nworld\n") == (
+        names,
+        done.code,
+        (checkout / "inside" / "hello.txt").read_text(),
+    )
+    assert "use a lower -p" in too_many.err
+
+
 def test_files_can_be_left_out(checkout: Path) -> None:
     """--exclude and --include choose files."""
     cli, ref = ended(checkout, TWO_FILES)
@@ -432,7 +450,12 @@ def test_attempts_differ(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [(["--stat", "--name-only"], 2), (["--between", "1", "2", "--attempt", "1"], 2), (["--between", "1", "9"], 2)],
+    [
+        (["--stat", "--name-only"], 2),
+        (["--between", "1", "2", "--attempt", "1"], 2),
+        (["--between", "1", "2", "-p", "1"], 2),
+        (["--between", "1", "9"], 2),
+    ],
 )
 def test_diff_refuses_what_cannot_be(checkout: Path, options: list[str], code: int) -> None:
     """One form at a time, of attempts that there are."""

@@ -196,8 +196,7 @@ def test_attributes_among_the_merged_files_decide_nothing(repository: Repository
 @pytest.mark.parametrize(
     ("patch", "kind", "reason"),
     [
-        (text_patch("x").replace(b"\n", b"\r\n"), "line ends", "CRLF"),
-        (text_patch("x") + b"@@ -9 +9 @@\n line 8\n", "misfit", "changes nothing"),
+        (text_patch("x").replace(b"\n", b"\r\n"), "other line ends", "CR LF"),
         (text_patch("x").replace(b" line 3", b" line III"), "no base", "not in this repository"),
     ],
 )

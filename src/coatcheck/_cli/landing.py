@@ -109,6 +109,8 @@ class Order(Value, frozen=True, kw_only=True):
     reject: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     strict: bool = False
+    strip: int | None = None
+    directory: str | None = None
 
     @classmethod
     def of(cls, **options: object) -> Self:
@@ -295,10 +297,13 @@ def _judged(run: Run, made: Outcome, order: Order) -> VerifiedPatch:
     """Return the wanted part of the patch, judged."""
     if made.patch is None:
         raise errors.TaskError("there is no diff to apply")
+    whole = made.patch
+    if order.strip is not None or order.directory is not None:
+        whole = type(whole).parse(bytes(whole), strip=order.strip, directory=order.directory)
     is_chosen = bool(order.include or order.exclude)
-    patch = made.patch.select(include=order.include, exclude=order.exclude) if is_chosen else made.patch
+    patch = whole.select(include=order.include, exclude=order.exclude) if is_chosen else whole
     if is_chosen and not patch:
-        names = ", ".join(change.path for change in made.patch.files[:MOST_WARNINGS])
+        names = ", ".join(change.path for change in whole.files[:MOST_WARNINGS])
         raise errors.ConfigurationError("no file of the patch is chosen", remedy=f"it changes {names}")
     return patch.verify(base=checkout_of(run), policy=order.policy())
 

@@ -15,6 +15,7 @@ from .git import GitError, git
 from .links import check_links, collisions, escaping_in_git
 from .render import render
 from .results import AppliedPatch, FileOutcome
+from .stage import groups_of, split_by_context
 from .storage import git_could_not_write, named_errors
 
 if TYPE_CHECKING:
@@ -75,15 +76,18 @@ def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index:
     environment = {"GIT_INDEX_FILE": index}
     drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers]
     git("read-tree", parent, folder=place.root, environment=environment)
-    data = b"".join(render(change) for change in changes)
-    try:
-        git(
-            "apply", "--cached", "--3way", "-", folder=place.root, stdin=data, environment=environment, settings=drivers
-        )
-    except GitError as error:
-        if git_could_not_write(error):
-            raise
-        raise _conflict(place, environment, error) from None
+    failed: GitError | None = None
+    for groups, options in zip(split_by_context(groups_of(changes)), ((), ("--unidiff-zero",)), strict=True):
+        data = b"".join(render(change) for group in groups for change in group.changes)
+        arguments = ("apply", "--cached", "--3way", *options, "-")
+        try:
+            git(*arguments, folder=place.root, stdin=data, environment=environment, settings=drivers) if data else None
+        except GitError as error:
+            if git_could_not_write(error):
+                raise
+            failed = failed or error
+    if failed:
+        raise _conflict(place, environment, failed)
     _check_links(place, parent, environment)
     return git("write-tree", folder=place.root, environment=environment).decode().strip()
 

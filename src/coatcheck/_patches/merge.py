@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CONFLICTS = {
     "misfit": "the patch does not fit, and merging was not asked for",
     "no base": "the patch does not fit, and the version it was made for is not in this repository",
+    "other line ends": "the patch and the file have different line ends (CR LF and LF)",
     "both modified": "the patch and this tree change the same lines",
     "both added": "the patch and this tree add the file, differently",
     "deleted by us": "this tree deleted the file that the patch changes",
@@ -40,7 +41,6 @@ CONFLICTS = {
     "series": "the patch changes the file several times, and not all of it fits",
 }
 
-_OTHER_LINE_ENDS = "the patch's lines end differently from the file's (CRLF and LF)"
 _NO_CHANGE = "the hunk at line {line} of the diff changes nothing, which git refuses as a corrupt patch"
 _WRONG_BASE = "the patch does not fit the version that it was made for"
 
@@ -210,7 +210,7 @@ class Merge:
             return None
         plain = here.replace(b"\r\n", b"\n")
         fits = all(side.replace(b"\r\n", b"\n") in plain for side in sides)
-        return _conflict("line ends", _OTHER_LINE_ENDS) if fits else None
+        return _conflict("other line ends") if fits else None
 
     @staticmethod
     def _without_base(change: FileChange, bases: Mapping[str, bytes]) -> Merged:

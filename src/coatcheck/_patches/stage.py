@@ -21,7 +21,7 @@ from .storage import UNCHANGED, git_could_not_write
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .change import FileChange
+    from .change import FileChange, Hunk
     from .checkout import Entry
     from .tree import Tree
 
@@ -156,9 +156,21 @@ class Stage:
 
         With the option ``--cached``, git looks into the index of the repository.
         """
-        return self._sort(groups, "--reverse", "--check", *options)[0]
+        sure, unsure = split_by_context(groups)
+        unsure = [group for group in unsure if not _removes_without_context(group)]
+        options = ("--reverse", "--check", *options)
+        return self._sort_alike(sure, *options)[0] + self._sort_alike(unsure, *options, "--unidiff-zero")[0]
 
     def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
+        """Apply hunks without context as ``--unidiff-zero`` does, also those about whole files that do not fit so."""
+        sure, unsure = split_by_context(groups)
+        fitting, failed = self._sort_alike(sure, *options)
+        unsure += [group for group in failed if _is_about_first_lines(group)]
+        failed = [group for group in failed if group not in unsure]
+        others, misfits = self._sort_alike(unsure, *options, "--unidiff-zero")
+        return fitting + others, failed + misfits
+
+    def _sort_alike(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
         for _ in range(_ROUNDS):
             said = self._try(groups, *options) if groups else ""
@@ -178,8 +190,6 @@ class Stage:
     def _try(self, groups: list[Group], *options: str) -> str:
         """Run git apply, which does all or nothing; return what it complained about."""
         patch = b"".join(render(change) for group in groups for change in group.changes)
-        if all(_has_no_context(group) for group in groups):
-            options = (*options, "--unidiff-zero")
         try:
             self.git("apply", *options, "-", stdin=patch)
         except GitError as error:
@@ -190,7 +200,7 @@ class Stage:
 def _is_alone(group: Group) -> bool:
     """Whether git does the same to *group* whatever else it applies at the time.
 
-    It does when no folder comes or goes, the rules for line ends stay, and there is context (`_has_no_context`).
+    It does when no folder comes or goes, the rules for line ends stay, and there is context (`split_by_context`).
     """
     (change, *others) = group.changes
     if others or change.status is not ChangeStatus.MODIFIED or change.path.endswith(".gitattributes"):
@@ -198,12 +208,47 @@ def _is_alone(group: Group) -> bool:
     return b"\n " in bytes(change)
 
 
-def _has_no_context(group: Group) -> bool:
-    """Whether no hunk has a line of context: git takes such a diff for one about whole files unless told otherwise."""
-    parts = [bytes(hunk) for change in group.changes for hunk in change.hunks]
-    return bool(parts) and not any(
-        part.startswith((b" ", b"\n")) or b"\n " in part or b"\n\n" in part for part in parts
+def split_by_context(groups: Iterable[Group]) -> tuple[list[Group], list[Group]]:
+    """Return the groups that git applies as they are, and those that need ``--unidiff-zero``.
+
+    A hunk without context is about a whole file (then it is the only one and begins at line 1) or from ``diff -U0``:
+    without the option git puts its lines at the end of the file.
+    """
+    sure: list[Group] = []
+    unsure: list[Group] = []
+    for group in groups:
+        (unsure if any(map(_needs_unidiff_zero, group.changes)) else sure).append(group)
+    return sure, unsure
+
+
+def _needs_unidiff_zero(change: FileChange) -> bool:
+    if change.old_path is None or change.new_path is None:
+        return False
+    hunks = change.hunks
+    return any(
+        not _has_context(hunk)
+        and (len(hunks) > 1 or hunk.old_start > 1 or hunk.new_start > 1 or (not hunk.old_lines and hunk.old_start > 0))
+        for hunk in hunks
     )
+
+
+def _is_about_first_lines(group: Group) -> bool:
+    return any(
+        change.old_path is not None and change.new_path is not None and not _has_context(hunk)
+        for change in group.changes
+        for hunk in change.hunks
+    )
+
+
+def _removes_without_context(group: Group) -> bool:
+    """Whether taking the group back inserts lines without context, which fits anywhere."""
+    hunks = [hunk for change in group.changes for hunk in change.hunks]
+    return any(not hunk.added and not _has_context(hunk) for hunk in hunks)
+
+
+def _has_context(hunk: Hunk) -> bool:
+    part = bytes(hunk)
+    return part.startswith((b" ", b"\n")) or b"\n " in part or b"\n\n" in part
 
 
 def _named(said: str, groups: list[Group]) -> list[Group]:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._errors import PatchRejectedError
 from . import content, links, paths, secrets, sizes
 from .change import ChangeStatus, FileChange
+from .fit import misfits
 from .globs import matcher
 from .header import BinaryForm
-from .policy import ALWAYS, Finding, Policy
+from .policy import Finding, Policy
+from .settle import is_wild, paths_of, settle
 from .tree import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .results import AppliedPatch
 
@@ -73,7 +75,7 @@ class VerifiedPatch(NamedTuple):
         from .apply import Wish, apply
         from .journal import PatchSource
 
-        changes = self._chosen(include, exclude)
+        changes = self._chosen(include, exclude, paths_of(checkout))
         self._check_size(changes, checkout, base)
         source = None if task is None else PatchSource(str(task), attempt)
         wish = Wish(index, three_way, check, markers, partial, base, source)
@@ -95,12 +97,18 @@ class VerifiedPatch(NamedTuple):
         """
         from .branch import commit
 
-        changes = self._chosen(include, exclude)
+        changes = self._chosen(include, exclude, paths_of(checkout, start))
         self._check_size(changes, checkout, start)
         return commit(changes, checkout, branch=branch, message=message, start=start)
 
-    def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
-        return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
+    def _chosen(
+        self, include: Iterable[str], exclude: Iterable[str], exists: Callable[[str], bool]
+    ) -> tuple[FileChange, ...]:
+        """Return the wanted changes; where the tree decides the strip level, the new paths are judged again."""
+        changes = settle(self.changes, exists)
+        if changes is not self.changes:
+            verify(changes, base=None, policy=self.policy)
+        return tuple(filter(matcher(include=include, exclude=exclude), changes))
 
     def _check_size(self, changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], base: str | None) -> None:
         """Raise `PatchRejectedError` where more would be written than the policy allows; before git sees the patch."""
@@ -117,6 +125,8 @@ def verify(
 ) -> VerifiedPatch:
     """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
+    if base is not None:
+        changes = settle(changes, paths_of(base))
     findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
     _refuse(findings)
     return VerifiedPatch(changes, findings, policy)
@@ -257,11 +267,6 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
     yield from _misfits(changes, checkout.root)
 
 
-def _is_wild(path: str) -> bool:
-    """Whether *path* must not even be looked at."""
-    return not paths.is_ordinary(path) and any(rule in ALWAYS for rule, _ in paths.problems(path))
-
-
 def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
     if folder not in known:
         known[folder] = "\0" not in folder and os.path.islink(os.path.join(root, folder))
@@ -272,7 +277,7 @@ def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
     """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
     seen: set[str] = set()
     for change in changes:
-        if (path := change.old_path) is None or path in seen or _is_wild(path) or change.is_binary:
+        if (path := change.old_path) is None or path in seen or is_wild(path) or change.is_binary:
             continue
         if change.is_combined or change.is_submodule:
             continue
@@ -288,7 +293,5 @@ def _misfit(path: str, change: FileChange) -> Iterator[tuple[int | None, str]]:
     if data is None:
         yield None, "there is no such file to change"
         return
-    for hunk in hunks:
-        old = hunk.old_side
-        if old not in data and old.replace(b"\r\n", b"\n") not in data.replace(b"\r\n", b"\n"):
-            yield hunk.old_start, "the lines to change are not in the file"
+    for hunk in misfits(data, hunks):
+        yield hunk.old_start, "the lines to change are not in the file"
