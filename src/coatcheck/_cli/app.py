@@ -105,13 +105,13 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
         _let_go_of_stdout()
         return ExitCode.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
-        return _reported(_understood(error), arguments, surroundings)
+        return _reported(_understood(error, surroundings), arguments, surroundings)
 
 
-def _understood(error: BaseException) -> BaseException:
-    """Return click's errors as ours."""
-    if isinstance(error, click.Abort):  # what click makes of Ctrl-C
-        return error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else KeyboardInterrupt()
+def _understood(error: BaseException, surroundings: Surroundings) -> BaseException:
+    """Return click's errors as ours, and an interruption with the task that it left."""
+    if isinstance(error, click.Abort | KeyboardInterrupt):  # click makes the former of the latter
+        return surroundings.interruption.error
     if not isinstance(error, click.ClickException):
         return error
     context = getattr(error, "ctx", None)
@@ -128,6 +128,8 @@ def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surr
         if wants_json(arguments):
             from .json_output import dump, error_document
 
+            if isinstance(error, KeyboardInterrupt):  # first, and where a person looks: stdout may go nowhere
+                surroundings.screen.note(surroundings.interruption.line)
             surroundings.screen.write(dump(error_document(error)))
         else:
             surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
@@ -147,8 +149,6 @@ def one_line(error: BaseException, code: ExitCode) -> str:
     message = " ".join(str(error).split()) or type(error).__name__
     if code is ExitCode.BUG:
         return f"this is a bug in coatcheck: {type(error).__name__}: {message}; COATCHECK_DEBUG=1 shows where"
-    if code is ExitCode.INTERRUPTED:
-        message = "interrupted"
     remedy = getattr(error, "remedy", None)
     return f"{message}; {remedy}" if remedy else message
 

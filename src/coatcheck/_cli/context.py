@@ -16,12 +16,16 @@ import click
 from .. import errors
 
 if TYPE_CHECKING:
+    from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._runtime.blocking import Client
     from .._runtime.config import Config
     from .render import Line, Screen
     from .surroundings import Surroundings
+
+# How long an outage lasts before the first line about it (seconds); every further line comes after twice that time.
+FIRST_LINE = 5.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +48,7 @@ class Run:
     ) -> None:
         self.surroundings, self.is_json = surroundings, is_json
         self._provider, self._base_url, self._account = provider, base_url, account
+        self.outages = Outages(surroundings.screen)
 
     @property
     def screen(self) -> Screen:
@@ -97,6 +102,7 @@ class Run:
             raise errors.ConfigurationError(
                 f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
             )
+        self.surroundings.interruption.expect(f"look at the task with: coatcheck status {ref}", ref=ref)
         return ref
 
     @contextmanager
@@ -111,6 +117,7 @@ class Run:
             transport=self.surroundings.transport,
             clock=self._clock,
             base_url=self._base_url,
+            on_outage=self.outages.report,
         ) as client:
             yield client
 
@@ -170,6 +177,29 @@ class Run:
         """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""
         if not self.is_json or self.screen.is_interactive:
             self.screen.note(*lines)
+
+
+class Outages:
+    """Says on stderr that the service does not answer: on a terminal in the line of progress, else in lines.
+
+    Lines come less and less often, from the fifth second on: what is shorter concerns nobody.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen, self._next = screen, FIRST_LINE
+        self.are_shown = False  # a command that waits shows them; any other soon ends with the error itself
+
+    def report(self, outage: Outage | None) -> None:
+        """Show what a client reports (`on_outage`)."""
+        if not self.are_shown:
+            return
+        if self._screen.is_interactive:
+            self._screen.interject(None if outage is None else lambda: (f"{outage}, retrying",))
+        elif outage is None:
+            self._next = FIRST_LINE
+        elif outage.seconds >= self._next:
+            self._next = 2 * outage.seconds
+            self._screen.note(f"coatcheck: {outage}, retrying")
 
 
 def utf8(data: bytes, what: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 
 from .. import errors
+from .interruption import LeftError
 from .render import ReaderGoneError
 
 
@@ -25,10 +26,12 @@ class ExitCode(enum.IntEnum):
     SERVICE_TROUBLE = 8
     PATCH = 9
     STANDS_STILL = 10
-    # sysexits.h EX_SOFTWARE, and the shells' 128 + signal for SIGINT and SIGPIPE.
+    # sysexits.h EX_SOFTWARE, and the shells' 128 + signal for SIGHUP, SIGINT, SIGPIPE and SIGTERM.
     BUG = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 MEANINGS = {
@@ -44,8 +47,10 @@ MEANINGS = {
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, or does not fit.",
     ExitCode.STANDS_STILL: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
-    ExitCode.INTERRUPTED: "Interrupted; a task that was waited for goes on.",
+    ExitCode.HUNG_UP: "As 130, by SIGHUP: the terminal was closed.",
+    ExitCode.INTERRUPTED: "Interrupted by Ctrl-C (SIGINT); a task that was waited for goes on.",
     ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
+    ExitCode.TERMINATED: "As 130, by SIGTERM.",
 }
 
 CODES: dict[type[BaseException], ExitCode] = {
@@ -68,4 +73,6 @@ CODES: dict[type[BaseException], ExitCode] = {
 
 def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code that stands for *error*; what we did not foresee is a bug of ours."""
+    if isinstance(error, LeftError):
+        return ExitCode(128 + error.number)
     return next((CODES[cls] for cls in type(error).__mro__ if cls in CODES), ExitCode.BUG)

@@ -29,10 +29,19 @@ def main() -> NoReturn:
         print(f"coatcheck {__version__}")  # noqa: T201 - render, the module that prints, costs imports
         sys.exit()
     gc.set_threshold(FEW_COLLECTIONS)
-    from .app import run
-    from .surroundings import Surroundings
+    from .interruption import Interruption
 
-    leave(run(arguments, Surroundings.of_process()))
+    interruption = Interruption()
+    try:
+        interruption.install()
+        from .app import run
+        from .surroundings import Surroundings
+
+        code = run(arguments, Surroundings.of_process(interruption))
+    except KeyboardInterrupt:  # while importing, or while another error was reported
+        print(interruption.line, file=sys.stderr)  # noqa: T201 - as above
+        code = 128 + (interruption.number or 2)
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
 
+from .interruption import Interruption
 from .render import Screen
 
 if TYPE_CHECKING:
@@ -28,15 +29,17 @@ class Surroundings:
         can_page: bool = False,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         """Keep what is given; *is_asking* says that a person types on *stdin*, *can_page* that one sees our stdout."""
         self.environ, self.folder, self.stdin, self.screen = environ, folder, stdin, screen
         self.is_asking, self.can_page = is_asking, can_page
         self.transport, self.clock = transport, clock
+        self.interruption = interruption or Interruption()
 
     @classmethod
-    def of_process(cls) -> Self:
-        """Return what this process stands in."""
+    def of_process(cls, interruption: Interruption | None = None) -> Self:
+        """Return what this process stands in; *interruption* handles its signals."""
         out, err = _binary(sys.stdout, "wb"), _binary(sys.stderr, "wb")
         stdin = _binary(sys.stdin, "rb")
         screen = Screen(
@@ -54,6 +57,7 @@ class Surroundings:
             screen=screen,
             is_asking=stdin.isatty(),
             can_page=out.isatty(),
+            interruption=interruption,
         )
 
 

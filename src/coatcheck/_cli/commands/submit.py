@@ -14,7 +14,7 @@ from ..json_output import TASK, TASK_RESULT, error_document, read
 from ..landing import Landed, checkout_of, land
 from ..plans import Approve, decider, next_step, verdict
 from ..render import Painted
-from ..waiting import LeftError, chosen, result, wait_for, with_patch_of
+from ..waiting import chosen, expect_return, result, wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,10 +151,10 @@ def _landed_document(landed: Landed | errors.CoatcheckError | None) -> dict[str,
 def submit(run: Run, client: Client, **options: Any) -> Task:
     """Submit what the options say, and tell how to come back."""
     run.screen.progress(lambda: ("submitting",))
-    try:
-        task = client.create_task(_spec(run, client, **options))
-    except KeyboardInterrupt:
-        raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
+    spec = _spec(run, client, **options)
+    run.surroundings.interruption.expect("whether the task was submitted is told by: coatcheck submit --resume")
+    task = client.create_task(spec)
+    expect_return(run, task.ref)
     run.note(
         ("Step 1/2: submitted ", Painted(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
         f"Step 2/2: come back with: coatcheck wait {task.ref}",
