@@ -260,7 +260,7 @@ def test_a_blocking_client_has_nothing_in_the_background(tmp_path: Path) -> None
         idle = house.refreshes
         codex.get_usage()
 
-    assert (0, 1, before) == (idle, house.refreshes, threading.active_count())
+        assert (0, 1, before) == (idle, house.refreshes, threading.active_count())
 
 
 def test_a_401_in_a_client_is_recovered_once_for_everybody(tmp_path: Path) -> None:

@@ -97,13 +97,29 @@ class Run:
         """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""
         from .._model.tasks import TaskRef
 
-        ref = TaskRef.parse(text, provider=self.provider)
+        ref = self._ref_by_url(text.strip()) if "://" in text else TaskRef.parse(text, provider=self.provider)
         if self._provider is not None and ref.provider != self._provider:
             raise errors.ConfigurationError(
                 f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
             )
         self.surroundings.interruption.expect(f"look at the task with: coatcheck status {ref}", ref=ref)
         return ref
+
+    def _ref_by_url(self, url: str) -> TaskRef:
+        """Return the task whose page is *url*: of the provider that is set, of the local cloud, of a known site."""
+        from .._model.task_urls import is_loopback_page
+        from .._model.tasks import TaskRef
+        from .._runtime.local import LOCAL, running_server
+        from .._runtime.session import Options, origins_of_client
+
+        if is_loopback_page(url) and self._provider is None and self._base_url is None:
+            server = running_server(self.surroundings.environ)
+            if server is not None and url.startswith(f"{server.url.removesuffix('/backend-api')}/"):
+                return TaskRef.parse(url, provider=LOCAL)
+        options = Options(
+            provider=self.provider, config=self.config, environ=self.surroundings.environ, base_url=self._base_url
+        )
+        return TaskRef.parse(url, provider=self.provider, origins=origins_of_client(options))
 
     @contextmanager
     def client(self, provider: str | None = None) -> Iterator[Client]:

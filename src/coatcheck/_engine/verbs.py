@@ -90,7 +90,9 @@ class Verbs:
 
     def _own(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
-        parsed = ref if isinstance(ref, TaskRef) else TaskRef.parse(ref, provider=self.provider.name)
+        if not isinstance(ref, TaskRef):
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins_of(self.provider))
+        parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(
                 f"{parsed} is a task of {parsed.provider}, not of {self.provider.name}",
@@ -378,6 +380,11 @@ class Verbs:
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return self.provider.extract_response(response, siblings)
+
+
+def origins_of(provider: Provider) -> tuple[str, ...]:
+    """Return the base URLs of a provider, and the sites on which people see its tasks."""
+    return (*provider.origins.values(), *getattr(provider, "sites", ()))
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

@@ -385,9 +385,11 @@ class Client:
                 raise closed_client()
             if self._opened is None:
                 session = Session(self._options)
-                if self._transport is None:
-                    self._transport = _transport(session)
-                world = World(self._transport, session.clock, max_in_flight=self._options.max_in_flight)
+                is_native = self._transport is None
+                self._transport = self._transport or _transport(session)
+                world = World(
+                    self._transport, session.clock, max_in_flight=self._options.max_in_flight, is_native=is_native
+                )
                 self._opened = session, world
             return self._opened
 

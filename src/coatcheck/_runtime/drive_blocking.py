@@ -30,11 +30,16 @@ UNLIMITED = 2**31 - 1
 
 
 class World:
-    """What a blocking script may ask of the world; many threads may share one."""
+    """What a blocking script may ask of the world; many threads may share one.
 
-    def __init__(self, transport: Transport, clock: Clock, *, max_in_flight: int = UNLIMITED) -> None:
+    *is_native* says that signals do not interrupt the transport; another one is called in the thread that asks.
+    """
+
+    def __init__(
+        self, transport: Transport, clock: Clock, *, max_in_flight: int = UNLIMITED, is_native: bool = False
+    ) -> None:
         self._transport, self._clock = transport, clock
-        self._slots, self._interrupts = Semaphore(max_in_flight), Interruptible()
+        self._slots, self._interrupts = Semaphore(max_in_flight), Interruptible(is_needed=is_native)
         self._closed, self._finished = Event(), Condition()
         self._whole: set[int] = set()  # threads that perform what must be performed to its end
         self._answers: Mapping[type, Callable[[Any], Any]] = {

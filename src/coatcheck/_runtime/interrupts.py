@@ -24,7 +24,8 @@ Outcome: TypeAlias = "tuple[Any, BaseException | None]"
 class Interruptible:
     """Makes calls that a signal interrupts. One that was interrupted goes on in its thread, and its result is dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_needed: bool = True) -> None:
+        self._is_needed = is_needed
         self._worker: _Worker | None = None
         self._is_closed = False
 
@@ -45,7 +46,7 @@ class Interruptible:
 
         With *grace* an interrupted call is waited for so many seconds more.
         """
-        if current_thread() is not main_thread():
+        if not self._is_needed or current_thread() is not main_thread():
             return function()
         worker = self._worker if self._worker and self._worker.is_ours else _Worker()
         self._worker = None  # one that is interrupted, or busy, is not used again

@@ -18,7 +18,7 @@ from .._engine.backoff import RetryPolicy
 from .._engine.pace import Pace
 from .._engine.reachability import OnOutage
 from .._engine.schedule import DEFAULT_WORTH
-from .._engine.verbs import Verbs
+from .._engine.verbs import Verbs, origins_of
 from .._model.tasks import TaskSpec
 from .._protocol.credentials import Credentials, Secret
 from .._protocol.effects import Clock
@@ -117,6 +117,13 @@ class Session:
         if name not in ("pyreqwest", "httpx2"):
             raise errors.ConfigurationError(f"there is no transport {name!r}", remedy="use pyreqwest or httpx2")
         return name
+
+
+def origins_of_client(options: Options) -> tuple[str, ...]:
+    """Return where the tasks of such a client are, as `TaskRef.parse` takes it. Asks no network."""
+    environ = os.environ if options.environ is None else options.environ
+    config = options.config or Config(environ=environ)
+    return origins_of(_provider(_located(options, config), config))
 
 
 def _located(options: Options, config: Config) -> Options:
