@@ -16,15 +16,11 @@ MAIN = "import sys; from coatcheck._cli.main import main; sys.argv[0] = 'coatche
 REF = "codex:task_e_1"
 COMMANDS = [
     ("list",),
-    ("show", REF),
-    ("wait", REF),
+    ("cancel", REF),
     ("watch", REF, "codex:task_e_2"),
     ("submit", "--environment", "e", "x"),
     ("run", "--json", "--environment", "e", "x"),
-    ("usage",),
     ("environments", "--json"),
-    ("cancel", REF),
-    ("list", "--all", "--json"),
 ]
 
 
@@ -50,12 +46,15 @@ def test_a_command_ends_while_the_service_is_silent(home: Path, arguments: tuple
     assert (130, True, 1) == (code, err.startswith("coatcheck: interrupted"), err.count("\n"))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("transport", ["pyreqwest", "httpx2"])
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
-def test_every_signal_names_the_task(
-    home: Path, number: int, code: int, transport: str, options: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "transport", "options"),
+    [
+        (signal.SIGTERM, 143, "pyreqwest", ["--json"]),
+        (signal.SIGHUP, 129, "httpx2", ["--json"]),
+        (signal.SIGINT, 130, "httpx2", []),
+    ],
+)
+def test_every_signal_names_the_task(home: Path, number: int, code: int, transport: str, options: list[str]) -> None:
     """The ref and the way back are on stderr, whatever the signal and the output, and the code says which it was."""
     with Server(silent) as server:
         ended = interrupted(server, number, "wait", REF, *options, transport=transport)
@@ -64,19 +63,23 @@ def test_every_signal_names_the_task(
 
 
 STUCK = """
-import hashlib, sys, threading
+import threading
 from coatcheck._cli.interruption import Interruption
 
 interruption = Interruption()
 interruption.expect("come back")
 interruption.install()
 print("ready", flush=True)
-hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # native code that no signal interrupts
+while True:
+    try:
+        threading.Event().wait()
+    except BaseException:  # the signal changes nothing here, as in native code
+        pass
 """
 
 
-def test_native_code_cannot_hold_a_command() -> None:
-    """A main thread that never comes back to Python is ended, with the line that it would have printed."""
+def test_a_command_that_does_not_end_is_ended() -> None:
+    """Where a signal does not end the main thread, the process ends with the line that it would have printed."""
     command = [sys.executable, "-c", STUCK]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None

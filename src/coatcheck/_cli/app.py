@@ -15,6 +15,7 @@ import click
 
 from .. import errors
 from .exit_codes import ExitCode, exit_code_of
+from .interruption import LeftError
 from .render import ReaderGoneError
 from .surroundings import Surroundings
 
@@ -104,13 +105,13 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
     except ReaderGoneError:
         _let_go_of_stdout()
         return ExitCode.BROKEN_PIPE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
+    except (Exception, KeyboardInterrupt, LeftError) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
         return _reported(_understood(error, surroundings), arguments, surroundings)
 
 
 def _understood(error: BaseException, surroundings: Surroundings) -> BaseException:
     """Return click's errors as ours, and an interruption with the task that it left."""
-    if isinstance(error, click.Abort | KeyboardInterrupt):  # click makes the former of the latter
+    if isinstance(error, click.Abort | KeyboardInterrupt | LeftError):  # click makes an Abort of Ctrl-C
         return surroundings.interruption.error
     if not isinstance(error, click.ClickException):
         return error
@@ -128,7 +129,7 @@ def _reported(error: BaseException, arguments: Sequence[str], surroundings: Surr
         if wants_json(arguments):
             from .json_output import dump, error_document
 
-            if isinstance(error, KeyboardInterrupt):  # first, and where a person looks: stdout may go nowhere
+            if isinstance(error, LeftError):  # first, and where a person looks: stdout may go nowhere
                 surroundings.screen.note(surroundings.interruption.line)
             surroundings.screen.write(dump(error_document(error)))
         else:

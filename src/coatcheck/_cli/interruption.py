@@ -1,7 +1,7 @@
 """What SIGINT, SIGTERM and SIGHUP do to a command.
 
 Invariants:
-- The first signal raises KeyboardInterrupt in the main thread, further ones nothing; the command ends with an error
+- The first signal raises `LeftError` in the main thread, further ones nothing; the command ends with an error
   that names its task and how to come back to it.
 - A command that has not ended `PATIENCE` seconds later, because native code holds the main thread or cleaning up hangs,
   is ended by a second thread, which prints the same line.
@@ -29,8 +29,11 @@ PATIENCE = 0.8
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
-class LeftError(KeyboardInterrupt):
-    """The command was interrupted by `signal`; `remedy` says how to come back, `ref` to which task."""
+class LeftError(BaseException):
+    """The command was interrupted by signal `number`; `remedy` says how to come back, `ref` to which task.
+
+    Not a KeyboardInterrupt, which click answers with an empty line and takes for the end of a prompt.
+    """
 
     def __init__(self, remedy: str | None = None, *, ref: TaskRef | None = None, number: int = signal.SIGINT) -> None:
         self.remedy, self.ref, self.number = remedy, ref, number

@@ -29,7 +29,7 @@ def main() -> NoReturn:
         print(f"coatcheck {__version__}")  # noqa: T201 - render, the module that prints, costs imports
         sys.exit()
     gc.set_threshold(FEW_COLLECTIONS)
-    from .interruption import Interruption
+    from .interruption import Interruption, LeftError
 
     interruption = Interruption()
     try:
@@ -38,7 +38,7 @@ def main() -> NoReturn:
         from .surroundings import Surroundings
 
         code = run(arguments, Surroundings.of_process(interruption))
-    except KeyboardInterrupt:  # while importing, or while another error was reported
+    except (KeyboardInterrupt, LeftError):  # while importing, or while another error was reported
         print(interruption.line, file=sys.stderr)  # noqa: T201 - as above
         code = 128 + (interruption.number or 2)
     leave(code)

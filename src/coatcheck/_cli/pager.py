@@ -51,7 +51,7 @@ def show(lines: Iterable[bytes], command: Sequence[str], *, environ: Mapping[str
     try:
         _feed(process.stdin, lines)
         process.wait()
-    except KeyboardInterrupt:
+    except BaseException:
         _end(process)
         raise
     return True

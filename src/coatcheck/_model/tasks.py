@@ -94,6 +94,7 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         those are not given, of this machine. Raises `ConfigurationError` for anything else.
         """
         text = text.strip()
+        name: str | None
         if "://" in text:
             name, id = _find_by_url(text, provider, origins)
         else:
