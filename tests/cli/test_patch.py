@@ -20,7 +20,7 @@ ESCAPING = DIFF.replace("hello.txt", "../hello.txt")
 def git(folder: Path, *arguments: str) -> str:
     """Run git in *folder* as somebody."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
     return done.stdout.decode()
 
 

@@ -29,7 +29,7 @@ def coatcheck(*arguments: str, folder: Path, **environ: str) -> subprocess.Compl
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
 
@@ -41,7 +41,7 @@ def repository(tmp_path: Path) -> Path:
     folder.mkdir()
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     for arguments in (["init", "-q", "-b", "main"], [*identity, "commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=30)
+        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=240)
     return folder
 
 
@@ -56,7 +56,7 @@ def server(repository: Path) -> Iterator[dict[str, str]]:
         yield json.loads(process.stdout.readline())
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=240)
     assert 0 == process.returncode
 
 
@@ -152,7 +152,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
 

@@ -70,7 +70,7 @@ class Processes:
         """End them."""
         assert self.zygote.stdin is not None
         self.zygote.stdin.close()
-        self.zygote.wait(30)
+        self.zygote.wait(240)
         assert self.zygote.stdout is not None
         self.zygote.stdout.close()
 

@@ -123,7 +123,7 @@ class Browser:
     def visit(self, base: str, path: str, query: dict[str, str]) -> None:
         for address in (f"{base}/favicon.ico", f"{base}{path}?code=x&state=guess", f"{base}{path}?{urlencode(query)}"):
             try:
-                with urlopen(address, timeout=5) as page:
+                with urlopen(address, timeout=120) as page:
                     self.pages.append((page.status, page.read().decode()))
             except OSError as error:
                 self.pages.append((getattr(error, "code", 0), ""))

@@ -19,6 +19,7 @@ import click
 
 from .. import errors
 from .exit_codes import ExitCode, exit_code_of
+from .interruption import LeftError
 from .render import OutputError, ReaderGoneError
 from .surroundings import Surroundings
 
@@ -110,14 +111,14 @@ def run(arguments: Sequence[str], surroundings: Surroundings) -> int:
     try:
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=surroundings)
         return code if isinstance(code, int) else ExitCode.DONE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
-        return _reported(_understood(error), arguments, surroundings)
+    except (Exception, KeyboardInterrupt, LeftError) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
+        return _reported(_understood(error, surroundings), arguments, surroundings)
 
 
-def _understood(error: BaseException) -> BaseException:
-    """Return click's errors, and those of a full or read-only disk, as ours."""
-    if isinstance(error, click.Abort):  # what click makes of Ctrl-C
-        return error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else KeyboardInterrupt()
+def _understood(error: BaseException, surroundings: Surroundings) -> BaseException:
+    """Return errors of click and of a full or read-only disk as ours, and an interruption with the task that it left."""
+    if isinstance(error, click.Abort | KeyboardInterrupt | LeftError):  # click makes an Abort of Ctrl-C
+        return surroundings.interruption.error
     if isinstance(error, OSError) and error.errno in NO_STORAGE:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return errors.CoatcheckError(f"{place}{error.strerror}", remedy="make room or change the place, and try again")
@@ -147,6 +148,8 @@ def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], surr
     if wants_json(arguments) and not isinstance(error, OutputError):
         from .json_output import dump, error_document
 
+        if isinstance(error, LeftError):  # first, and where a person looks: stdout may go nowhere
+            surroundings.screen.note(surroundings.interruption.line)
         surroundings.screen.write_json(dump(error_document(error)))
     elif not isinstance(error, ReaderGoneError) or error.remedy:
         surroundings.screen.note(f"coatcheck: {one_line(error, code)}")
@@ -163,8 +166,6 @@ def one_line(error: BaseException, code: ExitCode) -> str:
     message = " ".join(str(error).split()) or type(error).__name__
     if code is ExitCode.BUG:
         return f"this is a bug in coatcheck: {type(error).__name__}: {message}; COATCHECK_DEBUG=1 shows where"
-    if code is ExitCode.INTERRUPTED:
-        message = "interrupted"
     remedy = getattr(error, "remedy", None)
     return f"{message}; {remedy}" if remedy else message
 

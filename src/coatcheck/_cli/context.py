@@ -18,12 +18,16 @@ from .. import errors
 from .render import clean
 
 if TYPE_CHECKING:
+    from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._runtime.blocking import Client
     from .._runtime.config import Config
     from .render import Line, Screen
     from .surroundings import Surroundings
+
+# How long an outage lasts before the first line about it (seconds); every further line comes after twice that time.
+FIRST_LINE = 5.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +51,7 @@ class Run:
         self.surroundings, self.is_json = surroundings, is_json
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
+        self.outages = Outages(surroundings.screen)
 
     @property
     def screen(self) -> Screen:
@@ -95,13 +100,30 @@ class Run:
         """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""
         from .._model.tasks import TaskRef
 
-        ref = TaskRef.parse(text, provider=self.provider)
+        ref = self._ref_by_url(text.strip()) if "://" in text else TaskRef.parse(text, provider=self.provider)
         if self._provider is not None and ref.provider != self._provider:
             raise errors.ConfigurationError(
                 f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
             )
         self._refs.append(ref)
+        self.surroundings.interruption.expect(f"look at the task with: coatcheck status {ref}", ref=ref)
         return ref
+
+    def _ref_by_url(self, url: str) -> TaskRef:
+        """Return the task whose page is *url*: of the provider that is set, of the local cloud, of a known site."""
+        from .._model.task_urls import is_loopback_page
+        from .._model.tasks import TaskRef
+        from .._runtime.local import LOCAL, running_server
+        from .._runtime.session import Options, origins_of_client
+
+        if is_loopback_page(url) and self._provider is None and self._base_url is None:
+            server = running_server(self.surroundings.environ)
+            if server is not None and url.startswith(f"{server.url.removesuffix('/backend-api')}/"):
+                return TaskRef.parse(url, provider=LOCAL)
+        options = Options(
+            provider=self.provider, config=self.config, environ=self.surroundings.environ, base_url=self._base_url
+        )
+        return TaskRef.parse(url, provider=self.provider, origins=origins_of_client(options))
 
     @contextmanager
     def client(self, provider: str | None = None, *, environment: str | None = None) -> Iterator[Client]:
@@ -123,6 +145,7 @@ class Run:
             transport=self.surroundings.transport,
             clock=self._clock,
             base_url=base_url,
+            on_outage=self.outages.report,
         ) as client:
             yield client
 
@@ -217,6 +240,29 @@ class Run:
         """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""
         if not self.is_json or self.screen.is_interactive:
             self.screen.note(*lines)
+
+
+class Outages:
+    """Says on stderr that the service does not answer: on a terminal in the line of progress, else in lines.
+
+    Lines come less and less often, from the fifth second on: what is shorter concerns nobody.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen, self._next = screen, FIRST_LINE
+        self.are_shown = False  # a command that waits shows them; any other soon ends with the error itself
+
+    def report(self, outage: Outage | None) -> None:
+        """Show what a client reports (`on_outage`)."""
+        if not self.are_shown:
+            return
+        if self._screen.is_interactive:
+            self._screen.interject(None if outage is None else lambda: (f"{outage}, retrying",))
+        elif outage is None:
+            self._next = FIRST_LINE
+        elif outage.seconds >= self._next:
+            self._next = 2 * outage.seconds
+            self._screen.note(f"coatcheck: {outage}, retrying")
 
 
 def utf8(data: bytes, what: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 
 from .. import errors
+from .interruption import LeftError
 from .render import OutputError, ReaderGoneError
 
 
@@ -25,11 +26,13 @@ class ExitCode(enum.IntEnum):
     SERVICE_TROUBLE = 8
     PATCH = 9
     STANDS_STILL = 10
-    # sysexits.h EX_SOFTWARE and EX_IOERR, and the shells' 128 + signal for SIGINT and SIGPIPE.
+    # sysexits.h EX_SOFTWARE and EX_IOERR, and the shells' 128 + signal for SIGHUP, SIGINT, SIGPIPE and SIGTERM.
     BUG = 70
     OUTPUT = 74
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 MEANINGS = {
@@ -47,8 +50,10 @@ MEANINGS = {
     ExitCode.STANDS_STILL: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
     ExitCode.OUTPUT: "Standard output cannot be written: it is closed, or its disk is full.",
-    ExitCode.INTERRUPTED: "Interrupted; a task that was waited for goes on.",
+    ExitCode.HUNG_UP: "As 130, by SIGHUP: the terminal was closed.",
+    ExitCode.INTERRUPTED: "Interrupted by Ctrl-C (SIGINT); a task that was waited for goes on.",
     ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
+    ExitCode.TERMINATED: "As 130, by SIGTERM.",
 }
 
 CODES: dict[type[BaseException], ExitCode] = {
@@ -72,4 +77,6 @@ CODES: dict[type[BaseException], ExitCode] = {
 
 def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code that stands for *error*; what we did not foresee is a bug of ours."""
+    if isinstance(error, LeftError):
+        return ExitCode(128 + error.number)
     return next((CODES[cls] for cls in type(error).__mro__ if cls in CODES), ExitCode.BUG)

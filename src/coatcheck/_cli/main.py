@@ -26,10 +26,19 @@ def main() -> NoReturn:
     if arguments in (["--version"], ["-V"]):
         leave(_print_version())
     gc.set_threshold(FEW_COLLECTIONS)
-    from .app import run
-    from .surroundings import Surroundings
+    from .interruption import Interruption, LeftError
 
-    leave(run(arguments, Surroundings.of_process()))
+    interruption = Interruption()
+    try:
+        interruption.install()
+        from .app import run
+        from .surroundings import Surroundings
+
+        code = run(arguments, Surroundings.of_process(interruption))
+    except (KeyboardInterrupt, LeftError):  # while importing, or while another error was reported
+        print(interruption.line, file=sys.stderr)  # noqa: T201 - as above
+        code = 128 + (interruption.number or 2)
+    leave(code)
 
 
 def _print_version() -> int:

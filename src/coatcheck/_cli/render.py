@@ -155,6 +155,7 @@ class Screen:
         self.has_colour = _has_colour(environ, is_terminal=is_terminal)
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
         self._progress: Callable[[], tuple[Part, ...]] | None = None
+        self._interjection: Callable[[], tuple[Part, ...]] | None = None
 
     def show(self, *lines: Line) -> None:
         """Print result lines."""
@@ -204,11 +205,16 @@ class Screen:
             self._progress = compose
             self.refresh()
 
+    def interject(self, compose: Callable[[], tuple[Part, ...]] | None) -> None:
+        """Show what *compose* returns in place of the progress that is shown, until this is called with None."""
+        self._interjection = compose
+        self.refresh()
+
     def refresh(self) -> None:
         """Compose the line of progress again, if one is shown."""
         if self._progress is None:
             return
-        parts = self._progress()
+        parts = (self._interjection or self._progress)()
         whole = "".join(_text(part) for part in parts)
         width = self._width(self._err)
         line = parts if len(whole) < width else (whole[: width - 2] + "…",)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
 
+from .interruption import Interruption
 from .render import Screen, TextStream
 
 if TYPE_CHECKING:
@@ -30,15 +31,20 @@ class Surroundings:
         can_page: bool = False,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         """Keep what is given; *is_asking* says that a person types on *stdin*, *can_page* that one sees our stdout."""
         self.environ, self.folder, self.stdin, self.screen = environ, folder, stdin, screen
         self.is_asking, self.can_page = is_asking, can_page
         self.transport, self.clock = transport, clock
+        self.interruption = interruption or Interruption()
 
     @classmethod
-    def of_process(cls) -> Self:
-        """Return what this process stands in. From then on text printed to `sys.stdout` and `sys.stderr` is escaped."""
+    def of_process(cls, interruption: Interruption | None = None) -> Self:
+        """Return what this process stands in; *interruption* handles its signals.
+
+        From then on text printed to `sys.stdout` and `sys.stderr` is escaped.
+        """
         _open_missing()
         out, err = _binary(sys.stdout), _binary(sys.stderr)
         encoding = sys.stdout.encoding if sys.stdout else "utf-8"
@@ -56,6 +62,7 @@ class Surroundings:
             screen=screen,
             is_asking=stdin.isatty(),
             can_page=out.isatty() and not is_dumb,
+            interruption=interruption,
         )
 
 

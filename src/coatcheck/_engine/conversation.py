@@ -21,6 +21,7 @@ from .backoff import RetryPolicy
 from .conditional import conditional
 from .deadline import Deadline
 from .pace import Pace, paced, spaced
+from .reachability import Reachability
 from .redirect import transmit_following
 from .retry import retrying
 
@@ -92,9 +93,11 @@ def sending(
     random: Callable[[], float],
     policy: RetryPolicy,
     pace: Pace,
+    reachability: Reachability,
 ) -> Send:
     """Return the whole way from a provider's request to the world."""
-    inner = authenticated(transmit_following, provider=provider, credentials=credentials, clock=clock)
+    transmit = reachability.noting(transmit_following)
+    inner = authenticated(transmit, provider=provider, credentials=credentials, clock=clock)
     inner = paced(located(inner, origins=provider.origins), pace=pace, clock=clock)
     if provider.capabilities.write_pause:
         inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock)

@@ -28,6 +28,7 @@ from .._protocol.provider import Provider, Sweep
 from .ask import Ask
 from .deadline import Deadline
 from .poll import JITTER, PASSING, PATIENCE, Interval, Remember, born, gave_up, lesson
+from .reachability import Reachability
 
 T = TypeVar("T")
 TakePage: TypeAlias = Callable[[Sweep, list[Task]], Script[None]]
@@ -46,6 +47,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None
     interval: Interval
     remember: Remember
+    reachability: Reachability
 
     @property
     def can_sweep(self) -> bool:
@@ -152,7 +154,7 @@ def rounds(waiting: MutableMapping[TaskRef, T], crowd: Crowd, round: Round) -> S
         yield from crowd.remember(round.ended)
         _let_go(waiting, round)
         if waiting and deadline.is_past:
-            raise gave_up(next(iter(waiting)), crowd.timeout)
+            raise gave_up(next(iter(waiting)), crowd.timeout, crowd.reachability.outage)
         if waiting:
             pause *= 1 + JITTER * (2 * crowd.random() - 1)
             yield Sleep(min(max(pause, round.asked), deadline.remaining))

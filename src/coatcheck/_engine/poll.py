@@ -27,6 +27,7 @@ from .._protocol.provider import Look
 from .approve import Approvals
 from .deadline import Deadline
 from .events import Seen, telling
+from .reachability import Outage, Reachability
 
 Interval: TypeAlias = Callable[[float], float]
 Remember: TypeAlias = Callable[[Ends], Script[None]]
@@ -59,6 +60,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     ask_attempts: AskAttempts
     schedule: Callable[[str | None], Script[Interval]]
     remember: Remember
+    reachability: Reachability
 
 
 class Wait(msgspec.Struct, kw_only=True):
@@ -113,7 +115,7 @@ def waiting(wait: Wait) -> Script[Task]:
     while True:
         if wait.looks:
             if deadline.is_past:
-                raise gave_up(wait.ref, wait.timeout)
+                raise gave_up(wait.ref, wait.timeout, wait.desk.reachability.outage)
             yield Sleep(min(wait.pause(interval), deadline.remaining))
         try:
             ended = yield from _looked(wait)
@@ -185,7 +187,8 @@ def _still_running(task: Task) -> Task:
     return msgspec.structs.replace(task, state=TaskState.RUNNING) if task.state.is_terminal else task
 
 
-def gave_up(ref: TaskRef, timeout: float | None) -> errors.WaitTimeoutError:
-    """Return the error of a wait whose deadline has come."""
-    message = f"{ref} has not ended within {timeout:g} seconds; it goes on without us"
+def gave_up(ref: TaskRef, timeout: float | None, outage: Outage | None) -> errors.WaitTimeoutError:
+    """Return the error of a wait whose deadline has come, during an *outage* or not."""
+    state = "it is still running" if outage is None else f"{outage}, so its state is not known"
+    message = f"{ref} has not ended within {timeout:g} seconds; {state}"
     return errors.WaitTimeoutError(message, ref=ref, remedy=f"wait again with: coatcheck wait {ref}")

@@ -27,6 +27,7 @@ from .events import Seen, news
 from .many import Crowd, waiting_for_many
 from .pace import Pace
 from .poll import Desk, Interval, Wait, every, gave_up, settled, waiting
+from .reachability import OnOutage, Reachability
 from .schedule import Schedule
 from .submit import Resumed, resuming, submitting
 from .watch import Follow, watching_many
@@ -52,13 +53,25 @@ class Verbs:
         new_id: Callable[[], str],
         pid: int,
         is_alive: Callable[[int], bool],
+        on_trouble: Callable[[str], None],
+        on_outage: OnOutage | None = None,
     ) -> None:
         self.provider = provider
         self._clock, self._random = clock, random
         self._memory, self._worth, self._schedules = memory, worth, dict[str | None, Interval]()
+        self._on_trouble, self._has_warned = on_trouble, False
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
         self._remedy = provider.login.remedy
-        self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
+        self._reachability = Reachability(clock=clock, on_outage=on_outage)
+        self._send: Send = sending(
+            provider,
+            credentials,
+            clock=clock,
+            random=random,
+            policy=policy,
+            pace=pace,
+            reachability=self._reachability,
+        )
         self._desk = Desk(
             clock=clock,
             random=random,
@@ -66,6 +79,7 @@ class Verbs:
             ask_attempts=self._ask_attempts,
             schedule=self._schedule,
             remember=self._remember,
+            reachability=self._reachability,
         )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
@@ -77,7 +91,9 @@ class Verbs:
 
     def _own(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
-        parsed = ref if isinstance(ref, TaskRef) else TaskRef.parse(ref, provider=self.provider.name)
+        if not isinstance(ref, TaskRef):
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins_of(self.provider))
+        parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(
                 f"{parsed} is a task of {parsed.provider}, not of {self.provider.name}",
@@ -220,6 +236,7 @@ class Verbs:
             timeout=timeout,
             interval=policy,
             remember=self._remember,
+            reachability=self._reachability,
         )
 
     @property
@@ -260,16 +277,34 @@ class Verbs:
         return ended, task.retry_after or 0.0
 
     def _schedule(self, environment: str | None) -> Script[Interval]:
-        """Return the schedule that earlier tasks of *environment* suggest."""
+        """Return the schedule that earlier tasks of *environment* suggest, the default one where they are not known."""
         if environment not in self._schedules:
-            seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
-            belief = seen.belief(typical=self.provider.capabilities.typical_seconds)
-            self._schedules[environment] = Schedule(belief=belief, worth=self._worth)
+            typical = self.provider.capabilities.typical_seconds
+            try:
+                seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
+                schedule = Schedule(belief=seen.belief(typical=typical), worth=self._worth)
+            except Exception as error:  # noqa: BLE001 - bookkeeping never fails a task, whatever is in its file
+                self._warn_once(error)
+                schedule = Schedule(belief=Durations().belief(typical=typical), worth=self._worth)
+            self._schedules[environment] = schedule
         return self._schedules[environment]
 
     def _remember(self, ends: Ends) -> Script[None]:
-        if ends:
+        """Record how long tasks took. A failure is reported once and never ends a wait."""
+        if not ends:
+            return
+        try:
             yield Call(lambda: self._memory.record(self.provider.name, ends))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._warn_once(error)
+
+    def _warn_once(self, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._on_trouble(
+                f"how long tasks take cannot be recorded ({type(error).__name__}: {error}); waits are not affected;"
+                " set COATCHECK_STATE_HOME to a folder of yours, or COATCHECK_LEARN=off"
+            )
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
         self._require("stream_events")
@@ -366,7 +401,7 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
         effect = next(script)
         while True:
             if deadline.is_past:
-                raise gave_up(ref, timeout)
+                raise gave_up(ref, timeout, None)
             if type(effect) is Request and effect.stream and timeout is not None:
                 effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
             try:
@@ -379,10 +414,15 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
         return
     except errors.TransportTimeoutError:
         if deadline.is_past:  # what is left of the timeout is the limit of the request as well
-            raise gave_up(ref, timeout) from None
+            raise gave_up(ref, timeout, None) from None
         raise
     finally:
         script.close()
+
+
+def origins_of(provider: Provider) -> tuple[str, ...]:
+    """Return the base URLs of a provider, and the sites on which people see its tasks."""
+    return (*provider.origins.values(), *getattr(provider, "sites", ()))
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

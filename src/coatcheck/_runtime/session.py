@@ -16,8 +16,9 @@ from .. import errors
 from .._credentials.sources import Choice, LoginCredentials
 from .._engine.backoff import RetryPolicy
 from .._engine.pace import Pace
+from .._engine.reachability import OnOutage
 from .._engine.schedule import DEFAULT_WORTH
-from .._engine.verbs import Verbs
+from .._engine.verbs import Verbs, origins_of
 from .._model.tasks import TaskSpec
 from .._protocol.credentials import Credentials, Secret
 from .._protocol.effects import Clock
@@ -57,6 +58,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock | None = None
     random: Callable[[], float] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
+    on_outage: OnOutage | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_in_flight < 1:
+            raise errors.ConfigurationError(f"max_in_flight is at least 1, not {self.max_in_flight}")
 
     def __repr__(self) -> str:
         return f"Options(provider={self.provider!r})"
@@ -96,6 +102,8 @@ class Session:
             new_id=_new_id,
             pid=os.getpid(),
             is_alive=is_alive,
+            on_trouble=_warn,
+            on_outage=options.on_outage,
         )
 
     def transport_options(self) -> TransportOptions:
@@ -111,6 +119,13 @@ class Session:
         if name not in ("pyreqwest", "httpx2"):
             raise errors.ConfigurationError(f"there is no transport {name!r}", remedy="use pyreqwest or httpx2")
         return name
+
+
+def origins_of_client(options: Options) -> tuple[str, ...]:
+    """Return where the tasks of such a client are, as `TaskRef.parse` takes it. Asks no network."""
+    environ = os.environ if options.environ is None else options.environ
+    config = options.config or Config(environ=environ)
+    return origins_of(_provider(_located(options, config), config))
 
 
 def _located(options: Options, config: Config) -> Options:
@@ -196,21 +211,21 @@ def spec_of(
     repository: str | None,
     environment: str | None,
     branch: str | None,
-    attempts: int,
-    mode: Literal["code", "ask"],
+    attempts: int | None,
+    mode: Literal["code", "ask"] | None,
     starting_patch: str | None,
     model: str | None,
 ) -> TaskSpec:
-    """Return what is asked as one value; a `TaskSpec` is taken as it is."""
-    if isinstance(prompt, TaskSpec):
-        return prompt
-    return TaskSpec(
-        prompt=prompt,
-        repository=repository,
-        environment=environment,
-        branch=branch,
-        attempts=attempts,
-        mode=mode,
-        starting_patch=starting_patch,
-        model=model,
-    )
+    """Return the arguments of a submission as one value; those that are not None replace fields of a given spec."""
+    spec = prompt if isinstance(prompt, TaskSpec) else TaskSpec(prompt=prompt)
+    arguments = {
+        "repository": repository,
+        "environment": environment,
+        "branch": branch,
+        "attempts": attempts,
+        "mode": mode,
+        "starting_patch": starting_patch,
+        "model": model,
+    }
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return msgspec.structs.replace(spec, **given) if given else spec

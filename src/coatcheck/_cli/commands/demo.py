@@ -23,7 +23,7 @@ from ..landing import land
 from ..render import Line, Painted, Part, diff_lines, indented
 from ..surroundings import Surroundings
 from ..views import attempts, changed_files, heading, message, pull_request, usage
-from ..waiting import LeftError, wait_for, with_patch_of
+from ..waiting import wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from ..._model.outcome import Outcome
@@ -155,10 +155,7 @@ class Demo:
 
     def _waited(self, task: Task, number: int) -> Task:
         self._act(f"coatcheck wait {task.ref}")
-        try:
-            ended = wait_for(self._run, self._client, task.ref, timeout=TIMEOUT, interval=INTERVAL, first=False)
-        except LeftError:
-            raise KeyboardInterrupt from None  # the cloud goes with us: there is nothing to come back to
+        ended = wait_for(self._run, self._client, task.ref, timeout=TIMEOUT, interval=INTERVAL, first=False)
         self._say("Step 2/2: it came back. ", *_told(ended))
         self._show(attempts(ended.attempts))
         self._show([*heading(f"What attempt {number} says"), *message(ended.attempt(number).outcome)])

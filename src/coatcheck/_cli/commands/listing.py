@@ -69,7 +69,9 @@ def _words(*, which: str, environment: str | None, limit: int | None) -> list[st
 
 
 def _id_of(client: Client, environment: str) -> str:
-    """Return the id of the environment that is named; lists are filtered by id (codex-wham.md 2.1)."""
+    """Return what the provider filters its list by: the id of the environment that is named, or its name as it is."""
+    if not client.capabilities.lists_by_id:
+        return environment
     from ...providers.codex.environments import choose
 
     return choose(client.list_environments(), environment).id

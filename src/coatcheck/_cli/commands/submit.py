@@ -14,7 +14,7 @@ from ..json_output import TASK, TASK_RESULT, error_document, read
 from ..landing import Landed, checkout_of, land
 from ..plans import Approve, decider, next_step, verdict
 from ..render import Painted
-from ..waiting import LeftError, chosen, result, wait_for, with_patch_of
+from ..waiting import chosen, expect_return, result, wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,10 +163,9 @@ def submit(run: Run, client: Client, **options: Any) -> Task:
     spec = _spec(run, client, **options)
     if unseen := warning(run, spec):
         run.note(unseen)
-    try:
-        task = client.create_task(spec)
-    except KeyboardInterrupt:
-        raise LeftError("whether the task was submitted is told by: coatcheck submit --resume") from None
+    run.surroundings.interruption.expect("whether the task was submitted is told by: coatcheck submit --resume")
+    task = client.create_task(spec)
+    expect_return(run, task.ref)
     again = run.hint("wait", str(task.ref))
     run.screen.remedy = f"the task was submitted; come back with: {again}"
     run.note(

@@ -302,15 +302,27 @@ class Http202Provider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page. Raises `UnsupportedError` for a filter or an environment, which no description knows."""
+        """Return one page. The service is not asked to filter, so a page of an *environment* may hold few tasks.
+
+        Raises `UnsupportedError` for another filter, and where the description does not say what a task's environment is.
+        """
         listing = self.described.list
-        if listing is None or filter != "current" or environment is not None:
+        if listing is None or filter != "current":
             raise errors.UnsupportedError(f"{self.name} lists all its tasks or none: it has no filters")
+        if environment is not None and not self.described.task.environment.places:
+            raise errors.UnsupportedError(
+                f"the description of {self.name} does not say what the environment of a task is",
+                remedy=f"add task.environment to services.{self.name}, or leave out --environment",
+            )
         wanted = {listing.cursor_parameter: cursor, listing.limit_parameter: limit}
         query = tuple((name, str(value)) for name, value in wanted.items() if name and value is not None)
         response = yield self._request("GET", listing.path, query=(*listing.query.items(), *query))
         check(response)
-        return extract.page(extract.read(response), self.described, self._addresses)
+        page = extract.page(extract.read(response), self.described, self._addresses)
+        if environment is None:
+            return page
+        kept = tuple(task for task in page.items if task.environment == environment)
+        return msgspec.structs.replace(page, items=kept)
 
     def sweep_tasks(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[Sweep]:
         """Look at many tasks at once: a page of the list."""
