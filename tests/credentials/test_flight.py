@@ -355,24 +355,3 @@ def test_closing_ends_the_background_refresh_for_good(tmp_path: Path, closings: 
 
     assert ([], []) == left
     assert (2, True) == (house.refreshes, house.read(house.own).expires_at > 0)
-
-
-def test_a_client_that_is_opened_again_refreshes_again(tmp_path: Path) -> None:
-    """Each ``async with`` has a background refresh of its own."""
-    house = Household(tmp_path, clock=HandClock())
-    house.put(house.issue(ends_in=1000), house.own)
-
-    async def main() -> list[int]:
-        counts = []
-        codex = client(house, AsyncClient, AsyncEmulatorTransport)
-        for _ in range(2):
-            async with codex:
-                await codex.get_usage()
-                await house.clock.advance(750)
-                await codex.get_usage()
-                counts.append(house.refreshes)
-            await house.clock.advance(3000)
-            counts.append(house.refreshes)
-        return counts
-
-    assert [1, 1, 2, 2] == asyncio.run(main())
