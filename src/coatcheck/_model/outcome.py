@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
+from .._errors import PatchError
 from .json_fields import Fields, many, maybe, patch_text, plain
 from .states import TaskState
 from .value import Value
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .._patches.compare import Overlap
+    from .._patches.file_change import FileChange
     from .._patches.parse import Patch
 
 
@@ -382,6 +384,27 @@ ITEM: Fields[Item] = {
     "model": ("the model that ran", lambda i: i.model),
 }
 
+CHANGE: Fields[FileChange] = {
+    "path": ("the file", lambda c: c.path),
+    "old_path": ("what it was called before, where it moved", lambda c: c.moved_from),
+    "status": (
+        '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
+        lambda c: c.status.value,
+    ),
+    "is_binary": ("whether the diff treats it as binary", lambda c: c.is_binary),
+    "added": ("lines added", lambda c: c.added),
+    "removed": ("lines removed", lambda c: c.removed),
+}
+
+
+def changes_of(patch: Patch | None) -> list[dict[str, object]] | None:
+    """Return the files of a patch as change objects, None where it cannot be read."""
+    try:
+        return many(CHANGE, patch.files) if patch else []
+    except PatchError:
+        return None
+
+
 OUTCOME: Fields[Outcome] = {
     "messages": ("what the agent said: message objects, in order", lambda o: many(MESSAGE, o.messages)),
     "patch_state": (
@@ -393,6 +416,10 @@ OUTCOME: Fields[Outcome] = {
     "base_commit": ("the commit that the diff is against", lambda o: o.base_commit),
     "stats": ("stats object", lambda o: maybe(STATS, o.stats)),
     "pull_request": ("pull request object", lambda o: maybe(PULL_REQUEST, o.pull_request)),
+    "changes": (
+        "what the diff does to each file: change objects; null where the diff cannot be read",
+        lambda o: changes_of(o.patch),
+    ),
     "files": ("files as the agent left them: file objects", lambda o: many(FILE, o.files)),
     "items": ("the requests of a batch: item objects, by id", lambda o: many(ITEM, o.items)),
     "error": ("error of this attempt: failure object", lambda o: maybe(FAILURE, o.error)),
