@@ -4,12 +4,14 @@
 #   PYTHON=python3.13 VENV=.venv-3.13   run on another Python, in an environment of its own
 #   JOBS=4                              test processes at once
 #   TESTS=tests/patches                 only these tests
+#   CRASH=40,2                          so many attempts and killed servers in `make crash`
 
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
 VENV ?= .venv
 JOBS ?= 2
 TESTS ?= tests
+CRASH ?= 200,20
 
 IS_NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 BIN := $(VENV)/bin
@@ -28,7 +30,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHO
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check peers bench docs lock clean
+.PHONY: help demo test check crash peers bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -37,7 +39,7 @@ demo: $(VENV)/.run ## a task from prompt to patch, on a cloud of your own
 	@$(BIN)/coatcheck demo
 
 test: $(VENV)/.test ## the tests (TESTS=path for some)
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not peer" $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not peer and not crash" $(TESTS)
 
 check: $(VENV)/.check ## lint, format, types, layers, generated files, documentation
 	@$(BIN)/ruff check .
@@ -48,6 +50,9 @@ check: $(VENV)/.check ## lint, format, types, layers, generated files, documenta
 	@set -e; for script in docs/project/tools/generate_*.py; do \
 		test ! -e "$$script" || $(BIN)/python "$$script" --check; done
 	@$(BIN)/sphinx-build -qW --keep-going -b html docs docs/_build/html
+
+crash: $(VENV)/.test ## 200 hostile agents and 20 killed servers (CRASH=attempts,kills)
+	@COATCHECK_CRASH=$(CRASH) $(BIN)/python -m pytest -n $(JOBS) -m crash tests/crash
 
 peers: $(VENV)/.peers ## the tests against real programs, which it installs
 	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m peer tests/peers

@@ -245,7 +245,7 @@ FOREIGN = re.compile(
 def repository_files() -> list[Path]:
     """Return the files that are, or are about to be, under version control."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=30).stdout
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=240).stdout
     return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
 
 
@@ -272,7 +272,7 @@ def test_locked_versions_have_hashes(path: Path) -> None:
 def modules_imported_by(*arguments: str) -> set[str]:
     """Return the names of all modules that a fresh interpreter with *arguments* imports."""
     command = [sys.executable, "-X", "importtime", *arguments]
-    log = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True).stderr
+    log = subprocess.run(command, capture_output=True, check=True, timeout=240, text=True).stderr
     return {line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")}
 
 

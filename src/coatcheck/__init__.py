@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._credentials.device_code import DeviceCode as DeviceCode
     from ._credentials.login_status import LoginStatus as LoginStatus
     from ._engine.backoff import RetryPolicy as RetryPolicy
+    from ._engine.reachability import Outage as Outage
     from ._engine.submit import ResumedSubmission as ResumedSubmission
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.comparison import (
@@ -122,6 +123,7 @@ _HOMES = {
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
     "Notice": "_model.outcome",
+    "Outage": "_engine.reachability",
     "Outcome": "_model.outcome",
     "Overlap": "_patches.compare",
     "Page": "_model.tasks",

@@ -157,6 +157,14 @@ class UnreadableResponseError(ProviderError):
         super().__init__(message, status=status, detail=detail, request_id=request_id, remedy=remedy)
 
 
+class ListUnfinishedError(CoatcheckError):
+    """A list was stopped before its end, after what came of it was handed out. `cursor` goes on where it stopped."""
+
+    def __init__(self, message: str | None = None, *, cursor: str, remedy: str | None = None) -> None:
+        self.cursor = cursor
+        super().__init__(message, remedy=remedy)
+
+
 class PatchError(CoatcheckError):
     """This is not a diff that can be read. `line` is 1-based."""
 
@@ -176,8 +184,19 @@ class PatchRejectedError(PatchError):
 
 
 class PatchConflictError(PatchError):
-    """The patch does not fit what is there."""
+    """The patch does not fit what is there, or cannot be written.
 
-    def __init__(self, message: str | None = None, *, files: Sequence[object] = (), remedy: str | None = None) -> None:
+    `files` are the paths; `result` is what became of every file (`AppliedPatch`), None where no file was looked at.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        files: Sequence[object] = (),
+        result: object = None,
+        remedy: str | None = None,
+    ) -> None:
         self.files = tuple(files)
+        self.result = result
         super().__init__(message, remedy=remedy)

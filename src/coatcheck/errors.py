@@ -19,6 +19,7 @@
         * RateLimitError                (429; carries `retry_after`, `usage`)
         * ProviderUnavailableError      (5xx)
         * UnreadableResponseError       (not what the service documents; carries `path`)
+    * ListUnfinishedError               (a list without an end was stopped; carries `cursor`)
     * SubmissionUncertainError          (the task may or may not exist; carries `spec`, `candidates`)
     * TaskError                         (about one task; carries `ref`)
         * TaskFailedError               (it ended without success; carries `task`)
@@ -42,6 +43,7 @@ from ._errors import (
     ConflictError,
     CredentialsError,
     InvalidRequestError,
+    ListUnfinishedError,
     NotFoundError,
     NotLoggedInError,
     PatchConflictError,
@@ -74,6 +76,7 @@ __all__ = [
     "ConflictError",
     "CredentialsError",
     "InvalidRequestError",
+    "ListUnfinishedError",
     "NotFoundError",
     "NotLoggedInError",
     "PatchConflictError",

@@ -43,10 +43,16 @@ def test_escapes_are_shown() -> None:
         (True, False, {"FORCE_COLOR": "1"}),
         (False, True, {"TERM": "dumb"}),
         (False, False, {"NO_COLOR": "1", "FORCE_COLOR": "1"}),
+        (True, True, {"TERM": "dumb", "FORCE_COLOR": "1"}),
+        (True, False, {"CLICOLOR_FORCE": "1"}),
+        (False, False, {"CLICOLOR_FORCE": "0"}),
+        (False, True, {"CLICOLOR": "0"}),
+        (False, False, {"CLICOLOR": "1"}),
+        (False, True, {"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}),
     ],
 )
 def test_colour_is_for_terminals_unless_told(is_painted: bool, terminal: bool, environ: dict[str, str]) -> None:
-    """NO_COLOR and FORCE_COLOR mean what they mean everywhere."""
+    """NO_COLOR, FORCE_COLOR, CLICOLOR and CLICOLOR_FORCE mean what they mean everywhere."""
     paper = Paper(terminal=terminal, **environ)
     paper.console.show(Styled("good", "green"))
 

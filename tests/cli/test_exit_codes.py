@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import inspect
+import signal
 
 import pytest
 
 from coatcheck import errors
 from coatcheck._cli.console import OutputClosedError
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode, exit_code_of
+from coatcheck._cli.interruption import UserInterrupt
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
 
@@ -21,8 +23,9 @@ def test_every_code_is_explained() -> None:
 def test_every_code_is_reached() -> None:
     """A code that nothing gives would be a promise without meaning."""
     by_verdict = {ExitCode.DONE, ExitCode.NEEDS_INPUT}  # how a wait ends is no error
+    by_signal = {exit_code_of(UserInterrupt(number=number)) for number in (signal.SIGHUP, signal.SIGTERM)}
 
-    assert set(ExitCode) - {*by_verdict, ExitCode.BUG} == set(CODES.values())
+    assert set(ExitCode) - {*by_verdict, *by_signal, ExitCode.BUG} == set(CODES.values())
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
@@ -49,7 +52,10 @@ def test_no_error_of_ours_is_a_bug(error: type[errors.CoatcheckError]) -> None:
         (8, errors.UnreadableResponseError()),
         (9, errors.PatchConflictError()),
         (70, ZeroDivisionError()),
+        (129, UserInterrupt(number=signal.SIGHUP)),
+        (130, UserInterrupt()),
         (130, KeyboardInterrupt()),
+        (143, UserInterrupt(number=signal.SIGTERM)),
         (141, OutputClosedError()),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",

@@ -97,7 +97,7 @@ def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatc
     threads = []
 
     def visit(url: str) -> None:
-        with urlopen(url, timeout=5):
+        with urlopen(url, timeout=120):
             pass
 
     def browse(url: str) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._protocol import pagination
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
@@ -216,3 +218,106 @@ def test_results_are_whole(tmp_path: Path) -> None:
     pull = cli("show", "--json", cli.submit()).json["outcome"]["pull_request"]
 
     assert ("Title", "Body") == (pull["title"], pull["body"])
+
+
+def test_list_all_says_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without an end is stopped; that there is more is said on stderr, and its cursor is in the JSON."""
+    monkeypatch.setattr(pagination, "MAX_PAGES", 1)
+    cli = Cli(tmp_path, ScriptedCloud(faults=[]))
+    for _ in range(25):
+        cli.submit()
+    listed = cli("list", "--all", "--json")
+
+    assert (0, 20, True, True) == (
+        listed.code,
+        len(listed.json["tasks"]),
+        bool(listed.json["cursor"]),
+        "the list goes on after 1 pages" in listed.err,
+    )
+
+
+EVERY_STATUS = """\
+diff --git a/hello.txt b/hello.txt
+index ce01362..94954ab 100644
+--- a/hello.txt
++++ b/hello.txt
+@@ -1 +1,2 @@
+ hello
++world
+diff --git a/gone.py b/gone.py
+deleted file mode 100644
+index ce01362..0000000
+--- a/gone.py
++++ /dev/null
+@@ -1 +0,0 @@
+-hello
+diff --git a/new.py b/new.py
+new file mode 100644
+index 0000000..ce01362
+--- /dev/null
++++ b/new.py
+@@ -0,0 +1 @@
++hello
+diff --git a/old name b/new name
+similarity index 100%
+rename from old name
+rename to new name
+diff --git a/run.sh b/run.sh
+old mode 100644
+new mode 100755
+"""
+
+
+def test_show_lists_every_file_of_the_diff(tmp_path: Path) -> None:
+    """Each file has git's letter for what happens to it, deleted ones too."""
+    cli, ref = ended(tmp_path, EVERY_STATUS)
+    lines = cli("show", ref).out.splitlines()
+    changes = cli("show", ref, "--json").json["outcome"]["changes"]
+
+    assert [
+        "  +2/-1 • 5 files",
+        "  M  hello.txt             Text",
+        "  D  gone.py               Python",
+        "  A  new.py                Python",
+        "  R  old name => new name  unknown language",
+        "  M  run.sh                Shell",
+    ] == lines[lines.index("Changes") + 1 :]
+    assert ["modified", "deleted", "added", "renamed", "mode changed"] == [each["status"] for each in changes]
+
+
+def test_show_lists_the_files_of_the_attempt(tmp_path: Path) -> None:
+    """--attempt chooses whose files are listed."""
+    cli, ref = ended(tmp_path, DIFF, EVERY_STATUS)
+    lists = [cli("show", *options, ref).out for options in ((), ("--attempt", "1"), ("--attempt", "2"))]
+
+    assert [False, False, True] == ["  D  gone.py" in text for text in lists]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--limit", "1"),
+        ("--filter", "all", "--limit", "1"),
+        ("--provider", "codex", "-e", "owner/repo", "--filter", "all", "--limit", "1"),
+        ("--base-url", "https://chatgpt.com/backend-api", "--limit", "1"),
+    ],
+    ids=" ".join,
+)
+def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
+    """The command that `list` names for the next page has all that was given, and prints that page."""
+    refs = [cli.submit() for _ in range(3)][::-1]
+    pages = [cli("list", *options)]
+    for _ in range(2):
+        words = shlex.split(pages[-1].err.partition("coatcheck ")[2].partition(" (or --all)")[0])
+        pagination.append(cli(*words))
+
+    assert refs == [page.out.split()[0] for page in pages]
+    assert "" == pages[-1].err
+    assert set(options) - {"-e"} <= set(shlex.split(pages[0].err.partition("coatcheck ")[2].partition(" (or")[0]))
+
+
+def test_other_hints_keep_the_options(cli: Cli) -> None:
+    """The command to come back with has the address that was given."""
+    done = cli("submit", "-e", "owner/repo", "--base-url", "https://chatgpt.com/backend-api", "go")
+
+    assert f"coatcheck wait {done.out.strip()} --base-url https://chatgpt.com/backend-api\n" in done.err

@@ -15,7 +15,7 @@ COMMAND = (sys.executable, "-P", "-c", "from coatcheck._cli.main import main; ma
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=240, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
@@ -45,7 +45,7 @@ def test_a_closed_pipe_is_quiet() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run([*COMMAND, "config"], stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False)
+        done = subprocess.run([*COMMAND, "config"], stdout=writer, stderr=subprocess.PIPE, timeout=240, check=False)
     finally:
         os.close(writer)
 
@@ -55,7 +55,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 def test_closed_streams_are_no_traceback() -> None:
     """Started without stdout, a command has nowhere to print, and fails or ends without a word."""
     done = subprocess.run(
-        ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "config"], stderr=subprocess.PIPE, timeout=30, check=False
+        ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "config"], stderr=subprocess.PIPE, timeout=240, check=False
     )
 
     assert b"Traceback" not in done.stderr
@@ -66,7 +66,7 @@ def test_a_terminal_has_colour(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     environ = {**os.environ, "TERM": "xterm"}
     try:
-        subprocess.run([*COMMAND, "providers"], stdout=terminal, cwd=tmp_path, env=environ, timeout=30, check=True)
+        subprocess.run([*COMMAND, "providers"], stdout=terminal, cwd=tmp_path, env=environ, timeout=240, check=True)
         shown = os.read(controller, 100_000)
     finally:
         os.close(terminal)

@@ -81,7 +81,7 @@ def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
             if not data:
                 break
             said += data
-        process.wait(30)
+        process.wait()
     os.close(ours)
     return said.decode()
 
@@ -99,6 +99,6 @@ def test_a_terminal_is_paged(home: Path) -> None:
     """On a terminal the pager speaks; in a pipe we do."""
     environ = {**os.environ, "COATCHECK_PAGER": f"{sys.executable} -c \"import sys; print('paged', *sys.stdin)\""}
     command = (sys.executable, "-c", SHOW)
-    piped = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=30).stdout
+    piped = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=240).stdout
 
     assert ("paged one\r\n two\r\n\r\n", b"one\ntwo\n") == (on_a_terminal(*command, environ=environ), piped)

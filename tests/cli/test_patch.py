@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ ESCAPING = DIFF.replace("hello.txt", "../hello.txt")
 def git(folder: Path, *arguments: str) -> str:
     """Run git in *folder* as somebody."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
     return done.stdout.decode()
 
 
@@ -81,6 +82,98 @@ def test_check_changes_nothing(checkout: Path) -> None:
 
     assert (0, "would apply 2 files") == (done.code, done.out.splitlines()[-1])
     assert "" == git(checkout, "status", "--porcelain")
+
+
+DELETING = """\
+diff --git a/hello.txt b/hello.txt
+deleted file mode 100644
+index ce01362..0000000
+--- a/hello.txt
++++ /dev/null
+@@ -1 +0,0 @@
+-hello
+"""
+
+
+def test_a_check_says_what_would_be(checkout: Path) -> None:
+    """With --check nothing is called done, in text and as JSON."""
+    cli, ref = ended(checkout, DELETING + TWO_FILES[len(DIFF) :])
+    done, with_json = cli("apply", "--check", ref), cli("apply", "--check", "--json", ref).json
+
+    assert [
+        "would delete  hello.txt",
+        "would apply  new.txt",
+        "would apply 1 file, would delete 1 file",
+    ] == [re.sub(" {2,}", "  ", line) for line in done.out.splitlines()]
+    assert [("deleted", "would delete"), ("added", "would apply")] == [
+        (file["change"], file["result"]) for file in with_json["files"]
+    ]
+
+
+def test_what_is_deleted_is_called_so(checkout: Path) -> None:
+    """A deleted file is deleted, and restored by undoing; a new one is removed by it."""
+    cli, ref = ended(checkout, DELETING + TWO_FILES[len(DIFF) :])
+    done, undone = cli("apply", ref), cli("apply", "--undo", "--json").json
+
+    assert [
+        "deleted     hello.txt",
+        "applied     new.txt",
+        "applied 1 file, deleted 1 file",
+        "git diff shows it",
+    ] == done.out.splitlines()
+    assert (["hello.txt", "new.txt"], ["new.txt"]) == (sorted(undone["restored"]), undone["removed"])
+
+
+def test_what_is_skipped_would_be(checkout: Path) -> None:
+    """A file that is left alone, and one in conflict, are named with --check too, as what they would be."""
+    (checkout / "hello.txt").write_text("mine\n")
+    cli, ref = ended(checkout, TWO_FILES)
+    lines = cli("apply", "--check", ref).out.splitlines()
+
+    assert [
+        "would skip   hello.txt: it has uncommitted changes: commit or stash them",
+        "would apply  new.txt",
+        "would apply 1 file, would skip 1",
+    ] == [re.sub(" {3,}", "   ", line) for line in lines]
+
+
+def test_submodules_are_named(checkout: Path) -> None:
+    """A submodule that is not moved is named with what to do, beside what is applied."""
+    moved = "diff --git a/sub b/sub\nindex 1111111..2222222 160000\n--- a/sub\n+++ b/sub\n@@ -1 +1 @@\n"
+    moved += f"-Subproject commit {'1' * 40}\n+Subproject commit {'2' * 40}\n"
+    cli, ref = ended(checkout, DIFF + moved)
+    done = cli("apply", ref)
+
+    assert 9 == done.code
+    assert "skipped     sub: it is a submodule: update it with git submodule" in done.out.splitlines()
+
+
+def test_what_is_left_out_is_named(checkout: Path) -> None:
+    """Files that --exclude leaves out are named, so that nobody takes the patch for applied."""
+    cli, ref = ended(checkout, TWO_FILES)
+    lines = cli("apply", "--check", "--exclude", "new.txt", ref).out.splitlines()
+    document = cli("apply", "--exclude", "new.txt", "--json", ref).json
+
+    assert ["left out     new.txt", "would apply 1 file, left out 1"] == lines[1:]
+    assert ["new.txt"] == document["left_out"]
+
+
+def test_names_are_stripped_and_put_in_a_directory(checkout: Path) -> None:
+    """-p and --directory read names as git apply does, in both commands."""
+    (checkout / "inside").mkdir()
+    git(checkout, "mv", "hello.txt", "inside/hello.txt")
+    git(checkout, "commit", "-q", "-m", "move")
+    cli, ref = ended(checkout, DIFF.replace("hello.txt", "deep/er/hello.txt"))
+    names = cli("diff", "--name-only", "-p", "3", "--directory", "inside", ref).out
+    done = cli("apply", "-p", "3", "--directory", "inside", ref)
+    too_many = cli("apply", "-p", "9", ref)
+
+    assert ("inside/hello.txt\n", 0, "hello\nworld\n") == (
+        names,
+        done.code,
+        (checkout / "inside" / "hello.txt").read_text(),
+    )
+    assert "use a lower -p" in too_many.err
 
 
 def test_files_can_be_left_out(checkout: Path) -> None:
@@ -155,7 +248,7 @@ def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
         "applied     new.txt",
         "applied 1 file, in conflict 1",
         "apply it again with markers to see the conflicts in their files, or resolve them from the diff",
-        "git diff shows it",
+        "git status shows it",
     ] == first.out.splitlines()
     assert [
         "conflicted  hello.txt (both modified): the patch and this tree change the same lines",
@@ -172,7 +265,7 @@ def test_undo_takes_the_last_application_back(checkout: Path) -> None:
     cli("apply", "--index", ref)
     undone, again = cli("apply", "--undo"), cli("apply", "--undo")
 
-    assert (0, ["restored    hello.txt", "restored    new.txt", "restored 2 files"]) == (
+    assert (0, ["removed     new.txt", "restored    hello.txt", "restored 1 file, removed 1 new file"]) == (
         undone.code,
         sorted(undone.out.splitlines()),
     )
@@ -357,7 +450,12 @@ def test_attempts_differ(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [(["--stat", "--name-only"], 2), (["--between", "1", "2", "--attempt", "1"], 2), (["--between", "1", "9"], 2)],
+    [
+        (["--stat", "--name-only"], 2),
+        (["--between", "1", "2", "--attempt", "1"], 2),
+        (["--between", "1", "2", "-p", "1"], 2),
+        (["--between", "1", "9"], 2),
+    ],
 )
 def test_diff_refuses_what_cannot_be(checkout: Path, options: list[str], code: int) -> None:
     """One form at a time, of attempts that there are."""

@@ -20,7 +20,7 @@ NAMES = ("a", "abc_defghijkl_mnopq_rs_t")
 def run(*command: str, folder: Path) -> str:
     """Run a tool in *folder*, and return what it prints; fails with it where the tool does."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder / "src")}
-    ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
     return ran.stdout
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._cli.commands.serve import agent_line
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serve is not supported there")
 
 COMMAND = (sys.executable, "-P", "-c", "from coatcheck._cli.main import main; main()")
@@ -27,7 +29,7 @@ def coatcheck(*arguments: str, folder: Path, **environ: str) -> subprocess.Compl
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
 
@@ -39,7 +41,7 @@ def repository(tmp_path: Path) -> Path:
     folder.mkdir()
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     for arguments in (["init", "-q", "-b", "main"], [*identity, "commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=30)
+        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=240)
     return folder
 
 
@@ -54,7 +56,7 @@ def server(repository: Path) -> Iterator[dict[str, str]]:
         yield json.loads(process.stdout.readline())
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=240)
     assert 0 == process.returncode
 
 
@@ -100,6 +102,44 @@ def test_a_server_that_cannot_start_says_why(cli: Cli, repository: Path, expecte
     assert (2, True) == (done.code, expected in done.line)
 
 
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("tool", "Agent: {folder}/tool"),
+        ("nosuch", "warning: the agent's program 'nosuch' cannot be run: it is not in PATH; install it, "),
+        ("./nosuch", "warning: the agent's program './nosuch' cannot be run: there is no such program; install it, "),
+    ],
+)
+def test_a_server_says_whether_its_agent_exists(tmp_path: Path, program: str, expected: str) -> None:
+    """Before the first task fails for it."""
+    (tmp_path / "tool").write_text("#!/bin/sh\n")
+    (tmp_path / "tool").chmod(0o755)
+    line = agent_line([program, "{prompt}"], {"PATH": str(tmp_path)})
+
+    assert line.startswith(expected.format(folder=tmp_path))
+
+
+def test_two_servers_are_told_apart(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
+    """By environment, task and checkout; otherwise the error lists both, and the first is found when it is alone."""
+    arguments = ["-e", f"owner/two={repository}", "--agent", "true", "--data", str(tmp_path / "two"), "--json"]
+    second = subprocess.Popen([*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert second.stdout is not None
+        url = json.loads(second.stdout.readline())["url"]
+        lost = coatcheck("list", "--provider", "local", folder=tmp_path)
+        named = coatcheck("submit", "--provider", "local", "-e", "owner/two", "x", folder=tmp_path)
+        shown = coatcheck("show", "--json", named.stdout.strip(), folder=tmp_path)
+        addressed = coatcheck("list", "--provider", "local", folder=tmp_path, COATCHECK_LOCAL_BASE_URL=url)
+    finally:
+        second.kill()
+        second.communicate(timeout=30)
+    alone = coatcheck("list", "--provider", "local", folder=tmp_path)
+
+    assert (2, True, True) == (lost.returncode, server["url"] in lost.stderr, url in lost.stderr)
+    assert json.loads(shown.stdout)["url"].startswith(url.removesuffix("/backend-api"))
+    assert (0, 0) == (addressed.returncode, alone.returncode)
+
+
 def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
     """Without home, login, identity or network: three attempts come back, one lands, and only the folder stays."""
     folder = tmp_path / "demo"
@@ -112,7 +152,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
 

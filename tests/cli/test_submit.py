@@ -19,7 +19,7 @@ DIFF = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n"
 def git(folder: Path, *arguments: str) -> None:
     """Run git in *folder* as somebody."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
 
 
 @pytest.fixture

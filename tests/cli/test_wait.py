@@ -69,7 +69,7 @@ def test_a_deadline_is_not_the_tasks_end(tmp_path: Path) -> None:
 
     assert (4, 4) == (done.code, with_json.code)
     assert (
-        f"{ref} has not ended within 90 seconds; it goes on without us; wait again with: coatcheck wait {ref}"
+        f"{ref} has not ended within 90 seconds; it is still running; wait again with: coatcheck wait {ref}"
         == done.line
     )
     assert ref == with_json.error["ref"]
@@ -88,11 +88,13 @@ def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
 
 
 def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
-    """A program that sent the signal can go on with the ref."""
+    """A program that sent the signal can go on with the ref, and so can whoever reads stderr alone."""
     cli = Cli(tmp_path, Impatient(["pending"]))
     ref = cli.submit()
-    error = cli("wait", ref, "--json").error
+    done = cli("wait", ref, "--json")
+    error = done.json["error"]
 
+    assert f"coatcheck: interrupted; the task goes on; come back with: coatcheck wait {ref}\n" == done.err
     assert ("interrupted", ref) == (error["code"], error["ref"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -159,18 +160,30 @@ def test_output_is_shown_without_control_sequences(raw: bytes, expected: str) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_daemon_that_left_its_group_is_found_by_its_environment(tmp_path: Path) -> None:
-    """And only such a one."""
-    code = "import os, signal\nif os.fork() == 0:\n    os.setsid()\n    print(os.getpid(), flush=True)\n    signal.pause()\n"
+def test_a_process_is_found_by_its_environment_with_what_it_started(tmp_path: Path) -> None:
+    """`end_strays` ends the processes that carry the folder, their descendants with another environment, and no others."""
+    code = (
+        "import subprocess, sys\n"
+        "inner = [sys.executable, '-c', 'import signal; print(1, flush=True); signal.pause()']\n"
+        "process = subprocess.Popen(inner, env={}, start_new_session=True, stdout=subprocess.PIPE)\n"
+        "process.stdout.read(1)\n"
+        "print(process.pid, flush=True)\n"
+        "process.wait()"
+    )
+    processes = {}
     for name in ("mine", "other"):
         environ = {**os.environ, "COATCHECK_RESULT": f"{tmp_path}/{name}/result.json"}
-        process = AgentProcess(grace=0.2)
-        ending = process.run([sys.executable, "-c", code], cwd=tmp_path, environ=environ, input=None, timeout=20)
-        (tmp_path / f"{name}.pid").write_text(ending.stdout)
-    mine, other = (int((tmp_path / f"{name}.pid").read_text()) for name in ("mine", "other"))
-    end_strays(tmp_path / "mine")
+        processes[name] = subprocess.Popen(
+            [sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+    inner = {name: int(process.stdout.readline()) for name, process in processes.items()}
     try:
-        assert has_ended(mine)
-        os.kill(other, 0)
+        end_strays(tmp_path / "mine")
+
+        assert (True, True) == (has_ended(processes["mine"].pid), has_ended(inner["mine"]))
+        assert (None, None) == (processes["other"].poll(), os.kill(inner["other"], 0))
     finally:
-        os.kill(other, signal.SIGKILL)
+        os.kill(inner["other"], signal.SIGKILL)
+        for process in processes.values():
+            process.kill()
+            process.communicate()

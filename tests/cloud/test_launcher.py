@@ -19,7 +19,7 @@ from coatcheck import errors
 from coatcheck._runtime.server_record import ServerRecord, read_record
 from coatcheck.cloud.codex_home import write_codex_home
 from coatcheck.cloud.demo.site import agent_command, make_site
-from coatcheck.cloud.http_server import listen, ready_line, write_private
+from coatcheck.cloud.http_server import listen, ready_line, write_locked, write_private
 from coatcheck.cloud.issued_tokens import Account, TokenBook
 from coatcheck.cloud.launcher import ServeOptions, environment, parse_environment, running
 
@@ -36,7 +36,7 @@ def options(tmp_path: Path) -> ServeOptions:
         environments=(environment("owner/repo", tmp_path / "site", environ=os.environ),),
         command=agent_command(),
         data=tmp_path / "data",
-        record=tmp_path / "state" / "server.json",
+        record=tmp_path / "state" / "one" / "server.json",
         codex_home=tmp_path / "codex-home",
         environ=dict(os.environ),
     )
@@ -123,6 +123,32 @@ def test_a_record_whose_process_is_gone_means_nothing(tmp_path: Path) -> None:
     assert [None, None, None] == [read_record(tmp_path / name) for name in ("stale", "broken", "missing")]
 
 
+def test_a_server_removes_its_own_record_and_stale_ones(options: ServeOptions) -> None:
+    """The record of another server that runs is left alone."""
+    assert options.record is not None
+    folder = options.record.parent.parent
+    for name in ("stale", "other"):
+        (folder / name).mkdir(parents=True)
+    stale = write_locked(folder / "stale" / "server.json", b"{}")
+    stale.close()
+    with write_locked(folder / "other" / "server.json", b"{}"):
+        with running(options):
+            during = sorted(path.parent.name for path in folder.glob("*/server.json"))
+        after = [path.parent.name for path in folder.glob("*/server.json")]
+
+    assert (["one", "other"], ["other"]) == (during, after)
+
+
+def test_the_id_of_a_task_tells_its_server(options: ServeOptions) -> None:
+    """It begins as the record says, has the service's form, and the task is reported."""
+    seen: list[str] = []
+    with running(msgspec.structs.replace(options, on_task=lambda task: seen.append(task.id))) as record:
+        body = create_body(environment_id=record.environments[0].id)
+        id = msgspec.json.decode(call(record.url, Holder(record.token), "POST", "/wham/tasks", body)[2])["task"]["id"]
+
+    assert (True, 39, [id]) == (record.has_task(id), len(id), seen)
+
+
 def test_a_port_in_use_is_a_clear_error() -> None:
     """With what to do."""
     with listen(0) as taken, pytest.raises(errors.ConfigurationError, match="cannot listen") as caught:
@@ -169,7 +195,7 @@ root = Path(sys.argv[1])
 options = ServeOptions(
     environments=(environment("owner/repo", root / "site", environ=os.environ),),
     command=("sh", "-c", "echo $$ > " + str(root / "pid") + "; echo up; sleep 60"),
-    data=root / "data", record=root / "server.json", environ=dict(os.environ),
+    data=root / "data", record=root / "servers/one/server.json", environ=dict(os.environ),
 )
 run(options, announce=lambda record: print(ready_line(record, is_json=True), flush=True))
 print("ended", flush=True)
@@ -185,7 +211,7 @@ def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         try:
             assert server.stdout is not None
             url = msgspec.json.decode(server.stdout.readline())["url"]
-            record = read_record(root / "server.json")
+            record = read_record(root / "servers/one/server.json")
             assert record is not None
             holder = Holder(record.token)
             id = environment("owner/repo", root / "site", environ=os.environ).id
@@ -205,7 +231,7 @@ def test_a_signal_ends_the_server_and_its_agents(number: signal.Signals, tmp_pat
 
     assert ("ended\n", 0) == (said, server.returncode)
     assert ended(agent)
-    assert (False, []) == ((tmp_path / "server.json").exists(), list((tmp_path / "data/work").glob("attempts/*")))
+    assert (False, []) == ((tmp_path / "servers/one").exists(), list((tmp_path / "data/work").glob("attempts/*")))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from coatcheck.cloud.collect_changes import Changes, harvest, quoted
-from coatcheck.cloud.git import WorkspaceError, git_environment, remove_tree
+from coatcheck.cloud.folders import remove_tree
+from coatcheck.cloud.git import WorkspaceError, git_environment
 from coatcheck.cloud.workspace import Workspace, WorkspaceManager
 
 
@@ -256,17 +257,20 @@ def test_files_are_shown_as_the_agent_left_them(open_workspace: Callable[..., Wo
     assert {"a.txt": ("text", None), "b.bin": (None, "binary"), "c.txt": (None, "too_large")} == shown
 
 
-def test_a_diff_beyond_the_limit_is_a_clear_failure(
+def test_what_would_make_the_diff_too_large_is_left_out_and_named(
     open_workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not a cut one."""
+    """The largest files are left out of a diff that exceeds the limit; the others stay in it."""
     monkeypatch.setattr("coatcheck.cloud.collect_changes.MAX_DIFF", 1000)
     workspace = open_workspace()
     (workspace.work / "a.txt").write_text("x\n" * 2000)
-    with pytest.raises(WorkspaceError) as caught:
-        harvest(workspace)
+    (workspace.work / "b.txt").write_text("small\n")
+    changes = harvest(workspace)
 
-    assert "diff_too_large" == caught.value.code
+    assert (["b.txt"], ("a.txt: left out: the diff would be larger than 0 MiB",)) == (
+        [file.path for file in changes.files],
+        changes.notes,
+    )
 
 
 def test_a_starting_diff_is_the_base_and_a_previous_one_is_not(open_workspace: Callable[..., Workspace]) -> None:

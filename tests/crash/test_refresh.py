@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ class Processes:
         """End them."""
         assert self.zygote.stdin is not None
         self.zygote.stdin.close()
-        self.zygote.wait(30)
+        self.zygote.wait(240)
         assert self.zygote.stdout is not None
         self.zygote.stdout.close()
 
@@ -106,14 +107,14 @@ def is_newest(house: Household) -> bool:
 def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
     """A hundred deaths: the file is always whole, no lock is left, nothing that could be saved is lost.
 
-    What nobody could save (the answer died with its process) ends in one clear error, after exactly one second try.
+    What was never on the disk (the answer was lost with its process) ends in one clear error, after one second try.
     """
     house = processes.house
     pid_of_the_victim = lambda: processes.pids[0]  # noqa: E731
     for round_ in range(ROUNDS):
         death = list(DEATHS)[round_ % len(DEATHS)]
         is_lost = death.endswith("(spent)")
-        held = house.put(house.issue(ends_in=10), keep=round_)
+        held = house.put(house.issue(ends_in=-10), keep=round_)
         if death.startswith("in the call"):
             house.cloud.faults.append(Kill(pid_of_the_victim, is_lost, on="token"))
         (killed,) = processes.run(death)
@@ -130,17 +131,23 @@ def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
             assert house.read().access_token == survivor["said"], death
             assert house.read().access_token != held.access_token
             assert is_newest(house)
+        if death not in (
+            "after the rename",
+            "before the conclusion",
+        ):  # a copy of what was saved, until the next refresh
+            assert [] == os.listdir(house.folder / "state" / "unsaved-logins")
+        shutil.rmtree(house.folder / "state" / "unsaved-logins", ignore_errors=True)
         assert round_ == json.loads(house.shared.read_bytes())["keep"]
 
     assert max(house.presented.values()) <= 2
-    assert [] == [name for name in os.listdir(house.shared.parent) if name.endswith(".new")]
+    assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(house.shared.parent))
 
 
 def test_the_dead_in_a_crowd_disturb_nobody(processes: Processes) -> None:
     """Eight processes at once, one of which dies with the lock: the others make one refresh."""
     house = processes.house
     for death in ("with the lock", "before the note", "before the call", "before the rename", "before the conclusion"):
-        house.put(house.issue(ends_in=10))
+        house.put(house.issue(ends_in=-10))
         before = house.refreshes
         ended = processes.run(death, *[""] * (CROWD - 1))
         said = {each["said"] for each in ended if not each["is_killed"]}

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coatcheck import errors
-from coatcheck._credentials import login_store
+from coatcheck._credentials import login_store, successors
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
 from coatcheck._credentials.refresh import LoginLocation
 from coatcheck._credentials.refresh_log import RefreshLog
@@ -48,30 +48,31 @@ def before(owner: object, name: str, condition: Callable[..., bool] = lambda *_:
 
 
 def half(path: str, data: bytes) -> None:
-    """Write the first half of the login's new file, then die."""
-    if not path.endswith(".coatcheck"):
-        return whole(path, data)
-    with open(path, "wb") as file:
+    """Write the first half of *data* into the file that was reserved for it, then die."""
+    with open(path, "r+b") as file:
         file.write(data[: len(data) // 2])
         file.flush()
-    return die()
+    die()
 
 
-whole = login_store.write_whole
-
-# Where a process of ours dies; the names of those in which the service had already taken the token end in "(spent)".
+# Where a process of ours dies; the names of those in which the service had taken the token, and nothing of its answer
+# was on the disk yet, end in "(spent)".
 DEATHS: dict[str, Callable[[], None]] = {
     "before the lock": lambda: before(Driver, "answer", lambda _, effect: isinstance(effect, Exclusive)),
     "with the lock": lambda: before(LoginLocation, "refresh"),
+    "before the room": lambda: before(LoginLocation, "_reserve"),
+    "in the room": lambda: before(login_store.FileStore, "reserve"),
     "before the note": lambda: before(RefreshLog, "present"),
     "before the call": lambda: before(Driver, "answer", lambda _, effect: isinstance(effect, Request)),
     "in the call": lambda: None,  # the service does it
     "in the call (spent)": lambda: None,
     "after the answer (spent)": lambda: before(LoginLocation, "_keep"),
-    "in the temporary file (spent)": lambda: setattr(login_store, "write_whole", half),
+    "in the second place (spent)": lambda: setattr(successors, "fill_file", half),
+    "after the second place": lambda: before(LoginLocation, "_write"),
+    "in the temporary file": lambda: setattr(login_store, "fill_file", half),
     "before the rename": lambda: before(os, "replace", lambda source, *_: source.endswith(".coatcheck")),
     "after the rename": lambda: before(login_store, "sync_folder", lambda path: path.endswith("codex")),
-    "before the conclusion": lambda: before(LoginLocation, "_conclude"),
+    "before the conclusion": lambda: before(LoginLocation, "_finish"),
 }
 
 

@@ -112,11 +112,11 @@ class Household:
 
     @property
     def presented(self) -> Counter[str]:
-        """How often each refresh token was presented to the service, by fingerprint."""
+        """How often each refresh token was presented to the service, by fingerprint; empty ones only ask if it answers."""
         bodies = [
             msgspec.json.decode(r.body) for r in self.cloud.requests if r.path == "/oauth/token" and r.body[:1] == b"{"
         ]
-        return Counter(fingerprint(body["refresh_token"]) for body in bodies)
+        return Counter(fingerprint(body["refresh_token"]) for body in bodies if body["refresh_token"])
 
     @property
     def refreshes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -11,9 +12,17 @@ from hypothesis import given, strategies as st
 from tests.credentials.household import Household
 
 from coatcheck import errors
+from coatcheck._credentials.login_status import status_of
+from coatcheck._credentials.refresh_policy import moment
 from coatcheck._protocol.decode import scrub
 from coatcheck._protocol.login_contract import Tokens
-from coatcheck.providers.codex.credentials import keyring_entry, read_auth_file, write_auth_file
+from coatcheck.providers.codex.credentials import (
+    LAST_SECOND,
+    expiry_of,
+    keyring_entry,
+    read_auth_file,
+    write_auth_file,
+)
 from coatcheck.testing.fake_clock import FakeClock
 
 anything: Any = st.recursive(
@@ -147,6 +156,90 @@ def test_a_time_to_the_nanosecond_is_read() -> None:
     written = write_auth_file(None, tokens).replace(b"01.000000Z", b"01.123456789Z")
 
     assert 1.123456 == read_auth_file(written, "the file").last_refresh
+
+
+def jwt(payload: bytes) -> str:
+    """Return a JWT that says *payload*."""
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b"{}", payload, b"s"))
+
+
+@pytest.mark.parametrize(
+    ("exp", "expires_at"),
+    [
+        ("1790000000", 1_790_000_000.0),
+        ("1790000000.5", 1_790_000_000.5),
+        ("1.79e9", 1_790_000_000.0),
+        ('"1790000000"', 1_790_000_000.0),
+        ('"2026-09-21T14:13:20Z"', 1_790_000_000.0),
+        ("1790000000000", 1_790_000_000.0),
+        ("99999999999", 99_999_999_999.0),
+        ("999999999999", LAST_SECOND),
+        ("9999999999999999", LAST_SECOND),
+        ("1e300", LAST_SECOND),
+        ("1" + "0" * 400, LAST_SECOND),
+        ("-1" + "0" * 400, 0.0),
+        ("-5", 0.0),
+        ("-1e300", 0.0),
+        ("0", 0.0),
+        ("null", None),
+        ("true", None),
+        ("[1]", None),
+        ('"soon"', None),
+        ('"NaN"', None),
+        ('"Infinity"', None),
+        ("NaN", None),
+        ("1e999", None),
+    ],
+)
+def test_any_expiry_is_read_as_a_time_of_the_calendar_or_as_none(exp: str, expires_at: float | None) -> None:
+    """Seconds (RFC 7519 section 2), and what services send instead; whatever is read can be shown as a date."""
+    found = expiry_of(jwt(b'{"exp": ' + exp.encode() + b"}"))
+
+    assert expires_at == found
+    assert moment(found)
+
+
+@pytest.mark.parametrize("last_refresh", [1e300, 10**400, -1e300, [], "0001-01-01T00:00:00+14:00", True])
+def test_any_time_of_the_last_refresh_can_be_read_and_shown(house: Household, last_refresh: object) -> None:
+    """A status is given for a login that works, whatever stands there."""
+    house.put(house.issue())
+    document = json.loads(house.shared.read_bytes()) | {"last_refresh": last_refresh}
+    house.shared.write_text(json.dumps(document))
+
+    assert house.do(status_of(house.login())).is_logged_in
+
+
+def test_a_byte_order_mark_and_half_a_surrogate_are_read(house: Household) -> None:
+    """RFC 8259 sections 8.1 and 8.2: the login is used and refreshed, and written without them."""
+    held = house.put(house.issue(ends_in=-10), note="HALF")
+    data = house.shared.read_bytes().replace(b"HALF", rb"a \ud83d \ud83d\ude00 \\ud83d b")
+    house.shared.write_bytes(b"\xef\xbb\xbf" + data)
+    secret = house.secret(house.login())
+    after = json.loads(house.shared.read_bytes())
+
+    assert held.access_token != secret.token == after["tokens"]["access_token"]
+    assert "a \ufffd \U0001f600 \\ud83d b" == after["note"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_another_encoding_is_one_clear_error(house: Household, encoding: str) -> None:
+    """A file that an editor saved in UTF-16 is named as that, and stays as it is."""
+    house.put(house.issue())
+    data = house.shared.read_text().encode(encoding)
+
+    assert ("UTF-16" in outcome(house, data), data) == (encoding != "utf-16-le", house.shared.read_bytes())
+
+
+@pytest.mark.parametrize("key", ["access_token", "refresh_token", "id_token", "account_id"])
+def test_half_a_surrogate_in_a_login_is_never_sent(house: Household, key: str) -> None:
+    """It is refused in one line, or the login is used without being refreshed."""
+    house.put(house.issue(ends_in=-10))
+    document = json.loads(house.shared.read_bytes())
+    document["tokens"][key] = "a\ud83db"
+    before = house.refreshes
+
+    assert "secret" != outcome(house, json.dumps(document).encode())
+    assert before == house.refreshes
 
 
 def test_the_keyring_entry_is_named_after_the_folder() -> None:

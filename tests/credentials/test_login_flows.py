@@ -4,6 +4,7 @@ import threading
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import urlopen
 
+import msgspec
 import pytest
 from tests.credentials.household import Household
 
@@ -122,7 +123,7 @@ class Browser:
     def visit(self, base: str, path: str, query: dict[str, str]) -> None:
         for address in (f"{base}/favicon.ico", f"{base}{path}?code=x&state=guess", f"{base}{path}?{urlencode(query)}"):
             try:
-                with urlopen(address, timeout=5) as page:
+                with urlopen(address, timeout=120) as page:
                     self.pages.append((page.status, page.read().decode()))
             except OSError as error:
                 self.pages.append((getattr(error, "code", 0), ""))
@@ -256,3 +257,26 @@ def test_another_programs_login_is_not_ended(household: Household) -> None:
         house.do(log_out(house.login()))
 
     assert house.shared.exists()
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"tokens": 5}'])
+def test_a_new_login_replaces_a_file_of_ours_that_is_no_login(household: Household, broken: bytes) -> None:
+    """A login that a person has just approved is not lost because the old file is broken."""
+    house = household
+    house.own.parent.mkdir(parents=True)
+    house.own.write_bytes(broken)
+    fresh = house.issue()
+    house.do(house.login().store_tokens(fresh))
+
+    assert fresh.access_token == house.secret(house.login()).token
+
+
+def test_tokens_that_are_no_text_are_refused_before_they_are_saved(household: Household) -> None:
+    """Half a surrogate pair cannot be written or sent: one clear error, and the login that is there stays."""
+    house = household
+    held = house.put(house.issue(), house.own)
+    for broken in ("a\ud83d", "a b", ""):
+        with pytest.raises(errors.CredentialsError):
+            house.do(house.login().store_tokens(msgspec.structs.replace(house.issue(), access_token=broken)))
+
+    assert held.access_token == house.read(house.own).access_token

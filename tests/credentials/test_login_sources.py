@@ -183,7 +183,7 @@ def test_a_file_that_names_another_issuer_is_not_believed(household: Household) 
 def test_the_official_clients_variable_moves_the_refresh(household: Household) -> None:
     """To loopback, as its own tests do."""
     house = household
-    house.put(house.issue(ends_in=10))
+    house.put(house.issue(ends_in=-10))
     with pytest.raises(errors.TransportError, match="404"):
         house.secret(house.login(CODEX_REFRESH_TOKEN_URL_OVERRIDE="http://127.0.0.1:9/somewhere/oauth/token"))
 

@@ -87,9 +87,9 @@ def test_a_note_that_cannot_be_written_stops_the_refresh(tmp_path: Path) -> None
     """A token that was not written down is not presented."""
     house = Household(tmp_path)
     (tmp_path / "state").write_bytes(b"in the way")
-    house.put(house.issue(ends_in=10))
+    house.put(house.issue(ends_in=-10))
 
-    with pytest.raises(errors.CredentialsError, match="must be written down first") as caught:
+    with pytest.raises(errors.CredentialsError, match="was not refreshed, since") as caught:
         house.secret(house.login())
 
     assert ("COATCHECK_STATE_HOME" in (caught.value.remedy or ""), 0) == (True, house.refreshes)

@@ -13,9 +13,12 @@ from coatcheck._credentials.oauth_requests import (
     RefusedError,
     UnansweredError,
     code_of,
+    is_answering as service_answers,
+    refresh,
     refusal,
     revoke,
     sent,
+    shown,
 )
 from coatcheck._protocol.effects import Response
 from coatcheck._protocol.login_contract import Tokens
@@ -55,6 +58,10 @@ def test_the_code_is_where_the_service_puts_it(body: bytes, code: str) -> None:
         (502, "", UnansweredError),
         (504, "", UnansweredError),
         (522, "", UnansweredError),
+        (500, "", UnansweredError),
+        (507, "", UnansweredError),
+        (501, "", errors.TransportError),
+        (302, "", errors.TransportError),
     ],
 )
 def test_an_answer_is_one_of_three_refusals(status: int, code: str, kind: type) -> None:
@@ -68,6 +75,65 @@ def test_no_answer_breaks_us(body: bytes, status: int) -> None:
     assert isinstance(
         refusal(OAUTH, Response(status, {}, body)), RefusedError | UnansweredError | errors.TransportError
     )
+
+
+def test_a_web_page_with_401_is_no_refusal() -> None:
+    """A proxy that wants a login of its own says nothing about the refresh token."""
+    page = Response(401, {"content-type": "text/html"}, b"<!doctype html><title>Log in to the network</title>")
+
+    assert errors.TransportError is type(refusal(OAUTH, page))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_of_the_login_service_is_not_followed(status: int) -> None:
+    """The one request goes to the login service; its redirect to another origin is an error, and nothing is sent there."""
+    exchange = refresh(OAUTH, AT, Tokens(access_token="a", refresh_token="rt_secret"), reason="forced", now=1.0)
+    request = next(exchange)
+    with pytest.raises(errors.TransportError) as caught:
+        exchange.send(Response(status, {"location": "https://evil.example/oauth/token"}, b""))
+
+    assert "https://auth.openai.com/oauth/token" == request.url
+    assert "rt_secret" not in f"{request!r}{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_answering"),
+    [
+        (400, b'{"error": "invalid_request"}', True),
+        (401, b"", True),
+        (404, b"<html>", True),
+        (429, b"", True),
+        (501, b"<html>", True),
+        (200, b'{"error": "bad_refresh_token"}', True),
+        (200, b"<html>", False),
+        (200, b"{", False),
+        (204, b"", False),
+        (500, b"", False),
+        (502, b"<html>", False),
+        (503, b"", False),
+    ],
+)
+def test_an_outage_ends_with_an_answer_of_the_login_service(status: int, body: bytes, is_answering: bool) -> None:
+    """It is asked with an empty refresh token; an error of a server and the page of a proxy are no answer."""
+    exchange = service_answers(OAUTH, AT)
+    request = next(exchange)
+    with pytest.raises(StopIteration) as stopped:
+        exchange.send(Response(status, {}, body))
+
+    assert ("", is_answering) == (json.loads(request.body)["refresh_token"], stopped.value.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://user:secret@evil.example/x?token=secret#secret", "https://evil.example/x"),
+        ("user:secret@evil.example", "evil.example"),
+        ("http://evil.example:80/a@b", "http://evil.example:80/a@b"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, text: str) -> None:
+    """Neither user nor password, query or fragment."""
+    assert text == shown(url)
 
 
 def test_endpoints_follow_the_official_clients_variables() -> None:

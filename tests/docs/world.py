@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from coatcheck._runtime.config import state_dir
 from coatcheck._runtime.duration_file import DurationFile
 from coatcheck._runtime.server_record import record_path
 from coatcheck.cloud.demo.site import agent_command, make_site
@@ -55,7 +56,7 @@ def world(
     make_site(checkout, environ=os.environ)
     Git(os.environ).run("-C", checkout, "remote", "add", "origin", "git@github.com:owner/repo.git")
     for provider in ("codex", "local"):
-        DurationFile(str(Path(record_path(os.environ)).parent)).record(provider, [(None, 1.0)] * TASKS_SEEN)
+        DurationFile(state_dir(os.environ)).record(provider, [(None, 1.0)] * TASKS_SEEN)
     monkeypatch.setattr(LocalCloud, "get_usage", usage)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(checkout)

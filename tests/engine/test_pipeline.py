@@ -7,7 +7,9 @@ from tests.clients import COLOURS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import Task, TaskRef, errors
-from coatcheck._protocol.effects import Exchange, Request
+from coatcheck._engine.pipeline import MAX_REQUESTS
+from coatcheck._protocol.effects import Exchange, Request, Response
+from coatcheck.testing import FakeClock
 
 LOST = errors.TransportError("the connection was reset")
 
@@ -37,3 +39,59 @@ def test_what_nobody_catches_is_raised(colour: str) -> None:
     """As it was."""
     with pytest.raises(errors.TransportError, match="reset"):
         Both(colour, ToyProvider(), ToyService(LOST)).cancel_task("t1")
+
+
+class Endless(ToyProvider):
+    """Asks for one more page of a task for as long as it may."""
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        while True:
+            yield Request("GET", "/usage")
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_an_exchange_without_an_end_is_stopped(colour: str) -> None:
+    """A service that always has more to tell is asked so many times."""
+    service = ToyService()
+    with pytest.raises(errors.UnreadableResponseError, match="does not come to an end"):
+        Both(colour, Endless(), service).get_task("t1")
+
+    assert MAX_REQUESTS == len(service.requests)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_an_exchange_that_is_slow_each_time_is_stopped(colour: str) -> None:
+    """No request begins after the time of one verb."""
+    service, clock = ToyService(), FakeClock()
+    answer = service.route
+    service.route = lambda request: (clock.advance(59), answer(request))[1]  # type: ignore[method-assign]
+    with pytest.raises(errors.TransportTimeoutError, match="after 300 seconds") as caught:
+        Both(colour, Endless(), service, clock=clock).get_task("t1")
+
+    assert (6, False) == (len(service.requests), caught.value.request_sent)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_stream_without_an_end_is_left_at_the_timeout(colour: str) -> None:
+    """Events for ever end with the timeout, and the error has the ref."""
+    service, clock = ToyService(), FakeClock()
+    service.create({"prompt": "p", "attempts": 1})
+    service.about = lambda *_: Response(200, stream=Flood(clock))  # type: ignore[method-assign]
+    with pytest.raises(errors.WaitTimeoutError) as caught:
+        Both(colour, ToyProvider(), service, clock=clock).stream_task("t1", timeout=100)
+
+    assert TaskRef("toy", "t1") == caught.value.ref
+
+
+class Flood:
+    """A stream that sends a line a second for ever."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def read(self) -> bytes:
+        self.clock.advance(1)
+        return b"log\n"
+
+    def close(self) -> None:
+        pass

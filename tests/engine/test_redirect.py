@@ -76,3 +76,14 @@ def test_some_places_are_never_gone_to(where: str, reason: str) -> None:
 
     with pytest.raises(errors.ProviderError, match=reason):
         redirected(request, where, status=302)
+
+
+@pytest.mark.parametrize("where", ["http://[::1/x", "http://toy.example:99999/x", "/caf\xe9", "\ufffd"])
+def test_what_is_no_address_is_unreadable(where: str) -> None:
+    """A redirect to no address is an error of the service's answer."""
+    request = Request("GET", "/x", url="https://toy.example/x")
+
+    with pytest.raises(errors.UnreadableResponseError) as caught:
+        redirected(request, where, status=302)
+
+    assert 302 == caught.value.status

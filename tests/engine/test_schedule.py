@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 from tests.clients import COLOURS, Both
 from tests.toy import ToyProvider, ToyService
 
-from coatcheck import errors
+from coatcheck import TaskState, errors
 from coatcheck._engine.schedule import Schedule
 from coatcheck._model.duration_estimate import DurationEstimate, Durations
 from coatcheck._protocol.duration_store import NoDurationStore
@@ -99,12 +102,57 @@ def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path: object) -> None:
-    """A wait does not fail because nothing could be learnt from it."""
-    with open(f"{tmp_path}/file", "w") as file:
-        file.write("")
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_folder_that_cannot_be_written_fails_no_wait(
+    colour: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Waits end as their tasks do where durations cannot be recorded, and one client warns once."""
+    (tmp_path / "file").touch()
+    service = ToyService(now=1_790_000_000.0, states=("working", "done"))
+    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path / "file")})
+    ends = [both.create_task_and_wait("p").state for _ in range(2)]
+    warnings = [record.message for record in caplog.records if "cannot be recorded" in record.message]
 
-    assert None is DurationFile(f"{tmp_path}/file/state").record("toy", [(None, 5.0)])
+    assert ([TaskState.SUCCEEDED] * 2, 1) == (ends, len(warnings))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("seen", ['{"count":-2}', '{"count":1,"mean":1e300}', '{"count":3,"squares":-9e99}'])
+def test_durations_that_make_no_sense_fail_no_wait(colour: str, seen: str, tmp_path: Path) -> None:
+    """A file of durations that was written by somebody else gives the default schedule."""
+    (tmp_path / "durations.json").write_text(f'{{"toy/*":{seen}}}')
+    service = ToyService(now=1_790_000_000.0, states=("working", "done"))
+    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+
+    assert TaskState.SUCCEEDED is both.create_task_and_wait("p").state
+
+
+def test_many_threads_record_into_one_file(tmp_path: Path) -> None:
+    """No end is lost and none fails, however the threads that record, and those that read, take turns."""
+    durations, barrier, failures = DurationFile(str(tmp_path)), threading.Barrier(8), list[BaseException]()
+
+    def record(number: int) -> None:
+        barrier.wait()
+        try:
+            for _ in range(10):
+                durations.record("toy", [(f"e{number}", 5.0)])
+                durations.recall("toy", f"e{number}")
+        except BaseException as error:  # noqa: BLE001 - it is what the test is about
+            failures.append(error)
+
+    threads = [threading.Thread(target=record, args=(number,)) for number in range(8)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    names = sorted(path.name for path in tmp_path.iterdir())
+
+    assert ([], 80, ["durations.json"]) == (failures, DurationFile(str(tmp_path)).recall("toy", None).count, names)
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -147,7 +147,7 @@ def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(colour: st
         Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 409, 422])
 def test_a_refusal_is_certain(colour: str, status: int) -> None:
     """What the service refused was not made: the intent is closed and the error is the service's."""
     service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))
@@ -354,3 +354,81 @@ def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(colour: str) -
 
     assert ["t1"] == [ref.id for ref in caught.value.candidates]
     assert 1 == len(both.journal.open_intents("toy"))
+
+
+class Confused(ToyProvider):
+    """Fails while it reads the answer to a submission that was taken."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        yield Request("POST", "/tasks", body=msgspec.json.encode({"prompt": spec.prompt, "attempts": 1}))
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ConfigurationError("bad address"),
+        errors.NotFoundError("gone", status=404),
+        errors.AuthenticationError("who", status=401),
+        errors.TransportError("not connected", request_sent=False),
+        KeyError("id"),
+        ValueError("Invalid IPv6 URL"),
+    ],
+)
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_error_after_the_task_was_taken_leaves_it_uncertain(colour: str, error: Exception, *, taken: bool) -> None:
+    """Whatever is wrong with the answer, the task is looked for, and never said to be unsent."""
+    service = Losing(answer=reply({}, 201), taken=taken)
+    both = Both(colour, Confused(error), service)
+    came: object
+    try:
+        came = both.create_task("do it").ref.id
+    except errors.SubmissionUncertainError:
+        came = len(both.journal.open_intents("toy"))
+
+    assert (("t1" if taken else 1), 1) == (came, service.count("POST", "/tasks"))
+
+
+class SilentProvider(ToyProvider):
+    """A provider whose service reports neither environment nor branch of a task (or one of them)."""
+
+    missing: tuple[str, ...] = ("environment", "branch")
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        task = yield from super().get_task(ref)
+        return msgspec.structs.replace(task, **dict.fromkeys(self.missing))
+
+
+@pytest.mark.parametrize("missing", [("environment",), ("branch",), ("environment", "branch")], ids=",".join)
+def test_what_the_service_does_not_report_is_not_compared(colour: str, missing: tuple[str, ...]) -> None:
+    """A task without environment or branch is found by its prompt, its time and what other intents recorded."""
+    provider = SilentProvider()
+    provider.missing = missing
+    both = Both(colour, provider, Losing(answer=LOST))
+
+    assert "t1" == both.create_task("do it").ref.id
+
+
+def test_two_that_fit_where_little_is_reported_are_uncertain(colour: str) -> None:
+    """Both could be it: neither is taken."""
+    both = Both(colour, SilentProvider(), Losing(answer=LOST, others=1))
+    with pytest.raises(errors.SubmissionUncertainError) as caught:
+        both.create_task("do it")
+
+    assert ["t1", "t2"] == sorted(ref.id for ref in caught.value.candidates)
+
+
+def test_a_task_that_could_be_of_another_environments_intent_is_uncertain(colour: str) -> None:
+    """Two lost submissions of one prompt to two environments: a task that names none could be either's."""
+    both = Both(colour, SilentProvider(), Losing(answer=LOST, taken=False))
+    with pytest.raises(errors.SubmissionUncertainError):
+        both.create_task("do it", environment="attic")
+    other = Both(colour, SilentProvider(), Losing(answer=LOST), journal=both.journal)
+    with pytest.raises(errors.SubmissionUncertainError) as caught:
+        other.create_task("do it", environment="cellar")
+
+    assert ["t1"] == [ref.id for ref in caught.value.candidates]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -28,12 +29,14 @@ TEN = b"".join(b"line %d\n" % number for number in range(10))
 
 
 def apply(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
-    """Judge and apply *patch*."""
+    """Judge *patch* and apply what fits of it."""
+    options = {"partial": True, **options}
     return Patch(patch).verify(base=repository.folder).apply(repository.folder, **options)  # type: ignore[arg-type]
 
 
 def apply_unseen(repository: Repository, patch: bytes, **options: object) -> AppliedPatch:
     """Apply *patch* without asking whether it fits."""
+    options = {"partial": True, **options}
     return Patch(patch).verify().apply(repository.folder, **options)  # type: ignore[arg-type]
 
 
@@ -55,7 +58,7 @@ def test_it_applies_what_git_applies(site: Repository, dark_mode: bytes) -> None
     site.git("clean", "-fdxq")
     done = apply(site, dark_mode)
 
-    assert (expected, True, b"", (), ["last"]) == (
+    assert (expected, True, b"", (), ["applied"]) == (
         site.tree(),
         done.is_complete,
         site.git("diff", "--cached"),
@@ -194,7 +197,7 @@ def test_what_is_there_already_is_no_conflict(site: Repository, dark_mode: bytes
     is_unchanged = before == site.tree()
     edited = verified.changes[0].path
     site.put({edited: b"mine"})
-    third = {each.path: each.kind for each in verified.apply(site.folder).files}
+    third = {each.path: each.kind for each in verified.apply(site.folder, partial=True).files}
 
     assert ({"already"}, True, True, "dirty", {"already"}) == (
         {each.kind for each in again.files},
@@ -638,16 +641,123 @@ def test_a_branch_is_all_or_nothing(repository: Repository) -> None:
     assert ("x",) == caught.value.files
 
 
-def test_nobody_needs_an_identity(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def commit_of(repository: Repository) -> str:
+    """Commit a patch on a branch, and return author and committer with their dates."""
+    done = Patch(edit("x")).verify().commit(repository.folder, branch="b", message="m")
+    shown = repository.git("log", "-1", "--date=unix", "--format=%an <%ae> %ad|%cn <%ce> %cd", str(done.commit))
+    return shown.decode().strip()
+
+
+def test_nobody_needs_an_identity(repository: Repository) -> None:
     """Where git does not know who commits, the commit is ours, not an error."""
     repository.commit({"x": TEN})
-    repository.git("config", "user.useConfigOnly", "true")
-    done = Patch(edit("x")).verify().commit(repository.folder, branch="b", message="m")
+    repository.git("config", "user.name", "")
+    author, committer = (part.rpartition(" ")[0] for part in commit_of(repository).split("|"))
 
-    assert (
-        "coatcheck <coatcheck@localhost>"
-        == repository.git("log", "-1", "--format=%an <%ae>", str(done.commit)).decode().strip()
+    assert ("coatcheck <coatcheck@localhost>",) * 2 == (author, committer)
+
+
+def test_the_environment_says_who_commits_and_when(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for ``git commit``: the variables win over the configuration (git-commit-tree(1))."""
+    repository.commit({"x": TEN})
+    repository.git("config", "user.name", "Configured")
+    repository.git("config", "user.useConfigOnly", "true")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", who)
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", f"{who}@example.com")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "1700000000 +0000")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2023-11-14T22:13:21Z")
+
+    assert "AUTHOR <AUTHOR@example.com> 1700000000|COMMITTER <COMMITTER@example.com> 1700000001" == commit_of(
+        repository
     )
+
+
+def test_the_variable_email_is_an_address(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git takes it where neither its own variables nor the configuration have one."""
+    repository.commit({"x": TEN})
+    repository.git("config", "user.name", "Configured")
+    monkeypatch.setenv("EMAIL", "mail@example.com")
+
+    assert commit_of(repository).startswith("Configured <mail@example.com> ")
+
+
+def test_author_and_committer_may_be_configured_apart(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment decides what it names, and the configuration the rest."""
+    repository.commit({"x": TEN})
+    for name, value in (("author.name", "Writer"), ("committer.name", "Robot"), ("user.email", "u@example.com")):
+        repository.git("config", name, value)
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "writer@example.com")
+    author, committer = (part.rpartition(" ")[0] for part in commit_of(repository).split("|"))
+
+    assert ("Writer <writer@example.com>", "Robot <u@example.com>") == (author, committer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "expected"),
+    [
+        ({"user.useConfigOnly": "true"}, {}, "user.useConfigOnly forbids"),
+        ({}, {"GIT_AUTHOR_DATE": "soon", "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b"}, "GIT_AUTHOR_DATE"),
+    ],
+)
+def test_an_identity_that_git_refuses_is_named(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    variables: dict[str, str],
+    expected: str,
+) -> None:
+    """With a remedy, and no branch is made."""
+    repository.commit({"x": TEN})
+    for name, value in settings.items():
+        repository.git("config", name, value)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(GitError, match=expected) as caught:
+        commit_of(repository)
+
+    assert (True, b"") == (bool(caught.value.remedy), repository.git("branch", "--list", "b"))
+
+
+def test_a_line_end_in_the_name_of_the_checkout(tmp_path: Path) -> None:
+    """A folder may be called anything."""
+    folder = tmp_path / "new\nline\n"
+    folder.mkdir()
+    repository = make_repository(folder)
+    repository.commit({"x": TEN})
+    apply(repository, edit("x"))
+
+    assert b"line four" in (folder / "x").read_bytes()
+
+
+@pytest.fixture
+def untrusted(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A repository that git takes for another user's."""
+    repository.commit({"x": TEN})
+    # git's own switch for its tests (setup.c, GIT_TEST_ASSUME_DIFFERENT_OWNER), set where git is started
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program = programs / "git"
+    program.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    return repository
+
+
+def test_a_repository_of_another_user_is_named_with_gits_remedy(untrusted: Repository) -> None:
+    """The error says what to type."""
+    with pytest.raises(GitError, match="git does not trust") as caught:
+        apply(untrusted, edit("x"))
+
+    assert f"git config --global --add safe.directory {untrusted.folder}" in str(caught.value.remedy)
+
+
+def test_trust_in_the_environment_counts(untrusted: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CI says ``safe.directory`` by GIT_CONFIG_COUNT (git-config(1), ENVIRONMENT)."""
+    for name, value in {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+
+    assert apply(untrusted, edit("x")).is_complete
 
 
 def test_an_unborn_branch(repository: Repository) -> None:

@@ -120,9 +120,11 @@ def test_nothing_outside_changes(name: str, scene: tuple[Repository, Path]) -> N
     repository, outside = scene
     patch = Patch(CORPUS[name].replace("{outside}", str(outside)).encode())
     for attempt in (
-        lambda: patch.verify(policy=LOOSEST).apply(repository.folder),
-        lambda: patch.verify(base=repository.folder, policy=LOOSEST).apply(repository.folder, index=True, markers=True),
-        lambda: VerifiedPatch(patch.files, (), LOOSEST).apply(repository.folder),
+        lambda: patch.verify(policy=LOOSEST).apply(repository.folder, partial=True),
+        lambda: patch.verify(base=repository.folder, policy=LOOSEST).apply(
+            repository.folder, index=True, markers=True, partial=True
+        ),
+        lambda: VerifiedPatch(patch.files, (), LOOSEST).apply(repository.folder, partial=True),
         lambda: VerifiedPatch(patch.files, (), LOOSEST).commit(repository.folder, branch="b", message="m"),
     ):
         before = everything(outside.parent)

@@ -134,3 +134,57 @@ def test_any_bytes_give_a_value_or_the_one_error(body: bytes) -> None:
 def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
     """A mask is not itself masked, and nothing grows."""
     assert scrub(text) == scrub(scrub(text))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rb'"a\ud83d"', "a\ufffd"),
+        (rb'"\ude00b"', "\ufffdb"),
+        (rb'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600"),
+        (rb'"\UD83D"', None),
+        (rb'"\\ud83d"', "\\ud83d"),
+        (rb'"\\\ud83d"', "\\\ufffd"),
+        (rb'"\ud83d\n"', "\ufffd\n"),
+        (rb'"\uD83D\uDE00"', "\U0001f600"),
+        (b'"cut \xf0\x9f"', "cut \ufffd"),
+        (b'"\xed\xa0\xbd"', "\ufffd\ufffd\ufffd"),
+        (b'\xef\xbb\xbf"marked"', "marked"),
+        (b'\xef\xbb\xbf"a\\ud83d"', "a\ufffd"),
+    ],
+)
+@pytest.mark.parametrize("shape", [str, object])
+def test_text_that_is_no_unicode_is_mended_and_a_mark_ignored(body: bytes, text: str | None, shape: type) -> None:
+    """RFC 8259 8.1 and 8.2: halves become U+FFFD, escapes of backslashes stay, and only JSON is read."""
+    try:
+        read = read_json(body, shape)
+    except errors.UnreadableResponseError:
+        read = None
+
+    assert text == read
+
+
+def test_one_cut_text_spoils_no_other_item() -> None:
+    """The other items of a page, and those that are decoded later, are read as they stand."""
+    page = read_json(rb'[{"text": "a\ud83d"}, {"text": "\u00e9"}]', list[dict[str, msgspec.Raw]])
+
+    assert ["a\ufffd", "\u00e9"] == [read_json(item["text"], str) for item in page]
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be", "utf-32"])
+def test_other_codings_are_refused(coding: str) -> None:
+    """RFC 8259 8.1: JSON between systems is UTF-8."""
+    body = (("\ufeff" if coding == "utf-16-be" else "") + '{"number": 1}').encode(coding)
+
+    with pytest.raises(errors.UnreadableResponseError) as caught:
+        read_json(body, Shape)
+
+    assert ("UTF-16" in str(caught.value)) == (coding != "utf-32-be")
+
+
+@given(st.text(), st.text())
+def test_json_without_faults_is_not_changed(before: str, after: str) -> None:
+    """Mending is for what is broken: whatever JSON holds beside a half stays as it was."""
+    body = msgspec.json.encode(before)[:-1] + rb"\ud83d" + msgspec.json.encode(after)[1:]
+
+    assert f"{before}\ufffd{after}" == read_json(body, str)

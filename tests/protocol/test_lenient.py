@@ -42,3 +42,17 @@ def test_times_are_in_utc(value: object, expected: datetime | None) -> None:
 def test_an_empty_text_says_nothing(value: object, expected: str | None) -> None:
     """Empty means "not said"."""
     assert expected == lenient.text(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1_000", "+5", " 5", "5 ", "0x10", "nan", "inf", "Infinity", "\u0665", "", "1e999", "05"]
+)
+def test_a_text_that_json_takes_for_no_number_is_none(text: str) -> None:
+    """Python reads more as a number than a service writes."""
+    assert lenient.number(text) is None
+
+
+@pytest.mark.parametrize(("text", "value"), [("5", 5.0), ("-1.5", -1.5), ("1e3", 1000.0), ("0", 0.0)])
+def test_a_number_may_be_sent_as_text(text: str, value: float) -> None:
+    """As JSON writes it."""
+    assert value == lenient.number(text)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 from tests.clients import COLOURS, Both
-from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask
+from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
+
+from coatcheck import errors
+from coatcheck._protocol.effects import Response
+from coatcheck._protocol.pagination import MAX_PAGES
+from coatcheck.testing import FakeClock
 
 
 @pytest.fixture(params=COLOURS)
@@ -46,3 +51,31 @@ def test_an_item_that_moved_between_pages_is_listed_once(colour: str) -> None:
 def test_an_empty_page_with_a_cursor_is_not_the_end(colour: str) -> None:
     """Filtered pages may be empty."""
     assert (["a"], 2) == listed(colour, [page(next="1"), page("a")])
+
+
+@pytest.mark.parametrize("ids", [True, False], ids=["items", "empty pages"])
+def test_a_list_without_an_end_is_stopped_and_says_where(colour: str, *, ids: bool) -> None:
+    """New cursors for ever: what came is handed out, then the error has the cursor to go on with."""
+    service = ToyService()
+    service.page = lambda cursor: reply(page(*[f"t{cursor}"] * ids, next=str(int(cursor or 0) + 1)))  # type: ignore[method-assign]
+    both = Both(colour, ToyProvider(), service)
+    with pytest.raises(errors.ListUnfinishedError) as caught:
+        both.list_tasks()
+
+    assert (str(MAX_PAGES), MAX_PAGES) == (caught.value.cursor, len(service.requests))
+
+
+def test_pages_that_come_slowly_are_stopped_by_the_clock() -> None:
+    """Each page is in time, all of them are not; what came before is handed out."""
+    clock, service = FakeClock(), ToyService()
+
+    def slow(cursor: str | None) -> Response:
+        clock.advance(50)
+        return reply(page(f"t{cursor}", next=str(int(cursor or 0) + 1)))
+
+    service.page = slow  # type: ignore[method-assign]
+    came = []
+    with pytest.raises(errors.ListUnfinishedError, match="after 150 seconds"):
+        came.extend(Both("blocking", ToyProvider(), service, clock=clock).client.list_tasks())
+
+    assert 3 == len(service.requests)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, strategies as st
 
-from coatcheck._protocol.retry_after import is_throttled, retry_after
+from coatcheck._protocol.retry_after import http_date, is_throttled, retry_after
 
 DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
 NOW = 1795168800.0
@@ -17,7 +20,7 @@ NOW = 1795168800.0
         ({}, None),
         ({"retry-after": "0"}, 0.0),
         ({"retry-after": "120"}, 120.0),
-        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "1.5"}, None),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
@@ -28,8 +31,8 @@ NOW = 1795168800.0
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"x-ms-retry-after-ms": "500"}, 0.5),
         ({"x-amz-retry-after": "1500"}, 1.5),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW + 30)}, 30.0),
-        ({"x-ratelimit-remaining": "5", "x-ratelimit-reset": str(NOW + 30)}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{NOW + 30:.0f}"}, 30.0),
+        ({"x-ratelimit-remaining": "5", "x-ratelimit-reset": f"{NOW + 30:.0f}"}, None),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, 0.0),
     ],
 )
@@ -72,3 +75,60 @@ def test_no_header_can_do_harm(headers: dict[str, str]) -> None:
     seconds = retry_after(headers, now=NOW)
 
     assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Fri, 20 Nov 2026 10:02:00 GMT",
+        "Friday, 20-Nov-26 10:02:00 GMT",
+        "Fri Nov 20 10:02:00 2026",
+        "Fri, 20 Nov 2026 10:02:00",
+        "Fri, 20 Nov 2026 10:02:00 -0000",
+        "Fri, 20 Nov 2026 12:02:00 +0200",
+        "Fri, 20 Nov 2026 05:02:00 -0500",
+        "fri, 20 nov 2026 10:02:00 utc",
+        "120",
+        " 120\t",
+        "000120",
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_every_legal_form_is_utc_wherever_we_are(value: str, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three dates of RFC 9110 5.6.7, with or without their zone, and seconds mean the same in any local zone."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        seconds = retry_after({"retry-after": value}, now=NOW)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert 120.0 == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("1e3", "+5", "-5", "0x10", "1_000", "\uff17", "\u0667\u0660\u0660", "1.5", ".5", "5.", "5s", "5 5", "5, 6"),
+        *("nan", "inf", "Infinity", "", " ", "\u00a05", "9" * 5000, str(2**31 + 1), "soon", "true", "null"),
+        *("2026-11-20T10:02:00Z", "Fri, 32 Nov 2026 10:02:00 GMT", "Fri, 20 Foo 2026 10:02:00 GMT"),
+        *("Fri, 20 Nov 2026 10:02:00 EST", "Fri, 20 Nov 2026 25:02:00 GMT", "Fri, 20 Nov 9999 10:02:00 GMT"),
+        *("Fri, 20 Nov 2026", "20 Nov 2026 10:02:00 GMT", "Fri, 2\u0660 Nov 2026 10:02:00 GMT"),
+    ],
+)
+@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-ratelimit-reset"])
+def test_nothing_else_is_a_wait(name: str, value: str) -> None:
+    """What neither grammar allows means that the service did not say."""
+    headers = {name: value, "x-ratelimit-remaining": "0"} if name == "x-ratelimit-reset" else {name: value}
+    seconds = None if name != "retry-after" and value == str(2**31 + 1) else retry_after(headers, now=NOW)
+
+    assert seconds is None
+
+
+@pytest.mark.parametrize(("year", "whole"), [("94", 1994), ("76", 2076), ("77", 1977), ("00", 2000), ("26", 2026)])
+def test_a_year_of_two_digits_is_at_most_fifty_years_ahead(year: str, whole: int) -> None:
+    """RFC 9110 5.6.7: one that would be further ahead is a year of the past."""
+    at = http_date(f"Sunday, 06-Nov-{year} 08:49:37 GMT", now=NOW)
+
+    assert datetime(whole, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp() == at

@@ -1,12 +1,16 @@
-"""The command tree, and what happens to what goes wrong.
+"""The command tree, and the reporting of errors.
 
-Law 1. A command's module is imported when the command runs, not before.
-Law 2. Every error ends as one line on stderr, or as one object on stdout with ``--json``, and its exit code.
-Law 3. What we did not foresee is our bug, and is called one.
+Invariants:
+
+* A command's module is imported when the command runs, not before.
+* Every error ends as one line on stderr, or as one object on stdout with ``--json``, and its exit code. Where stdout
+  cannot be written, the line goes to stderr; a reader that closed it is told nothing, unless a result would be lost.
+* An error that is not expected is reported as a bug.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Sequence
@@ -14,8 +18,9 @@ from collections.abc import Sequence
 import click
 
 from .. import errors
-from .console import OutputClosedError
+from .console import OutputClosedError, OutputError
 from .exit_codes import ExitCode, exit_code_of
+from .interruption import UserInterrupt
 from .process_env import ProcessEnv
 
 # command -> its module in `commands`; a command whose name is a Python word or a builtin has a longer module name.
@@ -49,6 +54,11 @@ COMMANDS = {
     "serve": "serve",
     "workflow": "workflow",
 }
+
+# What a disk or a limit of the system refuses, which is no bug of ours.
+NO_STORAGE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
+)
 
 ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.
 
@@ -101,17 +111,17 @@ def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
     try:
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=process_env)
         return code if isinstance(code, int) else ExitCode.DONE
-    except OutputClosedError:
-        _let_go_of_stdout()
-        return ExitCode.BROKEN_PIPE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
-        return _reported(_understood(error), arguments, process_env)
+    except (Exception, KeyboardInterrupt, UserInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
+        return _reported(_understood(error, process_env), arguments, process_env)
 
 
-def _understood(error: BaseException) -> BaseException:
-    """Return click's errors as ours."""
-    if isinstance(error, click.Abort):  # what click makes of Ctrl-C
-        return error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else KeyboardInterrupt()
+def _understood(error: BaseException, process_env: ProcessEnv) -> BaseException:
+    """Return errors of click and of a full or read-only disk as ours, and an interruption with the task that it left."""
+    if isinstance(error, click.Abort | KeyboardInterrupt | UserInterrupt):  # click makes an Abort of Ctrl-C
+        return process_env.interruption.error
+    if isinstance(error, OSError) and error.errno in NO_STORAGE:
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return errors.CoatcheckError(f"{place}{error.strerror}", remedy="make room or change the place, and try again")
     if not isinstance(error, click.ClickException):
         return error
     context = getattr(error, "ctx", None)
@@ -124,16 +134,25 @@ def _reported(error: BaseException, arguments: Sequence[str], process_env: Proce
     code = exit_code_of(error)
     if code is ExitCode.BUG and process_env.environ.get("COATCHECK_DEBUG"):
         raise error
-    try:
-        if wants_json(arguments):
-            from .json_output import dump, error_document
-
-            process_env.console.write(dump(error_document(error)))
-        else:
-            process_env.console.note(f"coatcheck: {one_line(error, code)}")
-    except (OutputClosedError, BrokenPipeError):  # of stdout, of stderr
+    if isinstance(error, OutputError):
         _let_go_of_stdout()
+    try:
+        _report(error, code, arguments, process_env)
+    except OutputError:  # the document went nowhere; stderr may be open
+        _let_go_of_stdout()
+        process_env.console.note(f"coatcheck: {one_line(error, code)}")
     return code
+
+
+def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], process_env: ProcessEnv) -> None:
+    if wants_json(arguments) and not isinstance(error, OutputError):
+        from .json_output import dump, error_document
+
+        if isinstance(error, UserInterrupt):  # first, and where a person looks: stdout may go nowhere
+            process_env.console.note(process_env.interruption.line)
+        process_env.console.write_json(dump(error_document(error)))
+    elif not isinstance(error, OutputClosedError) or error.remedy:
+        process_env.console.note(f"coatcheck: {one_line(error, code)}")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -147,14 +166,12 @@ def one_line(error: BaseException, code: ExitCode) -> str:
     message = " ".join(str(error).split()) or type(error).__name__
     if code is ExitCode.BUG:
         return f"this is a bug in coatcheck: {type(error).__name__}: {message}; COATCHECK_DEBUG=1 shows where"
-    if code is ExitCode.INTERRUPTED:
-        message = "interrupted"
     remedy = getattr(error, "remedy", None)
     return f"{message}; {remedy}" if remedy else message
 
 
 def _let_go_of_stdout() -> None:
-    """Keep the interpreter from flushing into a closed pipe when it ends (docs.python.org, "Note on SIGPIPE")."""
+    """Keep what is still buffered from failing again when the process ends (docs.python.org, "Note on SIGPIPE")."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .. import errors
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .._model.outcome import Outcome
     from .._model.tasks import Task
     from .._patches.apply import AppliedPatch, FileOutcome
+    from .._patches.file_change import FileChange
     from .._patches.policy import Finding, Policy
     from .._patches.undo_journal import UndoResult
     from .._patches.verify import VerifiedPatch
@@ -28,6 +30,15 @@ SHORT_ID = 7
 
 STATUS_STYLES: Mapping[str, str] = {"applied": "green", "merged": "green", "skipped": "yellow", "conflicted": "red"}
 
+# What became of a file -> what is said of it: after the fact, and with --check.
+RESULTS: Mapping[str, tuple[str, str]] = {
+    "applied": ("applied", "would apply"),
+    "deleted": ("deleted", "would delete"),
+    "merged": ("merged", "would merge"),
+    "skipped": ("skipped", "would skip"),
+    "conflicted": ("conflicted", "would conflict"),
+}
+
 FINDING: Fields[Finding] = {
     "rule": ("the rule that it breaks", lambda f: f.rule),
     "path": ("the file", lambda f: f.path),
@@ -39,15 +50,21 @@ FINDING: Fields[Finding] = {
 LANDED_FILE: Fields[FileOutcome] = {
     "path": ("the file", lambda f: f.path),
     "old_path": ("what it was called before", lambda f: f.old_path),
-    "status": ('"applied", "merged", "skipped" or "conflicted"', lambda f: f.status),
+    "status": (
+        '"applied", "merged", "skipped" or "conflicted"; with --check what it would be',
+        lambda f: f.status,
+    ),
     "kind": ("why, in a word", lambda f: f.kind or None),
     "detail": ("why, in a sentence", lambda f: f.detail or None),
-    "has_markers": ("whether it holds conflict markers now", lambda f: f.has_markers),
+    "has_markers": ("whether it holds conflict markers now, or with --check would", lambda f: f.has_markers),
 }
 
 APPLICATION: Fields[AppliedPatch] = {
     "is_check": ("whether nothing was changed because of --check", lambda a: a.is_check),
-    "is_complete": ("whether everything that the patch wants is there", lambda a: a.is_complete),
+    "is_complete": (
+        "whether everything that the patch wants is there, or with --check would be",
+        lambda a: a.is_complete,
+    ),
     "files": ("landed file objects", lambda a: many(LANDED_FILE, a.files)),
     "staged": ("paths that were staged", lambda a: list(a.staged)),
     "branch": ("the branch that was made", lambda a: a.branch),
@@ -60,6 +77,22 @@ UNDONE: Fields[UndoResult] = {
     "restored": ("paths that are as they were", lambda u: list(u.restored)),
     "refused": ("paths that were edited since, and are left alone", lambda u: list(u.refused)),
     "branch": ("the branch that was removed", lambda u: u.branch),
+    "kept_branch": ("the branch that was kept, because it has other commits now", lambda u: u.kept_branch),
+    "remaining": ("how many earlier applications can still be undone", lambda u: u.remaining),
+}
+
+
+# What is added to those objects from elsewhere.
+MORE_OF_FILE: Fields[object] = {
+    "change": ("what the patch does to the file: the words of a change object's status", str),
+    "result": ('what became of it in words: "applied", "deleted", "would merge" …', str),
+}
+MORE_OF_APPLICATION: Fields[object] = {
+    "left_out": ("paths of the patch that --include and --exclude left out", str),
+    "findings": ("what verification warned about: finding objects", str),
+}
+MORE_OF_UNDOING: Fields[object] = {
+    "removed": ("those of `restored` that the application had added, and that are gone", str),
 }
 
 
@@ -76,6 +109,8 @@ class ApplyOptions(Value, frozen=True, kw_only=True):
     reject: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     strict: bool = False
+    strip: int | None = None
+    directory: str | None = None
 
     @classmethod
     def of(cls, **options: object) -> Self:
@@ -91,18 +126,24 @@ class ApplyOptions(Value, frozen=True, kw_only=True):
 
     def policy(self) -> Policy:
         """Return what the patch is judged by. Raises `ConfigurationError` for rules that are none."""
-        from .._patches.policy import RULES, Policy
+        from .._patches.policy import STRICT, Policy
 
         if self.strict:
-            return Policy(reject=RULES.keys() - set(self.ignore), ignore=self.ignore)
+            return Policy(reject=(STRICT - set(self.ignore)) | set(self.reject), ignore=self.ignore)
         return Policy(reject=self.reject, ignore=self.ignore)
 
 
 class ApplyReport:
     """What an application did, or with ``--check`` would do."""
 
-    def __init__(self, applied: AppliedPatch, findings: Sequence[Finding]) -> None:
-        self._applied, self._findings = applied, findings
+    def __init__(
+        self, applied: AppliedPatch, findings: Sequence[Finding], changes: Iterable[FileChange], left_out: Sequence[str]
+    ) -> None:
+        """*changes* are those that were applied, *left_out* the paths that the options left out."""
+        self._applied, self._findings, self._left_out = applied, findings, left_out
+        self._changes: dict[str, list[str]] = {}
+        for change in changes:
+            self._changes.setdefault(change.path, []).append(change.status.value)
 
     @property
     def code(self) -> ExitCode:
@@ -111,36 +152,69 @@ class ApplyReport:
 
     def document(self) -> dict[str, object]:
         """Return it as a JSON object."""
-        return {**read(APPLICATION, self._applied), "findings": many(FINDING, self._findings)}
+        files = [
+            {**read(LANDED_FILE, file), "change": change, "result": result} for file, change, result in self._results()
+        ]
+        return {
+            **read(APPLICATION, self._applied),
+            "files": files,
+            "next_steps": self._next_steps(),
+            "left_out": list(self._left_out),
+            "findings": many(FINDING, self._findings),
+        }
 
     def lines(self) -> list[Line]:
         """Return a line per file, what it comes to, and what to do next."""
-        done = self._applied
-        return [*map(_file, done.files), self._sum(), *done.next_steps]
+        known = list(self._results())
+        width = max(10, *(len(result) for _, _, result in known)) if known else 10
+        lines = [_landed_line(file, result.ljust(width)) for file, _, result in known]
+        left_out = [(Styled("left out".ljust(width), "dim"), f"  {path}") for path in self._left_out]
+        return [*lines, *left_out, self._sum(), *self._next_steps()]
+
+    def _next_steps(self) -> list[str]:
+        """Return what to do next; git diff does not show files that git does not know."""
+        is_new = all(change == "added" for file, change, _ in self._results() if file.status in ("applied", "merged"))
+        steps = self._applied.next_steps
+        return ["git status shows it" if is_new and step == "git diff shows it" else step for step in steps]
+
+    def _results(self) -> Iterator[tuple[FileOutcome, str | None, str]]:
+        """Yield each file, what the patch does to it, and what became of it in words."""
+        left = {path: list(changes) for path, changes in self._changes.items()}
+        for file in self._applied.files:
+            changes = left.get(file.path)
+            change = changes.pop(0) if changes else None
+            word = "deleted" if file.status == "applied" and change == "deleted" else file.status
+            yield file, change, RESULTS.get(word, (word, f"would be {word}"))[self._applied.is_check]
 
     def _sum(self) -> str:
         done = self._applied
+        left_out = f", left out {len(self._left_out)}" if self._left_out else ""
         if done.branch is not None:
-            return f"committed {plural(len(done.files), 'file')} to {done.branch} ({(done.commit or '')[:SHORT_ID]})"
-        verb = "would apply" if done.is_check else "applied"
-        counts = [f"{verb} {plural(len(done.applied), 'file')}"]
-        counts += [f"skipped {len(done.skipped)}"] if done.skipped else []
-        counts += [f"in conflict {len(done.conflicted)}"] if done.conflicted else []
-        return ", ".join(counts)
+            short = (done.commit or "")[:SHORT_ID]
+            return f"committed {plural(len(done.files), 'file')} to {done.branch} ({short}){left_out}"
+        would = "would " if done.is_check else ""
+        deleted = sum(1 for _, _, result in self._results() if result in RESULTS["deleted"])
+        counts = [f"{would}apply" if would else "applied", plural(len(done.applied) - deleted, "file")]
+        words = [" ".join(counts)] if deleted < len(done.applied) or not deleted else []
+        words += [f"{would}{'delete' if would else 'deleted'} {plural(deleted, 'file')}"] if deleted else []
+        words += [f"{would}{'skip' if would else 'skipped'} {len(done.skipped)}"] if done.skipped else []
+        words += [f"{'would be ' if would else ''}in conflict {len(done.conflicted)}"] if done.conflicted else []
+        return ", ".join(words) + left_out
 
 
-def _file(each: FileOutcome) -> Line:
+def _landed_line(each: FileOutcome, result: str) -> Line:
     name = f"{each.old_path} => {each.path}" if each.old_path else each.path
     kind = f" ({each.kind})" if each.status == "conflicted" else ""
     why = f": {each.detail}" if each.detail else ""
-    return Styled(f"{each.status:<10}", STATUS_STYLES.get(each.status, "bold")), f"  {name}{kind}{why}"
+    return Styled(result, STATUS_STYLES.get(each.status, "bold")), f"  {name}{kind}{why}"
 
 
 class UndoReport:
     """What undoing did."""
 
-    def __init__(self, undone: UndoResult) -> None:
-        self._undone = undone
+    def __init__(self, undone: UndoResult, removed: Collection[str]) -> None:
+        """*removed* are the restored paths at which no file was before the application, and none is now."""
+        self._undone, self._removed = undone, removed
 
     @property
     def code(self) -> ExitCode:
@@ -149,53 +223,92 @@ class UndoReport:
 
     def document(self) -> dict[str, object]:
         """Return it as a JSON object."""
-        return read(UNDONE, self._undone)
+        return {
+            **read(UNDONE, self._undone),
+            "removed": [path for path in self._undone.restored if path in self._removed],
+        }
 
     def lines(self) -> list[Line]:
         """Return a line per file, and what it comes to."""
         done = self._undone
-        restored = [(Styled("restored  ", "green"), f"  {path}") for path in done.restored]
+        restored = [
+            (Styled("removed   " if path in self._removed else "restored  ", "green"), f"  {path}")
+            for path in done.restored
+        ]
         refused = [(Styled("skipped   ", "yellow"), f"  {path}: it was edited since") for path in done.refused]
         branch = [f"removed the branch {done.branch}"] if done.branch else []
-        counts = [f"restored {plural(len(done.restored), 'file')}"] if done.restored or not branch else []
-        return [*restored, *refused, *counts, *branch]
+        branch += [f"kept the branch {done.kept_branch}: it has other commits now"] if done.kept_branch else []
+        counts = [self._sum()] if done.restored or not branch else []
+        left = plural(done.remaining, "earlier application")
+        remaining = [f"{left} can be undone: coatcheck apply --undo"] if done.remaining else []
+        return [*restored, *refused, *counts, *branch, *remaining]
+
+    def _sum(self) -> str:
+        removed = len(self._removed)
+        restored = len(self._undone.restored) - removed
+        words = [f"restored {plural(restored, 'file')}"] if restored or not removed else []
+        words += [f"removed {plural(removed, 'new file')}"] if removed else []
+        return ", ".join(words)
 
 
 def take_back(run: CommandContext) -> UndoReport:
     """Restore what the last application changed. Raises `PatchConflictError` where there was none."""
     from .._patches.undo_journal import undo
 
-    return UndoReport(undo(checkout_of(run)))
+    root = checkout_of(run)
+    undone = undo(root)
+    return UndoReport(undone, {path for path in undone.restored if not os.path.lexists(os.path.join(root, path))})
 
 
 def land(
-    run: CommandContext, made: Outcome, *, order: ApplyOptions | None = None, task: Task | None = None
+    run: CommandContext,
+    made: Outcome,
+    *,
+    order: ApplyOptions | None = None,
+    task: Task | None = None,
+    attempt: int | None = None,
 ) -> ApplyReport:
     """Apply what was made to the checkout we stand in, or commit it to a branch; warnings go to stderr.
 
-    Raises `PatchRejectedError` for a patch that must not be applied, `ConfigurationError` outside a checkout.
+    Raises `PatchRejectedError` for a patch that must not be applied, `PatchConflictError` while another attempt of
+    *task* is applied, `ConfigurationError` outside a checkout.
     """
     order = order or ApplyOptions()
     verified = _judged(run, made, order)
+    left_out = [path for path in _paths(made) if path not in {change.path for change in verified.changes}]
     # What does not fit is told by the application itself, which may merge it.
     warnings = [finding for finding in verified.findings if finding.rule != "misfit"]
     _warn(run, warnings)
     if order.branch is not None:
-        return ApplyReport(_commit(run, made, verified, order, task=task), warnings)
+        return ApplyReport(_commit(run, made, verified, order, task=task), warnings, verified.changes, left_out)
     applied = verified.apply(
-        checkout_of(run), index=order.index, check=order.check, markers=order.markers, base=made.base_commit
+        checkout_of(run),
+        index=order.index,
+        check=order.check,
+        markers=order.markers,
+        partial=True,
+        base=made.base_commit,
+        task=task and task.ref,
+        attempt=attempt or 1,
     )
-    return ApplyReport(applied, warnings)
+    return ApplyReport(applied, warnings, verified.changes, left_out)
+
+
+def _paths(made: Outcome) -> list[str]:
+    return list(dict.fromkeys(change.path for change in made.patch.files)) if made.patch else []
 
 
 def _judged(run: CommandContext, made: Outcome, order: ApplyOptions) -> VerifiedPatch:
     """Return the wanted part of the patch, judged."""
     if made.patch is None:
         raise errors.TaskError("there is no diff to apply")
+    whole = made.patch
+    if order.strip is not None or order.directory is not None:
+        whole = type(whole).parse(bytes(whole), strip=order.strip, directory=order.directory)
     is_chosen = bool(order.include or order.exclude)
-    patch = made.patch.select(include=order.include, exclude=order.exclude) if is_chosen else made.patch
+    patch = whole.select(include=order.include, exclude=order.exclude) if is_chosen else whole
     if is_chosen and not patch:
-        names = ", ".join(change.path for change in made.patch.files[:MOST_WARNINGS])
+        names = ", ".join(change.path for change in whole.files[:MOST_WARNINGS])
         raise errors.ConfigurationError("no file of the patch is chosen", remedy=f"it changes {names}")
     return patch.verify(base=checkout_of(run), policy=order.policy())
 

@@ -1,7 +1,9 @@
-"""What the folder we stand in says about where a task should run. Only the command line ever asks.
+"""Where a task should run, according to the checkout in the working directory.
 
-Law 1. What is given wins; then settings; then the checkout: its branch, and the repositories that its remotes name.
-Law 2. What is not clear is an error that lists the choices, never a guess.
+Guarantees:
+
+- options win over settings, and settings over the checkout: its branch, and the repositories that its remotes name;
+- where the answer is not clear, an error lists the choices.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from .. import errors
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment
+    from .._protocol.remotes import Remote
     from .._runtime.client import Client
 
 # How many environments an error names at most.
@@ -30,18 +33,32 @@ def find_root(folder: str) -> str | None:
     return folder
 
 
-def repositories(root: str) -> tuple[str, ...]:
-    """Return the ``owner/repo`` of every remote that names one, each once, in the order of the remotes' URLs."""
+def remotes(root: str) -> tuple[Remote, ...]:
+    """Return the checkout's remotes. Raises `GitError` where git does not trust the folder."""
     from .._patches.git import git
-    from .._protocol.repositories import repository_of
+    from .._protocol.remotes import SETTINGS, read_remotes
+    from .ssh import host_of
 
-    # 1 is git's word for "no such setting".
-    listed = git("config", "--null", "--get-regexp", r"^remote\..*\.url$", folder=root, accept=(0, 1))
-    urls = sorted(entry.partition("\n")[2] for entry in listed.decode("utf-8", "replace").split("\0") if entry)
+    git("rev-parse", "--git-dir", folder=root)  # `git config` alone would pass over a repository that is not trusted
+    # 1: there is no such setting (git-config(1))
+    listed = git("config", "--null", "--get-regexp", SETTINGS, folder=root, accept=(0, 1))
+    entries = (entry.partition("\n") for entry in listed.decode("utf-8", "replace").split("\0") if entry)
+    hosts: dict[str, str] = {}
+
+    def host(name: str) -> str:
+        if name not in hosts:
+            hosts[name] = host_of(name, environ=os.environ)
+        return hosts[name]
+
+    return read_remotes(((key, value) for key, _, value in entries), host_of=host)
+
+
+def repositories(root: str) -> tuple[str, ...]:
+    """Return the ``owner/repo`` of every remote that names one, each once, in alphabetical order of the remotes."""
     found: dict[str, str] = {}
-    for url in urls:
-        if (name := repository_of(url)) is not None:
-            found.setdefault(name.lower(), name)
+    for remote in sorted(remotes(root), key=lambda remote: remote.name):
+        if remote.repository is not None:
+            found.setdefault(remote.repository.lower(), remote.repository)
     return tuple(found.values())
 
 

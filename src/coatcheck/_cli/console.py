@@ -1,17 +1,27 @@
 """The only module that prints: results to stdout, notes and progress to stderr.
 
-Law 1. Whatever comes from a service or an agent is cleaned here, at the last moment: a control character, an escape
-       sequence or a change of writing direction is shown, never sent to the terminal. Colour is put on afterwards.
-Law 2. stdout carries results and nothing else, so that it can be piped. Progress appears on a terminal only.
-Law 3. Colour obeys ``NO_COLOR`` and ``FORCE_COLOR`` (no-color.org, force-color.org), then asks whether there is a
-       terminal.
+Invariants:
+
+* No control, bidirectional or invisible character reaches a terminal (`_patches.characters` lists them). Text is escaped
+  here, when it is printed, whoever wrote it; JSON and bytes are escaped where stdout is a terminal. Our own escape
+  sequences (colours, and clearing the line of progress) are added afterwards.
+* stdout carries results and nothing else. Progress appears on a terminal only.
+* Colour obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
+  is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no line of
+  progress either.
+* A result that cannot be written is an error. A note that cannot be written is dropped: there is no other place for it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeAlias
+
+from .._patches.characters import escape, escape_json, escape_lines
 
 # ECMA-48, section 8.3.117 (SGR).
 STYLES: Mapping[str, str] = {
@@ -25,20 +35,32 @@ STYLES: Mapping[str, str] = {
     "cyan": "36",
 }
 
-# C0 and C1 controls, and the characters that turn text around (trojansource.codes, CVE-2021-42574).
-_TURNING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)
-_HARMFUL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    code: f"\\u{code:04x}" for code in _TURNING
-}
-_HARMFUL[ord("\t")] = "\t"
-
 CLEAR_LINE = "\r\x1b[K"
 # What a terminal has when it does not say.
 DEFAULT_WIDTH = 80
 
 
-class OutputClosedError(Exception):
-    """Whoever read our output went away. click would take a `BrokenPipeError` for its own business."""
+class OutputError(Exception):
+    """Standard output cannot be written. It is no `OSError`, which click would handle itself."""
+
+    def __init__(self, reason: str, *, remedy: str | None = None) -> None:
+        self.remedy = remedy
+        super().__init__(f"cannot write to standard output: {reason}")
+
+
+class OutputClosedError(OutputError):
+    """The reader of standard output closed it."""
+
+    def __init__(self, *, remedy: str | None = None) -> None:
+        super().__init__("its reader closed it", remedy=remedy)
+
+
+def output_error(error: OSError, *, remedy: str | None = None) -> OutputError:
+    """Return the error that stands for *error*, which writing to standard output raised."""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosedError(remedy=remedy)
+    reason = "it is closed" if error.errno == errno.EBADF else error.strerror or type(error).__name__
+    return OutputError(reason, remedy=remedy)
 
 
 class Styled:
@@ -74,12 +96,45 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 
 def clean(text: str) -> str:
-    """Return *text* as one line that only shows characters: controls are made visible."""
-    return text if text.isprintable() else text.translate(_HARMFUL)
+    """Return *text* as one line in which harmful characters are escaped."""
+    return escape(text)
+
+
+class TextStream(io.TextIOWrapper):
+    """stdout or stderr for code that prints text itself: click, `logging`, `warnings` and tracebacks.
+
+    Harmful characters are escaped. Where writing to stdout fails, `OutputError` is raised; on stderr the text is dropped.
+    """
+
+    def __init__(self, buffer: BinaryIO, *, encoding: str, is_result: bool, is_escaped: bool) -> None:
+        self._is_result, self._is_escaped = is_result, is_escaped
+        super().__init__(buffer, encoding=encoding, errors="backslashreplace", line_buffering=True)
+
+    def write(self, text: str) -> int:
+        """Write *text*; return its length."""
+        with self._judging_errors():
+            super().write(escape_lines(text) if self._is_escaped else text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        with self._judging_errors():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _judging_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self._is_result:
+                raise output_error(error) from None
 
 
 class Console:
-    """Where a run's output goes. Printing results raises `OutputClosedError` when nobody reads them any more."""
+    """Where a run's output goes. Printing results raises `OutputError` where they cannot be written.
+
+    `remedy` is what such an error adds to its message: how to get the result another way.
+    """
 
     def __init__(
         self,
@@ -95,9 +150,12 @@ class Console:
         self._out, self._err, self._encoding = out, err, encoding
         self._environ = environ
         self.is_terminal, self.is_interactive = is_terminal, is_interactive
+        self.is_dumb = environ.get("TERM") == "dumb"
+        self.remedy: str | None = None
         self.has_colour = _has_colour(environ, is_terminal=is_terminal)
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
         self._progress: Callable[[], tuple[Part, ...]] | None = None
+        self._interjection: Callable[[], tuple[Part, ...]] | None = None
 
     def show(self, *lines: Line) -> None:
         """Print result lines."""
@@ -105,7 +163,7 @@ class Console:
 
     def show_all(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines; *with_colour* overrides what the environment says."""
-        self.write(b"".join(self.composed(lines, with_colour=with_colour)))
+        self._write(b"".join(self.composed(lines, with_colour=with_colour)))
 
     def composed(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> Iterator[bytes]:
         """Yield the bytes that stand for each result line."""
@@ -114,13 +172,26 @@ class Console:
             yield f"{_composed(line, colour=colour)}\n".encode(self._encoding, "backslashreplace")
 
     def write(self, data: bytes) -> None:
-        """Print a result's own bytes, nothing added."""
+        """Print a result's own bytes, nothing added. On a terminal their text is printed, line by line and escaped."""
+        if self.is_terminal:
+            text = escape_lines(data.decode("utf-8", "backslashreplace"))
+            data = text.encode(self._encoding, "backslashreplace")
+        self._write(data)
+
+    def write_json(self, data: bytes) -> None:
+        r"""Print JSON text. On a terminal harmful characters are ``\u`` escapes, and others that its encoding lacks."""
+        if self.is_terminal:
+            is_ascii = self._encoding.lower().replace("-", "") != "utf8"
+            data = escape_json(data.decode(), is_ascii=is_ascii).encode()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         self._end_progress()
         try:
             self._out.write(data)
             self._out.flush()
-        except BrokenPipeError:
-            raise OutputClosedError from None
+        except OSError as error:
+            raise output_error(error, remedy=self.remedy) from None
 
     def note(self, *lines: Line) -> None:
         """Tell the person who waits, on stderr."""
@@ -129,16 +200,21 @@ class Console:
             self._tell(_composed(line, colour=self._err_has_colour) + "\n")
 
     def progress(self, compose: Callable[[], tuple[Part, ...]]) -> None:
-        """Replace the line of progress by what *compose* returns now; nothing happens without a terminal."""
-        if self.is_interactive:
+        """Replace the line of progress by what *compose* returns now; nothing happens without a terminal that can."""
+        if self.is_interactive and not self.is_dumb:
             self._progress = compose
             self.refresh()
+
+    def interject(self, compose: Callable[[], tuple[Part, ...]] | None) -> None:
+        """Show what *compose* returns in place of the progress that is shown, until this is called with None."""
+        self._interjection = compose
+        self.refresh()
 
     def refresh(self) -> None:
         """Compose the line of progress again, if one is shown."""
         if self._progress is None:
             return
-        parts = self._progress()
+        parts = (self._interjection or self._progress)()
         whole = "".join(_text(part) for part in parts)
         width = self._width(self._err)
         line = parts if len(whole) < width else (whole[: width - 2] + "…",)
@@ -150,8 +226,9 @@ class Console:
             self._tell(CLEAR_LINE)
 
     def _tell(self, text: str) -> None:
-        self._err.write(text.encode(self._encoding, "backslashreplace"))
-        self._err.flush()
+        with contextlib.suppress(OSError):
+            self._err.write(text.encode(self._encoding, "backslashreplace"))
+            self._err.flush()
 
     @property
     def width(self) -> int:
@@ -170,9 +247,9 @@ class Console:
 def _has_colour(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
     if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR"):
+    if environ.get("FORCE_COLOR") or environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return is_terminal and environ.get("TERM") != "dumb"
+    return is_terminal and environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
 
 
 def _composed(line: Line, *, colour: bool) -> str:

@@ -6,6 +6,7 @@ The order of every setting is `_runtime.config`'s: option, environment, project 
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,14 +15,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .console import clean
 
 if TYPE_CHECKING:
+    from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._runtime.client import Client
     from .._runtime.config import Config
     from .console import Console, Line
     from .process_env import ProcessEnv
+
+# How long an outage lasts before the first line about it (seconds); every further line comes after twice that time.
+FIRST_LINE = 5.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +50,8 @@ class CommandContext:
     ) -> None:
         self.process_env, self.is_json = process_env, is_json
         self._provider, self._base_url, self._account = provider, base_url, account
+        self._refs: list[TaskRef] = []
+        self.outages = Outages(process_env.console)
 
     @property
     def console(self) -> Console:
@@ -92,27 +100,73 @@ class CommandContext:
         """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""
         from .._model.tasks import TaskRef
 
-        ref = TaskRef.parse(text, provider=self.provider)
+        ref = self._ref_by_url(text.strip()) if "://" in text else TaskRef.parse(text, provider=self.provider)
         if self._provider is not None and ref.provider != self._provider:
             raise errors.ConfigurationError(
                 f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
             )
+        self._refs.append(ref)
+        self.process_env.interruption.expect(f"look at the task with: coatcheck status {ref}", ref=ref)
         return ref
 
+    def _ref_by_url(self, url: str) -> TaskRef:
+        """Return the task whose page is *url*: of the provider that is set, of the local cloud, of a known site."""
+        from .._model.task_urls import is_loopback_page
+        from .._model.tasks import TaskRef
+        from .._runtime.server_record import LOCAL, running_server
+        from .._runtime.session import Options, origins_of_client
+
+        if is_loopback_page(url) and self._provider is None and self._base_url is None:
+            server = running_server(self.process_env.environ)
+            if server is not None and url.startswith(f"{server.url.removesuffix('/backend-api')}/"):
+                return TaskRef.parse(url, provider=LOCAL)
+        options = Options(
+            provider=self.provider, config=self.config, environ=self.process_env.environ, base_url=self._base_url
+        )
+        return TaskRef.parse(url, provider=self.provider, origins=origins_of_client(options))
+
     @contextmanager
-    def client(self, provider: str | None = None) -> Iterator[Client]:
-        """Open a client to *provider*, or to the one that is set."""
+    def client(self, provider: str | None = None, *, environment: str | None = None) -> Iterator[Client]:
+        """Open a client to *provider*, or to the one that is set.
+
+        Of several local clouds it is the one that has the command's tasks, or that serves *environment*, else the
+        environment that is set, else the checkout we stand in.
+        """
         from .._runtime.client import Client
 
+        name = provider or self.provider
+        base_url = self._base_url
+        if name == "local" and not (base_url or self.config.get("local.base_url")):
+            base_url = self._local_url(environment)
         with Client(
-            provider or self.provider,
+            name,
             config=self.config,
             environ=self.process_env.environ,
             transport=self.process_env.transport,
             clock=self._clock,
-            base_url=self._base_url,
+            base_url=base_url,
+            on_outage=self.outages.report,
         ) as client:
             yield client
+
+    def _local_url(self, environment: str | None) -> str | None:
+        from .._runtime.server_record import running_server, running_servers
+
+        environ = self.process_env.environ
+        if len(running_servers(environ)) < 2:
+            return None  # the client finds a single one
+        name = environment or self.config.get("environment")
+        tasks = [ref.id for ref in self._refs if ref.provider == "local"]
+        server = running_server(environ, environments=[name] if name else self._places(), tasks=tasks)
+        return server.url if server else None
+
+    def _places(self) -> tuple[str, ...]:
+        """Return what the checkout we stand in may be called as an environment: its path, its repositories."""
+        if self.root is None:
+            return ()
+        from .checkout import repositories
+
+        return (os.path.realpath(self.root), *repositories(self.root))
 
     @property
     def _clock(self) -> Clock | None:
@@ -122,6 +176,22 @@ class CommandContext:
 
             return ProgressClock(self.console.refresh)
         return self.process_env.clock
+
+    def hint(self, *words: str, has_provider: bool = False) -> str:
+        """Return a command line that the user can paste: *words*, and the options of this run that say whose it is.
+
+        A ref names its provider; *has_provider* is for commands without one.
+        """
+        import shlex
+
+        options = {"--provider": self._provider if has_provider else None, "--account": self._account}
+        options["--base-url"] = self._base_url
+        given = [word for name, value in options.items() if value is not None for word in (name, value)]
+        return shlex.join(["coatcheck", *words, *given])
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person who types on standard input; where nobody does, the answer is no."""
+        return self.process_env.is_asking and click.confirm(clean(question), err=True)
 
     def text(self, argument: str | None, what: str) -> str:
         """Return *what* as text: the argument, or standard input where it is ``-`` or missing.
@@ -141,7 +211,7 @@ class CommandContext:
         if self.is_json:
             from .json_output import dump
 
-            self.console.write(dump(document()))
+            self.console.write_json(dump(document()))
         elif is_long:
             self.page(lines())
         else:
@@ -170,6 +240,29 @@ class CommandContext:
         """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
+
+
+class Outages:
+    """Says on stderr that the service does not answer: on a terminal in the line of progress, else in lines.
+
+    Lines come less and less often, from the fifth second on: what is shorter concerns nobody.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._screen, self._next = console, FIRST_LINE
+        self.are_shown = False  # a command that waits shows them; any other soon ends with the error itself
+
+    def report(self, outage: Outage | None) -> None:
+        """Show what a client reports (`on_outage`)."""
+        if not self.are_shown:
+            return
+        if self._screen.is_interactive:
+            self._screen.interject(None if outage is None else lambda: (f"{outage}, retrying",))
+        elif outage is None:
+            self._next = FIRST_LINE
+        elif outage.seconds >= self._next:
+            self._next = 2 * outage.seconds
+            self._screen.note(f"coatcheck: {outage}, retrying")
 
 
 def utf8(data: bytes, what: str) -> str:

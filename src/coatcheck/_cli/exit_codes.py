@@ -8,7 +8,8 @@ from __future__ import annotations
 import enum
 
 from .. import errors
-from .console import OutputClosedError
+from .console import OutputClosedError, OutputError
+from .interruption import UserInterrupt
 
 
 class ExitCode(enum.IntEnum):
@@ -25,15 +26,19 @@ class ExitCode(enum.IntEnum):
     SERVICE_TROUBLE = 8
     PATCH = 9
     NEEDS_INPUT = 10
-    # sysexits.h EX_SOFTWARE, and the shells' 128 + signal for SIGINT and SIGPIPE.
+    # sysexits.h EX_SOFTWARE and EX_IOERR, and the shells' 128 + signal for SIGHUP, SIGINT, SIGPIPE and SIGTERM.
     BUG = 70
+    OUTPUT = 74
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 MEANINGS = {
     ExitCode.DONE: "Done.",
-    ExitCode.REFUSED: "The service refused, or there is nothing to give: unknown task, no permission, no diff.",
+    ExitCode.REFUSED: "The service refused, or there is nothing to give: unknown task, no permission, no diff. Or standard output or the disk "
+    "cannot be written.",
     ExitCode.USAGE: "Bad usage or configuration, or something that this provider cannot do; nothing was asked.",
     ExitCode.TASK_FAILED: "The task ended without success (`run` and `wait`).",
     ExitCode.DEADLINE: "The deadline came first; the task goes on.",
@@ -41,11 +46,14 @@ MEANINGS = {
     ExitCode.RATE_LIMITED: "The service asks us to slow down.",
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is in trouble, or answers what cannot be read.",
-    ExitCode.PATCH: "The patch is malformed, is rejected by a rule, or does not fit.",
+    ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
     ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
-    ExitCode.INTERRUPTED: "Interrupted; a task that was waited for goes on.",
+    ExitCode.OUTPUT: "Standard output cannot be written: it is closed, or its disk is full.",
+    ExitCode.HUNG_UP: "As 130, by SIGHUP: the terminal was closed.",
+    ExitCode.INTERRUPTED: "Interrupted by Ctrl-C (SIGINT); a task that was waited for goes on.",
     ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
+    ExitCode.TERMINATED: "As 130, by SIGTERM.",
 }
 
 CODES: dict[type[BaseException], ExitCode] = {
@@ -62,10 +70,13 @@ CODES: dict[type[BaseException], ExitCode] = {
     errors.WaitTimeoutError: ExitCode.DEADLINE,
     errors.PatchError: ExitCode.PATCH,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
+    OutputError: ExitCode.OUTPUT,
     OutputClosedError: ExitCode.BROKEN_PIPE,
 }
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code that stands for *error*; what we did not foresee is a bug of ours."""
+    if isinstance(error, UserInterrupt):
+        return ExitCode(128 + error.number)
     return next((CODES[cls] for cls in type(error).__mro__ if cls in CODES), ExitCode.BUG)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from .._errors import PatchError
 from .._model.states import TaskState
-from .console import Line, Part, Styled, indented, paragraph, table
+from .console import Line, Part, Styled, clean, indented, paragraph, table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +31,17 @@ STATE_STYLES: Mapping[TaskState, str] = {
     TaskState.CANCELLED: "red",
     TaskState.EXPIRED: "red",
     TaskState.UNKNOWN: "yellow",
+}
+
+# What git diff --name-status calls each status (git-diff, "--diff-filter"); a changed mode is a modification there.
+STATUS_LETTERS: Mapping[str, str] = {
+    "added": "A",
+    "deleted": "D",
+    "modified": "M",
+    "mode changed": "M",
+    "renamed": "R",
+    "copied": "C",
+    "type changed": "T",
 }
 
 # The largest unit that fits, smallest first: (seconds in it, name, where the next one begins).
@@ -132,8 +144,7 @@ def outcome(made: Outcome | None) -> list[Line]:
     if made.pull_request:
         lines += [*heading("Pull request"), *pull_request(made.pull_request)]
     lines += [*heading("Changes"), ("  ", *change(made))]
-    lines += [f"  {line}" for line in files(made.files)]
-    return lines
+    return lines + indented(changed_files(made))
 
 
 def message(made: Outcome | None) -> list[Line]:
@@ -157,6 +168,33 @@ def pull_request(pull: PullRequest) -> list[Line]:
 
 def _indented(text: str | None) -> list[Line]:
     return paragraph(text, indent="  ") if text else []
+
+
+def changed_files(made: Outcome) -> list[Line]:
+    """Return a line for each file of an outcome's diff: git's letter for its status, its path, its language.
+
+    Files that the service sent without a diff of them have no letter.
+    """
+    from .._patches.languages import language_of
+
+    sent = {file.path: file for file in made.files}
+    try:
+        changes = made.patch.files if made.patch else ()
+    except PatchError as error:
+        return [Styled(f"the diff cannot be read: {error}", "yellow"), *files(made.files)]
+    rows = []
+    for each in changes:
+        name = f"{each.moved_from} => {each.path}" if each.moved_from else each.path
+        language = language_of(each.path)
+        file = sent.pop(each.path, None)
+        about = f"{language.name if language else 'unknown language'}{_part(file) if file else ''}"
+        rows.append((STATUS_LETTERS[each.status.value], name, about))
+    rows += [(" ", file.path, f"{file.language or 'unknown language'}{_part(file)}") for file in sent.values()]
+    width = max((len(clean(name)) for _, name, _ in rows), default=0)
+    is_lettered = any(letter != " " for letter, _, _ in rows)
+    return [
+        ((f"{letter}  " if is_lettered else ""), f"{clean(name).ljust(width)}  {about}") for letter, name, about in rows
+    ]
 
 
 def files(snapshots: Iterable[FileSnapshot]) -> list[str]:

@@ -24,15 +24,38 @@ def main() -> NoReturn:
     """Run the command line of this process, and end it."""
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
-        from .._version import __version__
-
-        print(f"coatcheck {__version__}")  # noqa: T201 - render, the module that prints, costs imports
-        sys.exit()
+        leave(_print_version())
     gc.set_threshold(FEW_COLLECTIONS)
-    from .app import run
-    from .process_env import ProcessEnv
+    from .interruption import Interruption, UserInterrupt
 
-    leave(run(arguments, ProcessEnv.of_process()))
+    interruption = Interruption()
+    try:
+        interruption.install()
+        from .app import run
+        from .process_env import ProcessEnv
+
+        code = run(arguments, ProcessEnv.of_process(interruption))
+    except (KeyboardInterrupt, UserInterrupt):  # while importing, or while another error was reported
+        print(interruption.line, file=sys.stderr)  # noqa: T201 - as above
+        code = 128 + (interruption.number or 2)
+    leave(code)
+
+
+def _print_version() -> int:
+    from .._version import __version__
+
+    try:
+        # Without the module that prints, which costs imports. Python has None for a descriptor that was closed.
+        os.write(-1 if sys.stdout is None else 1, f"coatcheck {__version__}\n".encode())
+    except OSError as error:
+        from .console import OutputClosedError, output_error
+        from .exit_codes import exit_code_of
+
+        unwritten = output_error(error)
+        if sys.stderr is not None and not isinstance(unwritten, OutputClosedError):
+            sys.stderr.write(f"coatcheck: {unwritten}\n")
+        return int(exit_code_of(unwritten))
+    return 0
 
 
 def leave(code: int) -> NoReturn:
@@ -41,6 +64,6 @@ def leave(code: int) -> NoReturn:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # whoever read it went away
+        except Exception:  # noqa: BLE001, S112 - a closed or full stream; the exit code says it already
             continue
     os._exit(code)

@@ -3,6 +3,7 @@
 Law 1. The pager is the user's: ``COATCHECK_PAGER`` or the setting ``pager``, ``GIT_PAGER``, ``PAGER``, else less. A
        repository cannot name one. It is started without a shell; an empty one and ``cat`` mean none.
 Law 2. A pager that cannot be started is no error, and one that is left early has shown enough.
+Law 3. An interrupted command ends its pager: two programs that read one terminal would take each other's keys.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import subprocess
 
 DEFAULT = "less"
+# How long a pager may take to restore the terminal (seconds): less takes milliseconds.
+LEAVING = 0.3
 OWN = "COATCHECK_PAGER"
 VARIABLES = ("GIT_PAGER", "PAGER")
 # What git gives a less and an lv that are not set otherwise (git-config, core.pager): leave when it fits, let colours
@@ -47,8 +50,10 @@ def show(lines: Iterable[bytes], command: Sequence[str], *, environ: Mapping[str
         return False
     try:
         _feed(process.stdin, lines)
-    finally:
-        _wait(process)
+        process.wait()
+    except BaseException:
+        _end(process)
+        raise
     return True
 
 
@@ -63,10 +68,12 @@ def _feed(stdin: IO[bytes] | None, lines: Iterable[bytes]) -> None:
             stdin.close()
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait until the pager is left. Ctrl-C is for the pager, which stays in front of the person."""
-    while process.poll() is None:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            continue
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the pager: SIGTERM lets less restore the terminal, SIGKILL ends one that ignores it."""
+    from subprocess import TimeoutExpired
+
+    process.terminate()
+    try:
+        process.wait(timeout=LEAVING)
+    except TimeoutExpired:
+        process.kill()

@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .._errors import PatchError
+from .._model.outcome import CHANGE, changes_of
 from .console import Line, Styled
 from .formatting import plural
 from .json_output import Fields, many
 
 if TYPE_CHECKING:
     from .._model.comparison import AttemptChange, AttemptPair, Comparison
-    from .._patches.file_change import FileChange
     from .._patches.parse import Patch
     from .._patches.patch_stats import Counts
 
-CHANGE: Fields[FileChange] = {
-    "path": ("the file", lambda c: c.path),
-    "old_path": ("what it was called before, where it moved", lambda c: c.moved_from),
-    "status": (
-        '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
-        lambda c: c.status.value,
-    ),
-    "is_binary": ("whether the diff treats it as binary", lambda c: c.is_binary),
-    "added": ("lines added", lambda c: c.added),
-    "removed": ("lines removed", lambda c: c.removed),
-}
+__all__ = ["ATTEMPT_CHANGE", "CHANGE", "COMPARISON", "COUNTS", "PAIR", "changes_of"]
 
 COUNTS: Fields[tuple[str | None, Counts]] = {
     "language": ("its name, as GitHub Linguist calls it; null for files of none", lambda pair: pair[0]),
@@ -59,14 +48,6 @@ COMPARISON: Fields[Comparison] = {
     "pairs": ("pair objects, of every two attempts with a diff", lambda c: many(PAIR, c.pairs)),
     "unreadable": ("attempts whose diff cannot be read", lambda c: list(c.unreadable)),
 }
-
-
-def files_of(patch: Patch) -> list[dict[str, object]] | None:
-    """Return the files of a patch as objects, None where it cannot be read."""
-    try:
-        return many(CHANGE, patch.files)
-    except PatchError:
-        return None
 
 
 def stat_lines(patch: Patch, *, width: int) -> list[Line]:

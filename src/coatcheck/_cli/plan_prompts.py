@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import click
-
 from .._model.states import TaskState
 from .console import Styled
 from .exit_codes import ExitCode
@@ -23,8 +21,8 @@ Approve: TypeAlias = Literal["ask", "auto", "never"]
 
 # What brings a task on that stands still.
 NEXT_STEPS = {
-    TaskState.INPUT_REQUIRED: "It waits for an answer: coatcheck message {ref} TEXT",
-    TaskState.PAUSED: "It is paused; a message may wake it: coatcheck message {ref} TEXT",
+    TaskState.INPUT_REQUIRED: "It waits for an answer",
+    TaskState.PAUSED: "It is paused; a message may wake it",
 }
 
 
@@ -39,7 +37,7 @@ def decider(run: CommandContext, client: Client, approve: Approve | None) -> Cal
 def _ask(run: CommandContext, task: Task) -> bool:
     """Show the plan and ask; where nobody can be asked the answer is no."""
     run.note(*_shown(task))
-    return run.process_env.is_asking and click.confirm("Approve this plan?", err=True)
+    return run.confirm("Approve this plan?")
 
 
 def _shown(task: Task) -> list[Line]:
@@ -49,9 +47,9 @@ def _shown(task: Task) -> list[Line]:
 def next_step(run: CommandContext, task: Task) -> None:
     """Tell how a task that stands still is brought on."""
     if task.state is TaskState.INPUT_REQUIRED and task.plan is not None and not task.plan.is_approved:
-        run.note(("It waits for your word: ", Styled(f"coatcheck approve {task.ref}", "bold")))
+        run.note(("It waits for your word: ", Styled(run.hint("approve", str(task.ref)), "bold")))
     elif task.state in NEXT_STEPS:
-        run.note(NEXT_STEPS[task.state].format(ref=task.ref))
+        run.note(f"{NEXT_STEPS[task.state]}: {run.hint('message', str(task.ref), 'TEXT')}")
 
 
 def verdict(task: Task) -> ExitCode:

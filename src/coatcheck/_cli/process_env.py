@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
 
-from .console import Console
+from .console import Console, TextStream
+from .interruption import Interruption
 
 if TYPE_CHECKING:
     from .._protocol.effects import Clock
@@ -28,24 +31,29 @@ class ProcessEnv:
         can_page: bool = False,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         """Keep what is given; *is_asking* says that a person types on *stdin*, *can_page* that one sees our stdout."""
         self.environ, self.folder, self.stdin, self.console = environ, folder, stdin, console
         self.is_asking, self.can_page = is_asking, can_page
         self.transport, self.clock = transport, clock
+        self.interruption = interruption or Interruption()
 
     @classmethod
-    def of_process(cls) -> Self:
-        """Return what this process stands in."""
-        out, err = _binary(sys.stdout, "wb"), _binary(sys.stderr, "wb")
-        stdin = _binary(sys.stdin, "rb")
+    def of_process(cls, interruption: Interruption | None = None) -> Self:
+        """Return what this process stands in; *interruption* handles its signals.
+
+        From then on text printed to `sys.stdout` and `sys.stderr` is escaped.
+        """
+        _open_missing()
+        out, err = _binary(sys.stdout), _binary(sys.stderr)
+        encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+        sys.stdout = TextStream(out, encoding=encoding, is_result=True, is_escaped=out.isatty())
+        sys.stderr = TextStream(err, encoding=encoding, is_result=False, is_escaped=True)
+        stdin = io.BytesIO() if sys.stdin is None else sys.stdin.buffer
+        is_dumb = os.environ.get("TERM") == "dumb"
         console = Console(
-            out,
-            err,
-            environ=os.environ,
-            encoding=sys.stdout.encoding if sys.stdout else "utf-8",
-            is_terminal=out.isatty(),
-            is_interactive=err.isatty(),
+            out, err, environ=os.environ, encoding=encoding, is_terminal=out.isatty(), is_interactive=err.isatty()
         )
         return cls(
             environ=os.environ,
@@ -53,13 +61,35 @@ class ProcessEnv:
             stdin=stdin,
             console=console,
             is_asking=stdin.isatty(),
-            can_page=out.isatty(),
+            can_page=out.isatty() and not is_dumb,
+            interruption=interruption,
         )
 
 
-def _binary(stream: TextIO | None, mode: str) -> BinaryIO:
+class ClosedStream(io.RawIOBase):
+    """Standard output or standard error of a process that was started without it: whatever is written fails."""
+
+    def writable(self) -> bool:
+        """Return True: it is the writing that fails."""
+        return True
+
+    def write(self, data: object) -> int:  # noqa: ARG002 - the base class's signature
+        """Raise `OSError`, as the system does for a closed descriptor."""
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _binary(stream: TextIO | None) -> BinaryIO:
     """Return the bytes below a stream; Python has None for one that was closed before we began."""
-    return cast("BinaryIO", open(os.devnull, mode)) if stream is None else stream.buffer
+    return cast("BinaryIO", ClosedStream()) if stream is None else stream.buffer
+
+
+def _open_missing() -> None:
+    """Open the null device for each standard descriptor that is closed, so that no file or socket takes its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _folder() -> str:

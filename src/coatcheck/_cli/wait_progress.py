@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .. import errors
@@ -27,24 +26,15 @@ if TYPE_CHECKING:
     from .context import CommandContext
 
 
-class UserInterrupt(KeyboardInterrupt):
-    """The person left with Ctrl-C; `remedy` says how to come back, `ref` to which task."""
-
-    def __init__(self, remedy: str, *, ref: TaskRef | None = None) -> None:
-        self.remedy, self.ref = remedy, ref
-        super().__init__("interrupted")
-
-
-@contextmanager
-def reporting_interrupts(ref: TaskRef, *others: TaskRef) -> Iterator[None]:
-    """Tell whoever leaves the block with Ctrl-C how to come back to the task, or that the tasks go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if others:
-            count = 1 + len(others)
-            raise UserInterrupt(f"the {count} tasks go on; the same command comes back to them") from None
-        raise UserInterrupt(f"the task goes on; come back with: coatcheck wait {ref}", ref=ref) from None
+def expect_return(run: CommandContext, ref: TaskRef, *others: TaskRef) -> None:
+    """Let an interruption, from now on, say how to come back to the task, and show outages of its service."""
+    run.outages.are_shown = True
+    if others:
+        remedy = f"the {1 + len(others)} tasks go on; the same command comes back to them"
+        run.process_env.interruption.expect(remedy)
+    else:
+        remedy = f"the task goes on; come back with: coatcheck wait {ref}"
+        run.process_env.interruption.expect(remedy, ref=ref)
 
 
 def wait_for(
@@ -60,15 +50,14 @@ def wait_for(
     """Wait for the end of a task, showing progress on a terminal."""
     started = run.now
     run.console.progress(lambda: (f"waiting for {ref}",))
-    with reporting_interrupts(ref):
-        return client.poll_task(
-            ref,
-            timeout=timeout,
-            interval=interval,
-            first=first,
-            approve=approve,
-            on_change=lambda task: run.console.progress(lambda: _progress(task, run.now - started)),
-        )
+    return client.poll_task(
+        ref,
+        timeout=timeout,
+        interval=interval,
+        first=first,
+        approve=approve,
+        on_change=lambda task: run.console.progress(lambda: _progress(task, run.now - started)),
+    )
 
 
 def _progress(task: Task, waited: float) -> tuple[Part, ...]:

@@ -1,8 +1,10 @@
-"""Logging in by device code: one machine shows a code, a person approves it on another (RFC 8628). All of it is exchanges.
+"""Login by device code (RFC 8628): this machine shows a code, a person approves it on another. All of it is exchanges.
 
-Law 1. What a service calls things is data (`DeviceRoutes`); what is done with it is the same for all of them.
-Law 2. The service's interval is kept, and ``slow_down`` makes it longer for good.
-Law 3. The device code is in no ``repr`` and in no error: whoever has it gets the login.
+Invariants:
+
+- the names that a service uses are data (`DeviceRoutes`); the steps are the same for all of them;
+- requests are never closer together than the service's interval, and ``slow_down`` lengthens it;
+- the device code is in no ``repr`` and in no error: anybody who has it gets the login.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from .. import errors
 from .._model.value import Value
 from .._protocol.decode import decode
 from .._protocol.effects import Exchange, Response
+from .._protocol.json_text import clean_json
 from .._protocol.lenient import number, text
 from .._protocol.login_contract import DEVICE_GRANT, DeviceRoutes, OAuth, Tokens
-from .oauth_requests import Code, Endpoints, code_of, sent
+from .oauth_requests import Code, Endpoints, code_of, read_answer, sent
 
 # RFC 8628 3.2: where the service does not say how often; 3.5: by how much ``slow_down`` lengthens it (seconds).
 INTERVAL, SLOWER = 5.0, 5.0
@@ -72,7 +75,7 @@ def start_device(oauth: OAuth, at: Endpoints) -> Exchange[DeviceCode]:
     response = yield sent(at.issuer + routes.start, fields, is_json=routes.is_json)
     if why := _refusal(routes, response):
         raise errors.UnsupportedError(why[0], remedy=why[1])
-    answer = decode(response, dict[str, object])
+    answer = read_answer(response)
     return DeviceCode(
         id=_needed(answer, routes.id),
         user_code=_needed(answer, "user_code"),
@@ -107,8 +110,8 @@ def poll_device(oauth: OAuth, at: Endpoints, device: DeviceCode, *, now: float) 
 def _granted(oauth: OAuth, at: Endpoints, response: Response, now: float) -> Code | Tokens:
     routes = require_device(oauth, at)
     if routes.redirect is None:
-        return at.given(oauth.read(decode(response, dict[str, object]), None, now))
-    grant = decode(response, _DeviceGrant)
+        return at.given(oauth.read(read_answer(response), None, now))
+    grant = decode(msgspec.structs.replace(response, body=clean_json(response.body)), _DeviceGrant)
     return Code(grant.authorization_code, grant.code_verifier, at.issuer + routes.redirect)
 
 
@@ -121,7 +124,7 @@ def _slower(device: DeviceCode, response: Response) -> DeviceCode:
 
 def _fields(response: Response) -> Mapping[str, object]:
     """Return the fields of an answer whose code was read."""
-    return msgspec.json.decode(response.body, type=dict[str, Any])
+    return msgspec.json.decode(clean_json(response.body), type=dict[str, Any])
 
 
 def _words(response: Response) -> tuple[str, ...]:

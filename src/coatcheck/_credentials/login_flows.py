@@ -1,7 +1,9 @@
-"""Log in and out: by device code, by the browser with PKCE, and back out again.
+"""Log in by device code or in the browser with PKCE, and log out.
 
-Law 1. A login of ours is a token family of its own: it never disturbs another program's, and we never end another's.
-Law 2. The authorization code comes back to loopback only, with the state that we sent.
+Invariants:
+
+- a login of ours has tokens of its own: it never ends another program's login, and we never revoke one;
+- the authorization code is received on loopback only, with the state that we sent.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ def _approved(
         try:
             answer = yield from devices.poll_device(oauth, at, device, now=login.clock.time())
         except (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError):
-            continue  # a person takes minutes, a network hiccup seconds
+            continue  # a person takes minutes, a network error seconds
         if not isinstance(answer, DeviceCode):
             return answer
         device = answer
@@ -130,7 +132,7 @@ def _finish(
 
 
 def log_out(login: LoginCredentials) -> Script[bool]:
-    """End our own login: ask the service to revoke it, then delete it. Returns whether the service said yes.
+    """End our own login: ask the service to revoke it, then delete it. Returns whether the service revoked it.
 
     Raises `UnsupportedError` for a login that another program keeps, `NotLoggedInError` where there is none.
     """
@@ -150,7 +152,7 @@ def log_out(login: LoginCredentials) -> Script[bool]:
 
 def _revoked(login: LoginCredentials, oauth: OAuth, own: StoredCredentials) -> Script[bool]:
     try:
-        tokens, _ = yield from own.place.read()
+        tokens = yield from own.read()
         return (yield from service.revoke(login.endpoints(oauth, tokens), tokens))
     except errors.CoatcheckError:  # best effort: what cannot be read or reached is deleted all the same
         return False

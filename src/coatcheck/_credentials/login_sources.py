@@ -1,8 +1,10 @@
 """Find a login: passed explicitly, in the environment, our own, or another program's that we share.
 
-Law 1. Constructors read nothing; what is there is looked at when the first secret is needed, and then stuck to.
-Law 2. A secret that has ended is never sent; the error says when it ended and what renews it.
-Law 3. Each account has a file of its own, chosen by name; nothing ever changes from one account to another.
+Invariants:
+
+- constructors read nothing; the login is chosen when the first secret is needed, and not changed afterwards;
+- a secret that has expired is never sent; the error says when it expired and what renews it;
+- each account has a file of its own, chosen by name; a login never changes to another account by itself.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from . import oauth_requests as service
 from .login_store import FileStore, KeyringStore, Store
 from .refresh import LoginLocation
 from .refresh_log import RefreshLog
-from .refresh_policy import Mode
-from .stored_credentials import StoredCredentials, moment
+from .refresh_policy import Mode, moment
+from .stored_credentials import StoredCredentials
+from .successors import Successors
 
 # A name becomes the name of a file.
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -96,14 +99,14 @@ class FixedCredentials:
 
 
 class ChainCredentials:
-    """What the service's own tools would use. They keep it fresh, so each secret is asked of them anew."""
+    """The login that the service's own tools would use. They keep it fresh, so they are asked for each secret."""
 
     def __init__(self, login: Login, *, environ: Mapping[str, str]) -> None:
         self._login, self._environ = login, environ
         self._look: Callable[[], Secret | None] | None = None
 
     def get_secret(self) -> Script[Secret]:
-        """Return what is there now; raises `NotLoggedInError` where there is nothing."""
+        """Return the secret of now; raises `NotLoggedInError` if there is none."""
         look = self._look or (yield Call(self._opened))
         self._look = look
         secret: Secret | None = yield Call(look)
@@ -112,7 +115,7 @@ class ChainCredentials:
         return secret
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
-        """Look again, from the beginning: None where the same is found."""
+        """Ask the tools again; None if they give the same secret."""
         self._look = None
         secret = yield from self.get_secret()
         return None if secret == rejected else secret
@@ -124,7 +127,7 @@ class ChainCredentials:
 
 
 class LoginCredentials:
-    """The credentials of one provider, wherever they are. *config_dir* holds own logins, *state_dir* our notes."""
+    """The credentials of one provider. *config_dir* holds own logins, *state_dir* notes and the second place."""
 
     def __init__(
         self,
@@ -196,26 +199,32 @@ class LoginCredentials:
         self._chosen = None
 
     def keep_fresh(self) -> Script[None]:
-        """Refresh whenever it is due, as long as there is something to look after."""
+        """Refresh whenever it is due, as long as there is something to refresh."""
         if isinstance(self._chosen, StoredCredentials):
             yield from self._chosen.keep_fresh()
 
     @property
     def problem(self) -> str | None:
-        """What last went wrong without anybody having been told."""
+        """The last error that was not raised."""
         return self._chosen.problem if isinstance(self._chosen, StoredCredentials) else None
+
+    def _changed(self) -> None:
+        self.on_change()  # which another client of these credentials may have replaced
+
+    def _troubled(self, text: str) -> None:
+        self.on_trouble(text)
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 
     def find(self) -> Script[FixedCredentials | StoredCredentials | ChainCredentials]:
-        """Find the login, and stick to it. Raises `NotLoggedInError`, `ConfigurationError`."""
+        """Find the login and keep using it. Raises `NotLoggedInError`, `ConfigurationError`."""
         source = yield from self._find_source()
         if self._chosen is not None:
             return self._chosen  # this one, or another thread meanwhile
         self.source = source
         if self.source in MODES:
             chosen = self.stored(self.source)
-            chosen.on_change, chosen.on_trouble = self.on_change, self.on_trouble
+            chosen.on_change, chosen.on_trouble = self._changed, self._troubled
             self._chosen = chosen
             return chosen
         if self.source is Source.CHAIN:
@@ -265,6 +274,7 @@ class LoginCredentials:
             file=file,
             oauth=login.oauth,
             notes=RefreshLog(os.path.join(self._state_dir, "refreshes")),
+            successors=Successors(os.path.join(self._state_dir, "unsaved-logins")),
             clock=self.clock,
             environ=self._environ,
             remedy=login.remedy,

@@ -1,10 +1,10 @@
-"""What can be said about a login without saying any of it: where it is, whose, how long, and what is wrong."""
+"""Login status without secrets: where the login is, whose it is, when it expires, and what is wrong with it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from .. import errors
 from .._model.value import Value
@@ -12,8 +12,8 @@ from .._protocol.effects import Call, Exclusive, Lock, Script
 from .._protocol.login_contract import Tokens
 from .login_sources import LoginCredentials, Source
 from .refresh_log import SPENT, RefreshRecord
-from .refresh_policy import Mode, fingerprint, has_ended
-from .stored_credentials import StoredCredentials, moment
+from .refresh_policy import Mode, fingerprint, has_ended, is_newer, moment, same_account, to_datetime
+from .stored_credentials import StoredCredentials
 
 
 class LoginStatus(Value, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def status_of(login: LoginCredentials) -> Script[LoginStatus]:
         is_logged_in=True,
         place=secret.source,
         account_id=secret.account_id,
-        expires_at=_instant(secret.expires_at),
+        expires_at=to_datetime(secret.expires_at),
     )
 
 
@@ -60,7 +60,8 @@ def _of_stored(login: LoginCredentials, chosen: StoredCredentials) -> Script[Log
     place = chosen.place
     lock = yield from _lock_state(place.store.locks)
     try:
-        tokens, _ = yield from place.read()
+        tokens = yield from chosen.read()
+        stored, _ = yield from place.read()
     except errors.CoatcheckError as error:
         return _status(login, place=place.store.where, lock=lock, problems=(_sentence(error),))
     note: RefreshRecord = yield Call(lambda: place.notes.find(fingerprint(tokens.refresh_token or "")))
@@ -69,15 +70,17 @@ def _of_stored(login: LoginCredentials, chosen: StoredCredentials) -> Script[Log
     now = place.clock.time()
     is_refused = bool(note.outcome)
     can_refresh = place.mode is not Mode.READONLY and bool(tokens.refresh_token) and not obstacle and not is_refused
-    problems = _problems(chosen, tokens, note, obstacle=obstacle, is_open=is_open, can_refresh=can_refresh)
+    problems = list(_problems(chosen, tokens, note, obstacle=obstacle, is_open=is_open, can_refresh=can_refresh))
+    if is_newer(tokens, stored) and same_account(tokens, stored):
+        problems.append(f"its newest tokens are in {place.successors.folder} until {place.store.where} can be written")
     return _status(
         login,
         is_logged_in=can_refresh or not has_ended(tokens, now),
         place=place.store.where,
         account_id=tokens.account_id,
         plan=tokens.plan,
-        expires_at=_instant(tokens.expires_at),
-        last_refresh=_instant(tokens.last_refresh),
+        expires_at=to_datetime(tokens.expires_at),
+        last_refresh=to_datetime(tokens.last_refresh),
         can_refresh=can_refresh,
         lock=lock,
         problems=tuple(problems),
@@ -98,7 +101,7 @@ def _problems(
         code = place.oauth.reused if note.outcome == SPENT else note.outcome
         yield f"its refresh token {place.oauth.refusals.get(code, 'is not accepted any more')}; {place.remedy}"
     elif note.presented:
-        yield f"process {note.pid} presented its refresh token and never heard an answer; it will be presented once more"
+        yield "its last refresh was not answered; it is tried again once the access token has expired"
     if obstacle:
         yield f"{obstacle}, so it is not refreshed here"
     if is_open:
@@ -147,7 +150,3 @@ def _status(login: LoginCredentials, **fields: object) -> LoginStatus:
 
 def _sentence(error: errors.CoatcheckError) -> str:
     return f"{error}; {error.remedy}" if error.remedy else str(error)
-
-
-def _instant(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

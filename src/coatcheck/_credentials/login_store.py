@@ -1,14 +1,18 @@
-"""Where a login is kept: one file, or one entry of the system's keyring.
+"""The place of a login: one file, or one entry of the system's keyring.
 
-Law 1. What is written is whole or not there: a temporary file, mode 0600, fsynced and renamed in the target's folder.
-Law 2. A symbolic link is followed and stays; a file or folder that is read-only is respected.
-Law 3. Methods block and are called through `Call`; what goes wrong is a `CredentialsError` that names the place.
-Law 4. The temporary file has one name, so what a crash left between writing and renaming is found and finished.
+Invariants:
+
+- a file is replaced atomically: a temporary file, mode 0600, fsynced and renamed in the target's folder;
+- a symbolic link is followed and stays; a read-only file or folder is respected;
+- methods block and are called through `Call`; errors are `CredentialsError` and name the place;
+- the temporary file can be reserved before it is needed, and is named after the refresh token that is replaced
+  (*spent*, a fingerprint): the next process finds what a crash left between writing and renaming, whatever its clock.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, cast
@@ -16,12 +20,13 @@ from typing import Protocol, cast
 from .. import errors
 from .._protocol.login_contract import Keyring
 
-# A login is 5 kB; what is larger is something else.
+# A login is 5 kB; a larger file is something else.
 MAX_SIZE = 1024 * 1024
+NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 
 
 class Store(Protocol):
-    """One place for one login."""
+    """The place of one login."""
 
     @property
     def where(self) -> str:
@@ -30,31 +35,43 @@ class Store(Protocol):
 
     @property
     def locks(self) -> tuple[str, ...]:
-        """The lock files that whoever changes it takes, in order."""
+        """The lock files to take before the login is changed, in order."""
         ...
 
     def prepare(self) -> None:
-        """Make room for what is to be written and locked."""
+        """Create the folder that the login and its locks need."""
         ...
 
     def read(self) -> bytes | None:
-        """Return what is there, None for nothing."""
+        """Return the login, None if there is none."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Put *data* there; raises `PersistenceError`."""
+    def reserve(self, spent: str, size: int) -> bool:
+        """Reserve *size* bytes for a later `write`; False if this kind of store cannot. Raises `PersistenceError`."""
+        ...
+
+    def write(self, data: bytes, spent: str = "") -> None:
+        """Replace the login by *data*, with the bytes reserved for *spent*; raises `PersistenceError`."""
+        ...
+
+    def finish(self, spent: str) -> None:
+        """Replace the login by what `leftover` returns; raises `PersistenceError`."""
+        ...
+
+    def leftover(self, spent: str) -> bytes | None:
+        """Return what a process wrote in place of *spent* before it crashed."""
+        ...
+
+    def discard(self, spent: str) -> None:
+        """Remove what `reserve` made or `leftover` returns."""
         ...
 
     def delete(self) -> None:
-        """Take it away."""
+        """Remove the login."""
         ...
 
     def obstacle(self) -> str | None:
-        """Return why it cannot be written, None if it can."""
-        ...
-
-    def leftover(self) -> bytes | None:
-        """Return what a writer left that crashed before it was done."""
+        """Return why the login cannot be written, None if it can."""
         ...
 
 
@@ -66,66 +83,105 @@ class FileStore:
         self.locks = tuple(os.path.join(os.path.dirname(path), name) for name in locks)
 
     def prepare(self) -> None:
-        """Make the folder, for its owner alone."""
+        """Create the folder, accessible only to its owner."""
         make_folder(os.path.dirname(self.where))
 
     def read(self) -> bytes | None:
-        """Return what is there, None where there is no file."""
-        return self._read(self.where)
-
-    def leftover(self) -> bytes | None:
-        """Return what a writer left that crashed before it was done."""
-        return self._read(self._temporary)
-
-    def write(self, data: bytes) -> None:
-        """Replace the file; raises `PersistenceError`."""
-        temporary = self._temporary
+        """Return the file's content, None if there is no file."""
         try:
-            write_whole(temporary, data)
-            os.replace(temporary, self._target)
+            with open(self.where, "rb") as file:
+                return file.read(MAX_SIZE)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise errors.NotLoggedInError(f"the login {self.where} cannot be read: {error.strerror}") from None
+
+    def reserve(self, spent: str, size: int) -> bool:
+        """Write the temporary file full of blanks. Raises `PersistenceError`."""
+        try:
+            reserve_file(self._temporary(spent), size)
+        except OSError as error:
+            self.discard(spent)
+            raise errors.PersistenceError(f"{os.path.dirname(self._target)}: {error.strerror}") from None
+        return True
+
+    def write(self, data: bytes, spent: str = "") -> None:
+        """Replace the file; raises `PersistenceError`. What was written for *spent* but not renamed stays."""
+        try:
+            fill_file(self._temporary(spent), data)
+        except OSError as error:
+            self.discard(spent)
+            raise self._unsaved(error) from None
+        try:
+            self.finish(spent)
+        except errors.PersistenceError:
+            if not spent:
+                self.discard(spent)
+            raise
+
+    def finish(self, spent: str) -> None:
+        """Rename the temporary file, and remove older ones. Raises `PersistenceError`."""
+        try:
+            os.replace(self._temporary(spent), self._target)
             sync_folder(os.path.dirname(self._target))
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(temporary)
-            message = f"the fresh login could not be saved to {self.where}: {error.strerror}"
-            raise errors.PersistenceError(
-                message, remedy="make room or mend the permissions; until then only this program holds the login"
-            ) from None
+            raise self._unsaved(error) from None
+        self._remove_leftovers()
+
+    def _unsaved(self, error: OSError) -> errors.PersistenceError:
+        return errors.PersistenceError(
+            f"the fresh login could not be saved to {self.where}: {error.strerror}",
+            remedy="free disk space or fix the permissions; until then only this program holds the login",
+        )
+
+    def leftover(self, spent: str) -> bytes | None:
+        """Return the temporary file of a process that crashed before it renamed it."""
+        return read_private(self._temporary(spent))
+
+    def discard(self, spent: str) -> None:
+        """Remove the temporary file."""
+        with suppress(OSError):
+            os.unlink(self._temporary(spent))
 
     def delete(self) -> None:
-        """Remove the file and what a crash left of it."""
-        for path in (self._target, self._temporary):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        """Remove the file and the temporary files beside it. Raises `PersistenceError`."""
+        self._remove_leftovers()
+        try:
+            os.unlink(self._target)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise errors.PersistenceError(
+                f"the login {self.where} could not be deleted: {error.strerror}", remedy="fix the permissions"
+            ) from None
 
     def obstacle(self) -> str | None:
-        """Return why the file cannot be replaced: it, its folder or its disk is read-only."""
+        """Return why the file cannot be replaced: it, its folder or its file system is read-only."""
         target = self._target
         with suppress(FileNotFoundError):
-            # Root may write anything; that a file was made read-only is a wish all the same (codex-wham.md 6.5).
+            # Root may write anything, but a file without write permission is still not to be written
+            # (docs/reference/protocols/codex-wham.md 6.5).
             if not os.stat(target).st_mode & 0o200:
                 return f"{self.where} is read-only"
         folders = {os.path.dirname(target), os.path.dirname(os.path.abspath(self.where))}
-        blocked = [folder for folder in sorted(folders) if not os.access(folder, os.W_OK | os.X_OK)]
+        blocked = [folder for folder in sorted(folders) if is_read_only(folder)]
         return f"{blocked[0]} is read-only" if blocked else None
 
     @property
     def _target(self) -> str:
         return os.path.realpath(self.where)
 
-    @property
-    def _temporary(self) -> str:
+    def _temporary(self, spent: str) -> str:
         folder, name = os.path.split(self._target)
-        return os.path.join(folder, f".{name}.coatcheck")
+        return os.path.join(folder, f".{name}.{spent or 'new'}.coatcheck")
 
-    def _read(self, path: str) -> bytes | None:
-        try:
-            with open(path, "rb") as file:
-                return file.read(MAX_SIZE)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise errors.NotLoggedInError(f"the login {self.where} cannot be read: {error.strerror}") from None
+    def _remove_leftovers(self) -> None:
+        folder, name = os.path.split(self._target)
+        with suppress(OSError):
+            for each in os.listdir(folder):
+                if each.startswith(f".{name}.") and each.endswith(".coatcheck"):
+                    with suppress(OSError):
+                        os.unlink(os.path.join(folder, each))
 
 
 class KeyringStore:
@@ -139,15 +195,19 @@ class KeyringStore:
         self.locks = tuple(os.path.join(home, name) for name in locks)
 
     def prepare(self) -> None:
-        """Make the folder of the lock files."""
+        """Create the folder of the lock files."""
         make_folder(self._home)
 
     def read(self) -> bytes | None:
-        """Return the entry, None where there is none."""
+        """Return the entry, None if there is none."""
         found = self._ask(lambda ring: ring.get_password(self._service, self._entry))
         return None if found is None else str(found).encode()
 
-    def write(self, data: bytes) -> None:
+    def reserve(self, spent: str, size: int) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return False: a keyring has no way to reserve room."""
+        return False
+
+    def write(self, data: bytes, spent: str = "") -> None:  # noqa: ARG002 - the protocol's signature
         """Change the entry; raises `PersistenceError`."""
         import msgspec
 
@@ -164,12 +224,18 @@ class KeyringStore:
         self._ask(lambda ring: ring.delete_password(self._service, self._entry))
 
     def obstacle(self) -> str | None:
-        """Return why it cannot be written: its lock files need a folder."""
-        return None if os.access(self._home, os.W_OK | os.X_OK) else f"{self._home} is read-only"
+        """Return why it cannot be written: its lock files need a writable folder."""
+        return f"{self._home} is read-only" if is_read_only(self._home) else None
 
-    def leftover(self) -> bytes | None:
-        """Return nothing: a keyring changes an entry at once."""
+    def leftover(self, spent: str) -> bytes | None:  # noqa: ARG002 - the protocol's signature
+        """Return None: a keyring changes an entry atomically."""
         return None
+
+    def finish(self, spent: str) -> None:
+        """Do nothing: there is no leftover."""
+
+    def discard(self, spent: str) -> None:
+        """Do nothing: there is no leftover."""
 
     @property
     def _entry(self) -> str:
@@ -218,27 +284,70 @@ def _change(ring: _Ring, service: str, entry: str, text: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder that only its owner may enter, where there is none. Raises `PersistenceError`."""
+    """Create a folder that only its owner may enter, unless it exists. Raises `PersistenceError`."""
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
     except OSError as error:
         message = f"the folder {path} for the login cannot be made: {error.strerror}"
-        raise errors.PersistenceError(message, remedy="mend the permissions") from None
+        raise errors.PersistenceError(message, remedy="fix the permissions") from None
+
+
+def is_read_only(folder: str) -> bool:
+    """Whether nothing can be created in *folder*, or nobody has write permission there (root could all the same)."""
+    with suppress(OSError):
+        if not os.stat(folder).st_mode & 0o222:
+            return True
+    return not os.access(folder, os.W_OK | os.X_OK)
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Write a file that only its owner may read, and wait until the disk has it."""
+    """Write a new file that only its owner may read, and wait until it is on the disk."""
     with suppress(FileNotFoundError):
         os.unlink(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o600)
+    _write(descriptor, data)
+
+
+def reserve_file(path: str, size: int) -> None:
+    """Write a new file of *size* blanks, so that `fill_file` needs no more room on the disk."""
+    write_whole(path, b" " * size)
+
+
+def fill_file(path: str, data: bytes) -> None:
+    """Write *data* into the file that `reserve_file` made, or into a new one, and wait until it is on the disk.
+
+    A crash in between leaves a part of *data* before blanks, which is not JSON.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | NO_FOLLOW)
+    except OSError:
+        return write_whole(path, data)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
+        os.close(descriptor)
+        return write_whole(path, data)
+    return _write(descriptor, data)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:  # which does not truncate
         file.write(data)
         file.flush()
+        os.ftruncate(file.fileno(), len(data))
         os.fsync(file.fileno())
 
 
+def read_private(path: str) -> bytes | None:
+    """Return the content of one of our own files, None if there is none or it cannot be read."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | NO_FOLLOW), "rb") as file:
+            return file.read(MAX_SIZE)
+    except OSError:
+        return None
+
+
 def sync_folder(path: str) -> None:
-    """Wait until the disk has what was renamed in a folder; not every system can."""
+    """Wait until a rename in a folder is on the disk; not every system can."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,9 +1,12 @@
-"""How a login service is spoken to: refresh, authorization code, revoke, whoami. All of it is exchanges.
+"""Requests to a login service: refresh, authorization code, revoke, whoami. All of them are exchanges.
 
-Law 1. A stored token goes to the login's trusted hosts over https, or to loopback; nowhere else, whoever asks.
-Law 2. No error quotes what was sent; what the service says is cut and scrubbed.
-Law 3. An answer is one of four things: tokens, a refusal for good (`RefusedError`), a refusal for now, or lost. What is
-       not for good is a `TransportError` with ``request_sent=False``: whatever the login was wanted for was not asked.
+Invariants:
+
+- a stored token is sent only to the login's trusted hosts over https, or to loopback; a redirect is not followed;
+- no error quotes what was sent; what the service says is shortened and scrubbed;
+- a refresh is answered by tokens, refused for good (`RefusedError`), refused for now, or its outcome is unknown
+  (`UnansweredError`). What is not for good is a `TransportError` with ``request_sent=False``: the request that needed the
+  login was not sent.
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ from .. import errors
 from .._protocol.decode import decode, detail_of, error_for
 from .._protocol.effects import Exchange, Pairs, Request, Response
 from .._protocol.hosts import may_go_to
+from .._protocol.json_text import clean_json
 from .._protocol.login_contract import OAuth, Tokens, Whoami
 from .._version import __version__
 
 # The lock is held while a refresh runs, and others wait for it (DESIGN: at most 15 s). Revoking has 10 s (6.4).
 TIMEOUT, REVOKE_TIMEOUT = 15.0, 10.0
-# A gateway that gives up says nothing of what the service behind it did (RFC 9110 15.6.3, 15.6.5; Cloudflare 52x).
-LOST = frozenset({502, 504, *range(520, 528)})
+# The errors of a server that certainly did not take the token: not implemented, unavailable, HTTP version not supported
+# (RFC 9110 15.6.2, 15.6.4, 15.6.6). Any other 5xx leaves open what the service, or the one behind a gateway, did.
+NOT_TAKEN = frozenset({501, 503, 505})
 # RFC 6749 5.2: the refresh token is invalid, expired or revoked.
 INVALID_GRANT = "invalid_grant"
 
@@ -34,7 +39,7 @@ FORM: Pairs = (*HEADERS, ("content-type", "application/x-www-form-urlencoded"))
 
 
 class RefusedError(Exception):
-    """The service refuses a refresh token for good; `code` is its word."""
+    """The service refuses a refresh token for good; `code` is the service's error code."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -42,7 +47,7 @@ class RefusedError(Exception):
 
 
 class UnansweredError(Exception):
-    """The service may have taken a refresh token, and we did not hear what it gave for it. `error` is what to raise."""
+    """The service may have taken a refresh token, but its answer is missing or unreadable. `error` is what to raise."""
 
     def __init__(self, error: errors.CoatcheckError) -> None:
         self.error = passing(error)
@@ -50,7 +55,7 @@ class UnansweredError(Exception):
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """Where one login's service is: the issuer, and where the official client's variables send it instead."""
+    """The URLs of one login's service: of the issuer, or from the official client's environment variables."""
 
     issuer: str
     client_id: str | None
@@ -75,7 +80,7 @@ class Endpoints(msgspec.Struct, frozen=True):
         return found
 
     def given(self, tokens: Tokens) -> Tokens:
-        """Return *tokens* with who gave them, and to which client."""
+        """Return *tokens* with their issuer and client id."""
         return msgspec.structs.replace(tokens, issuer=self.issuer, client_id=self.client_id)
 
 
@@ -84,12 +89,19 @@ def require_trusted(url: str, trusted: frozenset[str]) -> None:
     if not may_go_to(url, trusted):
         hosts = ", ".join(sorted(trusted))
         raise errors.ConfigurationError(
-            f"a stored login is never sent to {url.partition('?')[0]}", remedy=f"it may go to {hosts} or to loopback"
+            f"a stored login is never sent to {shown(url)}", remedy=f"it may go to {hosts} or to loopback"
         )
 
 
+def shown(url: str) -> str:
+    """Return a URL as shown to people: without user, password, query and fragment."""
+    scheme, separator, rest = url.partition("?")[0].partition("#")[0].partition("://")
+    host, slash, path = (rest if separator else scheme).partition("/")
+    return f"{scheme if separator else ''}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: float) -> Exchange[Tokens]:
-    """Trade the refresh token of *held* in (codex-wham.md 6.4); *reason* is the official client's word for why.
+    """Exchange the refresh token of *held* for new tokens; *reason* is the official client's word for why (6.4).
 
     Raises `RefusedError`, `UnansweredError`, or `TransportError` where the token was certainly not taken.
     """
@@ -106,13 +118,45 @@ def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: floa
     return _refreshed(oauth, response, held, now)
 
 
+def is_answering(oauth: OAuth, at: Endpoints) -> Exchange[bool]:
+    """Ask the login service for a refresh without a token; returns whether it answered, which ends an outage.
+
+    The answer should be ``invalid_request`` or ``invalid_grant`` with status 400 (RFC 6749 section 5.2). Services use
+    other 4xx and, like GitHub, 200; a 200 that is no JSON object is the page of a proxy.
+    """
+    body = {"client_id": at.client_id, "grant_type": "refresh_token", "refresh_token": ""}
+    try:
+        response: Response = yield sent(at.token, body, is_json=not oauth.is_form)
+    except errors.TransportError:
+        return False
+    if response.status >= 300:
+        return response.status < 500 or response.status == 501
+    try:
+        return bool(read_answer(response))
+    except errors.UnreadableResponseError:
+        return False
+
+
 def _refreshed(oauth: OAuth, response: Response, held: Tokens, now: float) -> Tokens:
     if response.status >= 300 or code_of(response) in oauth.refusals:  # GitHub refuses with 200
         raise refusal(oauth, response)
     try:
-        return oauth.read(decode(response, dict[str, object]), held, now)
-    except errors.UnreadableResponseError as error:  # it was taken, and what it was traded for cannot be read
+        return oauth.read(_grant(response), held, now)
+    except errors.UnreadableResponseError as error:  # the token was taken, and its successor cannot be read
         raise UnansweredError(error) from None
+
+
+def _grant(response: Response) -> Mapping[str, object]:
+    """Return the fields of an answer that is no error with a status of success."""
+    answer = read_answer(response)
+    if (code := code_of(response)) and "access_token" not in answer:
+        raise errors.UnreadableResponseError(f"the login service answered {code}", path="$.access_token")
+    return answer
+
+
+def read_answer(response: Response) -> Mapping[str, object]:
+    """Return the fields of an answer; raises the error of its status, `UnreadableResponseError`."""
+    return decode(msgspec.structs.replace(response, body=clean_json(response.body)), dict[str, object])
 
 
 def refusal(oauth: OAuth, response: Response) -> Exception:
@@ -120,16 +164,22 @@ def refusal(oauth: OAuth, response: Response) -> Exception:
     code = code_of(response)
     if code in oauth.refusals or code == INVALID_GRANT:
         return RefusedError(code)
-    if response.status == 401:
+    if response.status == 401 and not _is_page(response):
         return RefusedError(code or "unauthorized")
     error = error_for(response)
-    return UnansweredError(error) if response.status in LOST else passing(error)
+    is_lost = response.status >= 500 and response.status not in NOT_TAKEN
+    return UnansweredError(error) if is_lost else passing(error)
+
+
+def _is_page(response: Response) -> bool:
+    """Whether a proxy answered with a web page, and not the login service."""
+    return response.body.lstrip()[:1] == b"<"
 
 
 def code_of(response: Response) -> str:
     """Return the service's code: ``error.code``, ``error`` or ``code`` (6.4); "" where it gives none."""
     try:
-        body = msgspec.json.decode(response.body)
+        body = msgspec.json.decode(clean_json(response.body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
     fields: dict[str, Any] = body if isinstance(body, dict) else {}
@@ -139,7 +189,7 @@ def code_of(response: Response) -> str:
 
 
 def passing(error: errors.CoatcheckError) -> errors.TransportError:
-    """Return *error* as trouble that passes, before which nothing else was asked."""
+    """Return *error* as one to try again after: nothing but the refresh was asked."""
     kind = type(error) if isinstance(error, errors.TransportError) else errors.TransportError
     return kind(f"the login could not be refreshed: {error}", request_sent=False, remedy=error.remedy)
 
@@ -156,7 +206,7 @@ class Code(msgspec.Struct, frozen=True):
 
 
 def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[Tokens]:
-    """Trade an authorization code for the tokens of a new login (6.9)."""
+    """Exchange an authorization code for the tokens of a new login (6.9)."""
     form = {
         "grant_type": "authorization_code",
         "client_id": at.client_id,
@@ -165,11 +215,11 @@ def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[T
         "code_verifier": code.verifier,
     }
     response = yield sent(at.token, form, is_json=False)
-    return at.given(oauth.read(decode(response, dict[str, object]), None, now))
+    return at.given(oauth.read(read_answer(response), None, now))
 
 
 def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
-    """Ask the service to end a login (6.4); returns whether it said yes, and never raises for a no."""
+    """Ask the service to revoke a login (6.4); returns whether it did, and never raises."""
     if at.revoke is None:
         return False
     body = {"token": tokens.refresh_token, "token_type_hint": "refresh_token", "client_id": at.client_id}
@@ -193,7 +243,7 @@ def ask_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exc
             + (f": {detail}" if (detail := detail_of(response)) else ""),
             remedy="make a new token",
         )
-    return whoami.read(token, decode(response, dict[str, object]))
+    return whoami.read(token, read_answer(response))
 
 
 def sent(url: str, fields: Mapping[str, str | None], *, is_json: bool) -> Request:

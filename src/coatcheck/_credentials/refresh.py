@@ -1,44 +1,75 @@
-"""Refresh a login that others share: what happens between taking its lock and giving it back.
+"""Refresh a login that others share: everything that happens while its lock is held.
 
-Law 1. Read again first: whoever held the lock before us may have done the work. A newer token of the same account is
-       adopted; another account's file is never written.
-Law 2. A refresh token is presented a second time only after a crash or a lost answer, and once.
-Law 3. Compare before writing: what somebody wrote meanwhile, whatever they think of locks, is not overwritten.
-Law 4. What we were given and could not save is never dropped: it leaves here in `UnsavedTokenError`.
+Invariants:
+
+- read again first: another process may have refreshed the login while we waited for the lock; a newer token of the same
+  account is adopted, and the file of another account is never written;
+- a refresh token is presented only after room for its successor was reserved, beside the login or in the second place;
+- a refresh token whose presentation was not answered is presented again only once the access token has expired (or the
+  service rejects it) and the login service answers again; until then `TransportError`;
+- compare before writing: what another program wrote meanwhile, with or without locks, is not overwritten;
+- fresh tokens that could not be saved in their place leave here in `UnsavedTokenError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from .. import errors
 from .._protocol.effects import Call, Clock, Script, Sleep
+from .._protocol.json_text import clean_json
 from .._protocol.login_contract import LoginFormat, OAuth, Tokens
 from . import oauth_requests as service
 from .login_store import Store
 from .oauth_requests import RefusedError, UnansweredError
 from .refresh_log import SPENT, RefreshLog, RefreshRecord
-from .refresh_policy import Mode, RefreshNeed, fingerprint, has_ended, is_newer, need_of, same_account
+from .refresh_policy import Mode, RefreshNeed, fingerprint, has_ended, is_newer, moment, need_of, same_account
+from .successors import Successors
 
-# The older official client truncates its file and writes it in place (codex-wham.md 6.5): so long is a file that is
-# empty or torn read again, so often (seconds).
+# The older official client truncates its file and writes it in place (docs/reference/protocols/codex-wham.md 6.5): how
+# long a file that is empty or cut is read again, and how often (seconds).
 TORN_PATIENCE, TORN_EVERY = 2.0, 0.1
-# Our word for a token that was presented twice without an answer.
-UNANSWERED = "unanswered"
+# Fresh tokens may be longer than the old ones. Three tokens that fit into the 8 kB of headers that servers accept by
+# default (https://httpd.apache.org/docs/2.4/mod/core.html#limitrequestfieldsize) make 24 kB (bytes).
+GROWTH = 24 * 1024
+# The official client's word for a refresh after the service rejected the access token (codex-wham.md 6.4).
+REJECTED = "unauthorized_recovery"
+
+
+class NoRoomError(Exception):
+    """The successor of a refresh token could not be kept, so the token was not presented. `error` is what to raise."""
+
+    def __init__(self, error: errors.PersistenceError) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 class UnsavedTokenError(Exception):
-    """Fresh tokens that could not be saved, with the `error` to report; `replaces` is the spent token's fingerprint."""
+    """Fresh tokens that could not be saved in their place.
 
-    def __init__(self, tokens: Tokens, error: errors.CredentialsError, *, replaces: str) -> None:
-        self.tokens, self.error, self.replaces = tokens, error, replaces
+    `error` says why, `replaces` is the fingerprint of the refresh token that is still there, and `is_saved` says
+    whether the second place has them.
+    """
+
+    def __init__(
+        self, tokens: Tokens, error: errors.CredentialsError, *, replaces: str, is_saved: bool = False
+    ) -> None:
+        self.tokens, self.error, self.replaces, self.is_saved = tokens, error, replaces, is_saved
+        super().__init__(str(error))
+
+
+class UnwrittenError(Exception):
+    """The place of the login could not be written; `error` says why."""
+
+    def __init__(self, error: errors.PersistenceError) -> None:
+        self.error = error
         super().__init__(str(error))
 
 
 class Unsaved(msgspec.Struct, frozen=True):
-    """Tokens that only we hold, and the fingerprint of the refresh token that the place of the login still has."""
+    """Tokens that are not in their place, and the fingerprint of the refresh token that is still there."""
 
     tokens: Tokens
     replaces: str
@@ -47,13 +78,25 @@ class Unsaved(msgspec.Struct, frozen=True):
         return "Unsaved()"
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """The newest `tokens` of a login, with the tokens `stored` in its place and the `data` they were read from."""
+
+    tokens: Tokens
+    stored: Tokens
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "Settled()"
+
+
 class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
-    """A login's store, its format and its login service, with the world that they need."""
+    """A login's store, format, login service, notes and second place, with clock and environment."""
 
     store: Store
     file: LoginFormat
     oauth: OAuth
     notes: RefreshLog
+    successors: Successors
     clock: Clock
     environ: Mapping[str, str]
     remedy: str
@@ -63,10 +106,12 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Place(mode={self.mode!r})"  # the environment may hold tokens
 
-    def read(self) -> Script[tuple[Tokens, bytes]]:
-        """Return the tokens with the bytes they were read from. Raises `CredentialsError` with the remedy.
+    # -- reading -----------------------------------------------------------------------------------------------------
 
-        What is empty or torn is read again for up to two seconds: somebody may be writing it in place.
+    def read(self) -> Script[tuple[Tokens, bytes]]:
+        """Return the stored tokens with the bytes they were read from. Raises `CredentialsError` with the remedy.
+
+        A file that is empty or cut is read again for up to two seconds: another program may be writing it in place.
         """
         deadline = self.clock.monotonic() + TORN_PATIENCE
         while True:
@@ -80,39 +125,57 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
                     raise
             yield Sleep(TORN_EVERY)
 
-    def refresh(self, held: Tokens, *, reason: str, unsaved: Unsaved | None = None) -> Script[Tokens]:
-        """Return tokens that are newer than *held*. Call it under the login's lock.
+    def find_successor(self, stored: Tokens) -> Script[Tokens | None]:
+        """Return the newest tokens that replaced *stored* and were not saved in their place, None if there are none."""
+        found: list[Tokens] = yield Call(lambda: self._successors(stored))
+        return found[-1] if found else None
 
-        Raises `RefusedError`, `UnsavedTokenError`, `TransportError` (ask again later), `CredentialsError`.
+    def settle(self, held: Tokens, unsaved: Unsaved | None) -> Script[Settled]:
+        """Return what the login holds now, after saving in its place what we or another process could not save there.
+
+        Call it under the login's lock. Raises `AccountMismatchError` if the place holds another account by now.
         """
-        current = yield from self.settle(held, unsaved)
-        if is_newer(current, held) and need_of(current, mode=self.mode, now=self.clock.time()) < RefreshNeed.MUST:
-            return current
-        if not current.refresh_token:
-            raise RefusedError("missing")
-        spent = fingerprint(current.refresh_token)
-        note: RefreshRecord = yield Call(lambda: self.notes.find(spent))
-        require_presentable(note, reused=self.oauth.reused)
-        fresh = yield from self._present(current, spent, reason)
-        return (yield from self._keep(current, fresh, spent))
-
-    def settle(self, held: Tokens, unsaved: Unsaved | None) -> Script[Tokens]:
-        """Return what is there now, after finishing what we or a crash left undone. Call it under the login's lock.
-
-        Raises `AccountMismatchError` where it has become another account's.
-        """
-        current, data = yield from self.read()
-        if not same_account(current, held):
+        stored, data = yield from self.read()
+        if not same_account(stored, held):
             raise other_account(self.store.where)
-        if unsaved is not None and current.refresh_token and fingerprint(current.refresh_token) == unsaved.replaces:
-            yield Call(lambda: self.store.write(self.file.write(data, unsaved.tokens)))
-            return unsaved.tokens
-        left: bytes | None = yield Call(self.store.leftover)
-        finished = self._readable(left)
-        if left is None or finished is None or not is_successor(finished, current):
-            return current
-        yield Call(lambda: self.store.write(left))
-        return finished
+        if unsaved is not None and fingerprint_of(stored) == unsaved.replaces:
+            newest: Tokens | None = unsaved.tokens
+        else:
+            newest, unsaved = (yield from self.find_successor(stored)), None
+        if newest is None:
+            return Settled(stored, stored, data)
+        fresh = self.file.write(data, newest)
+        try:
+            yield Call(lambda: self._restore(stored, fresh))
+        except errors.PersistenceError:
+            if unsaved is not None:
+                raise
+            return Settled(newest, stored, data)
+        return Settled(newest, newest, fresh)
+
+    def _restore(self, stored: Tokens, fresh: bytes) -> None:
+        spent = fingerprint_of(stored)
+        if self.store.leftover(spent) == fresh:
+            self.store.finish(spent)
+        else:
+            self.store.write(fresh)
+        self.discard_successors(stored)
+
+    def _successors(self, stored: Tokens) -> list[Tokens]:
+        found: list[Tokens] = []
+        seen: set[str] = set()
+        current: Tokens | None = stored
+        while current is not None and (spent := fingerprint_of(current)) not in seen:
+            seen.add(spent)
+            current = self._successor(current, spent)
+            found += [current] if current else []
+        return found
+
+    def _successor(self, current: Tokens, spent: str) -> Tokens | None:
+        if not spent:
+            return None
+        read = (self._readable(data) for data in (self.successors.find(spent), self.store.leftover(spent)))
+        return next((found for found in read if found is not None and is_successor(found, current)), None)
 
     def _readable(self, data: bytes | None) -> Tokens | None:
         try:
@@ -120,72 +183,195 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
         except errors.CredentialsError:
             return None
 
+    def discard_successors(self, stored: Tokens) -> None:
+        """Remove what the second place holds for *stored*, and copies that a crash left there. Blocks."""
+        known = {spent for tokens in (stored, *self._successors(stored)) if (spent := fingerprint_of(tokens))}
+        for spent in known:
+            self._discard(spent)
+        self.successors.discard_if(
+            lambda data: (copy := self._readable(data)) is not None and fingerprint_of(copy) in known
+        )
+
+    def _discard(self, spent: str) -> None:
+        self.successors.discard(spent)
+        self.store.discard(spent)
+
+    # -- refreshing --------------------------------------------------------------------------------------------------
+
+    def refresh(self, held: Tokens, *, reason: str, unsaved: Unsaved | None = None) -> Script[Tokens]:
+        """Return tokens that are newer than *held*. Call it under the login's lock.
+
+        Raises `RefusedError`, `NoRoomError`, `UnsavedTokenError`, `TransportError` (try again later), `CredentialsError`.
+        """
+        finished_task = yield from self.settle(held, unsaved)
+        current = finished_task.tokens
+        if is_newer(current, held) and need_of(current, mode=self.mode, now=self.clock.time()) < RefreshNeed.MUST:
+            return current
+        spent = fingerprint_of(current)
+        if not spent:
+            raise RefusedError("missing")
+        yield from self._require_presentable(current, spent, reason)
+        yield from self._reserve(finished_task, spent, is_needed=reason == REJECTED)
+        fresh = yield from self._present(current, spent, reason)
+        return (yield from self._keep(finished_task, fresh, spent))
+
+    def _require_presentable(self, current: Tokens, spent: str, reason: str) -> Script[None]:
+        """Raise `RefusedError` for a token that was refused, `TransportError` for one that must not be presented yet."""
+        note: RefreshRecord = yield Call(lambda: self.notes.find(spent))
+        if note.outcome:
+            raise RefusedError(self.oauth.reused if note.outcome == SPENT else note.outcome)
+        if not note.presented:
+            return
+        if reason != REJECTED and not has_ended(current, self.clock.time()):
+            raise unanswered(current)
+        at = self._endpoints(current)
+        if not (yield from service.is_answering(self.oauth, at)):
+            raise service.passing(errors.TransportError(f"{service.shown(at.token)} still does not answer"))
+
+    def _endpoints(self, current: Tokens) -> service.Endpoints:
+        return service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)
+
+    def _reserve(self, finished_task: Settled, spent: str, *, is_needed: bool) -> Script[None]:
+        """Reserve room for the successor of a token, beside the login and in the second place. Raises `NoRoomError`.
+
+        One of them is enough for a login that has expired or *is_needed*. Other programs know only the first, so a
+        login that still works is left as it is while there is no room beside it.
+        """
+        size = len(finished_task.data) + GROWTH
+        has_second, problem = yield from _attempt(lambda: self.successors.reserve(spent, size))
+        is_beside, obstacle = yield from _attempt(lambda: self.store.reserve(spent, size))
+        is_needed = is_needed or has_ended(finished_task.tokens, self.clock.time())
+        if is_beside or (has_second and (obstacle is None or is_needed)):
+            return
+        yield Call(lambda: self._discard(spent))
+        raise NoRoomError(
+            errors.PersistenceError(
+                f"{self.store.where} was not refreshed, since the new login could not be saved: {obstacle or problem}",
+                remedy="free disk space or fix the permissions",
+            )
+        )
+
     def _present(self, current: Tokens, spent: str, reason: str) -> Script[Tokens]:
-        at = service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)
         now = self.clock.time()
-        yield Call(lambda: self.notes.present(spent, now=now))
         try:
+            at = self._endpoints(current)
+            yield Call(lambda: self.notes.present(spent, now=now))
             return (yield from service.refresh(self.oauth, at, current, reason=reason, now=now))
         except RefusedError as refused:
             code = refused.code
-            yield Call(lambda: self.notes.conclude(spent, code))
+            yield Call(lambda: self._conclude(spent, code))
             raise
         except UnansweredError as lost:
+            yield Call(lambda: self._discard(spent))
             raise lost.error from None
         except errors.TransportError:
-            yield Call(lambda: self.notes.withdraw(spent))
+            yield Call(lambda: self._withdraw(spent))
+            raise
+        except errors.CoatcheckError:  # nothing was sent
+            yield Call(lambda: self._discard(spent))
             raise
 
-    def _keep(self, before: Tokens, fresh: Tokens, spent: str) -> Script[Tokens]:
+    def _keep(self, finished_task: Settled, fresh: Tokens, spent: str) -> Script[Tokens]:
+        """Save *fresh*, first in the second place, then in its own. Raises `UnsavedTokenError`."""
+        data = self.file.write(finished_task.data, fresh)
+        is_saved: bool = yield Call(lambda: self.successors.save(spent, data))
         try:
-            kept = yield from self._write(before, fresh)
+            kept = yield from self._write(finished_task.stored, fresh, spent)
+        except UnwrittenError as unwritten:
+            yield Call(lambda: self._note_spent(spent, fresh))
+            is_saved = is_saved or (yield Call(lambda: self.store.leftover(spent))) == data
+            replaces = fingerprint_of(finished_task.stored)
+            raise UnsavedTokenError(fresh, unwritten.error, replaces=replaces, is_saved=is_saved) from None
         except errors.CredentialsError as error:
-            yield Call(lambda: self._conclude(spent, fresh))
-            raise UnsavedTokenError(fresh, error, replaces=spent) from None
-        yield Call(lambda: self._conclude(spent, fresh))
+            if isinstance(error, errors.AccountMismatchError) or (yield Call(self._is_removed)):
+                yield Call(lambda: self._discard(spent))
+            yield Call(lambda: self._note_spent(spent, fresh))
+            raise UnsavedTokenError(fresh, error, replaces=fingerprint_of(finished_task.stored)) from None
+        yield Call(lambda: self._finish(finished_task.stored, fresh, spent))
         return kept
 
-    def _write(self, before: Tokens, fresh: Tokens) -> Script[Tokens]:
+    def _is_removed(self) -> bool:
         try:
-            there, data = yield from self.read()
+            return self.store.read() is None
+        except errors.CredentialsError:
+            return False
+
+    def _write(self, before: Tokens, fresh: Tokens, spent: str) -> Script[Tokens]:
+        try:
+            stored, data = yield from self.read()
         except errors.CredentialsError as error:
             message = f"the fresh login was not saved, since it changed while it was refreshed: {error}"
             raise errors.PersistenceError(message, remedy=self.remedy) from None
-        if not same_account(there, before):
+        if not same_account(stored, before):
             raise other_account(self.store.where)
-        if there.refresh_token != before.refresh_token:
-            return fresh if has_ended(there, self.clock.time()) else there
-        yield Call(lambda: self.store.write(self.file.write(data, fresh)))
+        if stored.refresh_token != before.refresh_token:
+            return fresh if has_ended(stored, self.clock.time()) else stored
+        try:
+            yield Call(lambda: self.store.write(self.file.write(data, fresh), spent))
+        except errors.PersistenceError as error:
+            raise UnwrittenError(error) from None
         return fresh
 
-    def _conclude(self, spent: str, fresh: Tokens) -> None:
+    def _finish(self, stored: Tokens, fresh: Tokens, spent: str) -> None:
+        self._note_spent(spent, fresh)
+        self.discard_successors(stored)
+        self._discard(spent)
+
+    def _note_spent(self, spent: str, fresh: Tokens) -> None:
         """Note that a token is spent; one that the service did not replace may be presented again."""
-        if fresh.refresh_token and fingerprint(fresh.refresh_token) == spent:
+        if fingerprint_of(fresh) == spent:
             self.notes.withdraw(spent)
         else:
             self.notes.conclude(spent, SPENT)
 
+    def _conclude(self, spent: str, code: str) -> None:
+        self.notes.conclude(spent, code)
+        self._discard(spent)
 
-def require_presentable(note: RefreshRecord, *, reused: str) -> None:
-    """Raise `RefusedError` for a token that must not be presented (again)."""
-    if note.outcome:
-        raise RefusedError(reused if note.outcome == SPENT else note.outcome)
-    if note.presented > 1:
-        raise RefusedError(UNANSWERED)
+    def _withdraw(self, spent: str) -> None:
+        self.notes.withdraw(spent)
+        self._discard(spent)
+
+
+def _attempt(reserve: Callable[[], object]) -> Script[tuple[bool, errors.PersistenceError | None]]:
+    """Return whether *reserve* reserved room, with its error."""
+    try:
+        result: object = yield Call(reserve)
+    except errors.PersistenceError as error:
+        return False, error
+    return result is not False, None
+
+
+def fingerprint_of(tokens: Tokens) -> str:
+    """Return the fingerprint of the refresh token, "" if there is none."""
+    return fingerprint(tokens.refresh_token) if tokens.refresh_token else ""
+
+
+def unanswered(current: Tokens) -> errors.TransportError:
+    """Return the error for a token that was presented without an answer while its access token still works."""
+    until = f" until {moment(current.expires_at)}" if current.expires_at is not None else ""
+    return errors.TransportError(
+        f"the last refresh of the login was not answered; its access token is used{until} before the next attempt",
+        request_sent=False,
+    )
 
 
 def is_torn(data: bytes) -> bool:
     """Whether *data* is not JSON: empty, or only a part of it."""
     try:
-        msgspec.json.decode(data)
+        msgspec.json.decode(clean_json(data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return True
     return False
 
 
 def is_successor(found: Tokens, current: Tokens) -> bool:
-    """Whether *found*, which a crashed writer left, is what *current* was about to be replaced by."""
-    return same_account(found, current) and (found.last_refresh or 0.0) > (current.last_refresh or 0.0)
+    """Whether *found*, which was saved under the name of *current*'s refresh token, is newer than *current*."""
+    if not same_account(found, current):
+        return False
+    if found.refresh_token != current.refresh_token:
+        return True
+    return found.access_token != current.access_token and (found.expires_at or 0.0) > (current.expires_at or 0.0)
 
 
 def other_account(where: str) -> errors.AccountMismatchError:

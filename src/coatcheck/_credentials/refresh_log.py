@@ -1,11 +1,13 @@
-"""What became of each refresh token that we presented, written down before it was and kept across crashes.
+"""The outcome of each refresh token that we presented, on the disk before the token is sent and kept across crashes.
 
-A refresh token is good once. Whoever finds, under the login's lock, that one was presented and nothing came of it
-knows that the presenter crashed or never got its answer; only then is it presented again, and only once.
+A refresh token can be used once. A note without an outcome that is found under the login's lock means that the process
+which presented the token crashed or was not answered; `refresh` decides when it is presented again.
 
-Law 1. A note is on the disk before its token is on the wire.
-Law 2. A note holds a fingerprint, never a token.
-Law 3. Notes are asked for and changed under the login's lock alone.
+Invariants:
+
+- a note is on the disk before its token is sent;
+- a note holds a fingerprint, never a token;
+- notes are read and changed only under the login's lock (`auth status` reads them without it).
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ KEPT = 60 * 86_400.0
 
 
 class RefreshRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a token was presented (the last time at `at` by process `pid`), and the code of what came of it.
+    """How often a token was presented (the last time at `at` by process `pid`), and with which outcome.
 
-    `outcome` is "" as long as nobody knows, "spent" once it was traded in, or the code of a refusal.
+    `outcome` is "" while it is unknown, "spent" once the token was exchanged, or the code of a refusal.
     """
 
     presented: int = 0
@@ -52,7 +54,7 @@ class RefreshLog:
             return RefreshRecord()
 
     def present(self, fingerprint: str, *, now: float) -> None:
-        """Write down that a token is about to be presented."""
+        """Note that a token is about to be presented. Raises `CredentialsError`."""
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             self._forget(now)
@@ -60,17 +62,17 @@ class RefreshLog:
             self._write(fingerprint, RefreshRecord(presented=before.presented + 1, at=now, pid=os.getpid()))
         except OSError as error:
             raise errors.CredentialsError(
-                f"a refresh must be written down first, and {self._folder} does not allow it: {error.strerror}",
+                f"the login was not refreshed, since {self._folder} cannot be written: {error.strerror}",
                 remedy="make it writable, or name another folder in COATCHECK_STATE_HOME",
             ) from None
 
     def conclude(self, fingerprint: str, outcome: str) -> None:
-        """Write down what came of it."""
-        with suppress(OSError):  # knowing less is safe: the token would be presented once more and refused
+        """Note the outcome."""
+        with suppress(OSError):  # a missing outcome is safe: the token would be presented once more and refused
             self._write(fingerprint, msgspec.structs.replace(self.find(fingerprint), outcome=outcome))
 
     def withdraw(self, fingerprint: str) -> None:
-        """Write down that the service certainly did not take it this time."""
+        """Note that the service certainly did not take the token this time."""
         note = self.find(fingerprint)
         with suppress(OSError):
             if note.presented > 1:

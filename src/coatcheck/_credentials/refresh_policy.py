@@ -1,14 +1,15 @@
-"""When tokens must be looked after: one table, no I/O.
+"""When tokens must be read again or refreshed: one table, no I/O.
 
-Law 1. An own login is refreshed early, so that nobody ever waits for it; failing then is no error.
-Law 2. A login that we share is first re-read (its owner may refresh it), and refreshed only at the last minute.
-Law 3. A login that we only read is never refreshed.
+- An own login is refreshed early, so that no request waits for it.
+- A shared login is first read again (its owner may refresh it), and refreshed only in the last minute.
+- A login that is only read is never refreshed.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from .._protocol.login_contract import Tokens
 
@@ -27,7 +28,7 @@ TRY_EVERY = 50.0
 
 
 class Mode(enum.Enum):
-    """What may be done to a login."""
+    """Who refreshes a login: we do, we do in the last minute, or only its owner."""
 
     OWN = "own"
     SHARED = "shared"
@@ -35,7 +36,7 @@ class Mode(enum.Enum):
 
 
 class RefreshNeed(enum.IntEnum):
-    """What a login needs now: nothing, a look at its file, a refresh that may fail, a refresh."""
+    """What a login needs now: nothing, reading it again, an early refresh, a refresh in the last minute."""
 
     NOTHING = 0
     LOOK = 1
@@ -52,7 +53,7 @@ NEEDS: Mapping[Mode, tuple[RefreshNeed, RefreshNeed, RefreshNeed]] = {
 
 
 def need_of(tokens: Tokens, *, mode: Mode, now: float) -> RefreshNeed:
-    """Return what *tokens* need at *now*; without a refresh token nothing but a look can help."""
+    """Return what *tokens* need at *now*; without a refresh token they can only be read again."""
     early, late, scheduled = NEEDS[mode if tokens.refresh_token else Mode.READONLY]
     if tokens.expires_at is None:
         is_due = tokens.last_refresh is not None and tokens.last_refresh + SCHEDULE <= now
@@ -81,7 +82,7 @@ def next_look(tokens: Tokens, *, now: float, pause: float = LOOK_EVERY) -> float
 
 
 def has_ended(tokens: Tokens, now: float) -> bool:
-    """Whether the access token is no good any more."""
+    """Whether the access token has expired."""
     return tokens.expires_at is not None and tokens.expires_at <= now
 
 
@@ -96,7 +97,21 @@ def is_newer(found: Tokens, held: Tokens) -> bool:
 
 
 def fingerprint(token: str) -> str:
-    """Return what may be written down of a token: 128 bits of its SHA-256, which tell it from others and no more."""
+    """Return what may be stored to recognize a token: 128 bits of its SHA-256."""
     import hashlib  # 2 ms, and most runs refresh nothing
 
-    return hashlib.sha256(token.encode()).hexdigest()[:32]
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Return a time in UTC; None where there is none or the calendar has no such year."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def moment(seconds: float | None) -> str:
+    """Return a time as shown to people."""
+    time = to_datetime(seconds)
+    return time.strftime("%Y-%m-%d %H:%M UTC") if time else "an unknown time"

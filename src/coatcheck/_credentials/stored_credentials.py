@@ -1,18 +1,19 @@
-"""One login in use: fresh when it is asked for, refreshed once for everybody, saved where others find it.
+"""One login in use: kept fresh, refreshed once for all that share it, saved where others find it.
 
-Law 1. A fresh secret costs nothing: no effect is yielded while nothing is due.
-Law 2. Single flight: whoever waits for the lock looks whether somebody in this process has finished, and whoever gets
-       it looks whether somebody on this machine has.
-Law 3. An early refresh that fails is tried again later, with jitter, and the valid token is served meanwhile.
-       A late one that fails is an error.
-Law 4. A refresh token that was refused for good is not tried again.
-Law 5. State is one value, replaced at once: threads see the old one or the new one.
+Invariants:
+
+- a fresh secret costs nothing: no effect is yielded while nothing is due;
+- single flight: while somebody holds the lock, the others check whether a refresh in this process has ended, and whoever
+  gets the lock checks whether one in another process has;
+- an access token that still works is served whatever goes wrong with a refresh, which is tried again after a pause with
+  jitter; an error is raised once the token has expired, or when fresh tokens could not be saved anywhere;
+- a refresh token that was refused for good is not presented again; an unanswered one is no refusal;
+- the state is one value, replaced at once: threads see the old one or the new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -21,7 +22,7 @@ from .. import errors
 from .._protocol.effects import Call, Exclusive, Lock, Script, Sleep
 from .._protocol.login_contract import Secret, Tokens
 from .oauth_requests import RefusedError
-from .refresh import UNANSWERED, LoginLocation, Unsaved, UnsavedTokenError, other_account
+from .refresh import REJECTED, LoginLocation, NoRoomError, Settled, Unsaved, UnsavedTokenError, other_account
 from .refresh_policy import (
     LOOK_EVERY,
     TRY_EVERY,
@@ -30,28 +31,28 @@ from .refresh_policy import (
     fingerprint,
     has_ended,
     is_newer,
+    moment,
     need_of,
     next_look,
     same_account,
 )
+from .saving import delete_login, save_login
 
 T = TypeVar("T")
 
-# Two requests of 15 s and their file work: whoever is not done by then hangs (seconds).
+# The longest that a lock is waited for: two requests of 15 s and their file work (seconds).
 LOCK_PATIENCE = 40.0
-# How often a lock that somebody holds is tried (seconds), before jitter; its holders take tenths of a second.
+# How often a lock that is held is tried again (seconds), before jitter; a refresh takes tenths of a second.
 LOCK_EVERY = 0.05
-# After `refresh_token_reused` somebody else may have won, and be about to save what he got (codex-wham.md 6.6) (seconds).
+# After `refresh_token_reused` another program may be about to save what it got
+# (docs/reference/protocols/codex-wham.md 6.6) (seconds).
 WINNER_PATIENCE, WINNER_EVERY = 5.0, 0.2
 
-# The official client's words for why (6.4).
-EXPIRING, SCHEDULED, FORCED, REJECTED = "proactive_expiry", "scheduled", "forced", "unauthorized_recovery"
+# The official client's words for the reason of a refresh (6.4).
+EXPIRING, SCHEDULED, FORCED = "proactive_expiry", "scheduled", "forced"
 
-# What became of a refresh token, in words; the login service's own codes come with the login.
-OUR_REFUSALS = {
-    UNANSWERED: "was presented twice and never answered",
-    "missing": "is not there",
-}
+# Why a refresh token is not presented, in words; the login service's own codes come with the login.
+OUR_REFUSALS = {"missing": "is missing"}
 
 
 class ReadOnlyError(Exception):
@@ -59,7 +60,7 @@ class ReadOnlyError(Exception):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What we hold: tokens, the secret made of them, when to look again, and what is not saved yet."""
+    """Tokens, the secret made of them, when to check them again, and what is not saved in its place yet."""
 
     tokens: Tokens
     secret: Secret
@@ -73,8 +74,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class StoredCredentials:
     """The credentials of one stored login.
 
-    `on_change` is called when there are other tokens, `on_trouble` with a sentence about what failed and was not
-    raised; the last of them is `problem`.
+    `on_change` is called when there are other tokens, `on_trouble` with a sentence about an error that was not raised;
+    the last of them is `problem`.
     """
 
     def __init__(self, place: LoginLocation, *, random: Callable[[], float]) -> None:
@@ -86,18 +87,19 @@ class StoredCredentials:
         self._lock = Lock(place.store.locks, timeout=0.0)
         self._state: State | None = None
         self._refused: dict[str, str] = {}
+        self._failure: errors.TransportError | None = None
 
     # -- what the engine asks ----------------------------------------------------------------------------------------
 
     def get_secret(self) -> Script[Secret]:
-        """Return a secret fit to send now. Raises `CredentialsError`, or `TransportError` before a late refresh."""
+        """Return a secret to send now. Raises `CredentialsError`, or `TransportError` once the access token has expired."""
         state = self._state
         if state is not None and self._clock.time() < state.look_at:
             return state.secret
         return (yield from self._attend())
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
-        """Return what the login holds by now, else what a refresh gives; None where we may not refresh."""
+        """Return the secret that the login holds by now, else refresh it; None where we may not refresh."""
         state = self._state or (yield from self._load())
         if state.secret.token != rejected.token:
             return state.secret
@@ -110,6 +112,8 @@ class StoredCredentials:
             return (yield from self._refresh(found.tokens, REJECTED)).secret
         except ReadOnlyError:
             return None
+        except NoRoomError as full:
+            raise full.error from None
 
     # -- what people ask ---------------------------------------------------------------------------------------------
 
@@ -124,46 +128,52 @@ class StoredCredentials:
             return (yield from self._refresh(state.tokens, FORCED)).tokens
         except ReadOnlyError as error:
             raise errors.CredentialsError(f"the login cannot be refreshed: {error}") from None
+        except NoRoomError as full:
+            raise full.error from None
 
     def store_tokens(self, tokens: Tokens) -> Script[None]:
         """Save *tokens* as this login. Raises `AccountMismatchError` where another account's are, `PersistenceError`."""
         yield from self.require_writable()
-        yield from self._locked(lambda: self._store(tokens))
+        yield from self._locked(lambda: save_login(self.place, tokens))
         self._hold(tokens)
 
     def require_writable(self) -> Script[None]:
-        """Raise `PersistenceError` where this login cannot be saved: before a person logs in for nothing."""
+        """Raise `PersistenceError` where this login cannot be saved, before a person logs in."""
         if self.place.mode is Mode.READONLY:
             raise errors.PersistenceError("the login is only read here, and not saved", remedy=self.place.remedy)
         yield Call(self.place.store.prepare)
         obstacle: str | None = yield Call(self.place.store.obstacle)
         if obstacle:
-            raise errors.PersistenceError(f"the login cannot be saved: {obstacle}", remedy="mend the permissions")
+            raise errors.PersistenceError(f"the login cannot be saved: {obstacle}", remedy="fix the permissions")
 
-    def _store(self, tokens: Tokens) -> Script[None]:
-        place = self.place
-        data: bytes | None = yield Call(place.store.read)
-        if data is not None:
-            there, data = yield from place.read()
-            if not same_account(there, tokens):
-                raise errors.AccountMismatchError(
-                    f"{place.store.where} belongs to another account",
-                    remedy="log out first, or keep both with: --account NAME",
-                )
-        yield Call(lambda: place.store.write(place.file.write(data, tokens)))
+    def read(self) -> Script[Tokens]:
+        """Return the newest tokens of this login. Raises `CredentialsError`.
+
+        Tokens that a process could save only in the second place are saved in their own place first, if that works.
+        """
+        stored, _ = yield from self.place.read()
+        newest = yield from self.place.find_successor(stored)
+        if newest is None:
+            return stored
+        if self.place.mode is Mode.READONLY:
+            return newest
+        try:
+            finished_task: Settled = yield Exclusive(self._lock, self.place.settle(stored, None), is_whole=True)
+        except errors.AccountMismatchError:
+            raise
+        except (OSError, errors.CredentialsError):  # TimeoutError: the lock is held
+            return newest
+        return finished_task.tokens
 
     def forget(self) -> Script[None]:
         """Delete the login."""
-        yield from self._locked(self._delete)
+        yield from self._locked(lambda: delete_login(self.place))
         self._state = None
 
-    def _delete(self) -> Script[None]:
-        yield Call(self.place.store.delete)
-
-    # -- looking after it --------------------------------------------------------------------------------------------
+    # -- keeping it fresh --------------------------------------------------------------------------------------------
 
     def keep_fresh(self) -> Script[None]:
-        """Refresh whenever it is due, until there is nothing to look after or the login is no good any more."""
+        """Refresh whenever it is due, until there is nothing to refresh or the login does not work any more."""
         while (state := self._state) is not None and state.look_at != float("inf"):
             yield Sleep(max(state.look_at - self._clock.time(), 0.0))
             try:
@@ -175,8 +185,8 @@ class StoredCredentials:
                 self._note(error)
                 return
 
-    def _note(self, error: Exception) -> None:
-        """Keep in mind what is not raised, and tell it once."""
+    def _note(self, error: Exception | str) -> None:
+        """Remember an error that is not raised, and report it once."""
         before, self.problem = self.problem, str(error)
         if self.problem != before:
             self.on_trouble(self.problem)
@@ -191,22 +201,21 @@ class StoredCredentials:
         elif need_of(state.tokens, mode=self.place.mode, now=now):
             state = yield from self._look(state)
         need = need_of(state.tokens, mode=self.place.mode, now=now)
-        if need is RefreshNeed.TRY:
-            state = yield from self._try(state)
-        elif need is RefreshNeed.MUST:
-            state = yield from self._must(state)
+        if need >= RefreshNeed.TRY:
+            is_late = need is RefreshNeed.MUST
+            is_scheduled = state.tokens.expires_at is None
+            state = yield from self._try(state, SCHEDULED if is_scheduled else EXPIRING, is_late=is_late)
         if has_ended(state.tokens, self._clock.time()):
             raise self._ended(state.tokens)
         return state.secret
 
     def _load(self) -> Script[State]:
-        tokens, _ = yield from self.place.read()
-        return self._hold(tokens)
+        return self._hold((yield from self.read()))
 
     def _look(self, state: State) -> Script[State]:
-        """Read the login again and adopt what is newer; while ours holds, nothing that is wrong there matters."""
+        """Read the login again and adopt newer tokens; while ours work, errors of reading do not matter."""
         try:
-            found, _ = yield from self.place.read()
+            found = yield from self.read()
         except errors.CredentialsError:
             if has_ended(state.tokens, self._clock.time()):
                 raise
@@ -216,39 +225,50 @@ class StoredCredentials:
         return self._postpone(state)
 
     def _save(self, state: State, unsaved: Unsaved) -> Script[State]:
-        """Try again to save what could not be saved; it was reported when it happened."""
+        """Try again to save tokens in their place; that they were not was reported when it happened."""
         try:
-            kept = yield from self._locked(lambda: self.place.settle(state.tokens, unsaved))
+            finished_task = yield from self._locked(lambda: self.place.settle(state.tokens, unsaved))
         except errors.CredentialsError:
             return self._postpone(state, pause=self._pause())
+        kept, self.problem = finished_task.tokens, None
         return self._hold(kept if not has_ended(kept, self._clock.time()) else state.tokens)
 
-    def _try(self, state: State) -> Script[State]:
-        """Refresh early: whatever goes wrong, the token still holds."""
-        reason = SCHEDULED if state.tokens.expires_at is None else EXPIRING
+    def _try(self, state: State, reason: str, *, is_late: bool) -> Script[State]:
+        """Refresh. While the access token works, it is returned whatever goes wrong; later, errors are raised."""
+        if is_late:
+            state = self._postpone(state, pause=0.0)
         try:
             return (yield from self._refresh(state.tokens, reason))
-        except ReadOnlyError:
-            return self._postpone(state)
-        except errors.PersistenceError:
-            raise
-        except (errors.CredentialsError, errors.TransportError) as error:
-            self._note(error)
-            return self._postpone(self._state or state, pause=self._pause())
-
-    def _must(self, state: State) -> Script[State]:
-        """Refresh now; as long as that fails, nothing is served."""
-        state = self._postpone(state, pause=0.0)
-        try:
-            return (yield from self._refresh(state.tokens, EXPIRING))
         except ReadOnlyError as error:
-            self._note(error)
+            if is_late:
+                self._note(error)
             return self._postpone(state)
+        except NoRoomError as full:
+            return self._tolerate(state, full.error)
+        except errors.AccountMismatchError as error:
+            if is_late:
+                raise
+            return self._tolerate(state, error)
+        except (errors.CredentialsError, errors.TransportError) as error:
+            return self._tolerate(state, error)
+
+    def _tolerate(self, state: State, error: errors.CoatcheckError) -> State:
+        """Return what we can still use after a refresh failed; raises *error* if that is nothing.
+
+        A refresh whose tokens could not be saved is an error that the caller must see, though they work.
+        """
+        newer = self._newer(state.tokens)
+        if newer is not None and not isinstance(error, errors.CredentialsError):
+            return newer
+        if newer is not None or has_ended(state.tokens, self._clock.time()):
+            raise error
+        self._note(error)
+        return self._postpone(self._state or state, pause=self._pause())
 
     # -- refreshing --------------------------------------------------------------------------------------------------
 
     def _refresh(self, held: Tokens, reason: str) -> Script[State]:
-        """Return newer tokens than *held*: those that somebody has got meanwhile, or else our own."""
+        """Return newer tokens than *held*: those that somebody else got meanwhile, or our own."""
         token = held.refresh_token or ""
         if code := self._refused.get(fingerprint(token)):
             raise self._refusal(code)
@@ -256,33 +276,61 @@ class StoredCredentials:
         if obstacle:
             raise ReadOnlyError(obstacle)
         try:
-            return (yield from self._locked(lambda: self._refresh_locked(held, reason), lambda: self._newer(held)))
+            return (yield from self._single_flight(held, reason))
         except RefusedError as refused:
             winner = (yield from self._await_winner(held)) if refused.code == self.place.oauth.reused else None
             if winner is not None:
                 return self._hold(winner)
             self._refused[fingerprint(token)] = refused.code
             raise self._refusal(refused.code) from None
+        except errors.TransportError:
+            renewed = yield from self._renewed(held)  # another program may have been answered
+            if renewed is None:
+                raise
+            return self._hold(renewed)
+
+    def _single_flight(self, held: Tokens, reason: str) -> Script[State]:
+        """Refresh under the lock, or share what a refresh that is under way in this process comes to."""
+        before = self._failure
+
+        def shared() -> State | None:
+            failure = self._failure
+            if failure is not None and failure is not before:
+                raise type(failure)(str(failure), request_sent=False, remedy=failure.remedy)
+            return self._newer(held)
+
+        return (yield from self._locked(lambda: self._refresh_locked(held, reason), shared))
 
     def _refresh_locked(self, held: Tokens, reason: str) -> Script[State]:
         unsaved = self._state.unsaved if self._state else None
         try:
             fresh = yield from self.place.refresh(held, reason=reason, unsaved=unsaved)
-            self.problem = None
-            return self._hold(fresh)
+        except errors.TransportError as error:
+            self._failure = error
+            raise
         except UnsavedTokenError as unkept:
-            can_retry = type(unkept.error) is errors.PersistenceError
-            self._hold(unkept.tokens, unsaved=Unsaved(unkept.tokens, unkept.replaces) if can_retry else None)
-            self.problem = str(unkept.error)
-            raise unkept.error from None
+            return self._hold_unsaved(unkept)
+        self.problem = None
+        return self._hold(fresh)
+
+    def _hold_unsaved(self, unkept: UnsavedTokenError) -> State:
+        """Use tokens that are not in their place. Raises the error unless the second place has them."""
+        can_retry = type(unkept.error) is errors.PersistenceError
+        unsaved = Unsaved(unkept.tokens, unkept.replaces) if can_retry else None
+        state = self._hold(unkept.tokens, unsaved=unsaved)
+        if unkept.is_saved:
+            self._note(f"{unkept.error}; it is kept in {self.place.successors.folder} until that works")
+            return state
+        self.problem = str(unkept.error)
+        raise unkept.error from None
 
     def _newer(self, held: Tokens) -> State | None:
-        """Return what somebody in this process got meanwhile."""
+        """Return what a refresh in this process got meanwhile."""
         state = self._state
         return state if state is not None and is_newer(state.tokens, held) else None
 
     def _locked(self, script: Callable[[], Script[T]], shortcut: Callable[[], T | None] = lambda: None) -> Script[T]:
-        """Perform *script* under the login's lock, or return what *shortcut* finds while somebody else has it."""
+        """Perform *script* under the login's lock, or return what *shortcut* finds while somebody else holds it."""
         deadline = self._clock.monotonic() + LOCK_PATIENCE
         while (found := shortcut()) is None:
             try:
@@ -298,11 +346,11 @@ class StoredCredentials:
         return found
 
     def _await_winner(self, held: Tokens) -> Script[Tokens | None]:
-        """Return what somebody else saves within five seconds, None if nobody does."""
+        """Return what another program saves within five seconds, None if none does."""
         deadline = self._clock.monotonic() + WINNER_PATIENCE
         while self._clock.monotonic() < deadline:
             try:
-                found, _ = yield from self.place.read()
+                found = yield from self.read()
             except errors.CredentialsError:
                 return None
             if not same_account(found, held):
@@ -311,6 +359,15 @@ class StoredCredentials:
                 return found
             yield Sleep(WINNER_EVERY)
         return None
+
+    def _renewed(self, held: Tokens) -> Script[Tokens | None]:
+        """Return usable tokens that another program has saved, None if there are none."""
+        try:
+            found = yield from self.read()
+        except errors.CredentialsError:
+            return None
+        is_usable = same_account(found, held) and not has_ended(found, self._clock.time())
+        return found if is_usable and is_newer(found, held) else None
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -326,7 +383,8 @@ class StoredCredentials:
         held = self._state
         if held is not None and held.tokens is not state.tokens:
             return held  # another thread was faster
-        look_at = next_look(state.tokens, now=self._clock.time(), pause=pause)
+        now = self._clock.time()
+        look_at = next_look(state.tokens, now=now, pause=pause) if state.unsaved is None else now + pause
         self._state = state = msgspec.structs.replace(state, look_at=look_at)
         return state
 
@@ -355,19 +413,14 @@ class StoredCredentials:
 
 
 def held_too_long(path: str) -> errors.CredentialsError:
-    """Return the error for a lock that somebody does not give back."""
+    """Return the error for a lock that is not released in time."""
     return errors.CredentialsError(
         f"another program has held {path} for {LOCK_PATIENCE:g} seconds", remedy=f"see who: fuser {path}"
     )
 
 
 def unlockable(error: OSError) -> errors.CredentialsError:
-    """Return the error for a lock file that cannot be made."""
+    """Return the error for a lock file that cannot be created."""
     return errors.CredentialsError(
-        f"the login cannot be locked: {error.filename}: {error.strerror}", remedy="mend the permissions of its folder"
+        f"the login cannot be locked: {error.filename}: {error.strerror}", remedy="fix the permissions of its folder"
     )
-
-
-def moment(seconds: float | None) -> str:
-    """Return a time as people read it."""
-    return datetime.fromtimestamp(seconds or 0, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -7,8 +7,6 @@ the service and sent back verbatim, quotes and weakness included; a 304 without 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import msgspec
 
 from .._protocol.effects import Request, Response, Script, Send
@@ -19,14 +17,14 @@ MEMORY = 2048
 
 def conditional(send: Send, *, memory: int = MEMORY) -> Send:
     """Return a `Send` that remembers tagged answers; an unchanged one comes back with status 200 as it was."""
-    known: OrderedDict[tuple[str, object], tuple[str, Response]] = OrderedDict()
+    known: dict[tuple[str, object], tuple[str, Response]] = {}  # the oldest first; each step is safe between threads
 
     def remember(key: tuple[str, object], response: Response) -> None:
         if response.status == 200 and (tag := response.headers.get("etag")):
+            known.pop(key, None)
             known[key] = tag, response
-            known.move_to_end(key)
             if len(known) > memory:
-                known.popitem(last=False)
+                known.pop(next(iter(tuple(known))), None)
 
     def remembered(request: Request) -> Script[Response]:
         key = request.origin + (request.url or request.path), request.query

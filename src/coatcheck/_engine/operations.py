@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -14,18 +14,20 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.duration_store import DurationStore, ObservedDurations
-from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
-from .._protocol.pagination import paged
+from .._protocol.pagination import Bounds as PageBounds, paged
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot
 from .backoff import RetryPolicy
+from .deadline import Deadline
 from .event_diff import SeenState, new_events
-from .pipeline import emitted, run_exchange, sending
+from .pipeline import Bounds, emitted, run_exchange, sending
 from .plan_approval import Approvals, Decide
 from .poll_many import BatchContext, poll_many
-from .poll_one import Interval, PollContext, Wait, every, finished_task, waiting
+from .poll_one import Interval, PollContext, Wait, every, finished_task, timeout_error, waiting
 from .rate_limit import RateLimiter
+from .reachability import OnOutage, Reachability
 from .schedule import Schedule
 from .submit import ResumedSubmission, resuming, submitting
 from .watch_many import Follow, watch_many
@@ -51,13 +53,25 @@ class Operations:
         new_id: Callable[[], str],
         pid: int,
         is_alive: Callable[[int], bool],
+        on_trouble: Callable[[str], None],
+        on_outage: OnOutage | None = None,
     ) -> None:
         self.provider = provider
         self._clock, self._random = clock, random
         self._memory, self._poll_cost, self._schedules = memory, poll_cost, dict[str | None, Interval]()
+        self._on_trouble, self._has_warned = on_trouble, False
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
         self._remedy = provider.login.remedy
-        self._send: Send = sending(provider, credentials, clock=clock, random=random, policy=policy, pace=pace)
+        self._reachability = Reachability(clock=clock, on_outage=on_outage)
+        self._send: Send = sending(
+            provider,
+            credentials,
+            clock=clock,
+            random=random,
+            policy=policy,
+            pace=pace,
+            reachability=self._reachability,
+        )
         self._desk = PollContext(
             clock=clock,
             random=random,
@@ -65,18 +79,21 @@ class Operations:
             ask_attempts=self._ask_attempts,
             schedule=self._schedule,
             remember=self._remember,
+            reachability=self._reachability,
         )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Let *exchange* talk to its service."""
-        return run_exchange(exchange, self._send, remedy=self._remedy)
+        return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
     def _require(self, verb: str) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
 
     def _own(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
-        parsed = ref if isinstance(ref, TaskRef) else TaskRef.parse(ref, provider=self.provider.name)
+        if not isinstance(ref, TaskRef):
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins_of(self.provider))
+        parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(
                 f"{parsed} is a task of {parsed.provider}, not of {self.provider.name}",
@@ -193,7 +210,8 @@ class Operations:
         if not self._is_told_once:
             self._require("get_task")
         crowd = yield from self._crowd(timeout, interval)
-        yield from poll_many(map(self._own, refs), crowd, look=self._settled)
+        memories: dict[TaskRef, str] = {}
+        yield from poll_many(map(self._own, refs), crowd, look=lambda ref: self._settled(ref, memories))
 
     def watch_tasks(
         self,
@@ -220,6 +238,7 @@ class Operations:
             timeout=timeout,
             interval=policy,
             remember=self._remember,
+            reachability=self._reachability,
         )
 
     @property
@@ -247,27 +266,54 @@ class Operations:
             on_change(task)
         return task  # type: ignore[no-any-return]
 
-    def _settled(self, ref: TaskRef) -> Script[tuple[Task | None, float]]:
-        """Return the task if it has ended, with its attempts, else None; and how long not to ask again."""
-        task = yield from self.ask(self.provider.get_task(ref))
+    def _settled(self, ref: TaskRef, memories: dict[TaskRef, str]) -> Script[tuple[Task | None, float]]:
+        """Return the task if it has ended, with its attempts, else None; and how long not to ask again.
+
+        *memories* has what the provider wants to know at the next poll of a task, such as the address it has moved to.
+        """
+        look = yield from self._follow(ref, memories.pop(ref, ""), is_watched=False)
+        task = look.task
+        if look.memory and not task.state.is_terminal:
+            memories[ref] = look.memory
         ended: Task | None = yield from finished_task(task, self._ask_attempts, first=False)
         return ended, task.retry_after or 0.0
 
     def _schedule(self, environment: str | None) -> Script[Interval]:
-        """Return the schedule that earlier tasks of *environment* suggest."""
+        """Return the schedule that earlier tasks of *environment* suggest, the default one where they are not known."""
         if environment not in self._schedules:
-            seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
-            belief = seen.belief(typical=self.provider.capabilities.typical_seconds)
-            self._schedules[environment] = Schedule(belief=belief, poll_cost=self._poll_cost)
+            typical = self.provider.capabilities.typical_seconds
+            try:
+                seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
+                schedule = Schedule(belief=seen.belief(typical=typical), poll_cost=self._poll_cost)
+            except Exception as error:  # noqa: BLE001 - bookkeeping never fails a task, whatever is in its file
+                self._warn_once(error)
+                schedule = Schedule(belief=Durations().belief(typical=typical), poll_cost=self._poll_cost)
+            self._schedules[environment] = schedule
         return self._schedules[environment]
 
     def _remember(self, ends: ObservedDurations) -> Script[None]:
-        if ends:
+        """Record how long tasks took. A failure is reported once and never ends a wait."""
+        if not ends:
+            return
+        try:
             yield Call(lambda: self._memory.record(self.provider.name, ends))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._warn_once(error)
 
-    def stream_task(self, ref: TaskRef | str) -> Script[None]:
+    def _warn_once(self, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._on_trouble(
+                f"how long tasks take cannot be recorded ({type(error).__name__}: {error}); waits are not affected;"
+                " set COATCHECK_STATE_HOME to a folder of yours, or COATCHECK_LEARN=off"
+            )
+
+    def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
         self._require("stream_events")
-        return run_exchange(self.provider.stream_events(self._own(ref)), self._send, remedy=self._remedy)
+        own = self._own(ref)
+        bounds = Bounds(clock=self._clock, seconds=None)
+        script = run_exchange(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
+        return _until(script, own, timeout, clock=self._clock)
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -279,7 +325,7 @@ class Operations:
                 self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
             )
 
-        return paged(ask, limit=limit, cursor=cursor)
+        return paged(ask, limit=limit, cursor=cursor, bounds=PageBounds(clock=self._clock))
 
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -349,8 +395,40 @@ class Operations:
         return self.provider.extract_response(response, siblings)
 
 
+def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: Clock) -> Script[None]:
+    """Run the script of a stream until *timeout*: a service may send for ever. Raises `WaitTimeoutError` then."""
+    deadline = Deadline(timeout, clock=clock)
+    answer: Any = None
+    try:
+        effect = next(script)
+        while True:
+            if deadline.is_past:
+                raise timeout_error(ref, timeout, None)
+            if type(effect) is Request and effect.stream and timeout is not None:
+                effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
+            try:
+                answer = yield effect
+            except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
+                effect = script.throw(error)
+            else:
+                effect = script.send(answer)
+    except StopIteration:
+        return
+    except errors.TransportTimeoutError:
+        if deadline.is_past:  # what is left of the timeout is the limit of the request as well
+            raise timeout_error(ref, timeout, None) from None
+        raise
+    finally:
+        script.close()
+
+
+def origins_of(provider: Provider) -> tuple[str, ...]:
+    """Return the base URLs of a provider, and the sites on which people see its tasks."""
+    return (*provider.origins.values(), *getattr(provider, "sites", ()))
+
+
 def as_bytes(response: bytes | str | object) -> bytes:
     """Return a saved answer as the bytes it came as; mappings are encoded."""
     if isinstance(response, bytes):
         return response
-    return response.encode() if isinstance(response, str) else msgspec.json.encode(response)
+    return response.encode("utf-8", "surrogatepass") if isinstance(response, str) else msgspec.json.encode(response)

@@ -19,24 +19,57 @@ from .._protocol.provider import Provider
 from .authenticate import authenticated
 from .backoff import RetryPolicy
 from .conditional import conditional
+from .deadline import Deadline
 from .rate_limit import RateLimiter, rate_limited, spaced
+from .reachability import Reachability
 from .redirect import transmit_following
 from .retry import retrying
 
 T = TypeVar("T")
 
+# One verb asks for pages of what belongs to a task (activities, jobs, history): the longest history of AWS has 25,000
+# events, 1,000 a page; GitHub shows at most 1,000 jobs of a run. More than this is a service that never ends.
+MAX_REQUESTS = 1_000
+# No further request of one verb begins later than this (seconds): a service may answer each slowly and in time.
+MAX_SECONDS = 300.0
+
+
+class Bounds:
+    """How many requests one exchange may make, and how long after its start it may still begin one."""
+
+    def __init__(self, *, clock: Clock, seconds: float | None = MAX_SECONDS, requests: int = MAX_REQUESTS) -> None:
+        self._deadline = Deadline(seconds, clock=clock)
+        self._seconds, self._requests, self._made = seconds, requests, 0
+
+    def check(self) -> None:
+        """Count a request that is about to be sent. Raises `CoatcheckError` where it may not be."""
+        if self._made == self._requests:
+            message = f"the service does not come to an end: stopped after {self._requests} requests"
+            raise errors.UnreadableResponseError(message)
+        if self._made and self._deadline.is_past:
+            message = f"the service does not come to an end: stopped after {self._seconds:g} seconds"
+            raise errors.TransportTimeoutError(message, request_sent=False)
+        self._made += 1
+
 
 def run_exchange(
-    exchange: Exchange[T] | Generator[Effect, Any, T], send: Send, *, remedy: str | None = None
+    exchange: Exchange[T] | Generator[Effect, Any, T],
+    send: Send,
+    *,
+    remedy: str | None = None,
+    bounds: Bounds | None = None,
 ) -> Script[T]:
     """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out.
 
     *remedy* is what to do about a login that the service does not take, where the provider does not know better.
+    *bounds* end an exchange whose service never comes to an end.
     """
     try:
         wish: Any = next(exchange)
         while True:
             try:
+                if bounds is not None and type(wish) is Request:
+                    bounds.check()
                 answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
             except errors.CoatcheckError as error:
                 wish = exchange.throw(error)  # effects.py, law 4
@@ -60,9 +93,11 @@ def sending(
     random: Callable[[], float],
     policy: RetryPolicy,
     pace: RateLimiter,
+    reachability: Reachability,
 ) -> Send:
     """Return the whole way from a provider's request to the world."""
-    inner = authenticated(transmit_following, provider=provider, credentials=credentials, clock=clock)
+    transmit = reachability.noting(transmit_following)
+    inner = authenticated(transmit, provider=provider, credentials=credentials, clock=clock)
     inner = rate_limited(located(inner, origins=provider.origins), pace=pace, clock=clock)
     if provider.capabilities.write_pause:
         inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock)

@@ -28,6 +28,7 @@ from .._protocol.provider import Provider, StatusPage
 from .ask import Ask
 from .deadline import Deadline
 from .poll_one import JITTER, OUTAGE_LIMIT, TRANSIENT_ERRORS, Interval, Remember, born, observed_duration, timeout_error
+from .reachability import Reachability
 
 T = TypeVar("T")
 TakePage: TypeAlias = Callable[[StatusPage, list[Task]], Script[None]]
@@ -46,6 +47,7 @@ class BatchContext(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None
     interval: Interval
     remember: Remember
+    reachability: Reachability
 
     @property
     def has_status_pages(self) -> bool:
@@ -154,7 +156,7 @@ def rounds(waiting: MutableMapping[TaskRef, T], crowd: BatchContext, round: Poll
         yield from crowd.remember(round.ended)
         _let_go(waiting, round)
         if waiting and deadline.is_past:
-            raise timeout_error(next(iter(waiting)), crowd.timeout)
+            raise timeout_error(next(iter(waiting)), crowd.timeout, crowd.reachability.outage)
         if waiting:
             pause *= 1 + JITTER * (2 * crowd.random() - 1)
             yield Sleep(min(max(pause, round.asked), deadline.remaining))

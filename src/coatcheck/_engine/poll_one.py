@@ -27,6 +27,7 @@ from .._protocol.provider import TaskSnapshot
 from .deadline import Deadline
 from .event_diff import SeenState, emit_changes
 from .plan_approval import Approvals
+from .reachability import Outage, Reachability
 
 Interval: TypeAlias = Callable[[float], float]
 Remember: TypeAlias = Callable[[ObservedDurations], Script[None]]
@@ -59,6 +60,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     ask_attempts: AskAttempts
     schedule: Callable[[str | None], Script[Interval]]
     remember: Remember
+    reachability: Reachability
 
 
 class Wait(msgspec.Struct, kw_only=True):
@@ -113,7 +115,7 @@ def waiting(wait: Wait) -> Script[Task]:
     while True:
         if wait.looks:
             if deadline.is_past:
-                raise timeout_error(wait.ref, wait.timeout)
+                raise timeout_error(wait.ref, wait.timeout, wait.desk.reachability.outage)
             yield Sleep(min(wait.pause(interval), deadline.remaining))
         try:
             ended = yield from _looked(wait)
@@ -187,7 +189,8 @@ def _still_running(task: Task) -> Task:
     return msgspec.structs.replace(task, state=TaskState.RUNNING) if task.state.is_terminal else task
 
 
-def timeout_error(ref: TaskRef, timeout: float | None) -> errors.WaitTimeoutError:
-    """Return the error of a wait whose deadline has come."""
-    message = f"{ref} has not ended within {timeout:g} seconds; it goes on without us"
+def timeout_error(ref: TaskRef, timeout: float | None, outage: Outage | None) -> errors.WaitTimeoutError:
+    """Return the error of a wait whose deadline has come, during an *outage* or not."""
+    state = "it is still running" if outage is None else f"{outage}, so its state is not known"
+    message = f"{ref} has not ended within {timeout:g} seconds; {state}"
     return errors.WaitTimeoutError(message, ref=ref, remedy=f"wait again with: coatcheck wait {ref}")

@@ -40,8 +40,13 @@ def transmit_following(request: Request) -> Script[Response]:
 
 def redirected(request: Request, location: str, *, status: int) -> Request:
     """Return *request* as it goes to *location*. Raises `ProviderError` where it must not go."""
-    url = urljoin(request.url, location)
-    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    try:
+        url = urljoin(request.url, location)
+        scheme, host, _ = origin_of(url)
+    except ValueError:  # of a port or an IPv6 address that is none
+        url = ""
+    if not url.isascii() or not url.isprintable() or not url:
+        raise errors.UnreadableResponseError("the service redirects to something that is not an address", status=status)
     if scheme not in ("http", "https") or not host:
         raise errors.ProviderError("the service redirects to something that is not an http address", status=status)
     if scheme == "http" and urlsplit(request.url).scheme == "https":

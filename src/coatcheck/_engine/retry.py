@@ -3,7 +3,9 @@
 Law 1. GET, HEAD and DELETE are asked again after 429, a server error or a lost connection, and so is what a provider
        has said to be idempotent: the service knows it by a key and takes it once.
 Law 2. Anything else is asked again only when it certainly was not taken: the connection never stood, or 429.
-Law 3. ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
+Law 3. A request that went out and got no answer in the transport's time is not sent again: the next one would take as
+       long. Who polls asks again at its next turn.
+Law 4. ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) ->
 
 def may_repeat(request: Request, error: errors.TransportError) -> bool:
     """Whether *request* may be sent again after it got no answer."""
+    if isinstance(error, errors.TransportTimeoutError) and error.request_sent and not request.idempotent:
+        return False
     return is_safe_to_repeat(request) or not error.request_sent
 
 

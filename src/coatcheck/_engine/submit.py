@@ -3,23 +3,28 @@
 Law 1. The intent is durable before the POST, the ref after it.
 Law 2. The POST is sent again only when it certainly was not taken (`retry` law 2, and 401 after a renewal).
 Law 3. When nobody can know, the service's list is asked, and a task is adopted only if exactly one fits: same prompt
-       bytes, environment and branch, created since, recorded by no other intent, and no other intent open for the same.
-       A service that carries the submission's key is asked for that instead.
+       bytes, same environment and branch where the service reports them, created since, recorded by no other intent,
+       and fitting no other open intent. A service that carries the submission's key is asked for that instead.
 Law 4. Otherwise `SubmissionUncertainError`. Never is it sent again.
+Law 5. An error that is raised after the service has taken the POST, whatever its class, leaves the outcome unknown.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import msgspec
 
 from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
 from .._model.value import Value
-from .._protocol.effects import Call, Clock, Exchange, Script, Sleep
+from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
 from .ask import Ask
 from .deadline import Deadline
+
+T = TypeVar("T")
 
 # DESIGN: a lost answer is looked for at most this long (seconds), every so often.
 SEARCH_SECONDS = 30.0
@@ -69,12 +74,16 @@ def submitting(
     prepared = msgspec.structs.replace(prepared, key=key)
     intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
     yield Call(lambda: journal.begin(intent))
-    lost: errors.CoatcheckError | None = None
+    lost: Exception | None = None
+    taken = Taken()
     try:
-        task: Task | None = yield from ask(provider.create_task(prepared))
-    except errors.CoatcheckError as error:
-        if not is_uncertain(error):
-            yield Call(lambda: journal.abandon(intent))
+        task: Task | None = yield from ask(taken.watched(provider.create_task(prepared)))
+    except errors.SubmissionUncertainError:  # the provider knows that there is nothing to look for
+        raise
+    except Exception as error:  # whatever failed: a submission that was taken is not lost by what its answer holds
+        if not (taken.is_taken or is_uncertain(error)):
+            if isinstance(error, errors.CoatcheckError):
+                yield Call(lambda: journal.abandon(intent))
             raise
         task, lost = None, error
     if task is None:
@@ -83,7 +92,40 @@ def submitting(
     return task
 
 
-def is_uncertain(error: errors.CoatcheckError) -> bool:
+class Taken:
+    """Whether the service took what an exchange last sent to change something: it answered 2xx, or 303.
+
+    An error that is raised afterwards is about the answer, not about the submission. (303 means that the request was
+    performed, RFC 9110, section 15.4.4; any other redirect of a POST that it was not.)
+    """
+
+    def __init__(self) -> None:
+        self.is_taken = False
+
+    def watched(self, exchange: Exchange[T]) -> Exchange[T]:
+        """Run *exchange* unchanged, and remember the answer to its last request that was no GET."""
+        try:
+            request = next(exchange)
+            while True:
+                is_change = isinstance(request, Request) and request.method not in ("GET", "HEAD")
+                if is_change:
+                    self.is_taken = False
+                try:
+                    answer = yield request
+                except errors.CoatcheckError as error:
+                    request = exchange.throw(error)
+                else:
+                    if is_change:
+                        self.is_taken = 200 <= answer.status < 300 or answer.status == 303
+                    request = exchange.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            exchange.close()
+
+
+def is_uncertain(error: Exception) -> bool:
     """Whether the task may exist although submitting it raised *error*."""
     return isinstance(error, UNCERTAIN) and getattr(error, "request_sent", True)
 
@@ -91,7 +133,7 @@ def is_uncertain(error: errors.CoatcheckError) -> bool:
 def _found(
     spec: TaskSpec,
     intent: Intent,
-    error: errors.CoatcheckError | None,
+    error: Exception | None,
     *,
     provider: Provider,
     ask: Ask,
@@ -123,7 +165,10 @@ def _found(
             return candidates[0]
         if len(candidates) > 1:
             break
-        yield Sleep(min(SEARCH_PAUSE, max(0.0, deadline.remaining)))
+        try:
+            yield Sleep(min(SEARCH_PAUSE, max(0.0, deadline.remaining)))
+        except errors.CoatcheckError:  # the client was closed meanwhile
+            break
     raise errors.SubmissionUncertainError(
         f"{because} and {_number(candidates)} it; it was not sent again",
         spec=spec,
@@ -162,21 +207,20 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         for ref in recent:
             if ref not in claimed:
                 task: Task = yield from self.ask(self.provider.get_task(ref))
-                if task.prompt is None or digest(task.prompt, task.environment, task.branch) == intent.digest:
+                if task.prompt is None or _fits(task, intent):
                     found.append(task)
         return tuple(found)
 
     def adopt(self, intent: Intent, task: Task) -> Script[bool]:
         """Record that *task* came of *intent*, unless another intent, or somebody else, could have made it as well."""
-        if not self.is_keyed and (task.prompt is None or (yield from self._has_rivals(intent))):
+        if not self.is_keyed and (task.prompt is None or (yield from self._has_rivals(intent, task))):
             return False
         return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))
 
-    def _has_rivals(self, intent: Intent) -> Script[bool]:
-        rivals = yield Call(
-            lambda: [i for i in self.journal.open_intents(intent.provider) if i.digest == intent.digest]
-        )
-        return any(rival.id != intent.id for rival in rivals)
+    def _has_rivals(self, intent: Intent, task: Task) -> Script[bool]:
+        """Whether *task* could have come of another open intent too: of one for another environment, if it names none."""
+        intents = yield Call(lambda: self.journal.open_intents(intent.provider))
+        return any(other.id != intent.id and _is_young(task, other) and _fits(task, other) for other in intents)
 
     def _recent(self, intent: Intent) -> Script[list[TaskRef]]:
         """List, newest first, until the time of the intent is passed. A list item carries no prompt (2.1)."""
@@ -192,6 +236,12 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     def _page(self, cursor: str | None) -> Exchange[Page]:
         return self.provider.list_tasks(filter="current", environment=None, limit=None, cursor=cursor)
+
+
+def _fits(task: Task, intent: Intent) -> bool:
+    """Whether *task* is of the work that *intent* is for; an environment or a branch that is not reported fits any."""
+    environment, branch = task.environment or intent.environment, task.branch or intent.branch
+    return digest(task.prompt, environment, branch) == intent.digest
 
 
 def _is_young(task: Task, intent: Intent) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .json_fields import base64_text, bytes_text
+from .._errors import PatchError
+from .json_fields import Fields, base64_text, bytes_text, many
 from .states import TaskState
 from .value import JsonFields, Value
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .._patches.compare import Overlap
+    from .._patches.file_change import FileChange
     from .._patches.parse import Patch
 
 
@@ -287,6 +289,10 @@ class Outcome(Value, frozen=True, kw_only=True):
         "base_commit": "the commit that the diff is against",
         "stats": "stats object",
         "pull_request": "pull request object",
+        "changes": (
+            "what the diff does to each file: change objects; null where the diff cannot be read",
+            lambda o: changes_of(o.patch),
+        ),
         "files": "files as the agent left them: file objects",
         "worklog": "what the environment logged: message objects",
         "items": "the requests of a batch: item objects, by id",
@@ -408,3 +414,24 @@ class Attempt(Value, frozen=True, kw_only=True):
     def number(self) -> int:
         """Return the number that people use for this attempt, from 1."""
         return self.placement + 1
+
+
+CHANGE: Fields[FileChange] = {
+    "path": ("the file", lambda c: c.path),
+    "old_path": ("what it was called before, where it moved", lambda c: c.moved_from),
+    "status": (
+        '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
+        lambda c: c.status.value,
+    ),
+    "is_binary": ("whether the diff treats it as binary", lambda c: c.is_binary),
+    "added": ("lines added", lambda c: c.added),
+    "removed": ("lines removed", lambda c: c.removed),
+}
+
+
+def changes_of(patch: Patch | None) -> list[dict[str, object]] | None:
+    """Return the files of a patch as change objects, None where it cannot be read."""
+    try:
+        return many(CHANGE, patch.files) if patch else []
+    except PatchError:
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
@@ -83,14 +83,16 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         return f"{self.provider}:{self.id}"
 
     @classmethod
-    def parse(cls, text: str, *, provider: str | None = None) -> Self:
-        """Read a ref as printed, a bare id (of *provider*), or a task's URL.
+    def parse(cls, text: str, *, provider: str | None = None, origins: Iterable[str] | None = None) -> Self:
+        """Read a ref as printed, a bare id (of *provider*), or the URL of a task's page.
 
-        Raises `ConfigurationError` for anything else.
+        A URL is one of a built-in provider's site, of *origins*, which are further base URLs of *provider*, or, where
+        those are not given, of this machine. Raises `ConfigurationError` for anything else.
         """
         text = text.strip()
+        name: str | None
         if "://" in text:
-            name, id = provider, _last_segment(text)
+            name, id = _find_by_url(text, provider, origins)
         else:
             before, colon, after = text.partition(":")
             name, id = (before, after) if colon else (provider, text)
@@ -100,9 +102,10 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         return cls(name, id)
 
 
-def _last_segment(url: str) -> str:
-    place = url.partition("#")[0].partition("?")[0].partition("://")[2]
-    return place.partition("/")[2].rstrip("/").rpartition("/")[2]
+def _find_by_url(url: str, provider: str | None, origins: Iterable[str] | None) -> tuple[str, str]:
+    from .task_urls import find_task  # most refs are printed ones
+
+    return find_task(url, provider=provider, origins=origins)
 
 
 def _is_id(text: str) -> bool:

@@ -1,155 +1,301 @@
 """Write a patch into a work tree the way git would, so that nobody loses work.
 
-1. Files that somebody is working on are left alone, one by one (`refusals`).
-2. The rest is applied by git in a place of its own (`stage`); what does not fit there is merged with what happened
+1. With `index`, git's index is locked first.
+2. Files that somebody is working on are left alone, one by one (`refusals`).
+3. The rest is applied by git in a place of its own (`stage`); what does not fit there is merged with what happened
    since the base (`merge`); what cannot be merged is a conflict, and stays as it is.
-3. The journal says what will change and keeps what was there. Only then are files moved into the work tree, each at
-   once, each by the name that was judged.
+4. Unless a partial result was asked for, a file that is left alone or in conflict ends it here, with nothing changed.
+5. The journal says what will change and keeps what was there. Only then are files moved into the work tree, each at
+   once, each by the name that was judged. The index is replaced last; whatever fails before is taken back.
+
+A preview writes nothing into the checkout: its folder is a temporary one, and so is its object store.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
-from typing import TYPE_CHECKING, NoReturn
+import tempfile
+from typing import TYPE_CHECKING, NamedTuple
 
 from .._errors import PatchConflictError
-from . import path_rules, undo_journal as journals
+from . import index as git_index, undo_journal as journals
 from .checkout import Checkout
-from .merge import Merged, merge
+from .links import LINK, check_links, collisions, escaping
+from .merge import Merge, Merged
+from .path_rules import parents
 from .results import AppliedPatch, FileOutcome
 from .skip_rules import OCCUPIED, REFUSALS, Refusals
-from .staging_area import Group, StagingArea, groups_of
-from .work_tree import Tree, mark_of
+from .staging_area import ONE_FILE, Group, StagingArea, groups_of
+from .storage import UNCHANGED, named_errors, refused
+from .work_tree import Tree, mark_of, read_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from .file_change import FileChange
-    from .undo_journal import Journal
+    from .index import Stages
+    from .undo_journal import Journal, PatchSource
 
 
 __all__ = ["AppliedPatch", "FileOutcome", "apply"]
 
+_NAMES_SHOWN = 3
 
-def apply(
-    changes: tuple[FileChange, ...],
-    checkout: str | os.PathLike[str],
-    *,
-    index: bool,
-    three_way: bool,
-    check: bool,
-    markers: bool,
-    base: str | None,
-) -> AppliedPatch:
+
+class Wish(NamedTuple):
+    """What somebody wants of an application; `VerifiedPatch.apply` says what each means."""
+
+    to_index: bool = False
+    three_way: bool = True
+    check: bool = False
+    markers: bool = False
+    partial: bool = False
+    base: str | None = None
+    source: PatchSource | None = None
+
+
+def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], wish: Wish) -> AppliedPatch:
     """Do what `VerifiedPatch.apply` says."""
     place = Checkout.at(checkout)
-    with journals.exclusive(place), Tree(place.root) as tree:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(named_errors("the patch could not be written"))
+        journal = stack.enter_context(_preview(place) if wish.check else _journal(place))
+        if wish.to_index and not wish.check:
+            stack.enter_context(git_index.locked(place))
+        work = _Work(place, stack.enter_context(Tree(place.root)), journal, wish)
+        files = work.prepare(groups_of(changes))
+        done = AppliedPatch(files, is_check=wish.check)
+        if not (wish.partial or done.is_complete):
+            raise _incomplete(done)
+        if wish.check or not journal.steps:
+            return done
+        work.publish()
+    return done._replace(staged=work.staged)
+
+
+@contextlib.contextmanager
+def _journal(place: Checkout) -> Iterator[Journal]:
+    """Begin a journal, and remove it again unless it becomes the last application's."""
+    with journals.exclusive(place):
         journal = journals.begin(place)
+        begun = journal.folder
         try:
-            work = _Work(place, tree, journal)
-            files = work.prepare(groups_of(changes), three_way=three_way, markers=markers, base=base)
-            if not check and journal.steps:
-                work.publish(index=index)
+            yield journal
         finally:
-            if check or not journal.steps:
-                journals.forget(place, journal)
-    staged = tuple(step.path for step in journal.steps) if index and not check else ()
-    return AppliedPatch(files, staged, check)
+            if journal.folder == begun:
+                journals.forget(journal)
+
+
+@contextlib.contextmanager
+def _preview(place: Checkout) -> Iterator[Journal]:
+    with tempfile.TemporaryDirectory(prefix="coatcheck-", ignore_cleanup_errors=True) as folder:
+        yield journals.begin(place, os.path.join(folder, "next"))
+
+
+def _incomplete(done: AppliedPatch) -> PatchConflictError:
+    left = [each for each in done.files if not each.is_done]
+    reasons = [f"{each.path} ({each.kind}: {each.detail})" for each in left[:_NAMES_SHOWN]]
+    more = f" and {len(left) - _NAMES_SHOWN} more" if len(left) > _NAMES_SHOWN else ""
+    verb = "cannot be" if done.is_check else "was not"
+    return PatchConflictError(
+        f"the patch {verb} applied, {len(left)} of {len(done.files)} files do not fit: {', '.join(reasons)}{more}",
+        files=[each.path for each in left],
+        result=done,
+        remedy="nothing was changed; partial=True applies the other files",
+    )
 
 
 class _Work:
     """One application, from the looking to the moving."""
 
-    def __init__(self, checkout: Checkout, tree: Tree, journal: Journal) -> None:
+    def __init__(self, checkout: Checkout, tree: Tree, journal: Journal, wish: Wish) -> None:
         self.checkout = checkout
         self.tree = tree
         self.journal = journal
+        self.wish = wish
         self.entries = checkout.entries()
-        self.stage = StagingArea(
-            os.path.join(journal.folder, "tree"),
-            environment={"GIT_DIR": checkout.git_directory, "GIT_WORK_TREE": os.path.join(journal.folder, "tree")},
-            settings=checkout.settings,
-        )
+        self.new_entries: dict[str, Stages] = {}
+        self.staged: tuple[str, ...] = ()
+        root = os.path.join(journal.folder, "tree")
+        environment = {"GIT_DIR": checkout.git_directory, "GIT_WORK_TREE": root, **self._object_store()}
+        self.stage = StagingArea(root, environment=environment, settings=checkout.settings)
 
-    def prepare(
-        self, groups: list[Group], *, three_way: bool, markers: bool, base: str | None
-    ) -> tuple[FileOutcome, ...]:
+    def _object_store(self) -> dict[str, str]:
+        """Return where git writes objects: into the repository only what its index will name."""
+        if self.wish.to_index and not self.wish.check:
+            return {}
+        folder = os.path.join(self.journal.folder, "objects")
+        os.mkdir(folder)
+        return {"GIT_OBJECT_DIRECTORY": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.checkout.objects)}
+
+    def prepare(self, groups: list[Group]) -> tuple[FileOutcome, ...]:
         """Apply *groups* beside the work tree and write down the steps; nothing of the tree changes."""
-        looked = Refusals(self.checkout, self.tree, self.entries, groups)
+        changed = self._changed(groups)
+        self._check_other_attempts(changed)
+        looked = Refusals(self.checkout, self.tree, self.entries, changed, groups, index=self.wish.to_index)
         refusals = {id(group): kind for group in groups if (kind := looked.of(group))}
         self._excuse(groups, refusals)
         wanted = [group for group in groups if id(group) not in refusals]
-        self._take(wanted)
-        fitting, failed = self.stage.apply(wanted)
-        results = {id(group): Merged("applied") for group in fitting}
-        results |= {key: Merged("skipped", kind) for key, kind in refusals.items()}
-        if failed:
-            merged = merge(
-                failed, self.checkout, self.stage, self.entries, three_way=three_way, markers=markers, base=base
-            )
-            results |= {id(group): result for group, result in zip(failed, merged, strict=True)}
-        for group in wanted:
-            if not self._write_down(group, results[id(group)]):
+        results = {id(group): Merged("skipped", kind) for group in groups if (kind := refusals.get(id(group)))}
+        results |= self._apply(wanted)
+        written = [group for group in wanted if _is_written(results[id(group)])]
+        staged = {path: _facts(self.stage.path(path)) for group in written for path in group.paths}
+        self._check_links(written, staged)
+        for group in written:
+            if all(facts is None or _is_file_or_link(facts) for facts in map(staged.get, group.paths)):
+                self._write_down({path: staged[path] for path in group.paths}, results[id(group)])
+            else:
                 results[id(group)] = Merged("skipped", "blocked")
         return tuple(_outcome(change, results[id(group)]) for group in groups for change in group.changes)
+
+    def _changed(self, groups: list[Group]) -> set[str]:
+        """Return the paths that somebody changed, among *groups* also those that git status does not look at."""
+        unwatched = [
+            path
+            for group in groups
+            for path in group.paths
+            if path in self.entries and self.entries[path].is_unwatched and self.tree.look(path) is not None
+        ]
+        if not unwatched:
+            return self.checkout.changed()
+        watched = os.path.join(self.journal.folder, "watched")
+        git_index.NewIndex(self.checkout, watched).watch(unwatched)
+        return self.checkout.changed(index=watched, settings=ONE_FILE)
+
+    def _check_other_attempts(self, changed: set[str]) -> None:
+        """Raise `PatchConflictError` while another attempt of the same task is applied and not committed."""
+        source = self.wish.source
+        for number, journal in enumerate(journals.applied(self.checkout) if source else (), 1):
+            other = journal.source
+            if source is None or other is None or other.task != source.task or other == source:
+                continue
+            steps = [step for step in journal.steps if step.path in changed or step.path not in self.entries]
+            if any(journals.is_in_effect(self.tree, journal, step) for step in steps):
+                times = f" ({number} times, the newest application is undone first)" if number > 1 else ""
+                raise PatchConflictError(
+                    f"attempt {other.attempt} of {source.task} is applied here and not committed",
+                    files=[step.path for step in steps],
+                    remedy=f"undo it first: coatcheck apply --undo{times}",
+                )
 
     def _excuse(self, groups: list[Group], refusals: dict[int, str]) -> None:
         """Find what is only in the way because it was applied before."""
         suspects = [group for group in groups if refusals.get(id(group)) in OCCUPIED]
         self._take(suspects)
-        refusals |= {id(group): "already" for group in self.stage.having(suspects)}
+        present = self.stage.having(suspects)
+        staged = self.stage.having(present, "--cached") if self.wish.to_index else present
+        refusals |= {id(group): "already" if group in staged else "unstaged" for group in present}
 
     def _take(self, groups: list[Group]) -> None:
         names = [path for group in groups for path in group.paths]
-        folders = dict.fromkeys(folder for name in names for folder in (*path_rules.parents(name), ""))
         self.stage.take(self.tree, names)
-        self.stage.take(self.tree, [f"{folder}/.gitattributes".lstrip("/") for folder in folders])
+        self.stage.take(self.tree, _attribute_files(names))
 
-    def _write_down(self, group: Group, result: Merged) -> bool:
-        """Add the steps of *group* to the journal; say no when the stage holds what must not get into the tree."""
-        if result.status not in ("applied", "merged") and not result.has_markers:
-            return True
-        staged = {path: _facts(self.stage.path(path)) for path in group.paths}
-        if any(not self._is_harmless(path, facts) for path, facts in staged.items()):
-            return False
+    def _apply(self, wanted: list[Group]) -> dict[int, Merged]:
+        """Stage *wanted*; return what became of each."""
+        self._take(wanted)
+        if self.wish.to_index:
+            names = [path for group in wanted for path in group.paths]
+            known = dict.fromkeys((*names, *_attribute_files(names)))
+            self.stage.fill_index({path: self.entries[path] for path in known if path in self.entries})
+        merge = Merge(
+            self.checkout,
+            self.stage,
+            self.entries,
+            three_way=self.wish.three_way,
+            markers=self.wish.markers,
+            base=self.wish.base,
+        )
+        held = merge.unmergeable(wanted)
+        fitting, failed = self.stage.apply([group for group in wanted if group not in held])
+        applied = Merged("applied")
+        results = {id(group): applied._replace(stages=stages) for group, stages in self._stages(fitting)}
+        failed = [group for group in wanted if id(group) not in results]
+        return results | {id(group): result for group, result in zip(failed, merge.run(failed), strict=True)}
+
+    def _stages(self, groups: list[Group]) -> Iterator[tuple[Group, dict[str, Stages] | None]]:
+        """Yield what git's index gets for each of the applied *groups*."""
+        entries = self.stage.entries() if self.wish.to_index else {}
+        for group in groups:
+            found: dict[str, Stages] = {path: {0: entries[path]} if path in entries else {} for path in group.paths}
+            yield group, found if self.wish.to_index else None
+
+    def _check_links(self, groups: list[Group], staged: Mapping[str, os.stat_result | None]) -> None:
+        """Raise `PatchRejectedError` where a link would lead out of the tree, through whatever other links."""
+        plain = self._links_without_links(groups)
+        made = {}
+        for path, facts in staged.items():
+            if facts is not None and (stat.S_ISLNK(facts.st_mode) or path in plain):
+                made[path] = os.fsdecode(read_plain(self.stage.path(path)) or b"")
+        tracked = [path for path, entry in self.entries.items() if entry.mode == LINK]
+        gone = {path for path, facts in staged.items() if path not in made}
+        removed = {path for path, facts in staged.items() if facts is None}
+        links = made.keys() | (set(tracked) - gone)
+        collided = collisions(links, made, (self.entries.keys() | staged.keys()) - removed, staged)
+        check_links(escaping(self.checkout.root, made, gone, tracked), collided if links else ())
+
+    def _links_without_links(self, groups: list[Group]) -> set[str | None]:
+        """Return the paths that are links in git; without core.symlinks they are plain files that say where to."""
+        changes = (change for group in groups for change in group.changes)
+        modes = ((change, self.entries.get(change.old_path or "")) for change in changes)
+        return {change.new_path for change, old in modes if (change.new_mode or (old.mode if old else None)) == LINK}
+
+    def _write_down(self, staged: Mapping[str, os.stat_result | None], result: Merged) -> None:
+        """Add the steps of a group to the journal, and what the index gets."""
         for path, facts in staged.items():
             now = self.tree.look(path)
             now = None if now and stat.S_ISDIR(now.st_mode) else now  # a folder that the patch empties
             if not _is_same(now, facts):
                 self._add_step(path, now, facts)
-        return True
-
-    def _is_harmless(self, path: str, facts: os.stat_result | None) -> bool:
-        """Whether it is a file, or a link that stays in the tree: git may move a link that the diff does not show."""
-        if facts is None or stat.S_ISREG(facts.st_mode):
-            return True
-        return stat.S_ISLNK(facts.st_mode) and not path_rules.leads_outside(path, os.readlink(self.stage.path(path)))
+        self.new_entries |= result.stages or {}
 
     def _add_step(self, path: str, now: os.stat_result | None, then: os.stat_result | None) -> None:
         saved = None
         if now is not None:
             saved = str(len(self.journal.steps))
-            self.tree.save(path, self.journal.saved(saved))
+            if not self.wish.check:
+                self.tree.save(path, self.journal.saved(saved))
         else:
             self.journal.folders += [
                 each for each in self.tree.missing_folders(path) if each not in self.journal.folders
             ]
         self.journal.steps.append(journals.Step(path, now and mark_of(now), saved, then and mark_of(then)))
 
-    def publish(self, *, index: bool) -> None:
-        """Take every step: removals first, so that a file may give way to a folder of its name."""
-        if index:
-            self.journal.index = {step.path: self.entries.get(step.path) for step in self.journal.steps}
+    def publish(self) -> None:
+        """Take every step: removals first, so that a file may give way to a folder of its name; the index last."""
+        self.journal.source = self.wish.source
+        new_index = None
+        if self.wish.to_index:
+            self.journal.index = {path: self.entries.get(path) for path in self.new_entries}
+            new_index = git_index.NewIndex(self.checkout, os.path.join(self.journal.folder, "index"))
+            new_index.set(self.new_entries)
         journals.commit(self.checkout, self.journal)
-        staged = os.path.join(self.journal.folder, "tree")
         try:
-            self._move(staged)
+            self._take_steps(new_index)
+        except BaseException as error:
+            self._take_back(error)
+            raise
+        self._finish()
+        self.staged = tuple(path for path, stages in self.new_entries.items() if set(stages) <= {0})
+
+    def _take_steps(self, new_index: git_index.NewIndex | None) -> None:
+        self._move(os.path.join(self.journal.folder, "tree"))
+        if new_index is not None:
+            new_index.move_to(self.journal.folder)
+            new_index.refresh()
+            new_index.publish()
+
+    def _finish(self) -> None:
+        try:
+            journals.finish(self.checkout, self.journal)
         except OSError as error:
-            self._give_up(error)
-        if index:
-            self._add_to_index()
-        journals.finish(self.journal)
-        _remove(staged, f"{staged}.theirs", f"{staged}.scratch")
+            remedy = "coatcheck apply --undo takes it back"
+            raise refused("the patch is applied, but not its journal written", error, remedy=remedy) from None
+        kept = ("journal.json", "saved")
+        _remove(*(entry.path for entry in os.scandir(self.journal.folder) if entry.name not in kept))
 
     def _move(self, staged: str) -> None:
         steps = self.journal.steps
@@ -161,19 +307,29 @@ class _Work:
                 self.tree.put(os.path.join(staged, step.path), step.path)
         self.tree.sync()
 
-    def _give_up(self, error: OSError) -> NoReturn:
+    def _take_back(self, error: BaseException) -> None:
+        """Restore what was there. Raises `PatchConflictError` for what the disk refused."""
         left = journals.restore(self.tree, self.journal)
         if not left:
-            journals.forget(self.checkout, self.journal)
-        raise PatchConflictError(
-            f"the patch could not be written: {error.strerror}",
-            files=[step.path for step in left],
-            remedy="coatcheck apply --undo takes back the rest" if left else "everything is as it was",
-        ) from None
+            journals.forget(self.journal)
+        if isinstance(error, OSError):
+            remedy = "coatcheck apply --undo takes back the rest" if left else UNCHANGED
+            files = [step.path for step in left]
+            raise refused("the patch could not be written", error, remedy=remedy, files=files) from None
 
-    def _add_to_index(self) -> None:
-        names = b"".join(os.fsencode(step.path) + b"\0" for step in self.journal.steps)
-        self.checkout.git("update-index", "--add", "--remove", "-z", "--stdin", stdin=names)
+
+def _quoted(path: str) -> str:
+    """Return *path* as one entry of a list that git splits at colons (git(1), GIT_ALTERNATE_OBJECT_DIRECTORIES)."""
+    return '"{}"'.format(path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
+
+
+def _attribute_files(names: list[str]) -> list[str]:
+    folders = dict.fromkeys(folder for name in names for folder in (*parents(name), ""))
+    return [f"{folder}/.gitattributes".lstrip("/") for folder in folders]
+
+
+def _is_written(result: Merged) -> bool:
+    return result.status in ("applied", "merged") or result.has_markers
 
 
 def _facts(path: str) -> os.stat_result | None:
@@ -185,15 +341,23 @@ def _facts(path: str) -> os.stat_result | None:
     return None if stat.S_ISDIR(facts.st_mode) else facts
 
 
+def _is_file_or_link(facts: os.stat_result) -> bool:
+    return stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)
+
+
 def _is_same(now: os.stat_result | None, then: os.stat_result | None) -> bool:
     if now is None or then is None:
         return now is then
     return (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
 
 
-def _remove(*folders: str) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove(*paths: str) -> None:
+    for path in paths:
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 def _outcome(change: FileChange, result: Merged) -> FileOutcome:

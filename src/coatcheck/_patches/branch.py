@@ -12,14 +12,19 @@ from .._errors import PatchConflictError, PatchError
 from . import undo_journal as journals
 from .checkout import Checkout
 from .git import GitError, git
+from .links import check_links, collisions, escaping_in_git
 from .render_patch import render
 from .results import AppliedPatch, FileOutcome
+from .staging_area import groups_of, split_by_context
+from .storage import git_could_not_write, named_errors
 
 if TYPE_CHECKING:
     from .file_change import FileChange
 
 # Who commits where nobody told git who they are: demo and CI machines have no identity.
 _NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
+# The variables of git-commit-tree(1); EMAIL is no variable of git's own and is passed on anyway.
+_IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
 
 
 def commit(
@@ -29,18 +34,18 @@ def commit(
     place = Checkout.at(checkout)
     _check_name(place, branch)
     parent = _commit_at(place, start)
-    with journals.exclusive(place):
+    with named_errors("the branch could not be made"), journals.exclusive(place):
         journal = journals.begin(place)
         try:
             tree = _build(place, changes, parent, os.path.join(journal.folder, "index"))
         except BaseException:
-            journals.forget(place, journal)
+            journals.forget(journal)
             raise
         made = place_commit(place, tree, parent, message)
         journal.branch = (branch, made)
         journals.commit(place, journal)
         place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
-        journals.finish(journal)
+        journals.finish(place, journal)
     files = tuple(FileOutcome(change.path, change.moved_from, "applied") for change in changes)
     return AppliedPatch(files, branch=branch, commit=made)
 
@@ -69,16 +74,39 @@ def _commit_at(place: Checkout, start: str) -> str:
 def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index: str) -> str:
     """Return the tree of *parent* with the patch in it."""
     environment = {"GIT_INDEX_FILE": index}
-    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers()]
+    drivers = [f"merge.{name}.driver=false" for name in place.merge_drivers]
     git("read-tree", parent, folder=place.root, environment=environment)
-    data = b"".join(render(change) for change in changes)
-    try:
-        git(
-            "apply", "--cached", "--3way", "-", folder=place.root, stdin=data, environment=environment, settings=drivers
-        )
-    except GitError as error:
-        raise _conflict(place, environment, error) from None
+    failed: GitError | None = None
+    for groups, options in zip(split_by_context(groups_of(changes)), ((), ("--unidiff-zero",)), strict=True):
+        data = b"".join(render(change) for group in groups for change in group.changes)
+        arguments = ("apply", "--cached", "--3way", *options, "-")
+        try:
+            git(*arguments, folder=place.root, stdin=data, environment=environment, settings=drivers) if data else None
+        except GitError as error:
+            if git_could_not_write(error):
+                raise
+            failed = failed or error
+    if failed:
+        raise _conflict(place, environment, failed)
+    _check_links(place, parent, environment)
     return git("write-tree", folder=place.root, environment=environment).decode().strip()
+
+
+def _check_links(place: Checkout, parent: str, environment: dict[str, str]) -> None:
+    """Raise `PatchRejectedError` where a link of the new commit leads out of the tree or collides with a path."""
+    listed = git("ls-tree", "-r", "-z", parent, folder=place.root).replace(b" blob ", b" ")
+    indexed = git("ls-files", "--stage", "-z", folder=place.root, environment=environment)
+    before, after = _links(place, listed), _links(place, indexed)
+    made = {path for path, target in after.items() if before.get(path) != target}
+    old, new = ({os.fsdecode(record.partition(b"\t")[2]) for record in each.split(b"\0")} for each in (listed, indexed))
+    check_links(escaping_in_git(before, after), collisions(after, made, new, new - old))
+
+
+def _links(place: Checkout, listed: bytes) -> dict[str, str]:
+    """Return the symbolic links, and where they lead, among records of mode, blob, tab and path."""
+    records = (record.partition(b"\t") for record in listed.split(b"\0") if record.startswith(b"120000 "))
+    blobs = {os.fsdecode(path): facts.split(b" ")[1].decode() for facts, _, path in records}
+    return {path: os.fsdecode(target) for path, target in place.blobs(blobs).items()}
 
 
 def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> PatchError:
@@ -93,19 +121,34 @@ def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> 
 
 
 def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
-    """Write the commit, in the user's name where git knows it."""
-    environment: dict[str, str] = {}
+    """Write the commit, with the author and the committer that ``git commit`` would use.
+
+    Raises `GitError` where they cannot be used; where git knows nobody, `_NOBODY` commits.
+    """
+    environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
     for who in ("AUTHOR", "COMMITTER"):
-        if not _knows(place, who):
-            environment |= {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
+        environment |= _completed(place, who, environment)
     text = message.encode("utf-8", "surrogateescape")
     made = git("commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment)
     return made.decode().strip()
 
 
-def _knows(place: Checkout, who: str) -> bool:
+def _completed(place: Checkout, who: str, environment: dict[str, str]) -> dict[str, str]:
+    """Return what *environment* lacks for git to know *who*: nothing, where it knows already."""
     try:
-        place.git("var", f"GIT_{who}_IDENT")
-    except GitError:
-        return False
-    return True
+        git("var", f"GIT_{who}_IDENT", folder=place.root, environment=environment)
+    except GitError as error:
+        if "invalid date" in error.stderr:
+            date = environment.get(f"GIT_{who}_DATE")
+            raise GitError(
+                f"GIT_{who}_DATE is no date that git reads: {date!r}", remedy="unset it, or write 2026-01-31T12:00:00Z"
+            ) from None
+        if "auto-detection is disabled" in error.stderr:
+            raise GitError(
+                "git knows no name or email for the commit, and user.useConfigOnly forbids guessing one",
+                stderr=error.stderr,
+                remedy="run: git config user.name NAME; git config user.email ADDRESS",
+            ) from None
+        given = {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
+        return {name: value for name, value in given.items() if not environment.get(name)}
+    return {}

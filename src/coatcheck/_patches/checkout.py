@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from .git import GitError, git
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+_SETTINGS = r"^((filter|merge)\..*|core\.ignorecase)$"
+_BLOB = re.compile(rb"[0-9a-f]{40,64} (blob|tree|commit|tag) (\d+)")
 _NO_FILTER = ("clean=", "smudge=", "process=", "required=false")
 
 
 class Entry(NamedTuple):
-    """A file in git's index: its mode and blob."""
+    """A file in git's index: its mode, its blob, and its tag in ``git ls-files -v``.
+
+    The tag is "H" for an ordinary entry, "S" with skip-worktree, a lower-case letter with assume-unchanged, and "M"
+    for a conflict.
+    """
 
     mode: int
     id: str
+    tag: str = "H"
+
+    @property
+    def is_unwatched(self) -> bool:
+        """Whether git status does not look at the file: skip-worktree or assume-unchanged is set."""
+        return self.tag == "S" or self.tag.islower()
 
 
 class Checkout(NamedTuple):
     """A work tree. `root` is its top, `folder` the place in the git directory that is ours.
 
-    `filters` are the programs that settings name for rewriting files. None of them ever runs: even looking for what
-    has changed would run one (git status compares a file whose time is too young to tell).
+    `objects` is the repository's object folder, `configuration` the settings of git that say how files are rewritten,
+    merged and named. `filters` are the programs that rewrite files. None of them ever runs: even looking for what has
+    changed would run one (git status compares a file whose time is too young to tell).
     """
 
     root: str
     git_directory: str
     folder: str
-    filters: tuple[str, ...] = ()
+    objects: str
+    configuration: Mapping[str, str]
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> Checkout:
@@ -36,7 +55,7 @@ class Checkout(NamedTuple):
         Raises `GitError` where there is none, or no work tree in it.
         """
         try:
-            answer = git("rev-parse", "--is-inside-work-tree", "--show-toplevel", "--absolute-git-dir", folder=path)
+            is_inside, root, git_directory, objects = _ask(path)
         except GitError as error:
             if "must be run in a work tree" in error.stderr or "not a git repository" in error.stderr:
                 raise GitError(
@@ -45,31 +64,85 @@ class Checkout(NamedTuple):
                     remedy="give the folder of a clone",
                 ) from None
             raise
-        is_inside, root, git_directory = answer.decode("utf-8", "surrogateescape").split("\n")[:3]
         if is_inside != "true":
             raise GitError(f"{os.fspath(path)} is inside a git directory, not in a work tree")
-        place = git("rev-parse", "--git-path", "coatcheck", folder=root).decode("utf-8", "surrogateescape").rstrip("\n")
-        return cls(root, git_directory, os.path.join(root, place), _drivers("filter", root))
+        objects = os.path.realpath(os.path.join(path, objects))
+        return cls(root, git_directory, os.path.join(git_directory, "coatcheck"), objects, _configuration(root))
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Return the names of the programs that settings name for rewriting files."""
+        return self._drivers("filter")
+
+    @property
+    def merge_drivers(self) -> tuple[str, ...]:
+        """Return the names of the programs that settings name for merging files."""
+        return self._drivers("merge")
+
+    def _drivers(self, kind: str) -> tuple[str, ...]:
+        parts = (name.partition(".") for name in self.configuration)
+        return tuple(sorted({rest.rpartition(".")[0] for first, _, rest in parts if first == kind and "." in rest}))
+
+    @property
+    def ignores_case(self) -> bool:
+        """Whether git takes the file system for one that ignores case."""
+        return self.configuration.get("core.ignorecase") == "true"
+
+    @property
+    def index_path(self) -> str:
+        """Return the path of git's index, which may be a symbolic link."""
+        return os.path.realpath(os.path.join(self.git_directory, "index"))
 
     @property
     def settings(self) -> tuple[str, ...]:
         """Return the settings that switch the filters off."""
         return tuple(f"filter.{name}.{what}" for name in self.filters for what in _NO_FILTER)
 
-    def git(self, *arguments: str | bytes, stdin: bytes = b"", accept: tuple[int, ...] = (0,)) -> bytes:
-        """Run git at the top of the work tree."""
-        return git(*arguments, folder=self.root, stdin=stdin, accept=accept, settings=self.settings)
+    def git(
+        self,
+        *arguments: str | bytes,
+        stdin: bytes = b"",
+        accept: tuple[int, ...] = (0,),
+        index: str | None = None,
+        settings: tuple[str, ...] = (),
+    ) -> bytes:
+        """Run git at the top of the work tree, with another *index* file where one is given."""
+        environment = {} if index is None else {"GIT_INDEX_FILE": index}
+        return git(
+            *arguments,
+            folder=self.root,
+            stdin=stdin,
+            accept=accept,
+            settings=(*self.settings, *settings),
+            environment=environment,
+        )
 
     def entries(self) -> dict[str, Entry]:
         """Return what the index has, by path. A path in conflict is there with its last side."""
         found = {}
-        for record in self.git("ls-files", "--stage", "-z").split(b"\0")[:-1]:
+        for record in self.git("ls-files", "--stage", "-v", "-z").split(b"\0")[:-1]:
             facts, _, path = record.partition(b"\t")
-            mode, blob, _ = facts.split(b" ")
-            found[os.fsdecode(path)] = Entry(int(mode, 8), blob.decode())
+            tag, mode, blob, _ = facts.split(b" ")
+            found[os.fsdecode(path)] = Entry(int(mode, 8), blob.decode(), tag.decode())
         return found
 
-    def changed(self) -> set[str]:
+    def blobs(self, names: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the blobs that are here, of those that *names* says."""
+        wanted = "".join(f"{name}\n" for name in names.values()).encode("utf-8", "surrogateescape")
+        answer = self.git("cat-file", "--batch", stdin=wanted) if names else b""
+        found, at = {}, 0
+        for path in names:
+            end = answer.index(b"\n", at)
+            facts = _BLOB.fullmatch(answer, at, end)
+            at = end + 1
+            if facts:  # anything else repeats the name, which is a stranger's, and says what is wrong with it
+                size = int(facts[2])
+                if facts[1] == b"blob":
+                    found[path] = answer[at : at + size]
+                at += size + 1
+        return found
+
+    def changed(self, *, index: str | None = None, settings: tuple[str, ...] = ()) -> set[str]:
         """Return the tracked paths that differ from the last commit, staged or not."""
         arguments = (
             "status",
@@ -79,28 +152,40 @@ class Checkout(NamedTuple):
             "--no-renames",
             "--ignore-submodules=all",
         )
-        records = self.git(*arguments).split(b"\0")[:-1]
+        records = self.git(*arguments, index=index, settings=settings).split(b"\0")[:-1]
         return {os.fsdecode(record[3:]) for record in records}
 
-    def setting(self, name: str) -> str:
-        """Return a setting, empty where there is none."""
-        return self.git("config", "--get", name, accept=(0, 1)).decode("utf-8", "replace").strip()
-
-    def merge_drivers(self) -> tuple[str, ...]:
-        """Return the names of the programs that settings name for merging files."""
-        return _drivers("merge", self.root)
+    def attributes(self, paths: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
+        """Return the gitattributes called *names* of each path: "set", "unset", "unspecified" or a value."""
+        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        found: dict[str, dict[str, str]] = {}
+        if given:
+            fields = iter(self.git("check-attr", "-z", "--stdin", *names, stdin=given).split(b"\0")[:-1])
+            for path, name, value in zip(fields, fields, fields, strict=True):
+                found.setdefault(os.fsdecode(path), {})[name.decode()] = os.fsdecode(value)
+        return found
 
     def filtered(self, paths: list[str]) -> set[str]:
         """Return those of *paths* that one of the filters would rewrite."""
         if not self.filters:
             return set()
-        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        fields = self.git("check-attr", "-z", "--stdin", "filter", stdin=given).split(b"\0")[:-1]
-        return {
-            os.fsdecode(fields[at]) for at in range(0, len(fields), 3) if os.fsdecode(fields[at + 2]) in self.filters
-        }
+        return {path for path, found in self.attributes(paths, "filter").items() if found["filter"] in self.filters}
 
 
-def _drivers(kind: str, root: str) -> tuple[str, ...]:
-    listed = git("config", "-z", "--name-only", "--get-regexp", rf"^{kind}\..*\.", folder=root, accept=(0, 1))
-    return tuple(sorted({os.fsdecode(name).partition(".")[2].rpartition(".")[0] for name in listed.split(b"\0")[:-1]}))
+def _ask(path: str | os.PathLike[str]) -> list[str]:
+    """Return what ``git rev-parse`` says of *path*.
+
+    A folder's name may hold line feeds, so an option that git does not know, which it prints as it is, stands between
+    the answers.
+    """
+    between = f"--{os.urandom(16).hex()}"
+    questions = ("--is-inside-work-tree", "--show-toplevel", "--absolute-git-dir", "--git-path")
+    arguments = [word for question in questions for word in (question, between)]
+    answer = git("rev-parse", *arguments[:-1], "objects", folder=path)
+    return [os.fsdecode(part) for part in answer.removesuffix(b"\n").split(f"\n{between}\n".encode())]
+
+
+def _configuration(root: str) -> dict[str, str]:
+    listed = git("config", "-z", "--get-regexp", _SETTINGS, folder=root, accept=(0, 1))
+    entries = (os.fsdecode(entry).partition("\n") for entry in listed.split(b"\0")[:-1])
+    return {name: value for name, _, value in entries}

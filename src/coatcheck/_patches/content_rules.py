@@ -1,72 +1,73 @@
-"""What a patch adds, looked at by what is in it: secrets, programs that run by themselves, pinned dependencies."""
+"""What a patch adds, looked at by what is in it, and by what its names say that programs do with it."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from . import characters
+from .automation import is_automation, is_lock_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .file_change import FileChange
 
-_AUTOMATION = re.compile(
-    r"(?:.*/)?(?:\.github/(?:workflows|actions)/.*|\.gitlab-ci\.yml|\.gitlab/ci/.*|\.circleci/.*|\.buildkite/.*|\.forgejo/workflows/.*"
-    r"|\.gitea/workflows/.*|\.woodpecker(?:/.*|\.ya?ml)|\.drone\.yml|\.travis\.yml|appveyor\.yml|bitbucket-pipelines\.yml"
-    r"|azure-pipelines\.ya?ml|Jenkinsfile|\.husky/.*|\.githooks/.*|\.pre-commit-config\.yaml|lefthook\.ya?ml"
-    r"|\.git(?:attributes|modules|ignore|config)|\.mailmap|\.vscode/(?:tasks|settings|launch)\.json|\.devcontainer(?:/.*|\.json)|\.envrc)",
-    re.DOTALL,
+# Every control character but the tab, the line feed, the form feed and the carriage return.
+_CONTROLS = bytes((*range(9), 0x0B, *range(0x0E, 0x20), 0x7F))
+# How the UTF-8 of what `characters.hidden` finds outside of ASCII begins. Most other text has none of it.
+_SUSPECT = re.compile(
+    rb"\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1[\x85\x9e\xa0]|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xe3\x85\xa4"
+    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])|\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
 )
+_BYTE_ORDER_MARK = "\ufeff"
 
-_LOCK_FILES = frozenset(
-    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock Cargo.lock poetry.lock uv.lock "  # noqa: SIM905 - a list of names reads best as one
-    "pdm.lock pylock.toml Pipfile.lock Gemfile.lock composer.lock go.sum flake.lock mix.lock pubspec.lock Podfile.lock "
-    "Package.resolved packages.lock.json gradle.lockfile Chart.lock requirements.lock".split()
-)
+# The kinds of `characters.hidden` -> the rule that they break, and what is wrong.
+_HIDDEN = {
+    "bidirectional": ("bidirectional", "changes the order in which the text is shown"),
+    "invisible": ("invisible", "is not shown"),
+    "control": ("invisible", "is a control character"),
+}
 
 
 def path_problems(path: str) -> Iterator[tuple[str, str]]:
     """Yield rule and detail for files that do more than their text."""
-    if _AUTOMATION.fullmatch(path):
+    if is_automation(path):
         yield "automation", "machines run or obey this file"
-    if path[path.rfind("/") + 1 :] in _LOCK_FILES:
+    if is_lock_file(path):
         yield "lock-file", "this file pins what gets installed"
 
 
-# What the issuers document as the shape of their tokens; the bytes before the brackets are looked for first.
-_SECRETS = (
-    (b"-----BEGIN ", rb"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY", "a private key"),
-    (b"AKIA", rb"\bAKIA[0-9A-Z]{16}\b", "an AWS access key"),
-    (b"ASIA", rb"\bASIA[0-9A-Z]{16}\b", "an AWS session key"),
-    (b"ghp_", rb"\bghp_[0-9A-Za-z]{36}", "a GitHub token"),
-    (b"gho_", rb"\bgho_[0-9A-Za-z]{36}", "a GitHub token"),
-    (b"ghs_", rb"\bghs_[0-9A-Za-z]{36}", "a GitHub token"),
-    (b"github_pat_", rb"\bgithub_pat_\w{60,}", "a GitHub token"),
-    (b"glpat-", rb"\bglpat-[\w-]{20,}", "a GitLab token"),
-    (b"sk-", rb"\bsk-(?:proj-|ant-|svcacct-)?[0-9A-Za-z_-]{32,}", "an API key"),
-    (b"sk_live_", rb"\bsk_live_[0-9A-Za-z]{24,}", "a Stripe key"),
-    (b"AIza", rb"\bAIza[\w-]{35}", "a Google API key"),
-    (b"xox", rb"\bxox[abeoprs]-[\w-]{10,}", "a Slack token"),
-    (b"hooks.slack.com", rb"hooks\.slack\.com/services/T\w+/B\w+/\w+", "a Slack web hook"),
-    (b"npm_", rb"\bnpm_[0-9A-Za-z]{36}", "an npm token"),
-    (b"pypi-", rb"\bpypi-AgE[\w-]{50,}", "a PyPI token"),
-    (b"eyJ", rb"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}", "a signed token (JWT)"),
-)
+def hidden_in_name(path: str) -> Iterator[tuple[str, str]]:
+    """Yield rule and detail for the characters of a name that its reader does not see."""
+    for kind, character in dict.fromkeys(characters.hidden(path.replace("\r", "\v"))):
+        rule, what = _HIDDEN[kind]
+        yield rule, f"{characters.name_of(character)} in the name {what}"
 
 
-def secret_patterns(data: bytes) -> tuple[tuple[re.Pattern[bytes], str], ...]:
-    """Return the patterns that could match in *data*: nearly always none."""
-    return tuple((re.compile(pattern), name) for start, pattern, name in _SECRETS if start in data)
+def may_hide(data: bytes) -> bool:
+    """Whether text with these bytes can hold characters that its reader does not see: nearly always not."""
+    return (
+        (not data.isascii() and _SUSPECT.search(data) is not None)
+        or len(data.translate(None, _CONTROLS)) != len(data)
+        or data.count(b"\r") != data.count(b"\r\n")
+    )
 
 
-def secrets(change: FileChange, patterns: tuple[tuple[re.Pattern[bytes], str], ...]) -> Iterator[tuple[int, str]]:
-    """Yield line and kind of everything added that looks like a secret; never the secret."""
-    part = bytes(change)
-    wanted = [(pattern, name) for pattern, name in patterns if pattern.search(part)]
-    if not wanted or change.is_combined:
+def hidden_in_text(change: FileChange) -> Iterator[tuple[str, int, str]]:
+    """Yield rule, line and detail of the first hidden character of each kind in what *change* adds, and how many more."""
+    if change.is_combined or not change.added or not may_hide(bytes(change)):
         return
+    found: dict[str, list[tuple[int, str]]] = {}
     for number, content in added_lines(change):
-        yield from ((number, name) for pattern, name in wanted if pattern.search(content))
+        if may_hide(content):
+            text = content.decode("utf-8", "surrogateescape")
+            for kind, character in characters.hidden(text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text):
+                found.setdefault(kind, []).append((number, character))
+    for kind, places in found.items():
+        rule, what = _HIDDEN[kind]
+        more = f" (and {len(places) - 1:,} more in this file)" if len(places) > 1 else ""
+        yield rule, places[0][0], f"{characters.name_of(places[0][1])} {what}{more}"
 
 
 def added_lines(change: FileChange) -> Iterator[tuple[int, bytes]]:

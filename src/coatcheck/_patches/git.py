@@ -8,6 +8,7 @@ point git at another repository. So every ``GIT_`` variable is dropped and those
 from __future__ import annotations
 
 import os
+import re
 
 from .._errors import ConfigurationError
 
@@ -43,18 +44,28 @@ _ENVIRONMENT = {
 
 # The user's own choice of settings and of git. Everything else says which repository, index or editor to use.
 _KEPT = frozenset(
-    {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"}
+    {
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_COUNT",  # with GIT_CONFIG_KEY_n and _VALUE_n; also how CI says safe.directory (git-config(1))
+        "GIT_CONFIG_PARAMETERS",  # what `git -c name=value` passes on
+        "GIT_EXEC_PATH",
+        "GIT_CEILING_DIRECTORIES",
+    }
 )
+_KEPT_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 
 # A git that waits for more than this waits for something that will not come (a lock, a dead network disk).
 _SECONDS = 300.0
 
 
 class GitError(ConfigurationError):
-    """git refused. `stderr` is what it said."""
+    """git refused. `stderr` is what it said; `was_killed` is the signal that ended it, empty where it ended itself."""
 
-    def __init__(self, message: str, *, stderr: str = "", remedy: str | None = None) -> None:
+    def __init__(self, message: str, *, stderr: str = "", remedy: str | None = None, was_killed: str = "") -> None:
         self.stderr = stderr
+        self.was_killed = was_killed
         super().__init__(message, remedy=remedy)
 
 
@@ -78,7 +89,7 @@ def git(
             input=stdin,
             capture_output=True,
             cwd=os.fspath(folder),
-            env=_environment() | dict(environment or {}),
+            env=inherited(os.environ) | _ENVIRONMENT | dict(environment or {}),
             timeout=_SECONDS,
             check=False,
         )
@@ -86,11 +97,17 @@ def git(
         raise _missing(error, folder) from None
     except (NotADirectoryError, PermissionError, subprocess.TimeoutExpired) as error:
         raise GitError(f"git could not run in {os.fspath(folder)}: {type(error).__name__}") from None
+    said = done.stderr.decode("utf-8", "replace").strip()
+    if done.returncode and (refusal := untrusted(said, folder)):
+        raise refusal
     if done.returncode not in accept:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        verb = os.fsdecode(arguments[0])
-        raise GitError(f"git {verb} failed: {said.splitlines()[0] if said else done.returncode}", stderr=said)
+        raise _failure(os.fsdecode(arguments[0]), done.returncode, said)
     return done.stdout
+
+
+def _failure(verb: str, code: int, said: str) -> GitError:
+    killed = f"git {verb} was ended by signal {-code}" if code < 0 else ""
+    return GitError(f"git {verb} failed: {said.splitlines()[0] if said else code}", stderr=said, was_killed=killed)
 
 
 def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[str | bytes]:
@@ -98,9 +115,27 @@ def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[
     return ["git", "--no-pager", *said, *arguments]
 
 
-def _environment() -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith("GIT_")}
-    return inherited | _ENVIRONMENT
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* without what points git at a repository, an index or an editor; settings are kept."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("GIT_") or name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+
+
+def untrusted(said: str, folder: str | os.PathLike[str]) -> GitError | None:
+    """Return the error for a repository of another user that git refuses (safe.directory in git-config(1)), else None.
+
+    *said* is git's standard error; it names the folder, and the command that trusts it.
+    """
+    if "dubious ownership" not in said:
+        return None
+    shown = re.search(r"git config --global --add safe\.directory (.+)", said, re.DOTALL)
+    command = shown[0].strip() if shown else f"git config --global --add safe.directory {os.fspath(folder)}"
+    return GitError(
+        f"git does not trust {os.fspath(folder)}: it belongs to another user", stderr=said, remedy=f"run: {command}"
+    )
 
 
 def _missing(error: FileNotFoundError, folder: str | os.PathLike[str]) -> ConfigurationError:

@@ -12,6 +12,7 @@ import re
 
 from .._errors import PatchError
 from . import quoted_names
+from .naming import DEFAULT, Naming
 
 
 class ChangeStatus(enum.Enum):
@@ -46,6 +47,7 @@ class Header:
         "dissimilarity",
         "form",
         "has_names",
+        "is_guess",
         "new_id",
         "new_mode",
         "new_path",
@@ -71,6 +73,7 @@ class Header:
         self.similarity: int | None = None
         self.dissimilarity: int | None = None
         self.binary: BinaryForm | None = None
+        self.is_guess = False  # whether the names may have a prefix that the diff does not show
         self.has_names = False  # has `---` and `+++`, so hunks must follow
 
 
@@ -89,26 +92,33 @@ _LINE = re.compile(
 _BINARY = re.compile(rb"(?:(?P<patch>GIT binary patch)|Binary files [^\n]* differ)\r?(?:\n|\Z)")
 _MODE = re.compile(rb"[0-7]{5,7}\Z")
 _PERCENT = re.compile(rb"(\d{1,3})%\Z")
-_IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64})\.\.(?P<new>[0-9a-f]{4,64})(?: (?P<mode>[0-7]{5,7}))?\Z")
+_IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64})\.\.(?P<new>[0-9a-f]{4,64})(?: |\Z)")
 _COMBINED_IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64}(?:,[0-9a-f]{4,64})+)\.\.(?P<new>[0-9a-f]{4,64})\Z")
 _COMBINED_MODES = re.compile(rb"[0-7]{5,7}(?:,[0-7]{5,7})+\.\.(?P<new>[0-7]{5,7})\Z")
+_INDEX_MODE = re.compile(rb"[^ ]*\.\.[^ ]* (?P<mode>[0-7]{5,7})\Z")
 _TYPE_BITS = 0o170000
 
 # GNU diff -N dates a missing file to the epoch, in the writer's own time zone (apply.c, has_epoch_timestamp).
-_EPOCH = re.compile(rb"\t(?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? ([-+])(\d\d):?(\d\d)")
+_EPOCH = re.compile(rb"[\t ](?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? ([-+])(\d\d):?(\d\d)")
 
 
-def read_header(data: bytes, start: int) -> Header:
+def read_header(data: bytes, start: int, naming: Naming = DEFAULT) -> Header:
     """Read the header at *start*, a position that the scan found. Raises `PatchError`."""
-    if (match := PLAIN_CHANGE.match(data, start)) and (facts := _PLAIN_FACTS.match(data, start)):
+    if naming.is_default and (match := PLAIN_CHANGE.match(data, start)) and (facts := _PLAIN_FACTS.match(data, start)):
         return _plain_change(facts, match.end())
+    header = _read_form(data, start, naming)
+    header.old_path, header.new_path = naming.placed(header.old_path), naming.placed(header.new_path)
+    return header
+
+
+def _read_form(data: bytes, start: int, naming: Naming) -> Header:
     if data.startswith(b"diff --git ", start):
-        return _GitHeader(data, start).header
+        return _GitHeader(data, start, naming).header
     if data.startswith(b"diff --c", start):
         return _combined(data, start)
     if data.startswith(b"Binary files ", start):
-        return _plain_binary(data, start)
-    return _plain(data, start)
+        return _plain_binary(data, start, naming)
+    return _plain(data, start, naming)
 
 
 def _plain_change(match: re.Match[bytes], body: int) -> Header:
@@ -128,8 +138,10 @@ def _line_end(data: bytes, start: int) -> int:
 class _GitHeader:
     """Reads the lines below one ``diff --git``."""
 
-    def __init__(self, data: bytes, start: int) -> None:
+    def __init__(self, data: bytes, start: int, naming: Naming) -> None:
         end = _line_end(data, start)
+        self.naming = naming
+        self.is_guess = False
         self.pair = data[start + len(b"diff --git ") : end].removesuffix(b"\r")
         self.lines: dict[bytes, bytes] = {}
         self.header = Header("git", self._read_lines(data, min(end + 1, len(data))))
@@ -139,13 +151,14 @@ class _GitHeader:
         self._take_names()
         self.header.status = self._status()
         self.header.has_names = b"+++" in self.lines
+        self.header.is_guess = self.is_guess
 
     def _read_lines(self, data: bytes, at: int) -> int:
         while match := _LINE.match(data, at):
             word = match["word"]
-            if word in self.lines:
+            value = match["value"] if word in (b"---", b"+++") else match["value"].removesuffix(b"\r")
+            if self.lines.setdefault(word, value) != value and word != b"index":
                 raise PatchError(f"the header says {word.decode()!r} twice")
-            self.lines[word] = match["value"] if word in (b"---", b"+++") else match["value"].removesuffix(b"\r")
             at = match.end()
         return at
 
@@ -157,13 +170,12 @@ class _GitHeader:
         header.dissimilarity = _percent(lines.get(b"dissimilarity index"))
 
     def _take_ids(self) -> None:
-        if (value := self.lines.get(b"index")) is None:
-            return
-        if not (match := _IDS.match(value)):
-            raise PatchError("the index line is not OLD..NEW [MODE]")
+        """Read the blob ids and the mode; like git, ignore an index line that is none."""
+        value = self.lines.get(b"index", b"")
         header = self.header
-        header.old_id, header.new_id = match["old"].decode(), match["new"].decode()
-        if match["mode"]:
+        if match := _IDS.match(value):
+            header.old_id, header.new_id = match["old"].decode(), match["new"].decode()
+        if match := _INDEX_MODE.match(value):
             header.old_mode = header.new_mode = _mode(match["mode"])
 
     def _take_names(self) -> None:
@@ -176,47 +188,73 @@ class _GitHeader:
         if header.old_path is None and header.new_path is None:
             raise PatchError("the header creates and deletes the same file")
 
-    def _is_nothing(self, word: bytes) -> bool:
-        return self._spelled(word) == quoted_names.NO_FILE
-
     def _moved(self) -> tuple[bytes, bytes] | None:
         for old, new in _MOVES:
             if old in self.lines or new in self.lines:
                 if not (old in self.lines and new in self.lines):
                     raise PatchError(f"the header has only one of {old.decode()!r} and {new.decode()!r}")
-                return quoted_names.whole_name(self.lines[old]), quoted_names.whole_name(self.lines[new])
+                old_name, new_name = quoted_names.whole_name(self.lines[old]), quoted_names.whole_name(self.lines[new])
+                # Without prefixes the line `diff --git` has the same names.
+                self.is_guess = self.naming.strip is None and self.pair.startswith(self.lines[old] + b" ")
+                return self.naming.moved(old_name), self.naming.moved(new_name)
         return None
 
     def _named(self) -> tuple[bytes, bytes]:
-        old, new = self._pair()
-        if (path := quoted_names.common_path(old, new)) is not None:
-            return path, path
-        if old.startswith(b"a/") and new.startswith(b"b/"):  # git diff --no-index OLD NEW
-            return old[2:], new[2:]
-        raise PatchError("the two names of the header are not one path, and it does not say that the file moved")
-
-    def _pair(self) -> tuple[bytes, bytes]:
         old, new = self._spelled(b"---"), self._spelled(b"+++")
         if (old is None) is not (new is None):
             raise PatchError("the header has only one of '---' and '+++'")
-        if old is not None and new is not None and quoted_names.NO_FILE not in (old, new):
-            return quoted_names.whole_name(old), quoted_names.whole_name(new)
-        return self._pair_from_line(old, new)
+        if old is None or new is None or old == new == quoted_names.NO_FILE:
+            return self._named_by_line()
+        if quoted_names.NO_FILE in (old, new):
+            path = self._named_by_one(old, new)
+            return path, path
+        return self._named_by_two(quoted_names.whole_name(old), quoted_names.whole_name(new))
 
-    def _pair_from_line(self, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes]:
-        pair = self._both(old, new)
+    def _named_by_two(self, old: bytes, new: bytes) -> tuple[bytes, bytes]:
+        if common := self.naming.pair(old, new):
+            path, self.is_guess = common
+            return path, path
+        # git diff --no-index OLD NEW: two files, each below its own prefix
+        (old_path, old_guess), (new_path, new_guess) = self.naming.one(old), self.naming.one(new)
+        if old_guess or new_guess:
+            raise PatchError("the two names of the header are not one path, and it does not say that the file moved")
+        return old_path, new_path
+
+    def _named_by_one(self, old: bytes, new: bytes) -> bytes:
+        """Read the name beside ``/dev/null``; the line ``diff --git`` may show what its prefix is."""
+        is_new = old == quoted_names.NO_FILE
+        spelled = new if is_new else old
+        other = (
+            quoted_names.other_name(self.pair, new=spelled)
+            if is_new
+            else quoted_names.other_name(self.pair, old=spelled)
+        )
+        name = quoted_names.whole_name(spelled)
+        common = self.naming.pair(name, other) if other not in (None, b"", quoted_names.NO_FILE) else None
+        path, self.is_guess = common or self.naming.one(name)
+        return path
+
+    def _named_by_line(self) -> tuple[bytes, bytes]:
+        is_alone = b"new file mode" in self.lines or b"deleted file mode" in self.lines
+        name = self._beside_nothing() if is_alone else None
+        if name is not None:
+            path, self.is_guess = self.naming.one(name)
+            return path, path
+        pair = quoted_names.split_pair(self.pair, self.naming.strip)
         if pair is None:
             raise PatchError("cannot tell which path the header means")
-        return pair
+        return self._named_by_two(*pair)
 
-    def _both(self, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes] | None:
-        if old is not None and old != quoted_names.NO_FILE:
-            other = quoted_names.other_name(self.pair, old=old)
-            return None if other is None else (quoted_names.whole_name(old), other)
-        if new is not None and new != quoted_names.NO_FILE:
-            other = quoted_names.other_name(self.pair, new=new)
-            return None if other is None else (other, quoted_names.whole_name(new))
-        return quoted_names.split_pair(self.pair)
+    def _beside_nothing(self) -> bytes | None:
+        nothing = quoted_names.NO_FILE
+        if self.pair.startswith(nothing + b" "):
+            return quoted_names.whole_name(self.pair[len(nothing) + 1 :])
+        if self.pair.endswith(b" " + nothing):
+            return quoted_names.whole_name(self.pair[: -len(nothing) - 1])
+        return None
+
+    def _is_nothing(self, word: bytes) -> bool:
+        return self._spelled(word) == quoted_names.NO_FILE
 
     def _spelled(self, word: bytes) -> bytes | None:
         value = self.lines.get(word)
@@ -284,31 +322,32 @@ def _take_combined(header: Header, word: bytes, value: bytes) -> None:
         header.new_path, header.status = None, ChangeStatus.DELETED
 
 
-def _plain(data: bytes, start: int) -> Header:
+def _plain(data: bytes, start: int, naming: Naming) -> Header:
     middle = _line_end(data, start)
     end = _line_end(data, middle + 1)
     old_line, new_line = data[start + 4 : middle], data[middle + 5 : end]
     header = Header("plain", min(end + 1, len(data)))
-    old, new = (quoted_names.whole_name(quoted_names.spelling_before_tab(line)) for line in (old_line, new_line))
+    old, new = (quoted_names.whole_name(quoted_names.spelling_before_time(line)) for line in (old_line, new_line))
     is_added = old == quoted_names.NO_FILE or _is_epoch(old_line)
     is_deleted = new == quoted_names.NO_FILE or _is_epoch(new_line)
-    path = _plain_path(old, new)
-    header.old_path, header.new_path = None if is_added else path, None if is_deleted else path
     if is_added and is_deleted:
         raise PatchError("the header creates and deletes the same file")
+    path, header.is_guess = _plain_path(old, new, naming)
+    header.old_path, header.new_path = None if is_added else path, None if is_deleted else path
     header.status = ChangeStatus.ADDED if is_added else ChangeStatus.DELETED if is_deleted else ChangeStatus.MODIFIED
     return header
 
 
-def _plain_path(old: bytes, new: bytes) -> bytes:
+def _plain_path(old: bytes, new: bytes, naming: Naming) -> tuple[bytes, bool]:
+    """Return the path, and whether it is a guess: of two names the shorter, else the new one (apply.c, find_name)."""
     if old == quoted_names.NO_FILE:
-        return new.removeprefix(b"b/")
+        return naming.one(new)
     if new == quoted_names.NO_FILE:
-        return old.removeprefix(b"a/")
-    common = quoted_names.common_path(old, new)
-    if common is not None:
+        return naming.one(old)
+    if common := naming.pair(old, new):
         return common
-    return new[2:] if old.startswith(b"a/") and new.startswith(b"b/") else new
+    old_path, new_path = naming.one(old), naming.one(new)
+    return old_path if len(new_path[0]) > len(old_path[0]) and new_path[0].startswith(old_path[0]) else new_path
 
 
 def _is_epoch(line: bytes) -> bool:
@@ -320,13 +359,13 @@ def _is_epoch(line: bytes) -> bool:
     return day_minutes == (offset if sign == b"+" else -offset)
 
 
-def _plain_binary(data: bytes, start: int) -> Header:
+def _plain_binary(data: bytes, start: int, naming: Naming) -> Header:
     end = _line_end(data, start)
     header = Header("plain", min(end + 1, len(data)))
     text = data[start + len(b"Binary files ") : end].removesuffix(b"\r").removesuffix(b" differ")
     cut = text.find(b" and ")
     old, new = quoted_names.whole_name(text[:cut]), quoted_names.whole_name(text[cut + 5 :])
-    path = _plain_path(old, new)
+    path, header.is_guess = _plain_path(old, new, naming)
     header.old_path, header.new_path = (
         None if old == quoted_names.NO_FILE else path,
         None if new == quoted_names.NO_FILE else path,

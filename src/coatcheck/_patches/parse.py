@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
     from collections.abc import Iterable
 
     from .file_change import FileChange
+    from .naming import Naming
     from .patch_stats import PatchStats
     from .policy import Policy
     from .verify import VerifiedPatch
@@ -25,24 +26,41 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
 class Patch:
     """A diff, as any tool wrote it. Immutable; equal to another of the same bytes."""
 
-    __slots__ = ("_data", "_files")
+    __slots__ = ("_data", "_files", "_naming")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._files: tuple[FileChange, ...] | None = None
+        self._naming: Naming | None = None
 
     @classmethod
-    def parse(cls, text: bytes | str) -> Patch:
-        """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong."""
-        from . import scan
-        from .file_change import FileChange
+    def parse(cls, text: bytes | str, *, strip: int | None = None, directory: str | None = None) -> Patch:
+        """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong.
+
+        *strip* is the number of components to take off every name, as in ``git apply -p``; without it the diff
+        decides, and where it does not tell, the checkout. *directory* is put in front of every name.
+        """
+        from .naming import naming_for
 
         patch = cls(_to_bytes(text))
-        data = patch._data
-        patch._files = tuple([FileChange(data, *place) for place in scan.scan(data, prove=True)])
-        if not patch._files and not (not data or data.isspace()):
-            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+        patch._naming = naming_for(patch._data, strip=strip, directory=directory)
+        patch._files = patch._proved()
         return patch
+
+    def _proved(self) -> tuple[FileChange, ...]:
+        files = self._read(prove=True)
+        if not files and not (not self._data or self._data.isspace()):
+            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+        return files
+
+    def _read(self, *, prove: bool) -> tuple[FileChange, ...]:
+        from . import scan
+        from .file_change import FileChange
+        from .naming import Naming
+
+        data = self._data
+        naming = self._naming = self._naming or Naming(data=data)
+        return tuple([FileChange(data, *place, naming) for place in scan.scan(data, prove=prove, naming=naming)])
 
     def __bytes__(self) -> bytes:
         return self._data
@@ -60,13 +78,23 @@ class Patch:
         return bool(self._data)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Patch) and self._data == other._data
+        return isinstance(other, Patch) and self._data == other._data and self._choice == other._choice
 
     def __hash__(self) -> int:
         return hash(self._data)
 
-    def __reduce__(self) -> tuple[type[Patch], tuple[bytes]]:
-        return Patch, (self._data,)
+    def __reduce__(self) -> tuple[object, ...]:
+        return Patch._named, (self._data, self._naming)
+
+    @classmethod
+    def _named(cls, data: bytes, naming: Naming | None) -> Patch:
+        patch = cls(data)
+        patch._naming = naming
+        return patch
+
+    @property
+    def _choice(self) -> tuple[int | None, bytes]:
+        return (self._naming.strip, self._naming.directory) if self._naming else (None, b"")
 
     @property
     def files(self) -> tuple[FileChange, ...]:
@@ -75,11 +103,7 @@ class Patch:
         Raises `PatchError` where the diff cannot be read.
         """
         if self._files is None:
-            from . import scan
-            from .file_change import FileChange
-
-            data = self._data
-            self._files = tuple([FileChange(data, *place) for place in scan.scan(data, prove=False)])
+            self._files = self._read(prove=False)
         return self._files
 
     def at(self, path: str) -> tuple[FileChange, ...]:
@@ -102,7 +126,8 @@ class Patch:
         from .globs import matcher
 
         is_wanted = matcher(include=include, exclude=exclude)
-        return Patch(b"".join(bytes(change) for change in self.files if is_wanted(change)))
+        data = b"".join(bytes(change) for change in self.files if is_wanted(change))
+        return Patch._named(data, self._naming)
 
     def reverse(self) -> Patch:
         """Return the patch that takes this one back, as git would write it.
@@ -120,7 +145,7 @@ class Patch:
         """
         from .verify import verify
 
-        return verify(Patch.parse(self._data).files, base=base, policy=policy)
+        return verify(self._proved(), base=base, policy=policy)
 
 
 def _to_bytes(text: bytes | str) -> bytes:

@@ -31,6 +31,9 @@ _NTFS_GIT = re.compile(r"(?:\.git|git~\d+)(?:[ .]*(?::.*)?)", re.IGNORECASE | re
 _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:[.:].*)?", re.IGNORECASE | re.DOTALL
 )
+# NTFS drops them: a stream's name, and blanks and dots at the end of a name.
+_NTFS_REST = re.compile(r"(?:[ .]*:[^/]*|[ .]+)(?=/|\Z)")
+_DANGEROUS = frozenset({"outside", "git-directory"})
 _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\\x00-\x1f]|[ .]\Z')
 
 
@@ -68,17 +71,32 @@ def is_git_directory(part: str) -> bool:
 
 
 def folded(path: str) -> str:
-    """Return what a file system that ignores case and Unicode's forms makes of *path*."""
-    return (
-        path.lower()
-        if path.isascii()
-        else unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", path).casefold())
-    )
+    """Return what a file system that ignores case and Unicode's forms makes of *path*.
+
+    It also leaves out what such systems do: the characters that HFS+ ignores, and NTFS's trailing blanks, dots and
+    streams.
+    """
+    if path.isascii():
+        name = path.lower()
+    else:
+        plain = unicodedata.normalize("NFKD", _IGNORED.sub("", path)).casefold()
+        name = unicodedata.normalize("NFKD", plain)
+    return _NTFS_REST.sub("", name)
+
+
+def is_absolute(target: str) -> bool:
+    """Whether a symbolic link to *target* leads away from where it is on some system: an absolute or an empty path."""
+    return not target or target.startswith(("/", "\\")) or _DRIVE.match(target) is not None or "\0" in target
+
+
+def is_inside(path: str) -> bool:
+    """Whether *path* can only be a path inside of a tree, and not in ``.git``."""
+    return is_ordinary(path) or not any(rule in _DANGEROUS for rule, _ in problems(path))
 
 
 def leads_outside(path: str, target: str) -> bool:
     """Whether a symbolic link at *path* to *target* points out of the tree or into ``.git``."""
-    if not target or target.startswith(("/", "\\")) or _DRIVE.match(target) or "\0" in target:
+    if is_absolute(target):
         return True
     depth = path.count("/")
     for part in _SEPARATORS.split(target):

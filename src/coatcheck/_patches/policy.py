@@ -1,7 +1,10 @@
 """What a patch may do: every rule by name, and what becomes of a patch that breaks it.
 
 * The rules in `ALWAYS` keep a patch inside its tree. No policy can loosen them.
+* ``too-large`` rejects unless a policy ignores it.
 * Every other rule warns, unless a policy says that it rejects or that it is not asked.
+* `STRICT` are the rules that a strict policy rejects as well: those about what a reader would not see or not expect. What
+  many ordinary commits do (binary files, lock files, programs, many lines) only warns there too.
 """
 
 from __future__ import annotations
@@ -19,15 +22,18 @@ RULES = {
     "symlink-outside": "a symbolic link points out of the tree, into .git, or where it cannot be read",
     "through-symlink": "a path goes through a symbolic link",
     "merge": "the diff of a merge, which cannot be applied",
+    "too-large": "more would be written than the limits of the policy allow, in a file or in all",
     "binary": "a binary file",
     "binary-without-content": "a binary file that changes, with no content to apply",
     "symlink": "a symbolic link is made or changed",
     "submodule": "a submodule is moved to another commit",
     "mode": "a mode that git does not know",
     "executable": "a file becomes a program",
-    "automation": "a file that machines run by themselves: workflows, hooks, git's own settings",
+    "automation": "a file that programs run or obey by themselves: CI, hooks, coding agents, editors, package managers, wrappers",
     "lock-file": "a file that pins what gets installed",
-    "secret": "something that looks like a password or a private key",
+    "secret": "something that looks like a token or a private key",
+    "bidirectional": "a character that changes the order in which text is shown, in a name or in what is added",
+    "invisible": "an invisible character or a control character, in a name or in what is added",
     "large-file": "more is added to a file than people add by hand",
     "rewrite": "every line of a file is replaced",
     "windows-name": "a name that Windows cannot have, or takes for a device",
@@ -37,8 +43,18 @@ RULES = {
 
 ALWAYS = frozenset({"outside", "git-directory", "symlink-outside", "through-symlink", "merge"})
 
+# Rejected unless ignored.
+REFUSED = frozenset({"too-large"})
+
+# Of the 153 commits of this repository until November 2026 these rules reject two (1 in 75).
+STRICT = RULES.keys() - {"binary", "lock-file", "large-file", "rewrite", "executable", "misfit"}
+
 # pre-commit's check-added-large-files warns from here (its --maxkb=500).
 LARGE_FILE = 500 * 1024
+# GitHub warns of files above 50 MiB (docs.github.com, "About large files on GitHub").
+LARGEST_FILE = 50 * 1024 * 1024
+# All files of a patch together; four of the largest.
+LARGEST_TOTAL = 4 * LARGEST_FILE
 
 
 class Finding(NamedTuple):
@@ -56,15 +72,27 @@ class Finding(NamedTuple):
 
 
 class Policy:
-    """Which rules reject a patch and which are not asked; the others warn. Immutable."""
+    """Which rules reject a patch and which are not asked; the others warn. Immutable.
 
-    __slots__ = ("_ignored", "_rejected", "large_file")
+    Sizes are in bytes of the result, not of the patch: the rule ``large-file`` finds a file of which more than
+    *large_file* is added, ``too-large`` one of which more than *largest_file* would be written, or *largest_total* in all.
+    """
 
-    def __init__(self, *, reject: Iterable[str] = (), ignore: Iterable[str] = (), large_file: int = LARGE_FILE) -> None:
+    __slots__ = ("_ignored", "_rejected", "large_file", "largest_file", "largest_total")
+
+    def __init__(
+        self,
+        *,
+        reject: Iterable[str] = (),
+        ignore: Iterable[str] = (),
+        large_file: int = LARGE_FILE,
+        largest_file: int = LARGEST_FILE,
+        largest_total: int = LARGEST_TOTAL,
+    ) -> None:
         """Raise `ConfigurationError` for rules that do not exist and for loosening those of `ALWAYS`."""
-        self._rejected = frozenset(reject) | ALWAYS
         self._ignored = frozenset(ignore)
-        self.large_file = large_file
+        self._rejected = frozenset(reject) | ALWAYS | (REFUSED - self._ignored)
+        self.large_file, self.largest_file, self.largest_total = large_file, largest_file, largest_total
         if unknown := sorted((self._rejected | self._ignored) - RULES.keys()):
             raise ConfigurationError(f"there is no rule {unknown[0]!r}", remedy=f"the rules are {', '.join(RULES)}")
         if fixed := sorted(self._ignored & ALWAYS):
@@ -74,13 +102,13 @@ class Policy:
 
     @classmethod
     def default(cls) -> Policy:
-        """Refuse what escapes the tree, warn about the rest."""
+        """Refuse what escapes the tree or is too large, warn about the rest."""
         return cls()
 
     @classmethod
     def strict(cls) -> Policy:
-        """Refuse everything that any rule finds."""
-        return cls(reject=RULES)
+        """Refuse what the rules of `STRICT` find as well."""
+        return cls(reject=STRICT)
 
     def severity(self, rule: str) -> str | None:
         """Return "reject", "warn", or None for a rule that is not asked."""
@@ -89,7 +117,10 @@ class Policy:
         return None if rule in self._ignored else "warn"
 
     def __repr__(self) -> str:
-        return f"Policy(reject={sorted(self._rejected - ALWAYS)}, ignore={sorted(self._ignored)}, large_file={self.large_file})"
+        rejected, ignored, *sizes = self._key()
+        names = ("large_file", "largest_file", "largest_total")
+        limits = ", ".join(f"{name}={size}" for name, size in zip(names, sizes, strict=True))
+        return f"Policy(reject={sorted(rejected - ALWAYS - REFUSED)}, ignore={sorted(ignored)}, {limits})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Policy) and self._key() == other._key()
@@ -97,5 +128,5 @@ class Policy:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _key(self) -> tuple[frozenset[str], frozenset[str], int]:
-        return self._rejected, self._ignored, self.large_file
+    def _key(self) -> tuple[frozenset[str], frozenset[str], int, int, int]:
+        return self._rejected, self._ignored, self.large_file, self.largest_file, self.largest_total

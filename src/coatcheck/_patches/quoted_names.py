@@ -6,6 +6,8 @@ git's own rules are in its ``quote.c`` (quoting) and ``apply.c`` (``git_header_n
 
 from __future__ import annotations
 
+import re
+
 from .._errors import PatchError
 
 NO_FILE = b"/dev/null"
@@ -82,6 +84,20 @@ def spelling_before_tab(text: bytes) -> bytes:
     return text.partition(b"\t")[0].removesuffix(b"\r")
 
 
+# What diff writes behind a name: a date and a time, and often a zone (apply.c, diff_timestamp_len).
+_TIME = re.compile(rb"[ \t]+(?:\d\d)?\d\d-\d\d-\d\d +\d\d:\d\d:\d\d(?:\.\d+)?(?: +[-+]\d\d:?\d\d)?[ \t\r]*\Z")
+
+
+def spelling_before_time(text: bytes) -> bytes:
+    """Return the name of a plain ``---`` or ``+++`` line, which blanks instead of a tab may part from the time."""
+    if not text.startswith(b'"') and (match := _TIME.search(text, max(len(text) - _LONGEST_TIME, 0))):
+        text = text[: match.start()].rstrip(b" \t")
+    return spelling_before_tab(text)
+
+
+_LONGEST_TIME = 100
+
+
 def common_path(old: bytes, new: bytes) -> bytes | None:
     """Return the path that both spellings mean once their prefixes are taken off, None if there is none.
 
@@ -98,10 +114,11 @@ def common_path(old: bytes, new: bytes) -> bytes | None:
     return old if new_rest == old else None
 
 
-def split_pair(text: bytes) -> tuple[bytes, bytes] | None:
+def split_pair(text: bytes, strip: int | None = None) -> tuple[bytes, bytes] | None:
     """Cut what follows ``diff --git`` into its two names, None where no cut makes both mean one path.
 
-    The line is ambiguous when names have blanks; git writes ``rename`` lines wherever the two differ.
+    The line is ambiguous when names have blanks; git writes ``rename`` lines wherever the two differ. With *strip*
+    both names must be the same behind so many components (apply.c, ``git_header_name``).
     """
     if text.startswith(b'"'):
         old, rest = unquote(text)
@@ -109,19 +126,25 @@ def split_pair(text: bytes) -> tuple[bytes, bytes] | None:
     if text.endswith(b'"') and (cut := text.find(b' "')) >= 0:
         return text[:cut], unquote(text[cut + 1 :])[0]
     middle = len(text) // 2
-    if _cuts(text, middle):
+    if _cuts(text, middle, strip):
         return text[:middle], text[middle + 1 :]
-    return _search_cut(text) if len(text) <= _LONGEST_SEARCHED else None
+    return _search_cut(text, strip) if len(text) <= _LONGEST_SEARCHED else None
 
 
-def _cuts(text: bytes, at: int) -> bool:
-    return text[at : at + 1] == b" " and common_path(text[:at], text[at + 1 :]) is not None
+def _cuts(text: bytes, at: int, strip: int | None) -> bool:
+    if text[at : at + 1] != b" ":
+        return False
+    old, new = text[:at], text[at + 1 :]
+    if strip is None:
+        return common_path(old, new) is not None
+    old_parts, new_parts = old.split(b"/", strip), new.split(b"/", strip)
+    return len(old_parts) == len(new_parts) == strip + 1 and old_parts[-1] == new_parts[-1] != b""
 
 
-def _search_cut(text: bytes) -> tuple[bytes, bytes] | None:
+def _search_cut(text: bytes, strip: int | None) -> tuple[bytes, bytes] | None:
     at = text.find(b" ")
     while at >= 0:
-        if _cuts(text, at):
+        if _cuts(text, at, strip):
             return text[:at], text[at + 1 :]
         at = text.find(b" ", at + 1)
     return None

@@ -27,7 +27,8 @@ def render(change: FileChange, *, reverse: bool = False) -> bytes:
     if reverse and change.status is ChangeStatus.COPIED:
         raise PatchError(f"{change.path}: a copy cannot be reversed without the file it made")
     part = bytes(change)
-    if not reverse and PLAIN_CHANGE.match(part) and part.endswith(b"\n"):
+    plain = PLAIN_CHANGE.match(part)
+    if not reverse and plain and plain[1] == change.header.new_path and part.endswith(b"\n"):
         return part  # it is written so already
     return b"".join(_lines(change, _Sides(change.header, reverse=reverse), reverse=reverse))
 

@@ -21,6 +21,11 @@ class FileOutcome(NamedTuple):
     detail: str = ""
     has_markers: bool = False
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the file is as the patch wants it."""
+        return self.status in ("applied", "merged") or self.kind == "already"
+
 
 class AppliedPatch(NamedTuple):
     """What an application did, or with `is_check` would do."""
@@ -49,7 +54,7 @@ class AppliedPatch(NamedTuple):
     @property
     def is_complete(self) -> bool:
         """Whether everything the patch wants is there now."""
-        return all(each.status in ("applied", "merged") or each.kind == "already" for each in self.files)
+        return all(each.is_done for each in self.files)
 
     @property
     def next_steps(self) -> tuple[str, ...]:

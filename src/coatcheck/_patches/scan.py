@@ -16,10 +16,14 @@ import re
 
 from .._errors import PatchError
 from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
+from .naming import DEFAULT
+from .text import check_between, check_end, error_at, reason_in_hunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
+
+    from .naming import Naming
 
 _NUMBER = rb"\d{1,18}"  # more digits are no line number, and Python is slow to read very long ones
 _RANGE = rb"(" + _NUMBER + rb")(?:,(" + _NUMBER + rb"))?"
@@ -41,6 +45,12 @@ _START = re.compile(
     rb"^(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
     rb"|Binary files [^\n]* differ\r?$|(?P<mail>From [0-9a-f]{40,64} \w{3} \w{3} [^\n]*\n)|(?P<hunk>@@ -\d))",
     re.MULTILINE,
+)
+# A header of `diff -u` that is certainly right: two names, at most one of them no file (`/dev/null` or a time of 0).
+_PLAIN_PAIR = re.compile(rb'--- (?!/dev/null)[^"\s].*+\n\+\+\+ (?!/dev/null)[^"\s].*+\n(?=@@ -)')
+_HEADER_LINE = re.compile(
+    rb"(?:@@ -|--- |\+\+\+ |old mode|new mode|deleted file|new file|copy |rename |similarity |dissimilarity |index "
+    rb"|GIT binary patch|Binary files )"
 )
 _MAIL = re.compile(rb"\nFrom [0-9a-f]{40,64} \w{3} \w{3} ")
 _END_OF_MESSAGE = re.compile(rb"\n---\r?\n")
@@ -64,17 +74,34 @@ class Span:
         self.end = self.added = self.removed = 0
 
 
-def scan(data: bytes, *, prove: bool) -> Iterator[tuple[int, int, int, int]]:
+def scan(data: bytes, *, prove: bool, naming: Naming = DEFAULT) -> Iterator[tuple[int, int, int, int]]:
     """Yield start, end, added and removed lines of each file. Raises `PatchError` with the line."""
     measure = _prove_hunks if prove else _guess_hunks
+    is_default = naming.is_default
     start = _next_file(data, 0)
     while start >= 0:
-        if match := PLAIN_CHANGE.match(data, start):
+        if is_default and (match := PLAIN_CHANGE.match(data, start)):
             end, added, removed = measure(data, match.end())
+        elif is_default and (match := _PLAIN_PAIR.match(data, start)) and not _has_epoch(data, start, match.end()):
+            end, added, removed = _prove_hunks(data, match.end())
         else:
-            end, added, removed = _measure_file(data, start, prove=prove)
+            end, added, removed = _measure_file(data, start, prove=prove, naming=naming)
         yield start, end, added, removed
-        start = end if data.startswith(b"diff --git ", end) else _next_file(data, end)
+        start = _following(data, end)
+
+
+def _has_epoch(data: bytes, start: int, end: int) -> bool:
+    return data.find(b"19", start, end) >= 0
+
+
+def _following(data: bytes, end: int) -> int:
+    """Return where the next file begins, -1 where none does."""
+    if data.startswith(b"diff --git ", end) and not _is_text(data, end):
+        return end
+    if _PLAIN_PAIR.match(data, end):
+        return end
+    check_end(data, end)
+    return _next_file(data, end)
 
 
 def spans(data: bytes, header: Header, end: int) -> Iterator[Span]:
@@ -95,21 +122,30 @@ def binary_parts(data: bytes, header: Header) -> Iterator[tuple[str, int, int, i
         at = match.end()
 
 
-def error_at(data: bytes, at: int, reason: str) -> PatchError:
-    """Return the error that says which line of *data* is wrong."""
-    line = data.count(b"\n", 0, at) + 1
-    return PatchError(f"line {line}: {reason}", line=line, remedy="ask for the diff again; it is damaged or cut off")
-
-
 def _next_file(data: bytes, at: int) -> int:
+    searched = at
     while match := _START.search(data, at):
         if match["mail"]:
-            at = _after_message(data, match)
+            check_between(data, searched, match.start())
+            at = searched = _after_message(data, match)
         elif match["hunk"]:
+            check_between(data, searched, match.start())
             raise error_at(data, match.start(), "a hunk without a file header")
+        elif _is_text(data, match.start()):
+            at = match.end()
         else:
+            check_between(data, searched, match.start())
             return match.start()
+    check_between(data, searched, len(data))
     return -1
+
+
+def _is_text(data: bytes, start: int) -> bool:
+    """Whether the line only begins like ``diff --git``: git takes it for text where no header line follows."""
+    if not data.startswith(b"diff --git ", start):
+        return False
+    following = data.find(b"\n", start) + 1 or len(data)
+    return not _HEADER_LINE.match(data, following)
 
 
 def _after_message(data: bytes, mail: re.Match[bytes]) -> int:
@@ -119,9 +155,9 @@ def _after_message(data: bytes, mail: re.Match[bytes]) -> int:
     return end.end() if end else mail.end()
 
 
-def _measure_file(data: bytes, start: int, *, prove: bool) -> tuple[int, int, int]:
+def _measure_file(data: bytes, start: int, *, prove: bool, naming: Naming) -> tuple[int, int, int]:
     try:
-        header = read_header(data, start)
+        header = read_header(data, start, naming)
     except PatchError as error:
         raise error_at(data, start, str(error)) from None
     if header.form == "combined":
@@ -201,11 +237,22 @@ def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
     """Return end, added and removed lines of one hunk, from every line's first byte."""
     match = _BODY.match(data, body)
     end = match.end() if match else body
+    if data.startswith(b"@@ -", end) and (header := _swallowed_header(data, body, end)):
+        end = header
     lines = _lines(data, body, end)
     added, removed = lines - old, lines - new
-    if data.count(b"\n+", body - 1, end) == added and data.count(b"\n-", body - 1, end) == removed:
+    if data.count(b"\n+", body - 1, end) == added and data.count(b"\n-", body - 1, end) == removed and added + removed:
         return end, added, removed
     return _walk(data, body, old, new)
+
+
+def _swallowed_header(data: bytes, body: int, end: int) -> int:
+    """Return where ``---`` and ``+++`` of the next file begin, if they are the last two lines before *end*; else 0."""
+    last = data.rfind(b"\n", body - 1, end - 1) + 1
+    if not data.startswith(b"+++ ", last):
+        return 0
+    start = data.rfind(b"\n", body - 1, last - 1) + 1
+    return start if data.startswith(b"--- ", start) else 0
 
 
 def _lines(data: bytes, body: int, end: int) -> int:
@@ -223,6 +270,7 @@ def _next_hunk(data: bytes, at: int) -> int:
 
 
 def _walk(data: bytes, at: int, old: int, new: int) -> tuple[int, int, int]:
+    body = at
     added = removed = 0
     size = len(data)
     while old > 0 or new > 0:
@@ -234,14 +282,14 @@ def _walk(data: bytes, at: int, old: int, new: int) -> tuple[int, int, int]:
         elif sign in _CONTEXT and at < size:
             old, new = old - 1, new - 1
         elif sign != b"\\":
-            raise error_at(data, at, f"the hunk ends {max(old, new)} lines too early" if at < size else _CUT_OFF)
+            reason = f"the hunk ends {max(old, new)} lines too early" if at < size else _CUT_OFF
+            raise error_at(data, at, reason_in_hunk(data, at) or reason)
         if old < 0 or new < 0:
             raise error_at(data, at, "the hunk has other lines than its header counts")
         at = data.find(b"\n", at) + 1 or size
-    at = _after_note(data, at)
-    if _goes_on(data, at):
-        raise error_at(data, at, "the hunk has more lines than its header counts")
-    return at, added, removed
+    if not added and not removed:
+        raise error_at(data, body, "the hunk changes nothing")
+    return _after_note(data, at), added, removed
 
 
 _CONTEXT = (b" ", b"\n")  # GNU diff and mailers take the blank off an empty context line
@@ -250,13 +298,6 @@ _CUT_OFF = "the diff ends in the middle of a hunk"
 
 def _after_note(data: bytes, at: int) -> int:
     return data.find(b"\n", at) + 1 or len(data) if data.startswith(b"\\ ", at) else at
-
-
-def _goes_on(data: bytes, at: int) -> bool:
-    """Whether a changed line follows that no hunk counts. git drops such lines in silence, and with them work."""
-    if data.startswith(b"+", at):
-        return not data.startswith(b"+++ ", at)
-    return data.startswith(b"-", at) and not data.startswith(b"--", at)
 
 
 def _span(data: bytes, at: int) -> Span:

@@ -30,6 +30,7 @@ REFUSALS = {
     "absent": "it is not in the work tree (deleted here, or not checked out)",
     "untracked": "an untracked file is in its place: move it away",
     "already": "it is already as the patch wants it",
+    "unstaged": "it is already as the patch wants it, but not staged: git add it",
 }
 
 # Those that an earlier application of the same patch leaves behind.
@@ -39,19 +40,25 @@ OCCUPIED = frozenset({"dirty", "absent", "untracked"})
 class Refusals:
     """Looks at a checkout once, and then at each change."""
 
-    def __init__(self, checkout: Checkout, tree: Tree, entries: Mapping[str, Entry], groups: list[Group]) -> None:
+    def __init__(
+        self,
+        checkout: Checkout,
+        tree: Tree,
+        entries: Mapping[str, Entry],
+        changed: set[str],
+        groups: list[Group],
+        *,
+        index: bool,
+    ) -> None:
         self._root = checkout.root
         self._tree = tree
         self._entries = entries
-        self._changed = checkout.changed()
+        self._changed = changed
+        self._has_index = index
         self._filtered = checkout.filtered([path for group in groups for path in group.paths])
         changes = [change for group in groups for change in group.changes]
         self._removed = _removed(changes)
-        self._folded = (
-            _folded(self._entries.keys() - self._removed, changes)
-            if checkout.setting("core.ignorecase") == "true"
-            else {}
-        )
+        self._folded = _folded(self._entries.keys() - self._removed, changes) if checkout.ignores_case else {}
         self._obstacles: dict[str, bool] = {}
         self._rules: tuple[Callable[[FileChange, tuple[str, ...]], str | None], ...] = (
             self._submodule,
@@ -101,10 +108,14 @@ class Refusals:
         """Look for the file to change. One that is not even tracked is for the merge to explain."""
         old = change.old_path
         if old is None or (facts := self._tree.look(old)) is None:
-            return "absent" if old in self._entries else None
+            return "absent" if old is not None and old in self._entries and not self._is_sparse(old) else None
         if not (stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
             return "blocked"
         return None if old in self._entries else "untracked"
+
+    def _is_sparse(self, path: str) -> bool:
+        """Whether git takes the file from the index, as ``git apply --index`` does in a sparse checkout."""
+        return self._has_index and self._entries[path].tag in ("S", "s")
 
     def _in_the_way(self, change: FileChange, _: tuple[str, ...]) -> str | None:
         new = change.new_path

@@ -11,15 +11,18 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .._errors import PatchConflictError
 from .git import GitError, git
 from .header import ChangeStatus
 from .path_rules import parents
 from .render_patch import render
+from .storage import UNCHANGED, git_could_not_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .file_change import FileChange
+    from .checkout import Entry
+    from .file_change import FileChange, Hunk
     from .work_tree import Tree
 
 # git names every file that does not fit at once; more rounds than these mean that something else is wrong.
@@ -41,11 +44,19 @@ class Group:
         self.paths = paths
 
 
+# An index of ours is one whole file, whatever the user's is.
+ONE_FILE = ("core.splitIndex=false", "index.sparse=false", "core.untrackedCache=false")
+
+
 class StagingArea:
-    """The folder *root*, made and filled by us. *environment* says which repository git believes to be in."""
+    """The folder *root*, made and filled by us. *environment* says which repository git believes to be in.
+
+    With `fill_index`, git changes an index of the stage together with the files, as ``git apply --index`` does.
+    """
 
     def __init__(self, root: str, *, environment: Mapping[str, str], settings: Sequence[str]) -> None:
         self.root = root
+        self._index = ""
         self._environment = environment
         self._settings = settings
         self._folders: set[str] = set()
@@ -82,8 +93,51 @@ class StagingArea:
         if os.path.lexists(self.path(name)):
             os.unlink(self.path(name))
 
+    def fill_index(self, entries: Mapping[str, Entry]) -> None:
+        """Start an index with *entries*, and note the size and time of the files that are staged."""
+        self._index = f"{self.root}.index"
+        lines = (f"{entry.mode:06o} {entry.id}\t".encode() + os.fsencode(path) for path, entry in entries.items())
+        self.git("update-index", "--add", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
+        self.git("update-index", "-q", "--refresh", accept=(0, 1))
+
+    @property
+    def has_index(self) -> bool:
+        """Whether git changes an index of the stage too."""
+        return bool(self._index)
+
+    def entries(self) -> dict[str, tuple[int, str]]:
+        """Return mode and blob of what the stage's index has, by path."""
+        records = self.git("ls-files", "--stage", "-z").split(b"\0")[:-1]
+        parts = [(record[:6], *record[7:].split(b" ", 1)) for record in records]
+        return {os.fsdecode(rest.partition(b"\t")[2]): (int(mode, 8), blob.decode()) for mode, blob, rest in parts}
+
+    def convert(self, data: bytes, name: str) -> bytes:
+        """Return what git writes into the work tree for a blob with *data* at the path *name*."""
+        return self.git("cat-file", "--filters", f"--path={name}", self.blob(data))
+
+    def blob(self, data: bytes) -> str:
+        """Keep *data* as a blob and return its name."""
+        return self.git("hash-object", "-w", "--stdin", "--no-filters", stdin=data).decode().strip()
+
+    def git(self, *arguments: str, stdin: bytes = b"", accept: Sequence[int] = (0,)) -> bytes:
+        """Run git in the stage. Raises `PatchConflictError` where it could not write."""
+        environment, settings = self._environment, self._settings
+        if self._index:
+            environment = {**environment, "GIT_INDEX_FILE": self._index}
+            settings = (*settings, *ONE_FILE)
+        try:
+            return git(
+                *arguments, folder=self.root, stdin=stdin, settings=settings, environment=environment, accept=accept
+            )
+        except GitError as error:
+            if reason := git_could_not_write(error):
+                raise PatchConflictError(f"the patch could not be written: {reason}", remedy=UNCHANGED) from None
+            raise
+
     def apply(self, groups: list[Group]) -> tuple[list[Group], list[Group]]:
         """Apply all of *groups* that fit; return those that did, and those that did not."""
+        if self._index:
+            return self._sort(groups, "--index")
         if len(groups) < _MANY or not all(_is_alone(group) for group in groups):
             return self._sort(groups)
         middle = len(groups) // 2
@@ -97,11 +151,26 @@ class StagingArea:
             fitting, failed = self._sort(one)
         return fitting + later.result()[0], failed + later.result()[1]
 
-    def having(self, groups: list[Group]) -> list[Group]:
-        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written."""
-        return self._sort(groups, "--reverse", "--check")[0]
+    def having(self, groups: list[Group], *options: str) -> list[Group]:
+        """Return those of *groups* that are applied already: taking them back would fit. Nothing is written.
+
+        With the option ``--cached``, git looks into the index of the repository.
+        """
+        sure, unsure = split_by_context(groups)
+        unsure = [group for group in unsure if not _removes_without_context(group)]
+        options = ("--reverse", "--check", *options)
+        return self._sort_alike(sure, *options)[0] + self._sort_alike(unsure, *options, "--unidiff-zero")[0]
 
     def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
+        """Apply hunks without context as ``--unidiff-zero`` does, also those about whole files that do not fit so."""
+        sure, unsure = split_by_context(groups)
+        fitting, failed = self._sort_alike(sure, *options)
+        unsure += [group for group in failed if _is_about_first_lines(group)]
+        failed = [group for group in failed if group not in unsure]
+        others, misfits = self._sort_alike(unsure, *options, "--unidiff-zero")
+        return fitting + others, failed + misfits
+
+    def _sort_alike(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
         for _ in range(_ROUNDS):
             said = self._try(groups, *options) if groups else ""
@@ -121,18 +190,8 @@ class StagingArea:
     def _try(self, groups: list[Group], *options: str) -> str:
         """Run git apply, which does all or nothing; return what it complained about."""
         patch = b"".join(render(change) for group in groups for change in group.changes)
-        if all(_has_no_context(group) for group in groups):
-            options = (*options, "--unidiff-zero")
         try:
-            git(
-                "apply",
-                *options,
-                "-",
-                folder=self.root,
-                stdin=patch,
-                settings=self._settings,
-                environment=self._environment,
-            )
+            self.git("apply", *options, "-", stdin=patch)
         except GitError as error:
             return error.stderr or str(error)
         return ""
@@ -141,7 +200,7 @@ class StagingArea:
 def _is_alone(group: Group) -> bool:
     """Whether git does the same to *group* whatever else it applies at the time.
 
-    It does when no folder comes or goes, the rules for line ends stay, and there is context (`_has_no_context`).
+    It does when no folder comes or goes, the rules for line ends stay, and there is context (`split_by_context`).
     """
     (change, *others) = group.changes
     if others or change.status is not ChangeStatus.MODIFIED or change.path.endswith(".gitattributes"):
@@ -149,12 +208,47 @@ def _is_alone(group: Group) -> bool:
     return b"\n " in bytes(change)
 
 
-def _has_no_context(group: Group) -> bool:
-    """Whether no hunk has a line of context: git takes such a diff for one about whole files unless told otherwise."""
-    parts = [bytes(hunk) for change in group.changes for hunk in change.hunks]
-    return bool(parts) and not any(
-        part.startswith((b" ", b"\n")) or b"\n " in part or b"\n\n" in part for part in parts
+def split_by_context(groups: Iterable[Group]) -> tuple[list[Group], list[Group]]:
+    """Return the groups that git applies as they are, and those that need ``--unidiff-zero``.
+
+    A hunk without context is about a whole file (then it is the only one and begins at line 1) or from ``diff -U0``:
+    without the option git puts its lines at the end of the file.
+    """
+    sure: list[Group] = []
+    unsure: list[Group] = []
+    for group in groups:
+        (unsure if any(map(_needs_unidiff_zero, group.changes)) else sure).append(group)
+    return sure, unsure
+
+
+def _needs_unidiff_zero(change: FileChange) -> bool:
+    if change.old_path is None or change.new_path is None:
+        return False
+    hunks = change.hunks
+    return any(
+        not _has_context(hunk)
+        and (len(hunks) > 1 or hunk.old_start > 1 or hunk.new_start > 1 or (not hunk.old_lines and hunk.old_start > 0))
+        for hunk in hunks
     )
+
+
+def _is_about_first_lines(group: Group) -> bool:
+    return any(
+        change.old_path is not None and change.new_path is not None and not _has_context(hunk)
+        for change in group.changes
+        for hunk in change.hunks
+    )
+
+
+def _removes_without_context(group: Group) -> bool:
+    """Whether taking the group back inserts lines without context, which fits anywhere."""
+    hunks = [hunk for change in group.changes for hunk in change.hunks]
+    return any(not hunk.added and not _has_context(hunk) for hunk in hunks)
+
+
+def _has_context(hunk: Hunk) -> bool:
+    part = bytes(hunk)
+    return part.startswith((b" ", b"\n")) or b"\n " in part or b"\n\n" in part
 
 
 def _named(said: str, groups: list[Group]) -> list[Group]:

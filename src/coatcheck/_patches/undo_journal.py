@@ -1,28 +1,37 @@
-"""What was there before a patch was applied, kept until the next application.
+"""What was there before each patch was applied, kept so that applications are undone one by one, newest first.
 
 * Before the first file changes, the journal is on the disk: what each path was, where that is kept, what it will be.
 * What was there is kept as the very file (a hard link), so it comes back with its bytes, mode and time.
 * A file is restored only when it is still what the application made of it. So `undo` after a crash, or twice, or after
   somebody went on working, restores what it can and refuses the rest by name.
+* That an application is finished takes no space on the disk to say: a file is removed.
 
-The journal lives in ``git rev-parse --git-path coatcheck`` and holds no content of the patch.
+The journals live in ``git rev-parse --git-path coatcheck``, the newest `MOST_KEPT` of them, and hold no content of the
+patch.
 """
 
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import shutil
+import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._errors import PatchConflictError
+from . import index as git_index
 from .checkout import Checkout, Entry
-from .work_tree import FileStamp, Tree, mark_of
+from .storage import named_errors
+from .work_tree import FileStamp, Tree, mark_of, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_VERSION = 1
+_VERSION = 2
+
+# How many applications can be undone; what an older one replaced is removed from the git directory.
+MOST_KEPT = 100
 
 
 class Step(NamedTuple):
@@ -35,11 +44,24 @@ class Step(NamedTuple):
 
 
 class UndoResult(NamedTuple):
-    """What `undo` did, by path, and the branch it removed."""
+    """What `undo` did, by path, and the branch it removed.
+
+    `kept_branch` is the branch that it left, because there are other commits on it now. `remaining` is the number of
+    earlier applications that can still be undone.
+    """
 
     restored: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     branch: str | None = None
+    kept_branch: str | None = None
+    remaining: int = 0
+
+
+class PatchSource(NamedTuple):
+    """Which attempt of which task a patch is."""
+
+    task: str
+    attempt: int
 
 
 class Journal:
@@ -51,6 +73,7 @@ class Journal:
         self.folders: list[str] = []
         self.index: dict[str, Entry | None] = {}
         self.branch: tuple[str, str] | None = None
+        self.source: PatchSource | None = None
         self.is_finished = False
         self.is_elsewhere = False  # the git directory is on another file system than the work tree
 
@@ -63,6 +86,9 @@ class Journal:
         import json
 
         path = os.path.join(self.folder, "journal.json")
+        if not self.is_finished:
+            with open(self._unfinished, "wb"):
+                pass
         with open(f"{path}.new", "w", encoding="ascii") as file:
             file.write(json.dumps(self._facts()))  # json.dump is ten times slower: it writes piece by piece
             file.flush()
@@ -71,15 +97,26 @@ class Journal:
         for folder in (os.path.join(self.folder, "saved"), self.folder, os.path.dirname(self.folder)):
             _sync(folder)
 
+    @property
+    def _unfinished(self) -> str:
+        """The file that is there until every step is taken."""
+        return os.path.join(self.folder, "unfinished")
+
+    def finish(self) -> None:
+        """Note that every step is taken."""
+        self.is_finished = True
+        os.unlink(self._unfinished)
+        _sync(self.folder)
+
     def _facts(self) -> dict[str, object]:
         return {
             "version": _VERSION,
-            "finished": self.is_finished,
             "elsewhere": self.is_elsewhere,
             "steps": self.steps,
             "folders": self.folders,
             "index": self.index,
             "branch": self.branch,
+            "source": self.source,
         }
 
     @classmethod
@@ -95,7 +132,7 @@ class Journal:
         if facts["version"] != _VERSION:
             raise PatchConflictError("another version of coatcheck wrote the last application's journal")
         journal = cls(folder)
-        journal.is_finished = facts["finished"]
+        journal.is_finished = not os.path.exists(journal._unfinished)
         journal.is_elsewhere = facts["elsewhere"]
         journal.steps = [
             Step(path, _mark(before), saved, _mark(after)) for path, before, saved, after in facts["steps"]
@@ -103,6 +140,7 @@ class Journal:
         journal.folders = facts["folders"]
         journal.index = {path: entry and Entry(*entry) for path, entry in facts["index"].items()}
         journal.branch = facts["branch"] and tuple(facts["branch"])
+        journal.source = facts["source"] and PatchSource(*facts["source"])
         return journal
 
 
@@ -123,27 +161,54 @@ def _sync(folder: str) -> None:
 @contextlib.contextmanager
 def exclusive(checkout: Checkout) -> Iterator[None]:
     """Let nobody else apply or undo in this checkout meanwhile. Raises `PatchConflictError` where somebody is."""
+    descriptor = _lock(checkout)
+    try:
+        git_index.unlock(checkout)
+        yield
+    finally:
+        _tidy(checkout)
+        os.close(descriptor)
+
+
+def _tidy(checkout: Checkout) -> None:
+    """Remove our folder when nothing but the lock is in it."""
+    with contextlib.suppress(OSError):
+        os.rmdir(_stack(checkout))
+    with contextlib.suppress(OSError):
+        if os.listdir(checkout.folder) == ["lock"]:
+            os.unlink(os.path.join(checkout.folder, "lock"))
+            os.rmdir(checkout.folder)
+
+
+def _lock(checkout: Checkout) -> int:
     import fcntl
 
-    os.makedirs(checkout.folder, mode=0o700, exist_ok=True)
-    with open(os.path.join(checkout.folder, "lock"), "wb") as file:
+    path = os.path.join(checkout.folder, "lock")
+    while True:
+        os.makedirs(checkout.folder, mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            os.close(descriptor)
             raise PatchConflictError(
                 "another patch is being applied here", remedy="wait for it and try again"
             ) from None
-        yield
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)  # `forget` removed it between our opening and our locking it
 
 
-def begin(checkout: Checkout) -> Journal:
-    """Start a journal in a fresh folder. Raises `PatchConflictError` while the last application is unfinished."""
-    last = Journal.read(_last(checkout))
-    if last is not None and not last.is_finished:
-        raise PatchConflictError(
-            "the last application was interrupted", remedy="take it back first: coatcheck apply --undo"
-        )
-    folder = os.path.join(checkout.folder, "next")
+def begin(checkout: Checkout, folder: str | None = None) -> Journal:
+    """Start a journal in a fresh folder. Raises `PatchConflictError` while the last application is unfinished.
+
+    A journal in a *folder* outside of the checkout is for a preview.
+    """
+    newest = applied(checkout)[:1]
+    if newest and not newest[0].is_finished:
+        raise PatchConflictError("the last application was interrupted", remedy="undo it first: coatcheck apply --undo")
+    folder = folder or os.path.join(checkout.folder, "next")
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "saved"), mode=0o700)
     journal = Journal(folder)
@@ -151,51 +216,81 @@ def begin(checkout: Checkout) -> Journal:
     return journal
 
 
-def _last(checkout: Checkout) -> str:
-    return os.path.join(checkout.folder, "last")
+def applied(checkout: Checkout) -> list[Journal]:
+    """Return the journals of the applications that can be undone, newest first."""
+    folders = [os.path.join(_stack(checkout), name) for name in reversed(_names(checkout))]
+    return [journal for folder in folders if (journal := Journal.read(folder)) is not None]
+
+
+def _stack(checkout: Checkout) -> str:
+    return os.path.join(checkout.folder, "applied")
+
+
+def _names(checkout: Checkout) -> list[str]:
+    """Return the folders of the journals, oldest first; their names are numbers."""
+    try:
+        names = os.listdir(_stack(checkout))
+    except FileNotFoundError:
+        return []
+    return sorted((name for name in names if name.isdecimal()), key=int)
 
 
 def commit(checkout: Checkout, journal: Journal) -> None:
-    """Make *journal* the last application, on the disk, before its first step is taken."""
+    """Put *journal* on top of the others, on the disk, before its first step is taken."""
     journal.write()
-    shutil.rmtree(_last(checkout), ignore_errors=True)
-    os.rename(journal.folder, _last(checkout))
+    os.makedirs(_stack(checkout), mode=0o700, exist_ok=True)
+    names = _names(checkout)
+    folder = os.path.join(_stack(checkout), str(int(names[-1]) + 1 if names else 1))
+    os.rename(journal.folder, folder)
+    _sync(_stack(checkout))
     _sync(checkout.folder)
-    journal.folder = _last(checkout)
+    journal.folder = folder
 
 
-def finish(journal: Journal) -> None:
-    """Say that every step is taken."""
-    journal.is_finished = True
-    journal.write()
+def finish(checkout: Checkout, journal: Journal) -> None:
+    """Note that every step is taken, and remove the oldest journals when there are too many."""
+    journal.finish()
+    for name in _names(checkout)[:-MOST_KEPT]:
+        shutil.rmtree(os.path.join(_stack(checkout), name), ignore_errors=True)
 
 
-def forget(checkout: Checkout, journal: Journal) -> None:
-    """Remove *journal*, and our folder when nothing else is in it."""
-    shutil.rmtree(journal.folder, ignore_errors=True)
+def forget(journal: Journal) -> None:
+    """Remove *journal*."""
     with contextlib.suppress(OSError):
-        os.unlink(os.path.join(checkout.folder, "lock"))
-        os.rmdir(checkout.folder)
+        os.unlink(os.path.join(journal.folder, "journal.json"))  # first: half a journal must not be read
+    shutil.rmtree(journal.folder, ignore_errors=True)
 
 
 def undo(path: str | os.PathLike[str]) -> UndoResult:
-    """Take the last application in the checkout at *path* back, file by file, also after a crash in its middle.
+    """Undo the newest application in the checkout at *path*, file by file, also after a crash in its middle.
 
-    A file that was edited since is left as it is and named in `UndoResult.refused`; what it was stays in the journal.
-    Raises `PatchConflictError` when there is nothing to undo.
+    Called again, it undoes the one before. A file that was edited since is left as it is and named in `UndoResult.refused`;
+    what it was stays in the journal. Raises `PatchConflictError` when there is nothing to undo, when another git holds
+    the index, and when the branch to remove is checked out.
     """
     checkout = Checkout.at(path)
-    with exclusive(checkout):
-        journal = Journal.read(_last(checkout))
-        if journal is None:
+    with named_errors("the application could not be undone"), exclusive(checkout):
+        journals = applied(checkout)
+        if not journals:
             raise PatchConflictError("no application is left to undo here")
-        with Tree(checkout.root) as tree:
-            refused = restore(tree, journal)
-        restored = [step.path for step in journal.steps if step not in refused]
-        _restore_index(checkout, journal, restored)
-        branch = _remove_branch(checkout, journal)
-        _keep(checkout, journal, refused)
-    return UndoResult(tuple(restored), tuple(step.path for step in refused), branch)
+        _check_branch(checkout, journals[0])
+        undone = _undo_files(checkout, journals[0])
+        branch, kept = _remove_branch(checkout, journals[0])
+        _keep(journals[0], undone.refused)
+    return undone._replace(branch=branch, kept_branch=kept, remaining=len(journals) - 1)
+
+
+def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
+    with contextlib.ExitStack() as stack:
+        tree = stack.enter_context(Tree(checkout.root))
+        restorable = [step.path for step in journal.steps if _can_restore(tree, journal, step)]
+        new_index = _old_index(checkout, journal, restorable, stack)
+        refused = restore(tree, journal)
+        if new_index is not None:
+            new_index.refresh()
+            new_index.publish()
+    paths = tuple(step.path for step in refused)
+    return UndoResult(tuple(step.path for step in journal.steps if step not in refused), paths)
 
 
 def restore(tree: Tree, journal: Journal) -> list[Step]:
@@ -209,11 +304,9 @@ def restore(tree: Tree, journal: Journal) -> list[Step]:
 
 
 def _restore(tree: Tree, journal: Journal, step: Step) -> bool:
-    facts = tree.look(step.path)
-    now = None if facts is None else mark_of(facts)
-    if _is_same(now, step.before, journal):
+    if _is_restored(tree, journal, step):
         return True
-    if not _is_same(now, step.after, journal):
+    if not is_in_effect(tree, journal, step):
         return False
     if step.saved is None:
         tree.remove(step.path)
@@ -222,38 +315,87 @@ def _restore(tree: Tree, journal: Journal, step: Step) -> bool:
     return True
 
 
+def _can_restore(tree: Tree, journal: Journal, step: Step) -> bool:
+    return _is_restored(tree, journal, step) or is_in_effect(tree, journal, step)
+
+
+def _is_restored(tree: Tree, journal: Journal, step: Step) -> bool:
+    """Whether the path is what it was: the same file, or one with the same content and mode (git checkout)."""
+    facts = tree.look(step.path)
+    if facts is None or step.saved is None or step.before is None:
+        return facts is None and step.before is None
+    if _is_same(mark_of(facts), step.before, journal):
+        return True
+    path, saved = os.path.join(tree.root, step.path), journal.saved(step.saved)
+    if facts.st_mode != step.before.mode or facts.st_size != step.before.size or not os.path.lexists(saved):
+        return False
+    if stat.S_ISLNK(facts.st_mode):
+        return read_plain(path) == read_plain(saved)
+    return stat.S_ISREG(facts.st_mode) and filecmp.cmp(path, saved, shallow=False)
+
+
+def is_in_effect(tree: Tree, journal: Journal, step: Step) -> bool:
+    """Whether the path still is what the application made of it."""
+    facts = tree.look(step.path)
+    return _is_same(None if facts is None else mark_of(facts), step.after, journal)
+
+
 def _is_same(now: FileStamp | None, then: FileStamp | None, journal: Journal) -> bool:
     if now is None or then is None or not journal.is_elsewhere:
         return now == then
     return now[1:] == then[1:]  # a copy between file systems is another inode
 
 
-def _restore_index(checkout: Checkout, journal: Journal, restored: list[str]) -> None:
+def _old_index(
+    checkout: Checkout, journal: Journal, restorable: list[str], stack: contextlib.ExitStack
+) -> git_index.NewIndex | None:
+    """Lock the index and return one with the entries that *restorable* had, None where it has them."""
     if not journal.index:
-        return
-    now = checkout.entries()
-    lines = []
-    for path in restored:
-        was = journal.index.get(path)
-        if path in journal.index and now.get(path) != was:
-            facts = f"{was.mode:06o} {was.id}" if was else f"0 {'0' * 40}"
-            lines.append(f"{facts}\t".encode() + os.fsencode(path) + b"\0")
-    if lines:
-        checkout.git("update-index", "-z", "--index-info", stdin=b"".join(lines))
-
-
-def _remove_branch(checkout: Checkout, journal: Journal) -> str | None:
-    """Remove the branch, unless somebody went on from it."""
-    if journal.branch is None:
         return None
-    name, made = journal.branch
-    checkout.git("update-ref", "-d", f"refs/heads/{name}", made)
-    return name
+    stack.enter_context(git_index.locked(checkout))
+    now = checkout.entries()
+    before = {path: journal.index[path] for path in restorable if path in journal.index}
+    changed = {path: entry for path, entry in before.items() if now.get(path) != entry}
+    if not changed:
+        return None
+    new_index = git_index.NewIndex(checkout, os.path.join(journal.folder, "index"))
+    new_index.restore(changed)
+    return new_index
 
 
-def _keep(checkout: Checkout, journal: Journal, refused: list[Step]) -> None:
-    if not refused:
-        forget(checkout, journal)
+def _check_branch(checkout: Checkout, journal: Journal) -> None:
+    """Raise `PatchConflictError` where removing the branch would leave a work tree without one."""
+    if journal.branch is None:
         return
-    journal.steps, journal.is_finished = refused, True
+    ref = f"refs/heads/{journal.branch[0]}"
+    listed = checkout.git("for-each-ref", "--format=%(refname) %(objectname) %(worktreepath)", ref)
+    for line in os.fsdecode(listed).splitlines():
+        name, commit_id, place = line.split(" ", 2)
+        if name == ref and commit_id == journal.branch[1] and place:
+            raise PatchConflictError(
+                f"the branch {journal.branch[0]} is checked out in {place}", remedy="git switch to another branch first"
+            )
+
+
+def _remove_branch(checkout: Checkout, journal: Journal) -> tuple[str | None, str | None]:
+    """Remove the branch unless it has moved on; return the one that was removed and the one that was kept."""
+    if journal.branch is None:
+        return None, None
+    name, made = journal.branch
+    found = checkout.git("for-each-ref", "--format=%(refname) %(objectname)", f"refs/heads/{name}").decode().split("\n")
+    if f"refs/heads/{name} {made}" in found:
+        checkout.git("update-ref", "-d", f"refs/heads/{name}", made)
+        return name, None
+    return None, name if any(line.startswith(f"refs/heads/{name} ") for line in found) else None
+
+
+def _keep(journal: Journal, refused: Sequence[str]) -> None:
+    if not refused:
+        forget(journal)
+        return
+    journal.steps = [step for step in journal.steps if step.path in refused]
+    journal.branch, was_finished = None, journal.is_finished
+    journal.is_finished = True
     journal.write()
+    if not was_finished:
+        journal.finish()

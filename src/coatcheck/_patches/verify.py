@@ -11,15 +11,17 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._errors import PatchRejectedError
-from . import content_rules, path_rules
+from . import content_rules, links, path_rules, secrets, sizes
 from .file_change import ChangeStatus, FileChange
+from .fit import misfits
 from .globs import matcher
 from .header import BinaryForm
-from .policy import ALWAYS, Finding, Policy
+from .policy import Finding, Policy
+from .settle import is_wild, paths_of, settle
 from .work_tree import read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .results import AppliedPatch
 
@@ -49,30 +51,35 @@ class VerifiedPatch(NamedTuple):
         three_way: bool = True,
         check: bool = False,
         markers: bool = False,
+        partial: bool = False,
         base: str | None = None,
+        task: object = None,
+        attempt: int = 1,
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
     ) -> AppliedPatch:
-        """Write the patch into the work tree of *checkout*, as git would, file by file where it does not all fit.
+        """Write the patch into the work tree of *checkout*, as git would: all of it, or nothing and an error.
 
-        Nothing is staged unless *index*; nothing is written when *check*. What does not fit is merged with the
-        change since *base* (a commit; else the blobs the patch names) when *three_way*; a file in conflict is left as it
-        is, or gets markers when *markers*. Files with uncommitted changes are left alone. `undo` takes it all back.
+        With *partial*, file by file: what fits is applied, and the result says what became of the others. Nothing is
+        staged unless *index*; nothing is written when *check*, not even a temporary file in the checkout. What does not
+        fit is merged with the change since *base* (a commit; else the blobs the patch names) when *three_way*; a file
+        in conflict is left as it is, or gets markers when *partial* and *markers*. Files with uncommitted changes are
+        left alone. *task* (its ref) and *attempt* say where the patch comes from, so that another attempt of the same
+        task is refused while this one is applied and not committed. `undo` takes it all back.
 
-        Raises `ConfigurationError` where *checkout* is no checkout, `PatchConflictError` while an earlier application is
-        unfinished.
+        Raises `PatchConflictError`, with the files, where not everything can be applied; also while an earlier
+        application is unfinished, another attempt of the task is applied, another git holds the index, or the disk
+        refuses. `ConfigurationError` where *checkout* is no checkout. `PatchRejectedError` where a symbolic link would
+        lead out of the tree, or where more would be written than the policy allows.
         """
-        from .apply import apply
+        from .apply import Wish, apply
+        from .undo_journal import PatchSource
 
-        return apply(
-            self._chosen(include, exclude),
-            checkout,
-            index=index,
-            three_way=three_way,
-            check=check,
-            markers=markers,
-            base=base,
-        )
+        changes = self._chosen(include, exclude, paths_of(checkout))
+        self._check_size(changes, checkout, base)
+        source = None if task is None else PatchSource(str(task), attempt)
+        wish = Wish(index, three_way, check, markers, partial, base, source)
+        return apply(changes, checkout, wish)
 
     def commit(
         self,
@@ -90,10 +97,27 @@ class VerifiedPatch(NamedTuple):
         """
         from .branch import commit
 
-        return commit(self._chosen(include, exclude), checkout, branch=branch, message=message, start=start)
+        changes = self._chosen(include, exclude, paths_of(checkout, start))
+        self._check_size(changes, checkout, start)
+        return commit(changes, checkout, branch=branch, message=message, start=start)
 
-    def _chosen(self, include: Iterable[str], exclude: Iterable[str]) -> tuple[FileChange, ...]:
-        return tuple(filter(matcher(include=include, exclude=exclude), self.changes))
+    def _chosen(
+        self, include: Iterable[str], exclude: Iterable[str], exists: Callable[[str], bool]
+    ) -> tuple[FileChange, ...]:
+        """Return the wanted changes; where the tree decides the strip level, the new paths are judged again."""
+        changes = settle(self.changes, exists)
+        if changes is not self.changes:
+            verify(changes, base=None, policy=self.policy)
+        return tuple(filter(matcher(include=include, exclude=exclude), changes))
+
+    def _check_size(self, changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], base: str | None) -> None:
+        """Raise `PatchRejectedError` where more would be written than the policy allows; before git sees the patch."""
+        if self.policy.severity("too-large") != "reject" or not any(map(sizes.can_grow, changes)):
+            return
+        from .limits import sizes_before
+
+        found = sizes.problems(changes, self.policy, sizes_before(changes, checkout, base))
+        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in found]))
 
 
 def verify(
@@ -101,13 +125,19 @@ def verify(
 ) -> VerifiedPatch:
     """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
+    if base is not None:
+        changes = settle(changes, paths_of(base))
     findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
+    _refuse(findings)
+    return VerifiedPatch(changes, findings, policy)
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
     if rejected := [finding for finding in findings if finding.severity == "reject"]:
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
-        raise PatchRejectedError(
-            f"{rejected[0]}{more}", reasons=rejected, remedy="look at the diff; leave files out with --exclude"
-        )
-    return VerifiedPatch(changes, findings, policy)
+        is_size = {finding.rule for finding in rejected} == {"too-large"}
+        remedy = "leave files out with --exclude" + (", or allow it with --ignore too-large" if is_size else "")
+        raise PatchRejectedError(f"{rejected[0]}{more}", reasons=rejected, remedy=f"look at the diff; {remedy}")
 
 
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
@@ -119,15 +149,25 @@ def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]
 def _suspicions(
     changes: tuple[FileChange, ...], policy: Policy, base: str | os.PathLike[str] | None
 ) -> Iterator[Suspicion]:
-    patterns = content_rules.secret_patterns(changes[0].diff if changes else b"")
+    diff = changes[0].diff if changes else b""
+    patterns, may_hide = secrets.secret_patterns(diff), content_rules.may_hide(diff)
     for change in changes:
         yield from _of_names(change)
         yield from _of_kind(change)
         yield from _of_content(change, policy)
         if patterns:
-            for line, name in content_rules.secrets(change, patterns):
+            for line, name in secrets.secrets(change, patterns):
                 yield "secret", change.path, line, f"this looks like {name}"
+        if may_hide:
+            for rule, line, detail in content_rules.hidden_in_text(change):
+                yield rule, change.path, line, detail
     yield from _of_tree(changes)
+    if any(map(sizes.can_grow, changes)):
+        from .limits import sizes_before
+
+        size_of = sizes_before(changes, base, None) if base is not None else lambda _: None
+        for path, detail in sizes.problems(changes, policy, size_of):
+            yield "too-large", path, None, detail
     if base is not None:
         yield from _of_base(changes, base)
 
@@ -137,7 +177,8 @@ def _of_names(change: FileChange) -> Iterator[Suspicion]:
         if path_rules.is_ordinary(path):
             found = [*path_rules.device_problems(path), *content_rules.path_problems(path)]
         else:
-            found = [*path_rules.problems(path), *content_rules.path_problems(path)]
+            hidden = content_rules.hidden_in_name(path) if path == change.new_path else ()
+            found = [*path_rules.problems(path), *content_rules.path_problems(path), *hidden]
         yield from ((rule, path, None, detail) for rule, detail in found)
 
 
@@ -183,7 +224,7 @@ def link_target(change: FileChange) -> str | None:
 def _of_content(change: FileChange, policy: Policy) -> Iterator[Suspicion]:
     # An addition cannot be longer than its part of the diff, nor a replaced file.
     if change.header.binary is BinaryForm.PATCH:
-        size = max(part.size for part in change.binary[:1])
+        size = sizes.result_size(change, lambda _: None)
     elif (size := len(bytes(change))) > policy.large_file:
         size = sum(len(line) for _, line in content_rules.added_lines(change)) if not change.is_combined else 0
     if size > policy.large_file and change.new_path is not None:
@@ -203,12 +244,10 @@ def _is_rewrite(change: FileChange) -> bool:
 
 def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
     """Look at the paths together: what one change makes, another may go through."""
-    links = {each.new_path for each in changes if each.new_path and (each.new_mode or 0) & _TYPE_BITS == _LINK}
+    yield from links.of_patch(changes, link_target)
     spelled: dict[str, str] = {}
     for change in changes:
         for path in change.paths:
-            if links and any(parent in links for parent in path_rules.parents(path)):
-                yield "through-symlink", path, None, "the path goes through a symbolic link that the patch makes"
             if spelled.setdefault(path_rules.folded(path), path) != path:
                 yield "same-name", path, None, f"on some systems this is {spelled[path_rules.folded(path)]}"
 
@@ -217,28 +256,15 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
     from .checkout import Checkout
 
     checkout = Checkout.at(base)
-    known: dict[str, bool] = {}
+    kept = {change.new_path for change in changes} | {c.old_path for c in changes if c.status is ChangeStatus.COPIED}
+    known = {c.old_path: False for c in changes if c.old_path and c.old_path not in kept}
     for change in changes:
         for path in change.paths:
             if any(_is_link(checkout.root, parent, known) for parent in path_rules.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
-        yield from _of_moved_link(change, checkout.root)
+    if any(change.status is not ChangeStatus.MODIFIED or change.is_symlink for change in changes):
+        yield from links.of_checkout(changes, link_target, checkout.root, checkout.entries())
     yield from _misfits(changes, checkout.root)
-
-
-def _of_moved_link(change: FileChange, root: str) -> Iterator[Suspicion]:
-    """A link that only moves is not in the diff, and means another place afterwards."""
-    old, new = change.old_path, change.new_path
-    if old is None or new is None or old == new or change.hunks or _is_wild(old):
-        return
-    path = os.path.join(root, old)
-    if os.path.islink(path) and path_rules.leads_outside(new, os.readlink(path)):
-        yield "symlink-outside", new, None, "moved there, the symbolic link points out of the tree"
-
-
-def _is_wild(path: str) -> bool:
-    """Whether *path* must not even be looked at."""
-    return not path_rules.is_ordinary(path) and any(rule in ALWAYS for rule, _ in path_rules.problems(path))
 
 
 def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
@@ -251,7 +277,7 @@ def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
     """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
     seen: set[str] = set()
     for change in changes:
-        if (path := change.old_path) is None or path in seen or _is_wild(path) or change.is_binary:
+        if (path := change.old_path) is None or path in seen or is_wild(path) or change.is_binary:
             continue
         if change.is_combined or change.is_submodule:
             continue
@@ -267,7 +293,5 @@ def _misfit(path: str, change: FileChange) -> Iterator[tuple[int | None, str]]:
     if data is None:
         yield None, "there is no such file to change"
         return
-    for hunk in hunks:
-        old = hunk.old_side
-        if old not in data and old.replace(b"\r\n", b"\n") not in data.replace(b"\r\n", b"\n"):
-            yield hunk.old_start, "the lines to change are not in the file"
+    for hunk in misfits(data, hunks):
+        yield hunk.old_start, "the lines to change are not in the file"

@@ -1,6 +1,10 @@
 """Read a service's answer: errors by status first, then the body as the shape that was expected.
 
-Law: an error carries the status, one short scrubbed line of detail and the request id, and never a whole body.
+Invariants:
+- an error carries the status, one short scrubbed line of detail and the request id, and never a whole body;
+- a byte-order mark before the JSON is ignored (RFC 8259, section 8.1);
+- what is no Unicode in a JSON text (half of a surrogate pair, a character cut in its middle) becomes U+FFFD, and the
+  rest of the text is read as it stands (RFC 8259, section 8.2; WHATWG Encoding, "utf-8 decode").
 """
 
 from __future__ import annotations
@@ -41,9 +45,15 @@ def decode(response: Response, shape: type[T]) -> T:
 
 
 def check(response: Response) -> None:
-    """Raise the error that a status of 300 or more stands for."""
+    """Raise the error that a status of 300 or more stands for, or one that answers something else than was asked.
+
+    Those are 1xx, which are no final answers (RFC 9110, section 15.2), and 206: nobody here asks for a part.
+    """
     if response.status >= 300:
         raise error_for(response)
+    if response.status < 200 or response.status == 206:
+        message = f"the service answered HTTP {response.status}, which is not an answer to what was asked"
+        raise errors.UnreadableResponseError(message, status=response.status)
 
 
 def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response | None = None, at: str = "$") -> T:
@@ -52,10 +62,43 @@ def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response |
     *at* is the path of *body* where it is a part of an answer.
     """
     try:
-        result: T = decoder(cast("Hashable", shape)).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        result: T = decode_json(body, shape)
+    except UNREADABLE as error:
         raise _unreadable(body, error, response, at) from None
     return result
+
+
+# What `decode_json` raises for what is no JSON, or not of the shape that was asked for.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_BOM = b"\xef\xbb\xbf"
+_WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
+# The escapes of a JSON text, one at a time, so that an escaped backslash is never taken for the start of another.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def decode_json(body: bytes | str | msgspec.Raw, shape: type[T]) -> T:
+    """Return *body* as *shape*, without its byte-order mark and with U+FFFD for what is no Unicode.
+
+    Raises one of `UNREADABLE`.
+    """
+    read = decoder(cast("Hashable", shape)).decode
+    try:
+        result: T = read(body)
+    except UNREADABLE:
+        data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+        mended = mend_json(data)
+        if mended == data:
+            raise
+        result = read(mended)
+    return result
+
+
+def mend_json(data: bytes) -> bytes:
+    """Return a JSON text without a byte-order mark, and with U+FFFD in place of what is no Unicode."""
+    text = data.removeprefix(_BOM).decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text) if b"\\u" in text else text
 
 
 @cache
@@ -68,6 +111,8 @@ def _unreadable(
     body: bytes | msgspec.Raw, error: Exception, response: Response | None, at: str
 ) -> errors.UnreadableResponseError:
     reason, inner = split_path(str(error))
+    if bytes(body).startswith(_WIDE_BOMS):
+        reason = "UTF-16, where JSON is UTF-8 (RFC 8259, section 8.1)"
     path = f"{at}{inner[1:]}"
     kind = (response.headers.get("content-type", "") if response else "").partition(";")[0]
     what = "an empty body" if not body else f"{kind} instead of JSON" if kind and "json" not in kind else reason
@@ -116,8 +161,8 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def detail_of(response: Response) -> str | None:
     """Return the service's reason in one short line: JSON ``detail``, ``error.message``, ``message``, ``title``, or text."""
     try:
-        body = msgspec.json.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        body = decode_json(response.body, object)
+    except UNREADABLE:
         return _detail_of_text(response)
     return _short(_detail_in(body)) if body else None
 

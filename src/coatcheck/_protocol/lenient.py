@@ -7,8 +7,12 @@ What decides (ids, states, texts, diffs) is typed in a provider's `wire` and ref
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+
+# A number as JSON writes it (RFC 8259, section 6): Python's float() also takes 1_000, +5, nan and digits of other scripts.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 _NOTHING: Mapping[str, object] = {}
 
@@ -39,8 +43,10 @@ def whole(value: object) -> int | None:
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, also where it was sent as a text."""
+    """Return a finite number, also where it was sent as a text that JSON would take for one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     try:
         found = float(value)

@@ -1,29 +1,79 @@
-"""Follow a service's pages to their end, and stop where a service sends us round in circles."""
+"""Follow a service's pages to their end, and stop where they have none.
+
+Invariants:
+- a cursor that repeats is the end;
+- a list that goes on for `MAX_PAGES` pages, or takes `MAX_SECONDS` of asking, is stopped with `ListUnfinishedError`, which
+  has the cursor of what was not asked for: nothing is left out in silence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .effects import Emit, Script
+from .. import errors
+from .effects import Clock, Emit, Script
 
 if TYPE_CHECKING:
     from .._model.tasks import Page
 
+# Twenty tasks on a page of the official service (codex-wham.md 2.1) make 20,000.
+MAX_PAGES = 1_000
+MAX_SECONDS = 120.0
+
+
+class Bounds:
+    """How many pages a list may have, and how many seconds asking for them may take."""
+
+    def __init__(self, *, clock: Clock, pages: int | None = None, seconds: float | None = None) -> None:
+        self._clock = clock
+        self._pages = MAX_PAGES if pages is None else pages
+        self._seconds = MAX_SECONDS if seconds is None else seconds
+        self._asked, self._spent, self._began = 0, 0.0, 0.0
+
+    def begin(self) -> None:
+        """Note that a page is asked for."""
+        self._asked, self._began = self._asked + 1, self._clock.monotonic()
+
+    def end(self) -> None:
+        """Note that it has come."""
+        self._spent += self._clock.monotonic() - self._began
+
+    @property
+    def reason(self) -> str | None:
+        """Why no further page is asked for, None while one may be."""
+        if self._asked >= self._pages:
+            return f"the list goes on after {self._asked} pages"
+        return f"the list goes on after {self._spent:.0f} seconds" if self._spent >= self._seconds else None
+
+
+def unfinished(reason: str, cursor: str) -> errors.ListUnfinishedError:
+    """Return the error for a list that was stopped with more to come."""
+    return errors.ListUnfinishedError(
+        f"{reason}; it was stopped and there is more", cursor=cursor, remedy=f"go on with the cursor {cursor!r}"
+    )
+
 
 def paged(
-    ask: Callable[[str | None, int | None], Script[Page]], *, limit: int | None, cursor: str | None = None
+    ask: Callable[[str | None, int | None], Script[Page]],
+    *,
+    limit: int | None,
+    cursor: str | None = None,
+    bounds: Bounds,
 ) -> Script[str | None]:
     """Emit the items of page after page, at most *limit*; returns the cursor of what was not asked for.
 
     *ask* takes a cursor and how many items are still wanted (a page size to ask for, None for the service's own).
 
     Ends when a cursor repeats: a server that hands out the same one again has no next page. Items that were
-    seen already (a list that moved under us) are not emitted again.
+    seen already (a list that moved under us) are not emitted again. Raises `ListUnfinishedError` after the last item that
+    *bounds* allow.
     """
     seen_cursors, seen_items, emitted = {cursor}, set(), 0
     while True:
+        bounds.begin()
         page = yield from ask(cursor, None if limit is None else limit - emitted)
+        bounds.end()
         for task in page.items:
             if task.ref in seen_items:
                 continue
@@ -37,4 +87,6 @@ def paged(
         cursor = page.cursor
         if emitted == limit:
             return cursor
+        if (reason := bounds.reason) is not None:
+            raise unfinished(reason, cursor)
         seen_cursors.add(cursor)

@@ -36,7 +36,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is how long
     half of its tasks take, before anything was learnt here. `write_pause` is how many seconds the service wants between
     two requests that change something, `rate` how many requests a second it takes, unless the setting says otherwise. `needs_environment` says that a task must name an
-    environment or a repository.
+    environment or a repository; `lists_by_id` that `list_tasks` takes the id of one and no other name.
     """
 
     verbs: Mapping[str, Support]
@@ -48,6 +48,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     write_pause: float = 0.0
     rate: float | None = None
     needs_environment: bool = True
+    lists_by_id: bool = False
     notes: tuple[str, ...] = ()
 
     def require(self, verb: str, provider: str) -> Support:
@@ -106,7 +107,10 @@ class Provider(Protocol):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Base URLs by name, without a trailing slash; "api" is the default of a `Request`."""
+        """Base URLs by name, without a trailing slash; "api" is the default of a `Request`.
+
+        A provider whose tasks have pages elsewhere names their base URLs in `sites`, a tuple of texts.
+        """
         ...
 
     @property

@@ -12,6 +12,7 @@ _REMOTE = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/\s]*@)?(?P<host>[A-Za-z0-9.-]+)"
     r"(?P<port>:\d+(?=/))?(?:[:/]+)(?P<path>[^?#\s]+)(?:[?#]\S*)?"
 )
+_BRACKETS = re.compile(r"^\[([^\]/]+)\]:/*")
 # An owner has no dots: that tells `github.com/x` from `owner/repo`.
 _NAME = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 
@@ -22,7 +23,8 @@ def repository_of(remote_url: str) -> str | None:
     Reads every form the official client knows and the ones it misses (5): ``ssh://git@github.com/o/r.git``,
     ``www.``, any case of the host, ports, a trailing slash. Other hosts, GitHub Enterprise among them, are others.
     """
-    found = _REMOTE.fullmatch(remote_url.strip())
+    # git also reads [user@host:port]:path (connect.c, parse_connect_url)
+    found = _REMOTE.fullmatch(_BRACKETS.sub(r"ssh://\1/", remote_url.strip()))
     if found is None or found["host"].lower().rstrip(".") not in _GITHUB:
         return None
     if (found["scheme"] or "ssh").lower() not in _SCHEMES or (found["port"] and not found["scheme"]):

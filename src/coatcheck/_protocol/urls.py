@@ -17,12 +17,19 @@ def base_url(text: str, *, of: str) -> str:
     *of* is the provider, for the message, which does not repeat the text: it may hold a password.
     """
     base = text.strip().rstrip("/")
-    if not _BASE_URL.fullmatch(base):
+    if not _BASE_URL.fullmatch(base) or not _has_host_and_port(base):
         raise errors.ConfigurationError(
             f"the base URL of {of} is not usable",
             remedy="give http(s)://HOST[:PORT][/PATH] without user information, a query or a fragment",
         )
     return base
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        return bool(origin_of(url)[1]) and url.isprintable()
+    except ValueError:  # brackets without an address, a port above 65,535
+        return False
 
 
 def encoded(segment: str) -> str:

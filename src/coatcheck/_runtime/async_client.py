@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from .._engine.backoff import RetryPolicy
 from .._engine.operations import as_bytes
 from .._engine.poll_one import Interval
+from .._engine.reachability import Outage
 from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
@@ -21,6 +22,7 @@ from .._protocol.provider import Capabilities, Provider, TaskFilter
 from .async_driver import AsyncDriver, aiterate, aperform
 from .background_refresh import BackgroundRefresh
 from .config import Config
+from .driver import closed_client
 from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
 from .transport import AsyncTransport
 
@@ -37,7 +39,8 @@ class AsyncClient:
     *provider* is a name ("codex", "local", an installed plug-in's) or a `coatcheck.provider.Provider`.
     *token* (with *account_id*) is sent instead of any login that is found; *credentials* replaces the whole search.
     *base_url* is where the service is. *retry* says how stubborn one request is, *journal* where submissions are
-    written down, *transport*, *clock*, *random* and *environ* stand for the world.
+    written down, *transport*, *clock*, *random* and *environ* stand for the world. *on_outage* is called with an
+    `Outage`, whose ``str()`` is a line, at each request that the service does not answer, and with None when it does again.
 
     Making a client reads nothing and opens nothing; the first call does. Close it, or use it in an ``async with`` block.
     One client belongs to one event loop; thousands of tasks may wait in it at once.
@@ -59,6 +62,7 @@ class AsyncClient:
         clock: Clock | None = None,
         random: Callable[[], float] | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
+        on_outage: Callable[[Outage | None], object] | None = None,
     ) -> None:
         self._options = Options(
             provider=provider,
@@ -73,10 +77,12 @@ class AsyncClient:
             clock=clock,
             random=random,
             max_in_flight=max_in_flight,
+            on_outage=on_outage,
         )
         self._transport = transport
         self._opened: tuple[Session, AsyncDriver] | None = None
         self._keeper: BackgroundRefresh | None = None
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<AsyncClient {self._options.provider!r}>"
@@ -93,11 +99,16 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Release the connections."""
+        """Release the connections, and end what other tasks do with this client: their calls raise.
+
+        A closed client raises `ConfigurationError`.
+        """
+        self._is_closed = True
         if self._keeper is not None:
             await self._keeper.aclose()
         if self._opened is not None:
-            await self._driver.settle()
+            await self._opened[1].settle()  # first, so that a refresh that has begun keeps its answer
+            self._opened[1].close()
         if self._transport is not None:
             await self._transport.aclose()
 
@@ -120,15 +131,16 @@ class AsyncClient:
         repository: str | None = None,
         environment: str | None = None,
         branch: str | None = None,
-        attempts: int = 1,
-        mode: Literal["code", "ask"] = "code",
+        attempts: int | None = None,
+        mode: Literal["code", "ask"] | None = None,
         starting_diff: str | None = None,
         model: str | None = None,
     ) -> Task:
         """Submit a task and return at once, with its ref. Step 1/2: it is not done, come back with `poll_task`.
 
-        Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`. A task is created
-        once, whatever the network does; when nobody can know whether it was, `SubmissionUncertainError` says so.
+        Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`, whose fields keywords
+        replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once, whatever the network does;
+        when nobody can know whether it was, `SubmissionUncertainError` is raised.
         Raises `ConfigurationError`, `NotLoggedInError`, `RateLimitError`, `InvalidRequestError` and other
         `ProviderError`.
         """
@@ -192,8 +204,8 @@ class AsyncClient:
         repository: str | None = None,
         environment: str | None = None,
         branch: str | None = None,
-        attempts: int = 1,
-        mode: Literal["code", "ask"] = "code",
+        attempts: int | None = None,
+        mode: Literal["code", "ask"] | None = None,
         starting_diff: str | None = None,
         model: str | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
@@ -315,9 +327,14 @@ class AsyncClient:
         async for value in aiterate(script, self._driver):
             yield value
 
-    async def stream_task(self, ref: TaskRef | str) -> AsyncIterator[TaskEvent]:
-        """Iterate over the service's own live events; their end is the end of the stream, not of the task."""
-        async for value in aiterate(self._session.verbs.stream_task(ref), self._driver):
+    async def stream_task(
+        self, ref: TaskRef | str, *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> AsyncIterator[TaskEvent]:
+        """Iterate over the service's own live events; their end is the end of the stream, not of the task.
+
+        Raises `WaitTimeoutError` where the stream goes on after *timeout* seconds; None reads it for ever.
+        """
+        async for value in aiterate(self._session.verbs.stream_task(ref, timeout=timeout), self._driver):
             yield value
 
     async def get_usage(self) -> Usage:
@@ -381,16 +398,16 @@ class AsyncClient:
         return self._open()[1]
 
     def _open(self) -> tuple[Session, AsyncDriver]:
+        if self._is_closed:
+            raise closed_client()
         if self._opened is None:
             session = Session(self._options)
             if self._transport is None:
                 self._transport = _transport(session)
-            self._opened = (
-                session,
-                AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight),
-            )
+            driver = AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight)
+            self._opened = session, driver
             if self._keeper is not None:
-                self._keeper.look_after(session.credentials, self._opened[1])
+                self._keeper.look_after(session.credentials, driver)
         return self._opened
 
     def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:

@@ -4,18 +4,23 @@ Law 1. What goes wrong is thrown into the script that asked.
 Law 2. However a script ends, cancellation included, its streams are closed and its locks released. No cancellation is
        lost, whatever a transport makes of it.
 Law 3. At most so many requests are in flight at once; thousands of waits sit in the loop's heap, not in sockets.
+Law 4. `AsyncDriver.close` ends sleeps and waits for a place of other tasks; from then on every effect but a local call
+       raises `ConfigurationError`. What must be performed to its end (`Exclusive.is_whole`) still is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 from .. import errors
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
+from .driver import closed_client
 from .file_locks import HeldLock
+from .system_clock import SystemClock, on_the_beat
 from .transport import AsyncTransport
 
 T = TypeVar("T")
@@ -28,18 +33,42 @@ class AsyncDriver:
         self._transport, self._clock = transport, clock
         self.slots = asyncio.Semaphore(max_in_flight)
         self._unfinished: set[asyncio.Task[Any]] = set()
+        self._sleeps: set[asyncio.Future[None]] = set()
+        self._is_closed = False
+        sleep = self._sleep if type(clock) is SystemClock else clock.asleep
         self._answers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
             Request: self._request,
             Read: lambda effect: effect.stream.aread(),
-            Sleep: lambda effect: clock.asleep(effect.seconds),
+            Sleep: lambda effect: sleep(effect.seconds),
             Call: lambda effect: asyncio.to_thread(effect.function),
             Exclusive: lambda effect: self._whole(effect) if effect.is_whole else self._exclusive(effect),
             Together: lambda effect: asyncio.gather(*map(self._outcome, effect.scripts)),
         }
 
     def answer(self, effect: Any) -> Awaitable[Any]:
-        """Do one thing."""
+        """Do one thing. Raises `ConfigurationError` once the client is closed."""
+        if self._is_closed and type(effect) is not Call:
+            raise closed_client()
         return self._answers[type(effect)](effect)
+
+    def close(self) -> None:
+        """End the sleeps of other tasks, and refuse every effect but local calls from now on."""
+        self._is_closed = True
+        for sleep in self._sleeps:
+            if not sleep.done():
+                sleep.set_exception(closed_client())
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep like `asyncio.sleep`, until the next beat or until `close`."""
+        loop = asyncio.get_running_loop()
+        sleep: asyncio.Future[None] = loop.create_future()
+        alarm = loop.call_later(on_the_beat(seconds, now=time.monotonic()), _end, sleep)
+        self._sleeps.add(sleep)
+        try:
+            await sleep
+        finally:
+            alarm.cancel()
+            self._sleeps.discard(sleep)
 
     async def _request(self, request: Request) -> Response:
         async with self.slots:
@@ -47,6 +76,8 @@ class AsyncDriver:
 
     async def send(self, request: Request) -> Response:
         """Send a request for which a slot is held."""
+        if self._is_closed:
+            raise closed_client()
         response: Response = await self._transport.send(request)
         return response
 
@@ -72,7 +103,7 @@ class AsyncDriver:
 
     async def settle(self) -> None:
         """Wait for what must be performed to its end."""
-        if self._unfinished:
+        while self._unfinished:
             await asyncio.wait(self._unfinished)
 
     async def _outcome(self, script: Script[Any]) -> Any:
@@ -80,6 +111,11 @@ class AsyncDriver:
             return await aperform(script, self)
         except errors.CoatcheckError as error:
             return error
+
+
+def _end(sleep: asyncio.Future[None]) -> None:
+    if not sleep.done():
+        sleep.set_result(None)
 
 
 class _Slot:

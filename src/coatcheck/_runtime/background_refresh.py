@@ -1,8 +1,11 @@
-"""The one task of an asynchronous client: it keeps the login fresh between ``__aenter__`` and `aclose`.
+"""The background refresh of an asynchronous client: one task between ``__aenter__`` and `aclose`.
 
-Law 1. It begins when a login was read, and sleeps until that login needs something; without a login there is no task.
-Law 2. Whatever goes wrong is told (`on_trouble`), never raised into the program, and never ends the client.
-Law 3. `aclose` ends it and waits for its end.
+Invariants:
+
+- the task starts when a login was read, and sleeps until that login needs something; without a login there is no task;
+- errors are reported through `on_trouble`; they are never raised into the program and never end the client;
+- `aclose` cancels the task and waits for its end, and no new one is started afterwards, also not by a refresh that
+  was under way at the time.
 """
 
 from __future__ import annotations
@@ -21,18 +24,20 @@ class BackgroundRefresh:
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def look_after(self, credentials: Credentials, driver: AsyncDriver) -> None:
-        """Keep *credentials* fresh from the moment at which their tokens are known; those of a caller's own keep themselves."""
+        """Keep *credentials* fresh as soon as their tokens are known; credentials of the caller's own are left alone."""
         if isinstance(credentials, LoginCredentials):
             credentials.on_change = partial(self._start, credentials, driver)
 
     def _start(self, login: LoginCredentials, driver: AsyncDriver) -> None:
-        if self._task is None or self._task.done():
+        if not self._is_closed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(_keep_fresh(login, driver), name="coatcheck-keeps-the-login-fresh")
 
     async def aclose(self) -> None:
-        """End the task."""
+        """Cancel the task, wait for its end, and start no other."""
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -41,6 +46,6 @@ class BackgroundRefresh:
 async def _keep_fresh(login: LoginCredentials, driver: AsyncDriver) -> None:
     try:
         await aperform(login.keep_fresh(), driver)
-    except Exception as error:  # noqa: BLE001 - a failure here is told and never ends the program
+    except Exception as error:  # noqa: BLE001 - a failure here is reported and never ends the program
         told = error if isinstance(error, errors.CoatcheckError) else type(error).__name__
-        login.on_trouble(f"the login is no longer kept fresh in the background: {told}")
+        login.on_trouble(f"the login is no longer refreshed in the background: {told}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -10,6 +11,7 @@ from .. import errors
 from .._engine.backoff import RetryPolicy
 from .._engine.operations import as_bytes
 from .._engine.poll_one import Interval
+from .._engine.reachability import Outage
 from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
@@ -20,7 +22,7 @@ from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.provider import Capabilities, Provider, TaskFilter
 from .config import Config
-from .driver import Driver, iterate, perform
+from .driver import Driver, closed_client, iterate, perform
 from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
 from .transport import Transport
 
@@ -37,10 +39,12 @@ class Client:
     *provider* is a name ("codex", "local", an installed plug-in's) or a `coatcheck.provider.Provider`.
     *token* (with *account_id*) is sent instead of any login that is found; *credentials* replaces the whole search.
     *base_url* is where the service is. *retry* says how stubborn one request is, *journal* where submissions are
-    written down, *transport*, *clock*, *random* and *environ* stand for the world.
+    written down, *transport*, *clock*, *random* and *environ* stand for the world. *on_outage* is called with an
+    `Outage`, whose ``str()`` is a line, at each request that the service does not answer, and with None when it does again.
 
     Making a client reads nothing and opens nothing; the first call does. Close it, or use it in a ``with`` block.
-    One client may be used from many threads.
+    One client may be used from many threads: they share its login, its connections and *max_in_flight*, how many
+    requests are sent at once.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Client:
         clock: Clock | None = None,
         random: Callable[[], float] | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
+        on_outage: Callable[[Outage | None], object] | None = None,
     ) -> None:
         self._options = Options(
             provider=provider,
@@ -73,9 +78,11 @@ class Client:
             clock=clock,
             random=random,
             max_in_flight=max_in_flight,
+            on_outage=on_outage,
         )
         self._transport = transport
         self._opened: tuple[Session, Driver] | None = None
+        self._opening, self._is_closed = Lock(), False
 
     def __repr__(self) -> str:
         return f"<Client {self._options.provider!r}>"
@@ -89,8 +96,15 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Release the connections."""
-        if self._transport is not None:
+        """Release the connections, and end what other threads do with this client: their calls raise.
+
+        A closed client raises `ConfigurationError`.
+        """
+        with self._opening:
+            self._is_closed = True
+        if self._opened is not None:
+            self._opened[1].close()
+        elif self._transport is not None:
             self._transport.close()
 
     @property
@@ -112,15 +126,16 @@ class Client:
         repository: str | None = None,
         environment: str | None = None,
         branch: str | None = None,
-        attempts: int = 1,
-        mode: Literal["code", "ask"] = "code",
+        attempts: int | None = None,
+        mode: Literal["code", "ask"] | None = None,
         starting_diff: str | None = None,
         model: str | None = None,
     ) -> Task:
         """Submit a task and return at once, with its ref. Step 1/2: it is not done, come back with `poll_task`.
 
-        Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`. A task is created
-        once, whatever the network does; when nobody can know whether it was, `SubmissionUncertainError` says so.
+        Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`, whose fields keywords
+        replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once, whatever the network does;
+        when nobody can know whether it was, `SubmissionUncertainError` is raised.
         Raises `ConfigurationError`, `NotLoggedInError`, `RateLimitError`, `InvalidRequestError` and other
         `ProviderError`.
         """
@@ -183,8 +198,8 @@ class Client:
         repository: str | None = None,
         environment: str | None = None,
         branch: str | None = None,
-        attempts: int = 1,
-        mode: Literal["code", "ask"] = "code",
+        attempts: int | None = None,
+        mode: Literal["code", "ask"] | None = None,
         starting_diff: str | None = None,
         model: str | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
@@ -303,9 +318,12 @@ class Client:
         script = self._session.verbs.watch_tasks(refs, timeout=timeout, interval=interval, after=after)
         yield from iterate(script, self._driver)
 
-    def stream_task(self, ref: TaskRef | str) -> Iterator[TaskEvent]:
-        """Iterate over the service's own live events; their end is the end of the stream, not of the task."""
-        yield from iterate(self._session.verbs.stream_task(ref), self._driver)
+    def stream_task(self, ref: TaskRef | str, *, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[TaskEvent]:
+        """Iterate over the service's own live events; their end is the end of the stream, not of the task.
+
+        Raises `WaitTimeoutError` where the stream goes on after *timeout* seconds; None reads it for ever.
+        """
+        yield from iterate(self._session.verbs.stream_task(ref, timeout=timeout), self._driver)
 
     def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""
@@ -363,12 +381,21 @@ class Client:
         return self._open()[1]
 
     def _open(self) -> tuple[Session, Driver]:
-        if self._opened is None:
-            session = Session(self._options)
-            if self._transport is None:
-                self._transport = _transport(session)
-            self._opened = session, Driver(self._transport, session.clock)
-        return self._opened
+        """Return the session and what drives it, made by the first thread that needs them."""
+        if self._opened is not None and not self._is_closed:
+            return self._opened
+        with self._opening:
+            if self._is_closed:
+                raise closed_client()
+            if self._opened is None:
+                session = Session(self._options)
+                is_native = self._transport is None
+                self._transport = self._transport or _transport(session)
+                driver = Driver(
+                    self._transport, session.clock, max_in_flight=self._options.max_in_flight, is_native=is_native
+                )
+                self._opened = session, driver
+            return self._opened
 
     def _do(self, script: Script[T], doing: str) -> T:
         try:

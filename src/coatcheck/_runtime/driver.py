@@ -1,45 +1,116 @@
 """The blocking driver: do what a script asks until it returns.
 
-Law 1. What goes wrong is thrown into the script that asked.
-Law 2. However a script ends, its streams are closed and its locks released.
+Invariants:
+- What goes wrong is thrown into the script that asked.
+- However a script ends, its streams are closed and its locks released.
+- At most `max_in_flight` requests are in flight at once, whichever threads send them.
+- `Driver.close` ends sleeps in other threads; from then on every effect but a local call raises `ConfigurationError`.
+- Ctrl-C ends a request of the main thread at once (`interrupts`). A script that must be performed to its end
+  (`Exclusive.is_whole`) is given `interrupts.GRACE` seconds, and goes on in the background after them; `close` waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from threading import TIMEOUT_MAX, Condition, Event, Semaphore, get_ident
 from typing import Any, TypeVar
 
 from .. import errors
-from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Script, Sleep, Together
+from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .file_locks import HeldLock
+from .interrupts import GRACE, Interruptible
+from .system_clock import SystemClock
 from .transport import Transport
 
 T = TypeVar("T")
 
+# As many as anybody asks for, where no client sets a limit.
+UNLIMITED = 2**31 - 1
+
 
 class Driver:
-    """What a blocking script may ask of the world."""
+    """What a blocking script may ask of the world; many threads may share one.
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    *is_native* says that signals do not interrupt the transport; another one is called in the thread that asks.
+    """
+
+    def __init__(
+        self, transport: Transport, clock: Clock, *, max_in_flight: int = UNLIMITED, is_native: bool = False
+    ) -> None:
         self._transport, self._clock = transport, clock
+        self._slots, self._interrupts = Semaphore(max_in_flight), Interruptible(is_needed=is_native)
+        self._closed, self._finished = Event(), Condition()
+        self._whole: set[int] = set()  # threads that perform what must be performed to its end
         self._answers: Mapping[type, Callable[[Any], Any]] = {
-            Request: transport.send,
-            Read: lambda effect: effect.stream.read(),
-            Sleep: lambda effect: clock.sleep(effect.seconds),
+            Request: self._request,
+            Read: lambda effect: self._interrupts.perform(effect.stream.read),
+            Sleep: lambda effect: self._sleep(effect.seconds),
             Call: lambda effect: effect.function(),
             Exclusive: self._exclusive,
             Together: lambda effect: [self._outcome(script) for script in effect.scripts],
         }
 
     def answer(self, effect: Any) -> Any:
-        """Do one thing."""
+        """Do one thing. Raises `ConfigurationError` once the client is closed."""
+        if self._closed.is_set() and type(effect) is not Call:
+            self._refuse()
         return self._answers[type(effect)](effect)
 
+    def end_stream(self, stream: Any) -> None:
+        """Close *stream*."""
+        self._interrupts.perform(stream.close)
+
+    def close(self) -> None:
+        """End sleeps and requests of other threads, and refuse every effect but local calls from now on.
+
+        What must be performed to its end is waited for a moment; then the last of it closes the connections.
+        """
+        self._closed.set()
+        with self._finished:
+            self._finished.wait_for(lambda: not self._whole, timeout=GRACE)
+            if not self._whole:
+                self._transport.close()
+        self._interrupts.close()
+
+    def _request(self, request: Request) -> Response:
+        with self._slots:
+            if self._closed.is_set():  # while it waited for its turn
+                self._refuse()
+            return self._interrupts.perform(partial(self._transport.send, request))
+
+    def _sleep(self, seconds: float) -> None:
+        if type(self._clock) is not SystemClock or get_ident() in self._whole:
+            self._clock.sleep(seconds)
+        elif self._closed.wait(min(max(0.0, seconds), TIMEOUT_MAX)):  # sleeping cannot be ended by another thread
+            raise closed_client()
+
+    def _refuse(self) -> None:
+        if get_ident() not in self._whole:
+            raise closed_client()
+
     def _exclusive(self, effect: Exclusive) -> Any:
+        if effect.is_whole:
+            return self._interrupts.perform(partial(self._to_its_end, effect), grace=GRACE)
+        return self._locked(effect)
+
+    def _to_its_end(self, effect: Exclusive) -> Any:
+        """Perform *effect*; whoever is the last to finish after `close` closes the connections."""
+        self._whole.add(get_ident())
+        try:
+            return self._locked(effect)
+        finally:
+            with self._finished:
+                self._whole.discard(get_ident())
+                self._finished.notify_all()
+                if self._closed.is_set() and not self._whole:
+                    self._transport.close()
+
+    def _locked(self, effect: Exclusive) -> Any:
         held = HeldLock(effect.lock, clock=self._clock)
         try:
             for pause in held.pauses():
-                self._clock.sleep(pause)
+                self._sleep(pause)
             return perform(effect.script, self)
         finally:
             held.release()
@@ -75,7 +146,7 @@ def iterate(script: Script[T], driver: Driver) -> Generator[Any, None, T]:
     finally:
         script.close()
         for stream in streams:
-            stream.close()
+            driver.end_stream(stream)
 
 
 def perform(script: Script[T], driver: Driver) -> T:
@@ -87,3 +158,8 @@ def perform(script: Script[T], driver: Driver) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def closed_client() -> errors.ConfigurationError:
+    """Return the error for a client that is closed, before a call or during it."""
+    return errors.ConfigurationError("this client is closed", remedy="make a new client")

@@ -1,13 +1,19 @@
 """How long tasks took on this machine: one small JSON file in the user's state folder.
 
 It holds counts and moments per provider and environment, no task and no prompt. ``COATCHECK_LEARN=off`` keeps it from
-being written or read. Losing it costs a few looks, so it is never waited for, locked or fsynced: the last writer wins.
+being written or read.
+
+Invariants:
+- Any number of threads may call at once; ends that are recorded while another thread writes are written together.
+- A file that cannot be read counts as empty; one that cannot be written raises `OSError`, which the caller reports.
+- Losing the file costs a few requests, so processes do not lock it and nothing is fsynced: the last writer wins.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+from collections import deque
+from threading import Lock
 
 import msgspec
 
@@ -23,38 +29,59 @@ class DurationFile:
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, "durations.json")
-        self._seen: dict[str, Durations] | None = None
+        self._seen: dict[str, Durations] | None = None  # replaced as a whole, never changed: readers take no lock
+        self._pending: deque[tuple[str, ObservedDurations]] = deque()
+        self._lock = Lock()
 
     def recall(self, provider: str, environment: str | None) -> Durations:
         """Return what was seen of this environment, or of the whole provider where nothing was."""
-        seen = self._read()
+        seen = self._seen
+        if seen is None:
+            seen = self._seen = self._read()
         return seen.get(_key(provider, environment)) or seen.get(_key(provider, None)) or Durations()
 
     def record(self, provider: str, ends: ObservedDurations) -> None:
-        """Keep how long tasks took, for their environments and for the provider."""
-        self._seen = None  # other processes write too
-        seen = self._read()
-        for environment, seconds in ends:
-            for key in {_key(provider, environment), _key(provider, None)}:
-                seen[key] = seen.pop(key, Durations()).with_another(seconds)
-        self._write(dict(list(seen.items())[-MEMORY:]))
+        """Keep how long tasks took, for their environments and for the provider. Raises `OSError`."""
+        self._pending.append((provider, ends))
+        with self._lock:
+            pending = [self._pending.popleft() for _ in range(len(self._pending))]
+            if pending:  # else the thread that held the lock has written ours
+                seen = self._read()  # other processes write too
+                for name, known in pending:
+                    _add(seen, name, known)
+                self._seen = dict(list(seen.items())[-MEMORY:])
+                self._write(self._seen)
 
     def _read(self) -> dict[str, Durations]:
-        if self._seen is None:
-            try:
-                with open(self._path, "rb") as file:
-                    self._seen = msgspec.json.decode(file.read(), type=dict[str, Durations])
-            except (OSError, msgspec.MsgspecError):
-                self._seen = {}
-        return self._seen
+        try:
+            with open(self._path, "rb") as file:
+                return msgspec.json.decode(file.read(), type=dict[str, Durations])
+        except (OSError, msgspec.MsgspecError):
+            return {}
 
     def _write(self, seen: dict[str, Durations]) -> None:
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            temporary = f"{self._path}.{os.getpid()}"
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        temporary = f"{self._path}.{os.getpid()}.{os.urandom(4).hex()}"
+        try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 file.write(msgspec.json.encode(seen))
             os.replace(temporary, self._path)
+        except BaseException:
+            _remove(temporary)
+            raise
+
+
+def _add(seen: dict[str, Durations], provider: str, ends: ObservedDurations) -> None:
+    for environment, seconds in ends:
+        for key in {_key(provider, environment), _key(provider, None)}:
+            seen[key] = seen.pop(key, Durations()).with_another(seconds)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
 
 
 def _key(provider: str, environment: str | None) -> str:

@@ -1,53 +1,113 @@
-"""Let Ctrl-C end a blocking request.
+"""Let Ctrl-C end a call into native code.
 
 A request runs in native code, where Python's signal handlers have to wait (measured: a KeyboardInterrupt came with the
-answer, three seconds later). The wake-up descriptor is written by the signal itself; a thread that reads it closes the
-transport, the request ends, and the handler has its turn.
+answer, three seconds later). So the main thread, the only one that handles signals, gives such calls to a second
+thread and waits for a queue, which a signal does interrupt. Other threads make the call themselves.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread, current_thread, main_thread
+from typing import Any, TypeAlias, TypeVar
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
+T = TypeVar("T")
 
-    from .transport import Transport
+# How long an interrupted call that must not lose its result may still take before it is left to itself (seconds).
+GRACE = 0.3
 
-
-@contextmanager
-def interruptible(transport: Transport) -> Iterator[None]:
-    """Close *transport* when Ctrl-C is pressed. For programs: only the main thread may do this."""
-    import signal
-    import socket
-    from threading import Thread
-
-    reader, writer = socket.socketpair()
-    writer.settimeout(0)  # a signal must not wait
-    former = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    watcher = Thread(target=_watch, args=(reader, transport), name="coatcheck-interrupts", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(former)
-        writer.close()
-        watcher.join()
-        reader.close()
+Outcome: TypeAlias = "tuple[Any, BaseException | None]"
 
 
-def _watch(reader: socket.socket, transport: Transport) -> None:
-    from signal import SIGINT
+class Interruptible:
+    """Makes calls that a signal interrupts. One that was interrupted goes on in its thread, and its result is dropped."""
 
-    while numbers := reader.recv(64):
-        if SIGINT in numbers:
-            _load_errors()
-            transport.close()
+    def __init__(self, *, is_needed: bool = True) -> None:
+        self._is_needed = is_needed
+        self._worker: _Worker | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """End the thread: at once where it is idle, else after its call."""
+        self._is_closed = True
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
+            worker.join()
+
+    def __del__(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+
+    def perform(self, function: Callable[[], T], *, grace: float = 0.0) -> T:
+        """Return what *function* returns, or raise what it raises; KeyboardInterrupt as soon as it comes.
+
+        With *grace* an interrupted call is waited for so many seconds more.
+        """
+        if not self._is_needed or current_thread() is not main_thread():
+            return function()
+        worker = self._worker if self._worker and self._worker.is_ours else _Worker()
+        self._worker = None  # one that is interrupted, or busy, is not used again
+        outcomes = worker.begin(function)
+        try:
+            value, error = outcomes.get()
+        except BaseException:
+            worker.end()
+            _await(outcomes, grace)
+            raise
+        self._worker = worker
+        if self._is_closed:
+            self.close()
+        if error is not None:
+            raise error
+        result: T = value
+        return result
 
 
-def _load_errors() -> None:
-    """Import what the ended request is going to raise: native code that has to while an interrupt waits gives up."""
-    with suppress(ImportError):
-        import pyreqwest.exceptions  # noqa: F401
+class _Worker:
+    """A thread that makes one call after another."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._calls: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Outcome]] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="coatcheck-requests", daemon=True)
+        self._thread.start()
+
+    def begin(self, function: Callable[[], Any]) -> SimpleQueue[Outcome]:
+        """Let the thread call *function*, and return the queue to which its outcome is going to be put."""
+        outcomes: SimpleQueue[Outcome] = SimpleQueue()
+        self._calls.put((function, outcomes))
+        return outcomes
+
+    def end(self) -> None:
+        """End the thread after the call that it makes."""
+        self._calls.put(None)
+
+    def join(self) -> None:
+        """Wait for the end of the thread, if it is one of this process."""
+        if self.is_ours:
+            self._thread.join()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the thread is in this process: a fork leaves it behind."""
+        return self._pid == os.getpid()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            function, outcomes = call
+            try:
+                outcomes.put((function(), None))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
+                outcomes.put((None, error))
+            del call, function, outcomes
+
+
+def _await(outcomes: SimpleQueue[Outcome], grace: float) -> None:
+    if grace > 0:
+        try:
+            outcomes.get(timeout=grace)
+        except Empty:
+            return

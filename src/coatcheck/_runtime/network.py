@@ -8,7 +8,7 @@ Law 3. `request_sent` is False only where no connection ever stood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -25,8 +25,9 @@ C = TypeVar("C")
 CONNECT_TIMEOUT = 10.0
 # Where nginx (proxy_read_timeout) and AWS (ALB idle timeout) give up on a silent service themselves.
 TIMEOUT = 60.0
-# 256 MiB: a diff of 100 MB whose every second byte JSON must escape.
-MAX_BODY = 256 * 2**20
+# The largest answer seen is 3.5 MB (codex-wham.md 2.3), and GitHub takes no file above 100 MB, of which a diff is rarely
+# the whole. An answer is held twice for a moment, so this is half of the memory that a service can make us use.
+MAX_BODY = 64 * 2**20
 # As many as the clients have in flight.
 MAX_IDLE = 32
 # Under the 60 s of AWS's ALB and the 75 s of nginx (keepalive_timeout), so that it is us who hang up: a submission
@@ -152,6 +153,37 @@ def address(request: Request) -> str:
     return url
 
 
+# Fields that name a place to go to. One that cannot be read is kept as this, which is no address: an answer that names
+# a place must not look like one that names none.
+_PLACES = frozenset({"azure-asyncoperation", "location", "operation-location"})
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+# Fields of which an answer has one value (RFC 9110, sections 5.3 and 8.6, 10.2.2, 10.2.3). Two that differ say nothing.
+_SINGLE = _PLACES | {"content-encoding", "content-length", "content-type", "date", "retry-after"}
+
+
+def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Return the fields of an answer by lower-case name, repeated ones joined with a comma (RFC 9110, section 5.3).
+
+    A value of None could not be read: it holds bytes that are not ASCII, which RFC 9110, section 5.5, leaves without a
+    meaning. A field with such a value is left out, whatever else was sent under its name, and so is one that may have
+    a single value and has two that differ: nobody can act on it. One that names a place to go to becomes U+FFFD instead.
+    The rest of the answer is not affected.
+    """
+    headers: dict[str, str] = {}
+    unreadable = set()
+    for name, value in fields:
+        if value is None or (name in _SINGLE and headers.get(name, value) != value):
+            unreadable.add(name)
+        elif name not in headers:
+            headers[name] = value
+        elif name not in _SINGLE:
+            headers[name] = f"{headers[name]}, {value}"
+    if not unreadable:
+        return headers
+    kept = {name: value for name, value in headers.items() if name not in unreadable}
+    return kept | dict.fromkeys(unreadable & _PLACES, _UNREADABLE)
+
+
 def check_length(request: Request, headers: Mapping[str, str], limit: int) -> None:
     """Raise where the answer declares more than *limit* bytes; to HEAD it declares what it does not send."""
     length = headers.get("content-length", "")
@@ -262,6 +294,11 @@ def bad_certificates(environ: Mapping[str, str]) -> errors.ConfigurationError:
 def too_large(request: Request, limit: int) -> errors.TransportError:
     """Return the error for an answer that is longer than *limit* bytes."""
     return errors.TransportError(f"{_place(request)}: the answer is larger than {limit} bytes")
+
+
+def unreadable(request: Request, reason: str) -> errors.TransportError:
+    """Return the error for an answer that came and cannot be read: the service may have done what was asked."""
+    return errors.TransportError(f"{_place(request)}: the answer cannot be read: {_one_line(reason)}")
 
 
 def unsendable(request: Request) -> errors.ConfigurationError:

@@ -15,8 +15,9 @@ import msgspec
 from .. import errors
 from .._credentials.login_sources import LoginCredentials, LoginSelection
 from .._engine.backoff import RetryPolicy
-from .._engine.operations import Operations
+from .._engine.operations import Operations, origins_of
 from .._engine.rate_limit import RateLimiter
+from .._engine.reachability import OnOutage
 from .._engine.schedule import DEFAULT_POLL_COST
 from .._model.tasks import TaskSpec
 from .._protocol.duration_store import NoDurationStore
@@ -27,7 +28,7 @@ from .._protocol.provider import Provider
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .provider_lookup import provider_of
-from .server_record import LOCAL, running_server
+from .server_record import LOCAL, running_server, server_at
 from .submission_journal import FileJournal, is_alive
 from .system_clock import SystemClock
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 MAX_IN_FLIGHT = 32
 # An hour: longer than nine in ten cloud tasks, short enough that a forgotten script ends. None must be asked for.
 DEFAULT_TIMEOUT = 3600.0
+# A token for a local cloud; one that is given wins over the one in the server's record.
+LOCAL_TOKEN = "COATCHECK_LOCAL_TOKEN"  # noqa: S105 - a name
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock | None = None
     random: Callable[[], float] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
+    on_outage: OnOutage | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_in_flight < 1:
+            raise errors.ConfigurationError(f"max_in_flight is at least 1, not {self.max_in_flight}")
 
     def __repr__(self) -> str:
         return f"Options(provider={self.provider!r})"
@@ -94,6 +102,8 @@ class Session:
             new_id=_new_id,
             pid=os.getpid(),
             is_alive=is_alive,
+            on_trouble=_warn,
+            on_outage=options.on_outage,
         )
 
     def transport_options(self) -> TransportOptions:
@@ -111,15 +121,32 @@ class Session:
         return name
 
 
+def origins_of_client(options: Options) -> tuple[str, ...]:
+    """Return where the tasks of such a client are, as `TaskRef.parse` takes it. Asks no network."""
+    environ = os.environ if options.environ is None else options.environ
+    config = options.config or Config(environ=environ)
+    return origins_of(_provider(_located(options, config), config))
+
+
 def _located(options: Options, config: Config) -> Options:
-    """Return *options* with the local cloud that runs, where it is asked and nobody says where it is."""
-    if options.provider != LOCAL or options.base_url or config.get(f"{LOCAL}.base_url"):
+    """Return *options* with the address and the token of the local cloud that runs, where nobody has given them."""
+    if options.provider != LOCAL:
         return options
-    record = running_server(config.environ)
+    url = options.base_url or config.get(f"{LOCAL}.base_url")
+    if url is None:
+        record = running_server(config.environ, environments=filter(None, [config.get("environment")]))
+    elif options.token or options.credentials or config.environ.get(LOCAL_TOKEN):
+        return options
+    else:
+        record = server_at(config.environ, url)
     if record is None:
         return options
-    token = options.token or record.token
-    return msgspec.structs.replace(options, base_url=record.url, token=token, account_id=record.account_id)
+    return msgspec.structs.replace(
+        options,
+        base_url=url or record.url,
+        token=options.token or record.token,
+        account_id=options.account_id or record.account_id,
+    )
 
 
 def _provider(options: Options, config: Config) -> Provider:
@@ -184,21 +211,21 @@ def spec_of(
     repository: str | None,
     environment: str | None,
     branch: str | None,
-    attempts: int,
-    mode: Literal["code", "ask"],
+    attempts: int | None,
+    mode: Literal["code", "ask"] | None,
     starting_diff: str | None,
     model: str | None,
 ) -> TaskSpec:
-    """Return what is asked as one value; a `TaskSpec` is taken as it is."""
-    if isinstance(prompt, TaskSpec):
-        return prompt
-    return TaskSpec(
-        prompt=prompt,
-        repository=repository,
-        environment=environment,
-        branch=branch,
-        attempts=attempts,
-        mode=mode,
-        starting_diff=starting_diff,
-        model=model,
-    )
+    """Return the arguments of a submission as one value; those that are not None replace fields of a given spec."""
+    spec = prompt if isinstance(prompt, TaskSpec) else TaskSpec(prompt=prompt)
+    arguments = {
+        "repository": repository,
+        "environment": environment,
+        "branch": branch,
+        "attempts": attempts,
+        "mode": mode,
+        "starting_diff": starting_diff,
+        "model": model,
+    }
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return msgspec.structs.replace(spec, **given) if given else spec

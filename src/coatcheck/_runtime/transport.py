@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 from .._protocol.effects import Request, Response
 from .network import (
@@ -27,8 +27,10 @@ from .network import (
     check_length,
     closed,
     failure,
+    joined,
     read_certificates,
     too_large,
+    unreadable,
     unsendable,
 )
 
@@ -101,7 +103,7 @@ class ReqwestTransport:
         """Return the answer to *request*, as `Transport` says."""
         client = self._clients.take(request)
         try:
-            exchange = _prepared(client.request(request.method, address(request)), request).build_streamed()
+            exchange = _built(client, request)
             if request.stream:
                 return self._stream(exchange, request)
             with exchange as answer:
@@ -152,7 +154,7 @@ class AsyncReqwestTransport:
         """Return the answer to *request*, as `Transport` says."""
         client = self._clients.take(request)
         try:
-            exchange = _prepared(client.request(request.method, address(request)), request).build_streamed()
+            exchange = _built(client, request)
             if request.stream:
                 return await self._stream(exchange, request)
             async with exchange as answer:
@@ -301,6 +303,18 @@ def _trusting(builder: B, options: TransportOptions, route: Route) -> B:
     return builder.add_root_certificate_pem(pem) if pem else builder
 
 
+@overload
+def _built(client: SyncClient, request: Request) -> SyncStreamRequest: ...
+@overload
+def _built(client: Client, request: Request) -> StreamRequest: ...
+def _built(client: SyncClient | Client, request: Request) -> SyncStreamRequest | StreamRequest:
+    """Return *request* as pyreqwest sends it. Raises `errors.ConfigurationError` for what is not HTTP: nothing was sent."""
+    try:
+        return _prepared(client.request(request.method, address(request)), request).build_streamed()
+    except ValueError:  # pyreqwest's BuilderError is one
+        raise unsendable(request) from None
+
+
 def _prepared(builder: R, request: Request) -> R:
     builder = builder.streamed_read_buffer_limit(0 if request.stream else READ_AHEAD)
     if request.headers:
@@ -315,22 +329,30 @@ def _prepared(builder: R, request: Request) -> R:
 
 
 def _mapping(raw: HeaderMap) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in raw.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+    try:
+        return joined(raw.items())
+    except ValueError:  # pyreqwest gives no value that holds a byte above 0x7F, nor says which one it is
+        return joined(pair for name in dict.fromkeys(raw) for pair in _values(raw, name))
+
+
+def _values(raw: HeaderMap, name: str) -> list[tuple[str, str | None]]:
+    try:
+        return [(name, value) for value in raw.getall(name)]
+    except ValueError:
+        return [(name, None)]
 
 
 def _translated(error: Exception, request: Request, proxy: str | None) -> Exception:
-    from pyreqwest.exceptions import RequestError, RequestTimeoutError  # loaded long ago
+    from pyreqwest.exceptions import BuilderError, RequestError, RequestTimeoutError  # loaded long ago
+
+    if isinstance(error, BuilderError):  # an address that is none of http: raised before anything is sent
+        return unsendable(request)
 
     if isinstance(error, RequestError):
         causes = [cause["message"] for cause in error.details["causes"] or ()] or [error.message]
         is_sent = _NEVER_CONNECTED not in causes
         is_timeout = isinstance(error, RequestTimeoutError)
         return failure(request, causes[-1], is_sent=is_sent, is_timeout=is_timeout, proxy=proxy)
-    if isinstance(error, ValueError):  # of `BuilderError` too
-        return unsendable(request)
     if type(error) is RuntimeError:  # a closed stream's
         return closed(request)
-    return error
+    return unreadable(request, str(error)) if isinstance(error, ValueError) else error

@@ -4,8 +4,9 @@ Law 1. The laws of `transport`, each of them: one test class holds all four to t
 Law 2. The options hold for a client that was brought, too, except what only its maker can set: its connections,
        its proxies and whom it trusts. It is never closed here.
 
-httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one it is looked at
-between two reads, so that a silent service costs at most twice the limit.
+httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one each read from a
+socket gets what is left of it, in the status line and the headers as well as in the body. Of a client that was brought
+only the reads of the body do.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 from .. import errors
 from .._protocol.effects import Request, Response
@@ -32,12 +35,15 @@ from .network import (
     check_length,
     closed,
     failure,
+    joined,
     read_certificates,
     too_large,
+    unreadable,
     unsendable,
 )
 
 try:
+    import httpcore2
     import httpx2
 except ImportError:
     raise errors.ConfigurationError(
@@ -55,8 +61,14 @@ _PIECE = 2**20
 # What happens before a connection stands; a proxy's refusal is one of them, as it comes instead of a tunnel.
 _NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
-# The words of these quote what was to be sent.
-_UNSENDABLE = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL, ValueError, TypeError)
+# What httpx2 refuses before it sends anything. Their words quote what was to be sent.
+_UNSENDABLE = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
+
+# What reading an answer may raise beside httpx2's own errors.
+_UNREADABLE = (httpx2.InvalidURL, ValueError, TypeError)
+
+# The bytes of a field's value (RFC 9110, section 5.5): HTAB, and everything but controls.
+_CONTROLS = frozenset(range(0x20)) - {0x09} | {0x7F}
 
 
 class Httpx2Transport:
@@ -75,6 +87,7 @@ class Httpx2Transport:
         deadline = _Deadline(request, self._options)
         try:
             outgoing = _outgoing(request, self._options)
+            _CURRENT.deadline = deadline
             answer = client.send(outgoing, stream=True, auth=httpx2.Auth(), follow_redirects=False)
             stream = _Stream(answer, deadline, translate)
             if request.stream and answer.status_code < 300:
@@ -164,6 +177,7 @@ class _Stream:
             raise self._translate(httpx2.StreamClosed())
         try:
             self._deadline.check()
+            _CURRENT.deadline = self._deadline
             return next(self._chunks, b"")
         except Exception as error:  # noqa: BLE001 - as in `send`
             raise self._translate(error) from None
@@ -217,6 +231,55 @@ class _Deadline:
             raise TimeoutError
 
 
+class _Current(threading.local):
+    """The deadline of the request that this thread is waiting for."""
+
+    deadline: _Deadline | None = None
+
+
+_CURRENT = _Current()
+
+
+class _BoundedStream(httpcore2.NetworkStream):
+    """A connection whose reads end with the deadline of the current request."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what comes within *timeout*, or within what is left of the request's time."""
+        left = None if _CURRENT.deadline is None else _CURRENT.deadline.left()
+        if left == 0:
+            raise httpcore2.ReadTimeout
+        return self._stream.read(max_bytes, _least(timeout, left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send *buffer*."""
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """Return the connection, encrypted."""
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        """Return what the connection knows of itself."""
+        return self._stream.get_extra_info(info)
+
+
+class _BoundedBackend(httpcore2.SyncBackend):
+    """Opens connections whose reads end with the deadline of the current request."""
+
+    def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore2.NetworkStream:
+        """Return a new connection."""
+        return _BoundedStream(super().connect_tcp(*arguments, **options))
+
+
 class _Inflater:
     """Undo a content coding, a bounded piece at a time."""
 
@@ -266,6 +329,8 @@ def _client(options: TransportOptions, route: Route) -> httpx2.Client:
     transport = httpx2.HTTPTransport(
         verify=_trust(options.environ), trust_env=False, limits=_limits(options), proxy=route.proxy
     )
+    # httpx2 gives no way to name httpcore2's `network_backend`; tests hold this line to what it does.
+    transport._pool._network_backend = _BoundedBackend()  # noqa: SLF001
     return httpx2.Client(transport=transport, trust_env=False, cookies=_no_cookies())
 
 
@@ -297,6 +362,14 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _outgoing(request: Request, options: TransportOptions) -> httpx2.Request:
+    """Return *request* as httpx2 sends it. Raises `errors.ConfigurationError` for what is not HTTP: nothing was sent."""
+    try:
+        return _built(request, options)
+    except (httpx2.InvalidURL, ValueError, TypeError):
+        raise unsendable(request) from None
+
+
+def _built(request: Request, options: TransportOptions) -> httpx2.Request:
     outgoing = httpx2.Request(
         request.method,
         address(request),
@@ -320,11 +393,19 @@ def _least(*limits: float | None) -> float | None:
 
 
 def _mapping(answer: httpx2.Response) -> dict[str, str]:
-    headers = dict(answer.headers.items())
+    headers = joined((name.decode("ascii").lower(), _value(value)) for name, value in answer.headers.raw)
     if headers.get("content-encoding", "").lower() in _CODINGS:  # undone, and the length was the coded one's
         del headers["content-encoding"]
         headers.pop("content-length", None)
     return headers
+
+
+def _value(value: bytes) -> str | None:
+    """Return a field's value, None for one that is not ASCII. Raises ValueError for one that no field may have."""
+    if not _CONTROLS.isdisjoint(value):
+        message = "a header holds a control character"
+        raise ValueError(message)
+    return value.decode("ascii") if value.isascii() else None
 
 
 def _translated(error: Exception, request: Request, proxy: str | None) -> Exception:
@@ -336,10 +417,17 @@ def _translated(error: Exception, request: Request, proxy: str | None) -> Except
     if isinstance(error, _UNSENDABLE):
         return unsendable(request)
     if isinstance(error, httpx2.TransportError | zlib.error):
-        return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
+        return _failed(error, request, proxy)
     if isinstance(error, httpx2.StreamError) or type(error) is RuntimeError:  # so does a closed client
         return closed(request)
-    return error
+    return unreadable(request, _reason(error)) if isinstance(error, _UNREADABLE) else error
+
+
+def _failed(error: Exception, request: Request, proxy: str | None) -> errors.CoatcheckError:
+    if "location header" in str(error):
+        # httpx2 reads the Location of an answer that it is told not to follow, and does not say which 3xx that was.
+        return errors.UnreadableResponseError("the service redirects to something that is not an address", status=300)
+    return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,15 +1,21 @@
-"""Run an agent: one command, never a shell, in a process group of its own that ends with it.
+"""Run an agent: one command, no shell, under a supervisor that ends everything the command started.
 
-Law: when `run` returns, nothing of the group is alive and nothing more is read from it.
+Invariants, when `AgentProcess.run` returns:
+- on Linux no process that the command started runs, whatever its session and environment (`coatcheck.cloud.supervisor`
+  says how); elsewhere no process of the command's process group runs;
+- nothing more is read from its output.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +23,8 @@ from pathlib import Path
 from typing import IO
 
 from .._model.value import Value
+from . import supervisor
+from .supervisor import END_TIMEOUT, INTERVAL, LENGTH_BYTES, end_descendants, parents, send, send_group
 
 # What an agent writes beyond this is cut out of the middle: its beginning and its end say the most.
 MAX_OUTPUT = 1024 * 1024
@@ -24,11 +32,11 @@ MAX_OUTPUT = 1024 * 1024
 MAX_LINE = 10_000
 # An agent that was asked to end may take this long to do so, in seconds.
 GRACE = 5.0
-# After the group is dead only a process that left it can hold a pipe open; nobody waits for that one.
+# After everything was killed only a process that could not be killed holds a pipe open; it is not waited for.
 DRAIN = 1.0
 
 PROMPT = "{prompt}"
-# The variable by which an agent's processes are known: it names a file in the attempt's own folder.
+# The variable by which an attempt's processes are found: it names a file in the attempt's own folder.
 MARK = "COATCHECK_RESULT"
 
 
@@ -64,7 +72,7 @@ class AgentProcess:
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """End the process group, gently first."""
+        """End the command and everything that it started: SIGTERM, then SIGKILL after the grace period."""
         self._is_cancelled = True
         self._wake.set()
 
@@ -76,35 +84,35 @@ class AgentProcess:
         environ: Mapping[str, str],
         input: Path | None,
         timeout: float | None,
+        cgroup: Path | None = None,
     ) -> ProcessResult:
-        """Run *command* to its end. Raises `OSError` where it cannot be started."""
-        stdin: IO[bytes] | int
-        with contextlib.ExitStack() as stack:
-            stdin = stack.enter_context(input.open("rb")) if input else subprocess.DEVNULL
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=environ,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        captures = [self._capture(process.stdout, "stdout"), self._capture(process.stderr, "stderr")]
-        threading.Thread(target=self._wait_for, args=(process,), daemon=True).start()
-        has_ended_by_itself = self._wake.wait(timeout) and not self._is_cancelled
-        if not has_ended_by_itself:
-            self._terminate(process)
-        end_group(process.pid, signal.SIGKILL)
-        process.wait()
+        """Run *command* to its end. Raises `OSError` or `ValueError` where it cannot be started."""
+        order = {
+            "arguments": list(command),
+            "cwd": str(cwd),
+            "environ": dict(environ),
+            "cgroup": cgroup and str(cgroup),
+        }
+        supervised = Supervised(order, input=input, mark=environ.get(MARK), on_end=self._wake.set)
+        captures = [
+            self._capture(supervised.process.stdout, "stdout"),
+            self._capture(supervised.process.stderr, "stderr"),
+        ]
+        try:
+            has_ended_by_itself = self._wake.wait(timeout) and not self._is_cancelled
+            if not has_ended_by_itself:
+                supervised.terminate(self._grace)
+        finally:
+            supervised.end()
         deadline = time.monotonic() + DRAIN
         stdout, stderr = (capture.finish(deadline) for capture in captures)
-        is_timeout = not has_ended_by_itself and not self._is_cancelled
+        if supervised.problem is not None:
+            raise supervised.problem
         return ProcessResult(
-            exit_code=process.returncode,
+            exit_code=supervised.exit_code,
             stdout=stdout,
             stderr=stderr,
-            is_timeout=is_timeout,
+            is_timeout=not has_ended_by_itself and not self._is_cancelled,
             is_cancelled=self._is_cancelled,
         )
 
@@ -112,33 +120,127 @@ class AgentProcess:
         assert pipe is not None  # noqa: S101 - PIPE was asked for
         return OutputCapture(pipe, lambda line: self._on_line(name, line))
 
-    def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
-        process.wait()
-        self._wake.set()
 
-    def _terminate(self, process: subprocess.Popen[bytes]) -> None:
-        end_group(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self._grace)
+class Supervised:
+    """A command under a supervisor process (`coatcheck.cloud.supervisor`), as the server sees it."""
+
+    def __init__(
+        self, order: Mapping[str, object], *, input: Path | None, mark: str | None, on_end: Callable[[], None]
+    ) -> None:
+        self.exit_code = -signal.SIGKILL  # what is reported where the command killed its own parents
+        self.problem: Exception | None = None
+        self._pid: int | None = None
+        self._left: int | None = None
+        self._on_end = on_end
+        self._has_ended = threading.Event()
+        self._ours, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as stack:
+            stack.callback(self._ours.close)
+            self.process = self._start(theirs.fileno(), input, mark)
+            stack.pop_all()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        data = json.dumps(order).encode()
+        self._send(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+
+    @staticmethod
+    def _start(descriptor: int, input: Path | None, mark: str | None) -> subprocess.Popen[bytes]:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "COATCHECK_"))}
+        with contextlib.ExitStack() as stack:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", supervisor.__file__, str(descriptor)],
+                env={**environ, MARK: mark} if mark else environ,
+                stdin=stack.enter_context(input.open("rb")) if input else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(descriptor,),
+                start_new_session=True,
+            )
+
+    def _send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # a supervisor that was killed; `end` does its work
+            self._ours.sendall(data)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError), self._ours.makefile("r", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                self._note(line.rstrip("\n"))
+        self._has_ended.set()
+        self._on_end()
+
+    def _note(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word == "started":
+            self._pid = int(rest)
+        elif word == "left":
+            self._left = int(rest)
+        elif word in ("ended", "failed"):
+            if word == "ended":
+                self.exit_code = int(rest)
+            else:
+                number, _, text = rest.partition(" ")
+                self.problem = OSError(int(number), text) if int(number) else ValueError(text)
+            self._has_ended.set()
+            self._on_end()
+
+    def terminate(self, grace: float) -> None:
+        """Send SIGTERM to the command's process group, and wait so many seconds for the command to end."""
+        self.process.send_signal(signal.SIGCONT)  # the command may have stopped its supervisor
+        self._send(b"T")
+        self._has_ended.wait(grace)
+
+    def end(self) -> None:
+        """Kill everything that the command started, also where it killed or stopped its supervisor."""
+        self.process.send_signal(signal.SIGCONT)
+        self._send(b"K")
+        self._thread.join(END_TIMEOUT + GRACE)
+        if self._left is None:
+            self._end_without_supervisor()
+        self.process.wait()
+        self._thread.join()
+        self._ours.close()
+        if self._left:
+            log_warning("%d processes of an attempt could not be killed", self._left)
+
+    def _end_without_supervisor(self) -> None:
+        deadline = time.monotonic() + END_TIMEOUT
+        end_descendants({self.process.pid}, deadline=deadline)
+        self.process.kill()
+        if self._pid is not None:
+            end_descendants({self._pid}, deadline=deadline)
+            send_group(self._pid, signal.SIGKILL)
 
 
-def end_group(pid: int, number: int) -> None:
-    """Send a signal to a process group; one that is gone is no error."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+def log_warning(message: str, *arguments: object) -> None:
+    """Log a warning about a cloud's work."""
+    import logging  # 5 ms to import, and mostly there is nothing to say
+
+    logging.getLogger("coatcheck.cloud").warning(message, *arguments)
 
 
 def end_strays(folder: Path) -> None:
-    """Kill what still carries *folder* in its environment: daemons that left their group, agents of a server that crashed.
+    """Kill every process that carries *folder* in its environment, with its descendants.
 
-    Linux only; elsewhere nobody can tell whose a process is.
+    They are agents and supervisors of a server that was killed, and processes of an agent that killed its supervisor.
+    Linux only: elsewhere a process of the same user cannot be told from another.
     """
-    mark = f"{MARK}={folder}/".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            variables = (entry / "environ").read_bytes().split(b"\0")
-            if any(variable.startswith(mark) for variable in variables):
-                os.kill(int(entry.name), signal.SIGKILL)
+    deadline = time.monotonic() + END_TIMEOUT
+    while (marked := _marked(f"{MARK}={folder}/".encode())) and time.monotonic() < deadline:
+        end_descendants(marked, deadline=deadline)
+        for pid in marked:
+            send(pid, signal.SIGKILL)
+        time.sleep(INTERVAL)
+    if marked:
+        log_warning("processes that could not be killed: %s", ", ".join(map(str, sorted(marked))))
+
+
+def _marked(mark: bytes) -> set[int]:
+    found: set[int] = set()
+    for pid in parents():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+            if any(variable.startswith(mark) for variable in file.read().split(b"\0")):
+                found.add(pid)
+    return found - {os.getpid()}
 
 
 class OutputCapture:

@@ -1,58 +1,111 @@
-"""Any handler as an ASGI application: bytes of a socket in, bytes out, and the faults that need a socket.
+"""Any handler as an ASGI application: requests of a socket in, responses out, and the faults that need a socket.
 
-Law 1. Only names of this machine are answered: a page of another site that has its name point at loopback is not.
-Law 2. Handlers run in threads, since they touch SQLite; the loop only moves bytes.
+Guarantees:
+
+- only requests for names of this machine are answered, so that a page of another site whose name resolves to loopback
+  is not (DNS rebinding);
+- a body is read after the request was authenticated, before a deadline, and within a limit of its route;
+- all large bodies together hold at most `MAX_BODY` bytes of memory; further ones wait;
+- handlers run in threads, since they use SQLite; the event loop only moves bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import itertools
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol, TypeAlias, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .. import errors
 from .._protocol.effects import Request, Response
 from ..testing.emulator_transport import Handler
-from .responses import detail
+from .http_protocol import LOGGER, Limits
+from .peer import is_same_user
+from .responses import SMALL_BODY, closing, detail
 
+T = TypeVar("T")
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-# A starting diff is the largest thing that is sent here; the diffs of DESIGN's own benchmark have 2 MB.
+# A starting diff is the largest thing that is sent here; the diffs of our own benchmark have 2 MB.
 MAX_BODY = 64 * 1024 * 1024
+# Bytes of target and headers; h11's own limit of what is incomplete.
+MAX_HEAD = 16 * 1024
 # As many as our own client has in flight (32), and as many streams beside them.
 HANDLER_THREADS, STREAM_THREADS = 32, 64
 # Nobody waits longer than this for an answer that a scripted timeout holds back.
 MAX_STALL = 120.0
-
-HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+# How much of a request's path a log record shows.
+MAX_LOGGED = 200
 
 WRONG_HOST = detail("This server answers to names of loopback only", status=421)
 TOO_LARGE = detail("The body is too large", status=413)
+TOO_SLOW = closing(detail("The body did not arrive in time", status=408))
+HEAD_TOO_LARGE = closing(detail("The headers are too large", status=431))
+BAD_FRAMING = closing(detail("This is not a request of HTTP/1.1 or 1.0 with one way to read its body", status=400))
+TOO_MANY_STREAMS = detail("Too many event streams are open", status=429, headers={"retry-after": "5"})
 BROKEN = detail("Internal Server Error", status=500)
 
 
-class TransportProtocol(H11Protocol):
-    """HTTP/1.1 that lets the application reach its connection, to cut it."""
+class Pages(Protocol):
+    """Web pages beside the protocol; *is_owner* says that the request comes from the user who runs the server."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the transport into the state that every request's scope gets."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
+    def matches(self, request: Request) -> bool:
+        """Whether the request asks for a page."""
+        ...
+
+    def handle(self, request: Request, *, is_owner: bool) -> Response:
+        """Answer it."""
+        ...
+
+
+class BodyBudget:
+    """Memory for request bodies. Bodies of `SMALL_BODY` or less are not counted."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def reserve(self, size: int) -> AsyncIterator[None]:
+        """Hold *size* bytes while the block runs; waits until they are free."""
+        if size <= SMALL_BODY:
+            yield
+            return
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            self._free += size
+            async with self._changed:
+                self._changed.notify_all()
 
 
 class CloudApp:
-    """ASGI over *handler*; `close` ends its threads."""
+    """ASGI over *handler*; `close` ends its threads.
 
-    def __init__(self, handler: Handler, *, max_body: int = MAX_BODY) -> None:
-        self._handler = handler
+    A handler that has a method ``admit`` is asked before a body is read: it returns how many bytes the body may have,
+    or the response that refuses the request.
+    """
+
+    def __init__(
+        self, handler: Handler, *, max_body: int = MAX_BODY, pages: Pages | None = None, limits: Limits | None = None
+    ) -> None:
+        self._handler, self._pages = handler, pages
+        self._admit: Callable[[Request], int | Response] = getattr(handler, "admit", lambda _request: max_body)
         self._max_body = max_body
+        self._limits = limits or Limits()
+        self._bodies = BodyBudget(max_body)
+        self._open_streams = 0
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, "cloud")
         self._streams = ThreadPoolExecutor(STREAM_THREADS, "cloud-stream")
 
@@ -77,29 +130,65 @@ class CloudApp:
             await self._send(response, receive, send, scope["method"] == "HEAD")
 
     async def _answer(self, scope: Message, receive: Receive) -> Response:
-        request = read_scope(scope)
+        if sum(map(len, (scope["raw_path"], scope["query_string"], *itertools.chain(*scope["headers"])))) > MAX_HEAD:
+            return HEAD_TOO_LARGE  # h11 limits only what arrives in several pieces
+        try:
+            request = read_scope(scope)
+            size = body_size(request, version=scope.get("http_version", "1.1"))
+        except ValueError:
+            return BAD_FRAMING
         if not is_ours(dict(request.headers).get("host", "")):
             return WRONG_HOST
-        body = await read_body(receive, self._max_body)
-        if body is None:
-            return TOO_LARGE
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._handle, msgspec.structs.replace(request, body=body)
-        )
+        limit = await self._admitted(request, size)
+        if isinstance(limit, Response):
+            # a client that waits for 100 Continue may send its body or not: the connection cannot be used again
+            return closing(limit) if "expect" in dict(request.headers) else limit
+        return await self._read_and_handle(request, scope, receive, limit if size is None else size)
 
-    def _handle(self, request: Request) -> Response:
+    async def _admitted(self, request: Request, size: int | None) -> int | Response:
+        """Return how many bytes the body may have, or the response that refuses the request before it is read."""
+        if size == 0:  # the handler itself refuses what it does not admit
+            return 0
+        is_page = self._pages is not None and self._pages.matches(request)
+        limit = SMALL_BODY if is_page else await self._in_thread(lambda: self._safely(self._admit, request))
+        return TOO_LARGE if isinstance(limit, int) and size is not None and size > limit else limit
+
+    async def _read_and_handle(self, request: Request, scope: Message, receive: Receive, size: int) -> Response:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(self._limits.body):
+                    await held.enter_async_context(self._bodies.reserve(size))
+                    body = await read_body(receive, size)
+            except TimeoutError:
+                return TOO_SLOW
+            if body is None:
+                return closing(TOO_LARGE)
+            whole = msgspec.structs.replace(request, body=body)
+            return await self._in_thread(lambda: self._handle(whole, scope))
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def _handle(self, request: Request, scope: Message) -> Response:
+        if self._pages is not None and self._pages.matches(request):
+            pages, is_owner = self._pages, is_same_user(scope.get("client"), scope.get("server"))
+            return self._safely(lambda asked: pages.handle(asked, is_owner=is_owner), request)
+        return self._safely(self._handler.handle, request)
+
+    def _safely(self, function: Callable[[Request], T], request: Request) -> T | Response:
         try:
-            return self._handler.handle(request)
+            return function(request)
         except errors.TransportError:
             raise
-        except Exception:
-            import logging  # 5 ms to import, and this never happens
-
-            # one bad request must not end the server; its reason goes to the log
-            logging.getLogger("coatcheck.cloud").exception("%s %s", request.method, request.path)
+        except Exception:  # noqa: BLE001 - one bad request must not end the server; its reason goes to the log
+            LOGGER.exception("%s %s", request.method, ascii(request.path[:MAX_LOGGED]))
             return BROKEN
 
     async def _send(self, response: Response, receive: Receive, send: Send, is_head: bool) -> None:  # noqa: FBT001
+        if response.stream is not None and (is_head or self._open_streams >= STREAM_THREADS):
+            response.stream.close()
+            whole = msgspec.structs.replace(response, stream=None)
+            response = whole if is_head else TOO_MANY_STREAMS
         headers = {**response.headers}
         if response.stream is None:
             headers.setdefault("content-length", str(len(response.body)))
@@ -113,6 +202,7 @@ class CloudApp:
 
     async def _send_stream(self, stream: Any, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_disconnected(receive))
+        self._open_streams += 1
         try:
             while not gone.done() and (
                 chunk := await asyncio.get_running_loop().run_in_executor(self._streams, stream.read)
@@ -120,18 +210,37 @@ class CloudApp:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
+            self._open_streams -= 1
             gone.cancel()
             stream.close()
 
 
+# RFC 9112 section 3.2.2: a server accepts a whole URL as the target, and its authority replaces the Host header.
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
+
+
 def read_scope(scope: Message) -> Request:
     """Return what a request asks, without its body."""
-    return Request(
-        scope["method"],
-        scope["raw_path"].decode("latin-1").partition("?")[0],
-        query=tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
-        headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
-    )
+    path = scope["raw_path"].decode("latin-1").partition("?")[0]
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
+    if absolute := _ABSOLUTE.fullmatch(path):
+        path = absolute[2] or "/"
+        headers = (*(pair for pair in headers if pair[0] != "host"), ("host", absolute[1] or "-"))
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return Request(scope["method"], path, query=tuple(query), headers=headers)
+
+
+def body_size(request: Request, *, version: str) -> int | None:
+    """Return how many bytes the body has, None where only its end will tell (chunked).
+
+    Raises `ValueError` for framing that two programs could read in two ways (RFC 9112 sections 6.1 and 6.3).
+    """
+    lengths = [value for name, value in request.headers if name == "content-length"]
+    is_chunked = any(name == "transfer-encoding" for name, _ in request.headers)
+    if version not in ("1.0", "1.1") or (is_chunked and (lengths or version == "1.0")):
+        message = "a chunked body has no Content-Length, and HTTP/1.0 no chunked bodies"
+        raise ValueError(message)
+    return None if is_chunked else int(lengths[0]) if lengths else 0
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
@@ -147,12 +256,12 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
     raise errors.TransportError(gone)
 
 
+_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+
+
 def is_ours(host: str) -> bool:
-    """Whether a ``Host`` header names this machine (no header: HTTP/1.0, which no browser speaks)."""
-    try:
-        return not host or urlsplit(f"//{host}").hostname in HOSTS
-    except ValueError:
-        return False
+    """Whether a ``Host`` header names this machine (no header: HTTP/1.0, which no browser sends)."""
+    return not host or _LOOPBACK.fullmatch(host) is not None
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -177,6 +286,6 @@ def cut(scope: Message) -> None:
     import socket
 
     transport = scope.get("state", {}).get("transport")
-    if transport is not None:
+    if transport is not None and not transport.is_closing():
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
         transport.abort()

@@ -1,11 +1,15 @@
-"""Run attempts, so many at once: workspace, agent, harvest, result.
+"""Run attempts, a limited number at once: workspace, agent, harvest, result.
 
-Law 1. Whatever happens to an attempt, it ends in a word and a reason, and its workspace is removed.
-Law 2. What an agent says is data: it is capped, and never interpreted beyond the JSON object that it may write.
+Invariants:
+- whatever happens to an attempt, it ends with a state and a reason, its processes end, its workspace is removed, and
+  its thread takes the next one;
+- one `CancelScope` covers an attempt from the clone to collecting its result;
+- what an agent prints is data: it is capped, and not interpreted beyond the JSON object that it may write.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -16,16 +20,20 @@ from typing import ClassVar
 import msgspec
 
 from .._model.value import Value
-from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, end_strays, takes_argument
+from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, takes_argument
 from .collect_changes import Changes, harvest
 from .git import WorkspaceError, last_line
 from .models import CANCELLED, COMPLETED, FAILED, CloudFailure, CloudFile, CloudLog, CloudResult, Mode, title_of
+from .scope import CancelScope, Stopped, TimedOut
+from .walk import read_regular
 from .workspace import Workspace, WorkspaceManager
 
 # The end of what an agent printed is its message; longer ones are logs.
 MAX_MESSAGE = 64 * 1024
 # An agent's result file larger than this is not a message, a title and some files.
 MAX_RESULT_FILE = 4 * 1024 * 1024
+# So many notes on a result are shown, so much of each.
+MAX_NOTES, MAX_NOTE = 100, 600
 # The official client calls a task without any message an error (codex-wham.md 4), so there always is one.
 SILENCE = "(The agent printed nothing.)"
 TIMEOUT = 3600.0
@@ -85,7 +93,7 @@ class Runner:
         self._workshop = workshop
         self._listener = listener
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._running: dict[str, AgentProcess] = {}
+        self._running: dict[str, CancelScope] = {}
         self._lock = threading.Lock()
         self._is_closing = False
         self._threads = [
@@ -102,40 +110,54 @@ class Runner:
         self._jobs.put(job)
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
-        """End the agents of these attempts that run."""
+        """End these attempts where they run."""
         with self._lock:
-            processes = [self._running[id] for id in attempt_ids if id in self._running]
-        for process in processes:
-            process.cancel()
+            scopes = [self._running[id] for id in attempt_ids if id in self._running]
+        for scope in scopes:
+            scope.cancel()
 
     def close(self, *, timeout: float = 10.0) -> None:
-        """End every agent, drop what waits, and wait for the threads so many seconds."""
+        """End every attempt, drop what waits, and wait for the threads so many seconds; also before `start`."""
         self._is_closing = True
         with self._lock:
-            processes = list(self._running.values())
-        for process in processes:
-            process.cancel()
+            scopes = list(self._running.values())
+        for scope in scopes:
+            scope.cancel()
         for _ in self._threads:
             self._jobs.put(None)
         deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None and not self._is_closing:
-            process = AgentProcess(on_line=lambda name, line, job=job: self._listener.on_line(job, name, line))  # type: ignore[misc]
+            scope = CancelScope(self._agent.timeout)
             with self._lock:
-                self._running[job.attempt_id] = process
+                self._running[job.attempt_id] = scope
+            if self._is_closing:  # `close` may not have seen this one
+                scope.cancel()
             try:
                 if self._listener.on_start(job):
-                    conclusion = self._conclude(job, process)
-                    if not self._is_closing:
-                        self._listener.on_end(job, conclusion)
+                    self._end(job, self._conclude(job, scope))
+            except Exception as error:  # noqa: BLE001 - a thread that ended would be an attempt less that can run
+                log_error(error, f"attempt {job.attempt_id}")
             finally:
                 with self._lock:
                     del self._running[job.attempt_id]
 
-    def _conclude(self, job: Job, process: AgentProcess) -> Conclusion:
+    def _end(self, job: Job, conclusion: Conclusion) -> None:
+        """Report the conclusion; one that cannot be kept is replaced by a failure that says so."""
+        if self._is_closing:
+            return
+        try:
+            self._listener.on_end(job, conclusion)
+        except Exception as error:  # noqa: BLE001 - a full disk, a result that is no JSON
+            log_error(error, f"the result of attempt {job.attempt_id} cannot be kept")
+            message = f"the result cannot be kept: {type(error).__name__}: {error}"
+            self._listener.on_end(job, failed("result_not_kept", message.encode("utf-8", "replace").decode()))
+
+    def _conclude(self, job: Job, scope: CancelScope) -> Conclusion:
         try:
             workspace = self._workshop.open(
                 job.attempt_id,
@@ -144,31 +166,62 @@ class Runner:
                 branch=job.branch,
                 starting_diff=job.starting_diff,
                 previous_diff=job.previous_diff,
+                scope=scope,
             )
             try:
-                return self._run(job, process, workspace)
+                return self._run(job, scope, workspace)
             finally:
-                end_strays(workspace.folder)
-                workspace.remove()
-        except WorkspaceError as error:
-            return failed(error.code, str(error))
-        except Exception as error:  # noqa: BLE001 - an attempt that breaks us must end too, and say so
+                self._remove(workspace)
+        except (Stopped, WorkspaceError) as error:
+            return interrupted(error, self._agent.timeout, "while its clone was made")
+        except Exception as error:  # noqa: BLE001 - an attempt that breaks us must end too, with a reason
+            log_error(error, f"attempt {job.attempt_id}")
             return failed("internal_error", f"{type(error).__name__}: {error}")
 
-    def _run(self, job: Job, process: AgentProcess, workspace: Workspace) -> Conclusion:
+    @staticmethod
+    def _remove(workspace: Workspace) -> None:
+        try:
+            workspace.remove()
+        except Exception as error:  # noqa: BLE001 - the result is made, and clean-up must not change it
+            log_error(error, f"cleaning up {workspace.folder}")
+
+    def _run(self, job: Job, scope: CancelScope, workspace: Workspace) -> Conclusion:
         workspace.prompt_file.write_text(job.prompt, encoding="utf-8")
         command = self._agent.command
+        process = AgentProcess(on_line=lambda name, line: self._listener.on_line(job, name, line))
         try:
-            ending = process.run(
-                arguments_of(command, job.prompt),
-                cwd=workspace.work,
-                environ=agent_environment(self._agent.environ, job, workspace),
-                input=None if takes_argument(command) else workspace.prompt_file,
-                timeout=self._agent.timeout,
-            )
+            with scope.on_cancel(process.cancel):
+                ending = process.run(
+                    arguments_of(command, job.prompt),
+                    cwd=workspace.work,
+                    environ=agent_environment(self._agent.environ, job, workspace),
+                    input=None if takes_argument(command) else workspace.prompt_file,
+                    timeout=scope.remaining(),
+                    cgroup=workspace.cgroup,
+                )
         except (OSError, ValueError) as error:
             return failed("agent_not_started", why_not_started(command[0], error))
+        workspace.end_processes()
         return conclude(job, ending, workspace, timeout=self._agent.timeout)
+
+
+def log_error(error: Exception, what: str) -> None:
+    """Log an exception with its traceback, and *what* it happened to."""
+    import logging  # 5 ms to import, and mostly there is nothing to log
+
+    logging.getLogger("coatcheck.cloud").error("%s", what, exc_info=error)
+
+
+def interrupted(
+    error: Stopped | WorkspaceError, timeout: float | None, when: str, *, logs: tuple[CloudLog, ...] = ()
+) -> Conclusion:
+    """Return the conclusion of an attempt that was cancelled, whose time is up, or whose clone is unusable."""
+    result = CloudResult(logs=logs) if logs else None
+    if isinstance(error, WorkspaceError):
+        return failed(error.code, str(error), result=result)
+    if isinstance(error, TimedOut):
+        return failed("timed_out", f"the attempt timed out after {timeout:g} s, {when}", result=result)
+    return Conclusion(state=CANCELLED, result=result)
 
 
 def agent_environment(environ: Mapping[str, str], job: Job, workspace: Workspace) -> dict[str, str]:
@@ -209,7 +262,7 @@ def failed(code: str, message: str, *, result: CloudResult | None = None) -> Con
 
 
 def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: float | None) -> Conclusion:
-    """Make a conclusion of how the agent ended. Raises `WorkspaceError`."""
+    """Return the conclusion of an attempt whose agent has ended."""
     now = time.time()
     outputs = (("stdout", ending.stdout), ("stderr", ending.stderr))
     logs = tuple(CloudLog(name=name, text=text, created_at=now) for name, text in outputs if text)
@@ -220,8 +273,12 @@ def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: 
     if ending.exit_code:
         reason = last_line(ending.stderr) or last_line(ending.stdout) or "it said nothing"
         return failed(f"agent_exit_{ending.exit_code}", reason[:1000], result=CloudResult(logs=logs))
-    changes = harvest(workspace) if job.mode == "code" else Changes()
-    result = result_of(job, ending, changes, read_report(workspace.result_file))
+    try:
+        changes = harvest(workspace) if job.mode == "code" else Changes()
+    except (Stopped, WorkspaceError) as error:
+        return interrupted(error, timeout, "while its changes were collected", logs=logs)
+    report, note = read_report(workspace.result_file)
+    result = result_of(job, ending, changes, report, notes=(*changes.notes, *filter(None, [note])))
     return Conclusion(
         state=COMPLETED, result=msgspec.structs.replace(result, logs=logs, base_commit=workspace.base_commit)
     )
@@ -241,22 +298,25 @@ class Report(msgspec.Struct):
     files: list[_ReportedFile] | None = None
 
 
-def read_report(path: Path) -> Report:
-    """Return the agent's report, an empty one where there is none. Raises `WorkspaceError` for one that is nonsense."""
-    if path.is_symlink() or not path.is_file():
-        return Report()
-    if path.stat().st_size > MAX_RESULT_FILE:
-        raise WorkspaceError(
-            "result_too_large", f"the agent's result file is larger than {MAX_RESULT_FILE // 2**20} MiB"
-        )
+def read_report(path: Path) -> tuple[Report, str]:
+    """Return the agent's report, and a note where there is one that cannot be read; the diff is not lost for that."""
+    if not os.path.lexists(path):
+        return Report(), ""
+    content = read_regular(path.parent, os.fsencode(path.name), limit=MAX_RESULT_FILE + 1)
+    if content is None:
+        return Report(), "the agent's result file is not used: it is not a regular file that can be read"
+    if len(content) > MAX_RESULT_FILE:
+        return Report(), f"the agent's result file is not used: it is larger than {MAX_RESULT_FILE // 2**20} MiB"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise WorkspaceError("result_unreadable", f"the agent's result file cannot be read: {error}") from None
+        return msgspec.json.decode(content, type=Report), ""
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return Report(), f"the agent's result file is not used, it cannot be read: {error}"
 
 
-def result_of(job: Job, ending: ProcessResult, changes: Changes, report: Report) -> CloudResult:
-    """Put together what the agent said and what it did."""
+def result_of(
+    job: Job, ending: ProcessResult, changes: Changes, report: Report, *, notes: Sequence[str] = ()
+) -> CloudResult:
+    """Put together what the agent printed and what it changed; the notes are a message of their own."""
     said = ending.stdout[-MAX_MESSAGE:].strip()
     message = said if report.message is None else report.message
     title = report.title or changes.subject or title_of(message) or title_of(job.prompt)
@@ -264,10 +324,18 @@ def result_of(job: Job, ending: ProcessResult, changes: Changes, report: Report)
     if report.files is not None:
         files = tuple(CloudFile(path=file.path, content=file.content) for file in report.files)
     return CloudResult(
-        messages=(message or SILENCE,),
+        messages=(message or SILENCE, *notes_message(notes)),
         diff=changes.diff,
         title=title if changes.diff else None,
         body=(message if report.body is None else report.body) if changes.diff else None,
         files=files,
         commit_message=changes.subject,
     )
+
+
+def notes_message(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the notes on a result as one message, none for none."""
+    if not notes:
+        return ()
+    more = (f"- and {len(notes) - MAX_NOTES} more",) if len(notes) > MAX_NOTES else ()
+    return ("\n".join(("Notes on this result:", *(f"- {note[:MAX_NOTE]}" for note in notes[:MAX_NOTES]), *more)),)

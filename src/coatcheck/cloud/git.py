@@ -1,24 +1,32 @@
-"""Start git as a program of ours: nobody's settings, no hooks, no prompts, no shell.
+"""Run git without the user's configuration: no hooks, no prompts, no shell.
 
-Law: an agent's folder never decides what runs. Files of its making are read as data; whatever a configuration file
-could name (hooks, filters, external diffs, monitors) is off on the command line, which wins over files.
+Invariants:
+- no file that an agent wrote decides what runs: what a configuration file could name (hooks, external diffs, file
+  system monitors) is switched off on the command line, which wins over files (git-config(1));
+- a command ends with its attempt: at the deadline and on cancellation its process group is killed;
+- an exit status other than 0 raises, except where the caller asked for it (`check=False`) and looks at it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import stat
+import select
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from .scope import CancelScope
 
 # No git command that we run takes minutes, except the first copy of a huge repository.
 GIT_TIMEOUT = 1800.0
 
 
 class WorkspaceError(Exception):
-    """An attempt cannot go on; `code` is a word for programs, the text for people."""
+    """The attempt fails; `code` is for programs, the text for people."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -26,7 +34,7 @@ class WorkspaceError(Exception):
 
 
 def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of our own git commands: nobody's settings, no prompts, no network on the side."""
+    """Return the environment of our own git commands: no configuration of the user, no prompts, no lazy fetches."""
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     return {
         **kept,
@@ -36,6 +44,7 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": f"{os.devnull}/none",  # no such file: git prints advice about one that exists
         "GIT_AUTHOR_NAME": "coatcheck",
         "GIT_AUTHOR_EMAIL": "coatcheck@localhost",
         "GIT_COMMITTER_NAME": "coatcheck",
@@ -44,11 +53,13 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-# What no command of ours may do, whatever a configuration file says; the command line wins over files (git-config(1)).
+# What no command of ours may do, whatever a configuration file says.
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.quotePath=true",
+    "core.commitGraph=false",
+    "core.multiPackIndex=false",
     "core.autocrlf=false",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -59,64 +70,115 @@ SETTINGS = (
 
 
 class Git:
-    """Run git with *environ*'s PATH and nothing else of it."""
+    """Run git with *environ*'s PATH, within a `CancelScope`, without any configuration of the user.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = git_environment(environ)
+    *extra* is added to the environment of every command: it marks the commands of one attempt.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], *, scope: CancelScope | None = None, extra: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = {**git_environment(environ), **(extra or {})}
+        self._scope = scope or CancelScope()
+
+    def within(self, scope: CancelScope, extra: Mapping[str, str]) -> Git:
+        """Return a copy for one attempt."""
+        return Git(self._environ, scope=scope, extra=extra)
 
     def run(
         self, *arguments: str | Path, input: bytes = b"", check: bool = True, environ: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run one command to its end; raises `WorkspaceError` with git's last words."""
-        done = subprocess.run(
-            self._command(arguments),
-            input=input,
-            capture_output=True,
-            env={**self._environ, **(environ or {})},
-            timeout=GIT_TIMEOUT,
-            check=False,
-        )
-        if check and done.returncode:
-            raise WorkspaceError("git_failed", last_line(done.stderr.decode("utf-8", "replace")) or "git failed")
-        return done
+        """Run one command to its end. Raises `WorkspaceError` with git's last line, and `Stopped`."""
+        with self._started(arguments, environ, stderr=subprocess.PIPE) as process:
+            try:
+                stdout, stderr = process.communicate(input, timeout=self._timeout())
+            except subprocess.TimeoutExpired:
+                self._scope.check()
+                raise WorkspaceError("git_timed_out", f"git {arguments[0]} took {GIT_TIMEOUT:g} s") from None
+        if check and process.returncode:
+            raise git_failure(stderr)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def read(self, *arguments: str | Path, environ: Mapping[str, str] | None = None) -> str:
         """Return what a command prints, without the last newline."""
         return self.run(*arguments, environ=environ).stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
     def read_capped(self, *arguments: str | Path, limit: int, environ: Mapping[str, str] | None = None) -> bytes | None:
-        """Return what a command prints, None if that is more than *limit* bytes."""
-        with subprocess.Popen(
+        """Return what a command prints, None if that is more than *limit* bytes. Raises as `run` does."""
+        with tempfile.TemporaryFile() as errors:
+            with self._started(arguments, environ, stderr=errors.fileno()) as process:
+                output = self._read_up_to(process, limit)
+                if len(output) > limit:
+                    return None
+                process.communicate(timeout=self._timeout())
+            if process.returncode:
+                errors.seek(0)
+                raise git_failure(errors.read())
+        return output
+
+    def _timeout(self) -> float:
+        remaining = self._scope.remaining()
+        return GIT_TIMEOUT if remaining is None else min(GIT_TIMEOUT, remaining)
+
+    def _read_up_to(self, process: subprocess.Popen[bytes], limit: int) -> bytes:
+        """Return the first *limit* + 1 bytes of the output."""
+        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+        assert process.stdin is not None  # noqa: S101 - PIPE was asked for
+        process.stdin.close()
+        process.stdin = None
+        output, descriptor = bytearray(), process.stdout.fileno()
+        while len(output) <= limit:
+            self._scope.check()
+            if not select.select([descriptor], [], [], self._timeout())[0]:
+                raise WorkspaceError("git_timed_out", f"git printed nothing for {GIT_TIMEOUT:g} s")
+            chunk = os.read(descriptor, min(1 << 20, limit + 1 - len(output)))
+            if not chunk:
+                break
+            output += chunk
+        return bytes(output)
+
+    @contextmanager
+    def _started(
+        self, arguments: Sequence[str | Path], environ: Mapping[str, str] | None, *, stderr: int
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start git in a process group of its own; the group is killed on cancellation and on leaving the block."""
+        self._scope.check()
+        process = subprocess.Popen(
             self._command(arguments),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             env={**self._environ, **(environ or {})},
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-            output = process.stdout.read(limit + 1)
-            if len(output) > limit:
-                process.kill()
-        return output if len(output) <= limit else None
+            start_new_session=True,
+        )
+        try:
+            with process, self._scope.on_cancel(lambda: kill_group(process)):
+                try:
+                    yield process
+                finally:
+                    kill_group(process)
+        except OSError:
+            self._scope.check()
+            raise
+        self._scope.check()
 
     @staticmethod
     def _command(arguments: Sequence[str | Path]) -> list[str]:
         return ["git", *(part for setting in SETTINGS for part in ("-c", setting)), *map(str, arguments)]
 
 
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads its process group, with the group, unless it was waited for (its id may be another's)."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def git_failure(stderr: bytes) -> WorkspaceError:
+    """Return the error of a git command that failed, with git's last line."""
+    return WorkspaceError("git_failed", last_line(stderr.decode("utf-8", "replace")) or "git failed")
+
+
 def last_line(text: str) -> str:
     """Return the last line of *text* that says something."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder, also one whose folders somebody made unwritable. Links are removed, never followed."""
-    if not path.exists():
-        return
-    path.chmod(stat.S_IRWXU)
-    for folder, names, _ in os.walk(path):
-        for name in names:
-            inner = Path(folder, name)
-            if not inner.is_symlink():
-                inner.chmod(stat.S_IRWXU)
-    shutil.rmtree(path, ignore_errors=True)

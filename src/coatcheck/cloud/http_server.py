@@ -1,26 +1,31 @@
-"""Serve a cloud on loopback, and say where: to people on stdout, to programs in a record that only we can read.
+"""Serve a cloud on loopback, and keep the record by which clients find it.
 
-Law: it binds 127.0.0.1 and nothing else.
+Guarantee: it listens on 127.0.0.1 and on nothing else.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from .. import errors
-from .._runtime.server_record import ServerRecord, read_record
+from .._runtime.server_record import RECORD, ServerRecord, lock_record
 
 if TYPE_CHECKING:
     import socket
 
+    import uvicorn
+
     from ..testing.emulator_transport import Handler
+    from .asgi import CloudApp, Pages
+    from .http_protocol import Limits
 
 HOST = "127.0.0.1"
 BASE_PATH = "/backend-api"
@@ -30,6 +35,8 @@ GRACE = 2
 # How long an idle connection stays (seconds): longer than any client's pause between two polls. uvicorn's own 5 is the
 # pause of a device login, and the official client fails where the server closes just as it asks.
 KEEP_ALIVE = 75
+# Connections that wait to be accepted.
+BACKLOG = 128
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -56,33 +63,54 @@ def listen(port: int) -> socket.socket:
         listener.close()
         message = f"cannot listen on {HOST}:{port}: {getattr(error, 'strerror', None) or error}"
         raise errors.ConfigurationError(message, remedy="give another --port, or 0 for a free one") from None
-    listener.listen(128)
+    listener.listen(BACKLOG)
     return listener
 
 
-@contextmanager
-def serving(handler: Handler, *, port: int = 0) -> Iterator[str]:
-    """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
-    import uvicorn  # 60 ms to import, and most commands serve nothing
+def _uvicorn(app: CloudApp, limits: Limits) -> uvicorn.Server:
+    import asyncio
 
-    from .asgi import CloudApp, TransportProtocol
+    import uvicorn
 
-    listener = listen(port)
-    app = CloudApp(handler)
-    server = uvicorn.Server(
+    from .http_protocol import TransportProtocol, report
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # what goes wrong in the event loop itself (no more files to open) is logged, and not without limit
+            asyncio.get_running_loop().set_exception_handler(report)
+            await super().startup(sockets)
+
+    return Server(
         uvicorn.Config(
             app,
-            http=TransportProtocol,
+            http=functools.partial(TransportProtocol, limits=limits),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             loop="asyncio",
+            interface="asgi3",
+            proxy_headers=False,  # nobody stands between a client and us; the headers could lie about who asks
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEEP_ALIVE,
         )
     )
+
+
+@contextmanager
+def serving(
+    handler: Handler, *, port: int = 0, pages: Pages | None = None, limits: Limits | None = None
+) -> Iterator[str]:
+    """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
+    from .asgi import CloudApp  # uvicorn takes 60 ms to import, and most commands serve nothing
+    from .http_protocol import limits_here
+
+    limits = limits or limits_here()
+    listener = listen(port)
+    app = CloudApp(handler, pages=pages, limits=limits)
+    server = _uvicorn(app, limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="cloud-server", daemon=True)
     thread.start()
     try:
@@ -96,16 +124,46 @@ def serving(handler: Handler, *, port: int = 0) -> Iterator[str]:
 
 @contextmanager
 def recorded(path: Path | None, record: ServerRecord) -> Iterator[None]:
-    """Keep *record* at *path* while the block runs."""
+    """Keep *record* at *path*, locked, while the block runs. Stale records beside it are removed."""
     if path is None:
         yield
         return
-    write_private(path, msgspec.json.encode(record))
-    try:
-        yield
-    finally:
-        if (found := read_record(path)) is not None and found.pid == record.pid:
-            path.unlink(missing_ok=True)
+    remove_stale(path.parent.parent)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with write_locked(path, msgspec.json.encode(record)):
+        try:
+            yield
+        finally:
+            remove_record(path)
+
+
+def write_locked(path: Path, data: bytes) -> IO[bytes]:
+    """Write a record that is locked before anybody sees it; return the file that holds the lock."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "r+b")
+    lock_record(file.fileno())
+    file.write(data)
+    file.flush()
+    temporary.replace(path)
+    return file
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the records of servers that do not run any more."""
+    for path in folder.glob(f"*/{RECORD}"):
+        try:
+            with path.open("rb") as file:
+                if lock_record(file.fileno()):
+                    remove_record(path)
+        except OSError:  # another server has just removed it
+            continue
+
+
+def remove_record(path: Path) -> None:
+    """Remove a record and its folder; what is left of it means nothing without the record."""
+    with suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
 
 
 def ready_line(record: ServerRecord, *, is_json: bool) -> str:

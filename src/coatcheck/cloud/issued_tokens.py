@@ -1,8 +1,10 @@
-"""The tokens that a cloud issues itself: made-up JWTs whose signature is the secret.
+"""The tokens that a cloud issues: JWTs whose signature is a random secret.
 
-Law 1. Only a token's digest is kept, so a stolen database opens nothing.
-Law 2. A refresh token is used once; its successor is another one (codex-wham.md 6.4).
-Law 3. No client verifies a signature (codex-wham.md 6.2), and neither do we: a token is known or it is not.
+Guarantees:
+
+- only a token's SHA-256 digest is stored;
+- a refresh token is accepted once; it is replaced by another one (codex-wham.md 6.4);
+- signatures are not verified, as no client does it (codex-wham.md 6.2): a token is stored or it is not accepted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Put a local cloud together from its options, run it, and take it apart again.
+"""Start a local cloud from its options, and stop it.
 
-Law: everything that was started is ended, in the opposite order: the record goes, the socket closes, the agents die,
-the file is closed, the lock is given back.
+Guarantee: what was started is stopped in the opposite order: the record is removed, the socket closed, the agents are
+ended, the database is closed, the lock is released.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._model.value import Value
-from .._runtime.server_record import ServerRecord
+from .._patches.git import inherited, untrusted
+from .._runtime.server_record import ServedEnvironment, ServerRecord, boot_id
 from .codex_home import refuse_foreign, write_codex_home
-from .git import git_environment
 from .http_server import recorded, serving, stop_signal
 from .issued_tokens import Account, TokenBook
-from .models import CloudEnvironment
+from .models import CloudEnvironment, CloudTask
 
 if TYPE_CHECKING:
     from .local_cloud import LocalCloud
@@ -39,8 +39,9 @@ MAX_PARALLEL = 2
 class ServeOptions(Value, frozen=True, kw_only=True):
     """What ``coatcheck serve`` is asked for. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
 
-    `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `environ` is what
-    agents inherit, and not in the repr: it may hold anybody's secrets.
+    `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `on_task` is called
+    with each new task, from any thread; `environ` is what agents inherit, and not in the repr: it may hold anybody's
+    secrets.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
@@ -53,6 +54,7 @@ class ServeOptions(Value, frozen=True, kw_only=True):
     timeout: float | None = TIMEOUT
     record: Path | None = None
     codex_home: Path | None = None
+    on_task: Callable[[CloudTask], None] | None = None
     environ: Mapping[str, str]
 
 
@@ -68,13 +70,12 @@ def parse_environment(text: str, *, environ: Mapping[str, str]) -> CloudEnvironm
 def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudEnvironment:
     """Return the environment of the repository at *path*. Raises `ConfigurationError` where there is none."""
     path = path.absolute()
-    head = _git(path, "symbolic-ref", "--quiet", "--short", "HEAD", environ=environ)
-    if not _git(path, "rev-parse", "--git-dir", environ=environ):
-        message = f"{path} is not a git repository"
-        raise errors.ConfigurationError(message, remedy="make one there with: git init")
+    _git(path, "rev-parse", "--git-dir", environ=environ)
+    # 1: HEAD is detached (git-symbolic-ref(1))
+    head = _git(path, "symbolic-ref", "--quiet", "--short", "HEAD", environ=environ, accept=(0, 1))
     is_repository = label.count("/") == 1 and not label.startswith("/") and not label.endswith("/")
     return CloudEnvironment(
-        id=hashlib.sha256(f"{label}={path}".encode()).hexdigest()[:32],
+        id=hashlib.sha256(f"{label}={path}".encode("utf-8", "surrogateescape")).hexdigest()[:32],
         label=label,
         repository=label if is_repository else None,
         default_branch=head or "main",
@@ -82,11 +83,11 @@ def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudE
     )
 
 
-def _git(path: Path, *arguments: str, environ: Mapping[str, str]) -> str:
+def _git(path: Path, *arguments: str, environ: Mapping[str, str], accept: tuple[int, ...] = (0,)) -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(path), *arguments],
-            env=git_environment(environ),
+            env={**inherited(environ), "LC_ALL": "C"},  # with the user's settings: safe.directory is one
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -94,6 +95,10 @@ def _git(path: Path, *arguments: str, environ: Mapping[str, str]) -> str:
     except FileNotFoundError:
         message = "git is not installed"
         raise errors.ConfigurationError(message, remedy="install git") from None
+    if done.returncode not in accept:
+        raise untrusted(done.stderr.decode("utf-8", "replace"), path) or errors.ConfigurationError(
+            f"{path} is not a git repository", remedy="make one there with: git init"
+        )
     return done.stdout.decode("utf-8", "replace").strip()
 
 
@@ -164,19 +169,35 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
     work.mkdir(mode=0o700, exist_ok=True)
     agent = Agent(command=options.command, timeout=options.timeout, environ=options.environ)
     workshop = WorkspaceManager(work, environ=options.environ)
-    return LocalCloud(options.environments, agent, store=store, workshop=workshop, max_parallel=options.max_parallel)
+    return LocalCloud(
+        options.environments,
+        agent,
+        store=store,
+        workshop=workshop,
+        max_parallel=options.max_parallel,
+        task_prefix=task_prefix(options.data),
+        on_task=options.on_task,
+    )
+
+
+def task_prefix(data: Path) -> str:
+    """Return what the ids of tasks kept in *data* begin with, so that an id tells which of several servers has it."""
+    return f"task_e_{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
 
 
 def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitStack) -> ServerRecord:
     from .oauth_server import OAuthServer
+    from .page import TaskPages
     from .router import Router
 
     account, key = Account(), secrets.token_hex(4)
     book = TokenBook(account=account, time=time.time, shelf=store)
-    face: Router = Router(cloud, book=book, desk=OAuthServer(book, time=time.time, key=key))
+    desk = OAuthServer(book, time=time.time, key=key)
+    face: Router = Router(cloud, book=book, desk=desk)
     if options.codex_home is not None:
         refuse_foreign(options.codex_home, account)
-    url = stack.enter_context(serving(face, port=options.port))
+    pages = TaskPages(cloud, is_key=desk.is_key)
+    url = stack.enter_context(serving(face, port=options.port, pages=pages))
     tokens = book.issue()
     if options.codex_home is not None:
         write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())
@@ -187,7 +208,17 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
         started=time.time(),
         account_id=account.account_id,
         approval_key=key,
+        environments=tuple(
+            ServedEnvironment(id=each.id, label=each.label, repository=each.repository, path=_real(each))
+            for each in options.environments
+        ),
+        task_prefix=task_prefix(options.data),
+        boot=boot_id(),
     )
+
+
+def _real(environment: CloudEnvironment) -> str | None:
+    return os.path.realpath(environment.path) if environment.path else None
 
 
 @contextmanager

@@ -71,11 +71,14 @@ class LocalCloud:
         workshop: WorkspaceManager,
         max_parallel: int,
         time: Callable[[], float] = time.time,
+        task_prefix: str = "task_e_",
+        on_task: Callable[[CloudTask], None] | None = None,
     ) -> None:
         self._environments = tuple(environments)
         self._store = store
         self._workshop = workshop
         self._time = time
+        self._task_prefix, self._on_task = task_prefix, on_task
         self._recordings: dict[str, Recording] = {}
         self._lock = threading.Lock()
         listener = Listener(on_start=self._on_start, on_line=self._on_line, on_end=self._on_end)
@@ -116,10 +119,16 @@ class LocalCloud:
     def create_task(self, order: TaskOrder) -> CloudTask:
         """Keep the task, then put its attempts in line."""
         environment = find_environment(self._environments, order.environment_id)
-        task = plan_task(order, environment, id=f"task_e_{secrets.token_hex(16)}", now=self._time())
+        task = plan_task(order, environment, id=self._new_id(), now=self._time())
         self._store.add_task(task)
         self._submit(task, environment, previous_diff=None)
+        if self._on_task is not None:
+            self._on_task(task)
         return task
+
+    def _new_id(self) -> str:
+        """Return an id in the service's form: 32 hexadecimal digits, the first of them from the prefix."""
+        return f"{self._task_prefix}{secrets.token_hex(16)}"[: len("task_e_") + 32]
 
     def follow_up(self, wish: FollowUp) -> CloudTask | None:
         """Add a round that starts from what the turn before made."""
@@ -184,10 +193,12 @@ class LocalCloud:
                 stats=count_changes(result.diff) if result else None,
             )
 
-        self._store.change_attempt(job.task_id, job.attempt_id, ended, now=now)
-        self._store.change_task(job.task_id, lambda task: msgspec.structs.replace(task, is_unread=True))
-        if recording := self._recordings.pop(job.attempt_id, None):
-            recording.end()
+        try:
+            self._store.change_attempt(job.task_id, job.attempt_id, ended, now=now)
+            self._store.change_task(job.task_id, lambda task: msgspec.structs.replace(task, is_unread=True))
+        finally:  # also where the store fails, so that nobody waits for more lines
+            if recording := self._recordings.pop(job.attempt_id, None):
+                recording.end()
 
     def cancel_task(self, id: str) -> bool:
         """End what runs, and let what waits not begin."""

@@ -1,7 +1,7 @@
-"""Logging in to a cloud of our own: refresh, authorization code with PKCE, device code, revoke (codex-wham.md 6.4, 6.9).
+"""The login service: refresh, authorization code with PKCE, device code, revoke (codex-wham.md 6.4, 6.9).
 
-Law: on a machine with several people anybody may reach a loopback port, so a login is approved with the *key*
-that the server showed to the one who started it. Without a key (in tests) every login is approved at once.
+Every user of a machine can reach a port on loopback, so a login is approved with the *key* that the server printed
+when it started. Without a key (in tests) every login is approved at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 from .._model.value import Value
 from .._protocol.effects import Request, Response
 from .issued_tokens import RefusedTokenError, TokenBook, TokenSet
-from .responses import Refusal, html_reply, json_reply, oauth_error
+from .responses import Refusal, decode, html_reply, json_reply, oauth_error
 
 Form: TypeAlias = Mapping[str, str]
 
@@ -29,6 +29,8 @@ Form: TypeAlias = Mapping[str, str]
 CODE_LIFETIME = 900.0
 # More logins than this are never open at once; a flood of them must not fill the memory.
 MAX_OPEN = 100
+# The key has 32 bits: at 20 guesses a minute (seconds) half of them take two hundred years.
+MAX_GUESSES, GUESS_WINDOW = 20, 60.0
 
 
 class _Grant(Value, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class OAuthServer:
         self._interval = interval
         self._grants: dict[str, _Grant] = {}
         self._devices: dict[str, _Device] = {}
+        self._guesses: list[float] = []
         self._lock = threading.RLock()
 
     def token(self, request: Request) -> Response:
@@ -198,7 +201,21 @@ class OAuthServer:
                 del table[next(iter(table))]
 
     def _is_key(self, form: Form) -> bool:
-        return self._key is None or hmac.compare_digest(form.get("key", "").strip().encode(), self._key.encode())
+        return self.is_key(form.get("key", ""))
+
+    def is_key(self, given: str) -> bool:
+        """Whether *given* is the approval key. After `MAX_GUESSES` wrong ones in a minute every answer is no."""
+        if self._key is None:
+            return True
+        with self._lock:
+            now = self._time()
+            self._guesses = [at for at in self._guesses if 0 <= now - at < GUESS_WINDOW]
+            if len(self._guesses) >= MAX_GUESSES:
+                return False
+            is_right = hmac.compare_digest(given.strip().encode(), self._key.encode())
+            if not is_right:
+                self._guesses.append(now)
+            return is_right
 
     def _form(self, action: str, kept: Form, *, asks_code: bool) -> str:
         hidden = "".join(
@@ -221,8 +238,11 @@ def _problem_with(asked: Form) -> str | None:
         or not asked.get("code_challenge")
     ):
         return "Only response_type=code with code_challenge_method=S256 is spoken here."
+    address = asked.get("redirect_uri", "")
+    if not address.isascii() or not address.isprintable() or " " in address:  # it becomes a response header
+        return "redirect_uri is not a URL."
     try:
-        target = urlsplit(asked.get("redirect_uri", ""))
+        target = urlsplit(address)
     except ValueError:
         return "redirect_uri is not a URL."
     is_loopback = target.scheme == "http" and target.hostname in ("127.0.0.1", "localhost", "::1")
@@ -240,8 +260,8 @@ def read_form(request: Request) -> Form:
     if "json" not in dict(request.headers).get("content-type", ""):
         return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
-        fields = msgspec.json.decode(request.body, type=dict[str, object])
-    except msgspec.MsgspecError:
+        fields = decode(request.body, dict[str, object])
+    except ValueError:
         raise Refusal(oauth_error("invalid_request", "The body is not a JSON object.")) from None
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from .models import Mode, TaskOrder
-from .responses import Refusal, validation
+from .responses import Refusal, decode, validation
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ class PullRequestRequest(msgspec.Struct, frozen=True):
 def read_body(body: bytes, shape: type[T]) -> T:
     """Return *body* as *shape*; raises `Refusal` with the validator's 400."""
     try:
-        return msgspec.json.decode(body or b"{}", type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return decode(body or b"{}", shape)
+    except ValueError as error:
         reason, _, path = str(error).partition(" - at `$")
         raise Refusal(validation(path.strip("`.") or "json", reason)) from None
 
@@ -98,18 +98,20 @@ def _new_task(asked: _Body, new: _NewTask) -> TaskOrder:
     return TaskOrder(
         prompt=_prompt(asked.input_items),
         environment_id=new.environment_id,
-        branch=new.branch,
+        branch=_without_nul("new_task.branch", new.branch),
         attempts=attempts,
         mode=_mode(is_ask=new.run_environment_in_qa_mode),
         starting_diff=_starting_diff(asked.input_items),
-        model=metadata.model_slug,
+        model=_without_nul("metadata.model_slug", metadata.model_slug),
     )
 
 
 def _follow_up(asked: _Body, follow_up: _FollowUp) -> FollowUp:
     is_ask = follow_up.run_environment_in_qa_mode or follow_up.environment_mode == "ask"
     order = TaskOrder(
-        prompt=_prompt(asked.input_items), mode=_mode(is_ask=is_ask), model=(asked.metadata or _Metadata()).model_slug
+        prompt=_prompt(asked.input_items),
+        mode=_mode(is_ask=is_ask),
+        model=_without_nul("metadata.model_slug", (asked.metadata or _Metadata()).model_slug),
     )
     return FollowUp(follow_up.task_id, follow_up.turn_id, order)
 
@@ -123,7 +125,16 @@ def _prompt(items: Iterable[_Item]) -> str:
     texts = [part.text for item in said for part in item.content or () if part.text]
     if not any(text.strip() for text in texts):
         raise Refusal(validation("input_items", "A message with text is required"))
-    return "\n\n".join(texts)
+    prompt = "\n\n".join(texts)
+    _without_nul("input_items", prompt)
+    return prompt
+
+
+def _without_nul(location: str, text: str | None) -> str | None:
+    """Return *text*; raises `Refusal` for a NUL, which no argument and no environment variable of an agent can hold."""
+    if text is not None and "\0" in text:
+        raise Refusal(validation(location, "Input should not contain NUL characters"))
+    return text
 
 
 def _starting_diff(items: Iterable[_Item]) -> str | None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
 from .._protocol.effects import Response
 
 JSON_TYPE = "application/json"
+
+# What every request but a submission fits in (a login, a mark); such bodies need no reservation of memory.
+SMALL_BODY = 64 * 1024
+
+T = TypeVar("T")
 
 
 class Refusal(Exception):  # noqa: N818 - it is the answer that refuses, raised to leave a handler early
@@ -29,12 +35,44 @@ def json_reply(document: object, *, status: int = 200, headers: Mapping[str, str
 def html_reply(title: str, body: str, *, status: int = 200) -> Response:
     """Answer with a small page; *title* and *body* are HTML already."""
     page = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head><body><h1>{title}</h1>{body}</body></html>\n'
-    return Response(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=page.encode())
+    return Response(status=status, headers=page_headers(POLICY), body=page.encode())
 
 
-def detail(text: str, *, status: int) -> Response:
+# No form-action here: Chromium applies it to the redirect that follows a form, and a login ends with one.
+POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def page_headers(policy: str) -> Mapping[str, str]:
+    """Return the headers of an HTML page that is not cached, framed, sniffed or named to other sites."""
+    return {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+
+
+def detail(text: str, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with ``{"detail": text}``."""
-    return json_reply({"detail": text}, status=status)
+    return json_reply({"detail": text}, status=status, headers=headers)
+
+
+def closing(response: Response) -> Response:
+    """Return *response* as the last one of its connection."""
+    return msgspec.structs.replace(response, headers={**response.headers, "connection": "close"})
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """Return JSON as *shape*. Raises `ValueError` for anything else: bad UTF-8 and deep nesting included."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except RecursionError:
+        message = "JSON is nested too deeply"
+        raise ValueError(message) from None  # msgspec's errors and UnicodeDecodeError are ValueErrors themselves
 
 
 def validation(location: str, message: str, *, type: str = "value_error") -> Response:
@@ -63,5 +101,12 @@ def oauth_error(code: str, message: str, *, status: int = 400) -> Response:
 UNAUTHENTICATED = detail("Could not parse your authentication token. Please try signing in again.", status=401)
 UNKNOWN_TASK = detail("Invalid task ID", status=404)
 UNKNOWN_TURN = detail("Invalid turn ID", status=404)
+
+
+def wrong_method(allowed: str) -> Response:
+    """Answer 405 with the methods that the path knows (RFC 9110 section 15.5.6)."""
+    return detail("Method Not Allowed", status=405, headers={"allow": allowed})
+
+
 UNKNOWN_ROUTE = detail("Not Found", status=404)
 SUCCESS = json_reply({"success": True})

@@ -1,8 +1,10 @@
-"""The face of a cloud: a request in, an answer out, nothing else.
+"""The routes of WHAM and of its login service over a `Backend`.
 
-Law 1. `ROUTES` is everything it answers; whatever is not there is a 404.
-Law 2. Behind it stands a `Backend`, and behind a door a bearer token that this cloud issued.
-Law 3. It looks at method, path, query, headers and body, never at a host: it can stand anywhere.
+Guarantees:
+
+- `WHAM` and `OAUTH` are all its routes: another path is a 404, another method of a known path a 405;
+- routes of tasks demand a bearer token that this cloud issued;
+- an answer depends on method, path, query, headers and body, never on a host.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ from .responses import Refusal, json_reply
 from .turn_stream import EventSource, Stream, replay
 
 MAX_PAGE = 20  # codex-wham.md 2.1: the server caps a page at 20
+MAX_SUBMISSION = 64 * 1024 * 1024  # bytes: a prompt and a starting diff
 
 
 class Backend(Protocol):
-    """Who knows the tasks. Unknown ids are None or False; what is impossible raises `Refusal`."""
+    """Where the tasks are. Unknown ids are None or False; what is impossible raises `Refusal`."""
 
     def list_environments(self) -> Sequence[CloudEnvironment]:
         """Return every environment."""
@@ -93,14 +96,25 @@ class Router:
     def handle(self, request: Request) -> Response:
         """Answer *request*."""
         route, names = find_route(request)
-        if route is None:
-            return responses.UNKNOWN_ROUTE
-        if route.is_guarded and not self._book.accepts(bearer_of(request)):
-            return responses.UNAUTHENTICATED
         try:
-            return route.answer(self, request, **names)
+            return self._admitted(request, route).answer(self, request, **names)
         except Refusal as refusal:
             return refusal.response
+
+    def admit(self, request: Request) -> int | Response:
+        """Return how many bytes the body of *request* may have, or the response that refuses it without its body."""
+        try:
+            return self._admitted(request, find_route(request)[0]).max_body
+        except Refusal as refusal:
+            return refusal.response
+
+    def _admitted(self, request: Request, route: Route | None) -> Route:
+        if route is None:
+            allowed = ", ".join(allowed_methods(request))
+            raise Refusal(responses.wrong_method(allowed) if allowed else responses.UNKNOWN_ROUTE)
+        if route.is_guarded and not self._book.accepts(bearer_of(request)):
+            raise Refusal(responses.UNAUTHENTICATED)
+        return route
 
     def _environments(self) -> documents.Environments:
         return {environment.id: environment for environment in self._backend.list_environments()}
@@ -237,6 +251,8 @@ def bearer_of(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
+# A positive number that any client can mean; more digits than int() reads would be an error of ours.
+_NUMBER = re.compile(r"0{0,9}[1-9][0-9]{0,8}")
 FILTERS: Mapping[str, Filter] = {"": "current", "current": "current", "archived": "archived", "all": "all"}
 
 
@@ -244,7 +260,7 @@ def read_query(request: Request, *, text: str | None) -> TaskQuery:
     """Return what a list asks for; raises `Refusal`."""
     asked = dict(request.query)
     limit, filter = asked.get("limit", str(MAX_PAGE)), asked.get("task_filter", "")
-    if not limit.isascii() or not limit.isdigit() or int(limit) < 1:
+    if not _NUMBER.fullmatch(limit):
         raise Refusal(responses.validation("limit", "Input should be greater than or equal to 1"))
     if filter not in FILTERS:
         raise Refusal(responses.validation("task_filter", "Input should be 'current', 'archived' or 'all'"))
@@ -258,7 +274,7 @@ def read_query(request: Request, *, text: str | None) -> TaskQuery:
 
 
 # The live cursor's form, with characters that must be encoded (codex-wham.md 2.1).
-_CURSOR = re.compile(r"\+RID:~([^=#]+)==#RT:1#TRC:(\d+)#RTD:")
+_CURSOR = re.compile(r"\+RID:~([^=#]+)==#RT:1#TRC:([0-9]{1,18})#RTD:")
 
 
 def write_cursor(last: CloudTask) -> str:
@@ -288,6 +304,7 @@ class Route(msgspec.Struct, frozen=True):
     pattern: str
     answer: Answer
     is_guarded: bool = True
+    max_body: int = responses.SMALL_BODY
 
 
 # What `codex cloud` calls, then what others have seen (codex-wham.md 2.1 to 2.8). First match wins.
@@ -295,7 +312,7 @@ WHAM = (
     Route("list_tasks", "GET", "/tasks/list", Router.list_tasks),
     Route("search_tasks", "GET", "/tasks/search", Router.search_tasks),
     Route("rate_limit", "GET", "/tasks/rate_limit", Router.rate_limit),
-    Route("create_task", "POST", "/tasks", Router.create_task),
+    Route("create_task", "POST", "/tasks", Router.create_task, max_body=MAX_SUBMISSION),
     Route("get_task", "GET", "/tasks/{task}", Router.get_task),
     Route("delete_task", "DELETE", "/tasks/{task}", Router.delete_task),
     Route("cancel_task", "POST", "/tasks/{task}/cancel", Router.cancel_task),
@@ -369,11 +386,25 @@ _WHAM = tuple((route, _compile(route.pattern)) for route in WHAM)
 _OAUTH = tuple((route, _compile(route.pattern)) for route in OAUTH)
 
 
+def _table(request: Request) -> tuple[str, tuple[tuple[Route, re.Pattern[str]], ...]]:
+    """Return the path without its prefix, and the routes that it may match."""
+    prefix = next((prefix for prefix in PREFIXES if request.path.startswith(f"{prefix}/")), None)
+    return (request.path, _OAUTH) if prefix is None else (request.path.removeprefix(prefix), _WHAM)
+
+
 def find_route(request: Request) -> tuple[Route | None, dict[str, str]]:
     """Return the route that *request* takes and the names in its path, None where there is none."""
-    prefix = next((prefix for prefix in PREFIXES if request.path.startswith(f"{prefix}/")), None)
-    rest, table = (request.path, _OAUTH) if prefix is None else (request.path.removeprefix(prefix), _WHAM)
+    rest, table = _table(request)
+    # HEAD is GET without the body (RFC 9110 section 9.3.2), which the server in front leaves out
+    method = "GET" if request.method == "HEAD" else request.method
     for route, pattern in table:
-        if route.method == request.method and (match := pattern.fullmatch(rest)):
+        if route.method == method and (match := pattern.fullmatch(rest)):
             return route, {name: unquote(value) for name, value in match.groupdict().items()}
     return None, {}
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods that the request's path knows, none for a path that is no route."""
+    rest, table = _table(request)
+    known = {route.method for route, pattern in table if pattern.fullmatch(rest)}
+    return sorted(known | ({"HEAD"} if "GET" in known else set()))

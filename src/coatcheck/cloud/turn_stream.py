@@ -1,6 +1,6 @@
-"""Server-sent events of one turn: replayed when it is over, live while it runs (codex-wham.md 2.8).
+"""Server-sent events of one turn: replayed when it has ended, live while it runs (codex-wham.md 2.8).
 
-Law: the end of the stream says nothing about the turn; clients ask for its status.
+The end of a stream does not tell how the turn ended; clients ask for its status.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class EventSource(Protocol):
 
 
 class Recording:
-    """Items that are all there, or that others still add from another thread."""
+    """Items that are complete, or that another thread still adds to."""
 
     def __init__(self, items: Iterable[documents.Document] = (), *, is_over: bool = False) -> None:
         self._items = list(items)
@@ -48,7 +48,7 @@ class Recording:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Say that nothing more will come."""
+        """Mark the recording as complete."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()

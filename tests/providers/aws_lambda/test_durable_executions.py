@@ -150,7 +150,7 @@ def test_a_function_that_does_not_exist_says_where_it_was_looked_for() -> None:
 def test_a_function_that_is_not_durable_is_told_apart() -> None:
     """It has been started, and nobody can ask: said at once, with the provider that can wait for it."""
     client, _ = durables()
-    with pytest.raises(errors.ConfigurationError, match="plain-agent:live is not a durable function") as caught:
+    with pytest.raises(errors.SubmissionUncertainError, match="plain-agent:live is not a durable function") as caught:
         client.create_task("Say hello", environment="plain-agent:live")
 
     assert "aws_lambda_async" in (caught.value.remedy or "")

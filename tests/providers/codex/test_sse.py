@@ -60,3 +60,13 @@ def test_memory_is_bounded(chunk: bytes) -> None:
 
     with pytest.raises(errors.UnreadableResponseError):
         parser.feed(big * 3)
+
+
+def test_lines_without_data_are_counted() -> None:
+    """Empty data lines fill memory as well, and end the stream."""
+    parser, lines = Parser(), b"data:\n" * (MAX_EVENT + 1)
+
+    with pytest.raises(errors.UnreadableResponseError) as caught:
+        parser.feed(lines)
+
+    assert "larger than" in str(caught.value)

@@ -495,3 +495,55 @@ def test_the_submission_may_name_the_id_elsewhere() -> None:
     both, _ = one(said({"id": "request-1", "operation": {"key": "job9"}}, 202), toml=toml)
 
     assert "acme:job9" == str(both.create_task("Say hello").ref)
+
+
+# -- addresses that change -----------------------------------------------------------------------------------------------
+
+
+class Moving:
+    """A service that gives each poll a new address, and knows nothing of the task at *forgotten* ones."""
+
+    def __init__(self, header: str, *, status: int, forgotten: tuple[str, ...] = (), moves: int = 3) -> None:
+        self.header, self.status, self.forgotten, self.moves = header, status, forgotten, moves
+        self.paths: list[str] = []
+
+    def handle(self, request: Request) -> Response:
+        if request.method == "POST":
+            return said({}, 202, **{self.header: "/jobs/0"})
+        path = "/" + request.url.partition("://")[2].partition("/")[2]
+        self.paths.append(path)
+        number = int(path.rpartition("/")[2])
+        if path in self.forgotten:
+            return said({}, 404)
+        if number == self.moves:
+            return said({"status": "Succeeded"})
+        return said({"status": "Running"}, self.status, **{self.header: f"/jobs/{number + 1}"})
+
+
+@pytest.mark.parametrize("header", ["location", "operation_location", "azure_asyncoperation"])
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("verb", ["poll_task", "poll_tasks"])
+def test_a_task_that_moves_is_followed(colour: str, header: str, status: int, verb: str) -> None:
+    """Each poll goes where the last answer said, and the ref stays what was given out."""
+    service = Moving(header, status=status)
+    both = Both(colour, provider(PLAIN), service, token=TOKEN)
+    ref = both.create_task("hi").ref
+    ended = both.poll_task(ref) if verb == "poll_task" else both.poll_tasks([ref])[0]
+
+    assert (ref, TaskState.SUCCEEDED, ["/jobs/0", "/jobs/1", "/jobs/2", "/jobs/3"]) == (
+        ended.ref,
+        ended.state,
+        service.paths,
+    )
+
+
+def test_an_address_that_is_forgotten_leads_back_to_the_refs_own(colour: str) -> None:
+    """Where the new address is unknown the task is asked about where it was before."""
+    service = Moving("location", status=202, forgotten=("/jobs/1",))
+    service.moves = 1
+    both = Both(colour, provider(PLAIN), service, token=TOKEN)
+    ref = both.create_task("hi").ref
+    with pytest.raises(errors.WaitTimeoutError):
+        both.poll_task(ref, timeout=12, interval=5)
+
+    assert ["/jobs/0", "/jobs/1", "/jobs/0"] == service.paths[:3]

@@ -20,6 +20,7 @@ def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         act(client, ref)
+    run.console.remedy = then.format(ref=ref)
     run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [then.format(ref=ref)])
 
 
@@ -69,7 +70,7 @@ def unarchive_command(run: CommandContext, *, task: str) -> None:
 def delete_command(run: CommandContext, *, task: str, is_sure: bool) -> None:
     """Delete a task for ever."""
     ref = run.ref(task)
-    if not is_sure and not (run.process_env.is_asking and click.confirm(f"Delete {ref} for ever?", err=True)):
+    if not is_sure and not run.confirm(f"Delete {ref} for ever?"):
         raise errors.ConfigurationError(f"{ref} was not deleted", remedy="say --yes to delete it for ever")
     _act(run, task, lambda client, ref: client.delete_task(ref), action="delete", then="{ref} is deleted")
 
@@ -112,5 +113,7 @@ def message_command(run: CommandContext, *, task: str, text: str | None, ask: bo
     words = run.text(text, "the message")
     with run.client(ref.provider) as client:
         continued = client.send_message(ref, words, mode="ask" if ask else "code", model=model)
+    again = run.hint("wait", str(continued.ref))
+    run.console.remedy = f"the message was sent; come back with: {again}"
     run.answer(lambda: to_object(continued, is_summary=True), lambda: [str(continued.ref)])
-    run.note(f"It runs again; come back with: coatcheck wait {continued.ref}")
+    run.note(f"It runs again; come back with: {again}")

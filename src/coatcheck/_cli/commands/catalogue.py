@@ -49,7 +49,7 @@ coatcheck environments --repo owner/repo
 @click.option("--repo", "repository", metavar="OWNER/REPO", help="Only those of a repository.")
 def environments_command(run: CommandContext, *, repository: str | None) -> None:
     """List the environments in which tasks can run."""
-    with run.client() as client:
+    with run.client(environment=repository) as client:
         known = client.list_environments(repository=repository)
     run.answer(
         lambda: {"environments": [to_object(each) for each in known]},

@@ -18,12 +18,12 @@ import click
 
 from ... import errors
 from ..apply import land
-from ..console import Line, Part, Styled, diff_lines
+from ..console import Line, Part, Styled, diff_lines, indented
 from ..context import CommandContext, command
-from ..formatting import attempts, files, heading, message, pull_request, usage
+from ..formatting import attempts, changed_files, heading, message, pull_request, usage
 from ..json_output import to_object
 from ..process_env import ProcessEnv
-from ..wait_progress import UserInterrupt, wait_for, with_patch_of
+from ..wait_progress import wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from ..._model.outcome import Outcome
@@ -155,10 +155,7 @@ class Demo:
 
     def _waited(self, task: Task, number: int) -> Task:
         self._act(f"coatcheck wait {task.ref}")
-        try:
-            ended = wait_for(self._run, self._client, task.ref, timeout=TIMEOUT, interval=INTERVAL, first=False)
-        except UserInterrupt:
-            raise KeyboardInterrupt from None  # the cloud goes with us: there is nothing to come back to
+        ended = wait_for(self._run, self._client, task.ref, timeout=TIMEOUT, interval=INTERVAL, first=False)
         self._say("Step 2/2: it came back. ", *_told(ended))
         self._show(attempts(ended.attempts))
         self._show([*heading(f"What attempt {number} says"), *message(ended.attempt(number).outcome)])
@@ -170,11 +167,11 @@ class Demo:
         self._act(f"coatcheck show {task.ref} --attempt {number}")
         if made.pull_request:
             self._show([Styled("Pull request", "bold"), *pull_request(made.pull_request)])
-        self._show([*heading("Files"), *(f"  {line}" for line in files(made.files))])
+        self._show([*heading("Files"), *indented(changed_files(made))])
 
     def _landed(self, task: Task, made: Outcome, number: int) -> ApplyReport:
         self._act(f"cd {self._site}; coatcheck apply {task.ref} --attempt {number}")
-        landed = land(self._run, made)
+        landed = land(self._run, made, task=task, attempt=number)
         self._show(landed.lines())
         return landed
 

@@ -45,19 +45,33 @@ def list_command(
 ) -> None:
     """List tasks, newest first."""
     wanted = None if is_all else limit or DEFAULT_LIMIT
-    with run.client() as client:
+    with run.client(environment=environment) as client:
         where = None if environment is None else _id_of(client, environment)
-        tasks, following = _some(client, which=which, environment=where, limit=wanted, cursor=cursor)
+        tasks, following, stopped = _some(client, which=which, environment=where, limit=wanted, cursor=cursor)
+    if stopped:
+        run.console.note(f"coatcheck: {stopped}; it was stopped, and there are more tasks")  # with --json as well
     run.answer(
         lambda: {"tasks": [to_object(each, is_summary=True) for each in tasks], "cursor": following},
         lambda: listed(tasks, run.now) or ["No tasks found."],
     )
     if following and not run.is_json:
-        run.note("", f"There are more: coatcheck list --cursor='{following}' (or --all)")
+        import shlex
+
+        words = _words(which=which, environment=environment, limit=limit)
+        more = f"{run.hint('list', *words, has_provider=True)} --cursor={shlex.quote(following)}"
+        run.note("", f"There are more: {more} (or --all)")
+
+
+def _words(*, which: str, environment: str | None, limit: int | None) -> list[str]:
+    """Return the options of a list as they were given."""
+    given = {"--filter": None if which == "current" else which, "--environment": environment, "--limit": limit}
+    return [word for name, value in given.items() if value is not None for word in (name, str(value))]
 
 
 def _id_of(client: Client, environment: str) -> str:
-    """Return the id of the environment that is named; lists are filtered by id (codex-wham.md 2.1)."""
+    """Return what the provider filters its list by: the id of the environment that is named, or its name as it is."""
+    if not client.capabilities.lists_by_id:
+        return environment
     from ...providers.codex.environments import choose
 
     return choose(client.list_environments(), environment).id
@@ -70,19 +84,26 @@ def _some(
     environment: str | None,
     limit: int | None,
     cursor: str | None,
-) -> tuple[list[Task], str | None]:
-    """Return at most *limit* tasks, and the cursor of the rest."""
+) -> tuple[list[Task], str | None, str | None]:
+    """Return at most *limit* tasks, the cursor of the rest, and why the list was stopped before (None: it was not)."""
+    from ..._protocol.pagination import Bounds
+    from ..._runtime.system_clock import SystemClock
+
     tasks: dict[TaskRef, Task] = {}  # a list that moves under us may send one twice
-    seen = {cursor}
+    seen, bounds = {cursor}, Bounds(clock=SystemClock())
     while True:
+        bounds.begin()
         wanted = None if limit is None else limit - len(tasks)
         page = client.get_page(filter=which, environment=environment, limit=wanted, cursor=cursor)
+        bounds.end()
         tasks |= {task.ref: task for task in page.items}
         if limit is not None and len(tasks) > limit:  # the service sent more than it was asked for
-            return list(tasks.values())[:limit], cursor
+            return list(tasks.values())[:limit], cursor, None
         if page.cursor is None or page.cursor in seen:  # one that repeats leads round in circles
-            return list(tasks.values()), None
+            return list(tasks.values()), None, None
         cursor = page.cursor
         if len(tasks) == limit:
-            return list(tasks.values()), cursor
+            return list(tasks.values()), cursor, None
+        if (reason := bounds.reason) is not None:
+            return list(tasks.values()), cursor, reason
         seen.add(cursor)

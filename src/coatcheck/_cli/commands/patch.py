@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from ..._patches.parse import Patch
 
 
+# How names are read where the diff does not tell; git apply's own options.
+strip_option = click.option(
+    "-p",
+    "strip",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Take N components off the names in the diff, like git's.",
+)
+directory_option = click.option("--directory", metavar="DIR", help="Put DIR in front of the names in the diff.")
+
+
 @command(
     "diff",
     examples="""
@@ -39,6 +50,8 @@ coatcheck diff codex:task_e_6a0 | git apply
 )
 @click.option("--stat", is_flag=True, help="A summary per file, like git's.")
 @click.option("--name-only", is_flag=True, help="Only the paths, like git's.")
+@strip_option
+@directory_option
 @click.option("--color/--no-color", "color", default=None, help="Paint it (default: on a terminal).")
 def diff_command(
     run: CommandContext,
@@ -48,18 +61,23 @@ def diff_command(
     between: tuple[int, int] | None,
     stat: bool,
     name_only: bool,
+    strip: int | None,
+    directory: str | None,
     color: bool | None,
 ) -> None:
     """Print a task's diff: its bytes, nothing added.
 
     Without --attempt it is the diff of the first attempt that has one. On a terminal it is painted and goes through
-    your pager, and characters that would move the cursor are shown.
+    your pager, and characters that would move the cursor are shown. -p and --directory change the names that --stat,
+    --name-only and --json show.
     """
     from ..wait_progress import with_patch
 
     _check_forms({"--between": between, "--stat": stat, "--name-only": name_only})
     if between and attempt:
         raise errors.ConfigurationError("--between names its attempts", remedy="leave out --attempt")
+    if between and (strip is not None or directory is not None):
+        raise errors.ConfigurationError("--between compares diffs as they are", remedy="leave out -p and --directory")
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         found = client.get_task(ref)
@@ -67,7 +85,7 @@ def diff_command(
             _diff_between(run, found, client.list_attempts(found), between, color=color)
             return
         number, made = with_patch(client, found, attempt)
-    patch = _patch_of(made)
+    patch = _patch_of(made, strip=strip, directory=directory)
     if run.is_json:
         run.answer(lambda: {"ref": str(ref), "attempt": number, **_document(patch, made)}, list)
     elif stat:
@@ -86,10 +104,13 @@ def _check_forms(forms: dict[str, object]) -> None:
         raise errors.ConfigurationError(f"{' and '.join(chosen)} do not go together", remedy="give one of them")
 
 
-def _patch_of(made: Outcome) -> Patch:
+def _patch_of(made: Outcome, *, strip: int | None, directory: str | None) -> Patch:
     from ..._patches.parse import Patch
 
-    return made.patch or Patch(b"")
+    patch = made.patch or Patch(b"")
+    if strip is None and directory is None:
+        return patch
+    return Patch.parse(bytes(patch), strip=strip, directory=directory)
 
 
 def _print_stat(run: CommandContext, patch: Patch, *, color: bool | None) -> None:
@@ -141,7 +162,7 @@ def _diff_between(
 def _document(patch: Patch, made: Outcome) -> dict[str, object]:
     from base64 import b64encode
 
-    from ..patch_formatting import files_of
+    from ..patch_formatting import changes_of
 
     data = bytes(patch)
     is_text = data == data.decode("utf-8", "replace").encode()
@@ -149,7 +170,7 @@ def _document(patch: Patch, made: Outcome) -> dict[str, object]:
         "diff": patch_text(patch),
         "diff_base64": None if is_text else b64encode(data).decode(),
         "stats": jsonable(made.stats),
-        "files": files_of(patch),
+        "files": changes_of(patch),
     }
 
 
@@ -170,20 +191,27 @@ coatcheck apply --undo
 @click.option("--markers", is_flag=True, help="Leave conflict markers in files that conflict.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Only these files; as often as you like.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not these files; as often as you like.")
+@strip_option
+@directory_option
 @click.option("--branch", metavar="NAME", help="Make a branch with a commit instead; files stay as they are.")
 @click.option("--start", metavar="COMMIT", help="Where the branch starts (default: HEAD).")
 @click.option("--reject", multiple=True, metavar="RULE", help="Refuse what this rule finds; as often as you like.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Do not ask this rule; as often as you like.")
-@click.option("--strict", is_flag=True, help="Refuse what any rule finds.")
-@click.option("--undo", is_flag=True, help="Take the last application in this checkout back.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what ordinary changes seldom do: all rules but those for kinds and sizes of files.",
+)
+@click.option("--undo", is_flag=True, help="Undo the last application in this checkout; again, the one before.")
 def apply_command(run: CommandContext, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
     """Land a task's patch in the checkout you stand in.
 
     The patch is judged before it is believed. Nothing is staged unless asked, files with uncommitted changes are left
     alone, and each file's fate is told. The exit code is 9 when not everything is there afterwards.
 
-    --undo restores what the last application changed, also one that was interrupted; files that were edited since are
-    left as they are, and named.
+    --undo restores what the last application changed, also one that was interrupted; again, and the one before is
+    undone. Files that were edited since are left as they are, and named. Another attempt of a task whose patch is
+    applied and not committed is refused.
     """
     from ..apply import ApplyOptions, checkout_of, land, take_back
     from ..wait_progress import with_patch
@@ -193,6 +221,7 @@ def apply_command(run: CommandContext, *, task: str | None, attempt: int | None,
         if task or attempt or order != ApplyOptions():
             raise errors.ConfigurationError("--undo takes nothing else", remedy="see: coatcheck apply --help")
         undone = take_back(run)
+        run.console.remedy = "files were restored; git status shows the checkout"
         run.answer(undone.document, undone.lines)
         return undone.code
     if task is None:
@@ -202,6 +231,8 @@ def apply_command(run: CommandContext, *, task: str | None, attempt: int | None,
     with run.client(ref.provider) as client:
         found = client.get_task(ref)
         number, made = with_patch(client, found, attempt)
-    landed = land(run, made, order=order, task=found)
+    landed = land(run, made, order=order, task=found, attempt=number)
+    if not order.check:
+        run.console.remedy = "the patch was applied; git status shows the checkout"
     run.answer(lambda: {"ref": str(ref), "attempt": number, **landed.document()}, landed.lines)
     return landed.code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from ..context import CommandContext, command, seconds
 
 if TYPE_CHECKING:
     from ..._runtime.server_record import ServerRecord
+    from ...cloud.models import CloudTask
 
 
 @command(
@@ -63,8 +66,10 @@ def serve_command(
 ) -> None:
     """Run a cloud of your own on this machine, with any command as its agent.
 
-    Each attempt works in a throw-away clone; your repository is not touched. It listens on loopback only. While it runs, `--provider local` finds it, from any folder. One line says where it
-    is once it is ready. Ctrl-C ends it, with every agent that runs.
+    Each attempt works in a throw-away clone; your repository is not touched. It listens on loopback only. While it
+    runs, `--provider local` finds it, from any folder; of several servers the one that serves the environment. One
+    line says where it is once it is ready, further ones whether the agent's program exists and which tasks are
+    submitted. Ctrl-C ends it, with every agent that runs.
     """
     if os.name != "posix":  # process groups and flock, which it stands on
         raise errors.UnsupportedError("serve is not supported on Windows", remedy="run it in WSL")
@@ -72,19 +77,36 @@ def serve_command(
     from ..._runtime.server_record import record_path
     from ...cloud.launcher import ServeOptions, parse_environment, run as serve
 
-    environ = run.process_env.environ
+    environ, words = run.process_env.environ, split(agent)
     options = ServeOptions(
         environments=tuple(parse_environment(each, environ=environ) for each in environments),
-        command=split(agent),
+        command=words,
         data=Path(data or os.path.join(state_dir(environ), "cloud")).expanduser().absolute(),
         port=port,
         max_parallel=max_parallel,
         timeout=seconds(timeout),
         record=Path(record_path(environ)),
         codex_home=Path(codex_home).expanduser().absolute() if codex_home else None,
+        on_task=lambda task: run.note(task_line(task)),
         environ=environ,
     )
-    serve(options, announce=lambda record: _announce(run, record, codex_home=codex_home))
+    serve(options, announce=lambda record: _announce(run, record, command=words, codex_home=codex_home))
+
+
+def task_line(task: CloudTask) -> str:
+    """Return the line that says what was submitted."""
+    count = len(task.last.attempts)
+    attempts = "1 attempt" if count == 1 else f"{count} attempts"
+    return f"Submitted local:{task.id}: {task.title} ({attempts} in {task.environment_label}, branch {task.branch})"
+
+
+def agent_line(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the line that says whether the agent's program exists."""
+    program = command[0] if command else ""
+    if path := shutil.which(program, path=environ.get("PATH")):
+        return f"Agent: {path}"
+    where = "there is no such program" if os.path.dirname(program) else "it is not in PATH"
+    return f"warning: the agent's program {program!r} cannot be run: {where}; install it, or give another --agent"
 
 
 def split(agent: str) -> tuple[str, ...]:
@@ -97,12 +119,12 @@ def split(agent: str) -> tuple[str, ...]:
         ) from None
 
 
-def _announce(run: CommandContext, record: ServerRecord, *, codex_home: str | None) -> None:
-    """Say in one line that we are ready."""
+def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[str], codex_home: str | None) -> None:
+    """Print where the server is, and what to know about its agent and its logins."""
     if run.is_json:
         from ..json_output import dump_line
 
-        run.console.write(
+        run.console.write_json(
             dump_line(
                 {
                     "url": record.url,
@@ -114,6 +136,7 @@ def _announce(run: CommandContext, record: ServerRecord, *, codex_home: str | No
         )
         return
     run.console.show(f"Serving {record.url}")
+    run.note(agent_line(command, run.process_env.environ))
     run.note("Submit to it with: coatcheck submit --provider local …")
     if codex_home:
         run.note(
@@ -121,5 +144,8 @@ def _announce(run: CommandContext, record: ServerRecord, *, codex_home: str | No
             f"CODEX_CLOUD_TASKS_BASE_URL={record.url} codex cloud list"
         )
     if record.approval_key:
-        run.note(f"Logins are approved with the key {record.approval_key}")
+        run.note(
+            f"Approval key: {record.approval_key} (a browser asks for it when a program logs in to this server, "
+            "or when another user opens a task's page; the commands of coatcheck need no key)"
+        )
     run.note("Ctrl-C ends it.")

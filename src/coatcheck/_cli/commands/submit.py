@@ -23,7 +23,7 @@ from ..context import (
 from ..exit_codes import exit_code_of
 from ..json_output import error_document, to_object
 from ..plan_prompts import Approve, decider, next_step, verdict
-from ..wait_progress import UserInterrupt, chosen, result, wait_for, with_patch_of
+from ..wait_progress import chosen, expect_return, result, wait_for, with_patch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def submit_command(run: CommandContext, *, resume: bool, plan_approval: bool, **
     Without --environment and --repo the remotes of the checkout say where it runs. The prompt is read from standard
     input when it is - or missing. A task is submitted once, whatever the network does.
     """
-    with run.client() as client:
+    with run.client(environment=place_of(options)) as client:
         if resume:
             _resume(run, client)
             return
@@ -117,7 +117,7 @@ def run_command(
     _check_attempt(run, attempt, options["attempts"])
     if is_applied:
         checkout_of(run)
-    with run.client() as client:
+    with run.client(environment=place_of(options)) as client:
         approve = decider(run, client, approve_plan)
         task = submit(run, client, requires_approval=approve_plan in ("ask", "never") or None, **options)
         task = wait_for(run, client, task.ref, timeout=limit, interval=pause, first=False, approve=approve)
@@ -136,6 +136,12 @@ def run_command(
     return verdict(task)
 
 
+def place_of(options: dict[str, Any]) -> str | None:
+    """Return the environment or the repository that the options name."""
+    place: str | None = options["environment"] or options["repository"]
+    return place
+
+
 def _check_attempt(run: CommandContext, wanted: int | None, attempts: int | None) -> None:
     """Raise `ConfigurationError` for an attempt that there will not be; afterwards it would be too late."""
     total = _attempts(run, attempts)
@@ -146,7 +152,8 @@ def _check_attempt(run: CommandContext, wanted: int | None, attempts: int | None
 def _landed(run: CommandContext, task: Task, attempt: int | None) -> ApplyReport | errors.CoatcheckError:
     """Apply what a task made; what goes wrong is told after the result, which was paid for."""
     try:
-        return land(run, with_patch_of(task, task.attempts, attempt)[1])
+        number, made = with_patch_of(task, task.attempts, attempt)
+        return land(run, made, task=task, attempt=number)
     except errors.CoatcheckError as error:
         return error
 
@@ -159,14 +166,20 @@ def _landed_document(landed: ApplyReport | errors.CoatcheckError | None) -> dict
 
 def submit(run: CommandContext, client: Client, **options: Any) -> Task:
     """Submit what the options say, and tell how to come back."""
+    from ..unseen import warning
+
     run.console.progress(lambda: ("submitting",))
-    try:
-        task = client.create_task(_spec(run, client, **options))
-    except KeyboardInterrupt:
-        raise UserInterrupt("whether the task was submitted is told by: coatcheck submit --resume") from None
+    spec = _spec(run, client, **options)
+    if unseen := warning(run, spec):
+        run.note(unseen)
+    run.process_env.interruption.expect("whether the task was submitted is told by: coatcheck submit --resume")
+    task = client.create_task(spec)
+    expect_return(run, task.ref)
+    again = run.hint("wait", str(task.ref))
+    run.console.remedy = f"the task was submitted; come back with: {again}"
     run.note(
         ("Step 1/2: submitted ", Styled(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
-        f"Step 2/2: come back with: coatcheck wait {task.ref}",
+        f"Step 2/2: come back with: {again}",
     )
     return task
 

@@ -46,9 +46,10 @@ def wait_command(
     at the deadline, 10 when the task stands still until somebody acts.
     """
     from ..plan_prompts import next_step, verdict
-    from ..wait_progress import chosen, result, wait_for
+    from ..wait_progress import chosen, expect_return, result, wait_for
 
     ref, limit, pause = run.ref(task), timeout_of(run, timeout), seconds(interval) if interval else None
+    expect_return(run, ref)
     with run.client(ref.provider) as client:
         ended = wait_for(run, client, ref, timeout=limit, interval=pause, first=first)
     chosen(ended, attempt)
@@ -86,23 +87,24 @@ def watch_command(
 
     Many tasks are one provider's: pages of its list are read in place of looks where that is fewer requests.
     """
-    from ..wait_progress import reporting_interrupts
+    from ..wait_progress import expect_return
 
     refs = _of_one_provider([run.ref(task) for task in tasks])
     limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
     if len(refs) > 1 and (after or stream):
         option = "--after" if after else "--stream"
         raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
-    with run.client(refs[0].provider) as client, reporting_interrupts(*refs):
+    expect_return(run, *refs)
+    with run.client(refs[0].provider) as client:
         if len(refs) > 1:
             events = client.watch_tasks(refs, timeout=limit, interval=pause)
         elif stream:
-            events = client.stream_task(refs[0])
+            events = client.stream_task(refs[0], timeout=limit)
         else:
             events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
         for happened in events:
             if run.is_json:
-                run.console.write(dump_line(to_object(happened, is_summary=True)))
+                run.console.write_json(dump_line(to_object(happened, is_summary=True)))
             else:
                 run.console.show_all(event_lines(happened, is_named=len(refs) > 1))
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ... import errors
+from ..._protocol.json_text import clean_json
 from ..._protocol.lenient import number, text
 from ..._protocol.login_contract import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami
 
@@ -96,15 +97,18 @@ def read_user(token: str, answer: Mapping[str, object]) -> Tokens:
 def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) -> Tokens:
     """Return the tokens in *answer*: one that lasts, or of an app whose tokens expire a pair.
 
+    An access token that cannot be used leaves the one *before*, so that the new refresh token is not lost.
     Raises `UnreadableResponseError` where there is none that can be sent.
     """
-    token = text(answer.get("access_token"))
+    token, successor = text(answer.get("access_token")), text(answer.get("refresh_token"))
     if token is None or not is_sendable(token):
+        if before is not None and successor is not None:  # the access token is lost, the login is not
+            return msgspec.structs.replace(before, refresh_token=successor, last_refresh=now)
         raise errors.UnreadableResponseError("GitHub gave no usable access_token", path="$.access_token")
     lasts, held = number(answer.get("expires_in")), before or Tokens(access_token=token)
     return Tokens(
         access_token=token,
-        refresh_token=text(answer.get("refresh_token")) or held.refresh_token,
+        refresh_token=successor or held.refresh_token,
         account_id=held.account_id,
         expires_at=None if lasts is None else now + lasts,
         last_refresh=now,
@@ -142,7 +146,7 @@ def format_of(site: str, *, remedy: str) -> LoginFormat:
 
 def _read(data: bytes, where: str, *, site: str, remedy: str) -> Tokens:
     try:
-        kept = msgspec.json.decode(data, type=_Kept)
+        kept = msgspec.json.decode(clean_json(data), type=_Kept)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise errors.NotLoggedInError(f"{where} is no login to GitHub of ours", remedy=remedy) from None
     if kept.issuer != site:
@@ -157,7 +161,7 @@ def _written(data: bytes | None, tokens: Tokens, *, site: str) -> bytes:
         message = f"a login to another site is not kept as one to {site}"
         raise errors.ConfigurationError(message, remedy="leave out --issuer, and say where the API is: --base-url")
     ours = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
-    theirs: dict[str, Any] = msgspec.json.decode(data, type=dict[str, msgspec.Raw]) if data else {}
+    theirs: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
     kept = {name: value for name, value in (theirs | ours).items() if value is not None}
     return msgspec.json.format(msgspec.json.encode(kept), indent=2)
 

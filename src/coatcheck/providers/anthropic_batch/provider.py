@@ -160,11 +160,16 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         self,
         *,
         filter: TaskFilter = "current",
-        environment: str | None = None,  # noqa: ARG002 - a batch has none
+        environment: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page, newest first; batches whose results were put away count as archived."""
+        """Return one page, newest first; batches whose results were put away count as archived.
+
+        No batch runs in an *environment*.
+        """
+        if environment is not None:
+            return Page()
         more = (("after_id", cursor),) if cursor else ()
         query = (("limit", str(min(limit or PAGE_SIZE, PAGE_SIZE))), *more)
         response = yield Request("GET", BATCHES, query=query, headers=HEADERS)

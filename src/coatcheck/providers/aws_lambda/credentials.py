@@ -1,9 +1,11 @@
-"""Find AWS keys where AWS's own tools find them, and put a signature on a request.
+"""Find AWS keys where AWS's own tools find them, and sign requests.
 
-Law 1. Keys in the environment are used as they are; everything else is botocore's business: files, single sign-on,
-       roles, containers, machines. It keeps what it found fresh.
-Law 2. A signature is made anew for each attempt, of the bytes and the address that are sent, by the time that is given.
-Law 3. A secret access key never travels; a session token does, and only in its header.
+Invariants:
+
+- keys in the environment are used as they are; files, single sign-on, roles, containers and machines are read by
+  botocore, which also renews what it found;
+- each attempt is signed anew: the bytes and the address that are sent, at the time that is given;
+- a secret access key is never sent; a session token is, and only in its header.
 """
 
 from __future__ import annotations

@@ -136,8 +136,9 @@ class DurableProvider(msgspec.Struct, frozen=True):
         extract.checked(response)
         arn = response.headers.get(ARN_HEADER)
         if not arn:
-            raise errors.ConfigurationError(
+            raise errors.SubmissionUncertainError(
                 f"{function} is not a durable function: it was started once, and nobody can ask what became of it",
+                spec=spec,
                 remedy="make it durable, or use the provider aws_lambda_async with a queue for its results",
             )
         return Task(

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..._model.outcome import Failure, Outcome
 from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.decode import check, error_for, read_json
+from ..._protocol.decode import UNREADABLE, check, decode_json, error_for, read_json
 from ..._protocol.effects import Response
 from ..._protocol.lenient import fields, instant, text
 from . import wire
@@ -70,11 +70,9 @@ def _error_type(response: Response) -> str:
 
 
 def _body_fields(response: Response) -> Mapping[str, object]:
-    import msgspec
-
     try:
-        return fields(msgspec.json.decode(response.body))
-    except (msgspec.MsgspecError, RecursionError):
+        return fields(decode_json(response.body, object))
+    except UNREADABLE:
         return {}
 
 

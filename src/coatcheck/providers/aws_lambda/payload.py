@@ -16,6 +16,7 @@ import msgspec
 from ... import errors
 from ..._model.outcome import DiffStats, Failure, Message, Outcome, PatchState, PullRequest
 from ..._patches.parse import Patch
+from ..._protocol.decode import UNREADABLE, decode_json
 from ..._protocol.lenient import fields, text
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def outcome_of_text(result: str | None, *, error: Failure | None = None) -> Outc
 
 def _read(told: str) -> object:
     try:
-        return msgspec.json.decode(told)
-    except (msgspec.MsgspecError, RecursionError):
+        return decode_json(told, object)
+    except UNREADABLE:
         return told
 
 

@@ -1,16 +1,19 @@
-"""How people log in to Codex, and how the official client's login is read and written (codex-wham.md 6). Pure.
+"""The login to Codex, and how the official client's file is read and written. Pure.
 
-Law 1. No message names anything that the file holds, but the mode and the names of keys.
-Law 2. Whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy.
-Law 3. A JWT's signature is never checked: the service does that, we only look when it ends and whose it is (6.2).
-Law 4. What is written keeps every key that we do not know, byte for byte and in its place; the account never changes,
-       and a refresh token is never taken out (6.6).
+Section numbers are those of docs/reference/protocols/codex-wham.md. Invariants:
+
+- no message contains anything from the file, except the mode and the names of keys;
+- whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy;
+- a JWT's signature is not checked: the service does that, we only read its expiry and its owner (6.2);
+- what is written keeps every unknown key, byte for byte and in its place (but half of a surrogate pair becomes U+FFFD);
+  the account never changes, and a refresh token is never removed (6.6).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -18,6 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from ... import errors
+from ..._protocol.json_text import clean_json
 from ..._protocol.lenient import fields, instant, number, text
 from ..._protocol.login_contract import DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
 
@@ -31,6 +35,13 @@ TRUSTED_HOSTS = frozenset({"chatgpt.com", "chat.openai.com", "chatgpt-staging.co
 AUTH_CLAIM = "https://api.openai.com/auth"
 
 CHATGPT, PERSONAL = "chatgpt", "personalAccessToken"
+
+# The last second that a calendar of four-digit years has. What ends later is used as if it ended then.
+LAST_SECOND = 253_402_300_799.0
+# From here on a time is in milliseconds: 2001 in milliseconds, the year 33,658 in seconds.
+FIRST_MILLISECONDS = 1e12
+
+TOKENS = ("access_token", "id_token", "refresh_token")
 
 # How a personal access token begins (6.8).
 PERSONAL_PREFIX = "at-"
@@ -61,7 +72,7 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
     if mode == PERSONAL:
         return Tokens(access_token=_sendable(login.get("personal_access_token"), "personal_access_token", where))
     _require_chatgpt(mode, where)
-    tokens, refreshed = fields(login.get("tokens")), instant(login.get("last_refresh"))
+    tokens = fields(login.get("tokens"))
     token = _sendable(tokens.get("access_token"), "access token", where)
     id_token = text(tokens.get("id_token"))
     if id_token is None or (claims := claims_of(id_token)) is None:
@@ -69,11 +80,11 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
     account, provenance = tokens.get("account_id"), fields(tokens.get("oauth_provenance"))
     return Tokens(
         access_token=token,
-        refresh_token=text(tokens.get("refresh_token")),
+        refresh_token=_usable(tokens, "refresh_token"),
         id_token=id_token,
         account_id=_sendable(account, "account_id", where) if account else None,
         expires_at=expiry_of(token),
-        last_refresh=None if refreshed is None else refreshed.timestamp(),
+        last_refresh=_seconds(login.get("last_refresh")),
         issuer=text(provenance.get("issuer")),
         client_id=text(provenance.get("client_id")),
         **_said_by(claims),
@@ -93,12 +104,13 @@ def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
 def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) -> Tokens:
     """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (6.4).
 
-    The account is never changed by a refresh, even if the new tokens name another one.
-    Raises `UnreadableResponseError` where a token is missing or cannot be sent.
+    The account is never changed by a refresh, even if the new tokens name another one. A token that cannot be used
+    leaves the one before, so that a good refresh token beside it is not lost.
+    Raises `UnreadableResponseError` where a token is missing or none can be used.
     """
-    found: dict[str, Any] = {
-        name: _granted(answer, name, before) for name in ("access_token", "id_token", "refresh_token")
-    }
+    found: dict[str, Any] = {name: _granted(answer, name, before) for name in TOKENS}
+    if before is not None and any(answer.get(name) for name in TOKENS) and not any(_usable(answer, n) for n in TOKENS):
+        raise errors.UnreadableResponseError("the login service gave no usable token", path="$.access_token")
     claims = claims_of(found["id_token"]) or {}
     account = text(fields(claims.get(AUTH_CLAIM)).get("chatgpt_account_id"))
     kept: dict[str, Any] = {} if before is None else {"issuer": before.issuer, "client_id": before.client_id}
@@ -106,7 +118,7 @@ def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) 
         **found,
         **kept,
         account_id=account if before is None else before.account_id,
-        expires_at=expiry_of(found["access_token"]),
+        expires_at=_granted_until(found["access_token"], answer, now),
         last_refresh=now,
         **_said_by(claims),
     )
@@ -172,23 +184,54 @@ def claims_of(token: str) -> Mapping[str, object] | None:
         return None
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        return msgspec.json.decode(payload, type=dict[str, object])
+        return msgspec.json.decode(clean_json(payload), type=dict[str, object])
     except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         return None
 
 
 def expiry_of(token: str) -> float | None:
-    """Return when a token ends, in seconds since the epoch; None where it does not say (6.3)."""
-    return number((claims_of(token) or {}).get("exp"))
+    """Return when a token expires, in seconds since the epoch; None where it does not say (6.3).
+
+    ``exp`` is a number of seconds (RFC 7519 section 2). Milliseconds, a text and a date are understood too; what no
+    calendar has is the first or the last second of ours.
+    """
+    return _seconds((claims_of(token) or {}).get("exp"))
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**300:
+        return LAST_SECOND if value > 0 else 0.0  # which is too large for a float
+    found = number(value)
+    if found is None:
+        date = instant(value) if isinstance(value, str) else None
+        return None if date is None else max(0.0, date.timestamp())
+    if found >= FIRST_MILLISECONDS:
+        found /= 1000
+    return min(max(found, 0.0), LAST_SECOND)
+
+
+def _granted_until(token: str, answer: Mapping[str, object], now: float) -> float | None:
+    """Return when a token that was just given expires by our clock, which may be wrong."""
+    ends = expiry_of(token)
+    if ends is None or ends > now or _usable(answer, "access_token") != token:
+        return ends
+    issued = _seconds((claims_of(token) or {}).get("iat"))
+    lifetime = ends - issued if issued is not None else number(answer.get("expires_in")) or 0.0
+    return now + lifetime if lifetime > 0 else ends
 
 
 def _object(data: bytes, where: str) -> Mapping[str, object]:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        _refuse(f"{where} is UTF-16, not UTF-8", remedy=f"save it as UTF-8; else {REMEDY}")
+    data = clean_json(data)
     if not data.strip():
         _refuse(f"{where} is empty", remedy=f"another program may be writing it: try again; else {REMEDY}")
     try:
         return msgspec.json.decode(data, type=dict[str, object])
     except msgspec.ValidationError:
-        _refuse(f"{where} is not a JSON object")
+        _refuse(
+            f"{where} holds a number out of range" if data.lstrip()[:1] == b"{" else f"{where} is not a JSON object"
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         _refuse(
             f"{where} is not JSON, or only a part of it",
@@ -220,17 +263,23 @@ def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _granted(answer: Mapping[str, object], name: str, before: Tokens | None) -> str:
-    value = text(answer.get(name)) or (getattr(before, name) if before else None)
-    if value is None or not _is_sendable(value):
+    value = _usable(answer, name) or (getattr(before, name) if before else None)
+    if value is None:
         raise errors.UnreadableResponseError(f"the login service gave no usable {name}", path=f"$.{name}")
     return str(value)
+
+
+def _usable(answer: Mapping[str, object], name: str) -> str | None:
+    value = text(answer.get(name))
+    return value if value is not None and _is_sendable(value) else None
 
 
 def _raw(data: object) -> Mapping[str, msgspec.Raw]:
     """Return an object whose values are kept as they were written."""
     if not isinstance(data, (bytes, msgspec.Raw)):
         return {}
-    return msgspec.json.decode(data, type=dict[str, msgspec.Raw] | None) or {}
+    clean = data if isinstance(data, msgspec.Raw) else clean_json(data)
+    return msgspec.json.decode(clean, type=dict[str, msgspec.Raw] | None) or {}
 
 
 def _new_login(tokens: Tokens) -> dict[str, object]:
@@ -242,7 +291,7 @@ def _new_login(tokens: Tokens) -> dict[str, object]:
 
 
 def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(_seconds(seconds) or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _sendable(token: object, what: str, where: str) -> str:

@@ -60,6 +60,7 @@ VERBS: Mapping[str, Support] = {
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
+    lists_by_id=True,
     reasons={"approve_plan": "Codex starts at once and asks for no approval"},
     options=frozenset({"attempts", "mode", "starting_diff", "model"}),
     modes=frozenset(request_bodies.MODES),

@@ -2,7 +2,8 @@
 
 Law 1. How the bytes were cut into chunks never matters.
 Law 2. What stands after the last blank line is no event: the stream was cut there.
-Law 3. Memory is bounded: an event larger than `MAX_EVENT` ends the stream with an error.
+Law 3. Memory is bounded: an event larger than `MAX_EVENT`, its line ends counted, ends the stream with an error.
+Law 4. The work is linear in the bytes, however small the chunks are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Parser:
     """Turn chunks into events: `feed` each chunk as it comes."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._parts: list[bytes] = []  # of the line that has not ended yet
+        self._held, self._ends_in_cr = 0, False
         self._is_first = True
         self._data: list[str] = []
         self._size = 0
@@ -44,12 +46,19 @@ class Parser:
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
         """Yield whole lines; a lone CR at the end waits, for an LF may follow."""
-        buffer = self._rest + chunk
+        self._parts.append(chunk)
+        self._held += len(chunk)
+        if not self._is_first and b"\n" not in chunk and b"\r" not in chunk and not self._ends_in_cr:
+            if self._held > MAX_EVENT:
+                raise _too_large()
+            return
+        buffer = b"".join(self._parts)
         if self._is_first and len(buffer) >= len(_BOM):
             buffer, self._is_first = buffer.removeprefix(_BOM), False
         lines = buffer.splitlines(keepends=True) if not self._is_first else [buffer]
-        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if len(self._rest) > MAX_EVENT:
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        self._parts, self._held, self._ends_in_cr = [rest], len(rest), rest.endswith(b"\r")
+        if len(rest) > MAX_EVENT:
             raise _too_large()
         for line in lines:
             yield line.rstrip(b"\r\n")
@@ -61,7 +70,7 @@ class Parser:
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1
         elif name == "event":
             self._event = value
         elif name == "id" and "\0" not in value:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ..._model.events import TaskEvent, TaskLog, UnknownEvent
 from ..._model.tasks import TaskRef
-from ..._protocol.decode import decoder
+from ..._protocol.decode import UNREADABLE, decode_json
 from ..._protocol.lenient import fields, instant, text
 from . import wire
 from .sse import ServerEvent
@@ -18,8 +16,8 @@ def event_of(event: ServerEvent, ref: TaskRef) -> TaskEvent | None:
     A log line has the kind "log"; a thread event the service's own method, ``item/agentMessage/delta`` for one.
     """
     try:
-        item: wire.StreamItem = decoder(wire.StreamItem).decode(event.data)
-    except (msgspec.MsgspecError, RecursionError):
+        item = decode_json(event.data, wire.StreamItem)
+    except UNREADABLE:
         return None
     cursor = text(item.id) or event.id
     if item.item_type == "thread_event":

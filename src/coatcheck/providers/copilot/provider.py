@@ -18,6 +18,7 @@ from ..._protocol.effects import Exchange, Request, Response
 from ..._protocol.provider import StatusPage
 from ..._protocol.urls import encoded
 from .._github import http
+from .._github.location import site_of
 from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
 from . import extract, wire
 from .capabilities import CAPABILITIES, NAME, WHO, Service, models
@@ -50,6 +51,11 @@ class CopilotProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The one base URL."""
         return {"api": self.service.base_url}
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Where people see tasks."""
+        return (site_of(self.service.base_url),)
 
     @property
     def login(self) -> Login:

@@ -53,7 +53,7 @@ def read(response: Response, *, asked: str = "", is_lenient: bool = False) -> An
         status=response.status,
         headers=response.headers,
         document=document,
-        text=response.body.decode("utf-8", "replace"),
+        text=response.body.decode("utf-8-sig", "replace"),
         is_elsewhere=is_elsewhere(response, asked),
     )
 
@@ -101,7 +101,7 @@ def _by_done(answer: Answer, described: Description) -> State | None:
 
 
 def _by_status(answer: Answer, described: Description) -> State | None:
-    if answer.status == 202:
+    if answer.status in (202, 303):  # 303 means that what was made is elsewhere (RFC 9110, section 15.4.4)
         return TaskState.RUNNING, None
     is_result = described.answers_with_result or answer.is_elsewhere
     return (TaskState.SUCCEEDED, None) if is_result else None

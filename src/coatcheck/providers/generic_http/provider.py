@@ -2,7 +2,9 @@
 
 Law 1. `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
 Law 2. `get_task` is one GET, and one more for a result that is kept elsewhere.
-Law 3. Nothing but the description says what anything means; `extract` reads it.
+Law 3. An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
+       next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
+Law 4. Nothing but the description says what anything means; `extract` reads it.
 """
 
 from __future__ import annotations
@@ -172,25 +174,52 @@ class Http202Provider(msgspec.Struct, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Look at a task: one GET, and one for a result that is kept elsewhere."""
-        response = yield from self._look(ref)
-        return (yield from self._task_of(response, ref))
+        task, _ = yield from self._polled(ref, None)
+        return task
+
+    def _polled(self, ref: TaskRef, address: str | None) -> Exchange[tuple[Task, str | None]]:
+        """Poll a task at *address* (None: its ref's own), and return it with the address to poll next."""
+        response: Response = yield self._status_request(ref, address=address)
+        asked = self._url_asked(ref, address)
+        task = yield from self._task_of(response, ref, asked=asked)
+        return task, None if task.state.is_terminal else self._moved_to(response, asked) or address
+
+    def _moved_to(self, response: Response, asked: str) -> str | None:
+        """Return the address that an answer gives a task that goes on, None where it is the one that was asked."""
+        if self.described.status.path is not None:
+            return None
+        answer = extract.read(response, is_lenient=True)
+        location = self.described.submit.location.word(answer)
+        address = self._addresses.shortened(location, asked=response.url or asked) if location else None
+        return None if address is None or self._addresses.url_of(address) == asked else address
 
     def get_snapshot(
         self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None = None
     ) -> Exchange[TaskSnapshot]:
         """Look at a task that is waited for; for a while one that was never seen may be unknown to the service.
 
-        The memory is when it was first missed (seconds since the epoch), or that it was seen.
+        The memory is when it was first missed (seconds since the epoch), or that it was seen, with the address that the
+        service has moved it to.
         """
         del is_watched, shown
+        memory, _, moved = memory.partition(" ")
         try:
-            task = yield from self.get_task(ref)
+            task, address = yield from self._polled_where(ref, moved or None)
         except errors.NotFoundError:
             since = number(memory or now)
             if since is None or now - since >= self.described.status.not_found_seconds:
                 raise
             return TaskSnapshot(task=Task(ref=ref, state=TaskState.QUEUED), memory=f"{since:.0f}")
-        return TaskSnapshot(task=task, memory=SEEN)
+        return TaskSnapshot(task=task, memory=f"{SEEN} {address}" if address else SEEN)
+
+    def _polled_where(self, ref: TaskRef, moved: str | None) -> Exchange[tuple[Task, str | None]]:
+        """Poll a task where it was *moved* to, or at its ref's own address where nothing is known of it there."""
+        if moved is not None:
+            try:
+                return (yield from self._polled(ref, moved))
+            except errors.NotFoundError:
+                pass
+        return (yield from self._polled(ref, None))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the status answer as it came."""
@@ -213,7 +242,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         response: Response = yield self._status_request(ref)
         return response
 
-    def _status_request(self, ref: TaskRef, *, method: str = "GET") -> Request:
+    def _status_request(self, ref: TaskRef, *, method: str = "GET", address: str | None = None) -> Request:
         status, native = self.described.status, self._addresses.native(ref)
         if native.startswith(AT_ONCE):
             raise errors.UnsupportedError(
@@ -223,12 +252,12 @@ class Http202Provider(msgspec.Struct, frozen=True):
         if status.path is not None:
             request = self._request(method, filled_path(status.path, {"id": native}), query=query)
         else:
-            at = self._addresses.request_to(self._addresses.url_of(native), method=method)
+            at = self._addresses.request_to(self._addresses.url_of(address or native), method=method)
             request = self._request(method, at.path, query=query, url=at.url, is_public=at.is_public)
         return msgspec.structs.replace(request, conditional=method == "GET")
 
-    def _task_of(self, response: Response, ref: TaskRef) -> Exchange[Task]:
-        asked, native = self._url_asked(ref), self._addresses.native(ref)
+    def _task_of(self, response: Response, ref: TaskRef, *, asked: str) -> Exchange[Task]:
+        native = self._addresses.native(ref)
         is_elsewhere = extract.is_elsewhere(response, asked)
         if is_elsewhere and 400 <= response.status < 500 and response.status not in extract.OUR_FAULT:
             return extract.refused_result(response, Task(ref=ref, state=TaskState.FAILED, raw=response.body))
@@ -259,8 +288,8 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def _has_result_elsewhere(self) -> bool:
         return bool(self.described.result.path or self.described.result.location)
 
-    def _url_asked(self, ref: TaskRef) -> str:
-        request = self._status_request(ref)
+    def _url_asked(self, ref: TaskRef, address: str | None = None) -> str:
+        request = self._status_request(ref, address=address)
         return request.url or self.base_url + request.path
 
     # -- many --------------------------------------------------------------------------------------------------------
@@ -273,15 +302,27 @@ class Http202Provider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page. Raises `UnsupportedError` for a filter or an environment, which no description knows."""
+        """Return one page. The service is not asked to filter, so a page of an *environment* may hold few tasks.
+
+        Raises `UnsupportedError` for another filter, and where the description does not say what a task's environment is.
+        """
         listing = self.described.list
-        if listing is None or filter != "current" or environment is not None:
+        if listing is None or filter != "current":
             raise errors.UnsupportedError(f"{self.name} lists all its tasks or none: it has no filters")
+        if environment is not None and not self.described.task.environment.places:
+            raise errors.UnsupportedError(
+                f"the description of {self.name} does not say what the environment of a task is",
+                remedy=f"add task.environment to services.{self.name}, or leave out --environment",
+            )
         wanted = {listing.cursor_parameter: cursor, listing.limit_parameter: limit}
         query = tuple((name, str(value)) for name, value in wanted.items() if name and value is not None)
         response = yield self._request("GET", listing.path, query=(*listing.query.items(), *query))
         check(response)
-        return extract.page(extract.read(response), self.described, self._addresses)
+        page = extract.page(extract.read(response), self.described, self._addresses)
+        if environment is None:
+            return page
+        kept = tuple(task for task in page.items if task.environment == environment)
+        return msgspec.structs.replace(page, items=kept)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
         """Look at many tasks at once: a page of the list."""

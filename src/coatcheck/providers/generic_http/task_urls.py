@@ -34,8 +34,21 @@ class Addresses(msgspec.Struct, frozen=True):
         return unquote(ref.id)
 
     def shortened(self, location: str, *, asked: str) -> str:
-        """Return the address that *location* means in the answer to *asked*: relative to our base URL where it is below."""
-        url = urljoin(asked, location)
+        """Return the address that *location* means in the answer to *asked*: relative to our base URL where it is below.
+
+        Raises `UnreadableResponseError` for what is no address, or one that must not be asked.
+        """
+        try:
+            url = urljoin(asked, location)
+            self.request_to(url)
+        except (
+            ValueError,
+            errors.ConfigurationError,
+        ) as error:  # ValueError: of a port or an IPv6 address that is none
+            reason = f": {error}" if isinstance(error, errors.ConfigurationError) else ""
+            raise errors.UnreadableResponseError(
+                f"{self.name}: the answer names a place that cannot be asked for the task{reason}"
+            ) from None
         base = f"{self.base_url}/"
         if url.startswith(base):
             return url.removeprefix(base)
@@ -53,6 +66,8 @@ class Addresses(msgspec.Struct, frozen=True):
 
     def request_to(self, url: str, *, method: str = "GET") -> Request:
         """Return a request to *url*; raises `ConfigurationError` for a place that nobody should go to."""
+        if not (url.isascii() and url.isprintable()) or " " in url:
+            raise errors.ConfigurationError(f"{self.name}: this is not the address of a task")
         scheme, host, _ = origin_of(url)
         if scheme not in ("http", "https") or not host:
             raise errors.ConfigurationError(f"{self.name}: this is not the address of a task")

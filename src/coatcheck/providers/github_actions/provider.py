@@ -25,7 +25,7 @@ from ..._protocol.lenient import flag, instant, text, whole
 from ..._protocol.provider import StatusPage, TaskSnapshot
 from ..._protocol.urls import encoded
 from .._github import http
-from .._github.location import repository_path
+from .._github.location import repository_path, site_of
 from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
 from . import extract, job_progress, result_artifact, wire
 from .capabilities import CAPABILITIES
@@ -84,6 +84,11 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The one base URL."""
         return {"api": self.service.base_url}
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Where people see tasks."""
+        return (site_of(self.service.base_url),)
 
     @property
     def login(self) -> Login:

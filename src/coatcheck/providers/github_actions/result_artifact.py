@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..._model.outcome import Failure, Message, Notice, PullRequest
 from ..._model.value import Value
 from ..._patches.parse import Patch
+from ..._protocol.decode import UNREADABLE, decode_json
 from ..._protocol.lenient import fields, flag, text, whole
 
 if TYPE_CHECKING:
@@ -93,8 +92,8 @@ def result_of(document: Mapping[str, object], *, message: bytes, diff: bytes) ->
 
 def _document(data: bytes) -> Mapping[str, object]:
     try:
-        return fields(msgspec.json.decode(data)) if data else {}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return fields(decode_json(data, object)) if data else {}
+    except UNREADABLE:
         return {}
 
 

@@ -16,7 +16,7 @@ import msgspec
 from ..._model.events import TaskEvent, TaskMessage, TaskPlan, TaskProgress, TaskTool, UnknownEvent
 from ..._model.outcome import Artifact, Message, Plan, PlanStep
 from ..._model.tasks import TaskRef
-from ..._protocol.decode import read_json
+from ..._protocol.decode import decode_json, read_json
 from ..._protocol.effects import Response
 from ..._protocol.lenient import instant, text, whole
 from . import wire
@@ -62,7 +62,7 @@ def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
 
 
 def _unknown_kind(raw: msgspec.Raw) -> tuple[str, object]:
-    said: dict[str, object] = msgspec.json.decode(raw)
+    said = decode_json(raw, dict[str, object])
     return next(((word, value) for word, value in said.items() if word not in wire.COMMON), ("", None))
 
 
@@ -79,7 +79,7 @@ def _artifact(raw: msgspec.Raw, answer: Response, *, at: str) -> tuple[Artifact,
         patch = shown.change_set.git_patch
         content = ((patch and patch.unidiff_patch) or "").encode()
         return Artifact(kind="change", media_type=DIFF_TYPE, content=content), patch
-    word, value = next(iter(msgspec.json.decode(raw).items()), ("artifact", None))
+    word, value = next(iter(decode_json(raw, dict[str, object]).items()), ("artifact", None))
     return Artifact(kind=word, data=value), None
 
 

@@ -72,6 +72,7 @@ VERBS: Mapping[str, Support] = {
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
+    lists_by_id=True,
     reasons={
         "cancel_task": "Jules cannot stop a session; archive_task pauses it and can be taken back",
         "create_pull_request": "Jules opens one itself when the task was created with open_pull_request",

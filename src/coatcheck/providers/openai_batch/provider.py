@@ -195,12 +195,12 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         self,
         *,
         filter: TaskFilter = "current",
-        environment: str | None = None,  # noqa: ARG002 - a batch has none
+        environment: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page, newest first. There is no archive: nothing is archived."""
-        if filter == "archived":
+        """Return one page, newest first. There is no archive, and no batch runs in an *environment*."""
+        if filter == "archived" or environment is not None:
             return Page()
         response = yield self._list(cursor, min(limit or PAGE_SIZE, PAGE_SIZE))
         check(response)

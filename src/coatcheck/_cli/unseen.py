@@ -1,0 +1,150 @@
+"""What of a checkout an agent elsewhere will not see: uncommitted files, unpushed commits, a branch that only is here.
+
+Guarantee: nothing is fetched. What the remote has is read from the remote-tracking refs, so it is as old as the last
+fetch, and nothing is said where the remote's branches are not tracked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .._model.tasks import TaskSpec
+    from .context import CommandContext
+
+
+class WorkTree(NamedTuple):
+    """The state of a checkout; `branch` is None where HEAD is detached, `commit` where there is none yet."""
+
+    branch: str | None
+    commit: str | None
+    changed: int
+    new: int
+
+
+def warning(run: CommandContext, spec: TaskSpec) -> str | None:
+    """Return the one warning about what the agent of *spec* will not see, None where there is nothing to say."""
+    if run.root is None or not (spec.repository or spec.environment):
+        return None
+    try:
+        parts = _local(run, run.root, spec) if run.provider == "local" else _remote(run.root, spec)
+    except ConfigurationError as error:
+        return f"warning: what the agent will not see could not be determined: {error}"
+    return f"warning: {'; '.join(parts)}" if parts else None
+
+
+def _local(run: CommandContext, root: str, spec: TaskSpec) -> list[str]:
+    """A local cloud reads the repository on this machine, so commits need no push."""
+    from .._runtime.server_record import running_servers
+
+    servers = running_servers(run.process_env.environ)
+    named = [
+        each
+        for server in servers
+        for each in server.environments
+        if each.is_named(spec.environment or spec.repository or "")
+    ]
+    if not any(os.path.realpath(each.path) == os.path.realpath(root) for each in named if each.path):
+        return []
+    tree = read_work_tree(root)
+    return [*_detached(tree, spec), *_unseen(_files(tree, spec))]
+
+
+def _remote(root: str, spec: TaskSpec) -> list[str]:
+    names = _remotes(root, spec)
+    if names is None:
+        return []
+    tree = read_work_tree(root)
+    parts, unseen = _detached(tree, spec), _files(tree, spec)
+    if spec.branch and (tracked := [name for name in names if _is_tracked(root, name)]):
+        having = [name for name in tracked if _has(root, f"refs/remotes/{name}/{spec.branch}")]
+        if not having:
+            parts.append(_missing(tracked[0], spec.branch, is_here=_has(root, f"refs/heads/{spec.branch}")))
+        elif spec.branch == tree.branch and (ahead := min(_ahead(root, name, spec.branch) for name in having)):
+            unseen.append(f"{_count(ahead, 'commit')} (not pushed to {having[0]}/{spec.branch} as of the last fetch)")
+    return [*parts, *_unseen(unseen)]
+
+
+def _remotes(root: str, spec: TaskSpec) -> list[str] | None:
+    """Return the remotes that name the task's repository, ``origin`` first; None where it is another repository."""
+    from .checkout import remotes
+
+    named = [remote for remote in remotes(root) if remote.repository]
+    wanted = spec.repository or (spec.environment if spec.environment and spec.environment.count("/") == 1 else None)
+    if wanted is not None:
+        named = [remote for remote in named if (remote.repository or "").lower() == wanted.lower()]
+        if not named:
+            return None
+    return sorted((remote.name for remote in named), key=lambda name: name != "origin")
+
+
+def read_work_tree(root: str) -> WorkTree:
+    """Return the state of the checkout at *root*. Raises `GitError`."""
+    from .._patches.checkout import Checkout
+
+    arguments = ("--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames")
+    listed = Checkout.at(root).git("status", *arguments, "--ignore-submodules=all")
+    records = listed.decode("utf-8", "replace").split("\0")
+    heads = dict(record[2:].split(" ", 1) for record in records if record.startswith("# "))
+    head, commit = heads.get("branch.head", "(detached)"), heads.get("branch.oid", "(initial)")
+    return WorkTree(
+        branch=None if head == "(detached)" else head,
+        commit=None if commit == "(initial)" else commit,
+        changed=sum(record[:2] in ("1 ", "2 ", "u ") for record in records),
+        new=sum(record.startswith("? ") for record in records),
+    )
+
+
+def _detached(tree: WorkTree, spec: TaskSpec) -> list[str]:
+    if tree.branch is not None or spec.branch is not None or tree.commit is None:
+        return []
+    start = "the agent starts from the environment's default branch; give --branch for another one"
+    return [f"HEAD is detached at {tree.commit[:7]}: {start}"]
+
+
+def _files(tree: WorkTree, spec: TaskSpec) -> list[str]:
+    """Return what is not committed, where the task starts from what is checked out and takes no diff of it along."""
+    if spec.starting_diff or spec.branch not in (None, tree.branch):
+        return []
+    counts = ((tree.changed, "changed file"), (tree.new, "new file"))
+    described = " and ".join(_count(number, what) for number, what in counts if number)
+    return [f"{described} (not committed)"] if described else []
+
+
+def _unseen(things: Sequence[str]) -> list[str]:
+    return [f"the agent will not see {', nor '.join(things)}"] if things else []
+
+
+def _missing(remote: str, branch: str, *, is_here: bool) -> str:
+    remedy = f"push it with: git push -u {remote} {branch}" if is_here else f"look with: git fetch {remote}"
+    return f"{remote} has no branch {branch} as of the last fetch; {remedy}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _git(root: str, *arguments: str, accept: Iterable[int] = (0,)) -> str:
+    from .._patches.git import git
+
+    return git(*arguments, folder=root, accept=tuple(accept)).decode("utf-8", "replace").strip()
+
+
+def _is_tracked(root: str, remote: str) -> bool:
+    """Whether every branch of *remote* has a remote-tracking ref here after a fetch, and one was made."""
+    refspecs = _git(root, "config", "--get-all", f"remote.{remote}.fetch", accept=(0, 1)).split("\n")
+    if f"refs/heads/*:refs/remotes/{remote}/*" not in (refspec.removeprefix("+") for refspec in refspecs):
+        return False  # a clone of a single branch, or names of the user's own
+    return bool(_git(root, "for-each-ref", "--count=1", "--format=%(refname)", f"refs/remotes/{remote}/"))
+
+
+def _has(root: str, ref: str) -> bool:
+    return bool(_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", ref, accept=(0, 1)))
+
+
+def _ahead(root: str, remote: str, branch: str) -> int:
+    return int(_git(root, "rev-list", "--count", f"refs/remotes/{remote}/{branch}..HEAD", "--"))

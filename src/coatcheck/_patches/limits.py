@@ -1,0 +1,60 @@
+"""How large the files of a checkout are that a patch changes or copies: what the limits of a policy are compared with."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from .checkout import Checkout
+from .path_rules import is_ordinary, problems
+from .policy import ALWAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .file_change import FileChange
+    from .sizes import SizeOf
+
+# The base comes from a service: a commit or a branch, and one word of git's batch.
+_NAME = re.compile(r"[\w./-]+", re.ASCII)
+_OBJECT = re.compile(rb"[0-9a-f]{40,64} (?:blob|tree|commit|tag) (\d+)")
+
+
+def sizes_before(changes: Iterable[FileChange], checkout: str | os.PathLike[str], base: str | None) -> SizeOf:
+    """Return the size of a file: in the work tree of *checkout* or in the version that *changes* were made for.
+
+    The larger of both counts, since a patch that does not fit the one is applied to the other. *base* is a commit.
+    """
+    place = Checkout.at(checkout)
+    in_base = _sizes_in_repository(changes, place, base)
+
+    def size_of(path: str) -> int | None:
+        sizes = (_size_in_tree(place.root, path), in_base.get(path))
+        return max((size for size in sizes if size is not None), default=None)
+
+    return size_of
+
+
+def _size_in_tree(root: str, path: str) -> int | None:
+    if not is_ordinary(path) and any(rule in ALWAYS for rule, _ in problems(path)):
+        return None  # a name that must not even be looked at
+    try:
+        return os.lstat(os.path.join(root, path)).st_size
+    except (OSError, ValueError):
+        return None
+
+
+def _sizes_in_repository(changes: Iterable[FileChange], place: Checkout, base: str | None) -> dict[str, int]:
+    """Return the size of each file that *changes* were made for, by its old path, where it is in the repository."""
+    blobs = {change.old_path: change.old_id for change in changes if change.old_path and "\n" not in change.old_path}
+    asked = [(path, blob) for path, blob in blobs.items() if blob]
+    if base is not None and _NAME.fullmatch(base):
+        asked += [(path, f"{base}:{path}") for path in blobs]
+    wanted = "".join(f"{name}\n" for _, name in asked).encode("utf-8", "surrogateescape")
+    answer = place.git("cat-file", "--batch-check", stdin=wanted) if asked else b""
+    found: dict[str, int] = {}
+    for (path, _), line in zip(asked, answer.split(b"\n"), strict=False):
+        if facts := _OBJECT.fullmatch(line):
+            found[path] = max(found.get(path, 0), int(facts[1]))
+    return found

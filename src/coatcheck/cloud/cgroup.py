@@ -1,0 +1,116 @@
+"""One control group (cgroups(7)) for each attempt, where the system lets us make one.
+
+A process cannot leave it by a new session, a new parent or an empty environment. Version 2 is preferred: one write
+kills all of a group. In version 1 any writable hierarchy will do, since only the list of processes is needed.
+Where no group can be made, None stands for it: the supervisor and the mark in the environment remain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .supervisor import send
+
+# Which version 1 hierarchy is used: one that can stop all of a group comes first.
+V1_ORDER = ("freezer", "pids", "name=systemd")
+# How long a group may take to empty after its processes were killed, and how often it is looked at, in seconds.
+END_TIMEOUT, INTERVAL = 5.0, 0.01
+
+
+def own_groups(mountinfo: str, membership: str) -> list[Path]:
+    """Return the folders of this process's own groups, the best first, from /proc/self/mountinfo and /proc/self/cgroup."""
+    groups = dict(line.split(":", 2)[1:] for line in membership.splitlines() if line.count(":") >= 2)
+    ranked: list[tuple[int, Path]] = []
+    for line in mountinfo.splitlines():
+        fields, _, system = line.partition(" - ")
+        kind, _, options = system.partition(" ")
+        root, mount = fields.split(" ")[3:5]
+        for rank, name in enumerate(("", *V1_ORDER)):
+            is_it = kind == "cgroup2" if not name else kind == "cgroup" and name in options.split(" ")[-1].split(",")
+            if is_it and (own := _group_of(groups, name)) is not None:
+                inside = own.removeprefix(root) if root != "/" else own
+                ranked.append((rank, Path(mount.replace("\\040", " "), inside.lstrip("/"))))
+    return [path for _, path in sorted(ranked)]
+
+
+def _group_of(groups: dict[str, str], controller: str) -> str | None:
+    return next((path for names, path in groups.items() if controller in names.split(",")), None)
+
+
+def find_parents() -> list[Path]:
+    """Return the groups below which one may be made, best first; none on systems without control groups."""
+    try:
+        membership = Path("/proc/self/cgroup").read_text()
+        return own_groups(Path("/proc/self/mountinfo").read_text(), membership)
+    except OSError:
+        return []
+
+
+class ControlGroups:
+    """The control groups of the server whose data is in *root*."""
+
+    def __init__(self, root: Path, parents: Sequence[Path] | None = None) -> None:
+        self._prefix = f"coatcheck-{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]}-"
+        self._parents = find_parents() if parents is None else parents
+
+    def create(self, name: str) -> Path | None:
+        """Return a new group, None where none can be made."""
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        for parent in self._parents:
+            path = parent / f"{self._prefix}{digest}"
+            with contextlib.suppress(OSError):
+                path.mkdir()
+                if os.access(path / "cgroup.procs", os.W_OK):
+                    return path
+                path.rmdir()
+        return None
+
+    def end_all(self) -> bool:
+        """End and remove the groups that an earlier server left; return whether all are gone."""
+        left = [path for parent in self._parents for path in parent.glob(f"{self._prefix}*")]
+        gone = [end_group(path) for path in left]
+        return all(gone)
+
+
+def end_group(path: Path) -> bool:
+    """Kill every process of a group, remove the group, and return whether it is gone."""
+    deadline = time.monotonic() + END_TIMEOUT
+    while path.exists():
+        _write(path / "freezer.state", "FROZEN")
+        pids = _pids(path)
+        if not _write(path / "cgroup.kill", "1"):
+            for pid in pids:
+                send(pid, signal.SIGKILL)
+        _write(path / "freezer.state", "THAWED")
+        for folder, _, _ in os.walk(path, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        if time.monotonic() > deadline:
+            return not path.exists()
+        if path.exists():
+            time.sleep(INTERVAL)
+    return True
+
+
+def _pids(path: Path) -> Iterable[int]:
+    found: list[int] = []
+    for folder, _, _ in os.walk(path):
+        with contextlib.suppress(OSError):
+            found += map(int, Path(folder, "cgroup.procs").read_text().split())
+    return found
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write to a control file that exists; it is never made."""
+    try:
+        with open(os.open(path, os.O_WRONLY), "w") as file:
+            file.write(text)
+    except OSError:
+        return False
+    return True

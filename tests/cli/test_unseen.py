@@ -1,0 +1,139 @@
+"""What an agent elsewhere will not see is said before a task is submitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.cli_support import Cli
+from tests.cli.test_submit import git
+
+URL = "https://github.com/owner/repo"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of ``owner/repo`` whose ``main`` is pushed and fetched."""
+    upstream, folder = tmp_path / "upstream", tmp_path / "checkout"
+    upstream.mkdir()
+    folder.mkdir()
+    git(upstream, "init", "-q", "--bare")
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "f").write_text("one\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    git(folder, "config", f"url.{upstream}.insteadOf", URL)
+    git(folder, "remote", "add", "origin", URL)
+    git(folder, "push", "-q", "origin", "main")
+    git(folder, "fetch", "-q", "origin")
+    return folder
+
+
+def said(folder: Path, *options: str, stdin: bytes = b"") -> str:
+    """Submit from *folder*, and return the warning without its first word, "" where there was none."""
+    done = Cli(folder)("submit", *options, "x", stdin=stdin)
+    assert done.code == 0, done
+    warnings = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) < 2, warnings
+    return "".join(warnings).removeprefix("warning: ")
+
+
+def change(folder: Path, *, commit: bool = False) -> None:
+    """Change the tracked file."""
+    (folder / "f").write_text("two\n")
+    if commit:
+        git(folder, "commit", "-qam", "second")
+
+
+def test_nothing_is_said_where_the_agent_sees_everything(checkout: Path) -> None:
+    """A clean checkout of a pushed branch needs no warning."""
+    assert "" == said(checkout)
+
+
+def test_uncommitted_files_are_counted(checkout: Path) -> None:
+    """Changed and new files, in one line."""
+    change(checkout)
+    (checkout / "new").touch()
+
+    assert "the agent will not see 1 changed file and 1 new file (not committed)" == said(checkout)
+
+
+def test_unpushed_commits_are_counted(checkout: Path) -> None:
+    """Against the remote's branch as it was at the last fetch, which is said."""
+    change(checkout, commit=True)
+
+    assert "the agent will not see 1 commit (not pushed to origin/main as of the last fetch)" == said(checkout)
+
+
+def test_a_branch_that_the_remote_does_not_have_is_said(checkout: Path) -> None:
+    """With the command that pushes it."""
+    git(checkout, "switch", "-qc", "topic")
+
+    assert "origin has no branch topic as of the last fetch; push it with: git push -u origin topic" == said(checkout)
+
+
+def test_a_detached_head_is_said(checkout: Path) -> None:
+    """No branch is sent then, so the agent starts elsewhere."""
+    git(checkout, "switch", "-q", "--detach")
+
+    assert said(checkout).startswith("HEAD is detached at ")
+
+
+@pytest.mark.parametrize(
+    "options", [["--branch", "main"], ["--environment", "owner/repo", "--branch", "main"]], ids=["repo", "environment"]
+)
+def test_a_branch_that_is_named_leaves_a_detached_head_without_meaning(checkout: Path, options: list[str]) -> None:
+    """The agent starts from what was named, whatever is checked out."""
+    git(checkout, "switch", "-q", "--detach")
+    change(checkout)
+
+    assert "" == said(checkout, *options)
+
+
+def test_a_starting_diff_takes_the_uncommitted_files_along(checkout: Path) -> None:
+    """What is sent is not called unseen."""
+    change(checkout)
+    diff = b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n"
+
+    assert "" == said(checkout, "--starting-diff", "-", stdin=diff)
+
+
+@pytest.mark.parametrize("how", ["never fetched", "one branch only"])
+def test_nothing_is_said_about_a_remote_whose_branches_are_not_known(checkout: Path, how: str) -> None:
+    """Without remote-tracking refs of every branch a missing one means nothing."""
+    if how == "never fetched":
+        git(checkout, "update-ref", "-d", "refs/remotes/origin/main")
+    else:
+        git(checkout, "config", "remote.origin.fetch", "+refs/heads/main:refs/remotes/origin/main")
+    git(checkout, "switch", "-qc", "topic")
+
+    assert "" == said(checkout)
+
+
+def test_a_checkout_of_another_repository_says_nothing(checkout: Path) -> None:
+    """Its files have nothing to do with the task."""
+    git(checkout, "remote", "set-url", "origin", "https://github.com/else/where")
+    change(checkout)
+
+    assert "" == said(checkout, "--environment", "owner/repo")
+
+
+def test_json_output_has_no_warning(checkout: Path) -> None:
+    """Programs hear nothing on standard error."""
+    change(checkout)
+
+    assert "" == said(checkout, "--json")
+
+
+def test_an_alias_of_ssh_names_the_repository(checkout: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ssh is asked, without a shell and after ``--``."""
+    programs = home / "bin"
+    programs.mkdir()
+    program = programs / "ssh"
+    program.write_text('#!/bin/sh\n[ "$1 $2 $3" = "-G -- gh" ] && echo "user git" && echo "hostname github.com"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{__import__('os').environ['PATH']}")
+    git(checkout, "remote", "set-url", "origin", "git@gh:owner/repo.git")
+    done = Cli(checkout)("submit", "x")
+
+    assert (0, "") == (done.code, done.err.partition("Step")[0])

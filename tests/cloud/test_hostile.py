@@ -1,0 +1,515 @@
+"""Agents that leave what no tool expects: the rest of their work is collected, and what is not is named."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coatcheck.cloud.agent_tree import mount_points
+from coatcheck.cloud.attempt_runner import Agent, Conclusion, Job, Listener, Runner, notes_message
+from coatcheck.cloud.collect_changes import Changes, harvest, printable
+from coatcheck.cloud.git import Git, WorkspaceError, git_environment
+from coatcheck.cloud.models import CANCELLED, COMPLETED
+from coatcheck.cloud.result_index import ignore_pattern
+from coatcheck.cloud.scope import Cancelled, CancelScope, TimedOut
+from coatcheck.cloud.workspace import WorkspaceManager
+
+
+def git(where: Path, *arguments: str) -> None:
+    """Run git as the user would."""
+    environ = git_environment(os.environ)
+    subprocess.run(["git", "-C", str(where), *arguments], capture_output=True, env=environ, check=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Make a repository with rules for encodings, line ends and ignored files."""
+    path = tmp_path / "repository"
+    (path / "src").mkdir(parents=True)
+    git(path, "init", "-q", "-b", "main")
+    (path / "f.txt").write_text("one\n")
+    (path / "src/g.txt").write_text("g\n")
+    (path / ".gitattributes").write_text("*.rc text working-tree-encoding=UTF-16\n*.crlf text eol=crlf\n")
+    (path / ".gitignore").write_text("*.log\n")
+    (path / "known.rc").write_bytes("é\n".encode("utf-16"))
+    (path / "known.crlf").write_bytes(b"a\r\nb\r\n")
+    git(path, "add", ".")
+    git(path, "commit", "-q", "-m", "First")
+    return path
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> WorkspaceManager:
+    """Make a workshop in a folder of its own."""
+    (tmp_path / "data").mkdir()
+    return WorkspaceManager(tmp_path / "data", environ=os.environ)
+
+
+@pytest.fixture
+def collect(workshop: WorkspaceManager, repository: Path) -> Iterator[Callable[[str], Changes]]:
+    """Return what is collected of a shell script's work; git ends at a deadline, so nothing hangs."""
+    opened = []
+
+    def collect(script: str) -> Changes:
+        workspace = workshop.open("a", mirror="m", source=repository, branch="main", scope=CancelScope(50))
+        opened.append(workspace)
+        environ = {**git_environment(os.environ), "PYTHON": sys.executable}
+        subprocess.run(["bash", "-c", script], cwd=workspace.work, env=environ, capture_output=True, check=False)
+        return harvest(workspace)
+
+    yield collect
+    for workspace in opened:
+        workspace.remove()
+        assert not workspace.folder.exists()
+
+
+NESTED = "git init -q {0}; echo work >{0}/a; git -C {0} add a; git -C {0} commit -qm nested; "
+DEEP = "import os\nfor _ in range({0}): os.mkdir('{1}'); os.chdir('{1}')\nopen('leaf', 'w').write('x')"
+SOCKET = "import socket; socket.socket(socket.AF_UNIX).bind('socket')"
+REPOSITORY = "a repository: its files are in the diff, its history is not"
+
+# What an agent does, the files in the diff beside z.txt, and the notes.
+AGENTS: dict[str, tuple[str, list[str], list[str]]] = {
+    "a FIFO as its index": ("rm .git/index; mkfifo .git/index", [], []),
+    "FIFOs all over its .git": (
+        (
+            "for f in config HEAD packed-refs info/attributes info/exclude objects/info/alternates refs/heads/main commondir;"
+            " do rm -f .git/$f; mkdir -p .git/${f%/*}; mkfifo .git/$f; done"
+        ),
+        [],
+        [],
+    ),
+    "FIFOs among its objects": (
+        (
+            "echo two >>f.txt; git commit -qam Two; mkdir -p .git/objects/pack .git/objects/info; cd .git/objects;"
+            " mkfifo pack/pack-1.idx pack/pack-1.pack pack/multi-pack-index info/commit-graph info/packs;"
+            " for d in ??; do mkfifo $d/00000000000000000000000000000000000000; done"
+        ),
+        ["f.txt"],
+        [],
+    ),
+    "links to devices": ("rm .git/index .git/config; ln -s /dev/zero .git/index; ln -s /dev/zero .git/config", [], []),
+    "FIFOs where git reads rules": (
+        "rm .gitattributes .gitignore; mkfifo .gitattributes .gitignore .gitmodules; echo x >a.log",
+        [],
+        [f"{name}: left out: a FIFO" for name in (".gitattributes", ".gitignore", ".gitmodules")],
+    ),
+    "a FIFO for a file": ("rm f.txt; mkfifo f.txt a.log", [], ["f.txt: left out: a FIFO"]),
+    "a socket": ('"$PYTHON" -c ' + shlex.quote(SOCKET), [], ["socket: left out: a socket"]),
+    "a FIFO as the HEAD of a repository": (
+        "git init -q n; rm n/.git/HEAD; mkfifo n/.git/HEAD; echo x >n/x",
+        ["n/x"],
+        [f"n: {REPOSITORY}"],
+    ),
+    "repositories": (
+        NESTED.format("one") + "git init -q two; echo b >two/b",
+        ["one/a", "two/b"],
+        [f"one: {REPOSITORY}", f"two: {REPOSITORY}"],
+    ),
+    "a repository that it added": (
+        NESTED.format("one") + "git add -A; git commit -qm All",
+        ["one/a"],
+        [f"one: {REPOSITORY}"],
+    ),
+    "a large repository": (
+        NESTED.format("one") + "cd one; for i in {1..1001}; do echo >$i; done",
+        [],
+        ["one: left out: a large repository"],
+    ),
+    "a repository in a known folder": ("git init -q src; echo n >src/n", ["src/n"], []),
+    "a linked working tree": (
+        "git worktree add -q -b other tree; echo n >tree/n",
+        [],
+        ["tree: left out: a working tree of git worktree"],
+    ),
+    "its whole folder closed": ("chmod 000 .. ../..", [], []),
+    "an ignored repository": ("echo '/one/' >>.git/info/exclude; git init -q x.log; echo >x.log/x", [], []),
+    "a bad encoding": (
+        "echo hi >app.rc; printf '\\xff\\xfe\\x00\\xd8' >bad.rc; echo more >>f.txt",
+        ["app.rc", "bad.rc", "f.txt"],
+        [
+            "app.rc: taken byte for byte, because git cannot convert it: fatal: BOM is required in 'app.rc' if encoded as UTF-16",
+            "bad.rc: taken byte for byte, because git cannot convert it: fatal: failed to encode 'bad.rc' from UTF-16 to UTF-8",
+        ],
+    ),
+    "an encoding that nobody knows": (
+        "echo '*.k working-tree-encoding=KLINGON' >>.gitattributes; echo x >x.k",
+        [".gitattributes", "x.k"],
+        [
+            "x.k: taken byte for byte, because git cannot convert it: fatal: failed to encode 'x.k' from KLINGON to UTF-8",
+        ],
+    ),
+    "good encodings": (
+        "printf '\\xff\\xfeh\\x00\\n\\x00' >new.rc; printf 'x\\r\\n' >new.crlf",
+        ["new.crlf", "new.rc"],
+        [],
+    ),
+    "names that are not UTF-8": (
+        "printf x >$'caf\\xe9'; mkdir $'d\\xff'; printf y >$'d\\xff/y'; printf z >$'a\\nb'",
+        ["a\nb", "caf\ufffd", "d\ufffd/y"],
+        [],
+    ),
+    "a link that is not UTF-8": (
+        "ln -s $'t\\xff' odd; ln -s / root",
+        [],
+        ["odd: left out: a link whose target is not UTF-8"],
+    ),
+    "closed files and folders": ("mkdir c; echo x >c/x; echo y >s; chmod 000 c s f.txt src", ["c/x", "s"], []),
+    "a closed clone": ("chmod 000 .git .", [], []),
+    "1,500 folders": (f'"$PYTHON" -c "{DEEP.format(1500, "d")}"', ["d/" * 1500 + "leaf"], []),
+    "a path that is too long": (
+        f'"$PYTHON" -c "{DEEP.format(30, "n" * 200)}"',
+        [],
+        ["/".join(["n" * 200] * 20) + ": left out: its path is too long"],
+    ),
+    "huge files": (
+        "truncate -s 1T sparse; truncate -s 1T f.txt; truncate -s 1T a.log",
+        [],
+        ["f.txt: left out: larger than 32 MiB", "sparse: left out: larger than 32 MiB"],
+    ),
+    "another branch and commits": (
+        "git checkout -qb other; echo x >x; git add x; git commit -qm X; git checkout -q --detach",
+        ["x"],
+        [],
+    ),
+    "no .git": ("rm -rf .git", [], [".git: removed by the agent; its commits are not known"]),
+    "another .git": (
+        "rm -rf .git; echo 'gitdir: /nowhere' >.git",
+        [],
+        [".git: not a folder any more; the agent's commits are not known"],
+    ),
+    "locks": ("touch .git/index.lock .git/HEAD.lock .git/config.lock", [], []),
+    "a broken index": (
+        "echo nonsense >.git/index",
+        [],
+        [
+            (
+                ".git/index: not readable, so files that git ignores are not in the diff: "
+                "fatal: .git/index: index file smaller than expected"
+            )
+        ],
+    ),
+    "a split index": ("echo l >a.log; git add -f a.log; git update-index --split-index", ["a.log"], []),
+    "an index that hides changes": ("git update-index --assume-unchanged f.txt; echo more >>f.txt", ["f.txt"], []),
+    "names for git's own folder": (
+        "mkdir .GIT git~1; echo x >.GIT/x; echo x >git~1/x",
+        [],
+        [".GIT/x: left out: git does not take this name", "git~1/x: left out: git does not take this name"],
+    ),
+    "replaced and grafted commits": (
+        (
+            "echo q >f.txt; git commit -qam Q; git replace HEAD~ HEAD; mkdir -p .git/info;"
+            " git rev-parse HEAD | tee .git/info/grafts .git/shallow"
+        ),
+        ["f.txt"],
+        [],
+    ),
+    "a git directory of ours that it changed": (
+        (
+            "cd ../base.git; git config core.fsmonitor 'touch ran'; mkdir -p info hooks; echo '*' >info/exclude;"
+            " echo '* -diff' >info/attributes; rm HEAD config; mkfifo HEAD config; cd ../work"
+        ),
+        [],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_rest_is_collected_and_what_is_not_is_named(name: str, collect: Callable[[str], Changes]) -> None:
+    """Whatever an agent leaves beside it, z.txt is in the diff, and every path that is not is in the notes."""
+    script, files, notes = AGENTS[name]
+    changes = collect(f"echo z >z.txt; ({script})")
+    found = [
+        note if ".git/index" not in note else note.replace(note.split("fatal: ")[1].split(": ")[0], ".git/index")
+        for note in changes.notes
+    ]
+
+    assert (sorted([*files, "z.txt"]), notes) == (sorted(file.path for file in changes.files), found)
+
+
+def test_a_diff_of_odd_names_and_encodings_applies(repository: Path, collect: Callable[[str], Changes]) -> None:
+    """`git apply` makes of the diff what the agent had."""
+    names = "printf x >$'caf\\xe9'; printf z >$'a\\nb'; echo hi >app.rc; echo more >>f.txt; rm -r src; echo s >src"
+    diff = collect(names).diff
+    apply = ["git", "-C", str(repository), "apply", "--index", "-"]
+    subprocess.run(apply, input=diff.encode(), env=git_environment(os.environ), check=True)
+    found = {entry: (os.fsencode(repository) + b"/" + entry) for entry in (b"caf\xe9", b"a\nb", b"src")}
+
+    assert [b"x", b"z", b"s\n"] == [Path(os.fsdecode(path)).read_bytes() for path in found.values()]
+
+
+def test_the_last_subject_is_told_when_objects_are_mixed_with_fifos(collect: Callable[[str], Changes]) -> None:
+    """The agent's commit is read after everything but regular files was removed from its objects."""
+    script = "echo two >>f.txt; git commit -qam Two; for d in .git/objects/??; do mkfifo $d/x; done"
+
+    assert "Two" == collect(script).subject
+
+
+def test_a_submodule_is_its_commit(collect: Callable[[str], Changes], repository: Path) -> None:
+    """A submodule that the agent adds is a commit in the diff, and its other changes are named."""
+    add = f"git -c protocol.file.allow=always submodule --quiet add {shlex.quote(str(repository))} sub; echo x >sub/x"
+    changes = collect(add)
+
+    assert ("sub: a submodule: only its commit is in the diff",) == changes.notes
+    assert "+Subproject commit" in changes.diff
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_mount_points_are_known_without_walking_into_them() -> None:
+    """A folder that an agent binds into its tree looks like any other, so the system is asked."""
+    assert b"proc" in mount_points(Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [(b"a b", rb"a\ b"), (b"[x]*", rb"\[x]\*"), (b"!a\\", rb"\!a\\"), (b"#?", rb"\#\?")]
+)
+def test_an_excluded_path_means_itself_alone(path: bytes, expected: bytes) -> None:
+    """Characters that gitignore(5) interprets are escaped."""
+    assert expected == ignore_pattern(path)
+
+
+def test_a_path_in_a_note_is_one_line() -> None:
+    """Control characters and bytes that are not UTF-8 are escaped."""
+    assert "a\\nb\\x1b \\xe9 é" == printable(b"a\nb\x1b \xe9 \xc3\xa9")
+
+
+def test_many_notes_are_counted() -> None:
+    """A message stays short enough to read."""
+    (message,) = notes_message([str(number) for number in range(150)])
+
+    assert ("Notes on this result:", "- and 50 more") == (message.splitlines()[0], message.splitlines()[-1])
+
+
+# -- the deadline and the cancellation -------------------------------------------------------------------------------------
+
+
+class Attempts:
+    """A runner of one attempt at a time, and the conclusions that it reported."""
+
+    def __init__(
+        self, workshop: WorkspaceManager, repository: Path, command: tuple[str, ...], timeout: float | None
+    ) -> None:
+        self._repository = repository
+        self._ended = threading.Event()
+        self.conclusions: list[Conclusion] = []
+        agent = Agent(command=command, timeout=timeout, environ={**os.environ, "PYTHON": sys.executable})
+        self.listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=self._on_end)
+        self.runner = Runner(agent, workshop, self.listener, max_parallel=1)
+        self.runner.start()
+
+    def _on_end(self, _job: Job, conclusion: Conclusion) -> None:
+        self.conclusions.append(conclusion)
+        self._ended.set()
+
+    def submit(self, id: str = "a") -> None:
+        self._ended.clear()
+        source = str(self._repository)
+        self.runner.submit(
+            Job(
+                task_id="t",
+                attempt_id=id,
+                number=1,
+                total=1,
+                environment_id="e",
+                source=source,
+                branch="main",
+                prompt="p",
+            )
+        )
+
+    def finish(self) -> Conclusion:
+        assert self._ended.wait(50)
+        return self.conclusions[-1]
+
+
+FAKE_GIT = """#!/bin/sh
+for word; do [ "$word" = "{verb}" ] && {{ echo $$ >"{folder}/hanging"; exec sleep 300; }}; done
+exec {git} "$@"
+"""
+
+
+@pytest.fixture
+def hanging_git(tmp_path: Path) -> Iterator[Callable[[str], WorkspaceManager]]:
+    """Make a workshop whose git reports itself and hangs at one command."""
+    os.mkfifo(tmp_path / "hanging")
+    reader = os.open(tmp_path / "hanging", os.O_RDWR)  # so that reporting never waits
+
+    def make(verb: str) -> WorkspaceManager:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "data").mkdir()
+        program = tmp_path / "bin" / "git"
+        program.write_text(FAKE_GIT.format(verb=verb, folder=tmp_path, git=shutil.which("git")))
+        program.chmod(0o755)
+        return WorkspaceManager(
+            tmp_path / "data", environ={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+        )
+
+    yield make
+    os.close(reader)
+
+
+@pytest.mark.parametrize("verb", ["clone", "fetch", "checkout", "read-tree", "add", "diff"])
+def test_cancelling_ends_git_wherever_an_attempt_is(
+    verb: str, hanging_git: Callable[[str], WorkspaceManager], repository: Path, tmp_path: Path
+) -> None:
+    """A git command that hangs, from the clone to collecting, is killed on cancellation, and the next attempt can run."""
+    attempts = Attempts(hanging_git(verb), repository, ("sh", "-c", "echo z >z.txt"), None)
+    attempts.submit()
+    with (tmp_path / "hanging").open() as reports:
+        pid = int(reports.readline())
+    attempts.runner.cancel(["a"])
+    conclusion = attempts.finish()
+    attempts.runner.close()
+
+    assert (CANCELLED, []) == (conclusion.state, list((tmp_path / "data" / "attempts").iterdir()))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_deadline_covers_the_clone(hanging_git: Callable[[str], WorkspaceManager], repository: Path) -> None:
+    """A clone that hangs ends with the attempt's timeout, and the failure says when it happened."""
+    attempts = Attempts(hanging_git("clone"), repository, ("true",), 0.3)
+    attempts.submit()
+    conclusion = attempts.finish()
+    attempts.runner.close()
+
+    assert conclusion.error is not None
+    assert ("timed_out", "the attempt timed out after 0.3 s, while its clone was made") == (
+        conclusion.error.code,
+        conclusion.error.message,
+    )
+
+
+@pytest.mark.parametrize("verb", ["read-tree", "add", "diff"])
+def test_the_deadline_covers_collecting(
+    verb: str, hanging_git: Callable[[str], WorkspaceManager], repository: Path
+) -> None:
+    """A git command that hangs while the changes are collected ends at the deadline."""
+    workspace = hanging_git("nothing hangs yet").open("a", mirror="m", source=repository, branch="main")
+    program = workspace.folder.parents[2] / "bin" / "git"
+    program.write_text(program.read_text().replace("nothing hangs yet", verb))
+    workspace.scope = CancelScope(0.3)
+    workspace.git = workspace.git.within(workspace.scope, {"PATH": f"{program.parent}:{os.environ['PATH']}"})
+    with pytest.raises(TimedOut):
+        harvest(workspace)
+    workspace.remove()
+
+    assert not workspace.folder.exists()
+
+
+def test_a_scope_that_was_cancelled_cancels_what_comes_later() -> None:
+    """A cancellation before the start is not lost, and wins over the deadline."""
+    scope, calls = CancelScope(0.0), []
+    with pytest.raises(TimedOut):
+        scope.check()
+    scope.cancel()
+    with scope.on_cancel(lambda: calls.append(1)):
+        pass
+    with pytest.raises(Cancelled):
+        scope.check()
+
+    assert [1] == calls
+
+
+def test_a_git_command_that_fails_half_way_is_an_error(repository: Path) -> None:
+    """The status of a command counts also where its output is read in parts."""
+    with pytest.raises(WorkspaceError, match="bad revision"):
+        Git(os.environ).read_capped("-C", repository, "diff", "nothing", "--", limit=1000)
+
+
+# -- clean-up and slots -----------------------------------------------------------------------------------------------------
+
+
+def test_clean_up_that_fails_changes_no_result_and_is_tried_again(
+    workshop: WorkspaceManager,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The attempt completes, the folder is named in the log, and the next attempt removes it."""
+    monkeypatch.setattr("coatcheck.cloud.workspace.remove_tree", lambda path: [f"{path.name}: Device or resource busy"])
+    attempts = Attempts(workshop, repository, ("sh", "-c", "echo z >z.txt"), None)
+    attempts.submit("a")
+    first = attempts.finish()
+    monkeypatch.undo()
+    attempts.submit("b")
+    second = attempts.finish()
+    attempts.runner.close()
+
+    assert (COMPLETED, COMPLETED) == (first.state, second.state)
+    assert "Device or resource busy" in caplog.text
+    assert [] == list((tmp_path / "data" / "attempts").iterdir())
+
+
+def test_what_cannot_be_removed_does_not_stop_the_next_start(
+    workshop: WorkspaceManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep reports, and returns."""
+    monkeypatch.setattr("coatcheck.cloud.workspace.remove_tree", lambda path: ["busy"])
+    workshop.sweep()
+
+
+def test_a_runner_closes_before_it_starts(workshop: WorkspaceManager) -> None:
+    """A server that fails between making its runner and starting it ends as any other."""
+    listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=lambda *_: None)
+    Runner(Agent(command=("true",)), workshop, listener).close()
+
+
+def test_a_result_that_cannot_be_kept_is_a_failure_and_holds_no_slot(
+    workshop: WorkspaceManager, repository: Path
+) -> None:
+    """A full disk at the end of an attempt is reported, and its thread takes the next one."""
+    attempts = Attempts(workshop, repository, ("true",), None)
+    calls: list[str] = []
+
+    def on_end(job: Job, conclusion: Conclusion) -> None:
+        calls.append(conclusion.state)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        attempts._on_end(job, conclusion)
+
+    attempts.runner._listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=on_end)
+    attempts.submit("a")
+    first = attempts.finish()
+    attempts.submit("b")
+    second = attempts.finish()
+    attempts.runner.close()
+
+    assert first.error is not None
+    assert ("result_not_kept", COMPLETED) == (first.error.code, second.state)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        ('echo "[]" >"$COATCHECK_RESULT"', "Expected `object`, got `array`"),
+        ('mkfifo "$COATCHECK_RESULT"', "not a regular file"),
+        ('ln -s /dev/zero "$COATCHECK_RESULT"', "not a regular file"),
+        ('truncate -s 1T "$COATCHECK_RESULT"', "larger than 4 MiB"),
+        ('printf "\\377" >"$COATCHECK_RESULT"', "cannot be read"),
+    ],
+)
+def test_a_report_that_cannot_be_read_loses_no_diff(
+    make: str, reason: str, workshop: WorkspaceManager, repository: Path
+) -> None:
+    """The diff is there, and a message names the result file and the reason."""
+    attempts = Attempts(workshop, repository, ("sh", "-c", f"echo z >z.txt; {make}"), None)
+    attempts.submit()
+    result = attempts.finish().result
+    attempts.runner.close()
+
+    assert result is not None
+    assert ("b/z.txt" in result.diff, True) == (
+        True,
+        "result file" in result.messages[1] and reason in result.messages[1],
+    )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from coatcheck import TaskRef, errors
+
+PAGE = "https://chatgpt.com/codex/tasks/task_e_1"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (PAGE, "codex:task_e_1"),
+        ("HTTPS://ChatGPT.com/codex/tasks/task_e_1", "codex:task_e_1"),
+        ("https://chatgpt.com:443/codex/tasks/task_e_1/", "codex:task_e_1"),
+        ("https://chatgpt.com/codex/tasks/task_e_1?tab=diff#L1", "codex:task_e_1"),
+        ("https://chat.openai.com/codex/tasks/task_e_1", "codex:task_e_1"),
+        ("https://jules.google.com/session/77", "jules:77"),
+        ("https://github.com/Owner/repo/actions/runs/5", "github_actions:Owner~repo~5"),
+        ("https://github.com/owner/repo/actions/runs/5/job/6?pr=1", "github_actions:owner~repo~5"),
+        ("https://github.com/owner/repo/copilot/tasks/a-b", "copilot:a-b"),
+        ("https://agents.example/own/tasks/x", "own:x"),
+    ],
+)
+def test_a_page_says_whose_task_it_is(url: str, expected: str) -> None:
+    """The site of a page decides about the provider; a host has no case, and the usual port may be written."""
+    assert expected == str(TaskRef.parse(url, provider="own", origins=["https://agents.example/own"]))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/codex/tasks/task_e_1",
+        "https://chatgpt.com.evil.example/codex/tasks/task_e_1",
+        "https://notchatgpt.com/codex/tasks/task_e_1",
+        "https://evil-chatgpt.com/codex/tasks/task_e_1",
+        "https://sub.chatgpt.com/codex/tasks/task_e_1",
+        "https://chatgpt.com@evil.example/codex/tasks/task_e_1",
+        "https://user:pass@chatgpt.com/codex/tasks/task_e_1",
+        "https://evil.example\\@chatgpt.com/codex/tasks/task_e_1",
+        "https://evil.example#@chatgpt.com/codex/tasks/task_e_1",
+        "https://evil.example?chatgpt.com/codex/tasks/task_e_1",
+        "https://chatgpt.com:8443/codex/tasks/task_e_1",
+        "https://chatgpt.com:/codex/tasks/task_e_1",
+        "https://chatgpt.com:99999999/codex/tasks/task_e_1",
+        "https://chatgpt.com./codex/tasks/task_e_1",
+        "http://chatgpt.com/codex/tasks/task_e_1",
+        "ftp://chatgpt.com/codex/tasks/task_e_1",
+        "javascript://chatgpt.com/codex/tasks/task_e_1",
+        "https://chat\u0261pt.com/codex/tasks/task_e_1",
+        "https://chat\tgpt.com/codex/tasks/task_e_1",
+        "https://chatgpt.com/",
+        "https://chatgpt.com",
+        "https:///codex/tasks/task_e_1",
+        "https://github.com/owner/repo/pull/5",
+        "https://127.0.0.1.evil.example:80/codex/tasks/task_e_1",
+        "http://127.0.0.1:1/codex/tasks/task_e_1",
+        "https://own.example:444/tasks/x",
+    ],
+)
+def test_a_foreign_address_is_refused(url: str) -> None:
+    """Nothing is looked up for an address of nobody's site, and what was expected is said."""
+    with pytest.raises(errors.ConfigurationError, match="no provider has tasks at this address") as caught:
+        TaskRef.parse(url, provider="codex", origins=["https://own.example"])
+
+    assert "https://chatgpt.com" in (caught.value.remedy or "")

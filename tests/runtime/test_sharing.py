@@ -1,0 +1,291 @@
+"""One client, many threads or tasks; and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.clients import COLOURS, Both
+from tests.toy import ToyProvider, ToyService, ToyTask, reply
+
+from coatcheck import AsyncClient, Client, TaskSpec, TaskState, errors
+from coatcheck._protocol.effects import Request, Response
+from coatcheck._runtime.duration_file import DurationFile
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
+from coatcheck.testing.memory_journal import MemoryJournal
+
+OPTIONS: Mapping[str, Any] = {"token": "good", "journal": MemoryJournal(), "environ": {"COATCHECK_LEARN": "off"}}
+
+
+def in_threads(count: int, function: Callable[[], object]) -> list[object]:
+    """Return what *function* returns, or raises, in so many threads that begin at once."""
+    results: list[object] = []
+    barrier = threading.Barrier(count)
+
+    def work() -> None:
+        barrier.wait()
+        try:
+            results.append(function())
+        except errors.CoatcheckError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+class Crowded:
+    """A transport that answers when as many requests have come as are going to, and counts those under way."""
+
+    def __init__(self, service: ToyService, *, until: int) -> None:
+        self.service, self.until = service, until
+        self.is_closed = False
+        self.under_way, self.most, self.came = 0, 0, threading.Condition()
+
+    def send(self, request: Request) -> Response:
+        with self.came:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            self.came.notify_all()
+            self.came.wait_for(lambda: self.most >= self.until or self.is_closed)
+            self.under_way -= 1
+        if self.is_closed:
+            raise errors.TransportError("the client was closed meanwhile")
+        return self.service.handle(request)
+
+    def close(self) -> None:
+        with self.came:
+            self.is_closed = True
+            self.came.notify_all()
+
+
+class Counting(Mapping[str, str]):
+    """An environment that counts how often each variable is read."""
+
+    def __init__(self) -> None:
+        self.reads: Counter[str] = Counter()
+        self._values = {"COATCHECK_LEARN": "off"}
+
+    def __getitem__(self, name: str) -> str:
+        self.reads[name] += 1
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def test_threads_open_one_session() -> None:
+    """Sixteen threads whose first calls come at once read the settings as often as one thread does."""
+    one, many = Counting(), Counting()
+    Client(ToyProvider(), token="good", environ=one).list_models()
+    client = Client(ToyProvider(), token="good", environ=many)
+    in_threads(16, client.list_models)
+
+    assert one.reads == many.reads
+
+
+def test_threads_share_what_is_in_flight() -> None:
+    """However many threads call, so many requests are under way at once and no more."""
+    transport = Crowded(ToyService(), until=3)
+    with Client(ToyProvider(), transport=transport, max_in_flight=3, **OPTIONS) as client:
+        results = in_threads(12, lambda: client.get_usage().plan)
+
+    assert (["toy"] * 12, 3) == (results, transport.most)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("number", [0, -1])
+def test_nothing_in_flight_is_no_client(colour: str, number: int) -> None:
+    """A client that may send nothing would wait for ever, and is refused."""
+    with pytest.raises(errors.ConfigurationError, match="max_in_flight is at least 1"):
+        Both(colour, ToyProvider(), ToyService(), max_in_flight=number)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("was_used", [True, False])
+def test_a_closed_client_says_so(colour: str, was_used: bool) -> None:
+    """After `close`, every call raises one clear error, and closing again does nothing."""
+    both = Both(colour, ToyProvider(), ToyService())
+    if was_used:
+        both.get_usage()
+    for _ in range(2):
+        both.close() if colour == "blocking" else both.aclose()
+
+    with pytest.raises(errors.ConfigurationError, match="this client is closed"):
+        both.get_usage()
+
+
+def test_closing_ends_the_requests_of_other_threads() -> None:
+    """Those under way and those that wait for their turn raise; nothing waits on."""
+    transport = Crowded(ToyService(), until=99)
+    client = Client(ToyProvider(), transport=transport, max_in_flight=2, **OPTIONS)
+
+    def close_when_two_are_under_way() -> None:
+        with transport.came:
+            transport.came.wait_for(lambda: transport.most == 2)
+        client.close()
+
+    closer = threading.Thread(target=close_when_two_are_under_way)
+    closer.start()
+    results = in_threads(6, client.get_usage)
+    closer.join()
+
+    assert {"this client is closed"} == set(map(str, results))
+
+
+class Announcing(ToyService):
+    """A service whose task runs for ever, and that says when it was asked about it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks["t1"] = ToyTask("t1", "working")
+        self.was_asked = threading.Event()
+
+    def handle(self, request: Request) -> Response:
+        self.was_asked.set()
+        return reply(ToyTask("t1", "working"))
+
+
+def test_closing_ends_the_sleeps_of_other_threads() -> None:
+    """A wait of another thread, whose next request is an hour away, ends with its client."""
+    service = Announcing()
+    client = Client(ToyProvider(), transport=Crowded(service, until=0), **OPTIONS)
+    closer = threading.Thread(target=lambda: (service.was_asked.wait(), client.close()))
+    closer.start()
+    results = in_threads(3, lambda: client.poll_task("toy:t1", interval=3600, timeout=None))
+    closer.join()
+
+    assert {"this client is closed"} == set(map(str, results))
+
+
+@pytest.mark.anyio
+async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
+    """The same for tasks: each gets the error, and none is cancelled."""
+    client = AsyncClient(ToyProvider(), transport=AsyncEmulatorTransport(Announcing()), **OPTIONS)
+    waits = [asyncio.create_task(client.poll_task("toy:t1", interval=3600, timeout=None)) for _ in range(3)]
+    sleeps = client._world._sleeps
+    while len(sleeps) < len(waits):  # noqa: ASYNC110 - each turn of the loop is what is waited for
+        await asyncio.sleep(0)
+    await client.aclose()
+    ends = await asyncio.gather(*waits, return_exceptions=True)
+
+    assert {"this client is closed"} == set(map(str, ends))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("repository", "owner/other"),
+        ("environment", "cellar"),
+        ("branch", "next"),
+        ("attempts", 3),
+        ("attempts", 1),
+        ("mode", "code"),
+        ("starting_diff", "diff"),
+        ("model", "m"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["create_task", "create_task_and_wait"])
+def test_keywords_replace_fields_of_a_spec(colour: str, verb: str, name: str, value: object) -> None:
+    """What a keyword says is what is submitted, whatever the given spec says; its other fields stay."""
+    specs: list[TaskSpec] = []
+
+    class Recording(ToyProvider):
+        def prepare(self, spec: TaskSpec) -> Any:
+            specs.append(spec)
+            return super().prepare(TaskSpec(prompt=spec.prompt))
+
+    provider = Recording()
+    provider.capabilities = type(provider.capabilities)(
+        verbs=provider.capabilities.verbs,
+        options=frozenset({"starting_diff", "model", "title"}),
+        modes=frozenset({"code", "ask"}),
+        max_attempts=3,
+    )
+    given = TaskSpec(prompt="p", attempts=2, mode="ask", title="kept", environment="attic")
+    getattr(Both(colour, provider, ToyService(states=("done",))), verb)(given, **{name: value})
+
+    assert [(value, "kept")] == [(getattr(spec, name), spec.title) for spec in specs]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
+    """Attempts and mode that nobody gives are the spec's."""
+    service = ToyService()
+    Both(colour, ToyProvider(), service).create_task(TaskSpec(prompt="p", attempts=3))
+
+    assert b'"attempts":3' in service.requests[-1].body
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (errors.TransportError("refused", request_sent=False), "cannot reach 127.0.0.1:9 for"),
+        (errors.TransportTimeoutError("no answer in time"), "no answer from 127.0.0.1:9 for"),
+        (reply({}, 503), "127.0.0.1:9 answers 503 for"),
+    ],
+    ids=["refused", "silent", "503"],
+)
+@pytest.mark.parametrize("verb", ["poll_task", "poll_tasks", "watch_task", "watch_tasks"])
+def test_a_deadline_says_that_the_service_was_gone(colour: str, verb: str, trouble: Any, words: str) -> None:
+    """Whoever gives up during an outage is told of it, once by `on_outage` at each failure and again by the error."""
+    outages: list[object] = []
+    service = ToyService(None, None, None, *[trouble] * 999)
+    both = Both(colour, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and str(outage)))
+    ref = both.create_task("p").ref
+    with pytest.raises(errors.WaitTimeoutError, match=words):
+        getattr(both, verb)([ref] if verb.endswith("s") else ref, timeout=100, interval=5)
+
+    assert {True} == {str(outage).startswith(words) for outage in outages}
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_an_outage_ends(colour: str) -> None:
+    """The next answer is reported with None, and a deadline after it says nothing of what is over."""
+    outages: list[object] = []
+    service = ToyService(None, None, None, reply({}, 502), reply({}, 502), states=("working",))
+    both = Both(colour, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and outage.what))
+    ref = both.create_task("p").ref
+    with pytest.raises(errors.WaitTimeoutError, match="it is still running"):
+        both.poll_task(ref, timeout=100, interval=5)
+
+    assert ["127.0.0.1:9 answers 502"] * 2 + [None] == outages
+
+
+@pytest.mark.anyio
+async def test_waits_at_once_end_as_the_service_says(tmp_path: Path) -> None:
+    """Hundreds of waits whose requests fail now and then, and that record their ends in one file, all end well."""
+    seen: Counter[str] = Counter()
+
+    class Shaky(ToyService):
+        def handle(self, request: Request) -> Response:
+            id = request.url.rpartition("/")[2]
+            seen[id] += 1
+            if seen[id] == 1:
+                raise errors.TransportError("reset")
+            if seen[id] == 4:
+                return reply({}, 429)
+            return reply({}, 503) if seen[id] == 2 else reply(ToyTask(id, "working" if seen[id] == 3 else "done"))
+
+    options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
+    transport = AsyncEmulatorTransport(Shaky())
+    async with AsyncClient(ToyProvider(), transport=transport, clock=FakeClock(), **options) as client:
+        waits = [client.poll_task(f"toy:t{number}", interval=5, timeout=None) for number in range(200)]
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+    recorded = DurationFile(str(tmp_path)).recall("toy", None).count
+
+    assert ({TaskState.SUCCEEDED: 200}, 200) == (Counter(getattr(end, "state", repr(end)) for end in ends), recorded)
