@@ -39,11 +39,11 @@ def interrupted(server: Server, number: int, *arguments: str, transport: str = "
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
 def test_a_command_ends_while_the_service_is_silent(home: Path, arguments: tuple[str, ...]) -> None:
-    """Ctrl-C during any command's request ends it with 130 and one line."""
+    """Ctrl-C during any command's request ends it with 130 and says so in the last line."""
     with Server(silent) as server:
         code, err = interrupted(server, signal.SIGINT, *arguments)
 
-    assert (130, True, 1) == (code, err.startswith("coatcheck: interrupted"), err.count("\n"))
+    assert (130, True) == (code, err.splitlines()[-1].startswith("coatcheck: interrupted"))
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ import sys
 from coatcheck._cli import app
 from coatcheck._cli.interruption import Interruption
 from coatcheck._cli.main import leave
-from coatcheck._cli.process_env import Surroundings
+from coatcheck._cli.process_env import ProcessEnv
 
 interruption = Interruption()
 interruption.install()
-leave(app.run(["delete", "codex:task_e_1"], Surroundings.of_process(interruption)))
+leave(app.run(["delete", "codex:task_e_1"], ProcessEnv.of_process(interruption)))
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 from coatcheck.cloud.agent_process import AgentProcess, ProcessResult
 from coatcheck.cloud.cgroup import ControlGroups, end_group, own_groups
 
-from .test_process import has_ended
+from .test_agent_process import has_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="subreapers and /proc are Linux")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.credentials.household import Household
-from tests.credentials.test_store import Ring, ring  # noqa: F401 - a fixture
+from tests.credentials.test_login_store import Ring, ring  # noqa: F401 - a fixture
 
 from coatcheck import errors
 from coatcheck._credentials.login_flows import log_out

@@ -139,9 +139,9 @@ def test_only_so_many_are_kept(repository: Repository, monkeypatch: pytest.Monke
 
 CRASH = """
 import os, sys
-from coatcheck._patches import tree
+from coatcheck._patches import work_tree
 from coatcheck._patches.parse import Patch
-tree.Tree.put = lambda *_: os.kill(os.getpid(), 9)
+work_tree.Tree.put = lambda *_: os.kill(os.getpid(), 9)
 Patch(sys.stdin.buffer.read()).verify().apply(sys.argv[1])
 """
 

@@ -175,7 +175,7 @@ async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
     """The same for tasks: each gets the error, and none is cancelled."""
     client = AsyncClient(ToyProvider(), transport=AsyncEmulatorTransport(Announcing()), **OPTIONS)
     waits = [asyncio.create_task(client.poll_task("toy:t1", interval=3600, timeout=None)) for _ in range(3)]
-    sleeps = client._world._sleeps
+    sleeps = client._driver._sleeps
     while len(sleeps) < len(waits):  # noqa: ASYNC110 - each turn of the loop is what is waited for
         await asyncio.sleep(0)
     await client.aclose()

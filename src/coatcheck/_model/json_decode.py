@@ -57,10 +57,10 @@ class _Names(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         import builtins
+        import sys
 
-        import coatcheck
-
-        return getattr(builtins, name) if hasattr(builtins, name) else getattr(coatcheck, name)
+        # By name: values stand below the package that makes their classes public.
+        return getattr(builtins, name) if hasattr(builtins, name) else getattr(sys.modules["coatcheck"], name)
 
 
 def _convert(hint: Any, value: object, at: str, document: Mapping[str, object]) -> object:

@@ -309,7 +309,7 @@ def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...])
     pages = [cli("list", *options)]
     for _ in range(2):
         words = shlex.split(pages[-1].err.partition("coatcheck ")[2].partition(" (or --all)")[0])
-        pagination.append(cli(*words))
+        pages.append(cli(*words))
 
     assert refs == [page.out.split()[0] for page in pages]
     assert "" == pages[-1].err
