@@ -44,7 +44,7 @@ def redirected(request: Request, location: str, *, status: int) -> Request:
         url = urljoin(request.url, location)
         scheme, host, _ = origin_of(url)
     except ValueError:  # of a port or an IPv6 address that is none
-        url = ""
+        url, scheme, host = "", "", ""
     if not url.isascii() or not url.isprintable() or not url:
         raise errors.UnreadableResponseError("the service redirects to something that is not an address", status=status)
     if scheme not in ("http", "https") or not host:
