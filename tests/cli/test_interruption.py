@@ -69,9 +69,11 @@ from coatcheck._cli.interruption import Interruption
 interruption = Interruption()
 interruption.expect("come back")
 interruption.install()
-print("ready", flush=True)
+words = iter(["ready"])
 while True:
     try:
+        for word in words:
+            print(word, flush=True)
         threading.Event().wait()
     except BaseException:  # the signal changes nothing here, as in native code
         pass

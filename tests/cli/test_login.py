@@ -108,7 +108,7 @@ def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(webbrowser, "open", browse)
     done = cli("login", "codex", "--browser")
-    threads[0].join(10)
+    threads[0].join(240)
 
     assert 0 == done.code, done
     assert "https://auth.openai.com/oauth/authorize?" in done.err

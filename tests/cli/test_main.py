@@ -26,6 +26,22 @@ def test_the_version_is_told(option: str) -> None:
     assert (0, f"coatcheck {coatcheck.__version__}\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
+def test_python_runs_the_package() -> None:
+    """``python -m coatcheck`` is the command line."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "coatcheck", "--version"], capture_output=True, text=True, timeout=240, check=False
+    )
+
+    assert (0, f"coatcheck {coatcheck.__version__}\n") == (done.returncode, done.stdout)
+
+
+def test_no_arguments_print_the_help() -> None:
+    """``coatcheck`` alone prints what ``coatcheck --help`` prints, and succeeds."""
+    done = run()
+
+    assert (0, run("--help").stdout) == (done.returncode, done.stdout)
+
+
 def test_the_exit_code_comes_out() -> None:
     """The process ends with the command's exit code, its output written."""
     done = run("xyzzy")

@@ -192,6 +192,20 @@ def test_an_attempt_is_chosen(checkout: Path) -> None:
     assert "hello\neverybody\n" == (checkout / "hello.txt").read_text()
 
 
+def test_another_attempt_of_an_applied_task_is_refused(checkout: Path) -> None:
+    """Over attempt 1, attempt 2 of the task is refused with the way back, and nothing is changed; undone, it is applied."""
+    cli, ref = ended(checkout, DIFF, DIFF.replace("+world", "+everybody"))
+    cli("apply", "--attempt", "1", ref)
+    refused = cli("apply", "--attempt", "2", ref)
+    texts = [(checkout / "hello.txt").read_text()]
+    cli("apply", "--undo")
+    done = cli("apply", "--attempt", "2", ref)
+    texts.append((checkout / "hello.txt").read_text())
+
+    assert "is applied here and not committed; undo it first: coatcheck apply --undo" in refused.line
+    assert (True, 0, ["hello\nworld\n", "hello\neverybody\n"]) == (refused.code != 0, done.code, texts)
+
+
 def test_uncommitted_work_is_left_alone(checkout: Path) -> None:
     """A file that somebody works on is skipped and told; the others are applied; the exit code says that it is not all."""
     (checkout / "hello.txt").write_text("mine\n")

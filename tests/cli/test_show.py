@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,13 @@ from coatcheck._protocol import pagination
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
+from coatcheck.testing import (
+    AnthropicBatchEmulator,
+    GithubEmulator,
+    JulesEmulator,
+    LambdaEmulator,
+    OpenAIBatchEmulator,
+)
 
 OTHER = DIFF.replace("+world", "+everybody")
 
@@ -321,3 +329,25 @@ def test_other_hints_keep_the_options(cli: Cli) -> None:
     done = cli("submit", "-e", "owner/repo", "--base-url", "https://chatgpt.com/backend-api", "go")
 
     assert f"coatcheck wait {done.out.strip()} --base-url https://chatgpt.com/backend-api\n" in done.err
+
+
+@pytest.mark.parametrize(
+    ("provider", "emulator", "environment", "secrets"),
+    [
+        ("copilot", GithubEmulator, "owner/repo", ("GITHUB_TOKEN",)),
+        ("github_actions", GithubEmulator, "owner/repo", ("GITHUB_TOKEN",)),
+        ("jules", JulesEmulator, "owner/repo", ("JULES_API_KEY",)),
+        ("openai_batch", OpenAIBatchEmulator, "owner/repo", ("OPENAI_API_KEY",)),
+        ("anthropic_batch", AnthropicBatchEmulator, "owner/repo", ("ANTHROPIC_API_KEY",)),
+        ("aws_lambda", LambdaEmulator, "agent:live", ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
+    ],
+)
+def test_every_provider_lists_by_environment(
+    tmp_path: Path, provider: str, emulator: Any, environment: str, secrets: tuple[str, ...]
+) -> None:
+    """A provider without a list of environments takes the name as it is."""
+    service = emulator()
+    environ = {**dict.fromkeys(secrets, getattr(service, "token", "made-up")), "AWS_REGION": "us-east-1"}
+    done = Cli(tmp_path, service, **environ)("list", "--provider", provider, "--environment", environment, "--json")
+
+    assert (0, []) == (done.code, done.json["tasks"])

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.cli_support import Cli
+from tests.cli.cli_support import Cli, Result
 
+from coatcheck import errors
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud.faults import Status
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
@@ -190,13 +192,57 @@ def test_many_are_watched_of_one_provider_and_from_the_beginning(cli: Cli) -> No
 
 
 def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
-    """Nothing is cancelled, and the same command comes back."""
+    """Nothing is cancelled, and the command that comes back names every task."""
     cli = Cli(tmp_path, Impatient(["in_progress"]))
-    done = cli("watch", *(cli.submit() for _ in range(3)))
+    refs = [cli.submit() for _ in range(3)]
+    done = cli("watch", *refs)
+    line = f"coatcheck: interrupted; the 3 tasks go on; come back with: coatcheck watch {' '.join(refs)}"
 
-    assert 130 == done.code
-    assert "coatcheck: interrupted; the 3 tasks go on; the same command comes back to them" in done.err
-    assert [] == cli.cloud.seen("cancel_task")
+    assert (130, line, []) == (done.code, done.err.splitlines()[-1], cli.cloud.seen("cancel_task"))
+
+
+class Out(ScriptedCloud):
+    """A cloud that cannot be reached for two minutes after the first look, by the clock that it is given."""
+
+    clock: Any = None
+    begins = 0.0
+
+    def handle(self, request: Request) -> Response:
+        if self.clock is not None and self.begins < self.clock.monotonic() < self.begins + 120:
+            raise errors.TransportError("refused", request_sent=False)
+        return super().handle(request)
+
+
+def waiting_through_an_outage(folder: Path, *options: str, is_terminal: bool) -> Result:
+    """Wait for a task whose service cannot be reached for two minutes."""
+    cli = Cli(folder, Out())
+    ref = cli.submit()
+    cli.is_terminal = is_terminal
+    cli.cloud.clock, cli.cloud.begins = cli.clock, cli.clock.monotonic()
+    return cli("wait", ref, *options)
+
+
+def test_an_outage_is_said_while_it_lasts(tmp_path: Path) -> None:
+    """In a pipe a line names the host and the time, less and less often; the wait ends as the service says."""
+    done = waiting_through_an_outage(tmp_path, is_terminal=False)
+    lines = done.err.splitlines()
+    said = [line for line in lines if re.fullmatch(r"coatcheck: cannot reach \S+ for \d+ s, retrying", line)]
+
+    assert (0, True, True) == (done.code, lines == said, 1 <= len(said) <= 6)
+
+
+def test_an_outage_is_said_on_a_terminal(tmp_path: Path) -> None:
+    """The line of progress says it, and goes away with the result."""
+    done = waiting_through_an_outage(tmp_path, is_terminal=True)
+
+    assert (0, True, False) == (done.code, "cannot reach " in done.err, "coatcheck: cannot reach" in done.err)
+
+
+def test_a_program_that_asked_for_json_gets_one_document(tmp_path: Path) -> None:
+    """During an outage, stdout stays one JSON document."""
+    done = waiting_through_an_outage(tmp_path, "--json", is_terminal=False)
+
+    assert (0, "succeeded") == (done.code, done.json["state"])
 
 
 def test_watch_tells_people(cli: Cli) -> None:

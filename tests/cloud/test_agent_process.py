@@ -96,7 +96,7 @@ def test_cancelling_ends_it_from_another_thread(tmp_path: Path) -> None:
     process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=0.2)
 
     def cancel() -> None:
-        up.wait(10)
+        up.wait(240)
         process.cancel()
 
     threading.Thread(target=cancel).start()
@@ -118,7 +118,7 @@ def test_an_agent_that_has_time_to_say_goodbye_can(tmp_path: Path) -> None:
     code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))\nprint('up', flush=True)\nsignal.pause()"
     up = threading.Event()
     process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=10)
-    threading.Thread(target=lambda: (up.wait(10), process.cancel())).start()
+    threading.Thread(target=lambda: (up.wait(240), process.cancel())).start()
 
     assert "up\nbye\n" == run(code, tmp_path, process=process).stdout
 

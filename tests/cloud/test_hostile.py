@@ -327,7 +327,7 @@ class Attempts:
         )
 
     def finish(self) -> Conclusion:
-        assert self._ended.wait(50)
+        assert self._ended.wait(240)
         return self.conclusions[-1]
 
 

@@ -239,7 +239,7 @@ def test_the_next_server_ends_the_agents_of_one_that_was_killed(tmp_path: Path, 
     """Nothing goes on working for nobody; its attempt has failed, with the reason, and its clone is gone."""
     with busy_server(tmp_path) as (server, agent):
         server.kill()
-        server.wait(20)
+        server.wait(240)
         with running(options) as record:
             listed = msgspec.json.decode(call(record.url, Holder(record.token), "GET", "/wham/tasks/list")[2])["items"]
             left = list((tmp_path / "data/work").glob("attempts/*"))

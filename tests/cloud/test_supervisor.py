@@ -122,7 +122,7 @@ def test_an_agent_that_attacks_its_supervisor_is_ended(number: str, tmp_path: Pa
     )
     done = threading.Event()
     process = AgentProcess(on_line=lambda _name, _line: done.set(), grace=0.2)
-    threading.Thread(target=lambda: (done.wait(30), process.cancel())).start()
+    threading.Thread(target=lambda: (done.wait(240), process.cancel())).start()
     mark = {"COATCHECK_RESULT": f"{tmp_path}/result.json"}
     codes = {"WAITER": WAITER, "PYTHON": sys.executable}
     process.run(["sh", "-c", script], cwd=tmp_path, environ={**os.environ, **codes, **mark}, input=None, timeout=30)

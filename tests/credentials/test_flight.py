@@ -182,9 +182,13 @@ class HandClock(SystemClock):
         finally:
             self._wakes.remove(wake)
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, sleepers: int = 1) -> None:
+        """Move the hands while so many sleep, and return when those who woke sleep again."""
+        while len(self._wakes) != sleepers:  # noqa: ASYNC110 - the hands are moved by the test
+            await asyncio.sleep(0.001)
         self.now += seconds
-        await asyncio.sleep(0.1)
+        while len(self._wakes) != sleepers or any(wake <= self.now for wake in self._wakes):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
 
 
 def client(house: Household, kind: type, transport: type) -> object:
@@ -215,7 +219,7 @@ def test_an_asynchronous_client_keeps_its_login_fresh_by_itself(tmp_path: Path) 
             counts.append(house.refreshes)
             await house.clock.advance(3400)
             counts.append(house.refreshes)
-        await house.clock.advance(10_000)
+        await house.clock.advance(10_000, sleepers=0)
         return [*counts, house.refreshes, house.clock.sleepers, len(asyncio.all_tasks())]
 
     assert [0, 0, 1, 2, 2, 0, 1] == asyncio.run(main())
@@ -334,14 +338,14 @@ def background_refresh_at_close(house: Household, closings: int) -> tuple[list[s
             await codex.get_usage()
             transport.asked.clear()
             transport.gate.clear()
-            await house.clock.advance(3400)
+            house.clock.now += 3400
             await transport.asked.wait()
             closing = [asyncio.create_task(codex.aclose()) for _ in range(closings)]
             await asyncio.sleep(0)
             transport.gate.set()
             await asyncio.gather(*closing)
             first = left()
-        await house.clock.advance(10_000)
+        await house.clock.advance(10_000, sleepers=0)
         return first, left()
 
     return asyncio.run(main())

@@ -141,7 +141,7 @@ def browse(house: Household, browser: Browser) -> object:
             )
         )
     finally:
-        browser.thread.join(10)
+        browser.thread.join(240)
 
 
 def test_a_browser_login_checks_what_comes_back(household: Household) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import pytest
 from hypothesis import given, strategies as st
@@ -10,7 +15,7 @@ from tests.toy import ToyProvider, ToyService, reply
 
 from coatcheck import AsyncClient, errors
 from coatcheck._engine.rate_limit import RateLimiter, rate_limited, spaced
-from coatcheck._protocol.effects import Request, Response, Script, transmit
+from coatcheck._protocol.effects import Request, Response, Script, Sleep, transmit
 from coatcheck._runtime.driver import Driver, perform
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.fake_clock import FakeClock
@@ -80,6 +85,45 @@ def test_requests_that_change_something_are_spaced() -> None:
         perform(send(Request(method, "/", url="http://127.0.0.1/")), world)
 
     assert [1.0, 1.0] == clock.sleeps
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Let Python change threads as often as it can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def in_threads(work: Callable[[], object], *, threads: int = 16, times: int = 200) -> list[object]:
+    """Return what *work* returned in every thread, each doing it so many times."""
+    with ThreadPoolExecutor(threads) as pool:
+        done = [pool.submit(lambda: [work() for _ in range(times)]) for _ in range(threads)]
+        return [each for future in done for each in future.result()]
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_threads_are_spaced_one_by_one() -> None:
+    """No two requests of different threads get the same second."""
+    clock = FakeClock()
+    send = spaced(transmit, seconds=1.0, clock=clock, lock=Lock())
+    request = Request("POST", "/", url="http://127.0.0.1/")
+
+    def pause() -> float:
+        wish = next(send(request))
+        return wish.seconds if isinstance(wish, Sleep) else 0.0
+
+    assert [float(number) for number in range(3200)] == sorted(in_threads(pause))  # type: ignore[type-var]
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_threads_count_limits_without_a_time_together() -> None:
+    """Each limit in a row lengthens the pause once, whichever thread it reached."""
+    pace = RateLimiter(lock=Lock())
+    seconds = Counter(in_threads(lambda: pace.named(SECONDARY).headers["retry-after"], threads=64, times=20))
+
+    assert {"60": 1, "120": 1, "240": 1, "480": 1, "900": 1276} == seconds
 
 
 def test_a_not_before_for_one_is_for_all() -> None:

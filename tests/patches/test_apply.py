@@ -179,7 +179,7 @@ def test_undo_after_a_crash_in_the_middle(steps: int, site: Repository, dark_mod
     """Whenever the process is killed, undo gives the tree back; until then nothing else is applied."""
     before = site.tree()
     killed = subprocess.run(
-        [sys.executable, "-c", CRASH, str(site.folder), str(steps)], input=dark_mode, check=False, timeout=60
+        [sys.executable, "-c", CRASH, str(site.folder), str(steps)], input=dark_mode, check=False, timeout=240
     )
     with pytest.raises(PatchConflictError, match="interrupted"):
         apply(site, new("other"))
@@ -598,7 +598,7 @@ def test_places_that_are_no_checkouts(repository: Repository, tmp_path: Path) ->
     """What is no work tree is refused in one line."""
     patch = Patch(new("x")).verify()
     (tmp_path / "plain").mkdir()
-    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "bare")], check=True, timeout=60)
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "bare")], check=True, timeout=240)
     for place in (tmp_path / "plain", tmp_path / "bare", repository.folder / ".git", tmp_path / "missing"):
         with pytest.raises(GitError) as caught:
             patch.apply(place)

@@ -270,7 +270,7 @@ def test_after_a_crash_the_lock_is_ours_to_remove(moment: str, repository: Repos
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     before = repository.tree(), repository.git("ls-files", "--stage")
     arguments = [sys.executable, "-c", CRASH, str(repository.folder), moment]
-    subprocess.run(arguments, input=patch, check=False, timeout=60)
+    subprocess.run(arguments, input=patch, check=False, timeout=240)
     was_locked = (repository.folder / ".git/index.lock").exists()
     if moment != "set":
         undo(repository.folder)

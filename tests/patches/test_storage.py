@@ -61,7 +61,7 @@ def test_a_full_disk_is_not_a_conflict(how: str, patch: bytes, repository: Repos
     """Where git cannot write a file the error says so, and everything is as it was."""
     before = state(repository)
     arguments = [sys.executable, "-c", LIMITED, str(repository.folder), how]
-    done = subprocess.run(arguments, input=patch, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(arguments, input=patch, capture_output=True, check=False, timeout=240)
 
     assert (True, b"", before) == (
         b"could not be written: git apply was ended by signal" in done.stdout,

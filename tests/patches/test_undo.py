@@ -152,7 +152,7 @@ def test_a_crash_leaves_the_earlier_ones(repository: Repository) -> None:
     apply(repository, edit("a", "1", "2"))
     repository.git("commit", "--quiet", "--all", "--message=more")
     arguments = [sys.executable, "-c", CRASH, str(repository.folder)]
-    subprocess.run(arguments, input=edit("a", "2", "3"), check=False, timeout=60)
+    subprocess.run(arguments, input=edit("a", "2", "3"), check=False, timeout=240)
     with pytest.raises(PatchConflictError, match="interrupted"):
         apply(repository, new("other"))
     lefts = [undo(repository.folder).remaining, undo(repository.folder).remaining]

@@ -100,10 +100,15 @@ class Commands(click.Group):
             raise errors.ConfigurationError(f"there is no command {args[0]!r}", remedy=hint) from None
 
 
-@click.command(cls=Commands, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True
+)
 @click.version_option(package_name="coatcheck", message="coatcheck %(version)s")
-def app() -> None:
-    """Be the root of all commands."""
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """Print the help unless a command is named."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:

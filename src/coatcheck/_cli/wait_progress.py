@@ -30,7 +30,8 @@ def expect_return(run: CommandContext, ref: TaskRef, *others: TaskRef) -> None:
     """Let an interruption, from now on, say how to come back to the task, and show outages of its service."""
     run.outages.are_shown = True
     if others:
-        remedy = f"the {1 + len(others)} tasks go on; the same command comes back to them"
+        refs = " ".join(map(str, (ref, *others)))
+        remedy = f"the {1 + len(others)} tasks go on; come back with: coatcheck watch {refs}"
         run.process_env.interruption.expect(remedy)
     else:
         remedy = f"the task goes on; come back with: coatcheck wait {ref}"

@@ -100,7 +100,7 @@ def sending(
     inner = authenticated(transmit, provider=provider, credentials=credentials, clock=clock)
     inner = rate_limited(located(inner, origins=provider.origins), pace=pace, clock=clock)
     if provider.capabilities.write_pause:
-        inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock)
+        inner = spaced(inner, seconds=provider.capabilities.write_pause, clock=clock, lock=pace.lock)
     return conditional(retrying(inner, policy=policy, random=random))
 
 

@@ -29,7 +29,7 @@ READS = frozenset({"GET", "HEAD"})
 class RateLimiter:
     """The budget of one credential. *rate* is in requests a second, None for as many as the service takes.
 
-    *lock* makes a turn safe between threads; the runtime brings one.
+    *lock* guards its state between threads; the runtime brings one.
     """
 
     def __init__(
@@ -39,29 +39,31 @@ class RateLimiter:
             raise errors.ConfigurationError(f"a rate is a positive number of requests a second, not {rate!r}")
         self._interval = 0.0 if rate is None else 1.0 / rate
         self._credit = self._interval * (burst - 1)
-        self._lock = lock or nullcontext()
+        self.lock = lock or nullcontext()
         self._next = 0.0  # when the next request may leave if no burst is left
         self._not_before = 0.0
         self._nameless = 0  # limits without a time, in a row
 
     def reserve(self, now: float) -> float:
         """Take the next turn and return how many seconds it is away."""
-        with self._lock:
+        with self.lock:
             self._next = max(self._next, now - self._credit) + self._interval
             return max(0.0, self._next - self._interval - now, self._not_before - now)
 
     def hold(self, until: float) -> None:
         """Let nobody ask before *until*."""
-        with self._lock:
+        with self.lock:
             self._not_before = max(self._not_before, until)
 
     def named(self, response: Response) -> Response:
         """Return *response* with a ``Retry-After`` where it is a limit that names no time: longer each time in a row."""
         if not is_nameless(response):
-            self._nameless = 0 if response.status < 400 else self._nameless
+            with self.lock:
+                self._nameless = 0 if response.status < 400 else self._nameless
             return response
-        seconds = min(NAMELESS_PAUSE * 2**self._nameless, LONGEST_NAMELESS_PAUSE)
-        self._nameless += 1
+        with self.lock:
+            seconds = min(NAMELESS_PAUSE * 2 ** min(self._nameless, 10), LONGEST_NAMELESS_PAUSE)
+            self._nameless += 1
         return msgspec.structs.replace(response, headers={**response.headers, "retry-after": f"{seconds:g}"})
 
 
@@ -87,15 +89,17 @@ def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
     return sender
 
 
-def spaced(send: Send, *, seconds: float, clock: Clock) -> Send:
-    """Return a `Send` that lets *seconds* go by between two requests that change something."""
+def spaced(send: Send, *, seconds: float, clock: Clock, lock: AbstractContextManager[Any] | None = None) -> Send:
+    """Return a `Send` that lets *seconds* go by between two requests that change something; *lock* as in `RateLimiter`."""
+    lock = lock or nullcontext()
     free_at = 0.0
 
     def sender(request: Request) -> Script[Response]:
         nonlocal free_at
         if request.method not in READS:
             now = clock.monotonic()
-            pause, free_at = free_at - now, max(free_at, now) + seconds
+            with lock:
+                pause, free_at = free_at - now, max(free_at, now) + seconds
             if pause > 0:
                 yield Sleep(pause)
         return (yield from send(request))
