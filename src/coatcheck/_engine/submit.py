@@ -21,8 +21,8 @@ from .._model.value import Value
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
-from .ask import Ask
 from .deadline import Deadline
+from .pipeline import Ask
 
 T = TypeVar("T")
 
