@@ -1,4 +1,4 @@
-"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only their colour."""
+"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only how it is performed."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def run_exchange(
                     bounds.check()
                 answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
             except errors.CoatcheckError as error:
-                wish = exchange.throw(error)  # effects.py, law 4
+                wish = exchange.throw(error)  # `effects.py`: errors are thrown into the script
             else:
                 wish = exchange.send(answer)
     except StopIteration as stop:
