@@ -292,3 +292,18 @@ def test_bad_weather_passes_while_a_queue_is_swept(colour: str) -> None:
     service.script = [errors.TransportError("the connection was reset"), reply({}, 503)]
 
     assert "t0" == both.poll_task("toy:t0", interval=1).ref.id
+
+
+class Repeated(Busy):
+    """A service whose pages list each task twice."""
+
+    def page(self, cursor: str | None) -> object:
+        super().page(cursor)
+        return reply(ToyPage(tasks=[task for task in self.tasks.values() for _ in range(2)]))
+
+
+def test_a_task_that_a_page_lists_twice_is_returned_once(colour: str) -> None:
+    """A list that changes while it is read can show a task twice."""
+    both = Both(colour, Sweeping(), Repeated(2, size=20, a_round=2))
+
+    assert ["t0", "t1"] == sorted(ids(both.poll_tasks(["t0", "t1"], interval=10)))

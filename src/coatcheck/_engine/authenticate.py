@@ -1,8 +1,9 @@
 """Put the secret on every request, and once more after a 401 if there is a better one.
 
-Law 1. A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
-Law 2. No secret travels over plain http, loopback excepted.
-Law 3. After a 401 the credentials are asked once for another secret, and the request is sent once more.
+Invariants:
+- A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
+- No secret travels over plain http, loopback excepted.
+- After a 401 the credentials are asked once for another secret, and the request is sent once more.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long to wait before asking again after a failure.
 
-Full jitter (uniform between nothing and the exponential bound) spreads a crowd of clients best; it is for retries
+Full jitter (uniform between nothing and the exponential bound) spreads many clients best; it is for retries
 only: it would spoil a polling schedule, which has its own ±10 %.
 Precedent: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
@@ -13,7 +13,7 @@ from .._model.value import Value
 
 
 class RetryPolicy(Value, frozen=True, kw_only=True):
-    """How stubborn one request is.
+    """Retry policy of one request.
 
     `attempts` counts the first; `initial` and `maximum` bound the pause in seconds. A service that asks for a longer
     pause than `patience` gets no pause at all: its error is raised at once, with `retry_after` in it.

@@ -1,4 +1,4 @@
-"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only their colour."""
+"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only how it is performed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import msgspec
 
 from .. import errors
 from .._model.catalogue import Environment, Model
-from .._model.duration_estimate import Durations
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
-from .._protocol.duration_store import DurationStore, ObservedDurations
+from .._protocol.duration_store import DurationStore
 from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
@@ -24,13 +23,12 @@ from .deadline import Deadline
 from .event_diff import SeenState, new_events
 from .pipeline import Bounds, emitted, run_exchange, sending
 from .plan_approval import Approvals, Decide
-from .poll_many import BatchContext, poll_many
-from .poll_one import Interval, PollContext, Wait, every, finished_task, timeout_error, waiting
+from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
+from .poll_many import BatchContext, poll_many, watch_many
+from .poll_one import Wait, poll_one
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
-from .schedule import Schedule
 from .submit import ResumedSubmission, resuming, submitting
-from .watch_many import Follow, watch_many
 
 T = TypeVar("T")
 
@@ -57,9 +55,7 @@ class Operations:
         on_outage: OnOutage | None = None,
     ) -> None:
         self.provider = provider
-        self._clock, self._random = clock, random
-        self._memory, self._poll_cost, self._schedules = memory, poll_cost, dict[str | None, Interval]()
-        self._on_trouble, self._has_warned = on_trouble, False
+        self._clock = clock
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
         self._remedy = provider.login.remedy
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
@@ -72,13 +68,12 @@ class Operations:
             pace=pace,
             reachability=self._reachability,
         )
-        self._desk = PollContext(
+        self._context = PollContext(
+            provider=provider,
+            ask=self.ask,
             clock=clock,
             random=random,
-            look=self._look,
-            ask_attempts=self._ask_attempts,
-            schedule=self._schedule,
-            remember=self._remember,
+            durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
             reachability=self._reachability,
         )
 
@@ -158,14 +153,14 @@ class Operations:
     ) -> Script[Task]:
         if approve is not None:
             self._require("approve_plan")
-        if self._is_told_once:
-            return self._swept(ref, timeout=timeout, interval=interval, on_change=on_change)
+        if not self._context.can_get_task and self._context.has_status_pages:
+            return self._poll_by_pages(ref, timeout=timeout, interval=interval, on_change=on_change)
         self._require("get_task")
         known = ref if isinstance(ref, Task) else None
-        came = known if known and known.state.is_terminal and known.outcome is not None else None
+        ended = known if known and known.state.is_terminal and known.outcome is not None else None
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
         wait = Wait(
-            desk=self._desk,
+            context=self._context,
             ref=own,
             timeout=timeout,
             interval=every(interval) if isinstance(interval, int | float) else interval,
@@ -173,31 +168,13 @@ class Operations:
             first=first,
             is_watched=is_watched,
             approvals=self._approvals(own, approve),
-            came=came,
+            ended=ended,
             on_change=on_change,
             seen=SeenState.from_cursor(after),
-            looks=int(known is not None and came is None),
-            asked=(known and known.retry_after) or 0.0,
+            polls=int(known is not None and ended is None),
+            retry_after=(known and known.retry_after) or 0.0,
         )
-        return waiting(wait)
-
-    def _look(self, wait: Wait) -> Script[TaskSnapshot]:
-        """Look as the provider can: remembering the look before, or anew."""
-        if wait.came is not None:
-            return TaskSnapshot(task=wait.came)
-        return (yield from self._follow(wait.ref, wait.seen.memory, is_watched=wait.is_watched))
-
-    def _follow(
-        self, ref: TaskRef, memory: str, shown: Task | None = None, *, is_watched: bool = True
-    ) -> Script[TaskSnapshot]:
-        if "get_snapshot" not in self.provider.capabilities.verbs:
-            return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))))
-        now = self._clock.time()
-        follow = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
-        return (yield from self.ask(follow))
-
-    def _ask_attempts(self, task: Task) -> Script[tuple[Attempt, ...]]:
-        return self.ask(self.provider.list_attempts(task))
+        return poll_one(wait)
 
     def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
         if decide is None:
@@ -207,11 +184,8 @@ class Operations:
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
     ) -> Script[None]:
-        if not self._is_told_once:
-            self._require("get_task")
-        crowd = yield from self._crowd(timeout, interval)
-        memories: dict[TaskRef, str] = {}
-        yield from poll_many(map(self._own, refs), crowd, look=lambda ref: self._settled(ref, memories))
+        context = yield from self._batch(timeout, interval, is_watched=False)
+        yield from poll_many(map(self._own, refs), context)
 
     def watch_tasks(
         self,
@@ -221,33 +195,22 @@ class Operations:
         interval: float | Interval | None,
         after: Mapping[TaskRef, str] | Mapping[str, str] | None,
     ) -> Script[None]:
-        if not self._is_told_once:
-            self._require("get_task")
-        crowd = yield from self._crowd(timeout, interval)
-        follow = Follow(look=self._follow, ask_attempts=self._ask_attempts, is_learnt=interval is None)
-        known = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
-        yield from watch_many(map(self._own, refs), crowd, follow, after=known)
+        context = yield from self._batch(timeout, interval, is_watched=True)
+        cursors = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
+        yield from watch_many(map(self._own, refs), context, after=cursors)
 
-    def _crowd(self, timeout: float | None, interval: float | Interval | None) -> Script[BatchContext]:
-        policy = every(interval) if isinstance(interval, int | float) else interval or (yield from self._schedule(None))
+    def _batch(
+        self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
+    ) -> Script[BatchContext]:
+        if not self._context.has_status_pages:
+            self._require("get_task")
+        policy = every(interval) if isinstance(interval, int | float) else interval
+        policy = policy or (yield from self._context.durations.schedule(None))
         return BatchContext(
-            provider=self.provider,
-            ask=self.ask,
-            clock=self._clock,
-            random=self._random,
-            timeout=timeout,
-            interval=policy,
-            remember=self._remember,
-            reachability=self._reachability,
+            poll=self._context, timeout=timeout, interval=policy, is_watched=is_watched, is_learnt=interval is None
         )
 
-    @property
-    def _is_told_once(self) -> bool:
-        """Whether the service tells the end of a task once, to whoever sweeps, and cannot be asked about it."""
-        verbs = self.provider.capabilities.verbs
-        return "get_status_page" in verbs and "get_task" not in verbs
-
-    def _swept(
+    def _poll_by_pages(
         self,
         ref: TaskRef | str | Task,
         *,
@@ -255,58 +218,16 @@ class Operations:
         interval: float | Interval | None,
         on_change: Callable[[Task], object] | None,
     ) -> Script[Task]:
-        """Wait for a task by sweeping: its end is all that there is to see."""
+        """Wait for a task whose service has no `get_task`: status pages report its end, once, and nothing else."""
         if isinstance(ref, Task) and ref.state.is_terminal:
             return ref
-        wanted = ref.ref if isinstance(ref, Task) else ref
-        (task,) = yield from emitted(self.poll_tasks([wanted], timeout=timeout, interval=interval))
+        own = ref.ref if isinstance(ref, Task) else ref
+        (task,) = yield from emitted(self.poll_tasks([own], timeout=timeout, interval=interval))
         for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
             yield Emit(event)
         if on_change is not None:
             on_change(task)
         return task  # type: ignore[no-any-return]
-
-    def _settled(self, ref: TaskRef, memories: dict[TaskRef, str]) -> Script[tuple[Task | None, float]]:
-        """Return the task if it has ended, with its attempts, else None; and how long not to ask again.
-
-        *memories* has what the provider wants to know at the next poll of a task, such as the address it has moved to.
-        """
-        look = yield from self._follow(ref, memories.pop(ref, ""), is_watched=False)
-        task = look.task
-        if look.memory and not task.state.is_terminal:
-            memories[ref] = look.memory
-        ended: Task | None = yield from finished_task(task, self._ask_attempts, first=False)
-        return ended, task.retry_after or 0.0
-
-    def _schedule(self, environment: str | None) -> Script[Interval]:
-        """Return the schedule that earlier tasks of *environment* suggest, the default one where they are not known."""
-        if environment not in self._schedules:
-            typical = self.provider.capabilities.typical_seconds
-            try:
-                seen: Durations = yield Call(lambda: self._memory.recall(self.provider.name, environment))
-                schedule = Schedule(belief=seen.belief(typical=typical), poll_cost=self._poll_cost)
-            except Exception as error:  # noqa: BLE001 - bookkeeping never fails a task, whatever is in its file
-                self._warn_once(error)
-                schedule = Schedule(belief=Durations().belief(typical=typical), poll_cost=self._poll_cost)
-            self._schedules[environment] = schedule
-        return self._schedules[environment]
-
-    def _remember(self, ends: ObservedDurations) -> Script[None]:
-        """Record how long tasks took. A failure is reported once and never ends a wait."""
-        if not ends:
-            return
-        try:
-            yield Call(lambda: self._memory.record(self.provider.name, ends))
-        except Exception as error:  # noqa: BLE001 - as above
-            self._warn_once(error)
-
-    def _warn_once(self, error: Exception) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._on_trouble(
-                f"how long tasks take cannot be recorded ({type(error).__name__}: {error}); waits are not affected;"
-                " set COATCHECK_STATE_HOME to a folder of yours, or COATCHECK_LEARN=off"
-            )
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
         self._require("stream_events")

@@ -8,7 +8,7 @@ locating comes before authenticating because signatures cover the URL.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -32,6 +32,12 @@ T = TypeVar("T")
 MAX_REQUESTS = 1_000
 # No further request of one verb begins later than this (seconds): a service may answer each slowly and in time.
 MAX_SECONDS = 300.0
+
+
+class Ask(Protocol):
+    """Run an exchange with retries, a login and redirects around each request."""
+
+    def __call__(self, exchange: Exchange[T], /) -> Script[T]: ...
 
 
 class Bounds:
@@ -72,7 +78,7 @@ def run_exchange(
                     bounds.check()
                 answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
             except errors.CoatcheckError as error:
-                wish = exchange.throw(error)  # effects.py, law 4
+                wish = exchange.throw(error)  # `effects.py`: errors are thrown into the script
             else:
                 wish = exchange.send(answer)
     except StopIteration as stop:

@@ -1,8 +1,9 @@
 """Plans that wait for somebody's word while a task is waited for.
 
-Law 1. A plan is approved once. Approving is a POST, which is never replayed unless it certainly was not taken.
-Law 2. An approval that changes nothing is reported and not repeated: some services accept it and do not move
-       (jules.md 2.3: five times out of six where the session had been left alone for ten minutes).
+Invariants:
+- A plan is approved once. Approving is a POST, which is never replayed unless it certainly was not taken.
+- An approval that changes nothing is reported and not repeated: some services accept it and do not move
+  (`docs/reference/protocols/jules.md`, section 2.3: five times out of six where the session had been left alone for ten minutes).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .._protocol.effects import Clock, Script
 Decide: TypeAlias = Callable[[Task], bool]
 
 # How long a service may take to act upon an approval before it counts as ignored (seconds). Agents answer in 72 s at
-# the median (jules.md 2.3, census) and state changes show at once in every report.
+# the median (`docs/reference/protocols/jules.md`, section 2.3) and state changes show at once in every report.
 GRACE = 120.0
 IGNORED = Notice(kind="approval_ignored", text="the plan was approved, but the service did not go on")
 

@@ -1,236 +1,302 @@
-"""Wait for many tasks with one script: a list page tells of twenty or a hundred where a look tells of one.
+"""Poll many tasks with one script: a status page shows 20 or 100 tasks for one request.
 
-Law 1. Each round takes the cheaper way: pages of the list, fewer than there are tasks and no further than they showed
-       somebody the round before; then single looks at whom the pages did not show.
-Law 2. A page only says that something ended: the task handed out was looked at by itself, unless the service says
-       that the page was all there is (`StatusPage.is_final`).
-Law 3. A record that a service hands out once (a queue's message) is acknowledged after its task was handed out.
-Law 4. ``Retry-After``, of whichever task or answer, lengthens the pause for everybody.
-Law 5. A service that tells an end once, to whoever sweeps, is only swept: its tasks cannot be looked at.
-Law 6. What is kept per task is its ref and nothing else.
-Law 7. A task that the service refuses to tell of leaves the crowd; its error is raised when the others have ended. A
-       refused login is everybody's, and is raised at once.
-Law 8. How long tasks took is learnt from those whose end was seen, and not only found in the first round.
-Law 9. Without a deadline, a service that has been away for `OUTAGE_LIMIT` seconds is reported instead of waited for.
+Invariants:
+- Each round requests status pages first: at most one more than showed a task of this batch in the round before, and
+  never more than there are tasks. Tasks that no page showed are then polled one by one.
+- A page only shows that a task has ended; the task that is returned was polled by itself, except from a page that is
+  final (`StatusPage.is_final`).
+- A record that the service delivers once (a queue message) is acknowledged after its task was emitted.
+- ``Retry-After`` of any answer lengthens the pause of the whole batch.
+- A service without `get_task` is polled by status pages alone.
+- A task that the service refuses leaves the batch; its error is raised after the others have ended. A refused login
+  is raised at once.
+- The duration of a task is recorded only if it ended after the first round: otherwise the end was not observed.
+- Without a deadline, an outage longer than `OUTAGE_LIMIT` seconds is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from typing import TypeAlias, TypeVar
+import math
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from .. import errors
 from .._model.tasks import Task, TaskRef, TaskState
-from .._protocol.effects import Clock, Emit, Script, Sleep, Together
-from .._protocol.provider import Provider, StatusPage
-from .ask import Ask
+from .._protocol.effects import Emit, Script, Sleep, Together
+from .._protocol.provider import StatusPage, TaskSnapshot
 from .deadline import Deadline
-from .poll_one import JITTER, OUTAGE_LIMIT, TRANSIENT_ERRORS, Interval, Remember, born, observed_duration, timeout_error
-from .reachability import Reachability
+from .event_diff import SeenState, emit_changes
+from .poll_context import (
+    JITTER,
+    OUTAGE_LIMIT,
+    TRANSIENT_ERRORS,
+    Interval,
+    PollContext,
+    observed_duration,
+    retry_after_of,
+    started_at,
+    timeout_error,
+)
 
-T = TypeVar("T")
-TakePage: TypeAlias = Callable[[StatusPage, list[Task]], Script[None]]
-
-# Looks at once, so that a fleet's end does not arrive one by one: the driver bounds what is in flight.
+# Polls that one effect asks for; the driver bounds how many are in flight.
 BATCH = 32
+# The shortest pause between rounds of a watch with a learnt schedule (seconds; as `Schedule.shortest`).
+SHORTEST = 1.0
 
 
 class BatchContext(msgspec.Struct, frozen=True, kw_only=True):
-    """How to go about many: the same three clocks as for one."""
+    """Options of one batch. With *is_watched* every change is emitted as an event, otherwise each ended task.
 
-    provider: Provider
-    ask: Ask
-    clock: Clock
-    random: Callable[[], float]
+    *is_learnt* means that the interval follows from recorded durations, not from an argument.
+    """
+
+    poll: PollContext
     timeout: float | None
     interval: Interval
-    remember: Remember
-    reachability: Reachability
+    is_watched: bool
+    is_learnt: bool = False
 
-    @property
-    def has_status_pages(self) -> bool:
-        """Whether the service can tell of many tasks at once."""
-        return "get_status_page" in self.provider.capabilities.verbs
 
-    @property
-    def can_get_task(self) -> bool:
-        """Whether the service can tell of one task."""
-        return "get_task" in self.provider.capabilities.verbs
+class PolledTask(msgspec.Struct, frozen=True):
+    """What is kept of a task: what was emitted, and the round of its last poll by itself (0: never)."""
+
+    seen: SeenState = SeenState()
+    polled_in: int = 0
+
+
+NEVER_POLLED = PolledTask()
 
 
 class PollRound(msgspec.Struct, kw_only=True):
-    """Once around everybody, and what the next time has to know: how far pages reached, and how long not to ask.
+    """State of one round of *size* tasks: requests that it costs, the pause that the service requires, ends to record."""
 
-    *heard* is when the service last answered, *trouble* why it did not since, *refused* of whom it tells nothing, and
-    *ended* what this round teaches of how long tasks take.
-    """
+    number: int
+    size: int
+    requests: int = 0
+    retry_after: float = 0.0
+    durations: list[tuple[str | None, float]] = []
 
-    crowd: BatchContext
-    reach: int
-    asked: float = 0.0
-    heard: float = 0.0
-    trouble: errors.CoatcheckError | None = None
-    refused: dict[TaskRef, errors.CoatcheckError] = {}
-    ended: list[tuple[str | None, float]] = []
-    number: int = 0
 
-    def go(self, pause: float) -> Script[float]:
-        """Look at everybody, let those go that have ended, and return the *pause*, which may be made shorter."""
-        raise NotImplementedError
+class BatchPoller:
+    """The polls of one batch, with its tasks, its deadline, the refused tasks and the reach of status pages."""
 
-    def swept(self, unseen: dict[TaskRef, None], take: TakePage) -> Script[int]:
-        """Read pages as far as the last round found somebody, and one more, and return how many.
+    def __init__(self, context: BatchContext, tasks: dict[TaskRef, PolledTask]) -> None:
+        self._context, self._poll, self._tasks = context, context.poll, tasks
+        self._deadline = Deadline(context.timeout, clock=context.poll.clock)
+        self._started_at = self._last_response_at = context.poll.clock.monotonic()
+        self._last_error: errors.CoatcheckError | None = None
+        self._refused: dict[TaskRef, errors.CoatcheckError] = {}
+        self._reach = len(tasks)  # the last page that showed a task of this batch in the round before
+        self._round = PollRound(number=0, size=len(tasks))
 
-        *take* is given each page with those who were looked for; they are *unseen* no more.
+    def run(self) -> Script[None]:
+        """Poll until every task has ended.
+
+        Raises `WaitTimeoutError` for the first task that has not ended at the deadline, and otherwise at the end the
+        error of the first task that was refused.
         """
-        cursor, found, number = None, 0, 0
-        for number in range(1, min(self.reach + 1, len(unseen)) + 1):
-            sweep: StatusPage = yield from self.crowd.ask(
-                self.crowd.provider.get_status_page(tuple(unseen), cursor=cursor)
-            )
-            self.listen()
-            ours = [task for task in sweep.tasks if task.ref in unseen and _tells(task)]
-            for task in ours:
-                del unseen[task.ref]
-            yield from take(sweep, ours)
-            if sweep.receipts:
-                yield from self.crowd.ask(self.crowd.provider.acknowledge(sweep))
-            found = number if ours else found
-            if not unseen or sweep.cursor in (None, cursor):
-                break
-            cursor = sweep.cursor
-        self.reach = found
-        return number
+        while self._tasks:
+            self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))
+            pause = self._context.interval(self._poll.clock.monotonic() - self._started_at)
+            try:
+                yield from self._run_round()
+            except TRANSIENT_ERRORS as error:
+                self._last_error, self._round.retry_after = error, retry_after_of(error)
+            else:
+                pause = self._shortened(pause)
+            yield from self._poll.durations.record(self._round.durations)
+            self._raise_lasting_outage()
+            if self._tasks:
+                yield self._sleep(pause)
+        if self._refused:
+            raise _refusal(self._refused)
 
-    def looked_at(
-        self, refs: Sequence[TaskRef], look: Callable[[TaskRef], Script[T]], take: Callable[[TaskRef, T], Script[None]]
-    ) -> Script[None]:
-        """Look at each of *refs* by itself, some at once, and *take* what was seen; bad weather hides, and passes."""
+    def _run_round(self) -> Script[None]:
+        """Request status pages, then poll the tasks that they did not show."""
+        unseen = dict.fromkeys(self._tasks)
+        if self._uses_status_pages:
+            yield from self._read_pages(unseen)
+        self._round.requests += len(unseen)
+        if self._poll.can_get_task:
+            yield from self._poll_each(dict.fromkeys(unseen))
+
+    @property
+    def _uses_status_pages(self) -> bool:
+        """Whether this round requests status pages: to watch a single task they cost more than they save."""
+        is_worth_it = len(self._tasks) > 1 or not (self._context.is_watched and self._poll.can_get_task)
+        return self._poll.has_status_pages and is_worth_it
+
+    def _read_pages(self, unseen: dict[TaskRef, None]) -> Script[None]:
+        """Request pages, and remove the tasks that they show from *unseen*."""
+        cursor, reach = None, 0
+        for number in range(1, min(self._reach + 1, len(unseen)) + 1):
+            page: StatusPage = yield from self._poll.ask(
+                self._poll.provider.get_status_page(tuple(unseen), cursor=cursor)
+            )
+            self._record_response()
+            self._round.requests += 1
+            tasks = {task.ref: task for task in page.tasks if task.ref in unseen and _has_state(task)}
+            for ref in tasks:
+                del unseen[ref]
+            yield from self._take_page(page, list(tasks.values()))
+            if page.receipts:
+                yield from self._poll.ask(self._poll.provider.acknowledge(page))
+            reach = number if tasks else reach
+            if not unseen or page.cursor in (None, cursor):
+                break
+            cursor = page.cursor
+        self._reach = reach
+
+    def _take_page(self, page: StatusPage, tasks: list[Task]) -> Script[None]:
+        """Emit what *page* shows of *tasks*, then poll those that have ended and those whose turn it is."""
+        polls: dict[TaskRef, Task | None] = {}
+        for task in tasks:
+            if task.state.ends_wait and page.is_final:
+                yield from self._take(task.ref, TaskSnapshot(task=task), task)
+            elif task.state.ends_wait:
+                polls[task.ref] = None
+            elif self._context.is_watched:
+                memory = self._tasks[task.ref].seen.memory
+                yield from self._emit_changes(task.ref, TaskSnapshot(task=task, events=(), memory=memory))
+        if self._poll.can_get_task:
+            polls |= {task.ref: task for task in self._turns(tasks)}
+            yield from self._poll_each(polls)
+
+    def _turns(self, tasks: list[Task]) -> list[Task]:
+        """Return which running tasks of a page a watch polls: those never polled, and the longest not polled.
+
+        A page does not show what an agent reports meanwhile (`docs/reference/protocols/jules.md`, section 2.2). A page
+        of n tasks costs 1/n of polling each, and what costs n times as much is worth 1/sqrt(n) of the frequency
+        (`schedule.py`): sqrt(n) tasks are polled in each round.
+        """
+        if not self._context.is_watched:
+            return []
+        running = [task for task in tasks if not task.state.ends_wait and task.state is not TaskState.QUEUED]
+        longest_first = sorted(running, key=lambda task: self._tasks[task.ref].polled_in)
+        never = sum(not self._tasks[task.ref].polled_in for task in running)
+        share = round(math.sqrt(len(running)))
+        self._round.requests += share
+        return longest_first[: max(never, share)]
+
+    def _poll_each(self, shown: Mapping[TaskRef, Task | None]) -> Script[None]:
+        """Poll tasks one by one, some at once; *shown* has what a page has just shown of each."""
+        refs = tuple(shown)
         for start in range(0, len(refs), BATCH):
             batch = refs[start : start + BATCH]
-            looks: list[T | errors.CoatcheckError] = yield Together(tuple(map(look, batch)))
-            for ref, found in zip(batch, looks, strict=True):
-                if not isinstance(found, errors.CoatcheckError):
-                    self.listen()
-                    yield from take(ref, found)
+            results: list[tuple[TaskSnapshot, Task | None] | errors.CoatcheckError] = yield Together(
+                tuple(self._poll_task(ref, shown[ref]) for ref in batch)
+            )
+            for ref, result in zip(batch, results, strict=True):
+                if isinstance(result, errors.CoatcheckError):
+                    self._record_error(ref, result)
                 else:
-                    self.bear(ref, found)
+                    self._record_response()
+                    yield from self._take(ref, *result)
 
-    def listen(self) -> None:
-        """Note that the service answers."""
-        self.heard, self.trouble = self.crowd.clock.monotonic(), None
+    def _poll_task(self, ref: TaskRef, shown: Task | None) -> Script[tuple[TaskSnapshot, Task | None]]:
+        memory = self._tasks[ref].seen.memory
+        snapshot = yield from self._poll.get_snapshot(ref, memory, shown, is_watched=self._context.is_watched)
+        return (yield from self._poll.resolve_snapshot(snapshot, first=False))
 
-    def note(self, task: Task) -> None:
-        """Note how long a task took that has ended, if its end was seen and its beginning is known."""
-        if self.number > 1 and (began := born(task)) is not None:
-            self.ended += observed_duration(task, self.crowd.clock.time() - began)
+    def _take(self, ref: TaskRef, snapshot: TaskSnapshot, ended: Task | None) -> Script[None]:
+        """Emit what a snapshot shows of a task, and remove the task if it has ended."""
+        if self._context.is_watched:
+            yield from self._emit_changes(ref, snapshot)
+        if ended is None:
+            self._round.retry_after = max(self._round.retry_after, snapshot.task.retry_after or 0.0)
+            self._record_poll(ref, snapshot.memory)
+            return
+        del self._tasks[ref]
+        self._record_duration(ended)
+        if not self._context.is_watched:
+            yield Emit(ended)
 
-    def bear(self, ref: TaskRef, error: errors.CoatcheckError) -> None:
-        """Take an error of one look for what it is: bad weather, the task's own, or else raise it."""
+    def _emit_changes(self, ref: TaskRef, snapshot: TaskSnapshot) -> Script[None]:
+        task = self._tasks[ref]
+        seen, _ = yield from emit_changes(task.seen, snapshot)
+        self._tasks[ref] = PolledTask(seen, task.polled_in)
+
+    def _record_poll(self, ref: TaskRef, memory: str) -> None:
+        """Keep what the next poll needs; of a task that is not watched only the provider's memory, if there is any."""
+        if self._context.is_watched:
+            self._tasks[ref] = PolledTask(self._tasks[ref].seen, self._round.number)
+        else:
+            self._tasks[ref] = PolledTask(SeenState(memory=memory)) if memory else NEVER_POLLED
+
+    def _record_response(self) -> None:
+        self._last_response_at, self._last_error = self._poll.clock.monotonic(), None
+
+    def _record_duration(self, task: Task) -> None:
+        if self._round.number > 1 and (start := started_at(task)) is not None:
+            self._round.durations += observed_duration(task, self._poll.clock.time() - start)
+
+    def _record_error(self, ref: TaskRef, error: errors.CoatcheckError) -> None:
+        """Classify the error of one poll: transient, of this task alone, or else raised."""
         if isinstance(error, TRANSIENT_ERRORS):
-            self.trouble, self.asked = error, max(self.asked, _asked(error))
+            self._last_error = error
+            self._round.retry_after = max(self._round.retry_after, retry_after_of(error))
         elif isinstance(error, errors.ProviderError) and not isinstance(error, errors.AuthenticationError):
-            self.listen()
-            self.refused[ref] = error
+            self._record_response()
+            self._refused[ref] = error
+            self._tasks.pop(ref, None)
         else:
             raise error
 
+    def _shortened(self, pause: float) -> float:
+        """Return the pause of a watch whose round cost each task a share of a poll: shorter by the root of that share.
 
-def rounds(waiting: MutableMapping[TaskRef, T], crowd: BatchContext, round: PollRound) -> Script[None]:
-    """Go round until nobody is left in *waiting*; bad weather is another round later.
+        Only a learnt schedule, which is made for polling one task, is shortened.
+        """
+        if not (self._context.is_watched and self._context.is_learnt):
+            return pause
+        share = min(1.0, self._round.requests / self._round.size)
+        return max(min(pause, SHORTEST), pause * math.sqrt(share))
 
-    Raises `WaitTimeoutError` for the first of those that are left at the deadline, and after the last end what the
-    service said of the first that it refused.
-    """
-    started, deadline = crowd.clock.monotonic(), Deadline(crowd.timeout, clock=crowd.clock)
-    round.heard = started
-    while waiting:
-        pause, round.asked = crowd.interval(crowd.clock.monotonic() - started), 0.0
-        round.number, round.ended = round.number + 1, []
-        try:
-            pause = yield from round.go(pause)
-        except TRANSIENT_ERRORS as error:
-            round.trouble, round.asked = error, _asked(error)
-        yield from crowd.remember(round.ended)
-        _let_go(waiting, round)
-        if waiting and deadline.is_past:
-            raise timeout_error(next(iter(waiting)), crowd.timeout, crowd.reachability.outage)
-        if waiting:
-            pause *= 1 + JITTER * (2 * crowd.random() - 1)
-            yield Sleep(min(max(pause, round.asked), deadline.remaining))
-    if round.refused:
-        raise _naming(round.refused)
+    def _raise_lasting_outage(self) -> None:
+        is_silent = self._context.timeout is None and self._silent_for > OUTAGE_LIMIT
+        if self._last_error is not None and is_silent:
+            raise self._last_error
 
+    @property
+    def _silent_for(self) -> float:
+        return self._poll.clock.monotonic() - self._last_response_at
 
-def _let_go(waiting: MutableMapping[TaskRef, T], round: PollRound) -> None:
-    """Drop who was refused, and raise what has hidden the service for too long."""
-    for ref in round.refused:
-        waiting.pop(ref, None)
-    is_silent = round.crowd.timeout is None and round.crowd.clock.monotonic() - round.heard > OUTAGE_LIMIT
-    if round.trouble and is_silent:
-        raise round.trouble
+    def _sleep(self, pause: float) -> Sleep:
+        """Return the pause until the next round, jittered; raises `WaitTimeoutError` at the deadline."""
+        if self._deadline.is_past:
+            outage = self._poll.reachability.outage
+            raise timeout_error(next(iter(self._tasks)), self._context.timeout, outage)
+        jittered = pause * (1 + JITTER * (2 * self._poll.random() - 1))
+        return Sleep(min(max(jittered, self._round.retry_after), self._deadline.remaining))
 
 
-def _naming(refused: Mapping[TaskRef, errors.CoatcheckError]) -> errors.CoatcheckError:
-    """Return the error of the first task that was *refused*, saying whose it is, and who else's there are."""
+def _refusal(refused: Mapping[TaskRef, errors.CoatcheckError]) -> errors.CoatcheckError:
+    """Return the error of the first *refused* task, with its ref and the refs of the others in the message."""
     (ref, error), *others = refused.items()
     more = f"; refused too: {', '.join(str(other) for other, _ in others)}" if others else ""
     error.args = (f"{ref}: {error}{more}",)
     return error
 
 
-def _tells(task: Task) -> bool:
-    """Whether a page says how *task* is; one of which it only says that it is there wants a look of its own."""
+def _has_state(task: Task) -> bool:
+    """Whether a page shows the state of *task*; one that it only lists is polled by itself."""
     return task.state is not TaskState.UNKNOWN or task.raw_state is not None
 
 
-def _asked(error: errors.CoatcheckError) -> float:
-    """Return for how long an error asks us to wait, in seconds."""
-    return getattr(error, "retry_after", None) or 0.0
+def poll_many(refs: Iterable[TaskRef], context: BatchContext) -> Script[None]:
+    """Emit each task once it has ended. Raises `WaitTimeoutError` for the first that has not at the deadline."""
+    return BatchPoller(context, dict.fromkeys(refs, NEVER_POLLED)).run()
 
 
-def poll_many(
-    refs: Iterable[TaskRef], crowd: BatchContext, *, look: Callable[[TaskRef], Script[tuple[Task | None, float]]]
+def watch_many(
+    refs: Iterable[TaskRef], context: BatchContext, *, after: Mapping[TaskRef, str] | None = None
 ) -> Script[None]:
-    """Emit each task once it has ended. Raises `WaitTimeoutError` for the first that has not by the deadline.
+    """Emit an event for each change of any task, until each has ended or needs input.
 
-    *look* gives who has ended, or for how long not to ask.
+    *after* has the ids of the last events that the caller has received. Raises `WaitTimeoutError` for the first task
+    that is still running at the deadline.
     """
-    waiting = dict.fromkeys(refs)
-    return rounds(waiting, crowd, WaitRound(crowd=crowd, reach=len(waiting), waiting=waiting, look=look))
-
-
-class WaitRound(PollRound, kw_only=True):
-    """A round of a wait for ends."""
-
-    waiting: dict[TaskRef, None]
-    look: Callable[[TaskRef], Script[tuple[Task | None, float]]]
-
-    def go(self, pause: float) -> Script[float]:
-        """Emit whoever has ended."""
-        unseen = dict(self.waiting)
-        if self.crowd.has_status_pages:
-            yield from self.swept(unseen, self._page)
-        if self.crowd.can_get_task:
-            yield from self.looked_at(tuple(unseen), self.look, self._take)
-        return pause
-
-    def _page(self, sweep: StatusPage, tasks: list[Task]) -> Script[None]:
-        """Emit tasks that a page says have ended: as they are when that is all there is, else after a look at each."""
-        ended = {task.ref: task for task in tasks if task.state.ends_wait}
-        if not sweep.is_final:
-            yield from self.looked_at(tuple(ended), self.look, self._take)
-            return
-        for ref, task in ended.items():
-            yield from self._take(ref, (task, 0.0))
-
-    def _take(self, ref: TaskRef, found: tuple[Task | None, float]) -> Script[None]:
-        task, asked = found
-        if task is None:
-            self.asked = max(self.asked, asked)
-            return
-        self.waiting.pop(ref, None)
-        self.note(task)
-        yield Emit(task)
+    cursors = after or {}
+    tasks = {ref: PolledTask(SeenState.from_cursor(cursors.get(ref))) for ref in refs}
+    return BatchPoller(context, tasks).run()

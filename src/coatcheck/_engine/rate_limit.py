@@ -1,9 +1,10 @@
 """One budget of requests per credential, shared by every task of a process.
 
-Law 1. A service that said "not before" to one request is not asked by any other until then.
-Law 2. With a rate, requests leave evenly at it after a burst; nobody is refused, everybody waits their turn.
-Law 3. Where the service wants a pause between two requests that change something, they get one.
-Law 4. Taking a turn does no I/O; the waiting is a `Sleep`.
+Invariants:
+- A service that said "not before" to one request is not asked by any other until then.
+- With a rate, requests leave evenly at it after a burst; nobody is refused, everybody waits their turn.
+- Where the service wants a pause between two requests that change something, they get one.
+- Taking a turn does no I/O; the waiting is a `Sleep`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def is_nameless(response: Response) -> bool:
 
 
 def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
-    """Return a `Send` that waits for its turn, and tells everybody when the service wants to be left alone."""
+    """Return a `Send` that waits for its turn, and holds all requests for the time that the service requires."""
 
     def sender(request: Request) -> Script[Response]:
         seconds = pace.reserve(clock.monotonic())

@@ -1,8 +1,9 @@
 """Follow redirects, for GET alone, and never carry a secret to another origin.
 
-Law 1. Only GET (and HEAD) is followed; a redirected POST is an error that the caller sees as its status.
-Law 2. When scheme, host or port changes, every header is dropped but the few that say nothing about who we are.
-Law 3. From https to plain http nobody is followed.
+Invariants:
+- Only GET (and HEAD) is followed; a redirected POST is an error that the caller sees as its status.
+- When scheme, host or port changes, every header is dropped but the few that say nothing about who we are.
+- From https to plain http nobody is followed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_REDIRECTS = 5
 
 
 def transmit_following(request: Request) -> Script[Response]:
-    """Ask the world, and follow where it points: the innermost `Send`."""
+    """Send a request and follow its redirects: the innermost `Send`."""
     response: Response = yield request
     if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
         return response

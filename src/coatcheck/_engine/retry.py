@@ -1,11 +1,12 @@
 """Ask again when that is safe, and only then.
 
-Law 1. GET, HEAD and DELETE are asked again after 429, a server error or a lost connection, and so is what a provider
-       has said to be idempotent: the service knows it by a key and takes it once.
-Law 2. Anything else is asked again only when it certainly was not taken: the connection never stood, or 429.
-Law 3. A request that went out and got no answer in the transport's time is not sent again: the next one would take as
-       long. Who polls asks again at its next turn.
-Law 4. ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
+Invariants:
+- GET, HEAD and DELETE are asked again after 429, a server error or a lost connection, and so is what a provider
+  has said to be idempotent: the service knows it by a key and takes it once.
+- Anything else is asked again only when it certainly was not taken: the connection never stood, or 429.
+- A request that went out and got no answer in the transport's time is not sent again: the next one would take as
+  long. Who polls asks again at its next turn.
+- ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def is_safe_to_repeat(request: Request) -> bool:
 
 
 def is_transient(request: Request, response: Response) -> bool:
-    """Whether the answer is bad weather that *request* may simply be sent again after."""
+    """Whether the answer is a transient error, after which *request* may be sent again."""
     if is_throttled(response.status, response.headers):
         return True
     return response.status in TRANSIENT and is_safe_to_repeat(request)

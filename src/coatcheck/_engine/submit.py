@@ -1,12 +1,13 @@
 """Submit a task once, whatever the network does.
 
-Law 1. The intent is durable before the POST, the ref after it.
-Law 2. The POST is sent again only when it certainly was not taken (`retry` law 2, and 401 after a renewal).
-Law 3. When nobody can know, the service's list is asked, and a task is adopted only if exactly one fits: same prompt
-       bytes, same environment and branch where the service reports them, created since, recorded by no other intent,
-       and fitting no other open intent. A service that carries the submission's key is asked for that instead.
-Law 4. Otherwise `SubmissionUncertainError`. Never is it sent again.
-Law 5. An error that is raised after the service has taken the POST, whatever its class, leaves the outcome unknown.
+Invariants:
+- The intent is durable before the POST, the ref after it.
+- The POST is sent again only when it certainly was not taken (`retry.py`, or 401 after a renewal).
+- When nobody can know, the service's list is asked, and a task is adopted only if exactly one fits: same prompt
+  bytes, same environment and branch where the service reports them, created since, recorded by no other intent,
+  and fitting no other open intent. A service that carries the submission's key is asked for that instead.
+- Otherwise `SubmissionUncertainError`. Never is it sent again.
+- An error that is raised after the service has taken the POST, whatever its class, leaves the outcome unknown.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from .._model.value import Value
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
-from .ask import Ask
 from .deadline import Deadline
+from .pipeline import Ask
 
 T = TypeVar("T")
 
-# DESIGN: a lost answer is looked for at most this long (seconds), every so often.
+# A lost answer is looked for at most this long (seconds), every so often.
 SEARCH_SECONDS = 30.0
 SEARCH_PAUSE = 3.0
 # How far the service's clock may be behind ours (seconds). Too small only makes us ask the user.
@@ -223,7 +224,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         return any(other.id != intent.id and _is_young(task, other) and _fits(task, other) for other in intents)
 
     def _recent(self, intent: Intent) -> Script[list[TaskRef]]:
-        """List, newest first, until the time of the intent is passed. A list item carries no prompt (2.1)."""
+        """List, newest first, until the time of the intent is passed. A list item carries no prompt."""
         refs, cursor = [], None
         for _ in range(SEARCH_PAGES):
             page = yield from self.ask(self._page(cursor))
