@@ -15,8 +15,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from coatcheck._protocol.effects import Request, Response
-from coatcheck.cloud.asgi import STREAM_THREADS, BodyBudget, CloudApp
-from coatcheck.cloud.http_protocol import Limits, LogLimit, TransportProtocol
+from coatcheck._server.asgi_requests import BodyBudget
+from coatcheck._server.http_protocol import Limits, LogLimit, TransportProtocol
+from coatcheck.cloud.asgi import STREAM_THREADS, CloudApp
 from coatcheck.cloud.http_server import serving
 from coatcheck.cloud.router import MAX_SUBMISSION
 from coatcheck.cloud.scripted_cloud import ScriptedCloud

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from coatcheck._protocol.effects import Request, Response
+from coatcheck._server.socket_owner import is_same_user
 from coatcheck.cloud.http_server import serving
 from coatcheck.cloud.models import CloudFailure, CloudLog, CloudResult
 from coatcheck.cloud.page import TaskPages
-from coatcheck.cloud.peer import is_same_user
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 
 from .conftest import Caller

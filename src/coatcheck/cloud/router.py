@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from .._protocol.effects import Request, Response
+from .._server.handler import SMALL_BODY
 from . import documents, responses
 from .issued_tokens import TokenBook
 from .models import CloudEnvironment, CloudLog, CloudTask, Filter, TaskOrder, TaskPage, TaskQuery
@@ -304,7 +305,7 @@ class Route(msgspec.Struct, frozen=True):
     pattern: str
     answer: Answer
     is_guarded: bool = True
-    max_body: int = responses.SMALL_BODY
+    max_body: int = SMALL_BODY
 
 
 # What `codex cloud` calls, then what others have seen (codex-wham.md 2.1 to 2.8). First match wins.

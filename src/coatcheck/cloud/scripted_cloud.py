@@ -14,7 +14,7 @@ import msgspec
 
 from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
-from ..testing.fake_clock import FakeClock
+from .._runtime.fake_clock import FakeClock
 from .faults import Fault, take
 from .issued_tokens import Account, TokenBook, TokenSet
 from .models import (
