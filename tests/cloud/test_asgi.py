@@ -47,7 +47,7 @@ def test_a_task_goes_from_prompt_to_diff_over_http() -> None:
 
 
 def test_the_path_and_query_arrive_as_they_were_sent() -> None:
-    """Percent-encoded slashes and tildes reach the face decoded, once."""
+    """Percent-encoded slashes and tildes reach the router decoded, once."""
 
     class SeenState:
         def handle(self, request: Request) -> Response:
