@@ -11,7 +11,7 @@ DATA = Path(__file__).parent / "data"
 
 
 class Caller:
-    """A client of a cloud's face, as thin as it gets."""
+    """A client of a cloud's router, as thin as it gets."""
 
     def __init__(self, cloud: ScriptedCloud, *, base: str = "/backend-api/wham") -> None:
         self.cloud = cloud

@@ -106,7 +106,7 @@ def test_cancelling_ends_it_from_another_thread(tmp_path: Path) -> None:
 
 
 def test_an_agent_cancelled_before_it_began_ends_at_once(tmp_path: Path) -> None:
-    """The wish is not lost."""
+    """The follow_up is not lost."""
     process = AgentProcess(grace=0.2)
     process.cancel()
 

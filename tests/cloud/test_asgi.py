@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from coatcheck._protocol.effects import Request, Response
+from coatcheck._server.asgi_requests import is_loopback_host
 from coatcheck.cloud import faults
-from coatcheck.cloud.asgi import is_ours
 from coatcheck.cloud.http_server import serving
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
@@ -47,7 +47,7 @@ def test_a_task_goes_from_prompt_to_diff_over_http() -> None:
 
 
 def test_the_path_and_query_arrive_as_they_were_sent() -> None:
-    """Percent-encoded slashes and tildes reach the face decoded, once."""
+    """Percent-encoded slashes and tildes reach the router decoded, once."""
 
     class SeenState:
         def handle(self, request: Request) -> Response:
@@ -127,7 +127,7 @@ def test_another_sites_name_for_loopback_is_not_answered() -> None:
 )
 def test_only_names_of_loopback_are_ours(host: str, *, expected: bool) -> None:
     """With a port or without."""
-    assert expected == is_ours(host)
+    assert expected == is_loopback_host(host)
 
 
 def test_a_body_beyond_the_limit_is_refused() -> None:

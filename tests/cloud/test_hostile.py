@@ -47,19 +47,19 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> WorkspaceManager:
-    """Make a workshop in a folder of its own."""
+def workspaces(tmp_path: Path) -> WorkspaceManager:
+    """Make a workspaces in a folder of its own."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
 
 @pytest.fixture
-def collect(workshop: WorkspaceManager, repository: Path) -> Iterator[Callable[[str], Changes]]:
+def collect(workspaces: WorkspaceManager, repository: Path) -> Iterator[Callable[[str], Changes]]:
     """Return what is collected of a shell script's work; git ends at a deadline, so nothing hangs."""
     opened = []
 
     def collect(script: str) -> Changes:
-        workspace = workshop.open("a", mirror="m", source=repository, branch="main", scope=CancelScope(50))
+        workspace = workspaces.open("a", mirror="m", source=repository, branch="main", scope=CancelScope(50))
         opened.append(workspace)
         environ = {**git_environment(os.environ), "PYTHON": sys.executable}
         subprocess.run(["bash", "-c", script], cwd=workspace.work, env=environ, capture_output=True, check=False)
@@ -296,14 +296,14 @@ class Attempts:
     """A runner of one attempt at a time, and the conclusions that it reported."""
 
     def __init__(
-        self, workshop: WorkspaceManager, repository: Path, command: tuple[str, ...], timeout: float | None
+        self, workspaces: WorkspaceManager, repository: Path, command: tuple[str, ...], timeout: float | None
     ) -> None:
         self._repository = repository
         self._ended = threading.Event()
         self.conclusions: list[Conclusion] = []
         agent = Agent(command=command, timeout=timeout, environ={**os.environ, "PYTHON": sys.executable})
         self.listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=self._on_end)
-        self.runner = Runner(agent, workshop, self.listener, max_parallel=1)
+        self.runner = Runner(agent, workspaces, self.listener, max_parallel=1)
         self.runner.start()
 
     def _on_end(self, _job: Job, conclusion: Conclusion) -> None:
@@ -339,7 +339,7 @@ exec {git} "$@"
 
 @pytest.fixture
 def hanging_git(tmp_path: Path) -> Iterator[Callable[[str], WorkspaceManager]]:
-    """Make a workshop whose git reports itself and hangs at one command."""
+    """Make a workspaces whose git reports itself and hangs at one command."""
     os.mkfifo(tmp_path / "hanging")
     reader = os.open(tmp_path / "hanging", os.O_RDWR)  # so that reporting never waits
 
@@ -430,7 +430,7 @@ def test_a_git_command_that_fails_half_way_is_an_error(repository: Path) -> None
 
 
 def test_clean_up_that_fails_changes_no_result_and_is_tried_again(
-    workshop: WorkspaceManager,
+    workspaces: WorkspaceManager,
     repository: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -438,7 +438,7 @@ def test_clean_up_that_fails_changes_no_result_and_is_tried_again(
 ) -> None:
     """The attempt completes, the folder is named in the log, and the next attempt removes it."""
     monkeypatch.setattr("coatcheck.cloud.workspace.remove_tree", lambda path: [f"{path.name}: Device or resource busy"])
-    attempts = Attempts(workshop, repository, ("sh", "-c", "echo z >z.txt"), None)
+    attempts = Attempts(workspaces, repository, ("sh", "-c", "echo z >z.txt"), None)
     attempts.submit("a")
     first = attempts.finish()
     monkeypatch.undo()
@@ -452,24 +452,24 @@ def test_clean_up_that_fails_changes_no_result_and_is_tried_again(
 
 
 def test_what_cannot_be_removed_does_not_stop_the_next_start(
-    workshop: WorkspaceManager, monkeypatch: pytest.MonkeyPatch
+    workspaces: WorkspaceManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sweep reports, and returns."""
     monkeypatch.setattr("coatcheck.cloud.workspace.remove_tree", lambda path: ["busy"])
-    workshop.sweep()
+    workspaces.sweep()
 
 
-def test_a_runner_closes_before_it_starts(workshop: WorkspaceManager) -> None:
+def test_a_runner_closes_before_it_starts(workspaces: WorkspaceManager) -> None:
     """A server that fails between making its runner and starting it ends as any other."""
     listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=lambda *_: None)
-    Runner(Agent(command=("true",)), workshop, listener).close()
+    Runner(Agent(command=("true",)), workspaces, listener).close()
 
 
 def test_a_result_that_cannot_be_kept_is_a_failure_and_holds_no_slot(
-    workshop: WorkspaceManager, repository: Path
+    workspaces: WorkspaceManager, repository: Path
 ) -> None:
     """A full disk at the end of an attempt is reported, and its thread takes the next one."""
-    attempts = Attempts(workshop, repository, ("true",), None)
+    attempts = Attempts(workspaces, repository, ("true",), None)
     calls: list[str] = []
 
     def on_end(job: Job, conclusion: Conclusion) -> None:
@@ -500,10 +500,10 @@ def test_a_result_that_cannot_be_kept_is_a_failure_and_holds_no_slot(
     ],
 )
 def test_a_report_that_cannot_be_read_loses_no_diff(
-    make: str, reason: str, workshop: WorkspaceManager, repository: Path
+    make: str, reason: str, workspaces: WorkspaceManager, repository: Path
 ) -> None:
     """The diff is there, and a message names the result file and the reason."""
-    attempts = Attempts(workshop, repository, ("sh", "-c", f"echo z >z.txt; {make}"), None)
+    attempts = Attempts(workspaces, repository, ("sh", "-c", f"echo z >z.txt; {make}"), None)
     attempts.submit()
     result = attempts.finish().result
     attempts.runner.close()

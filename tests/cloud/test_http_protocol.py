@@ -15,8 +15,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from coatcheck._protocol.effects import Request, Response
-from coatcheck.cloud.asgi import STREAM_THREADS, BodyBudget, CloudApp
-from coatcheck.cloud.http_protocol import Limits, LogLimit, TransportProtocol
+from coatcheck._server.asgi_requests import BodyBudget
+from coatcheck._server.http_protocol import Limits, LogLimit, TransportProtocol
+from coatcheck.cloud.asgi import STREAM_THREADS, CloudApp
 from coatcheck.cloud.http_server import serving
 from coatcheck.cloud.router import MAX_SUBMISSION
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
@@ -306,7 +307,7 @@ def test_a_body_is_read_only_with_a_token() -> None:
     """The answer to a submission without a token comes although its body never does."""
     head = b"POST /backend-api/wham/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000000\r\n\r\n"
     cloud = ScriptedCloud()
-    with serving(cloud._face) as url:
+    with serving(cloud._router) as url:
         answer = say(url, head)
 
     assert b"HTTP/1.1 401 Unauthorized" == answer
@@ -316,7 +317,7 @@ def test_a_body_is_read_only_with_a_token() -> None:
 def test_a_body_without_a_token_is_small(path: str, size: int) -> None:
     """What anybody may send has a limit of its own, which is checked before the body comes."""
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n\r\n".encode()
-    with serving(ScriptedCloud()._face) as url:
+    with serving(ScriptedCloud()._router) as url:
         answer = say(url, head)
 
     assert b"HTTP/1.1 413 Request Entity Too Large" == answer.replace(b"Content Too Large", b"Request Entity Too Large")
@@ -327,7 +328,7 @@ def test_a_body_that_does_not_come_is_a_408() -> None:
     cloud = ScriptedCloud()
     head = "POST /backend-api/wham/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n"
     limits = Limits(body=0.05)
-    with serving(cloud._face, limits=limits) as url:
+    with serving(cloud._router, limits=limits) as url:
         answer = say(url, f"{head}authorization: Bearer {cloud.tokens.access_token}\r\n\r\n".encode())
 
     assert b"HTTP/1.1 408 Request Timeout" == answer

@@ -48,12 +48,12 @@ class Machine:
             [self.environment],
             agent,
             store=self.store,
-            workshop=WorkspaceManager(root / "work", environ=os.environ),
+            workspaces=WorkspaceManager(root / "work", environ=os.environ),
             max_parallel=max_parallel,
         )
         book = TokenBook(account=Account(), time=lambda: 0.0, shelf=self.store)
         self.tokens: TokenSet = book.issue()
-        self.handle = Router(self.cloud, book=book, desk=OAuthServer(book, time=lambda: 0.0)).handle
+        self.handle = Router(self.cloud, book=book, oauth=OAuthServer(book, time=lambda: 0.0)).handle
         self.cloud.start()
         self._open = ExitStack()
         self._open.callback(self.store.close)
@@ -279,9 +279,9 @@ def test_a_follow_up_of_what_still_runs_is_a_conflict(machine: Callable[..., Mac
     created = made.order()
     body = create_body("two")
     body.pop("new_task")
-    wish = {"task_id": created["task"]["id"], "turn_id": created["turn"]["id"]}
+    follow_up = {"task_id": created["task"]["id"], "turn_id": created["turn"]["id"]}
 
-    assert 409 == Caller(made).ask("POST", "/tasks", {**body, "follow_up": wish}).status
+    assert 409 == Caller(made).ask("POST", "/tasks", {**body, "follow_up": follow_up}).status
 
 
 def test_there_is_no_host_for_pull_requests(machine: Callable[..., Machine]) -> None:
@@ -349,6 +349,6 @@ def test_a_cloud_closes_before_it_starts(tmp_path: Path) -> None:
     """A server that fails between its making and its start is taken apart as any other."""
     store = Store(tmp_path / "cloud.sqlite3")
     store.open()
-    workshop = WorkspaceManager(tmp_path, environ=os.environ)
-    LocalCloud([], Agent(command=("true",)), store=store, workshop=workshop, max_parallel=1).close()
+    workspaces = WorkspaceManager(tmp_path, environ=os.environ)
+    LocalCloud([], Agent(command=("true",)), store=store, workspaces=workspaces, max_parallel=1).close()
     store.close()

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from coatcheck._protocol.effects import Request, Response
+from coatcheck._server.socket_owner import is_same_user
 from coatcheck.cloud.http_server import serving
 from coatcheck.cloud.models import CloudFailure, CloudLog, CloudResult
 from coatcheck.cloud.page import TaskPages
-from coatcheck.cloud.peer import is_same_user
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 
 from .conftest import Caller
@@ -163,12 +163,12 @@ def test_guesses_of_the_approval_key_are_limited() -> None:
     from coatcheck.cloud.issued_tokens import Account, TokenBook
     from coatcheck.cloud.oauth_server import MAX_GUESSES, OAuthServer
 
-    desk = OAuthServer(TokenBook(account=Account(), time=lambda: now[0]), time=lambda: now[0], key=KEY)
-    wrong = [desk.is_key("guess") for _ in range(MAX_GUESSES)]
-    right = desk.is_key(KEY)
+    oauth = OAuthServer(TokenBook(account=Account(), time=lambda: now[0]), time=lambda: now[0], key=KEY)
+    wrong = [oauth.is_key("guess") for _ in range(MAX_GUESSES)]
+    right = oauth.is_key(KEY)
     now[0] = 60.0
 
-    assert (False, False, True) == (any(wrong), right, desk.is_key(KEY))
+    assert (False, False, True) == (any(wrong), right, oauth.is_key(KEY))
 
 
 def test_a_login_never_puts_other_characters_into_a_header() -> None:

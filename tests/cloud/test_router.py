@@ -1,4 +1,4 @@
-"""The face answers as the service does: shapes, pages, errors, doors."""
+"""The router answers as the service does: shapes, pages, errors, doors."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_file_snapshot_gives_back_the_very_content() -> None:
 
 
 def test_both_path_styles_reach_the_same_tasks() -> None:
-    """/backend-api/wham and /api/codex are one face."""
+    """/backend-api/wham and /api/codex are one router."""
     caller = Caller(ScriptedCloud())
     caller.create()
     other = Caller(caller.cloud, base="/api/codex")

@@ -54,19 +54,21 @@ def photograph(repository: Path) -> dict[str, tuple[object, ...]]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> WorkspaceManager:
-    """Make a workshop in a folder of its own."""
+def workspaces(tmp_path: Path) -> WorkspaceManager:
+    """Make a workspaces in a folder of its own."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
 
 @pytest.fixture
-def open_workspace(workshop: WorkspaceManager, repository: Path) -> Iterator[Callable[..., Workspace]]:
+def open_workspace(workspaces: WorkspaceManager, repository: Path) -> Iterator[Callable[..., Workspace]]:
     """Open workspaces that are removed at the end."""
     opened: list[Workspace] = []
 
     def open_(**options: str | None) -> Workspace:
-        opened.append(workshop.open(f"a{len(opened)}", mirror="m", source=repository, **{"branch": "main", **options}))
+        opened.append(
+            workspaces.open(f"a{len(opened)}", mirror="m", source=repository, **{"branch": "main", **options})
+        )
         return opened[-1]
 
     yield open_
@@ -317,11 +319,11 @@ def test_new_commits_are_seen_by_the_next_workspace(repository: Path, open_works
     assert "Rewritten" == git(open_workspace().work, "log", "--format=%s")
 
 
-def test_a_folder_without_repository_is_a_clear_failure(workshop: WorkspaceManager, tmp_path: Path) -> None:
+def test_a_folder_without_repository_is_a_clear_failure(workspaces: WorkspaceManager, tmp_path: Path) -> None:
     """In git's words."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(WorkspaceError, match="repository"):
-        workshop.open("a", mirror="x", source=tmp_path / "empty", branch="main")
+        workspaces.open("a", mirror="x", source=tmp_path / "empty", branch="main")
 
 
 def test_a_pattern_means_one_file(tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ class Machine:
         identity = {"EMAIL": "agent@example.com", "GIT_CONFIG_GLOBAL": os.devnull}
         environ = {**os.environ, **codes, **folders, **identity}
         agent = Agent(command=("bash", "-c", AGENT, "agent", "{prompt}"), timeout=30, environ=environ)
-        workshop = WorkspaceManager(root / "work", environ=os.environ)
-        self.cloud = LocalCloud([self.environment], agent, store=self.store, workshop=workshop, max_parallel=SLOTS)
+        workspaces = WorkspaceManager(root / "work", environ=os.environ)
+        self.cloud = LocalCloud([self.environment], agent, store=self.store, workspaces=workspaces, max_parallel=SLOTS)
         self.cloud.start()
         self._open = contextlib.ExitStack()
         self._open.callback(self.store.close)

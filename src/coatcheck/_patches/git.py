@@ -115,12 +115,15 @@ def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[
     return ["git", "--no-pager", *said, *arguments]
 
 
-def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* without what points git at a repository, an index or an editor; settings are kept."""
+def inherited(environ: Mapping[str, str], *, keep_settings: bool = True) -> dict[str, str]:
+    """Return *environ* without what points git at a repository, an index or an editor.
+
+    The variables with the user's settings are kept, unless *keep_settings* is false.
+    """
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith("GIT_") or name in _KEPT or name.startswith(_KEPT_PREFIXES)
+        if not name.startswith("GIT_") or (keep_settings and (name in _KEPT or name.startswith(_KEPT_PREFIXES)))
     }
 
 

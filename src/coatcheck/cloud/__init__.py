@@ -1,5 +1,5 @@
-"""The local cloud: a server on loopback that speaks WHAM as the official client demands it.
+"""The local cloud: a server on loopback that implements the WHAM API for the official client.
 
-One face, two uses: `scripted` answers from a life that a test wrote, `store` and `runner` answer with what real
-agents do in throw-away clones. Nothing here is reachable from another machine.
+One router has two backends: `scripted_cloud` returns what a test configured, `local_cloud` runs real agents in
+temporary clones. The server listens on loopback only.
 """

@@ -13,27 +13,33 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol, TypeAlias, TypeVar
-from urllib.parse import parse_qsl
+from contextlib import AsyncExitStack
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from .. import errors
 from .._protocol.effects import Request, Response
-from ..testing.emulator_transport import Handler
-from .http_protocol import LOGGER, Limits
-from .peer import is_same_user
-from .responses import SMALL_BODY, closing, detail
+from .._server.asgi_requests import (
+    BodyBudget,
+    Message,
+    Receive,
+    Send,
+    body_size,
+    is_loopback_host,
+    read_body,
+    read_scope,
+    reset_connection,
+    wait_for_disconnect,
+)
+from .._server.handler import SMALL_BODY, Handler
+from .._server.http_protocol import LOGGER, Limits
+from .._server.socket_owner import is_same_user
+from .responses import closing, detail
 
 T = TypeVar("T")
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
 # A starting diff is the largest thing that is sent here; the diffs of our own benchmark have 2 MB.
 MAX_BODY = 64 * 1024 * 1024
 # Bytes of target and headers; h11's own limit of what is incomplete.
@@ -64,30 +70,6 @@ class Pages(Protocol):
     def handle(self, request: Request, *, is_owner: bool) -> Response:
         """Answer it."""
         ...
-
-
-class BodyBudget:
-    """Memory for request bodies. Bodies of `SMALL_BODY` or less are not counted."""
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._changed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def reserve(self, size: int) -> AsyncIterator[None]:
-        """Hold *size* bytes while the block runs; waits until they are free."""
-        if size <= SMALL_BODY:
-            yield
-            return
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
-        try:
-            yield
-        finally:
-            self._free += size
-            async with self._changed:
-                self._changed.notify_all()
 
 
 class CloudApp:
@@ -123,9 +105,9 @@ class CloudApp:
             response = await self._answer(scope, receive)
         except errors.TransportTimeoutError:
             await _stall(receive)
-            cut(scope)
+            reset_connection(scope)
         except errors.TransportError:
-            cut(scope)
+            reset_connection(scope)
         else:
             await self._send(response, receive, send, scope["method"] == "HEAD")
 
@@ -137,7 +119,7 @@ class CloudApp:
             size = body_size(request, version=scope.get("http_version", "1.1"))
         except ValueError:
             return BAD_FRAMING
-        if not is_ours(dict(request.headers).get("host", "")):
+        if not is_loopback_host(dict(request.headers).get("host", "")):
             return WRONG_HOST
         limit = await self._admitted(request, size)
         if isinstance(limit, Response):
@@ -201,7 +183,7 @@ class CloudApp:
             await send({"type": "http.response.body", "body": response.body, "more_body": is_cut_short})
 
     async def _send_stream(self, stream: Any, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(wait_for_disconnect(receive))
         self._open_streams += 1
         try:
             while not gone.done() and (
@@ -215,77 +197,9 @@ class CloudApp:
             stream.close()
 
 
-# RFC 9112 section 3.2.2: a server accepts a whole URL as the target, and its authority replaces the Host header.
-_ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
-
-
-def read_scope(scope: Message) -> Request:
-    """Return what a request asks, without its body."""
-    path = scope["raw_path"].decode("latin-1").partition("?")[0]
-    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
-    if absolute := _ABSOLUTE.fullmatch(path):
-        path = absolute[2] or "/"
-        headers = (*(pair for pair in headers if pair[0] != "host"), ("host", absolute[1] or "-"))
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Request(scope["method"], path, query=tuple(query), headers=headers)
-
-
-def body_size(request: Request, *, version: str) -> int | None:
-    """Return how many bytes the body has, None where only its end will tell (chunked).
-
-    Raises `ValueError` for framing that two programs could read in two ways (RFC 9112 sections 6.1 and 6.3).
-    """
-    lengths = [value for name, value in request.headers if name == "content-length"]
-    is_chunked = any(name == "transfer-encoding" for name, _ in request.headers)
-    if version not in ("1.0", "1.1") or (is_chunked and (lengths or version == "1.0")):
-        message = "a chunked body has no Content-Length, and HTTP/1.0 no chunked bodies"
-        raise ValueError(message)
-    return None if is_chunked else int(lengths[0]) if lengths else 0
-
-
-async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """Return the whole body, None as soon as it is larger than *limit*."""
-    body = bytearray()
-    while (message := await receive())["type"] == "http.request":
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return None
-        if not message.get("more_body"):
-            return bytes(body)
-    gone = "the client went away"
-    raise errors.TransportError(gone)
-
-
-_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
-
-
-def is_ours(host: str) -> bool:
-    """Whether a ``Host`` header names this machine (no header: HTTP/1.0, which no browser sends)."""
-    return not host or _LOOPBACK.fullmatch(host) is not None
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _stall(receive: Receive) -> None:
     try:
         async with asyncio.timeout(MAX_STALL):
-            await _disconnected(receive)
+            await wait_for_disconnect(receive)
     except TimeoutError:
         pass
-
-
-# struct linger {int on, int seconds}: on with 0 seconds makes close() send a reset (socket(7), SO_LINGER).
-_LINGER_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-
-
-def cut(scope: Message) -> None:
-    """Reset the connection of a request."""
-    import socket
-
-    transport = scope.get("state", {}).get("transport")
-    if transport is not None and not transport.is_closing():
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-        transport.abort()

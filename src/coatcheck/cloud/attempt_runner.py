@@ -87,10 +87,10 @@ class Runner:
     """Threads that run jobs in the order in which they came."""
 
     def __init__(
-        self, agent: Agent, workshop: WorkspaceManager, listener: Listener, *, max_parallel: int = MAX_PARALLEL
+        self, agent: Agent, workspaces: WorkspaceManager, listener: Listener, *, max_parallel: int = MAX_PARALLEL
     ) -> None:
         self._agent = agent
-        self._workshop = workshop
+        self._workspaces = workspaces
         self._listener = listener
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._running: dict[str, CancelScope] = {}
@@ -159,7 +159,7 @@ class Runner:
 
     def _conclude(self, job: Job, scope: CancelScope) -> Conclusion:
         try:
-            workspace = self._workshop.open(
+            workspace = self._workspaces.open(
                 job.attempt_id,
                 mirror=job.environment_id,
                 source=Path(job.source),

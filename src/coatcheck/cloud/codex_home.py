@@ -1,6 +1,6 @@
 """A ready ``CODEX_HOME`` for the official client: a login of ours, and where the cloud is.
 
-Law: a folder that holds somebody's login is never touched. Ours carries a mark, and its login is our account's.
+Invariant: a folder that holds somebody's login is never touched. Ours carries a mark, and its login is our account's.
 """
 
 from __future__ import annotations

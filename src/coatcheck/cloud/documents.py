@@ -1,6 +1,6 @@
 """Records in, WHAM documents out: every key that the live service sends (codex-wham.md 2.1 to 2.5).
 
-Law: whatever a client demands is here and never null; what this cloud cannot know is null, never made up.
+Invariant: every field that a client requires is present and not null; a value that this cloud does not have is null.
 """
 
 from __future__ import annotations

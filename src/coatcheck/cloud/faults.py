@@ -1,6 +1,6 @@
 """What goes wrong on purpose, as values: each says on which route and how often, and what becomes of the answer.
 
-Law: a fault either raises what a transport raises (`TransportError`) or returns a `Response`; it holds no state.
+Invariant: a fault either raises what a transport raises (`TransportError`) or returns a `Response`; it holds no state.
 """
 
 # ruff: noqa: ARG002 - every fault takes the same three things, whichever it needs

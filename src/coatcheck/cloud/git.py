@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._patches.git import inherited
 from .scope import CancelScope
 
 # No git command that we run takes minutes, except the first copy of a huge repository.
@@ -35,9 +36,8 @@ class WorkspaceError(Exception):
 
 def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of our own git commands: no configuration of the user, no prompts, no lazy fetches."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     return {
-        **kept,
+        **inherited(environ, keep_settings=False),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",

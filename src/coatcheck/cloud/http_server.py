@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from ..testing.emulator_transport import Handler
+    from .._server.handler import Handler
+    from .._server.http_protocol import Limits
     from .asgi import CloudApp, Pages
-    from .http_protocol import Limits
 
 HOST = "127.0.0.1"
 BASE_PATH = "/backend-api"
@@ -72,7 +72,7 @@ def _uvicorn(app: CloudApp, limits: Limits) -> uvicorn.Server:
 
     import uvicorn
 
-    from .http_protocol import TransportProtocol, report
+    from .._server.http_protocol import TransportProtocol, report
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -104,8 +104,8 @@ def serving(
     handler: Handler, *, port: int = 0, pages: Pages | None = None, limits: Limits | None = None
 ) -> Iterator[str]:
     """Serve *handler* from another thread, and give the base URL (``http://127.0.0.1:PORT/backend-api``)."""
+    from .._server.http_protocol import limits_here
     from .asgi import CloudApp  # uvicorn takes 60 ms to import, and most commands serve nothing
-    from .http_protocol import limits_here
 
     limits = limits or limits_here()
     listener = listen(port)

@@ -103,7 +103,7 @@ def _git(path: Path, *arguments: str, environ: Mapping[str, str], accept: tuple[
 
 
 def run(options: ServeOptions, *, announce: Callable[[ServerRecord], None]) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP; *announce* is told where. Raises `ConfigurationError`. Main thread only."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; *announce* is called with the record of the server. Raises `ConfigurationError`. Main thread only."""
     with stop_signal() as wait, running(options) as record:
         announce(record)
         wait()
@@ -168,12 +168,12 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
     work = options.data / "work"
     work.mkdir(mode=0o700, exist_ok=True)
     agent = Agent(command=options.command, timeout=options.timeout, environ=options.environ)
-    workshop = WorkspaceManager(work, environ=options.environ)
+    workspaces = WorkspaceManager(work, environ=options.environ)
     return LocalCloud(
         options.environments,
         agent,
         store=store,
-        workshop=workshop,
+        workspaces=workspaces,
         max_parallel=options.max_parallel,
         task_prefix=task_prefix(options.data),
         on_task=options.on_task,
@@ -192,12 +192,12 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
 
     account, key = Account(), secrets.token_hex(4)
     book = TokenBook(account=account, time=time.time, shelf=store)
-    desk = OAuthServer(book, time=time.time, key=key)
-    face: Router = Router(cloud, book=book, desk=desk)
+    oauth = OAuthServer(book, time=time.time, key=key)
+    router: Router = Router(cloud, book=book, oauth=oauth)
     if options.codex_home is not None:
         refuse_foreign(options.codex_home, account)
-    pages = TaskPages(cloud, is_key=desk.is_key)
-    url = stack.enter_context(serving(face, port=options.port, pages=pages))
+    pages = TaskPages(cloud, is_key=oauth.is_key)
+    url = stack.enter_context(serving(router, port=options.port, pages=pages))
     tokens = book.issue()
     if options.codex_home is not None:
         write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())

@@ -1,7 +1,7 @@
-"""The real cloud on this machine: tasks in SQLite, agents in clones, the same face as the service's.
+"""The local cloud's backend: tasks in SQLite, agents in clones.
 
-Law: what cannot be honest is not there. There is no host for pull requests, so none is made; nothing is metered, so
-nothing is said to be used.
+Invariant: no response holds invented data. There is no host for pull requests, so none is created; usage is not
+metered, so none is reported.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class LocalCloud:
         agent: Agent,
         *,
         store: Store,
-        workshop: WorkspaceManager,
+        workspaces: WorkspaceManager,
         max_parallel: int,
         time: Callable[[], float] = time.time,
         task_prefix: str = "task_e_",
@@ -76,17 +76,17 @@ class LocalCloud:
     ) -> None:
         self._environments = tuple(environments)
         self._store = store
-        self._workshop = workshop
+        self._workspaces = workspaces
         self._time = time
         self._task_prefix, self._on_task = task_prefix, on_task
         self._recordings: dict[str, Recording] = {}
         self._lock = threading.Lock()
         listener = Listener(on_start=self._on_start, on_line=self._on_line, on_end=self._on_end)
-        self._runner = Runner(agent, workshop, listener, max_parallel=max_parallel)
+        self._runner = Runner(agent, workspaces, listener, max_parallel=max_parallel)
 
     def start(self) -> None:
         """Clean up after a server that did not end well, and begin to work."""
-        self._workshop.sweep()
+        self._workspaces.sweep()
         self._recover()
         self._runner.start()
 
@@ -130,12 +130,13 @@ class LocalCloud:
         """Return an id in the service's form: 32 hexadecimal digits, the first of them from the prefix."""
         return f"{self._task_prefix}{secrets.token_hex(16)}"[: len("task_e_") + 32]
 
-    def follow_up(self, wish: FollowUp) -> CloudTask | None:
+    def follow_up(self, follow_up: FollowUp) -> CloudTask | None:
         """Add a round that starts from what the turn before made."""
-        before = self._store.get_task(wish.task_id)
-        attempt = _attempt_of(before, wish.turn_id)
+        before = self._store.get_task(follow_up.task_id)
+        attempt = _attempt_of(before, follow_up.turn_id)
         task = self._store.change_task(
-            wish.task_id, lambda task: plan_follow_up(task, wish.order, turn_id=wish.turn_id, now=self._time())
+            follow_up.task_id,
+            lambda task: plan_follow_up(task, follow_up.order, turn_id=follow_up.turn_id, now=self._time()),
         )
         if task is None:
             return None

@@ -11,9 +11,6 @@ from .._protocol.effects import Response
 
 JSON_TYPE = "application/json"
 
-# What every request but a submission fits in (a login, a mark); such bodies need no reservation of memory.
-SMALL_BODY = 64 * 1024
-
 T = TypeVar("T")
 
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from .._protocol.effects import Request, Response
+from .._server.handler import SMALL_BODY
 from . import documents, responses
 from .issued_tokens import TokenBook
 from .models import CloudEnvironment, CloudLog, CloudTask, Filter, TaskOrder, TaskPage, TaskQuery
@@ -48,7 +49,7 @@ class Backend(Protocol):
         """Take a task on."""
         ...
 
-    def follow_up(self, wish: FollowUp) -> CloudTask | None:
+    def follow_up(self, follow_up: FollowUp) -> CloudTask | None:
         """Add a round."""
         ...
 
@@ -88,10 +89,10 @@ class Backend(Protocol):
 class Router:
     """WHAM over a backend, and the login service beside it."""
 
-    def __init__(self, backend: Backend, *, book: TokenBook, desk: OAuthServer) -> None:
+    def __init__(self, backend: Backend, *, book: TokenBook, oauth: OAuthServer) -> None:
         self._backend = backend
         self._book = book
-        self.desk = desk
+        self.oauth = oauth
 
     def handle(self, request: Request) -> Response:
         """Answer *request*."""
@@ -141,8 +142,12 @@ class Router:
 
     def create_task(self, request: Request) -> Response:
         """Take a new task, or a further round of one."""
-        wish = read_order(request.body)
-        task = self._backend.follow_up(wish) if isinstance(wish, FollowUp) else self._backend.create_task(wish)
+        follow_up = read_order(request.body)
+        task = (
+            self._backend.follow_up(follow_up)
+            if isinstance(follow_up, FollowUp)
+            else self._backend.create_task(follow_up)
+        )
         if task is None:
             raise Refusal(responses.UNKNOWN_TASK)
         return json_reply(documents.created(task, self._environments(), self._backend.get_rate_limit()))
@@ -193,8 +198,8 @@ class Router:
     def create_pull_request(self, request: Request, task: str, turn: str) -> Response:
         """Make a turn's pull request."""
         self._known_turn(task, turn)
-        wish = read_body(request.body, PullRequestRequest)
-        self._backend.create_pull_request(task, turn, draft=wish.mode == "draft")
+        follow_up = read_body(request.body, PullRequestRequest)
+        self._backend.create_pull_request(task, turn, draft=follow_up.mode == "draft")
         return responses.SUCCESS
 
     def cancel_task(self, _request: Request, task: str) -> Response:
@@ -304,7 +309,7 @@ class Route(msgspec.Struct, frozen=True):
     pattern: str
     answer: Answer
     is_guarded: bool = True
-    max_body: int = responses.SMALL_BODY
+    max_body: int = SMALL_BODY
 
 
 # What `codex cloud` calls, then what others have seen (codex-wham.md 2.1 to 2.8). First match wins.
@@ -334,42 +339,48 @@ WHAM = (
 
 # The login service (codex-wham.md 6.4, 6.9); nobody has a token yet who comes here.
 OAUTH = (
-    Route("token", "POST", "/oauth/token", lambda face, request: face.desk.token(request), is_guarded=False),
-    Route("revoke", "POST", "/oauth/revoke", lambda face, request: face.desk.revoke(request), is_guarded=False),
-    Route("authorize", "GET", "/oauth/authorize", lambda face, request: face.desk.authorize(request), is_guarded=False),
+    Route("token", "POST", "/oauth/token", lambda router, request: router.oauth.token(request), is_guarded=False),
+    Route("revoke", "POST", "/oauth/revoke", lambda router, request: router.oauth.revoke(request), is_guarded=False),
+    Route(
+        "authorize",
+        "GET",
+        "/oauth/authorize",
+        lambda router, request: router.oauth.authorize(request),
+        is_guarded=False,
+    ),
     Route(
         "authorize",
         "POST",
         "/oauth/authorize",
-        lambda face, request: face.desk.approve_authorization(request),
+        lambda router, request: router.oauth.approve_authorization(request),
         is_guarded=False,
     ),
     Route(
         "device_code",
         "POST",
         "/api/accounts/deviceauth/usercode",
-        lambda face, request: face.desk.start_device(request),
+        lambda router, request: router.oauth.start_device(request),
         is_guarded=False,
     ),
     Route(
         "device_token",
         "POST",
         "/api/accounts/deviceauth/token",
-        lambda face, request: face.desk.poll_device(request),
+        lambda router, request: router.oauth.poll_device(request),
         is_guarded=False,
     ),
     Route(
         "device_page",
         "GET",
         "/codex/device",
-        lambda face, _request: face.desk.show_device_form(),
+        lambda router, _request: router.oauth.show_device_form(),
         is_guarded=False,
     ),
     Route(
         "device_page",
         "POST",
         "/codex/device",
-        lambda face, request: face.desk.approve_device(request),
+        lambda router, request: router.oauth.approve_device(request),
         is_guarded=False,
     ),
 )

@@ -1,7 +1,8 @@
-"""A cloud whose tasks live as a test wrote it: the same face as the real one, over a timeline.
+"""A cloud whose tasks follow a timeline that a test wrote; it uses the same router as the local cloud.
 
-Law 1. Nothing happens by itself: a task advances by being looked at, or by the clock that was passed in.
-Law 2. Faults are consumed in the order in which they were given, so a test sees the same every time.
+Invariants:
+- a task advances only when it is polled, or by the clock that was passed in;
+- faults are used in the order in which they were given, so a test is repeatable.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
-from ..testing.fake_clock import FakeClock
+from .._runtime.fake_clock import FakeClock
 from .faults import Fault, take
 from .issued_tokens import Account, TokenBook, TokenSet
 from .models import (
@@ -100,7 +101,7 @@ LOOKS = frozenset({"get_task", "list_tasks", "search_tasks"})
 
 
 class AttemptScript(Value, frozen=True, kw_only=True):
-    """The life of one attempt: its words, then what it made or why it failed."""
+    """The states of one attempt over time, then its result or its failure."""
 
     timeline: Sequence[Step] = DEFAULT_TIMELINE
     result: CloudResult = DEFAULT_RESULT
@@ -120,7 +121,7 @@ class ScriptedCloud:
 
     New tasks live by *timeline* and end with *result*; *attempts* gives each attempt of best-of-N its own life.
     `requests` is everything that came in, faults included. `tokens` are accepted; so is everything that a refresh
-    or a login gives out. With ``is_open=True`` any bearer is. Time stands still unless *clock* is a real one.
+    or a login gives out. With ``is_open=True`` any bearer is. Time advances only by *clock*; the default is a `FakeClock`.
     """
 
     def __init__(
@@ -147,13 +148,15 @@ class ScriptedCloud:
         self.clock: Clock = clock or FakeClock()
         self.account = account or Account(plan="plus", email="p@example.com")
         self.book = (
-            _OpenBook(self.account, self.clock) if is_open else TokenBook(account=self.account, time=self.clock.time)
+            _AcceptAllTokens(self.account, self.clock)
+            if is_open
+            else TokenBook(account=self.account, time=self.clock.time)
         )
         self.tokens: TokenSet = self.book.issue()
         self._scripts = tuple(attempts) or (AttemptScript(timeline=timeline, result=result, error=error),)
-        self._desk = OAuthServer(self.book, time=self.clock.time, key=approval_key, interval=device_interval)
+        self._oauth = OAuthServer(self.book, time=self.clock.time, key=approval_key, interval=device_interval)
         self._backend = _Backend(self)
-        self._face = Router(self._backend, book=self.book, desk=self._desk)
+        self._router = Router(self._backend, book=self.book, oauth=self._oauth)
         self._lock = threading.RLock()
 
     def handle(self, request: Request) -> Response:
@@ -167,7 +170,7 @@ class ScriptedCloud:
 
     def approve(self, user_code: str) -> Response:
         """Approve a device login, as a person would."""
-        return self._desk.approve(user_code)
+        return self._oauth.approve(user_code)
 
     def seen(self, name: str) -> list[Request]:
         """Return the requests that came in on the route of this name."""
@@ -195,10 +198,10 @@ class ScriptedCloud:
     def _answer(self, request: Request) -> Response:
         route, _ = find_route(request)
         with self._lock, self._backend.look(counts=route is not None and route.name in LOOKS):
-            return self._face.handle(request)
+            return self._router.handle(request)
 
 
-class _OpenBook(TokenBook):
+class _AcceptAllTokens(TokenBook):
     def __init__(self, account: Account, clock: Clock) -> None:
         super().__init__(account=account, time=clock.time)
 
@@ -213,10 +216,10 @@ class _Backend:
         self._cloud = cloud
         self._tasks: dict[str, CloudTask] = {}
         self._looks: dict[str, int] = {}
-        self._look = _Look(self._looks)
+        self._look = _PollCount(self._looks)
 
-    def look(self, *, counts: bool) -> _Look:
-        self._look = _Look(self._looks, counts=counts)
+    def look(self, *, counts: bool) -> _PollCount:
+        self._look = _PollCount(self._looks, counts=counts)
         return self._look
 
     def peek(self) -> tuple[CloudTask, ...]:
@@ -270,11 +273,11 @@ class _Backend:
     def create_task(self, order: TaskOrder) -> CloudTask:
         return self.add(order)
 
-    def follow_up(self, wish: FollowUp) -> CloudTask | None:
-        if wish.task_id not in self._tasks:
+    def follow_up(self, order: FollowUp) -> CloudTask | None:
+        if order.task_id not in self._tasks:
             return None
-        seen = self._as_seen(self._tasks[wish.task_id], self._looks[wish.task_id])
-        task = plan_follow_up(seen, wish.order, turn_id=wish.turn_id, now=self._cloud.clock.time())
+        seen = self._as_seen(self._tasks[order.task_id], self._looks[order.task_id])
+        task = plan_follow_up(seen, order.order, turn_id=order.turn_id, now=self._cloud.clock.time())
         self._tasks[task.id], self._looks[task.id] = task, 0
         return self._as_seen(task, 0)
 
@@ -331,7 +334,7 @@ class _Backend:
         return self._cloud.rate_limit
 
 
-class _Look:
+class _PollCount:
     """One request's view: which look at each task it is, counted when the request is over."""
 
     def __init__(self, looks: dict[str, int], *, counts: bool = False) -> None:

@@ -1,8 +1,9 @@
 """Tasks and tokens in SQLite: what was answered once is still there after a crash.
 
-Law 1. A result is on the disk before anybody is told of it (WAL with ``synchronous=FULL``).
-Law 2. A list never loads a result.
-Law 3. One server per file; its threads share one connection under one lock.
+Invariants:
+- a result is on the disk before any response reports it (WAL with ``synchronous=FULL``);
+- a list never loads a result;
+- one server uses one file; its threads share one connection under one lock.
 """
 
 from __future__ import annotations

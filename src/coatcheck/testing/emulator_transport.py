@@ -15,17 +15,12 @@ import msgspec
 
 from .. import errors
 from .._protocol.effects import Request, Response
+from .._server.handler import Handler
+
+__all__ = ["AsyncEmulatorTransport", "Chunks", "EmulatorTransport", "Handler"]
 
 # Enough for every honest answer of a test, little enough for a test machine.
 MAX_BODY = 64 * 1024 * 1024
-
-
-class Handler(Protocol):
-    """Whoever answers requests."""
-
-    def handle(self, request: Request) -> Response:
-        """Answer, or raise `TransportError`."""
-        ...
 
 
 class ChunkSource(Protocol):
