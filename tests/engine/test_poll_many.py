@@ -11,7 +11,7 @@ from coatcheck import TaskRef, errors
 from coatcheck._model.tasks import Task
 from coatcheck._protocol.decode import check, decode
 from coatcheck._protocol.effects import Exchange, Request
-from coatcheck._protocol.provider import StatusPage, Support
+from coatcheck._protocol.provider import StatusPage, Support, Verb
 
 
 class Sweeping(ToyProvider):
@@ -19,7 +19,7 @@ class Sweeping(ToyProvider):
 
     is_final = False
     capabilities = msgspec.structs.replace(
-        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, "get_status_page": Support.DOCUMENTED}
+        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, Verb.GET_STATUS_PAGE: Support.DOCUMENTED}
     )
 
     def get_status_page(self, refs: tuple[TaskRef, ...], *, cursor: str | None) -> Exchange[StatusPage]:

@@ -28,7 +28,7 @@ _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 SHOWN = 5
 
 
-def requests_of(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
+def batch_requests(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
     """Return what each request asks, by its id. Raises `ConfigurationError` for none, for more than *most*, bad ids."""
     if spec.requests is None:
         return {ONLY: spec.prompt}
@@ -42,7 +42,7 @@ def requests_of(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
     return {id: f"{spec.prompt}\n\n{text}" for id, text in spec.requests.items()}
 
 
-def model_of(spec: TaskSpec, *, default: str | None, provider: str) -> str:
+def batch_model(spec: TaskSpec, *, default: str | None, provider: str) -> str:
     """Return the model that is asked for. Raises `ConfigurationError` where nobody named one."""
     model = spec.model or default
     if not model:
@@ -50,20 +50,20 @@ def model_of(spec: TaskSpec, *, default: str | None, provider: str) -> str:
     return model
 
 
-def lines_of(body: bytes, shape: type[T], *, at: str = "$") -> Iterator[T]:
+def read_json_lines(body: bytes, shape: type[T], *, at: str = "$") -> Iterator[T]:
     """Yield each line of a JSONL file. Raises `UnreadableResponseError` with the number of the line."""
     for number, line in enumerate(body.splitlines()):
         if line.strip():
             yield read_json(line, shape, at=f"{at}[{number}]")
 
 
-def outcome_of(items: Iterable[Item], *, error: Failure | None = None) -> Outcome:
+def batch_outcome(items: Iterable[Item], *, error: Failure | None = None) -> Outcome:
     """Return what a batch made: the requests by id, and what all of them said."""
     by_id = tuple(sorted({item.id: item for item in items}.values(), key=lambda item: item.id))
     return Outcome(messages=tuple(message for item in by_id for message in item.messages), items=by_id, error=error)
 
 
-def partial(outcome: Outcome | None) -> tuple[Notice, ...]:
+def partial_notices(outcome: Outcome | None) -> tuple[Notice, ...]:
     """Return the notice that some requests did not succeed, none where all did."""
     items = outcome.items if outcome else ()
     lost = [item.id for item in items if item.state is not TaskState.SUCCEEDED]
@@ -74,7 +74,7 @@ def partial(outcome: Outcome | None) -> tuple[Notice, ...]:
     return (Notice(kind="partial", text=text),)
 
 
-def only_error(outcome: Outcome | None) -> Failure | None:
+def batch_error(outcome: Outcome | None) -> Failure | None:
     """Return why the one request of a batch failed, or the first of those of which none succeeded."""
     items = outcome.items if outcome else ()
     if any(item.state is TaskState.SUCCEEDED for item in items):
@@ -82,7 +82,7 @@ def only_error(outcome: Outcome | None) -> Failure | None:
     return next((item.error for item in items if item.error), None)
 
 
-def progress_of(done: int | None, failed: int | None, total: int | None) -> str | None:
+def batch_progress(done: int | None, failed: int | None, total: int | None) -> str | None:
     """Return how far a batch is, in one line; None where the service does not say."""
     if not total:
         return None

@@ -15,9 +15,14 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from .._version import __version__
+
 T = TypeVar("T")
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+# The value of the "user-agent" header of every request.
+USER_AGENT = f"coatcheck/{__version__}"
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -125,6 +130,7 @@ class Emit(msgspec.Struct, frozen=True, gc=False):
 
 Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Together | Emit
 Exchange: TypeAlias = Generator[Request | Read, Any, T]
+Events: TypeAlias = Generator[Request | Read | Emit, Any, None]
 Script: TypeAlias = Generator[Effect, Any, T]
 Send: TypeAlias = Callable[[Request], Script[Response]]
 

@@ -22,7 +22,7 @@ MAX_PAGES = 1_000
 MAX_SECONDS = 120.0
 
 
-class Bounds:
+class PageLimits:
     """How many pages a list may have, and how many seconds asking for them may take."""
 
     def __init__(self, *, clock: Clock, pages: int | None = None, seconds: float | None = None) -> None:
@@ -54,12 +54,12 @@ def unfinished(reason: str, cursor: str) -> errors.ListUnfinishedError:
     )
 
 
-def paged(
+def paginate(
     ask: Callable[[str | None, int | None], Script[Page]],
     *,
     limit: int | None,
     cursor: str | None = None,
-    bounds: Bounds,
+    bounds: PageLimits,
 ) -> Script[str | None]:
     """Emit the items of page after page, at most *limit*; returns the cursor of what was not asked for.
 

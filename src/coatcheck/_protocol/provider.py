@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import msgspec
 
@@ -17,9 +17,32 @@ if TYPE_CHECKING:
     from .._model.outcome import Attempt
     from .._model.tasks import Page, Task, TaskRef, TaskSpec
     from .._model.usage import Usage
-    from .effects import Exchange, Request
+    from .effects import Events, Exchange, Request
     from .intents import Intent
     from .login_contract import Login, Secret
+
+
+class Verb(enum.StrEnum):
+    """What a provider can be asked to do; equal to the name of its method."""
+
+    CREATE_TASK = "create_task"
+    FIND_TASK = "find_task"
+    GET_TASK = "get_task"
+    GET_SNAPSHOT = "get_snapshot"
+    GET_STATUS_PAGE = "get_status_page"
+    LIST_ATTEMPTS = "list_attempts"
+    LIST_TASKS = "list_tasks"
+    LIST_ENVIRONMENTS = "list_environments"
+    LIST_MODELS = "list_models"
+    GET_USAGE = "get_usage"
+    CANCEL_TASK = "cancel_task"
+    ARCHIVE_TASK = "archive_task"
+    UNARCHIVE_TASK = "unarchive_task"
+    DELETE_TASK = "delete_task"
+    SEND_MESSAGE = "send_message"
+    APPROVE_PLAN = "approve_plan"
+    CREATE_PULL_REQUEST = "create_pull_request"
+    STREAM_EVENTS = "stream_events"
 
 
 class Support(enum.Enum):
@@ -39,8 +62,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     environment or a repository; `lists_by_id` that `list_tasks` takes the id of one and no other name.
     """
 
-    verbs: Mapping[str, Support]
-    reasons: Mapping[str, str] = {}
+    verbs: Mapping[Verb, Support]
+    reasons: Mapping[Verb, str] = {}
     options: frozenset[str] = frozenset()
     modes: frozenset[str] = frozenset({"code"})
     max_attempts: int = 1
@@ -53,12 +76,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     def require(self, verb: str, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
-        try:
-            return self.verbs[verb]
-        except KeyError:
-            reason = self.reasons.get(verb, "the service offers no such thing")
-            message = f"{provider} has no {verb}: {reason}"
-            raise errors.UnsupportedError(message) from None
+        support = cast("Mapping[str, Support]", self.verbs).get(verb)
+        if support is None:
+            raise errors.UnsupportedError(f"{provider} has no {verb}: {self.reason(verb)}")
+        return support
+
+    def reason(self, verb: str) -> str:
+        """Return why *verb* is missing."""
+        return cast("Mapping[str, str]", self.reasons).get(verb, "the service does not offer it")
 
 
 class StatusPage(Value, frozen=True, kw_only=True):
@@ -182,12 +207,3 @@ class Provider(Protocol):
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         """Read a saved or live answer; pure."""
         ...
-
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any, TypeAlias
-
-    from .effects import Emit, Read
-
-    Events: TypeAlias = Generator[Request | Read | Emit, Any, None]

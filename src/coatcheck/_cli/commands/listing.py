@@ -86,11 +86,11 @@ def _some(
     cursor: str | None,
 ) -> tuple[list[Task], str | None, str | None]:
     """Return at most *limit* tasks, the cursor of the rest, and why the list was stopped before (None: it was not)."""
-    from ..._protocol.pagination import Bounds
+    from ..._protocol.pagination import PageLimits
     from ..._runtime.system_clock import SystemClock
 
     tasks: dict[TaskRef, Task] = {}  # a list that moves under us may send one twice
-    seen, bounds = {cursor}, Bounds(clock=SystemClock())
+    seen, bounds = {cursor}, PageLimits(clock=SystemClock())
     while True:
         bounds.begin()
         wanted = None if limit is None else limit - len(tasks)

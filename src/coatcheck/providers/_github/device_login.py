@@ -14,10 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ... import errors
-from ..._protocol.json_text import clean_json
-from ..._protocol.lenient import number, text
-from ..._protocol.login_contract import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami
+from ...provider import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami, clean_json, errors, number, text
 
 # What runs of workflows and the coding agent need (docs.github.com, "Scopes for OAuth apps"); GitHub apps ignore scopes.
 SCOPES = ("repo", "workflow")

@@ -14,16 +14,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from ... import errors
-from ..._model.usage import RateLimit, RateWindow, Usage
-from ..._protocol.decode import check, decode
-from ..._protocol.effects import Request
-from ..._protocol.lenient import number
-from ..._protocol.retry_after import retry_after
-from ..._version import __version__
+from ...provider import USER_AGENT, RateLimit, RateWindow, Request, Usage, check, decode, errors, number, retry_after
 
 if TYPE_CHECKING:
-    from ..._protocol.effects import Pairs, Response
+    from ...provider import Pairs, Response
 
 # Every list's largest page (1.1, 2).
 PAGE_SIZE = 100
@@ -35,7 +29,7 @@ DIFF = "application/vnd.github.diff"
 
 def headers(version: str, *, accept: str = JSON) -> Pairs:
     """Return what every request carries."""
-    return (("user-agent", f"coatcheck/{__version__}"), ("accept", accept), ("x-github-api-version", version))
+    return (("user-agent", USER_AGENT), ("accept", accept), ("x-github-api-version", version))
 
 
 def get(path: str, *, version: str, query: Pairs = (), accept: str = JSON, conditional: bool = False) -> Request:

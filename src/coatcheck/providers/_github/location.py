@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ... import errors
-from ..._protocol.hosts import is_loopback
-from ..._protocol.repositories import repository_named
-from ..._protocol.urls import base_url, encoded
+from ...provider import base_url, encoded, errors, is_loopback, repository_named
 
 HOST = "api.github.com"
 DEFAULT_BASE_URL = f"https://{HOST}"

@@ -9,13 +9,21 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import DiffStats, PullRequest
-from ..._patches.parse import Patch
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Exchange, Request, Response
-from ..._protocol.lenient import fields, flag, text, whole
-from ..._protocol.urls import encoded
+from ...provider import (
+    DiffStats,
+    Exchange,
+    Patch,
+    PullRequest,
+    Request,
+    Response,
+    encoded,
+    errors,
+    fields,
+    flag,
+    read_json,
+    text,
+    whole,
+)
 from . import http
 from .location import repository_path
 

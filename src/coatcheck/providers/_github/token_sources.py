@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..._protocol.login_contract import Login, Secret
+from ...provider import Login, Secret
 from .device_login import family_of, format_of, hosts_of, oauth_of, whoami_of
 from .location import HOST, site_of
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
 
 # In the order of `gh help environment`, ours before them.
 VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")

@@ -9,12 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..._model.outcome import Failure, Item, Message
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.batches import lines_of, only_error, outcome_of, partial, progress_of
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, items, text
+from ...provider import (
+    Failure,
+    Item,
+    Message,
+    Page,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    batch_error,
+    batch_outcome,
+    batch_progress,
+    fields,
+    instant,
+    items,
+    partial_notices,
+    read_json,
+    read_json_lines,
+    text,
+)
 from . import wire
 
 NAME = "anthropic_batch"
@@ -49,7 +63,7 @@ def page(answer: Response) -> Page:
 def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
     """Return the task that a batch is; *results* are the lines of its results, None where nobody asked for them."""
     counts = found.request_counts or wire.Counts()
-    made = outcome_of(map(_item, lines_of(results, wire.Line))) if results is not None else None
+    made = batch_outcome(map(_item, read_json_lines(results, wire.Line))) if results is not None else None
     state = _state(found, counts)
     return Task(
         ref=TaskRef(NAME, found.id),
@@ -59,8 +73,8 @@ def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -
         updated_at=instant(found.ended_at),
         progress=_progress(found, counts, state),
         outcome=made,
-        error=only_error(made) if state.is_terminal and state is not TaskState.SUCCEEDED else None,
-        notices=partial(made),
+        error=batch_error(made) if state.is_terminal and state is not TaskState.SUCCEEDED else None,
+        notices=partial_notices(made),
         is_archived=instant(found.archived_at) is not None,
         raw=raw,
     )
@@ -77,7 +91,7 @@ def _progress(found: wire.Batch, counts: wire.Counts, state: TaskState) -> str |
     """Return how far it is; while it runs the service counts nothing but how many there are."""
     numbers = [getattr(counts, word) or 0 for word in RESULTS]
     total = sum(numbers) + (counts.processing or 0)
-    done = progress_of(sum(numbers), counts.errored, total)
+    done = batch_progress(sum(numbers), counts.errored, total)
     until = None if state.is_terminal else instant(found.expires_at)
     return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
 

@@ -12,22 +12,34 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import Page, Task, TaskRef
-from ..._protocol.batches import model_of, requests_of
-from ..._protocol.decode import check, decode
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.login_contract import Login
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
-from ..._protocol.urls import base_url, encoded
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Exchange,
+    Login,
+    Page,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskRef,
+    Verb,
+    base_url,
+    batch_model,
+    batch_requests,
+    check,
+    decode,
+    encoded,
+    errors,
+)
 from . import extract, wire
 from .extract import NAME
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
-    from ..._protocol.login_contract import Secret
-    from ..._protocol.registry import Settings
+    from ...provider import Secret, Settings, TaskSpec
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 LOGIN = Login(
@@ -46,7 +58,7 @@ PAGE_SIZE = 1000
 BATCHES = "/v1/messages/batches"
 
 HEADERS: Pairs = (
-    ("user-agent", f"coatcheck/{__version__}"),
+    ("user-agent", USER_AGENT),
     ("accept", "application/json"),
     ("anthropic-version", "2026-10-21"),  # what Anthropic's SDKs 2.10 and 2.11 send (``_constants.py``)
 )
@@ -54,18 +66,19 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
-        ("create_task", "get_task", "list_tasks", "get_status_page", "cancel_task", "delete_task"), Support.DOCUMENTED
+        (Verb.CREATE_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK, Verb.DELETE_TASK),
+        Support.DOCUMENTED,
     ),
     reasons={
-        "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
-        "list_environments": "a batch runs nowhere: it asks a model",
-        "list_models": "models are the account's; name one",
-        "get_usage": "the service tells it elsewhere",
-        "send_message": "a batch is asked once",
-        "archive_task": "the service puts the results of old batches away itself",
-        "approve_plan": "a model answers at once",
-        "create_pull_request": "a batch has no repository",
-        "stream_events": "a batch tells counts and nothing else",
+        Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
+        Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
+        Verb.LIST_MODELS: "models are the account's; name one",
+        Verb.GET_USAGE: "the service tells it elsewhere",
+        Verb.SEND_MESSAGE: "a batch is asked once",
+        Verb.ARCHIVE_TASK: "the service puts the results of old batches away itself",
+        Verb.APPROVE_PLAN: "a model answers at once",
+        Verb.CREATE_PULL_REQUEST: "a batch has no repository",
+        Verb.STREAM_EVENTS: "a batch tells counts and nothing else",
     },
     options=frozenset({"model", "instructions", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -119,7 +132,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* with its model. Raises `ConfigurationError` for what the service would not take."""
         yield from ()
-        named = msgspec.structs.replace(spec, model=model_of(spec, default=self.service.model, provider=NAME))
+        named = msgspec.structs.replace(spec, model=batch_model(spec, default=self.service.model, provider=NAME))
         size = len(self._body(named))
         if size > MAX_BYTES:
             raise errors.ConfigurationError(
@@ -138,7 +151,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         params = {"model": spec.model, "max_tokens": self.service.max_tokens, **system}
         requests = [
             {"custom_id": id, "params": {**params, "messages": [{"role": "user", "content": text}]}}
-            for id, text in requests_of(spec, most=MAX_REQUESTS).items()
+            for id, text in batch_requests(spec, most=MAX_REQUESTS).items()
         ]
         return msgspec.json.encode({"requests": requests})
 

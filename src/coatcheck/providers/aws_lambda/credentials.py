@@ -16,10 +16,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ... import errors
-from ..._protocol.decode import scrub
-from ..._protocol.effects import Request
-from ..._protocol.login_contract import Secret
+from ...provider import Request, Secret, errors, scrub
 
 _MISSING = "AWS requests are signed by botocore, which is not installed"
 _INSTALL = "pip install 'coatcheck[aws]'"

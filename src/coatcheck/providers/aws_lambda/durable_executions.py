@@ -13,24 +13,34 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import Page, Task, TaskState
-from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Emit,
+    Exchange,
+    Page,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskSnapshot,
+    TaskState,
+    Verb,
+    errors,
+)
 from . import execution_history, extract
 from .credentials import signed
 from .functions import Function, Service, function_of, segment_of
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskRef, TaskSpec
-    from ..._protocol.intents import Intent
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Events
+    from ...provider import Events, Intent, Login, Secret, TaskRef, TaskSpec
     from .execution_history import Happening
 
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 # The largest page of the lists (AWS's descriptions of `MaxItems`).
 PAGE_SIZE = 1000
@@ -38,18 +48,18 @@ PAGE_SIZE = 1000
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 ARN_HEADER = "x-amz-durable-execution-arn"
 
-VERBS: Mapping[str, Support] = dict.fromkeys(
+VERBS: Mapping[Verb, Support] = dict.fromkeys(
     (
-        "create_task",
-        "find_task",
-        "get_task",
-        "get_snapshot",
-        "list_tasks",
-        "get_status_page",
-        "cancel_task",
-        "delete_task",
-        "send_message",
-        "stream_events",
+        Verb.CREATE_TASK,
+        Verb.FIND_TASK,
+        Verb.GET_TASK,
+        Verb.GET_SNAPSHOT,
+        Verb.LIST_TASKS,
+        Verb.GET_STATUS_PAGE,
+        Verb.CANCEL_TASK,
+        Verb.DELETE_TASK,
+        Verb.SEND_MESSAGE,
+        Verb.STREAM_EVENTS,
     ),
     Support.DOCUMENTED,
 )
@@ -57,13 +67,13 @@ VERBS: Mapping[str, Support] = dict.fromkeys(
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
-        "archive_task": "AWS keeps ended executions for the days that the function says, and has no archive",
-        "approve_plan": "a function asks with a callback, which send_message answers",
-        "list_attempts": "an execution is one attempt",
-        "list_environments": "functions are named, not listed: that would need another permission",
-        "list_models": "the function chooses",
-        "get_usage": "AWS tells what it costs elsewhere",
-        "create_pull_request": "the function opens one itself, if it does",
+        Verb.ARCHIVE_TASK: "AWS keeps ended executions for the days that the function says, and has no archive",
+        Verb.APPROVE_PLAN: "a function asks with a callback, which send_message answers",
+        Verb.LIST_ATTEMPTS: "an execution is one attempt",
+        Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
+        Verb.LIST_MODELS: "the function chooses",
+        Verb.GET_USAGE: "AWS tells what it costs elsewhere",
+        Verb.CREATE_PULL_REQUEST: "the function opens one itself, if it does",
     },
     options=frozenset({*OPTIONS, "key"}),
     modes=frozenset({"code", "ask"}),

@@ -9,12 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from ... import errors
-from ..._model.events import TaskEvent, TaskMessage, UnknownEvent
-from ..._model.tasks import Task, TaskRef
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, text, whole
+from ...provider import (
+    Response,
+    Task,
+    TaskEvent,
+    TaskMessage,
+    TaskRef,
+    UnknownEvent,
+    errors,
+    fields,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from . import wire
 
 # Words that end what `CallbackStarted` began; they carry the same `Id`.

@@ -9,11 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._model.outcome import Failure, Outcome
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.decode import UNREADABLE, check, decode_json, error_for, read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, text
+from ...provider import (
+    UNREADABLE,
+    Failure,
+    Outcome,
+    Page,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    check,
+    decode_json,
+    error_for,
+    fields,
+    instant,
+    read_json,
+    text,
+)
 from . import wire
 from .functions import Service
 from .payload import asked_in, outcome, outcome_of_text

@@ -8,16 +8,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
-from ..._protocol.login_contract import Login
-from ..._protocol.urls import base_url
+from ...provider import Login, TaskRef, base_url, errors
 from .credentials import chain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
 
 DURABLE = "aws_lambda"
 ASYNCHRONOUS = "aws_lambda_async"

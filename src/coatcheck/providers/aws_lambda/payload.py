@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import DiffStats, Failure, Message, Outcome, PatchState, PullRequest
-from ..._patches.parse import Patch
-from ..._protocol.decode import UNREADABLE, decode_json
-from ..._protocol.lenient import fields, text
+from ...provider import (
+    UNREADABLE,
+    DiffStats,
+    Failure,
+    Message,
+    Outcome,
+    Patch,
+    PatchState,
+    PullRequest,
+    decode_json,
+    errors,
+    fields,
+    text,
+)
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
+    from ...provider import TaskSpec
 
 # "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke; services.md 3.1).
 MAX_PAYLOAD = 1024 * 1024

@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import Task, TaskState
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support
+from ...provider import (
+    Capabilities,
+    Exchange,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskState,
+    Verb,
+    errors,
+    read_json,
+)
 from . import extract, wire
 from .credentials import signed
 from .durable_executions import POST_HEADERS
@@ -26,8 +35,7 @@ from .functions import Function, Service
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskRef, TaskSpec
-    from ..._protocol.login_contract import Login, Secret
+    from ...provider import Login, Secret, TaskRef, TaskSpec
 
 # SQS hands out and deletes at most ten at once.
 BATCH = 10
@@ -43,19 +51,19 @@ SQS_HEADERS: Pairs = (
 
 _BY_QUEUE = "AWS tells nothing of a plain invocation but its end, in the queue"
 CAPABILITIES = Capabilities(
-    verbs=dict.fromkeys(("create_task", "get_status_page"), Support.DOCUMENTED),
+    verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_STATUS_PAGE), Support.DOCUMENTED),
     reasons={
-        "get_task": f"{_BY_QUEUE}: wait for it, or use a durable function",
-        "list_tasks": _BY_QUEUE,
-        "list_attempts": "an invocation is one attempt",
-        "cancel_task": "a plain invocation cannot be stopped; a durable function can",
-        "send_message": "a plain invocation hears nothing more; a durable function can",
-        "stream_events": _BY_QUEUE,
-        "list_environments": "functions are named, not listed: that would need another permission",
-        "list_models": "the function chooses",
-        "get_usage": "AWS tells what it costs elsewhere",
-        "approve_plan": "a function runs once it is called",
-        "create_pull_request": "the function opens one itself, if it does",
+        Verb.GET_TASK: f"{_BY_QUEUE}: wait for it, or use a durable function",
+        Verb.LIST_TASKS: _BY_QUEUE,
+        Verb.LIST_ATTEMPTS: "an invocation is one attempt",
+        Verb.CANCEL_TASK: "a plain invocation cannot be stopped; a durable function can",
+        Verb.SEND_MESSAGE: "a plain invocation hears nothing more; a durable function can",
+        Verb.STREAM_EVENTS: _BY_QUEUE,
+        Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
+        Verb.LIST_MODELS: "the function chooses",
+        Verb.GET_USAGE: "AWS tells what it costs elsewhere",
+        Verb.APPROVE_PLAN: "a function runs once it is called",
+        Verb.CREATE_PULL_REQUEST: "the function opens one itself, if it does",
     },
     options=frozenset(OPTIONS),
     modes=frozenset({"code", "ask"}),

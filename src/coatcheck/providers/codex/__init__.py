@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
     from .provider import CodexProvider
 
 
@@ -32,7 +32,7 @@ def local(settings: Settings) -> CodexProvider:
     """
     import msgspec
 
-    from ... import errors
+    from ...provider import errors
     from .credentials import LOCAL_LOGIN
     from .endpoints import Service
     from .provider import CAPABILITIES, CodexProvider

@@ -20,10 +20,22 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ... import errors
-from ..._protocol.json_text import clean_json
-from ..._protocol.lenient import fields, instant, number, text
-from ..._protocol.login_contract import DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
+from ...provider import (
+    DeviceRoutes,
+    Keyring,
+    Login,
+    LoginFile,
+    OAuth,
+    Secret,
+    Tokens,
+    Whoami,
+    clean_json,
+    errors,
+    fields,
+    instant,
+    number,
+    text,
+)
 
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._model.tasks import TaskRef
-from ..._protocol.urls import base_url as plain_base_url, encoded
+from ...provider import TaskRef, base_url as plain_base_url, encoded
 
 DEFAULT_BASE_URL = "https://chatgpt.com/backend-api"
 

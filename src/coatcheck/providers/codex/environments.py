@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._protocol.repositories import repository_named
+from ...provider import Environment, errors, repository_named
 
 # What ambiguity shows at most; a workspace can have hundreds.
 MAX_SHOWN = 10

@@ -13,13 +13,26 @@ from typing import Literal
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._model.outcome import Attempt, DiffStats, Outcome, PullRequest
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, flag, instant, items, text, whole
+from ...provider import (
+    Attempt,
+    DiffStats,
+    Environment,
+    Outcome,
+    Page,
+    PullRequest,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    errors,
+    fields,
+    flag,
+    instant,
+    items,
+    read_json,
+    text,
+    whole,
+)
 from . import wire
 from .endpoints import Service
 from .rate_limits import task_rate_limit

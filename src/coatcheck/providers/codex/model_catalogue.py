@@ -8,8 +8,7 @@ from __future__ import annotations
 import pkgutil
 from functools import cache
 
-from ..._model.catalogue import Model
-from ..._protocol.decode import read_json
+from ...provider import Model, read_json
 
 
 @cache

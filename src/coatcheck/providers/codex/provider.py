@@ -12,23 +12,31 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ... import errors
-from ..._protocol.decode import check, decode, error_for
-from ..._protocol.effects import Emit, Exchange, Pairs, Read, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Emit,
+    EventStreamReader,
+    Exchange,
+    Pairs,
+    Read,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    TaskFilter,
+    Verb,
+    check,
+    decode,
+    error_for,
+    errors,
+)
 from . import environments, extract, request_bodies, wire
 from .endpoints import Service
-from .sse import Parser
 from .turn_events import event_of
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Environment, Model
-    from ..._model.outcome import Attempt
-    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Events
+    from ...provider import Attempt, Environment, Events, Login, Model, Page, Secret, Task, TaskRef, TaskSpec, Usage
 
 # The server caps a page at 20 and the official client refuses more (2.1).
 PAGE_SIZE = 20
@@ -37,31 +45,31 @@ DEFAULT_BRANCH = "main"
 # A 404 with one of these says that the task is unknown; any other that the route is (2.9).
 UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
 
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "list_attempts": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "list_environments": Support.DOCUMENTED,
-    "list_models": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
-    "archive_task": Support.OBSERVED,
-    "cancel_task": Support.OBSERVED,
-    "create_pull_request": Support.OBSERVED,
-    "delete_task": Support.OBSERVED,
-    "send_message": Support.OBSERVED,
-    "stream_events": Support.OBSERVED,
-    "get_status_page": Support.DOCUMENTED,
-    "unarchive_task": Support.OBSERVED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.LIST_ATTEMPTS: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.LIST_MODELS: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
+    Verb.ARCHIVE_TASK: Support.OBSERVED,
+    Verb.CANCEL_TASK: Support.OBSERVED,
+    Verb.CREATE_PULL_REQUEST: Support.OBSERVED,
+    Verb.DELETE_TASK: Support.OBSERVED,
+    Verb.SEND_MESSAGE: Support.OBSERVED,
+    Verb.STREAM_EVENTS: Support.OBSERVED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.UNARCHIVE_TASK: Support.OBSERVED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     lists_by_id=True,
-    reasons={"approve_plan": "Codex starts at once and asks for no approval"},
+    reasons={Verb.APPROVE_PLAN: "Codex starts at once and asks for no approval"},
     options=frozenset({"attempts", "mode", "starting_diff", "model"}),
     modes=frozenset(request_bodies.MODES),
     max_attempts=request_bodies.MAX_ATTEMPTS,
@@ -133,7 +141,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         """Continue a task after its current turn: one GET that names the turn, one POST."""
         turn = yield from self._current_turn(ref)
         response = yield self._post("tasks", body=request_bodies.follow_up(ref, turn, text, mode=mode, model=model))
-        _check_observed(response, "send_message")
+        _check_observed(response, Verb.SEND_MESSAGE)
         return extract.task_from_created(response, self.service)
 
     # -- looking -----------------------------------------------------------------------------------------------------
@@ -212,8 +220,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
         turn = yield from self._current_turn(ref)
         query = (("item_type", "thread_event"), ("item_type", "log"))
         response = yield self._get("tasks", ref.id, "turns", turn, "stream", query=query, stream=True)
-        _check_observed(response, "stream_events")
-        parser = Parser()
+        _check_observed(response, Verb.STREAM_EVENTS)
+        parser = EventStreamReader()
         while chunk := (yield Read(response.stream)):
             for event in parser.feed(chunk):
                 if (told := event_of(event, ref)) is not None:
@@ -267,19 +275,19 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
         """Ask the service to stop; the task says so a second later."""
-        return self._act("cancel_task", self._post("tasks", ref.id, "cancel", body=b"{}"))
+        return self._act(Verb.CANCEL_TASK, self._post("tasks", ref.id, "cancel", body=b"{}"))
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
         """Put a task away; `list_tasks(filter="archived")` shows it."""
-        return self._act("archive_task", self._post("tasks", ref.id, "archive", body=b"{}"))
+        return self._act(Verb.ARCHIVE_TASK, self._post("tasks", ref.id, "archive", body=b"{}"))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
         """Bring an archived task back."""
-        return self._act("unarchive_task", self._post("tasks", ref.id, "recover", body=b"{}"))
+        return self._act(Verb.UNARCHIVE_TASK, self._post("tasks", ref.id, "recover", body=b"{}"))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
         """Delete a task for good."""
-        return self._act("delete_task", Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
+        return self._act(Verb.DELETE_TASK, Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
 
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None = None, draft: bool = True) -> Exchange[None]:
         """Ask the service to open a draft pull request of an attempt (its number; None: the current one).
@@ -293,7 +301,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             )
         turn = yield from self._turn_of(ref, attempt)
         request = self._post("tasks", ref.id, "turns", turn, "pr", body=b'{"mode":"draft","add_codex_tag":false}')
-        yield from self._act("create_pull_request", request)
+        yield from self._act(Verb.CREATE_PULL_REQUEST, request)
 
     def _act(self, verb: str, request: Request) -> Exchange[None]:
         response = yield request

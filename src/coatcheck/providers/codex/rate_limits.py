@@ -7,10 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, flag, instant, items, number, text, whole
+from ...provider import (
+    Credits,
+    RateLimit,
+    RateWindow,
+    Response,
+    SpendControl,
+    Usage,
+    fields,
+    flag,
+    instant,
+    items,
+    number,
+    read_json,
+    text,
+    whole,
+)
 
 _WINDOW = "_window"
 

@@ -6,8 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef, TaskSpec
+from ...provider import TaskRef, TaskSpec, errors
 
 # The official client's range (8).
 MAX_ATTEMPTS = 4

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from ..._model.events import TaskEvent, TaskLog, UnknownEvent
-from ..._model.tasks import TaskRef
-from ..._protocol.decode import UNREADABLE, decode_json
-from ..._protocol.lenient import fields, instant, text
+from ...provider import (
+    UNREADABLE,
+    ServerSentEvent,
+    TaskEvent,
+    TaskLog,
+    TaskRef,
+    UnknownEvent,
+    decode_json,
+    fields,
+    instant,
+    text,
+)
 from . import wire
-from .sse import ServerEvent
 
 
-def event_of(event: ServerEvent, ref: TaskRef) -> TaskEvent | None:
+def event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent | None:
     """Return what *event* tells, None for one that is not JSON: a stream is read on, whatever one event is.
 
     A log line has the kind "log"; a thread event the service's own method, ``item/agentMessage/delta`` for one.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..._model.outcome import (
+from ...provider import (
     Citation,
     DiffStats,
     Failure,
@@ -18,11 +18,15 @@ from ..._model.outcome import (
     FileSnapshot,
     Message,
     Outcome,
+    Patch,
     PatchState,
     PullRequest,
+    fields,
+    flag,
+    items,
+    text,
+    whole,
 )
-from ..._patches.parse import Patch
-from ..._protocol.lenient import fields, flag, items, text, whole
 from . import wire
 
 NO_ITEMS: list[wire.Item] = []
@@ -301,7 +305,7 @@ def _gap(first: int, last: int) -> str:
 
 
 def _language(path: str, content: str | None) -> str | None:
-    from ..._patches.languages import language_of  # a table of 700 languages, for answers with files only
+    from ...provider import language_of  # a table of 700 languages, for answers with files only
 
     found = language_of(path, content)
     return found.name if found else None

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Model
-from ..._model.tasks import TaskRef
-from ..._protocol.provider import Capabilities, Support
+from ...provider import Capabilities, Model, Support, TaskRef, Verb, errors
 from .._github.location import CLOUD_VERSION, base_of, is_server, repository_in
 from .._github.token_sources import App, login
 
 if TYPE_CHECKING:
-    from ..._protocol.login_contract import Login
-    from ..._protocol.registry import Settings
+    from ...provider import Login, Settings
 
 NAME = "copilot"
 # Installation tokens are refused, and so is everybody without one of these plans (2).
@@ -35,29 +31,29 @@ MODELS = (
     "claude-opus-4.5",
 )
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "get_status_page": Support.DOCUMENTED,
-    "list_models": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.LIST_MODELS: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
-        "approve_plan": "the agent shows no plan",
-        "archive_task": "the API tells what is archived and cannot archive; the task's page can",
-        "cancel_task": "the API cannot stop a task; its page can",
-        "create_pull_request": "the agent opens one itself when the task was created with open_pull_request",
-        "delete_task": "the API cannot delete a task",
-        "get_snapshot": "the API tells no events",
-        "list_attempts": "a task is one attempt",
-        "list_environments": "a task takes any repository that the token may write to",
-        "send_message": "the API takes no reply; a task that waits for one is answered on its page",
-        "stream_events": "the API has no logs",
-        "unarchive_task": "as archive_task",
+        Verb.APPROVE_PLAN: "the agent shows no plan",
+        Verb.ARCHIVE_TASK: "the API tells what is archived and cannot archive; the task's page can",
+        Verb.CANCEL_TASK: "the API cannot stop a task; its page can",
+        Verb.CREATE_PULL_REQUEST: "the agent opens one itself when the task was created with open_pull_request",
+        Verb.DELETE_TASK: "the API cannot delete a task",
+        Verb.GET_SNAPSHOT: "the API tells no events",
+        Verb.LIST_ATTEMPTS: "a task is one attempt",
+        Verb.LIST_ENVIRONMENTS: "a task takes any repository that the token may write to",
+        Verb.SEND_MESSAGE: "the API takes no reply; a task that waits for one is answered on its page",
+        Verb.STREAM_EVENTS: "the API has no logs",
+        Verb.UNARCHIVE_TASK: "as archive_task",
     },
     options=frozenset({"model", "working_branch", "open_pull_request"}),
     # As for everything that is asked of GitHub (1.4; `github_actions.abilities`).

@@ -12,12 +12,24 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..._model.outcome import Failure, Notice, Outcome, PatchState, PullRequest
-from ..._model.tasks import Page, Task, TaskState
-from ..._patches.parse import Patch
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, number, text, whole
+from ...provider import (
+    Failure,
+    Notice,
+    Outcome,
+    Page,
+    Patch,
+    PatchState,
+    PullRequest,
+    Response,
+    Task,
+    TaskState,
+    fields,
+    instant,
+    number,
+    read_json,
+    text,
+    whole,
+)
 from .._github.http import next_page
 from .._github.repository_requests import stats_of
 from . import wire

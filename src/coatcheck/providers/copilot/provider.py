@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Exchange, Request, Response
-from ..._protocol.provider import StatusPage
-from ..._protocol.urls import encoded
+from ...provider import Exchange, Request, Response, StatusPage, encoded, read_json
 from .._github import http
 from .._github.location import site_of
 from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
@@ -24,12 +21,19 @@ from . import extract, wire
 from .capabilities import CAPABILITIES, NAME, WHO, Service, models
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Model
-    from ..._model.outcome import PullRequest
-    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Capabilities, TaskFilter
+    from ...provider import (
+        Capabilities,
+        Login,
+        Model,
+        Page,
+        PullRequest,
+        Secret,
+        Task,
+        TaskFilter,
+        TaskRef,
+        TaskSpec,
+        Usage,
+    )
 
 REMEDIES: Mapping[int, str] = {
     401: f"the agent takes {WHO}",

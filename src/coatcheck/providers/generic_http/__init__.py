@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
     from .presets import Table
     from .provider import Http202Provider
 
@@ -15,8 +15,7 @@ def described(name: str, table: Table, settings: Settings, *, origin: str) -> Ht
 
     *origin* is the file that the table is from, for messages. The setting ``base_url`` goes before the table's.
     """
-    from ... import errors
-    from ..._protocol.urls import base_url
+    from ...provider import base_url, errors
     from .description import read
     from .provider import Http202Provider
 

@@ -11,9 +11,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 import msgspec
 
-from ... import errors
-from ..._model.states import TaskState
-from ..._protocol.decode import split_path
+from ...provider import TaskState, errors, split_path
 from .json_selectors import Places
 from .presets import PRESETS, Table, laid_over
 from .template import PLACEHOLDERS, names_in

@@ -11,19 +11,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import Failure, Message, Outcome, PatchState, PullRequest
-from ..._model.states import TaskState
-from ..._model.tasks import Page, Task
-from ..._patches.parse import Patch
-from ..._protocol.decode import STATUSES, detail_of, read_json
-from ..._protocol.lenient import instant, items
-from ..._protocol.retry_after import retry_after
+from ...provider import (
+    STATUSES,
+    Failure,
+    Message,
+    Outcome,
+    Page,
+    Patch,
+    PatchState,
+    PullRequest,
+    Task,
+    TaskState,
+    detail_of,
+    errors,
+    instant,
+    items,
+    read_json,
+    retry_after,
+)
 from .json_selectors import Answer
 from .task_urls import Addresses
 
 if TYPE_CHECKING:
-    from ..._protocol.effects import Response
+    from ...provider import Response
     from .description import Description
 
 # What a service without any id answered at once has this in place of one.

@@ -14,23 +14,34 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.states import TaskState
-from ..._model.tasks import Task, TaskRef, TaskSpec
-from ..._protocol.decode import check
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.lenient import number
-from ..._protocol.login_contract import Login
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Exchange,
+    Login,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskRef,
+    TaskSnapshot,
+    TaskSpec,
+    TaskState,
+    Verb,
+    check,
+    errors,
+    number,
+)
 from . import extract
 from .json_selectors import Answer
 from .task_urls import Addresses
 from .template import filled, filled_path, filled_text, values_of
 
 if TYPE_CHECKING:
-    from ..._model.tasks import Page
-    from ..._protocol.login_contract import Secret
+    from ...provider import Page, Secret
     from .description import Act, Description
 
 # What can be asked for beyond prompt, repository, environment and branch, where the description sends it.
@@ -44,10 +55,10 @@ OPTIONS = (
     "working_branch",
 )
 # What a description must have for a verb, and the verb.
-VERBS: Mapping[str, tuple[str, ...]] = {
-    "cancel": ("cancel_task",),
-    "delete": ("delete_task",),
-    "list": ("list_tasks", "get_status_page"),
+VERBS: Mapping[str, tuple[Verb, ...]] = {
+    "cancel": (Verb.CANCEL_TASK,),
+    "delete": (Verb.DELETE_TASK,),
+    "list": (Verb.LIST_TASKS, Verb.GET_STATUS_PAGE),
 }
 # Answers to a submission that was taken; 303 names where to look (RFC 9110 15.4.4).
 TAKEN = frozenset({200, 201, 202, 204, 303})
@@ -68,7 +79,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def capabilities(self) -> Capabilities:
         """What the description says that the service can do."""
         described, names = self.described, self.described.names
-        verbs = ["create_task", "get_task", "get_snapshot"]
+        verbs = [Verb.CREATE_TASK, Verb.GET_TASK, Verb.GET_SNAPSHOT]
         verbs += [verb for key, each in VERBS.items() if getattr(described, key) is not None for verb in each]
         missing = {
             each[0]: f"its description has no [services.{self.name}.{key}]"
@@ -373,7 +384,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
             method,
             path,
             query=query,
-            headers=(("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json, */*;q=0.5")),
+            headers=(("user-agent", USER_AGENT), ("accept", "application/json, */*;q=0.5")),
             url=url,
             is_public=is_public or self.described.auth == "none",
         )

@@ -10,10 +10,7 @@ from urllib.parse import quote, unquote, urljoin
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
-from ..._protocol.effects import Request
-from ..._protocol.urls import origin_of
+from ...provider import Request, TaskRef, errors, origin_of
 
 # What an id may hold as it is: everything that RFC 3986 leaves to a path segment, less what `TaskRef` refuses.
 _PLAIN = "~:@!$&'()*+,;=-._"

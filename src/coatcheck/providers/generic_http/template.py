@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ..._protocol.urls import encoded
+from ...provider import encoded
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
+    from ...provider import TaskSpec
 
 _MARK = re.compile(r"\{\{|\}\}|\{(\+?\w+)\}")
 _ABSENT = object()

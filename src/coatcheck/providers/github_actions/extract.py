@@ -13,13 +13,21 @@ from datetime import datetime
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._model.outcome import Notice, Outcome, PatchState
-from ..._model.tasks import Page, Task, TaskState
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import instant, text, whole
+from ...provider import (
+    Environment,
+    Notice,
+    Outcome,
+    Page,
+    PatchState,
+    Response,
+    Task,
+    TaskState,
+    errors,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from .._github.http import limit_of, next_page, pause_asked
 from .._github.repository_requests import stats_of
 from . import job_progress, wire

@@ -11,10 +11,7 @@ from typing import Self
 
 import msgspec
 
-from ..._model.events import TaskEvent, TaskMessage, TaskProgress
-from ..._model.outcome import Failure, Message
-from ..._model.tasks import Task, TaskRef
-from ..._protocol.lenient import instant, text
+from ...provider import Failure, Message, Task, TaskEvent, TaskMessage, TaskProgress, TaskRef, instant, text
 from . import wire
 
 BEGUN = frozenset({"in_progress", "completed"})

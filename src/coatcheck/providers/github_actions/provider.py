@@ -16,14 +16,28 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
 
-from ... import errors
-from ..._model.events import TaskEvent, TaskLog
-from ..._model.tasks import Page, Task, TaskState
-from ..._protocol.decode import check, read_json
-from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.lenient import flag, instant, text, whole
-from ..._protocol.provider import StatusPage, TaskSnapshot
-from ..._protocol.urls import encoded
+from ...provider import (
+    Emit,
+    Exchange,
+    Page,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Task,
+    TaskEvent,
+    TaskLog,
+    TaskSnapshot,
+    TaskState,
+    check,
+    encoded,
+    errors,
+    flag,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from .._github import http
 from .._github.location import repository_path, site_of
 from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
@@ -32,12 +46,18 @@ from .capabilities import CAPABILITIES
 from .workflow_settings import NAME, Run, Service, Workflow
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Environment
-    from ..._model.tasks import TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.intents import Intent
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Capabilities, Events, TaskFilter
+    from ...provider import (
+        Capabilities,
+        Environment,
+        Events,
+        Intent,
+        Login,
+        Secret,
+        TaskFilter,
+        TaskRef,
+        TaskSpec,
+        Usage,
+    )
 
 T = TypeVar("T")
 

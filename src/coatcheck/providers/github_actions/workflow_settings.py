@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
+from ...provider import TaskRef, errors
 from .._github.location import (
     CLOUD_VERSION,
     SERVER_VERSION,
@@ -22,8 +21,7 @@ from .._github.location import (
 from .._github.token_sources import App, login
 
 if TYPE_CHECKING:
-    from ..._protocol.login_contract import Login
-    from ..._protocol.registry import Settings
+    from ...provider import Login, Settings
 
 NAME = "github_actions"
 

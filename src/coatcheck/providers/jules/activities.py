@@ -13,12 +13,25 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..._model.events import TaskEvent, TaskMessage, TaskPlan, TaskProgress, TaskTool, UnknownEvent
-from ..._model.outcome import Artifact, Message, Plan, PlanStep
-from ..._model.tasks import TaskRef
-from ..._protocol.decode import decode_json, read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import instant, text, whole
+from ...provider import (
+    Artifact,
+    Message,
+    Plan,
+    PlanStep,
+    Response,
+    TaskEvent,
+    TaskMessage,
+    TaskPlan,
+    TaskProgress,
+    TaskRef,
+    TaskTool,
+    UnknownEvent,
+    decode_json,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from . import wire
 
 DIFF_TYPE = "text/x-diff"

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
-from ..._protocol.login_contract import Login
-from ..._protocol.urls import base_url, encoded
+from ...provider import Login, TaskRef, base_url, encoded, errors
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
 
 T = TypeVar("T")
 

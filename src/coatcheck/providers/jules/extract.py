@@ -11,21 +11,33 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._model.outcome import DiffStats, Failure, FileSnapshot, Notice, Outcome, PatchState, PullRequest
-from ..._model.tasks import Page, Task, TaskState
-from ..._patches.parse import Patch
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import flag, instant, text
+from ...provider import (
+    DiffStats,
+    Environment,
+    Failure,
+    FileSnapshot,
+    Notice,
+    Outcome,
+    Page,
+    Patch,
+    PatchState,
+    PullRequest,
+    Response,
+    Task,
+    TaskState,
+    errors,
+    flag,
+    instant,
+    read_json,
+    text,
+)
 from . import wire
 from .activities import read_page
 from .endpoints import Service
 from .session_summary import NOTHING, Story, told_by
 
 if TYPE_CHECKING:
-    from ..._patches.file_change import FileChange
+    from ...provider import FileChange
 
 # Every word of jules.md 2.3; PLANNING is called deprecated and still occurs.
 STATES: Mapping[str, TaskState] = {
@@ -237,7 +249,7 @@ def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:
 
 
 def _new_file(change: FileChange) -> FileSnapshot:
-    from ..._patches.languages import language_of  # a table of 700 languages, for answers with files only
+    from ...provider import language_of  # a table of 700 languages, for answers with files only
 
     content = _added(change)
     language = language_of(change.path, content)

@@ -15,29 +15,37 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from ... import errors
-from ..._protocol.decode import check, decode
-from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
-from ..._protocol.urls import encoded
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Emit,
+    Exchange,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    TaskFilter,
+    TaskSnapshot,
+    Verb,
+    check,
+    decode,
+    encoded,
+    errors,
+)
 from . import activities, extract, repository_sources, session_summary, wire
 from .activities import Happening
 from .endpoints import DAY, LOGIN, NAME, QUOTAS, Service
 from .snapshots import Memory, follow
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Environment
-    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Events
+    from ...provider import Environment, Events, Login, Page, Secret, Task, TaskRef, TaskSpec, Usage
 
 T = TypeVar("T")
 
 # Every list's largest page; more is taken for this (1.5).
 PAGE_SIZE = 100
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 # Every branch of every repository comes with a source: three quarters of half a megabyte (1.5).
@@ -54,30 +62,30 @@ FILTERS: Mapping[TaskFilter, str | None] = {
     "all": "archived = true OR archived = false",
 }
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "get_snapshot": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "get_status_page": Support.DOCUMENTED,
-    "list_environments": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
-    "approve_plan": Support.DOCUMENTED,
-    "send_message": Support.DOCUMENTED,
-    "archive_task": Support.DOCUMENTED,
-    "unarchive_task": Support.DOCUMENTED,
-    "delete_task": Support.DOCUMENTED,
-    "stream_events": Support.DOCUMENTED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.GET_SNAPSHOT: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
+    Verb.APPROVE_PLAN: Support.DOCUMENTED,
+    Verb.SEND_MESSAGE: Support.DOCUMENTED,
+    Verb.ARCHIVE_TASK: Support.DOCUMENTED,
+    Verb.UNARCHIVE_TASK: Support.DOCUMENTED,
+    Verb.DELETE_TASK: Support.DOCUMENTED,
+    Verb.STREAM_EVENTS: Support.DOCUMENTED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     lists_by_id=True,
     reasons={
-        "cancel_task": "Jules cannot stop a session; archive_task pauses it and can be taken back",
-        "create_pull_request": "Jules opens one itself when the task was created with open_pull_request",
-        "list_attempts": "a session is one attempt",
-        "list_models": "Jules chooses the model and does not tell which",
+        Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",
+        Verb.CREATE_PULL_REQUEST: "Jules opens one itself when the task was created with open_pull_request",
+        Verb.LIST_ATTEMPTS: "a session is one attempt",
+        Verb.LIST_MODELS: "Jules chooses the model and does not tell which",
     },
     options=frozenset({"title", "requires_approval", "open_pull_request", "working_branch"}),
     # 5 to 60 minutes are reported (3.2); this is their geometric mean.
@@ -228,7 +236,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     def get_usage(self) -> Exchange[Usage]:
         """Return what the plan allows; how much of it this machine has used is counted by the caller."""
-        from ..._model.usage import RateLimit, RateWindow, Usage
+        from ...provider import RateLimit, RateWindow, Usage
 
         yield from ()
         quota = QUOTAS.get(self.service.plan or "")

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._protocol.repositories import repository_named
-from ..._protocol.urls import encoded
+from ...provider import Environment, encoded, errors, repository_named
 from .endpoints import SITE
 
 PREFIX = "sources/"

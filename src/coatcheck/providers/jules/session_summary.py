@@ -11,8 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from ..._model.outcome import Message, Plan
-from ..._protocol.lenient import instant
+from ...provider import Message, Plan, instant
 from . import wire
 from .activities import Happening, message_of, plan_of, progress_of
 

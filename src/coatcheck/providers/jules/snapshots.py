@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from ..._model.outcome import Notice
-from ..._model.tasks import Task, TaskState
-from ..._protocol.provider import TaskSnapshot
+from ...provider import Notice, Task, TaskSnapshot, TaskState
 from .activities import Happening, event_of
 
 if TYPE_CHECKING:

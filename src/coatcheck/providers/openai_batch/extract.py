@@ -10,12 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from ..._model.outcome import Failure, Item, Message
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.batches import lines_of, only_error, outcome_of, partial, progress_of
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, items, text
+from ...provider import (
+    Failure,
+    Item,
+    Message,
+    Page,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    batch_error,
+    batch_outcome,
+    batch_progress,
+    fields,
+    instant,
+    items,
+    partial_notices,
+    read_json,
+    read_json_lines,
+    text,
+)
 from . import wire
 
 NAME = "openai_batch"
@@ -62,10 +76,10 @@ def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -
     state = STATES.get(found.status or "", TaskState.UNKNOWN)
     why = _failure(found)
     counts = found.request_counts or wire.Counts()
-    made = outcome_of(map(_item, lines_of(results, wire.Line)), error=why) if results is not None else None
+    made = batch_outcome(map(_item, read_json_lines(results, wire.Line)), error=why) if results is not None else None
     if state is TaskState.SUCCEEDED and counts.failed and not counts.completed:
         state = TaskState.FAILED
-    error = why or (only_error(made) if state is not TaskState.SUCCEEDED else None)
+    error = why or (batch_error(made) if state is not TaskState.SUCCEEDED else None)
     return Task(
         ref=TaskRef(NAME, found.id),
         state=state,
@@ -78,7 +92,7 @@ def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -
         progress=_progress(found, counts, state),
         outcome=made,
         error=error if state.is_terminal else None,
-        notices=partial(made),
+        notices=partial_notices(made),
         raw=raw,
     )
 
@@ -90,7 +104,7 @@ def _ended_at(found: wire.Batch) -> datetime | None:
 
 def _progress(found: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
     """Return how far it is, and until when it has to be."""
-    done = progress_of((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
+    done = batch_progress((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
     until = None if state.is_terminal else instant(found.expires_at)
     return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
 

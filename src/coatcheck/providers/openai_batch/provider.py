@@ -14,24 +14,36 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import Notice
-from ..._model.tasks import Page, Task, TaskRef
-from ..._protocol.batches import model_of, requests_of
-from ..._protocol.decode import check, decode, error_for
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.login_contract import Login
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
-from ..._protocol.urls import base_url, encoded
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Exchange,
+    Login,
+    Notice,
+    Page,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskRef,
+    Verb,
+    base_url,
+    batch_model,
+    batch_requests,
+    check,
+    decode,
+    encoded,
+    error_for,
+    errors,
+)
 from . import extract, wire
 from .extract import KEY, NAME, TITLE
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
-    from ..._protocol.intents import Intent
-    from ..._protocol.login_contract import Secret
-    from ..._protocol.registry import Settings
+    from ...provider import Intent, Secret, Settings, TaskSpec
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 LOGIN = Login(
@@ -51,24 +63,25 @@ MAX_VALUE = 512
 # The largest page of the list (OpenAI's API reference), and how many are looked through for a key: a thousand batches.
 PAGE_SIZE, SEARCH_PAGES = 100, 10
 
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
-        ("create_task", "find_task", "get_task", "list_tasks", "get_status_page", "cancel_task"), Support.DOCUMENTED
+        (Verb.CREATE_TASK, Verb.FIND_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK),
+        Support.DOCUMENTED,
     ),
     reasons={
-        "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
-        "list_environments": "a batch runs nowhere: it asks a model",
-        "list_models": "models are the account's; name one",
-        "get_usage": "the service tells it elsewhere",
-        "send_message": "a batch is asked once",
-        "archive_task": "the service has no archive of batches",
-        "delete_task": "batches cannot be deleted, only their files",
-        "approve_plan": "a model answers at once",
-        "create_pull_request": "a batch has no repository",
-        "stream_events": "a batch tells counts and nothing else",
+        Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
+        Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
+        Verb.LIST_MODELS: "models are the account's; name one",
+        Verb.GET_USAGE: "the service tells it elsewhere",
+        Verb.SEND_MESSAGE: "a batch is asked once",
+        Verb.ARCHIVE_TASK: "the service has no archive of batches",
+        Verb.DELETE_TASK: "batches cannot be deleted, only their files",
+        Verb.APPROVE_PLAN: "a model answers at once",
+        Verb.CREATE_PULL_REQUEST: "a batch has no repository",
+        Verb.STREAM_EVENTS: "a batch tells counts and nothing else",
     },
     options=frozenset({"model", "title", "instructions", "key", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -120,7 +133,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* with its model. Raises `ConfigurationError` for what the service would not take."""
         yield from ()
-        named = msgspec.structs.replace(spec, model=model_of(spec, default=self.service.model, provider=NAME))
+        named = msgspec.structs.replace(spec, model=batch_model(spec, default=self.service.model, provider=NAME))
         size = len(_jsonl(named))
         if size > MAX_BYTES:
             raise errors.ConfigurationError(
@@ -248,7 +261,7 @@ def _batch(ref: TaskRef) -> str:
 def _jsonl(spec: TaskSpec) -> bytes:
     """Return the requests as the lines of a file; the same bytes for the same work."""
     instructions = {"instructions": spec.instructions} if spec.instructions else {}
-    asked = requests_of(spec, most=MAX_REQUESTS)
+    asked = batch_requests(spec, most=MAX_REQUESTS)
     lines = (
         {
             "custom_id": id,
