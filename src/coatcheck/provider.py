@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         Script as Script,
         Sleep as Sleep,
     )
+    from ._protocol.environments import choose_environment as choose_environment
     from ._protocol.hosts import is_loopback as is_loopback
     from ._protocol.intents import Intent as Intent, Journal as Journal
     from ._protocol.json_text import clean_json as clean_json
@@ -126,7 +127,7 @@ if TYPE_CHECKING:
         TaskSnapshot as TaskSnapshot,
         Verb as Verb,
     )
-    from ._protocol.registry import Factory as Factory, Settings as Settings
+    from ._protocol.registry import Factory as Factory, ProviderSetting as ProviderSetting, Settings as Settings
     from ._protocol.repositories import repository_named as repository_named
     from ._protocol.retry_after import is_throttled as is_throttled, retry_after as retry_after
     from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
@@ -143,6 +144,7 @@ _HOMES = {
     "batch_requests": "_protocol.batches",
     "Call": "_protocol.effects",
     "Capabilities": "_protocol.provider",
+    "choose_environment": "_protocol.environments",
     "check": "_protocol.decode",
     "Citation": "_model.outcome",
     "clean_json": "_protocol.json_text",
@@ -200,6 +202,7 @@ _HOMES = {
     "Plan": "_model.outcome",
     "PlanStep": "_model.outcome",
     "Provider": "_protocol.provider",
+    "ProviderSetting": "_protocol.registry",
     "PullRequest": "_model.outcome",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",

@@ -32,6 +32,7 @@ class Verb(enum.StrEnum):
     GET_STATUS_PAGE = "get_status_page"
     LIST_ATTEMPTS = "list_attempts"
     LIST_TASKS = "list_tasks"
+    RESOLVE_ENVIRONMENT = "resolve_environment"
     LIST_ENVIRONMENTS = "list_environments"
     LIST_MODELS = "list_models"
     GET_USAGE = "get_usage"
@@ -134,7 +135,8 @@ class Provider(Protocol):
     def origins(self) -> Mapping[str, str]:
         """Base URLs by name, without a trailing slash; "api" is the default of a `Request`.
 
-        A provider whose tasks have pages elsewhere names their base URLs in `sites`, a tuple of texts.
+        A provider whose tasks have pages elsewhere names their base URLs in `sites`, a tuple of strings; one that has
+        settings declares them in `settings`, a tuple of `ProviderSetting`.
         """
         ...
 
@@ -143,6 +145,13 @@ class Provider(Protocol):
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:
         """Return *request* with the secret on it. Pure; called for every attempt, on the encoded bytes."""
+        ...
+
+    def resolve_environment(self, name: str | None, *, repository: str | None) -> Exchange[Environment]:
+        """Return the environment that *name* (id, label, repository), else *repository*, refers to.
+
+        Raises `ConfigurationError` with the candidates.
+        """
         ...
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
 
 from .. import errors
 
@@ -41,6 +41,23 @@ class Settings(Protocol):
         *variable* is the environment variable by which the service's own tools know it; ours comes first.
         """
         ...
+
+
+class ProviderSetting(NamedTuple):
+    """A setting that a provider declares: its name, what it means, its default, and the variables of other programs.
+
+    `variables` are the environment variables by which the service's own tools know the setting, in their order.
+    """
+
+    name: str
+    description: str
+    default: str | None = None
+    variables: tuple[str, ...] = ()
+
+    def read(self, settings: Settings) -> str | None:
+        """Return the value in *settings*, the default where it is missing or empty."""
+        values = (settings.get(self.name, variable=variable) for variable in self.variables or (None,))
+        return next(filter(None, values), None) or self.default
 
 
 Factory: TypeAlias = "Callable[[Settings], Provider]"

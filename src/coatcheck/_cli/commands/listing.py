@@ -72,9 +72,9 @@ def _id_of(client: Client, environment: str) -> str:
     """Return what the provider filters its list by: the id of the environment that is named, or its name as it is."""
     if not client.capabilities.lists_by_id:
         return environment
-    from ...providers.codex.environments import choose
+    from ..._protocol.environments import choose_environment
 
-    return choose(client.list_environments(), environment).id
+    return choose_environment(client.list_environments(), environment).id
 
 
 def _some(

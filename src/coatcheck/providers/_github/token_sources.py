@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...provider import Login, Secret
+from ...provider import Login, ProviderSetting, Secret
 from .device_login import family_of, format_of, hosts_of, oauth_of, whoami_of
 from .location import HOST, site_of
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 # In the order of `gh help environment`, ours before them.
 VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
 _TOKEN = re.compile(r"^( +)oauth_token:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
+
+
+CLIENT_ID = ProviderSetting("client_id", "the id of the OAuth app that logs in", None, ("COATCHECK_GITHUB_CLIENT_ID",))
+SCOPES = ProviderSetting("scopes", "the scopes that a login asks for", None, ("COATCHECK_GITHUB_SCOPES",))
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +40,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, settings: Settings) -> App:
         """Return what *settings* say."""
         return cls(
-            client_id=settings.get("client_id", variable="COATCHECK_GITHUB_CLIENT_ID"),
-            scopes=settings.get("scopes", variable="COATCHECK_GITHUB_SCOPES"),
+            client_id=CLIENT_ID.read(settings),
+            scopes=SCOPES.read(settings),
         )
 
 

@@ -19,6 +19,7 @@ from ...provider import (
     Login,
     Page,
     Pairs,
+    ProviderSetting,
     Request,
     Response,
     StatusPage,
@@ -52,7 +53,7 @@ LOGIN = Login(
 # A batch is limited to 100,000 requests or 256 MB, whichever comes first (Anthropic's guide to message batches).
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
 # The API demands a number and has no default; this one is a choice of ours, and a setting changes it.
-MAX_TOKENS = 8192
+DEFAULT_MAX_TOKENS = 8192
 # The largest page of the list: "ranges from 1 to 1000" (Anthropic's SDK 2.11, ``batch_list_params.py``).
 PAGE_SIZE = 1000
 BATCHES = "/v1/messages/batches"
@@ -92,21 +93,25 @@ CAPABILITIES = Capabilities(
 )
 
 
+MODEL = ProviderSetting("model", "the model of tasks that name none")
+MAX_TOKENS = ProviderSetting("max_tokens", "how many tokens one answer may have at most", str(DEFAULT_MAX_TOKENS))
+BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL, ("ANTHROPIC_BASE_URL",))
+
+
 class Service(msgspec.Struct, frozen=True):
     """Where the service is, and what tasks that do not say are asked with."""
 
     base_url: str = DEFAULT_BASE_URL
     model: str | None = None
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int = DEFAULT_MAX_TOKENS
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return what *settings* say. Raises `ConfigurationError` for an address or a number that is none."""
-        address = settings.get("base_url", variable="ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
-        tokens = settings.get("max_tokens") or str(MAX_TOKENS)
+        tokens = MAX_TOKENS.read(settings) or ""
         if not (tokens.isascii() and tokens.isdigit() and int(tokens)):
             raise errors.ConfigurationError(f"{NAME}.max_tokens cannot be {tokens!r}", remedy="give a whole number")
-        return cls(base_url(address, of=NAME), settings.get("model"), int(tokens))
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings), int(tokens))
 
 
 class AnthropicBatchProvider(msgspec.Struct, frozen=True):
@@ -115,6 +120,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (MODEL, MAX_TOKENS, BASE_URL)
 
     service: Service = Service()
 

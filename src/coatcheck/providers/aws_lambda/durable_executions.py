@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from ...provider import (
     Exchange,
     Page,
     Pairs,
+    ProviderSetting,
     Request,
     Response,
     StatusPage,
@@ -33,7 +34,7 @@ from ...provider import (
 )
 from . import execution_history, extract
 from .credentials import signed
-from .functions import Function, Service, function_of, segment_of
+from .functions import BASE_URL, FUNCTION, REGION, Function, Service, function_of, segment_of
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ CAPABILITIES = Capabilities(
 
 class DurableProvider(msgspec.Struct, frozen=True):
     """The durable executions of one region."""
+
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, BASE_URL)
 
     service: Service
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from ...provider import Login, TaskRef, base_url, errors
+from ...provider import Login, ProviderSetting, TaskRef, base_url, errors
 from .credentials import chain
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ class Function(msgspec.Struct, frozen=True):
         return (("Qualifier", self.qualifier),) if self.qualifier else ()
 
 
+REGION = ProviderSetting("region", "where the functions are", None, ("AWS_REGION", "AWS_DEFAULT_REGION"))
+BASE_URL = ProviderSetting("base_url", "another address of the service; unset: AWS's own in the region")
+FUNCTION = ProviderSetting("function", "the function of tasks that name none, also with a version or alias: NAME:live")
+QUEUE = ProviderSetting("queue", "the URL of the SQS queue that is the function's destination")
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One region with the settings of its user."""
 
@@ -72,13 +78,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings, *, name: str) -> Service:
         """Return what *settings* say. Raises `ConfigurationError` for addresses that are none."""
-        base, queue = settings.get("base_url"), settings.get("queue")
-        region = settings.get("region", variable="AWS_REGION") or settings.get("region", variable="AWS_DEFAULT_REGION")
+        base, queue = BASE_URL.read(settings), QUEUE.read(settings)
         return cls(
             name=name,
-            region=region,
+            region=REGION.read(settings),
             base_url=base_url(base, of=name) if base else None,
-            function=settings.get("function"),
+            function=FUNCTION.read(settings),
             queue=base_url(queue, of=f"{name}'s queue") if queue else None,
         )
 

@@ -10,7 +10,7 @@ Law 3. Both ends are at-least-once: a function may run twice, a record may come 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from ...provider import (
     Capabilities,
     Exchange,
     Pairs,
+    ProviderSetting,
     Request,
     Response,
     StatusPage,
@@ -31,7 +32,7 @@ from ...provider import (
 from . import extract, wire
 from .credentials import signed
 from .durable_executions import POST_HEADERS
-from .functions import Function, Service
+from .functions import BASE_URL, FUNCTION, QUEUE, REGION, Function, Service
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ CAPABILITIES = Capabilities(
 
 class AsynchronousProvider(msgspec.Struct, frozen=True):
     """The plain asynchronous invocations of one region, with the queue of their results."""
+
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, QUEUE, BASE_URL)
 
     service: Service
 

@@ -18,11 +18,10 @@ def codex(settings: Settings) -> CodexProvider:
     Without a setting of ours the official client's own variable counts (codex-wham.md 1.2).
     """
     from .credentials import LOGIN
-    from .endpoints import DEFAULT_BASE_URL, Service
+    from .endpoints import CODEX_BASE_URL, Service
     from .provider import CodexProvider
 
-    base_url = settings.get("base_url", variable="CODEX_CLOUD_TASKS_BASE_URL") or DEFAULT_BASE_URL
-    return CodexProvider(Service.at(base_url, name="codex"), LOGIN)
+    return CodexProvider(Service.at(CODEX_BASE_URL.read(settings) or "", name="codex"), LOGIN)
 
 
 def local(settings: Settings) -> CodexProvider:
@@ -34,12 +33,12 @@ def local(settings: Settings) -> CodexProvider:
 
     from ...provider import errors
     from .credentials import LOCAL_LOGIN
-    from .endpoints import Service
+    from .endpoints import LOCAL_BASE_URL, Service
     from .provider import CAPABILITIES, CodexProvider
 
-    base_url = settings.get("base_url")
+    base_url = LOCAL_BASE_URL.read(settings)
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     # Any command is an agent there, from a script of seconds to a model of minutes.
     capabilities = msgspec.structs.replace(CAPABILITIES, typical_seconds=30.0)
-    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, capabilities)
+    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, capabilities, (LOCAL_BASE_URL,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ...provider import TaskRef, base_url as plain_base_url, encoded
+from ...provider import ProviderSetting, TaskRef, base_url as plain_base_url, encoded
 
 DEFAULT_BASE_URL = "https://chatgpt.com/backend-api"
 
@@ -13,6 +13,10 @@ _HOMES = ("https://chatgpt.com", "https://chat.openai.com")
 
 # What the base URL contains decides how paths begin (1.1).
 _BACKEND, _API = "/backend-api", "/api/codex"
+
+
+CODEX_BASE_URL = ProviderSetting("base_url", "where Codex Cloud is", DEFAULT_BASE_URL, ("CODEX_CLOUD_TASKS_BASE_URL",))
+LOCAL_BASE_URL = ProviderSetting("base_url", "where the local cloud is; unset: the one that runs on this machine")
 
 
 class Service(msgspec.Struct, frozen=True):

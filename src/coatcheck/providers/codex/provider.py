@@ -19,6 +19,7 @@ from ...provider import (
     EventStreamReader,
     Exchange,
     Pairs,
+    ProviderSetting,
     Read,
     Request,
     Response,
@@ -27,12 +28,13 @@ from ...provider import (
     TaskFilter,
     Verb,
     check,
+    choose_environment,
     decode,
     error_for,
     errors,
 )
 from . import environments, extract, request_bodies, wire
-from .endpoints import Service
+from .endpoints import CODEX_BASE_URL, Service
 from .turn_events import event_of
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ VERBS: Mapping[Verb, Support] = {
     Verb.LIST_ATTEMPTS: Support.DOCUMENTED,
     Verb.LIST_TASKS: Support.DOCUMENTED,
     Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.RESOLVE_ENVIRONMENT: Support.DOCUMENTED,
     Verb.LIST_MODELS: Support.DOCUMENTED,
     Verb.GET_USAGE: Support.DOCUMENTED,
     Verb.ARCHIVE_TASK: Support.OBSERVED,
@@ -86,6 +89,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     service: Service
     login: Login
     capabilities: Capabilities = CAPABILITIES
+    settings: tuple[ProviderSetting, ...] = (CODEX_BASE_URL,)
 
     @property
     def name(self) -> str:
@@ -115,7 +119,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         not the only one of its name.
         """
         request_bodies.checked(spec)
-        environment = yield from self.find_environment(spec.environment, repository=spec.repository)
+        environment = yield from self.resolve_environment(spec.environment, repository=spec.repository)
         branch = (spec.branch or "").strip() or environment.default_branch or DEFAULT_BRANCH
         return msgspec.structs.replace(spec, environment=environment.id, branch=branch)
 
@@ -242,11 +246,11 @@ class CodexProvider(msgspec.Struct, frozen=True):
         known = yield from self._known_environments(wanted)
         return environments.of_repository(known, wanted.name)
 
-    def find_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
+    def resolve_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
         """Return the environment of this id, label or repository. Raises `ConfigurationError` with the candidates."""
         wanted = environments.wanted(environment, repository)
         known = yield from self._known_environments(wanted)
-        return environments.choose(known, wanted.name)
+        return choose_environment(known, wanted.name)
 
     def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
         """Ask by repository, then for all; either may fail as long as the other says something (5)."""

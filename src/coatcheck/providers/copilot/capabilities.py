@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...provider import Capabilities, Model, Support, TaskRef, Verb, errors
+from ...provider import Capabilities, Model, ProviderSetting, Support, TaskRef, Verb, errors
 from .._github.location import CLOUD_VERSION, base_of, is_server, repository_in
-from .._github.token_sources import App, login
+from .._github.token_sources import CLIENT_ID, SCOPES, App, login
 
 if TYPE_CHECKING:
     from ...provider import Login, Settings
@@ -67,6 +67,12 @@ CAPABILITIES = Capabilities(
 )
 
 
+_BASE_URL = ProviderSetting("base_url", "where the API is")
+_REPOSITORY = ProviderSetting("repository", "the repository of tasks that name none")
+_CUSTOM_AGENT = ProviderSetting("custom_agent", "the file of an agent of the repository, without its extension")
+SETTINGS = (_BASE_URL, _REPOSITORY, _CUSTOM_AGENT, CLIENT_ID, SCOPES)
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One GitHub with the settings of its user."""
 
@@ -79,17 +85,17 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return what *settings* say. Raises `ConfigurationError`, also for a server: none has the agent (2)."""
-        base = base_of(settings.get("base_url"), of=NAME)
+        base = base_of(_BASE_URL.read(settings), of=NAME)
         if is_server(base):
             raise errors.ConfigurationError(
                 "GitHub Enterprise Server has no coding agent", remedy=f"leave out {NAME}.base_url"
             )
-        repository = settings.get("repository")
+        repository = _REPOSITORY.read(settings)
         return cls(
             base_url=base,
             app=App.of(settings),
             repository=repository_in(repository) if repository else None,
-            custom_agent=settings.get("custom_agent"),
+            custom_agent=_CUSTOM_AGENT.read(settings),
         )
 
     @property

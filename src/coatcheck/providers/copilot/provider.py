@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ...provider import Exchange, Request, Response, StatusPage, encoded, read_json
+from ...provider import Exchange, ProviderSetting, Request, Response, StatusPage, encoded, read_json
 from .._github import http
 from .._github.location import site_of
 from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
 from . import extract, wire
-from .capabilities import CAPABILITIES, NAME, WHO, Service, models
+from .capabilities import CAPABILITIES, NAME, SETTINGS, WHO, Service, models
 
 if TYPE_CHECKING:
     from ...provider import (
@@ -48,6 +48,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
+    settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
 

@@ -21,6 +21,7 @@ from ...provider import (
     Exchange,
     Page,
     Pairs,
+    ProviderSetting,
     Request,
     Response,
     StatusPage,
@@ -43,7 +44,7 @@ from .._github.location import repository_path, site_of
 from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
 from . import extract, job_progress, result_artifact, wire
 from .capabilities import CAPABILITIES
-from .workflow_settings import NAME, Run, Service, Workflow
+from .workflow_settings import NAME, SETTINGS, Run, Service, Workflow
 
 if TYPE_CHECKING:
     from ...provider import (
@@ -97,6 +98,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
+    settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ...provider import Login, TaskRef, base_url, encoded, errors
+from ...provider import Login, ProviderSetting, TaskRef, base_url, encoded, errors
 
 if TYPE_CHECKING:
     from ...provider import Settings
@@ -41,6 +41,13 @@ DAY = 24 * 3600
 _FLAGS: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
+BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL)
+PLAN = ProviderSetting("plan", "the plan whose quota `get_usage` counts against: free, pro or ultra")
+ENVIRONMENT_VARIABLES = ProviderSetting(
+    "environment_variables", "whether sessions get the variables of the repository; unset: the service decides"
+)
+
+
 class Service(msgspec.Struct, frozen=True):
     """One deployment of the service with the settings of its user."""
 
@@ -51,9 +58,9 @@ class Service(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
-        plan = _one_of(settings, "plan", {plan: plan for plan in QUOTAS})
-        variables = _one_of(settings, "environment_variables", _FLAGS)
-        return cls(base_url(settings.get("base_url") or DEFAULT_BASE_URL, of=NAME), plan, variables)
+        plan = _one_of(settings, PLAN, {plan: plan for plan in QUOTAS})
+        variables = _one_of(settings, ENVIRONMENT_VARIABLES, _FLAGS)
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), plan, variables)
 
     def ref(self, id: str) -> TaskRef:
         """Return the ref of the session *id*."""
@@ -64,12 +71,12 @@ class Service(msgspec.Struct, frozen=True):
         return f"{SITE}/session/{encoded(id)}"
 
 
-def _one_of(settings: Settings, name: str, known: Mapping[str, T]) -> T | None:
-    value = settings.get(name)
+def _one_of(settings: Settings, setting: ProviderSetting, known: Mapping[str, T]) -> T | None:
+    value = setting.read(settings)
     if value is None:
         return None
     try:
         return known[value.strip().lower()]
     except KeyError:
-        message = f"jules.{name} cannot be {value!r}"
+        message = f"jules.{setting.name} cannot be {value!r}"
         raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(known)}") from None

@@ -21,6 +21,7 @@ from ...provider import (
     Emit,
     Exchange,
     Pairs,
+    ProviderSetting,
     Request,
     Response,
     StatusPage,
@@ -35,7 +36,7 @@ from ...provider import (
 )
 from . import activities, extract, repository_sources, session_summary, wire
 from .activities import Happening
-from .endpoints import DAY, LOGIN, NAME, QUOTAS, Service
+from .endpoints import BASE_URL, DAY, ENVIRONMENT_VARIABLES, LOGIN, NAME, PLAN, QUOTAS, Service
 from .snapshots import Memory, follow
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ VERBS: Mapping[Verb, Support] = {
     Verb.LIST_TASKS: Support.DOCUMENTED,
     Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
     Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.RESOLVE_ENVIRONMENT: Support.DOCUMENTED,
     Verb.GET_USAGE: Support.DOCUMENTED,
     Verb.APPROVE_PLAN: Support.DOCUMENTED,
     Verb.SEND_MESSAGE: Support.DOCUMENTED,
@@ -105,6 +107,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, PLAN, ENVIRONMENT_VARIABLES)
 
     service: Service
 
@@ -127,7 +130,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         wanted = (spec.environment or spec.repository or "").strip()
         if not wanted:
             return spec
-        source = yield from self._find_source(wanted)
+        source = yield from self.resolve_environment(wanted)
         branch = (spec.branch or "").strip() or source.default_branch
         if not branch:
             raise errors.ConfigurationError(
@@ -252,16 +255,20 @@ class JulesProvider(msgspec.Struct, frozen=True):
         if repository is None:
             return (yield from self._all_sources())
         try:
-            return ((yield from self._find_source(repository)),)
+            return ((yield from self.resolve_environment(repository)),)
         except errors.ConfigurationError:
             return ()
 
-    def _find_source(self, wanted: str) -> Exchange[Environment]:
-        """Ask for the source that *wanted* would be called, then for all."""
-        response = yield from self._masked(self._get(repository_sources.path_of(wanted)), SOURCE_FIELDS)
+    def resolve_environment(self, name: str | None, *, repository: str | None = None) -> Exchange[Environment]:
+        """Return the source that *name* (its name, its id or a repository), else *repository*, refers to.
+
+        Requests it by its name first, and lists all sources where that name is not found.
+        """
+        name = (name or repository or "").strip()
+        response = yield from self._masked(self._get(repository_sources.path_of(name)), SOURCE_FIELDS)
         if response.status not in (400, 404):
             return extract.environment(decode(response, wire.Source))
-        return repository_sources.chosen((yield from self._all_sources()), wanted)
+        return repository_sources.chosen((yield from self._all_sources()), name)
 
     def _all_sources(self) -> Exchange[tuple[Environment, ...]]:
         found = yield from _all_pages(self._source_page)

@@ -22,6 +22,7 @@ from ...provider import (
     Notice,
     Page,
     Pairs,
+    ProviderSetting,
     Request,
     Response,
     StatusPage,
@@ -97,6 +98,10 @@ NO_RESULT = Notice(
 )
 
 
+MODEL = ProviderSetting("model", "the model of tasks that name none")
+BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL, ("OPENAI_BASE_URL",))
+
+
 class Service(msgspec.Struct, frozen=True):
     """Where the service is, and the model of tasks that name none."""
 
@@ -106,8 +111,7 @@ class Service(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return what *settings* say. Raises `ConfigurationError` for an address that is none."""
-        address = settings.get("base_url", variable="OPENAI_BASE_URL") or DEFAULT_BASE_URL
-        return cls(base_url(address, of=NAME), settings.get("model"))
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings))
 
 
 class OpenAIBatchProvider(msgspec.Struct, frozen=True):
@@ -116,6 +120,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (MODEL, BASE_URL)
 
     service: Service = Service()
 
