@@ -1,7 +1,9 @@
 """What all services of batches have in common: many requests go in, and a result for each comes out, in any order.
 
-Law 1. Every result is kept under the id of its request; which order they came in means nothing.
-Law 2. A batch that ended is a success if any of its requests is; which are not is told in a notice.
+Invariants:
+
+- Every result is kept under the id of its request; which order they came in means nothing.
+- A batch that ended is a success if any of its requests is; which are not is told in a notice.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """The only things the outside world is ever asked to do.
 
-Law 1. An `Exchange` talks to a service: it yields requests and is sent responses.
-Law 2. A `Script` is what the engine makes of exchanges: it may also sleep, call, exclude and emit.
-Law 3. Neither performs I/O. The two drivers in `_runtime` do, and nothing else does.
-Law 4. What goes wrong with an effect is thrown into the script that yielded it.
+Invariants:
+
+- An `Exchange` talks to a service: it yields requests and is sent responses.
+- A `Script` is what the engine makes of exchanges: it may also sleep, call, exclude and emit.
+- Neither performs I/O. The two drivers in `_runtime` do, and nothing else does.
+- What goes wrong with an effect is thrown into the script that yielded it.
 
 Models: ``httpx.Auth.auth_flow``, ``psycopg.generators``.
 """

@@ -1,6 +1,6 @@
 """Read what is only shown, and forgive it everything: of a wrong type means "the service did not say".
 
-Official clients read such fields from untyped maps and ignore what does not fit (codex-wham.md 2.3, 3).
+Official clients read such fields from untyped maps and ignore what does not fit (docs/reference/protocols/codex-wham.md 2.3, 3).
 What decides (ids, states, texts, diffs) is typed in a provider's `wire` and refused there.
 """
 
@@ -38,7 +38,7 @@ def flag(value: object) -> bool | None:
 
 
 def whole(value: object) -> int | None:
-    """Return an integer; floats and texts are ignored, as the official client does (3)."""
+    """Return an integer; floats and texts are ignored, as the official client does (codex-wham.md 3)."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -1,7 +1,9 @@
 """What the engine needs of a login, and how a provider describes its own as data.
 
-Law 1. Nothing here does I/O: files, keyrings and login services are described, and `_credentials` goes there.
-Law 2. No ``repr`` shows a token, an account or an address.
+Invariants:
+
+- Nothing here does I/O: files, keyrings and login services are described, and `_credentials` goes there.
+- No ``repr`` shows a token, an account or an address.
 """
 
 from __future__ import annotations

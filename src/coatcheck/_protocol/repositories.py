@@ -1,4 +1,4 @@
-"""Which repository on GitHub a text or a git remote names (codex-wham.md 5). Pure."""
+"""Which repository on GitHub a text or a git remote names (docs/reference/protocols/codex-wham.md 5). Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 def repository_of(remote_url: str) -> str | None:
     """Return the ``owner/repo`` on github.com that a git remote names, None for any other remote.
 
-    Reads every form the official client knows and the ones it misses (5): ``ssh://git@github.com/o/r.git``,
+    Reads every form the official client knows and the ones it misses (codex-wham.md 5): ``ssh://git@github.com/o/r.git``,
     ``www.``, any case of the host, ports, a trailing slash. Other hosts, GitHub Enterprise among them, are others.
     """
     # git also reads [user@host:port]:path (connect.c, parse_connect_url)

@@ -1,9 +1,11 @@
 """Server-sent events, incrementally (WHATWG HTML, section 9.2.6). Pure: bytes in, events out.
 
-Law 1. How the bytes were cut into chunks never matters.
-Law 2. What stands after the last blank line is no event: the stream was cut there.
-Law 3. Memory is bounded: an event larger than `MAX_EVENT_BYTES`, its line ends counted, ends the stream with an error.
-Law 4. The work is linear in the bytes, however small the chunks are.
+Invariants:
+
+- How the bytes were cut into chunks never matters.
+- What stands after the last blank line is no event: the stream was cut there.
+- Memory is bounded: an event larger than `MAX_EVENT_BYTES`, its line ends counted, ends the stream with an error.
+- The work is linear in the bytes, however small the chunks are.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """How one logs in to a GitHub by device code, and how that login is kept (docs.github.com, "Authorizing OAuth apps").
 
-Law 1. The app is the user's: no client id is built in, and no other program's is borrowed.
-Law 2. A login is bound to the site that gave it: its file is of that site, and refused for any other.
-Law 3. No message names anything that the file holds.
+Invariants:
+
+- The app is the user's: no client id is built in, and no other program's is borrowed.
+- A login is bound to the site that gave it: its file is of that site, and refused for any other.
+- No message names anything that the file holds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What is said to GitHub and how its refusals are explained (services.md 1.1 to 1.4). Pure.
+"""What is said to GitHub and how its refusals are explained (docs/reference/protocols/services.md 1.1 to 1.4). Pure.
 
-Law 1. A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
-Law 2. Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
+Invariants:
+
+- A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
+- Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from ...provider import USER_AGENT, RateLimit, RateWindow, Request, Usage, check
 if TYPE_CHECKING:
     from ...provider import Pairs, Response
 
-# Every list's largest page (1.1, 2).
+# Every list's largest page (services.md 1.1, 2).
 PAGE_SIZE = 100
-# The primary limit is counted by the hour (1.4).
+# The primary limit is counted by the hour (services.md 1.4).
 HOUR = 3600
 JSON = "application/vnd.github+json"
 DIFF = "application/vnd.github.diff"
@@ -50,7 +52,7 @@ def explained(response: Response, remedies: Mapping[int, str], *, words: Mapping
 
 
 def lacking(response: Response) -> str | None:
-    """Return which permission a refused token lacks, where the service says so (1.1).
+    """Return which permission a refused token lacks, where the service says so (services.md 1.1).
 
     ``x-accepted-github-permissions`` is for fine-grained tokens and apps: lists with commas, any of which will do,
     divided by semicolons. ``x-accepted-oauth-scopes`` is for classic ones.
@@ -87,7 +89,7 @@ def cursor_of(query: Pairs) -> str:
 
 
 def pause_asked(response: Response) -> float | None:
-    """Return how long not to ask again, in seconds: ``Retry-After``, or the newer ``x-poll-interval`` (1.4)."""
+    """Return how long not to ask again, in seconds: ``Retry-After``, or the newer ``x-poll-interval`` (services.md 1.4)."""
     asked = retry_after(response.headers)
     poll = number(response.headers.get("x-poll-interval"))
     return asked if poll is None else max(asked or 0.0, poll, 0.0)
@@ -102,7 +104,7 @@ def limit_of(response: Response) -> RateLimit | None:
 
 
 def usage_of(response: Response) -> Usage:
-    """Return what the answer to ``GET /rate_limit`` tells of each limit (1.1)."""
+    """Return what the answer to ``GET /rate_limit`` tells of each limit (services.md 1.1)."""
     found = decode(response, Limits).resources
     limits = {name: limit(name, said) for name, said in found.items() if isinstance(said, dict)}
     reached = next((name for name, each in limits.items() if each.is_reached), None)

@@ -1,4 +1,4 @@
-"""Where a GitHub is, and which repository is meant (services.md 1). Pure."""
+"""Where a GitHub is, and which repository is meant (docs/reference/protocols/services.md 1). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_BASE_URL = f"https://{HOST}"
 CLOUD_SUFFIX = ".ghe.com"
 ENTERPRISE_PATH = "/api/v3"
 
-# The newest of the cloud; servers know 2022-11-28 and refuse what they do not know (1.1, 1.2).
+# The newest of the cloud; servers know 2022-11-28 and refuse what they do not know (services.md 1.1, 1.2).
 CLOUD_VERSION = "2026-03-10"
 SERVER_VERSION = "2022-11-28"
 

@@ -1,4 +1,4 @@
-"""What is asked about a repository: its default branch, the pull request of a branch, diffs (services.md 1.5, 2).
+"""What is asked about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
 
 Law: a diff that the service does not give (too large, no permission) is none; that is no reason to lose the rest.
 """
@@ -41,7 +41,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pull(msgspec.Struct, frozen=True, gc=False):
-    """A pull request (1.5)."""
+    """A pull request (services.md 1.5)."""
 
     number: int
     title: object = None
@@ -56,7 +56,7 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 
 READ_PULLS: Mapping[int, str] = {403: "the token needs the permission pull_requests=read"}
 
-# A task names its pull request by node alone (2); REST has no way from there to the number.
+# A task names its pull request by node alone (services.md 2); REST has no way from there to the number.
 PULL_OF_NODE = """\
 query($id: ID!) { node(id: $id) { ... on PullRequest {
   number title body url state isDraft merged headRefName baseRefName

@@ -1,8 +1,10 @@
 """Who we are to GitHub: a token from the environment, one that its own command line keeps, or a login of ours.
 
-Law 1. A token that was read from another program's file goes to api.github.com alone (services.md 1, 2).
-Law 2. The file is only read: GitHub's tokens of this kind are not refreshed.
-Law 3. A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
+Invariants:
+
+- A token that was read from another program's file goes to api.github.com alone (docs/reference/protocols/services.md 1, 2).
+- The file is only read: GitHub's tokens of this kind are not refreshed.
+- A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
 """
 
 from __future__ import annotations

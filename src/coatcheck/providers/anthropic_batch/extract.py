@@ -1,8 +1,12 @@
 """From Anthropic's answers to our words. Pure: answers in, values out; nothing here asks the network.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-Law 3. `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+- `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations

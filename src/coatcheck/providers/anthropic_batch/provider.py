@@ -1,8 +1,10 @@
-"""How Anthropic's batches are spoken to: one exchange per verb (services.md 4).
+"""How Anthropic's batches are spoken to: one exchange per verb (docs/reference/protocols/services.md 4).
 
-Law 1. `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
-       so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
-Law 2. Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
+Invariants:
+
+- `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
+  so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
+- Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
 """
 
 from __future__ import annotations

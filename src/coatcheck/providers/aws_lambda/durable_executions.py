@@ -1,8 +1,10 @@
-"""How durable executions are spoken to: one exchange per verb (services.md 3.2).
+"""How durable executions are spoken to: one exchange per verb (docs/reference/protocols/services.md 3.2).
 
-Law 1. A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
-       may be sent again, and an execution whose answer was lost is found by it.
-Law 2. A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
+Invariants:
+
+- A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
+  may be sent again, and an execution whose answer was lost is found by it.
+- A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happened in a durable execution, one event at a time (services.md 3.2). Pure.
+"""What happened in a durable execution, one event at a time (docs/reference/protocols/services.md 3.2). Pure.
 
 An event is told under AWS's own word for it, with what it says under `data`; ids increase by the event.
 """

@@ -1,7 +1,11 @@
 """From AWS's answers to our words. Pure: answers in, values out; nothing here asks the network.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations

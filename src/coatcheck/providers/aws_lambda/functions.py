@@ -1,4 +1,4 @@
-"""Where the functions are, how people log in, and how functions are named (services.md 3)."""
+"""Where the functions are, how people log in, and how functions are named (docs/reference/protocols/services.md 3)."""
 
 from __future__ import annotations
 

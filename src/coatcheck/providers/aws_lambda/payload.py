@@ -4,6 +4,8 @@ In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model`
 and ``working_branch`` what somebody asked for. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
 ``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
 is shown as the JSON that it is.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""How plain asynchronous invocations are spoken to: a POST, and a queue in which each end is told once (services.md 3.1).
+"""How plain asynchronous invocations are spoken to: a POST, and a queue in which each end is told once (docs/reference/protocols/services.md 3.1).
 
-Law 1. AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
-       tells what became of it, whoever reads it.
-Law 2. A sweep takes what lies in the queue for all tasks that are waited for, and deletes what it is told to when that
-       has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
-Law 3. Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
+Invariants:
+
+- AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
+  tells what became of it, whoever reads it.
+- A sweep takes what lies in the queue for all tasks that are waited for, and deletes what it is told to when that
+  has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
+- Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """OpenAI's Codex Cloud ("WHAM"), and the local cloud that speaks the same protocol.
 
 Nothing is imported until a factory runs: the registry names both providers for every command.
+
+Sections are those of docs/reference/protocols/codex-wham.md.
 """
 
 from __future__ import annotations

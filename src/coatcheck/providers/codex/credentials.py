@@ -4,9 +4,9 @@ Section numbers are those of docs/reference/protocols/codex-wham.md. Invariants:
 
 - no message contains anything from the file, except the mode and the names of keys;
 - whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy;
-- a JWT's signature is not checked: the service does that, we only read its expiry and its owner (6.2);
+- a JWT's signature is not checked: the service does that, we only read its expiry and its owner (docs/reference/protocols/codex-wham.md 6.2);
 - what is written keeps every unknown key, byte for byte and in its place (but half of a surrogate pair becomes U+FFFD);
-  the account never changes, and a refresh token is never removed (6.6).
+  the account never changes, and a refresh token is never removed (codex-wham.md 6.6).
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from ...provider import (
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
 
-# Where a login read from a file may go: the hosts that the official client trusts (1.3).
+# Where a login read from a file may go: the hosts that the official client trusts (codex-wham.md 1.3).
 TRUSTED_HOSTS = frozenset({"chatgpt.com", "chat.openai.com", "chatgpt-staging.com"})
 
-# The namespace of OpenAI's own claims (6.2).
+# The namespace of OpenAI's own claims (codex-wham.md 6.2).
 AUTH_CLAIM = "https://api.openai.com/auth"
 
 CHATGPT, PERSONAL = "chatgpt", "personalAccessToken"
@@ -55,10 +55,10 @@ FIRST_MILLISECONDS = 1e12
 
 TOKENS = ("access_token", "id_token", "refresh_token")
 
-# How a personal access token begins (6.8).
+# How a personal access token begins (codex-wham.md 6.8).
 PERSONAL_PREFIX = "at-"
 
-# Logins of other kinds, by `auth_mode` (6.1): what they are, in words.
+# Logins of other kinds, by `auth_mode` (codex-wham.md 6.1): what they are, in words.
 OTHER_MODES: Mapping[str, str] = {
     "apikey": "an API key, which Codex Cloud does not take",
     "chatgptAuthTokens": "tokens that another program lends, which are never in a file",
@@ -66,7 +66,7 @@ OTHER_MODES: Mapping[str, str] = {
     "bedrockApiKey": "a Bedrock API key, which Codex Cloud does not take",
 }
 
-# Where there is no `auth_mode`, the first of these keys that is not null says the mode (6.1).
+# Where there is no `auth_mode`, the first of these keys that is not null says the mode (codex-wham.md 6.1).
 MODE_OF_KEY: Mapping[str, str] = {
     "personal_access_token": "personalAccessToken",
     "agent_identity": "agentIdentity",
@@ -104,7 +104,7 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
 
 
 def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
-    """Return *data* with *tokens* in it, as the official client writes such a file (6.1): two spaces, no line end."""
+    """Return *data* with *tokens* in it, as the official client writes such a file (codex-wham.md 6.1): two spaces, no line end."""
     login: dict[str, object] = {**_raw(data)} if data else {"auth_mode": CHATGPT, "OPENAI_API_KEY": None}
     held = {**_raw(login.get("tokens"))} or _new_login(tokens)
     fresh = {"id_token": tokens.id_token, "access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
@@ -114,7 +114,7 @@ def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
 
 
 def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) -> Tokens:
-    """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (6.4).
+    """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (codex-wham.md 6.4).
 
     The account is never changed by a refresh, even if the new tokens name another one. A token that cannot be used
     leaves the one before, so that a good refresh token beside it is not lost.
@@ -137,7 +137,7 @@ def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) 
 
 
 def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
-    """Return a personal access token with whose it is (6.8)."""
+    """Return a personal access token with whose it is (codex-wham.md 6.8)."""
     account = text(answer.get("chatgpt_account_id"))
     if account is None or not _is_sendable(account):
         raise errors.UnreadableResponseError(
@@ -152,7 +152,7 @@ def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
 
 
 def keyring_entry(home: str) -> str:
-    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256 (6.7)."""
+    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256 (codex-wham.md 6.7)."""
     import hashlib  # for those who keep their login in a keyring
 
     return f"cli|{hashlib.sha256(home.encode()).hexdigest()[:16]}"
@@ -190,7 +190,7 @@ def read_local_token(value: str) -> Secret:
 
 
 def claims_of(token: str) -> Mapping[str, object] | None:
-    """Return what a JWT says, None for what is no JWT: three non-empty parts, the middle one a JSON object (6.2)."""
+    """Return what a JWT says, None for what is no JWT: three non-empty parts, the middle one a JSON object (codex-wham.md 6.2)."""
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
         return None
@@ -202,7 +202,7 @@ def claims_of(token: str) -> Mapping[str, object] | None:
 
 
 def expiry_of(token: str) -> float | None:
-    """Return when a token expires, in seconds since the epoch; None where it does not say (6.3).
+    """Return when a token expires, in seconds since the epoch; None where it does not say (codex-wham.md 6.3).
 
     ``exp`` is a number of seconds (RFC 7519 section 2). Milliseconds, a text and a date are understood too; what no
     calendar has is the first or the last second of ours.
@@ -266,7 +266,7 @@ def _mode(login: Mapping[str, object]) -> object:
 
 
 def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
-    """Return what an id_token says of its owner (6.2)."""
+    """Return what an id_token says of its owner (codex-wham.md 6.2)."""
     owner = fields(claims.get(AUTH_CLAIM))
     return {
         "plan": text(owner.get("chatgpt_plan_type")),
@@ -321,7 +321,7 @@ def _refuse(message: str, *, remedy: str = REMEDY) -> NoReturn:
     raise errors.NotLoggedInError(message, remedy=remedy) from None
 
 
-# Where tokens are refreshed, revoked and given out (6.4, 6.8, 6.9).
+# Where tokens are refreshed, revoked and given out (codex-wham.md 6.4, 6.8, 6.9).
 LOGIN_HOSTS = frozenset({"auth.openai.com"})
 
 OAUTH = OAuth(

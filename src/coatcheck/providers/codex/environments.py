@@ -1,4 +1,4 @@
-"""Choose an environment (codex-wham.md 2.5 and 5). Pure."""
+"""Choose an environment (docs/reference/protocols/codex-wham.md 2.5 and 5). Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...provider import Environment, errors, repository_named
 
 
 def merged(*lists: Iterable[Environment]) -> tuple[Environment, ...]:
-    """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts (5)."""
+    """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts (codex-wham.md 5)."""
     found: dict[str, Environment] = {}
     for environment in (environment for some in lists for environment in some):
         known = found.setdefault(environment.id, environment)

@@ -1,8 +1,12 @@
 """From WHAM's answers to our words. Pure: answers in, values out; nothing here asks the network.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
-Law 3. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+
+Sections are those of docs/reference/protocols/codex-wham.md.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ STATES: Mapping[str, TaskState] = {
     "cancelled": TaskState.CANCELLED,
 }
 
-# What a task was asked to be: `qa` makes no diff (2.2).
+# What a task was asked to be: `qa` makes no diff (codex-wham.md 2.2).
 MODES: Mapping[str, Literal["code", "ask"]] = {"pr": "code", "qa": "ask"}
 
 NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn()
@@ -59,7 +63,7 @@ NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn(
 def task_from_details(
     answer: Response, service: Service, *, ref: TaskRef | None = None, siblings: Response | None = None
 ) -> Task:
-    """Return the task that *answer* describes (2.3); *siblings* (2.4) adds the other attempts' outcomes.
+    """Return the task that *answer* describes (codex-wham.md 2.3); *siblings* (codex-wham.md 2.4) adds the other attempts' outcomes.
 
     *ref* is the task that was asked for; without it the answer must hold an id.
     """
@@ -83,7 +87,7 @@ def task_from_details(
 
 
 def task_from_created(answer: Response, service: Service) -> Task:
-    """Return the task that was just created or continued (2.2).
+    """Return the task that was just created or continued (codex-wham.md 2.2).
 
     Its id is worth the money spent: an answer that is strange in any other way still gives a task.
     """
@@ -98,14 +102,14 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of the list (2.1). Its tasks have no `raw` of their own; the page has."""
+    """Return a page of the list (codex-wham.md 2.1). Its tasks have no `raw` of their own; the page has."""
     found = read_json(answer.body, wire.Page, response=answer)
     tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(found.items or ()))
     return Page(items=tuple(tasks), cursor=found.cursor or None, raw=answer.body)
 
 
 def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | None) -> tuple[Attempt, ...]:
-    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes (2.4).
+    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes (codex-wham.md 2.4).
 
     The service may list the current turn among its siblings; it is counted once.
     """
@@ -131,7 +135,7 @@ def current_turn(body: bytes) -> str | None:
 
 
 def environments(found: Iterable[wire.Environment]) -> tuple[Environment, ...]:
-    """Return environments (2.5)."""
+    """Return environments (codex-wham.md 2.5)."""
     return tuple(map(_environment, found))
 
 
@@ -186,7 +190,7 @@ def _task(
 def _listed(record: wire.Record, service: Service, *, at: str) -> Task:
     ref, display = service.ref(_required_id(record.id, at=at)), _display(record.task_status_display)
     task = _task(ref, record, display, NO_TURN, service, asked=None, made=None, raw=b"")
-    # The list has no `is_review`: a task with pull requests is one (3).
+    # The list has no `is_review`: a task with pull requests is one (codex-wham.md 3).
     return msgspec.structs.replace(task, is_review=bool(items(record.pull_requests)))
 
 
@@ -241,7 +245,7 @@ def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
 
 
 def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
-    """Return the attempts that a turn names: its own, and its siblings numbered in the order given (2.3)."""
+    """Return the attempts that a turn names: its own, and its siblings numbered in the order given (codex-wham.md 2.3)."""
     if turn is NO_TURN:
         return ()
     placement = turn.attempt_placement or 0
@@ -280,7 +284,7 @@ def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
 
 
 def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
-    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice (2.3)."""
+    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice (codex-wham.md 2.3)."""
     if raw == wire.NULL:
         return True
     try:

@@ -1,8 +1,10 @@
-"""How Codex Cloud is spoken to: one exchange per verb (codex-wham.md 2).
+"""How Codex Cloud is spoken to: one exchange per verb (docs/reference/protocols/codex-wham.md 2).
 
-Law 1. `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
-Law 2. Routes that only third parties have seen (2.8) are marked so, and say so when the service denies them.
-Law 3. What the answers mean is in `extract` and `usage`; here is only who is asked for what.
+Invariants:
+
+- `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
+- Routes that only third parties have seen (codex-wham.md 2.8) are marked so, and say so when the service denies them.
+- What the answers mean is in `extract` and `usage`; here is only who is asked for what.
 """
 
 from __future__ import annotations
@@ -40,11 +42,11 @@ from .turn_events import event_of
 if TYPE_CHECKING:
     from ...provider import Attempt, Environment, Events, Login, Model, Page, Secret, Task, TaskRef, TaskSpec, Usage
 
-# The server caps a page at 20 and the official client refuses more (2.1).
+# The server caps a page at 20 and the official client refuses more (codex-wham.md 2.1).
 PAGE_SIZE = 20
-# Where neither the caller nor the environment names a branch, the official client sends this (2.2).
+# Where neither the caller nor the environment names a branch, the official client sends this (codex-wham.md 2.2).
 DEFAULT_BRANCH = "main"
-# A 404 with one of these says that the task is unknown; any other that the route is (2.9).
+# A 404 with one of these says that the task is unknown; any other that the route is (codex-wham.md 2.9).
 UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
@@ -136,7 +138,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             prompt=spec.prompt,
             environment=spec.environment,
             branch=spec.branch,
-            attempt_total=spec.attempts,  # the answer names the first turn only (2.2)
+            attempt_total=spec.attempts,  # the answer names the first turn only (codex-wham.md 2.2)
         )
 
     def send_message(
@@ -198,7 +200,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:  # noqa: ARG002 - a page is a page
-        """Return one page of the current list: what is said of a task there is its current turn's state (3)."""
+        """Return one page of the current list: what is said of a task there is its current turn's state (codex-wham.md 3)."""
         page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=page.items, cursor=page.cursor)
 
@@ -219,7 +221,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit what the current turn does while it does it; what it did already is told again.
 
-        The end of the stream says nothing about the task (2.8).
+        The end of the stream says nothing about the task (codex-wham.md 2.8).
         """
         turn = yield from self._current_turn(ref)
         query = (("item_type", "thread_event"), ("item_type", "log"))
@@ -253,7 +255,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return choose_environment(known, wanted.name)
 
     def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
-        """Ask by repository, then for all; either may fail as long as the other says something (5)."""
+        """Ask by repository, then for all; either may fail as long as the other says something (codex-wham.md 5)."""
         near: tuple[Environment, ...] = ()
         if wanted.repository:
             try:
@@ -262,7 +264,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
                 )
                 near = environments.at_home(found, wanted.repository)
             except errors.ProviderError:
-                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all says what is wrong (2.5)
+                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all says what is wrong (codex-wham.md 2.5)
         try:
             every = yield from self._environments("environments")
         except errors.ProviderError:

@@ -1,4 +1,4 @@
-"""What is posted to start and to continue a task, byte for byte as the official client would (codex-wham.md 2.2)."""
+"""What is posted to start and to continue a task, byte for byte as the official client would (docs/reference/protocols/codex-wham.md 2.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from ...provider import TaskRef, TaskSpec, errors
 
-# The official client's range (8).
+# The official client's range (codex-wham.md 8).
 MAX_ATTEMPTS = 4
 MODES = ("code", "ask")
 UNSUPPORTED = ("title", "instructions")

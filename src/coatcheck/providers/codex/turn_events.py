@@ -1,4 +1,4 @@
-"""From the event stream of a turn to `TaskEvent` (codex-wham.md 2.8). Pure."""
+"""From the event stream of a turn to `TaskEvent` (docs/reference/protocols/codex-wham.md 2.8). Pure."""
 
 from __future__ import annotations
 

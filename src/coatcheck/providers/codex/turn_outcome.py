@@ -1,9 +1,11 @@
-"""From the items of a turn to an `Outcome` (codex-wham.md 2.3 and 4). Pure.
+"""From the items of a turn to an `Outcome` (docs/reference/protocols/codex-wham.md 2.3 and 4). Pure.
 
-Law 1. What two turns both say is kept once.
-Law 2. The diff is looked for in the official client's order: the diff turn, then the assistant's; the first one that
-       is not empty. A diff kept elsewhere is reported as that, never as none.
-Law 3. No loop here goes over the lines of a diff.
+Invariants:
+
+- What two turns both say is kept once.
+- The diff is looked for in the official client's order: the diff turn, then the assistant's; the first one that
+  is not empty. A diff kept elsewhere is reported as that, never as none.
+- No loop here goes over the lines of a diff.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def failure(turn: wire.Turn) -> Failure | None:
 
 
 def prompt(turn: wire.Turn | None) -> str | None:
-    """Return what the user asked; parts are joined by a blank line, a missing role is the user's (4)."""
+    """Return what the user asked; parts are joined by a blank line, a missing role is the user's (codex-wham.md 4)."""
     if turn is None:
         return None
     asked = [item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")]
@@ -171,7 +173,7 @@ def diff_stats(source: wire.Diff) -> DiffStats | None:
 
 
 def stats(*counts: object) -> DiffStats | None:
-    """Return files, added and removed lines; negative ones are 0, None where the service states none of them (3)."""
+    """Return files, added and removed lines; negative ones are 0, None where the service states none of them (codex-wham.md 3)."""
     stated = [whole(count) for count in counts]
     if stated == [None, None, None]:
         return None
@@ -202,7 +204,7 @@ def _pull_request_of(
 
 
 def pull_request(value: object) -> PullRequest | None:
-    """Return a pull request of the host, bare or inside an external one (2.1); None for anything else."""
+    """Return a pull request of the host, bare or inside an external one (codex-wham.md 2.1); None for anything else."""
     outer = fields(value)
     found = fields(outer.get("pull_request")) or outer
     if not ("number" in found or "url" in found):

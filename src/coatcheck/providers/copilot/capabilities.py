@@ -1,4 +1,4 @@
-"""Where the agent is, who may use it, and what it can do (services.md 2)."""
+"""Where the agent is, who may use it, and what it can do (docs/reference/protocols/services.md 2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...provider import Login, Settings
 
 NAME = "copilot"
-# Installation tokens are refused, and so is everybody without one of these plans (2).
+# Installation tokens are refused, and so is everybody without one of these plans (services.md 2).
 WHO = "a person's token, of somebody with Copilot Business or Enterprise"
 NEEDS = f"read and write Agent tasks ({WHO})"
 
@@ -84,7 +84,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError`, also for a server: none has the agent (2)."""
+        """Return what *settings* say. Raises `ConfigurationError`, also for a server: none has the agent (services.md 2)."""
         base = base_of(_BASE_URL.read(settings), of=NAME)
         if is_server(base):
             raise errors.ConfigurationError(

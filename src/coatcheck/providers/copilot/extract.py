@@ -1,8 +1,12 @@
 """From GitHub's answers about the agent's tasks to our words. Pure: answers in, values out.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-Law 3. The prompt is the first session's, everything else the newest one's.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+- The prompt is the first session's, everything else the newest one's.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -83,7 +87,7 @@ def state_of(found: wire.Task) -> TaskState:
 
 
 def repository_of(found: wire.Task) -> str | None:
-    """Return ``owner/repo`` from a task's addresses: it names its repository by number alone (2)."""
+    """Return ``owner/repo`` from a task's addresses: it names its repository by number alone (services.md 2)."""
     for address in (found.url, found.html_url):
         if place := _REPOSITORY.search(text(address) or ""):
             return place[1]

@@ -1,9 +1,11 @@
-"""How GitHub's coding agent is spoken to: one exchange per verb (services.md 2).
+"""How GitHub's coding agent is spoken to: one exchange per verb (docs/reference/protocols/services.md 2).
 
-Law 1. `create_task` is one POST. It carries no key, so a lost answer is looked for in the list, by prompt and place.
-Law 2. `get_task` is one GET while the agent works; where it has stopped, what it made is fetched: the pull request by
-       its node, else by its branch, and the diff.
-Law 3. What the API cannot do is declared, and not tried some other way.
+Invariants:
+
+- `create_task` is one POST. It carries no key, so a lost answer is looked for in the list, by prompt and place.
+- `get_task` is one GET while the agent works; where it has stopped, what it made is fetched: the pull request by
+  its node, else by its branch, and the diff.
+- What the API cannot do is declared, and not tried some other way.
 """
 
 from __future__ import annotations
@@ -184,7 +186,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         return extract.Fetched(pull=pull, patch=patch)
 
     def _pull(self, repository: str | None, makings: extract.Artifacts) -> Exchange[PullRequest | None]:
-        """Return the pull request with its number, which the task does not tell (2): by its node, else by its branch."""
+        """Return the pull request with its number, which the task does not tell (services.md 2): by its node, else by its branch."""
         version = self.service.api_version
         if makings.node is not None and (pull := (yield from pull_of_node(makings.node, version=version))) is not None:
             return pull

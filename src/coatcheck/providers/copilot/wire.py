@@ -1,4 +1,4 @@
-"""What is read of GitHub's answers about the agent's tasks (services.md 2); everything else is left alone."""
+"""What is read of GitHub's answers about the agent's tasks (docs/reference/protocols/services.md 2); everything else is left alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """A service, as its user describes it in TOML: ``[services.NAME]`` of the user's settings.
 
-Law 1. A description is read whole or not at all: what it says wrong is one line with the file and the key.
-Law 2. It holds no secret: it names the environment variable that does.
+Invariants:
+
+- A description is read whole or not at all: what it says wrong is one line with the file and the key.
+- It holds no secret: it names the environment variable that does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """What a described service's answers mean. Pure.
 
-Law 1. The state is told by the first that tells it: a word, an error, a `done`, the status of the answer.
-Law 2. A word that nobody described is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
-       result itself.
+Invariants:
+
+- The state is told by the first that tells it: a word, an error, a `done`, the status of the answer.
+- A word that nobody described is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
+  result itself.
 """
 
 from __future__ import annotations

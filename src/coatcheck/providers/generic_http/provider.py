@@ -1,10 +1,12 @@
-"""How a described service is spoken to (services.md 6): submit, look where it says, fetch what it made.
+"""How a described service is spoken to (docs/reference/protocols/services.md 6): submit, look where it says, fetch what it made.
 
-Law 1. `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
-Law 2. `get_task` is one GET, and one more for a result that is kept elsewhere.
-Law 3. An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
-       next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
-Law 4. Nothing but the description says what anything means; `extract` reads it.
+Invariants:
+
+- `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
+- `get_task` is one GET, and one more for a result that is kept elsewhere.
+- An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
+  next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
+- Nothing but the description says what anything means; `extract` reads it.
 """
 
 from __future__ import annotations

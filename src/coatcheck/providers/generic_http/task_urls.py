@@ -1,7 +1,9 @@
 """Where a task is asked about, and the id that says so: a service's own id, or what its answer gave as an address.
 
-Law 1. A ref is enough to come back with: an address is in the id, as short as its base URL makes it.
-Law 2. An address at another origin is asked without credentials, and never without encryption where the service has it.
+Invariants:
+
+- A ref is enough to come back with: an address is in the id, as short as its base URL makes it.
+- An address at another origin is asked without credentials, and never without encryption where the service has it.
 """
 
 from __future__ import annotations

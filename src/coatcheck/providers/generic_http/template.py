@@ -1,9 +1,11 @@
 """What a task says, put into what is sent.
 
-Law 1. A value that is one placeholder and nothing else, ``"{prompt}"``, becomes the JSON value itself, and is left out
-       where the task does not say. Within a longer text it becomes its text.
-Law 2. Nothing is ever spliced into JSON or into a path: values are encoded after they have been put in.
-Law 3. ``{{`` and ``}}`` are braces.
+Invariants:
+
+- A value that is one placeholder and nothing else, ``"{prompt}"``, becomes the JSON value itself, and is left out
+  where the task does not say. Within a longer text it becomes its text.
+- Nothing is ever spliced into JSON or into a path: values are encoded after they have been put in.
+- ``{{`` and ``}}`` are braces.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """From GitHub's answers about runs to our words. Pure: answers in, values out; nothing here asks the network.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. Only a run that is completed has a conclusion, and then its word is the state's.
-Law 3. A state's native word is kept; a word that the tables lack is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Only a run that is completed has a conclusion, and then its word is the state's.
+- A state's native word is kept; a word that the tables lack is UNKNOWN, which never ends a task.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -55,7 +59,7 @@ CONCLUSIONS: Mapping[str, TaskState] = {
     "action_required": TaskState.INPUT_REQUIRED,
 }
 COMPLETED = "completed"
-# A task's key stands in the run's name like this (1.2).
+# A task's key stands in the run's name like this (services.md 1.2).
 _KEY = re.compile(r"\s*\[([^\[\]]+)\]\s*$")
 
 
@@ -184,7 +188,7 @@ def _environment(found: wire.Run, where: Run) -> str | None:
 
 
 def _revived(found: wire.Run) -> tuple[Notice, ...]:
-    """Return the notice of a run that was started again: it has the same id, and had ended (1.1)."""
+    """Return the notice of a run that was started again: it has the same id, and had ended (services.md 1.1)."""
     number = attempt_of(found)
     if number == 1:
         return ()

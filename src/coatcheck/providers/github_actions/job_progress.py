@@ -1,7 +1,11 @@
 """What the jobs of a run tell: each step as it begins, each job as it ends, and why a run failed. Pure.
 
-Law 1. What has been told of a job is a count; its steps are told in the order in which they run.
-Law 2. A run that is started again has new jobs: what was told of the old ones is forgotten, and of its messages too.
+Invariants:
+
+- What has been told of a job is a count; its steps are told in the order in which they run.
+- A run that is started again has new jobs: what was told of the old ones is forgotten, and of its messages too.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from ...provider import Failure, Message, Task, TaskEvent, TaskMessage, TaskProg
 from . import wire
 
 BEGUN = frozenset({"in_progress", "completed"})
-# The words of a job that did not do what it should (1.3).
+# The words of a job that did not do what it should (services.md 1.3).
 BAD = frozenset({"failure", "timed_out", "cancelled", "startup_failure", "action_required"})
 # A failure names so many places at most: a matrix may fail in hundreds.
 PLACES = 3

@@ -1,10 +1,12 @@
-"""How GitHub Actions is spoken to: one exchange per verb (services.md 1).
+"""How GitHub Actions is spoken to: one exchange per verb (docs/reference/protocols/services.md 1).
 
-Law 1. `create_task` is one POST. Where the server does not say which run it made, the run is found by the task's key in
-       its name, and never guessed to be the newest (1.2).
-Law 2. `get_task` is one GET, answered for nothing while nothing changes (1.4); where the run has ended, what it left is
-       fetched as well.
-Law 3. What is downloaded comes by redirect from another host, which is told nothing about who we are (1.1).
+Invariants:
+
+- `create_task` is one POST. Where the server does not say which run it made, the run is found by the task's key in
+  its name, and never guessed to be the newest (services.md 1.2).
+- `get_task` is one GET, answered for nothing while nothing changes (services.md 1.4); where the run has ended, what it left is
+  fetched as well.
+- What is downloaded comes by redirect from another host, which is told nothing about who we are (services.md 1.1).
 """
 
 from __future__ import annotations
@@ -63,10 +65,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DISPATCH = "workflow_dispatch"
-# The number is the description's (1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
+# The number is the description's (services.md 1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
 # trigger workflows", workflow_dispatch).
 MAX_INPUTS, MAX_INPUT_SIZE = 25, 65_535
-# How much older than the submission a run may look: their clock is not ours (1.2).
+# How much older than the submission a run may look: their clock is not ours (services.md 1.2).
 CLOCK_SKEW = 120.0
 # Pages that are searched for a key, of a hundred runs each: nobody dispatches a workflow so often in two minutes.
 SEARCH_PAGES = 10
@@ -140,7 +142,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(spec, environment=str(workflow), branch=branch, repository=workflow.repository)
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
-        """Dispatch the workflow: exactly one POST. None where the server does not say which run it made (1.2)."""
+        """Dispatch the workflow: exactly one POST. None where the server does not say which run it made (services.md 1.2)."""
         workflow = self.service.find_workflow(spec.environment)
         body = {"ref": spec.branch, "inputs": _inputs(spec, self.service)}
         response = yield self._post(_workflow(workflow, "/dispatches"), body)
@@ -164,7 +166,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return extract.looked(task, response)
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
-        """Return the run whose name ends in the task's key, among those of its workflow and branch since then (1.2)."""
+        """Return the run whose name ends in the task's key, among those of its workflow and branch since then (services.md 1.2)."""
         workflow = self.service.find_workflow(intent.environment)
         since = datetime.fromtimestamp(intent.at - CLOCK_SKEW, UTC)
         wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since:%Y-%m-%dT%H:%M:%SZ}"}
@@ -273,7 +275,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     # -- acting on a run ---------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (1.1)."""
+        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (services.md 1.1)."""
         how = "/force-cancel" if self.service.force_cancel else "/cancel"
         response = yield self._post(self.service.run(ref).path(how))
         http.explained(response, CANCELLING)

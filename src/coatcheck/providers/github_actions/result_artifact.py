@@ -1,9 +1,11 @@
 """What a workflow leaves for us: an artifact with ``result.json``, ``message.md`` and ``patch.diff``, each optional. Pure.
 
-Law 1. Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
-       go, is never looked at.
-Law 2. What an archive says about its size is not believed: reading stops at the limit.
-Law 3. A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
+Invariants:
+
+- Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
+  go, is never looked at.
+- What an archive says about its size is not believed: reading stops at the limit.
+- A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the workflows are, what they call things, and how a run is named (services.md 1)."""
+"""Where the workflows are, what they call things, and how a run is named (docs/reference/protocols/services.md 1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""What happens in a session, one activity at a time (jules.md 2.4). Pure.
+"""What happens in a session, one activity at a time (docs/reference/protocols/jules.md 2.4). Pure.
 
-Law 1. Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
-Law 2. A kind that is not known, of activity or artifact, is told under its native word with what the service said.
+Invariants:
+
+- Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
+- A kind that is not known, of activity or artifact, is told under its native word with what the service said.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def _artifact(raw: msgspec.Raw, answer: Response, *, at: str) -> tuple[Artifact,
 
 
 def _command(ran: wire.BashOutput) -> Artifact:
-    """Return a command; proto3 leaves an exit code of 0 out (1.1)."""
+    """Return a command; proto3 leaves an exit code of 0 out (jules.md 1.1)."""
     code = 0 if ran.exit_code is None else whole(ran.exit_code)
     return Artifact(kind="command", command=text(ran.command), output=text(ran.output), exit_code=code)
 
@@ -133,7 +135,7 @@ def message_of(activity: wire.Activity) -> Message | None:
 
 
 def progress_of(activity: wire.Activity) -> str | None:
-    """Return what the agent was at, in one text; the service often says nothing (2.4)."""
+    """Return what the agent was at, in one text; the service often says nothing (jules.md 2.4)."""
     said = activity.progress_updated
     told = (said.title, said.description) if said else ()
     return ": ".join(filter(None, map(text, told))) or text(activity.description)
@@ -188,7 +190,7 @@ KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = 
 
 
 def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
-    """Return an activity as an event; one of a kind that is not known keeps the service's word for it (2.4)."""
+    """Return an activity as an event; one of a kind that is not known keeps the service's word for it (jules.md 2.4)."""
     activity = happening.activity
     common: Common = {
         "ref": ref,

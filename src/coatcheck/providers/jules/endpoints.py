@@ -1,4 +1,4 @@
-"""Where the service is, how people log in, and what a plan allows (jules.md 1.1 and 1.3)."""
+"""Where the service is, how people log in, and what a plan allows (docs/reference/protocols/jules.md 1.1 and 1.3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "jules"
 DEFAULT_BASE_URL = "https://jules.googleapis.com/v1alpha"
 SITE = "https://jules.google.com"
 
-# Jules has API keys only; they are made on a page and go nowhere but to the service (1.1).
+# Jules has API keys only; they are made on a page and go nowhere but to the service (jules.md 1.1).
 LOGIN = Login(
     name=NAME,
     remedy=f"make a key at {SITE}/settings#api and set JULES_API_KEY",
@@ -34,7 +34,7 @@ class Quota(msgspec.Struct, frozen=True):
     at_once: int
 
 
-# The plan limits of Google's usage-limits page (1.3); the service itself tells none of them.
+# The plan limits of Google's usage-limits page (jules.md 1.3); the service itself tells none of them.
 QUOTAS: Mapping[str, Quota] = {"free": Quota(15, 3), "pro": Quota(100, 15), "ultra": Quota(300, 60)}
 DAY = 24 * 3600
 
@@ -67,7 +67,7 @@ class Service(msgspec.Struct, frozen=True):
         return TaskRef(NAME, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page on which people see the session *id* (2.2)."""
+        """Return the page on which people see the session *id* (jules.md 2.2)."""
         return f"{SITE}/session/{encoded(id)}"
 
 

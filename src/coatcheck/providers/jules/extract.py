@@ -1,8 +1,10 @@
 """From Jules' answers to our words. Pure: answers in, values out; nothing here asks the network.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A session's own state is half of the truth; where it has stopped, the activities are the other half (3.1).
-Law 3. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A session's own state is half of the truth; where it has stopped, the activities are the other half (docs/reference/protocols/jules.md 3.1).
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def session(answer: Response) -> wire.Session:
 
 
 def needs_story(found: wire.Session) -> bool:
-    """Whether the state alone does not tell what has become of *found* (3.1)."""
+    """Whether the state alone does not tell what has become of *found* (jules.md 3.1)."""
     return STATES.get(found.state or "", TaskState.UNKNOWN).ends_wait
 
 
@@ -147,7 +149,7 @@ def _id(found: wire.Session) -> str:
 
 
 def _state(found: wire.Session, story: Story) -> TaskState:
-    """Return the state; a session that completed with nothing but a plan still waits for its approval (2.3)."""
+    """Return the state; a session that completed with nothing but a plan still waits for its approval (jules.md 2.3)."""
     state = STATES.get(found.state or "", TaskState.UNKNOWN)
     if state is TaskState.SUCCEEDED and story.has_open_plan and not _artifacts_of(found):
         return TaskState.INPUT_REQUIRED
@@ -194,14 +196,14 @@ def _outcome(found: wire.Session, story: Story) -> Outcome:
 
 
 def _change(found: wire.Session, story: Story) -> wire.GitPatch | None:
-    """Return the output's change, else the last that an activity showed: outputs are frequently empty (2.5)."""
+    """Return the output's change, else the last that an activity showed: outputs are frequently empty (jules.md 2.5)."""
     patches = [output.change_set.git_patch for output in _artifacts_of(found) if output.change_set]
     with_diff = [patch for patch in patches if patch and patch.unidiff_patch]
     return with_diff[-1] if with_diff else story.change
 
 
 def _pull_request(found: wire.Session, commit_message: str | None) -> PullRequest | None:
-    """Return the pull request; the service tells no number but in its URL (2.5)."""
+    """Return the pull request; the service tells no number but in its URL (jules.md 2.5)."""
     opened = next((output.pull_request for output in _artifacts_of(found) if output.pull_request), None)
     if opened is None:
         return None
@@ -218,7 +220,7 @@ def _pull_request(found: wire.Session, commit_message: str | None) -> PullReques
 
 
 def _failure(found: wire.Session, story: Story) -> Failure | None:
-    """Return why it failed: the reason is nearly always the same words, the agent's last message says more (2.4)."""
+    """Return why it failed: the reason is nearly always the same words, the agent's last message says more (jules.md 2.4)."""
     if STATES.get(found.state or "") is not TaskState.FAILED:
         return None
     last = story.messages[-1].text if story.messages else None
@@ -237,7 +239,7 @@ def _stats(patch: Patch | None) -> DiffStats | None:
 
 
 def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:
-    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff (2.5).
+    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff (jules.md 2.5).
 
     A diff that cannot be read has none; `Patch.verify` says what is wrong with it.
     """

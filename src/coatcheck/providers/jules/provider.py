@@ -1,11 +1,13 @@
-"""How Jules is spoken to: one exchange per verb (jules.md 2).
+"""How Jules is spoken to: one exchange per verb (docs/reference/protocols/jules.md 2).
 
-Law 1. `create_task` is one POST, and `prepare` never creates anything.
-Law 2. `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
-       its activities are asked for as well (3.1).
-Law 3. Errors are told apart by status, never by text: a revoked key is refused with words that are false (1.2).
-Law 4. What activities carry can be megabytes: what is only counted is asked for with a mask, and without one when the
-       service does not take it (1.1).
+Invariants:
+
+- `create_task` is one POST, and `prepare` never creates anything.
+- `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
+  its activities are asked for as well (jules.md 3.1).
+- Errors are told apart by status, never by text: a revoked key is refused with words that are false (jules.md 1.2).
+- What activities carry can be megabytes: what is only counted is asked for with a mask, and without one when the
+  service does not take it (jules.md 1.1).
 """
 
 from __future__ import annotations
@@ -44,12 +46,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Every list's largest page; more is taken for this (1.5).
+# Every list's largest page; more is taken for this (jules.md 1.5).
 PAGE_SIZE = 100
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
-# Every branch of every repository comes with a source: three quarters of half a megabyte (1.5).
+# Every branch of every repository comes with a source: three quarters of half a megabyte (jules.md 1.5).
 SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
 # What a story is made of: no images, no command output, no diffs.
 STORY_FIELDS = (
@@ -90,7 +92,7 @@ CAPABILITIES = Capabilities(
         Verb.LIST_MODELS: "Jules chooses the model and does not tell which",
     },
     options=frozenset({"title", "requires_approval", "open_pull_request", "working_branch"}),
-    # 5 to 60 minutes are reported (3.2); this is their geometric mean.
+    # 5 to 60 minutes are reported (jules.md 3.2); this is their geometric mean.
     typical_seconds=1000.0,
     needs_environment=False,
     notes=(
@@ -117,13 +119,13 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
-        """Return *request* with the key on it; a bearer is refused (1.1)."""
+        """Return *request* with the key on it; a bearer is refused (jules.md 1.1)."""
         return request.with_headers(("x-goog-api-key", secret.token))
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with the source's name and a branch; without a repository it stays without (2.5, "Repoless").
+        """Return *spec* with the source's name and a branch; without a repository it stays without (jules.md 2.5, "Repoless").
 
         Raises `ConfigurationError` for a source that is not connected and a branch that nobody knows.
         """
@@ -145,7 +147,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         found = decode(response, wire.Session)
         made = extract.task(found, self.service, raw=response.body)
         return msgspec.structs.replace(
-            made,  # what a reply leaves out is what was sent (2.2)
+            made,  # what a reply leaves out is what was sent (jules.md 2.2)
             prompt=made.prompt or spec.prompt,
             environment=made.environment or spec.environment,
             branch=made.branch or spec.branch,
@@ -163,7 +165,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return (yield from self.get_task(ref))
 
     def approve_plan(self, ref: TaskRef) -> Exchange[None]:
-        """Approve the plan that waits; later plans of the session run without asking (2.3)."""
+        """Approve the plan that waits; later plans of the session run without asking (jules.md 2.3)."""
         response = yield self._post(_session(ref, ":approvePlan"), {})
         _explained(response, {400: f"no plan is waiting for approval; see: coatcheck show {ref}"})
 
@@ -282,7 +284,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- acting on a session -----------------------------------------------------------------------------------------
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Put a session away; one that works is paused by it (2.3)."""
+        """Put a session away; one that works is paused by it (jules.md 2.3)."""
         check((yield self._post(_session(ref, ":archive"), {})))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
@@ -319,7 +321,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     ) -> Exchange[list[Happening]]:
         """Return what has happened, oldest first; of a session that is there, an unknown list is an empty one.
 
-        The list of a new session is denied for up to five minutes (1.4, 3.3).
+        The list of a new session is denied for up to five minutes (jules.md 1.4, 3.3).
         """
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[Happening], str | None]]:
@@ -340,7 +342,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return response
 
     def _masked(self, request: Request, fields: str | None) -> Exchange[Response]:
-        """Ask for some fields only, and for all where the service does not take the mask (1.1)."""
+        """Ask for some fields only, and for all where the service does not take the mask (jules.md 1.1)."""
         if fields is None:
             response: Response = yield request
             return response
@@ -379,7 +381,7 @@ def _all_pages(ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | Non
 
 
 def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
-    """Return the body that creates a session: flat, and without what nobody asked for (2.2)."""
+    """Return the body that creates a session: flat, and without what nobody asked for (jules.md 2.2)."""
     context = {
         "source": spec.environment,
         "githubRepoContext": {"startingBranch": spec.branch},

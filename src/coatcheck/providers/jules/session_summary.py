@@ -1,7 +1,9 @@
-"""What the activities of a session add up to: the plan, the words, the change, the end (jules.md 2.3 and 3.1). Pure.
+"""What the activities of a session add up to: the plan, the words, the change, the end (docs/reference/protocols/jules.md 2.3 and 3.1). Pure.
 
-Law 1. A plan waits for approval while the newest one is followed by no approval and no end.
-Law 2. What the agent does after its end is a revival: it then re-applies its diff, reverting what was merged since.
+Invariants:
+
+- A plan waits for approval while the newest one is followed by no approval and no end.
+- What the agent does after its end is a revival: it then re-applies its diff, reverting what was merged since.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from . import wire
 from .activities import Happening, message_of, plan_of, progress_of
 
 ENDS = frozenset({"sessionCompleted", "sessionFailed"})
-# What settles a plan: somebody's word, or an end (3.1).
+# What settles a plan: somebody's word, or an end (jules.md 3.1).
 SETTLES = frozenset({"planApproved", *ENDS})
 
 

@@ -1,8 +1,10 @@
-"""What a wait remembers between two looks at a session, and what it makes of the next one (jules.md 3.1, 3.3). Pure.
+"""What a wait remembers between two looks at a session, and what it makes of the next one (docs/reference/protocols/jules.md 3.1, 3.3). Pure.
 
-Law 1. Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
-Law 2. An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
-       the same: some do go on.
+Invariants:
+
+- Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
+- An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
+  the same: some do go on.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from .activities import Happening, event_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# How far back the next look asks (seconds). Activities are written in order, a few milliseconds apart (1.1, 3.3).
+# How far back the next look asks (seconds). Activities are written in order, a few milliseconds apart (jules.md 1.1, 3.3).
 OVERLAP = 5.0
-# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (3.1).
+# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (jules.md 3.1).
 STALL = 15 * 60.0
 
 
@@ -50,7 +52,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def filter(self) -> str | None:
-        """Return the filter that asks for what came since, None for everything; the service's is exclusive (1.5)."""
+        """Return the filter that asks for what came since, None for everything; the service's is exclusive (jules.md 1.5)."""
         if self.is_blank:
             return None
         since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)

@@ -1,8 +1,12 @@
 """From OpenAI's answers to our words. Pure: answers in, values out; nothing here asks the network.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-Law 3. A batch that completed may hold failed requests: `completed` is a success only where one of them is.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+- A batch that completed may hold failed requests: `completed` is a success only where one of them is.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations

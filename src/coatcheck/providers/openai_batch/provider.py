@@ -1,9 +1,11 @@
-"""How OpenAI's batches are spoken to: one exchange per verb (services.md 4).
+"""How OpenAI's batches are spoken to: one exchange per verb (docs/reference/protocols/services.md 4).
 
-Law 1. The requests are uploaded first, as a file that does nothing by itself: only the POST that follows makes a task,
-       and only that one is ever uncertain.
-Law 2. A batch carries the submission's key in its metadata, where a lost answer is found again.
-Law 3. Results are asked for once a batch has ended: its output file, and its error file, where it has them.
+Invariants:
+
+- The requests are uploaded first, as a file that does nothing by itself: only the POST that follows makes a task,
+  and only that one is ever uncertain.
+- A batch carries the submission's key in its metadata, where a lost answer is found again.
+- Results are asked for once a batch has ended: its output file, and its error file, where it has them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The shapes of OpenAI's batches: only the fields we read (services.md 4; OpenAI's SDK 3.52, ``types/batch.py``).
+"""The shapes of OpenAI's batches: only the fields we read (docs/reference/protocols/services.md 4; OpenAI's SDK 3.52, ``types/batch.py``).
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
 """
