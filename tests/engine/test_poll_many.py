@@ -29,7 +29,7 @@ class Sweeping(ToyProvider):
         receipts = tuple(task.id for task in page.tasks) if self.is_final else ()
         return StatusPage(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
         yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
 
 
@@ -225,7 +225,7 @@ class Inbox(Queue):
         reasons={"get_task": "ends are told in a queue"},
     )
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
         check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))))
 
 

@@ -46,7 +46,7 @@ class Listed(Telling):
         receipts = tuple(task.id for task in page.tasks) if self.is_final else ()
         return StatusPage(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
         yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
 
 

@@ -1,9 +1,9 @@
-"""What all services of batches have in common: many requests go in, and a result for each comes out, in any order.
+"""What all batch services have in common: many requests, and a result for each, in any order.
 
 Invariants:
 
-- Every result is kept under the id of its request; which order they came in means nothing.
-- A batch that ended is a success if any of its requests is; which are not is told in a notice.
+- Every result is kept under the id of its request; the order of results has no meaning.
+- A batch that ended is a success if any of its requests is; a notice lists the others.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The id of a request that nobody named.
+# The id of a single request without an id.
 ONLY = "task"
-# A rule of ours: the services' SDKs document none, and these go through every one of them, and through file names.
+# The services' SDKs document no rule; all of them accept these ids, and so do file names.
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# Enough ids in a notice to look at some.
+# How many ids a notice lists.
 SHOWN = 5
 
 
 def batch_requests(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
-    """Return what each request asks, by its id. Raises `ConfigurationError` for none, for more than *most*, bad ids."""
+    """Return the prompt of each request, by its id. Raises `ConfigurationError` for none, for more than *most*, bad ids."""
     if spec.requests is None:
         return {ONLY: spec.prompt}
     if not 0 < len(spec.requests) <= most:
@@ -45,10 +45,10 @@ def batch_requests(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
 
 
 def batch_model(spec: TaskSpec, *, default: str | None, provider: str) -> str:
-    """Return the model that is asked for. Raises `ConfigurationError` where nobody named one."""
+    """Return the model of *spec*, else *default*. Raises `ConfigurationError` if there is neither."""
     model = spec.model or default
     if not model:
-        raise errors.ConfigurationError("no model is named", remedy=f"give one with --model, or set {provider}.model")
+        raise errors.ConfigurationError("no model is set", remedy=f"pass --model, or set {provider}.model")
     return model
 
 
@@ -60,7 +60,7 @@ def read_json_lines(body: bytes, shape: type[T], *, at: str = "$") -> Iterator[T
 
 
 def batch_outcome(items: Iterable[Item], *, error: Failure | None = None) -> Outcome:
-    """Return what a batch made: the requests by id, and what all of them said."""
+    """Return the outcome of a batch: the requests by id, and all their messages."""
     by_id = tuple(sorted({item.id: item for item in items}.values(), key=lambda item: item.id))
     return Outcome(messages=tuple(message for item in by_id for message in item.messages), items=by_id, error=error)
 
@@ -85,7 +85,7 @@ def batch_error(outcome: Outcome | None) -> Failure | None:
 
 
 def batch_progress(done: int | None, failed: int | None, total: int | None) -> str | None:
-    """Return how far a batch is, in one line; None where the service does not say."""
+    """Return the progress of a batch in one line; None where the service does not report it."""
     if not total:
         return None
     wrong = f", {failed} failed" if failed else ""

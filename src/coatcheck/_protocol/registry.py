@@ -1,4 +1,4 @@
-"""Find a provider by its name. Ours go through the same door as anybody's: an entry point in ``coatcheck.providers``.
+"""Find a provider by its name: built in, or an entry point in the group ``coatcheck.providers``.
 
 A factory takes `Settings` and returns a provider. Entry points are read only for names that are not built in:
 reading every installed package's metadata costs 30 ms (``bench/imports.py``); a test holds the table against the entry points.
@@ -33,12 +33,12 @@ BUILT_IN = {
 
 
 class Settings(Protocol):
-    """What a factory may ask for: the settings of its own provider, by name."""
+    """The settings of one provider, by name, for its factory."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return the setting *name* of this provider, None when nobody set it.
+        """Return the setting *name* of this provider, None if it is not set.
 
-        *variable* is the environment variable by which the service's own tools know it; ours comes first.
+        *variable* is the environment variable by which the service's own tools know it; coatcheck's own comes first.
         """
         ...
 

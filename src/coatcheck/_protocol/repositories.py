@@ -13,7 +13,7 @@ _REMOTE = re.compile(
     r"(?P<port>:\d+(?=/))?(?:[:/]+)(?P<path>[^?#\s]+)(?:[?#]\S*)?"
 )
 _BRACKETS = re.compile(r"^\[([^\]/]+)\]:/*")
-# An owner has no dots: that tells `github.com/x` from `owner/repo`.
+# An owner has no dots: that distinguishes `github.com/x` from `owner/repo`.
 _NAME = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 
 

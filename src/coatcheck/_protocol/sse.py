@@ -1,9 +1,9 @@
-"""Server-sent events, incrementally (WHATWG HTML, section 9.2.6). Pure: bytes in, events out.
+"""Parse server-sent events incrementally (WHATWG HTML, section 9.2.6). Pure: bytes in, events out.
 
 Invariants:
 
-- How the bytes were cut into chunks never matters.
-- What stands after the last blank line is no event: the stream was cut there.
+- The result does not depend on how the bytes are split into chunks.
+- An event without its blank line is dropped: the stream ended inside it.
 - Memory is bounded: an event larger than `MAX_EVENT_BYTES`, its line ends counted, ends the stream with an error.
 - The work is linear in the bytes, however small the chunks are.
 """
@@ -31,7 +31,7 @@ class ServerSentEvent(msgspec.Struct, frozen=True):
 
 
 class EventStreamReader:
-    """Turn chunks into events: `feed` each chunk as it comes."""
+    """Turn chunks into events: `feed` each chunk as it arrives."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # of the line that has not ended yet
@@ -43,7 +43,7 @@ class EventStreamReader:
         self._id = ""
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """Return the events that *chunk* completes. Raises `UnreadableResponseError` for one beyond all measure."""
+        """Return the events that *chunk* completes. Raises `UnreadableResponseError` for one that is too large."""
         return [event for line in self._lines(chunk) if (event := self._take(line))]
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:

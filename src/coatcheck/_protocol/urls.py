@@ -1,4 +1,4 @@
-"""Base URLs as people write them, and ids as segments of paths.
+"""Base URLs from settings, and ids as path segments.
 
 Sections are those of docs/reference/protocols/codex-wham.md.
 """
@@ -41,7 +41,7 @@ def encoded(segment: str) -> str:
         return segment
     from urllib.parse import quote  # ids that need it are rare
 
-    # URL parsers also resolve "%2e%2e", so dots alone are encoded twice: nobody has such an id anyway.
+    # URL parsers also resolve "%2e%2e", so dots alone are encoded twice; no service has such ids.
     return quote(segment, safe="~") if segment.strip(".") else segment.replace(".", "%252E")
 
 

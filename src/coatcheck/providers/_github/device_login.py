@@ -49,7 +49,7 @@ def family_of(site: str) -> str:
 
 
 def oauth_of(site: str, *, client_id: str | None, scopes: str | None, remedy: str) -> OAuth:
-    """Return the login service of *site*. It revokes tokens only for whoever has the secret of the app, so not for us."""
+    """Return the login service of *site*. It revokes tokens only for a client that has the app's secret, which coatcheck does not have."""
     return OAuth(
         issuer=site,
         client_id=client_id,

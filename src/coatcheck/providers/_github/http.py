@@ -104,7 +104,7 @@ def limit_of(response: Response) -> RateLimit | None:
 
 
 def usage_of(response: Response) -> Usage:
-    """Return what the answer to ``GET /rate_limit`` tells of each limit (services.md 1.1)."""
+    """Return each limit in the response to ``GET /rate_limit`` (services.md 1.1)."""
     found = decode(response, Limits).resources
     limits = {name: limit(name, said) for name, said in found.items() if isinstance(said, dict)}
     reached = next((name for name, each in limits.items() if each.is_reached), None)

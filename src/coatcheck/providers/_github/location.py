@@ -40,7 +40,7 @@ def is_server(base: str) -> bool:
 
 
 def site_of(base: str) -> str:
-    """Return where people see what the API at *base* tells."""
+    """Return the base URL of the web pages that belong to the API at *base*."""
     parts = urlsplit(base)
     host = parts.netloc.removeprefix("api.")
     return f"{parts.scheme}://{host}"

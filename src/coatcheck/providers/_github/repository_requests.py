@@ -1,6 +1,6 @@
 """What is asked about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
 
-Law: a diff that the service does not give (too large, no permission) is none; that is no reason to lose the rest.
+A diff that the service does not return (too large, no permission) is left out; the rest of the result is kept.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ query($id: ID!) { node(id: $id) { ... on PullRequest {
 
 
 def default_branch(repository: str, *, version: str) -> Exchange[str]:
-    """Return the branch from which work starts unless it is told otherwise."""
+    """Return the default branch."""
     response = yield http.get(repository_path(repository), version=version, conditional=True)
     http.explained(response, {404: "there is no such repository, or the token may not see it"})
     return read_json(response.body, Repository, response=response).default_branch or "main"
@@ -121,7 +121,7 @@ def _diff(path: str, *, version: str) -> Exchange[Patch | None]:
 
 
 def pull_request(found: Pull) -> PullRequest:
-    """Return a pull request as REST tells it."""
+    """Return a pull request from its REST document."""
     return PullRequest(
         title=text(found.title),
         body=text(found.body),
@@ -136,7 +136,7 @@ def pull_request(found: Pull) -> PullRequest:
 
 
 def stats_of(patch: Patch | None) -> DiffStats | None:
-    """Count what a diff changes: the service tells no numbers. None for a diff that cannot be read."""
+    """Count the changes of a diff: the service reports no counts. None for a diff that cannot be read."""
     if patch is None:
         return None
     try:

@@ -40,7 +40,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> App:
-        """Return what *settings* say."""
+        """Return the values in *settings*."""
         return cls(
             client_id=CLIENT_ID.read(settings),
             scopes=SCOPES.read(settings),

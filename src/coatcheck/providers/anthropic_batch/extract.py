@@ -65,7 +65,7 @@ def page(answer: Response) -> Page:
 
 
 def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a batch is; *results* are the lines of its results, None where nobody asked for them."""
+    """Return the task that a batch is; *results* are the lines of its results, None where they were not requested."""
     counts = found.request_counts or wire.Counts()
     made = batch_outcome(map(_item, read_json_lines(results, wire.Line))) if results is not None else None
     state = _state(found, counts)

@@ -1,4 +1,4 @@
-"""How Anthropic's batches are spoken to: one exchange per verb (docs/reference/protocols/services.md 4).
+"""The Anthropic batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
 
 Invariants:
 
@@ -76,12 +76,12 @@ CAPABILITIES = Capabilities(
         Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
         Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
         Verb.LIST_MODELS: "models are the account's; name one",
-        Verb.GET_USAGE: "the service tells it elsewhere",
+        Verb.GET_USAGE: "the API does not report it",
         Verb.SEND_MESSAGE: "a batch is asked once",
         Verb.ARCHIVE_TASK: "the service puts the results of old batches away itself",
         Verb.APPROVE_PLAN: "a model answers at once",
         Verb.CREATE_PULL_REQUEST: "a batch has no repository",
-        Verb.STREAM_EVENTS: "a batch tells counts and nothing else",
+        Verb.STREAM_EVENTS: "a batch reports only counts",
     },
     options=frozenset({"model", "instructions", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -90,7 +90,7 @@ CAPABILITIES = Capabilities(
     needs_environment=False,
     notes=(
         "A batch is one request, or as many as TaskSpec.requests names; each has its own outcome.",
-        "A submission whose answer was lost cannot be told from other batches: the error names those that it could be.",
+        "A submission whose response was lost cannot be distinguished from other batches: the error lists the candidates.",
     ),
 )
 
@@ -109,7 +109,7 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` for an address or a number that is none."""
+        """Return the service of *settings*. Raises `ConfigurationError` for an address or a number that is none."""
         tokens = MAX_TOKENS.read(settings) or ""
         if not (tokens.isascii() and tokens.isdigit() and int(tokens)):
             raise errors.ConfigurationError(f"{NAME}.max_tokens cannot be {tokens!r}", remedy="give a whole number")
@@ -117,7 +117,7 @@ class Service(msgspec.Struct, frozen=True):
 
 
 class AnthropicBatchProvider(msgspec.Struct, frozen=True):
-    """The batches of a workspace at Anthropic, or at anything that speaks the same."""
+    """The batches of a workspace at Anthropic, or at any service with the same API."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
@@ -128,7 +128,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless

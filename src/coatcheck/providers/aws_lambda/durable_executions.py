@@ -1,4 +1,4 @@
-"""How durable executions are spoken to: one exchange per verb (docs/reference/protocols/services.md 3.2).
+"""The provider of durable executions: one exchange per verb (docs/reference/protocols/services.md 3.2).
 
 Invariants:
 
@@ -75,14 +75,14 @@ CAPABILITIES = Capabilities(
         Verb.LIST_ATTEMPTS: "an execution is one attempt",
         Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
         Verb.LIST_MODELS: "the function chooses",
-        Verb.GET_USAGE: "AWS tells what it costs elsewhere",
+        Verb.GET_USAGE: "the Lambda API does not report costs",
         Verb.CREATE_PULL_REQUEST: "the function opens one itself, if it does",
     },
     options=frozenset({*OPTIONS, "key"}),
     modes=frozenset({"code", "ask"}),
     notes=(
         "The function is the environment, with a version or an alias: NAME:live.",
-        "What it is told and gives back is a convention: see its page.",
+        "Its input and its result follow a convention: see its page.",
     ),
 )
 
@@ -96,7 +96,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         return self.service.name
 
     @property
@@ -106,7 +106,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Where Lambda is; raises `ConfigurationError` where nobody said which region."""
+        """The base URL of Lambda; raises `ConfigurationError` if no region is set."""
         return self.service.origins
 
     @property
@@ -152,7 +152,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
         arn = response.headers.get(ARN_HEADER)
         if not arn:
             raise errors.SubmissionUncertainError(
-                f"{function} is not a durable function: it was started once, and nobody can ask what became of it",
+                f"{function} is not a durable function: it was started once, and its result cannot be requested",
                 spec=spec,
                 remedy="make it durable, or use the provider aws_lambda_async with a queue for its results",
             )
@@ -169,7 +169,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
         )
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
-        """Return the execution that bears the intent's name."""
+        """Return the execution with the intent's name."""
         function = Function.parse(intent.environment or "")
         response = yield self._list(function, (("DurableExecutionName", intent.id),))
         ref = extract.ref_named(intent.id, extract.checked(response), self.service)
@@ -211,7 +211,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
         now: float,  # noqa: ARG002 - a history has no time limit
         shown: Task | None = None,
     ) -> Exchange[TaskSnapshot]:
-        """Look at an execution that is being waited for, and, for whoever watches, at what is new in its history."""
+        """Return a snapshot of an execution, with the new events of its history if they are watched."""
         task = shown or (yield from self.get_task(ref))
         if not is_watched:
             return TaskSnapshot(task=task, memory=memory)
@@ -258,7 +258,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
         """Stop an execution."""
-        why = {"ErrorType": "Cancelled", "ErrorMessage": "stopped by whoever asked for it"}
+        why = {"ErrorType": "Cancelled", "ErrorMessage": "stopped by the user"}
         extract.checked((yield self._post(f"{_execution(ref)}/stop", msgspec.json.encode(why))))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:

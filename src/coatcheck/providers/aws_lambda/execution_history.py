@@ -1,6 +1,6 @@
 """What happened in a durable execution, one event at a time (docs/reference/protocols/services.md 3.2). Pure.
 
-An event is told under AWS's own word for it, with what it says under `data`; ids increase by the event.
+An event has AWS's own type, and its fields under `data`; ids increase with each event.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def event_of(happening: Happening, ref: TaskRef) -> TaskEvent:
 
 
 def told(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...]:
-    """Return *happened* as events, and what the agent said once *task* has ended: no event of AWS's tells that."""
+    """Return *happened* as events, and the agent's message once *task* has ended: AWS has no event for it."""
     if not happened:
         return ()
     last = str(happened[-1].id)

@@ -34,7 +34,7 @@ from . import wire
 from .functions import Service
 from .payload import asked_in, outcome, outcome_of_text
 
-# services.md 3.2. An execution that is being deleted has ended in some way that it no longer tells.
+# services.md 3.2. An execution that is being deleted has ended, and its end is no longer reported.
 STATES: Mapping[str, TaskState] = {
     "RUNNING": TaskState.RUNNING,
     "PAUSING": TaskState.RUNNING,
@@ -102,14 +102,14 @@ def execution_task(answer: Response, service: Service) -> Task:
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of executions, of which a list tells neither what was asked nor what came of it."""
+    """Return a page of executions; a list has neither their input nor their result."""
     found = read_json(answer.body, wire.ExecutionPage, response=answer)
     tasks = tuple(task(each, service) for each in found.durable_executions or ())
     return Page(items=tasks, cursor=found.next_marker or None, raw=answer.body)
 
 
 def ref_named(name: str, answer: Response, service: Service) -> TaskRef | None:
-    """Return the first execution of a page that bears *name*, which its ARN need not hold."""
+    """Return the first execution of a page with the name *name*, which need not be part of its ARN."""
     found = read_json(answer.body, wire.ExecutionPage, response=answer)
     arns = (
         each.durable_execution_arn for each in found.durable_executions or () if each.durable_execution_name == name
@@ -136,7 +136,7 @@ def task(found: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:
 
 
 def _asked(told: object) -> dict[str, Any]:
-    """Return the fields of a task that its payload tells."""
+    """Return the fields of a task that are in its payload."""
     said = asked_in(told)
     known = {name: text(said.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
     mode = said.get("mode")
@@ -153,7 +153,7 @@ def _failure(error: wire.ErrorObject | None) -> Failure | None:
 
 
 def record_task(body: bytes, service: Service) -> Task:
-    """Return the task whose end a destination record tells. Raises `UnreadableResponseError` for anything else."""
+    """Return the task whose end a destination record reports. Raises `UnreadableResponseError` for anything else."""
     found = read_json(body, wire.Record)
     about = found.request_context
     state = CONDITIONS.get(about.condition or "", TaskState.UNKNOWN)

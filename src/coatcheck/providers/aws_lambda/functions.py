@@ -31,7 +31,7 @@ _PLAIN = ":~"
 
 
 class Function(msgspec.Struct, frozen=True):
-    """A function as somebody named it (a name or an ARN), and which version or alias of it."""
+    """A function by name or ARN, with its version or alias."""
 
     name: str
     qualifier: str | None = None
@@ -77,7 +77,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings, *, name: str) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` for addresses that are none."""
+        """Return the service of *settings*. Raises `ConfigurationError` for addresses that are none."""
         base, queue = BASE_URL.read(settings), QUEUE.read(settings)
         return cls(
             name=name,
@@ -89,13 +89,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Return where Lambda and the queue are. Raises `ConfigurationError` where nobody said which region."""
+        """Return the base URLs of Lambda and the queue. Raises `ConfigurationError` if no region is set."""
         lambda_at = self.base_url or f"https://lambda.{self.known_region}.{self._domain}"
         return {"api": lambda_at} | ({"sqs": _origin(self.queue)} if self.queue else {})
 
     @property
     def known_region(self) -> str:
-        """Return the region. Raises `ConfigurationError` where nobody said which."""
+        """Return the region. Raises `ConfigurationError` if none is set."""
         if not self.region:
             raise errors.ConfigurationError(
                 "the AWS region is not known", remedy=f"set AWS_REGION, or the setting {self.name}.region"
@@ -121,7 +121,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return "amazonaws.com.cn" if (self.region or "").startswith("cn-") else "amazonaws.com"
 
     def chosen(self, named: str | None) -> Function:
-        """Return the function that a task goes to. Raises `ConfigurationError` where nobody named one."""
+        """Return the function that a task is sent to. Raises `ConfigurationError` if none is set."""
         if not (named or self.function):
             raise errors.ConfigurationError(
                 "no Lambda function is named",
@@ -135,7 +135,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def segment_of(ref: TaskRef) -> str:
-    """Return *ref* as a segment of a path, whatever somebody has done to it."""
+    """Return *ref* as one percent-encoded segment of a path."""
     return quote(unquote(ref.id), safe=_PLAIN)
 
 

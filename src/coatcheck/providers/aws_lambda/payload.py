@@ -1,7 +1,7 @@
-"""What a function is told, and what it gives back: JSON objects, by a convention that its author keeps.
+"""The payload and the result of a function: JSON objects that follow a convention.
 
 In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model``, ``instructions``, ``starting_diff``
-and ``working_branch`` what somebody asked for. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
+and ``working_branch`` those that are set. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
 ``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
 is shown as the JSON that it is.
 
@@ -40,7 +40,7 @@ _FIELDS = ("prompt", "repository", "branch", "mode", *OPTIONS)
 
 
 def payload(spec: TaskSpec) -> bytes:
-    """Return what the function is told: the same bytes for the same work. Raises `ConfigurationError` for too many."""
+    """Return the payload: the same bytes for the same task. Raises `ConfigurationError` for too many."""
     asked = {name: value for name in _FIELDS if (value := getattr(spec, name)) is not None}
     encoded = msgspec.json.encode(asked)
     if len(encoded) > MAX_PAYLOAD:
@@ -52,7 +52,7 @@ def payload(spec: TaskSpec) -> bytes:
 
 
 def asked_in(told: object) -> Mapping[str, object]:
-    """Return the fields of what a function was told, as text or as JSON already read."""
+    """Return the fields of a payload, which is JSON text or an object already decoded."""
     return fields(_read(told) if isinstance(told, str) else told)
 
 

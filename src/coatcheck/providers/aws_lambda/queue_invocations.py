@@ -1,10 +1,12 @@
-"""How plain asynchronous invocations are spoken to: a POST, and a queue in which each end is told once (docs/reference/protocols/services.md 3.1).
+"""The provider of plain asynchronous invocations: a POST, and a queue that reports each end once.
+
+Sections are those of docs/reference/protocols/services.md (3.1).
 
 Invariants:
 
 - AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
-  tells what became of it, whoever reads it.
-- A sweep takes what lies in the queue for all tasks that are waited for, and deletes what it is told to when that
+  reports its end.
+- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when that
   has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
 - Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
 """
@@ -52,7 +54,7 @@ SQS_HEADERS: Pairs = (
     ("content-type", "application/x-amz-json-1.0"),
 )
 
-_BY_QUEUE = "AWS tells nothing of a plain invocation but its end, in the queue"
+_BY_QUEUE = "AWS reports only the end of a plain invocation, in the queue"
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_STATUS_PAGE), Support.DOCUMENTED),
     reasons={
@@ -60,11 +62,11 @@ CAPABILITIES = Capabilities(
         Verb.LIST_TASKS: _BY_QUEUE,
         Verb.LIST_ATTEMPTS: "an invocation is one attempt",
         Verb.CANCEL_TASK: "a plain invocation cannot be stopped; a durable function can",
-        Verb.SEND_MESSAGE: "a plain invocation hears nothing more; a durable function can",
+        Verb.SEND_MESSAGE: "a plain invocation takes no further input; a durable function does",
         Verb.STREAM_EVENTS: _BY_QUEUE,
         Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
         Verb.LIST_MODELS: "the function chooses",
-        Verb.GET_USAGE: "AWS tells what it costs elsewhere",
+        Verb.GET_USAGE: "the Lambda API does not report costs",
         Verb.APPROVE_PLAN: "a function runs once it is called",
         Verb.CREATE_PULL_REQUEST: "the function opens one itself, if it does",
     },
@@ -73,7 +75,7 @@ CAPABILITIES = Capabilities(
     # A function runs for at most 15 minutes (AWS's Lambda quotas); most are done in a few.
     typical_seconds=120.0,
     notes=(
-        "The end of a task is told once, in the SQS queue that is the function's destination.",
+        "The end of a task is reported once, in the SQS queue that is the function's destination.",
         "AWS may run a function twice; make it so that this does no harm.",
     ),
 )
@@ -88,7 +90,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         return self.service.name
 
     @property
@@ -98,7 +100,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Where Lambda and the queue are; raises `ConfigurationError` where nobody said which region."""
+        """The base URLs of Lambda and the queue; raises `ConfigurationError` if no region is set."""
         return self.service.origins
 
     @property
@@ -113,7 +115,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
         return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with its function. Raises `ConfigurationError` where its end would be told to nobody."""
+        """Return *spec* with its function. Raises `ConfigurationError` if no queue would receive its end."""
         yield from ()
         function = self.service.chosen(spec.environment)
         self._queue_url()
@@ -164,9 +166,9 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
             cursor=str(int(cursor or 0) + 1) if len(messages) == BATCH else None,
         )
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
-        """Delete the records of what has been handed out; one that stays is handed out to nobody."""
-        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(sweep.receipts)]
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
+        """Delete the records that have been returned; one that stays is not returned again."""
+        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(page.receipts)]
         extract.checked((yield self._sqs("DeleteMessageBatch", {"Entries": entries})))
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one record is whole
@@ -174,7 +176,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
         return extract.record_task(response, self.service)
 
     def _told(self, message: wire.QueueMessage) -> Task | None:
-        """Return the task whose end a message tells, None for what is no record: it is somebody else's."""
+        """Return the task whose end a message reports, None for a message that is no record."""
         try:
             return extract.record_task(message.body.encode(), self.service)
         except errors.UnreadableResponseError:
@@ -188,7 +190,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
     def _queue_url(self) -> str:
         if self.service.queue is None:
             raise errors.ConfigurationError(
-                f"{self.name} does not know the queue in which ends are told",
+                f"{self.name} has no queue that receives the ends of tasks",
                 remedy=f"set {self.name}.queue to the URL of the SQS queue that is the function's destination",
             )
         return self.service.queue

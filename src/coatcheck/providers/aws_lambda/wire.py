@@ -20,7 +20,7 @@ class ErrorObject(Wire, frozen=True):
 
 
 class Execution(Wire, frozen=True):
-    """A durable execution; a list tells less of each (services.md 3.2)."""
+    """A durable execution; a list has fewer fields (services.md 3.2)."""
 
     durable_execution_arn: str
     durable_execution_name: object = None

@@ -1,4 +1,4 @@
-"""OpenAI's Codex Cloud ("WHAM"), and the local cloud that speaks the same protocol.
+"""OpenAI's Codex Cloud ("WHAM"), and the local cloud, which has the same protocol.
 
 Nothing is imported until a factory runs: the registry names both providers for every command.
 
@@ -29,7 +29,7 @@ def codex(settings: Settings) -> CodexProvider:
 def local(settings: Settings) -> CodexProvider:
     """Return the provider of the local cloud at the setting ``base_url``.
 
-    Raises `ConfigurationError` that says how to start one when nothing tells where it is.
+    Raises `ConfigurationError` with the command that starts one if its address is not known.
     """
     import msgspec
 

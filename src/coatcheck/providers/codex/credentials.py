@@ -1,6 +1,6 @@
 """The login to Codex, and how the official client's file is read and written. Pure.
 
-Section numbers are those of docs/reference/protocols/codex-wham.md. Invariants:
+Sections are those of docs/reference/protocols/codex-wham.md. Invariants:
 
 - no message contains anything from the file, except the mode and the names of keys;
 - whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy;

@@ -1,4 +1,4 @@
-"""Where the service is, and how its tasks are addressed (docs/reference/protocols/codex-wham.md 1.1 and 8)."""
+"""The base URL and the addresses of tasks (docs/reference/protocols/codex-wham.md 1.1 and 8)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ class Service(msgspec.Struct, frozen=True):
         return TaskRef(self.name, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page on which people see the task *id* (codex-wham.md 8)."""
+        """Return the page of the task *id* (codex-wham.md 8)."""
         site = self.base_url.removesuffix(_BACKEND).removesuffix(_API)
         return f"{site}/codex/tasks/{encoded(id)}"

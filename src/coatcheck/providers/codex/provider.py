@@ -1,4 +1,4 @@
-"""How Codex Cloud is spoken to: one exchange per verb (docs/reference/protocols/codex-wham.md 2).
+"""The Codex Cloud provider: one exchange per verb (docs/reference/protocols/codex-wham.md 2).
 
 Invariants:
 
@@ -86,7 +86,7 @@ CAPABILITIES = Capabilities(
 
 
 class CodexProvider(msgspec.Struct, frozen=True):
-    """Codex Cloud, or anything that speaks its protocol, at `service`."""
+    """Codex Cloud, or any service with its protocol, at `service`."""
 
     service: Service
     login: Login
@@ -95,12 +95,12 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         return self.service.name
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a bearer is timeless
@@ -205,7 +205,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return StatusPage(tasks=page.items, cursor=page.cursor)
 
     def get_usage(self) -> Exchange[Usage]:
-        """Return every window, credit and limit that the service tells of."""
+        """Return every window, credit and limit that the service reports."""
         from .rate_limits import usage  # for one verb
 
         response = yield self._get("usage")
@@ -213,13 +213,13 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return usage(response)
 
     def list_models(self) -> tuple[Model, ...]:
-        """Return the models known when this version was made; asks nobody."""
+        """Return the models known when this version was released; sends no request."""
         from .model_catalogue import models  # a data file for one verb
 
         return models()
 
     def stream_events(self, ref: TaskRef) -> Events:
-        """Emit what the current turn does while it does it; what it did already is told again.
+        """Emit the events of the current turn as they arrive; earlier events of the turn are emitted again.
 
         The end of the stream says nothing about the task (codex-wham.md 2.8).
         """
@@ -280,11 +280,11 @@ class CodexProvider(msgspec.Struct, frozen=True):
     # -- acting on a task (observed, 2.8) ------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask the service to stop; the task says so a second later."""
+        """Request the cancellation; the task's state follows a second later."""
         return self._act(Verb.CANCEL_TASK, self._post("tasks", ref.id, "cancel", body=b"{}"))
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Put a task away; `list_tasks(filter="archived")` shows it."""
+        """Archive a task; `list_tasks(filter="archived")` shows it."""
         return self._act(Verb.ARCHIVE_TASK, self._post("tasks", ref.id, "archive", body=b"{}"))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:

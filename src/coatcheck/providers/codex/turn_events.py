@@ -18,7 +18,7 @@ from . import wire
 
 
 def event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent | None:
-    """Return what *event* tells, None for one that is not JSON: a stream is read on, whatever one event is.
+    """Return the event in *event*, None for one that is not JSON: an unreadable event does not end the stream.
 
     A log line has the kind "log"; a thread event the service's own method, ``item/agentMessage/delta`` for one.
     """

@@ -2,8 +2,8 @@
 
 Invariants:
 
-- What two turns both say is kept once.
-- The diff is looked for in the official client's order: the diff turn, then the assistant's; the first one that
+- What both turns contain is kept once.
+- The diff is searched in the official client's order: the diff turn, then the assistant's; the first one that
   is not empty. A diff kept elsewhere is reported as that, never as none.
 - No loop here goes over the lines of a diff.
 """
@@ -35,13 +35,13 @@ NO_ITEMS: list[wire.Item] = []
 
 
 def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request: PullRequest | None = None) -> Outcome:
-    """Return what *turn* made; *diff_turn* where the service shows the change in another one.
+    """Return the outcome of *turn*; *diff_turn* where the service shows the change in another one.
 
     *pull_request* is the turn's, as it exists on the host.
     """
     own = turn.output_items or NO_ITEMS
     both = [*((diff_turn and diff_turn.output_items) or NO_ITEMS), *own]
-    if not (both or turn.worklog or turn.pull_request_data or pull_request):  # what most looks see: nothing yet
+    if not (both or turn.worklog or turn.pull_request_data or pull_request):  # most polls: no output yet
         return Outcome(base_commit=text(turn.base_commit_sha), error=failure(turn))
     worklog = _worklog(turn)
     change = _change(both)
@@ -61,7 +61,7 @@ def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request
 
 
 def failure(turn: wire.Turn) -> Failure | None:
-    """Return why *turn* failed, None where nothing is said."""
+    """Return why *turn* failed, None where no error is given."""
     error = turn.error
     if isinstance(error, str):
         return Failure(message=error) if error else None
@@ -69,7 +69,7 @@ def failure(turn: wire.Turn) -> Failure | None:
 
 
 def prompt(turn: wire.Turn | None) -> str | None:
-    """Return what the user asked; parts are joined by a blank line, a missing role is the user's (codex-wham.md 4)."""
+    """Return the user's prompt; parts are joined by a blank line, a missing role is the user's (codex-wham.md 4)."""
     if turn is None:
         return None
     asked = [item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "copilot"
 # Installation tokens are refused, and so is everybody without one of these plans (services.md 2).
-WHO = "a person's token, of somebody with Copilot Business or Enterprise"
+WHO = "a token of a user with Copilot Business or Enterprise"
 NEEDS = f"read and write Agent tasks ({WHO})"
 
 # What the description named on this day; "the allowed models may change over time".
@@ -44,11 +44,11 @@ CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "the agent shows no plan",
-        Verb.ARCHIVE_TASK: "the API tells what is archived and cannot archive; the task's page can",
+        Verb.ARCHIVE_TASK: "the API lists archived tasks and cannot archive; the task's page can",
         Verb.CANCEL_TASK: "the API cannot stop a task; its page can",
         Verb.CREATE_PULL_REQUEST: "the agent opens one itself when the task was created with open_pull_request",
         Verb.DELETE_TASK: "the API cannot delete a task",
-        Verb.GET_SNAPSHOT: "the API tells no events",
+        Verb.GET_SNAPSHOT: "the API has no events",
         Verb.LIST_ATTEMPTS: "a task is one attempt",
         Verb.LIST_ENVIRONMENTS: "a task takes any repository that the token may write to",
         Verb.SEND_MESSAGE: "the API takes no reply; a task that waits for one is answered on its page",
@@ -62,7 +62,7 @@ CAPABILITIES = Capabilities(
     notes=(
         f"Needs {WHO}; tokens of app installations are refused. The API is a public preview.",
         "What a task made is its pull request, or the branch that it pushed.",
-        "The API's limits are what get_usage tells; the AI credits that a task used are one of its notices.",
+        "get_usage returns the API's limits; the AI credits that a task used are one of its notices.",
     ),
 )
 
@@ -84,7 +84,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError`, also for a server: none has the agent (services.md 2)."""
+        """Return the service of *settings*. Raises `ConfigurationError`, also for a server: none has the agent (services.md 2)."""
         base = base_of(_BASE_URL.read(settings), of=NAME)
         if is_server(base):
             raise errors.ConfigurationError(
@@ -108,7 +108,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return TaskRef(NAME, id)
 
     def find_repository(self, wanted: str | None) -> str:
-        """Return the repository that is meant; raises `ConfigurationError` where nobody says which."""
+        """Return the repository; raises `ConfigurationError` if none is given or set."""
         if wanted:
             return repository_in(wanted)
         if self.repository is None:

@@ -54,7 +54,7 @@ STATES: Mapping[str, TaskState] = {
 NANO = 1_000_000_000
 _REPOSITORY = re.compile(r"://[^/]+/(?:agents/repos/)?([\w.-]+/[\w.-]+)/(?:copilot/)?tasks/")
 NO_SESSION = wire.Session()
-WAITS = Notice(kind="waits_on_page", text="it waits for somebody on its page: the API takes no reply")
+WAITS = Notice(kind="waits_on_page", text="it waits for a reply on its page: the API takes none")
 
 
 class Artifacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ def makings_of(found: wire.Task) -> Artifacts:
 
 
 def task(found: wire.Task, service: Service, *, made: Fetched | None = None, raw: bytes = b"") -> Task:
-    """Return the task; *made* is what was fetched of what it made, None where nobody asked."""
+    """Return the task; *made* is its result, None where it was not requested."""
     state, newest, repository = state_of(found), _newest(found), repository_of(found)
     error = _failure(found, newest)
     outcome = None if made is None else _outcome(made, error)

@@ -1,4 +1,4 @@
-"""How GitHub's coding agent is spoken to: one exchange per verb (docs/reference/protocols/services.md 2).
+"""The Copilot provider: one exchange per verb (docs/reference/protocols/services.md 2).
 
 Invariants:
 
@@ -56,7 +56,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     @property
@@ -165,7 +165,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         return models()
 
     def get_usage(self) -> Exchange[Usage]:
-        """Return what is used of the API's limits; what the agent itself may use is told nowhere."""
+        """Return what is used of the API's limits; the agent's own quota is not reported."""
         response = yield http.get("/rate_limit", version=self.service.api_version)
         return http.usage_of(response)
 

@@ -149,7 +149,7 @@ class Description(_Part, frozen=True, kw_only=True):
         return self.task.state is None and not self.task.done
 
     def state_of(self, word: str) -> TaskState:
-        """Return what *word* means, UNKNOWN for one that nobody described."""
+        """Return the state that *word* stands for, UNKNOWN for one that the description does not name."""
         return self.states.get(word.casefold(), TaskState.UNKNOWN)
 
     @property

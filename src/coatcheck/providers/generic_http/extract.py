@@ -2,8 +2,8 @@
 
 Invariants:
 
-- The state is told by the first that tells it: a word, an error, a `done`, the status of the answer.
-- A word that nobody described is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
+- The state is the first of these that is present: a state, an error, a `done`, the status of the response.
+- A state that the description does not name is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
   result itself.
 """
 
@@ -79,7 +79,7 @@ def is_elsewhere(response: Response, asked: str) -> bool:
 
 
 def state_of(answer: Answer, described: Description) -> State:
-    """Return the state that *answer* tells, with the service's own word."""
+    """Return the state in *answer*, with the service's own word."""
     for reader in READERS:
         if (state := reader(answer, described)) is not None:
             return state

@@ -1,4 +1,6 @@
-"""How a described service is spoken to (docs/reference/protocols/services.md 6): submit, look where it says, fetch what it made.
+"""The provider of a described service: submit, poll the address that it names, fetch the result.
+
+The pattern is that of docs/reference/protocols/services.md, section 6.
 
 Invariants:
 
@@ -64,7 +66,7 @@ VERBS: Mapping[str, tuple[Verb, ...]] = {
 }
 # Answers to a submission that was taken; 303 names where to look (RFC 9110 15.4.4).
 TAKEN = frozenset({200, 201, 202, 204, 303})
-# What these say is in their headers; a web page in their body is nobody's.
+# Their information is in their headers; a web page in their body is ignored.
 ONLY_TAKEN = frozenset({202, 303})
 
 
@@ -98,7 +100,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.base_url}
 
     @property
@@ -198,7 +200,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return task, None if task.state.is_terminal else self._moved_to(response, asked) or address
 
     def _moved_to(self, response: Response, asked: str) -> str | None:
-        """Return the address that an answer gives a task that goes on, None where it is the one that was asked."""
+        """Return the new address of a running task, None where it is the one that was requested."""
         if self.described.status.path is not None:
             return None
         answer = extract.read(response, is_lenient=True)
@@ -350,7 +352,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return self._act(self.described.cancel, ref)
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
-        """Tell the service that nobody wants the task any more."""
+        """Cancel the task."""
         return self._act(self.described.delete, ref)
 
     def _act(self, act: Act | None, ref: TaskRef) -> Exchange[None]:

@@ -64,7 +64,7 @@ class Addresses(msgspec.Struct, frozen=True):
         return f"{self.base_url}/{address}"
 
     def request_to(self, url: str, *, method: str = "GET") -> Request:
-        """Return a request to *url*; raises `ConfigurationError` for a place that nobody should go to."""
+        """Return a request to *url*; raises `ConfigurationError` for an address that must not be requested."""
         if not (url.isascii() and url.isprintable()) or " " in url:
             raise errors.ConfigurationError(f"{self.name}: this is not the address of a task")
         scheme, host, _ = origin_of(url)

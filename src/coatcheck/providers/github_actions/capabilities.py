@@ -28,7 +28,7 @@ CAPABILITIES = Capabilities(
         Verb.CREATE_PULL_REQUEST: "the workflow opens one itself when the task was created with open_pull_request",
         Verb.LIST_ATTEMPTS: "a run that is started again keeps its id and its newest attempt",
         Verb.LIST_MODELS: "the workflow chooses, or takes any model's name as an input",
-        Verb.SEND_MESSAGE: "a run hears nothing after its start",
+        Verb.SEND_MESSAGE: "a run takes no input after its start",
         Verb.UNARCHIVE_TASK: "GitHub archives no runs",
     },
     options=frozenset({"title", "model", "instructions", "starting_diff", "working_branch", "open_pull_request"}),

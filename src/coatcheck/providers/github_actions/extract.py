@@ -85,13 +85,13 @@ def attempt_of(found: wire.Run) -> int:
 
 
 def key_of(found: wire.Run) -> str | None:
-    """Return the task's key in the run's name, None for a run of somebody else's."""
+    """Return the task's key in the run's name, None for a run that coatcheck did not start."""
     title = _KEY.search(text(found.display_title) or "")
     return title[1] if title else None
 
 
 def task(found: wire.Run, service: Service, *, made: Result | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a run is; *made* is its result, None where nobody asked for it.
+    """Return the task that a run is; *made* is its result, None where it was not requested.
 
     Raises `UnreadableResponseError` for a run of no repository.
     """

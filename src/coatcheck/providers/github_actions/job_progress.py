@@ -2,8 +2,8 @@
 
 Invariants:
 
-- What has been told of a job is a count; its steps are told in the order in which they run.
-- A run that is started again has new jobs: what was told of the old ones is forgotten, and of its messages too.
+- What has been reported of a job is a count; its steps are reported in the order in which they run.
+- A run that is started again has new jobs: what was reported of the old ones is discarded, and of its messages too.
 
 Sections are those of docs/reference/protocols/services.md.
 """
@@ -26,7 +26,7 @@ PLACES = 3
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True):
-    """What has been told: how much of each job, how many messages."""
+    """What has been reported: how many steps of each job, how many messages."""
 
     told: Mapping[str, int] = {}
     messages: int = 0
@@ -45,7 +45,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
 
 def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:
-    """Return the events that *memory* has not told, each with what is known after it, and the memory after all.
+    """Return the events that *memory* does not contain, each with the memory after it, and the memory after all.
 
     *jobs* are all that the run has now.
     """
@@ -67,7 +67,7 @@ def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[
 
 
 def said(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
-    """Return the messages of a *task* as events, those that *memory* has not told; one that goes on has none."""
+    """Return the messages of a *task* as events, without those in *memory*; a running task has none."""
     if not task.state.is_terminal:
         return [], msgspec.structs.replace(memory, messages=0)
     messages: tuple[Message, ...] = task.outcome.messages if task.outcome else ()

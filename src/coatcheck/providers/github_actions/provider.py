@@ -1,4 +1,4 @@
-"""How GitHub Actions is spoken to: one exchange per verb (docs/reference/protocols/services.md 1).
+"""The GitHub Actions provider: one exchange per verb (docs/reference/protocols/services.md 1).
 
 Invariants:
 
@@ -6,7 +6,7 @@ Invariants:
   its name, and never guessed to be the newest (services.md 1.2).
 - `get_task` is one GET, answered for nothing while nothing changes (services.md 1.4); where the run has ended, what it left is
   fetched as well.
-- What is downloaded comes by redirect from another host, which is told nothing about who we are (services.md 1.1).
+- What is downloaded comes by redirect from another host, which gets no credentials (services.md 1.1).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ DISPATCH = "workflow_dispatch"
 MAX_INPUTS, MAX_INPUT_SIZE = 25, 65_535
 # How much older than the submission a run may look: their clock is not ours (services.md 1.2).
 CLOCK_SKEW = 120.0
-# Pages that are searched for a key, of a hundred runs each: nobody dispatches a workflow so often in two minutes.
+# Pages that are searched for a key, of a hundred runs each: more runs than a person dispatches in two minutes.
 SEARCH_PAGES = 10
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
@@ -106,7 +106,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     @property
@@ -185,7 +185,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a run: one GET while it goes on, and what it left as well where it has ended."""
+        """Return a run: one GET while it is running, and its artifacts as well once it has ended."""
         where = self.service.run(ref)
         response = yield from self._look(where)
         return (yield from self._told(where, response))
@@ -199,7 +199,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         now: float,  # noqa: ARG002 - a run has no age that matters
         shown: Task | None = None,
     ) -> Exchange[TaskSnapshot]:
-        """Look at a run that is being waited for; its jobs are asked for only where somebody watches."""
+        """Return a snapshot of a run; its jobs are requested only if its events are watched."""
         task = shown or (yield from self.get_task(ref))
         events, known = list[TaskEvent](), job_progress.Memory.read(memory)
         if is_watched:

@@ -4,7 +4,7 @@ Invariants:
 
 - Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
   go, is never looked at.
-- What an archive says about its size is not believed: reading stops at the limit.
+- The size that an archive states is not trusted: reading stops at the limit.
 - A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
 """
 

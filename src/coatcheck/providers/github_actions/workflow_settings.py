@@ -97,7 +97,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
+        """Return the service of *settings*. Raises `ConfigurationError` with what may be said."""
         base = base_of(_BASE_URL.read(settings), of=NAME)
         repository = _REPOSITORY.read(settings)
         return cls(
@@ -147,7 +147,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return Run("/".join(place) if place else self._default(), id)
 
     def url_of(self, run: Run) -> str:
-        """Return the page on which people see a run."""
+        """Return the page of a run."""
         return f"{site_of(self.base_url)}/{run.repository}/actions/runs/{run.id}"
 
     def _default(self) -> str:

@@ -3,7 +3,7 @@
 Invariants:
 
 - Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
-- A kind that is not known, of activity or artifact, is told under its native word with what the service said.
+- A kind that is not known, of activity or artifact, is reported under its native word with the service's data.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _completed(activity: wire.Activity, common: Common) -> TaskEvent:
 # What every event has: ref, id, at, artifacts.
 Common: TypeAlias = dict[str, Any]
 
-# The service's word -> (field of `wire.Activity`, what makes the event). The state of the task tells of its end.
+# The service's word -> (field of `wire.Activity`, what makes the event). The state of the task reports its end.
 KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = {
     "planGenerated": ("plan_generated", _plan),
     "planApproved": ("plan_approved", _approved),

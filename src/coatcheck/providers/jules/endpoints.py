@@ -34,7 +34,7 @@ class Quota(msgspec.Struct, frozen=True):
     at_once: int
 
 
-# The plan limits of Google's usage-limits page (jules.md 1.3); the service itself tells none of them.
+# The plan limits of Google's usage-limits page (jules.md 1.3); the service itself reports none of them.
 QUOTAS: Mapping[str, Quota] = {"free": Quota(15, 3), "pro": Quota(100, 15), "ultra": Quota(300, 60)}
 DAY = 24 * 3600
 
@@ -57,7 +57,7 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
+        """Return the service of *settings*. Raises `ConfigurationError` with what may be said."""
         plan = _one_of(settings, PLAN, {plan: plan for plan in QUOTAS})
         variables = _one_of(settings, ENVIRONMENT_VARIABLES, _FLAGS)
         return cls(base_url(BASE_URL.read(settings) or "", of=NAME), plan, variables)
@@ -67,7 +67,7 @@ class Service(msgspec.Struct, frozen=True):
         return TaskRef(NAME, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page on which people see the session *id* (jules.md 2.2)."""
+        """Return the page of the session *id* (jules.md 2.2)."""
         return f"{SITE}/session/{encoded(id)}"
 
 

@@ -71,7 +71,7 @@ def needs_story(found: wire.Session) -> bool:
 
 
 def task(found: wire.Session, service: Service, *, story: Story | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a session is; *story* is what its activities add up to, None where nobody asked them.
+    """Return the task that a session is; *story* is the summary of its activities, None where they were not requested.
 
     Raises `UnreadableResponseError` for a session without an id.
     """
@@ -203,7 +203,7 @@ def _change(found: wire.Session, story: Story) -> wire.GitPatch | None:
 
 
 def _pull_request(found: wire.Session, commit_message: str | None) -> PullRequest | None:
-    """Return the pull request; the service tells no number but in its URL (jules.md 2.5)."""
+    """Return the pull request; the service reports its number only in its URL (jules.md 2.5)."""
     opened = next((output.pull_request for output in _artifacts_of(found) if output.pull_request), None)
     if opened is None:
         return None
@@ -228,7 +228,7 @@ def _failure(found: wire.Session, story: Story) -> Failure | None:
 
 
 def _stats(patch: Patch | None) -> DiffStats | None:
-    """Count what the diff changes: the service tells no numbers."""
+    """Count the changes of the diff: the service reports no counts."""
     if patch is None:
         return None
     try:

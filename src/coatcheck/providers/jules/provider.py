@@ -1,11 +1,11 @@
-"""How Jules is spoken to: one exchange per verb (docs/reference/protocols/jules.md 2).
+"""The Jules provider: one exchange per verb (docs/reference/protocols/jules.md 2).
 
 Invariants:
 
 - `create_task` is one POST, and `prepare` never creates anything.
 - `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
   its activities are asked for as well (jules.md 3.1).
-- Errors are told apart by status, never by text: a revoked key is refused with words that are false (jules.md 1.2).
+- Errors are classified by status, never by text: the message for a revoked key is wrong (jules.md 1.2).
 - What activities carry can be megabytes: what is only counted is asked for with a mask, and without one when the
   service does not take it (jules.md 1.1).
 """
@@ -98,13 +98,13 @@ CAPABILITIES = Capabilities(
     notes=(
         "A session without a repository is possible; its diff has no base commit.",
         "A session that completed may go on later, and may refuse messages.",
-        "get_usage counts what this machine has submitted: the service tells nothing.",
+        "get_usage counts the submissions of this machine: the service reports no usage.",
     ),
 )
 
 
 class JulesProvider(msgspec.Struct, frozen=True):
-    """Jules, or anything that speaks its protocol, at `service`."""
+    """Jules, or any service with its protocol, at `service`."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
@@ -115,7 +115,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
@@ -127,7 +127,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* with the source's name and a branch; without a repository it stays without (jules.md 2.5, "Repoless").
 
-        Raises `ConfigurationError` for a source that is not connected and a branch that nobody knows.
+        Raises `ConfigurationError` for a source that is not connected and a branch that does not exist.
         """
         wanted = (spec.environment or spec.repository or "").strip()
         if not wanted:
@@ -284,11 +284,11 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- acting on a session -----------------------------------------------------------------------------------------
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Put a session away; one that works is paused by it (jules.md 2.3)."""
+        """Archive a session; a running one is paused (jules.md 2.3)."""
         check((yield self._post(_session(ref, ":archive"), {})))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Bring an archived session back."""
+        """Unarchive a session."""
         check((yield self._post(_session(ref, ":unarchive"), {})))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
@@ -307,7 +307,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     def _fresh(
         self, ref: TaskRef, task: Task, memory: Memory, *, is_watched: bool, now: float
     ) -> Exchange[list[Happening]]:
-        """Return what has happened since *memory*, asking only when somebody listens or the agent has gone quiet."""
+        """Return the activities since *memory*; requests them only if events are watched or the agent reports nothing."""
         if is_watched:
             happened = yield from self._happened(ref, since=memory.filter)
         elif memory.is_doubtful(task, now=now):
@@ -381,7 +381,7 @@ def _all_pages(ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | Non
 
 
 def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
-    """Return the body that creates a session: flat, and without what nobody asked for (jules.md 2.2)."""
+    """Return the body that creates a session: flat, and without fields that are not set (jules.md 2.2)."""
     context = {
         "source": spec.environment,
         "githubRepoContext": {"startingBranch": spec.branch},

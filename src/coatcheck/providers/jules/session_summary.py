@@ -18,7 +18,7 @@ from . import wire
 from .activities import Happening, message_of, plan_of, progress_of
 
 ENDS = frozenset({"sessionCompleted", "sessionFailed"})
-# What settles a plan: somebody's word, or an end (jules.md 3.1).
+# What decides a plan: a message of a person, or an end (jules.md 3.1).
 SETTLES = frozenset({"planApproved", *ENDS})
 
 

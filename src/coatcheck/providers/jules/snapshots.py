@@ -27,7 +27,7 @@ STALL = 15 * 60.0
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True):
-    """What has been heard: the last moment, what happened around it, the agent's last sign (seconds since the epoch)."""
+    """What has been received: the time of the last activity, the activities near it, the agent's last activity (seconds since the epoch)."""
 
     last: float = 0.0
     around: tuple[tuple[float, str], ...] = ()
@@ -47,7 +47,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing has been heard yet."""
+        """Whether nothing has been received yet."""
         return not self.last
 
     @property
@@ -59,7 +59,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
         return f'create_time>"{since:%Y-%m-%dT%H:%M:%S.%fZ}"'
 
     def unseen(self, happened: Iterable[Happening]) -> list[Happening]:
-        """Return those of *happened* that have not been heard of."""
+        """Return those of *happened* that have not been received before."""
         known = {key for _, key in self.around}
         return [happening for happening in happened if happening.activity.key not in known]
 
@@ -79,7 +79,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
 
 def follow(task: Task, memory: Memory, fresh: list[Happening], *, is_watched: bool, now: float) -> TaskSnapshot:
-    """Return the look: *task*, with what *fresh* tells since *memory*."""
+    """Return the snapshot: *task*, with the events of *fresh* since *memory*."""
     events = []
     for happening in fresh:
         memory = memory.after(happening)

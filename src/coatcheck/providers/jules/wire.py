@@ -3,7 +3,7 @@
 Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing (docs/reference/protocols/jules.md 1.1).
 Typed fields decide (ids, states, texts, diffs): a wrong type is an error with its JSON path. Fields of type
 ``object`` are only shown and are read by `loose`. What is one of several kinds has them all as fields, and an element
-that has none of them is kept raw: its native word is told (jules.md 2.4, 2.5).
+that has none of them is kept raw: its native word is reported (jules.md 2.4, 2.5).
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class PlanGenerated(Wire, frozen=True):
 
 
 class PlanApproved(Wire, frozen=True):
-    """Somebody, or the service itself, approved a plan (jules.md 2.4)."""
+    """A person, or the service itself, approved a plan (jules.md 2.4)."""
 
     plan_id: object = None
 
@@ -208,7 +208,7 @@ class Activity(Wire, frozen=True):
 
     @property
     def key(self) -> str:
-        """Return what tells it from every other: its id, which is also the last part of its name."""
+        """Return what identifies it: its id, which is also the last part of its name."""
         return self.id or (self.name or "").rpartition("/")[2]
 
 

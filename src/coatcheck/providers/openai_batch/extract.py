@@ -76,7 +76,7 @@ def keys(answer: Response) -> Mapping[str, wire.Batch]:
 
 
 def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a batch is; *results* are the lines of its files, None where nobody asked for them."""
+    """Return the task that a batch is; *results* are the lines of its files, None where they were not requested."""
     state = STATES.get(found.status or "", TaskState.UNKNOWN)
     why = _failure(found)
     counts = found.request_counts or wire.Counts()

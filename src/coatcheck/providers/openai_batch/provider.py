@@ -1,4 +1,4 @@
-"""How OpenAI's batches are spoken to: one exchange per verb (docs/reference/protocols/services.md 4).
+"""The OpenAI batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
 
 Invariants:
 
@@ -78,13 +78,13 @@ CAPABILITIES = Capabilities(
         Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
         Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
         Verb.LIST_MODELS: "models are the account's; name one",
-        Verb.GET_USAGE: "the service tells it elsewhere",
+        Verb.GET_USAGE: "the API does not report it",
         Verb.SEND_MESSAGE: "a batch is asked once",
         Verb.ARCHIVE_TASK: "the service has no archive of batches",
         Verb.DELETE_TASK: "batches cannot be deleted, only their files",
         Verb.APPROVE_PLAN: "a model answers at once",
         Verb.CREATE_PULL_REQUEST: "a batch has no repository",
-        Verb.STREAM_EVENTS: "a batch tells counts and nothing else",
+        Verb.STREAM_EVENTS: "a batch reports only counts",
     },
     options=frozenset({"model", "title", "instructions", "key", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -112,12 +112,12 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` for an address that is none."""
+        """Return the service of *settings*. Raises `ConfigurationError` for an address that is none."""
         return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings))
 
 
 class OpenAIBatchProvider(msgspec.Struct, frozen=True):
-    """The batches of an account at OpenAI, or at anything that speaks the same."""
+    """The batches of an account at OpenAI, or at any service with the same API."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
@@ -128,7 +128,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
