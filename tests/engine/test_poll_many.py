@@ -30,7 +30,7 @@ class Sweeping(ToyProvider):
         return StatusPage(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
 
     def acknowledge(self, page: StatusPage) -> Exchange[None]:
-        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
+        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))
 
 
 class Queue(Sweeping):
@@ -226,7 +226,7 @@ class Inbox(Queue):
     )
 
     def acknowledge(self, page: StatusPage) -> Exchange[None]:
-        check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))))
+        check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))))
 
 
 def test_what_is_told_in_a_queue_alone_is_never_looked_at(colour: str) -> None:

@@ -47,7 +47,7 @@ class Listed(Telling):
         return StatusPage(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
 
     def acknowledge(self, page: StatusPage) -> Exchange[None]:
-        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
+        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))
 
 
 class Queue(Listed):

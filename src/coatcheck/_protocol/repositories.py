@@ -24,12 +24,12 @@ def repository_of(remote_url: str) -> str | None:
     ``www.``, any case of the host, ports, a trailing slash. Other hosts, GitHub Enterprise among them, are others.
     """
     # git also reads [user@host:port]:path (connect.c, parse_connect_url)
-    found = _REMOTE.fullmatch(_BRACKETS.sub(r"ssh://\1/", remote_url.strip()))
-    if found is None or found["host"].lower().rstrip(".") not in _GITHUB:
+    match = _REMOTE.fullmatch(_BRACKETS.sub(r"ssh://\1/", remote_url.strip()))
+    if match is None or match["host"].lower().rstrip(".") not in _GITHUB:
         return None
-    if (found["scheme"] or "ssh").lower() not in _SCHEMES or (found["port"] and not found["scheme"]):
+    if (match["scheme"] or "ssh").lower() not in _SCHEMES or (match["port"] and not match["scheme"]):
         return None
-    path = unquote(found["path"]).strip("/")
+    path = unquote(match["path"]).strip("/")
     while path.endswith(".git"):
         path = path.removesuffix(".git").rstrip("/")
     return path if _NAME.fullmatch(path) else None

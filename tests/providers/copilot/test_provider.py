@@ -206,7 +206,7 @@ def test_models_are_those_of_the_description(colour: str) -> None:
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        (401, "somebody with Copilot Business or Enterprise"),
+        (401, "a user with Copilot Business or Enterprise"),
         (403, "the permission agent_tasks=write"),
         (404, "that the agent is enabled for it and for you"),
     ],

@@ -72,8 +72,8 @@ _NEXT = re.compile(r"<([^>]*)>\s*;[^<]*?\brel=\"?[^\"<]*\bnext\b")
 
 def next_page(response: Response) -> str | None:
     """Return the query of the next page, as the service's ``Link`` has it; None for the last."""
-    found = _NEXT.search(response.headers.get("link", ""))
-    return urlsplit(found[1]).query or None if found else None
+    match = _NEXT.search(response.headers.get("link", ""))
+    return urlsplit(match[1]).query or None if match else None
 
 
 def query_of(cursor: str | None, first: Mapping[str, str | None]) -> Pairs:

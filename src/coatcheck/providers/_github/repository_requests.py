@@ -75,8 +75,8 @@ def pull_of_branch(repository: str, branch: str, *, version: str) -> Exchange[Pu
     query = (("head", f"{repository.partition('/')[0]}:{branch}"), ("state", "all"))
     response = yield http.get(repository_path(repository, "/pulls"), query=query, version=version, conditional=True)
     http.explained(response, READ_PULLS)
-    found = read_json(response.body, list[Pull], response=response)
-    return pull_request(found[0]) if found else None
+    pulls = read_json(response.body, list[Pull], response=response)
+    return pull_request(pulls[0]) if pulls else None
 
 
 def pull_of_node(id: str, *, version: str) -> Exchange[PullRequest | None]:
@@ -85,20 +85,20 @@ def pull_of_node(id: str, *, version: str) -> Exchange[PullRequest | None]:
     body = msgspec.json.encode({"query": PULL_OF_NODE, "variables": {"id": id}})
     response: Response = yield Request("POST", "/graphql", headers=headers, body=body, idempotent=True)
     http.explained(response, READ_PULLS)
-    said = fields(fields(read_json(response.body, dict[str, object], response=response).get("data")).get("node"))
-    number = whole(said.get("number"))
+    document = fields(fields(read_json(response.body, dict[str, object], response=response).get("data")).get("node"))
+    number = whole(document.get("number"))
     if number is None:
         return None
     return PullRequest(
-        title=text(said.get("title")),
-        body=text(said.get("body")),
-        branch=text(said.get("headRefName")),
-        base=text(said.get("baseRefName")),
+        title=text(document.get("title")),
+        body=text(document.get("body")),
+        branch=text(document.get("headRefName")),
+        base=text(document.get("baseRefName")),
         number=number,
-        url=text(said.get("url")),
-        state=(text(said.get("state")) or "").lower() or None,
-        draft=flag(said.get("isDraft")),
-        is_merged=flag(said.get("merged")),
+        url=text(document.get("url")),
+        state=(text(document.get("state")) or "").lower() or None,
+        draft=flag(document.get("isDraft")),
+        is_merged=flag(document.get("merged")),
     )
 
 
@@ -120,18 +120,18 @@ def _diff(path: str, *, version: str) -> Exchange[Patch | None]:
     return Patch(response.body)
 
 
-def pull_request(found: Pull) -> PullRequest:
+def pull_request(pull: Pull) -> PullRequest:
     """Return a pull request from its REST document."""
     return PullRequest(
-        title=text(found.title),
-        body=text(found.body),
-        branch=text(found.head.ref) if found.head else None,
-        base=text(found.base.ref) if found.base else None,
-        number=found.number,
-        url=text(found.html_url),
-        state=text(found.state),
-        draft=flag(found.draft),
-        is_merged=text(found.merged_at) is not None,
+        title=text(pull.title),
+        body=text(pull.body),
+        branch=text(pull.head.ref) if pull.head else None,
+        base=text(pull.base.ref) if pull.base else None,
+        number=pull.number,
+        url=text(pull.html_url),
+        state=text(pull.state),
+        draft=flag(pull.draft),
+        is_merged=text(pull.merged_at) is not None,
     )
 
 

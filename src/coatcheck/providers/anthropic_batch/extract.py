@@ -59,9 +59,9 @@ def batch(answer: Response) -> wire.Batch:
 
 def page(answer: Response) -> Page:
     """Return a page of the list."""
-    found = read_json(answer.body, wire.BatchPage, response=answer)
-    cursor = found.last_id if found.has_more else None
-    return Page(items=tuple(map(task, found.data or ())), cursor=cursor, raw=answer.body)
+    batch_page = read_json(answer.body, wire.BatchPage, response=answer)
+    cursor = batch_page.last_id if batch_page.has_more else None
+    return Page(items=tuple(map(task, batch_page.data or ())), cursor=cursor, raw=answer.body)
 
 
 def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
@@ -121,6 +121,6 @@ def _item(line: wire.Line) -> Item:
 
 def _failure(result: wire.Result) -> Failure:
     """Return why there is no message: the service's error stands inside an error response."""
-    said = fields(result.error)
-    said = fields(said.get("error")) or said
-    return Failure(code=text(said.get("type")) or result.type, message=text(said.get("message")))
+    document = fields(result.error)
+    document = fields(document.get("error")) or document
+    return Failure(code=text(document.get("type")) or result.type, message=text(document.get("message")))

@@ -103,35 +103,37 @@ def execution_task(answer: Response, service: Service) -> Task:
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of executions; a list has neither their input nor their result."""
-    found = read_json(answer.body, wire.ExecutionPage, response=answer)
-    tasks = tuple(task(each, service) for each in found.durable_executions or ())
-    return Page(items=tasks, cursor=found.next_marker or None, raw=answer.body)
+    execution_page = read_json(answer.body, wire.ExecutionPage, response=answer)
+    tasks = tuple(task(each, service) for each in execution_page.durable_executions or ())
+    return Page(items=tasks, cursor=execution_page.next_marker or None, raw=answer.body)
 
 
 def ref_named(name: str, answer: Response, service: Service) -> TaskRef | None:
     """Return the first execution of a page with the name *name*, which need not be part of its ARN."""
-    found = read_json(answer.body, wire.ExecutionPage, response=answer)
+    execution_page = read_json(answer.body, wire.ExecutionPage, response=answer)
     arns = (
-        each.durable_execution_arn for each in found.durable_executions or () if each.durable_execution_name == name
+        each.durable_execution_arn
+        for each in execution_page.durable_executions or ()
+        if each.durable_execution_name == name
     )
     return next(map(service.ref, arns), None)
 
 
-def task(found: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:
+def task(execution: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:
     """Return the task that an execution is."""
-    state = STATES.get(found.status or "", TaskState.UNKNOWN)
-    why = _failure(found.error) if state.is_terminal and state is not TaskState.SUCCEEDED else None
+    state = STATES.get(execution.status or "", TaskState.UNKNOWN)
+    why = _failure(execution.error) if state.is_terminal and state is not TaskState.SUCCEEDED else None
     return Task(
-        ref=service.ref(found.durable_execution_arn),
+        ref=service.ref(execution.durable_execution_arn),
         state=state,
-        raw_state=found.status,
-        created_at=instant(found.start_timestamp),
-        updated_at=instant(found.end_timestamp),
-        environment=text(found.function_arn),
-        outcome=outcome_of_text(found.result, error=why) if state.is_terminal and raw else None,
+        raw_state=execution.status,
+        created_at=instant(execution.start_timestamp),
+        updated_at=instant(execution.end_timestamp),
+        environment=text(execution.function_arn),
+        outcome=outcome_of_text(execution.result, error=why) if state.is_terminal and raw else None,
         error=why,
         raw=raw,
-        **_asked(found.input_payload),
+        **_asked(execution.input_payload),
     )
 
 
@@ -154,27 +156,27 @@ def _failure(error: wire.ErrorObject | None) -> Failure | None:
 
 def record_task(body: bytes, service: Service) -> Task:
     """Return the task whose end a destination record reports. Raises `UnreadableResponseError` for anything else."""
-    found = read_json(body, wire.Record)
-    about = found.request_context
+    record = read_json(body, wire.Record)
+    about = record.request_context
     state = CONDITIONS.get(about.condition or "", TaskState.UNKNOWN)
-    is_error = bool(found.response_context and found.response_context.function_error)
-    why = _function_failure(found, about) if is_error or state is not TaskState.SUCCEEDED else None
-    made = Outcome(error=why) if is_error else outcome(found.response_payload, error=why)
+    is_error = bool(record.response_context and record.response_context.function_error)
+    why = _function_failure(record, about) if is_error or state is not TaskState.SUCCEEDED else None
+    made = Outcome(error=why) if is_error else outcome(record.response_payload, error=why)
     return Task(
         ref=service.ref(about.request_id),
         state=TaskState.FAILED if is_error and state is TaskState.SUCCEEDED else state,
         raw_state=about.condition,
         environment=text(about.function_arn),
-        updated_at=instant(found.timestamp),
+        updated_at=instant(record.timestamp),
         outcome=made,
         error=why,
         raw=body,
-        **_asked(found.request_payload),
+        **_asked(record.request_payload),
     )
 
 
-def _function_failure(found: wire.Record, about: wire.RequestContext) -> Failure:
+def _function_failure(record: wire.Record, about: wire.RequestContext) -> Failure:
     """Return why: the function's own error, else AWS's word for giving up."""
-    said = fields(found.response_payload)
-    code, message = text(said.get("errorType")), text(said.get("errorMessage"))
+    document = fields(record.response_payload)
+    code, message = text(document.get("errorType")), text(document.get("errorMessage"))
     return Failure(code=code or about.condition, message=message)

@@ -39,12 +39,12 @@ class Function(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Function:
         """Return what *text* names. Raises `ConfigurationError` for what names no function."""
-        found = _FUNCTION.fullmatch(text.strip())
-        if found is None:
+        match = _FUNCTION.fullmatch(text.strip())
+        if match is None:
             raise errors.ConfigurationError(
                 f"{text!r} is not the name of a Lambda function", remedy="give NAME, NAME:VERSION, NAME:ALIAS or an ARN"
             )
-        return cls(found["name"], found["qualifier"])
+        return cls(match["name"], match["qualifier"])
 
     def __str__(self) -> str:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
@@ -105,8 +105,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def queue_region(self) -> str:
         """Return the region of the queue, which its address names: ``sqs.REGION.amazonaws.com``."""
-        found = re.match(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.", self.queue or "")
-        return found[1] if found else self.known_region
+        match = re.match(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.", self.queue or "")
+        return match[1] if match else self.known_region
 
     @property
     def login(self) -> Login:

@@ -301,14 +301,14 @@ def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullR
     return next(filter(None, made), None)
 
 
-def _environment(found: wire.Environment) -> Environment:
-    repositories = list((found.repo_map or {}).values())
+def _environment(environment: wire.Environment) -> Environment:
+    repositories = list((environment.repo_map or {}).values())
     branches = {branch for repository in repositories if (branch := text(repository.default_branch))}
     return Environment(
-        id=found.id,
-        label=found.label or None,
+        id=environment.id,
+        label=environment.label or None,
         repositories=tuple(filter(None, (text(repository.repository_full_name) for repository in repositories))),
         default_branch=branches.pop() if len(branches) == 1 else None,
-        is_pinned=bool(found.is_pinned),
-        task_count=None if found.task_count is None else int(found.task_count),
+        is_pinned=bool(environment.is_pinned),
+        task_count=None if environment.task_count is None else int(environment.task_count),
     )

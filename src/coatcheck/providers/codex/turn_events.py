@@ -28,11 +28,11 @@ def event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent | None:
         return None
     cursor = text(item.id) or event.id
     if item.item_type == "thread_event":
-        told = fields(item.event)
-        params = fields(told.get("params"))
+        document = fields(item.event)
+        params = fields(document.get("params"))
         words = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
         return UnknownEvent(
-            kind=text(told.get("method")) or "thread_event", ref=ref, id=cursor, text=words, data=params
+            kind=text(document.get("method")) or "thread_event", ref=ref, id=cursor, text=words, data=params
         )
     at = instant(fields(item.key).get("created_at"))
     kind = text(item.item_type) or event.event

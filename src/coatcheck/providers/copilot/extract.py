@@ -140,8 +140,8 @@ def task(found: wire.Task, service: Service, *, made: Fetched | None = None, raw
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of tasks. They have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.TaskPage, response=answer)
-    return Page(items=tuple(task(each, service) for each in found.tasks), cursor=next_page(answer), raw=answer.body)
+    task_page = read_json(answer.body, wire.TaskPage, response=answer)
+    return Page(items=tuple(task(each, service) for each in task_page.tasks), cursor=next_page(answer), raw=answer.body)
 
 
 # -- parts of a task ---------------------------------------------------------------------------------------------------
@@ -157,21 +157,21 @@ def _failure(found: wire.Task, newest: wire.Session) -> Failure | None:
     return Failure(code=found.state, message=said) if is_bad else None
 
 
-def _outcome(made: Fetched, error: Failure | None) -> Outcome:
+def _outcome(fetched: Fetched, error: Failure | None) -> Outcome:
     return Outcome(
-        patch=made.patch,
-        patch_state=PatchState.PRESENT if made.patch else PatchState.NONE,
-        stats=stats_of(made.patch),
-        pull_request=made.pull,
+        patch=fetched.patch,
+        patch_state=PatchState.PRESENT if fetched.patch else PatchState.NONE,
+        stats=stats_of(fetched.patch),
+        pull_request=fetched.pull,
         error=error,
     )
 
 
-def _notices(found: wire.Task, state: TaskState, made: Fetched | None) -> tuple[Notice, ...]:
+def _notices(found: wire.Task, state: TaskState, fetched: Fetched | None) -> tuple[Notice, ...]:
     notices = [WAITS] if state is TaskState.INPUT_REQUIRED else []
     if used := _used(found):
         notices.append(Notice(kind="usage", text=f"it used {used}"))
-    if made is not None and state is TaskState.SUCCEEDED and made.pull is None and made.patch is None:
+    if fetched is not None and state is TaskState.SUCCEEDED and fetched.pull is None and fetched.patch is None:
         notices.append(Notice(kind="nothing_made", text="it completed and made nothing: no pull request, no change"))
     return tuple(notices)
 
@@ -180,8 +180,8 @@ def _used(found: wire.Task) -> str | None:
     """Return what all sessions used, summed before it is rounded; None where the service did not say."""
     used: dict[str, float] = {}
     for session in found.sessions or ():
-        said = fields(session.usage)
-        unit, amount = text(said.get("type")), number(said.get("amount"))
+        document = fields(session.usage)
+        unit, amount = text(document.get("type")), number(document.get("amount"))
         if unit is not None and amount is not None:
             used[unit] = used.get(unit, 0.0) + amount
     parts = (

@@ -98,8 +98,8 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         headers = (*http.headers(self.service.api_version), ("content-type", "application/json"))
         response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(said))
         http.explained(response, REMEDIES)
-        found = read_json(response.body, wire.Task, response=response)
-        made = extract.task(found, self.service, raw=response.body)
+        task = read_json(response.body, wire.Task, response=response)
+        made = extract.task(task, self.service, raw=response.body)
         return msgspec.structs.replace(
             made,  # what a reply leaves out is what was sent
             prompt=made.prompt or spec.prompt,
@@ -171,8 +171,8 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     # -- what a task made --------------------------------------------------------------------------------------------
 
-    def _made(self, found: wire.Task) -> Exchange[extract.Fetched]:
-        repository, makings = extract.repository_of(found), extract.makings_of(found)
+    def _made(self, task: wire.Task) -> Exchange[extract.Fetched]:
+        repository, makings = extract.repository_of(task), extract.makings_of(task)
         pull = yield from self._pull(repository, makings)
         if repository is None:
             return extract.Fetched(pull=pull)

@@ -134,33 +134,33 @@ def task_from(answer: Response, service: Service, *, jobs: Response | None = Non
     return task(found, service, made=made, raw=answer.body)
 
 
-def with_failure(made: Result, found: wire.Run, jobs: Sequence[wire.Job]) -> Result:
+def with_failure(result: Result, found: wire.Run, jobs: Sequence[wire.Job]) -> Result:
     """Return a result with why the run failed, where it did and does not say so itself."""
-    if state_of(found) is TaskState.SUCCEEDED or made.error is not None:
-        return made
-    return msgspec.structs.replace(made, error=job_progress.failure(jobs, found.conclusion))
+    if state_of(found) is TaskState.SUCCEEDED or result.error is not None:
+        return result
+    return msgspec.structs.replace(result, error=job_progress.failure(jobs, found.conclusion))
 
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of runs. Its tasks have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.RunPage, response=answer)
-    tasks = tuple(task(each, service) for each in found.workflow_runs)
+    run_page = read_json(answer.body, wire.RunPage, response=answer)
+    tasks = tuple(task(each, service) for each in run_page.workflow_runs)
     return Page(items=tasks, cursor=next_page(answer), raw=answer.body)
 
 
-def environment(found: wire.Workflow, repository: str, *, default_branch: str | None = None) -> Environment | None:
+def environment(workflow: wire.Workflow, repository: str, *, default_branch: str | None = None) -> Environment | None:
     """Return a workflow as an environment, None for one that cannot run."""
-    file = (found.path or "").rpartition("/")[2] or str(found.id)
-    if text(found.state) not in (None, "active"):
+    file = (workflow.path or "").rpartition("/")[2] or str(workflow.id)
+    if text(workflow.state) not in (None, "active"):
         return None
-    label = f"{repository}: {text(found.name) or file}"
+    label = f"{repository}: {text(workflow.name) or file}"
     where = str(Workflow(repository, file))
     return Environment(id=where, label=label, repositories=(repository,), default_branch=default_branch)
 
 
-def artifact(found: Sequence[wire.Artifact]) -> wire.Artifact | None:
+def artifact(artifacts: Sequence[wire.Artifact]) -> wire.Artifact | None:
     """Return the newest artifact: each attempt of a run leaves one."""
-    return max(found, key=lambda each: (text(each.created_at) or "", each.id), default=None)
+    return max(artifacts, key=lambda each: (text(each.created_at) or "", each.id), default=None)
 
 
 # -- parts of a task ---------------------------------------------------------------------------------------------------
@@ -197,19 +197,19 @@ def _revived(found: wire.Run) -> tuple[Notice, ...]:
     return (Notice(kind="revived", text=f"it was started again after its end: this is attempt {number}{when}"),)
 
 
-def _notices(made: Result, state: TaskState) -> tuple[Notice, ...]:
-    is_nothing = state is TaskState.SUCCEEDED and not made.notices and _outcome(made).is_empty
+def _notices(result: Result, state: TaskState) -> tuple[Notice, ...]:
+    is_nothing = state is TaskState.SUCCEEDED and not result.notices and _outcome(result).is_empty
     nothing = Notice(kind="nothing_made", text="it completed and made nothing: no message, no patch, no pull request")
-    return (*made.notices, nothing) if is_nothing else made.notices
+    return (*result.notices, nothing) if is_nothing else result.notices
 
 
-def _outcome(made: Result) -> Outcome:
+def _outcome(result: Result) -> Outcome:
     return Outcome(
-        messages=made.messages,
-        patch=made.patch,
-        patch_state=PatchState.PRESENT if made.patch else PatchState.NONE,
-        base_commit=made.base_commit,
-        stats=stats_of(made.patch),
-        pull_request=made.pull_request,
-        error=made.error,
+        messages=result.messages,
+        patch=result.patch,
+        patch_state=PatchState.PRESENT if result.patch else PatchState.NONE,
+        base_commit=result.base_commit,
+        stats=stats_of(result.patch),
+        pull_request=result.pull_request,
+        error=result.error,
     )

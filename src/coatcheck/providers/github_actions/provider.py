@@ -149,12 +149,12 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         http.explained(response, REMEDIES, words=WORDS)
         if response.status == 204:
             return None
-        made = read_json(response.body, wire.Dispatched, response=response)
-        where = Run(workflow.repository, str(made.workflow_run_id))
+        dispatched = read_json(response.body, wire.Dispatched, response=response)
+        where = Run(workflow.repository, str(dispatched.workflow_run_id))
         task = Task(
             ref=self.service.ref(where.repository, where.id),
             state=TaskState.QUEUED,
-            url=text(made.html_url) or self.service.url_of(where),
+            url=text(dispatched.html_url) or self.service.url_of(where),
             title=spec.title,
             prompt=spec.prompt,
             mode="code",
@@ -294,7 +294,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         made = (yield from self._made(where, found)) if extract.state_of(found).is_terminal else None
         return extract.looked(extract.task(found, self.service, made=made, raw=response.body), response)
 
-    def _made(self, where: Run, found: wire.Run) -> Exchange[result_artifact.Result]:
+    def _made(self, where: Run, run: wire.Run) -> Exchange[result_artifact.Result]:
         made, version = (yield from self._result(where)), self.service.api_version
         if made.branch and (made.pull_request is None or made.pull_request.number is None):
             pull = yield from pull_of_branch(where.repository, made.branch, version=version)
@@ -302,9 +302,9 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         if made.patch is None and made.pull_request and made.pull_request.number:
             patch = yield from diff_of_pull(where.repository, made.pull_request.number, version=version)
             made = msgspec.structs.replace(made, patch=patch)
-        if extract.state_of(found) is TaskState.SUCCEEDED or made.error:
+        if extract.state_of(run) is TaskState.SUCCEEDED or made.error:
             return made
-        return extract.with_failure(made, found, (yield from self._jobs(where)))
+        return extract.with_failure(made, run, (yield from self._jobs(where)))
 
     def _result(self, where: Run) -> Exchange[result_artifact.Result]:
         """Return what the newest artifact of our name holds."""

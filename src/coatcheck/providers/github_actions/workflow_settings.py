@@ -160,10 +160,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 def file_in(text: str) -> str:
     """Return the name of a workflow's file, or its number; raises `ConfigurationError`."""
-    found = _WORKFLOW.fullmatch(text.strip())
-    if found is None:
+    match = _WORKFLOW.fullmatch(text.strip())
+    if match is None:
         raise errors.ConfigurationError(f"{text!r} is no workflow", remedy="give the name of its file: coatcheck.yml")
-    return found[1]
+    return match[1]
 
 
 def _is_repository(text: str) -> bool:

@@ -110,27 +110,27 @@ def task_from(answer: Response, service: Service, *, activities: Response | None
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of the list. Its tasks have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.SessionPage, response=answer)
-    tasks = tuple(task(each, service) for each in found.sessions or ())
-    return Page(items=tasks, cursor=found.next_page_token or None, raw=answer.body)
+    session_page = read_json(answer.body, wire.SessionPage, response=answer)
+    tasks = tuple(task(each, service) for each in session_page.sessions or ())
+    return Page(items=tasks, cursor=session_page.next_page_token or None, raw=answer.body)
 
 
 def sources(answer: Response) -> tuple[tuple[Environment, ...], str | None]:
     """Return a page of sources as environments, and the token of the next page."""
-    found = read_json(answer.body, wire.SourcePage, response=answer)
-    return tuple(map(environment, found.sources or ())), found.next_page_token or None
+    source_page = read_json(answer.body, wire.SourcePage, response=answer)
+    return tuple(map(environment, source_page.sources or ())), source_page.next_page_token or None
 
 
-def environment(found: wire.Source) -> Environment:
+def environment(source: wire.Source) -> Environment:
     """Return a source as an environment. Raises `UnreadableResponseError` for one without a name."""
-    if not found.name:
+    if not source.name:
         raise errors.UnreadableResponseError("the service's answer is a source without a name", path="$.name")
-    repo = found.github_repo
+    repo = source.github_repo
     repository = f"{repo.owner}/{repo.repo}" if repo and repo.owner and repo.repo else None
     branch = text(repo.default_branch.display_name) if repo and repo.default_branch else None
     return Environment(
-        id=found.name,
-        label=repository or text(found.id),
+        id=source.name,
+        label=repository or text(source.id),
         repositories=(repository,) if repository else (),
         default_branch=branch,
     )
@@ -160,11 +160,11 @@ def _artifacts_of(found: wire.Session) -> list[wire.Output]:
     return [output for output in found.outputs or () if output.change_set or output.pull_request]
 
 
-def _notices(found: wire.Session, state: TaskState, story: Story, made: Outcome) -> tuple[Notice, ...]:
+def _notices(found: wire.Session, state: TaskState, story: Story, outcome: Outcome) -> tuple[Notice, ...]:
     notices = []
     if story.revived_at is not None:
         notices.append(_revived(story))
-    if state is TaskState.SUCCEEDED and not (_artifacts_of(found) or made.patch or story.has_completed):
+    if state is TaskState.SUCCEEDED and not (_artifacts_of(found) or outcome.patch or story.has_completed):
         notices.append(NOTHING_MADE)
     return tuple(notices)
 

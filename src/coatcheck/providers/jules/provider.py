@@ -144,8 +144,8 @@ class JulesProvider(msgspec.Struct, frozen=True):
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the session: exactly one POST. *spec* has been prepared."""
         response = yield self._post("/sessions", _new_session(spec, self.service))
-        found = decode(response, wire.Session)
-        made = extract.task(found, self.service, raw=response.body)
+        session = decode(response, wire.Session)
+        made = extract.task(session, self.service, raw=response.body)
         return msgspec.structs.replace(
             made,  # what a reply leaves out is what was sent (jules.md 2.2)
             prompt=made.prompt or spec.prompt,
@@ -297,9 +297,9 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     # -- activities --------------------------------------------------------------------------------------------------
 
-    def _story(self, ref: TaskRef, found: wire.Session) -> Exchange[session_summary.Story]:
+    def _story(self, ref: TaskRef, session: wire.Session) -> Exchange[session_summary.Story]:
         """Return what all activities add up to; changes are asked for only where the outputs hold none."""
-        has_change = any(output.change_set for output in found.outputs or ())
+        has_change = any(output.change_set for output in session.outputs or ())
         fields = STORY_FIELDS if has_change else f"{STORY_FIELDS},artifacts(changeSet)"
         happened = yield from self._happened(ref, fields=fields)
         return session_summary.told_by(happened)

@@ -63,16 +63,16 @@ def batch(answer: Response) -> wire.Batch:
 
 def page(answer: Response) -> Page:
     """Return a page of the list; its cursor is the last id."""
-    found = read_json(answer.body, wire.BatchPage, response=answer)
-    batches = found.data or []
-    cursor = batches[-1].id if found.has_more and batches else None
+    batch_page = read_json(answer.body, wire.BatchPage, response=answer)
+    batches = batch_page.data or []
+    cursor = batches[-1].id if batch_page.has_more and batches else None
     return Page(items=tuple(map(task, batches)), cursor=cursor, raw=answer.body)
 
 
 def keys(answer: Response) -> Mapping[str, wire.Batch]:
     """Return the batches of a page by the key that they carry."""
-    found = read_json(answer.body, wire.BatchPage, response=answer)
-    return {key: each for each in found.data or () if (key := text(fields(each.metadata).get(KEY)))}
+    batch_page = read_json(answer.body, wire.BatchPage, response=answer)
+    return {key: each for each in batch_page.data or () if (key := text(fields(each.metadata).get(KEY)))}
 
 
 def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
@@ -143,9 +143,11 @@ def _item_failure(line: wire.Line, body: Mapping[str, object]) -> Failure | None
     if line.error is not None:
         return Failure(code=text(line.error.code), message=text(line.error.message))
     status = line.response.status_code if line.response else None
-    said = fields(body.get("error"))
-    if said or status is None or status >= 300:
-        return Failure(code=text(said.get("code")) or text(said.get("type")), message=text(said.get("message")))
+    document = fields(body.get("error"))
+    if document or status is None or status >= 300:
+        return Failure(
+            code=text(document.get("code")) or text(document.get("type")), message=text(document.get("message"))
+        )
     return None
 
 

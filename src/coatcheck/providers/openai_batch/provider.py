@@ -246,10 +246,10 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         check(response)
         return response
 
-    def _results(self, found: wire.Batch) -> Exchange[bytes]:
+    def _results(self, batch: wire.Batch) -> Exchange[bytes]:
         """Return the lines of both files; a file that is there no more has none (they expire)."""
         bodies = []
-        for file in filter(None, (found.output_file_id, found.error_file_id)):
+        for file in filter(None, (batch.output_file_id, batch.error_file_id)):
             response: Response = yield Request("GET", f"/files/{encoded(file)}/content", headers=HEADERS)
             if response.status != 404:
                 check(response)
