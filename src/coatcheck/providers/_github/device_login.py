@@ -24,7 +24,7 @@ AGAIN = "try again: coatcheck login github"
 NO_APP = ("GitHub knows no app with this client id", "check it in the settings of the app")
 UNABLE = ("the app has no device flow", 'tick "Enable Device Flow" in the settings of the app')
 
-# What ends a login by device code (docs.github.com, "Error codes for the device flow"), in words and with a remedy.
+# What ends a login by device code (docs.github.com, "Error codes for the device flow"), with a description and a remedy.
 DENIALS: Mapping[str, tuple[str, str]] = {
     "404": NO_APP,
     "incorrect_client_credentials": NO_APP,
@@ -69,7 +69,7 @@ def oauth_of(site: str, *, client_id: str | None, scopes: str | None, remedy: st
 
 
 def whoami_of(base_url: str) -> Whoami:
-    """Return how the API at *base_url* says whose a token is."""
+    """Return the request of the API at *base_url* that returns the owner of a token."""
     return Whoami(
         prefix="",
         base_url=base_url,
@@ -159,9 +159,9 @@ def _written(data: bytes | None, tokens: Tokens, *, site: str) -> bytes:
     if tokens.issuer not in (None, site):
         message = f"a login to another site is not kept as one to {site}"
         raise errors.ConfigurationError(message, remedy="leave out --issuer, and say where the API is: --base-url")
-    ours = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
-    theirs: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
-    kept = {name: value for name, value in (theirs | ours).items() if value is not None}
+    written = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
+    existing: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
+    kept = {name: value for name, value in (existing | written).items() if value is not None}
     return msgspec.json.format(msgspec.json.encode(kept), indent=2)
 
 

@@ -12,7 +12,7 @@ DEFAULT_BASE_URL = f"https://{HOST}"
 CLOUD_SUFFIX = ".ghe.com"
 ENTERPRISE_PATH = "/api/v3"
 
-# The newest of the cloud; servers know 2022-11-28 and refuse what they do not know (services.md 1.1, 1.2).
+# The newest of the cloud; servers have 2022-11-28 and reject other versions (services.md 1.1, 1.2).
 CLOUD_VERSION = "2026-03-10"
 SERVER_VERSION = "2022-11-28"
 
@@ -53,7 +53,7 @@ def repository_path(repository: str, rest: str = "") -> str:
 
 def repository_in(text: str) -> str:
     """Return the ``owner/repo`` that *text* names; raises `ConfigurationError`."""
-    found = repository_named(text)
-    if found is None:
+    name = repository_named(text)
+    if name is None:
         raise errors.ConfigurationError(f"{text!r} names no repository on GitHub", remedy="give OWNER/REPO")
-    return found
+    return name

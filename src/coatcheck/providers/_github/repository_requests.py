@@ -1,4 +1,4 @@
-"""What is asked about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
+"""Requests about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
 
 A diff that the service does not return (too large, no permission) is left out; the rest of the result is kept.
 """
@@ -80,7 +80,7 @@ def pull_of_branch(repository: str, branch: str, *, version: str) -> Exchange[Pu
 
 
 def pull_of_node(id: str, *, version: str) -> Exchange[PullRequest | None]:
-    """Return the pull request that GraphQL knows by *id*, None for one that it does not show."""
+    """Return the pull request with the GraphQL *id*, None for one that is not visible."""
     headers = (*http.headers(version), ("content-type", "application/json"))
     body = msgspec.json.encode({"query": PULL_OF_NODE, "variables": {"id": id}})
     response: Response = yield Request("POST", "/graphql", headers=headers, body=body, idempotent=True)

@@ -1,4 +1,4 @@
-"""From Anthropic's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert Anthropic's responses to coatcheck's values. Pure: no I/O.
 
 Invariants:
 
@@ -37,7 +37,7 @@ from . import wire
 
 NAME = "anthropic_batch"
 
-# services.md 4: one word for every end.
+# services.md 4: one state for every end.
 STATES: Mapping[str, TaskState] = {
     "in_progress": TaskState.RUNNING,
     "canceling": TaskState.RUNNING,
@@ -64,39 +64,39 @@ def page(answer: Response) -> Page:
     return Page(items=tuple(map(task, batch_page.data or ())), cursor=cursor, raw=answer.body)
 
 
-def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
+def task(document: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
     """Return the task that a batch is; *results* are the lines of its results, None where they were not requested."""
-    counts = found.request_counts or wire.Counts()
-    made = batch_outcome(map(_item, read_json_lines(results, wire.Line))) if results is not None else None
-    state = _state(found, counts)
+    counts = document.request_counts or wire.Counts()
+    batch_result = batch_outcome(map(_item, read_json_lines(results, wire.Line))) if results is not None else None
+    state = _state(document, counts)
     return Task(
-        ref=TaskRef(NAME, found.id),
+        ref=TaskRef(NAME, document.id),
         state=state,
-        raw_state=found.processing_status,
-        created_at=instant(found.created_at),
-        updated_at=instant(found.ended_at),
-        progress=_progress(found, counts, state),
-        outcome=made,
-        error=batch_error(made) if state.is_terminal and state is not TaskState.SUCCEEDED else None,
-        notices=partial_notices(made),
-        is_archived=instant(found.archived_at) is not None,
+        raw_state=document.processing_status,
+        created_at=instant(document.created_at),
+        updated_at=instant(document.ended_at),
+        progress=_progress(document, counts, state),
+        outcome=batch_result,
+        error=batch_error(batch_result) if state.is_terminal and state is not TaskState.SUCCEEDED else None,
+        notices=partial_notices(batch_result),
+        is_archived=instant(document.archived_at) is not None,
         raw=raw,
     )
 
 
-def _state(found: wire.Batch, counts: wire.Counts) -> TaskState:
-    state = STATES.get(found.processing_status or "", TaskState.UNKNOWN)
+def _state(document: wire.Batch, counts: wire.Counts) -> TaskState:
+    state = STATES.get(document.processing_status or "", TaskState.UNKNOWN)
     if state is not TaskState.SUCCEEDED:
         return state
     return next((RESULTS[word] for word in RESULTS if getattr(counts, word)), TaskState.SUCCEEDED)
 
 
-def _progress(found: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
+def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
     """Return how far it is; while it runs the service counts nothing but how many there are."""
     numbers = [getattr(counts, word) or 0 for word in RESULTS]
     total = sum(numbers) + (counts.processing or 0)
     done = batch_progress(sum(numbers), counts.errored, total)
-    until = None if state.is_terminal else instant(found.expires_at)
+    until = None if state.is_terminal else instant(document.expires_at)
     return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
 
 
@@ -112,7 +112,7 @@ def _item(line: wire.Line) -> Item:
         state=state,
         raw_state=result.type,
         messages=tuple(
-            Message(text=said) for part in items(message.get("content")) if (said := text(fields(part).get("text")))
+            Message(text=parts) for part in items(message.get("content")) if (parts := text(fields(part).get("text")))
         ),
         error=_failure(result) if state is not TaskState.SUCCEEDED else None,
         model=text(message.get("model")),

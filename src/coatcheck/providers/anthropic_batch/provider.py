@@ -54,7 +54,7 @@ LOGIN = Login(
 
 # A batch is limited to 100,000 requests or 256 MB, whichever comes first (Anthropic's guide to message batches).
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
-# The API demands a number and has no default; this one is a choice of ours, and a setting changes it.
+# The API requires a number and has no default; the setting `max_tokens` changes this one.
 DEFAULT_MAX_TOKENS = 8192
 # The largest page of the list: "ranges from 1 to 1000" (Anthropic's SDK 2.11, ``batch_list_params.py``).
 PAGE_SIZE = 1000
@@ -101,7 +101,7 @@ BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL,
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Where the service is, and what tasks that do not say are asked with."""
+    """The base URL, and the defaults of tasks."""
 
     base_url: str = DEFAULT_BASE_URL
     model: str | None = None
@@ -151,8 +151,8 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the batch: exactly one POST. *spec* has been prepared."""
         response: Response = yield Request("POST", BATCHES, headers=POST_HEADERS, body=self._body(spec))
-        made = extract.task(decode(response, wire.Batch), raw=response.body)
-        return msgspec.structs.replace(made, prompt=spec.prompt, mode=spec.mode, model=spec.model)
+        created = extract.task(decode(response, wire.Batch), raw=response.body)
+        return msgspec.structs.replace(created, prompt=spec.prompt, mode=spec.mode, model=spec.model)
 
     def _body(self, spec: TaskSpec) -> bytes:
         system = {"system": spec.instructions} if spec.instructions else {}
@@ -166,11 +166,11 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a batch: one GET while it runs, and one for its results when it has ended."""
+        """Return a batch: one GET while it is running, and one for its results once it has ended."""
         response = yield from self._look(ref)
-        found = extract.batch(response)
-        results = (yield from self._results(ref)) if found.results_url else None
-        return extract.task(found, results=results, raw=response.body)
+        batch_page = extract.batch(response)
+        results = (yield from self._results(ref)) if batch_page.results_url else None
+        return extract.task(batch_page, results=results, raw=response.body)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the batch as it came."""
@@ -195,16 +195,16 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         query = (("limit", str(min(limit or PAGE_SIZE, PAGE_SIZE))), *more)
         response = yield Request("GET", BATCHES, query=query, headers=HEADERS)
         check(response)
-        found = extract.page(response)
+        batch_page = extract.page(response)
         if filter == "all":
-            return found
-        kept = tuple(task for task in found.items if task.is_archived == (filter == "archived"))
-        return msgspec.structs.replace(found, items=kept)
+            return batch_page
+        kept = tuple(task for task in batch_page.items if task.is_archived == (filter == "archived"))
+        return msgspec.structs.replace(batch_page, items=kept)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a thousand batches at once; those that have ended want a look of their own."""
-        found = yield from self.list_tasks(filter="all", cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a thousand batches; those that have ended need a request of their own."""
+        batch_page = yield from self.list_tasks(filter="all", cursor=cursor)
+        return StatusPage(tasks=batch_page.items, cursor=batch_page.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live batch; *siblings* are the lines of its results."""
@@ -213,7 +213,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     # -- acting ------------------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask for the end of a batch; what is done already is kept."""
+        """Cancel a batch; completed requests are kept."""
         check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:

@@ -121,7 +121,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with its function. Raises `ConfigurationError` for one that does not say which version."""
+        """Return *spec* with its function. Raises `ConfigurationError` for one without a version."""
         yield from ()
         function = self.service.chosen(spec.environment)
         if function.qualifier is None:
@@ -178,7 +178,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Exchange[Task]:
-        """Answer the callback that the execution waits for with *text*, and look."""
+        """Answer the callback that the execution waits for with *text*; returns the execution."""
         if mode != "code" or model is not None:
             raise errors.UnsupportedError(f"{self.name} takes a message's text and nothing else")
         from urllib.parse import quote
@@ -193,7 +193,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at an execution: one GET, with its result."""
+        """Return an execution with its result: one GET."""
         response = yield from self._look(ref)
         return extract.execution_task(response, self.service)
 
@@ -218,7 +218,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
         seen = int(memory) if memory.isdecimal() else 0
         fresh = yield from self._happened(ref, after=seen)
         return TaskSnapshot(
-            task=task, events=execution_history.told(fresh, task), memory=str(fresh[-1].id) if fresh else memory
+            task=task, events=execution_history.events_of(fresh, task), memory=str(fresh[-1].id) if fresh else memory
         )
 
     def stream_events(self, ref: TaskRef) -> Events:
@@ -240,15 +240,15 @@ class DurableProvider(msgspec.Struct, frozen=True):
         return (yield from self._page(self.service.chosen(environment), limit=limit, cursor=cursor))
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
-        """Look at a thousand executions of one function at once: that of the first of *refs*, else the usual one.
+        """Return the state of up to a thousand executions of one function: that of the first of *refs*, else the default one.
 
         Where neither is known there is nothing to list, and each is looked at by itself.
         """
         named = function_of(refs[0])
         if named is None and not self.service.function:
             return StatusPage()
-        found = yield from self._page(named or self.service.chosen(None), limit=None, cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        listed = yield from self._page(named or self.service.chosen(None), limit=None, cursor=cursor)
+        return StatusPage(tasks=listed.items, cursor=listed.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one answer is whole
         """Read a saved or live execution."""
@@ -300,8 +300,8 @@ class DurableProvider(msgspec.Struct, frozen=True):
             response = yield Request("GET", f"{_execution(ref)}/history", query=(*query, *more), headers=HEADERS)
             return execution_history.read_page(extract.checked(response))
 
-        found = yield from _until(page, lambda each: each.id <= after)
-        return sorted(found, key=lambda each: each.id)
+        listed = yield from _until(page, lambda each: each.id <= after)
+        return sorted(listed, key=lambda each: each.id)
 
     def _post(self, path: str, body: bytes) -> Request:
         return Request("POST", path, headers=POST_HEADERS, body=body)
@@ -315,13 +315,13 @@ def _until(
     ask: Callable[[str | None], Exchange[tuple[list[Happening], str | None]]], is_known: Callable[[Happening], bool]
 ) -> Exchange[list[Happening]]:
     """Return the events of page after page up to one that is known; a marker that repeats is the last."""
-    found: list[Happening] = []
+    listed: list[Happening] = []
     seen: set[str | None] = {None}
     marker: str | None = None
     while True:
         page, marker = yield from ask(marker)
         fresh = [each for each in page if not is_known(each)]
-        found += fresh
+        listed += fresh
         if len(fresh) < len(page) or marker in seen:
-            return found
+            return listed
         seen.add(marker)

@@ -25,12 +25,12 @@ from ...provider import (
 )
 from . import wire
 
-# Words that end what `CallbackStarted` began; they carry the same `Id`.
+# Events that end a `CallbackStarted`; they have the same `Id`.
 CALLBACK_ENDS = frozenset({"CallbackSucceeded", "CallbackFailed", "CallbackTimedOut"})
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """One event: its number, AWS's word, which operation it is of, and what it says."""
+    """One event: its number, AWS's type, its operation and its fields."""
 
     id: int
     kind: str
@@ -76,7 +76,7 @@ def event_of(happening: Happening, ref: TaskRef) -> TaskEvent:
     )
 
 
-def told(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...]:
+def events_of(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...]:
     """Return *happened* as events, and the agent's message once *task* has ended: AWS has no event for it."""
     if not happened:
         return ()

@@ -1,4 +1,4 @@
-"""From AWS's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert AWS's responses to coatcheck's values. Pure: no I/O.
 
 Invariants:
 
@@ -32,7 +32,7 @@ from ...provider import (
 )
 from . import wire
 from .functions import Service
-from .payload import asked_in, outcome, outcome_of_text
+from .payload import outcome, outcome_of_text, payload_fields
 
 # services.md 3.2. An execution that is being deleted has ended, and its end is no longer reported.
 STATES: Mapping[str, TaskState] = {
@@ -77,11 +77,11 @@ def checked(response: Response) -> Response:
 
 
 def _error_type(response: Response) -> str:
-    """Return AWS's word for an error: in a header, or in the body, with or without a namespace (services.md 3.3)."""
+    """Return AWS's code of an error: in a header, or in the body, with or without a namespace (services.md 3.3)."""
     word = response.headers.get("x-amzn-errortype")
     if word is None:
-        said: Mapping[str, object] = _body_fields(response)
-        word = text(said.get("__type")) or text(said.get("Type")) or ""
+        values: Mapping[str, object] = _body_fields(response)
+        word = text(values.get("__type")) or text(values.get("Type")) or ""
     return word.partition(":")[0].rpartition("#")[2].rpartition(".")[2]
 
 
@@ -137,11 +137,11 @@ def task(execution: wire.Execution, service: Service, *, raw: bytes = b"") -> Ta
     )
 
 
-def _asked(told: object) -> dict[str, Any]:
+def _asked(payload_field: object) -> dict[str, Any]:
     """Return the fields of a task that are in its payload."""
-    said = asked_in(told)
-    known = {name: text(said.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
-    mode = said.get("mode")
+    values = payload_fields(payload_field)
+    known = {name: text(values.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
+    mode = values.get("mode")
     return known | {"mode": mode if mode in ("code", "ask") else None}
 
 
@@ -161,14 +161,14 @@ def record_task(body: bytes, service: Service) -> Task:
     state = CONDITIONS.get(about.condition or "", TaskState.UNKNOWN)
     is_error = bool(record.response_context and record.response_context.function_error)
     why = _function_failure(record, about) if is_error or state is not TaskState.SUCCEEDED else None
-    made = Outcome(error=why) if is_error else outcome(record.response_payload, error=why)
+    result_outcome = Outcome(error=why) if is_error else outcome(record.response_payload, error=why)
     return Task(
         ref=service.ref(about.request_id),
         state=TaskState.FAILED if is_error and state is TaskState.SUCCEEDED else state,
         raw_state=about.condition,
         environment=text(about.function_arn),
         updated_at=instant(record.timestamp),
-        outcome=made,
+        outcome=result_outcome,
         error=why,
         raw=body,
         **_asked(record.request_payload),
@@ -176,7 +176,7 @@ def record_task(body: bytes, service: Service) -> Task:
 
 
 def _function_failure(record: wire.Record, about: wire.RequestContext) -> Failure:
-    """Return why: the function's own error, else AWS's word for giving up."""
+    """Return the function's own error, else AWS's condition."""
     document = fields(record.response_payload)
     code, message = text(document.get("errorType")), text(document.get("errorMessage"))
     return Failure(code=code or about.condition, message=message)

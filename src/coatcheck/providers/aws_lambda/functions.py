@@ -1,4 +1,4 @@
-"""Where the functions are, how people log in, and how functions are named (docs/reference/protocols/services.md 3)."""
+"""The base URL, the login and the names of functions (docs/reference/protocols/services.md 3)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Function(msgspec.Struct, frozen=True):
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return what says which version."""
+        """Return the query that selects the version."""
         return (("Qualifier", self.qualifier),) if self.qualifier else ()
 
 
@@ -110,7 +110,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def login(self) -> Login:
-        """Return how people log in: as AWS's own tools do. What they keep goes to Amazon's own hosts."""
+        """Return the login: AWS's own chain. Stored credentials are sent only to Amazon's hosts."""
         hosts = {f"{word}.{self.region}.{self._domain}" for word in ("lambda", "sqs")}
         hosts |= {urlsplit(_origin(self.queue)).netloc} if self.queue and _is_amazons(self.queue) else set()
         return Login(name=self.name, remedy=REMEDY, chain=chain, trusted_hosts=frozenset(hosts))
@@ -140,7 +140,7 @@ def segment_of(ref: TaskRef) -> str:
 
 
 def function_of(ref: TaskRef) -> Function | None:
-    """Return the function whose durable execution *ref* is (services.md 3.2), None where its ARN does not say.
+    """Return the function whose durable execution *ref* is (services.md 3.2), None where its ARN has none.
 
     AWS's local runner makes ARNs of two random ids.
     """

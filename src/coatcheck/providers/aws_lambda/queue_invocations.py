@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
 # SQS hands out and deletes at most ten at once.
 BATCH = 10
-# Zero asks only some of SQS's servers, and misses what the others have; one second asks all.
+# Zero queries only some of SQS's servers and may miss messages; one second queries all.
 WAIT_SECONDS = 1
 # SQS's default. Long enough to hand out ten tasks, short enough for another process that waits for its own; a record
-# that is hidden is not handed to us again meanwhile, so strangers never fill every batch.
+# that is hidden is not returned again meanwhile, so messages of others do not fill every batch.
 HIDDEN_SECONDS = 30
 SQS_HEADERS: Pairs = (
     *((name, value) for name, value in POST_HEADERS if name != "content-type"),
@@ -156,13 +156,17 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
         }
         response = yield self._sqs("ReceiveMessage", wanted)
         messages = read_json(response.body, wire.Received, response=extract.checked(response)).messages or ()
-        told = [(task, each.receipt_handle) for each in messages if (task := self._told(each)) and task.ref in refs]
-        ended = {task.ref: task for task, _ in reversed(told)}  # of two records of one end, the first
+        received = [
+            (task, each.receipt_handle)
+            for each in messages
+            if (task := self._task_of_message(each)) and task.ref in refs
+        ]
+        ended = {task.ref: task for task, _ in reversed(received)}  # of two records of one end, the first
         return StatusPage(
             tasks=tuple(ended.values()),
-            receipts=tuple(receipt for _, receipt in told),
+            receipts=tuple(receipt for _, receipt in received),
             is_final=True,
-            # A full batch says that there may be more; the cursor only has to be another one.
+            # After a full batch there may be more; the cursor only has to be another one.
             cursor=str(int(cursor or 0) + 1) if len(messages) == BATCH else None,
         )
 
@@ -175,7 +179,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
         """Read a saved destination record."""
         return extract.record_task(response, self.service)
 
-    def _told(self, message: wire.QueueMessage) -> Task | None:
+    def _task_of_message(self, message: wire.QueueMessage) -> Task | None:
         """Return the task whose end a message reports, None for a message that is no record."""
         try:
             return extract.record_task(message.body.encode(), self.service)

@@ -1,4 +1,4 @@
-"""The shapes of AWS's answers: only the fields we read; unknown fields and words are tolerated (docs/reference/protocols/services.md 3).
+"""The structures of AWS's responses: only the fields that are read; unknown fields and values are accepted (docs/reference/protocols/services.md 3).
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
 """

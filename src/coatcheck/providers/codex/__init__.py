@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def codex(settings: Settings) -> CodexProvider:
     """Return the provider of Codex Cloud; raises `ConfigurationError` for a base URL that is none.
 
-    Without a setting of ours the official client's own variable counts (codex-wham.md 1.2).
+    Without the setting, the official client's variable is used (codex-wham.md 1.2).
     """
     from .credentials import LOGIN
     from .endpoints import CODEX_BASE_URL, Service

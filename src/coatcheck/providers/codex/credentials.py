@@ -58,7 +58,7 @@ TOKENS = ("access_token", "id_token", "refresh_token")
 # How a personal access token begins (codex-wham.md 6.8).
 PERSONAL_PREFIX = "at-"
 
-# Logins of other kinds, by `auth_mode` (codex-wham.md 6.1): what they are, in words.
+# Logins of other kinds, by `auth_mode` (codex-wham.md 6.1): their descriptions.
 OTHER_MODES: Mapping[str, str] = {
     "apikey": "an API key, which Codex Cloud does not take",
     "chatgptAuthTokens": "tokens that another program lends, which are never in a file",
@@ -66,7 +66,7 @@ OTHER_MODES: Mapping[str, str] = {
     "bedrockApiKey": "a Bedrock API key, which Codex Cloud does not take",
 }
 
-# Where there is no `auth_mode`, the first of these keys that is not null says the mode (codex-wham.md 6.1).
+# Where there is no `auth_mode`, the first of these keys that is not null determines the mode (codex-wham.md 6.1).
 MODE_OF_KEY: Mapping[str, str] = {
     "personal_access_token": "personalAccessToken",
     "agent_identity": "agentIdentity",
@@ -75,7 +75,7 @@ MODE_OF_KEY: Mapping[str, str] = {
 
 
 def read_auth_file(data: bytes, where: str) -> Tokens:
-    """Return the login in the official client's ``auth.json``; *where* is its path as shown to people.
+    """Return the login in the official client's ``auth.json``; *where* is its path for messages.
 
     Raises `CredentialsError` with the remedy for what is no ChatGPT login and no personal access token.
     """
@@ -120,17 +120,17 @@ def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) 
     leaves the one before, so that a good refresh token beside it is not lost.
     Raises `UnreadableResponseError` where a token is missing or none can be used.
     """
-    found: dict[str, Any] = {name: _granted(answer, name, before) for name in TOKENS}
+    value_read: dict[str, Any] = {name: _granted(answer, name, before) for name in TOKENS}
     if before is not None and any(answer.get(name) for name in TOKENS) and not any(_usable(answer, n) for n in TOKENS):
         raise errors.UnreadableResponseError("the login service gave no usable token", path="$.access_token")
-    claims = claims_of(found["id_token"]) or {}
+    claims = claims_of(value_read["id_token"]) or {}
     account = text(fields(claims.get(AUTH_CLAIM)).get("chatgpt_account_id"))
     kept: dict[str, Any] = {} if before is None else {"issuer": before.issuer, "client_id": before.client_id}
     return Tokens(
-        **found,
+        **value_read,
         **kept,
         account_id=account if before is None else before.account_id,
-        expires_at=_granted_until(found["access_token"], answer, now),
+        expires_at=_granted_until(value_read["access_token"], answer, now),
         last_refresh=now,
         **_said_by(claims),
     )
@@ -159,7 +159,7 @@ def keyring_entry(home: str) -> str:
 
 
 def read_access_token(value: str) -> Secret:
-    """Return the login in ``CODEX_ACCESS_TOKEN``. A JWT is sent as it is; that is our extension of 6.8.
+    """Return the login in ``CODEX_ACCESS_TOKEN``. A JWT is sent as it is; an extension of codex-wham.md 6.8.
 
     Raises `NotLoggedInError` for tokens that the task routes do not take.
     """
@@ -190,7 +190,7 @@ def read_local_token(value: str) -> Secret:
 
 
 def claims_of(token: str) -> Mapping[str, object] | None:
-    """Return what a JWT says, None for what is no JWT: three non-empty parts, the middle one a JSON object (codex-wham.md 6.2)."""
+    """Return the claims of a JWT, None for anything else: three non-empty parts, the middle one a JSON object (codex-wham.md 6.2)."""
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
         return None
@@ -202,7 +202,7 @@ def claims_of(token: str) -> Mapping[str, object] | None:
 
 
 def expiry_of(token: str) -> float | None:
-    """Return when a token expires, in seconds since the epoch; None where it does not say (codex-wham.md 6.3).
+    """Return when a token expires, in seconds since the epoch; None where it has no expiry (codex-wham.md 6.3).
 
     ``exp`` is a number of seconds (RFC 7519 section 2). Milliseconds, a text and a date are understood too; what no
     calendar has is the first or the last second of ours.
@@ -213,17 +213,17 @@ def expiry_of(token: str) -> float | None:
 def _seconds(value: object) -> float | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**300:
         return LAST_SECOND if value > 0 else 0.0  # which is too large for a float
-    found = number(value)
-    if found is None:
+    value_read = number(value)
+    if value_read is None:
         date = instant(value) if isinstance(value, str) else None
         return None if date is None else max(0.0, date.timestamp())
-    if found >= FIRST_MILLISECONDS:
-        found /= 1000
-    return min(max(found, 0.0), LAST_SECOND)
+    if value_read >= FIRST_MILLISECONDS:
+        value_read /= 1000
+    return min(max(value_read, 0.0), LAST_SECOND)
 
 
 def _granted_until(token: str, answer: Mapping[str, object], now: float) -> float | None:
-    """Return when a token that was just given expires by our clock, which may be wrong."""
+    """Return when a token that was just given expires by the local clock, which may be wrong."""
     ends = expiry_of(token)
     if ends is None or ends > now or _usable(answer, "access_token") != token:
         return ends
@@ -266,7 +266,7 @@ def _mode(login: Mapping[str, object]) -> object:
 
 
 def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
-    """Return what an id_token says of its owner (codex-wham.md 6.2)."""
+    """Return the owner's fields of an id_token (codex-wham.md 6.2)."""
     owner = fields(claims.get(AUTH_CLAIM))
     return {
         "plan": text(owner.get("chatgpt_plan_type")),

@@ -20,7 +20,7 @@ LOCAL_BASE_URL = ProviderSetting("base_url", "where the local cloud is; unset: t
 
 
 class Service(msgspec.Struct, frozen=True):
-    """One deployment of the service: the word in front of its refs, its base URL, how its paths begin."""
+    """One deployment of the service: the provider of its refs, its base URL and the prefix of its paths."""
 
     name: str
     base_url: str

@@ -11,12 +11,12 @@ from ...provider import Environment, errors, repository_named
 
 def merged(*lists: Iterable[Environment]) -> tuple[Environment, ...]:
     """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts (codex-wham.md 5)."""
-    found: dict[str, Environment] = {}
+    by_id: dict[str, Environment] = {}
     for environment in (environment for some in lists for environment in some):
-        known = found.setdefault(environment.id, environment)
+        known = by_id.setdefault(environment.id, environment)
         if known is not environment:
-            found[environment.id] = _merged(known, environment)
-    return tuple(found.values())
+            by_id[environment.id] = _merged(known, environment)
+    return tuple(by_id.values())
 
 
 def _merged(first: Environment, second: Environment) -> Environment:
@@ -31,14 +31,14 @@ def _merged(first: Environment, second: Environment) -> Environment:
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Where a task should run: the words to choose an environment by, and the repository they name if any."""
+    """Where a task should run: the name of an environment, and the repository that it names if any."""
 
     name: str
     repository: str | None = None
 
 
 def wanted(environment: str | None, repository: str | None) -> Wanted:
-    """Return what a spec asks for: the environment where one is named, else the repository.
+    """Return the environment of a spec if it names one, else its repository.
 
     Raises `ConfigurationError` when the repository is none of github.com.
     """
@@ -47,12 +47,12 @@ def wanted(environment: str | None, repository: str | None) -> Wanted:
         return Wanted(
             name=name, repository=repository_named(name) or (repository and repository_named(repository)) or None
         )
-    found = repository_named(repository or "")
-    if found is None:
+    by_id = repository_named(repository or "")
+    if by_id is None:
         raise errors.ConfigurationError(
             f"{repository!r} is no repository on github.com", remedy="give OWNER/REPO, or an environment by id or label"
         )
-    return Wanted(found, found)
+    return Wanted(by_id, by_id)
 
 
 def at_home(environments: Iterable[Environment], repository: str) -> tuple[Environment, ...]:

@@ -1,4 +1,4 @@
-"""From WHAM's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert WHAM's responses to coatcheck's values. Pure: no I/O.
 
 Invariants:
 
@@ -54,7 +54,7 @@ STATES: Mapping[str, TaskState] = {
     "cancelled": TaskState.CANCELLED,
 }
 
-# What a task was asked to be: `qa` makes no diff (codex-wham.md 2.2).
+# The modes of a task: `qa` makes no diff (codex-wham.md 2.2).
 MODES: Mapping[str, Literal["code", "ask"]] = {"pr": "code", "qa": "ask"}
 
 NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn()
@@ -65,7 +65,7 @@ def task_from_details(
 ) -> Task:
     """Return the task that *answer* describes (codex-wham.md 2.3); *siblings* (codex-wham.md 2.4) adds the other attempts' outcomes.
 
-    *ref* is the task that was asked for; without it the answer must hold an id.
+    *ref* is the requested task; without it the response must contain an id.
     """
     details = read_json(answer.body, wire.Details, response=answer)
     turn, record = details.current_assistant_turn or NO_TURN, details.task or NO_RECORD
@@ -89,7 +89,7 @@ def task_from_details(
 def task_from_created(answer: Response, service: Service) -> Task:
     """Return the task that was just created or continued (codex-wham.md 2.2).
 
-    Its id is worth the money spent: an answer that is strange in any other way still gives a task.
+    A response that is unexpected in any other way still yields a task, since the task exists.
     """
     try:
         created = read_json(answer.body, wire.Created, response=answer)
@@ -103,9 +103,9 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of the list (codex-wham.md 2.1). Its tasks have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.Page, response=answer)
-    tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(found.items or ()))
-    return Page(items=tuple(tasks), cursor=found.cursor or None, raw=answer.body)
+    listed = read_json(answer.body, wire.Page, response=answer)
+    tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(listed.items or ()))
+    return Page(items=tuple(tasks), cursor=listed.cursor or None, raw=answer.body)
 
 
 def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | None) -> tuple[Attempt, ...]:
@@ -126,7 +126,7 @@ def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | Non
 
 
 def current_turn(body: bytes) -> str | None:
-    """Return the id of the turn that a task's details call the current one, None where *body* says none."""
+    """Return the id of the turn that a task's details call the current one, None where *body* has none."""
     try:
         turn = read_json(body, wire.CurrentTurn).current_assistant_turn
     except errors.UnreadableResponseError:
@@ -134,9 +134,9 @@ def current_turn(body: bytes) -> str | None:
     return text(turn.id) if turn else None
 
 
-def environments(found: Iterable[wire.Environment]) -> tuple[Environment, ...]:
+def environments(known: Iterable[wire.Environment]) -> tuple[Environment, ...]:
     """Return environments (codex-wham.md 2.5)."""
-    return tuple(map(_environment, found))
+    return tuple(map(_environment, known))
 
 
 # -- parts of a task ---------------------------------------------------------------------------------------------------
@@ -195,8 +195,8 @@ def _listed(record: wire.Record, service: Service, *, at: str) -> Task:
 
 
 def _bare_task(answer: Response, service: Service) -> Task:
-    said = read_json(answer.body, dict[str, object], response=answer)
-    id = _required_id(text(fields(said.get("task")).get("id")) or text(said.get("id")))
+    answer_fields = read_json(answer.body, dict[str, object], response=answer)
+    id = _required_id(text(fields(answer_fields.get("task")).get("id")) or text(answer_fields.get("id")))
     return Task(ref=service.ref(id), state=TaskState.UNKNOWN, url=service.url_of(id), raw=answer.body)
 
 
@@ -237,19 +237,19 @@ def _repository(place: wire.Place | None) -> str | None:
 
 
 def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
-    found = (*items(record.external_pull_requests), *items(record.pull_requests))
-    return tuple(filter(None, map(pull_request, found)))
+    values = (*items(record.external_pull_requests), *items(record.pull_requests))
+    return tuple(filter(None, map(pull_request, values)))
 
 
 # -- attempts and outcomes ---------------------------------------------------------------------------------------------
 
 
-def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
+def _known_attempts(turn: wire.Turn, outcome_of_turn: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
     """Return the attempts that a turn names: its own, and its siblings numbered in the order given (codex-wham.md 2.3)."""
     if turn is NO_TURN:
         return ()
     placement = turn.attempt_placement or 0
-    own = _attempt(turn, made, placement=placement, raw_state=raw_state)
+    own = _attempt(turn, outcome_of_turn, placement=placement, raw_state=raw_state)
     if not turn.sibling_turn_ids:
         return (own,)
     free = (number for number in count() if number != placement)
@@ -258,13 +258,13 @@ def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | N
     return tuple(sorted((own, *others), key=lambda attempt: attempt.placement))
 
 
-def _attempt(turn: wire.Turn, made: Outcome | None, *, placement: int, raw_state: str | None) -> Attempt:
+def _attempt(turn: wire.Turn, outcome_of_turn: Outcome | None, *, placement: int, raw_state: str | None) -> Attempt:
     return Attempt(
         id=turn.id or "",
         placement=placement,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
         raw_state=raw_state,
-        outcome=made,
+        outcome=outcome_of_turn,
         created_at=instant(turn.created_at),
         model=text(turn.model_version),
     )
@@ -272,15 +272,15 @@ def _attempt(turn: wire.Turn, made: Outcome | None, *, placement: int, raw_state
 
 def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
     turn, raw = details.current_assistant_turn, details.current_diff_task_turn
-    there = _existing_pull_request(record, turn)
+    existing = _existing_pull_request(record, turn)
     if turn is not None and _repeats(raw, turn):
-        made = outcome(turn, pull_request=there)
-        if made.patch is not None or raw == wire.NULL:
-            return made
+        turn_outcome = outcome(turn, pull_request=existing)
+        if turn_outcome.patch is not None or raw == wire.NULL:
+            return turn_outcome
     diff_turn = None if raw == wire.NULL else read_json(raw, wire.Turn, at="$.current_diff_task_turn")
     if turn is None and diff_turn is None:
         return None
-    return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=there)
+    return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=existing)
 
 
 def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
@@ -297,8 +297,8 @@ def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullR
     """Return the pull request that was made of *turn* (2.1: each names the assistant's turn)."""
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
-    made = (pull_request(there) for there in external if there.get("assistant_turn_id") in wanted)
-    return next(filter(None, made), None)
+    pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)
+    return next(filter(None, pull_requests), None)
 
 
 def _environment(environment: wire.Environment) -> Environment:

@@ -1,4 +1,4 @@
-"""The models that the service knows, or knew: a dated data file (docs/reference/protocols/codex-wham.md 9 and 10).
+"""The models of the service: a dated data file (docs/reference/protocols/codex-wham.md 9 and 10).
 
 Which model a cloud task uses is the service's choice; `Task.model` says which one it was.
 """

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 20
 # Where neither the caller nor the environment names a branch, the official client sends this (codex-wham.md 2.2).
 DEFAULT_BRANCH = "main"
-# A 404 with one of these says that the task is unknown; any other that the route is (codex-wham.md 2.9).
+# A 404 with one of these means that the task is unknown; any other that the route is (codex-wham.md 2.9).
 UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
@@ -153,7 +153,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: exactly one GET."""
+        """Return a task: exactly one GET."""
         response = yield from self._details(ref)
         return extract.task_from_details(response, self.service, ref=ref)
 
@@ -165,7 +165,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]:
         """Return every attempt with its outcome: the current turn's from *task*, the others from one GET.
 
-        A task that was listed or just created knows no turn: its details are asked for first.
+        A task that was listed or just created has no turn: its details are requested first.
         """
         turn = extract.current_turn(task.raw)
         if turn is None or not any(attempt.id == turn for attempt in task.attempts):
@@ -185,7 +185,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page, newest first, of at most 20 tasks whatever *limit* says; *environment* is an id."""
+        """Return one page, newest first, of at most 20 tasks, even for a larger *limit*; *environment* is an id."""
         if limit is not None and limit < 1:
             raise errors.ConfigurationError(f"a limit of {limit} tasks shows nothing", remedy="ask for at least one")
         wanted = {
@@ -200,7 +200,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:  # noqa: ARG002 - a page is a page
-        """Return one page of the current list: what is said of a task there is its current turn's state (codex-wham.md 3)."""
+        """Return one page of the current list: the state of a task there is that of its current turn (codex-wham.md 3)."""
         page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=page.items, cursor=page.cursor)
 
@@ -221,7 +221,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit the events of the current turn as they arrive; earlier events of the turn are emitted again.
 
-        The end of the stream says nothing about the task (codex-wham.md 2.8).
+        The end of the stream is not the end of the task (codex-wham.md 2.8).
         """
         turn = yield from self._current_turn(ref)
         query = (("item_type", "thread_event"), ("item_type", "log"))
@@ -230,8 +230,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
         parser = EventStreamReader()
         while chunk := (yield Read(response.stream)):
             for event in parser.feed(chunk):
-                if (told := event_of(event, ref)) is not None:
-                    yield Emit(told)
+                if (task_event := event_of(event, ref)) is not None:
+                    yield Emit(task_event)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live answer: the details, with the sibling turns where they were saved too."""
@@ -255,16 +255,16 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return choose_environment(known, wanted.name)
 
     def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
-        """Ask by repository, then for all; either may fail as long as the other says something (codex-wham.md 5)."""
+        """Request the environments of the repository, then all; one of the requests may fail (codex-wham.md 5)."""
         near: tuple[Environment, ...] = ()
         if wanted.repository:
             try:
-                found = yield from self._environments(
+                by_repository = yield from self._environments(
                     "environments", "by-repo", "github", *wanted.repository.split("/")
                 )
-                near = environments.at_home(found, wanted.repository)
+                near = environments.at_home(by_repository, wanted.repository)
             except errors.ProviderError:
-                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all says what is wrong (codex-wham.md 2.5)
+                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all reports the error (codex-wham.md 2.5)
         try:
             every = yield from self._environments("environments")
         except errors.ProviderError:
@@ -296,7 +296,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return self._act(Verb.DELETE_TASK, Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
 
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None = None, draft: bool = True) -> Exchange[None]:
-        """Ask the service to open a draft pull request of an attempt (its number; None: the current one).
+        """Request a draft pull request of an attempt (its number; None: the current one).
 
         Raises `UnsupportedError` for anything but a draft: the only other mode ever seen merges by itself.
         """

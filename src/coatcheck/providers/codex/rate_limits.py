@@ -106,23 +106,23 @@ def _windows(block: Mapping[str, object]) -> Iterator[RateWindow]:
             )
 
 
-def _credits(found: Mapping[str, object]) -> Credits | None:
-    if not found:
+def _credits(block_fields: Mapping[str, object]) -> Credits | None:
+    if not block_fields:
         return None
-    balance = found.get("balance")
+    balance = block_fields.get("balance")
     return Credits(
-        has_credits=flag(found.get("has_credits")),
-        is_unlimited=flag(found.get("unlimited")),
+        has_credits=flag(block_fields.get("has_credits")),
+        is_unlimited=flag(block_fields.get("unlimited")),
         balance=_amount(balance),
     )
 
 
-def _spend_control(found: Mapping[str, object]) -> SpendControl | None:
-    if not found:
+def _spend_control(block_fields: Mapping[str, object]) -> SpendControl | None:
+    if not block_fields:
         return None
-    limit = fields(found.get("individual_limit"))
+    limit = fields(block_fields.get("individual_limit"))
     return SpendControl(
-        is_reached=flag(found.get("reached")),
+        is_reached=flag(block_fields.get("reached")),
         limit=_amount(limit.get("limit")),
         used=_amount(limit.get("used")),
         remaining=_amount(limit.get("remaining")),

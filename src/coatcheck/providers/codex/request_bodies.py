@@ -61,6 +61,6 @@ def _input_items(prompt: str, starting_diff: str | None) -> list[object]:
 
 
 def _body(content: dict[str, object], attempts: int, model: str | None) -> bytes:
-    """Encode *content*; `metadata` is there only when something is in it, and the model is our addition."""
+    """Encode *content*; `metadata` is left out when it is empty; the model is an addition to the official client's body."""
     metadata = ({"best_of_n": attempts} if attempts > 1 else {}) | ({"model_slug": model} if model else {})
     return msgspec.json.encode(content | ({"metadata": metadata} if metadata else {}))

@@ -30,9 +30,9 @@ def event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent | None:
     if item.item_type == "thread_event":
         document = fields(item.event)
         params = fields(document.get("params"))
-        words = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
+        event_text = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
         return UnknownEvent(
-            kind=text(document.get("method")) or "thread_event", ref=ref, id=cursor, text=words, data=params
+            kind=text(document.get("method")) or "thread_event", ref=ref, id=cursor, text=event_text, data=params
         )
     at = instant(fields(item.key).get("created_at"))
     kind = text(item.item_type) or event.event

@@ -72,19 +72,21 @@ def prompt(turn: wire.Turn | None) -> str | None:
     """Return the user's prompt; parts are joined by a blank line, a missing role is the user's (codex-wham.md 4)."""
     if turn is None:
         return None
-    asked = [item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")]
-    return "\n\n".join(said for item in asked for said in _texts(item.content)) or None
+    user_items = [
+        item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")
+    ]
+    return "\n\n".join(said for item in user_items for said in _texts(item.content)) or None
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
 def _messages(both: list[wire.Item], own: list[wire.Item]) -> tuple[Message, ...]:
-    mine = tuple(_said(own))
+    own_messages = tuple(_said(own))
     if len(both) == len(own):
-        return mine
-    theirs = _said(both[: len(both) - len(own)])
-    return (*(message for message in theirs if message not in mine), *mine)
+        return own_messages
+    others = _said(both[: len(both) - len(own)])
+    return (*(message for message in others if message not in own_messages), *own_messages)
 
 
 def _said(found: Iterable[wire.Item]) -> Iterator[Message]:
@@ -108,14 +110,14 @@ def _message(content: wire.Content, role: str | None) -> Message | None:
     citations: list[Citation] = []
     length, is_running = 0, True
     for part in _parts(content):
-        words = part if isinstance(part, str) else part.text
-        if words:
+        content_text = part if isinstance(part, str) else part.text
+        if content_text:
             gap = "" if is_running else "\n\n"
-            said += (gap, words)
-            length += len(gap) + len(words)
+            said += (gap, content_text)
+            length += len(gap) + len(content_text)
         elif isinstance(part, wire.Part) and (citation := _citation(part, length)):
             citations.append(citation)
-        is_running = not words
+        is_running = not content_text
     if not (length or citations):
         return None
     return Message(text="".join(said), role=role or "assistant", citations=tuple(citations))
@@ -126,8 +128,8 @@ def _parts(content: wire.Content) -> list[wire.Part | str]:
 
 
 def _texts(content: wire.Content) -> Iterator[str]:
-    words = (part if isinstance(part, str) else part.text for part in _parts(content))
-    return filter(None, words)
+    content_text = (part if isinstance(part, str) else part.text for part in _parts(content))
+    return filter(None, content_text)
 
 
 def _citation(part: wire.Part, offset: int) -> Citation | None:
@@ -189,17 +191,17 @@ def _pull_request_of(
 ) -> PullRequest | None:
     """Return the text that the agent wrote, with the number and address that the host gave."""
     item = next((item for item in found if item.type == "pr"), None)
-    there = existing or pull_request(turn.pull_request_data) or PullRequest()
+    on_host = existing or pull_request(turn.pull_request_data) or PullRequest()
     if item is None:
-        return there if there != PullRequest() else None
+        return on_host if on_host != PullRequest() else None
     return PullRequest(
-        title=text(item.pr_title) or there.title,
-        body=text(item.pr_message) or there.body,
-        branch=text(turn.branch_name) or there.branch,
-        base=there.base or text(turn.branch),
-        stats=diff_stats(change) if change else there.stats,
+        title=text(item.pr_title) or on_host.title,
+        body=text(item.pr_message) or on_host.body,
+        branch=text(turn.branch_name) or on_host.branch,
+        base=on_host.base or text(turn.branch),
+        stats=diff_stats(change) if change else on_host.stats,
         commit_message=text(change.commit_message) if change else None,
-        **{name: getattr(there, name) for name in ("number", "url", "state", "draft", "is_merged")},
+        **{name: getattr(on_host, name) for name in ("number", "url", "state", "draft", "is_merged")},
     )
 
 
@@ -227,12 +229,12 @@ def pull_request(value: object) -> PullRequest | None:
 
 
 def _files(both: list[wire.Item], own: list[wire.Item]) -> tuple[FileSnapshot, ...]:
-    mine = tuple(_snapshots(own))
+    own_messages = tuple(_snapshots(own))
     if len(both) == len(own):
-        return mine
-    paths = {snapshot.path for snapshot in mine}
-    theirs = _snapshots(both[: len(both) - len(own)])
-    return (*mine, *(snapshot for snapshot in theirs if snapshot.path not in paths))
+        return own_messages
+    paths = {snapshot.path for snapshot in own_messages}
+    others = _snapshots(both[: len(both) - len(own)])
+    return (*own_messages, *(snapshot for snapshot in others if snapshot.path not in paths))
 
 
 def _snapshots(found: Iterable[wire.Item]) -> Iterator[FileSnapshot]:

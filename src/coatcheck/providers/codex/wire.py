@@ -1,4 +1,4 @@
-"""The shapes of WHAM's answers: only the fields we read; unknown fields and words are tolerated.
+"""The structures of WHAM's responses: only the fields that are read; unknown fields and values are accepted.
 
 Typed fields decide (ids, states, texts, diffs): null or missing is fine, a wrong type is an error with its JSON path.
 Fields of type ``object`` are only shown and are read by `loose`. Sections are those of docs/reference/protocols/codex-wham.md.
@@ -65,7 +65,7 @@ class Author(msgspec.Struct, frozen=True, gc=False):
 
 
 class WorklogContent(msgspec.Struct, frozen=True, gc=False):
-    """What a worklog message says (codex-wham.md 2.3)."""
+    """The content of a worklog message (codex-wham.md 2.3)."""
 
     parts: Content = None
 
@@ -182,13 +182,13 @@ class Siblings(msgspec.Struct, frozen=True, gc=False):
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
-    """Anything with an id, for a look that reads nothing else."""
+    """An object with an id, where nothing else is read."""
 
     id: object = None
 
 
 class CurrentTurn(msgspec.Struct, frozen=True, gc=False):
-    """The details, for a look that reads only which turn is the current one."""
+    """The details of a task, where only the current turn's id is read."""
 
     current_assistant_turn: Identified | None = None
 

@@ -56,7 +56,7 @@ CAPABILITIES = Capabilities(
         Verb.UNARCHIVE_TASK: "as archive_task",
     },
     options=frozenset({"model", "working_branch", "open_pull_request"}),
-    # As for everything that is asked of GitHub (1.4; `github_actions.abilities`).
+    # As for every request to GitHub (services.md 1.4; `github_actions.capabilities`).
     write_pause=1.0,
     rate=14.0,
     notes=(

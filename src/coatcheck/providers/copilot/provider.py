@@ -61,7 +61,7 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Where people see tasks."""
+        """The base URLs of the pages of tasks."""
         return (site_of(self.service.base_url),)
 
     @property
@@ -94,33 +94,33 @@ class CopilotProvider(msgspec.Struct, frozen=True):
             "create_pull_request": spec.open_pull_request,
             "custom_agent": self.service.custom_agent,
         }
-        said = {name: value for name, value in body.items() if value is not None}
+        options = {name: value for name, value in body.items() if value is not None}
         headers = (*http.headers(self.service.api_version), ("content-type", "application/json"))
-        response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(said))
+        response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(options))
         http.explained(response, REMEDIES)
         task = read_json(response.body, wire.Task, response=response)
-        made = extract.task(task, self.service, raw=response.body)
+        created = extract.task(task, self.service, raw=response.body)
         return msgspec.structs.replace(
-            made,  # what a reply leaves out is what was sent
-            prompt=made.prompt or spec.prompt,
-            environment=made.environment or repository,
-            repository=made.repository or repository,
-            branch=made.branch or spec.branch,
+            created,  # what a reply leaves out is what was sent
+            prompt=created.prompt or spec.prompt,
+            environment=created.environment or repository,
+            repository=created.repository or repository,
+            branch=created.branch or spec.branch,
             rate_limit=http.limit_of(response),
         )
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: one GET while it works, and what it made as well where it has stopped."""
+        """Return a task: one GET while it is running, and requests for its result once it has stopped."""
         response = yield from self._look(ref)
-        found = extract.task_in(response)
-        made = (yield from self._made(found)) if extract.state_of(found).ends_wait else None
-        task = extract.task(found, self.service, made=made, raw=response.body)
+        agent_task = extract.task_in(response)
+        fetched = (yield from self._fetch_result(agent_task)) if extract.state_of(agent_task).ends_wait else None
+        task = extract.task(agent_task, self.service, fetched=fetched, raw=response.body)
         return msgspec.structs.replace(task, rate_limit=http.limit_of(response), retry_after=http.pause_asked(response))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the task as it came."""
+        """Return the body of the response for a task, unchanged."""
         response = yield from self._look(ref)
         return response.body
 
@@ -143,22 +143,22 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         query = http.query_of(cursor, archived if filter == "archived" else first)
         response = yield http.get(path, query=query, version=self.service.api_version, conditional=True)
         http.explained(response, REMEDIES)
-        found = extract.page(response, self.service)
-        if filter == "all" and found.cursor is None and ("is_archived", "true") not in query:
-            return msgspec.structs.replace(found, cursor=http.cursor_of(tuple(archived.items())))
-        return found
+        listed = extract.page(response, self.service)
+        if filter == "all" and listed.cursor is None and ("is_archived", "true") not in query:
+            return msgspec.structs.replace(listed, cursor=http.cursor_of(tuple(archived.items())))
+        return listed
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred tasks at once; those that have stopped want a look of their own."""
-        found = yield from self.list_tasks(cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a hundred tasks; those that have stopped need a request of their own."""
+        listed = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=listed.items, cursor=listed.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one answer
         """Read a saved or live task."""
         answer = Response(200, body=response)
-        found = extract.task_in(answer)
-        made = extract.Fetched() if extract.state_of(found).is_terminal else None
-        return extract.task(found, self.service, made=made, raw=response)
+        agent_task = extract.task_in(answer)
+        fetched = extract.Fetched() if extract.state_of(agent_task).is_terminal else None
+        return extract.task(agent_task, self.service, fetched=fetched, raw=response)
 
     def list_models(self) -> tuple[Model, ...]:
         """Return the models that the description of the API names."""
@@ -169,30 +169,33 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         response = yield http.get("/rate_limit", version=self.service.api_version)
         return http.usage_of(response)
 
-    # -- what a task made --------------------------------------------------------------------------------------------
+    # -- the result of a task --------------------------------------------------------------------------------------------
 
-    def _made(self, task: wire.Task) -> Exchange[extract.Fetched]:
-        repository, makings = extract.repository_of(task), extract.makings_of(task)
-        pull = yield from self._pull(repository, makings)
+    def _fetch_result(self, task: wire.Task) -> Exchange[extract.Fetched]:
+        repository, artifacts = extract.repository_of(task), extract.artifacts_of(task)
+        pull = yield from self._pull(repository, artifacts)
         if repository is None:
             return extract.Fetched(pull=pull)
         version = self.service.api_version
         if pull is not None and pull.number is not None:
             patch = yield from diff_of_pull(repository, pull.number, version=version)
-        elif makings.branch and makings.base:
-            patch = yield from diff_between(repository, makings.base, makings.branch, version=version)
+        elif artifacts.branch and artifacts.base:
+            patch = yield from diff_between(repository, artifacts.base, artifacts.branch, version=version)
         else:
             patch = None
         return extract.Fetched(pull=pull, patch=patch)
 
-    def _pull(self, repository: str | None, makings: extract.Artifacts) -> Exchange[PullRequest | None]:
+    def _pull(self, repository: str | None, artifacts: extract.Artifacts) -> Exchange[PullRequest | None]:
         """Return the pull request with its number, which the task does not tell (services.md 2): by its node, else by its branch."""
         version = self.service.api_version
-        if makings.node is not None and (pull := (yield from pull_of_node(makings.node, version=version))) is not None:
+        if (
+            artifacts.node is not None
+            and (pull := (yield from pull_of_node(artifacts.node, version=version))) is not None
+        ):
             return pull
-        if repository is None or makings.branch is None or not makings.has_pull:
+        if repository is None or artifacts.branch is None or not artifacts.has_pull:
             return None
-        return (yield from pull_of_branch(repository, makings.branch, version=version))
+        return (yield from pull_of_branch(repository, artifacts.branch, version=version))
 
     def _look(self, ref: TaskRef) -> Exchange[Response]:
         path = f"/agents/tasks/{encoded(ref.id)}"

@@ -20,9 +20,9 @@ def described(name: str, table: Table, settings: Settings, *, origin: str) -> Ht
     from .provider import Http202Provider
 
     description = read(name, table, origin=origin)
-    found = settings.get("base_url") or description.base_url
-    if found is None:
+    address = settings.get("base_url") or description.base_url
+    if address is None:
         raise errors.ConfigurationError(
-            f"{origin}: services.{name}: where is it?", remedy=f'add base_url = "https://…" to [services.{name}]'
+            f"{origin}: services.{name}: no base URL is set", remedy=f'add base_url = "https://…" to [services.{name}]'
         )
-    return Http202Provider(name, base_url(found, of=name), description)
+    return Http202Provider(name, base_url(address, of=name), description)

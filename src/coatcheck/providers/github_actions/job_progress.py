@@ -19,7 +19,7 @@ from ...provider import Failure, Message, Task, TaskEvent, TaskMessage, TaskProg
 from . import wire
 
 BEGUN = frozenset({"in_progress", "completed"})
-# The words of a job that did not do what it should (services.md 1.3).
+# The conclusions of a job that did not succeed (services.md 1.3).
 BAD = frozenset({"failure", "timed_out", "cancelled", "startup_failure", "action_required"})
 # A failure names so many places at most: a matrix may fail in hundreds.
 PLACES = 3
@@ -28,7 +28,7 @@ PLACES = 3
 class Memory(msgspec.Struct, frozen=True, array_like=True):
     """What has been reported: how many steps of each job, how many messages."""
 
-    told: Mapping[str, int] = {}
+    reported: Mapping[str, int] = {}
     messages: int = 0
 
     @classmethod
@@ -44,7 +44,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.json.encode(self).decode()
 
 
-def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:
+def new_events(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:
     """Return the events that *memory* does not contain, each with the memory after it, and the memory after all.
 
     *jobs* are all that the run has now.
@@ -52,21 +52,21 @@ def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[
     events: list[TaskEvent] = []
     known = sorted(jobs, key=lambda job: job.id)
     memory = msgspec.structs.replace(
-        memory, told={key: memory.told.get(key, 0) for key in (str(job.id) for job in known)}
+        memory, reported={key: memory.reported.get(key, 0) for key in (str(job.id) for job in known)}
     )
     for job in known:
         key = str(job.id)
-        for number, (said, at) in enumerate(_moments(job), 1):
-            if number <= memory.told.get(key, 0):
+        for number, (new_messages, at) in enumerate(_moments(job), 1):
+            if number <= memory.reported.get(key, 0):
                 continue
-            memory = msgspec.structs.replace(memory, told={**memory.told, key: number})
-            if said:
-                event = TaskProgress(ref=ref, text=said, at=instant(at), id=memory.to_text())
+            memory = msgspec.structs.replace(memory, reported={**memory.reported, key: number})
+            if new_messages:
+                event = TaskProgress(ref=ref, text=new_messages, at=instant(at), id=memory.to_text())
                 events.append(event)
     return events, memory
 
 
-def said(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
+def new_messages(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
     """Return the messages of a *task* as events, without those in *memory*; a running task has none."""
     if not task.state.is_terminal:
         return [], msgspec.structs.replace(memory, messages=0)

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- `create_task` is one POST. Where the server does not say which run it made, the run is found by the task's key in
+- `create_task` is one POST. Where the server does not return the run, it is found by the task's key in
   its name, and never guessed to be the newest (services.md 1.2).
 - `get_task` is one GET, answered for nothing while nothing changes (services.md 1.4); where the run has ended, what it left is
   fetched as well.
@@ -68,7 +68,7 @@ DISPATCH = "workflow_dispatch"
 # The number is the description's (services.md 1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
 # trigger workflows", workflow_dispatch).
 MAX_INPUTS, MAX_INPUT_SIZE = 25, 65_535
-# How much older than the submission a run may look: their clock is not ours (services.md 1.2).
+# How much older than the submission a run may seem, since clocks differ (services.md 1.2).
 CLOCK_SKEW = 120.0
 # Pages that are searched for a key, of a hundred runs each: more runs than a person dispatches in two minutes.
 SEARCH_PAGES = 10
@@ -81,7 +81,7 @@ REMEDIES: Mapping[int, str] = {
     403: "the token needs the permission actions=write",
     404: f"check the repository, that the workflow is on its default branch, and that the token may see it; {INIT}",
 }
-# What a refused dispatch says, in lower case, and what to do about it.
+# Messages of a refused dispatch, in lower case, and their remedies.
 WORDS: Mapping[str, str] = {
     "workflow_dispatch": f"add `workflow_dispatch` to `on:` of the workflow on the default branch; {INIT}",
     "unexpected inputs": f"declare them under on.workflow_dispatch.inputs of the workflow; {INIT}",
@@ -111,7 +111,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Where people see tasks."""
+        """The base URLs of the pages of tasks."""
         return (site_of(self.service.base_url),)
 
     @property
@@ -142,7 +142,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(spec, environment=str(workflow), branch=branch, repository=workflow.repository)
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
-        """Dispatch the workflow: exactly one POST. None where the server does not say which run it made (services.md 1.2)."""
+        """Dispatch the workflow: exactly one POST. None where the server does not return the run (services.md 1.2)."""
         workflow = self.service.find_workflow(spec.environment)
         body = {"ref": spec.branch, "inputs": _inputs(spec, self.service)}
         response = yield self._post(_workflow(workflow, "/dispatches"), body)
@@ -174,9 +174,9 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         for _ in range(SEARCH_PAGES):
             response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)
             http.explained(response, REMEDIES)
-            for found in read_json(response.body, wire.RunPage, response=response).workflow_runs:
-                if extract.key_of(found) == intent.id:
-                    return extract.task(found, self.service)
+            for candidate in read_json(response.body, wire.RunPage, response=response).workflow_runs:
+                if extract.key_of(candidate) == intent.id:
+                    return extract.task(candidate, self.service)
             cursor = http.next_page(response)
             if cursor is None:
                 break
@@ -188,7 +188,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         """Return a run: one GET while it is running, and its artifacts as well once it has ended."""
         where = self.service.run(ref)
         response = yield from self._look(where)
-        return (yield from self._told(where, response))
+        return (yield from self._task_from_run(where, response))
 
     def get_snapshot(
         self,
@@ -203,12 +203,12 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         task = shown or (yield from self.get_task(ref))
         events, known = list[TaskEvent](), job_progress.Memory.read(memory)
         if is_watched:
-            events, known = job_progress.heard(ref, (yield from self._jobs(self.service.run(ref))), known)
-        messages, known = job_progress.said(task, known)
+            events, known = job_progress.new_events(ref, (yield from self._jobs(self.service.run(ref))), known)
+        messages, known = job_progress.new_messages(task, known)
         return TaskSnapshot(task=task, events=(*events, *messages) if is_watched else (), memory=known.to_text())
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the run as it came."""
+        """Return the body of the response for a run, unchanged."""
         response = yield from self._look(self.service.run(ref))
         return response.body
 
@@ -230,22 +230,22 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
-        """Look at a hundred runs of a repository at once; one repository after the other."""
+        """Return the state of up to a hundred runs of a repository; one repository after the other."""
         repositories = sorted({self.service.run(ref).repository for ref in refs})
         repository, _, page = (cursor or f"{repositories[0]} ").partition(" ")
         response = yield self._page(repository_path(repository, "/actions/runs"), page or None, event=DISPATCH)
         http.explained(response, REMEDIES)
-        found = extract.page(response, self.service)
+        status_page = extract.page(response, self.service)
         others = [f"{other} " for other in repositories if other > repository]
-        following = f"{repository} {found.cursor}" if found.cursor else next(iter(others), None)
-        return StatusPage(tasks=found.items, cursor=following)
+        following = f"{repository} {status_page.cursor}" if status_page.cursor else next(iter(others), None)
+        return StatusPage(tasks=status_page.items, cursor=following)
 
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit every step of a run, from the first to now, and the log of each job that has ended."""
         where = self.service.run(ref)
         yield from self._look(where)  # an unknown run is an error, and one without jobs is not
         for job in (yield from self._jobs(where)):
-            events, _ = job_progress.heard(ref, [job], job_progress.Memory())
+            events, _ = job_progress.new_events(ref, [job], job_progress.Memory())
             for event in events:
                 yield Emit(event)
             if job.status == extract.COMPLETED and (log := (yield from self._log(where, job))) is not None:
@@ -266,10 +266,10 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         """Return the workflows of a repository that can run."""
         where = self.service.find_workflow(repository).repository
         branch = yield from default_branch(where, version=self.service.api_version)
-        found: list[wire.Workflow] = yield from self._all(
+        known_workflows: list[wire.Workflow] = yield from self._all(
             repository_path(where, "/actions/workflows"), wire.WorkflowPage, lambda page: page.workflows
         )
-        known = (extract.environment(each, where, default_branch=branch) for each in found)
+        known = (extract.environment(each, where, default_branch=branch) for each in known_workflows)
         return tuple(each for each in known if each)
 
     # -- acting on a run ---------------------------------------------------------------------------------------------
@@ -288,39 +288,41 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     # -- what a run leaves -------------------------------------------------------------------------------------------
 
-    def _told(self, where: Run, response: Response) -> Exchange[Task]:
+    def _task_from_run(self, where: Run, response: Response) -> Exchange[Task]:
         """Return the task of a run, with what it left if it has ended."""
-        found = extract.run(response)
-        made = (yield from self._made(where, found)) if extract.state_of(found).is_terminal else None
-        return extract.looked(extract.task(found, self.service, made=made, raw=response.body), response)
+        workflow_run = extract.run(response)
+        fetched = (
+            (yield from self._fetch_result(where, workflow_run)) if extract.state_of(workflow_run).is_terminal else None
+        )
+        return extract.looked(extract.task(workflow_run, self.service, fetched=fetched, raw=response.body), response)
 
-    def _made(self, where: Run, run: wire.Run) -> Exchange[result_artifact.Result]:
-        made, version = (yield from self._result(where)), self.service.api_version
-        if made.branch and (made.pull_request is None or made.pull_request.number is None):
-            pull = yield from pull_of_branch(where.repository, made.branch, version=version)
-            made = msgspec.structs.replace(made, pull_request=pull or made.pull_request)
-        if made.patch is None and made.pull_request and made.pull_request.number:
-            patch = yield from diff_of_pull(where.repository, made.pull_request.number, version=version)
-            made = msgspec.structs.replace(made, patch=patch)
-        if extract.state_of(run) is TaskState.SUCCEEDED or made.error:
-            return made
-        return extract.with_failure(made, run, (yield from self._jobs(where)))
+    def _fetch_result(self, where: Run, run: wire.Run) -> Exchange[result_artifact.Result]:
+        fetched, version = (yield from self._result(where)), self.service.api_version
+        if fetched.branch and (fetched.pull_request is None or fetched.pull_request.number is None):
+            pull = yield from pull_of_branch(where.repository, fetched.branch, version=version)
+            fetched = msgspec.structs.replace(fetched, pull_request=pull or fetched.pull_request)
+        if fetched.patch is None and fetched.pull_request and fetched.pull_request.number:
+            patch = yield from diff_of_pull(where.repository, fetched.pull_request.number, version=version)
+            fetched = msgspec.structs.replace(fetched, patch=patch)
+        if extract.state_of(run) is TaskState.SUCCEEDED or fetched.error:
+            return fetched
+        return extract.with_failure(fetched, run, (yield from self._jobs(where)))
 
     def _result(self, where: Run) -> Exchange[result_artifact.Result]:
-        """Return what the newest artifact of our name holds."""
+        """Return the content of the newest result artifact."""
         query = (("name", self.service.artifact), ("per_page", str(http.PAGE_SIZE)))
         response = yield self._get(where.path("/artifacts"), query=query, conditional=True)
         http.explained(response, REMEDIES)
-        found = extract.artifact(read_json(response.body, wire.ArtifactPage, response=response).artifacts)
-        if found is None:
+        result_file = extract.artifact(read_json(response.body, wire.ArtifactPage, response=response).artifacts)
+        if result_file is None:
             return result_artifact.Result()
-        if flag(found.expired):
+        if flag(result_file.expired):
             return result_artifact.no_result(_EXPIRED)
-        if (whole(found.size_in_bytes) or 0) > result_artifact.MAX_ARCHIVE:
+        if (whole(result_file.size_in_bytes) or 0) > result_artifact.MAX_ARCHIVE:
             return result_artifact.no_result(
                 f"its result is larger than {result_artifact.MAX_ARCHIVE >> 20} MiB and was not fetched"
             )
-        archive = yield self._get(repository_path(where.repository, f"/actions/artifacts/{found.id}/zip"))
+        archive = yield self._get(repository_path(where.repository, f"/actions/artifacts/{result_file.id}/zip"))
         if archive.status == 410:
             return result_artifact.no_result(_EXPIRED)
         http.explained(archive, REMEDIES)
@@ -351,19 +353,19 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return repository_path(workflow.repository, "/actions/runs") if is_whole else _workflow(workflow, "/runs")
 
     def _all(self, path: str, shape: type[T], items: Callable[[T], list[wire.W]]) -> Exchange[list[wire.W]]:
-        """Return the items of every page, and stop where the service sends us round in circles."""
-        found: list[wire.W] = []
+        """Return the items of all pages; a repeated cursor is the end."""
+        collected: list[wire.W] = []
         cursor: str | None = None
         seen: set[str | None] = set()
         while cursor not in seen:
             seen.add(cursor)
             response = yield self._page(path, cursor)
             http.explained(response, REMEDIES)
-            found += items(read_json(response.body, shape, response=response))
+            collected += items(read_json(response.body, shape, response=response))
             cursor = http.next_page(response)
             if cursor is None:
                 break
-        return found
+        return collected
 
     def _page(self, path: str, cursor: str | None, **wanted: str | None) -> Request:
         query = http.query_of(cursor, {"per_page": str(http.PAGE_SIZE), **wanted})
@@ -382,8 +384,8 @@ def _workflow(workflow: Workflow, rest: str) -> str:
 
 
 def _inputs(spec: TaskSpec, service: Service) -> dict[str, str]:
-    """Return what the workflow is given: the prompt, the task's key, and what was asked for beyond them."""
-    said = {
+    """Return the inputs of the workflow: the prompt, the task's key and the options of the spec."""
+    values = {
         service.prompt_input: spec.prompt,
         service.key_input: spec.key,
         "title": spec.title,
@@ -393,7 +395,7 @@ def _inputs(spec: TaskSpec, service: Service) -> dict[str, str]:
         "working_branch": spec.working_branch,
         "open_pull_request": None if spec.open_pull_request is None else str(spec.open_pull_request).lower(),
     }
-    return {**dict(service.inputs), **{name: value for name, value in said.items() if value is not None}}
+    return {**dict(service.inputs), **{name: value for name, value in values.items() if value is not None}}
 
 
 def _check_inputs(inputs: Mapping[str, str]) -> None:

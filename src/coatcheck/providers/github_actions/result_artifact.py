@@ -1,4 +1,4 @@
-"""What a workflow leaves for us: an artifact with ``result.json``, ``message.md`` and ``patch.diff``, each optional. Pure.
+"""The result of a workflow: an artifact with ``result.json``, ``message.md`` and ``patch.diff``, each optional. Pure.
 
 Invariants:
 
@@ -36,7 +36,7 @@ MAX_ARCHIVE = MAX_FILE = 128 * 2**20
 
 
 class Result(Value, frozen=True, kw_only=True):
-    """What a run made, as its workflow says; `branch` is where it was pushed."""
+    """The result of a run; `branch` is where it was pushed."""
 
     messages: tuple[Message, ...] = ()
     patch: Patch | None = None
@@ -62,12 +62,12 @@ def read(archive: bytes) -> Result:
 
     try:
         with ZipFile(BytesIO(archive)) as opened:
-            made = {name: member(opened, name) for name in ("result.json", "message.md", "patch.diff")}
+            result = {name: member(opened, name) for name in ("result.json", "message.md", "patch.diff")}
     except TooLargeError as error:
         return no_result(f"its result is not read: {error} is larger than {MAX_FILE >> 20} MiB")
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         return no_result(f"its result is not an archive that can be read: {' '.join(str(error).split())[:100]}")
-    return result_of(_document(made["result.json"]), message=made["message.md"], diff=made["patch.diff"])
+    return result_of(_document(result["result.json"]), message=result["message.md"], diff=result["patch.diff"])
 
 
 class TooLargeError(Exception):
@@ -87,10 +87,10 @@ def member(archive: ZipFile, name: str) -> bytes:
 
 def result_of(document: Mapping[str, object], *, message: bytes, diff: bytes) -> Result:
     """Return the result of a run from its files."""
-    said = message.decode("utf-8", "replace").strip() or text(document.get("message"))
+    declared = message.decode("utf-8", "replace").strip() or text(document.get("message"))
     error = text(document.get("error"))
     return Result(
-        messages=(Message(text=said),) if said else (),
+        messages=(Message(text=declared),) if declared else (),
         patch=Patch(diff) if diff.strip() else None,
         base_commit=text(document.get("base_commit")),
         branch=text(document.get("branch")),
@@ -108,16 +108,16 @@ def _document(data: bytes) -> Mapping[str, object]:
         return {}
 
 
-def _pull_request(found: Mapping[str, object], document: Mapping[str, object]) -> PullRequest | None:
+def _pull_request(pull: Mapping[str, object], document: Mapping[str, object]) -> PullRequest | None:
     commit_message = text(document.get("commit_message"))
-    if not found and commit_message is None:
+    if not pull and commit_message is None:
         return None
     return PullRequest(
-        title=text(found.get("title")),
-        body=text(found.get("body")),
+        title=text(pull.get("title")),
+        body=text(pull.get("body")),
         branch=text(document.get("branch")),
-        number=whole(found.get("number")),
-        url=text(found.get("url")),
-        draft=flag(found.get("draft")),
+        number=whole(pull.get("number")),
+        url=text(pull.get("url")),
+        draft=flag(pull.get("draft")),
         commit_message=commit_message,
     )

@@ -1,4 +1,4 @@
-"""What is read of GitHub's answers about runs (docs/reference/protocols/services.md 1.1); everything else is left alone."""
+"""The structures of GitHub's responses about runs (docs/reference/protocols/services.md 1.1): only the fields that are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Wire(msgspec.Struct, frozen=True, gc=False):
-    """An object of the service: unknown fields are ignored, words stay as they came."""
+    """An object of the service: unknown fields are ignored, values are kept as they are."""
 
 
 class Repository(Wire, frozen=True):
@@ -18,7 +18,7 @@ class Repository(Wire, frozen=True):
 
 
 class Dispatched(Wire, frozen=True):
-    """The answer to a dispatch that says which run it made (services.md 1.2)."""
+    """The response to a dispatch, with the run that it created (services.md 1.2)."""
 
     workflow_run_id: int
     html_url: object = None
@@ -78,7 +78,7 @@ class JobPage(Wire, frozen=True):
 
 
 class Artifact(Wire, frozen=True):
-    """Something that a run left; `name` is asked for, so it is not read (services.md 1.1)."""
+    """An artifact of a run; `name` is part of the request and not read (services.md 1.1)."""
 
     id: int
     expired: object = None

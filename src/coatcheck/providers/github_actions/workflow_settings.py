@@ -97,7 +97,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return the service of *settings*. Raises `ConfigurationError` with what may be said."""
+        """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
         base = base_of(_BASE_URL.read(settings), of=NAME)
         repository = _REPOSITORY.read(settings)
         return cls(
@@ -137,7 +137,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def run(self, ref: TaskRef) -> Run:
         """Return the run that *ref* names; a bare number is one of the repository that is set.
 
-        Raises `ConfigurationError` for an id that says no run.
+        Raises `ConfigurationError` for an id that is not one of a run.
         """
         *place, id = ref.id.split(SEPARATOR)
         if not id.isdecimal() or len(place) not in (0, 2):

@@ -40,7 +40,7 @@ DIFF_TYPE = "text/x-diff"
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """An activity with its kind by the native word ("" where the service gave none) and its artifacts."""
+    """An activity with the service's name of its kind ("" where it has none) and its artifacts."""
 
     activity: wire.Activity
     kind: str = ""
@@ -63,8 +63,8 @@ class Happening(msgspec.Struct, frozen=True):
 def read_page(answer: Response) -> tuple[list[Happening], str | None]:
     """Return a page of activities and the token of the next one."""
     page = read_json(answer.body, wire.ActivityPage, response=answer)
-    found = enumerate(page.activities or ())
-    return [_happening(raw, answer, at=f"$.activities[{i}]") for i, raw in found], page.next_page_token or None
+    document = enumerate(page.activities or ())
+    return [_happening(raw, answer, at=f"$.activities[{i}]") for i, raw in document], page.next_page_token or None
 
 
 def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
@@ -77,8 +77,8 @@ def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
 
 
 def _unknown_kind(raw: msgspec.Raw) -> tuple[str, object]:
-    said = decode_json(raw, dict[str, object])
-    return next(((word, value) for word, value in said.items() if word not in wire.COMMON), ("", None))
+    progress = decode_json(raw, dict[str, object])
+    return next(((word, value) for word, value in progress.items() if word not in wire.COMMON), ("", None))
 
 
 # -- artifacts ---------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def plan_of(plan: wire.Plan | None, *, is_approved: bool = False) -> Plan | None
 
 
 def message_of(activity: wire.Activity) -> Message | None:
-    """Return what was said, None where nothing was."""
+    """Return the message, None where there is none."""
     if activity.agent_messaged and activity.agent_messaged.agent_message:
         return Message(text=activity.agent_messaged.agent_message)
     if activity.user_messaged and activity.user_messaged.user_message:
@@ -135,10 +135,10 @@ def message_of(activity: wire.Activity) -> Message | None:
 
 
 def progress_of(activity: wire.Activity) -> str | None:
-    """Return what the agent was at, in one text; the service often says nothing (jules.md 2.4)."""
-    said = activity.progress_updated
-    told = (said.title, said.description) if said else ()
-    return ": ".join(filter(None, map(text, told))) or text(activity.description)
+    """Return the agent's progress in one text; it is often missing (jules.md 2.4)."""
+    progress = activity.progress_updated
+    lines = (progress.title, progress.description) if progress else ()
+    return ": ".join(filter(None, map(text, lines))) or text(activity.description)
 
 
 def _plan(activity: wire.Activity, common: Common) -> TaskEvent:
@@ -160,9 +160,9 @@ def _message(activity: wire.Activity, common: Common) -> TaskEvent:
 
 
 def _progress(activity: wire.Activity, common: Common) -> TaskEvent:
-    said = progress_of(activity)
-    is_tool = said is None and bool(common["artifacts"])
-    return TaskTool(**common) if is_tool else TaskProgress(text=said, **common)
+    progress = progress_of(activity)
+    is_tool = progress is None and bool(common["artifacts"])
+    return TaskTool(**common) if is_tool else TaskProgress(text=progress, **common)
 
 
 def _failed(activity: wire.Activity, common: Common) -> TaskEvent:
@@ -190,7 +190,7 @@ KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = 
 
 
 def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
-    """Return an activity as an event; one of a kind that is not known keeps the service's word for it (jules.md 2.4)."""
+    """Return an activity as an event; one of an unknown kind keeps the service's name of it (jules.md 2.4)."""
     activity = happening.activity
     common: Common = {
         "ref": ref,
@@ -199,6 +199,6 @@ def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
         "at": instant(activity.create_time),
     }
     if happening.kind not in KINDS:
-        said = text(activity.description)
-        return UnknownEvent(kind=happening.kind or "activity", data=happening.data, text=said, **common)
+        progress = text(activity.description)
+        return UnknownEvent(kind=happening.kind or "activity", data=happening.data, text=progress, **common)
     return KINDS[happening.kind][1](activity, common)

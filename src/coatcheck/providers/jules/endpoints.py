@@ -1,4 +1,4 @@
-"""Where the service is, how people log in, and what a plan allows (docs/reference/protocols/jules.md 1.1 and 1.3)."""
+"""The base URL, the login and the limits of plans (docs/reference/protocols/jules.md 1.1 and 1.3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "jules"
 DEFAULT_BASE_URL = "https://jules.googleapis.com/v1alpha"
 SITE = "https://jules.google.com"
 
-# Jules has API keys only; they are made on a page and go nowhere but to the service (jules.md 1.1).
+# Jules has API keys only; they are created on a page and sent only to the service (jules.md 1.1).
 LOGIN = Login(
     name=NAME,
     remedy=f"make a key at {SITE}/settings#api and set JULES_API_KEY",
@@ -57,7 +57,7 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return the service of *settings*. Raises `ConfigurationError` with what may be said."""
+        """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
         plan = _one_of(settings, PLAN, {plan: plan for plan in QUOTAS})
         variables = _one_of(settings, ENVIRONMENT_VARIABLES, _FLAGS)
         return cls(base_url(BASE_URL.read(settings) or "", of=NAME), plan, variables)

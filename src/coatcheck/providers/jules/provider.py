@@ -4,9 +4,9 @@ Invariants:
 
 - `create_task` is one POST, and `prepare` never creates anything.
 - `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
-  its activities are asked for as well (jules.md 3.1).
+  its activities are requested as well (jules.md 3.1).
 - Errors are classified by status, never by text: the message for a revoked key is wrong (jules.md 1.2).
-- What activities carry can be megabytes: what is only counted is asked for with a mask, and without one when the
+- What activities carry can be megabytes: what is only counted is requested with a mask, and without one when the
   service does not take it (jules.md 1.1).
 """
 
@@ -53,7 +53,7 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 # Every branch of every repository comes with a source: three quarters of half a megabyte (jules.md 1.5).
 SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
-# What a story is made of: no images, no command output, no diffs.
+# The fields of activities for a summary: no images, no command output, no diffs.
 STORY_FIELDS = (
     "name,id,createTime,originator,planGenerated,planApproved,userMessaged,agentMessaged,"
     "progressUpdated,sessionCompleted,sessionFailed"
@@ -145,19 +145,19 @@ class JulesProvider(msgspec.Struct, frozen=True):
         """Create the session: exactly one POST. *spec* has been prepared."""
         response = yield self._post("/sessions", _new_session(spec, self.service))
         session = decode(response, wire.Session)
-        made = extract.task(session, self.service, raw=response.body)
+        created = extract.task(session, self.service, raw=response.body)
         return msgspec.structs.replace(
-            made,  # what a reply leaves out is what was sent (jules.md 2.2)
-            prompt=made.prompt or spec.prompt,
-            environment=made.environment or spec.environment,
-            branch=made.branch or spec.branch,
+            created,  # what a reply leaves out is what was sent (jules.md 2.2)
+            prompt=created.prompt or spec.prompt,
+            environment=created.environment or spec.environment,
+            branch=created.branch or spec.branch,
             repository=spec.repository,
         )
 
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Exchange[Task]:
-        """Say something to the agent: one POST, whose answer is empty, and a look."""
+        """Send a message to the agent: one POST, whose response is empty, and a GET of the session."""
         if mode != "code" or model is not None:
             raise errors.UnsupportedError("jules takes a message's text and nothing else")
         response = yield self._post(_session(ref, ":sendMessage"), {"prompt": text})
@@ -172,32 +172,32 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a session: one GET while it works, its activities as well where it has stopped."""
+        """Return a session: one GET while it is running, and its activities as well once it has stopped."""
         response = yield from self._look(ref)
-        found = extract.session(response)
-        known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
-        return extract.task(found, self.service, story=known, raw=response.body)
+        session = extract.session(response)
+        known = (yield from self._story(ref, session)) if extract.needs_story(session) else None
+        return extract.task(session, self.service, story=known, raw=response.body)
 
     def get_snapshot(
         self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
     ) -> Exchange[TaskSnapshot]:
-        """Look at a session that is being waited for; see `follow`. Of one that a page shows, its activities only."""
+        """Return a snapshot of a session; see `follow`. If a page shows the session, only its activities are requested."""
         remembered = Memory.read(memory)
         if shown is not None:
             fresh = yield from self._fresh(ref, shown, remembered, is_watched=is_watched, now=now)
             return follow(shown, remembered, fresh, is_watched=is_watched, now=now)
         response = yield from self._look(ref)
-        found = extract.session(response)
-        task = extract.task(found, self.service, raw=response.body)
+        session = extract.session(response)
+        task = extract.task(session, self.service, raw=response.body)
         fresh = yield from self._fresh(ref, task, remembered, is_watched=is_watched, now=now)
-        if extract.needs_story(found):
+        if extract.needs_story(session):
             has_all = is_watched and remembered.is_blank
-            known = session_summary.told_by(fresh) if has_all else (yield from self._story(ref, found))
-            task = extract.task(found, self.service, story=known, raw=response.body)
+            known = session_summary.summarize(fresh) if has_all else (yield from self._story(ref, session))
+            task = extract.task(session, self.service, story=known, raw=response.body)
         return follow(task, remembered, fresh, is_watched=is_watched, now=now)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the session as it came."""
+        """Return the body of the response for a session, unchanged."""
         response = yield from self._look(ref)
         return response.body
 
@@ -215,16 +215,16 @@ class JulesProvider(msgspec.Struct, frozen=True):
         """
         response = yield self._page("/sessions", cursor, filter=FILTERS[filter], size=limit)
         check(response)
-        found = extract.page(response, self.service)
+        listed = extract.page(response, self.service)
         if environment is None:
-            return found
-        kept = tuple(task for task in found.items if task.environment == environment)
-        return msgspec.structs.replace(found, items=kept)
+            return listed
+        kept = tuple(task for task in listed.items if task.environment == environment)
+        return msgspec.structs.replace(listed, items=kept)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred sessions at once; those that have stopped want a look of their own."""
-        found = yield from self.list_tasks(cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a hundred sessions; those that have stopped need a request of their own."""
+        page = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=page.items, cursor=page.cursor)
 
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit everything that has happened in a session, from the first activity to now, images and all."""
@@ -273,8 +273,8 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return repository_sources.chosen((yield from self._all_sources()), name)
 
     def _all_sources(self) -> Exchange[tuple[Environment, ...]]:
-        found = yield from _all_pages(self._source_page)
-        return tuple({source.id: source for source in found}.values())
+        sources = yield from _all_pages(self._source_page)
+        return tuple({source.id: source for source in sources}.values())
 
     def _source_page(self, cursor: str | None) -> Exchange[tuple[Sequence[Environment], str | None]]:
         response = yield from self._masked(self._page("/sources", cursor), f"sources({SOURCE_FIELDS}),nextPageToken")
@@ -298,11 +298,11 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- activities --------------------------------------------------------------------------------------------------
 
     def _story(self, ref: TaskRef, session: wire.Session) -> Exchange[session_summary.Story]:
-        """Return what all activities add up to; changes are asked for only where the outputs hold none."""
+        """Return the summary of all activities; changes are requested only where the outputs have none."""
         has_change = any(output.change_set for output in session.outputs or ())
         fields = STORY_FIELDS if has_change else f"{STORY_FIELDS},artifacts(changeSet)"
         happened = yield from self._happened(ref, fields=fields)
-        return session_summary.told_by(happened)
+        return session_summary.summarize(happened)
 
     def _fresh(
         self, ref: TaskRef, task: Task, memory: Memory, *, is_watched: bool, now: float
@@ -342,7 +342,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return response
 
     def _masked(self, request: Request, fields: str | None) -> Exchange[Response]:
-        """Ask for some fields only, and for all where the service does not take the mask (jules.md 1.1)."""
+        """Request some fields only, and all where the service does not accept the mask (jules.md 1.1)."""
         if fields is None:
             response: Response = yield request
             return response
@@ -368,13 +368,13 @@ def _session(ref: TaskRef, rest: str = "") -> str:
 
 
 def _all_pages(ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | None]]]) -> Exchange[list[T]]:
-    """Return the items of every page, and stop where the service sends us round in circles."""
+    """Return the items of all pages; a repeated cursor is the end."""
     items: list[T] = []
     seen: set[str | None] = {None}
     cursor: str | None = None
     while True:
-        found, cursor = yield from ask(cursor)
-        items += found
+        page_items, cursor = yield from ask(cursor)
+        items += page_items
         if cursor in seen:
             return items
         seen.add(cursor)

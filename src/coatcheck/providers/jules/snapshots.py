@@ -1,4 +1,4 @@
-"""What a wait remembers between two looks at a session, and what it makes of the next one (docs/reference/protocols/jules.md 3.1, 3.3). Pure.
+"""The memory of a wait between two polls of a session, and the next snapshot (docs/reference/protocols/jules.md 3.1, 3.3). Pure.
 
 Invariants:
 
@@ -20,7 +20,7 @@ from .activities import Happening, event_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# How far back the next look asks (seconds). Activities are written in order, a few milliseconds apart (jules.md 1.1, 3.3).
+# How far back the next poll requests activities (seconds). Activities are written in order, a few milliseconds apart (jules.md 1.1, 3.3).
 OVERLAP = 5.0
 # 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (jules.md 3.1).
 STALL = 15 * 60.0
@@ -52,7 +52,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def filter(self) -> str | None:
-        """Return the filter that asks for what came since, None for everything; the service's is exclusive (jules.md 1.5)."""
+        """Return the filter for newer activities, None for all; the service's is exclusive (jules.md 1.5)."""
         if self.is_blank:
             return None
         since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)

@@ -1,4 +1,4 @@
-"""The shapes of Jules' answers: only the fields we read; unknown fields, words and kinds are tolerated.
+"""The structures of Jules' responses: only the fields that are read; unknown fields and values are accepted.
 
 Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing (docs/reference/protocols/jules.md 1.1).
 Typed fields decide (ids, states, texts, diffs): a wrong type is an error with its JSON path. Fields of type
@@ -82,7 +82,7 @@ class PullRequest(Wire, frozen=True):
 
 
 class Output(Wire, frozen=True):
-    """One thing that a session made (jules.md 2.5)."""
+    """An output of a session (jules.md 2.5)."""
 
     change_set: ChangeSet | None = None
     pull_request: PullRequest | None = None
@@ -138,13 +138,13 @@ class PlanApproved(Wire, frozen=True):
 
 
 class UserMessaged(Wire, frozen=True):
-    """The user said something (jules.md 2.4)."""
+    """The user sent a message (jules.md 2.4)."""
 
     user_message: str | None = None
 
 
 class AgentMessaged(Wire, frozen=True):
-    """The agent said something (jules.md 2.4)."""
+    """The agent sent a message (jules.md 2.4)."""
 
     agent_message: str | None = None
 
@@ -219,5 +219,5 @@ class ActivityPage(Wire, frozen=True):
     next_page_token: str | None = None
 
 
-# Keys of an activity that do not say what happened.
+# Keys of an activity that are not its kind.
 COMMON = frozenset({"name", "id", "createTime", "originator", "description", "artifacts"})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def openai_batch(settings: Settings) -> OpenAIBatchProvider:
     """Return the provider of OpenAI's batches.
 
-    ``model`` is asked where a task names none; ``base_url`` (``OPENAI_BASE_URL``) is where the service is.
+    ``model`` is used where a task names none; ``base_url`` (``OPENAI_BASE_URL``) is where the service is.
     """
     from .provider import OpenAIBatchProvider, Service
 

@@ -1,4 +1,4 @@
-"""From OpenAI's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert OpenAI's responses to coatcheck's values. Pure: no I/O.
 
 Invariants:
 
@@ -52,7 +52,7 @@ STATES: Mapping[str, TaskState] = {
 # Codes of the error file for requests that were never made (OpenAI's API description, `BatchRequestOutputError`).
 CODES: Mapping[str, TaskState] = {"batch_expired": TaskState.EXPIRED, "batch_cancelled": TaskState.CANCELLED}
 
-# Where a batch carries what its maker wants to know again.
+# The metadata of a batch that are read back.
 KEY, TITLE = "coatcheck_key", "title"
 
 
@@ -75,47 +75,49 @@ def keys(answer: Response) -> Mapping[str, wire.Batch]:
     return {key: each for each in batch_page.data or () if (key := text(fields(each.metadata).get(KEY)))}
 
 
-def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
+def task(document: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
     """Return the task that a batch is; *results* are the lines of its files, None where they were not requested."""
-    state = STATES.get(found.status or "", TaskState.UNKNOWN)
-    why = _failure(found)
-    counts = found.request_counts or wire.Counts()
-    made = batch_outcome(map(_item, read_json_lines(results, wire.Line)), error=why) if results is not None else None
+    state = STATES.get(document.status or "", TaskState.UNKNOWN)
+    why = _failure(document)
+    counts = document.request_counts or wire.Counts()
+    batch_result = (
+        batch_outcome(map(_item, read_json_lines(results, wire.Line)), error=why) if results is not None else None
+    )
     if state is TaskState.SUCCEEDED and counts.failed and not counts.completed:
         state = TaskState.FAILED
-    error = why or (batch_error(made) if state is not TaskState.SUCCEEDED else None)
+    error = why or (batch_error(batch_result) if state is not TaskState.SUCCEEDED else None)
     return Task(
-        ref=TaskRef(NAME, found.id),
+        ref=TaskRef(NAME, document.id),
         state=state,
-        raw_state=found.status,
-        title=text(fields(found.metadata).get(TITLE)),
-        model=text(found.model),
-        created_at=instant(found.created_at),
-        started_at=instant(found.in_progress_at),
-        updated_at=_ended_at(found),
-        progress=_progress(found, counts, state),
-        outcome=made,
+        raw_state=document.status,
+        title=text(fields(document.metadata).get(TITLE)),
+        model=text(document.model),
+        created_at=instant(document.created_at),
+        started_at=instant(document.in_progress_at),
+        updated_at=_ended_at(document),
+        progress=_progress(document, counts, state),
+        outcome=batch_result,
         error=error if state.is_terminal else None,
-        notices=partial_notices(made),
+        notices=partial_notices(batch_result),
         raw=raw,
     )
 
 
-def _ended_at(found: wire.Batch) -> datetime | None:
-    moments = (found.completed_at, found.failed_at, found.expired_at, found.cancelled_at)
+def _ended_at(document: wire.Batch) -> datetime | None:
+    moments = (document.completed_at, document.failed_at, document.expired_at, document.cancelled_at)
     return next(filter(None, map(instant, moments)), None)
 
 
-def _progress(found: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
+def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
     """Return how far it is, and until when it has to be."""
     done = batch_progress((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
-    until = None if state.is_terminal else instant(found.expires_at)
+    until = None if state.is_terminal else instant(document.expires_at)
     return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
 
 
-def _failure(found: wire.Batch) -> Failure | None:
+def _failure(document: wire.Batch) -> Failure | None:
     """Return why the batch itself was refused."""
-    errors = (found.errors.data if found.errors else None) or ()
+    errors = (document.errors.data if document.errors else None) or ()
     return next((Failure(code=text(error.code), message=text(error.message)) for error in errors), None)
 
 
@@ -152,11 +154,11 @@ def _item_failure(line: wire.Line, body: Mapping[str, object]) -> Failure | None
 
 
 def _texts(body: Mapping[str, object]) -> Iterator[str]:
-    """Yield what a model said, in the shape of Responses or of Chat Completions."""
+    """Yield a model's messages, in the format of Responses or of Chat Completions."""
     for part in items(body.get("output")):
         for content in items(fields(part).get("content")):
-            if said := text(fields(content).get("text")):
-                yield said
+            if message_texts := text(fields(content).get("text")):
+                yield message_texts
     for choice in items(body.get("choices")):
-        if said := text(fields(fields(choice).get("message")).get("content")):
-            yield said
+        if message_texts := text(fields(fields(choice).get("message")).get("content")):
+            yield message_texts

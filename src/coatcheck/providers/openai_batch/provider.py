@@ -105,7 +105,7 @@ BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL,
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Where the service is, and the model of tasks that name none."""
+    """The base URL, and the model of tasks that name none."""
 
     base_url: str = DEFAULT_BASE_URL
     model: str | None = None
@@ -161,13 +161,13 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
             "metadata": {name: value for name, value in metadata.items() if value},
         }
         response: Response = yield Request("POST", "/batches", headers=POST_HEADERS, body=msgspec.json.encode(body))
-        made = extract.task(decode(response, wire.Batch), raw=response.body)
-        return msgspec.structs.replace(made, prompt=spec.prompt, mode=spec.mode, model=made.model or spec.model)
+        created = extract.task(decode(response, wire.Batch), raw=response.body)
+        return msgspec.structs.replace(created, prompt=spec.prompt, mode=spec.mode, model=created.model or spec.model)
 
     def _upload(self, lines: bytes) -> Exchange[str]:
         """Upload a file, as often as it takes: one too many expires by itself, and starts nothing.
 
-        Whatever goes wrong, no batch was made: the error says that nothing was sent.
+        If it fails, no batch was created, and the error reports that nothing was sent.
         """
         kind, body = _form(lines)
         request = Request("POST", "/files", headers=(*HEADERS, ("content-type", kind)), body=body, idempotent=True)
@@ -186,8 +186,8 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         for _ in range(SEARCH_PAGES):
             response = yield self._list(cursor, PAGE_SIZE)
             check(response)
-            if (found := extract.keys(response).get(intent.id)) is not None:
-                return extract.task(found)
+            if (batch_page := extract.keys(response).get(intent.id)) is not None:
+                return extract.task(batch_page)
             cursor = extract.page(response).cursor
             if cursor is None:
                 break
@@ -196,13 +196,13 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a batch: one GET while it runs, and one for each file of results when it has ended."""
+        """Return a batch: one GET while it is running, and one for each file of results once it has ended."""
         response = yield from self._look(ref)
-        found = extract.batch(response)
-        state = extract.STATES.get(found.status or "")
-        results = (yield from self._results(found)) if state and state.is_terminal else None
-        task = extract.task(found, results=results, raw=response.body)
-        if results or not (found.output_file_id or found.error_file_id):
+        batch_page = extract.batch(response)
+        state = extract.STATES.get(batch_page.status or "")
+        results = (yield from self._results(batch_page)) if state and state.is_terminal else None
+        task = extract.task(batch_page, results=results, raw=response.body)
+        if results or not (batch_page.output_file_id or batch_page.error_file_id):
             return task
         return task if results is None else msgspec.structs.replace(task, notices=(*task.notices, NO_RESULT))
 
@@ -227,16 +227,16 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         return extract.page(response)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred batches at once; those that have ended want a look of their own."""
-        found = yield from self.list_tasks(cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a hundred batches; those that have ended need a request of their own."""
+        batch_page = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=batch_page.items, cursor=batch_page.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live batch; *siblings* are the lines of its output and error files."""
         return extract.task(extract.batch(Response(200, body=response)), results=siblings, raw=response)
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask for the end of a batch; what is done already is kept, and the rest is cancelled within ten minutes (OpenAI's SDK)."""
+        """Cancel a batch; completed requests are kept, and the rest is cancelled within ten minutes (OpenAI's SDK)."""
         check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
 
     # -- requests ----------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def _batch(ref: TaskRef) -> str:
 def _jsonl(spec: TaskSpec) -> bytes:
     """Return the requests as the lines of a file; the same bytes for the same work."""
     instructions = {"instructions": spec.instructions} if spec.instructions else {}
-    asked = batch_requests(spec, most=MAX_REQUESTS)
+    prompts = batch_requests(spec, most=MAX_REQUESTS)
     lines = (
         {
             "custom_id": id,
@@ -276,7 +276,7 @@ def _jsonl(spec: TaskSpec) -> bytes:
             "url": ENDPOINT,
             "body": {"model": spec.model, "input": text, **instructions},
         }
-        for id, text in asked.items()
+        for id, text in prompts.items()
     )
     return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
