@@ -18,7 +18,7 @@ from coatcheck._model.usage import Usage
 from coatcheck._protocol.decode import check, decode, read_json
 from coatcheck._protocol.effects import Emit, Exchange, Read, Request, Response
 from coatcheck._protocol.login_contract import Login, Secret
-from coatcheck._protocol.provider import Capabilities, Support, TaskFilter
+from coatcheck._protocol.provider import Capabilities, Support, TaskFilter, Verb
 
 STATES = {
     "queued": TaskState.QUEUED,
@@ -56,16 +56,16 @@ class ToyProvider:
     capabilities = Capabilities(
         verbs=dict.fromkeys(
             (
-                "create_task",
-                "get_task",
-                "list_tasks",
-                "list_attempts",
-                "get_usage",
-                "list_environments",
-                "list_models",
-                "cancel_task",
-                "send_message",
-                "stream_events",
+                Verb.CREATE_TASK,
+                Verb.GET_TASK,
+                Verb.LIST_TASKS,
+                Verb.LIST_ATTEMPTS,
+                Verb.GET_USAGE,
+                Verb.LIST_ENVIRONMENTS,
+                Verb.LIST_MODELS,
+                Verb.CANCEL_TASK,
+                Verb.SEND_MESSAGE,
+                Verb.STREAM_EVENTS,
             ),
             Support.DOCUMENTED,
         ),

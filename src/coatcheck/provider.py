@@ -1,61 +1,272 @@
-"""What the author of a provider needs, and nothing else: the contract, the effects, and how answers are read.
+"""All that a provider needs: the contract, effects, decoding, pagination, batches, event streams and values.
 
 A provider is found by its entry point in the group ``coatcheck.providers``: a function from `Settings` to `Provider`.
-Each verb of it is an `Exchange`: a generator that yields requests, is sent responses, and returns a value. It performs
+Each of its verbs is an `Exchange`: a generator that yields requests, is sent responses, and returns a value. It performs
 no I/O, so it serves both clients and is tested without a network.
+
+Names are imported when they are first used, so that a provider loads only what it uses.
 """
 
 from __future__ import annotations
 
-from ._protocol.decode import check, decode, error_for, read_json
-from ._protocol.effects import Clock, Emit, Exchange, Pairs, Read, Request, Response
-from ._protocol.login_contract import (
-    Credentials,
-    DeviceRoutes,
-    Keyring,
-    Login,
-    LoginFile,
-    LoginFormat,
-    OAuth,
-    Secret,
-    Tokens,
-    Whoami,
-)
-from ._protocol.provider import Capabilities, Provider, StatusPage, Support, TaskFilter, TaskSnapshot
-from ._protocol.registry import Factory, Settings
-from ._protocol.urls import base_url, encoded
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import errors as errors
+    from ._model.catalogue import Environment as Environment, Model as Model
+    from ._model.events import (
+        TaskAttempt as TaskAttempt,
+        TaskDiff as TaskDiff,
+        TaskEvent as TaskEvent,
+        TaskLog as TaskLog,
+        TaskMessage as TaskMessage,
+        TaskNotice as TaskNotice,
+        TaskPlan as TaskPlan,
+        TaskProgress as TaskProgress,
+        TaskTool as TaskTool,
+        TaskUsage as TaskUsage,
+        UnknownEvent as UnknownEvent,
+    )
+    from ._model.outcome import (
+        Artifact as Artifact,
+        Attempt as Attempt,
+        Citation as Citation,
+        DiffStats as DiffStats,
+        Failure as Failure,
+        FileLines as FileLines,
+        FileSnapshot as FileSnapshot,
+        Item as Item,
+        Message as Message,
+        Notice as Notice,
+        Outcome as Outcome,
+        PatchState as PatchState,
+        Plan as Plan,
+        PlanStep as PlanStep,
+        PullRequest as PullRequest,
+    )
+    from ._model.states import TaskState as TaskState
+    from ._model.tasks import Page as Page, Task as Task, TaskRef as TaskRef, TaskSpec as TaskSpec
+    from ._model.usage import (
+        Credits as Credits,
+        RateLimit as RateLimit,
+        RateWindow as RateWindow,
+        SpendControl as SpendControl,
+        Usage as Usage,
+    )
+    from ._model.value import Value as Value
+    from ._patches.file_change import FileChange as FileChange
+    from ._patches.languages import Language as Language, language_of as language_of
+    from ._patches.parse import Patch as Patch
+    from ._patches.patch_stats import PatchStats as PatchStats
+    from ._protocol.batches import (
+        batch_error as batch_error,
+        batch_model as batch_model,
+        batch_outcome as batch_outcome,
+        batch_progress as batch_progress,
+        batch_requests as batch_requests,
+        partial_notices as partial_notices,
+        read_json_lines as read_json_lines,
+    )
+    from ._protocol.decode import (
+        STATUSES as STATUSES,
+        UNREADABLE as UNREADABLE,
+        check as check,
+        decode as decode,
+        decode_json as decode_json,
+        detail_of as detail_of,
+        error_for as error_for,
+        read_json as read_json,
+        scrub as scrub,
+        split_path as split_path,
+    )
+    from ._protocol.effects import (
+        USER_AGENT as USER_AGENT,
+        Call as Call,
+        Clock as Clock,
+        Emit as Emit,
+        Events as Events,
+        Exchange as Exchange,
+        Pairs as Pairs,
+        Read as Read,
+        Request as Request,
+        Response as Response,
+        Script as Script,
+        Sleep as Sleep,
+    )
+    from ._protocol.environments import choose_environment as choose_environment
+    from ._protocol.hosts import is_loopback as is_loopback
+    from ._protocol.intents import Intent as Intent, Journal as Journal
+    from ._protocol.json_text import clean_json as clean_json
+    from ._protocol.lenient import (
+        fields as fields,
+        flag as flag,
+        instant as instant,
+        items as items,
+        number as number,
+        text as text,
+        whole as whole,
+    )
+    from ._protocol.login_contract import (
+        Credentials as Credentials,
+        DeviceRoutes as DeviceRoutes,
+        Keyring as Keyring,
+        Login as Login,
+        LoginFile as LoginFile,
+        LoginFormat as LoginFormat,
+        OAuth as OAuth,
+        Secret as Secret,
+        Tokens as Tokens,
+        Whoami as Whoami,
+    )
+    from ._protocol.pagination import PageLimits as PageLimits, paginate as paginate
+    from ._protocol.provider import (
+        Capabilities as Capabilities,
+        Provider as Provider,
+        StatusPage as StatusPage,
+        Support as Support,
+        TaskFilter as TaskFilter,
+        TaskSnapshot as TaskSnapshot,
+        Verb as Verb,
+    )
+    from ._protocol.registry import Factory as Factory, ProviderSetting as ProviderSetting, Settings as Settings
+    from ._protocol.repositories import repository_named as repository_named
+    from ._protocol.retry_after import is_throttled as is_throttled, retry_after as retry_after
+    from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
+    from ._protocol.urls import base_url as base_url, encoded as encoded, origin_of as origin_of
 
-# Structs keep the modules they were made in: msgspec looks up the names in their annotations there.
-__all__ = [
-    "Capabilities",
-    "Clock",
-    "Credentials",
-    "DeviceRoutes",
-    "Emit",
-    "Exchange",
-    "Factory",
-    "Keyring",
-    "Login",
-    "LoginFile",
-    "LoginFormat",
-    "OAuth",
-    "Pairs",
-    "Provider",
-    "Read",
-    "Request",
-    "Response",
-    "Secret",
-    "Settings",
-    "StatusPage",
-    "Support",
-    "TaskFilter",
-    "TaskSnapshot",
-    "Tokens",
-    "Whoami",
-    "base_url",
-    "check",
-    "decode",
-    "encoded",
-    "error_for",
-    "read_json",
-]
+_HOMES = {
+    "Artifact": "_model.outcome",
+    "Attempt": "_model.outcome",
+    "base_url": "_protocol.urls",
+    "batch_error": "_protocol.batches",
+    "batch_model": "_protocol.batches",
+    "batch_outcome": "_protocol.batches",
+    "batch_progress": "_protocol.batches",
+    "batch_requests": "_protocol.batches",
+    "Call": "_protocol.effects",
+    "Capabilities": "_protocol.provider",
+    "choose_environment": "_protocol.environments",
+    "check": "_protocol.decode",
+    "Citation": "_model.outcome",
+    "clean_json": "_protocol.json_text",
+    "Clock": "_protocol.effects",
+    "Credentials": "_protocol.login_contract",
+    "Credits": "_model.usage",
+    "decode": "_protocol.decode",
+    "decode_json": "_protocol.decode",
+    "detail_of": "_protocol.decode",
+    "DeviceRoutes": "_protocol.login_contract",
+    "DiffStats": "_model.outcome",
+    "Emit": "_protocol.effects",
+    "encoded": "_protocol.urls",
+    "Environment": "_model.catalogue",
+    "error_for": "_protocol.decode",
+    "errors": "",
+    "Events": "_protocol.effects",
+    "EventStreamReader": "_protocol.sse",
+    "Exchange": "_protocol.effects",
+    "Factory": "_protocol.registry",
+    "Failure": "_model.outcome",
+    "fields": "_protocol.lenient",
+    "FileChange": "_patches.file_change",
+    "FileLines": "_model.outcome",
+    "FileSnapshot": "_model.outcome",
+    "flag": "_protocol.lenient",
+    "instant": "_protocol.lenient",
+    "Intent": "_protocol.intents",
+    "is_loopback": "_protocol.hosts",
+    "is_throttled": "_protocol.retry_after",
+    "Item": "_model.outcome",
+    "items": "_protocol.lenient",
+    "Journal": "_protocol.intents",
+    "Keyring": "_protocol.login_contract",
+    "Language": "_patches.languages",
+    "language_of": "_patches.languages",
+    "Login": "_protocol.login_contract",
+    "LoginFile": "_protocol.login_contract",
+    "LoginFormat": "_protocol.login_contract",
+    "Message": "_model.outcome",
+    "Model": "_model.catalogue",
+    "Notice": "_model.outcome",
+    "number": "_protocol.lenient",
+    "OAuth": "_protocol.login_contract",
+    "origin_of": "_protocol.urls",
+    "Outcome": "_model.outcome",
+    "Page": "_model.tasks",
+    "PageLimits": "_protocol.pagination",
+    "paginate": "_protocol.pagination",
+    "Pairs": "_protocol.effects",
+    "partial_notices": "_protocol.batches",
+    "Patch": "_patches.parse",
+    "PatchState": "_model.outcome",
+    "PatchStats": "_patches.patch_stats",
+    "Plan": "_model.outcome",
+    "PlanStep": "_model.outcome",
+    "Provider": "_protocol.provider",
+    "ProviderSetting": "_protocol.registry",
+    "PullRequest": "_model.outcome",
+    "RateLimit": "_model.usage",
+    "RateWindow": "_model.usage",
+    "Read": "_protocol.effects",
+    "read_json": "_protocol.decode",
+    "read_json_lines": "_protocol.batches",
+    "repository_named": "_protocol.repositories",
+    "Request": "_protocol.effects",
+    "Response": "_protocol.effects",
+    "retry_after": "_protocol.retry_after",
+    "Script": "_protocol.effects",
+    "scrub": "_protocol.decode",
+    "Secret": "_protocol.login_contract",
+    "ServerSentEvent": "_protocol.sse",
+    "Settings": "_protocol.registry",
+    "Sleep": "_protocol.effects",
+    "SpendControl": "_model.usage",
+    "split_path": "_protocol.decode",
+    "STATUSES": "_protocol.decode",
+    "StatusPage": "_protocol.provider",
+    "Support": "_protocol.provider",
+    "Task": "_model.tasks",
+    "TaskAttempt": "_model.events",
+    "TaskDiff": "_model.events",
+    "TaskEvent": "_model.events",
+    "TaskFilter": "_protocol.provider",
+    "TaskLog": "_model.events",
+    "TaskMessage": "_model.events",
+    "TaskNotice": "_model.events",
+    "TaskPlan": "_model.events",
+    "TaskProgress": "_model.events",
+    "TaskRef": "_model.tasks",
+    "TaskSnapshot": "_protocol.provider",
+    "TaskSpec": "_model.tasks",
+    "TaskState": "_model.states",
+    "TaskTool": "_model.events",
+    "TaskUsage": "_model.events",
+    "text": "_protocol.lenient",
+    "Tokens": "_protocol.login_contract",
+    "UnknownEvent": "_model.events",
+    "UNREADABLE": "_protocol.decode",
+    "Usage": "_model.usage",
+    "USER_AGENT": "_protocol.effects",
+    "Value": "_model.value",
+    "Verb": "_protocol.provider",
+    "Whoami": "_protocol.login_contract",
+    "whole": "_protocol.lenient",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    home = _HOMES[name]
+    # Classes keep the module that defines them: msgspec looks up the names in their annotations there.
+    value = getattr(import_module(f".{home}", __package__), name) if home else import_module(f".{name}", __package__)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -116,6 +116,7 @@ def test_every_setting_is_documented() -> None:
 )
 def test_everything_public_is_in_the_reference(module: ModuleType) -> None:
     """What may be imported is explained."""
-    missing = [name for name in module.__all__ if not re.search(rf":: {re.escape(module.__name__)}\.{name}\b", API)]
+    names = set(module.__all__) - (set() if module is coatcheck else set(coatcheck.__all__))
+    missing = [name for name in sorted(names) if not re.search(rf":: {re.escape(module.__name__)}\.{name}\b", API)]
 
     assert [] == [name for name in missing if name not in {"__version__", "faults"}]

@@ -11,7 +11,7 @@ from coatcheck import TaskRef, errors
 from coatcheck._model.tasks import Task
 from coatcheck._protocol.decode import check, decode
 from coatcheck._protocol.effects import Exchange, Request
-from coatcheck._protocol.provider import StatusPage, Support
+from coatcheck._protocol.provider import StatusPage, Support, Verb
 
 
 class Sweeping(ToyProvider):
@@ -19,7 +19,7 @@ class Sweeping(ToyProvider):
 
     is_final = False
     capabilities = msgspec.structs.replace(
-        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, "get_status_page": Support.DOCUMENTED}
+        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, Verb.GET_STATUS_PAGE: Support.DOCUMENTED}
     )
 
     def get_status_page(self, refs: tuple[TaskRef, ...], *, cursor: str | None) -> Exchange[StatusPage]:
@@ -29,8 +29,8 @@ class Sweeping(ToyProvider):
         receipts = tuple(task.id for task in page.tasks) if self.is_final else ()
         return StatusPage(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
-        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
+        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))
 
 
 class Queue(Sweeping):
@@ -225,8 +225,8 @@ class Inbox(Queue):
         reasons={"get_task": "ends are told in a queue"},
     )
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
-        check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))))
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
+        check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))))
 
 
 def test_what_is_told_in_a_queue_alone_is_never_looked_at(colour: str) -> None:

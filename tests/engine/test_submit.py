@@ -11,7 +11,7 @@ from coatcheck import Task, TaskRef, TaskSpec, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
 from coatcheck._protocol.intents import Intent
-from coatcheck._protocol.provider import Capabilities, Support
+from coatcheck._protocol.provider import Capabilities, Support, Verb
 from coatcheck.testing.memory_journal import MemoryJournal
 
 NOW = 1_790_000_000.0
@@ -242,7 +242,7 @@ def test_a_young_intent_of_which_nothing_came_stays_open(colour: str) -> None:
 class Listless(ToyProvider):
     """A service that shows no list."""
 
-    capabilities = Capabilities(verbs=dict.fromkeys(("create_task", "get_task"), Support.DOCUMENTED))
+    capabilities = Capabilities(verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK), Support.DOCUMENTED))
 
 
 def test_without_a_list_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
@@ -258,7 +258,9 @@ def test_without_a_list_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
 class Keyed(ToyProvider):
     """Speaks to a service that carries a submission's key, and may not say which task it made."""
 
-    capabilities = Capabilities(verbs=dict.fromkeys(("create_task", "get_task", "find_task"), Support.DOCUMENTED))
+    capabilities = Capabilities(
+        verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK, Verb.FIND_TASK), Support.DOCUMENTED)
+    )
     is_silent = False
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:  # type: ignore[override] - what the contract allows

@@ -18,7 +18,7 @@ from coatcheck._engine.schedule import Schedule
 from coatcheck._model.duration_estimate import Durations
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
-from coatcheck._protocol.provider import StatusPage, Support
+from coatcheck._protocol.provider import StatusPage, Support, Verb
 from coatcheck.testing import FakeClock
 
 
@@ -36,7 +36,7 @@ class Listed(Telling):
 
     is_final = False
     capabilities = msgspec.structs.replace(
-        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, "get_status_page": Support.DOCUMENTED}
+        ToyProvider.capabilities, verbs={**ToyProvider.capabilities.verbs, Verb.GET_STATUS_PAGE: Support.DOCUMENTED}
     )
 
     def get_status_page(self, refs: tuple[TaskRef, ...], *, cursor: str | None) -> Exchange[StatusPage]:
@@ -46,8 +46,8 @@ class Listed(Telling):
         receipts = tuple(task.id for task in page.tasks) if self.is_final else ()
         return StatusPage(tasks=tasks, cursor=page.next, is_final=self.is_final, receipts=receipts)
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
-        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(sweep.receipts))
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
+        yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))
 
 
 class Queue(Listed):

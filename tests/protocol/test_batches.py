@@ -7,13 +7,13 @@ import pytest
 from coatcheck import Failure, Item, Message, TaskSpec, TaskState, errors
 from coatcheck._protocol.batches import (
     ONLY,
-    lines_of,
-    model_of,
-    only_error,
-    outcome_of,
-    partial,
-    progress_of,
-    requests_of,
+    batch_error,
+    batch_model,
+    batch_outcome,
+    batch_progress,
+    batch_requests,
+    partial_notices,
+    read_json_lines,
 )
 
 GOOD = Item(id="b", state=TaskState.SUCCEEDED, messages=(Message(text="yes"),))
@@ -22,14 +22,14 @@ BAD = Item(id="a", state=TaskState.FAILED, error=Failure(code="x"))
 
 def test_a_prompt_alone_is_one_request() -> None:
     """Nobody has to name it."""
-    assert {ONLY: "p"} == requests_of(TaskSpec(prompt="p"), most=10)
+    assert {ONLY: "p"} == batch_requests(TaskSpec(prompt="p"), most=10)
 
 
 def test_each_request_is_asked_after_the_prompt() -> None:
     """What is common is said once, and an empty line parts it from what is not."""
     spec = TaskSpec(prompt="Sum up:", requests={"one": "1", "two": "2"})
 
-    assert {"one": "Sum up:\n\n1", "two": "Sum up:\n\n2"} == requests_of(spec, most=10)
+    assert {"one": "Sum up:\n\n1", "two": "Sum up:\n\n2"} == batch_requests(spec, most=10)
 
 
 @pytest.mark.parametrize(
@@ -38,58 +38,62 @@ def test_each_request_is_asked_after_the_prompt() -> None:
 def test_what_no_service_takes_is_refused(requests: dict[str, str]) -> None:
     """None, too many, and ids that one of the services would refuse."""
     with pytest.raises(errors.ConfigurationError):
-        requests_of(TaskSpec(prompt="p", requests=requests), most=2)
+        batch_requests(TaskSpec(prompt="p", requests=requests), most=2)
 
 
 def test_a_model_has_to_be_named() -> None:
     """By the task or by the settings; there is no default that would not grow old."""
     assert ("a", "b") == (
-        model_of(TaskSpec(prompt="p", model="a"), default="b", provider="x"),
-        model_of(TaskSpec(prompt="p"), default="b", provider="x"),
+        batch_model(TaskSpec(prompt="p", model="a"), default="b", provider="x"),
+        batch_model(TaskSpec(prompt="p"), default="b", provider="x"),
     )
     with pytest.raises(errors.ConfigurationError) as caught:
-        model_of(TaskSpec(prompt="p"), default=None, provider="x")
+        batch_model(TaskSpec(prompt="p"), default=None, provider="x")
 
     assert "x.model" in (caught.value.remedy or "")
 
 
 def test_a_broken_line_is_named() -> None:
     """Empty lines are none; the path says which line it is."""
-    assert [1, 2] == list(lines_of(b"1\n\n2\n", int))
+    assert [1, 2] == list(read_json_lines(b"1\n\n2\n", int))
     with pytest.raises(errors.UnreadableResponseError) as caught:
-        list(lines_of(b'1\n"x"\n', int))
+        list(read_json_lines(b'1\n"x"\n', int))
 
     assert "$[1]" == caught.value.path
 
 
 def test_items_are_in_order_of_their_ids() -> None:
     """Whatever order results came in; of two under one id, the last."""
-    outcome = outcome_of([GOOD, BAD, GOOD])
+    outcome = batch_outcome([GOOD, BAD, GOOD])
 
     assert ((BAD, GOOD), "yes") == (outcome.items, outcome.text)
 
 
 def test_some_that_failed_are_a_notice() -> None:
     """Its text names some of them; where all succeeded, or there was but one, there is none."""
-    many = outcome_of([GOOD, *(Item(id=f"f{n}", state=TaskState.EXPIRED) for n in range(7))])
+    many = batch_outcome([GOOD, *(Item(id=f"f{n}", state=TaskState.EXPIRED) for n in range(7))])
 
-    assert ["7 of 8 requests did not succeed: f0, f1, f2, f3, f4 and 2 more"] == [n.text for n in partial(many)]
-    assert ((), (), ()) == (partial(outcome_of([GOOD])), partial(outcome_of([BAD])), partial(None))
+    assert ["7 of 8 requests did not succeed: f0, f1, f2, f3, f4 and 2 more"] == [n.text for n in partial_notices(many)]
+    assert ((), (), ()) == (
+        partial_notices(batch_outcome([GOOD])),
+        partial_notices(batch_outcome([BAD])),
+        partial_notices(None),
+    )
 
 
 def test_why_nothing_succeeded_is_the_first_reason() -> None:
     """And where something did, there is no error."""
     assert (BAD.error, None, None) == (
-        only_error(outcome_of([BAD])),
-        only_error(outcome_of([BAD, GOOD])),
-        only_error(None),
+        batch_error(batch_outcome([BAD])),
+        batch_error(batch_outcome([BAD, GOOD])),
+        batch_error(None),
     )
 
 
 def test_progress_is_told_where_there_is_a_total() -> None:
     """A service that does not count says nothing."""
     assert ("3 of 5 requests done, 1 failed", "0 of 5 requests done", None) == (
-        progress_of(3, 1, 5),
-        progress_of(None, None, 5),
-        progress_of(0, 0, 0),
+        batch_progress(3, 1, 5),
+        batch_progress(None, None, 5),
+        batch_progress(0, 0, 0),
     )

@@ -154,7 +154,7 @@ def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("shape", [str, object])
-def test_text_that_is_no_unicode_is_mended_and_a_mark_ignored(body: bytes, text: str | None, shape: type) -> None:
+def test_text_that_is_no_unicode_is_repaired_and_a_mark_ignored(body: bytes, text: str | None, shape: type) -> None:
     """RFC 8259 8.1 and 8.2: halves become U+FFFD, escapes of backslashes stay, and only JSON is read."""
     try:
         read = read_json(body, shape)

@@ -62,7 +62,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("url", OFFICIAL + MISSED)
 def test_every_form_of_a_github_remote_is_recognised(url: str) -> None:
-    """The forms that the official client knows, and the common ones that it misses, name the same repository (5)."""
+    """The forms that the official client knows, and the common ones that it misses, name the same repository (docs/reference/protocols/codex-wham.md 5)."""
     assert "o/r" == repository_of(url)
 
 

@@ -16,7 +16,7 @@ from .._protocol.duration_store import DurationStore
 from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
-from .._protocol.pagination import Bounds as PageBounds, paged
+from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot
 from .backoff import RetryPolicy
 from .deadline import Deadline
@@ -246,7 +246,7 @@ class Operations:
                 self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
             )
 
-        return paged(ask, limit=limit, cursor=cursor, bounds=PageBounds(clock=self._clock))
+        return paginate(ask, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock))
 
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None

@@ -1,1 +1,1 @@
-"""The contract between a provider, the engine and the world, with no I/O in it."""
+"""Effects, the provider contract and response decoding, without I/O."""

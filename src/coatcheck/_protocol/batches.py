@@ -1,7 +1,9 @@
-"""What all services of batches have in common: many requests go in, and a result for each comes out, in any order.
+"""What all batch services have in common: many requests, and a result for each, in any order.
 
-Law 1. Every result is kept under the id of its request; which order they came in means nothing.
-Law 2. A batch that ended is a success if any of its requests is; which are not is told in a notice.
+Invariants:
+
+- Every result is kept under the id of its request; the order of results has no meaning.
+- A batch that ended is a success if any of its requests is; a notice lists the others.
 """
 
 from __future__ import annotations
@@ -20,16 +22,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The id of a request that nobody named.
+# The id of a single request without an id.
 ONLY = "task"
-# A rule of ours: the services' SDKs document none, and these go through every one of them, and through file names.
+# The services' SDKs document no rule; all of them accept these ids, and so do file names.
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# Enough ids in a notice to look at some.
+# How many ids a notice lists.
 SHOWN = 5
 
 
-def requests_of(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
-    """Return what each request asks, by its id. Raises `ConfigurationError` for none, for more than *most*, bad ids."""
+def batch_requests(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
+    """Return the prompt of each request, by its id. Raises `ConfigurationError` for none, for more than *most*, bad ids."""
     if spec.requests is None:
         return {ONLY: spec.prompt}
     if not 0 < len(spec.requests) <= most:
@@ -42,28 +44,28 @@ def requests_of(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
     return {id: f"{spec.prompt}\n\n{text}" for id, text in spec.requests.items()}
 
 
-def model_of(spec: TaskSpec, *, default: str | None, provider: str) -> str:
-    """Return the model that is asked for. Raises `ConfigurationError` where nobody named one."""
+def batch_model(spec: TaskSpec, *, default: str | None, provider: str) -> str:
+    """Return the model of *spec*, else *default*. Raises `ConfigurationError` if there is neither."""
     model = spec.model or default
     if not model:
-        raise errors.ConfigurationError("no model is named", remedy=f"give one with --model, or set {provider}.model")
+        raise errors.ConfigurationError("no model is set", remedy=f"pass --model, or set {provider}.model")
     return model
 
 
-def lines_of(body: bytes, shape: type[T], *, at: str = "$") -> Iterator[T]:
+def read_json_lines(body: bytes, shape: type[T], *, at: str = "$") -> Iterator[T]:
     """Yield each line of a JSONL file. Raises `UnreadableResponseError` with the number of the line."""
     for number, line in enumerate(body.splitlines()):
         if line.strip():
             yield read_json(line, shape, at=f"{at}[{number}]")
 
 
-def outcome_of(items: Iterable[Item], *, error: Failure | None = None) -> Outcome:
-    """Return what a batch made: the requests by id, and what all of them said."""
+def batch_outcome(items: Iterable[Item], *, error: Failure | None = None) -> Outcome:
+    """Return the outcome of a batch: the requests by id, and all their messages."""
     by_id = tuple(sorted({item.id: item for item in items}.values(), key=lambda item: item.id))
     return Outcome(messages=tuple(message for item in by_id for message in item.messages), items=by_id, error=error)
 
 
-def partial(outcome: Outcome | None) -> tuple[Notice, ...]:
+def partial_notices(outcome: Outcome | None) -> tuple[Notice, ...]:
     """Return the notice that some requests did not succeed, none where all did."""
     items = outcome.items if outcome else ()
     lost = [item.id for item in items if item.state is not TaskState.SUCCEEDED]
@@ -74,7 +76,7 @@ def partial(outcome: Outcome | None) -> tuple[Notice, ...]:
     return (Notice(kind="partial", text=text),)
 
 
-def only_error(outcome: Outcome | None) -> Failure | None:
+def batch_error(outcome: Outcome | None) -> Failure | None:
     """Return why the one request of a batch failed, or the first of those of which none succeeded."""
     items = outcome.items if outcome else ()
     if any(item.state is TaskState.SUCCEEDED for item in items):
@@ -82,8 +84,8 @@ def only_error(outcome: Outcome | None) -> Failure | None:
     return next((item.error for item in items if item.error), None)
 
 
-def progress_of(done: int | None, failed: int | None, total: int | None) -> str | None:
-    """Return how far a batch is, in one line; None where the service does not say."""
+def batch_progress(done: int | None, failed: int | None, total: int | None) -> str | None:
+    """Return the progress of a batch in one line; None where the service does not report it."""
     if not total:
         return None
     wrong = f", {failed} failed" if failed else ""

@@ -22,7 +22,7 @@ from .retry_after import is_throttled, retry_after
 
 T = TypeVar("T")
 
-# A detail longer than this says nothing more; Cloudflare's error pages are 10 kB of HTML (codex-wham.md 2.9).
+# A longer detail adds nothing; Cloudflare's error pages are 10 kB of HTML (codex-wham.md 2.9).
 MAX_DETAIL = 300
 
 STATUSES: Mapping[int, type[errors.ProviderError]] = {
@@ -45,9 +45,9 @@ def decode(response: Response, shape: type[T]) -> T:
 
 
 def check(response: Response) -> None:
-    """Raise the error that a status of 300 or more stands for, or one that answers something else than was asked.
+    """Raise the error of a status of 300 or more, and of statuses that are no response to the request.
 
-    Those are 1xx, which are no final answers (RFC 9110, section 15.2), and 206: nobody here asks for a part.
+    Those are 1xx, which are not final (RFC 9110, section 15.2), and 206: no range is ever requested.
     """
     if response.status >= 300:
         raise error_for(response)
@@ -88,14 +88,14 @@ def decode_json(body: bytes | str | msgspec.Raw, shape: type[T]) -> T:
         result: T = read(body)
     except UNREADABLE:
         data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
-        mended = mend_json(data)
-        if mended == data:
+        repaired = repair_json(data)
+        if repaired == data:
             raise
-        result = read(mended)
+        result = read(repaired)
     return result
 
 
-def mend_json(data: bytes) -> bytes:
+def repair_json(data: bytes) -> bytes:
     """Return a JSON text without a byte-order mark, and with U+FFFD in place of what is no Unicode."""
     text = data.removeprefix(_BOM).decode("utf-8", "replace").encode()
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text) if b"\\u" in text else text

@@ -1,4 +1,4 @@
-"""What is remembered of finished tasks, so that waits look when an end is likely."""
+"""The durations of ended tasks, so that waits poll when an end is likely."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DurationStore(Protocol):
 
 
 class NoDurationStore:
-    """Remembers nothing, and so believes the default."""
+    """Stores nothing."""
 
     def recall(self, provider: str, environment: str | None) -> Durations:
         """Return that nothing was seen."""

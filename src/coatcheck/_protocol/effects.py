@@ -1,9 +1,11 @@
-"""The only things the outside world is ever asked to do.
+"""Effects: the operations that generators yield and drivers perform.
 
-Law 1. An `Exchange` talks to a service: it yields requests and is sent responses.
-Law 2. A `Script` is what the engine makes of exchanges: it may also sleep, call, exclude and emit.
-Law 3. Neither performs I/O. The two drivers in `_runtime` do, and nothing else does.
-Law 4. What goes wrong with an effect is thrown into the script that yielded it.
+Invariants:
+
+- An `Exchange` is the conversation with a service: it yields requests and is sent responses.
+- A `Script` is what the engine builds from exchanges: it may also sleep, call, lock and emit.
+- Neither performs I/O; only the two drivers in `_runtime` do.
+- The error of an effect is raised in the script that yielded it.
 
 Models: ``httpx.Auth.auth_flow``, ``psycopg.generators``.
 """
@@ -15,9 +17,14 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from .._version import __version__
+
 T = TypeVar("T")
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+# The value of the "user-agent" header of every request.
+USER_AGENT = f"coatcheck/{__version__}"
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -72,35 +79,35 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 
 class Read(msgspec.Struct, frozen=True, gc=False):
-    """Give the next chunk of a streamed response; ``b""`` is its end (the end of a stream, never of a task)."""
+    """Return the next chunk of a streamed response; ``b""`` is its end (the end of a stream, never of a task)."""
 
     stream: Any
 
 
 class Sleep(msgspec.Struct, frozen=True, gc=False):
-    """Let this many seconds go by."""
+    """Wait this many seconds."""
 
     seconds: float
 
 
 class Call(msgspec.Struct, frozen=True):
-    """Do local blocking work: inline in the blocking driver, in a thread under asyncio. Answered by its result."""
+    """Do local blocking work: inline in the blocking driver, in a thread under asyncio. Returns its result."""
 
     function: Callable[[], Any]
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """A value that names lock files, taken in this order; nobody waits for one longer than `timeout` seconds."""
+    """A value that names lock files, taken in this order; waiting for one ends after `timeout` seconds."""
 
     paths: tuple[str, ...]
     timeout: float = 30.0
 
 
 class Exclusive(msgspec.Struct, frozen=True):
-    """Perform `script` while nobody else (thread, task, process) performs under `lock`. Answered by its result.
+    """Perform `script` while holding `lock` (across threads, tasks and processes). Returns its result.
 
-    With `is_whole`, what has begun is performed to its end even if whoever asked is cancelled under asyncio: a one-use
-    token that was sent must not lose its answer because somebody stopped waiting.
+    With `is_whole`, a started script runs to its end even if its caller is cancelled under asyncio: the response to
+    a one-use token must not be lost because of a cancellation.
     """
 
     lock: Lock
@@ -111,20 +118,21 @@ class Exclusive(msgspec.Struct, frozen=True):
 class Together(msgspec.Struct, frozen=True):
     """Perform several scripts, at once under asyncio, one after the other in the blocking driver.
 
-    Answered by a list of what each returned, or of the `CoatcheckError` that it raised; nothing they emit is heard.
+    Returns a list of their results, or of the `CoatcheckError` that each raised; what they emit is ignored.
     """
 
     scripts: tuple[Any, ...]  # tuple[Script[Any], ...]
 
 
 class Emit(msgspec.Struct, frozen=True, gc=False):
-    """Hand a value to whoever iterates."""
+    """Yield a value to the caller's iteration."""
 
     value: Any
 
 
 Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Together | Emit
 Exchange: TypeAlias = Generator[Request | Read, Any, T]
+Events: TypeAlias = Generator[Request | Read | Emit, Any, None]
 Script: TypeAlias = Generator[Effect, Any, T]
 Send: TypeAlias = Callable[[Request], Script[Response]]
 
@@ -141,15 +149,15 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let time go by, blocking."""
+        """Wait, blocking."""
         ...
 
     def asleep(self, seconds: float) -> Awaitable[None]:
-        """Let time go by, asynchronously."""
+        """Wait, asynchronously."""
         ...
 
 
 def transmit(request: Request) -> Script[Response]:
-    """Ask the world, and nothing more: the innermost `Send`."""
+    """Send one request without retries: the innermost `Send`."""
     response: Response = yield request
     return response

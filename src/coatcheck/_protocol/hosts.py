@@ -1,4 +1,4 @@
-"""Which hosts are this machine: what may be spoken to without encryption, and by whom a login may be tried out."""
+"""Loopback hosts, which may be used without encryption, and hosts that a stored secret may be sent to."""
 
 from __future__ import annotations
 

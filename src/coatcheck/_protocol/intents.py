@@ -1,4 +1,4 @@
-"""What is written down before a task is submitted, so that a crash loses nothing and sends nothing twice."""
+"""The record of a submission, written before it is sent, so that a crash loses nothing and sends nothing twice."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Journal(Protocol):
     """Where intents are kept. Methods block and are called through the `Call` effect; they are durable on return."""
 
     def begin(self, intent: Intent) -> None:
-        """Write down that a submission is about to happen."""
+        """Record that a submission is about to be sent."""
         ...
 
     def settle(self, intent: Intent, ref: TaskRef) -> bool:
-        """Write down which task came of it; False when another intent has that task already."""
+        """Record the task of a submission; False if another intent already has that task."""
         ...
 
     def abandon(self, intent: Intent) -> None:
-        """Write down that certainly nothing came of it."""
+        """Record that a submission certainly created no task."""
         ...
 
     def open_intents(self, provider: str) -> Sequence[Intent]:
-        """Return the submissions of which nobody knows what came, oldest first."""
+        """Return the submissions whose outcome is unknown, oldest first."""
         ...
 
     def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:
@@ -60,7 +60,7 @@ class Journal(Protocol):
 
 
 def digest(prompt: str | None, environment: str | None, branch: str | None) -> str:
-    """Return what two submissions of the same work have in common."""
+    """Return a digest that is equal for two submissions of the same work."""
     import hashlib  # with json 5 ms, and only submissions need them
     import json
 

@@ -1,7 +1,7 @@
-"""Read what is only shown, and forgive it everything: of a wrong type means "the service did not say".
+"""Read fields that are only displayed: a value of the wrong type counts as missing.
 
-Official clients read such fields from untyped maps and ignore what does not fit (codex-wham.md 2.3, 3).
-What decides (ids, states, texts, diffs) is typed in a provider's `wire` and refused there.
+Official clients read such fields from untyped maps and ignore what does not fit (docs/reference/protocols/codex-wham.md 2.3, 3).
+What matters (ids, states, texts, diffs) is typed in a provider's `wire` and rejected there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def flag(value: object) -> bool | None:
 
 
 def whole(value: object) -> int | None:
-    """Return an integer; floats and texts are ignored, as the official client does (3)."""
+    """Return an integer; floats and texts are ignored, as the official client does (codex-wham.md 3)."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

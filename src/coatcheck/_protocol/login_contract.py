@@ -1,7 +1,9 @@
 """What the engine needs of a login, and how a provider describes its own as data.
 
-Law 1. Nothing here does I/O: files, keyrings and login services are described, and `_credentials` goes there.
-Law 2. No ``repr`` shows a token, an account or an address.
+Invariants:
+
+- Nothing here does I/O: files, keyrings and login services are described, and `_credentials` goes there.
+- No ``repr`` shows a token, an account or an address.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from .effects import Pairs, Script
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """What proves who we are, with what must travel beside it. Its ``repr`` shows neither.
 
-    `expires_at` is in seconds since the epoch, None when nobody can say. `source` says in words where it came from.
+    `expires_at` is in seconds since the epoch, None if unknown. `source` describes where it came from.
     A secret that `is_stored` was read from a file or keyring, so it goes only to the provider's `trusted_hosts`
     (or to `hosts`, where it knows better) or loopback; one that the caller passed explicitly goes to any https origin.
     """
@@ -38,9 +40,9 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tokens(Value, frozen=True, kw_only=True):
-    """What a login holds. Its ``repr`` shows no token and nobody's name.
+    """The tokens of a login. Its ``repr`` shows no token and no name.
 
-    `expires_at` (of the access token) and `last_refresh` are in seconds since the epoch, None when nobody can say.
+    `expires_at` (of the access token) and `last_refresh` are in seconds since the epoch, None if unknown.
     `issuer` and `client_id` say which login service gave them, where the login knows.
     """
 
@@ -122,14 +124,14 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class DeviceRoutes(msgspec.Struct, frozen=True, kw_only=True):
-    """A login by device code as one service speaks it; what is not told is as RFC 8628 has it.
+    """How one service differs from the device code login of RFC 8628.
 
     `start` and `poll` are the paths on which it begins and is asked about. `id` is what the service calls the code that
     stays here; `begins_with` and `asks_with` are the fields that are sent: that one, and of ``client_id``, ``scope``,
     ``user_code`` and ``grant_type``. `page` is the page for people where the service does not say it. A service with a
     `redirect` approves with an authorization code that is redeemed with it, others give the tokens at once.
 
-    `waiting` are the codes and statuses that mean that nobody has approved yet; ``slow_down`` among them lengthens the
+    `waiting` are the codes and statuses that mean that the login is not approved yet; ``slow_down`` among them lengthens the
     interval. `refusals` are those that end it, each with what it means to people and a remedy.
     """
 
@@ -182,7 +184,7 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True):
     """How tokens that do not say whose they are (those that begin with `prefix`) are asked about.
 
     `read` makes `Tokens` of the token and the service's answer. `only_at_login` is for services whose requests need no
-    account: it is asked for once, so that nobody's login replaces another person's.
+    account: it is requested once, so that a login never replaces another person's.
     """
 
     prefix: str
@@ -197,8 +199,8 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True):
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """How people log in to a service: the environment variables, files and login service that give its tokens.
 
-    `chain` is for services whose own tools look in many places: given the environment, it returns what looks there,
-    which gives a secret that is fit to send now, None where nobody has one. Both block and are called by a driver.
+    `chain` is for services whose own tools look in many places: given the environment, it returns a function
+    that returns a secret that is valid now, None where there is none. Both block and are called by a driver.
 
     Our own logins are kept as `own` says, or else as `file` does; providers with the same `family` share theirs.
     `trusted_hosts` are the only hosts (beside loopback) that a stored secret is ever sent to.

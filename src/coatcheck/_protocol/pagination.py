@@ -1,9 +1,9 @@
-"""Follow a service's pages to their end, and stop where they have none.
+"""Follow a service's pages to their end, within limits.
 
 Invariants:
 - a cursor that repeats is the end;
-- a list that goes on for `MAX_PAGES` pages, or takes `MAX_SECONDS` of asking, is stopped with `ListUnfinishedError`, which
-  has the cursor of what was not asked for: nothing is left out in silence.
+- a list with more than `MAX_PAGES` pages, or whose requests take `MAX_SECONDS`, is stopped with `ListUnfinishedError`, which
+  has the cursor of the rest.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MAX_PAGES = 1_000
 MAX_SECONDS = 120.0
 
 
-class Bounds:
-    """How many pages a list may have, and how many seconds asking for them may take."""
+class PageLimits:
+    """How many pages a list may have, and how many seconds its requests may take."""
 
     def __init__(self, *, clock: Clock, pages: int | None = None, seconds: float | None = None) -> None:
         self._clock = clock
@@ -32,19 +32,19 @@ class Bounds:
         self._asked, self._spent, self._began = 0, 0.0, 0.0
 
     def begin(self) -> None:
-        """Note that a page is asked for."""
+        """Record that a page is requested."""
         self._asked, self._began = self._asked + 1, self._clock.monotonic()
 
     def end(self) -> None:
-        """Note that it has come."""
+        """Record that the page has arrived."""
         self._spent += self._clock.monotonic() - self._began
 
     @property
     def reason(self) -> str | None:
-        """Why no further page is asked for, None while one may be."""
+        """Why no further page may be requested, None while one may be."""
         if self._asked >= self._pages:
-            return f"the list goes on after {self._asked} pages"
-        return f"the list goes on after {self._spent:.0f} seconds" if self._spent >= self._seconds else None
+            return f"there are more than {self._asked} pages"
+        return f"the list is not complete after {self._spent:.0f} seconds" if self._spent >= self._seconds else None
 
 
 def unfinished(reason: str, cursor: str) -> errors.ListUnfinishedError:
@@ -54,12 +54,12 @@ def unfinished(reason: str, cursor: str) -> errors.ListUnfinishedError:
     )
 
 
-def paged(
+def paginate(
     ask: Callable[[str | None, int | None], Script[Page]],
     *,
     limit: int | None,
     cursor: str | None = None,
-    bounds: Bounds,
+    bounds: PageLimits,
 ) -> Script[str | None]:
     """Emit the items of page after page, at most *limit*; returns the cursor of what was not asked for.
 

@@ -1,10 +1,10 @@
-"""The contract every provider keeps. Instances hold settings, no state, and do no I/O."""
+"""The contract of a provider. Instances hold settings, have no state and do no I/O."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import msgspec
 
@@ -17,30 +17,54 @@ if TYPE_CHECKING:
     from .._model.outcome import Attempt
     from .._model.tasks import Page, Task, TaskRef, TaskSpec
     from .._model.usage import Usage
-    from .effects import Exchange, Request
+    from .effects import Events, Exchange, Request
     from .intents import Intent
     from .login_contract import Login, Secret
 
 
+class Verb(enum.StrEnum):
+    """What a provider can be asked to do; equal to the name of its method."""
+
+    CREATE_TASK = "create_task"
+    FIND_TASK = "find_task"
+    GET_TASK = "get_task"
+    GET_SNAPSHOT = "get_snapshot"
+    GET_STATUS_PAGE = "get_status_page"
+    LIST_ATTEMPTS = "list_attempts"
+    LIST_TASKS = "list_tasks"
+    RESOLVE_ENVIRONMENT = "resolve_environment"
+    LIST_ENVIRONMENTS = "list_environments"
+    LIST_MODELS = "list_models"
+    GET_USAGE = "get_usage"
+    CANCEL_TASK = "cancel_task"
+    ARCHIVE_TASK = "archive_task"
+    UNARCHIVE_TASK = "unarchive_task"
+    DELETE_TASK = "delete_task"
+    SEND_MESSAGE = "send_message"
+    APPROVE_PLAN = "approve_plan"
+    CREATE_PULL_REQUEST = "create_pull_request"
+    STREAM_EVENTS = "stream_events"
+
+
 class Support(enum.Enum):
-    """How we know that a service does something."""
+    """How well a capability is established."""
 
     DOCUMENTED = "documented"
     OBSERVED = "observed"
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do, declared, so that what it cannot do fails before any request.
+    """What a provider can do; what it cannot do fails before any request.
 
-    `verbs` maps the client's verbs to how we know; `reasons` says of a missing verb why. `options` are the fields of
-    `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is how long
-    half of its tasks take, before anything was learnt here. `write_pause` is how many seconds the service wants between
-    two requests that change something, `rate` how many requests a second it takes, unless the setting says otherwise. `needs_environment` says that a task must name an
+    `verbs` maps each supported verb to its `Support`; `reasons` explains missing verbs. `options` are the fields of
+    `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is the
+    median duration of its tasks, until durations are known. `write_pause` is the seconds that the service requires
+    between two writing requests, `rate` the requests a second that it accepts, unless the setting is given. `needs_environment` says that a task must name an
     environment or a repository; `lists_by_id` that `list_tasks` takes the id of one and no other name.
     """
 
-    verbs: Mapping[str, Support]
-    reasons: Mapping[str, str] = {}
+    verbs: Mapping[Verb, Support]
+    reasons: Mapping[Verb, str] = {}
     options: frozenset[str] = frozenset()
     modes: frozenset[str] = frozenset({"code"})
     max_attempts: int = 1
@@ -53,19 +77,21 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     def require(self, verb: str, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
-        try:
-            return self.verbs[verb]
-        except KeyError:
-            reason = self.reasons.get(verb, "the service offers no such thing")
-            message = f"{provider} has no {verb}: {reason}"
-            raise errors.UnsupportedError(message) from None
+        support = cast("Mapping[str, Support]", self.verbs).get(verb)
+        if support is None:
+            raise errors.UnsupportedError(f"{provider} has no {verb}: {self.reason(verb)}")
+        return support
+
+    def reason(self, verb: str) -> str:
+        """Return why *verb* is missing."""
+        return cast("Mapping[str, str]", self.reasons).get(verb, "the service does not offer it")
 
 
 class StatusPage(Value, frozen=True, kw_only=True):
-    """What a service told of many tasks at once: a page of its list, or what lay in a queue.
+    """The state of many tasks at once: a page of a list, or the messages in a queue.
 
-    `is_final` says that a task that has ended is here whole and needs no look of its own. `receipts` are what
-    `Provider.acknowledge` gives back, once what they stand for has been handed out.
+    `is_final` says that an ended task is complete and needs no request of its own. `receipts` identify the messages
+    that `Provider.acknowledge` deletes once their tasks have been returned.
     """
 
     tasks: tuple[Task, ...] = ()
@@ -75,10 +101,10 @@ class StatusPage(Value, frozen=True, kw_only=True):
 
 
 class TaskSnapshot(Value, frozen=True, kw_only=True):
-    """What a look told somebody who remembers the look before.
+    """A task as seen by one poll, with the events since the previous poll.
 
-    `events` are what the service itself says has happened since; the `cursor` of each is the memory after it. None
-    where the service tells no events: the engine then compares two looks. `memory` is what the next look is given:
+    `events` are the service's events since the previous poll; the `id` of each is the memory after it. None
+    where the service has no events: the engine then compares two snapshots. `memory` is passed to the next poll:
     printable and short, since it is part of an event's cursor.
     """
 
@@ -91,7 +117,7 @@ TaskFilter = Literal["current", "archived", "all"]
 
 
 class Provider(Protocol):
-    """How one service is spoken to.
+    """The client side of one service.
 
     Each verb is an `Exchange`: a generator that yields requests and returns a value. Only the verbs named in
     `capabilities` are ever called, so a provider writes only those.
@@ -99,7 +125,7 @@ class Provider(Protocol):
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         ...
 
     @property
@@ -109,7 +135,8 @@ class Provider(Protocol):
     def origins(self) -> Mapping[str, str]:
         """Base URLs by name, without a trailing slash; "api" is the default of a `Request`.
 
-        A provider whose tasks have pages elsewhere names their base URLs in `sites`, a tuple of texts.
+        A provider whose tasks have pages elsewhere names their base URLs in `sites`, a tuple of strings; one that has
+        settings declares them in `settings`, a tuple of `ProviderSetting`.
         """
         ...
 
@@ -120,36 +147,43 @@ class Provider(Protocol):
         """Return *request* with the secret on it. Pure; called for every attempt, on the encoded bytes."""
         ...
 
+    def resolve_environment(self, name: str | None, *, repository: str | None) -> Exchange[Environment]:
+        """Return the environment that *name* (id, label, repository), else *repository*, refers to.
+
+        Raises `ConfigurationError` with the candidates.
+        """
+        ...
+
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Turn names into the ids that `create_task` sends (environment, branch); may ask, never creates."""
+        """Replace names by the ids that `create_task` sends (environment, branch); may send requests, never creates a task."""
         ...
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
         """Create the task: exactly one POST. `spec` has been prepared, and its `key` is the intent's id.
 
-        None says that the service took it and did not say which task it is: `find_task` will.
+        None means that the service accepted it without an id: `find_task` then finds the task.
         """
         ...
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
         """Return the task that was submitted with the key `intent.id`, None where there is none (yet).
 
-        For services that carry a key: a lost answer is then found by it, and otherwise by the list and the prompt.
+        For services that store a key: it finds the task after a lost response; otherwise the list and the prompt do.
         """
         ...
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: exactly one request, unless the service keeps half of the truth elsewhere."""
+        """Return a task: exactly one request, unless the service needs a second one for the state or the result."""
         ...
 
     def get_snapshot(
         self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None
     ) -> Exchange[TaskSnapshot]:
-        """Look at a task that is being waited for, knowing what the look before gave ("" at first).
+        """Return a snapshot of a task; *memory* is that of the previous snapshot ("" at first).
 
-        *is_watched* says that somebody wants the events; *now* is in seconds since the epoch. *shown* is what a page of
-        the list has just said of a task that goes on: what is there need not be asked for again. For services that tell
-        more than `get_task` asks for; others leave it out and are looked at by `get_task`.
+        *is_watched* says whether events are needed; *now* is in seconds since the epoch. *shown* is the running task as a
+        page of the list has just shown it: its fields need not be requested again. For services that have events;
+        others leave this method out and are polled by `get_task`.
         """
         ...
 
@@ -171,23 +205,14 @@ class Provider(Protocol):
     def approve_plan(self, ref: TaskRef) -> Exchange[None]: ...
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None, draft: bool) -> Exchange[None]: ...
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
-        """Look at many tasks at once: one request. *refs* are those waited for."""
+        """Return the state of many tasks: one request. *refs* are the tasks that are waited for."""
         ...
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
-        """Tell the service that what it handed out once has been kept."""
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
+        """Confirm that the messages of a status page have been kept."""
         ...
 
     def stream_events(self, ref: TaskRef) -> Events: ...
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
-        """Read a saved or live answer; pure."""
+        """Return the task in a saved or live response; pure."""
         ...
-
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any, TypeAlias
-
-    from .effects import Emit, Read
-
-    Events: TypeAlias = Generator[Request | Read | Emit, Any, None]

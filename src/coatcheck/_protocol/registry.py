@@ -1,4 +1,4 @@
-"""Find a provider by its name. Ours go through the same door as anybody's: an entry point in ``coatcheck.providers``.
+"""Find a provider by its name: built in, or an entry point in the group ``coatcheck.providers``.
 
 A factory takes `Settings` and returns a provider. Entry points are read only for names that are not built in:
 reading every installed package's metadata costs 30 ms (``bench/imports.py``); a test holds the table against the entry points.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
 
 from .. import errors
 
@@ -33,14 +33,31 @@ BUILT_IN = {
 
 
 class Settings(Protocol):
-    """What a factory may ask for: the settings of its own provider, by name."""
+    """The settings of one provider, by name, for its factory."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return the setting *name* of this provider, None when nobody set it.
+        """Return the setting *name* of this provider, None if it is not set.
 
-        *variable* is the environment variable by which the service's own tools know it; ours comes first.
+        *variable* is the environment variable by which the service's own tools know it; coatcheck's own comes first.
         """
         ...
+
+
+class ProviderSetting(NamedTuple):
+    """A setting that a provider declares: its name, what it means, its default, and the variables of other programs.
+
+    `variables` are the environment variables by which the service's own tools know the setting, in their order.
+    """
+
+    name: str
+    description: str
+    default: str | None = None
+    variables: tuple[str, ...] = ()
+
+    def read(self, settings: Settings) -> str | None:
+        """Return the value in *settings*, the default where it is missing or empty."""
+        values = (settings.get(self.name, variable=variable) for variable in self.variables or (None,))
+        return next(filter(None, values), None) or self.default
 
 
 Factory: TypeAlias = "Callable[[Settings], Provider]"

@@ -1,4 +1,4 @@
-"""The remotes of a checkout, from git's configuration: which addresses git uses, which repository each names. Pure.
+"""The remotes of a checkout, from git's configuration: the addresses that git uses and the repository of each. Pure.
 
 Guarantee: ``url.<base>.insteadOf`` and ``pushInsteadOf`` are applied as git applies them (git-config(1), url.*): the
 longest match wins, ``pushInsteadOf`` is for push addresses that ``remote.<name>.pushurl`` does not set.

@@ -1,4 +1,4 @@
-"""Which repository on GitHub a text or a git remote names (codex-wham.md 5). Pure."""
+"""Which repository on GitHub a text or a git remote names (docs/reference/protocols/codex-wham.md 5). Pure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _REMOTE = re.compile(
     r"(?P<port>:\d+(?=/))?(?:[:/]+)(?P<path>[^?#\s]+)(?:[?#]\S*)?"
 )
 _BRACKETS = re.compile(r"^\[([^\]/]+)\]:/*")
-# An owner has no dots: that tells `github.com/x` from `owner/repo`.
+# An owner has no dots: that distinguishes `github.com/x` from `owner/repo`.
 _NAME = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 
 
 def repository_of(remote_url: str) -> str | None:
     """Return the ``owner/repo`` on github.com that a git remote names, None for any other remote.
 
-    Reads every form the official client knows and the ones it misses (5): ``ssh://git@github.com/o/r.git``,
+    Reads every form the official client knows and the ones it misses (codex-wham.md 5): ``ssh://git@github.com/o/r.git``,
     ``www.``, any case of the host, ports, a trailing slash. Other hosts, GitHub Enterprise among them, are others.
     """
     # git also reads [user@host:port]:path (connect.c, parse_connect_url)
-    found = _REMOTE.fullmatch(_BRACKETS.sub(r"ssh://\1/", remote_url.strip()))
-    if found is None or found["host"].lower().rstrip(".") not in _GITHUB:
+    match = _REMOTE.fullmatch(_BRACKETS.sub(r"ssh://\1/", remote_url.strip()))
+    if match is None or match["host"].lower().rstrip(".") not in _GITHUB:
         return None
-    if (found["scheme"] or "ssh").lower() not in _SCHEMES or (found["port"] and not found["scheme"]):
+    if (match["scheme"] or "ssh").lower() not in _SCHEMES or (match["port"] and not match["scheme"]):
         return None
-    path = unquote(found["path"]).strip("/")
+    path = unquote(match["path"]).strip("/")
     while path.endswith(".git"):
         path = path.removesuffix(".git").rstrip("/")
     return path if _NAME.fullmatch(path) else None

@@ -6,7 +6,7 @@ Invariants:
 - dates have one of the three forms of RFC 9110, section 5.6.7, and are UTC where they name no other zone;
 - anything else means that the service did not say.
 
-Read as well: Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``, Amazon's ``x-amz-retry-after`` (services.md 6), and
+Read as well: Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``, Amazon's ``x-amz-retry-after`` (docs/reference/protocols/services.md 6), and
 GitHub's ``x-ratelimit-reset`` beside ``x-ratelimit-remaining: 0`` (services.md 1.4).
 """
 

@@ -1,4 +1,7 @@
-"""Base URLs as people write them, and ids as segments of paths."""
+"""Base URLs from settings, and ids as path segments.
+
+Sections are those of docs/reference/protocols/codex-wham.md.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 
 from .. import errors
 
-# Ids of every form seen (codex-wham.md 2.3); `~` goes into the path as it is (2.4). Anything else is percent-encoded.
+# Ids of every form seen (codex-wham.md 2.3); `~` goes into the path as it is (codex-wham.md 2.4). Anything else is percent-encoded.
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 
@@ -38,7 +41,7 @@ def encoded(segment: str) -> str:
         return segment
     from urllib.parse import quote  # ids that need it are rare
 
-    # URL parsers also resolve "%2e%2e", so dots alone are encoded twice: nobody has such an id anyway.
+    # URL parsers also resolve "%2e%2e", so dots alone are encoded twice; no service has such ids.
     return quote(segment, safe="~") if segment.strip(".") else segment.replace(".", "%252E")
 
 

@@ -6,6 +6,7 @@ A described service is a table ``[services.NAME]`` in the user's ``config.toml``
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -17,6 +18,7 @@ from .config import Config, ProviderSettings, config_dir, read_tables
 
 if TYPE_CHECKING:
     from .._protocol.provider import Provider
+    from .._protocol.registry import ProviderSetting
 
 TABLE = "services"
 # Where each described service is described: the file, and its tables by name.
@@ -38,6 +40,43 @@ def provider_of(name: str, config: Config, *, settings: Settings | None = None) 
 def provider_names(config: Config) -> tuple[str, ...]:
     """Return the names of all providers, sorted: installed and described."""
     return tuple(sorted({*registry.names(), *_names(_files(config))}))
+
+
+def declared_settings(config: Config) -> dict[str, ProviderSetting]:
+    """Return the settings that the installed providers declare, by full name ("jules.plan"), sorted.
+
+    A provider that cannot be loaded declares none.
+    """
+    declared: dict[str, ProviderSetting] = {}
+    for name in registry.names():
+        with contextlib.suppress(errors.CoatcheckError):
+            provider = provider_of(name, config, settings=_PlaceholderSettings())
+            declared |= {f"{name}.{setting.name}": setting for setting in getattr(provider, "settings", ())}
+    return declared
+
+
+class _PlaceholderSettings:
+    """Settings of a provider that is only asked what it declares: its service may be anywhere."""
+
+    def get(self, name: str, *, variable: str | None = None) -> str | None:
+        """Return an address as the base URL, and nothing else."""
+        del variable
+        return "http://127.0.0.1" if name == "base_url" else None
+
+
+def provider_of_login(name: str, config: Config) -> str:
+    """Return the provider that manages the login *name*: a provider's name, or the `family` of its `Login`.
+
+    A family is shared by several providers ("github"); the last of them by name manages it. An unknown name is
+    returned as it is.
+    """
+    if name in registry.BUILT_IN:
+        return name
+    for built_in in sorted(registry.BUILT_IN, reverse=True):
+        with contextlib.suppress(errors.ConfigurationError):
+            if provider_of(built_in, config).login.family == name:
+                return built_in
+    return name
 
 
 def _names(files: Files) -> list[str]:

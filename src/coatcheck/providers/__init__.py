@@ -1,1 +1,1 @@
-"""The services that we know how to speak to: one folder each, found by an entry point as anybody's are."""
+"""The built-in providers: one folder each, found by entry points as plug-ins are."""

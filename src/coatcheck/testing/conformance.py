@@ -158,7 +158,7 @@ class ProviderConformance:
 
     def _reason(self, verb: str) -> str:
         provider = self.provider()
-        why = provider.capabilities.reasons.get(verb, "the service offers no such thing")
+        why = provider.capabilities.reason(verb)
         return f"{provider.name} has no {verb}: {why}"
 
     def _ends(self, colour: str, *faults: Fault) -> tuple[Any, Emulator]:

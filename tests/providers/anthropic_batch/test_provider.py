@@ -149,7 +149,7 @@ def test_no_model_no_batch() -> None:
     emulator = AnthropicBatchEmulator()
     provider = AnthropicBatchProvider(Service("http://127.0.0.1:9"))
     client = Client(provider, token=emulator.token, transport=EmulatorTransport(emulator), journal=MemoryJournal())
-    with pytest.raises(errors.ConfigurationError, match="no model is named"):
+    with pytest.raises(errors.ConfigurationError, match="no model is set"):
         client.create_task("Say hello")
 
     assert [] == emulator.requests

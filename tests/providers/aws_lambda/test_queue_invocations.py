@@ -139,7 +139,7 @@ def test_without_a_queue_nothing_is_called() -> None:
     """A result that nobody could read is not paid for."""
     provider = msgspec.structs.replace(PLAINS, service=Service(name="aws_lambda_async", region=REGION, base_url=BASE))
     client, emulator = plains(provider=provider)
-    with pytest.raises(errors.ConfigurationError, match="does not know the queue") as caught:
+    with pytest.raises(errors.ConfigurationError, match="has no queue that receives") as caught:
         client.create_task(PLAIN_SPEC)
 
     assert ("aws_lambda_async.queue" in (caught.value.remedy or ""), []) == (True, emulator.requests)

@@ -1,62 +1,14 @@
 from __future__ import annotations
 
-import pytest
-
-from coatcheck import Environment, errors
-from coatcheck.providers.codex.environments import choose, merged
+from coatcheck import Environment
+from coatcheck.providers.codex.environments import merged
 
 ONE = Environment(id="1" * 32, label="owner/repo", repositories=("Owner/Repo",))
-TWO = Environment(id="2" * 32, label="Beta", repositories=("owner/repo", "owner/other"))
-THREE = Environment(id="3" * 32, label="beta")
 FOUR = Environment(id="4" * 32)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "chosen"),
-    [
-        ("1" * 32, ONE),
-        (" OWNER/REPO ", ONE),
-        ("owner/other", TWO),
-        ("https://github.com/owner/other.git", TWO),
-        ("4" * 32, FOUR),
-    ],
-)
-def test_an_id_a_label_or_a_repository_chooses(wanted: str, chosen: Environment) -> None:
-    """The strictest reading that fits wins: id, then label in any case, then repository (5)."""
-    assert chosen == choose([ONE, TWO, THREE, FOUR], wanted)
-
-
-def test_ambiguity_lists_the_candidates() -> None:
-    """A label that two environments have is an error naming both, and only them."""
-    with pytest.raises(errors.ConfigurationError) as raised:
-        choose([ONE, TWO, THREE], "BETA")
-
-    assert f"'BETA' names 2 environments: Beta ({TWO.id}), beta ({THREE.id})" == str(raised.value)
-
-
-def test_case_is_ignored_in_ascii_only() -> None:
-    """Labels are compared as the official client does: other letters keep their case (5)."""
-    with pytest.raises(errors.ConfigurationError):
-        choose([Environment(id="x", label="ÉTÉ")], "été")
-
-
-def test_an_unknown_name_shows_what_there_is() -> None:
-    """The remedy lists the environments, shortened where there are hundreds."""
-    many = [Environment(id=str(number)) for number in range(300)]
-    with pytest.raises(errors.ConfigurationError) as raised:
-        choose(many, "nope")
-
-    assert "there are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 290 more" == raised.value.remedy
-
-
-def test_no_environment_at_all_says_what_to_do() -> None:
-    """A workspace without environments is told so, with a way on."""
-    with pytest.raises(errors.ConfigurationError, match="no cloud environments are available"):
-        choose([], "x")
-
-
 def test_lists_are_merged_by_id() -> None:
-    """The first label counts, a pin anywhere counts, and the order is that of the first appearance (5)."""
+    """The first label counts, a pin anywhere counts, and the order is that of the first appearance."""
     pinned = Environment(id=FOUR.id, label="Four", is_pinned=True)
 
     assert (Environment(id=FOUR.id, label="Four", is_pinned=True), ONE) == merged([FOUR], [ONE, pinned])

@@ -72,7 +72,7 @@ def test_the_first_source_that_says_a_word_decides(display: object, turn: object
 
 
 def test_a_display_at_the_top_hides_the_tasks_own() -> None:
-    """The task's own display counts only where the top-level key is absent, null hides it (2.3)."""
+    """The task's own display counts only where the top-level key is absent, null hides it (docs/reference/protocols/codex-wham.md 2.3)."""
     own = {"id": "t", "task_status_display": {"state": "ready"}}
 
     assert ["ready", None, "error"] == [
@@ -195,7 +195,7 @@ def test_siblings_bring_their_own_outcomes() -> None:
 
 
 def test_the_current_turn_is_counted_once() -> None:
-    """A server that lists the current turn among its siblings adds no attempt (2.4)."""
+    """A server that lists the current turn among its siblings adds no attempt (codex-wham.md 2.4)."""
     current = json.loads(THREE)["current_assistant_turn"]
     document = json.loads(SIBLINGS)
     document["sibling_turns"].append(current)

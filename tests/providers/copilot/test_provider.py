@@ -1,4 +1,7 @@
-"""What is asked of GitHub's coding agent, and what comes of its answers."""
+"""What is asked of GitHub's coding agent, and what comes of its answers.
+
+Sections are those of docs/reference/protocols/services.md.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def test_what_is_asked_for_has_the_services_words(colour: str) -> None:
 
 
 def test_the_number_of_a_pull_request_is_asked_of_its_node(colour: str) -> None:
-    """The task names a node and no number (2); the diff is the pull request's, and a lost answer is asked for again."""
+    """The task names a node and no number (services.md 2); the diff is the pull request's, and a lost answer is asked for again."""
     client, github = agent(colour, pull="PR_7")
     github.add_pull(7, branch="copilot/x", diff=PATCH.encode())
     github.faults.append(Reset(on="graphql"))
@@ -203,7 +206,7 @@ def test_models_are_those_of_the_description(colour: str) -> None:
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        (401, "somebody with Copilot Business or Enterprise"),
+        (401, "a user with Copilot Business or Enterprise"),
         (403, "the permission agent_tasks=write"),
         (404, "that the agent is enabled for it and for you"),
     ],
@@ -262,7 +265,7 @@ def test_a_server_has_no_agent() -> None:
 
 @pytest.mark.parametrize("artifact", [{"type": "pull", "data": {"head_ref": "x", "base_ref": "y"}}, {"type": "pull"}])
 def test_an_artifact_of_the_wrong_shape_is_forgiven(artifact: dict[str, object]) -> None:
-    """The order of the description's alternatives is nobody's promise (2)."""
+    """The order of the description's alternatives is nobody's promise (services.md 2)."""
     document = {**msgspec.json.decode(recorded("agent_task")), "artifacts": [artifact]}
 
     assert TaskState.SUCCEEDED is provider().extract_response(msgspec.json.encode(document), None).state

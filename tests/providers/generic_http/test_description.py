@@ -88,7 +88,7 @@ def test_words_are_the_users_then_the_presets_then_the_usual() -> None:
 
 def test_a_service_without_an_address_is_refused() -> None:
     """A preset knows no host."""
-    with pytest.raises(errors.ConfigurationError, match=r"services\.acme: where is it\?"):
+    with pytest.raises(errors.ConfigurationError, match=r"services\.acme: no base URL is set"):
         described("acme", tomllib.loads(SUBMIT), NoSettings(), origin="here")
 
 

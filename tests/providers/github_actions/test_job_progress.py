@@ -100,9 +100,11 @@ def test_steps_that_were_left_out_are_not_told() -> None:
         wire.Step(name="b", status="completed", conclusion="skipped"),
         wire.Step(name="c", status="in_progress"),
     ]
-    events, memory = job_progress.heard(REF, [wire.Job(id=5, name="j", steps=steps, status="in_progress")], Memory())
+    events, memory = job_progress.new_events(
+        REF, [wire.Job(id=5, name="j", steps=steps, status="in_progress")], Memory()
+    )
 
-    assert (["j > a", "j > c"], {"5": 3}) == (texts(events), memory.told)
+    assert (["j > a", "j > c"], {"5": 3}) == (texts(events), memory.reported)
 
 
 def test_a_failure_names_few_places() -> None:

@@ -13,7 +13,7 @@ from ..json_output import Fields, many
 if TYPE_CHECKING:
     from ..._runtime.config import Setting
 
-# The settings that every run may use, with the variable by which the service's own tools know them.
+# The settings of all providers, with the variable by which the service's own tools know them; providers declare others.
 KNOWN = {
     "provider": None,
     "environment": None,
@@ -28,25 +28,6 @@ KNOWN = {
     "codex.issuer": None,
     "learn": None,
     "codex.rate": None,
-    "codex.base_url": "CODEX_CLOUD_TASKS_BASE_URL",
-    "aws_lambda.region": "AWS_REGION",
-    "aws_lambda.function": None,
-    "aws_lambda_async.region": "AWS_REGION",
-    "aws_lambda_async.function": None,
-    "aws_lambda_async.queue": None,
-    "openai_batch.model": None,
-    "openai_batch.base_url": "OPENAI_BASE_URL",
-    "anthropic_batch.model": None,
-    "anthropic_batch.max_tokens": None,
-    "anthropic_batch.base_url": "ANTHROPIC_BASE_URL",
-    "github_actions.client_id": "COATCHECK_GITHUB_CLIENT_ID",
-    "github_actions.scopes": "COATCHECK_GITHUB_SCOPES",
-    "copilot.client_id": "COATCHECK_GITHUB_CLIENT_ID",
-    "copilot.scopes": "COATCHECK_GITHUB_SCOPES",
-    "jules.base_url": None,
-    "jules.plan": None,
-    "jules.environment_variables": None,
-    "local.base_url": None,
 }
 
 SETTING: Fields[Setting] = {
@@ -72,9 +53,21 @@ def config_command(run: CommandContext, *, show_origin: bool) -> None:
     A setting comes from an option, else from the environment (COATCHECK_ and its name, then the variable of the
     service's own tools), else from coatcheck.toml in the checkout, else from config.toml in the user's folder.
     """
-    names = dict.fromkeys((*KNOWN, *run.config.names_in_files()))
-    settings = [run.config.resolve(name, variable=KNOWN.get(name)) for name in names]
+    from ..._runtime.provider_lookup import declared_settings
+
+    declared = declared_settings(run.config)
+    variables: dict[str, tuple[str | None, ...]] = {
+        name: (KNOWN.get(name),) for name in (*KNOWN, *run.config.names_in_files())
+    }
+    variables |= {name: setting.variables or (None,) for name, setting in declared.items()}
+    settings = [_resolve(run, name, each) for name, each in variables.items()]
     run.answer(lambda: {"settings": many(SETTING, settings)}, lambda: _lines(settings, show_origin=show_origin))
+
+
+def _resolve(run: CommandContext, name: str, variables: tuple[str | None, ...]) -> Setting:
+    """Return the setting *name*, from the first of *variables* that is set where no setting of ours is."""
+    candidates = [run.config.resolve(name, variable=variable) for variable in variables]
+    return next((setting for setting in candidates if setting.value is not None), candidates[0])
 
 
 def _lines(settings: list[Setting], *, show_origin: bool) -> list[Line]:

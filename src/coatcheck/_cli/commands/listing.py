@@ -72,9 +72,9 @@ def _id_of(client: Client, environment: str) -> str:
     """Return what the provider filters its list by: the id of the environment that is named, or its name as it is."""
     if not client.capabilities.lists_by_id:
         return environment
-    from ...providers.codex.environments import choose
+    from ..._protocol.environments import choose_environment
 
-    return choose(client.list_environments(), environment).id
+    return choose_environment(client.list_environments(), environment).id
 
 
 def _some(
@@ -86,11 +86,11 @@ def _some(
     cursor: str | None,
 ) -> tuple[list[Task], str | None, str | None]:
     """Return at most *limit* tasks, the cursor of the rest, and why the list was stopped before (None: it was not)."""
-    from ..._protocol.pagination import Bounds
+    from ..._protocol.pagination import PageLimits
     from ..._runtime.system_clock import SystemClock
 
     tasks: dict[TaskRef, Task] = {}  # a list that moves under us may send one twice
-    seen, bounds = {cursor}, Bounds(clock=SystemClock())
+    seen, bounds = {cursor}, PageLimits(clock=SystemClock())
     while True:
         bounds.begin()
         wanted = None if limit is None else limit - len(tasks)

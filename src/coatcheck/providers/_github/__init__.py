@@ -1,1 +1,1 @@
-"""What GitHub's services have in common: where they are, how people log in, and how they refuse."""
+"""What GitHub's providers share: base URLs, login, and explanations of errors."""

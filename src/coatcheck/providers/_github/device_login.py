@@ -1,8 +1,10 @@
 """How one logs in to a GitHub by device code, and how that login is kept (docs.github.com, "Authorizing OAuth apps").
 
-Law 1. The app is the user's: no client id is built in, and no other program's is borrowed.
-Law 2. A login is bound to the site that gave it: its file is of that site, and refused for any other.
-Law 3. No message names anything that the file holds.
+Invariants:
+
+- The app is the user's: no client id is built in, and no other program's is borrowed.
+- A login is bound to the site that gave it: its file is of that site, and refused for any other.
+- No message names anything that the file holds.
 """
 
 from __future__ import annotations
@@ -14,10 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ... import errors
-from ..._protocol.json_text import clean_json
-from ..._protocol.lenient import number, text
-from ..._protocol.login_contract import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami
+from ...provider import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami, clean_json, errors, number, text
 
 # What runs of workflows and the coding agent need (docs.github.com, "Scopes for OAuth apps"); GitHub apps ignore scopes.
 SCOPES = ("repo", "workflow")
@@ -25,7 +24,7 @@ AGAIN = "try again: coatcheck login github"
 NO_APP = ("GitHub knows no app with this client id", "check it in the settings of the app")
 UNABLE = ("the app has no device flow", 'tick "Enable Device Flow" in the settings of the app')
 
-# What ends a login by device code (docs.github.com, "Error codes for the device flow"), in words and with a remedy.
+# What ends a login by device code (docs.github.com, "Error codes for the device flow"), with a description and a remedy.
 DENIALS: Mapping[str, tuple[str, str]] = {
     "404": NO_APP,
     "incorrect_client_credentials": NO_APP,
@@ -50,7 +49,7 @@ def family_of(site: str) -> str:
 
 
 def oauth_of(site: str, *, client_id: str | None, scopes: str | None, remedy: str) -> OAuth:
-    """Return the login service of *site*. It revokes tokens only for whoever has the secret of the app, so not for us."""
+    """Return the login service of *site*. It revokes tokens only for a client that has the app's secret, which coatcheck does not have."""
     return OAuth(
         issuer=site,
         client_id=client_id,
@@ -70,7 +69,7 @@ def oauth_of(site: str, *, client_id: str | None, scopes: str | None, remedy: st
 
 
 def whoami_of(base_url: str) -> Whoami:
-    """Return how the API at *base_url* says whose a token is."""
+    """Return the request of the API at *base_url* that returns the owner of a token."""
     return Whoami(
         prefix="",
         base_url=base_url,
@@ -160,9 +159,9 @@ def _written(data: bytes | None, tokens: Tokens, *, site: str) -> bytes:
     if tokens.issuer not in (None, site):
         message = f"a login to another site is not kept as one to {site}"
         raise errors.ConfigurationError(message, remedy="leave out --issuer, and say where the API is: --base-url")
-    ours = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
-    theirs: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
-    kept = {name: value for name, value in (theirs | ours).items() if value is not None}
+    written = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
+    existing: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
+    kept = {name: value for name, value in (existing | written).items() if value is not None}
     return msgspec.json.format(msgspec.json.encode(kept), indent=2)
 
 

@@ -1,7 +1,9 @@
-"""What is said to GitHub and how its refusals are explained (services.md 1.1 to 1.4). Pure.
+"""Requests to GitHub, and the remedies of its errors (docs/reference/protocols/services.md 1.1 to 1.4). Pure.
 
-Law 1. A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
-Law 2. Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
+Invariants:
+
+- A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
+- Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
 """
 
 from __future__ import annotations
@@ -14,20 +16,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from ... import errors
-from ..._model.usage import RateLimit, RateWindow, Usage
-from ..._protocol.decode import check, decode
-from ..._protocol.effects import Request
-from ..._protocol.lenient import number
-from ..._protocol.retry_after import retry_after
-from ..._version import __version__
+from ...provider import USER_AGENT, RateLimit, RateWindow, Request, Usage, check, decode, errors, number, retry_after
 
 if TYPE_CHECKING:
-    from ..._protocol.effects import Pairs, Response
+    from ...provider import Pairs, Response
 
-# Every list's largest page (1.1, 2).
+# Every list's largest page (services.md 1.1, 2).
 PAGE_SIZE = 100
-# The primary limit is counted by the hour (1.4).
+# The primary limit is counted by the hour (services.md 1.4).
 HOUR = 3600
 JSON = "application/vnd.github+json"
 DIFF = "application/vnd.github.diff"
@@ -35,7 +31,7 @@ DIFF = "application/vnd.github.diff"
 
 def headers(version: str, *, accept: str = JSON) -> Pairs:
     """Return what every request carries."""
-    return (("user-agent", f"coatcheck/{__version__}"), ("accept", accept), ("x-github-api-version", version))
+    return (("user-agent", USER_AGENT), ("accept", accept), ("x-github-api-version", version))
 
 
 def get(path: str, *, version: str, query: Pairs = (), accept: str = JSON, conditional: bool = False) -> Request:
@@ -44,19 +40,19 @@ def get(path: str, *, version: str, query: Pairs = (), accept: str = JSON, condi
 
 
 def explained(response: Response, remedies: Mapping[int, str], *, words: Mapping[str, str] | None = None) -> None:
-    """Raise what the status stands for, with a remedy: by a word of the reason, by permission, or by status."""
+    """Raise the error of the status, with a remedy: by the reason, by permission, or by status."""
     try:
         check(response)
     except errors.ProviderError as error:
-        said = (error.detail or "").lower()
-        by_word = next((remedy for word, remedy in (words or {}).items() if word in said), None)
+        stated = (error.detail or "").lower()
+        by_word = next((remedy for word, remedy in (words or {}).items() if word in stated), None)
         if not isinstance(error, errors.RateLimitError):  # which may say 403 as well
             error.remedy = by_word or lacking(response) or remedies.get(response.status)
         raise
 
 
 def lacking(response: Response) -> str | None:
-    """Return which permission a refused token lacks, where the service says so (1.1).
+    """Return the permission that a refused token lacks, where the service reports it (services.md 1.1).
 
     ``x-accepted-github-permissions`` is for fine-grained tokens and apps: lists with commas, any of which will do,
     divided by semicolons. ``x-accepted-oauth-scopes`` is for classic ones.
@@ -76,12 +72,12 @@ _NEXT = re.compile(r"<([^>]*)>\s*;[^<]*?\brel=\"?[^\"<]*\bnext\b")
 
 def next_page(response: Response) -> str | None:
     """Return the query of the next page, as the service's ``Link`` has it; None for the last."""
-    found = _NEXT.search(response.headers.get("link", ""))
-    return urlsplit(found[1]).query or None if found else None
+    match = _NEXT.search(response.headers.get("link", ""))
+    return urlsplit(match[1]).query or None if match else None
 
 
 def query_of(cursor: str | None, first: Mapping[str, str | None]) -> Pairs:
-    """Return what a page is asked with: a cursor's query, or that of the first page."""
+    """Return the query of a page: the cursor's, or that of the first page."""
     if cursor is not None:
         return tuple(parse_qsl(cursor, keep_blank_values=True))
     return tuple((name, value) for name, value in first.items() if value is not None)
@@ -93,24 +89,24 @@ def cursor_of(query: Pairs) -> str:
 
 
 def pause_asked(response: Response) -> float | None:
-    """Return how long not to ask again, in seconds: ``Retry-After``, or the newer ``x-poll-interval`` (1.4)."""
-    asked = retry_after(response.headers)
+    """Return how long to wait before the next request, in seconds: ``Retry-After``, or the newer ``x-poll-interval`` (services.md 1.4)."""
+    requested = retry_after(response.headers)
     poll = number(response.headers.get("x-poll-interval"))
-    return asked if poll is None else max(asked or 0.0, poll, 0.0)
+    return requested if poll is None else max(requested or 0.0, poll, 0.0)
 
 
 def limit_of(response: Response) -> RateLimit | None:
-    """Return what an answer says about the primary limit, None where it says nothing."""
-    said = {name: response.headers.get(f"x-ratelimit-{name}") for name in ("limit", "used", "remaining", "reset")}
-    if said["limit"] is None:
+    """Return the primary limit in a response, None where it has none."""
+    stated = {name: response.headers.get(f"x-ratelimit-{name}") for name in ("limit", "used", "remaining", "reset")}
+    if stated["limit"] is None:
         return None
-    return limit(response.headers.get("x-ratelimit-resource") or "core", said)
+    return limit(response.headers.get("x-ratelimit-resource") or "core", stated)
 
 
 def usage_of(response: Response) -> Usage:
-    """Return what the answer to ``GET /rate_limit`` tells of each limit (1.1)."""
+    """Return each limit in the response to ``GET /rate_limit`` (services.md 1.1)."""
     found = decode(response, Limits).resources
-    limits = {name: limit(name, said) for name, said in found.items() if isinstance(said, dict)}
+    limits = {name: limit(name, stated) for name, stated in found.items() if isinstance(stated, dict)}
     reached = next((name for name, each in limits.items() if each.is_reached), None)
     core = limits.pop("core", None)
     return Usage(rate_limit=core, extra_limits=tuple(limits.values()), reached=reached, raw=response.body)
@@ -122,9 +118,9 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     resources: dict[str, object]
 
 
-def limit(name: str, said: Mapping[str, object]) -> RateLimit:
+def limit(name: str, stated: Mapping[str, object]) -> RateLimit:
     """Return a limit from its *limit*, *used*, *remaining* and *reset* (seconds since the epoch)."""
-    total, used, left, reset = (number(said.get(key)) for key in ("limit", "used", "remaining", "reset"))
+    total, used, left, reset = (number(stated.get(key)) for key in ("limit", "used", "remaining", "reset"))
     percent = 100 * used / total if used is not None and total else None
     window = RateWindow(
         name=name,

@@ -1,13 +1,10 @@
-"""Where a GitHub is, and which repository is meant (services.md 1). Pure."""
+"""Where a GitHub is, and which repository is meant (docs/reference/protocols/services.md 1). Pure."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ... import errors
-from ..._protocol.hosts import is_loopback
-from ..._protocol.repositories import repository_named
-from ..._protocol.urls import base_url, encoded
+from ...provider import base_url, encoded, errors, is_loopback, repository_named
 
 HOST = "api.github.com"
 DEFAULT_BASE_URL = f"https://{HOST}"
@@ -15,7 +12,7 @@ DEFAULT_BASE_URL = f"https://{HOST}"
 CLOUD_SUFFIX = ".ghe.com"
 ENTERPRISE_PATH = "/api/v3"
 
-# The newest of the cloud; servers know 2022-11-28 and refuse what they do not know (1.1, 1.2).
+# The newest of the cloud; servers have 2022-11-28 and reject other versions (services.md 1.1, 1.2).
 CLOUD_VERSION = "2026-03-10"
 SERVER_VERSION = "2022-11-28"
 
@@ -43,7 +40,7 @@ def is_server(base: str) -> bool:
 
 
 def site_of(base: str) -> str:
-    """Return where people see what the API at *base* tells."""
+    """Return the base URL of the web pages that belong to the API at *base*."""
     parts = urlsplit(base)
     host = parts.netloc.removeprefix("api.")
     return f"{parts.scheme}://{host}"
@@ -56,7 +53,7 @@ def repository_path(repository: str, rest: str = "") -> str:
 
 def repository_in(text: str) -> str:
     """Return the ``owner/repo`` that *text* names; raises `ConfigurationError`."""
-    found = repository_named(text)
-    if found is None:
+    name = repository_named(text)
+    if name is None:
         raise errors.ConfigurationError(f"{text!r} names no repository on GitHub", remedy="give OWNER/REPO")
-    return found
+    return name

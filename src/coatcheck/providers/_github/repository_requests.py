@@ -1,6 +1,6 @@
-"""What is asked about a repository: its default branch, the pull request of a branch, diffs (services.md 1.5, 2).
+"""Requests about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
 
-Law: a diff that the service does not give (too large, no permission) is none; that is no reason to lose the rest.
+A diff that the service does not return (too large, no permission) is left out; the rest of the result is kept.
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import DiffStats, PullRequest
-from ..._patches.parse import Patch
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Exchange, Request, Response
-from ..._protocol.lenient import fields, flag, text, whole
-from ..._protocol.urls import encoded
+from ...provider import (
+    DiffStats,
+    Exchange,
+    Patch,
+    PullRequest,
+    Request,
+    Response,
+    encoded,
+    errors,
+    fields,
+    flag,
+    read_json,
+    text,
+    whole,
+)
 from . import http
 from .location import repository_path
 
@@ -33,7 +41,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pull(msgspec.Struct, frozen=True, gc=False):
-    """A pull request (1.5)."""
+    """A pull request (services.md 1.5)."""
 
     number: int
     title: object = None
@@ -48,7 +56,7 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 
 READ_PULLS: Mapping[int, str] = {403: "the token needs the permission pull_requests=read"}
 
-# A task names its pull request by node alone (2); REST has no way from there to the number.
+# A task names its pull request by node alone (services.md 2); REST has no way from there to the number.
 PULL_OF_NODE = """\
 query($id: ID!) { node(id: $id) { ... on PullRequest {
   number title body url state isDraft merged headRefName baseRefName
@@ -56,7 +64,7 @@ query($id: ID!) { node(id: $id) { ... on PullRequest {
 
 
 def default_branch(repository: str, *, version: str) -> Exchange[str]:
-    """Return the branch from which work starts unless it is told otherwise."""
+    """Return the default branch."""
     response = yield http.get(repository_path(repository), version=version, conditional=True)
     http.explained(response, {404: "there is no such repository, or the token may not see it"})
     return read_json(response.body, Repository, response=response).default_branch or "main"
@@ -67,30 +75,30 @@ def pull_of_branch(repository: str, branch: str, *, version: str) -> Exchange[Pu
     query = (("head", f"{repository.partition('/')[0]}:{branch}"), ("state", "all"))
     response = yield http.get(repository_path(repository, "/pulls"), query=query, version=version, conditional=True)
     http.explained(response, READ_PULLS)
-    found = read_json(response.body, list[Pull], response=response)
-    return pull_request(found[0]) if found else None
+    pulls = read_json(response.body, list[Pull], response=response)
+    return pull_request(pulls[0]) if pulls else None
 
 
 def pull_of_node(id: str, *, version: str) -> Exchange[PullRequest | None]:
-    """Return the pull request that GraphQL knows by *id*, None for one that it does not show."""
+    """Return the pull request with the GraphQL *id*, None for one that is not visible."""
     headers = (*http.headers(version), ("content-type", "application/json"))
     body = msgspec.json.encode({"query": PULL_OF_NODE, "variables": {"id": id}})
     response: Response = yield Request("POST", "/graphql", headers=headers, body=body, idempotent=True)
     http.explained(response, READ_PULLS)
-    said = fields(fields(read_json(response.body, dict[str, object], response=response).get("data")).get("node"))
-    number = whole(said.get("number"))
+    document = fields(fields(read_json(response.body, dict[str, object], response=response).get("data")).get("node"))
+    number = whole(document.get("number"))
     if number is None:
         return None
     return PullRequest(
-        title=text(said.get("title")),
-        body=text(said.get("body")),
-        branch=text(said.get("headRefName")),
-        base=text(said.get("baseRefName")),
+        title=text(document.get("title")),
+        body=text(document.get("body")),
+        branch=text(document.get("headRefName")),
+        base=text(document.get("baseRefName")),
         number=number,
-        url=text(said.get("url")),
-        state=(text(said.get("state")) or "").lower() or None,
-        draft=flag(said.get("isDraft")),
-        is_merged=flag(said.get("merged")),
+        url=text(document.get("url")),
+        state=(text(document.get("state")) or "").lower() or None,
+        draft=flag(document.get("isDraft")),
+        is_merged=flag(document.get("merged")),
     )
 
 
@@ -112,23 +120,23 @@ def _diff(path: str, *, version: str) -> Exchange[Patch | None]:
     return Patch(response.body)
 
 
-def pull_request(found: Pull) -> PullRequest:
-    """Return a pull request as REST tells it."""
+def pull_request(pull: Pull) -> PullRequest:
+    """Return a pull request from its REST document."""
     return PullRequest(
-        title=text(found.title),
-        body=text(found.body),
-        branch=text(found.head.ref) if found.head else None,
-        base=text(found.base.ref) if found.base else None,
-        number=found.number,
-        url=text(found.html_url),
-        state=text(found.state),
-        draft=flag(found.draft),
-        is_merged=text(found.merged_at) is not None,
+        title=text(pull.title),
+        body=text(pull.body),
+        branch=text(pull.head.ref) if pull.head else None,
+        base=text(pull.base.ref) if pull.base else None,
+        number=pull.number,
+        url=text(pull.html_url),
+        state=text(pull.state),
+        draft=flag(pull.draft),
+        is_merged=text(pull.merged_at) is not None,
     )
 
 
 def stats_of(patch: Patch | None) -> DiffStats | None:
-    """Count what a diff changes: the service tells no numbers. None for a diff that cannot be read."""
+    """Count the changes of a diff: the service reports no counts. None for a diff that cannot be read."""
     if patch is None:
         return None
     try:

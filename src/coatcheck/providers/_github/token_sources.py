@@ -1,8 +1,10 @@
-"""Who we are to GitHub: a token from the environment, one that its own command line keeps, or a login of ours.
+"""The sources of a GitHub token: the environment, the GitHub CLI, or a login of coatcheck.
 
-Law 1. A token that was read from another program's file goes to api.github.com alone (services.md 1, 2).
-Law 2. The file is only read: GitHub's tokens of this kind are not refreshed.
-Law 3. A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
+Invariants:
+
+- A token that was read from another program's file goes to api.github.com alone (docs/reference/protocols/services.md 1, 2).
+- The file is only read: GitHub's tokens of this kind are not refreshed.
+- A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
 """
 
 from __future__ import annotations
@@ -14,30 +16,34 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..._protocol.login_contract import Login, Secret
+from ...provider import Login, ProviderSetting, Secret
 from .device_login import family_of, format_of, hosts_of, oauth_of, whoami_of
 from .location import HOST, site_of
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
 
-# In the order of `gh help environment`, ours before them.
+# In the order of `gh help environment`, coatcheck's own before them.
 VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
 _TOKEN = re.compile(r"^( +)oauth_token:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 
+CLIENT_ID = ProviderSetting("client_id", "the id of the OAuth app that logs in", None, ("COATCHECK_GITHUB_CLIENT_ID",))
+SCOPES = ProviderSetting("scopes", "the scopes that a login asks for", None, ("COATCHECK_GITHUB_SCOPES",))
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """The OAuth app that people log in with, and what it asks for (None: what the providers need)."""
+    """The OAuth app of a login, and the scopes that it requests (None: those that the providers need)."""
 
     client_id: str | None = None
     scopes: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> App:
-        """Return what *settings* say."""
+        """Return the values in *settings*."""
         return cls(
-            client_id=settings.get("client_id", variable="COATCHECK_GITHUB_CLIENT_ID"),
-            scopes=settings.get("scopes", variable="COATCHECK_GITHUB_SCOPES"),
+            client_id=CLIENT_ID.read(settings),
+            scopes=SCOPES.read(settings),
         )
 
 
@@ -45,13 +51,13 @@ def login(name: str, *, needs: str, base_url: str, app: App) -> Login:
     """Return the login of the provider *name* to the API at *base_url*; *needs* is what its token must be allowed."""
     site = site_of(base_url).lower()
     remedy = f"set GITHUB_TOKEN to a token that may {needs}, or run: gh auth login --insecure-storage"
-    ours = f"{remedy}; or coatcheck login github"
+    login_remedy = f"{remedy}; or coatcheck login github"
     return Login(
         name=name,
-        remedy=ours,
+        remedy=login_remedy,
         environment="COATCHECK_GITHUB_TOKEN",
         chain=tools_of,
-        own=format_of(site, remedy=ours),
+        own=format_of(site, remedy=login_remedy),
         family=family_of(site),
         oauth=oauth_of(
             site,
@@ -65,7 +71,7 @@ def login(name: str, *, needs: str, base_url: str, app: App) -> Login:
 
 
 def tools_of(environ: Mapping[str, str]) -> Callable[[], Secret | None]:
-    """Return what looks where GitHub's own tools do: their variables, then the file of ``gh``."""
+    """Return a function that reads the token as GitHub's own tools do: their variables, then the file of ``gh``."""
 
     def look() -> Secret | None:
         for variable in VARIABLES:
@@ -100,5 +106,5 @@ def token_in(hosts: str) -> str | None:
     With several users there is one per user and, less deep, the one in use.
     """
     block = re.search(r"^[\"']?github\.com[\"']?:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)", hosts, re.MULTILINE)
-    found = _TOKEN.findall(block[1]) if block else []
-    return min(found, key=lambda each: len(each[0]))[1] if found else None
+    match = _TOKEN.findall(block[1]) if block else []
+    return min(match, key=lambda each: len(each[0]))[1] if match else None

@@ -1,25 +1,43 @@
-"""From Anthropic's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert Anthropic's responses to coatcheck's values. Pure: no I/O.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-Law 3. `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+- `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..._model.outcome import Failure, Item, Message
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.batches import lines_of, only_error, outcome_of, partial, progress_of
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, items, text
+from ...provider import (
+    Failure,
+    Item,
+    Message,
+    Page,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    batch_error,
+    batch_outcome,
+    batch_progress,
+    fields,
+    instant,
+    items,
+    partial_notices,
+    read_json,
+    read_json_lines,
+    text,
+)
 from . import wire
 
 NAME = "anthropic_batch"
 
-# services.md 4: one word for every end.
+# services.md 4: one state for every end.
 STATES: Mapping[str, TaskState] = {
     "in_progress": TaskState.RUNNING,
     "canceling": TaskState.RUNNING,
@@ -41,44 +59,44 @@ def batch(answer: Response) -> wire.Batch:
 
 def page(answer: Response) -> Page:
     """Return a page of the list."""
-    found = read_json(answer.body, wire.BatchPage, response=answer)
-    cursor = found.last_id if found.has_more else None
-    return Page(items=tuple(map(task, found.data or ())), cursor=cursor, raw=answer.body)
+    batch_page = read_json(answer.body, wire.BatchPage, response=answer)
+    cursor = batch_page.last_id if batch_page.has_more else None
+    return Page(items=tuple(map(task, batch_page.data or ())), cursor=cursor, raw=answer.body)
 
 
-def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a batch is; *results* are the lines of its results, None where nobody asked for them."""
-    counts = found.request_counts or wire.Counts()
-    made = outcome_of(map(_item, lines_of(results, wire.Line))) if results is not None else None
-    state = _state(found, counts)
+def task(document: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
+    """Return the task that a batch is; *results* are the lines of its results, None where they were not requested."""
+    counts = document.request_counts or wire.Counts()
+    batch_result = batch_outcome(map(_item, read_json_lines(results, wire.Line))) if results is not None else None
+    state = _state(document, counts)
     return Task(
-        ref=TaskRef(NAME, found.id),
+        ref=TaskRef(NAME, document.id),
         state=state,
-        raw_state=found.processing_status,
-        created_at=instant(found.created_at),
-        updated_at=instant(found.ended_at),
-        progress=_progress(found, counts, state),
-        outcome=made,
-        error=only_error(made) if state.is_terminal and state is not TaskState.SUCCEEDED else None,
-        notices=partial(made),
-        is_archived=instant(found.archived_at) is not None,
+        raw_state=document.processing_status,
+        created_at=instant(document.created_at),
+        updated_at=instant(document.ended_at),
+        progress=_progress(document, counts, state),
+        outcome=batch_result,
+        error=batch_error(batch_result) if state.is_terminal and state is not TaskState.SUCCEEDED else None,
+        notices=partial_notices(batch_result),
+        is_archived=instant(document.archived_at) is not None,
         raw=raw,
     )
 
 
-def _state(found: wire.Batch, counts: wire.Counts) -> TaskState:
-    state = STATES.get(found.processing_status or "", TaskState.UNKNOWN)
+def _state(document: wire.Batch, counts: wire.Counts) -> TaskState:
+    state = STATES.get(document.processing_status or "", TaskState.UNKNOWN)
     if state is not TaskState.SUCCEEDED:
         return state
     return next((RESULTS[word] for word in RESULTS if getattr(counts, word)), TaskState.SUCCEEDED)
 
 
-def _progress(found: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
+def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
     """Return how far it is; while it runs the service counts nothing but how many there are."""
     numbers = [getattr(counts, word) or 0 for word in RESULTS]
     total = sum(numbers) + (counts.processing or 0)
-    done = progress_of(sum(numbers), counts.errored, total)
-    until = None if state.is_terminal else instant(found.expires_at)
+    done = batch_progress(sum(numbers), counts.errored, total)
+    until = None if state.is_terminal else instant(document.expires_at)
     return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
 
 
@@ -94,7 +112,7 @@ def _item(line: wire.Line) -> Item:
         state=state,
         raw_state=result.type,
         messages=tuple(
-            Message(text=said) for part in items(message.get("content")) if (said := text(fields(part).get("text")))
+            Message(text=parts) for part in items(message.get("content")) if (parts := text(fields(part).get("text")))
         ),
         error=_failure(result) if state is not TaskState.SUCCEEDED else None,
         model=text(message.get("model")),
@@ -103,6 +121,6 @@ def _item(line: wire.Line) -> Item:
 
 def _failure(result: wire.Result) -> Failure:
     """Return why there is no message: the service's error stands inside an error response."""
-    said = fields(result.error)
-    said = fields(said.get("error")) or said
-    return Failure(code=text(said.get("type")) or result.type, message=text(said.get("message")))
+    document = fields(result.error)
+    document = fields(document.get("error")) or document
+    return Failure(code=text(document.get("type")) or result.type, message=text(document.get("message")))

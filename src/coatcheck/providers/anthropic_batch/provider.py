@@ -1,8 +1,10 @@
-"""How Anthropic's batches are spoken to: one exchange per verb (services.md 4).
+"""The Anthropic batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
 
-Law 1. `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
-       so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
-Law 2. Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
+Invariants:
+
+- `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
+  so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
+- Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
 """
 
 from __future__ import annotations
@@ -12,22 +14,35 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import Page, Task, TaskRef
-from ..._protocol.batches import model_of, requests_of
-from ..._protocol.decode import check, decode
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.login_contract import Login
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
-from ..._protocol.urls import base_url, encoded
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Exchange,
+    Login,
+    Page,
+    Pairs,
+    ProviderSetting,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskRef,
+    Verb,
+    base_url,
+    batch_model,
+    batch_requests,
+    check,
+    decode,
+    encoded,
+    errors,
+)
 from . import extract, wire
 from .extract import NAME
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
-    from ..._protocol.login_contract import Secret
-    from ..._protocol.registry import Settings
+    from ...provider import Secret, Settings, TaskSpec
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 LOGIN = Login(
@@ -39,14 +54,14 @@ LOGIN = Login(
 
 # A batch is limited to 100,000 requests or 256 MB, whichever comes first (Anthropic's guide to message batches).
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
-# The API demands a number and has no default; this one is a choice of ours, and a setting changes it.
-MAX_TOKENS = 8192
+# The API requires a number and has no default; the setting `max_tokens` changes this one.
+DEFAULT_MAX_TOKENS = 8192
 # The largest page of the list: "ranges from 1 to 1000" (Anthropic's SDK 2.11, ``batch_list_params.py``).
 PAGE_SIZE = 1000
 BATCHES = "/v1/messages/batches"
 
 HEADERS: Pairs = (
-    ("user-agent", f"coatcheck/{__version__}"),
+    ("user-agent", USER_AGENT),
     ("accept", "application/json"),
     ("anthropic-version", "2026-10-21"),  # what Anthropic's SDKs 2.10 and 2.11 send (``_constants.py``)
 )
@@ -54,18 +69,19 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
-        ("create_task", "get_task", "list_tasks", "get_status_page", "cancel_task", "delete_task"), Support.DOCUMENTED
+        (Verb.CREATE_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK, Verb.DELETE_TASK),
+        Support.DOCUMENTED,
     ),
     reasons={
-        "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
-        "list_environments": "a batch runs nowhere: it asks a model",
-        "list_models": "models are the account's; name one",
-        "get_usage": "the service tells it elsewhere",
-        "send_message": "a batch is asked once",
-        "archive_task": "the service puts the results of old batches away itself",
-        "approve_plan": "a model answers at once",
-        "create_pull_request": "a batch has no repository",
-        "stream_events": "a batch tells counts and nothing else",
+        Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
+        Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
+        Verb.LIST_MODELS: "models are the account's; name one",
+        Verb.GET_USAGE: "the API does not report it",
+        Verb.SEND_MESSAGE: "a batch is asked once",
+        Verb.ARCHIVE_TASK: "the service puts the results of old batches away itself",
+        Verb.APPROVE_PLAN: "a model answers at once",
+        Verb.CREATE_PULL_REQUEST: "a batch has no repository",
+        Verb.STREAM_EVENTS: "a batch reports only counts",
     },
     options=frozenset({"model", "instructions", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -74,40 +90,45 @@ CAPABILITIES = Capabilities(
     needs_environment=False,
     notes=(
         "A batch is one request, or as many as TaskSpec.requests names; each has its own outcome.",
-        "A submission whose answer was lost cannot be told from other batches: the error names those that it could be.",
+        "A submission whose response was lost cannot be distinguished from other batches: the error lists the candidates.",
     ),
 )
 
 
+MODEL = ProviderSetting("model", "the model of tasks that name none")
+MAX_TOKENS = ProviderSetting("max_tokens", "how many tokens one answer may have at most", str(DEFAULT_MAX_TOKENS))
+BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL, ("ANTHROPIC_BASE_URL",))
+
+
 class Service(msgspec.Struct, frozen=True):
-    """Where the service is, and what tasks that do not say are asked with."""
+    """The base URL, and the defaults of tasks."""
 
     base_url: str = DEFAULT_BASE_URL
     model: str | None = None
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int = DEFAULT_MAX_TOKENS
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` for an address or a number that is none."""
-        address = settings.get("base_url", variable="ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
-        tokens = settings.get("max_tokens") or str(MAX_TOKENS)
+        """Return the service of *settings*. Raises `ConfigurationError` for an address or a number that is none."""
+        tokens = MAX_TOKENS.read(settings) or ""
         if not (tokens.isascii() and tokens.isdigit() and int(tokens)):
             raise errors.ConfigurationError(f"{NAME}.max_tokens cannot be {tokens!r}", remedy="give a whole number")
-        return cls(base_url(address, of=NAME), settings.get("model"), int(tokens))
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings), int(tokens))
 
 
 class AnthropicBatchProvider(msgspec.Struct, frozen=True):
-    """The batches of a workspace at Anthropic, or at anything that speaks the same."""
+    """The batches of a workspace at Anthropic, or at any service with the same API."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (MODEL, MAX_TOKENS, BASE_URL)
 
     service: Service = Service()
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
@@ -119,7 +140,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* with its model. Raises `ConfigurationError` for what the service would not take."""
         yield from ()
-        named = msgspec.structs.replace(spec, model=model_of(spec, default=self.service.model, provider=NAME))
+        named = msgspec.structs.replace(spec, model=batch_model(spec, default=self.service.model, provider=NAME))
         size = len(self._body(named))
         if size > MAX_BYTES:
             raise errors.ConfigurationError(
@@ -130,26 +151,26 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the batch: exactly one POST. *spec* has been prepared."""
         response: Response = yield Request("POST", BATCHES, headers=POST_HEADERS, body=self._body(spec))
-        made = extract.task(decode(response, wire.Batch), raw=response.body)
-        return msgspec.structs.replace(made, prompt=spec.prompt, mode=spec.mode, model=spec.model)
+        created = extract.task(decode(response, wire.Batch), raw=response.body)
+        return msgspec.structs.replace(created, prompt=spec.prompt, mode=spec.mode, model=spec.model)
 
     def _body(self, spec: TaskSpec) -> bytes:
         system = {"system": spec.instructions} if spec.instructions else {}
         params = {"model": spec.model, "max_tokens": self.service.max_tokens, **system}
         requests = [
             {"custom_id": id, "params": {**params, "messages": [{"role": "user", "content": text}]}}
-            for id, text in requests_of(spec, most=MAX_REQUESTS).items()
+            for id, text in batch_requests(spec, most=MAX_REQUESTS).items()
         ]
         return msgspec.json.encode({"requests": requests})
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a batch: one GET while it runs, and one for its results when it has ended."""
+        """Return a batch: one GET while it is running, and one for its results once it has ended."""
         response = yield from self._look(ref)
-        found = extract.batch(response)
-        results = (yield from self._results(ref)) if found.results_url else None
-        return extract.task(found, results=results, raw=response.body)
+        batch_page = extract.batch(response)
+        results = (yield from self._results(ref)) if batch_page.results_url else None
+        return extract.task(batch_page, results=results, raw=response.body)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the batch as it came."""
@@ -174,16 +195,16 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         query = (("limit", str(min(limit or PAGE_SIZE, PAGE_SIZE))), *more)
         response = yield Request("GET", BATCHES, query=query, headers=HEADERS)
         check(response)
-        found = extract.page(response)
+        batch_page = extract.page(response)
         if filter == "all":
-            return found
-        kept = tuple(task for task in found.items if task.is_archived == (filter == "archived"))
-        return msgspec.structs.replace(found, items=kept)
+            return batch_page
+        kept = tuple(task for task in batch_page.items if task.is_archived == (filter == "archived"))
+        return msgspec.structs.replace(batch_page, items=kept)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a thousand batches at once; those that have ended want a look of their own."""
-        found = yield from self.list_tasks(filter="all", cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a thousand batches; those that have ended need a request of their own."""
+        batch_page = yield from self.list_tasks(filter="all", cursor=cursor)
+        return StatusPage(tasks=batch_page.items, cursor=batch_page.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live batch; *siblings* are the lines of its results."""
@@ -192,7 +213,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     # -- acting ------------------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask for the end of a batch; what is done already is kept."""
+        """Cancel a batch; completed requests are kept."""
         check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:

@@ -1,4 +1,4 @@
-"""The shapes of Anthropic's batches: only the fields we read (services.md 4; Anthropic's SDK 2.11, ``types/messages``).
+"""The structures of Anthropic's batches: only the fields that are read (docs/reference/protocols/services.md 4; Anthropic's SDK 2.11, ``types/messages``).
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
 """

@@ -16,10 +16,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ... import errors
-from ..._protocol.decode import scrub
-from ..._protocol.effects import Request
-from ..._protocol.login_contract import Secret
+from ...provider import Request, Secret, errors, scrub
 
 _MISSING = "AWS requests are signed by botocore, which is not installed"
 _INSTALL = "pip install 'coatcheck[aws]'"
@@ -56,37 +53,39 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 def chain(environ: Mapping[str, str]) -> Callable[[], Secret | None]:
-    """Return what looks for keys. Blocks: it may read files, start programs and ask metadata services.
+    """Return a function that finds keys. It blocks: it may read files, start programs and query metadata services.
 
     Raises `NotLoggedInError` for keys that are not whole, `ConfigurationError` where botocore is missing.
     """
     access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
     if access and secret:
-        found = Keys(access, secret, environ.get("AWS_SESSION_TOKEN")).to_secret("AWS_ACCESS_KEY_ID", is_stored=False)
-        return lambda: found
+        credentials = Keys(access, secret, environ.get("AWS_SESSION_TOKEN")).to_secret(
+            "AWS_ACCESS_KEY_ID", is_stored=False
+        )
+        return lambda: credentials
     if access or secret:
-        there, missing = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY") if access else ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID")
-        raise errors.NotLoggedInError(f"AWS_{there} is set and AWS_{missing} is not", remedy=f"set AWS_{missing}")
+        present, missing = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY") if access else ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID")
+        raise errors.NotLoggedInError(f"AWS_{present} is set and AWS_{missing} is not", remedy=f"set AWS_{missing}")
     return _botocores(environ)
 
 
 def _botocores(environ: Mapping[str, str]) -> Callable[[], Secret | None]:
-    """Return what asks botocore's chain, less the environment, which has been looked at."""
+    """Return a function that queries botocore's chain without the environment, which has been read."""
     try:
         from botocore.exceptions import BotoCoreError  # 100 ms with the session, and only AWS needs it
         from botocore.session import Session
     except ImportError as error:
         raise errors.ConfigurationError(_MISSING, remedy=_INSTALL) from error
 
-    def look() -> Secret | None:
+    def find_credentials() -> Secret | None:
         try:
-            frozen = found.get_frozen_credentials() if found else None
+            frozen = credentials.get_frozen_credentials() if credentials else None
         except BotoCoreError as error:
             raise _not_logged_in(error) from None
-        if found is None or frozen is None:
+        if credentials is None or frozen is None:
             return None
         return Keys(frozen.access_key, frozen.secret_key, frozen.token).to_secret(
-            f"AWS ({found.method})", is_stored=True
+            f"AWS ({credentials.method})", is_stored=True
         )
 
     try:
@@ -95,10 +94,10 @@ def _botocores(environ: Mapping[str, str]) -> Callable[[], Secret | None]:
             session.set_config_variable(name, value)
         resolver = session.get_component("credential_provider")
         resolver.remove("env")
-        found = resolver.load_credentials()
+        credentials = resolver.load_credentials()
     except BotoCoreError as error:
         raise _not_logged_in(error) from None
-    return look
+    return find_credentials
 
 
 def _files(environ: Mapping[str, str]) -> dict[str, str]:
@@ -129,19 +128,19 @@ def signed(request: Request, secret: Secret, *, service: str, region: str, now: 
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     token = (("x-amz-security-token", keys.session),) if keys.session else ()
     dated = request.with_headers(("x-amz-date", stamp), *token)
-    theirs = AWSRequest(
+    aws_request = AWSRequest(
         method=request.method,
         url=request.url,
         params=request.query,
         data=request.body,
         headers={name: value for name, value in dated.headers if name != "authorization"},
     )
-    theirs.context["timestamp"] = stamp
-    # `add_auth` would do all of it, and look at the clock itself.
+    aws_request.context["timestamp"] = stamp
+    # `add_auth` would do all of it, but read the system clock.
     signer = SigV4Auth(_Credentials(keys.access, keys.secret), service, region)
-    names = signer.signed_headers(signer.headers_to_sign(theirs))
-    signature = signer.signature(signer.string_to_sign(theirs, signer.canonical_request(theirs)), theirs)
-    proof = f"AWS4-HMAC-SHA256 Credential={signer.scope(theirs)}, SignedHeaders={names}, Signature={signature}"
+    names = signer.signed_headers(signer.headers_to_sign(aws_request))
+    signature = signer.signature(signer.string_to_sign(aws_request, signer.canonical_request(aws_request)), aws_request)
+    proof = f"AWS4-HMAC-SHA256 Credential={signer.scope(aws_request)}, SignedHeaders={names}, Signature={signature}"
     return dated.with_headers(("authorization", proof))
 
 

@@ -1,36 +1,49 @@
-"""How durable executions are spoken to: one exchange per verb (services.md 3.2).
+"""The provider of durable executions: one exchange per verb (docs/reference/protocols/services.md 3.2).
 
-Law 1. A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
-       may be sent again, and an execution whose answer was lost is found by it.
-Law 2. A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
+Invariants:
+
+- A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
+  may be sent again, and an execution whose answer was lost is found by it.
+- A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import Page, Task, TaskState
-from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Emit,
+    Exchange,
+    Page,
+    Pairs,
+    ProviderSetting,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskSnapshot,
+    TaskState,
+    Verb,
+    errors,
+)
 from . import execution_history, extract
 from .credentials import signed
-from .functions import Function, Service, function_of, segment_of
+from .functions import BASE_URL, FUNCTION, REGION, Function, Service, function_of, segment_of
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskRef, TaskSpec
-    from ..._protocol.intents import Intent
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Events
+    from ...provider import Events, Intent, Login, Secret, TaskRef, TaskSpec
     from .execution_history import Happening
 
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 # The largest page of the lists (AWS's descriptions of `MaxItems`).
 PAGE_SIZE = 1000
@@ -38,18 +51,18 @@ PAGE_SIZE = 1000
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 ARN_HEADER = "x-amz-durable-execution-arn"
 
-VERBS: Mapping[str, Support] = dict.fromkeys(
+VERBS: Mapping[Verb, Support] = dict.fromkeys(
     (
-        "create_task",
-        "find_task",
-        "get_task",
-        "get_snapshot",
-        "list_tasks",
-        "get_status_page",
-        "cancel_task",
-        "delete_task",
-        "send_message",
-        "stream_events",
+        Verb.CREATE_TASK,
+        Verb.FIND_TASK,
+        Verb.GET_TASK,
+        Verb.GET_SNAPSHOT,
+        Verb.LIST_TASKS,
+        Verb.GET_STATUS_PAGE,
+        Verb.CANCEL_TASK,
+        Verb.DELETE_TASK,
+        Verb.SEND_MESSAGE,
+        Verb.STREAM_EVENTS,
     ),
     Support.DOCUMENTED,
 )
@@ -57,19 +70,19 @@ VERBS: Mapping[str, Support] = dict.fromkeys(
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
-        "archive_task": "AWS keeps ended executions for the days that the function says, and has no archive",
-        "approve_plan": "a function asks with a callback, which send_message answers",
-        "list_attempts": "an execution is one attempt",
-        "list_environments": "functions are named, not listed: that would need another permission",
-        "list_models": "the function chooses",
-        "get_usage": "AWS tells what it costs elsewhere",
-        "create_pull_request": "the function opens one itself, if it does",
+        Verb.ARCHIVE_TASK: "AWS keeps ended executions for the days that the function says, and has no archive",
+        Verb.APPROVE_PLAN: "a function asks with a callback, which send_message answers",
+        Verb.LIST_ATTEMPTS: "an execution is one attempt",
+        Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
+        Verb.LIST_MODELS: "the function chooses",
+        Verb.GET_USAGE: "the Lambda API does not report costs",
+        Verb.CREATE_PULL_REQUEST: "the function opens one itself, if it does",
     },
     options=frozenset({*OPTIONS, "key"}),
     modes=frozenset({"code", "ask"}),
     notes=(
         "The function is the environment, with a version or an alias: NAME:live.",
-        "What it is told and gives back is a convention: see its page.",
+        "Its input and its result follow a convention: see its page.",
     ),
 )
 
@@ -77,11 +90,13 @@ CAPABILITIES = Capabilities(
 class DurableProvider(msgspec.Struct, frozen=True):
     """The durable executions of one region."""
 
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, BASE_URL)
+
     service: Service
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         return self.service.name
 
     @property
@@ -91,7 +106,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Where Lambda is; raises `ConfigurationError` where nobody said which region."""
+        """The base URL of Lambda; raises `ConfigurationError` if no region is set."""
         return self.service.origins
 
     @property
@@ -106,7 +121,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with its function. Raises `ConfigurationError` for one that does not say which version."""
+        """Return *spec* with its function. Raises `ConfigurationError` for one without a version."""
         yield from ()
         function = self.service.chosen(spec.environment)
         if function.qualifier is None:
@@ -137,7 +152,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
         arn = response.headers.get(ARN_HEADER)
         if not arn:
             raise errors.SubmissionUncertainError(
-                f"{function} is not a durable function: it was started once, and nobody can ask what became of it",
+                f"{function} is not a durable function: it was started once, and its result cannot be requested",
                 spec=spec,
                 remedy="make it durable, or use the provider aws_lambda_async with a queue for its results",
             )
@@ -154,7 +169,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
         )
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
-        """Return the execution that bears the intent's name."""
+        """Return the execution with the intent's name."""
         function = Function.parse(intent.environment or "")
         response = yield self._list(function, (("DurableExecutionName", intent.id),))
         ref = extract.ref_named(intent.id, extract.checked(response), self.service)
@@ -163,7 +178,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Exchange[Task]:
-        """Answer the callback that the execution waits for with *text*, and look."""
+        """Answer the callback that the execution waits for with *text*; returns the execution."""
         if mode != "code" or model is not None:
             raise errors.UnsupportedError(f"{self.name} takes a message's text and nothing else")
         from urllib.parse import quote
@@ -178,7 +193,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at an execution: one GET, with its result."""
+        """Return an execution with its result: one GET."""
         response = yield from self._look(ref)
         return extract.execution_task(response, self.service)
 
@@ -196,14 +211,14 @@ class DurableProvider(msgspec.Struct, frozen=True):
         now: float,  # noqa: ARG002 - a history has no time limit
         shown: Task | None = None,
     ) -> Exchange[TaskSnapshot]:
-        """Look at an execution that is being waited for, and, for whoever watches, at what is new in its history."""
+        """Return a snapshot of an execution, with the new events of its history if they are watched."""
         task = shown or (yield from self.get_task(ref))
         if not is_watched:
             return TaskSnapshot(task=task, memory=memory)
         seen = int(memory) if memory.isdecimal() else 0
         fresh = yield from self._happened(ref, after=seen)
         return TaskSnapshot(
-            task=task, events=execution_history.told(fresh, task), memory=str(fresh[-1].id) if fresh else memory
+            task=task, events=execution_history.events_of(fresh, task), memory=str(fresh[-1].id) if fresh else memory
         )
 
     def stream_events(self, ref: TaskRef) -> Events:
@@ -225,15 +240,15 @@ class DurableProvider(msgspec.Struct, frozen=True):
         return (yield from self._page(self.service.chosen(environment), limit=limit, cursor=cursor))
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
-        """Look at a thousand executions of one function at once: that of the first of *refs*, else the usual one.
+        """Return the state of up to a thousand executions of one function: that of the first of *refs*, else the default one.
 
         Where neither is known there is nothing to list, and each is looked at by itself.
         """
         named = function_of(refs[0])
         if named is None and not self.service.function:
             return StatusPage()
-        found = yield from self._page(named or self.service.chosen(None), limit=None, cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        listed = yield from self._page(named or self.service.chosen(None), limit=None, cursor=cursor)
+        return StatusPage(tasks=listed.items, cursor=listed.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one answer is whole
         """Read a saved or live execution."""
@@ -243,7 +258,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
         """Stop an execution."""
-        why = {"ErrorType": "Cancelled", "ErrorMessage": "stopped by whoever asked for it"}
+        why = {"ErrorType": "Cancelled", "ErrorMessage": "stopped by the user"}
         extract.checked((yield self._post(f"{_execution(ref)}/stop", msgspec.json.encode(why))))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
@@ -285,8 +300,8 @@ class DurableProvider(msgspec.Struct, frozen=True):
             response = yield Request("GET", f"{_execution(ref)}/history", query=(*query, *more), headers=HEADERS)
             return execution_history.read_page(extract.checked(response))
 
-        found = yield from _until(page, lambda each: each.id <= after)
-        return sorted(found, key=lambda each: each.id)
+        listed = yield from _until(page, lambda each: each.id <= after)
+        return sorted(listed, key=lambda each: each.id)
 
     def _post(self, path: str, body: bytes) -> Request:
         return Request("POST", path, headers=POST_HEADERS, body=body)
@@ -300,13 +315,13 @@ def _until(
     ask: Callable[[str | None], Exchange[tuple[list[Happening], str | None]]], is_known: Callable[[Happening], bool]
 ) -> Exchange[list[Happening]]:
     """Return the events of page after page up to one that is known; a marker that repeats is the last."""
-    found: list[Happening] = []
+    listed: list[Happening] = []
     seen: set[str | None] = {None}
     marker: str | None = None
     while True:
         page, marker = yield from ask(marker)
         fresh = [each for each in page if not is_known(each)]
-        found += fresh
+        listed += fresh
         if len(fresh) < len(page) or marker in seen:
-            return found
+            return listed
         seen.add(marker)

@@ -1,6 +1,6 @@
-"""What happened in a durable execution, one event at a time (services.md 3.2). Pure.
+"""What happened in a durable execution, one event at a time (docs/reference/protocols/services.md 3.2). Pure.
 
-An event is told under AWS's own word for it, with what it says under `data`; ids increase by the event.
+An event has AWS's own type, and its fields under `data`; ids increase with each event.
 """
 
 from __future__ import annotations
@@ -9,20 +9,28 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from ... import errors
-from ..._model.events import TaskEvent, TaskMessage, UnknownEvent
-from ..._model.tasks import Task, TaskRef
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, text, whole
+from ...provider import (
+    Response,
+    Task,
+    TaskEvent,
+    TaskMessage,
+    TaskRef,
+    UnknownEvent,
+    errors,
+    fields,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from . import wire
 
-# Words that end what `CallbackStarted` began; they carry the same `Id`.
+# Events that end a `CallbackStarted`; they have the same `Id`.
 CALLBACK_ENDS = frozenset({"CallbackSucceeded", "CallbackFailed", "CallbackTimedOut"})
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """One event: its number, AWS's word, which operation it is of, and what it says."""
+    """One event: its number, AWS's type, its operation and its fields."""
 
     id: int
     kind: str
@@ -68,8 +76,8 @@ def event_of(happening: Happening, ref: TaskRef) -> TaskEvent:
     )
 
 
-def told(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...]:
-    """Return *happened* as events, and what the agent said once *task* has ended: no event of AWS's tells that."""
+def events_of(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...]:
+    """Return *happened* as events, and the agent's message once *task* has ended: AWS has no event for it."""
     if not happened:
         return ()
     last = str(happened[-1].id)

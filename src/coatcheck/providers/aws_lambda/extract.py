@@ -1,7 +1,11 @@
-"""From AWS's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert AWS's responses to coatcheck's values. Pure: no I/O.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -9,16 +13,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._model.outcome import Failure, Outcome
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.decode import UNREADABLE, check, decode_json, error_for, read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, text
+from ...provider import (
+    UNREADABLE,
+    Failure,
+    Outcome,
+    Page,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    check,
+    decode_json,
+    error_for,
+    fields,
+    instant,
+    read_json,
+    text,
+)
 from . import wire
 from .functions import Service
-from .payload import asked_in, outcome, outcome_of_text
+from .payload import outcome, outcome_of_text, payload_fields
 
-# services.md 3.2. An execution that is being deleted has ended in some way that it no longer tells.
+# services.md 3.2. An execution that is being deleted has ended, and its end is no longer reported.
 STATES: Mapping[str, TaskState] = {
     "RUNNING": TaskState.RUNNING,
     "PAUSING": TaskState.RUNNING,
@@ -61,11 +77,11 @@ def checked(response: Response) -> Response:
 
 
 def _error_type(response: Response) -> str:
-    """Return AWS's word for an error: in a header, or in the body, with or without a namespace (services.md 3.3)."""
+    """Return AWS's code of an error: in a header, or in the body, with or without a namespace (services.md 3.3)."""
     word = response.headers.get("x-amzn-errortype")
     if word is None:
-        said: Mapping[str, object] = _body_fields(response)
-        word = text(said.get("__type")) or text(said.get("Type")) or ""
+        values: Mapping[str, object] = _body_fields(response)
+        word = text(values.get("__type")) or text(values.get("Type")) or ""
     return word.partition(":")[0].rpartition("#")[2].rpartition(".")[2]
 
 
@@ -86,44 +102,46 @@ def execution_task(answer: Response, service: Service) -> Task:
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of executions, of which a list tells neither what was asked nor what came of it."""
-    found = read_json(answer.body, wire.ExecutionPage, response=answer)
-    tasks = tuple(task(each, service) for each in found.durable_executions or ())
-    return Page(items=tasks, cursor=found.next_marker or None, raw=answer.body)
+    """Return a page of executions; a list has neither their input nor their result."""
+    execution_page = read_json(answer.body, wire.ExecutionPage, response=answer)
+    tasks = tuple(task(each, service) for each in execution_page.durable_executions or ())
+    return Page(items=tasks, cursor=execution_page.next_marker or None, raw=answer.body)
 
 
 def ref_named(name: str, answer: Response, service: Service) -> TaskRef | None:
-    """Return the first execution of a page that bears *name*, which its ARN need not hold."""
-    found = read_json(answer.body, wire.ExecutionPage, response=answer)
+    """Return the first execution of a page with the name *name*, which need not be part of its ARN."""
+    execution_page = read_json(answer.body, wire.ExecutionPage, response=answer)
     arns = (
-        each.durable_execution_arn for each in found.durable_executions or () if each.durable_execution_name == name
+        each.durable_execution_arn
+        for each in execution_page.durable_executions or ()
+        if each.durable_execution_name == name
     )
     return next(map(service.ref, arns), None)
 
 
-def task(found: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:
+def task(execution: wire.Execution, service: Service, *, raw: bytes = b"") -> Task:
     """Return the task that an execution is."""
-    state = STATES.get(found.status or "", TaskState.UNKNOWN)
-    why = _failure(found.error) if state.is_terminal and state is not TaskState.SUCCEEDED else None
+    state = STATES.get(execution.status or "", TaskState.UNKNOWN)
+    why = _failure(execution.error) if state.is_terminal and state is not TaskState.SUCCEEDED else None
     return Task(
-        ref=service.ref(found.durable_execution_arn),
+        ref=service.ref(execution.durable_execution_arn),
         state=state,
-        raw_state=found.status,
-        created_at=instant(found.start_timestamp),
-        updated_at=instant(found.end_timestamp),
-        environment=text(found.function_arn),
-        outcome=outcome_of_text(found.result, error=why) if state.is_terminal and raw else None,
+        raw_state=execution.status,
+        created_at=instant(execution.start_timestamp),
+        updated_at=instant(execution.end_timestamp),
+        environment=text(execution.function_arn),
+        outcome=outcome_of_text(execution.result, error=why) if state.is_terminal and raw else None,
         error=why,
         raw=raw,
-        **_asked(found.input_payload),
+        **_asked(execution.input_payload),
     )
 
 
-def _asked(told: object) -> dict[str, Any]:
-    """Return the fields of a task that its payload tells."""
-    said = asked_in(told)
-    known = {name: text(said.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
-    mode = said.get("mode")
+def _asked(payload_field: object) -> dict[str, Any]:
+    """Return the fields of a task that are in its payload."""
+    values = payload_fields(payload_field)
+    known = {name: text(values.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
+    mode = values.get("mode")
     return known | {"mode": mode if mode in ("code", "ask") else None}
 
 
@@ -137,28 +155,28 @@ def _failure(error: wire.ErrorObject | None) -> Failure | None:
 
 
 def record_task(body: bytes, service: Service) -> Task:
-    """Return the task whose end a destination record tells. Raises `UnreadableResponseError` for anything else."""
-    found = read_json(body, wire.Record)
-    about = found.request_context
+    """Return the task whose end a destination record reports. Raises `UnreadableResponseError` for anything else."""
+    record = read_json(body, wire.Record)
+    about = record.request_context
     state = CONDITIONS.get(about.condition or "", TaskState.UNKNOWN)
-    is_error = bool(found.response_context and found.response_context.function_error)
-    why = _function_failure(found, about) if is_error or state is not TaskState.SUCCEEDED else None
-    made = Outcome(error=why) if is_error else outcome(found.response_payload, error=why)
+    is_error = bool(record.response_context and record.response_context.function_error)
+    why = _function_failure(record, about) if is_error or state is not TaskState.SUCCEEDED else None
+    result_outcome = Outcome(error=why) if is_error else outcome(record.response_payload, error=why)
     return Task(
         ref=service.ref(about.request_id),
         state=TaskState.FAILED if is_error and state is TaskState.SUCCEEDED else state,
         raw_state=about.condition,
         environment=text(about.function_arn),
-        updated_at=instant(found.timestamp),
-        outcome=made,
+        updated_at=instant(record.timestamp),
+        outcome=result_outcome,
         error=why,
         raw=body,
-        **_asked(found.request_payload),
+        **_asked(record.request_payload),
     )
 
 
-def _function_failure(found: wire.Record, about: wire.RequestContext) -> Failure:
-    """Return why: the function's own error, else AWS's word for giving up."""
-    said = fields(found.response_payload)
-    code, message = text(said.get("errorType")), text(said.get("errorMessage"))
+def _function_failure(record: wire.Record, about: wire.RequestContext) -> Failure:
+    """Return the function's own error, else AWS's condition."""
+    document = fields(record.response_payload)
+    code, message = text(document.get("errorType")), text(document.get("errorMessage"))
     return Failure(code=code or about.condition, message=message)

@@ -1,4 +1,4 @@
-"""Where the functions are, how people log in, and how functions are named (services.md 3)."""
+"""The base URL, the login and the names of functions (docs/reference/protocols/services.md 3)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
-from ..._protocol.login_contract import Login
-from ..._protocol.urls import base_url
+from ...provider import Login, ProviderSetting, TaskRef, base_url, errors
 from .credentials import chain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
 
 DURABLE = "aws_lambda"
 ASYNCHRONOUS = "aws_lambda_async"
@@ -34,7 +31,7 @@ _PLAIN = ":~"
 
 
 class Function(msgspec.Struct, frozen=True):
-    """A function as somebody named it (a name or an ARN), and which version or alias of it."""
+    """A function by name or ARN, with its version or alias."""
 
     name: str
     qualifier: str | None = None
@@ -42,12 +39,12 @@ class Function(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Function:
         """Return what *text* names. Raises `ConfigurationError` for what names no function."""
-        found = _FUNCTION.fullmatch(text.strip())
-        if found is None:
+        match = _FUNCTION.fullmatch(text.strip())
+        if match is None:
             raise errors.ConfigurationError(
                 f"{text!r} is not the name of a Lambda function", remedy="give NAME, NAME:VERSION, NAME:ALIAS or an ARN"
             )
-        return cls(found["name"], found["qualifier"])
+        return cls(match["name"], match["qualifier"])
 
     def __str__(self) -> str:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
@@ -59,8 +56,14 @@ class Function(msgspec.Struct, frozen=True):
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:
-        """Return what says which version."""
+        """Return the query that selects the version."""
         return (("Qualifier", self.qualifier),) if self.qualifier else ()
+
+
+REGION = ProviderSetting("region", "where the functions are", None, ("AWS_REGION", "AWS_DEFAULT_REGION"))
+BASE_URL = ProviderSetting("base_url", "another address of the service; unset: AWS's own in the region")
+FUNCTION = ProviderSetting("function", "the function of tasks that name none, also with a version or alias: NAME:live")
+QUEUE = ProviderSetting("queue", "the URL of the SQS queue that is the function's destination")
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,26 +77,25 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings, *, name: str) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` for addresses that are none."""
-        base, queue = settings.get("base_url"), settings.get("queue")
-        region = settings.get("region", variable="AWS_REGION") or settings.get("region", variable="AWS_DEFAULT_REGION")
+        """Return the service of *settings*. Raises `ConfigurationError` for addresses that are none."""
+        base, queue = BASE_URL.read(settings), QUEUE.read(settings)
         return cls(
             name=name,
-            region=region,
+            region=REGION.read(settings),
             base_url=base_url(base, of=name) if base else None,
-            function=settings.get("function"),
+            function=FUNCTION.read(settings),
             queue=base_url(queue, of=f"{name}'s queue") if queue else None,
         )
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Return where Lambda and the queue are. Raises `ConfigurationError` where nobody said which region."""
+        """Return the base URLs of Lambda and the queue. Raises `ConfigurationError` if no region is set."""
         lambda_at = self.base_url or f"https://lambda.{self.known_region}.{self._domain}"
         return {"api": lambda_at} | ({"sqs": _origin(self.queue)} if self.queue else {})
 
     @property
     def known_region(self) -> str:
-        """Return the region. Raises `ConfigurationError` where nobody said which."""
+        """Return the region. Raises `ConfigurationError` if none is set."""
         if not self.region:
             raise errors.ConfigurationError(
                 "the AWS region is not known", remedy=f"set AWS_REGION, or the setting {self.name}.region"
@@ -103,12 +105,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def queue_region(self) -> str:
         """Return the region of the queue, which its address names: ``sqs.REGION.amazonaws.com``."""
-        found = re.match(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.", self.queue or "")
-        return found[1] if found else self.known_region
+        match = re.match(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.", self.queue or "")
+        return match[1] if match else self.known_region
 
     @property
     def login(self) -> Login:
-        """Return how people log in: as AWS's own tools do. What they keep goes to Amazon's own hosts."""
+        """Return the login: AWS's own chain. Stored credentials are sent only to Amazon's hosts."""
         hosts = {f"{word}.{self.region}.{self._domain}" for word in ("lambda", "sqs")}
         hosts |= {urlsplit(_origin(self.queue)).netloc} if self.queue and _is_amazons(self.queue) else set()
         return Login(name=self.name, remedy=REMEDY, chain=chain, trusted_hosts=frozenset(hosts))
@@ -119,7 +121,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return "amazonaws.com.cn" if (self.region or "").startswith("cn-") else "amazonaws.com"
 
     def chosen(self, named: str | None) -> Function:
-        """Return the function that a task goes to. Raises `ConfigurationError` where nobody named one."""
+        """Return the function that a task is sent to. Raises `ConfigurationError` if none is set."""
         if not (named or self.function):
             raise errors.ConfigurationError(
                 "no Lambda function is named",
@@ -133,12 +135,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def segment_of(ref: TaskRef) -> str:
-    """Return *ref* as a segment of a path, whatever somebody has done to it."""
+    """Return *ref* as one percent-encoded segment of a path."""
     return quote(unquote(ref.id), safe=_PLAIN)
 
 
 def function_of(ref: TaskRef) -> Function | None:
-    """Return the function whose durable execution *ref* is (services.md 3.2), None where its ARN does not say.
+    """Return the function whose durable execution *ref* is (services.md 3.2), None where its ARN has none.
 
     AWS's local runner makes ARNs of two random ids.
     """

@@ -1,9 +1,11 @@
-"""What a function is told, and what it gives back: JSON objects, by a convention that its author keeps.
+"""The payload and the result of a function: JSON objects that follow a convention.
 
 In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model``, ``instructions``, ``starting_diff``
-and ``working_branch`` what somebody asked for. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
+and ``working_branch`` those that are set. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
 ``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
 is shown as the JSON that it is.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -13,14 +15,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import DiffStats, Failure, Message, Outcome, PatchState, PullRequest
-from ..._patches.parse import Patch
-from ..._protocol.decode import UNREADABLE, decode_json
-from ..._protocol.lenient import fields, text
+from ...provider import (
+    UNREADABLE,
+    DiffStats,
+    Failure,
+    Message,
+    Outcome,
+    Patch,
+    PatchState,
+    PullRequest,
+    decode_json,
+    errors,
+    fields,
+    text,
+)
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
+    from ...provider import TaskSpec
 
 # "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke; services.md 3.1).
 MAX_PAYLOAD = 1024 * 1024
@@ -29,9 +40,9 @@ _FIELDS = ("prompt", "repository", "branch", "mode", *OPTIONS)
 
 
 def payload(spec: TaskSpec) -> bytes:
-    """Return what the function is told: the same bytes for the same work. Raises `ConfigurationError` for too many."""
-    asked = {name: value for name in _FIELDS if (value := getattr(spec, name)) is not None}
-    encoded = msgspec.json.encode(asked)
+    """Return the payload: the same bytes for the same task. Raises `ConfigurationError` for too many."""
+    options = {name: value for name in _FIELDS if (value := getattr(spec, name)) is not None}
+    encoded = msgspec.json.encode(options)
     if len(encoded) > MAX_PAYLOAD:
         raise errors.ConfigurationError(
             f"the task is {len(encoded):,} bytes, and AWS Lambda takes {MAX_PAYLOAD:,} for an asynchronous invocation",
@@ -40,40 +51,48 @@ def payload(spec: TaskSpec) -> bytes:
     return encoded
 
 
-def asked_in(told: object) -> Mapping[str, object]:
-    """Return the fields of what a function was told, as text or as JSON already read."""
-    return fields(_read(told) if isinstance(told, str) else told)
+def payload_fields(sent: object) -> Mapping[str, object]:
+    """Return the fields of a payload, which is JSON text or an object already decoded."""
+    return fields(_read(sent) if isinstance(sent, str) else sent)
 
 
-def outcome(made: object, *, error: Failure | None = None) -> Outcome:
-    """Return what a function's result says that it made."""
-    if not isinstance(made, dict):
-        message = None if made is None else made if isinstance(made, str) else msgspec.json.encode(made).decode()
+def outcome(fields_returned: object, *, error: Failure | None = None) -> Outcome:
+    """Return the outcome in a function's result."""
+    if not isinstance(fields_returned, dict):
+        message = (
+            None
+            if fields_returned is None
+            else fields_returned
+            if isinstance(fields_returned, str)
+            else msgspec.json.encode(fields_returned).decode()
+        )
         return Outcome(messages=_said(message), error=error)
-    diff = text(made.get("patch"))
+    diff = text(fields_returned.get("patch"))
     patch = Patch(diff.encode()) if diff else None
-    known = {"message", "patch", "base_commit", "pull_request"} & set(made)
+    known = {"message", "patch", "base_commit", "pull_request"} & set(fields_returned)
     return Outcome(
-        messages=_said(text(made.get("message")) if known else msgspec.json.encode(made).decode()),
+        messages=_said(
+            text(fields_returned.get("message")) if known else msgspec.json.encode(fields_returned).decode()
+        ),
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
-        base_commit=text(made.get("base_commit")),
+        base_commit=text(fields_returned.get("base_commit")),
         stats=_stats(patch),
-        pull_request=_pull_request(made.get("pull_request")),
+        pull_request=_pull_request(fields_returned.get("pull_request")),
         error=error,
     )
 
 
 def outcome_of_text(result: str | None, *, error: Failure | None = None) -> Outcome:
-    """Return what the text of a result says; one that is not JSON is what was said."""
+    """Return the outcome in the text of a result; text that is not JSON is the message."""
     return outcome(None if result is None else _read(result), error=error)
 
 
-def _read(told: str) -> object:
+def _read(sent: str) -> object:
     try:
-        return decode_json(told, object)
+        return decode_json(sent, object)
     except UNREADABLE:
-        return told
+        return sent
 
 
 def _said(message: str | None) -> tuple[Message, ...]:
@@ -90,6 +109,6 @@ def _stats(patch: Patch | None) -> DiffStats | None:
 
 def _pull_request(value: object) -> PullRequest | None:
     """Return a pull request, which may be its address alone."""
-    said = {"url": value} if isinstance(value, str) else fields(value)
-    url, title, body = (text(said.get(name)) for name in ("url", "title", "body"))
+    pull_fields = {"url": value} if isinstance(value, str) else fields(value)
+    url, title, body = (text(pull_fields.get(name)) for name in ("url", "title", "body"))
     return PullRequest(url=url, title=title, body=body) if url or title or body else None

@@ -1,68 +1,81 @@
-"""How plain asynchronous invocations are spoken to: a POST, and a queue in which each end is told once (services.md 3.1).
+"""The provider of plain asynchronous invocations: a POST, and a queue that reports each end once.
 
-Law 1. AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
-       tells what became of it, whoever reads it.
-Law 2. A sweep takes what lies in the queue for all tasks that are waited for, and deletes what it is told to when that
-       has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
-Law 3. Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
+Sections are those of docs/reference/protocols/services.md (3.1).
+
+Invariants:
+
+- AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
+  reports its end.
+- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when that
+  has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
+- Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import Task, TaskState
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support
+from ...provider import (
+    Capabilities,
+    Exchange,
+    Pairs,
+    ProviderSetting,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskState,
+    Verb,
+    errors,
+    read_json,
+)
 from . import extract, wire
 from .credentials import signed
 from .durable_executions import POST_HEADERS
-from .functions import Function, Service
+from .functions import BASE_URL, FUNCTION, QUEUE, REGION, Function, Service
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskRef, TaskSpec
-    from ..._protocol.login_contract import Login, Secret
+    from ...provider import Login, Secret, TaskRef, TaskSpec
 
 # SQS hands out and deletes at most ten at once.
 BATCH = 10
-# Zero asks only some of SQS's servers, and misses what the others have; one second asks all.
+# Zero queries only some of SQS's servers and may miss messages; one second queries all.
 WAIT_SECONDS = 1
 # SQS's default. Long enough to hand out ten tasks, short enough for another process that waits for its own; a record
-# that is hidden is not handed to us again meanwhile, so strangers never fill every batch.
+# that is hidden is not returned again meanwhile, so messages of others do not fill every batch.
 HIDDEN_SECONDS = 30
 SQS_HEADERS: Pairs = (
     *((name, value) for name, value in POST_HEADERS if name != "content-type"),
     ("content-type", "application/x-amz-json-1.0"),
 )
 
-_BY_QUEUE = "AWS tells nothing of a plain invocation but its end, in the queue"
+_BY_QUEUE = "AWS reports only the end of a plain invocation, in the queue"
 CAPABILITIES = Capabilities(
-    verbs=dict.fromkeys(("create_task", "get_status_page"), Support.DOCUMENTED),
+    verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_STATUS_PAGE), Support.DOCUMENTED),
     reasons={
-        "get_task": f"{_BY_QUEUE}: wait for it, or use a durable function",
-        "list_tasks": _BY_QUEUE,
-        "list_attempts": "an invocation is one attempt",
-        "cancel_task": "a plain invocation cannot be stopped; a durable function can",
-        "send_message": "a plain invocation hears nothing more; a durable function can",
-        "stream_events": _BY_QUEUE,
-        "list_environments": "functions are named, not listed: that would need another permission",
-        "list_models": "the function chooses",
-        "get_usage": "AWS tells what it costs elsewhere",
-        "approve_plan": "a function runs once it is called",
-        "create_pull_request": "the function opens one itself, if it does",
+        Verb.GET_TASK: f"{_BY_QUEUE}: wait for it, or use a durable function",
+        Verb.LIST_TASKS: _BY_QUEUE,
+        Verb.LIST_ATTEMPTS: "an invocation is one attempt",
+        Verb.CANCEL_TASK: "a plain invocation cannot be stopped; a durable function can",
+        Verb.SEND_MESSAGE: "a plain invocation takes no further input; a durable function does",
+        Verb.STREAM_EVENTS: _BY_QUEUE,
+        Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
+        Verb.LIST_MODELS: "the function chooses",
+        Verb.GET_USAGE: "the Lambda API does not report costs",
+        Verb.APPROVE_PLAN: "a function runs once it is called",
+        Verb.CREATE_PULL_REQUEST: "the function opens one itself, if it does",
     },
     options=frozenset(OPTIONS),
     modes=frozenset({"code", "ask"}),
     # A function runs for at most 15 minutes (AWS's Lambda quotas); most are done in a few.
     typical_seconds=120.0,
     notes=(
-        "The end of a task is told once, in the SQS queue that is the function's destination.",
+        "The end of a task is reported once, in the SQS queue that is the function's destination.",
         "AWS may run a function twice; make it so that this does no harm.",
     ),
 )
@@ -71,11 +84,13 @@ CAPABILITIES = Capabilities(
 class AsynchronousProvider(msgspec.Struct, frozen=True):
     """The plain asynchronous invocations of one region, with the queue of their results."""
 
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, QUEUE, BASE_URL)
+
     service: Service
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         return self.service.name
 
     @property
@@ -85,7 +100,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Where Lambda and the queue are; raises `ConfigurationError` where nobody said which region."""
+        """The base URLs of Lambda and the queue; raises `ConfigurationError` if no region is set."""
         return self.service.origins
 
     @property
@@ -100,7 +115,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
         return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with its function. Raises `ConfigurationError` where its end would be told to nobody."""
+        """Return *spec* with its function. Raises `ConfigurationError` if no queue would receive its end."""
         yield from ()
         function = self.service.chosen(spec.environment)
         self._queue_url()
@@ -141,27 +156,31 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
         }
         response = yield self._sqs("ReceiveMessage", wanted)
         messages = read_json(response.body, wire.Received, response=extract.checked(response)).messages or ()
-        told = [(task, each.receipt_handle) for each in messages if (task := self._told(each)) and task.ref in refs]
-        ended = {task.ref: task for task, _ in reversed(told)}  # of two records of one end, the first
+        received = [
+            (task, each.receipt_handle)
+            for each in messages
+            if (task := self._task_of_message(each)) and task.ref in refs
+        ]
+        ended = {task.ref: task for task, _ in reversed(received)}  # of two records of one end, the first
         return StatusPage(
             tasks=tuple(ended.values()),
-            receipts=tuple(receipt for _, receipt in told),
+            receipts=tuple(receipt for _, receipt in received),
             is_final=True,
-            # A full batch says that there may be more; the cursor only has to be another one.
+            # After a full batch there may be more; the cursor only has to be another one.
             cursor=str(int(cursor or 0) + 1) if len(messages) == BATCH else None,
         )
 
-    def acknowledge(self, sweep: StatusPage) -> Exchange[None]:
-        """Delete the records of what has been handed out; one that stays is handed out to nobody."""
-        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(sweep.receipts)]
+    def acknowledge(self, page: StatusPage) -> Exchange[None]:
+        """Delete the records that have been returned; one that stays is not returned again."""
+        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(page.receipts)]
         extract.checked((yield self._sqs("DeleteMessageBatch", {"Entries": entries})))
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one record is whole
         """Read a saved destination record."""
         return extract.record_task(response, self.service)
 
-    def _told(self, message: wire.QueueMessage) -> Task | None:
-        """Return the task whose end a message tells, None for what is no record: it is somebody else's."""
+    def _task_of_message(self, message: wire.QueueMessage) -> Task | None:
+        """Return the task whose end a message reports, None for a message that is no record."""
         try:
             return extract.record_task(message.body.encode(), self.service)
         except errors.UnreadableResponseError:
@@ -175,7 +194,7 @@ class AsynchronousProvider(msgspec.Struct, frozen=True):
     def _queue_url(self) -> str:
         if self.service.queue is None:
             raise errors.ConfigurationError(
-                f"{self.name} does not know the queue in which ends are told",
+                f"{self.name} has no queue that receives the ends of tasks",
                 remedy=f"set {self.name}.queue to the URL of the SQS queue that is the function's destination",
             )
         return self.service.queue

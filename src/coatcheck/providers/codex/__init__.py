@@ -1,6 +1,8 @@
-"""OpenAI's Codex Cloud ("WHAM"), and the local cloud that speaks the same protocol.
+"""OpenAI's Codex Cloud ("WHAM"), and the local cloud, which has the same protocol.
 
 Nothing is imported until a factory runs: the registry names both providers for every command.
+
+Sections are those of docs/reference/protocols/codex-wham.md.
 """
 
 from __future__ import annotations
@@ -8,38 +10,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
     from .provider import CodexProvider
 
 
 def codex(settings: Settings) -> CodexProvider:
     """Return the provider of Codex Cloud; raises `ConfigurationError` for a base URL that is none.
 
-    Without a setting of ours the official client's own variable counts (codex-wham.md 1.2).
+    Without the setting, the official client's variable is used (codex-wham.md 1.2).
     """
     from .credentials import LOGIN
-    from .endpoints import DEFAULT_BASE_URL, Service
+    from .endpoints import CODEX_BASE_URL, Service
     from .provider import CodexProvider
 
-    base_url = settings.get("base_url", variable="CODEX_CLOUD_TASKS_BASE_URL") or DEFAULT_BASE_URL
-    return CodexProvider(Service.at(base_url, name="codex"), LOGIN)
+    return CodexProvider(Service.at(CODEX_BASE_URL.read(settings) or "", name="codex"), LOGIN)
 
 
 def local(settings: Settings) -> CodexProvider:
     """Return the provider of the local cloud at the setting ``base_url``.
 
-    Raises `ConfigurationError` that says how to start one when nothing tells where it is.
+    Raises `ConfigurationError` with the command that starts one if its address is not known.
     """
     import msgspec
 
-    from ... import errors
+    from ...provider import errors
     from .credentials import LOCAL_LOGIN
-    from .endpoints import Service
+    from .endpoints import LOCAL_BASE_URL, Service
     from .provider import CAPABILITIES, CodexProvider
 
-    base_url = settings.get("base_url")
+    base_url = LOCAL_BASE_URL.read(settings)
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     # Any command is an agent there, from a script of seconds to a model of minutes.
     capabilities = msgspec.structs.replace(CAPABILITIES, typical_seconds=30.0)
-    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, capabilities)
+    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, capabilities, (LOCAL_BASE_URL,))

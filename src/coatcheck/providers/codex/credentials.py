@@ -1,12 +1,12 @@
 """The login to Codex, and how the official client's file is read and written. Pure.
 
-Section numbers are those of docs/reference/protocols/codex-wham.md. Invariants:
+Sections are those of docs/reference/protocols/codex-wham.md. Invariants:
 
 - no message contains anything from the file, except the mode and the names of keys;
 - whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy;
-- a JWT's signature is not checked: the service does that, we only read its expiry and its owner (6.2);
+- a JWT's signature is not checked: the service does that, we only read its expiry and its owner (docs/reference/protocols/codex-wham.md 6.2);
 - what is written keeps every unknown key, byte for byte and in its place (but half of a surrogate pair becomes U+FFFD);
-  the account never changes, and a refresh token is never removed (6.6).
+  the account never changes, and a refresh token is never removed (codex-wham.md 6.6).
 """
 
 from __future__ import annotations
@@ -20,18 +20,30 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ... import errors
-from ..._protocol.json_text import clean_json
-from ..._protocol.lenient import fields, instant, number, text
-from ..._protocol.login_contract import DeviceRoutes, Keyring, Login, LoginFile, OAuth, Secret, Tokens, Whoami
+from ...provider import (
+    DeviceRoutes,
+    Keyring,
+    Login,
+    LoginFile,
+    OAuth,
+    Secret,
+    Tokens,
+    Whoami,
+    clean_json,
+    errors,
+    fields,
+    instant,
+    number,
+    text,
+)
 
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
 
-# Where a login read from a file may go: the hosts that the official client trusts (1.3).
+# Where a login read from a file may go: the hosts that the official client trusts (codex-wham.md 1.3).
 TRUSTED_HOSTS = frozenset({"chatgpt.com", "chat.openai.com", "chatgpt-staging.com"})
 
-# The namespace of OpenAI's own claims (6.2).
+# The namespace of OpenAI's own claims (codex-wham.md 6.2).
 AUTH_CLAIM = "https://api.openai.com/auth"
 
 CHATGPT, PERSONAL = "chatgpt", "personalAccessToken"
@@ -43,10 +55,10 @@ FIRST_MILLISECONDS = 1e12
 
 TOKENS = ("access_token", "id_token", "refresh_token")
 
-# How a personal access token begins (6.8).
+# How a personal access token begins (codex-wham.md 6.8).
 PERSONAL_PREFIX = "at-"
 
-# Logins of other kinds, by `auth_mode` (6.1): what they are, in words.
+# Logins of other kinds, by `auth_mode` (codex-wham.md 6.1): their descriptions.
 OTHER_MODES: Mapping[str, str] = {
     "apikey": "an API key, which Codex Cloud does not take",
     "chatgptAuthTokens": "tokens that another program lends, which are never in a file",
@@ -54,7 +66,7 @@ OTHER_MODES: Mapping[str, str] = {
     "bedrockApiKey": "a Bedrock API key, which Codex Cloud does not take",
 }
 
-# Where there is no `auth_mode`, the first of these keys that is not null says the mode (6.1).
+# Where there is no `auth_mode`, the first of these keys that is not null determines the mode (codex-wham.md 6.1).
 MODE_OF_KEY: Mapping[str, str] = {
     "personal_access_token": "personalAccessToken",
     "agent_identity": "agentIdentity",
@@ -63,7 +75,7 @@ MODE_OF_KEY: Mapping[str, str] = {
 
 
 def read_auth_file(data: bytes, where: str) -> Tokens:
-    """Return the login in the official client's ``auth.json``; *where* is its path as shown to people.
+    """Return the login in the official client's ``auth.json``; *where* is its path for messages.
 
     Raises `CredentialsError` with the remedy for what is no ChatGPT login and no personal access token.
     """
@@ -92,7 +104,7 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
 
 
 def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
-    """Return *data* with *tokens* in it, as the official client writes such a file (6.1): two spaces, no line end."""
+    """Return *data* with *tokens* in it, as the official client writes such a file (codex-wham.md 6.1): two spaces, no line end."""
     login: dict[str, object] = {**_raw(data)} if data else {"auth_mode": CHATGPT, "OPENAI_API_KEY": None}
     held = {**_raw(login.get("tokens"))} or _new_login(tokens)
     fresh = {"id_token": tokens.id_token, "access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
@@ -102,30 +114,30 @@ def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
 
 
 def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) -> Tokens:
-    """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (6.4).
+    """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (codex-wham.md 6.4).
 
     The account is never changed by a refresh, even if the new tokens name another one. A token that cannot be used
     leaves the one before, so that a good refresh token beside it is not lost.
     Raises `UnreadableResponseError` where a token is missing or none can be used.
     """
-    found: dict[str, Any] = {name: _granted(answer, name, before) for name in TOKENS}
+    value_read: dict[str, Any] = {name: _granted(answer, name, before) for name in TOKENS}
     if before is not None and any(answer.get(name) for name in TOKENS) and not any(_usable(answer, n) for n in TOKENS):
         raise errors.UnreadableResponseError("the login service gave no usable token", path="$.access_token")
-    claims = claims_of(found["id_token"]) or {}
+    claims = claims_of(value_read["id_token"]) or {}
     account = text(fields(claims.get(AUTH_CLAIM)).get("chatgpt_account_id"))
     kept: dict[str, Any] = {} if before is None else {"issuer": before.issuer, "client_id": before.client_id}
     return Tokens(
-        **found,
+        **value_read,
         **kept,
         account_id=account if before is None else before.account_id,
-        expires_at=_granted_until(found["access_token"], answer, now),
+        expires_at=_granted_until(value_read["access_token"], answer, now),
         last_refresh=now,
         **_said_by(claims),
     )
 
 
 def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
-    """Return a personal access token with whose it is (6.8)."""
+    """Return a personal access token with whose it is (codex-wham.md 6.8)."""
     account = text(answer.get("chatgpt_account_id"))
     if account is None or not _is_sendable(account):
         raise errors.UnreadableResponseError(
@@ -140,14 +152,14 @@ def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
 
 
 def keyring_entry(home: str) -> str:
-    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256 (6.7)."""
+    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256 (codex-wham.md 6.7)."""
     import hashlib  # for those who keep their login in a keyring
 
     return f"cli|{hashlib.sha256(home.encode()).hexdigest()[:16]}"
 
 
 def read_access_token(value: str) -> Secret:
-    """Return the login in ``CODEX_ACCESS_TOKEN``. A JWT is sent as it is; that is our extension of 6.8.
+    """Return the login in ``CODEX_ACCESS_TOKEN``. A JWT is sent as it is; an extension of codex-wham.md 6.8.
 
     Raises `NotLoggedInError` for tokens that the task routes do not take.
     """
@@ -178,7 +190,7 @@ def read_local_token(value: str) -> Secret:
 
 
 def claims_of(token: str) -> Mapping[str, object] | None:
-    """Return what a JWT says, None for what is no JWT: three non-empty parts, the middle one a JSON object (6.2)."""
+    """Return the claims of a JWT, None for anything else: three non-empty parts, the middle one a JSON object (codex-wham.md 6.2)."""
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
         return None
@@ -190,7 +202,7 @@ def claims_of(token: str) -> Mapping[str, object] | None:
 
 
 def expiry_of(token: str) -> float | None:
-    """Return when a token expires, in seconds since the epoch; None where it does not say (6.3).
+    """Return when a token expires, in seconds since the epoch; None where it has no expiry (codex-wham.md 6.3).
 
     ``exp`` is a number of seconds (RFC 7519 section 2). Milliseconds, a text and a date are understood too; what no
     calendar has is the first or the last second of ours.
@@ -201,17 +213,17 @@ def expiry_of(token: str) -> float | None:
 def _seconds(value: object) -> float | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**300:
         return LAST_SECOND if value > 0 else 0.0  # which is too large for a float
-    found = number(value)
-    if found is None:
+    value_read = number(value)
+    if value_read is None:
         date = instant(value) if isinstance(value, str) else None
         return None if date is None else max(0.0, date.timestamp())
-    if found >= FIRST_MILLISECONDS:
-        found /= 1000
-    return min(max(found, 0.0), LAST_SECOND)
+    if value_read >= FIRST_MILLISECONDS:
+        value_read /= 1000
+    return min(max(value_read, 0.0), LAST_SECOND)
 
 
 def _granted_until(token: str, answer: Mapping[str, object], now: float) -> float | None:
-    """Return when a token that was just given expires by our clock, which may be wrong."""
+    """Return when a token that was just given expires by the local clock, which may be wrong."""
     ends = expiry_of(token)
     if ends is None or ends > now or _usable(answer, "access_token") != token:
         return ends
@@ -254,7 +266,7 @@ def _mode(login: Mapping[str, object]) -> object:
 
 
 def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
-    """Return what an id_token says of its owner (6.2)."""
+    """Return the owner's fields of an id_token (codex-wham.md 6.2)."""
     owner = fields(claims.get(AUTH_CLAIM))
     return {
         "plan": text(owner.get("chatgpt_plan_type")),
@@ -309,7 +321,7 @@ def _refuse(message: str, *, remedy: str = REMEDY) -> NoReturn:
     raise errors.NotLoggedInError(message, remedy=remedy) from None
 
 
-# Where tokens are refreshed, revoked and given out (6.4, 6.8, 6.9).
+# Where tokens are refreshed, revoked and given out (codex-wham.md 6.4, 6.8, 6.9).
 LOGIN_HOSTS = frozenset({"auth.openai.com"})
 
 OAUTH = OAuth(

@@ -1,23 +1,26 @@
-"""Where the service is, and how its tasks are addressed (codex-wham.md 1.1 and 8)."""
+"""The base URL and the addresses of tasks (docs/reference/protocols/codex-wham.md 1.1 and 8)."""
 
 from __future__ import annotations
 
 import msgspec
 
-from ..._model.tasks import TaskRef
-from ..._protocol.urls import base_url as plain_base_url, encoded
+from ...provider import ProviderSetting, TaskRef, base_url as plain_base_url, encoded
 
 DEFAULT_BASE_URL = "https://chatgpt.com/backend-api"
 
-# Only these get the missing path appended; the official client compares the start of the text (1.1).
+# Only these get the missing path appended; the official client compares the start of the text (codex-wham.md 1.1).
 _HOMES = ("https://chatgpt.com", "https://chat.openai.com")
 
-# What the base URL contains decides how paths begin (1.1).
+# What the base URL contains decides how paths begin (codex-wham.md 1.1).
 _BACKEND, _API = "/backend-api", "/api/codex"
 
 
+CODEX_BASE_URL = ProviderSetting("base_url", "where Codex Cloud is", DEFAULT_BASE_URL, ("CODEX_CLOUD_TASKS_BASE_URL",))
+LOCAL_BASE_URL = ProviderSetting("base_url", "where the local cloud is; unset: the one that runs on this machine")
+
+
 class Service(msgspec.Struct, frozen=True):
-    """One deployment of the service: the word in front of its refs, its base URL, how its paths begin."""
+    """One deployment of the service: the provider of its refs, its base URL and the prefix of its paths."""
 
     name: str
     base_url: str
@@ -25,7 +28,7 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def at(cls, base_url: str, *, name: str) -> Service:
-        """Return the service at *base_url*, normalised as the official client does (1.1).
+        """Return the service at *base_url*, normalised as the official client does (codex-wham.md 1.1).
 
         One difference: a base that ends in ``/api/codex`` is taken for what it means and not doubled.
         Raises `ConfigurationError` for what is no plain http or https URL.
@@ -46,6 +49,6 @@ class Service(msgspec.Struct, frozen=True):
         return TaskRef(self.name, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page on which people see the task *id* (8)."""
+        """Return the page of the task *id* (codex-wham.md 8)."""
         site = self.base_url.removesuffix(_BACKEND).removesuffix(_API)
         return f"{site}/codex/tasks/{encoded(id)}"

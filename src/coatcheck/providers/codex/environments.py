@@ -1,4 +1,4 @@
-"""Choose an environment (codex-wham.md 2.5 and 5). Pure."""
+"""Choose an environment (docs/reference/protocols/codex-wham.md 2.5 and 5). Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._protocol.repositories import repository_named
-
-# What ambiguity shows at most; a workspace can have hundreds.
-MAX_SHOWN = 10
+from ...provider import Environment, errors, repository_named
 
 
 def merged(*lists: Iterable[Environment]) -> tuple[Environment, ...]:
-    """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts (5)."""
-    found: dict[str, Environment] = {}
+    """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts (codex-wham.md 5)."""
+    by_id: dict[str, Environment] = {}
     for environment in (environment for some in lists for environment in some):
-        known = found.setdefault(environment.id, environment)
+        known = by_id.setdefault(environment.id, environment)
         if known is not environment:
-            found[environment.id] = _merged(known, environment)
-    return tuple(found.values())
+            by_id[environment.id] = _merged(known, environment)
+    return tuple(by_id.values())
 
 
 def _merged(first: Environment, second: Environment) -> Environment:
@@ -35,59 +30,15 @@ def _merged(first: Environment, second: Environment) -> Environment:
     )
 
 
-def choose(environments: Iterable[Environment], wanted: str) -> Environment:
-    """Return the environment that *wanted* names: its id, else its label in any case, else its repository (5).
-
-    Raises `ConfigurationError` that lists the candidates when there are several, or what there is when there is none.
-    """
-    known = tuple(environments)
-    name = wanted.strip()
-    for candidates in _readings(known, name):
-        if len(candidates) == 1:
-            return candidates[0]
-        if candidates:
-            raise errors.ConfigurationError(
-                f"{name!r} names {len(candidates)} environments: {_shown(candidates)}",
-                remedy="give the id of the one you mean",
-            )
-    if not known:
-        raise errors.ConfigurationError(
-            "no cloud environments are available for this workspace",
-            remedy="create one in the service's settings, or start a local cloud with: coatcheck serve",
-        )
-    raise errors.ConfigurationError(f"there is no environment {name!r}", remedy=f"there are: {_shown(known)}")
-
-
-def _readings(known: tuple[Environment, ...], name: str) -> Iterable[tuple[Environment, ...]]:
-    """Yield what *name* could mean, the strictest reading first."""
-    lower, repository = _ascii_lower(name), (repository_named(name) or name).lower()
-    yield tuple(e for e in known if e.id == name)
-    yield tuple(e for e in known if e.label is not None and _ascii_lower(e.label) == lower)
-    yield tuple(e for e in known if repository in (r.lower() for r in e.repositories))
-
-
-def _ascii_lower(text: str) -> str:
-    """Return *text* with ASCII letters in lower case: labels are compared so, ``İ`` stays ``İ`` (5)."""
-    return text.translate(_ASCII_LOWER)
-
-
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-
-
-def _shown(environments: tuple[Environment, ...]) -> str:
-    names = [f"{e.label} ({e.id})" if e.label else e.id for e in environments[:MAX_SHOWN]]
-    return ", ".join(names) + (f" and {len(environments) - MAX_SHOWN} more" if len(environments) > MAX_SHOWN else "")
-
-
 class Wanted(msgspec.Struct, frozen=True):
-    """Where a task should run: the words to choose an environment by, and the repository they name if any."""
+    """Where a task should run: the name of an environment, and the repository that it names if any."""
 
     name: str
     repository: str | None = None
 
 
 def wanted(environment: str | None, repository: str | None) -> Wanted:
-    """Return what a spec asks for: the environment where one is named, else the repository.
+    """Return the environment of a spec if it names one, else its repository.
 
     Raises `ConfigurationError` when the repository is none of github.com.
     """
@@ -96,12 +47,12 @@ def wanted(environment: str | None, repository: str | None) -> Wanted:
         return Wanted(
             name=name, repository=repository_named(name) or (repository and repository_named(repository)) or None
         )
-    found = repository_named(repository or "")
-    if found is None:
+    by_id = repository_named(repository or "")
+    if by_id is None:
         raise errors.ConfigurationError(
             f"{repository!r} is no repository on github.com", remedy="give OWNER/REPO, or an environment by id or label"
         )
-    return Wanted(found, found)
+    return Wanted(by_id, by_id)
 
 
 def at_home(environments: Iterable[Environment], repository: str) -> tuple[Environment, ...]:

@@ -1,8 +1,12 @@
-"""From WHAM's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert WHAM's responses to coatcheck's values. Pure: no I/O.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
-Law 3. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+
+Sections are those of docs/reference/protocols/codex-wham.md.
 """
 
 from __future__ import annotations
@@ -13,13 +17,26 @@ from typing import Literal
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._model.outcome import Attempt, DiffStats, Outcome, PullRequest
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, flag, instant, items, text, whole
+from ...provider import (
+    Attempt,
+    DiffStats,
+    Environment,
+    Outcome,
+    Page,
+    PullRequest,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    errors,
+    fields,
+    flag,
+    instant,
+    items,
+    read_json,
+    text,
+    whole,
+)
 from . import wire
 from .endpoints import Service
 from .rate_limits import task_rate_limit
@@ -37,7 +54,7 @@ STATES: Mapping[str, TaskState] = {
     "cancelled": TaskState.CANCELLED,
 }
 
-# What a task was asked to be: `qa` makes no diff (2.2).
+# The modes of a task: `qa` makes no diff (codex-wham.md 2.2).
 MODES: Mapping[str, Literal["code", "ask"]] = {"pr": "code", "qa": "ask"}
 
 NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn()
@@ -46,9 +63,9 @@ NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn(
 def task_from_details(
     answer: Response, service: Service, *, ref: TaskRef | None = None, siblings: Response | None = None
 ) -> Task:
-    """Return the task that *answer* describes (2.3); *siblings* (2.4) adds the other attempts' outcomes.
+    """Return the task that *answer* describes (codex-wham.md 2.3); *siblings* (codex-wham.md 2.4) adds the other attempts' outcomes.
 
-    *ref* is the task that was asked for; without it the answer must hold an id.
+    *ref* is the requested task; without it the response must contain an id.
     """
     details = read_json(answer.body, wire.Details, response=answer)
     turn, record = details.current_assistant_turn or NO_TURN, details.task or NO_RECORD
@@ -70,9 +87,9 @@ def task_from_details(
 
 
 def task_from_created(answer: Response, service: Service) -> Task:
-    """Return the task that was just created or continued (2.2).
+    """Return the task that was just created or continued (codex-wham.md 2.2).
 
-    Its id is worth the money spent: an answer that is strange in any other way still gives a task.
+    A response that is unexpected in any other way still yields a task, since the task exists.
     """
     try:
         created = read_json(answer.body, wire.Created, response=answer)
@@ -85,14 +102,14 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of the list (2.1). Its tasks have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.Page, response=answer)
-    tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(found.items or ()))
-    return Page(items=tuple(tasks), cursor=found.cursor or None, raw=answer.body)
+    """Return a page of the list (codex-wham.md 2.1). Its tasks have no `raw` of their own; the page has."""
+    listed = read_json(answer.body, wire.Page, response=answer)
+    tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(listed.items or ()))
+    return Page(items=tuple(tasks), cursor=listed.cursor or None, raw=answer.body)
 
 
 def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | None) -> tuple[Attempt, ...]:
-    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes (2.4).
+    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes (codex-wham.md 2.4).
 
     The service may list the current turn among its siblings; it is counted once.
     """
@@ -109,7 +126,7 @@ def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | Non
 
 
 def current_turn(body: bytes) -> str | None:
-    """Return the id of the turn that a task's details call the current one, None where *body* says none."""
+    """Return the id of the turn that a task's details call the current one, None where *body* has none."""
     try:
         turn = read_json(body, wire.CurrentTurn).current_assistant_turn
     except errors.UnreadableResponseError:
@@ -117,9 +134,9 @@ def current_turn(body: bytes) -> str | None:
     return text(turn.id) if turn else None
 
 
-def environments(found: Iterable[wire.Environment]) -> tuple[Environment, ...]:
-    """Return environments (2.5)."""
-    return tuple(map(_environment, found))
+def environments(known: Iterable[wire.Environment]) -> tuple[Environment, ...]:
+    """Return environments (codex-wham.md 2.5)."""
+    return tuple(map(_environment, known))
 
 
 # -- parts of a task ---------------------------------------------------------------------------------------------------
@@ -173,13 +190,13 @@ def _task(
 def _listed(record: wire.Record, service: Service, *, at: str) -> Task:
     ref, display = service.ref(_required_id(record.id, at=at)), _display(record.task_status_display)
     task = _task(ref, record, display, NO_TURN, service, asked=None, made=None, raw=b"")
-    # The list has no `is_review`: a task with pull requests is one (3).
+    # The list has no `is_review`: a task with pull requests is one (codex-wham.md 3).
     return msgspec.structs.replace(task, is_review=bool(items(record.pull_requests)))
 
 
 def _bare_task(answer: Response, service: Service) -> Task:
-    said = read_json(answer.body, dict[str, object], response=answer)
-    id = _required_id(text(fields(said.get("task")).get("id")) or text(said.get("id")))
+    answer_fields = read_json(answer.body, dict[str, object], response=answer)
+    id = _required_id(text(fields(answer_fields.get("task")).get("id")) or text(answer_fields.get("id")))
     return Task(ref=service.ref(id), state=TaskState.UNKNOWN, url=service.url_of(id), raw=answer.body)
 
 
@@ -220,19 +237,19 @@ def _repository(place: wire.Place | None) -> str | None:
 
 
 def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
-    found = (*items(record.external_pull_requests), *items(record.pull_requests))
-    return tuple(filter(None, map(pull_request, found)))
+    values = (*items(record.external_pull_requests), *items(record.pull_requests))
+    return tuple(filter(None, map(pull_request, values)))
 
 
 # -- attempts and outcomes ---------------------------------------------------------------------------------------------
 
 
-def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
-    """Return the attempts that a turn names: its own, and its siblings numbered in the order given (2.3)."""
+def _known_attempts(turn: wire.Turn, outcome_of_turn: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
+    """Return the attempts that a turn names: its own, and its siblings numbered in the order given (codex-wham.md 2.3)."""
     if turn is NO_TURN:
         return ()
     placement = turn.attempt_placement or 0
-    own = _attempt(turn, made, placement=placement, raw_state=raw_state)
+    own = _attempt(turn, outcome_of_turn, placement=placement, raw_state=raw_state)
     if not turn.sibling_turn_ids:
         return (own,)
     free = (number for number in count() if number != placement)
@@ -241,13 +258,13 @@ def _known_attempts(turn: wire.Turn, made: Outcome | None, *, raw_state: str | N
     return tuple(sorted((own, *others), key=lambda attempt: attempt.placement))
 
 
-def _attempt(turn: wire.Turn, made: Outcome | None, *, placement: int, raw_state: str | None) -> Attempt:
+def _attempt(turn: wire.Turn, outcome_of_turn: Outcome | None, *, placement: int, raw_state: str | None) -> Attempt:
     return Attempt(
         id=turn.id or "",
         placement=placement,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
         raw_state=raw_state,
-        outcome=made,
+        outcome=outcome_of_turn,
         created_at=instant(turn.created_at),
         model=text(turn.model_version),
     )
@@ -255,19 +272,19 @@ def _attempt(turn: wire.Turn, made: Outcome | None, *, placement: int, raw_state
 
 def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
     turn, raw = details.current_assistant_turn, details.current_diff_task_turn
-    there = _existing_pull_request(record, turn)
+    existing = _existing_pull_request(record, turn)
     if turn is not None and _repeats(raw, turn):
-        made = outcome(turn, pull_request=there)
-        if made.patch is not None or raw == wire.NULL:
-            return made
+        turn_outcome = outcome(turn, pull_request=existing)
+        if turn_outcome.patch is not None or raw == wire.NULL:
+            return turn_outcome
     diff_turn = None if raw == wire.NULL else read_json(raw, wire.Turn, at="$.current_diff_task_turn")
     if turn is None and diff_turn is None:
         return None
-    return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=there)
+    return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=existing)
 
 
 def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
-    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice (2.3)."""
+    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice (codex-wham.md 2.3)."""
     if raw == wire.NULL:
         return True
     try:
@@ -280,18 +297,18 @@ def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullR
     """Return the pull request that was made of *turn* (2.1: each names the assistant's turn)."""
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
-    made = (pull_request(there) for there in external if there.get("assistant_turn_id") in wanted)
-    return next(filter(None, made), None)
+    pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)
+    return next(filter(None, pull_requests), None)
 
 
-def _environment(found: wire.Environment) -> Environment:
-    repositories = list((found.repo_map or {}).values())
+def _environment(environment: wire.Environment) -> Environment:
+    repositories = list((environment.repo_map or {}).values())
     branches = {branch for repository in repositories if (branch := text(repository.default_branch))}
     return Environment(
-        id=found.id,
-        label=found.label or None,
+        id=environment.id,
+        label=environment.label or None,
         repositories=tuple(filter(None, (text(repository.repository_full_name) for repository in repositories))),
         default_branch=branches.pop() if len(branches) == 1 else None,
-        is_pinned=bool(found.is_pinned),
-        task_count=None if found.task_count is None else int(found.task_count),
+        is_pinned=bool(environment.is_pinned),
+        task_count=None if environment.task_count is None else int(environment.task_count),
     )

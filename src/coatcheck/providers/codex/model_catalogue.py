@@ -1,4 +1,4 @@
-"""The models that the service knows, or knew: a dated data file (codex-wham.md 9 and 10).
+"""The models of the service: a dated data file (docs/reference/protocols/codex-wham.md 9 and 10).
 
 Which model a cloud task uses is the service's choice; `Task.model` says which one it was.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import pkgutil
 from functools import cache
 
-from ..._model.catalogue import Model
-from ..._protocol.decode import read_json
+from ...provider import Model, read_json
 
 
 @cache

@@ -1,8 +1,10 @@
-"""How Codex Cloud is spoken to: one exchange per verb (codex-wham.md 2).
+"""The Codex Cloud provider: one exchange per verb (docs/reference/protocols/codex-wham.md 2).
 
-Law 1. `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
-Law 2. Routes that only third parties have seen (2.8) are marked so, and say so when the service denies them.
-Law 3. What the answers mean is in `extract` and `usage`; here is only who is asked for what.
+Invariants:
+
+- `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
+- Routes that only third parties have seen (codex-wham.md 2.8) are marked so, and say so when the service denies them.
+- What the answers mean is in `extract` and `usage`; here is only who is asked for what.
 """
 
 from __future__ import annotations
@@ -12,56 +14,67 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ... import errors
-from ..._protocol.decode import check, decode, error_for
-from ..._protocol.effects import Emit, Exchange, Pairs, Read, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Emit,
+    EventStreamReader,
+    Exchange,
+    Pairs,
+    ProviderSetting,
+    Read,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    TaskFilter,
+    Verb,
+    check,
+    choose_environment,
+    decode,
+    error_for,
+    errors,
+)
 from . import environments, extract, request_bodies, wire
-from .endpoints import Service
-from .sse import Parser
+from .endpoints import CODEX_BASE_URL, Service
 from .turn_events import event_of
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Environment, Model
-    from ..._model.outcome import Attempt
-    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Events
+    from ...provider import Attempt, Environment, Events, Login, Model, Page, Secret, Task, TaskRef, TaskSpec, Usage
 
-# The server caps a page at 20 and the official client refuses more (2.1).
+# The server caps a page at 20 and the official client refuses more (codex-wham.md 2.1).
 PAGE_SIZE = 20
-# Where neither the caller nor the environment names a branch, the official client sends this (2.2).
+# Where neither the caller nor the environment names a branch, the official client sends this (codex-wham.md 2.2).
 DEFAULT_BRANCH = "main"
-# A 404 with one of these says that the task is unknown; any other that the route is (2.9).
+# A 404 with one of these means that the task is unknown; any other that the route is (codex-wham.md 2.9).
 UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
 
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "list_attempts": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "list_environments": Support.DOCUMENTED,
-    "list_models": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
-    "archive_task": Support.OBSERVED,
-    "cancel_task": Support.OBSERVED,
-    "create_pull_request": Support.OBSERVED,
-    "delete_task": Support.OBSERVED,
-    "send_message": Support.OBSERVED,
-    "stream_events": Support.OBSERVED,
-    "get_status_page": Support.DOCUMENTED,
-    "unarchive_task": Support.OBSERVED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.LIST_ATTEMPTS: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.RESOLVE_ENVIRONMENT: Support.DOCUMENTED,
+    Verb.LIST_MODELS: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
+    Verb.ARCHIVE_TASK: Support.OBSERVED,
+    Verb.CANCEL_TASK: Support.OBSERVED,
+    Verb.CREATE_PULL_REQUEST: Support.OBSERVED,
+    Verb.DELETE_TASK: Support.OBSERVED,
+    Verb.SEND_MESSAGE: Support.OBSERVED,
+    Verb.STREAM_EVENTS: Support.OBSERVED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.UNARCHIVE_TASK: Support.OBSERVED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     lists_by_id=True,
-    reasons={"approve_plan": "Codex starts at once and asks for no approval"},
+    reasons={Verb.APPROVE_PLAN: "Codex starts at once and asks for no approval"},
     options=frozenset({"attempts", "mode", "starting_diff", "model"}),
     modes=frozenset(request_bodies.MODES),
     max_attempts=request_bodies.MAX_ATTEMPTS,
@@ -73,20 +86,21 @@ CAPABILITIES = Capabilities(
 
 
 class CodexProvider(msgspec.Struct, frozen=True):
-    """Codex Cloud, or anything that speaks its protocol, at `service`."""
+    """Codex Cloud, or any service with its protocol, at `service`."""
 
     service: Service
     login: Login
     capabilities: Capabilities = CAPABILITIES
+    settings: tuple[ProviderSetting, ...] = (CODEX_BASE_URL,)
 
     @property
     def name(self) -> str:
-        """The word before the colon of every ref."""
+        """The part of every ref before the colon."""
         return self.service.name
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a bearer is timeless
@@ -107,7 +121,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         not the only one of its name.
         """
         request_bodies.checked(spec)
-        environment = yield from self.find_environment(spec.environment, repository=spec.repository)
+        environment = yield from self.resolve_environment(spec.environment, repository=spec.repository)
         branch = (spec.branch or "").strip() or environment.default_branch or DEFAULT_BRANCH
         return msgspec.structs.replace(spec, environment=environment.id, branch=branch)
 
@@ -124,7 +138,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             prompt=spec.prompt,
             environment=spec.environment,
             branch=spec.branch,
-            attempt_total=spec.attempts,  # the answer names the first turn only (2.2)
+            attempt_total=spec.attempts,  # the answer names the first turn only (codex-wham.md 2.2)
         )
 
     def send_message(
@@ -133,13 +147,13 @@ class CodexProvider(msgspec.Struct, frozen=True):
         """Continue a task after its current turn: one GET that names the turn, one POST."""
         turn = yield from self._current_turn(ref)
         response = yield self._post("tasks", body=request_bodies.follow_up(ref, turn, text, mode=mode, model=model))
-        _check_observed(response, "send_message")
+        _check_observed(response, Verb.SEND_MESSAGE)
         return extract.task_from_created(response, self.service)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: exactly one GET."""
+        """Return a task: exactly one GET."""
         response = yield from self._details(ref)
         return extract.task_from_details(response, self.service, ref=ref)
 
@@ -151,7 +165,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]:
         """Return every attempt with its outcome: the current turn's from *task*, the others from one GET.
 
-        A task that was listed or just created knows no turn: its details are asked for first.
+        A task that was listed or just created has no turn: its details are requested first.
         """
         turn = extract.current_turn(task.raw)
         if turn is None or not any(attempt.id == turn for attempt in task.attempts):
@@ -171,7 +185,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page, newest first, of at most 20 tasks whatever *limit* says; *environment* is an id."""
+        """Return one page, newest first, of at most 20 tasks, even for a larger *limit*; *environment* is an id."""
         if limit is not None and limit < 1:
             raise errors.ConfigurationError(f"a limit of {limit} tasks shows nothing", remedy="ask for at least one")
         wanted = {
@@ -186,12 +200,12 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:  # noqa: ARG002 - a page is a page
-        """Return one page of the current list: what is said of a task there is its current turn's state (3)."""
+        """Return one page of the current list: the state of a task there is that of its current turn (codex-wham.md 3)."""
         page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=page.items, cursor=page.cursor)
 
     def get_usage(self) -> Exchange[Usage]:
-        """Return every window, credit and limit that the service tells of."""
+        """Return every window, credit and limit that the service reports."""
         from .rate_limits import usage  # for one verb
 
         response = yield self._get("usage")
@@ -199,25 +213,25 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return usage(response)
 
     def list_models(self) -> tuple[Model, ...]:
-        """Return the models known when this version was made; asks nobody."""
+        """Return the models known when this version was released; sends no request."""
         from .model_catalogue import models  # a data file for one verb
 
         return models()
 
     def stream_events(self, ref: TaskRef) -> Events:
-        """Emit what the current turn does while it does it; what it did already is told again.
+        """Emit the events of the current turn as they arrive; earlier events of the turn are emitted again.
 
-        The end of the stream says nothing about the task (2.8).
+        The end of the stream is not the end of the task (codex-wham.md 2.8).
         """
         turn = yield from self._current_turn(ref)
         query = (("item_type", "thread_event"), ("item_type", "log"))
         response = yield self._get("tasks", ref.id, "turns", turn, "stream", query=query, stream=True)
-        _check_observed(response, "stream_events")
-        parser = Parser()
+        _check_observed(response, Verb.STREAM_EVENTS)
+        parser = EventStreamReader()
         while chunk := (yield Read(response.stream)):
             for event in parser.feed(chunk):
-                if (told := event_of(event, ref)) is not None:
-                    yield Emit(told)
+                if (task_event := event_of(event, ref)) is not None:
+                    yield Emit(task_event)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live answer: the details, with the sibling turns where they were saved too."""
@@ -234,23 +248,23 @@ class CodexProvider(msgspec.Struct, frozen=True):
         known = yield from self._known_environments(wanted)
         return environments.of_repository(known, wanted.name)
 
-    def find_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
+    def resolve_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
         """Return the environment of this id, label or repository. Raises `ConfigurationError` with the candidates."""
         wanted = environments.wanted(environment, repository)
         known = yield from self._known_environments(wanted)
-        return environments.choose(known, wanted.name)
+        return choose_environment(known, wanted.name)
 
     def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
-        """Ask by repository, then for all; either may fail as long as the other says something (5)."""
+        """Request the environments of the repository, then all; one of the requests may fail (codex-wham.md 5)."""
         near: tuple[Environment, ...] = ()
         if wanted.repository:
             try:
-                found = yield from self._environments(
+                by_repository = yield from self._environments(
                     "environments", "by-repo", "github", *wanted.repository.split("/")
                 )
-                near = environments.at_home(found, wanted.repository)
+                near = environments.at_home(by_repository, wanted.repository)
             except errors.ProviderError:
-                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all says what is wrong (2.5)
+                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all reports the error (codex-wham.md 2.5)
         try:
             every = yield from self._environments("environments")
         except errors.ProviderError:
@@ -266,23 +280,23 @@ class CodexProvider(msgspec.Struct, frozen=True):
     # -- acting on a task (observed, 2.8) ------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask the service to stop; the task says so a second later."""
-        return self._act("cancel_task", self._post("tasks", ref.id, "cancel", body=b"{}"))
+        """Request the cancellation; the task's state follows a second later."""
+        return self._act(Verb.CANCEL_TASK, self._post("tasks", ref.id, "cancel", body=b"{}"))
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Put a task away; `list_tasks(filter="archived")` shows it."""
-        return self._act("archive_task", self._post("tasks", ref.id, "archive", body=b"{}"))
+        """Archive a task; `list_tasks(filter="archived")` shows it."""
+        return self._act(Verb.ARCHIVE_TASK, self._post("tasks", ref.id, "archive", body=b"{}"))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
         """Bring an archived task back."""
-        return self._act("unarchive_task", self._post("tasks", ref.id, "recover", body=b"{}"))
+        return self._act(Verb.UNARCHIVE_TASK, self._post("tasks", ref.id, "recover", body=b"{}"))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
         """Delete a task for good."""
-        return self._act("delete_task", Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
+        return self._act(Verb.DELETE_TASK, Request("DELETE", self.service.path("tasks", ref.id), headers=HEADERS))
 
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None = None, draft: bool = True) -> Exchange[None]:
-        """Ask the service to open a draft pull request of an attempt (its number; None: the current one).
+        """Request a draft pull request of an attempt (its number; None: the current one).
 
         Raises `UnsupportedError` for anything but a draft: the only other mode ever seen merges by itself.
         """
@@ -293,7 +307,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             )
         turn = yield from self._turn_of(ref, attempt)
         request = self._post("tasks", ref.id, "turns", turn, "pr", body=b'{"mode":"draft","add_codex_tag":false}')
-        yield from self._act("create_pull_request", request)
+        yield from self._act(Verb.CREATE_PULL_REQUEST, request)
 
     def _act(self, verb: str, request: Request) -> Exchange[None]:
         response = yield request

@@ -1,4 +1,4 @@
-"""From the usage document and the rate-limit block to `Usage` (codex-wham.md 2.2 and 7.1). Pure.
+"""From the usage document and the rate-limit block to `Usage` (docs/reference/protocols/codex-wham.md 2.2 and 7.1). Pure.
 
 The official client loses the whole document for one field of another type; here such a field is None.
 """
@@ -7,10 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..._model.usage import Credits, RateLimit, RateWindow, SpendControl, Usage
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, flag, instant, items, number, text, whole
+from ...provider import (
+    Credits,
+    RateLimit,
+    RateWindow,
+    Response,
+    SpendControl,
+    Usage,
+    fields,
+    flag,
+    instant,
+    items,
+    number,
+    read_json,
+    text,
+    whole,
+)
 
 _WINDOW = "_window"
 
@@ -32,7 +44,7 @@ def usage(answer: Response) -> Usage:
 
 
 def task_rate_limit(value: object) -> RateLimit | None:
-    """Return the counters that the answer to a submission carries (2.2)."""
+    """Return the counters that the answer to a submission carries (codex-wham.md 2.2)."""
     block = fields(value)
     if not block:
         return None
@@ -81,7 +93,7 @@ def _rate_limit(value: object, *, name: str | None = None, feature: str | None =
 
 
 def _windows(block: Mapping[str, object]) -> Iterator[RateWindow]:
-    """Yield every window there is: plans differ, and the second one is often null (7.1)."""
+    """Yield every window there is: plans differ, and the second one is often null (codex-wham.md 7.1)."""
     for key, value in block.items():
         if key.endswith(_WINDOW) and (window := fields(value)):
             seconds = number(window.get("limit_window_seconds"))
@@ -94,23 +106,23 @@ def _windows(block: Mapping[str, object]) -> Iterator[RateWindow]:
             )
 
 
-def _credits(found: Mapping[str, object]) -> Credits | None:
-    if not found:
+def _credits(block_fields: Mapping[str, object]) -> Credits | None:
+    if not block_fields:
         return None
-    balance = found.get("balance")
+    balance = block_fields.get("balance")
     return Credits(
-        has_credits=flag(found.get("has_credits")),
-        is_unlimited=flag(found.get("unlimited")),
+        has_credits=flag(block_fields.get("has_credits")),
+        is_unlimited=flag(block_fields.get("unlimited")),
         balance=_amount(balance),
     )
 
 
-def _spend_control(found: Mapping[str, object]) -> SpendControl | None:
-    if not found:
+def _spend_control(block_fields: Mapping[str, object]) -> SpendControl | None:
+    if not block_fields:
         return None
-    limit = fields(found.get("individual_limit"))
+    limit = fields(block_fields.get("individual_limit"))
     return SpendControl(
-        is_reached=flag(found.get("reached")),
+        is_reached=flag(block_fields.get("reached")),
         limit=_amount(limit.get("limit")),
         used=_amount(limit.get("used")),
         remaining=_amount(limit.get("remaining")),

@@ -1,4 +1,4 @@
-"""What is posted to start and to continue a task, byte for byte as the official client would (codex-wham.md 2.2)."""
+"""The bodies that create and continue a task, byte for byte as the official client sends them (docs/reference/protocols/codex-wham.md 2.2)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import Literal
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef, TaskSpec
+from ...provider import TaskRef, TaskSpec, errors
 
-# The official client's range (8).
+# The official client's range (codex-wham.md 8).
 MAX_ATTEMPTS = 4
 MODES = ("code", "ask")
 UNSUPPORTED = ("title", "instructions")
 
 
 def checked(spec: TaskSpec) -> TaskSpec:
-    """Return *spec*, or raise the `ConfigurationError` of the first thing in it that the service would not take."""
+    """Return *spec*, or raise `ConfigurationError` for the first field that the service would not accept."""
     _sendable("prompt", spec.prompt)
     if not spec.prompt.strip():
         raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
@@ -26,7 +25,7 @@ def checked(spec: TaskSpec) -> TaskSpec:
         raise errors.ConfigurationError(f"there is no mode {spec.mode!r}: {' or '.join(MODES)}")
     for option in UNSUPPORTED:
         if getattr(spec, option) is not None:
-            raise errors.UnsupportedError(f"the service takes no {option}", remedy="say it in the prompt")
+            raise errors.UnsupportedError(f"the service does not accept {option}", remedy="write it into the prompt")
     if not (spec.environment or spec.repository or "").strip():
         raise errors.ConfigurationError(
             "no environment is given", remedy="give an environment, or a repository as owner/repo"
@@ -62,6 +61,6 @@ def _input_items(prompt: str, starting_diff: str | None) -> list[object]:
 
 
 def _body(content: dict[str, object], attempts: int, model: str | None) -> bytes:
-    """Encode *content*; `metadata` is there only when something is in it, and the model is our addition."""
+    """Encode *content*; `metadata` is left out when it is empty; the model is an addition to the official client's body."""
     metadata = ({"best_of_n": attempts} if attempts > 1 else {}) | ({"model_slug": model} if model else {})
     return msgspec.json.encode(content | ({"metadata": metadata} if metadata else {}))

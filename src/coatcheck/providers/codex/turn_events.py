@@ -1,17 +1,24 @@
-"""From the event stream of a turn to `TaskEvent` (codex-wham.md 2.8). Pure."""
+"""From the event stream of a turn to `TaskEvent` (docs/reference/protocols/codex-wham.md 2.8). Pure."""
 
 from __future__ import annotations
 
-from ..._model.events import TaskEvent, TaskLog, UnknownEvent
-from ..._model.tasks import TaskRef
-from ..._protocol.decode import UNREADABLE, decode_json
-from ..._protocol.lenient import fields, instant, text
+from ...provider import (
+    UNREADABLE,
+    ServerSentEvent,
+    TaskEvent,
+    TaskLog,
+    TaskRef,
+    UnknownEvent,
+    decode_json,
+    fields,
+    instant,
+    text,
+)
 from . import wire
-from .sse import ServerEvent
 
 
-def event_of(event: ServerEvent, ref: TaskRef) -> TaskEvent | None:
-    """Return what *event* tells, None for one that is not JSON: a stream is read on, whatever one event is.
+def event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent | None:
+    """Return the event in *event*, None for one that is not JSON: an unreadable event does not end the stream.
 
     A log line has the kind "log"; a thread event the service's own method, ``item/agentMessage/delta`` for one.
     """
@@ -21,11 +28,11 @@ def event_of(event: ServerEvent, ref: TaskRef) -> TaskEvent | None:
         return None
     cursor = text(item.id) or event.id
     if item.item_type == "thread_event":
-        told = fields(item.event)
-        params = fields(told.get("params"))
-        words = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
+        document = fields(item.event)
+        params = fields(document.get("params"))
+        event_text = text(params.get("delta")) or text(fields(params.get("item")).get("text"))
         return UnknownEvent(
-            kind=text(told.get("method")) or "thread_event", ref=ref, id=cursor, text=words, data=params
+            kind=text(document.get("method")) or "thread_event", ref=ref, id=cursor, text=event_text, data=params
         )
     at = instant(fields(item.key).get("created_at"))
     kind = text(item.item_type) or event.event

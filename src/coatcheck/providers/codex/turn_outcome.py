@@ -1,16 +1,18 @@
-"""From the items of a turn to an `Outcome` (codex-wham.md 2.3 and 4). Pure.
+"""From the items of a turn to an `Outcome` (docs/reference/protocols/codex-wham.md 2.3 and 4). Pure.
 
-Law 1. What two turns both say is kept once.
-Law 2. The diff is looked for in the official client's order: the diff turn, then the assistant's; the first one that
-       is not empty. A diff kept elsewhere is reported as that, never as none.
-Law 3. No loop here goes over the lines of a diff.
+Invariants:
+
+- What both turns contain is kept once.
+- The diff is searched in the official client's order: the diff turn, then the assistant's; the first one that
+  is not empty. A diff kept elsewhere is reported as that, never as none.
+- No loop here goes over the lines of a diff.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..._model.outcome import (
+from ...provider import (
     Citation,
     DiffStats,
     Failure,
@@ -18,24 +20,28 @@ from ..._model.outcome import (
     FileSnapshot,
     Message,
     Outcome,
+    Patch,
     PatchState,
     PullRequest,
+    fields,
+    flag,
+    items,
+    text,
+    whole,
 )
-from ..._patches.parse import Patch
-from ..._protocol.lenient import fields, flag, items, text, whole
 from . import wire
 
 NO_ITEMS: list[wire.Item] = []
 
 
 def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request: PullRequest | None = None) -> Outcome:
-    """Return what *turn* made; *diff_turn* where the service shows the change in another one.
+    """Return the outcome of *turn*; *diff_turn* where the service shows the change in another one.
 
     *pull_request* is the turn's, as it exists on the host.
     """
     own = turn.output_items or NO_ITEMS
     both = [*((diff_turn and diff_turn.output_items) or NO_ITEMS), *own]
-    if not (both or turn.worklog or turn.pull_request_data or pull_request):  # what most looks see: nothing yet
+    if not (both or turn.worklog or turn.pull_request_data or pull_request):  # most polls: no output yet
         return Outcome(base_commit=text(turn.base_commit_sha), error=failure(turn))
     worklog = _worklog(turn)
     change = _change(both)
@@ -55,7 +61,7 @@ def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request
 
 
 def failure(turn: wire.Turn) -> Failure | None:
-    """Return why *turn* failed, None where nothing is said."""
+    """Return why *turn* failed, None where no error is given."""
     error = turn.error
     if isinstance(error, str):
         return Failure(message=error) if error else None
@@ -63,22 +69,24 @@ def failure(turn: wire.Turn) -> Failure | None:
 
 
 def prompt(turn: wire.Turn | None) -> str | None:
-    """Return what the user asked; parts are joined by a blank line, a missing role is the user's (4)."""
+    """Return the user's prompt; parts are joined by a blank line, a missing role is the user's (codex-wham.md 4)."""
     if turn is None:
         return None
-    asked = [item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")]
-    return "\n\n".join(said for item in asked for said in _texts(item.content)) or None
+    user_items = [
+        item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")
+    ]
+    return "\n\n".join(said for item in user_items for said in _texts(item.content)) or None
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
 def _messages(both: list[wire.Item], own: list[wire.Item]) -> tuple[Message, ...]:
-    mine = tuple(_said(own))
+    own_messages = tuple(_said(own))
     if len(both) == len(own):
-        return mine
-    theirs = _said(both[: len(both) - len(own)])
-    return (*(message for message in theirs if message not in mine), *mine)
+        return own_messages
+    others = _said(both[: len(both) - len(own)])
+    return (*(message for message in others if message not in own_messages), *own_messages)
 
 
 def _said(found: Iterable[wire.Item]) -> Iterator[Message]:
@@ -102,14 +110,14 @@ def _message(content: wire.Content, role: str | None) -> Message | None:
     citations: list[Citation] = []
     length, is_running = 0, True
     for part in _parts(content):
-        words = part if isinstance(part, str) else part.text
-        if words:
+        content_text = part if isinstance(part, str) else part.text
+        if content_text:
             gap = "" if is_running else "\n\n"
-            said += (gap, words)
-            length += len(gap) + len(words)
+            said += (gap, content_text)
+            length += len(gap) + len(content_text)
         elif isinstance(part, wire.Part) and (citation := _citation(part, length)):
             citations.append(citation)
-        is_running = not words
+        is_running = not content_text
     if not (length or citations):
         return None
     return Message(text="".join(said), role=role or "assistant", citations=tuple(citations))
@@ -120,8 +128,8 @@ def _parts(content: wire.Content) -> list[wire.Part | str]:
 
 
 def _texts(content: wire.Content) -> Iterator[str]:
-    words = (part if isinstance(part, str) else part.text for part in _parts(content))
-    return filter(None, words)
+    content_text = (part if isinstance(part, str) else part.text for part in _parts(content))
+    return filter(None, content_text)
 
 
 def _citation(part: wire.Part, offset: int) -> Citation | None:
@@ -167,7 +175,7 @@ def diff_stats(source: wire.Diff) -> DiffStats | None:
 
 
 def stats(*counts: object) -> DiffStats | None:
-    """Return files, added and removed lines; negative ones are 0, None where the service states none of them (3)."""
+    """Return files, added and removed lines; negative ones are 0, None where the service states none of them (codex-wham.md 3)."""
     stated = [whole(count) for count in counts]
     if stated == [None, None, None]:
         return None
@@ -183,22 +191,22 @@ def _pull_request_of(
 ) -> PullRequest | None:
     """Return the text that the agent wrote, with the number and address that the host gave."""
     item = next((item for item in found if item.type == "pr"), None)
-    there = existing or pull_request(turn.pull_request_data) or PullRequest()
+    on_host = existing or pull_request(turn.pull_request_data) or PullRequest()
     if item is None:
-        return there if there != PullRequest() else None
+        return on_host if on_host != PullRequest() else None
     return PullRequest(
-        title=text(item.pr_title) or there.title,
-        body=text(item.pr_message) or there.body,
-        branch=text(turn.branch_name) or there.branch,
-        base=there.base or text(turn.branch),
-        stats=diff_stats(change) if change else there.stats,
+        title=text(item.pr_title) or on_host.title,
+        body=text(item.pr_message) or on_host.body,
+        branch=text(turn.branch_name) or on_host.branch,
+        base=on_host.base or text(turn.branch),
+        stats=diff_stats(change) if change else on_host.stats,
         commit_message=text(change.commit_message) if change else None,
-        **{name: getattr(there, name) for name in ("number", "url", "state", "draft", "is_merged")},
+        **{name: getattr(on_host, name) for name in ("number", "url", "state", "draft", "is_merged")},
     )
 
 
 def pull_request(value: object) -> PullRequest | None:
-    """Return a pull request of the host, bare or inside an external one (2.1); None for anything else."""
+    """Return a pull request of the host, bare or inside an external one (codex-wham.md 2.1); None for anything else."""
     outer = fields(value)
     found = fields(outer.get("pull_request")) or outer
     if not ("number" in found or "url" in found):
@@ -221,12 +229,12 @@ def pull_request(value: object) -> PullRequest | None:
 
 
 def _files(both: list[wire.Item], own: list[wire.Item]) -> tuple[FileSnapshot, ...]:
-    mine = tuple(_snapshots(own))
+    own_messages = tuple(_snapshots(own))
     if len(both) == len(own):
-        return mine
-    paths = {snapshot.path for snapshot in mine}
-    theirs = _snapshots(both[: len(both) - len(own)])
-    return (*mine, *(snapshot for snapshot in theirs if snapshot.path not in paths))
+        return own_messages
+    paths = {snapshot.path for snapshot in own_messages}
+    others = _snapshots(both[: len(both) - len(own)])
+    return (*own_messages, *(snapshot for snapshot in others if snapshot.path not in paths))
 
 
 def _snapshots(found: Iterable[wire.Item]) -> Iterator[FileSnapshot]:
@@ -301,7 +309,7 @@ def _gap(first: int, last: int) -> str:
 
 
 def _language(path: str, content: str | None) -> str | None:
-    from ..._patches.languages import language_of  # a table of 700 languages, for answers with files only
+    from ...provider import language_of  # a table of 700 languages, for answers with files only
 
     found = language_of(path, content)
     return found.name if found else None

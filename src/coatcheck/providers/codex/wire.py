@@ -1,7 +1,7 @@
-"""The shapes of WHAM's answers: only the fields we read; unknown fields and words are tolerated.
+"""The structures of WHAM's responses: only the fields that are read; unknown fields and values are accepted.
 
 Typed fields decide (ids, states, texts, diffs): null or missing is fine, a wrong type is an error with its JSON path.
-Fields of type ``object`` are only shown and are read by `loose`. Sections are those of codex-wham.md.
+Fields of type ``object`` are only shown and are read by `loose`. Sections are those of docs/reference/protocols/codex-wham.md.
 The garbage collector leaves them alone: what is decoded from JSON cannot hold itself.
 """
 
@@ -13,7 +13,7 @@ NULL = msgspec.Raw(b"null")
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a message: text, or a citation, which has no text (2.3)."""
+    """A piece of a message: text, or a citation, which has no text (codex-wham.md 2.3)."""
 
     content_type: str | None = None
     text: str | None = None
@@ -28,7 +28,7 @@ Content = list[Part | str | None] | str | None
 
 
 class Diff(msgspec.Struct, frozen=True, gc=False):
-    """A change; `diff` is null when it is kept elsewhere (2.3)."""
+    """A change; `diff` is null when it is kept elsewhere (codex-wham.md 2.3)."""
 
     diff: str | None = None
     external_storage_diff: object = None
@@ -40,7 +40,7 @@ class Diff(msgspec.Struct, frozen=True, gc=False):
 
 
 class Item(Diff, frozen=True):
-    """An input or output item of any `type`; an `output_diff` carries the fields of a diff itself (2.3)."""
+    """An input or output item of any `type`; an `output_diff` carries the fields of a diff itself (codex-wham.md 2.3)."""
 
     type: str | None = None
     role: str | None = None
@@ -52,52 +52,52 @@ class Item(Diff, frozen=True):
 
 
 class TurnError(msgspec.Struct, frozen=True, gc=False):
-    """Why a turn failed (2.3)."""
+    """Why a turn failed (codex-wham.md 2.3)."""
 
     code: str | None = None
     message: str | None = None
 
 
 class Author(msgspec.Struct, frozen=True, gc=False):
-    """Who wrote a worklog message (2.3)."""
+    """Who wrote a worklog message (codex-wham.md 2.3)."""
 
     role: str | None = None
 
 
 class WorklogContent(msgspec.Struct, frozen=True, gc=False):
-    """What a worklog message says (2.3)."""
+    """The content of a worklog message (codex-wham.md 2.3)."""
 
     parts: Content = None
 
 
 class WorklogMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message of the worklog (2.3)."""
+    """A message of the worklog (codex-wham.md 2.3)."""
 
     author: Author | None = None
     content: WorklogContent | None = None
 
 
 class Worklog(msgspec.Struct, frozen=True, gc=False):
-    """What was noted while the turn ran (2.3)."""
+    """What was noted while the turn ran (codex-wham.md 2.3)."""
 
     messages: list[WorklogMessage] | None = None
 
 
 class Repository(msgspec.Struct, frozen=True, gc=False):
-    """A repository of an environment (2.5)."""
+    """A repository of an environment (codex-wham.md 2.5)."""
 
     repository_full_name: object = None
     default_branch: object = None
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """The environment inside a turn; the rest of it can hold secrets and is not read (2.5)."""
+    """The environment inside a turn; the rest of it can hold secrets and is not read (codex-wham.md 2.5)."""
 
     repo_map: dict[str, Repository] | None = None
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
-    """A user's or an assistant's turn (2.3)."""
+    """A user's or an assistant's turn (codex-wham.md 2.3)."""
 
     id: str | None = None
     attempt_placement: int | None = None
@@ -120,7 +120,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class StatusDisplay(msgspec.Struct, frozen=True, gc=False):
-    """What the service shows of a task; untyped inside, as the official client reads it (3)."""
+    """What the service shows of a task; untyped inside, as the official client reads it (codex-wham.md 3)."""
 
     latest_turn_status_display: object = None
     state: object = None
@@ -133,7 +133,7 @@ Display = StatusDisplay | None | msgspec.UnsetType
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """The task itself, in the list (2.1) and in the details (2.3), which name the pull requests differently."""
+    """The task itself, in the list (codex-wham.md 2.1) and in the details (codex-wham.md 2.3), which name the pull requests differently."""
 
     id: str | None = None
     title: object = None
@@ -150,7 +150,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):
-    """The answer to looking at a task (2.3). The diff turn usually repeats the assistant's: it is read when needed."""
+    """The answer to looking at a task (codex-wham.md 2.3). The diff turn usually repeats the assistant's: it is read when needed."""
 
     task: Record | None = None
     task_status_display: Display = msgspec.UNSET
@@ -160,7 +160,7 @@ class Details(msgspec.Struct, frozen=True, gc=False):
 
 
 class Created(msgspec.Struct, frozen=True, gc=False):
-    """The answer to creating or continuing a task; the assistant's turn is called `turn` here (2.2)."""
+    """The answer to creating or continuing a task; the assistant's turn is called `turn` here (codex-wham.md 2.2)."""
 
     task: Record | None = None
     user_turn: Turn | None = None
@@ -169,32 +169,32 @@ class Created(msgspec.Struct, frozen=True, gc=False):
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
-    """A page of the list (2.1)."""
+    """A page of the list (codex-wham.md 2.1)."""
 
     items: list[Record] | None = None
     cursor: str | None = None
 
 
 class Siblings(msgspec.Struct, frozen=True, gc=False):
-    """The other attempts (2.4)."""
+    """The other attempts (codex-wham.md 2.4)."""
 
     sibling_turns: list[Turn] | None = None
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
-    """Anything with an id, for a look that reads nothing else."""
+    """An object with an id, where nothing else is read."""
 
     id: object = None
 
 
 class CurrentTurn(msgspec.Struct, frozen=True, gc=False):
-    """The details, for a look that reads only which turn is the current one."""
+    """The details of a task, where only the current turn's id is read."""
 
     current_assistant_turn: Identified | None = None
 
 
 class Environment(msgspec.Struct, frozen=True, gc=False):
-    """An entry of the environments (2.5). Nothing else of it is read: the rest can hold secrets."""
+    """An entry of the environments (codex-wham.md 2.5). Nothing else of it is read: the rest can hold secrets."""
 
     id: str
     label: str | None = None
@@ -204,7 +204,7 @@ class Environment(msgspec.Struct, frozen=True, gc=False):
 
 
 class StreamItem(msgspec.Struct, frozen=True, gc=False):
-    """One `data:` of the event stream (2.8)."""
+    """One `data:` of the event stream (codex-wham.md 2.8)."""
 
     id: object = None
     item_type: object = None

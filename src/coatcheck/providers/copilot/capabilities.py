@@ -1,4 +1,4 @@
-"""Where the agent is, who may use it, and what it can do (services.md 2)."""
+"""Where the agent is, who may use it, and what it can do (docs/reference/protocols/services.md 2)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.catalogue import Model
-from ..._model.tasks import TaskRef
-from ..._protocol.provider import Capabilities, Support
+from ...provider import Capabilities, Model, ProviderSetting, Support, TaskRef, Verb, errors
 from .._github.location import CLOUD_VERSION, base_of, is_server, repository_in
-from .._github.token_sources import App, login
+from .._github.token_sources import CLIENT_ID, SCOPES, App, login
 
 if TYPE_CHECKING:
-    from ..._protocol.login_contract import Login
-    from ..._protocol.registry import Settings
+    from ...provider import Login, Settings
 
 NAME = "copilot"
-# Installation tokens are refused, and so is everybody without one of these plans (2).
-WHO = "a person's token, of somebody with Copilot Business or Enterprise"
+# Installation tokens are refused, and so is everybody without one of these plans (services.md 2).
+WHO = "a token of a user with Copilot Business or Enterprise"
 NEEDS = f"read and write Agent tasks ({WHO})"
 
 # What the description named on this day; "the allowed models may change over time".
@@ -35,40 +31,46 @@ MODELS = (
     "claude-opus-4.5",
 )
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "get_status_page": Support.DOCUMENTED,
-    "list_models": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.LIST_MODELS: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
-        "approve_plan": "the agent shows no plan",
-        "archive_task": "the API tells what is archived and cannot archive; the task's page can",
-        "cancel_task": "the API cannot stop a task; its page can",
-        "create_pull_request": "the agent opens one itself when the task was created with open_pull_request",
-        "delete_task": "the API cannot delete a task",
-        "get_snapshot": "the API tells no events",
-        "list_attempts": "a task is one attempt",
-        "list_environments": "a task takes any repository that the token may write to",
-        "send_message": "the API takes no reply; a task that waits for one is answered on its page",
-        "stream_events": "the API has no logs",
-        "unarchive_task": "as archive_task",
+        Verb.APPROVE_PLAN: "the agent shows no plan",
+        Verb.ARCHIVE_TASK: "the API lists archived tasks and cannot archive; the task's page can",
+        Verb.CANCEL_TASK: "the API cannot stop a task; its page can",
+        Verb.CREATE_PULL_REQUEST: "the agent opens one itself when the task was created with open_pull_request",
+        Verb.DELETE_TASK: "the API cannot delete a task",
+        Verb.GET_SNAPSHOT: "the API has no events",
+        Verb.LIST_ATTEMPTS: "a task is one attempt",
+        Verb.LIST_ENVIRONMENTS: "a task takes any repository that the token may write to",
+        Verb.SEND_MESSAGE: "the API takes no reply; a task that waits for one is answered on its page",
+        Verb.STREAM_EVENTS: "the API has no logs",
+        Verb.UNARCHIVE_TASK: "as archive_task",
     },
     options=frozenset({"model", "working_branch", "open_pull_request"}),
-    # As for everything that is asked of GitHub (1.4; `github_actions.abilities`).
+    # As for every request to GitHub (services.md 1.4; `github_actions.capabilities`).
     write_pause=1.0,
     rate=14.0,
     notes=(
         f"Needs {WHO}; tokens of app installations are refused. The API is a public preview.",
         "What a task made is its pull request, or the branch that it pushed.",
-        "The API's limits are what get_usage tells; the AI credits that a task used are one of its notices.",
+        "get_usage returns the API's limits; the AI credits that a task used are one of its notices.",
     ),
 )
+
+
+_BASE_URL = ProviderSetting("base_url", "where the API is")
+_REPOSITORY = ProviderSetting("repository", "the repository of tasks that name none")
+_CUSTOM_AGENT = ProviderSetting("custom_agent", "the file of an agent of the repository, without its extension")
+SETTINGS = (_BASE_URL, _REPOSITORY, _CUSTOM_AGENT, CLIENT_ID, SCOPES)
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,18 +84,18 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError`, also for a server: none has the agent (2)."""
-        base = base_of(settings.get("base_url"), of=NAME)
+        """Return the service of *settings*. Raises `ConfigurationError`, also for a server: none has the agent (services.md 2)."""
+        base = base_of(_BASE_URL.read(settings), of=NAME)
         if is_server(base):
             raise errors.ConfigurationError(
                 "GitHub Enterprise Server has no coding agent", remedy=f"leave out {NAME}.base_url"
             )
-        repository = settings.get("repository")
+        repository = _REPOSITORY.read(settings)
         return cls(
             base_url=base,
             app=App.of(settings),
             repository=repository_in(repository) if repository else None,
-            custom_agent=settings.get("custom_agent"),
+            custom_agent=_CUSTOM_AGENT.read(settings),
         )
 
     @property
@@ -106,7 +108,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return TaskRef(NAME, id)
 
     def find_repository(self, wanted: str | None) -> str:
-        """Return the repository that is meant; raises `ConfigurationError` where nobody says which."""
+        """Return the repository; raises `ConfigurationError` if none is given or set."""
         if wanted:
             return repository_in(wanted)
         if self.repository is None:

@@ -1,8 +1,12 @@
-"""From GitHub's answers about the agent's tasks to our words. Pure: answers in, values out.
+"""Convert GitHub's responses about the agent's tasks to coatcheck's values. Pure: no I/O.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-Law 3. The prompt is the first session's, everything else the newest one's.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+- The prompt is the first session's, everything else the newest one's.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -12,18 +16,30 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..._model.outcome import Failure, Notice, Outcome, PatchState, PullRequest
-from ..._model.tasks import Page, Task, TaskState
-from ..._patches.parse import Patch
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, number, text, whole
+from ...provider import (
+    Failure,
+    Notice,
+    Outcome,
+    Page,
+    Patch,
+    PatchState,
+    PullRequest,
+    Response,
+    Task,
+    TaskState,
+    fields,
+    instant,
+    number,
+    read_json,
+    text,
+    whole,
+)
 from .._github.http import next_page
 from .._github.repository_requests import stats_of
 from . import wire
 from .capabilities import Service
 
-# Every word of services.md 2; `idle` and `waiting_for_user` need a person on the task's page.
+# Every state of services.md 2; `idle` and `waiting_for_user` need a person on the task's page.
 STATES: Mapping[str, TaskState] = {
     "queued": TaskState.QUEUED,
     "in_progress": TaskState.RUNNING,
@@ -38,11 +54,11 @@ STATES: Mapping[str, TaskState] = {
 NANO = 1_000_000_000
 _REPOSITORY = re.compile(r"://[^/]+/(?:agents/repos/)?([\w.-]+/[\w.-]+)/(?:copilot/)?tasks/")
 NO_SESSION = wire.Session()
-WAITS = Notice(kind="waits_on_page", text="it waits for somebody on its page: the API takes no reply")
+WAITS = Notice(kind="waits_on_page", text="it waits for a reply on its page: the API takes none")
 
 
 class Artifacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task says that it made: a pull request by its node, a branch and where that came from."""
+    """The artifacts of a task: a pull request by its node, a branch and its base."""
 
     node: str | None = None
     has_pull: bool = False
@@ -65,23 +81,23 @@ def task_in(answer: Response) -> wire.Task:
     return read_json(answer.body, wire.Task, response=answer)
 
 
-def state_of(found: wire.Task) -> TaskState:
+def state_of(agent_task: wire.Task) -> TaskState:
     """Return the state of a task."""
-    return STATES.get(found.state or "", TaskState.UNKNOWN)
+    return STATES.get(agent_task.state or "", TaskState.UNKNOWN)
 
 
-def repository_of(found: wire.Task) -> str | None:
-    """Return ``owner/repo`` from a task's addresses: it names its repository by number alone (2)."""
-    for address in (found.url, found.html_url):
+def repository_of(agent_task: wire.Task) -> str | None:
+    """Return ``owner/repo`` from a task's addresses: it names its repository by number alone (services.md 2)."""
+    for address in (agent_task.url, agent_task.html_url):
         if place := _REPOSITORY.search(text(address) or ""):
             return place[1]
     return None
 
 
-def makings_of(found: wire.Task) -> Artifacts:
-    """Return what a task made; a session's own branch stands in for an artifact."""
-    data: dict[str, Mapping[str, object]] = {each.type or "": fields(each.data) for each in found.artifacts or ()}
-    pull, branch, newest = data.get("pull", {}), data.get("branch", {}), _newest(found)
+def artifacts_of(agent_task: wire.Task) -> Artifacts:
+    """Return the artifacts of a task; without one, a session's own branch."""
+    data: dict[str, Mapping[str, object]] = {each.type or "": fields(each.data) for each in agent_task.artifacts or ()}
+    pull, branch, newest = data.get("pull", {}), data.get("branch", {}), _newest(agent_task)
     return Artifacts(
         node=text(pull.get("global_id")),
         has_pull="pull" in data,
@@ -90,82 +106,82 @@ def makings_of(found: wire.Task) -> Artifacts:
     )
 
 
-def task(found: wire.Task, service: Service, *, made: Fetched | None = None, raw: bytes = b"") -> Task:
-    """Return the task; *made* is what was fetched of what it made, None where nobody asked."""
-    state, newest, repository = state_of(found), _newest(found), repository_of(found)
-    error = _failure(found, newest)
-    outcome = None if made is None else _outcome(made, error)
-    sessions = found.sessions or ()
+def task(agent_task: wire.Task, service: Service, *, fetched: Fetched | None = None, raw: bytes = b"") -> Task:
+    """Return the task; *fetched* is its result, None where it was not requested."""
+    state, newest, repository = state_of(agent_task), _newest(agent_task), repository_of(agent_task)
+    error = _failure(agent_task, newest)
+    outcome = None if fetched is None else _outcome(fetched, error)
+    sessions = agent_task.sessions or ()
     return Task(
-        ref=service.ref(found.id),
+        ref=service.ref(agent_task.id),
         state=state,
-        raw_state=found.state,
-        url=text(found.html_url),
-        title=text(found.name),
+        raw_state=agent_task.state,
+        url=text(agent_task.html_url),
+        title=text(agent_task.name),
         prompt=sessions[0].prompt if sessions else None,
         mode="code",
         environment=repository,
         repository=repository,
         branch=text(newest.base_ref),
-        created_at=instant(found.created_at),
-        updated_at=instant(found.updated_at),
+        created_at=instant(agent_task.created_at),
+        updated_at=instant(agent_task.updated_at),
         started_at=instant(newest.created_at),
         model=text(newest.model),
         stats=outcome.stats if outcome else None,
         outcome=outcome,
         error=error,
-        notices=_notices(found, state, made),
-        pull_requests=(made.pull,) if made and made.pull else (),
-        is_archived=text(found.archived_at) is not None,
-        follow_ups=max(0, (whole(found.session_count) or 1) - 1),
+        notices=_notices(agent_task, state, fetched),
+        pull_requests=(fetched.pull,) if fetched and fetched.pull else (),
+        is_archived=text(agent_task.archived_at) is not None,
+        follow_ups=max(0, (whole(agent_task.session_count) or 1) - 1),
         raw=raw,
     )
 
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of tasks. They have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.TaskPage, response=answer)
-    return Page(items=tuple(task(each, service) for each in found.tasks), cursor=next_page(answer), raw=answer.body)
+    task_page = read_json(answer.body, wire.TaskPage, response=answer)
+    return Page(items=tuple(task(each, service) for each in task_page.tasks), cursor=next_page(answer), raw=answer.body)
 
 
 # -- parts of a task ---------------------------------------------------------------------------------------------------
 
 
-def _newest(found: wire.Task) -> wire.Session:
-    return found.sessions[-1] if found.sessions else NO_SESSION
+def _newest(agent_task: wire.Task) -> wire.Session:
+    return agent_task.sessions[-1] if agent_task.sessions else NO_SESSION
 
 
-def _failure(found: wire.Task, newest: wire.Session) -> Failure | None:
-    said = text(fields(newest.error).get("message"))
-    is_bad = state_of(found) in (TaskState.FAILED, TaskState.EXPIRED, TaskState.CANCELLED)
-    return Failure(code=found.state, message=said) if is_bad else None
+def _failure(agent_task: wire.Task, newest: wire.Session) -> Failure | None:
+    error_fields = text(fields(newest.error).get("message"))
+    is_bad = state_of(agent_task) in (TaskState.FAILED, TaskState.EXPIRED, TaskState.CANCELLED)
+    return Failure(code=agent_task.state, message=error_fields) if is_bad else None
 
 
-def _outcome(made: Fetched, error: Failure | None) -> Outcome:
+def _outcome(fetched: Fetched, error: Failure | None) -> Outcome:
     return Outcome(
-        patch=made.patch,
-        patch_state=PatchState.PRESENT if made.patch else PatchState.NONE,
-        stats=stats_of(made.patch),
-        pull_request=made.pull,
+        patch=fetched.patch,
+        patch_state=PatchState.PRESENT if fetched.patch else PatchState.NONE,
+        stats=stats_of(fetched.patch),
+        pull_request=fetched.pull,
         error=error,
     )
 
 
-def _notices(found: wire.Task, state: TaskState, made: Fetched | None) -> tuple[Notice, ...]:
+def _notices(agent_task: wire.Task, state: TaskState, fetched: Fetched | None) -> tuple[Notice, ...]:
     notices = [WAITS] if state is TaskState.INPUT_REQUIRED else []
-    if used := _used(found):
+    if used := _used(agent_task):
         notices.append(Notice(kind="usage", text=f"it used {used}"))
-    if made is not None and state is TaskState.SUCCEEDED and made.pull is None and made.patch is None:
+    if fetched is not None and state is TaskState.SUCCEEDED and fetched.pull is None and fetched.patch is None:
         notices.append(Notice(kind="nothing_made", text="it completed and made nothing: no pull request, no change"))
     return tuple(notices)
 
 
-def _used(found: wire.Task) -> str | None:
-    """Return what all sessions used, summed before it is rounded; None where the service did not say."""
+def _used(agent_task: wire.Task) -> str | None:
+    """Return what all sessions used, summed before it is rounded; None where the service did not report it."""
     used: dict[str, float] = {}
-    for session in found.sessions or ():
-        said = fields(session.usage)
-        unit, amount = text(said.get("type")), number(said.get("amount"))
+    for session in agent_task.sessions or ():
+        document = fields(session.usage)
+        unit, amount = text(document.get("type")), number(document.get("amount"))
         if unit is not None and amount is not None:
             used[unit] = used.get(unit, 0.0) + amount
     parts = (

@@ -1,9 +1,11 @@
-"""How GitHub's coding agent is spoken to: one exchange per verb (services.md 2).
+"""The Copilot provider: one exchange per verb (docs/reference/protocols/services.md 2).
 
-Law 1. `create_task` is one POST. It carries no key, so a lost answer is looked for in the list, by prompt and place.
-Law 2. `get_task` is one GET while the agent works; where it has stopped, what it made is fetched: the pull request by
-       its node, else by its branch, and the diff.
-Law 3. What the API cannot do is declared, and not tried some other way.
+Invariants:
+
+- `create_task` is one POST. It carries no key, so a lost answer is looked for in the list, by prompt and place.
+- `get_task` is one GET while the agent works; where it has stopped, what it made is fetched: the pull request by
+  its node, else by its branch, and the diff.
+- What the API cannot do is declared, and not tried some other way.
 """
 
 from __future__ import annotations
@@ -13,23 +15,27 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Exchange, Request, Response
-from ..._protocol.provider import StatusPage
-from ..._protocol.urls import encoded
+from ...provider import Exchange, ProviderSetting, Request, Response, StatusPage, encoded, read_json
 from .._github import http
 from .._github.location import site_of
 from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
 from . import extract, wire
-from .capabilities import CAPABILITIES, NAME, WHO, Service, models
+from .capabilities import CAPABILITIES, NAME, SETTINGS, WHO, Service, models
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Model
-    from ..._model.outcome import PullRequest
-    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Capabilities, TaskFilter
+    from ...provider import (
+        Capabilities,
+        Login,
+        Model,
+        Page,
+        PullRequest,
+        Secret,
+        Task,
+        TaskFilter,
+        TaskRef,
+        TaskSpec,
+        Usage,
+    )
 
 REMEDIES: Mapping[int, str] = {
     401: f"the agent takes {WHO}",
@@ -44,17 +50,18 @@ class CopilotProvider(msgspec.Struct, frozen=True):
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
+    settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Where people see tasks."""
+        """The base URLs of the pages of tasks."""
         return (site_of(self.service.base_url),)
 
     @property
@@ -87,33 +94,33 @@ class CopilotProvider(msgspec.Struct, frozen=True):
             "create_pull_request": spec.open_pull_request,
             "custom_agent": self.service.custom_agent,
         }
-        said = {name: value for name, value in body.items() if value is not None}
+        options = {name: value for name, value in body.items() if value is not None}
         headers = (*http.headers(self.service.api_version), ("content-type", "application/json"))
-        response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(said))
+        response = yield Request("POST", _tasks(repository), headers=headers, body=msgspec.json.encode(options))
         http.explained(response, REMEDIES)
-        found = read_json(response.body, wire.Task, response=response)
-        made = extract.task(found, self.service, raw=response.body)
+        task = read_json(response.body, wire.Task, response=response)
+        created = extract.task(task, self.service, raw=response.body)
         return msgspec.structs.replace(
-            made,  # what a reply leaves out is what was sent
-            prompt=made.prompt or spec.prompt,
-            environment=made.environment or repository,
-            repository=made.repository or repository,
-            branch=made.branch or spec.branch,
+            created,  # what a reply leaves out is what was sent
+            prompt=created.prompt or spec.prompt,
+            environment=created.environment or repository,
+            repository=created.repository or repository,
+            branch=created.branch or spec.branch,
             rate_limit=http.limit_of(response),
         )
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: one GET while it works, and what it made as well where it has stopped."""
+        """Return a task: one GET while it is running, and requests for its result once it has stopped."""
         response = yield from self._look(ref)
-        found = extract.task_in(response)
-        made = (yield from self._made(found)) if extract.state_of(found).ends_wait else None
-        task = extract.task(found, self.service, made=made, raw=response.body)
+        agent_task = extract.task_in(response)
+        fetched = (yield from self._fetch_result(agent_task)) if extract.state_of(agent_task).ends_wait else None
+        task = extract.task(agent_task, self.service, fetched=fetched, raw=response.body)
         return msgspec.structs.replace(task, rate_limit=http.limit_of(response), retry_after=http.pause_asked(response))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the task as it came."""
+        """Return the body of the response for a task, unchanged."""
         response = yield from self._look(ref)
         return response.body
 
@@ -136,56 +143,59 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         query = http.query_of(cursor, archived if filter == "archived" else first)
         response = yield http.get(path, query=query, version=self.service.api_version, conditional=True)
         http.explained(response, REMEDIES)
-        found = extract.page(response, self.service)
-        if filter == "all" and found.cursor is None and ("is_archived", "true") not in query:
-            return msgspec.structs.replace(found, cursor=http.cursor_of(tuple(archived.items())))
-        return found
+        listed = extract.page(response, self.service)
+        if filter == "all" and listed.cursor is None and ("is_archived", "true") not in query:
+            return msgspec.structs.replace(listed, cursor=http.cursor_of(tuple(archived.items())))
+        return listed
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred tasks at once; those that have stopped want a look of their own."""
-        found = yield from self.list_tasks(cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a hundred tasks; those that have stopped need a request of their own."""
+        listed = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=listed.items, cursor=listed.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one answer
         """Read a saved or live task."""
         answer = Response(200, body=response)
-        found = extract.task_in(answer)
-        made = extract.Fetched() if extract.state_of(found).is_terminal else None
-        return extract.task(found, self.service, made=made, raw=response)
+        agent_task = extract.task_in(answer)
+        fetched = extract.Fetched() if extract.state_of(agent_task).is_terminal else None
+        return extract.task(agent_task, self.service, fetched=fetched, raw=response)
 
     def list_models(self) -> tuple[Model, ...]:
         """Return the models that the description of the API names."""
         return models()
 
     def get_usage(self) -> Exchange[Usage]:
-        """Return what is used of the API's limits; what the agent itself may use is told nowhere."""
+        """Return what is used of the API's limits; the agent's own quota is not reported."""
         response = yield http.get("/rate_limit", version=self.service.api_version)
         return http.usage_of(response)
 
-    # -- what a task made --------------------------------------------------------------------------------------------
+    # -- the result of a task --------------------------------------------------------------------------------------------
 
-    def _made(self, found: wire.Task) -> Exchange[extract.Fetched]:
-        repository, makings = extract.repository_of(found), extract.makings_of(found)
-        pull = yield from self._pull(repository, makings)
+    def _fetch_result(self, task: wire.Task) -> Exchange[extract.Fetched]:
+        repository, artifacts = extract.repository_of(task), extract.artifacts_of(task)
+        pull = yield from self._pull(repository, artifacts)
         if repository is None:
             return extract.Fetched(pull=pull)
         version = self.service.api_version
         if pull is not None and pull.number is not None:
             patch = yield from diff_of_pull(repository, pull.number, version=version)
-        elif makings.branch and makings.base:
-            patch = yield from diff_between(repository, makings.base, makings.branch, version=version)
+        elif artifacts.branch and artifacts.base:
+            patch = yield from diff_between(repository, artifacts.base, artifacts.branch, version=version)
         else:
             patch = None
         return extract.Fetched(pull=pull, patch=patch)
 
-    def _pull(self, repository: str | None, makings: extract.Artifacts) -> Exchange[PullRequest | None]:
-        """Return the pull request with its number, which the task does not tell (2): by its node, else by its branch."""
+    def _pull(self, repository: str | None, artifacts: extract.Artifacts) -> Exchange[PullRequest | None]:
+        """Return the pull request with its number, which the task does not tell (services.md 2): by its node, else by its branch."""
         version = self.service.api_version
-        if makings.node is not None and (pull := (yield from pull_of_node(makings.node, version=version))) is not None:
+        if (
+            artifacts.node is not None
+            and (pull := (yield from pull_of_node(artifacts.node, version=version))) is not None
+        ):
             return pull
-        if repository is None or makings.branch is None or not makings.has_pull:
+        if repository is None or artifacts.branch is None or not artifacts.has_pull:
             return None
-        return (yield from pull_of_branch(repository, makings.branch, version=version))
+        return (yield from pull_of_branch(repository, artifacts.branch, version=version))
 
     def _look(self, ref: TaskRef) -> Exchange[Response]:
         path = f"/agents/tasks/{encoded(ref.id)}"

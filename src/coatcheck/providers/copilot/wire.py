@@ -1,4 +1,4 @@
-"""What is read of GitHub's answers about the agent's tasks (services.md 2); everything else is left alone."""
+"""The structures of GitHub's responses about the agent's tasks (docs/reference/protocols/services.md 2): only the fields that are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Wire(msgspec.Struct, frozen=True, gc=False):
-    """An object of the service: unknown fields are ignored, words stay as they came."""
+    """An object of the service: unknown fields are ignored, values are kept as they are."""
 
 
 class Session(Wire, frozen=True):
@@ -24,14 +24,14 @@ class Session(Wire, frozen=True):
 
 
 class Artifact(Wire, frozen=True):
-    """Something that the agent made; which fields `data` has depends on `type`, and is looked at with care."""
+    """An artifact; the fields of `data` depend on `type` and are read leniently."""
 
     type: str | None = None
     data: object = None
 
 
 class Task(Wire, frozen=True):
-    """A task; only a look at it has its sessions."""
+    """A task; only `get_task` returns its sessions."""
 
     id: str
     state: str | None = None

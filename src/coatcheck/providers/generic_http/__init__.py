@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
     from .presets import Table
     from .provider import Http202Provider
 
@@ -15,15 +15,14 @@ def described(name: str, table: Table, settings: Settings, *, origin: str) -> Ht
 
     *origin* is the file that the table is from, for messages. The setting ``base_url`` goes before the table's.
     """
-    from ... import errors
-    from ..._protocol.urls import base_url
+    from ...provider import base_url, errors
     from .description import read
     from .provider import Http202Provider
 
     description = read(name, table, origin=origin)
-    found = settings.get("base_url") or description.base_url
-    if found is None:
+    address = settings.get("base_url") or description.base_url
+    if address is None:
         raise errors.ConfigurationError(
-            f"{origin}: services.{name}: where is it?", remedy=f'add base_url = "https://…" to [services.{name}]'
+            f"{origin}: services.{name}: no base URL is set", remedy=f'add base_url = "https://…" to [services.{name}]'
         )
-    return Http202Provider(name, base_url(found, of=name), description)
+    return Http202Provider(name, base_url(address, of=name), description)

@@ -1,7 +1,9 @@
 """A service, as its user describes it in TOML: ``[services.NAME]`` of the user's settings.
 
-Law 1. A description is read whole or not at all: what it says wrong is one line with the file and the key.
-Law 2. It holds no secret: it names the environment variable that does.
+Invariants:
+
+- A description is read whole or not at all: what it says wrong is one line with the file and the key.
+- It holds no secret: it names the environment variable that does.
 """
 
 from __future__ import annotations
@@ -11,9 +13,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 import msgspec
 
-from ... import errors
-from ..._model.states import TaskState
-from ..._protocol.decode import split_path
+from ...provider import TaskState, errors, split_path
 from .json_selectors import Places
 from .presets import PRESETS, Table, laid_over
 from .template import PLACEHOLDERS, names_in
@@ -22,10 +22,10 @@ Texts: TypeAlias = Mapping[str, str]
 
 # A service may not know a task at once that it has just accepted (services.md 11); in seconds.
 NOT_FOUND_SECONDS = 30.0
-# Headers that say who we are: their values are secrets, which no description holds.
+# Headers that authenticate: their values are secrets, which a description must not contain.
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key"})
 
-# What services call the states (services.md 9), in lower case; a description's own words go first.
+# Services' names of the states (services.md 9), in lower case; a description's own names take precedence.
 STATES: Mapping[str, TaskState] = {
     **dict.fromkeys(("queued", "pending", "accepted", "submitted", "created", "new", "waiting"), TaskState.QUEUED),
     **dict.fromkeys(
@@ -58,7 +58,7 @@ class Submit(_Part, frozen=True, kw_only=True):
 
 
 class Status(_Part, frozen=True, kw_only=True):
-    """How a task is looked at: at `path`, or where its submission said (`Submit.location`)."""
+    """How a task is polled: at `path`, or at the address that its submission returned (`Submit.location`)."""
 
     path: str | None = None
     query: Texts = {}
@@ -67,7 +67,7 @@ class Status(_Part, frozen=True, kw_only=True):
 
 
 class TaskPlaces(_Part, frozen=True, kw_only=True):
-    """Where a status answer, or an item of a list, says what."""
+    """The selectors of a status response, or of an item of a list."""
 
     id: Places = Places()
     state: Places | None = None
@@ -87,7 +87,7 @@ class TaskPlaces(_Part, frozen=True, kw_only=True):
 
 
 class Result(_Part, frozen=True, kw_only=True):
-    """Where the result is: in the status answer, at `path`, or where the status answer says (`location`)."""
+    """Where the result is: in the status answer, at `path`, or at the address in the status response (`location`)."""
 
     path: str | None = None
     location: Places = Places()
@@ -108,7 +108,7 @@ class Act(_Part, frozen=True, kw_only=True):
 
 
 class Listing(_Part, frozen=True, kw_only=True):
-    """How tasks are listed, newest first; `cursor` is where an answer says how to go on."""
+    """How tasks are listed, newest first; `cursor` selects the cursor of the next page."""
 
     path: str
     items: Places
@@ -119,7 +119,7 @@ class Listing(_Part, frozen=True, kw_only=True):
 
 
 class Description(_Part, frozen=True, kw_only=True):
-    """A whole service. `auth` says how the secret in `token_variable` travels; "header" means `auth_header`."""
+    """A whole service. `auth` is how the secret in `token_variable` is sent; "header" means `auth_header`."""
 
     submit: Submit
     base_url: str | None = None
@@ -138,7 +138,7 @@ class Description(_Part, frozen=True, kw_only=True):
 
     @property
     def state_places(self) -> Places:
-        """Where the word for the state is; where the description does not say, its usual names."""
+        """The selector of the state; without one in the description, the usual names."""
         return USUAL_STATE if self.task.state is None else self.task.state
 
     @property
@@ -149,7 +149,7 @@ class Description(_Part, frozen=True, kw_only=True):
         return self.task.state is None and not self.task.done
 
     def state_of(self, word: str) -> TaskState:
-        """Return what *word* means, UNKNOWN for one that nobody described."""
+        """Return the state that *word* stands for, UNKNOWN for one that the description does not name."""
         return self.states.get(word.casefold(), TaskState.UNKNOWN)
 
     @property
@@ -205,8 +205,8 @@ class _Reader:
 
     def check(self, described: Description) -> None:
         """Refuse what is well-formed and wrong all the same."""
-        for key, found, known in _named(described):
-            if wrong := sorted(set(found) - known):
+        for key, missing_key, known in _named(described):
+            if wrong := sorted(set(missing_key) - known):
                 self.refuse(key, f"there is no {{{wrong[0]}}}: use one of {', '.join(sorted(known))}")
         for key, headers in (("headers", described.headers), ("submit.headers", described.submit.headers)):
             if secret := sorted({name.lower() for name in headers} & SECRET_HEADERS):

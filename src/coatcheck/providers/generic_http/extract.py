@@ -1,8 +1,10 @@
 """What a described service's answers mean. Pure.
 
-Law 1. The state is told by the first that tells it: a word, an error, a `done`, the status of the answer.
-Law 2. A word that nobody described is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
-       result itself.
+Invariants:
+
+- The state is the first of these that is present: a state, an error, a `done`, the status of the response.
+- A state that the description does not name is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
+  result itself.
 """
 
 from __future__ import annotations
@@ -11,19 +13,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import Failure, Message, Outcome, PatchState, PullRequest
-from ..._model.states import TaskState
-from ..._model.tasks import Page, Task
-from ..._patches.parse import Patch
-from ..._protocol.decode import STATUSES, detail_of, read_json
-from ..._protocol.lenient import instant, items
-from ..._protocol.retry_after import retry_after
+from ...provider import (
+    STATUSES,
+    Failure,
+    Message,
+    Outcome,
+    Page,
+    Patch,
+    PatchState,
+    PullRequest,
+    Task,
+    TaskState,
+    detail_of,
+    errors,
+    instant,
+    items,
+    read_json,
+    retry_after,
+)
 from .json_selectors import Answer
 from .task_urls import Addresses
 
 if TYPE_CHECKING:
-    from ..._protocol.effects import Response
+    from ...provider import Response
     from .description import Description
 
 # What a service without any id answered at once has this in place of one.
@@ -34,8 +46,8 @@ OUR_FAULT = frozenset(STATUSES) - {400, 409, 422} | {408, 410, 425}
 State = tuple[TaskState, str | None]
 
 
-def read(response: Response, *, asked: str = "", is_lenient: bool = False) -> Answer:
-    """Return an answer, decoded, whatever its status; *asked* is the URL that was asked.
+def read(response: Response, *, requested: str = "", is_lenient: bool = False) -> Answer:
+    """Return a decoded response of any status; *requested* is the URL of the request.
 
     Raises `UnreadableResponseError` for what claims to be JSON and is none, and for web pages; with *is_lenient* such
     an answer is only its headers.
@@ -54,20 +66,20 @@ def read(response: Response, *, asked: str = "", is_lenient: bool = False) -> An
         headers=response.headers,
         document=document,
         text=response.body.decode("utf-8-sig", "replace"),
-        is_elsewhere=is_elsewhere(response, asked),
+        is_elsewhere=is_elsewhere(response, requested),
     )
 
 
-def is_elsewhere(response: Response, asked: str) -> bool:
-    """Whether a redirect led from the URL that was *asked* to this answer."""
-    return bool(asked and response.url) and response.url.partition("?")[0] != asked.partition("?")[0]
+def is_elsewhere(response: Response, requested: str) -> bool:
+    """Whether a redirect led from the URL that was *requested* to this answer."""
+    return bool(requested and response.url) and response.url.partition("?")[0] != requested.partition("?")[0]
 
 
 # -- states ------------------------------------------------------------------------------------------------------------
 
 
 def state_of(answer: Answer, described: Description) -> State:
-    """Return the state that *answer* tells, with the service's own word."""
+    """Return the state in *answer*, with the service's own word."""
     for reader in READERS:
         if (state := reader(answer, described)) is not None:
             return state
@@ -114,7 +126,7 @@ READERS = (_by_word, _by_error, _by_done, _by_status)
 
 
 def task(answer: Answer, described: Description, addresses: Addresses, *, native: str, raw: bytes = b"") -> Task:
-    """Return what *answer* says about the task *native*, without its outcome."""
+    """Return the task *native* from *answer*, without its outcome."""
     state, word = state_of(answer, described)
     at = described.task
     return Task(
@@ -141,7 +153,7 @@ _WITHOUT_SUCCESS = frozenset({TaskState.FAILED, TaskState.CANCELLED, TaskState.E
 
 
 def failure(answer: Answer, described: Description) -> Failure:
-    """Return why it failed, in the service's words."""
+    """Return the service's error message."""
     return Failure(code=described.task.error_code.word(answer), message=described.task.error.text(answer))
 
 
@@ -151,15 +163,15 @@ def refused_result(response: Response, ended: Task) -> Task:
     return msgspec.structs.replace(ended, state=TaskState.FAILED, error=why, outcome=Outcome(error=why))
 
 
-def with_outcome(found: Task, answer: Answer, described: Description) -> Task:
-    """Return an ended task with what *answer* says it made; any other as it is."""
-    if not found.state.is_terminal:
-        return found
-    return msgspec.structs.replace(found, outcome=outcome(answer, described, error=found.error))
+def with_outcome(parsed: Task, answer: Answer, described: Description) -> Task:
+    """Return an ended task with the outcome in *answer*; any other unchanged."""
+    if not parsed.state.is_terminal:
+        return parsed
+    return msgspec.structs.replace(parsed, outcome=outcome(answer, described, error=parsed.error))
 
 
 def outcome(answer: Answer, described: Description, *, error: Failure | None = None) -> Outcome:
-    """Return what was made."""
+    """Return the outcome."""
     at = described.result
     message, diff = at.message.text(answer), at.patch.text(answer)
     return Outcome(
@@ -187,11 +199,11 @@ def native_id(answer: Answer, described: Description, *, is_new: bool = False) -
 def page(answer: Answer, described: Description, addresses: Addresses) -> Page:
     """Return one page of the list; items without an id are left out. Raises `UnreadableResponseError` for no list."""
     listing = described.list
-    found = listing.items.find(answer) if listing else None
-    if found is not None and not isinstance(found, list):
+    parsed = listing.items.find(answer) if listing else None
+    if parsed is not None and not isinstance(parsed, list):
         raise errors.UnreadableResponseError("the service's list is none", path="$", status=answer.status)
     tasks = []
-    for each in items(found):
+    for each in items(parsed):
         part = answer.inside(each)
         if (native := native_id(part, described)) is not None:
             tasks.append(task(part, described, addresses, native=native))

@@ -55,23 +55,23 @@ class JsonSelector(msgspec.Struct, frozen=True):
         return cls("json", tuple(steps))
 
     def find(self, answer: Answer) -> object | None:
-        """Return what stands there, None where nothing does."""
+        """Return the selected value, None where there is none."""
         if self.source == "header":
             return answer.headers.get(str(self.steps[0]))
         if self.source == "body":
             return answer.text or None
-        found = answer.document
+        selected = answer.document
         for step in self.steps:
-            found = _inside(found, step)
-        return found
+            selected = _inside(selected, step)
+        return selected
 
 
 def _inside(value: object, step: str | int) -> object | None:
     if isinstance(value, dict):
         return value.get(step)
     if isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
-        found: object = value[step]
-        return found
+        selected: object = value[step]
+        return selected
     return None
 
 
@@ -97,22 +97,22 @@ class Places:
         return bool(self.places)
 
     def find(self, answer: Answer) -> object | None:
-        """Return the first thing that is there."""
-        return next((found for place in self.places if (found := place.find(answer)) is not None), None)
+        """Return the first selected value."""
+        return next((selected for place in self.places if (selected := place.find(answer)) is not None), None)
 
     def word(self, answer: Answer) -> str | None:
         """Return the first text, whole number or boolean as a word; anything else is none."""
         for place in self.places:
-            found = place.find(answer)
-            if isinstance(found, bool):
-                return str(found).lower()
-            if isinstance(found, (int, str)) and found != "":
-                return str(found)
+            selected = place.find(answer)
+            if isinstance(selected, bool):
+                return str(selected).lower()
+            if isinstance(selected, (int, str)) and selected != "":
+                return str(selected)
         return None
 
     def text(self, answer: Answer) -> str | None:
-        """Return what is there as text: JSON that is no text as JSON."""
-        found = self.find(answer)
-        if found is None or found in ("", [], {}):
+        """Return the selected value as text: a string as it is, anything else as JSON."""
+        selected = self.find(answer)
+        if selected is None or selected in ("", [], {}):
             return None
-        return found if isinstance(found, str) else msgspec.json.encode(found).decode()
+        return selected if isinstance(selected, str) else msgspec.json.encode(selected).decode()

@@ -32,7 +32,7 @@ AZURE: Table = {
     "result": {"location": ["resourceLocation"]},
 }
 
-# google.aip.dev/151: nothing but `done` tells, and proto3 JSON leaves out what is false; code 1 is CANCELLED
+# google.aip.dev/151: only `done` reports the end, and proto3 JSON leaves out what is false; code 1 is CANCELLED
 # (google/rpc/code.proto). A name holds slashes.
 GOOGLE_OPERATIONS: Table = {
     "submit": {"id": "name"},

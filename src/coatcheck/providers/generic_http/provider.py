@@ -1,10 +1,14 @@
-"""How a described service is spoken to (services.md 6): submit, look where it says, fetch what it made.
+"""The provider of a described service: submit, poll the address that it names, fetch the result.
 
-Law 1. `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
-Law 2. `get_task` is one GET, and one more for a result that is kept elsewhere.
-Law 3. An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
-       next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
-Law 4. Nothing but the description says what anything means; `extract` reads it.
+The pattern is that of docs/reference/protocols/services.md, section 6.
+
+Invariants:
+
+- `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
+- `get_task` is one GET, and one more for a result that is kept elsewhere.
+- An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
+  next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
+- Nothing but the description says what anything means; `extract` reads it.
 """
 
 from __future__ import annotations
@@ -14,23 +18,34 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.states import TaskState
-from ..._model.tasks import Task, TaskRef, TaskSpec
-from ..._protocol.decode import check
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.lenient import number
-from ..._protocol.login_contract import Login
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Exchange,
+    Login,
+    Pairs,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskRef,
+    TaskSnapshot,
+    TaskSpec,
+    TaskState,
+    Verb,
+    check,
+    errors,
+    number,
+)
 from . import extract
 from .json_selectors import Answer
 from .task_urls import Addresses
 from .template import filled, filled_path, filled_text, values_of
 
 if TYPE_CHECKING:
-    from ..._model.tasks import Page
-    from ..._protocol.login_contract import Secret
+    from ...provider import Page, Secret
     from .description import Act, Description
 
 # What can be asked for beyond prompt, repository, environment and branch, where the description sends it.
@@ -44,14 +59,14 @@ OPTIONS = (
     "working_branch",
 )
 # What a description must have for a verb, and the verb.
-VERBS: Mapping[str, tuple[str, ...]] = {
-    "cancel": ("cancel_task",),
-    "delete": ("delete_task",),
-    "list": ("list_tasks", "get_status_page"),
+VERBS: Mapping[str, tuple[Verb, ...]] = {
+    "cancel": (Verb.CANCEL_TASK,),
+    "delete": (Verb.DELETE_TASK,),
+    "list": (Verb.LIST_TASKS, Verb.GET_STATUS_PAGE),
 }
 # Answers to a submission that was taken; 303 names where to look (RFC 9110 15.4.4).
 TAKEN = frozenset({200, 201, 202, 204, 303})
-# What these say is in their headers; a web page in their body is nobody's.
+# Their information is in their headers; a web page in their body is ignored.
 ONLY_TAKEN = frozenset({202, 303})
 
 
@@ -68,7 +83,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def capabilities(self) -> Capabilities:
         """What the description says that the service can do."""
         described, names = self.described, self.described.names
-        verbs = ["create_task", "get_task", "get_snapshot"]
+        verbs = [Verb.CREATE_TASK, Verb.GET_TASK, Verb.GET_SNAPSHOT]
         verbs += [verb for key, each in VERBS.items() if getattr(described, key) is not None for verb in each]
         missing = {
             each[0]: f"its description has no [services.{self.name}.{key}]"
@@ -85,7 +100,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.base_url}
 
     @property
@@ -110,27 +125,27 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* as it is; raises `ConfigurationError` for what the description requires and it does not say."""
         yield from ()
-        said = values_of(spec)
-        if missing := [name for name in self.described.submit.requires if not said.get(name)]:
+        given = values_of(spec)
+        if missing := [name for name in self.described.submit.requires if not given.get(name)]:
             raise errors.ConfigurationError(f"{self.name} needs a {missing[0]}", remedy=f"give a {missing[0]}")
         return spec
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
-        """Hand the task over: exactly one request. Where the result came at once, the task has it."""
+        """Submit the task: exactly one request. A result in the response is kept in the task."""
         request = self._submission(spec)
         response: Response = yield request
         if response.status not in TAKEN:
             check(response)
         answer = extract.read(response, is_lenient=response.status in ONLY_TAKEN)
-        native = self._native_of(answer, asked=self.base_url + request.path)
-        found = self._accepted(answer, native) if native else self._at_once(answer, spec, raw=response.body)
+        native = self._native_of(answer, requested=self.base_url + request.path)
+        parsed = self._accepted(answer, native) if native else self._at_once(answer, spec, raw=response.body)
         return msgspec.structs.replace(
-            found,
-            title=found.title or spec.title,
-            prompt=found.prompt or spec.prompt,
-            environment=found.environment or spec.environment,
-            repository=found.repository or spec.repository,
-            branch=found.branch or spec.branch,
+            parsed,
+            title=parsed.title or spec.title,
+            prompt=parsed.prompt or spec.prompt,
+            environment=parsed.environment or spec.environment,
+            repository=parsed.repository or spec.repository,
+            branch=parsed.branch or spec.branch,
         )
 
     def _submission(self, spec: TaskSpec) -> Request:
@@ -143,32 +158,32 @@ class Http202Provider(msgspec.Struct, frozen=True):
             body=filled(submit.body, values),
         )
 
-    def _native_of(self, answer: Answer, *, asked: str) -> str | None:
+    def _native_of(self, answer: Answer, *, requested: str) -> str | None:
         """Return the id that the answer names, or the address where no path makes one of an id."""
         submit = self.described.submit
         if self.described.status.path is not None:
             return extract.native_id(answer, self.described, is_new=True)
         location = submit.location.word(answer)
-        return self._addresses.shortened(location, asked=asked) if location else None
+        return self._addresses.shortened(location, requested=requested) if location else None
 
     def _accepted(self, answer: Answer, native: str) -> Task:
         """Return the task as accepted: what the answer says of its state counts, its status alone does not."""
-        found = extract.task(answer, self.described, self._addresses, native=native)
-        if found.raw_state is None and not self.described.task.done:
-            found = msgspec.structs.replace(found, state=TaskState.QUEUED, error=None)
-        return found if self._has_result_elsewhere else extract.with_outcome(found, answer, self.described)
+        parsed = extract.task(answer, self.described, self._addresses, native=native)
+        if parsed.raw_state is None and not self.described.task.done:
+            parsed = msgspec.structs.replace(parsed, state=TaskState.QUEUED, error=None)
+        return parsed if self._has_result_elsewhere else extract.with_outcome(parsed, answer, self.described)
 
     def _at_once(self, answer: Answer, spec: TaskSpec, *, raw: bytes) -> Task:
         """Return the task that was answered with its result. Raises `UnreadableResponseError` where that is none."""
-        found = extract.task(answer, self.described, self._addresses, native=_made_up(spec, raw), raw=raw)
-        if not found.state.is_terminal:
+        parsed = extract.task(answer, self.described, self._addresses, native=_new_id(spec, raw), raw=raw)
+        if not parsed.state.is_terminal:
             places = "an id" if self.described.status.path else "an address"
             raise errors.UnreadableResponseError(
                 f"the service accepted the task and its answer holds neither {places} nor the result",
                 status=answer.status,
                 remedy=f"say where it is in [services.{self.name}.submit]",
             )
-        return extract.with_outcome(found, answer, self.described)
+        return extract.with_outcome(parsed, answer, self.described)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -180,18 +195,18 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def _polled(self, ref: TaskRef, address: str | None) -> Exchange[tuple[Task, str | None]]:
         """Poll a task at *address* (None: its ref's own), and return it with the address to poll next."""
         response: Response = yield self._status_request(ref, address=address)
-        asked = self._url_asked(ref, address)
-        task = yield from self._task_of(response, ref, asked=asked)
-        return task, None if task.state.is_terminal else self._moved_to(response, asked) or address
+        requested = self._url_asked(ref, address)
+        task = yield from self._task_of(response, ref, requested=requested)
+        return task, None if task.state.is_terminal else self._moved_to(response, requested) or address
 
-    def _moved_to(self, response: Response, asked: str) -> str | None:
-        """Return the address that an answer gives a task that goes on, None where it is the one that was asked."""
+    def _moved_to(self, response: Response, requested: str) -> str | None:
+        """Return the new address of a running task, None where it is the one that was requested."""
         if self.described.status.path is not None:
             return None
         answer = extract.read(response, is_lenient=True)
         location = self.described.submit.location.word(answer)
-        address = self._addresses.shortened(location, asked=response.url or asked) if location else None
-        return None if address is None or self._addresses.url_of(address) == asked else address
+        address = self._addresses.shortened(location, requested=response.url or requested) if location else None
+        return None if address is None or self._addresses.url_of(address) == requested else address
 
     def get_snapshot(
         self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None = None
@@ -222,7 +237,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return (yield from self._polled(ref, None))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the status answer as it came."""
+        """Return the body of the status response, unchanged."""
         response = yield from self._look(ref)
         check(response)
         return response.body
@@ -231,12 +246,12 @@ class Http202Provider(msgspec.Struct, frozen=True):
         """Read a saved status answer, with the saved result where that is kept elsewhere."""
         answer = extract.read(Response(200, body=response))
         native = extract.native_id(answer, self.described) or extract.NO_ID
-        found = extract.task(answer, self.described, self._addresses, native=native, raw=response)
+        parsed = extract.task(answer, self.described, self._addresses, native=native, raw=response)
         if siblings is not None:
             answer = extract.read(Response(200, body=siblings))
         elif self._has_result_elsewhere:
-            return found
-        return extract.with_outcome(found, answer, self.described)
+            return parsed
+        return extract.with_outcome(parsed, answer, self.described)
 
     def _look(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield self._status_request(ref)
@@ -256,26 +271,26 @@ class Http202Provider(msgspec.Struct, frozen=True):
             request = self._request(method, at.path, query=query, url=at.url, is_public=at.is_public)
         return msgspec.structs.replace(request, conditional=method == "GET")
 
-    def _task_of(self, response: Response, ref: TaskRef, *, asked: str) -> Exchange[Task]:
+    def _task_of(self, response: Response, ref: TaskRef, *, requested: str) -> Exchange[Task]:
         native = self._addresses.native(ref)
-        is_elsewhere = extract.is_elsewhere(response, asked)
+        is_elsewhere = extract.is_elsewhere(response, requested)
         if is_elsewhere and 400 <= response.status < 500 and response.status not in extract.OUR_FAULT:
             return extract.refused_result(response, Task(ref=ref, state=TaskState.FAILED, raw=response.body))
         check(response)
-        answer = extract.read(response, asked=asked)
-        found = extract.task(answer, self.described, self._addresses, native=native, raw=response.body)
-        if found.state is TaskState.SUCCEEDED and not is_elsewhere:
-            answer = yield from self._result(answer, native, asked=asked)
-        return extract.with_outcome(found, answer, self.described)
+        answer = extract.read(response, requested=requested)
+        parsed = extract.task(answer, self.described, self._addresses, native=native, raw=response.body)
+        if parsed.state is TaskState.SUCCEEDED and not is_elsewhere:
+            answer = yield from self._result(answer, native, requested=requested)
+        return extract.with_outcome(parsed, answer, self.described)
 
-    def _result(self, answer: Answer, native: str, *, asked: str) -> Exchange[Answer]:
+    def _result(self, answer: Answer, native: str, *, requested: str) -> Exchange[Answer]:
         """Return the answer that holds the result: this one, or one that is fetched."""
         described = self.described.result
         location = described.location.word(answer)
         if described.path is not None:
             request = self._request("GET", filled_path(described.path, {"id": native}))
         elif location is not None:
-            url = self._addresses.url_of(self._addresses.shortened(location, asked=asked))
+            url = self._addresses.url_of(self._addresses.shortened(location, requested=requested))
             at = self._addresses.request_to(url)
             request = self._request("GET", at.path, url=at.url, is_public=at.is_public)
         else:
@@ -337,7 +352,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return self._act(self.described.cancel, ref)
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
-        """Tell the service that nobody wants the task any more."""
+        """Cancel the task."""
         return self._act(self.described.delete, ref)
 
     def _act(self, act: Act | None, ref: TaskRef) -> Exchange[None]:
@@ -373,7 +388,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
             method,
             path,
             query=query,
-            headers=(("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json, */*;q=0.5")),
+            headers=(("user-agent", USER_AGENT), ("accept", "application/json, */*;q=0.5")),
             url=url,
             is_public=is_public or self.described.auth == "none",
         )
@@ -396,7 +411,7 @@ SEEN = "seen"
 AT_ONCE = "at-once-"
 
 
-def _made_up(spec: TaskSpec, raw: bytes) -> str:
+def _new_id(spec: TaskSpec, raw: bytes) -> str:
     """Return an id for a task that came with its result and without a name: the same for the same work and result."""
     import hashlib  # 2 ms, and hardly a service answers so
 

@@ -1,7 +1,9 @@
-"""Where a task is asked about, and the id that says so: a service's own id, or what its answer gave as an address.
+"""Where a task is requested about, and the id that says so: a service's own id, or what its answer gave as an address.
 
-Law 1. A ref is enough to come back with: an address is in the id, as short as its base URL makes it.
-Law 2. An address at another origin is asked without credentials, and never without encryption where the service has it.
+Invariants:
+
+- A ref is enough to come back with: an address is in the id, as short as its base URL makes it.
+- An address at another origin is requested without credentials, and never without encryption where the service has it.
 """
 
 from __future__ import annotations
@@ -10,10 +12,7 @@ from urllib.parse import quote, unquote, urljoin
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
-from ..._protocol.effects import Request
-from ..._protocol.urls import origin_of
+from ...provider import Request, TaskRef, errors, origin_of
 
 # What an id may hold as it is: everything that RFC 3986 leaves to a path segment, less what `TaskRef` refuses.
 _PLAIN = "~:@!$&'()*+,;=-._"
@@ -33,13 +32,13 @@ class Addresses(msgspec.Struct, frozen=True):
         """Return what the service calls it."""
         return unquote(ref.id)
 
-    def shortened(self, location: str, *, asked: str) -> str:
-        """Return the address that *location* means in the answer to *asked*: relative to our base URL where it is below.
+    def shortened(self, location: str, *, requested: str) -> str:
+        """Return the address that *location* means in the answer to *requested*: relative to our base URL where it is below.
 
-        Raises `UnreadableResponseError` for what is no address, or one that must not be asked.
+        Raises `UnreadableResponseError` for what is no address, or one that must not be requested.
         """
         try:
-            url = urljoin(asked, location)
+            url = urljoin(requested, location)
             self.request_to(url)
         except (
             ValueError,
@@ -47,7 +46,7 @@ class Addresses(msgspec.Struct, frozen=True):
         ) as error:  # ValueError: of a port or an IPv6 address that is none
             reason = f": {error}" if isinstance(error, errors.ConfigurationError) else ""
             raise errors.UnreadableResponseError(
-                f"{self.name}: the answer names a place that cannot be asked for the task{reason}"
+                f"{self.name}: the answer names a place that cannot be requested for the task{reason}"
             ) from None
         base = f"{self.base_url}/"
         if url.startswith(base):
@@ -65,13 +64,13 @@ class Addresses(msgspec.Struct, frozen=True):
         return f"{self.base_url}/{address}"
 
     def request_to(self, url: str, *, method: str = "GET") -> Request:
-        """Return a request to *url*; raises `ConfigurationError` for a place that nobody should go to."""
+        """Return a request to *url*; raises `ConfigurationError` for an address that must not be requested."""
         if not (url.isascii() and url.isprintable()) or " " in url:
             raise errors.ConfigurationError(f"{self.name}: this is not the address of a task")
         scheme, host, _ = origin_of(url)
         if scheme not in ("http", "https") or not host:
             raise errors.ConfigurationError(f"{self.name}: this is not the address of a task")
         if scheme == "http" and self.base_url.startswith("https:"):
-            raise errors.ConfigurationError(f"{self.name} names {host} without encryption; it is not asked there")
+            raise errors.ConfigurationError(f"{self.name} names {host} without encryption; it is not requested there")
         is_ours = origin_of(url) == origin_of(self.base_url)
         return Request(method, url.partition("://")[2].partition("?")[0], url=url, is_public=not is_ours)

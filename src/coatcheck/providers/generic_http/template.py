@@ -1,9 +1,11 @@
 """What a task says, put into what is sent.
 
-Law 1. A value that is one placeholder and nothing else, ``"{prompt}"``, becomes the JSON value itself, and is left out
-       where the task does not say. Within a longer text it becomes its text.
-Law 2. Nothing is ever spliced into JSON or into a path: values are encoded after they have been put in.
-Law 3. ``{{`` and ``}}`` are braces.
+Invariants:
+
+- A value that is one placeholder and nothing else, ``"{prompt}"``, becomes the JSON value itself, and is left out
+  where the task does not say. Within a longer text it becomes its text.
+- Nothing is ever spliced into JSON or into a path: values are encoded after they have been put in.
+- ``{{`` and ``}}`` are braces.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ..._protocol.urls import encoded
+from ...provider import encoded
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
+    from ...provider import TaskSpec
 
 _MARK = re.compile(r"\{\{|\}\}|\{(\+?\w+)\}")
 _ABSENT = object()
@@ -42,7 +44,7 @@ PLACEHOLDERS: Mapping[str, Callable[[TaskSpec], object]] = {
 def names_in(template: object) -> Iterator[str]:
     """Yield every name that a template puts in, wherever it stands."""
     if isinstance(template, str):
-        yield from (found[1].lstrip("+") for found in _MARK.finditer(template) if found[1])
+        yield from (match[1].lstrip("+") for match in _MARK.finditer(template) if match[1])
     elif isinstance(template, Mapping):
         for value in template.values():
             yield from names_in(value)
@@ -53,14 +55,14 @@ def names_in(template: object) -> Iterator[str]:
 
 def values_of(spec: TaskSpec) -> Mapping[str, object]:
     """Return what *spec* says by the names of templates."""
-    said = {name: read(spec) for name, read in PLACEHOLDERS.items()}
-    return {name: value for name, value in said.items() if value is not None}
+    all_values = {name: read(spec) for name, read in PLACEHOLDERS.items()}
+    return {name: value for name, value in all_values.items() if value is not None}
 
 
 def filled(template: object, values: Mapping[str, object]) -> object:
     """Return *template* with *values* in it; what would be only a missing value is left out (None at the top)."""
-    found = _filled(template, values)
-    return None if found is _ABSENT else found
+    match = _filled(template, values)
+    return None if match is _ABSENT else match
 
 
 def _filled(template: object, values: Mapping[str, object]) -> object:
@@ -77,17 +79,17 @@ def _filled(template: object, values: Mapping[str, object]) -> object:
 
 def filled_text(template: str, values: Mapping[str, object]) -> str:
     """Return a text with *values* in it; a missing one is nothing."""
-    return _MARK.sub(lambda found: _text(values.get(found[1], "")) if found[1] else found[0][0], template)
+    return _MARK.sub(lambda match: _text(values.get(match[1], "")) if match[1] else match[0][0], template)
 
 
 def filled_path(template: str, values: Mapping[str, object]) -> str:
     """Return a path with *values* in it, each one segment; ``{+name}`` keeps the slashes that are in it (RFC 6570)."""
 
-    def put(found: re.Match[str]) -> str:
-        if not found[1]:
-            return encoded(found[0][0])
-        text = _text(values.get(found[1].lstrip("+"), ""))
-        return "/".join(map(encoded, text.split("/"))) if found[1].startswith("+") else encoded(text)
+    def put(match: re.Match[str]) -> str:
+        if not match[1]:
+            return encoded(match[0][0])
+        text = _text(values.get(match[1].lstrip("+"), ""))
+        return "/".join(map(encoded, text.split("/"))) if match[1].startswith("+") else encoded(text)
 
     return _MARK.sub(put, template)
 

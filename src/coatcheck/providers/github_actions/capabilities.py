@@ -1,41 +1,41 @@
-"""What runs of workflows can do, and why they cannot do the rest (services.md 1 and 9)."""
+"""What runs of workflows can do, and why they cannot do the rest (docs/reference/protocols/services.md 1 and 9)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..._protocol.provider import Capabilities, Support
+from ...provider import Capabilities, Support, Verb
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "find_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "get_snapshot": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "get_status_page": Support.DOCUMENTED,
-    "list_environments": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
-    "cancel_task": Support.DOCUMENTED,
-    "delete_task": Support.DOCUMENTED,
-    "stream_events": Support.DOCUMENTED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.FIND_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.GET_SNAPSHOT: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
+    Verb.CANCEL_TASK: Support.DOCUMENTED,
+    Verb.DELETE_TASK: Support.DOCUMENTED,
+    Verb.STREAM_EVENTS: Support.DOCUMENTED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
-        "approve_plan": "a run that waits for a review is approved on its page",
-        "archive_task": "GitHub archives no runs; delete_task deletes one",
-        "create_pull_request": "the workflow opens one itself when the task was created with open_pull_request",
-        "list_attempts": "a run that is started again keeps its id and its newest attempt",
-        "list_models": "the workflow chooses, or takes any model's name as an input",
-        "send_message": "a run hears nothing after its start",
-        "unarchive_task": "GitHub archives no runs",
+        Verb.APPROVE_PLAN: "a run that waits for a review is approved on its page",
+        Verb.ARCHIVE_TASK: "GitHub archives no runs; delete_task deletes one",
+        Verb.CREATE_PULL_REQUEST: "the workflow opens one itself when the task was created with open_pull_request",
+        Verb.LIST_ATTEMPTS: "a run that is started again keeps its id and its newest attempt",
+        Verb.LIST_MODELS: "the workflow chooses, or takes any model's name as an input",
+        Verb.SEND_MESSAGE: "a run takes no input after its start",
+        Verb.UNARCHIVE_TASK: "GitHub archives no runs",
     },
     options=frozenset({"title", "model", "instructions", "starting_diff", "working_branch", "open_pull_request"}),
     # "If you are making a large number of POST, PATCH, PUT, or DELETE requests, wait at least one second between each"
     # (docs.github.com, "Best practices for using the REST API").
     write_pause=1.0,
-    # 900 points a minute are the secondary limit, and a GET answered 304 is one as well (1.4): 15 a second, less one for
+    # 900 points a minute are the secondary limit, and a GET answered 304 is one as well (services.md 1.4): 15 a second, less one for
     # everything else that uses the token.
     rate=14.0,
     notes=(

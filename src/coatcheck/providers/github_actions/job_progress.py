@@ -1,7 +1,11 @@
 """What the jobs of a run tell: each step as it begins, each job as it ends, and why a run failed. Pure.
 
-Law 1. What has been told of a job is a count; its steps are told in the order in which they run.
-Law 2. A run that is started again has new jobs: what was told of the old ones is forgotten, and of its messages too.
+Invariants:
+
+- What has been reported of a job is a count; its steps are reported in the order in which they run.
+- A run that is started again has new jobs: what was reported of the old ones is discarded, and of its messages too.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -11,23 +15,20 @@ from typing import Self
 
 import msgspec
 
-from ..._model.events import TaskEvent, TaskMessage, TaskProgress
-from ..._model.outcome import Failure, Message
-from ..._model.tasks import Task, TaskRef
-from ..._protocol.lenient import instant, text
+from ...provider import Failure, Message, Task, TaskEvent, TaskMessage, TaskProgress, TaskRef, instant, text
 from . import wire
 
 BEGUN = frozenset({"in_progress", "completed"})
-# The words of a job that did not do what it should (1.3).
+# The conclusions of a job that did not succeed (services.md 1.3).
 BAD = frozenset({"failure", "timed_out", "cancelled", "startup_failure", "action_required"})
 # A failure names so many places at most: a matrix may fail in hundreds.
 PLACES = 3
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True):
-    """What has been told: how much of each job, how many messages."""
+    """What has been reported: how many steps of each job, how many messages."""
 
-    told: Mapping[str, int] = {}
+    reported: Mapping[str, int] = {}
     messages: int = 0
 
     @classmethod
@@ -43,30 +44,30 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.json.encode(self).decode()
 
 
-def heard(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:
-    """Return the events that *memory* has not told, each with what is known after it, and the memory after all.
+def new_events(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:
+    """Return the events that *memory* does not contain, each with the memory after it, and the memory after all.
 
     *jobs* are all that the run has now.
     """
     events: list[TaskEvent] = []
     known = sorted(jobs, key=lambda job: job.id)
     memory = msgspec.structs.replace(
-        memory, told={key: memory.told.get(key, 0) for key in (str(job.id) for job in known)}
+        memory, reported={key: memory.reported.get(key, 0) for key in (str(job.id) for job in known)}
     )
     for job in known:
         key = str(job.id)
-        for number, (said, at) in enumerate(_moments(job), 1):
-            if number <= memory.told.get(key, 0):
+        for number, (new_messages, at) in enumerate(_moments(job), 1):
+            if number <= memory.reported.get(key, 0):
                 continue
-            memory = msgspec.structs.replace(memory, told={**memory.told, key: number})
-            if said:
-                event = TaskProgress(ref=ref, text=said, at=instant(at), id=memory.to_text())
+            memory = msgspec.structs.replace(memory, reported={**memory.reported, key: number})
+            if new_messages:
+                event = TaskProgress(ref=ref, text=new_messages, at=instant(at), id=memory.to_text())
                 events.append(event)
     return events, memory
 
 
-def said(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
-    """Return the messages of a *task* as events, those that *memory* has not told; one that goes on has none."""
+def new_messages(task: Task, memory: Memory) -> tuple[list[TaskEvent], Memory]:
+    """Return the messages of a *task* as events, without those in *memory*; a running task has none."""
     if not task.state.is_terminal:
         return [], msgspec.structs.replace(memory, messages=0)
     messages: tuple[Message, ...] = task.outcome.messages if task.outcome else ()

@@ -1,10 +1,12 @@
-"""How GitHub Actions is spoken to: one exchange per verb (services.md 1).
+"""The GitHub Actions provider: one exchange per verb (docs/reference/protocols/services.md 1).
 
-Law 1. `create_task` is one POST. Where the server does not say which run it made, the run is found by the task's key in
-       its name, and never guessed to be the newest (1.2).
-Law 2. `get_task` is one GET, answered for nothing while nothing changes (1.4); where the run has ended, what it left is
-       fetched as well.
-Law 3. What is downloaded comes by redirect from another host, which is told nothing about who we are (1.1).
+Invariants:
+
+- `create_task` is one POST. Where the server does not return the run, it is found by the task's key in
+  its name, and never guessed to be the newest (services.md 1.2).
+- `get_task` is one GET, answered for nothing while nothing changes (services.md 1.4); where the run has ended, what it left is
+  fetched as well.
+- What is downloaded comes by redirect from another host, which gets no credentials (services.md 1.1).
 """
 
 from __future__ import annotations
@@ -16,38 +18,59 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
 
-from ... import errors
-from ..._model.events import TaskEvent, TaskLog
-from ..._model.tasks import Page, Task, TaskState
-from ..._protocol.decode import check, read_json
-from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.lenient import flag, instant, text, whole
-from ..._protocol.provider import StatusPage, TaskSnapshot
-from ..._protocol.urls import encoded
+from ...provider import (
+    Emit,
+    Exchange,
+    Page,
+    Pairs,
+    ProviderSetting,
+    Request,
+    Response,
+    StatusPage,
+    Task,
+    TaskEvent,
+    TaskLog,
+    TaskSnapshot,
+    TaskState,
+    check,
+    encoded,
+    errors,
+    flag,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from .._github import http
 from .._github.location import repository_path, site_of
 from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
 from . import extract, job_progress, result_artifact, wire
 from .capabilities import CAPABILITIES
-from .workflow_settings import NAME, Run, Service, Workflow
+from .workflow_settings import NAME, SETTINGS, Run, Service, Workflow
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Environment
-    from ..._model.tasks import TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.intents import Intent
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Capabilities, Events, TaskFilter
+    from ...provider import (
+        Capabilities,
+        Environment,
+        Events,
+        Intent,
+        Login,
+        Secret,
+        TaskFilter,
+        TaskRef,
+        TaskSpec,
+        Usage,
+    )
 
 T = TypeVar("T")
 
 DISPATCH = "workflow_dispatch"
-# The number is the description's (1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
+# The number is the description's (services.md 1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
 # trigger workflows", workflow_dispatch).
 MAX_INPUTS, MAX_INPUT_SIZE = 25, 65_535
-# How much older than the submission a run may look: their clock is not ours (1.2).
+# How much older than the submission a run may seem, since clocks differ (services.md 1.2).
 CLOCK_SKEW = 120.0
-# Pages that are searched for a key, of a hundred runs each: nobody dispatches a workflow so often in two minutes.
+# Pages that are searched for a key, of a hundred runs each: more runs than a person dispatches in two minutes.
 SEARCH_PAGES = 10
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
@@ -58,7 +81,7 @@ REMEDIES: Mapping[int, str] = {
     403: "the token needs the permission actions=write",
     404: f"check the repository, that the workflow is on its default branch, and that the token may see it; {INIT}",
 }
-# What a refused dispatch says, in lower case, and what to do about it.
+# Messages of a refused dispatch, in lower case, and their remedies.
 WORDS: Mapping[str, str] = {
     "workflow_dispatch": f"add `workflow_dispatch` to `on:` of the workflow on the default branch; {INIT}",
     "unexpected inputs": f"declare them under on.workflow_dispatch.inputs of the workflow; {INIT}",
@@ -77,17 +100,18 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
+    settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Where people see tasks."""
+        """The base URLs of the pages of tasks."""
         return (site_of(self.service.base_url),)
 
     @property
@@ -118,19 +142,19 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(spec, environment=str(workflow), branch=branch, repository=workflow.repository)
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
-        """Dispatch the workflow: exactly one POST. None where the server does not say which run it made (1.2)."""
+        """Dispatch the workflow: exactly one POST. None where the server does not return the run (services.md 1.2)."""
         workflow = self.service.find_workflow(spec.environment)
         body = {"ref": spec.branch, "inputs": _inputs(spec, self.service)}
         response = yield self._post(_workflow(workflow, "/dispatches"), body)
         http.explained(response, REMEDIES, words=WORDS)
         if response.status == 204:
             return None
-        made = read_json(response.body, wire.Dispatched, response=response)
-        where = Run(workflow.repository, str(made.workflow_run_id))
+        dispatched = read_json(response.body, wire.Dispatched, response=response)
+        where = Run(workflow.repository, str(dispatched.workflow_run_id))
         task = Task(
             ref=self.service.ref(where.repository, where.id),
             state=TaskState.QUEUED,
-            url=text(made.html_url) or self.service.url_of(where),
+            url=text(dispatched.html_url) or self.service.url_of(where),
             title=spec.title,
             prompt=spec.prompt,
             mode="code",
@@ -142,7 +166,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return extract.looked(task, response)
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
-        """Return the run whose name ends in the task's key, among those of its workflow and branch since then (1.2)."""
+        """Return the run whose name ends in the task's key, among those of its workflow and branch since then (services.md 1.2)."""
         workflow = self.service.find_workflow(intent.environment)
         since = datetime.fromtimestamp(intent.at - CLOCK_SKEW, UTC)
         wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since:%Y-%m-%dT%H:%M:%SZ}"}
@@ -150,9 +174,9 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         for _ in range(SEARCH_PAGES):
             response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)
             http.explained(response, REMEDIES)
-            for found in read_json(response.body, wire.RunPage, response=response).workflow_runs:
-                if extract.key_of(found) == intent.id:
-                    return extract.task(found, self.service)
+            for candidate in read_json(response.body, wire.RunPage, response=response).workflow_runs:
+                if extract.key_of(candidate) == intent.id:
+                    return extract.task(candidate, self.service)
             cursor = http.next_page(response)
             if cursor is None:
                 break
@@ -161,10 +185,10 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a run: one GET while it goes on, and what it left as well where it has ended."""
+        """Return a run: one GET while it is running, and its artifacts as well once it has ended."""
         where = self.service.run(ref)
         response = yield from self._look(where)
-        return (yield from self._told(where, response))
+        return (yield from self._task_from_run(where, response))
 
     def get_snapshot(
         self,
@@ -175,16 +199,16 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         now: float,  # noqa: ARG002 - a run has no age that matters
         shown: Task | None = None,
     ) -> Exchange[TaskSnapshot]:
-        """Look at a run that is being waited for; its jobs are asked for only where somebody watches."""
+        """Return a snapshot of a run; its jobs are requested only if its events are watched."""
         task = shown or (yield from self.get_task(ref))
         events, known = list[TaskEvent](), job_progress.Memory.read(memory)
         if is_watched:
-            events, known = job_progress.heard(ref, (yield from self._jobs(self.service.run(ref))), known)
-        messages, known = job_progress.said(task, known)
+            events, known = job_progress.new_events(ref, (yield from self._jobs(self.service.run(ref))), known)
+        messages, known = job_progress.new_messages(task, known)
         return TaskSnapshot(task=task, events=(*events, *messages) if is_watched else (), memory=known.to_text())
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the run as it came."""
+        """Return the body of the response for a run, unchanged."""
         response = yield from self._look(self.service.run(ref))
         return response.body
 
@@ -206,22 +230,22 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
-        """Look at a hundred runs of a repository at once; one repository after the other."""
+        """Return the state of up to a hundred runs of a repository; one repository after the other."""
         repositories = sorted({self.service.run(ref).repository for ref in refs})
         repository, _, page = (cursor or f"{repositories[0]} ").partition(" ")
         response = yield self._page(repository_path(repository, "/actions/runs"), page or None, event=DISPATCH)
         http.explained(response, REMEDIES)
-        found = extract.page(response, self.service)
+        status_page = extract.page(response, self.service)
         others = [f"{other} " for other in repositories if other > repository]
-        following = f"{repository} {found.cursor}" if found.cursor else next(iter(others), None)
-        return StatusPage(tasks=found.items, cursor=following)
+        following = f"{repository} {status_page.cursor}" if status_page.cursor else next(iter(others), None)
+        return StatusPage(tasks=status_page.items, cursor=following)
 
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit every step of a run, from the first to now, and the log of each job that has ended."""
         where = self.service.run(ref)
         yield from self._look(where)  # an unknown run is an error, and one without jobs is not
         for job in (yield from self._jobs(where)):
-            events, _ = job_progress.heard(ref, [job], job_progress.Memory())
+            events, _ = job_progress.new_events(ref, [job], job_progress.Memory())
             for event in events:
                 yield Emit(event)
             if job.status == extract.COMPLETED and (log := (yield from self._log(where, job))) is not None:
@@ -242,16 +266,16 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         """Return the workflows of a repository that can run."""
         where = self.service.find_workflow(repository).repository
         branch = yield from default_branch(where, version=self.service.api_version)
-        found: list[wire.Workflow] = yield from self._all(
+        known_workflows: list[wire.Workflow] = yield from self._all(
             repository_path(where, "/actions/workflows"), wire.WorkflowPage, lambda page: page.workflows
         )
-        known = (extract.environment(each, where, default_branch=branch) for each in found)
+        known = (extract.environment(each, where, default_branch=branch) for each in known_workflows)
         return tuple(each for each in known if each)
 
     # -- acting on a run ---------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (1.1)."""
+        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (services.md 1.1)."""
         how = "/force-cancel" if self.service.force_cancel else "/cancel"
         response = yield self._post(self.service.run(ref).path(how))
         http.explained(response, CANCELLING)
@@ -264,39 +288,41 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     # -- what a run leaves -------------------------------------------------------------------------------------------
 
-    def _told(self, where: Run, response: Response) -> Exchange[Task]:
+    def _task_from_run(self, where: Run, response: Response) -> Exchange[Task]:
         """Return the task of a run, with what it left if it has ended."""
-        found = extract.run(response)
-        made = (yield from self._made(where, found)) if extract.state_of(found).is_terminal else None
-        return extract.looked(extract.task(found, self.service, made=made, raw=response.body), response)
+        workflow_run = extract.run(response)
+        fetched = (
+            (yield from self._fetch_result(where, workflow_run)) if extract.state_of(workflow_run).is_terminal else None
+        )
+        return extract.looked(extract.task(workflow_run, self.service, fetched=fetched, raw=response.body), response)
 
-    def _made(self, where: Run, found: wire.Run) -> Exchange[result_artifact.Result]:
-        made, version = (yield from self._result(where)), self.service.api_version
-        if made.branch and (made.pull_request is None or made.pull_request.number is None):
-            pull = yield from pull_of_branch(where.repository, made.branch, version=version)
-            made = msgspec.structs.replace(made, pull_request=pull or made.pull_request)
-        if made.patch is None and made.pull_request and made.pull_request.number:
-            patch = yield from diff_of_pull(where.repository, made.pull_request.number, version=version)
-            made = msgspec.structs.replace(made, patch=patch)
-        if extract.state_of(found) is TaskState.SUCCEEDED or made.error:
-            return made
-        return extract.with_failure(made, found, (yield from self._jobs(where)))
+    def _fetch_result(self, where: Run, run: wire.Run) -> Exchange[result_artifact.Result]:
+        fetched, version = (yield from self._result(where)), self.service.api_version
+        if fetched.branch and (fetched.pull_request is None or fetched.pull_request.number is None):
+            pull = yield from pull_of_branch(where.repository, fetched.branch, version=version)
+            fetched = msgspec.structs.replace(fetched, pull_request=pull or fetched.pull_request)
+        if fetched.patch is None and fetched.pull_request and fetched.pull_request.number:
+            patch = yield from diff_of_pull(where.repository, fetched.pull_request.number, version=version)
+            fetched = msgspec.structs.replace(fetched, patch=patch)
+        if extract.state_of(run) is TaskState.SUCCEEDED or fetched.error:
+            return fetched
+        return extract.with_failure(fetched, run, (yield from self._jobs(where)))
 
     def _result(self, where: Run) -> Exchange[result_artifact.Result]:
-        """Return what the newest artifact of our name holds."""
+        """Return the content of the newest result artifact."""
         query = (("name", self.service.artifact), ("per_page", str(http.PAGE_SIZE)))
         response = yield self._get(where.path("/artifacts"), query=query, conditional=True)
         http.explained(response, REMEDIES)
-        found = extract.artifact(read_json(response.body, wire.ArtifactPage, response=response).artifacts)
-        if found is None:
+        result_file = extract.artifact(read_json(response.body, wire.ArtifactPage, response=response).artifacts)
+        if result_file is None:
             return result_artifact.Result()
-        if flag(found.expired):
+        if flag(result_file.expired):
             return result_artifact.no_result(_EXPIRED)
-        if (whole(found.size_in_bytes) or 0) > result_artifact.MAX_ARCHIVE:
+        if (whole(result_file.size_in_bytes) or 0) > result_artifact.MAX_ARCHIVE:
             return result_artifact.no_result(
                 f"its result is larger than {result_artifact.MAX_ARCHIVE >> 20} MiB and was not fetched"
             )
-        archive = yield self._get(repository_path(where.repository, f"/actions/artifacts/{found.id}/zip"))
+        archive = yield self._get(repository_path(where.repository, f"/actions/artifacts/{result_file.id}/zip"))
         if archive.status == 410:
             return result_artifact.no_result(_EXPIRED)
         http.explained(archive, REMEDIES)
@@ -327,19 +353,19 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return repository_path(workflow.repository, "/actions/runs") if is_whole else _workflow(workflow, "/runs")
 
     def _all(self, path: str, shape: type[T], items: Callable[[T], list[wire.W]]) -> Exchange[list[wire.W]]:
-        """Return the items of every page, and stop where the service sends us round in circles."""
-        found: list[wire.W] = []
+        """Return the items of all pages; a repeated cursor is the end."""
+        collected: list[wire.W] = []
         cursor: str | None = None
         seen: set[str | None] = set()
         while cursor not in seen:
             seen.add(cursor)
             response = yield self._page(path, cursor)
             http.explained(response, REMEDIES)
-            found += items(read_json(response.body, shape, response=response))
+            collected += items(read_json(response.body, shape, response=response))
             cursor = http.next_page(response)
             if cursor is None:
                 break
-        return found
+        return collected
 
     def _page(self, path: str, cursor: str | None, **wanted: str | None) -> Request:
         query = http.query_of(cursor, {"per_page": str(http.PAGE_SIZE), **wanted})
@@ -358,8 +384,8 @@ def _workflow(workflow: Workflow, rest: str) -> str:
 
 
 def _inputs(spec: TaskSpec, service: Service) -> dict[str, str]:
-    """Return what the workflow is given: the prompt, the task's key, and what was asked for beyond them."""
-    said = {
+    """Return the inputs of the workflow: the prompt, the task's key and the options of the spec."""
+    values = {
         service.prompt_input: spec.prompt,
         service.key_input: spec.key,
         "title": spec.title,
@@ -369,7 +395,7 @@ def _inputs(spec: TaskSpec, service: Service) -> dict[str, str]:
         "working_branch": spec.working_branch,
         "open_pull_request": None if spec.open_pull_request is None else str(spec.open_pull_request).lower(),
     }
-    return {**dict(service.inputs), **{name: value for name, value in said.items() if value is not None}}
+    return {**dict(service.inputs), **{name: value for name, value in values.items() if value is not None}}
 
 
 def _check_inputs(inputs: Mapping[str, str]) -> None:

@@ -1,20 +1,31 @@
-"""What a workflow leaves for us: an artifact with ``result.json``, ``message.md`` and ``patch.diff``, each optional. Pure.
+"""The result of a workflow: an artifact with ``result.json``, ``message.md`` and ``patch.diff``, each optional. Pure.
 
-Law 1. Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
-       go, is never looked at.
-Law 2. What an archive says about its size is not believed: reading stops at the limit.
-Law 3. A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
+Invariants:
+
+- Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
+  go, is never looked at.
+- The size that an archive states is not trusted: reading stops at the limit.
+- A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._model.outcome import Failure, Message, Notice, PullRequest
-from ..._model.value import Value
-from ..._patches.parse import Patch
-from ..._protocol.decode import UNREADABLE, decode_json
-from ..._protocol.lenient import fields, flag, text, whole
+from ...provider import (
+    UNREADABLE,
+    Failure,
+    Message,
+    Notice,
+    Patch,
+    PullRequest,
+    Value,
+    decode_json,
+    fields,
+    flag,
+    text,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +36,7 @@ MAX_ARCHIVE = MAX_FILE = 128 * 2**20
 
 
 class Result(Value, frozen=True, kw_only=True):
-    """What a run made, as its workflow says; `branch` is where it was pushed."""
+    """The result of a run; `branch` is where it was pushed."""
 
     messages: tuple[Message, ...] = ()
     patch: Patch | None = None
@@ -51,12 +62,12 @@ def read(archive: bytes) -> Result:
 
     try:
         with ZipFile(BytesIO(archive)) as opened:
-            made = {name: member(opened, name) for name in ("result.json", "message.md", "patch.diff")}
+            result = {name: member(opened, name) for name in ("result.json", "message.md", "patch.diff")}
     except TooLargeError as error:
         return no_result(f"its result is not read: {error} is larger than {MAX_FILE >> 20} MiB")
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         return no_result(f"its result is not an archive that can be read: {' '.join(str(error).split())[:100]}")
-    return result_of(_document(made["result.json"]), message=made["message.md"], diff=made["patch.diff"])
+    return result_of(_document(result["result.json"]), message=result["message.md"], diff=result["patch.diff"])
 
 
 class TooLargeError(Exception):
@@ -76,10 +87,10 @@ def member(archive: ZipFile, name: str) -> bytes:
 
 def result_of(document: Mapping[str, object], *, message: bytes, diff: bytes) -> Result:
     """Return the result of a run from its files."""
-    said = message.decode("utf-8", "replace").strip() or text(document.get("message"))
+    declared = message.decode("utf-8", "replace").strip() or text(document.get("message"))
     error = text(document.get("error"))
     return Result(
-        messages=(Message(text=said),) if said else (),
+        messages=(Message(text=declared),) if declared else (),
         patch=Patch(diff) if diff.strip() else None,
         base_commit=text(document.get("base_commit")),
         branch=text(document.get("branch")),
@@ -97,16 +108,16 @@ def _document(data: bytes) -> Mapping[str, object]:
         return {}
 
 
-def _pull_request(found: Mapping[str, object], document: Mapping[str, object]) -> PullRequest | None:
+def _pull_request(pull: Mapping[str, object], document: Mapping[str, object]) -> PullRequest | None:
     commit_message = text(document.get("commit_message"))
-    if not found and commit_message is None:
+    if not pull and commit_message is None:
         return None
     return PullRequest(
-        title=text(found.get("title")),
-        body=text(found.get("body")),
+        title=text(pull.get("title")),
+        body=text(pull.get("body")),
         branch=text(document.get("branch")),
-        number=whole(found.get("number")),
-        url=text(found.get("url")),
-        draft=flag(found.get("draft")),
+        number=whole(pull.get("number")),
+        url=text(pull.get("url")),
+        draft=flag(pull.get("draft")),
         commit_message=commit_message,
     )

@@ -1,4 +1,4 @@
-"""What is read of GitHub's answers about runs (services.md 1.1); everything else is left alone."""
+"""The structures of GitHub's responses about runs (docs/reference/protocols/services.md 1.1): only the fields that are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Wire(msgspec.Struct, frozen=True, gc=False):
-    """An object of the service: unknown fields are ignored, words stay as they came."""
+    """An object of the service: unknown fields are ignored, values are kept as they are."""
 
 
 class Repository(Wire, frozen=True):
@@ -18,14 +18,14 @@ class Repository(Wire, frozen=True):
 
 
 class Dispatched(Wire, frozen=True):
-    """The answer to a dispatch that says which run it made (1.2)."""
+    """The response to a dispatch, with the run that it created (services.md 1.2)."""
 
     workflow_run_id: int
     html_url: object = None
 
 
 class Run(Wire, frozen=True):
-    """A run of a workflow (1.1)."""
+    """A run of a workflow (services.md 1.1)."""
 
     id: int
     status: str | None = None
@@ -45,13 +45,13 @@ class Run(Wire, frozen=True):
 
 
 class RunPage(Wire, frozen=True):
-    """A page of runs, newest first (1.1)."""
+    """A page of runs, newest first (services.md 1.1)."""
 
     workflow_runs: list[Run]
 
 
 class Step(Wire, frozen=True):
-    """A step of a job (1.1)."""
+    """A step of a job (services.md 1.1)."""
 
     name: object = None
     status: object = None
@@ -60,7 +60,7 @@ class Step(Wire, frozen=True):
 
 
 class Job(Wire, frozen=True):
-    """A job of a run (1.1)."""
+    """A job of a run (services.md 1.1)."""
 
     id: int
     name: object = None
@@ -72,13 +72,13 @@ class Job(Wire, frozen=True):
 
 
 class JobPage(Wire, frozen=True):
-    """A page of jobs (1.1)."""
+    """A page of jobs (services.md 1.1)."""
 
     jobs: list[Job]
 
 
 class Artifact(Wire, frozen=True):
-    """Something that a run left; `name` is asked for, so it is not read (1.1)."""
+    """An artifact of a run; `name` is part of the request and not read (services.md 1.1)."""
 
     id: int
     expired: object = None
@@ -88,13 +88,13 @@ class Artifact(Wire, frozen=True):
 
 
 class ArtifactPage(Wire, frozen=True):
-    """A page of artifacts, newest first (1.1)."""
+    """A page of artifacts, newest first (services.md 1.1)."""
 
     artifacts: list[Artifact]
 
 
 class Workflow(Wire, frozen=True):
-    """A workflow (1.1)."""
+    """A workflow (services.md 1.1)."""
 
     id: int
     name: object = None

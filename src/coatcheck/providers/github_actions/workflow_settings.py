@@ -1,4 +1,4 @@
-"""Where the workflows are, what they call things, and how a run is named (services.md 1)."""
+"""Where the workflows are, what they call things, and how a run is named (docs/reference/protocols/services.md 1)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
+from ...provider import ProviderSetting, TaskRef, errors
 from .._github.location import (
     CLOUD_VERSION,
     SERVER_VERSION,
@@ -19,11 +18,10 @@ from .._github.location import (
     repository_path,
     site_of,
 )
-from .._github.token_sources import App, login
+from .._github.token_sources import CLIENT_ID, SCOPES, App, login
 
 if TYPE_CHECKING:
-    from ..._protocol.login_contract import Login
-    from ..._protocol.registry import Settings
+    from ...provider import Login, Settings
 
 NAME = "github_actions"
 
@@ -57,6 +55,32 @@ class Run(msgspec.Struct, frozen=True):
         return repository_path(self.repository, f"/actions/runs/{self.id}{rest}")
 
 
+_BASE_URL = ProviderSetting(
+    "base_url", "where the API is; an enterprise server's own address is accepted", None, ("GITHUB_API_URL",)
+)
+_REPOSITORY = ProviderSetting("repository", "the repository of tasks that name none")
+_WORKFLOW_FILE = ProviderSetting("workflow", "the file name of the workflow that tasks run", WORKFLOW)
+_INPUTS = ProviderSetting("inputs", "inputs that are sent with every task: name=value, …", "")
+_PROMPT_INPUT = ProviderSetting("prompt_input", "the workflow's input for the prompt", PROMPT_INPUT)
+_KEY_INPUT = ProviderSetting("key_input", "the workflow's input for the id of the submission", KEY_INPUT)
+_ARTIFACT = ProviderSetting("artifact", "the artifact that holds the result", ARTIFACT)
+_FORCE_CANCEL = ProviderSetting("force_cancel", "whether cancelling also stops jobs with if: always()", "false")
+_API_VERSION = ProviderSetting("api_version", "the API version of a server that needs another one")
+SETTINGS = (
+    _BASE_URL,
+    _REPOSITORY,
+    _WORKFLOW_FILE,
+    _INPUTS,
+    _PROMPT_INPUT,
+    _KEY_INPUT,
+    _ARTIFACT,
+    _FORCE_CANCEL,
+    _API_VERSION,
+    CLIENT_ID,
+    SCOPES,
+)
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One GitHub with the settings of its user."""
 
@@ -73,20 +97,20 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
-        base = base_of(settings.get("base_url", variable="GITHUB_API_URL"), of=NAME)
-        repository = settings.get("repository")
+        """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
+        base = base_of(_BASE_URL.read(settings), of=NAME)
+        repository = _REPOSITORY.read(settings)
         return cls(
             base_url=base,
             app=App.of(settings),
-            api_version=settings.get("api_version") or (SERVER_VERSION if is_server(base) else CLOUD_VERSION),
+            api_version=_API_VERSION.read(settings) or (SERVER_VERSION if is_server(base) else CLOUD_VERSION),
             repository=repository_in(repository) if repository else None,
-            workflow=file_in(settings.get("workflow") or WORKFLOW),
-            artifact=settings.get("artifact") or ARTIFACT,
-            prompt_input=settings.get("prompt_input") or PROMPT_INPUT,
-            key_input=settings.get("key_input") or KEY_INPUT,
-            inputs=_inputs(settings.get("inputs") or ""),
-            force_cancel=_flag(settings.get("force_cancel") or "false"),
+            workflow=file_in(_WORKFLOW_FILE.read(settings) or WORKFLOW),
+            artifact=_ARTIFACT.read(settings) or ARTIFACT,
+            prompt_input=_PROMPT_INPUT.read(settings) or PROMPT_INPUT,
+            key_input=_KEY_INPUT.read(settings) or KEY_INPUT,
+            inputs=_inputs(_INPUTS.read(settings) or ""),
+            force_cancel=_flag(_FORCE_CANCEL.read(settings) or "false"),
         )
 
     @property
@@ -113,7 +137,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def run(self, ref: TaskRef) -> Run:
         """Return the run that *ref* names; a bare number is one of the repository that is set.
 
-        Raises `ConfigurationError` for an id that says no run.
+        Raises `ConfigurationError` for an id that is not one of a run.
         """
         *place, id = ref.id.split(SEPARATOR)
         if not id.isdecimal() or len(place) not in (0, 2):
@@ -123,7 +147,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return Run("/".join(place) if place else self._default(), id)
 
     def url_of(self, run: Run) -> str:
-        """Return the page on which people see a run."""
+        """Return the page of a run."""
         return f"{site_of(self.base_url)}/{run.repository}/actions/runs/{run.id}"
 
     def _default(self) -> str:
@@ -136,10 +160,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 def file_in(text: str) -> str:
     """Return the name of a workflow's file, or its number; raises `ConfigurationError`."""
-    found = _WORKFLOW.fullmatch(text.strip())
-    if found is None:
+    match = _WORKFLOW.fullmatch(text.strip())
+    if match is None:
         raise errors.ConfigurationError(f"{text!r} is no workflow", remedy="give the name of its file: coatcheck.yml")
-    return found[1]
+    return match[1]
 
 
 def _is_repository(text: str) -> bool:

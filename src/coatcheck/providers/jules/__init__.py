@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
     from .provider import JulesProvider
 
 
 def jules(settings: Settings) -> JulesProvider:
     """Return the provider of Jules; raises `ConfigurationError` for a setting that is none.
 
-    ``base_url`` is where the service is. ``plan`` (free, pro or ultra) says what `get_usage` counts against.
+    ``base_url`` is where the service is. ``plan`` (free, pro or ultra) is the plan whose quota `get_usage` counts against.
     ``environment_variables`` (true or false) says whether sessions see the variables that the repository has in the
     web app; without it the service decides.
     """

@@ -1,7 +1,9 @@
-"""What happens in a session, one activity at a time (jules.md 2.4). Pure.
+"""What happens in a session, one activity at a time (docs/reference/protocols/jules.md 2.4). Pure.
 
-Law 1. Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
-Law 2. A kind that is not known, of activity or artifact, is told under its native word with what the service said.
+Invariants:
+
+- Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
+- A kind that is not known, of activity or artifact, is reported under its native word with the service's data.
 """
 
 from __future__ import annotations
@@ -13,19 +15,32 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..._model.events import TaskEvent, TaskMessage, TaskPlan, TaskProgress, TaskTool, UnknownEvent
-from ..._model.outcome import Artifact, Message, Plan, PlanStep
-from ..._model.tasks import TaskRef
-from ..._protocol.decode import decode_json, read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import instant, text, whole
+from ...provider import (
+    Artifact,
+    Message,
+    Plan,
+    PlanStep,
+    Response,
+    TaskEvent,
+    TaskMessage,
+    TaskPlan,
+    TaskProgress,
+    TaskRef,
+    TaskTool,
+    UnknownEvent,
+    decode_json,
+    instant,
+    read_json,
+    text,
+    whole,
+)
 from . import wire
 
 DIFF_TYPE = "text/x-diff"
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """An activity with its kind by the native word ("" where the service gave none) and its artifacts."""
+    """An activity with the service's name of its kind ("" where it has none) and its artifacts."""
 
     activity: wire.Activity
     kind: str = ""
@@ -48,8 +63,8 @@ class Happening(msgspec.Struct, frozen=True):
 def read_page(answer: Response) -> tuple[list[Happening], str | None]:
     """Return a page of activities and the token of the next one."""
     page = read_json(answer.body, wire.ActivityPage, response=answer)
-    found = enumerate(page.activities or ())
-    return [_happening(raw, answer, at=f"$.activities[{i}]") for i, raw in found], page.next_page_token or None
+    document = enumerate(page.activities or ())
+    return [_happening(raw, answer, at=f"$.activities[{i}]") for i, raw in document], page.next_page_token or None
 
 
 def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
@@ -62,8 +77,8 @@ def _happening(raw: msgspec.Raw, answer: Response, *, at: str) -> Happening:
 
 
 def _unknown_kind(raw: msgspec.Raw) -> tuple[str, object]:
-    said = decode_json(raw, dict[str, object])
-    return next(((word, value) for word, value in said.items() if word not in wire.COMMON), ("", None))
+    progress = decode_json(raw, dict[str, object])
+    return next(((word, value) for word, value in progress.items() if word not in wire.COMMON), ("", None))
 
 
 # -- artifacts ---------------------------------------------------------------------------------------------------------
@@ -84,7 +99,7 @@ def _artifact(raw: msgspec.Raw, answer: Response, *, at: str) -> tuple[Artifact,
 
 
 def _command(ran: wire.BashOutput) -> Artifact:
-    """Return a command; proto3 leaves an exit code of 0 out (1.1)."""
+    """Return a command; proto3 leaves an exit code of 0 out (jules.md 1.1)."""
     code = 0 if ran.exit_code is None else whole(ran.exit_code)
     return Artifact(kind="command", command=text(ran.command), output=text(ran.output), exit_code=code)
 
@@ -111,7 +126,7 @@ def plan_of(plan: wire.Plan | None, *, is_approved: bool = False) -> Plan | None
 
 
 def message_of(activity: wire.Activity) -> Message | None:
-    """Return what was said, None where nothing was."""
+    """Return the message, None where there is none."""
     if activity.agent_messaged and activity.agent_messaged.agent_message:
         return Message(text=activity.agent_messaged.agent_message)
     if activity.user_messaged and activity.user_messaged.user_message:
@@ -120,10 +135,10 @@ def message_of(activity: wire.Activity) -> Message | None:
 
 
 def progress_of(activity: wire.Activity) -> str | None:
-    """Return what the agent was at, in one text; the service often says nothing (2.4)."""
-    said = activity.progress_updated
-    told = (said.title, said.description) if said else ()
-    return ": ".join(filter(None, map(text, told))) or text(activity.description)
+    """Return the agent's progress in one text; it is often missing (jules.md 2.4)."""
+    progress = activity.progress_updated
+    lines = (progress.title, progress.description) if progress else ()
+    return ": ".join(filter(None, map(text, lines))) or text(activity.description)
 
 
 def _plan(activity: wire.Activity, common: Common) -> TaskEvent:
@@ -145,9 +160,9 @@ def _message(activity: wire.Activity, common: Common) -> TaskEvent:
 
 
 def _progress(activity: wire.Activity, common: Common) -> TaskEvent:
-    said = progress_of(activity)
-    is_tool = said is None and bool(common["artifacts"])
-    return TaskTool(**common) if is_tool else TaskProgress(text=said, **common)
+    progress = progress_of(activity)
+    is_tool = progress is None and bool(common["artifacts"])
+    return TaskTool(**common) if is_tool else TaskProgress(text=progress, **common)
 
 
 def _failed(activity: wire.Activity, common: Common) -> TaskEvent:
@@ -162,7 +177,7 @@ def _completed(activity: wire.Activity, common: Common) -> TaskEvent:
 # What every event has: ref, id, at, artifacts.
 Common: TypeAlias = dict[str, Any]
 
-# The service's word -> (field of `wire.Activity`, what makes the event). The state of the task tells of its end.
+# The service's word -> (field of `wire.Activity`, what makes the event). The state of the task reports its end.
 KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = {
     "planGenerated": ("plan_generated", _plan),
     "planApproved": ("plan_approved", _approved),
@@ -175,7 +190,7 @@ KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = 
 
 
 def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
-    """Return an activity as an event; one of a kind that is not known keeps the service's word for it (2.4)."""
+    """Return an activity as an event; one of an unknown kind keeps the service's name of it (jules.md 2.4)."""
     activity = happening.activity
     common: Common = {
         "ref": ref,
@@ -184,6 +199,6 @@ def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
         "at": instant(activity.create_time),
     }
     if happening.kind not in KINDS:
-        said = text(activity.description)
-        return UnknownEvent(kind=happening.kind or "activity", data=happening.data, text=said, **common)
+        progress = text(activity.description)
+        return UnknownEvent(kind=happening.kind or "activity", data=happening.data, text=progress, **common)
     return KINDS[happening.kind][1](activity, common)

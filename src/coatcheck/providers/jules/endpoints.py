@@ -1,4 +1,4 @@
-"""Where the service is, how people log in, and what a plan allows (jules.md 1.1 and 1.3)."""
+"""The base URL, the login and the limits of plans (docs/reference/protocols/jules.md 1.1 and 1.3)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ... import errors
-from ..._model.tasks import TaskRef
-from ..._protocol.login_contract import Login
-from ..._protocol.urls import base_url, encoded
+from ...provider import Login, ProviderSetting, TaskRef, base_url, encoded, errors
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
 
 T = TypeVar("T")
 
@@ -21,7 +18,7 @@ NAME = "jules"
 DEFAULT_BASE_URL = "https://jules.googleapis.com/v1alpha"
 SITE = "https://jules.google.com"
 
-# Jules has API keys only; they are made on a page and go nowhere but to the service (1.1).
+# Jules has API keys only; they are created on a page and sent only to the service (jules.md 1.1).
 LOGIN = Login(
     name=NAME,
     remedy=f"make a key at {SITE}/settings#api and set JULES_API_KEY",
@@ -37,11 +34,18 @@ class Quota(msgspec.Struct, frozen=True):
     at_once: int
 
 
-# The plan limits of Google's usage-limits page (1.3); the service itself tells none of them.
+# The plan limits of Google's usage-limits page (jules.md 1.3); the service itself reports none of them.
 QUOTAS: Mapping[str, Quota] = {"free": Quota(15, 3), "pro": Quota(100, 15), "ultra": Quota(300, 60)}
 DAY = 24 * 3600
 
 _FLAGS: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL)
+PLAN = ProviderSetting("plan", "the plan whose quota `get_usage` counts against: free, pro or ultra")
+ENVIRONMENT_VARIABLES = ProviderSetting(
+    "environment_variables", "whether sessions get the variables of the repository; unset: the service decides"
+)
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -53,26 +57,26 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` with what may be said."""
-        plan = _one_of(settings, "plan", {plan: plan for plan in QUOTAS})
-        variables = _one_of(settings, "environment_variables", _FLAGS)
-        return cls(base_url(settings.get("base_url") or DEFAULT_BASE_URL, of=NAME), plan, variables)
+        """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
+        plan = _one_of(settings, PLAN, {plan: plan for plan in QUOTAS})
+        variables = _one_of(settings, ENVIRONMENT_VARIABLES, _FLAGS)
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), plan, variables)
 
     def ref(self, id: str) -> TaskRef:
         """Return the ref of the session *id*."""
         return TaskRef(NAME, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page on which people see the session *id* (2.2)."""
+        """Return the page of the session *id* (jules.md 2.2)."""
         return f"{SITE}/session/{encoded(id)}"
 
 
-def _one_of(settings: Settings, name: str, known: Mapping[str, T]) -> T | None:
-    value = settings.get(name)
+def _one_of(settings: Settings, setting: ProviderSetting, known: Mapping[str, T]) -> T | None:
+    value = setting.read(settings)
     if value is None:
         return None
     try:
         return known[value.strip().lower()]
     except KeyError:
-        message = f"jules.{name} cannot be {value!r}"
+        message = f"jules.{setting.name} cannot be {value!r}"
         raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(known)}") from None

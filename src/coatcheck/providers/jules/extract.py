@@ -1,8 +1,10 @@
-"""From Jules' answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert Jules' responses to coatcheck's values. Pure: no I/O.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A session's own state is half of the truth; where it has stopped, the activities are the other half (3.1).
-Law 3. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A session's own state is half of the truth; where it has stopped, the activities are the other half (docs/reference/protocols/jules.md 3.1).
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 """
 
 from __future__ import annotations
@@ -11,23 +13,35 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._model.outcome import DiffStats, Failure, FileSnapshot, Notice, Outcome, PatchState, PullRequest
-from ..._model.tasks import Page, Task, TaskState
-from ..._patches.parse import Patch
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import flag, instant, text
+from ...provider import (
+    DiffStats,
+    Environment,
+    Failure,
+    FileSnapshot,
+    Notice,
+    Outcome,
+    Page,
+    Patch,
+    PatchState,
+    PullRequest,
+    Response,
+    Task,
+    TaskState,
+    errors,
+    flag,
+    instant,
+    read_json,
+    text,
+)
 from . import wire
 from .activities import read_page
 from .endpoints import Service
-from .session_summary import NOTHING, Story, told_by
+from .session_summary import NOTHING, Story, summarize
 
 if TYPE_CHECKING:
-    from ..._patches.file_change import FileChange
+    from ...provider import FileChange
 
-# Every word of jules.md 2.3; PLANNING is called deprecated and still occurs.
+# Every state of jules.md 2.3; PLANNING is called deprecated and still occurs.
 STATES: Mapping[str, TaskState] = {
     "STATE_UNSPECIFIED": TaskState.UNKNOWN,
     "QUEUED": TaskState.QUEUED,
@@ -51,72 +65,72 @@ def session(answer: Response) -> wire.Session:
     return read_json(answer.body, wire.Session, response=answer)
 
 
-def needs_story(found: wire.Session) -> bool:
-    """Whether the state alone does not tell what has become of *found* (3.1)."""
-    return STATES.get(found.state or "", TaskState.UNKNOWN).ends_wait
+def needs_story(wire_session: wire.Session) -> bool:
+    """Whether the state alone does not tell what has become of *wire_session* (jules.md 3.1)."""
+    return STATES.get(wire_session.state or "", TaskState.UNKNOWN).ends_wait
 
 
-def task(found: wire.Session, service: Service, *, story: Story | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a session is; *story* is what its activities add up to, None where nobody asked them.
+def task(wire_session: wire.Session, service: Service, *, story: Story | None = None, raw: bytes = b"") -> Task:
+    """Return the task that a session is; *story* is the summary of its activities, None where they were not requested.
 
     Raises `UnreadableResponseError` for a session without an id.
     """
-    ref, context = service.ref(_id(found)), found.source_context or NO_CONTEXT
-    known, made = story or NOTHING, _outcome(found, story or NOTHING)
-    state = _state(found, known)
+    ref, context = service.ref(_id(wire_session)), wire_session.source_context or NO_CONTEXT
+    known, result = story or NOTHING, _outcome(wire_session, story or NOTHING)
+    state = _state(wire_session, known)
     return Task(
         ref=ref,
         state=state,
-        raw_state=found.state,
-        url=text(found.url) or service.url_of(ref.id),
-        title=text(found.title),
-        prompt=found.prompt,
+        raw_state=wire_session.state,
+        url=text(wire_session.url) or service.url_of(ref.id),
+        title=text(wire_session.title),
+        prompt=wire_session.prompt,
         mode="code",
         environment=context.source,
         branch=context.github_repo_context.starting_branch if context.github_repo_context else None,
-        created_at=instant(found.create_time),
-        updated_at=instant(found.update_time),
+        created_at=instant(wire_session.create_time),
+        updated_at=instant(wire_session.update_time),
         progress=known.progress,
-        stats=made.stats,
-        outcome=made if state.ends_wait or not made.is_empty else None,
-        error=made.error,
+        stats=result.stats,
+        outcome=result if state.ends_wait or not result.is_empty else None,
+        error=result.error,
         plan=known.plan,
-        notices=_notices(found, state, known, made) if story else (),
-        pull_requests=(made.pull_request,) if made.pull_request else (),
-        is_archived=bool(flag(found.archived)),
+        notices=_notices(wire_session, state, known, result) if story else (),
+        pull_requests=(result.pull_request,) if result.pull_request else (),
+        is_archived=bool(flag(wire_session.archived)),
         raw=raw,
     )
 
 
 def task_from(answer: Response, service: Service, *, activities: Response | None = None) -> Task:
     """Return the task of a saved or live answer; *activities* is the saved list of what happened."""
-    story = None if activities is None else told_by(read_page(activities)[0])
+    story = None if activities is None else summarize(read_page(activities)[0])
     return task(session(answer), service, story=story, raw=answer.body)
 
 
 def page(answer: Response, service: Service) -> Page:
     """Return a page of the list. Its tasks have no `raw` of their own; the page has."""
-    found = read_json(answer.body, wire.SessionPage, response=answer)
-    tasks = tuple(task(each, service) for each in found.sessions or ())
-    return Page(items=tasks, cursor=found.next_page_token or None, raw=answer.body)
+    session_page = read_json(answer.body, wire.SessionPage, response=answer)
+    tasks = tuple(task(each, service) for each in session_page.sessions or ())
+    return Page(items=tasks, cursor=session_page.next_page_token or None, raw=answer.body)
 
 
 def sources(answer: Response) -> tuple[tuple[Environment, ...], str | None]:
     """Return a page of sources as environments, and the token of the next page."""
-    found = read_json(answer.body, wire.SourcePage, response=answer)
-    return tuple(map(environment, found.sources or ())), found.next_page_token or None
+    source_page = read_json(answer.body, wire.SourcePage, response=answer)
+    return tuple(map(environment, source_page.sources or ())), source_page.next_page_token or None
 
 
-def environment(found: wire.Source) -> Environment:
+def environment(source: wire.Source) -> Environment:
     """Return a source as an environment. Raises `UnreadableResponseError` for one without a name."""
-    if not found.name:
+    if not source.name:
         raise errors.UnreadableResponseError("the service's answer is a source without a name", path="$.name")
-    repo = found.github_repo
+    repo = source.github_repo
     repository = f"{repo.owner}/{repo.repo}" if repo and repo.owner and repo.repo else None
     branch = text(repo.default_branch.display_name) if repo and repo.default_branch else None
     return Environment(
-        id=found.name,
-        label=repository or text(found.id),
+        id=source.name,
+        label=repository or text(source.id),
         repositories=(repository,) if repository else (),
         default_branch=branch,
     )
@@ -125,8 +139,8 @@ def environment(found: wire.Source) -> Environment:
 # -- parts of a task ---------------------------------------------------------------------------------------------------
 
 
-def _id(found: wire.Session) -> str:
-    id = found.id or (found.name or "").rpartition("/")[2]
+def _id(wire_session: wire.Session) -> str:
+    id = wire_session.id or (wire_session.name or "").rpartition("/")[2]
     if not id:
         raise errors.UnreadableResponseError(
             "the service's answer is not what it documents at $.id: no id", path="$.id"
@@ -134,23 +148,23 @@ def _id(found: wire.Session) -> str:
     return id
 
 
-def _state(found: wire.Session, story: Story) -> TaskState:
-    """Return the state; a session that completed with nothing but a plan still waits for its approval (2.3)."""
-    state = STATES.get(found.state or "", TaskState.UNKNOWN)
-    if state is TaskState.SUCCEEDED and story.has_open_plan and not _artifacts_of(found):
+def _state(wire_session: wire.Session, story: Story) -> TaskState:
+    """Return the state; a session that completed with nothing but a plan still waits for its approval (jules.md 2.3)."""
+    state = STATES.get(wire_session.state or "", TaskState.UNKNOWN)
+    if state is TaskState.SUCCEEDED and story.has_open_plan and not _artifacts_of(wire_session):
         return TaskState.INPUT_REQUIRED
     return state
 
 
-def _artifacts_of(found: wire.Session) -> list[wire.Output]:
-    return [output for output in found.outputs or () if output.change_set or output.pull_request]
+def _artifacts_of(wire_session: wire.Session) -> list[wire.Output]:
+    return [output for output in wire_session.outputs or () if output.change_set or output.pull_request]
 
 
-def _notices(found: wire.Session, state: TaskState, story: Story, made: Outcome) -> tuple[Notice, ...]:
+def _notices(wire_session: wire.Session, state: TaskState, story: Story, outcome: Outcome) -> tuple[Notice, ...]:
     notices = []
     if story.revived_at is not None:
         notices.append(_revived(story))
-    if state is TaskState.SUCCEEDED and not (_artifacts_of(found) or made.patch or story.has_completed):
+    if state is TaskState.SUCCEEDED and not (_artifacts_of(wire_session) or outcome.patch or story.has_completed):
         notices.append(NOTHING_MADE)
     return tuple(notices)
 
@@ -164,8 +178,8 @@ def _revived(story: Story) -> Notice:
 # -- outcomes ----------------------------------------------------------------------------------------------------------
 
 
-def _outcome(found: wire.Session, story: Story) -> Outcome:
-    change = _change(found, story)
+def _outcome(wire_session: wire.Session, story: Story) -> Outcome:
+    change = _change(wire_session, story)
     diff = change.unidiff_patch if change else None
     patch = Patch(diff.encode()) if diff else None
     commit_message = text(change.suggested_commit_message) if change else None
@@ -175,22 +189,22 @@ def _outcome(found: wire.Session, story: Story) -> Outcome:
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(change.base_commit_id) if change else None,
         stats=_stats(patch),
-        pull_request=_pull_request(found, commit_message),
+        pull_request=_pull_request(wire_session, commit_message),
         files=new_files(patch) if patch else (),
-        error=_failure(found, story),
+        error=_failure(wire_session, story),
     )
 
 
-def _change(found: wire.Session, story: Story) -> wire.GitPatch | None:
-    """Return the output's change, else the last that an activity showed: outputs are frequently empty (2.5)."""
-    patches = [output.change_set.git_patch for output in _artifacts_of(found) if output.change_set]
+def _change(wire_session: wire.Session, story: Story) -> wire.GitPatch | None:
+    """Return the output's change, else the last that an activity showed: outputs are frequently empty (jules.md 2.5)."""
+    patches = [output.change_set.git_patch for output in _artifacts_of(wire_session) if output.change_set]
     with_diff = [patch for patch in patches if patch and patch.unidiff_patch]
     return with_diff[-1] if with_diff else story.change
 
 
-def _pull_request(found: wire.Session, commit_message: str | None) -> PullRequest | None:
-    """Return the pull request; the service tells no number but in its URL (2.5)."""
-    opened = next((output.pull_request for output in _artifacts_of(found) if output.pull_request), None)
+def _pull_request(wire_session: wire.Session, commit_message: str | None) -> PullRequest | None:
+    """Return the pull request; the service reports its number only in its URL (jules.md 2.5)."""
+    opened = next((output.pull_request for output in _artifacts_of(wire_session) if output.pull_request), None)
     if opened is None:
         return None
     number = re.search(r"/pull/(\d+)", opened.url or "")
@@ -205,16 +219,16 @@ def _pull_request(found: wire.Session, commit_message: str | None) -> PullReques
     )
 
 
-def _failure(found: wire.Session, story: Story) -> Failure | None:
-    """Return why it failed: the reason is nearly always the same words, the agent's last message says more (2.4)."""
-    if STATES.get(found.state or "") is not TaskState.FAILED:
+def _failure(wire_session: wire.Session, story: Story) -> Failure | None:
+    """Return why it failed: the agent's last message, since the reason is nearly always the same text (jules.md 2.4)."""
+    if STATES.get(wire_session.state or "") is not TaskState.FAILED:
         return None
     last = story.messages[-1].text if story.messages else None
     return Failure(message=": ".join(filter(None, (story.reason, last))) or None)
 
 
 def _stats(patch: Patch | None) -> DiffStats | None:
-    """Count what the diff changes: the service tells no numbers."""
+    """Count the changes of the diff: the service reports no counts."""
     if patch is None:
         return None
     try:
@@ -225,19 +239,19 @@ def _stats(patch: Patch | None) -> DiffStats | None:
 
 
 def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:
-    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff (2.5).
+    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff (jules.md 2.5).
 
-    A diff that cannot be read has none; `Patch.verify` says what is wrong with it.
+    A diff that cannot be read has none; `Patch.verify` raises its error.
     """
     try:
-        made = [change for change in patch.files if change.status.value == "added" and not change.is_binary]
-        return tuple(map(_new_file, made))
+        result = [change for change in patch.files if change.status.value == "added" and not change.is_binary]
+        return tuple(map(_new_file, result))
     except errors.PatchError:
         return ()
 
 
 def _new_file(change: FileChange) -> FileSnapshot:
-    from ..._patches.languages import language_of  # a table of 700 languages, for answers with files only
+    from ...provider import language_of  # a table of 700 languages, for answers with files only
 
     content = _added(change)
     language = language_of(change.path, content)

@@ -1,11 +1,13 @@
-"""How Jules is spoken to: one exchange per verb (jules.md 2).
+"""The Jules provider: one exchange per verb (docs/reference/protocols/jules.md 2).
 
-Law 1. `create_task` is one POST, and `prepare` never creates anything.
-Law 2. `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
-       its activities are asked for as well (3.1).
-Law 3. Errors are told apart by status, never by text: a revoked key is refused with words that are false (1.2).
-Law 4. What activities carry can be megabytes: what is only counted is asked for with a mask, and without one when the
-       service does not take it (1.1).
+Invariants:
+
+- `create_task` is one POST, and `prepare` never creates anything.
+- `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
+  its activities are requested as well (jules.md 3.1).
+- Errors are classified by status, never by text: the message for a revoked key is wrong (jules.md 1.2).
+- What activities carry can be megabytes: what is only counted is requested with a mask, and without one when the
+  service does not take it (jules.md 1.1).
 """
 
 from __future__ import annotations
@@ -15,34 +17,43 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from ... import errors
-from ..._protocol.decode import check, decode
-from ..._protocol.effects import Emit, Exchange, Pairs, Request, Response
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter, TaskSnapshot
-from ..._protocol.urls import encoded
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Emit,
+    Exchange,
+    Pairs,
+    ProviderSetting,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    TaskFilter,
+    TaskSnapshot,
+    Verb,
+    check,
+    decode,
+    encoded,
+    errors,
+)
 from . import activities, extract, repository_sources, session_summary, wire
 from .activities import Happening
-from .endpoints import DAY, LOGIN, NAME, QUOTAS, Service
+from .endpoints import BASE_URL, DAY, ENVIRONMENT_VARIABLES, LOGIN, NAME, PLAN, QUOTAS, Service
 from .snapshots import Memory, follow
 
 if TYPE_CHECKING:
-    from ..._model.catalogue import Environment
-    from ..._model.tasks import Page, Task, TaskRef, TaskSpec
-    from ..._model.usage import Usage
-    from ..._protocol.login_contract import Login, Secret
-    from ..._protocol.provider import Events
+    from ...provider import Environment, Events, Login, Page, Secret, Task, TaskRef, TaskSpec, Usage
 
 T = TypeVar("T")
 
-# Every list's largest page; more is taken for this (1.5).
+# Every list's largest page; more is taken for this (jules.md 1.5).
 PAGE_SIZE = 100
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
-# Every branch of every repository comes with a source: three quarters of half a megabyte (1.5).
+# Every branch of every repository comes with a source: three quarters of half a megabyte (jules.md 1.5).
 SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
-# What a story is made of: no images, no command output, no diffs.
+# The fields of activities for a summary: no images, no command output, no diffs.
 STORY_FIELDS = (
     "name,id,createTime,originator,planGenerated,planApproved,userMessaged,agentMessaged,"
     "progressUpdated,sessionCompleted,sessionFailed"
@@ -54,72 +65,74 @@ FILTERS: Mapping[TaskFilter, str | None] = {
     "all": "archived = true OR archived = false",
 }
 
-VERBS: Mapping[str, Support] = {
-    "create_task": Support.DOCUMENTED,
-    "get_task": Support.DOCUMENTED,
-    "get_snapshot": Support.DOCUMENTED,
-    "list_tasks": Support.DOCUMENTED,
-    "get_status_page": Support.DOCUMENTED,
-    "list_environments": Support.DOCUMENTED,
-    "get_usage": Support.DOCUMENTED,
-    "approve_plan": Support.DOCUMENTED,
-    "send_message": Support.DOCUMENTED,
-    "archive_task": Support.DOCUMENTED,
-    "unarchive_task": Support.DOCUMENTED,
-    "delete_task": Support.DOCUMENTED,
-    "stream_events": Support.DOCUMENTED,
+VERBS: Mapping[Verb, Support] = {
+    Verb.CREATE_TASK: Support.DOCUMENTED,
+    Verb.GET_TASK: Support.DOCUMENTED,
+    Verb.GET_SNAPSHOT: Support.DOCUMENTED,
+    Verb.LIST_TASKS: Support.DOCUMENTED,
+    Verb.GET_STATUS_PAGE: Support.DOCUMENTED,
+    Verb.LIST_ENVIRONMENTS: Support.DOCUMENTED,
+    Verb.RESOLVE_ENVIRONMENT: Support.DOCUMENTED,
+    Verb.GET_USAGE: Support.DOCUMENTED,
+    Verb.APPROVE_PLAN: Support.DOCUMENTED,
+    Verb.SEND_MESSAGE: Support.DOCUMENTED,
+    Verb.ARCHIVE_TASK: Support.DOCUMENTED,
+    Verb.UNARCHIVE_TASK: Support.DOCUMENTED,
+    Verb.DELETE_TASK: Support.DOCUMENTED,
+    Verb.STREAM_EVENTS: Support.DOCUMENTED,
 }
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     lists_by_id=True,
     reasons={
-        "cancel_task": "Jules cannot stop a session; archive_task pauses it and can be taken back",
-        "create_pull_request": "Jules opens one itself when the task was created with open_pull_request",
-        "list_attempts": "a session is one attempt",
-        "list_models": "Jules chooses the model and does not tell which",
+        Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",
+        Verb.CREATE_PULL_REQUEST: "Jules opens one itself when the task was created with open_pull_request",
+        Verb.LIST_ATTEMPTS: "a session is one attempt",
+        Verb.LIST_MODELS: "Jules chooses the model and does not tell which",
     },
     options=frozenset({"title", "requires_approval", "open_pull_request", "working_branch"}),
-    # 5 to 60 minutes are reported (3.2); this is their geometric mean.
+    # 5 to 60 minutes are reported (jules.md 3.2); this is their geometric mean.
     typical_seconds=1000.0,
     needs_environment=False,
     notes=(
         "A session without a repository is possible; its diff has no base commit.",
         "A session that completed may go on later, and may refuse messages.",
-        "get_usage counts what this machine has submitted: the service tells nothing.",
+        "get_usage counts the submissions of this machine: the service reports no usage.",
     ),
 )
 
 
 class JulesProvider(msgspec.Struct, frozen=True):
-    """Jules, or anything that speaks its protocol, at `service`."""
+    """Jules, or any service with its protocol, at `service`."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, PLAN, ENVIRONMENT_VARIABLES)
 
     service: Service
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
-        """Return *request* with the key on it; a bearer is refused (1.1)."""
+        """Return *request* with the key on it; a bearer is refused (jules.md 1.1)."""
         return request.with_headers(("x-goog-api-key", secret.token))
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with the source's name and a branch; without a repository it stays without (2.5, "Repoless").
+        """Return *spec* with the source's name and a branch; without a repository it stays without (jules.md 2.5, "Repoless").
 
-        Raises `ConfigurationError` for a source that is not connected and a branch that nobody knows.
+        Raises `ConfigurationError` for a source that is not connected and a branch that does not exist.
         """
         wanted = (spec.environment or spec.repository or "").strip()
         if not wanted:
             return spec
-        source = yield from self._find_source(wanted)
+        source = yield from self.resolve_environment(wanted)
         branch = (spec.branch or "").strip() or source.default_branch
         if not branch:
             raise errors.ConfigurationError(
@@ -131,20 +144,20 @@ class JulesProvider(msgspec.Struct, frozen=True):
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the session: exactly one POST. *spec* has been prepared."""
         response = yield self._post("/sessions", _new_session(spec, self.service))
-        found = decode(response, wire.Session)
-        made = extract.task(found, self.service, raw=response.body)
+        session = decode(response, wire.Session)
+        created = extract.task(session, self.service, raw=response.body)
         return msgspec.structs.replace(
-            made,  # what a reply leaves out is what was sent (2.2)
-            prompt=made.prompt or spec.prompt,
-            environment=made.environment or spec.environment,
-            branch=made.branch or spec.branch,
+            created,  # what a reply leaves out is what was sent (jules.md 2.2)
+            prompt=created.prompt or spec.prompt,
+            environment=created.environment or spec.environment,
+            branch=created.branch or spec.branch,
             repository=spec.repository,
         )
 
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Exchange[Task]:
-        """Say something to the agent: one POST, whose answer is empty, and a look."""
+        """Send a message to the agent: one POST, whose response is empty, and a GET of the session."""
         if mode != "code" or model is not None:
             raise errors.UnsupportedError("jules takes a message's text and nothing else")
         response = yield self._post(_session(ref, ":sendMessage"), {"prompt": text})
@@ -152,39 +165,39 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return (yield from self.get_task(ref))
 
     def approve_plan(self, ref: TaskRef) -> Exchange[None]:
-        """Approve the plan that waits; later plans of the session run without asking (2.3)."""
+        """Approve the plan that waits; later plans of the session run without asking (jules.md 2.3)."""
         response = yield self._post(_session(ref, ":approvePlan"), {})
         _explained(response, {400: f"no plan is waiting for approval; see: coatcheck show {ref}"})
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a session: one GET while it works, its activities as well where it has stopped."""
+        """Return a session: one GET while it is running, and its activities as well once it has stopped."""
         response = yield from self._look(ref)
-        found = extract.session(response)
-        known = (yield from self._story(ref, found)) if extract.needs_story(found) else None
-        return extract.task(found, self.service, story=known, raw=response.body)
+        session = extract.session(response)
+        known = (yield from self._story(ref, session)) if extract.needs_story(session) else None
+        return extract.task(session, self.service, story=known, raw=response.body)
 
     def get_snapshot(
         self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
     ) -> Exchange[TaskSnapshot]:
-        """Look at a session that is being waited for; see `follow`. Of one that a page shows, its activities only."""
+        """Return a snapshot of a session; see `follow`. If a page shows the session, only its activities are requested."""
         remembered = Memory.read(memory)
         if shown is not None:
             fresh = yield from self._fresh(ref, shown, remembered, is_watched=is_watched, now=now)
             return follow(shown, remembered, fresh, is_watched=is_watched, now=now)
         response = yield from self._look(ref)
-        found = extract.session(response)
-        task = extract.task(found, self.service, raw=response.body)
+        session = extract.session(response)
+        task = extract.task(session, self.service, raw=response.body)
         fresh = yield from self._fresh(ref, task, remembered, is_watched=is_watched, now=now)
-        if extract.needs_story(found):
+        if extract.needs_story(session):
             has_all = is_watched and remembered.is_blank
-            known = session_summary.told_by(fresh) if has_all else (yield from self._story(ref, found))
-            task = extract.task(found, self.service, story=known, raw=response.body)
+            known = session_summary.summarize(fresh) if has_all else (yield from self._story(ref, session))
+            task = extract.task(session, self.service, story=known, raw=response.body)
         return follow(task, remembered, fresh, is_watched=is_watched, now=now)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the session as it came."""
+        """Return the body of the response for a session, unchanged."""
         response = yield from self._look(ref)
         return response.body
 
@@ -202,16 +215,16 @@ class JulesProvider(msgspec.Struct, frozen=True):
         """
         response = yield self._page("/sessions", cursor, filter=FILTERS[filter], size=limit)
         check(response)
-        found = extract.page(response, self.service)
+        listed = extract.page(response, self.service)
         if environment is None:
-            return found
-        kept = tuple(task for task in found.items if task.environment == environment)
-        return msgspec.structs.replace(found, items=kept)
+            return listed
+        kept = tuple(task for task in listed.items if task.environment == environment)
+        return msgspec.structs.replace(listed, items=kept)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred sessions at once; those that have stopped want a look of their own."""
-        found = yield from self.list_tasks(cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a hundred sessions; those that have stopped need a request of their own."""
+        page = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=page.items, cursor=page.cursor)
 
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit everything that has happened in a session, from the first activity to now, images and all."""
@@ -228,7 +241,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     def get_usage(self) -> Exchange[Usage]:
         """Return what the plan allows; how much of it this machine has used is counted by the caller."""
-        from ..._model.usage import RateLimit, RateWindow, Usage
+        from ...provider import RateLimit, RateWindow, Usage
 
         yield from ()
         quota = QUOTAS.get(self.service.plan or "")
@@ -244,20 +257,24 @@ class JulesProvider(msgspec.Struct, frozen=True):
         if repository is None:
             return (yield from self._all_sources())
         try:
-            return ((yield from self._find_source(repository)),)
+            return ((yield from self.resolve_environment(repository)),)
         except errors.ConfigurationError:
             return ()
 
-    def _find_source(self, wanted: str) -> Exchange[Environment]:
-        """Ask for the source that *wanted* would be called, then for all."""
-        response = yield from self._masked(self._get(repository_sources.path_of(wanted)), SOURCE_FIELDS)
+    def resolve_environment(self, name: str | None, *, repository: str | None = None) -> Exchange[Environment]:
+        """Return the source that *name* (its name, its id or a repository), else *repository*, refers to.
+
+        Requests it by its name first, and lists all sources where that name is not found.
+        """
+        name = (name or repository or "").strip()
+        response = yield from self._masked(self._get(repository_sources.path_of(name)), SOURCE_FIELDS)
         if response.status not in (400, 404):
             return extract.environment(decode(response, wire.Source))
-        return repository_sources.chosen((yield from self._all_sources()), wanted)
+        return repository_sources.chosen((yield from self._all_sources()), name)
 
     def _all_sources(self) -> Exchange[tuple[Environment, ...]]:
-        found = yield from _all_pages(self._source_page)
-        return tuple({source.id: source for source in found}.values())
+        sources = yield from _all_pages(self._source_page)
+        return tuple({source.id: source for source in sources}.values())
 
     def _source_page(self, cursor: str | None) -> Exchange[tuple[Sequence[Environment], str | None]]:
         response = yield from self._masked(self._page("/sources", cursor), f"sources({SOURCE_FIELDS}),nextPageToken")
@@ -267,11 +284,11 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- acting on a session -----------------------------------------------------------------------------------------
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Put a session away; one that works is paused by it (2.3)."""
+        """Archive a session; a running one is paused (jules.md 2.3)."""
         check((yield self._post(_session(ref, ":archive"), {})))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Bring an archived session back."""
+        """Unarchive a session."""
         check((yield self._post(_session(ref, ":unarchive"), {})))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
@@ -280,17 +297,17 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     # -- activities --------------------------------------------------------------------------------------------------
 
-    def _story(self, ref: TaskRef, found: wire.Session) -> Exchange[session_summary.Story]:
-        """Return what all activities add up to; changes are asked for only where the outputs hold none."""
-        has_change = any(output.change_set for output in found.outputs or ())
+    def _story(self, ref: TaskRef, session: wire.Session) -> Exchange[session_summary.Story]:
+        """Return the summary of all activities; changes are requested only where the outputs have none."""
+        has_change = any(output.change_set for output in session.outputs or ())
         fields = STORY_FIELDS if has_change else f"{STORY_FIELDS},artifacts(changeSet)"
         happened = yield from self._happened(ref, fields=fields)
-        return session_summary.told_by(happened)
+        return session_summary.summarize(happened)
 
     def _fresh(
         self, ref: TaskRef, task: Task, memory: Memory, *, is_watched: bool, now: float
     ) -> Exchange[list[Happening]]:
-        """Return what has happened since *memory*, asking only when somebody listens or the agent has gone quiet."""
+        """Return the activities since *memory*; requests them only if events are watched or the agent reports nothing."""
         if is_watched:
             happened = yield from self._happened(ref, since=memory.filter)
         elif memory.is_doubtful(task, now=now):
@@ -304,7 +321,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     ) -> Exchange[list[Happening]]:
         """Return what has happened, oldest first; of a session that is there, an unknown list is an empty one.
 
-        The list of a new session is denied for up to five minutes (1.4, 3.3).
+        The list of a new session is denied for up to five minutes (jules.md 1.4, 3.3).
         """
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[Happening], str | None]]:
@@ -325,7 +342,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return response
 
     def _masked(self, request: Request, fields: str | None) -> Exchange[Response]:
-        """Ask for some fields only, and for all where the service does not take the mask (1.1)."""
+        """Request some fields only, and all where the service does not accept the mask (jules.md 1.1)."""
         if fields is None:
             response: Response = yield request
             return response
@@ -351,20 +368,20 @@ def _session(ref: TaskRef, rest: str = "") -> str:
 
 
 def _all_pages(ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | None]]]) -> Exchange[list[T]]:
-    """Return the items of every page, and stop where the service sends us round in circles."""
+    """Return the items of all pages; a repeated cursor is the end."""
     items: list[T] = []
     seen: set[str | None] = {None}
     cursor: str | None = None
     while True:
-        found, cursor = yield from ask(cursor)
-        items += found
+        page_items, cursor = yield from ask(cursor)
+        items += page_items
         if cursor in seen:
             return items
         seen.add(cursor)
 
 
 def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
-    """Return the body that creates a session: flat, and without what nobody asked for (2.2)."""
+    """Return the body that creates a session: flat, and without fields that are not set (jules.md 2.2)."""
     context = {
         "source": spec.environment,
         "githubRepoContext": {"startingBranch": spec.branch},

@@ -1,4 +1,4 @@
-"""Find the source that a person means: its name, or the repository behind it (jules.md 1.5 and 2.1).
+"""Find the source that a person means: its name, or the repository behind it (docs/reference/protocols/jules.md 1.5 and 2.1).
 
 Names are never taken apart: live they look like ``sources/github/OWNER/REPO``, in the prose like
 ``sources/github-owner-repo``. What we make up is only asked for, and what the service answers is used.
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ... import errors
-from ..._model.catalogue import Environment
-from ..._protocol.repositories import repository_named
-from ..._protocol.urls import encoded
+from ...provider import Environment, encoded, errors, repository_named
 from .endpoints import SITE
 
 PREFIX = "sources/"

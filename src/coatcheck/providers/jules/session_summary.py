@@ -1,7 +1,9 @@
-"""What the activities of a session add up to: the plan, the words, the change, the end (jules.md 2.3 and 3.1). Pure.
+"""The summary of a session's activities: plan, messages, change and end (docs/reference/protocols/jules.md 2.3 and 3.1). Pure.
 
-Law 1. A plan waits for approval while the newest one is followed by no approval and no end.
-Law 2. What the agent does after its end is a revival: it then re-applies its diff, reverting what was merged since.
+Invariants:
+
+- A plan waits for approval while the newest one is followed by no approval and no end.
+- What the agent does after its end is a revival: it then re-applies its diff, reverting what was merged since.
 """
 
 from __future__ import annotations
@@ -11,13 +13,12 @@ from datetime import datetime
 
 import msgspec
 
-from ..._model.outcome import Message, Plan
-from ..._protocol.lenient import instant
+from ...provider import Message, Plan, instant
 from . import wire
 from .activities import Happening, message_of, plan_of, progress_of
 
 ENDS = frozenset({"sessionCompleted", "sessionFailed"})
-# What settles a plan: somebody's word, or an end (3.1).
+# What decides a plan: a message of a person, or an end (jules.md 3.1).
 SETTLES = frozenset({"planApproved", *ENDS})
 
 
@@ -41,33 +42,33 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Story()
 
 
-def told_by(found: Iterable[Happening]) -> Story:
-    """Return what *found*, all activities from the first on, add up to."""
+def summarize(found: Iterable[Happening]) -> Story:
+    """Return the summary of *found*, all activities from the first on."""
     story = NOTHING
     for happening in found:
-        told = _told(story, happening)
-        story = msgspec.structs.replace(story, **told) if told else story
+        changes = _changes_of(story, happening)
+        story = msgspec.structs.replace(story, **changes) if changes else story
     return story
 
 
-def _told(story: Story, happening: Happening) -> dict[str, object]:
+def _changes_of(story: Story, happening: Happening) -> dict[str, object]:
     """Return the fields of *story* that change with *happening*."""
     activity, kind = happening.activity, happening.kind
-    told: dict[str, object] = {}
+    changes: dict[str, object] = {}
     if (message := message_of(activity)) and message.role == "assistant":
-        told["messages"] = (*story.messages, message)
+        changes["messages"] = (*story.messages, message)
     if kind == "planGenerated" and activity.plan_generated:
-        told["plan"] = plan_of(activity.plan_generated.plan)
+        changes["plan"] = plan_of(activity.plan_generated.plan)
     if kind in SETTLES and story.plan is not None:
-        told["plan"] = msgspec.structs.replace(story.plan, is_approved=True)
+        changes["plan"] = msgspec.structs.replace(story.plan, is_approved=True)
     if kind == "sessionCompleted":
-        told["has_completed"] = True
+        changes["has_completed"] = True
     if kind == "sessionFailed" and activity.session_failed:
-        told["reason"] = activity.session_failed.reason or story.reason
+        changes["reason"] = activity.session_failed.reason or story.reason
     if kind == "progressUpdated" and (progress := progress_of(activity)):
-        told["progress"] = progress
+        changes["progress"] = progress
     if story.has_completed and happening.is_agents and kind not in ENDS:
-        told["revived_at"] = instant(activity.create_time) or story.revived_at
+        changes["revived_at"] = instant(activity.create_time) or story.revived_at
     if happening.change is not None:
-        told["change"] = happening.change
-    return told
+        changes["change"] = happening.change
+    return changes

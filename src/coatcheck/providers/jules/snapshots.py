@@ -1,8 +1,10 @@
-"""What a wait remembers between two looks at a session, and what it makes of the next one (jules.md 3.1, 3.3). Pure.
+"""The memory of a wait between two polls of a session, and the next snapshot (docs/reference/protocols/jules.md 3.1, 3.3). Pure.
 
-Law 1. Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
-Law 2. An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
-       the same: some do go on.
+Invariants:
+
+- Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
+- An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
+  the same: some do go on.
 """
 
 from __future__ import annotations
@@ -12,22 +14,20 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from ..._model.outcome import Notice
-from ..._model.tasks import Task, TaskState
-from ..._protocol.provider import TaskSnapshot
+from ...provider import Notice, Task, TaskSnapshot, TaskState
 from .activities import Happening, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# How far back the next look asks (seconds). Activities are written in order, a few milliseconds apart (1.1, 3.3).
+# How far back the next poll requests activities (seconds). Activities are written in order, a few milliseconds apart (jules.md 1.1, 3.3).
 OVERLAP = 5.0
-# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (3.1).
+# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (jules.md 3.1).
 STALL = 15 * 60.0
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True):
-    """What has been heard: the last moment, what happened around it, the agent's last sign (seconds since the epoch)."""
+    """What has been received: the time of the last activity, the activities near it, the agent's last activity (seconds since the epoch)."""
 
     last: float = 0.0
     around: tuple[tuple[float, str], ...] = ()
@@ -47,19 +47,19 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing has been heard yet."""
+        """Whether nothing has been received yet."""
         return not self.last
 
     @property
     def filter(self) -> str | None:
-        """Return the filter that asks for what came since, None for everything; the service's is exclusive (1.5)."""
+        """Return the filter for newer activities, None for all; the service's is exclusive (jules.md 1.5)."""
         if self.is_blank:
             return None
         since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)
         return f'create_time>"{since:%Y-%m-%dT%H:%M:%S.%fZ}"'
 
     def unseen(self, happened: Iterable[Happening]) -> list[Happening]:
-        """Return those of *happened* that have not been heard of."""
+        """Return those of *happened* that have not been received before."""
         known = {key for _, key in self.around}
         return [happening for happening in happened if happening.activity.key not in known]
 
@@ -79,7 +79,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
 
 def follow(task: Task, memory: Memory, fresh: list[Happening], *, is_watched: bool, now: float) -> TaskSnapshot:
-    """Return the look: *task*, with what *fresh* tells since *memory*."""
+    """Return the snapshot: *task*, with the events of *fresh* since *memory*."""
     events = []
     for happening in fresh:
         memory = memory.after(happening)

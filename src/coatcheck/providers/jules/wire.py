@@ -1,9 +1,9 @@
-"""The shapes of Jules' answers: only the fields we read; unknown fields, words and kinds are tolerated.
+"""The structures of Jules' responses: only the fields that are read; unknown fields and values are accepted.
 
-Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing (jules.md 1.1).
+Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing (docs/reference/protocols/jules.md 1.1).
 Typed fields decide (ids, states, texts, diffs): a wrong type is an error with its JSON path. Fields of type
 ``object`` are only shown and are read by `loose`. What is one of several kinds has them all as fields, and an element
-that has none of them is kept raw: its native word is told (2.4, 2.5).
+that has none of them is kept raw: its native word is reported (jules.md 2.4, 2.5).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GithubBranch(Wire, frozen=True):
-    """A branch (2.1)."""
+    """A branch (jules.md 2.1)."""
 
     display_name: object = None
 
 
 class GithubRepo(Wire, frozen=True):
-    """The repository behind a source (2.1)."""
+    """The repository behind a source (jules.md 2.1)."""
 
     owner: str | None = None
     repo: str | None = None
@@ -30,7 +30,7 @@ class GithubRepo(Wire, frozen=True):
 
 
 class Source(Wire, frozen=True):
-    """A repository that was connected in the web app (2.1)."""
+    """A repository that was connected in the web app (jules.md 2.1)."""
 
     name: str | None = None
     id: object = None
@@ -38,27 +38,27 @@ class Source(Wire, frozen=True):
 
 
 class SourcePage(Wire, frozen=True):
-    """A page of sources (1.5)."""
+    """A page of sources (jules.md 1.5)."""
 
     sources: list[Source] | None = None
     next_page_token: str | None = None
 
 
 class GithubRepoContext(Wire, frozen=True):
-    """Where in the repository a session starts (2.2)."""
+    """Where in the repository a session starts (jules.md 2.2)."""
 
     starting_branch: str | None = None
 
 
 class SourceContext(Wire, frozen=True):
-    """Which source a session works on (2.2)."""
+    """Which source a session works on (jules.md 2.2)."""
 
     source: str | None = None
     github_repo_context: GithubRepoContext | None = None
 
 
 class GitPatch(Wire, frozen=True):
-    """A diff, cumulative from the base commit (2.4)."""
+    """A diff, cumulative from the base commit (jules.md 2.4)."""
 
     unidiff_patch: str | None = None
     base_commit_id: object = None
@@ -66,13 +66,13 @@ class GitPatch(Wire, frozen=True):
 
 
 class ChangeSet(Wire, frozen=True):
-    """A change; without a diff it is an empty one, which is frequent (2.4)."""
+    """A change; without a diff it is an empty one, which is frequent (jules.md 2.4)."""
 
     git_patch: GitPatch | None = None
 
 
 class PullRequest(Wire, frozen=True):
-    """A pull request that the service opened (2.5)."""
+    """A pull request that the service opened (jules.md 2.5)."""
 
     url: str | None = None
     title: object = None
@@ -82,14 +82,14 @@ class PullRequest(Wire, frozen=True):
 
 
 class Output(Wire, frozen=True):
-    """One thing that a session made (2.5)."""
+    """An output of a session (jules.md 2.5)."""
 
     change_set: ChangeSet | None = None
     pull_request: PullRequest | None = None
 
 
 class Session(Wire, frozen=True):
-    """A session; input-only fields never come back (2.2)."""
+    """A session; input-only fields never come back (jules.md 2.2)."""
 
     name: str | None = None
     id: str | None = None
@@ -105,76 +105,76 @@ class Session(Wire, frozen=True):
 
 
 class SessionPage(Wire, frozen=True):
-    """A page of sessions, newest first (1.5)."""
+    """A page of sessions, newest first (jules.md 1.5)."""
 
     sessions: list[Session] | None = None
     next_page_token: str | None = None
 
 
 class Step(Wire, frozen=True):
-    """A step of a plan (2.4)."""
+    """A step of a plan (jules.md 2.4)."""
 
     title: object = None
     description: object = None
 
 
 class Plan(Wire, frozen=True):
-    """A plan (2.4)."""
+    """A plan (jules.md 2.4)."""
 
     id: str | None = None
     steps: list[Step] | None = None
 
 
 class PlanGenerated(Wire, frozen=True):
-    """The agent made a plan (2.4)."""
+    """The agent made a plan (jules.md 2.4)."""
 
     plan: Plan | None = None
 
 
 class PlanApproved(Wire, frozen=True):
-    """Somebody, or the service itself, approved a plan (2.4)."""
+    """A person, or the service itself, approved a plan (jules.md 2.4)."""
 
     plan_id: object = None
 
 
 class UserMessaged(Wire, frozen=True):
-    """The user said something (2.4)."""
+    """The user sent a message (jules.md 2.4)."""
 
     user_message: str | None = None
 
 
 class AgentMessaged(Wire, frozen=True):
-    """The agent said something (2.4)."""
+    """The agent sent a message (jules.md 2.4)."""
 
     agent_message: str | None = None
 
 
 class ProgressUpdated(Wire, frozen=True):
-    """The agent did something; both texts may be absent (2.4)."""
+    """The agent did something; both texts may be absent (jules.md 2.4)."""
 
     title: object = None
     description: object = None
 
 
 class SessionCompleted(Wire, frozen=True):
-    """The agent is done, for now (2.4)."""
+    """The agent is done, for now (jules.md 2.4)."""
 
 
 class SessionFailed(Wire, frozen=True):
-    """The agent gave up (2.4)."""
+    """The agent gave up (jules.md 2.4)."""
 
     reason: str | None = None
 
 
 class Media(Wire, frozen=True):
-    """An image or the like, in base64 (2.4)."""
+    """An image or the like, in base64 (jules.md 2.4)."""
 
     data: str | None = None
     mime_type: object = None
 
 
 class BashOutput(Wire, frozen=True):
-    """A command that the agent ran; an exit code of 0 is left out (1.1, 2.4)."""
+    """A command that the agent ran; an exit code of 0 is left out (jules.md 1.1, 2.4)."""
 
     command: object = None
     output: object = None
@@ -182,7 +182,7 @@ class BashOutput(Wire, frozen=True):
 
 
 class Artifact(Wire, frozen=True):
-    """Something that an activity shows (2.4)."""
+    """Something that an activity shows (jules.md 2.4)."""
 
     change_set: ChangeSet | None = None
     media: Media | None = None
@@ -190,7 +190,7 @@ class Artifact(Wire, frozen=True):
 
 
 class Activity(Wire, frozen=True):
-    """Something that happened; immutable (2.4)."""
+    """Something that happened; immutable (jules.md 2.4)."""
 
     name: str | None = None
     id: str | None = None
@@ -208,16 +208,16 @@ class Activity(Wire, frozen=True):
 
     @property
     def key(self) -> str:
-        """Return what tells it from every other: its id, which is also the last part of its name."""
+        """Return what identifies it: its id, which is also the last part of its name."""
         return self.id or (self.name or "").rpartition("/")[2]
 
 
 class ActivityPage(Wire, frozen=True):
-    """A page of activities, oldest first (1.5)."""
+    """A page of activities, oldest first (jules.md 1.5)."""
 
     activities: list[msgspec.Raw] | None = None
     next_page_token: str | None = None
 
 
-# Keys of an activity that do not say what happened.
+# Keys of an activity that are not its kind.
 COMMON = frozenset({"name", "id", "createTime", "originator", "description", "artifacts"})

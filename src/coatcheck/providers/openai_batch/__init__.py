@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..._protocol.registry import Settings
+    from ...provider import Settings
     from .provider import OpenAIBatchProvider
 
 
 def openai_batch(settings: Settings) -> OpenAIBatchProvider:
     """Return the provider of OpenAI's batches.
 
-    ``model`` is asked where a task names none; ``base_url`` (``OPENAI_BASE_URL``) is where the service is.
+    ``model`` is used where a task names none; ``base_url`` (``OPENAI_BASE_URL``) is where the service is.
     """
     from .provider import OpenAIBatchProvider, Service
 

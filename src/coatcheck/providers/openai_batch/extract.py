@@ -1,8 +1,12 @@
-"""From OpenAI's answers to our words. Pure: answers in, values out; nothing here asks the network.
+"""Convert OpenAI's responses to coatcheck's values. Pure: no I/O.
 
-Law 1. Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-Law 2. A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-Law 3. A batch that completed may hold failed requests: `completed` is a success only where one of them is.
+Invariants:
+
+- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
+- A batch that completed may hold failed requests: `completed` is a success only where one of them is.
+
+Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -10,12 +14,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from ..._model.outcome import Failure, Item, Message
-from ..._model.tasks import Page, Task, TaskRef, TaskState
-from ..._protocol.batches import lines_of, only_error, outcome_of, partial, progress_of
-from ..._protocol.decode import read_json
-from ..._protocol.effects import Response
-from ..._protocol.lenient import fields, instant, items, text
+from ...provider import (
+    Failure,
+    Item,
+    Message,
+    Page,
+    Response,
+    Task,
+    TaskRef,
+    TaskState,
+    batch_error,
+    batch_outcome,
+    batch_progress,
+    fields,
+    instant,
+    items,
+    partial_notices,
+    read_json,
+    read_json_lines,
+    text,
+)
 from . import wire
 
 NAME = "openai_batch"
@@ -34,7 +52,7 @@ STATES: Mapping[str, TaskState] = {
 # Codes of the error file for requests that were never made (OpenAI's API description, `BatchRequestOutputError`).
 CODES: Mapping[str, TaskState] = {"batch_expired": TaskState.EXPIRED, "batch_cancelled": TaskState.CANCELLED}
 
-# Where a batch carries what its maker wants to know again.
+# The metadata of a batch that are read back.
 KEY, TITLE = "coatcheck_key", "title"
 
 
@@ -45,59 +63,61 @@ def batch(answer: Response) -> wire.Batch:
 
 def page(answer: Response) -> Page:
     """Return a page of the list; its cursor is the last id."""
-    found = read_json(answer.body, wire.BatchPage, response=answer)
-    batches = found.data or []
-    cursor = batches[-1].id if found.has_more and batches else None
+    batch_page = read_json(answer.body, wire.BatchPage, response=answer)
+    batches = batch_page.data or []
+    cursor = batches[-1].id if batch_page.has_more and batches else None
     return Page(items=tuple(map(task, batches)), cursor=cursor, raw=answer.body)
 
 
 def keys(answer: Response) -> Mapping[str, wire.Batch]:
     """Return the batches of a page by the key that they carry."""
-    found = read_json(answer.body, wire.BatchPage, response=answer)
-    return {key: each for each in found.data or () if (key := text(fields(each.metadata).get(KEY)))}
+    batch_page = read_json(answer.body, wire.BatchPage, response=answer)
+    return {key: each for each in batch_page.data or () if (key := text(fields(each.metadata).get(KEY)))}
 
 
-def task(found: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a batch is; *results* are the lines of its files, None where nobody asked for them."""
-    state = STATES.get(found.status or "", TaskState.UNKNOWN)
-    why = _failure(found)
-    counts = found.request_counts or wire.Counts()
-    made = outcome_of(map(_item, lines_of(results, wire.Line)), error=why) if results is not None else None
+def task(document: wire.Batch, *, results: bytes | None = None, raw: bytes = b"") -> Task:
+    """Return the task that a batch is; *results* are the lines of its files, None where they were not requested."""
+    state = STATES.get(document.status or "", TaskState.UNKNOWN)
+    why = _failure(document)
+    counts = document.request_counts or wire.Counts()
+    batch_result = (
+        batch_outcome(map(_item, read_json_lines(results, wire.Line)), error=why) if results is not None else None
+    )
     if state is TaskState.SUCCEEDED and counts.failed and not counts.completed:
         state = TaskState.FAILED
-    error = why or (only_error(made) if state is not TaskState.SUCCEEDED else None)
+    error = why or (batch_error(batch_result) if state is not TaskState.SUCCEEDED else None)
     return Task(
-        ref=TaskRef(NAME, found.id),
+        ref=TaskRef(NAME, document.id),
         state=state,
-        raw_state=found.status,
-        title=text(fields(found.metadata).get(TITLE)),
-        model=text(found.model),
-        created_at=instant(found.created_at),
-        started_at=instant(found.in_progress_at),
-        updated_at=_ended_at(found),
-        progress=_progress(found, counts, state),
-        outcome=made,
+        raw_state=document.status,
+        title=text(fields(document.metadata).get(TITLE)),
+        model=text(document.model),
+        created_at=instant(document.created_at),
+        started_at=instant(document.in_progress_at),
+        updated_at=_ended_at(document),
+        progress=_progress(document, counts, state),
+        outcome=batch_result,
         error=error if state.is_terminal else None,
-        notices=partial(made),
+        notices=partial_notices(batch_result),
         raw=raw,
     )
 
 
-def _ended_at(found: wire.Batch) -> datetime | None:
-    moments = (found.completed_at, found.failed_at, found.expired_at, found.cancelled_at)
+def _ended_at(document: wire.Batch) -> datetime | None:
+    moments = (document.completed_at, document.failed_at, document.expired_at, document.cancelled_at)
     return next(filter(None, map(instant, moments)), None)
 
 
-def _progress(found: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
+def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
     """Return how far it is, and until when it has to be."""
-    done = progress_of((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
-    until = None if state.is_terminal else instant(found.expires_at)
+    done = batch_progress((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
+    until = None if state.is_terminal else instant(document.expires_at)
     return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
 
 
-def _failure(found: wire.Batch) -> Failure | None:
+def _failure(document: wire.Batch) -> Failure | None:
     """Return why the batch itself was refused."""
-    errors = (found.errors.data if found.errors else None) or ()
+    errors = (document.errors.data if document.errors else None) or ()
     return next((Failure(code=text(error.code), message=text(error.message)) for error in errors), None)
 
 
@@ -125,18 +145,20 @@ def _item_failure(line: wire.Line, body: Mapping[str, object]) -> Failure | None
     if line.error is not None:
         return Failure(code=text(line.error.code), message=text(line.error.message))
     status = line.response.status_code if line.response else None
-    said = fields(body.get("error"))
-    if said or status is None or status >= 300:
-        return Failure(code=text(said.get("code")) or text(said.get("type")), message=text(said.get("message")))
+    document = fields(body.get("error"))
+    if document or status is None or status >= 300:
+        return Failure(
+            code=text(document.get("code")) or text(document.get("type")), message=text(document.get("message"))
+        )
     return None
 
 
 def _texts(body: Mapping[str, object]) -> Iterator[str]:
-    """Yield what a model said, in the shape of Responses or of Chat Completions."""
+    """Yield a model's messages, in the format of Responses or of Chat Completions."""
     for part in items(body.get("output")):
         for content in items(fields(part).get("content")):
-            if said := text(fields(content).get("text")):
-                yield said
+            if message_texts := text(fields(content).get("text")):
+                yield message_texts
     for choice in items(body.get("choices")):
-        if said := text(fields(fields(choice).get("message")).get("content")):
-            yield said
+        if message_texts := text(fields(fields(choice).get("message")).get("content")):
+            yield message_texts

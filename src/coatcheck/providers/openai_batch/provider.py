@@ -1,9 +1,11 @@
-"""How OpenAI's batches are spoken to: one exchange per verb (services.md 4).
+"""The OpenAI batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
 
-Law 1. The requests are uploaded first, as a file that does nothing by itself: only the POST that follows makes a task,
-       and only that one is ever uncertain.
-Law 2. A batch carries the submission's key in its metadata, where a lost answer is found again.
-Law 3. Results are asked for once a batch has ended: its output file, and its error file, where it has them.
+Invariants:
+
+- The requests are uploaded first, as a file that does nothing by itself: only the POST that follows makes a task,
+  and only that one is ever uncertain.
+- A batch carries the submission's key in its metadata, where a lost answer is found again.
+- Results are asked for once a batch has ended: its output file, and its error file, where it has them.
 """
 
 from __future__ import annotations
@@ -14,24 +16,37 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ... import errors
-from ..._model.outcome import Notice
-from ..._model.tasks import Page, Task, TaskRef
-from ..._protocol.batches import model_of, requests_of
-from ..._protocol.decode import check, decode, error_for
-from ..._protocol.effects import Exchange, Pairs, Request, Response
-from ..._protocol.login_contract import Login
-from ..._protocol.provider import Capabilities, StatusPage, Support, TaskFilter
-from ..._protocol.urls import base_url, encoded
-from ..._version import __version__
+from ...provider import (
+    USER_AGENT,
+    Capabilities,
+    Exchange,
+    Login,
+    Notice,
+    Page,
+    Pairs,
+    ProviderSetting,
+    Request,
+    Response,
+    StatusPage,
+    Support,
+    Task,
+    TaskFilter,
+    TaskRef,
+    Verb,
+    base_url,
+    batch_model,
+    batch_requests,
+    check,
+    decode,
+    encoded,
+    error_for,
+    errors,
+)
 from . import extract, wire
 from .extract import KEY, NAME, TITLE
 
 if TYPE_CHECKING:
-    from ..._model.tasks import TaskSpec
-    from ..._protocol.intents import Intent
-    from ..._protocol.login_contract import Secret
-    from ..._protocol.registry import Settings
+    from ...provider import Intent, Secret, Settings, TaskSpec
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 LOGIN = Login(
@@ -51,24 +66,25 @@ MAX_VALUE = 512
 # The largest page of the list (OpenAI's API reference), and how many are looked through for a key: a thousand batches.
 PAGE_SIZE, SEARCH_PAGES = 100, 10
 
-HEADERS: Pairs = (("user-agent", f"coatcheck/{__version__}"), ("accept", "application/json"))
+HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
-        ("create_task", "find_task", "get_task", "list_tasks", "get_status_page", "cancel_task"), Support.DOCUMENTED
+        (Verb.CREATE_TASK, Verb.FIND_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK),
+        Support.DOCUMENTED,
     ),
     reasons={
-        "list_attempts": "a batch has requests, each with its own outcome: Outcome.items",
-        "list_environments": "a batch runs nowhere: it asks a model",
-        "list_models": "models are the account's; name one",
-        "get_usage": "the service tells it elsewhere",
-        "send_message": "a batch is asked once",
-        "archive_task": "the service has no archive of batches",
-        "delete_task": "batches cannot be deleted, only their files",
-        "approve_plan": "a model answers at once",
-        "create_pull_request": "a batch has no repository",
-        "stream_events": "a batch tells counts and nothing else",
+        Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
+        Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
+        Verb.LIST_MODELS: "models are the account's; name one",
+        Verb.GET_USAGE: "the API does not report it",
+        Verb.SEND_MESSAGE: "a batch is asked once",
+        Verb.ARCHIVE_TASK: "the service has no archive of batches",
+        Verb.DELETE_TASK: "batches cannot be deleted, only their files",
+        Verb.APPROVE_PLAN: "a model answers at once",
+        Verb.CREATE_PULL_REQUEST: "a batch has no repository",
+        Verb.STREAM_EVENTS: "a batch reports only counts",
     },
     options=frozenset({"model", "title", "instructions", "key", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -84,31 +100,35 @@ NO_RESULT = Notice(
 )
 
 
+MODEL = ProviderSetting("model", "the model of tasks that name none")
+BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL, ("OPENAI_BASE_URL",))
+
+
 class Service(msgspec.Struct, frozen=True):
-    """Where the service is, and the model of tasks that name none."""
+    """The base URL, and the model of tasks that name none."""
 
     base_url: str = DEFAULT_BASE_URL
     model: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return what *settings* say. Raises `ConfigurationError` for an address that is none."""
-        address = settings.get("base_url", variable="OPENAI_BASE_URL") or DEFAULT_BASE_URL
-        return cls(base_url(address, of=NAME), settings.get("model"))
+        """Return the service of *settings*. Raises `ConfigurationError` for an address that is none."""
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings))
 
 
 class OpenAIBatchProvider(msgspec.Struct, frozen=True):
-    """The batches of an account at OpenAI, or at anything that speaks the same."""
+    """The batches of an account at OpenAI, or at any service with the same API."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (MODEL, BASE_URL)
 
     service: Service = Service()
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """The one base URL."""
+        """The base URL."""
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
@@ -120,7 +140,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* with its model. Raises `ConfigurationError` for what the service would not take."""
         yield from ()
-        named = msgspec.structs.replace(spec, model=model_of(spec, default=self.service.model, provider=NAME))
+        named = msgspec.structs.replace(spec, model=batch_model(spec, default=self.service.model, provider=NAME))
         size = len(_jsonl(named))
         if size > MAX_BYTES:
             raise errors.ConfigurationError(
@@ -141,13 +161,13 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
             "metadata": {name: value for name, value in metadata.items() if value},
         }
         response: Response = yield Request("POST", "/batches", headers=POST_HEADERS, body=msgspec.json.encode(body))
-        made = extract.task(decode(response, wire.Batch), raw=response.body)
-        return msgspec.structs.replace(made, prompt=spec.prompt, mode=spec.mode, model=made.model or spec.model)
+        created = extract.task(decode(response, wire.Batch), raw=response.body)
+        return msgspec.structs.replace(created, prompt=spec.prompt, mode=spec.mode, model=created.model or spec.model)
 
     def _upload(self, lines: bytes) -> Exchange[str]:
         """Upload a file, as often as it takes: one too many expires by itself, and starts nothing.
 
-        Whatever goes wrong, no batch was made: the error says that nothing was sent.
+        If it fails, no batch was created, and the error reports that nothing was sent.
         """
         kind, body = _form(lines)
         request = Request("POST", "/files", headers=(*HEADERS, ("content-type", kind)), body=body, idempotent=True)
@@ -166,8 +186,8 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         for _ in range(SEARCH_PAGES):
             response = yield self._list(cursor, PAGE_SIZE)
             check(response)
-            if (found := extract.keys(response).get(intent.id)) is not None:
-                return extract.task(found)
+            if (batch_page := extract.keys(response).get(intent.id)) is not None:
+                return extract.task(batch_page)
             cursor = extract.page(response).cursor
             if cursor is None:
                 break
@@ -176,13 +196,13 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a batch: one GET while it runs, and one for each file of results when it has ended."""
+        """Return a batch: one GET while it is running, and one for each file of results once it has ended."""
         response = yield from self._look(ref)
-        found = extract.batch(response)
-        state = extract.STATES.get(found.status or "")
-        results = (yield from self._results(found)) if state and state.is_terminal else None
-        task = extract.task(found, results=results, raw=response.body)
-        if results or not (found.output_file_id or found.error_file_id):
+        batch_page = extract.batch(response)
+        state = extract.STATES.get(batch_page.status or "")
+        results = (yield from self._results(batch_page)) if state and state.is_terminal else None
+        task = extract.task(batch_page, results=results, raw=response.body)
+        if results or not (batch_page.output_file_id or batch_page.error_file_id):
             return task
         return task if results is None else msgspec.structs.replace(task, notices=(*task.notices, NO_RESULT))
 
@@ -207,16 +227,16 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         return extract.page(response)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Look at a hundred batches at once; those that have ended want a look of their own."""
-        found = yield from self.list_tasks(cursor=cursor)
-        return StatusPage(tasks=found.items, cursor=found.cursor)
+        """Return the state of up to a hundred batches; those that have ended need a request of their own."""
+        batch_page = yield from self.list_tasks(cursor=cursor)
+        return StatusPage(tasks=batch_page.items, cursor=batch_page.cursor)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live batch; *siblings* are the lines of its output and error files."""
         return extract.task(extract.batch(Response(200, body=response)), results=siblings, raw=response)
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask for the end of a batch; what is done already is kept, and the rest is cancelled within ten minutes (OpenAI's SDK)."""
+        """Cancel a batch; completed requests are kept, and the rest is cancelled within ten minutes (OpenAI's SDK)."""
         check((yield Request("POST", f"{_batch(ref)}/cancel", headers=POST_HEADERS, body=b"{}")))
 
     # -- requests ----------------------------------------------------------------------------------------------------
@@ -226,10 +246,10 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         check(response)
         return response
 
-    def _results(self, found: wire.Batch) -> Exchange[bytes]:
+    def _results(self, batch: wire.Batch) -> Exchange[bytes]:
         """Return the lines of both files; a file that is there no more has none (they expire)."""
         bodies = []
-        for file in filter(None, (found.output_file_id, found.error_file_id)):
+        for file in filter(None, (batch.output_file_id, batch.error_file_id)):
             response: Response = yield Request("GET", f"/files/{encoded(file)}/content", headers=HEADERS)
             if response.status != 404:
                 check(response)
@@ -248,7 +268,7 @@ def _batch(ref: TaskRef) -> str:
 def _jsonl(spec: TaskSpec) -> bytes:
     """Return the requests as the lines of a file; the same bytes for the same work."""
     instructions = {"instructions": spec.instructions} if spec.instructions else {}
-    asked = requests_of(spec, most=MAX_REQUESTS)
+    prompts = batch_requests(spec, most=MAX_REQUESTS)
     lines = (
         {
             "custom_id": id,
@@ -256,7 +276,7 @@ def _jsonl(spec: TaskSpec) -> bytes:
             "url": ENDPOINT,
             "body": {"model": spec.model, "input": text, **instructions},
         }
-        for id, text in asked.items()
+        for id, text in prompts.items()
     )
     return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 

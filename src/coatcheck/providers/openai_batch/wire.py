@@ -1,4 +1,4 @@
-"""The shapes of OpenAI's batches: only the fields we read (services.md 4; OpenAI's SDK 3.52, ``types/batch.py``).
+"""The structures of OpenAI's batches: only the fields that are read (docs/reference/protocols/services.md 4; OpenAI's SDK 3.52, ``types/batch.py``).
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
 """
@@ -21,7 +21,7 @@ class Counts(Wire, frozen=True):
 
 
 class BatchError(Wire, frozen=True):
-    """Why a batch was not taken, or a request not made."""
+    """Why a batch was rejected, or a request not sent."""
 
     code: object = None
     message: object = None

@@ -1,9 +1,11 @@
-"""Server-sent events, incrementally (WHATWG HTML, section 9.2.6). Pure: bytes in, events out.
+"""Parse server-sent events incrementally (WHATWG HTML, section 9.2.6). Pure: bytes in, events out.
 
-Law 1. How the bytes were cut into chunks never matters.
-Law 2. What stands after the last blank line is no event: the stream was cut there.
-Law 3. Memory is bounded: an event larger than `MAX_EVENT`, its line ends counted, ends the stream with an error.
-Law 4. The work is linear in the bytes, however small the chunks are.
+Invariants:
+
+- The result does not depend on how the bytes are split into chunks.
+- An event without its blank line is dropped: the stream ended inside it.
+- Memory is bounded: an event larger than `MAX_EVENT_BYTES`, its line ends counted, ends the stream with an error.
+- The work is linear in the bytes, however small the chunks are.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ... import errors
+from .. import errors
 
 # An event carries one log line or one message delta (codex-wham.md 2.8); a whole details answer is 3.5 MB.
-MAX_EVENT = 4 * 1024 * 1024
+MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class ServerEvent(msgspec.Struct, frozen=True):
+class ServerSentEvent(msgspec.Struct, frozen=True):
     """One event: its type ("message" unless said), its data, and the id to resume after it."""
 
     data: str
@@ -28,8 +30,8 @@ class ServerEvent(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class Parser:
-    """Turn chunks into events: `feed` each chunk as it comes."""
+class EventStreamReader:
+    """Turn chunks into events: `feed` each chunk as it arrives."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # of the line that has not ended yet
@@ -40,8 +42,8 @@ class Parser:
         self._event = ""
         self._id = ""
 
-    def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """Return the events that *chunk* completes. Raises `UnreadableResponseError` for one beyond all measure."""
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Return the events that *chunk* completes. Raises `UnreadableResponseError` for one that is too large."""
         return [event for line in self._lines(chunk) if (event := self._take(line))]
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
@@ -49,7 +51,7 @@ class Parser:
         self._parts.append(chunk)
         self._held += len(chunk)
         if not self._is_first and b"\n" not in chunk and b"\r" not in chunk and not self._ends_in_cr:
-            if self._held > MAX_EVENT:
+            if self._held > MAX_EVENT_BYTES:
                 raise _too_large()
             return
         buffer = b"".join(self._parts)
@@ -58,12 +60,12 @@ class Parser:
         lines = buffer.splitlines(keepends=True) if not self._is_first else [buffer]
         rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         self._parts, self._held, self._ends_in_cr = [rest], len(rest), rest.endswith(b"\r")
-        if len(rest) > MAX_EVENT:
+        if len(rest) > MAX_EVENT_BYTES:
             raise _too_large()
         for line in lines:
             yield line.rstrip(b"\r\n")
 
-    def _take(self, line: bytes) -> ServerEvent | None:
+    def _take(self, line: bytes) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
         name, _, value = line.decode("utf-8", "replace").partition(":")
@@ -75,15 +77,15 @@ class Parser:
             self._event = value
         elif name == "id" and "\0" not in value:
             self._id = value
-        if self._size > MAX_EVENT:
+        if self._size > MAX_EVENT_BYTES:
             raise _too_large()
         return None
 
-    def _dispatch(self) -> ServerEvent | None:
+    def _dispatch(self) -> ServerSentEvent | None:
         data, event = self._data, self._event
         self._data, self._size, self._event = [], 0, ""
-        return ServerEvent("\n".join(data), event or "message", self._id) if data else None
+        return ServerSentEvent("\n".join(data), event or "message", self._id) if data else None
 
 
 def _too_large() -> errors.UnreadableResponseError:
-    return errors.UnreadableResponseError(f"the event stream holds an event larger than {MAX_EVENT} bytes")
+    return errors.UnreadableResponseError(f"the event stream holds an event larger than {MAX_EVENT_BYTES} bytes")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coatcheck import errors
-from coatcheck.providers.codex.sse import MAX_EVENT, Parser, ServerEvent
+from coatcheck._protocol.sse import MAX_EVENT_BYTES, EventStreamReader, ServerSentEvent
 
 STREAM = (
     "\ufeff: a comment\r\n\r\n"
@@ -20,11 +20,11 @@ STREAM = (
 ).encode()
 
 EVENTS = [
-    ServerEvent("one"),
-    ServerEvent("two\n lines ü", "named", "7"),
-    ServerEvent("", "message", "7"),
-    ServerEvent("three", "message", "7"),
-    ServerEvent("last", "message", "7"),
+    ServerSentEvent("one"),
+    ServerSentEvent("two\n lines ü", "named", "7"),
+    ServerSentEvent("", "message", "7"),
+    ServerSentEvent("three", "message", "7"),
+    ServerSentEvent("last", "message", "7"),
 ]
 
 
@@ -32,7 +32,7 @@ EVENTS = [
 def test_where_a_stream_is_cut_never_matters(cuts: list[int]) -> None:
     """Any line end, comments, several data lines, ids that stay: the same events from any chunks; a torn one is none."""
     edges = [0, *sorted(cuts), len(STREAM)]
-    parser = Parser()
+    parser = EventStreamReader()
     chunks = [STREAM[start:end] for start, end in pairwise(edges)]
 
     assert EVENTS == [event for chunk in chunks for event in parser.feed(chunk)]
@@ -40,7 +40,7 @@ def test_where_a_stream_is_cut_never_matters(cuts: list[int]) -> None:
 
 def test_byte_by_byte_is_the_same() -> None:
     """The smallest chunks give the same events."""
-    parser = Parser()
+    parser = EventStreamReader()
 
     assert EVENTS == [event for byte in STREAM for event in parser.feed(bytes([byte]))]
 
@@ -48,14 +48,14 @@ def test_byte_by_byte_is_the_same() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read(data: bytes) -> None:
     """Nothing in a stream raises but its size."""
-    assert all(isinstance(event, ServerEvent) for event in Parser().feed(data))
+    assert all(isinstance(event, ServerSentEvent) for event in EventStreamReader().feed(data))
 
 
 @pytest.mark.parametrize("chunk", [b"x" * 1024, b"data: " + b"x" * 1024 + b"\n"])
 def test_memory_is_bounded(chunk: bytes) -> None:
     """An event without an end, in one line or in many, ends the stream with an error."""
-    parser, big = Parser(), chunk * 1024
-    for _ in range(MAX_EVENT // len(big) - 1):
+    parser, big = EventStreamReader(), chunk * 1024
+    for _ in range(MAX_EVENT_BYTES // len(big) - 1):
         parser.feed(big)
 
     with pytest.raises(errors.UnreadableResponseError):
@@ -64,7 +64,7 @@ def test_memory_is_bounded(chunk: bytes) -> None:
 
 def test_lines_without_data_are_counted() -> None:
     """Empty data lines fill memory as well, and end the stream."""
-    parser, lines = Parser(), b"data:\n" * (MAX_EVENT + 1)
+    parser, lines = EventStreamReader(), b"data:\n" * (MAX_EVENT_BYTES + 1)
 
     with pytest.raises(errors.UnreadableResponseError) as caught:
         parser.feed(lines)
