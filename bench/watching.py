@@ -25,6 +25,7 @@ import msgspec
 from loopback import LAST_SECONDS, http
 
 from coatcheck import AsyncClient
+from coatcheck._model.events import StateEvent
 from coatcheck._protocol.effects import Request
 from coatcheck._runtime.submission_journal import NoJournal
 from coatcheck.testing import JulesEmulator
@@ -194,7 +195,7 @@ async def ours(server: Served, interval: float | None) -> tuple[int, float, floa
     async with AsyncClient("jules", base_url=server.url, **options) as client, asyncio.timeout(LONGEST):  # type: ignore[arg-type]
         async for event in client.watch_tasks(server.ids, interval=interval):
             if event.at is not None:
-                late[event.kind == "state"].append(clock.time() - event.at.timestamp())
+                late[isinstance(event, StateEvent)].append(clock.time() - event.at.timestamp())
     return len(late[False]), mean(late[False]), mean(late[True])
 
 

@@ -129,7 +129,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_version_is_one() -> None:
-    """The installed metadata and the package tell the same version."""
+    """The installed metadata and the package have the same version."""
     assert coatcheck.__version__ == metadata.version("coatcheck")
 
 
@@ -155,13 +155,13 @@ def is_generated(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_modules_state_their_law(path: Path) -> None:
-    """Every module begins by saying what it is for."""
+def test_modules_have_docstrings(path: Path) -> None:
+    """Every module has a docstring of at least three words."""
     assert len((ast.get_docstring(parse(path)) or "").split()) >= 3
 
 
 def test_bodies_are_short() -> None:
-    """No function is longer than one can hold in mind."""
+    """No function exceeds the limit."""
     long = [
         f"{relative(path)}:{node.lineno} {node.name} has {body_length(node)} lines"
         for path in MODULES
@@ -173,7 +173,7 @@ def test_bodies_are_short() -> None:
 
 
 def test_modules_are_short() -> None:
-    """No module is longer than one reads in a sitting; generated tables are not read."""
+    """No module exceeds the limit, except generated tables."""
     lengths = {relative(path): len(path.read_text("utf-8").splitlines()) for path in MODULES if not is_generated(path)}
 
     assert {} == {path: length for path, length in lengths.items() if length > LONGEST_MODULE}
@@ -201,21 +201,21 @@ def test_imports_go_one_way() -> None:
     """No two modules need each other, not even for types: a third one below would be missing."""
     known = {module_name(path) for path in MODULES}
     graph = {module_name(path): {*imported_modules(path, known)} & known - {module_name(path)} for path in MODULES}
-    del graph["coatcheck"]  # the public face names everything, lazily
+    del graph["coatcheck"]  # the public module names everything, lazily
 
     assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(graph)
 
 
 @pytest.mark.parametrize("path", TESTS, ids=relative)
-def test_tests_state_their_law(path: Path) -> None:
-    """The docstring of a test is the law that it proves."""
-    lawless = [
+def test_tests_have_docstrings(path: Path) -> None:
+    """Every test has a docstring."""
+    undocumented = [
         f"{relative(path)}:{node.lineno} {node.name}"
         for node in ast.walk(parse(path))
         if isinstance(node, FUNCTIONS) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
 
-    assert [] == lawless
+    assert [] == undocumented
 
 
 # --- what the repository holds ----------------------------------------------------------------------------------------

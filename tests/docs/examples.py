@@ -1,12 +1,14 @@
-"""How the examples in the documentation are run.
+"""Run the examples in the documentation.
 
-Law 1. The Python blocks of a page run in order, in one namespace; a text block right after one is what it prints.
-Law 2. The console blocks of a page run in order, in one shell: what follows a line with ``$`` is what it prints, on
-       stdout and stderr together; of the last command it may be a text block right after the console block.
-       A command succeeds, unless the next one asks for ``$?``.
-Law 3. Lines of sh blocks that begin with ``coatcheck`` are command lines that can be read; they are not run.
-Law 4. ``…`` stands for anything within a line, and for any lines where it is a line of its own. Columns may be wider
-       than they are shown: two blanks and more are as good as two.
+Invariants:
+
+- The Python blocks of a page run in order, in one namespace; a text block right after one is what it prints.
+- The console blocks of a page run in order, in one shell: what follows a line with ``$`` is what it prints, on
+  stdout and stderr together; of the last command it may be a text block right after the console block.
+  A command succeeds, unless the next one asks for ``$?``.
+- Lines of sh blocks that begin with ``coatcheck`` are command lines that can be read; they are not run.
+- ``…`` stands for anything within a line, and for any lines where it is a line of its own. Columns may be wider
+  than they are shown: two blanks and more are as good as two.
 """
 
 from __future__ import annotations
@@ -58,13 +60,13 @@ class Shell:
 
     def run(self, command: str) -> tuple[int, str]:
         """Return the exit code of *command* and what it printed."""
-        told, said = self._process.stdin, self._process.stdout
-        assert told is not None
-        assert said is not None
-        told.write(f"{{ {command}\n}} </dev/null\nset -- $?\necho; echo '{END}' $1\n(exit $1)\n")
-        told.flush()
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(f"{{ {command}\n}} </dev/null\nset -- $?\necho; echo '{END}' $1\n(exit $1)\n")
+        stdin.flush()
         lines = []
-        while not (line := said.readline()).startswith(END):
+        while not (line := stdout.readline()).startswith(END):
             assert line, f"the shell ended in: {command}"
             lines.append(line)
         return int(line.removeprefix(END)), "".join(lines).strip("\n")
@@ -104,27 +106,27 @@ def run_console(example: Example) -> None:
     assert commands, f"{place(example)}: no line begins with $"
     for (command, expected), (following, _) in zip(commands, [*commands[1:], ("", "")], strict=True):
         code, printed = shell.run(command)
-        if following or not is_told_after(example):
+        if following or not has_output_after(example):
             check_output(expected, printed, where=f"{place(example)}: {command}")
         assert code == 0 or "$?" in following, f"{place(example)}: {command}\nexits with {code}:\n{printed}"
-    tell(example, printed)
+    keep_output(example, printed)
 
 
 def run_python(example: Example) -> None:
     """Run a Python block, and keep what it prints for the text block after it."""
-    said = io.StringIO()
+    output = io.StringIO()
     code = compile("\n" * (example.line - 1) + example.parsed, place(example), "exec")
-    with contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(output):
         exec(code, example.namespace)
-    tell(example, said.getvalue().strip("\n"))
+    keep_output(example, output.getvalue().strip("\n"))
 
 
-def tell(example: Example, printed: str) -> None:
+def keep_output(example: Example, printed: str) -> None:
     """Keep what *example* printed for the text block after it."""
     example.namespace["printed"] = (example.region.end, printed)
 
 
-def is_told_after(example: Example) -> bool:
+def has_output_after(example: Example) -> bool:
     """Whether a text block says what *example* prints."""
     return example.document.text[example.region.end :].lstrip().startswith("```text\n")
 

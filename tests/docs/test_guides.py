@@ -1,4 +1,4 @@
-"""What the guides show is true beyond what their examples print."""
+"""Tests of guides beyond the output of their examples."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_provider_of_the_guide_passes_every_law(tmp_path: Path) -> None:
-    """The toy that fits on a screen is held to what every provider is held to."""
+def test_the_provider_of_the_guide_passes_the_conformance_tests(tmp_path: Path) -> None:
+    """The example provider of the guide passes the conformance tests."""
     (tmp_path / "test_toy.py").write_text("\n".join(blocks("providers.md", "python")))
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_toy.py"]
@@ -81,7 +81,7 @@ STEPS = {
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize("verb", STEPS)
 def test_every_verb_says_its_step(client: type, verb: str) -> None:
-    """Who submits and who waits reads it in the docstring, in both colours."""
+    """The docstrings of both clients name the step of each method."""
     assert STEPS[verb] in (getattr(client, verb).__doc__ or "")
 
 
@@ -92,7 +92,7 @@ def test_both_steps_at_once_say_so() -> None:
 
 @pytest.mark.parametrize("verb", [name for name in vars(Client) if not name.startswith("_")])
 def test_both_clients_say_the_same(verb: str) -> None:
-    """What is said of a verb does not depend on the colour."""
+    """Both clients have the same docstrings."""
     different = {"close": "aclose", "tokens": "tokens"}
 
     assert verb in different or getattr(Client, verb).__doc__ == getattr(AsyncClient, verb).__doc__

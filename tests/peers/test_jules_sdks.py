@@ -101,7 +101,7 @@ def test_both_clients_see_the_same_session(tmp_path: Path) -> None:
         told = google(emulator, url, home=tmp_path)
         with Client("jules", base_url=url, token=emulator.token, journal=MemoryJournal(), environ={}) as client:
             task = client.get_task(told[0]["id"])
-            events = [event.kind for event in client.stream_task(task.ref)]
+            events = list(client.stream_task(task.ref))
 
     assert (TaskState.SUCCEEDED, DIFF.encode(), told[-1]["pullRequest"]) == (
         task.state,

@@ -1,4 +1,4 @@
-"""The kit passes what is right, and a provider that breaks a law fails that law."""
+"""The conformance tests pass for a correct provider, and a provider that violates a property fails its test."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
 from coatcheck.cloud.faults import Fault, RepeatingCursor, ResetAfterAccept, take
-from coatcheck.testing.conformance import ProviderConformance, Transcript, bendings
+from coatcheck.testing.conformance import ProviderConformance, Transcript, malformed
 from coatcheck.testing.fake_clock import FakeClock
 
 
 class ToyEmulator(ToyService):
-    """The toy's service with the face that the kit asks for."""
+    """The example service with the interface that the conformance tests need."""
 
     token = "good-token-0123456789"
 
@@ -51,7 +51,7 @@ DONE = msgspec.json.encode(ToyTask(id="t1", state="done", prompt="p", text="Hell
 
 
 class TestToy(ProviderConformance):
-    """The smallest provider keeps every law."""
+    """The example provider passes every test."""
 
     provider = ToyProvider
     emulator = ToyEmulator
@@ -66,7 +66,7 @@ class TestToy(ProviderConformance):
 
 
 class TwicePosting(ToyProvider):
-    """Sends everything twice, to be sure."""
+    """Submits every task twice."""
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         yield from super().create_task(spec)
@@ -74,7 +74,7 @@ class TwicePosting(ToyProvider):
 
 
 class Guessing(ToyProvider):
-    """Takes every word that it does not know for an end, and forgets the word."""
+    """Treats every unknown state as success, and drops `raw_state`."""
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         task = super().extract_response(response, siblings)
@@ -82,14 +82,14 @@ class Guessing(ToyProvider):
 
 
 class Trusting(ToyProvider):
-    """Indexes into whatever came."""
+    """Reads keys without checking that they exist."""
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return Task(ref=TaskRef("toy", msgspec.json.decode(response)["id"]), state=TaskState.UNKNOWN)
 
 
 class Talkative(ToyProvider):
-    """Says in its refusals what it was given."""
+    """Adds the token to its errors."""
 
     def authorize(self, request: Request, secret: Any, now: float) -> Request:
         self.last = secret.token
@@ -104,7 +104,7 @@ class Talkative(ToyProvider):
 
 
 class Forgetful(ToyProvider):
-    """Does not know what it asked for, so that a lost answer cannot be found by it."""
+    """Returns tasks without their prompt."""
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         task = yield from super().create_task(spec)
@@ -112,7 +112,7 @@ class Forgetful(ToyProvider):
 
 
 class Swallowing(ToyProvider):
-    """Takes every refusal for an answer."""
+    """Ignores HTTP errors."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         response = yield Request("GET", f"/tasks/{ref.id}")
@@ -120,8 +120,8 @@ class Swallowing(ToyProvider):
         return self._task(decode(body, ToyTask))
 
 
-def law(provider: type, name: str, *arguments: object) -> Callable[[], object]:
-    """Return a law of the kit about a provider."""
+def conformance_test(provider: type, name: str, *arguments: object) -> Callable[[], object]:
+    """Return one conformance test of *provider*, ready to be called."""
     tests = type("Broken", (TestToy,), {"provider": provider})()
     return lambda: getattr(tests, name)(*arguments)
 
@@ -129,42 +129,44 @@ def law(provider: type, name: str, *arguments: object) -> Callable[[], object]:
 @pytest.mark.parametrize(
     "broken",
     [
-        law(TwicePosting, "test_submitting_is_one_post", "blocking"),
-        law(TwicePosting, "test_a_lost_answer_never_makes_a_second_task", "blocking", ResetAfterAccept(on="get_task")),
-        law(Guessing, "test_every_declared_state_maps", "queued"),
-        law(Guessing, "test_an_unknown_word_is_unknown"),
-        law(Trusting, "test_bent_answers_give_a_task_or_are_unreadable", "done"),
-        law(Forgetful, "test_a_ticket_says_what_was_asked", "asynchronous"),
+        conformance_test(TwicePosting, "test_submitting_is_one_post", "blocking"),
+        conformance_test(
+            TwicePosting, "test_a_lost_response_creates_no_second_task", "blocking", ResetAfterAccept(on="get_task")
+        ),
+        conformance_test(Guessing, "test_every_declared_state_maps", "queued"),
+        conformance_test(Guessing, "test_an_unknown_state_is_unknown"),
+        conformance_test(Trusting, "test_malformed_responses_are_tasks_or_unreadable", "done"),
+        conformance_test(Forgetful, "test_a_created_task_has_its_prompt", "asynchronous"),
     ],
 )
-def test_a_broken_law_is_noticed(broken: Callable[[], object]) -> None:
-    """Each law fails for a provider that breaks it."""
+def test_a_broken_provider_fails(broken: Callable[[], object]) -> None:
+    """Each test fails for a provider that breaks it."""
     with pytest.raises(AssertionError):
         broken()
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_swallowed_refusal_is_noticed(colour: str) -> None:
-    """A provider that takes an error for an answer raises nothing where it must."""
+@pytest.mark.parametrize("variant", COLOURS)
+def test_a_swallowed_refusal_is_noticed(variant: str) -> None:
+    """A provider that ignores an HTTP error fails the test of that status."""
     with pytest.raises(pytest.fail.Exception):
-        law(Swallowing, "test_each_status_is_its_error", colour, 404)()
+        conformance_test(Swallowing, "test_each_status_raises_its_error", variant, 404)()
 
 
 def test_a_shown_token_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
-    """A ``repr`` that holds the secret fails the law."""
+    """An error that contains the token fails the test."""
     with pytest.raises(AssertionError):
-        law(Talkative, "test_no_token_is_shown", "blocking", caplog)()
+        conformance_test(Talkative, "test_no_token_is_shown", "blocking", caplog)()
 
 
-def test_every_key_is_bent_in_every_way() -> None:
-    """Missing, null, another type, and a new word for a word; inside lists as well."""
+def test_every_key_is_changed_in_every_way() -> None:
+    """Each key is missing, null, of another type, and, if a string, unknown; inside lists as well."""
     assert [
         b'{"b":[7]}', b'{"a":null,"b":[7]}', b'{"a":7,"b":[7]}', b'{"a":"coatcheck-new-word","b":[7]}',
         b'{"a":"x"}', b'{"a":"x","b":null}', b'{"a":"x","b":{}}',
         b'{"a":"x","b":[]}', b'{"a":"x","b":[null]}', b'{"a":"x","b":["7"]}',
-    ] == list(bendings(b'{"a":"x","b":[7]}'))  # fmt: skip
+    ] == list(malformed(b'{"a":"x","b":[7]}'))  # fmt: skip
 
 
-def test_what_a_service_lacks_is_shown_as_skipped() -> None:
-    """The reason is the provider's own."""
+def test_an_unsupported_verb_is_skipped_with_its_reason() -> None:
+    """The reason of a skipped test is the one that the capabilities give."""
     assert "toy has no delete_task: the toy keeps everything" == TestToy()._reason("delete_task")

@@ -1,7 +1,7 @@
-"""Fakes for programs that use the library: a cloud that lives by a script, time that passes on demand, no network.
+"""Fakes for tests of programs that use the library: a scripted cloud, emulators of services, a clock, transports.
 
-`ScriptedCloud` speaks as Codex Cloud does. Put it behind a client with `EmulatorTransport` or its asynchronous twin,
-or behind a socket with `serving`; `faults` makes it misbehave. Names are imported when they are first used.
+`ScriptedCloud` implements the HTTP API of Codex Cloud. A client reaches it by `EmulatorTransport` or
+`AsyncEmulatorTransport`, or over a socket with `serving`; `faults` describe errors. Names are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Both clients behind one blocking face, so that one test proves a law for both."""
+"""One blocking interface to both clients, so that one test covers both."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ COLOURS = ("blocking", "asynchronous")
 
 
 class Both:
-    """A client of either *colour* to the handler *service*; calls block, iterators become lists.
+    """A client of the given *variant* ("blocking" or "asynchronous") for the handler *service*.
 
-    It has a `FakeClock`, a `MemoryJournal`, no environment and no luck: every random number is a half. *options* are
-    those of `coatcheck.Client`.
+    Calls block, and iterators become lists. It has a `FakeClock`, a `MemoryJournal`, an empty environment, and 0.5 for
+    every random number. *options* are those of `coatcheck.Client`.
     """
 
     def __init__(
         self,
-        colour: str,
+        variant: str,
         provider: Any,
         service: Any,
         *,
-        token: str | None = "good",  # noqa: S107 - what the toy services of tests accept
+        token: str | None = "good",  # noqa: S107 - the token of the example services in tests
         **options: Any,
     ) -> None:
         self.clock: FakeClock = options.pop("clock", None) or FakeClock()
         self.journal = MemoryJournal()
-        is_async = colour == "asynchronous"
-        kind: Any = AsyncClient if is_async else Client
+        is_async = variant == "asynchronous"
+        client_class: Any = AsyncClient if is_async else Client
         transport: Any = AsyncEmulatorTransport if is_async else EmulatorTransport
         options = {
             "journal": self.journal,
@@ -43,21 +43,21 @@ class Both:
             "clock": self.clock,
             **options,
         }
-        self.client: Any = kind(provider, token=token, transport=transport(service), **options)
+        self.client: Any = client_class(provider, token=token, transport=transport(service), **options)
 
     def __getattr__(self, name: str) -> Any:
-        verb = getattr(self.client, name)
+        method = getattr(self.client, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
-            result = verb(*arguments, **named)
+            result = method(*arguments, **named)
             if inspect.isasyncgen(result) or inspect.iscoroutine(result):
-                return asyncio.run(_settled(result))
+                return asyncio.run(_collect(result))
             return list(result) if inspect.isgenerator(result) else result
 
         return call
 
 
-async def _settled(result: Any) -> Any:
+async def _collect(result: Any) -> Any:
     if inspect.isasyncgen(result):
         return [value async for value in result]
     return await result

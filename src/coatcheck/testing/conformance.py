@@ -1,4 +1,4 @@
-"""The laws that every provider keeps, as tests to inherit: a provider's test class has attributes and no bodies.
+"""Conformance tests for providers, to be inherited by a test class that only sets attributes.
 
     class TestAcme(ProviderConformance):
         provider = staticmethod(lambda: AcmeProvider("http://127.0.0.1:9"))
@@ -8,8 +8,8 @@
         state_in, state_at = "done", ("state",)
         repeating_cursor = staticmethod(lambda: RepeatingCursor(on="list_tasks"))
 
-Laws about what the provider's capabilities exclude are shown as skipped, with the provider's own reason. It needs
-pytest (``pip install coatcheck[testing]``), which nothing else of the library imports.
+Tests of verbs that the provider's capabilities exclude are skipped, with the reason that the capabilities give. The
+module needs pytest (the extra ``testing``), which nothing else in the library imports.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .fake_clock import FakeClock
 
 Path: TypeAlias = tuple[str | int, ...]
 
-# What each status must become, with what its error carries.
+# The error class that each HTTP status must raise.
 STATUS_ERRORS: Mapping[int, type[errors.ProviderError]] = {
     400: errors.InvalidRequestError,
     401: errors.AuthenticationError,
@@ -48,7 +48,7 @@ STATUS_ERRORS: Mapping[int, type[errors.ProviderError]] = {
     503: errors.ProviderUnavailableError,
 }
 
-# Every verb of the clients that a provider may lack, with arguments that are good enough to be refused.
+# Every client method that a provider may not support, with arguments for the call that must be refused.
 VERBS: Mapping[str, tuple[Any, ...]] = {
     "create_task": ("p",),
     "get_task": ("x",),
@@ -66,64 +66,64 @@ VERBS: Mapping[str, tuple[Any, ...]] = {
     "create_pull_request": ("x",),
     "stream_task": ("x",),
 }
-# Where the capability is called otherwise than the verb.
+# Capabilities whose name differs from the method's.
 CAPABILITY = {"stream_task": "stream_events"}
 
-# After these a task may exist and nobody was told.
-LOST_ANSWERS: Sequence[Fault] = (
+# Faults after which a task may exist although the client received no response.
+LOST_RESPONSES: Sequence[Fault] = (
     ResetAfterAccept(on="create_task"),
     StatusAfterAccept(502, on="create_task"),
     Timeout(on="create_task", is_accepted=True),
 )
-NEW_WORD = "coatcheck-new-word"
+UNKNOWN_WORD = "coatcheck-new-word"
 REQUEST_ID = "req-conformance"
 
 
 class Transcript(Value, frozen=True, kw_only=False):
-    """A recorded answer about a task, with the one that goes with it where the provider reads two."""
+    """A recorded response about a task; `siblings` is the second response of providers that read two."""
 
     body: bytes
     siblings: bytes | None = None
 
 
 class Emulator(Protocol):
-    """What stands in for the service. Its `faults` name routes by the client's verbs: "create_task" and so on."""
+    """A fake of the service. Its `faults` name routes by the client's methods, such as "create_task"."""
 
     faults: list[Fault]
     requests: list[Request]
 
     @property
     def tasks(self) -> Sequence[object]:
-        """Every task that there is."""
+        """All tasks of the service."""
         ...
 
     def seen(self, name: str) -> Sequence[Request]:
-        """Return the requests that came in for a verb."""
+        """Return the requests received for the method *name*."""
         ...
 
     def handle(self, request: Request) -> Response:
-        """Answer, or raise `TransportError`."""
+        """Return the response, or raise `TransportError`."""
         ...
 
 
 def needs(*verbs: str) -> Callable[[Any], Any]:
-    """Mark a law as one about *verbs*, which not every provider has."""
+    """Mark a test as one of *verbs*: it is skipped for providers that do not support them."""
 
-    def mark(law: Any) -> Any:
-        law.needs = verbs
-        return law
+    def mark(test: Any) -> Any:
+        test.needs = verbs
+        return test
 
     return mark
 
 
 class ProviderConformance:
-    """Inherit this, and say by attributes what the provider is; see the module for an example.
+    """Conformance tests of one provider, which a subclass describes by attributes; see the module for an example.
 
-    * `provider` makes one, `emulator` its service (given ``clock=``), `token` what the service accepts.
-    * `spec` is a task that the emulator brings to a good end.
-    * `states` is the provider's table; `state_at` is where a state stands in the transcript `state_in`.
-    * `transcripts` are recorded answers by name; every key in them is bent in every way.
-    * `repeating_cursor` makes the fault that sends whoever lists tasks round in circles.
+    * `provider` creates the provider, `emulator` its service (called with ``clock=``); `token` returns a valid token.
+    * `spec` is a task that succeeds on the emulator.
+    * `states` maps the service's states to `TaskState`; `state_at` is the path of the state in the transcript `state_in`.
+    * `transcripts` are recorded responses by name; the tests remove and change every key in them.
+    * `repeating_cursor` creates a fault that makes the list return the same cursor again.
     """
 
     provider: Callable[[], Provider]
@@ -137,13 +137,13 @@ class ProviderConformance:
     repeating_cursor: Callable[[], Fault]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Give each law its cases: both clients, each status, each word, each transcript, each missing verb."""
+        """Parametrize the tests: client variant, HTTP status, state, transcript, lost response, unsupported verb."""
         cases: Mapping[str, Callable[[], Sequence[object]]] = {
-            "colour": lambda: COLOURS,
+            "variant": lambda: COLOURS,
             "status": lambda: tuple(STATUS_ERRORS),
             "word": lambda: tuple(self.states),
             "transcript": lambda: tuple(self.transcripts),
-            "lost": lambda: LOST_ANSWERS,
+            "lost": lambda: LOST_RESPONSES,
             "verb": lambda: [verb for verb in VERBS if not self._has(CAPABILITY.get(verb, verb))],
         }
         missing = [verb for verb in getattr(metafunc.function, "needs", ()) if not self._has(verb)]
@@ -158,21 +158,21 @@ class ProviderConformance:
 
     def _reason(self, verb: str) -> str:
         provider = self.provider()
-        why = provider.capabilities.reason(verb)
-        return f"{provider.name} has no {verb}: {why}"
+        reason = provider.capabilities.reason(verb)
+        return f"{provider.name} has no {verb}: {reason}"
 
-    def _ends(self, colour: str, *faults: Fault) -> tuple[Any, Emulator]:
-        """Return a client of this colour and the service behind it, which has *faults*."""
+    def _connect(self, variant: str, *faults: Fault) -> tuple[Any, Emulator]:
+        """Return a client of the given variant and its emulator, with *faults*."""
         clock = FakeClock()
         emulator = self.emulator(clock=clock)
         emulator.faults.extend(faults)
-        return Both(colour, self.provider(), emulator, token=self.token(emulator), clock=clock), emulator
+        return Both(variant, self.provider(), emulator, token=self.token(emulator), clock=clock), emulator
 
-    # -- a task's life -----------------------------------------------------------------------------------------------
+    # -- submitting and waiting -------------------------------------------------------------------------------------------
 
-    def _life(self, colour: str) -> tuple[Task, Any, Emulator]:
-        client, emulator = self._ends(
-            colour,
+    def _run_with_transient_errors(self, variant: str) -> tuple[Task, Any, Emulator]:
+        client, emulator = self._connect(
+            variant,
             Status(429, on="create_task", retry_after=2),
             Reset(on="get_task"),
             Status(503, on="get_task"),
@@ -180,105 +180,107 @@ class ProviderConformance:
         return client.poll_task(client.create_task(self.spec).ref), client, emulator
 
     @needs("create_task")
-    def test_a_task_comes_to_its_end_through_bad_weather(self, colour: str) -> None:
-        """Throttling, a lost connection and a 503 are waited out, and there is one task."""
-        task, _, emulator = self._life(colour)
+    def test_a_task_succeeds_despite_transient_errors(self, variant: str) -> None:
+        """Throttling, a lost connection and a 503 are retried, and one task is created."""
+        task, _, emulator = self._run_with_transient_errors(variant)
 
         assert (TaskState.SUCCEEDED, 1) == (task.state, len(emulator.tasks)), task
 
     @needs("create_task")
-    def test_both_clients_ask_and_sleep_the_same(self) -> None:
-        """The colour of a client changes neither what is asked nor when."""
-        seen = []
-        for colour in COLOURS:
-            task, client, emulator = self._life(colour)
-            asked = [(each.method, each.path.replace(task.ref.id, "ID")) for each in emulator.requests]
-            seen.append((asked, client.clock.sleeps))
+    def test_both_clients_send_and_sleep_the_same(self) -> None:
+        """Both clients send the same requests and sleep the same times."""
+        recorded = []
+        for variant in COLOURS:
+            task, client, emulator = self._run_with_transient_errors(variant)
+            requests = [(each.method, each.path.replace(task.ref.id, "ID")) for each in emulator.requests]
+            recorded.append((requests, client.clock.sleeps))
 
-        assert seen[0] == seen[1]
+        assert recorded[0] == recorded[1]
 
     @needs("create_task")
-    def test_submitting_is_one_post(self, colour: str) -> None:
-        """Whatever is asked before it, one request creates the task."""
-        client, emulator = self._ends(colour)
+    def test_submitting_is_one_post(self, variant: str) -> None:
+        """Exactly one request creates the task, whatever requests precede it."""
+        client, emulator = self._connect(variant)
         client.create_task(self.spec)
 
         assert [(each.method, len(emulator.tasks)) for each in emulator.seen("create_task")] == [("POST", 1)]
 
     @needs("create_task")
-    def test_a_ticket_says_what_was_asked(self, colour: str) -> None:
-        """The task that comes back knows its prompt, so that a lost answer can be found by it."""
-        client, _ = self._ends(colour)
+    def test_a_created_task_has_its_prompt(self, variant: str) -> None:
+        """The returned task has its prompt, by which a task is found whose response was lost."""
+        client, _ = self._connect(variant)
 
         assert self.spec.prompt == client.create_task(self.spec).prompt
 
     @needs("create_task")
-    def test_a_lost_answer_never_makes_a_second_task(self, colour: str, lost: Fault) -> None:
-        """The task is found, or the uncertainty is said; a POST is sent again only where a key makes that harmless."""
-        client, emulator = self._ends(colour, lost)
+    def test_a_lost_response_creates_no_second_task(self, variant: str, lost: Fault) -> None:
+        """The task is found, or the call raises; a POST is repeated only with an idempotency key."""
+        client, emulator = self._connect(variant, lost)
         try:
-            found: object = client.create_task(self.spec).ref.provider
-        except errors.SubmissionUncertainError as error:
-            found = (error.spec.prompt, self.provider().name)[1]
+            name = client.create_task(self.spec).ref.provider
+        except errors.SubmissionUncertainError:
+            name = self.provider().name
 
-        assert (self.provider().name, 1) == (found, len(emulator.tasks))
+        assert (self.provider().name, 1) == (name, len(emulator.tasks))
         assert 1 == len(emulator.seen("create_task")) or all(each.idempotent for each in emulator.seen("create_task"))
 
     @needs("create_task")
-    def test_a_lost_submission_is_not_sent_again(self, colour: str) -> None:
-        """Nobody knows that the service has not got it: the error says so, and there is no task; unless a key helps."""
-        client, emulator = self._ends(colour, Reset(on="create_task"))
+    def test_a_lost_submission_is_not_sent_again(self, variant: str) -> None:
+        """A request that may have arrived is not repeated and raises, unless it has an idempotency key."""
+        client, emulator = self._connect(variant, Reset(on="create_task"))
         try:
             client.create_task(self.spec)
-            found = len(emulator.tasks)
+            returned = 1
         except errors.SubmissionUncertainError:
-            found = 0
+            returned = 0
         is_keyed = emulator.seen("create_task")[0].idempotent
 
-        assert (found, len(emulator.tasks), len(emulator.seen("create_task"))) == ((1, 1, 2) if is_keyed else (0, 0, 1))
+        expected = (1, 1, 2) if is_keyed else (0, 0, 1)
+
+        assert expected == (returned, len(emulator.tasks), len(emulator.seen("create_task")))
 
     @needs("create_task", "get_task")
-    def test_a_ref_survives_print_and_parse(self, colour: str) -> None:
-        """A printed ref is enough to come back with."""
-        client, _ = self._ends(colour)
+    def test_a_ref_survives_print_and_parse(self, variant: str) -> None:
+        """A printed ref is enough to read the task."""
+        client, _ = self._connect(variant)
         ref = client.create_task(self.spec).ref
 
         assert ref == TaskRef.parse(str(ref)) == client.get_task(str(ref)).ref
 
-    # -- what answers mean ---------------------------------------------------------------------------------------------
+    # -- reading responses ---------------------------------------------------------------------------------------------
 
     def _with_word(self, word: str) -> Task:
-        found = self.transcripts[self.state_in]
-        body = bent(found.body, self.state_at, partial(_put, word))
-        return self.provider().extract_response(body, found.siblings)
+        transcript = self.transcripts[self.state_in]
+        body = changed(transcript.body, self.state_at, partial(_put, word))
+        return self.provider().extract_response(body, transcript.siblings)
 
     def test_every_declared_state_maps(self, word: str) -> None:
-        """A word of the table is that state, and is kept."""
+        """A declared state maps to its `TaskState`, and `raw_state` keeps it."""
         task = self._with_word(word)
 
         assert (self.states[word], word) == (task.state, task.raw_state)
 
-    def test_an_unknown_word_is_unknown(self) -> None:
-        """A word that nobody knows never ends a task, and is kept."""
-        task = self._with_word(NEW_WORD)
+    def test_an_unknown_state_is_unknown(self) -> None:
+        """A state that is not declared maps to `UNKNOWN`, which is not terminal, and `raw_state` keeps it."""
+        task = self._with_word(UNKNOWN_WORD)
 
-        assert (task.state, task.raw_state) == (TaskState.UNKNOWN, NEW_WORD)
+        assert (task.state, task.raw_state) == (TaskState.UNKNOWN, UNKNOWN_WORD)
 
-    def test_bent_answers_give_a_task_or_are_unreadable(self, transcript: str) -> None:
-        """Every key missing, null, of a wrong type or with a new word: a `Task`, or the JSON path of what is wrong."""
-        found, provider = self.transcripts[transcript], self.provider()
-        answers = [(body, found.siblings) for body in bendings(found.body)]
-        answers += [(found.body, siblings) for siblings in bendings(found.siblings or b"null")]
-        failures = [problem for body, siblings in answers if (problem := _problem(provider, body, siblings))]
+    def test_malformed_responses_are_tasks_or_unreadable(self, transcript: str) -> None:
+        """With any key missing, null, of a wrong type or of an unknown value: a `Task`, or an error with a JSON path."""
+        recorded, provider = self.transcripts[transcript], self.provider()
+        responses = [(body, recorded.siblings) for body in malformed(recorded.body)]
+        responses += [(recorded.body, siblings) for siblings in malformed(recorded.siblings or b"null")]
+        failures = [problem for body, siblings in responses if (problem := _problem(provider, body, siblings))]
 
         assert [] == failures
 
-    # -- what goes wrong -----------------------------------------------------------------------------------------------
+    # -- errors --------------------------------------------------------------------------------------------------------
 
     @needs("create_task", "get_task")
-    def test_each_status_is_its_error(self, colour: str, status: int) -> None:
-        """The class, the status, the service's request id, and how long it asks us to wait."""
-        client, emulator = self._ends(colour)
+    def test_each_status_raises_its_error(self, variant: str, status: int) -> None:
+        """Each HTTP status raises its class, with status, request id and `retry_after`."""
+        client, emulator = self._connect(variant)
         ref = client.create_task(self.spec).ref
         header = (("x-request-id", REQUEST_ID),)
         fault = Status(status, on="get_task", times=None, headers=header, retry_after=3 if status == 429 else None)
@@ -290,19 +292,19 @@ class ProviderConformance:
         assert (STATUS_ERRORS[status], status, REQUEST_ID) == (type(error), error.status, error.request_id)
         assert (3.0 if status == 429 else None) == getattr(error, "retry_after", None)
 
-    def test_a_missing_verb_raises_before_any_request(self, colour: str, verb: str) -> None:
-        """What the service cannot do fails at once, and says why."""
-        client, emulator = self._ends(colour)
+    def test_a_missing_verb_raises_before_any_request(self, variant: str, verb: str) -> None:
+        """An unsupported method raises at once, with the reason."""
+        client, emulator = self._connect(variant)
         with pytest.raises(errors.UnsupportedError, match=f"{self.provider().name} has no "):
             getattr(client, verb)(*VERBS[verb])
 
         assert [] == emulator.requests
 
     @needs("create_task", "get_task")
-    def test_no_token_is_shown(self, colour: str, caplog: pytest.LogCaptureFixture) -> None:
-        """No ``repr``, message, note, traceback or log holds the token, however the service fails."""
+    def test_no_token_is_shown(self, variant: str, caplog: pytest.LogCaptureFixture) -> None:
+        """No ``repr``, message, note, traceback or log contains the token, whatever status the service returns."""
         caplog.set_level(0)
-        client, emulator = self._ends(colour)
+        client, emulator = self._connect(variant)
         ref = client.create_task(self.spec).ref
         shown = [repr(each) for each in (client.client, self.provider(), client.journal.entries, *emulator.requests)]
         for status in STATUS_ERRORS:
@@ -314,9 +316,9 @@ class ProviderConformance:
         assert self.token(emulator) not in "\n".join((*shown, caplog.text))
 
     @needs("create_task", "list_tasks")
-    def test_paging_ends_even_where_the_cursor_repeats(self, colour: str) -> None:
-        """A service that hands out the same cursor again has no next page; nothing is listed twice."""
-        client, emulator = self._ends(colour)
+    def test_paging_ends_even_where_the_cursor_repeats(self, variant: str) -> None:
+        """A cursor that repeats ends the list, and no task is listed twice."""
+        client, emulator = self._connect(variant)
         refs = [client.create_task(self.spec).ref for _ in range(2)]
         emulator.faults.append(self.repeating_cursor())
 
@@ -324,38 +326,38 @@ class ProviderConformance:
 
 
 def _problem(provider: Provider, body: bytes, siblings: bytes | None) -> str | None:
-    """Return what is wrong with how *provider* reads an answer, None for a task or a refusal with its path."""
+    """Return what is wrong with how *provider* reads a response; None for a task or an error with a JSON path."""
     try:
         task: object = provider.extract_response(body, siblings)
     except errors.UnreadableResponseError as error:
         return None if error.path.startswith("$") else f"no path in {error}"
-    except Exception as error:  # noqa: BLE001 - whatever it is, it should not have been raised
+    except Exception as error:  # noqa: BLE001 - any other exception is a failure
         return f"{type(error).__name__}: {error}"
     return None if isinstance(task, Task) else f"a {type(task).__name__}"
 
 
-# -- bending answers ---------------------------------------------------------------------------------------------------
+# -- malformed responses -----------------------------------------------------------------------------------------------
 
-# What stands where something of another type is expected.
+# A value of a wrong type for each JSON type.
 WRONG: Mapping[type, object] = {str: 7, int: "7", float: "7", bool: "true", dict: "{}", list: {}, type(None): 7}
 
 
-def bendings(body: bytes) -> Iterator[bytes]:
-    """Yield *body* with each of its keys missing, null, of a wrong type, and, where it is a word, with a new one."""
+def malformed(body: bytes) -> Iterator[bytes]:
+    """Yield *body* with each of its keys missing, null, of a wrong type, and, if it is a string, with an unknown value."""
     for path, value in _places(msgspec.json.decode(body)):
-        yield bent(body, path, operator.delitem)
-        yield bent(body, path, partial(_put, None))
-        yield bent(body, path, partial(_put, WRONG[type(value)]))
+        yield changed(body, path, operator.delitem)
+        yield changed(body, path, partial(_put, None))
+        yield changed(body, path, partial(_put, WRONG[type(value)]))
         if isinstance(value, str):
-            yield bent(body, path, partial(_put, NEW_WORD))
+            yield changed(body, path, partial(_put, UNKNOWN_WORD))
 
 
 def _put(value: object, place: Any, key: Any) -> None:
     place[key] = value
 
 
-def bent(body: bytes, path: Path, change: Callable[[Any, Any], object]) -> bytes:
-    """Return *body* after *change* was done to what holds the last key of *path*."""
+def changed(body: bytes, path: Path, change: Callable[[Any, Any], object]) -> bytes:
+    """Return *body* after calling *change* with the container and the last key of *path*."""
     document = place = msgspec.json.decode(body)
     for key in path[:-1]:
         place = place[key]
@@ -364,7 +366,7 @@ def bent(body: bytes, path: Path, change: Callable[[Any, Any], object]) -> bytes
 
 
 def _places(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
-    """Yield the path and value of everything inside *value*."""
+    """Yield the path and value of every member of *value*, at any depth."""
     inside: Sequence[tuple[str | int, object]] = ()
     if isinstance(value, dict):
         inside = tuple(cast("dict[str, object]", value).items())

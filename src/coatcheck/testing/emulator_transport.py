@@ -1,8 +1,8 @@
-"""Put a server of ours where the network would be, in the same process.
+"""Transports that pass requests to a handler in the same process, without a network.
 
 A *handler* is anything with ``handle(request) -> Response`` that may raise `coatcheck.errors.TransportError`, such as
-`coatcheck.cloud.scripted_cloud.ScriptedCloud`. Both transports do what the real ones do with an answer: inflate it, find it
-cut short or too large, and hand it out whole or in chunks.
+`coatcheck.cloud.scripted_cloud.ScriptedCloud`. Both transports treat a response as the real ones do: they decompress
+it, report one that is truncated or too large, and return it whole or in chunks.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from .._server.handler import Handler
 
 __all__ = ["AsyncEmulatorTransport", "Chunks", "EmulatorTransport", "Handler"]
 
-# Enough for every honest answer of a test, little enough for a test machine.
+# Enough for every valid response in a test, and little enough for a test machine.
 MAX_BODY = 64 * 1024 * 1024
 
 
 class ChunkSource(Protocol):
-    """The body of an answer that comes in chunks; ``b""`` is its end."""
+    """The body of a response in chunks; ``b""`` is its end."""
 
     def read(self) -> bytes:
         """Return the next chunk."""
         ...
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         ...
 
 
 class EmulatorTransport:
-    """A blocking transport to *handler*; `requests` is what went through it."""
+    """A blocking transport to *handler*; `requests` are the requests that it has sent."""
 
     def __init__(self, handler: Handler, *, max_body: int = MAX_BODY) -> None:
         self.handler = handler
@@ -45,17 +45,17 @@ class EmulatorTransport:
         self.is_closed = False
 
     def send(self, request: Request) -> Response:
-        """Answer *request*, or raise what a transport raises."""
+        """Return the response to *request*, or raise `TransportError`."""
         self.requests.append(request)
         return deliver(self.handler, request, self.max_body)
 
     def close(self) -> None:
-        """Note that nobody will ask any more."""
+        """Set `is_closed`."""
         self.is_closed = True
 
 
 class AsyncEmulatorTransport:
-    """The asynchronous twin of `EmulatorTransport`."""
+    """The asyncio variant of `EmulatorTransport`."""
 
     def __init__(self, handler: Handler, *, max_body: int = MAX_BODY) -> None:
         self._inner = EmulatorTransport(handler, max_body=max_body)
@@ -67,14 +67,14 @@ class AsyncEmulatorTransport:
         return self._inner.is_closed
 
     async def send(self, request: Request) -> Response:
-        """Answer *request*, or raise what a transport raises."""
+        """Return the response to *request*, or raise `TransportError`."""
         response = self._inner.send(request)
         if response.stream is None:
             return response
         return msgspec.structs.replace(response, stream=AsyncChunks(response.stream))
 
     async def aclose(self) -> None:
-        """Note that nobody will ask any more."""
+        """Set `is_closed`."""
         self._inner.close()
 
 
@@ -85,17 +85,17 @@ class Chunks:
         self._body = body
 
     def read(self) -> bytes:
-        """Return the body, then nothing."""
+        """Return the body, then ``b""``."""
         body, self._body = self._body, b""
         return body
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._body = b""
 
 
 class AsyncChunks:
-    """The asynchronous face of a stream."""
+    """An asyncio interface to a blocking stream."""
 
     def __init__(self, source: ChunkSource) -> None:
         self._source = source
@@ -105,12 +105,12 @@ class AsyncChunks:
         return self._source.read()
 
     async def aclose(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._source.close()
 
 
 def deliver(handler: Handler, request: Request, max_body: int = MAX_BODY) -> Response:
-    """Return what a client sees of the handler's answer to *request*."""
+    """Return the handler's response to *request* as a client receives it."""
     response = handler.handle(as_received(request))
     if request.stream and response.status < 300:
         stream = response.stream or Chunks(_inflate(response, max_body))
@@ -120,7 +120,7 @@ def deliver(handler: Handler, request: Request, max_body: int = MAX_BODY) -> Res
 
 
 def as_received(request: Request) -> Request:
-    """Return *request* as a server sees it: an absolute URL is its path and query."""
+    """Return *request* as a server receives it: an absolute URL becomes path and query."""
     if not request.url:
         return request
     parts = urlsplit(request.url)
@@ -141,7 +141,7 @@ def _read_all(stream: ChunkSource, max_body: int) -> bytes:
 def _inflate(response: Response, max_body: int) -> bytes:
     body = response.body
     if int(response.headers.get("content-length", len(body))) != len(body):
-        message = "the connection was closed before the whole answer came"
+        message = "the connection was closed before the whole response was received"
         raise errors.TransportError(message, request_sent=True)
     if response.headers.get("content-encoding") == "gzip":
         body = _gunzip(body, max_body)
@@ -155,14 +155,14 @@ def _gunzip(body: bytes, max_body: int) -> bytes:
     try:
         inflated = inflater.decompress(body, max_body + 1)
     except zlib.error as error:
-        message = f"the answer is not the gzip that it says: {error}"
+        message = f"the response is not valid gzip: {error}"
         raise errors.TransportError(message, request_sent=True) from None
     if not inflater.eof and len(inflated) <= max_body:
-        message = "the answer's gzip ends too early"
+        message = "the gzip data of the response is truncated"
         raise errors.TransportError(message, request_sent=True)
     return inflated
 
 
 def _too_large(max_body: int) -> errors.TransportError:
-    message = f"the answer is larger than {max_body} bytes"
+    message = f"the response is larger than {max_body} bytes"
     return errors.TransportError(message, request_sent=True)

@@ -1,4 +1,4 @@
-"""The clock for tests, which the scripted cloud uses too."""
+"""A clock that tests advance, for both clients, so that no test sleeps."""
 
 from .._runtime.fake_clock import FakeClock
 

@@ -1,4 +1,4 @@
-"""A journal that forgets with the process: for tests, and to watch what a submission writes down."""
+"""A submission journal in memory, for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._protocol.intents import Intent
 
 
 class MemoryJournal:
-    """A journal in memory; `entries` is every (what, intent id, task id) in order."""
+    """A journal in memory; `entries` is every (operation, intent id, task id) in order."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, str, str | None]] = []
@@ -18,12 +18,12 @@ class MemoryJournal:
         self._counted: dict[str, Intent] = {}
 
     def begin(self, intent: Intent) -> None:
-        """Write down that a submission is about to happen."""
+        """Record the intent of a submission before it is sent."""
         self.entries.append(("begin", intent.id, None))
         self._open[intent.id] = self._counted[intent.id] = intent
 
     def settle(self, intent: Intent, ref: TaskRef) -> bool:
-        """Write down which task came of it; False when another intent has that task already."""
+        """Record the task of a submission; False if another intent already has that task."""
         if self._tasks.setdefault(ref, intent.id) != intent.id:
             return False
         self.entries.append(("settle", intent.id, ref.id))
@@ -31,13 +31,13 @@ class MemoryJournal:
         return True
 
     def abandon(self, intent: Intent) -> None:
-        """Write down that certainly nothing came of it."""
+        """Record that the submission certainly created no task."""
         self.entries.append(("abandon", intent.id, None))
         self._open.pop(intent.id, None)
         self._counted.pop(intent.id, None)
 
     def open_intents(self, provider: str) -> Sequence[Intent]:
-        """Return the submissions of which nobody knows what came, oldest first."""
+        """Return the submissions with an unknown outcome, oldest first."""
         return [intent for intent in self._open.values() if intent.provider == provider]
 
     def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:
@@ -45,5 +45,5 @@ class MemoryJournal:
         return {ref for ref in refs if ref in self._tasks}
 
     def count_since(self, provider: str, since: float) -> int:
-        """Return how many submissions since then may have made a task."""
+        """Return how many submissions since *since* may have created a task."""
         return sum(1 for intent in self._counted.values() if intent.provider == provider and intent.at >= since)

@@ -4,7 +4,7 @@ import pytest
 
 from coatcheck import TaskState
 from coatcheck.providers.github_actions import extract
-from coatcheck.testing.conformance import ProviderConformance, Transcript, bent
+from coatcheck.testing.conformance import ProviderConformance, Transcript, changed
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_rest import RepeatingLink
 
@@ -33,7 +33,7 @@ class TestServer(TestActions):
     transcripts = {"run_queued": TestActions.transcripts["run_queued"]}  # noqa: RUF012 - as above
 
     @pytest.mark.skip(reason="a server's tickets are found by name, and a run's name has no prompt")
-    def test_a_ticket_says_what_was_asked(self) -> None:
+    def test_a_created_task_has_its_prompt(self) -> None:
         """The key is what it is found by."""
 
 
@@ -44,6 +44,6 @@ def test_a_run_that_is_completed_is_as_its_conclusion_says(word: str) -> None:
     def concluded(place: dict[str, object], key: str) -> None:
         place[key] = word
 
-    task = provider().extract_response(bent(recorded("run_failed"), ("conclusion",), concluded), None)
+    task = provider().extract_response(changed(recorded("run_failed"), ("conclusion",), concluded), None)
 
     assert (extract.CONCLUSIONS.get(word, TaskState.UNKNOWN), word) == (task.state, task.raw_state)
