@@ -17,7 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from .. import errors
-from .login_store import fill_file, make_folder, read_private, reserve_file, sync_folder
+from .._files.private import fill_file, read_private, reserve_file, sync_folder
+from .login_store import make_folder
 
 
 class Successors:

@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .. import errors
+from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .driver import closed_client
-from .file_locks import HeldLock
 from .system_clock import SystemClock, on_the_beat
 from .transport import AsyncTransport
 
@@ -82,13 +82,13 @@ class AsyncDriver:
         return response
 
     async def _exclusive(self, effect: Exclusive) -> Any:
-        held = HeldLock(effect.lock, clock=self._clock)
+        locks = LockSet(effect.lock.paths, timeout=effect.lock.timeout, monotonic=self._clock.monotonic)
         try:
-            for pause in held.pauses():
+            for pause in locks.pauses():
                 await self._clock.asleep(pause)
             return await aperform(effect.script, self)
         finally:
-            held.release()
+            locks.release()
 
     def _whole(self, effect: Exclusive) -> Awaitable[Any]:
         task = asyncio.create_task(self._exclusive(effect))

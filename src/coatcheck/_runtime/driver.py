@@ -17,8 +17,8 @@ from threading import TIMEOUT_MAX, Condition, Event, Semaphore, get_ident
 from typing import Any, TypeVar
 
 from .. import errors
+from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
-from .file_locks import HeldLock
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
 from .transport import Transport
@@ -107,13 +107,13 @@ class Driver:
                     self._transport.close()
 
     def _locked(self, effect: Exclusive) -> Any:
-        held = HeldLock(effect.lock, clock=self._clock)
+        locks = LockSet(effect.lock.paths, timeout=effect.lock.timeout, monotonic=self._clock.monotonic)
         try:
-            for pause in held.pauses():
+            for pause in locks.pauses():
                 self._sleep(pause)
             return perform(effect.script, self)
         finally:
-            held.release()
+            locks.release()
 
     def _outcome(self, script: Script[Any]) -> Any:
         try:
