@@ -50,7 +50,7 @@ def relative(path: Path) -> str:
 PUBLIC = (coatcheck, coatcheck.provider, coatcheck.testing)
 LAZY = (coatcheck, coatcheck.testing)
 # Names for types, which have no help of their own.
-ALIASES = {"TaskEvent", "Exchange", "Factory", "Pairs", "TaskFilter"}
+ALIASES = {"TaskEvent", "Exchange", "Factory", "Interval", "OnOutage", "Pairs", "Seconds", "TaskFilter"}
 
 
 def declared_names(module: ModuleType) -> dict[str, str]:
