@@ -204,11 +204,11 @@ class KeyringStore:
 
     def read(self) -> bytes | None:
         """Return the entry, None if there is none."""
-        found = self._ask(lambda ring: ring.get_password(self._service, self._entry))
-        return None if found is None else str(found).encode()
+        entry = self._ask(lambda ring: ring.get_password(self._service, self._entry))
+        return None if entry is None else str(entry).encode()
 
     def reserve(self, spent: str, size: int) -> bool:  # noqa: ARG002 - the protocol's signature
-        """Return False: a keyring has no way to reserve room."""
+        """Return False: a keyring cannot reserve space."""
         return False
 
     def write(self, data: bytes, spent: str = "") -> None:  # noqa: ARG002 - the protocol's signature

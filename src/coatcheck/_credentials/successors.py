@@ -6,7 +6,7 @@ What is found here was not saved there: because a process crashed, or because th
 Invariants:
 
 - a file is named after the refresh token that is replaced (a fingerprint), so it fits that login and no other;
-- room is reserved before the token is presented;
+- space is reserved before the token is presented;
 - files have mode 0600 in a folder of mode 0700; those of a login are deleted with it.
 """
 
