@@ -50,7 +50,18 @@ def relative(path: Path) -> str:
 PUBLIC = (coatcheck, coatcheck.provider, coatcheck.testing)
 LAZY = PUBLIC
 # Names for types, which have no help of their own.
-ALIASES = {"Events", "Exchange", "Factory", "Pairs", "Script", "TaskEvent", "TaskFilter"}
+ALIASES = {
+    "Events",
+    "Exchange",
+    "Factory",
+    "Interval",
+    "OnOutage",
+    "Pairs",
+    "Script",
+    "Seconds",
+    "TaskEvent",
+    "TaskFilter",
+}
 CONSTANTS = {"STATUSES", "UNREADABLE", "USER_AGENT", "__version__"}
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ._credentials.device_code import DeviceCode as DeviceCode
     from ._credentials.login_status import LoginStatus as LoginStatus
     from ._engine.backoff import RetryPolicy as RetryPolicy
-    from ._engine.reachability import Outage as Outage
+    from ._engine.poll_one import Interval as Interval
+    from ._engine.reachability import OnOutage as OnOutage, Outage as Outage
     from ._engine.submit import ResumedSubmission as ResumedSubmission
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.comparison import (
@@ -83,10 +84,14 @@ if TYPE_CHECKING:
     from ._patches.results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
     from ._patches.undo_journal import UndoResult as UndoResult, undo as undo
     from ._patches.verify import VerifiedPatch as VerifiedPatch
+    from ._protocol.intents import Intent as Intent, Journal as Journal
     from ._protocol.login_contract import Tokens as Tokens
     from ._runtime.async_client import AsyncClient as AsyncClient
+    from ._runtime.base_client import Seconds as Seconds
     from ._runtime.client import Client as Client
+    from ._runtime.config import Config as Config, Setting as Setting
     from ._runtime.token_manager import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
+    from ._runtime.transport import AsyncTransport as AsyncTransport, Transport as Transport
     from ._version import __version__ as __version__
 
 _HOMES = {
@@ -95,6 +100,7 @@ _HOMES = {
     "Artifact": "_model.outcome",
     "AsyncClient": "_runtime.async_client",
     "AsyncTokenManager": "_runtime.token_manager",
+    "AsyncTransport": "_runtime.transport",
     "Attempt": "_model.outcome",
     "AttemptChange": "_model.comparison",
     "AttemptPair": "_model.comparison",
@@ -103,6 +109,7 @@ _HOMES = {
     "Client": "_runtime.client",
     "compare_attempts": "_model.comparison",
     "Comparison": "_model.comparison",
+    "Config": "_runtime.config",
     "Credits": "_model.usage",
     "DeviceCode": "_credentials.device_code",
     "DiffStats": "_model.outcome",
@@ -116,13 +123,17 @@ _HOMES = {
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
     "Hunk": "_patches.file_change",
+    "Intent": "_protocol.intents",
+    "Interval": "_engine.poll_one",
     "Item": "_model.outcome",
+    "Journal": "_protocol.intents",
     "Language": "_patches.languages",
     "language_of": "_patches.languages",
     "LoginStatus": "_credentials.login_status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
     "Notice": "_model.outcome",
+    "OnOutage": "_engine.reachability",
     "Outage": "_engine.reachability",
     "Outcome": "_model.outcome",
     "Overlap": "_patches.compare",
@@ -138,6 +149,8 @@ _HOMES = {
     "RateWindow": "_model.usage",
     "ResumedSubmission": "_engine.submit",
     "RetryPolicy": "_engine.backoff",
+    "Seconds": "_runtime.base_client",
+    "Setting": "_runtime.config",
     "SpendControl": "_model.usage",
     "Task": "_model.tasks",
     "TaskAttempt": "_model.events",
@@ -162,6 +175,7 @@ _HOMES = {
     "TaskUsage": "_model.events",
     "TokenManager": "_runtime.token_manager",
     "Tokens": "_protocol.login_contract",
+    "Transport": "_runtime.transport",
     "undo": "_patches.undo_journal",
     "UndoResult": "_patches.undo_journal",
     "UnknownEvent": "_model.events",

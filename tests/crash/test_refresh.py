@@ -16,8 +16,8 @@ import pytest
 from tests.crash.zygote import DEATHS
 from tests.credentials.household import Household
 
+from coatcheck._files.locks import try_lock
 from coatcheck._protocol.effects import Clock, Request, Response
-from coatcheck._runtime.file_locks import try_lock
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.faults import Fault, Slow
 from coatcheck.cloud.http_server import serving

@@ -7,8 +7,8 @@ import pytest
 from tests.credentials.household import Household
 
 from coatcheck._credentials.login_status import LoginStatus, status_of
+from coatcheck._files.locks import try_lock
 from coatcheck._protocol.login_contract import Secret
-from coatcheck._runtime.file_locks import try_lock
 from coatcheck.cloud.faults import Reset
 
 

@@ -8,7 +8,7 @@ from tests.credentials.household import Household
 
 from coatcheck import errors
 from coatcheck._credentials.stored_credentials import LOCK_PATIENCE
-from coatcheck._runtime.file_locks import try_lock
+from coatcheck._files.locks import try_lock
 from coatcheck.cloud.faults import Body, Refuse, Status
 from coatcheck.cloud.issued_tokens import Account, TokenBook
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.clients import COLOURS, Both
 from tests.toy import ToyProvider, ToyService, reply
 
+import coatcheck
+import coatcheck.provider
 from coatcheck import AsyncClient, Client, TaskRef, TaskState, errors
+from coatcheck._protocol import registry
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport
 from coatcheck.testing.fake_clock import FakeClock
 from coatcheck.testing.memory_journal import MemoryJournal
 
+CLIENTS = (Client, AsyncClient)
 TWINS = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
@@ -35,11 +42,102 @@ def test_both_clients_offer_the_same() -> None:
     assert surface(Client) == surface(AsyncClient)
 
 
-def test_both_clients_say_the_same_of_it() -> None:
-    """The docstring of a verb does not depend on its colour."""
-    for name, member in vars(Client).items():
-        if inspect.isfunction(member) and not name.startswith("_") and name != "close":
-            assert inspect.getdoc(member) == inspect.getdoc(getattr(AsyncClient, name)), name
+def test_both_clients_have_the_same_docstrings() -> None:
+    """A public method is described by the same text on both clients; closing names threads or tasks."""
+    texts = {Client: {name: inspect.getdoc(getattr(Client, name)) for name in vars(Client) if name[0] != "_"}}
+    texts[AsyncClient] = {
+        name: inspect.getdoc(getattr(AsyncClient, "aclose" if name == "close" else name)) for name in texts[Client]
+    }
+    texts[AsyncClient]["close"] = (texts[AsyncClient]["close"] or "").replace("tasks", "threads")
+
+    assert texts[Client] == texts[AsyncClient]
+
+
+def test_the_options_of_both_clients_are_declared_once() -> None:
+    """Both classes inherit one constructor."""
+    assert Client.__init__ is AsyncClient.__init__
+
+
+def annotated_names(client: type) -> set[str]:
+    """Return the names of the types in the signatures of the public methods and the constructor of *client*."""
+    members = [
+        member for name in dir(client) if name[0] != "_" or name == "__init__" for member in [getattr(client, name)]
+    ]
+    functions = [member for member in members if inspect.isfunction(member)]
+    annotations = [str(text) for function in functions for text in function.__annotations__.values()]
+    return {name for text in annotations for name in re.findall(r"\b[A-Z]\w+", re.sub(r"Literal\[[^]]*\]", "", text))}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_types_in_public_signatures_can_be_imported(client: type) -> None:
+    """Each type that a method takes or returns is a name of `coatcheck`, `coatcheck.provider` or the standard library."""
+    standard = {"None", "Any", "Callable", "Mapping", "Iterable", "Iterator", "AsyncIterator", "Self"}
+    public = {*coatcheck.__all__, *coatcheck.provider.__all__, *standard, "AnyTransport"}
+
+    assert set() == annotated_names(client) - public
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_unknown_provider_is_refused_by_the_constructor(client: type[Client | AsyncClient]) -> None:
+    """The error lists the known providers."""
+    with pytest.raises(errors.ConfigurationError, match="no provider 'no-such-provider'") as caught:
+        client("no-such-provider", environ={})
+
+    assert "codex" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_described_service_is_known_to_the_constructor(client: type[Client | AsyncClient], tmp_path: Path) -> None:
+    """A table of the user's settings describes a provider, which the constructor accepts."""
+    (tmp_path / "config.toml").write_text('[services.acme]\nbase_url = "http://127.0.0.1:1"\n')
+    made = client("acme", environ={"COATCHECK_CONFIG_HOME": str(tmp_path)})
+
+    assert "acme" in repr(made)
+
+
+class Untouchable(dict[str, str]):
+    """An environment that must not be read."""
+
+    def __getitem__(self, name: str) -> str:
+        raise AssertionError(name)
+
+    get = __getitem__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("name", sorted(registry.BUILT_IN))
+def test_the_constructor_reads_nothing_for_a_built_in_provider(client: type[Client | AsyncClient], name: str) -> None:
+    """No variable of the environment is read for a built-in name."""
+    assert name in repr(client(name, environ=Untouchable()))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_durations_are_seconds_or_timedelta(colour: str) -> None:
+    """A timeout and an interval mean the same as a number and as a timedelta, in pauses and in the error."""
+    seen = []
+    for timeout, interval in ((60, 20), (60.0, 20.0), (timedelta(minutes=1), timedelta(seconds=20))):
+        service = ToyService(states=("working",))
+        service.create({"prompt": "p", "attempts": 1})
+        both = Both(colour, ToyProvider(), service)
+        for call in (
+            lambda both=both, timeout=timeout, interval=interval: both.poll_task(
+                "t1", timeout=timeout, interval=interval
+            ),
+            lambda both=both, timeout=timeout, interval=interval: list(
+                both.poll_tasks(["t1"], timeout=timeout, interval=interval)
+            ),
+            lambda both=both, timeout=timeout, interval=interval: list(
+                both.watch_task("t1", timeout=timeout, interval=interval)
+            ),
+            lambda both=both, timeout=timeout, interval=interval: list(
+                both.watch_tasks(["t1"], timeout=timeout, interval=interval)
+            ),
+        ):
+            with pytest.raises(errors.WaitTimeoutError):
+                call()
+        seen.append(both.clock.sleeps)
+
+    assert seen[0] == seen[1] == seen[2] != []
 
 
 def test_both_clients_ask_and_sleep_the_same() -> None:
@@ -52,14 +150,6 @@ def test_both_clients_ask_and_sleep_the_same() -> None:
         seen[colour] = (task, [(r.method, r.url) for r in service.requests], both.clock.sleeps)
 
     assert seen["blocking"] == seen["asynchronous"]
-
-
-def test_making_a_client_reads_nothing(monkeypatch: pytest.MonkeyPatch, colour: str) -> None:
-    """No I/O, no environment, no thread in a constructor: an unknown provider is only found out by the first call."""
-    both = Both(colour, "no-such-provider", ToyService())
-
-    with pytest.raises(errors.ConfigurationError, match="no provider 'no-such-provider'"):
-        both.get_usage()
 
 
 def test_a_verb_that_the_service_lacks_fails_before_any_request(colour: str) -> None:

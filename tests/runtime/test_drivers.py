@@ -12,10 +12,10 @@ import pytest
 from tests.clients import COLOURS
 
 from coatcheck import errors
+from coatcheck._files.locks import try_lock
 from coatcheck._protocol.effects import Call, Emit, Exclusive, Lock, Read, Request, Response, Script, Sleep
 from coatcheck._runtime.async_driver import AsyncDriver, aiterate, aperform
 from coatcheck._runtime.driver import Driver, iterate, perform
-from coatcheck._runtime.file_locks import try_lock
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.fake_clock import FakeClock
 

@@ -76,7 +76,7 @@ def test_what_is_wrong_is_said_with_its_file(folder: Path, text: str, wrong: str
 
 def test_a_named_file_must_be_there(folder: Path) -> None:
     """Somebody meant something by it."""
-    with pytest.raises(errors.ConfigurationError, match=r"/nowhere\.toml is not there"):
+    with pytest.raises(errors.ConfigurationError, match=r"/nowhere\.toml does not exist"):
         provider_of("acme", config(folder, COATCHECK_SERVICES_FILE="/nowhere.toml"))
 
 

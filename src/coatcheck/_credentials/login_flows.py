@@ -52,7 +52,7 @@ Listen = Callable[[str, tuple[int, ...], str], Callback]
 
 
 def log_in_by_device_code(login: LoginCredentials, *, show: Callable[[DeviceCode], object]) -> Script[LoginStatus]:
-    """Log in from a machine without a browser: *show* tells a person where to go and what to type.
+    """Log in from a machine without a browser: *show* is called with the address and the code for the user.
 
     Raises `CredentialsError` when nobody approves while the code is good (15 minutes) or somebody says no,
     `UnsupportedError` where there is no such login, `ConfigurationError` where it lacks a client id.

@@ -193,7 +193,7 @@ class LoginCredentials:
         return (yield from self.get_tokens())
 
     def store_tokens(self, tokens: Tokens, *, source: Source | None = None) -> Script[None]:
-        """Save *tokens* as the login of *source*: unless told, the one that the settings name, else our own."""
+        """Save *tokens* as the login of *source*: by default the source that the settings name, else our own."""
         named = self.choice.source if self.choice.source in MODES else Source.OWN
         yield from self.stored(source or named).store_tokens(tokens)
         self._chosen = None

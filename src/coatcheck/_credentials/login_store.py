@@ -12,17 +12,21 @@ Invariants:
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, cast
 
 from .. import errors
+from .._files.private import (
+    MAX_SIZE,
+    fill_file,
+    is_read_only,
+    make_private_folder,
+    read_private,
+    reserve_file,
+    sync_folder,
+)
 from .._protocol.login_contract import Keyring
-
-# A login is 5 kB; a larger file is something else.
-MAX_SIZE = 1024 * 1024
-NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 
 
 class Store(Protocol):
@@ -200,11 +204,11 @@ class KeyringStore:
 
     def read(self) -> bytes | None:
         """Return the entry, None if there is none."""
-        found = self._ask(lambda ring: ring.get_password(self._service, self._entry))
-        return None if found is None else str(found).encode()
+        entry = self._ask(lambda ring: ring.get_password(self._service, self._entry))
+        return None if entry is None else str(entry).encode()
 
     def reserve(self, spent: str, size: int) -> bool:  # noqa: ARG002 - the protocol's signature
-        """Return False: a keyring has no way to reserve room."""
+        """Return False: a keyring cannot reserve space."""
         return False
 
     def write(self, data: bytes, spent: str = "") -> None:  # noqa: ARG002 - the protocol's signature
@@ -286,71 +290,7 @@ def _change(ring: _Ring, service: str, entry: str, text: str) -> None:
 def make_folder(path: str) -> None:
     """Create a folder that only its owner may enter, unless it exists. Raises `PersistenceError`."""
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        make_private_folder(path)
     except OSError as error:
-        message = f"the folder {path} for the login cannot be made: {error.strerror}"
+        message = f"the folder {path} for the login cannot be created: {error.strerror}"
         raise errors.PersistenceError(message, remedy="fix the permissions") from None
-
-
-def is_read_only(folder: str) -> bool:
-    """Whether nothing can be created in *folder*, or nobody has write permission there (root could all the same)."""
-    with suppress(OSError):
-        if not os.stat(folder).st_mode & 0o222:
-            return True
-    return not os.access(folder, os.W_OK | os.X_OK)
-
-
-def write_whole(path: str, data: bytes) -> None:
-    """Write a new file that only its owner may read, and wait until it is on the disk."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o600)
-    _write(descriptor, data)
-
-
-def reserve_file(path: str, size: int) -> None:
-    """Write a new file of *size* blanks, so that `fill_file` needs no more room on the disk."""
-    write_whole(path, b" " * size)
-
-
-def fill_file(path: str, data: bytes) -> None:
-    """Write *data* into the file that `reserve_file` made, or into a new one, and wait until it is on the disk.
-
-    A crash in between leaves a part of *data* before blanks, which is not JSON.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | NO_FOLLOW)
-    except OSError:
-        return write_whole(path, data)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
-        os.close(descriptor)
-        return write_whole(path, data)
-    return _write(descriptor, data)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    with os.fdopen(descriptor, "wb") as file:  # which does not truncate
-        file.write(data)
-        file.flush()
-        os.ftruncate(file.fileno(), len(data))
-        os.fsync(file.fileno())
-
-
-def read_private(path: str) -> bytes | None:
-    """Return the content of one of our own files, None if there is none or it cannot be read."""
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | NO_FOLLOW), "rb") as file:
-            return file.read(MAX_SIZE)
-    except OSError:
-        return None
-
-
-def sync_folder(path: str) -> None:
-    """Wait until a rename in a folder is on the disk; not every system can."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

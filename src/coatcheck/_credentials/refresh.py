@@ -4,7 +4,7 @@ Invariants:
 
 - read again first: another process may have refreshed the login while we waited for the lock; a newer token of the same
   account is adopted, and the file of another account is never written;
-- a refresh token is presented only after room for its successor was reserved, beside the login or in the second place;
+- a refresh token is presented only after space for its successor was reserved, beside the login or in the second place;
 - a refresh token whose presentation was not answered is presented again only once the access token has expired (or the
   service rejects it) and the login service answers again; until then `TransportError`;
 - compare before writing: what another program wrote meanwhile, with or without locks, is not overwritten;
@@ -232,10 +232,10 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
         return service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)
 
     def _reserve(self, finished_task: Settled, spent: str, *, is_needed: bool) -> Script[None]:
-        """Reserve room for the successor of a token, beside the login and in the second place. Raises `NoRoomError`.
+        """Reserve space for the successor of a token, beside the login and in the second place. Raises `NoRoomError`.
 
         One of them is enough for a login that has expired or *is_needed*. Other programs know only the first, so a
-        login that still works is left as it is while there is no room beside it.
+        login that still works is left as it is while there is no space beside it.
         """
         size = len(finished_task.data) + GROWTH
         has_second, problem = yield from _attempt(lambda: self.successors.reserve(spent, size))
@@ -334,7 +334,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _attempt(reserve: Callable[[], object]) -> Script[tuple[bool, errors.PersistenceError | None]]:
-    """Return whether *reserve* reserved room, with its error."""
+    """Return whether *reserve* reserved space, with its error."""
     try:
         result: object = yield Call(reserve)
     except errors.PersistenceError as error:

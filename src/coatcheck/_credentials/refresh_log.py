@@ -18,7 +18,7 @@ from contextlib import suppress
 import msgspec
 
 from .. import errors
-from .login_store import sync_folder, write_whole
+from .._files.private import make_private_folder, replace_file
 
 # Longer than a backup of a login is useful: the service ends tokens that were not used for so long anyway (seconds).
 KEPT = 60 * 86_400.0
@@ -56,7 +56,7 @@ class RefreshLog:
     def present(self, fingerprint: str, *, now: float) -> None:
         """Note that a token is about to be presented. Raises `CredentialsError`."""
         try:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            make_private_folder(self._folder)
             self._forget(now)
             before = self.find(fingerprint)
             self._write(fingerprint, RefreshRecord(presented=before.presented + 1, at=now, pid=os.getpid()))
@@ -81,11 +81,8 @@ class RefreshLog:
                 os.unlink(self._path(fingerprint))
 
     def _write(self, fingerprint: str, note: RefreshRecord) -> None:
-        path = self._path(fingerprint)
-        write_whole(f"{path}.new", msgspec.json.encode(note))
-        os.utime(f"{path}.new", (note.at, note.at))  # its age by the clock that we were given
-        os.replace(f"{path}.new", path)
-        sync_folder(self._folder)
+        # The modification time is the age by the clock of the client.
+        replace_file(self._path(fingerprint), msgspec.json.encode(note), modified=note.at)
 
     def _forget(self, now: float) -> None:
         with suppress(OSError):

@@ -6,7 +6,7 @@ What is found here was not saved there: because a process crashed, or because th
 Invariants:
 
 - a file is named after the refresh token that is replaced (a fingerprint), so it fits that login and no other;
-- room is reserved before the token is presented;
+- space is reserved before the token is presented;
 - files have mode 0600 in a folder of mode 0700; those of a login are deleted with it.
 """
 
@@ -17,7 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from .. import errors
-from .login_store import fill_file, make_folder, read_private, reserve_file, sync_folder
+from .._files.private import fill_file, read_private, reserve_file, sync_folder
+from .login_store import make_folder
 
 
 class Successors:

@@ -1,1 +1,1 @@
-"""The world: two drivers, two clients, transports, configuration, the journal. All HTTP and all sleeping is here."""
+"""Clients, drivers, transports, configuration and the submission journal: all HTTP and all sleeping."""

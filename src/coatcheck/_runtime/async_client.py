@@ -1,4 +1,4 @@
-"""The asynchronous client, for asyncio. Its twin is `blocking`; a test holds their signatures against each other."""
+"""The asynchronous client, for asyncio. `client` has the same methods, which a test compares."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from .._engine.backoff import RetryPolicy
 from .._engine.operations import as_bytes
 from .._engine.poll_one import Interval
-from .._engine.reachability import Outage
 from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import Usage
-from .._protocol.effects import Clock, Script
-from .._protocol.intents import Journal
-from .._protocol.login_contract import Credentials
-from .._protocol.provider import Capabilities, Provider, TaskFilter
+from .._protocol.effects import Script
+from .._protocol.provider import Capabilities, TaskFilter
 from .async_driver import AsyncDriver, aiterate, aperform
 from .background_refresh import BackgroundRefresh
-from .config import Config
+from .base_client import BaseClient, Seconds, interval_of, seconds
 from .driver import closed_client
-from .session import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, Options, Session, spec_of
+from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import AsyncTransport
 
 if TYPE_CHECKING:
@@ -33,59 +29,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncClient:
-    """Hand tasks to one provider, and come back for the results.
+class AsyncClient(BaseClient[AsyncTransport]):
+    """Submit tasks to one provider and fetch their results.
 
-    *provider* is a name ("codex", "local", an installed plug-in's) or a `coatcheck.provider.Provider`.
-    *token* (with *account_id*) is sent instead of any login that is found; *credentials* replaces the whole search.
-    *base_url* is where the service is. *retry* says how stubborn one request is, *journal* where submissions are
-    written down, *transport*, *clock*, *random* and *environ* stand for the world. *on_outage* is called with an
-    `Outage`, whose ``str()`` is a line, at each request that the service does not answer, and with None when it does again.
-
-    Making a client reads nothing and opens nothing; the first call does. Close it, or use it in an ``async with`` block.
-    One client belongs to one event loop; thousands of tasks may wait in it at once.
+    The options are described at ``__init__``. The first call finds the login and opens connections. Close it, or use it in an ``async with`` block.
+    One client belongs to one event loop; thousands of tasks may be polled in it at once.
     """
 
-    def __init__(
-        self,
-        provider: str | Provider = "codex",
-        *,
-        base_url: str | None = None,
-        token: str | None = None,
-        account_id: str | None = None,
-        credentials: Credentials | None = None,
-        retry: RetryPolicy | None = None,
-        journal: Journal | None = None,
-        config: Config | None = None,
-        environ: Mapping[str, str] | None = None,
-        transport: AsyncTransport | None = None,
-        clock: Clock | None = None,
-        random: Callable[[], float] | None = None,
-        max_in_flight: int = MAX_IN_FLIGHT,
-        on_outage: Callable[[Outage | None], object] | None = None,
-    ) -> None:
-        self._options = Options(
-            provider=provider,
-            base_url=base_url,
-            token=token,
-            account_id=account_id,
-            credentials=credentials,
-            retry=retry,
-            journal=journal,
-            config=config,
-            environ=environ,
-            clock=clock,
-            random=random,
-            max_in_flight=max_in_flight,
-            on_outage=on_outage,
-        )
-        self._transport = transport
-        self._opened: tuple[Session, AsyncDriver] | None = None
-        self._keeper: BackgroundRefresh | None = None
-        self._is_closed = False
-
-    def __repr__(self) -> str:
-        return f"<AsyncClient {self._options.provider!r}>"
+    _opened: tuple[Session, AsyncDriver] | None = None
+    _keeper: BackgroundRefresh | None = None
+    _is_closed = False
 
     async def __aenter__(self) -> Self:
         self._keeper = BackgroundRefresh()
@@ -99,7 +52,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Release the connections, and end what other tasks do with this client: their calls raise.
+        """Close the connections; calls of other tasks that are under way raise.
 
         A closed client raises `ConfigurationError`.
         """
@@ -114,7 +67,7 @@ class AsyncClient:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Return what the provider can do, and how we know."""
+        """Return what the provider supports, with the source of each statement."""
         return self._session.provider.capabilities
 
     @property
@@ -136,11 +89,11 @@ class AsyncClient:
         starting_diff: str | None = None,
         model: str | None = None,
     ) -> Task:
-        """Submit a task and return at once, with its ref. Step 1/2: it is not done, come back with `poll_task`.
+        """Submit a task and return at once, with its ref. Step 1/2: it has not ended yet, call `poll_task`.
 
         Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`, whose fields keywords
         replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once, whatever the network does;
-        when nobody can know whether it was, `SubmissionUncertainError` is raised.
+        when that cannot be determined, `SubmissionUncertainError` is raised.
         Raises `ConfigurationError`, `NotLoggedInError`, `RateLimitError`, `InvalidRequestError` and other
         `ProviderError`.
         """
@@ -160,23 +113,29 @@ class AsyncClient:
         self,
         ref: TaskRef | str | Task,
         *,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        interval: float | Interval | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | Interval | None = None,
         first: bool = False,
         approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
-        """Wait until a task has ended, or stands still until somebody acts, and return it. Step 2/2.
+        """Wait until a task has ended or needs input, and return it. Step 2/2.
 
-        A `Task` in place of its ref saves the first look. *timeout* is for the whole wait in seconds; None waits for
-        ever. *interval* is seconds between looks, or a function of the task's age in seconds; None takes a schedule
-        that looks when an end is likely, learnt from earlier tasks. With several attempts all must have ended, or with *first* any.
-        *approve* is asked about each plan that waits for approval: True approves it and waits on. *on_change* is called
-        with the task whenever something is new. Raises `WaitTimeoutError`, whose `ref` is all
-        that is needed to wait again: the task goes on.
+        A `Task` in place of its ref saves the first request. *timeout* (seconds or `timedelta`) is for the whole wait;
+        None waits without limit. *interval* is the pause between polls (seconds or `timedelta`), or a function from the
+        task's age to the pause, both in seconds; None takes a schedule that is estimated from earlier tasks.
+        With several attempts all must have ended, or with *first* any.
+        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait.
+        *on_change* is called with the task whenever it has changed. Raises `WaitTimeoutError`, whose `ref` is all that
+        is needed to wait again: the task is still running.
         """
         script = self._session.verbs.poll_task(
-            ref, timeout=timeout, interval=interval, first=first, approve=approve, on_change=on_change
+            ref,
+            timeout=seconds(timeout),
+            interval=interval_of(interval),
+            first=first,
+            approve=approve,
+            on_change=on_change,
         )
         return await self._do(script, "while polling", ref.ref if isinstance(ref, Task) else ref)
 
@@ -184,16 +143,16 @@ class AsyncClient:
         self,
         refs: Iterable[TaskRef | str],
         *,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        interval: float | Interval | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | Interval | None = None,
     ) -> AsyncIterator[Task]:
-        """Iterate over tasks as they end, however many. Step 2/2, for a crowd.
+        """Iterate over tasks as they end. Step 2/2, for many tasks.
 
-        Pages of the service's list are read in place of single looks where that is fewer requests.
-        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*; a task that the service refuses
-        to tell of is raised when the others have ended.
+        Pages of the service's list are read in place of single tasks where that is fewer requests.
+        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*; the error of a task that the
+        service does not return is raised when the others have ended.
         """
-        script = self._session.verbs.poll_tasks(refs, timeout=timeout, interval=interval)
+        script = self._session.verbs.poll_tasks(refs, timeout=seconds(timeout), interval=interval_of(interval))
         async for value in aiterate(script, self._driver):
             yield value
 
@@ -208,8 +167,8 @@ class AsyncClient:
         mode: Literal["code", "ask"] | None = None,
         starting_diff: str | None = None,
         model: str | None = None,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        interval: float | Interval | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | Interval | None = None,
         first: bool = False,
         approve: Callable[[Task], bool] | None = None,
         on_change: Callable[[Task], object] | None = None,
@@ -233,26 +192,26 @@ class AsyncClient:
         )
 
     async def get_task(self, ref: TaskRef | str) -> Task:
-        """Look at a task once: one request, and those that half of the truth takes where a service splits it.
+        """Fetch a task: one request, or several where the service divides a task over several resources.
 
         Step 2/2, without waiting. Other attempts are known by number, without their outcomes.
         """
-        return await self._do(self._session.verbs.get_task(ref), f"while looking at {ref}")
+        return await self._do(self._session.verbs.get_task(ref), f"while fetching {ref}")
 
     async def get_task_status(self, ref: TaskRef | str) -> TaskState:
-        """Return where a task is in its life: what `get_task` asks. Step 2/2, without waiting."""
-        return await self._do(self._session.verbs.get_task_status(ref), f"while looking at {ref}")
+        """Return the state of a task, with the requests of `get_task`. Step 2/2, without waiting."""
+        return await self._do(self._session.verbs.get_task_status(ref), f"while fetching {ref}")
 
     async def get_task_response(self, ref: TaskRef | str) -> bytes:
-        """Return the service's own answer about a task, as bytes: one request. `extract_response` reads it."""
-        return await self._do(self._session.verbs.get_task_response(ref), f"while looking at {ref}")
+        """Return the service's response for a task as bytes: one request. `extract_response` decodes it."""
+        return await self._do(self._session.verbs.get_task_response(ref), f"while fetching {ref}")
 
     def extract_response(
         self, response: bytes | str | Mapping[str, Any], *, siblings: bytes | str | Mapping[str, Any] | None = None
     ) -> Task:
-        """Read an answer, live or saved, into a `Task` with its outcome. Never asks the network.
+        """Decode a response, fetched or saved, into a `Task` with its outcome. Sends no request.
 
-        *siblings* is the saved answer about the other attempts. Raises `UnreadableResponseError` naming the JSON path.
+        *siblings* is the saved response for the other attempts. Raises `UnreadableResponseError` naming the JSON path.
         """
         others = None if siblings is None else as_bytes(siblings)
         return self._session.verbs.extract_response(as_bytes(response), others)
@@ -292,17 +251,17 @@ class AsyncClient:
         self,
         ref: TaskRef | str,
         *,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        interval: float | Interval | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | Interval | None = None,
         after: str | None = None,
     ) -> AsyncIterator[TaskEvent]:
-        """Iterate over what happens to a task (states, messages, progress, statistics) until its end. Step 2/2.
+        """Iterate over the events of a task (states, messages, progress, statistics) until its end. Step 2/2.
 
-        *after* is the `cursor` of the last event you have: a watch resumes where another one stopped.
+        *after* is the `cursor` of the last event that you have: events after it follow.
         Raises `WaitTimeoutError`.
         """
         script = self._session.verbs.poll_task(
-            ref, timeout=timeout, interval=interval, first=False, after=after, is_watched=True
+            ref, timeout=seconds(timeout), interval=interval_of(interval), first=False, after=after, is_watched=True
         )
         async for value in aiterate(script, self._driver):
             yield value
@@ -311,35 +270,37 @@ class AsyncClient:
         self,
         refs: Iterable[TaskRef | str],
         *,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        interval: float | Interval | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | Interval | None = None,
         after: Mapping[TaskRef, str] | Mapping[str, str] | None = None,
     ) -> AsyncIterator[TaskEvent]:
-        """Iterate over what happens to many tasks, each until its end. Step 2/2, for a crowd.
+        """Iterate over the events of many tasks, each until its end. Step 2/2, for many tasks.
 
-        `TaskEvent.ref` says whose event it is. Where the service has a list, its pages are read every *interval*
-        seconds and tell of states; what a task says meanwhile is asked for more seldom, the more tasks a page shows:
-        of a hundred that work, ten at a time. None takes a schedule as `poll_task` does.
+        `TaskEvent.ref` is the task of an event. Where the service has a list, its pages are read every *interval* and
+        show states; the details of a task are fetched less often, the more tasks a page shows: of a hundred running
+        tasks, ten at a time. None takes a schedule as `poll_task` does.
         *after* has for each ref the `cursor` of the last event that you have; `watch_task` takes them too.
-        Raises `WaitTimeoutError` for the first task that goes on at *timeout*.
+        Raises `WaitTimeoutError` for the first task that has not ended by *timeout*.
         """
-        script = self._session.verbs.watch_tasks(refs, timeout=timeout, interval=interval, after=after)
+        script = self._session.verbs.watch_tasks(
+            refs, timeout=seconds(timeout), interval=interval_of(interval), after=after
+        )
         async for value in aiterate(script, self._driver):
             yield value
 
     async def stream_task(
-        self, ref: TaskRef | str, *, timeout: float | None = DEFAULT_TIMEOUT
+        self, ref: TaskRef | str, *, timeout: Seconds | None = DEFAULT_TIMEOUT
     ) -> AsyncIterator[TaskEvent]:
-        """Iterate over the service's own live events; their end is the end of the stream, not of the task.
+        """Iterate over the service's live events; their end is the end of the stream, not of the task.
 
-        Raises `WaitTimeoutError` where the stream goes on after *timeout* seconds; None reads it for ever.
+        Raises `WaitTimeoutError` where the stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
         """
-        async for value in aiterate(self._session.verbs.stream_task(ref, timeout=timeout), self._driver):
+        async for value in aiterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver):
             yield value
 
     async def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""
-        return await self._do(self._session.verbs.get_usage(), "while asking for usage")
+        return await self._do(self._session.verbs.get_usage(), "while fetching usage")
 
     async def list_environments(self, *, repository: str | None = None) -> tuple[Environment, ...]:
         """Return the environments of the account, or those of *repository* (``owner/repo``)."""
@@ -348,11 +309,11 @@ class AsyncClient:
         )
 
     def list_models(self) -> tuple[Model, ...]:
-        """Return the models we know of, newest first. Never asks the network: `Model.as_of` dates each entry."""
+        """Return the known models, newest first. Sends no request: `Model.as_of` dates each entry."""
         return self._session.verbs.list_models()
 
     async def cancel_task(self, ref: TaskRef | str) -> None:
-        """Ask the service to stop a task; `poll_task` says when it has."""
+        """Ask the service to stop a task; `poll_task` returns when it has."""
         await self._do(self._session.verbs.cancel_task(ref), f"while cancelling {ref}")
 
     async def archive_task(self, ref: TaskRef | str) -> None:
@@ -364,19 +325,19 @@ class AsyncClient:
         await self._do(self._session.verbs.unarchive_task(ref), f"while unarchiving {ref}")
 
     async def delete_task(self, ref: TaskRef | str) -> None:
-        """Delete a task for ever."""
+        """Delete a task permanently."""
         await self._do(self._session.verbs.delete_task(ref), f"while deleting {ref}")
 
     async def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Task:
-        """Give a task something more to do. Step 1/2 again: it runs once more, so come back with `poll_task`."""
+        """Send a follow-up message to a task. Step 1/2 again: the task runs again, so call `poll_task`."""
         return await self._do(
-            self._session.verbs.send_message(ref, text, mode=mode, model=model), f"while writing to {ref}"
+            self._session.verbs.send_message(ref, text, mode=mode, model=model), f"while sending a message to {ref}"
         )
 
     async def approve_plan(self, ref: TaskRef | str) -> None:
-        """Let the agent do what its plan says; it works on, so poll it again."""
+        """Approve the plan of a task; it continues to run, so call `poll_task` again."""
         await self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
 
     async def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
@@ -385,7 +346,7 @@ class AsyncClient:
         await self._do(script, f"while opening a pull request for {ref}")
 
     async def resume_submissions(self) -> AsyncIterator[ResumedSubmission]:
-        """Find out what became of submissions that a crash or a lost answer left open. Step 1/2, finished later."""
+        """Resolve submissions whose result is unknown after a crash or a lost response. Step 1/2, finished later."""
         async for value in aiterate(self._session.verbs.resume_submissions(), self._driver):
             yield value
 

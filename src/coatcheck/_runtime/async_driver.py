@@ -1,11 +1,13 @@
 """The asynchronous driver: `drive_blocking` with ``await``, a bound on requests in flight, and blocking calls in threads.
 
-Law 1. What goes wrong is thrown into the script that asked.
-Law 2. However a script ends, cancellation included, its streams are closed and its locks released. No cancellation is
-       lost, whatever a transport makes of it.
-Law 3. At most so many requests are in flight at once; thousands of waits sit in the loop's heap, not in sockets.
-Law 4. `AsyncDriver.close` ends sleeps and waits for a place of other tasks; from then on every effect but a local call
-       raises `ConfigurationError`. What must be performed to its end (`Exclusive.is_whole`) still is.
+Invariants:
+
+- an error of an effect is thrown into the script that yielded the effect;
+- however a script ends, cancellation included, its streams are closed and its locks released, and no cancellation is
+  lost, also where a transport swallows it;
+- at most `max_in_flight` requests are in flight at once; waits are timers of the event loop and hold no socket;
+- `AsyncDriver.close` ends the sleeps of other tasks and their waits for a request slot; from then on every effect but a
+  local call raises `ConfigurationError`. A script that must be performed to its end (`Exclusive.is_whole`) still is.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .. import errors
+from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .driver import closed_client
-from .file_locks import HeldLock
 from .system_clock import SystemClock, on_the_beat
 from .transport import AsyncTransport
 
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 
 class AsyncDriver:
-    """What an asynchronous script may ask of the world."""
+    """Performs the effects of asynchronous scripts."""
 
     def __init__(self, transport: AsyncTransport, clock: Clock, *, max_in_flight: int) -> None:
         self._transport, self._clock = transport, clock
@@ -82,13 +84,13 @@ class AsyncDriver:
         return response
 
     async def _exclusive(self, effect: Exclusive) -> Any:
-        held = HeldLock(effect.lock, clock=self._clock)
+        locks = LockSet(effect.lock.paths, timeout=effect.lock.timeout, monotonic=self._clock.monotonic)
         try:
-            for pause in held.pauses():
+            for pause in locks.pauses():
                 await self._clock.asleep(pause)
             return await aperform(effect.script, self)
         finally:
-            held.release()
+            locks.release()
 
     def _whole(self, effect: Exclusive) -> Awaitable[Any]:
         task = asyncio.create_task(self._exclusive(effect))
@@ -118,11 +120,11 @@ def _end(sleep: asyncio.Future[None]) -> None:
         sleep.set_result(None)
 
 
-class _Slot:
-    """A place among the requests in flight, taken before a script goes on and given back with its first request.
+class _RequestSlot:
+    """A slot for one request in flight, acquired before a script continues and released with its first request.
 
-    So whoever queues for one has only its sleeping frames, not those of a request that is ready to go: ten thousand
-    waits that begin at once hold half as much. It is never held across anything else, and so never waited for in vain.
+    A script that waits for a slot has no frames of a request yet, so ten thousand waits that begin at once use half the
+    memory. The slot is released before any other effect, so it cannot cause a deadlock.
     """
 
     __slots__ = ("_is_held", "_slots")
@@ -130,40 +132,40 @@ class _Slot:
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots, self._is_held = slots, False
 
-    async def take(self) -> None:
-        """Wait for a place."""
+    async def acquire(self) -> None:
+        """Wait for a slot."""
         await self._slots.acquire()
         self._is_held = True
 
-    def give_back(self) -> None:
-        """Let the next one in, if a place is held."""
+    def release(self) -> None:
+        """Release the slot, if it is held."""
         if self._is_held:
             self._is_held = False
             self._slots.release()
 
     async def answer(self, effect: Any, driver: AsyncDriver) -> Any:
-        """Do one thing, a request in the place that is held."""
+        """Perform an effect, a request in the slot that is held."""
         if self._is_held and type(effect) is Request:
             try:
                 return await driver.send(effect)
             finally:
-                self.give_back()
-        self.give_back()
+                self.release()
+        self.release()
         return await driver.answer(effect)
 
 
 async def aperform(script: Script[T], driver: AsyncDriver, *, doing: str = "", ref: object = "") -> T:
     """Return what *script* returns; what it emits is dropped. An error is noted what we were *doing*, and with whom."""
     streams: list[Any] = []
-    slot = _Slot(driver.slots)
+    slot = _RequestSlot(driver.slots)
     try:
-        await slot.take()
+        await slot.acquire()
         effect = next(script)
         while True:
             if type(effect) is Sleep:  # without a frame of `_do`: this is where ten thousand waits are
-                slot.give_back()
+                slot.release()
                 await driver.answer(effect)
-                await slot.take()
+                await slot.acquire()
                 effect = script.send(None)
             else:
                 effect = (await _do(effect, driver, streams, slot))(script)
@@ -175,7 +177,7 @@ async def aperform(script: Script[T], driver: AsyncDriver, *, doing: str = "", r
             error.add_note(f"{doing} {ref}".rstrip())  # a suspended exchange is not in the traceback
         raise
     finally:
-        slot.give_back()
+        slot.release()
         await _close(script, streams)
 
 
@@ -195,15 +197,15 @@ async def aiterate(script: Script[Any], driver: AsyncDriver) -> AsyncGenerator[A
 
 
 async def _do(
-    effect: Any, driver: AsyncDriver, streams: list[Any], slot: _Slot | None = None
+    effect: Any, driver: AsyncDriver, streams: list[Any], slot: _RequestSlot | None = None
 ) -> Callable[[Script[Any]], Any]:
-    """Do one thing and return how the script goes on: with an answer sent to it or an error thrown into it."""
+    """Perform an effect and return how to continue the script: with a sent result or a thrown error."""
     if type(effect) is Emit:
         return next
     cancelled = _cancellations()
     try:
         answer = await (slot.answer(effect, driver) if slot else driver.answer(effect))
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is the script's to judge (effects law 4)
+    except Exception as error:  # noqa: BLE001 - the script handles every error
         answer, how = None, partial(_throw, error)
     else:
         how = partial(_send, answer)

@@ -47,5 +47,5 @@ async def _keep_fresh(login: LoginCredentials, driver: AsyncDriver) -> None:
     try:
         await aperform(login.keep_fresh(), driver)
     except Exception as error:  # noqa: BLE001 - a failure here is reported and never ends the program
-        told = error if isinstance(error, errors.CoatcheckError) else type(error).__name__
-        login.on_trouble(f"the login is no longer refreshed in the background: {told}")
+        reason = error if isinstance(error, errors.CoatcheckError) else type(error).__name__
+        login.on_trouble(f"the login is no longer refreshed in the background: {reason}")

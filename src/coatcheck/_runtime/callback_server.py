@@ -1,7 +1,9 @@
-"""The server on loopback to which a browser comes back with an authorization code (RFC 8252 7.3).
+"""The server on loopback to which a browser is redirected with an authorization code (RFC 8252 7.3).
 
-Law 1. It binds 127.0.0.1, answers one path, and shows no code and no token.
-Law 2. A request with another state is refused, and the wait goes on: it was somebody else's.
+Invariants:
+
+- it binds 127.0.0.1, serves one path, and shows no code and no token;
+- a request with another state is refused, and the server continues to wait.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from .. import errors
 from .._protocol.decode import scrub
 
 HOST = "127.0.0.1"
-# A browser sends its request at once; whoever connects and says nothing is let go after this (seconds).
+# A browser sends its request at once; a connection without a request is closed after this (seconds).
 READ_TIMEOUT = 5.0
 
 PAGE = "<!doctype html><meta charset=utf-8><title>coatcheck</title><p>{}</p>"

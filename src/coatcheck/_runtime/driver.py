@@ -6,7 +6,7 @@ Invariants:
 - At most `max_in_flight` requests are in flight at once, whichever threads send them.
 - `Driver.close` ends sleeps in other threads; from then on every effect but a local call raises `ConfigurationError`.
 - Ctrl-C ends a request of the main thread at once (`interrupts`). A script that must be performed to its end
-  (`Exclusive.is_whole`) is given `interrupts.GRACE` seconds, and goes on in the background after them; `close` waits for it.
+  (`Exclusive.is_whole`) is given `interrupts.GRACE` seconds, and continues in the background after them; `close` waits for it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from threading import TIMEOUT_MAX, Condition, Event, Semaphore, get_ident
 from typing import Any, TypeVar
 
 from .. import errors
+from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
-from .file_locks import HeldLock
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
 from .transport import Transport
@@ -30,7 +30,7 @@ UNLIMITED = 2**31 - 1
 
 
 class Driver:
-    """What a blocking script may ask of the world; many threads may share one.
+    """Performs the effects of blocking scripts; threads may share one.
 
     *is_native* says that signals do not interrupt the transport; another one is called in the thread that asks.
     """
@@ -107,13 +107,13 @@ class Driver:
                     self._transport.close()
 
     def _locked(self, effect: Exclusive) -> Any:
-        held = HeldLock(effect.lock, clock=self._clock)
+        locks = LockSet(effect.lock.paths, timeout=effect.lock.timeout, monotonic=self._clock.monotonic)
         try:
-            for pause in held.pauses():
+            for pause in locks.pauses():
                 self._sleep(pause)
             return perform(effect.script, self)
         finally:
-            held.release()
+            locks.release()
 
     def _outcome(self, script: Script[Any]) -> Any:
         try:
@@ -134,7 +134,7 @@ def iterate(script: Script[T], driver: Driver) -> Generator[Any, None, T]:
                 continue
             try:
                 answer = driver.answer(effect)
-            except Exception as error:  # noqa: BLE001 - whatever went wrong is the script's to judge (effects law 4)
+            except Exception as error:  # noqa: BLE001 - the script handles every error
                 effect = script.throw(error)
             else:
                 if (stream := getattr(answer, "stream", None)) is not None:

@@ -17,6 +17,7 @@ from threading import Lock
 
 import msgspec
 
+from .._files.private import make_private_folder, replace_file
 from .._model.duration_estimate import Durations
 from .._protocol.duration_store import ObservedDurations
 
@@ -60,28 +61,14 @@ class DurationFile:
             return {}
 
     def _write(self, seen: dict[str, Durations]) -> None:
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        temporary = f"{self._path}.{os.getpid()}.{os.urandom(4).hex()}"
-        try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(seen))
-            os.replace(temporary, self._path)
-        except BaseException:
-            _remove(temporary)
-            raise
+        make_private_folder(os.path.dirname(self._path))
+        replace_file(self._path, msgspec.json.encode(seen), is_durable=False)
 
 
 def _add(seen: dict[str, Durations], provider: str, ends: ObservedDurations) -> None:
     for environment, seconds in ends:
         for key in {_key(provider, environment), _key(provider, None)}:
             seen[key] = seen.pop(key, Durations()).with_another(seconds)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
 
 
 def _key(provider: str, environment: str | None) -> str:

@@ -1,9 +1,11 @@
-"""What every transport agrees on: the limits, the way through proxies, whom to trust, and how a failure is told.
+"""What all transports share: limits, proxies, certificates and error messages.
 
-Law 1. The environment is an argument, looked at when the first request is sent.
-Law 2. A failure is one line: method, address without query or user, and the innermost reason. No header, no proxy
-       password and no text of the library's own (which quotes both) is ever in it.
-Law 3. `request_sent` is False only where no connection ever stood.
+Invariants:
+
+- the environment is an argument, read when the first request is sent;
+- an error message is one line: method, address without query or user, and the innermost reason. It contains no header,
+  no proxy password and no message of the HTTP library (which quotes both);
+- `request_sent` is False only where no connection was established.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .. import errors
@@ -35,6 +35,15 @@ def provider_of(name: str, config: Config, *, settings: Settings | None = None) 
         if (table := tables.get(name)) is not None:
             return _described(name, table, settings, path)
     return registry.load(name, others=_names(files))(settings)
+
+
+def require_provider(name: str, config: Callable[[], Config]) -> None:
+    """Raise `ConfigurationError` unless a provider *name* exists. *config* is called only for a name that is not built in."""
+    if name in registry.BUILT_IN:
+        return
+    files = _files(config())
+    if name not in _names(files):
+        registry.load(name, others=_names(files))  # finds the entry point without loading it
 
 
 def provider_names(config: Config) -> tuple[str, ...]:
@@ -91,12 +100,12 @@ def _files(config: Config) -> Files:
 
 
 def _tables(path: str, *, is_named: bool) -> Mapping[str, Any]:
-    found = read_tables(path)
-    if found is None and is_named:
+    content = read_tables(path)
+    if content is None and is_named:
         raise errors.ConfigurationError(
-            f"{path} is not there", remedy="services_file names a file with [services.NAME]"
+            f"{path} does not exist", remedy="services_file names a file with [services.NAME]"
         )
-    tables = (found or {}).get(TABLE, {})
+    tables = (content or {}).get(TABLE, {})
     if not isinstance(tables, dict):
         raise errors.ConfigurationError(f"{path}: {TABLE} is not a table", remedy=f"write [{TABLE}.NAME]")
     for name, table in tables.items():

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from .. import errors
+from .._files.locks import is_locked, lock_descriptor
+from .._files.processes import boot_id, is_running
 from .._model.value import Value
 from .config import state_dir
 
@@ -132,7 +134,7 @@ def read_record(path: str | os.PathLike[str]) -> ServerRecord | None:
     try:
         with open(path, "rb") as file:
             record = msgspec.json.decode(file.read(), type=ServerRecord)
-            is_held = _is_locked(file.fileno())
+            is_held = is_locked(file.fileno())
     except (OSError, ValueError):
         return None
     if record.boot is not None and record.boot != boot_id():
@@ -143,42 +145,6 @@ def read_record(path: str | os.PathLike[str]) -> ServerRecord | None:
 def lock_record(descriptor: int) -> bool:
     """Lock the open record *descriptor* for as long as it is open; whether that worked at once."""
     try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):  # Windows, and file systems without locks
+        return lock_descriptor(descriptor)
+    except (OSError, errors.UnsupportedError):  # Windows, and file systems without locks
         return False
-    return True
-
-
-def _is_locked(descriptor: int) -> bool | None:
-    """Whether a server holds the record, None where the file system has no locks."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (ImportError, OSError):
-        return None
-    return False
-
-
-def boot_id() -> str | None:
-    """Return what Linux calls this run of the machine (random(4)), None elsewhere."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return None
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process of this number runs."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,6 +1,6 @@
-"""What both clients are made of: options resolved into a provider, its login and its verbs.
+"""A session of both clients: options resolved into a provider, its login and its operations.
 
-Nothing is read before the first call: constructors do no I/O and read no environment.
+It is created by the first call of a client.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LOCAL_TOKEN = "COATCHECK_LOCAL_TOKEN"  # noqa: S105 - a name
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client was asked to be; see `Client` for what each means."""
+    """The options of a client; `BaseClient` describes each."""
 
     provider: str | Provider = "codex"
     base_url: str | None = None
@@ -196,7 +196,7 @@ def _is_off(setting: str | None) -> bool:
 
 
 def _random() -> float:
-    from random import random  # 2 ms, and most commands never draw lots
+    from random import random  # 2 ms, and most commands need no jitter
 
     return random()  # noqa: S311 - jitter, not a secret
 

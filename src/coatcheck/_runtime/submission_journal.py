@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import errors
+from .._files.private import create_private_file, make_private_folder
+from .._files.processes import is_running
 from .._model.tasks import TaskRef
 from .._protocol.intents import Intent
 
@@ -98,9 +100,8 @@ class FileJournal:
     def _connect(self) -> sqlite3.Connection:
         import sqlite3
 
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        if not os.path.exists(self._path):
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        make_private_folder(self._directory)
+        create_private_file(self._path)
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -138,13 +139,6 @@ class NoJournal:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    if pid == os.getpid():
-        return False  # our own open intents are crashes of earlier calls: a running call would not be asking
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    """Whether another process with this number runs on this machine."""
+    # An open intent of this process itself is what an earlier call left: a call that is under way does not ask.
+    return pid != os.getpid() and is_running(pid)

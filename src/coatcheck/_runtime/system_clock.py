@@ -1,7 +1,7 @@
 """The real clock.
 
-Law: a nap under asyncio is never cut short. A long one ends on a beat that all share, so that thousands of waits wake
-their loop, the transport's thread and the network together, and not one by one.
+Invariant: a sleep under asyncio is never shortened. A long one is rounded up to a shared grid of times, so that thousands
+of timers wake the event loop, the transport's thread and the network together.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LONG = 1.0
 
 
 def on_the_beat(seconds: float, *, now: float) -> float:
-    """Return *seconds*, a long nap lengthened so that it ends on a beat."""
+    """Return *seconds*, rounded up to the grid if it is long."""
     if seconds < LONG:
         return max(0.0, seconds)
     return math.ceil((now + seconds) * BEATS) / BEATS - now if seconds < math.inf else seconds
 
 
 class SystemClock:
-    """Time as it goes by."""
+    """The time of the system."""
 
     def time(self) -> float:
         """Return the seconds since the epoch."""

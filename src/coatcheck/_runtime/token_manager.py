@@ -58,7 +58,7 @@ class TokenManager:
         return self._do(status_of(self._login))
 
     def log_in_by_device_code(self, show: Callable[[DeviceCode], object]) -> LoginStatus:
-        """Log in from a machine without a browser; *show* tells a person where to go and what to type."""
+        """Log in from a machine without a browser; *show* is called with the address and the code for the user."""
         return self._do(_login.log_in_by_device_code(self._login, show=show))
 
     def log_in_by_browser(self, open_browser: Callable[[str], object]) -> LoginStatus:
@@ -121,7 +121,7 @@ class AsyncTokenManager:
         return await self._do(status_of(self._login))
 
     async def log_in_by_device_code(self, show: Callable[[DeviceCode], object]) -> LoginStatus:
-        """Log in from a machine without a browser; *show* tells a person where to go and what to type."""
+        """Log in from a machine without a browser; *show* is called with the address and the code for the user."""
         return await self._do(_login.log_in_by_device_code(self._login, show=show))
 
     async def log_in_by_browser(self, open_browser: Callable[[str], object]) -> LoginStatus:

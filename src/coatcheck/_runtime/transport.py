@@ -1,12 +1,14 @@
-"""How requests reach a service: two protocols, one per colour, and their usual implementation over pyreqwest.
+"""How requests reach a service: a blocking and an asynchronous protocol, implemented with pyreqwest.
 
-Law 1. A transport answers any status and follows no redirect; the engine decides.
-Law 2. It sends what it is given once: no cookie, no referer, no netrc, no second try. hyper, below reqwest, only ever
-       takes another connection for a request of which no byte was written.
-Law 3. It never holds more of an answer than `TransportOptions.max_body`.
-Law 4. What goes wrong is an `errors.TransportError`, or an `errors.ConfigurationError` before anything was sent.
+Invariants:
 
-pyreqwest is imported with the first request: reading about a task that is at hand needs no network.
+- a transport returns a response of any status and follows no redirect;
+- it sends a request once, without cookies, referer or netrc, and does not retry. hyper, below reqwest, takes another
+  connection only for a request of which no byte was written;
+- it never holds more of a response than `TransportOptions.max_body`;
+- a failure is an `errors.TransportError`, or an `errors.ConfigurationError` before anything was sent.
+
+pyreqwest is imported with the first request: decoding a saved response needs no network.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of all connections, any number of times."""
+        """Close all connections; may be called more than once."""
         ...
 
 
@@ -85,7 +87,7 @@ class AsyncTransport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of all connections, any number of times."""
+        """Close all connections; may be called more than once."""
         ...
 
 

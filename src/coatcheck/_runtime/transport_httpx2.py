@@ -1,8 +1,10 @@
 """The same transports over httpx2, for whoever needs pure Python or brings a client.
 
-Law 1. The laws of `transport`, each of them: one test class holds all four to them.
-Law 2. The options hold for a client that was brought, too, except what only its maker can set: its connections,
-       its proxies and whom it trusts. It is never closed here.
+Invariants:
+
+- the invariants of `transport`; the same tests check all four classes;
+- the options apply to a client that was passed in, too, except what is set when it is created: its connections,
+  proxies and certificates. It is never closed here.
 
 httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one each read from a
 socket gets what is left of it, in the status line and the headers as well as in the body. Of a client that was brought

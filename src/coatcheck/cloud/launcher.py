@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
+from .._files.locks import lock_descriptor
+from .._files.processes import boot_id
 from .._model.value import Value
 from .._patches.git import inherited, untrusted
-from .._runtime.server_record import ServedEnvironment, ServerRecord, boot_id
+from .._runtime.server_record import ServedEnvironment, ServerRecord
 from .codex_home import refuse_foreign, write_codex_home
 from .http_server import recorded, serving, stop_signal
 from .issued_tokens import Account, TokenBook
@@ -226,12 +228,8 @@ def _only_one(data: Path) -> Iterator[None]:
     """Keep a second server out of the same data: its agents' attempts would be ended as a crash's."""
     if sys.platform == "win32":  # checked before; for the type checkers
         return
-    import fcntl
-
     with (data / "lock").open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_descriptor(file.fileno()):
             message = f"another server uses {data}"
-            raise errors.ConfigurationError(message, remedy="end that one, or give --data another folder") from None
+            raise errors.ConfigurationError(message, remedy="end that one, or give --data another folder")
         yield
