@@ -20,8 +20,8 @@ from types import ModuleType
 import coatcheck
 from coatcheck._cli import apply, patch_formatting
 from coatcheck._model import catalogue, events, json_fields, outcome, tasks, usage
-from coatcheck._model.value import Value
 from coatcheck._patches import policy, results, undo_journal
+from coatcheck._values.value import Value
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
 TEXT: Mapping[str, object] = {"type": "string"}

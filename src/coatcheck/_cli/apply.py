@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .. import errors
-from .._model.value import Value
+from .._values.value import Value
 from .console import Line, Styled
 from .exit_codes import ExitCode
 from .formatting import plural

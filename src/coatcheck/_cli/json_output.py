@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .._model.json_fields import Fields, encode, jsonable, many, patch_text, read, to_object
+from .._values.json_fields import Fields, encode, jsonable, many, patch_text, read, to_object
 from .exit_codes import exit_code_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from .. import errors
-from .._model.value import Value
 from .._protocol.effects import Call, Exclusive, Lock, Script
 from .._protocol.login_contract import Tokens
+from .._values.value import Value
 from .login_sources import LoginCredentials, Source
 from .refresh_log import SPENT, RefreshRecord
 from .refresh_policy import Mode, fingerprint, has_ended, is_newer, moment, same_account, to_datetime

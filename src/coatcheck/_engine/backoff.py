@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._model.value import Value
+from .._values.value import Value
 
 
 class RetryPolicy(Value, frozen=True, kw_only=True):

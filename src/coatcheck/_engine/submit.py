@@ -17,10 +17,10 @@ import msgspec
 
 from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
-from .._model.value import Value
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
+from .._values.value import Value
 from .ask import Ask
 from .deadline import Deadline
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .value import JsonFields, Value
+from .._values.value import JsonFields, Value
 
 
 class Environment(Value, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from .._errors import PatchError
-from .value import Value
+from .._values.value import Value
+from ..errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

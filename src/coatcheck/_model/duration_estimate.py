@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .value import Value
+from .._values.value import Value
 
 # Believing in less spread than this costs up to 1.7 times when the belief is wrong (``bench/schedule.py``).
 SMALLEST_SPREAD = 0.8

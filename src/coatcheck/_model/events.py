@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from .._values.value import JsonFields, Value
 from .outcome import Artifact, DiffStats, Failure, Message, Notice, Plan
 from .states import TaskState
 from .tasks import TaskRef
-from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime

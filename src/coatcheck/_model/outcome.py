@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .._errors import PatchError
-from .json_fields import Fields, base64_text, bytes_text, many
+from .._values.json_fields import Fields, base64_text, bytes_text, many
+from .._values.value import JsonFields, Value
+from ..errors import PatchError
 from .states import TaskState
-from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -339,15 +339,14 @@ class Outcome(Value, frozen=True, kw_only=True):
         `content` is what was said and the diff as a code block; `finish_reason` is "stop", or "length" when it failed.
         `usage` is null, since no service tells tokens; `created` is 0 (`Task.to_chat_completion` knows when).
         """
-        from .chat import Choice, completion, content_of
+        from .._export.chat import Choice, completion, content_of
 
-        state = TaskState.FAILED if self.error else TaskState.SUCCEEDED
-        choice = Choice(0, content_of(self.text, self.patch), state)
+        choice = Choice(0, content_of(self.text, self.patch), is_success=self.error is None)
         return completion([choice], model=model, id=None, created=None)
 
     def to_markdown(self) -> str:
         """Return it as Markdown: what was said, the pull request's text, the summary of the changes, the diff."""
-        from . import markdown
+        from .._export import markdown
 
         pull, patch = self.pull_request or PullRequest(), self.patch
         diff = markdown.fenced(bytes(patch).decode("utf-8", "replace"), "diff") if patch else None
@@ -366,13 +365,13 @@ class Outcome(Value, frozen=True, kw_only=True):
         Title and text are the pull request's, else what was said. Raises `PatchError` where there is no diff,
         `ConfigurationError` for something that is no author.
         """
-        from . import mail
+        from .._export import mail
 
         return mail.mail(self.patch, message=self.commit_message(), author=author or mail.NOBODY, date=date)
 
     def commit_message(self, *, trailers: tuple[str, ...] = ()) -> str:
         """Return a commit's message: the pull request's title and text, else what was said; then *trailers*."""
-        from .mail import message
+        from .._export.mail import message
 
         pull, said = self.pull_request, self.text.strip()
         body = (pull.body or "") if pull and pull.title else said.partition("\n")[2]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .._errors import ConfigurationError
+from ..errors import ConfigurationError
 
 # The sites of the built-in providers, and what their pages of tasks are called. GitHub's are two providers'.
 _ANY = re.compile(r".*?/([^/]+)")

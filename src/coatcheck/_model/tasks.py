@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
 
-from .._errors import CoatcheckError, ConfigurationError
+from .._values.value import JsonFields, Value
+from ..errors import ConfigurationError, TaskFailedError
 from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
-from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -243,18 +243,20 @@ class Task(Value, frozen=True, kw_only=True):
         Each attempt whose outcome is known is a choice. *model* is the one that ran unless it is given;
         `Outcome.to_chat_completion` says what the rest means.
         """
-        from .chat import Choice, completion, content_of
+        from .._export.chat import Choice, completion, content_of
 
-        made = [(each.placement, each.outcome, each.state) for each in self.attempts if each.outcome]
-        made = made or [(0, self.outcome or Outcome(), self.state)]
-        choices = [Choice(index, content_of(each.text, each.patch), state) for index, each, state in made]
-        return completion(
-            choices, model=model or self.model, id=self.ref.id, created=self.updated_at or self.created_at
-        )
+        outcomes = [(each.placement, each.outcome, each.state) for each in self.attempts if each.outcome]
+        outcomes = outcomes or [(0, self.outcome or Outcome(), self.state)]
+        choices = [
+            Choice(index, content_of(outcome.text, outcome.patch), is_success=state is TaskState.SUCCEEDED)
+            for index, outcome, state in outcomes
+        ]
+        created = self.updated_at or self.created_at
+        return completion(choices, model=model or self.model, id=self.ref.id, created=created)
 
     def to_markdown(self, *, attempt: int | None = None) -> str:
         """Return it as Markdown: title, facts, and what was made, by *attempt* when there are several."""
-        from . import markdown
+        from .._export import markdown
 
         known = {
             "State": self.state.value.replace("_", " "),
@@ -273,7 +275,7 @@ class Task(Value, frozen=True, kw_only=True):
 
         Raises what `Outcome.to_mail` does, and `ConfigurationError` for an attempt that there is not.
         """
-        from . import mail
+        from .._export import mail
 
         made = self._outcome_of(attempt) or Outcome()
         message = made.commit_message(trailers=(self.trailer,))
@@ -307,43 +309,3 @@ class Page(Value, frozen=True, kw_only=True):
     }
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
-
-
-class SubmissionUncertainError(CoatcheckError):
-    """The task may or may not have been created; it was not sent again."""
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        spec: TaskSpec,
-        candidates: Sequence[TaskRef] = (),
-        remedy: str | None = None,
-    ) -> None:
-        self.spec = spec
-        self.candidates = tuple(candidates)
-        super().__init__(message, remedy=remedy)
-
-
-class TaskError(CoatcheckError):
-    """Something about one task."""
-
-    def __init__(self, message: str | None = None, *, ref: TaskRef | None = None, remedy: str | None = None) -> None:
-        self.ref = ref
-        super().__init__(message, remedy=remedy)
-
-
-class TaskFailedError(TaskError):
-    """The task ended without success."""
-
-    def __init__(self, message: str | None = None, *, task: Task, remedy: str | None = None) -> None:
-        self.task = task
-        super().__init__(message, ref=task.ref, remedy=remedy)
-
-
-class WaitTimeoutError(TaskError):
-    """We gave up waiting; the task goes on."""
-
-
-class SubmissionRejectedError(TaskError):
-    """The service did not take the task."""

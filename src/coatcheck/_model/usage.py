@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .value import JsonFields, Value
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime

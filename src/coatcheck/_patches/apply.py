@@ -20,7 +20,7 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchConflictError
+from ..errors import PatchConflictError
 from . import index as git_index, undo_journal as journals
 from .checkout import Checkout
 from .links import LINK, check_links, collisions, escaping

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .._errors import PatchConflictError, PatchError
+from ..errors import PatchConflictError, PatchError
 from . import undo_journal as journals
 from .checkout import Checkout
 from .git import GitError, git

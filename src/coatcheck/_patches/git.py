@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from .._errors import ConfigurationError
+from ..errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

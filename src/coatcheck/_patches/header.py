@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
 from . import quoted_names
 from .naming import DEFAULT, Naming
 

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from .._errors import PatchRejectedError
+from ..errors import PatchRejectedError
 from .path_rules import folded, is_absolute, is_git_directory, is_inside, parents
 from .policy import Finding
 from .storage import UNCHANGED

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from .._errors import ConfigurationError, PatchError
+from ..errors import ConfigurationError, PatchError
 from . import quoted_names
 
 # diff.mnemonicPrefix: index, work tree, commit, object (git's manual of `git config`).

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .._errors import PatchError
+from ..errors import PatchError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing this package would cost

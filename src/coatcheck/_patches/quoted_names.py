@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
 
 NO_FILE = b"/dev/null"
 

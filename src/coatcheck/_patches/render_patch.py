@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._errors import PatchError
+from ..errors import PatchError
 from . import quoted_names
 from .header import PLAIN_CHANGE, BinaryForm, ChangeStatus, Header
 

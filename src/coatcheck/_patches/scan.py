@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
 from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
 from .naming import DEFAULT
 from .text import check_between, check_end, error_at, reason_in_hunk

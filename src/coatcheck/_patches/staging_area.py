@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .._errors import PatchConflictError
+from ..errors import PatchConflictError
 from .git import GitError, git
 from .header import ChangeStatus
 from .path_rules import parents

@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from .._errors import PatchConflictError
+from ..errors import PatchConflictError
 from .git import GitError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
 
 # Lines that no hunk header counts: context, then a changed line.
 _CONTINUED = re.compile(rb"(?P<context>(?:(?: [^\n]*+|\\ [^\n]*+)?\n)*+)(?P<line>[+\-][^\n]*)")

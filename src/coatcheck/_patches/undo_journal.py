@@ -19,7 +19,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._errors import PatchConflictError
+from ..errors import PatchConflictError
 from . import index as git_index
 from .checkout import Checkout, Entry
 from .storage import named_errors

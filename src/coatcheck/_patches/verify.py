@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchRejectedError
+from ..errors import PatchRejectedError
 from . import content_rules, links, path_rules, secrets, sizes
 from .file_change import ChangeStatus, FileChange
 from .fit import misfits

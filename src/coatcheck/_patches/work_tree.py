@@ -13,7 +13,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchRejectedError, UnsupportedError
+from ..errors import PatchRejectedError, UnsupportedError
 from .path_rules import is_ordinary, problems
 from .policy import ALWAYS
 

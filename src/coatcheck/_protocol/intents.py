@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from .._model.value import Value
+from .._values.value import Value
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef, TaskSpec

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from .. import errors
-from .._model.value import Value
+from .._values.value import Value
 from .config import state_dir
 
 # The provider whose server is found here where nobody says where it is.

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
+from .._values.value import Value
 from ..testing.fake_clock import FakeClock
 from .faults import Fault, take
 from .issued_tokens import Account, TokenBook, TokenSet

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..._model.outcome import Failure, Message, Notice, PullRequest
-from ..._model.value import Value
 from ..._patches.parse import Patch
 from ..._protocol.decode import UNREADABLE, decode_json
 from ..._protocol.lenient import fields, flag, text, whole
+from ..._values.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

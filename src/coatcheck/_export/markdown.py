@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .._errors import PatchError
+from ..errors import PatchError
 
 if TYPE_CHECKING:
     from .._patches.parse import Patch

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.patches.conftest import Repository, make_repository
 
 from coatcheck import Attempt, Message, Outcome, Patch, PullRequest, Task, TaskRef, TaskState
-from coatcheck._model.mail import message
+from coatcheck._export.mail import message
 from coatcheck.errors import ConfigurationError, PatchError
 
 WHEN = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)

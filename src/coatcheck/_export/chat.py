@@ -1,6 +1,6 @@
-"""What was made, as the answer of a chat: the Chat Completions response object, which many tools read.
+"""Write an outcome as a Chat Completions response object, which many tools read.
 
-Only what is known is in it. No service tells how many tokens a task took, so `usage` is null; nothing is estimated.
+It holds known facts only: no service reports the tokens of a task, so `usage` is null; nothing is estimated.
 """
 
 from __future__ import annotations
@@ -8,30 +8,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .markdown import fenced
-from .states import TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from .._patches.parse import Patch
 
-# The format has no word for failing: whatever did not come to its end is "length", which its readers take for
-# incomplete (platform.openai.com/docs/api-reference/chat/object, finish_reason).
-FINISH_REASONS: Mapping[TaskState, str] = {TaskState.SUCCEEDED: "stop"}
-UNFINISHED = "length"
+# The format has no reason for a failure: an attempt that did not succeed is "length", which readers of the format treat
+# as incomplete (https://platform.openai.com/docs/api-reference/chat/object, finish_reason).
+SUCCEEDED, INCOMPLETE = "stop", "length"
 
 
 class Choice(NamedTuple):
-    """One attempt: where it stands among the others, from 0, and how it ended."""
+    """One attempt: its position among the others, from 0, and whether it succeeded."""
 
     placement: int
     content: str
-    state: TaskState
+    is_success: bool
 
 
 def content_of(text: str, patch: Patch | None) -> str:
-    """Return a message's content: what was said, then the diff as a code block."""
+    """Return the content of a message: the text, then the diff as a code block."""
     diff = fenced(bytes(patch).decode("utf-8", "backslashreplace"), "diff") if patch else ""
     return "\n\n".join(filter(None, (text, diff)))
 
@@ -39,7 +37,7 @@ def content_of(text: str, patch: Patch | None) -> str:
 def completion(
     choices: Sequence[Choice], *, model: str | None, id: str | None, created: datetime | None
 ) -> dict[str, object]:
-    """Return the response object. Without an *id* it is a digest of the content; `created` is 0 when nobody knows."""
+    """Return the response object. Without an *id* it is a digest of the content; `created` is 0 where the time is not known."""
     return {
         "id": f"chatcmpl-{id or _digest(choices)}",
         "object": "chat.completion",
@@ -55,7 +53,7 @@ def _choice(choice: Choice) -> dict[str, object]:
         "index": choice.placement,
         "message": {"role": "assistant", "content": choice.content, "refusal": None},
         "logprobs": None,
-        "finish_reason": FINISH_REASONS.get(choice.state, UNFINISHED),
+        "finish_reason": SUCCEEDED if choice.is_success else INCOMPLETE,
     }
 
 

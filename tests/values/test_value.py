@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from coatcheck._model.value import Value
+from coatcheck._values.value import Value
 
 
 class Ticket(Value, frozen=True, kw_only=True):

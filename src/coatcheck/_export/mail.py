@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .._errors import ConfigurationError, PatchError
+from ..errors import ConfigurationError, PatchError
 
 if TYPE_CHECKING:
     from datetime import datetime

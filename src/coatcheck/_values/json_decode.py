@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .._errors import ConfigurationError
+from ..errors import ConfigurationError
 
 T = TypeVar("T", bound=msgspec.Struct)
 

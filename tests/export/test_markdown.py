@@ -5,7 +5,7 @@ import re
 from hypothesis import given, strategies as st
 
 from coatcheck import Failure, Message, Outcome, Patch, PullRequest, Task, TaskRef, TaskState
-from coatcheck._model.markdown import fenced
+from coatcheck._export.markdown import fenced
 from coatcheck.cloud.scripted_cloud import DIFF
 
 MADE = Outcome(

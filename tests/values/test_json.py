@@ -15,9 +15,9 @@ from hypothesis import given, settings, strategies as st
 import coatcheck
 from coatcheck import Patch, Task, TaskRef, TaskSpec, TaskState, UnknownEvent, errors, event_from_dict
 from coatcheck._model import events
-from coatcheck._model.json_decode import hints
-from coatcheck._model.json_fields import to_object
-from coatcheck._model.value import Value
+from coatcheck._values.json_decode import hints
+from coatcheck._values.json_fields import to_object
+from coatcheck._values.value import Value
 
 REF = TaskRef("codex", "task_e_1")
 # Every public class of values that declares its JSON fields.
