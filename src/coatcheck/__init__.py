@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         Artifact as Artifact,
         Attempt as Attempt,
         Citation as Citation,
-        DiffStats as DiffStats,
         Failure as Failure,
         FileLines as FileLines,
         FileSnapshot as FileSnapshot,
@@ -78,11 +77,12 @@ if TYPE_CHECKING:
     from ._patches.header import ChangeStatus as ChangeStatus
     from ._patches.languages import Language as Language, language_of as language_of
     from ._patches.parse import Patch as Patch
-    from ._patches.patch_stats import PatchStats as PatchStats
+    from ._patches.patch_stats import DiffStats as DiffStats, LanguageStats as LanguageStats, PatchStats as PatchStats
     from ._patches.policy import Finding as Finding, Policy as Policy
     from ._patches.results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
     from ._patches.undo_journal import UndoResult as UndoResult, undo as undo
     from ._patches.verify import VerifiedPatch as VerifiedPatch
+    from ._protocol.intents import Intent as Intent
     from ._protocol.login_contract import Tokens as Tokens
     from ._runtime.async_client import AsyncClient as AsyncClient
     from ._runtime.client import Client as Client
@@ -105,7 +105,7 @@ _HOMES = {
     "Comparison": "_model.comparison",
     "Credits": "_model.usage",
     "DeviceCode": "_credentials.device_code",
-    "DiffStats": "_model.outcome",
+    "DiffStats": "_patches.patch_stats",
     "Environment": "_model.catalogue",
     "errors": "",
     "event_from_dict": "_model.events",
@@ -116,9 +116,11 @@ _HOMES = {
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
     "Hunk": "_patches.file_change",
+    "Intent": "_protocol.intents",
     "Item": "_model.outcome",
     "Language": "_patches.languages",
     "language_of": "_patches.languages",
+    "LanguageStats": "_patches.patch_stats",
     "LoginStatus": "_credentials.login_status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck._patches.compare import diff_of_diffs, is_same_change, only_one_touches, overlap, same_changes
+from coatcheck._patches.compare import Overlap, diff_of_diffs, is_same_change, only_one_touches, overlap, same_changes
 from coatcheck._patches.parse import Patch
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_overlap(make) -> None:  # noqa: ANN001
     right = make({"x": FOUR, "y": FOUR})
     mode = make({"x": (TEN, 0o755), "y": TEN})
 
-    assert ((("x",), (), ("y",), 0.5), 1.0, 0.0, 1.0) == (
+    assert (Overlap(share=0.5, both=("x",), right_only=("y",)), 1.0, 0.0, 1.0) == (
         overlap(left, right),
         overlap(right, right).share,
         overlap(left, mode).share,

@@ -11,6 +11,7 @@ import unidiff
 
 from coatcheck._patches.header import ChangeStatus
 from coatcheck._patches.parse import Patch
+from coatcheck._patches.patch_stats import DiffStats
 from coatcheck.errors import PatchError
 
 if TYPE_CHECKING:
@@ -351,7 +352,7 @@ def test_statistics(dark_mode: bytes) -> None:
     """Files and lines are counted in all and per language; git counts the same."""
     stats = Patch.parse(dark_mode).stats
 
-    assert ((11, 16, 6), (1, 7, 0), (2, 3, 3)) == (
+    assert ((11, 16, 6), DiffStats(files=1, added=7), DiffStats(files=2, added=3, removed=3)) == (
         (stats.files, stats.added, stats.removed),
         stats.by_language["CSS"],
         stats.by_language["JavaScript"],

@@ -20,12 +20,14 @@ from coatcheck._values.json_fields import to_object
 from coatcheck._values.value import Value
 
 REF = TaskRef("codex", "task_e_1")
-# Every public class of values that declares its JSON fields.
+# Those that hold secrets, and have no JSON form.
+SECRET = {"Tokens", "DeviceCode"}
+# Every other public class of values.
 CLASSES = sorted(
     (
         value
         for name in coatcheck.__all__
-        if isinstance(value := getattr(coatcheck, name), type) and issubclass(value, Value) and value._json
+        if isinstance(value := getattr(coatcheck, name), type) and issubclass(value, Value) and name not in SECRET
     ),
     key=lambda cls: cls.__name__,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .._values.json_fields import Fields, base64_text, bytes_text, many
+from .._patches.patch_stats import DiffStats as DiffStats  # noqa: PLC0414 - read with outcomes
+from .._values.json_fields import base64_text, bytes_text, to_object
 from .._values.value import JsonFields, Value
 from ..errors import PatchError
 from .states import TaskState
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .._patches.compare import Overlap
-    from .._patches.file_change import FileChange
     from .._patches.parse import Patch
 
 
@@ -51,20 +51,6 @@ class Message(Value, frozen=True, kw_only=True):
         "role": '"assistant" or "user"',
         "text": "what was said",
         "citations": "places it points at: citation objects",
-    }
-
-
-class DiffStats(Value, frozen=True, kw_only=True):
-    """How big a change is, in files and lines."""
-
-    files: int = 0
-    added: int = 0
-    removed: int = 0
-
-    _json: ClassVar[JsonFields] = {
-        "files": "files changed",
-        "added": "lines added",
-        "removed": "lines removed",
     }
 
 
@@ -415,22 +401,9 @@ class Attempt(Value, frozen=True, kw_only=True):
         return self.placement + 1
 
 
-CHANGE: Fields[FileChange] = {
-    "path": ("the file", lambda c: c.path),
-    "old_path": ("what it was called before, where it moved", lambda c: c.moved_from),
-    "status": (
-        '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
-        lambda c: c.status.value,
-    ),
-    "is_binary": ("whether the diff treats it as binary", lambda c: c.is_binary),
-    "added": ("lines added", lambda c: c.added),
-    "removed": ("lines removed", lambda c: c.removed),
-}
-
-
 def changes_of(patch: Patch | None) -> list[dict[str, object]] | None:
     """Return the files of a patch as change objects, None where it cannot be read."""
     try:
-        return many(CHANGE, patch.files) if patch else []
+        return [to_object(change) for change in patch.files] if patch else []
     except PatchError:
         return None

@@ -20,6 +20,8 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from ..errors import PatchConflictError
 from . import index as git_index, undo_journal as journals
 from .checkout import Checkout
@@ -67,13 +69,13 @@ def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], wis
             stack.enter_context(git_index.locked(place))
         work = _Work(place, stack.enter_context(Tree(place.root)), journal, wish)
         files = work.prepare(groups_of(changes))
-        done = AppliedPatch(files, is_check=wish.check)
+        done = AppliedPatch(files=files, is_check=wish.check)
         if not (wish.partial or done.is_complete):
             raise _incomplete(done)
         if wish.check or not journal.steps:
             return done
         work.publish()
-    return done._replace(staged=work.staged)
+    return structs.replace(done, staged=work.staged)
 
 
 @contextlib.contextmanager
@@ -362,4 +364,11 @@ def _remove(*paths: str) -> None:
 
 def _outcome(change: FileChange, result: Merged) -> FileOutcome:
     detail = result.detail or REFUSALS.get(result.kind, "")
-    return FileOutcome(change.path, change.moved_from, result.status, result.kind, detail, result.has_markers)
+    return FileOutcome(
+        path=change.path,
+        old_path=change.moved_from,
+        status=result.status,
+        kind=result.kind,
+        detail=detail,
+        has_markers=result.has_markers,
+    )

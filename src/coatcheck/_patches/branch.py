@@ -46,8 +46,8 @@ def commit(
         journals.commit(place, journal)
         place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
         journals.finish(place, journal)
-    files = tuple(FileOutcome(change.path, change.moved_from, "applied") for change in changes)
-    return AppliedPatch(files, branch=branch, commit=made)
+    files = tuple(FileOutcome(path=change.path, old_path=change.moved_from, status="applied") for change in changes)
+    return AppliedPatch(files=files, branch=branch, commit=made)
 
 
 def _check_name(place: Checkout, branch: str) -> None:

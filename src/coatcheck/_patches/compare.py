@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
+
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,17 +23,24 @@ if TYPE_CHECKING:
 _MOST_PAIRS = 4_000_000
 
 
-class Overlap(NamedTuple):
+class Overlap(Value, frozen=True, kw_only=True):
     """How much two patches share.
 
-    `share` is the number of changed lines in both over the number in either, 1.0 for the same change and 0.0 for
-    nothing in common (two empty patches share everything); a file that changes without lines counts as one.
+    `share` is the number of changed lines in both over the number in either: 1.0 for the same change, 0.0 for nothing
+    in common, 1.0 for two empty patches. A file that changes without lines counts as one line.
     """
 
-    both: tuple[str, ...]
-    left_only: tuple[str, ...]
-    right_only: tuple[str, ...]
     share: float
+    both: tuple[str, ...] = ()
+    left_only: tuple[str, ...] = ()
+    right_only: tuple[str, ...] = ()
+
+    _json: ClassVar[JsonFields] = {
+        "share": "changed lines in both over those in either, 0.0 to 1.0",
+        "both": "paths that both touch",
+        "left_only": "paths that only the left one touches",
+        "right_only": "paths that only the right one touches",
+    }
 
 
 def is_same_change(left: Patch, right: Patch) -> bool:
@@ -49,15 +58,15 @@ def same_changes(patches: Sequence[Patch]) -> tuple[tuple[int, ...], ...]:
 
 def overlap(left: Patch, right: Patch) -> Overlap:
     """Measure what two patches share."""
-    ours, theirs = _paths(left), _paths(right)
+    left_paths, right_paths = _paths(left), _paths(right)
     in_left, in_right = Counter(_atoms(left)), Counter(_atoms(right))
     either = (in_left | in_right).total()
     share = (in_left & in_right).total() / either if either else 1.0
     return Overlap(
-        tuple(path for path in ours if path in theirs),
-        tuple(path for path in ours if path not in theirs),
-        tuple(path for path in theirs if path not in ours),
-        share,
+        share=share,
+        both=tuple(path for path in left_paths if path in right_paths),
+        left_only=tuple(path for path in left_paths if path not in right_paths),
+        right_only=tuple(path for path in right_paths if path not in left_paths),
     )
 
 

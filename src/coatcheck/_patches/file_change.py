@@ -9,6 +9,9 @@ from .naming import DEFAULT, Naming
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
+    from typing import ClassVar
+
+    from .._values.value import JsonFields
 
 __all__ = ["BinaryForm", "BinaryPart", "ChangeStatus", "FileChange", "Hunk", "Line"]
 
@@ -171,6 +174,17 @@ class FileChange:
 
     __slots__ = ("_added", "_data", "_end", "_header", "_names", "_naming", "_removed", "_start")
 
+    # No `from_dict`: a change is part of a diff, which `Outcome.patch` holds in JSON; `Patch.files` reads it from there.
+    _json: ClassVar[JsonFields] = {
+        "path": "the file",
+        "old_path": ("its path before the change, where it moved", lambda c: c.moved_from),
+        "status": '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
+        "is_binary": "whether the diff treats it as binary",
+        "added": "lines added",
+        "removed": "lines removed",
+    }
+    _details: ClassVar[frozenset[str]] = frozenset()
+
     def __init__(  # noqa: PLR0917 - made by the scan, a hundred thousand times
         self, data: bytes, start: int, end: int, added: int, removed: int, naming: Naming = DEFAULT
     ) -> None:
@@ -201,6 +215,12 @@ class FileChange:
 
     def __reduce__(self) -> tuple[object, ...]:
         return FileChange, (bytes(self), 0, self._end - self._start, self._added, self._removed, self._naming)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what it does to its file as plain data, without the lines."""
+        from .._values.json_fields import document
+
+        return document(self)
 
     def with_strip(self, level: int) -> FileChange:
         """Return the same change with *level* more components taken off its names."""

@@ -7,7 +7,10 @@ text or no rule, the most common language is named and `Language.is_ambiguous` s
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING, ClassVar
+
+from .._values.value import JsonFields, Value
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TypeAlias
@@ -19,18 +22,21 @@ if TYPE_CHECKING:
 _LOOKED_AT = 4096
 
 
-class Language:
+class Language(Value, frozen=True, kw_only=True):
     """A language by its Linguist name. `kind` is "programming", "data", "markup" or "prose".
 
-    `candidates` are all the languages the name may mean, the most common first.
+    `candidates` are all the languages that the file's name may mean, the most common first.
     """
 
-    __slots__ = ("candidates", "kind", "name")
+    name: str
+    kind: str
+    candidates: tuple[str, ...]
 
-    def __init__(self, name: str, kind: str, candidates: tuple[str, ...]) -> None:
-        self.name = name
-        self.kind = kind
-        self.candidates = candidates
+    _json: ClassVar[JsonFields] = {
+        "name": "its name, as GitHub Linguist calls it",
+        "kind": '"programming", "data", "markup" or "prose"',
+        "candidates": "all languages that the file's name may mean, the most common first",
+    }
 
     @property
     def is_ambiguous(self) -> bool:
@@ -42,12 +48,6 @@ class Language:
 
     def __repr__(self) -> str:
         return f"Language({self.name!r}{', is_ambiguous=True' if self.is_ambiguous else ''})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Language) and self.candidates == other.candidates
-
-    def __hash__(self) -> int:
-        return hash(self.candidates)
 
 
 class _Tables:
@@ -68,7 +68,7 @@ class _Tables:
     def language(self, entry: str) -> Language:
         if entry not in self._known:
             candidates = tuple(entry.split("|"))
-            self._known[entry] = Language(candidates[0], self._kinds[candidates[0]], candidates)
+            self._known[entry] = Language(name=candidates[0], kind=self._kinds[candidates[0]], candidates=candidates)
         return self._known[entry]
 
 

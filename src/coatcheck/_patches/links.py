@@ -168,9 +168,9 @@ def _newly_outside(made: Mapping[str, str], kept: Mapping[str, str], old: LinkTr
 
 def check_links(escaped: Iterable[str], collided: Iterable[tuple[str, str]]) -> None:
     """Raise `PatchRejectedError` for links that would lead out of the tree, and paths that would go through links."""
-    reasons = [Finding("symlink-outside", path, None, "reject", _DETAIL) for path in escaped]
+    reasons = [Finding(rule="symlink-outside", path=path, detail=_DETAIL) for path in escaped]
     detail = "on some systems it goes through the symbolic link"
-    reasons += [Finding("through-symlink", path, None, "reject", f"{detail} {link}") for path, link in collided]
+    reasons += [Finding(rule="through-symlink", path=path, detail=f"{detail} {link}") for path, link in collided]
     if reasons:
         raise PatchRejectedError(str(reasons[0]), reasons=reasons, remedy=UNCHANGED)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .file_change import FileChange
     from .index import Stages
+    from .results import FileStatus
 
 # What stands in the way, in the words of git status.
 CONFLICTS = {
@@ -62,7 +63,7 @@ _MOST_CONFLICTS = 127
 class Merged(NamedTuple):
     """What became of a group: "applied", "merged", "skipped" or "conflicted", and why; `stages` are for the index."""
 
-    status: str
+    status: FileStatus
     kind: str = ""
     detail: str = ""
     has_markers: bool = False

@@ -1,34 +1,48 @@
-"""What became of a patch, file by file."""
+"""The result of applying a patch: one outcome per file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class FileOutcome(NamedTuple):
-    """What became of one file: `status` is "applied", "merged", "skipped" or "conflicted", `kind` says why.
+FileStatus: TypeAlias = Literal["applied", "merged", "skipped", "conflicted"]
 
-    `has_markers` tells that the file now holds conflict markers.
+
+class FileOutcome(Value, frozen=True, kw_only=True):
+    """The result for one file: `kind` is the reason of its `status` as a word, `detail` as a sentence.
+
+    With `has_markers` the file now contains conflict markers.
     """
 
     path: str
-    old_path: str | None
-    status: str
+    old_path: str | None = None
+    status: Literal["applied", "merged", "skipped", "conflicted"]
     kind: str = ""
     detail: str = ""
     has_markers: bool = False
 
+    _json: ClassVar[JsonFields] = {
+        "path": "the file",
+        "old_path": "its path before the patch, where it moved",
+        "status": '"applied", "merged", "skipped" or "conflicted"; with --check what it would be',
+        "kind": ("the reason, in a word", lambda f: f.kind or None),
+        "detail": ("the reason, in a sentence", lambda f: f.detail or None),
+        "has_markers": "whether it contains conflict markers now, or with --check would",
+    }
+
     @property
     def is_done(self) -> bool:
-        """Whether the file is as the patch wants it."""
+        """Whether the file is in the state that the patch leads to."""
         return self.status in ("applied", "merged") or self.kind == "already"
 
 
-class AppliedPatch(NamedTuple):
-    """What an application did, or with `is_check` would do."""
+class AppliedPatch(Value, frozen=True, kw_only=True):
+    """The result of an application; with `is_check` nothing was changed."""
 
     files: tuple[FileOutcome, ...] = ()
     staged: tuple[str, ...] = ()
@@ -36,9 +50,19 @@ class AppliedPatch(NamedTuple):
     branch: str | None = None
     commit: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "is_check": "whether nothing was changed because of --check",
+        "is_complete": "whether every file is in the state that the patch leads to, or with --check would be",
+        "files": "landed file objects",
+        "staged": "paths that were staged",
+        "branch": "the branch that was created",
+        "commit": "the commit on it",
+        "next_steps": "what to do next, in sentences",
+    }
+
     @property
     def applied(self) -> tuple[FileOutcome, ...]:
-        """Return the files that are as the patch wants them, merged ones too."""
+        """Return the files that the patch changed, by a merge or without."""
         return tuple(each for each in self.files if each.status in ("applied", "merged"))
 
     @property
@@ -53,7 +77,7 @@ class AppliedPatch(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything the patch wants is there now."""
+        """Whether every file is in the state that the patch leads to."""
         return all(each.is_done for each in self.files)
 
     @property

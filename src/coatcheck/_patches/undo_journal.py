@@ -17,8 +17,11 @@ import filecmp
 import os
 import shutil
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from msgspec import structs
+
+from .._values.value import JsonFields, Value
 from ..errors import PatchConflictError
 from . import index as git_index
 from .checkout import Checkout, Entry
@@ -43,10 +46,10 @@ class Step(NamedTuple):
     after: FileStamp | None
 
 
-class UndoResult(NamedTuple):
-    """What `undo` did, by path, and the branch it removed.
+class UndoResult(Value, frozen=True, kw_only=True):
+    """What `undo` did, by path, and the branch that it removed.
 
-    `kept_branch` is the branch that it left, because there are other commits on it now. `remaining` is the number of
+    `kept_branch` is a branch that it left, because the branch has other commits now. `remaining` is the number of
     earlier applications that can still be undone.
     """
 
@@ -55,6 +58,14 @@ class UndoResult(NamedTuple):
     branch: str | None = None
     kept_branch: str | None = None
     remaining: int = 0
+
+    _json: ClassVar[JsonFields] = {
+        "restored": "paths that are as they were before the application",
+        "refused": "paths that were edited since, and were not changed",
+        "branch": "the branch that was removed",
+        "kept_branch": "the branch that was kept, because it has other commits now",
+        "remaining": "how many earlier applications can still be undone",
+    }
 
 
 class PatchSource(NamedTuple):
@@ -277,7 +288,7 @@ def undo(path: str | os.PathLike[str]) -> UndoResult:
         undone = _undo_files(checkout, journals[0])
         branch, kept = _remove_branch(checkout, journals[0])
         _keep(journals[0], undone.refused)
-    return undone._replace(branch=branch, kept_branch=kept, remaining=len(journals) - 1)
+    return structs.replace(undone, branch=branch, kept_branch=kept, remaining=len(journals) - 1)
 
 
 def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
@@ -289,8 +300,8 @@ def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
         if new_index is not None:
             new_index.refresh()
             new_index.publish()
-    paths = tuple(step.path for step in refused)
-    return UndoResult(tuple(step.path for step in journal.steps if step not in refused), paths)
+    restored = tuple(step.path for step in journal.steps if step not in refused)
+    return UndoResult(restored=restored, refused=tuple(step.path for step in refused))
 
 
 def restore(tree: Tree, journal: Journal) -> list[Step]:

@@ -143,7 +143,7 @@ def _refuse(findings: Iterable[Finding]) -> None:
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
     for rule, path, line, detail in dict.fromkeys(suspicions):
         if (severity := policy.severity(rule)) is not None:
-            yield Finding(rule, path, line, severity, detail)
+            yield Finding(rule=rule, path=path, line=line, severity=severity, detail=detail)
 
 
 def _suspicions(

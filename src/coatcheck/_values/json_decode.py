@@ -3,7 +3,7 @@
 Invariants:
 
 - ``type(value).from_dict(value.to_dict()) == value``, except for attributes that hold a service's raw answer;
-- fields that a document lacks take their defaults, and fields that are not known are ignored: documents of newer
+- fields that a document lacks, or that are null where the attribute is never None, take their defaults, and fields that are not known are ignored: documents of newer
   versions can be read;
 - a word that no member of an enumeration has becomes ``UNKNOWN`` where the enumeration has that member;
 - anything else that does not fit raises `ConfigurationError` with the path of the field.
@@ -30,7 +30,11 @@ def decode(cls: type[T], document: object, *, at: str = "$") -> T:
     """Return the value of class *cls* that *document* describes. Raises `ConfigurationError` with the path."""
     if not isinstance(document, Mapping):
         raise _wrong(at, "an object", document)
-    known = {name: hint for name, hint in hints(cls).items() if name in document}
+    known = {
+        name: hint
+        for name, hint in hints(cls).items()
+        if name in document and (document[name] is not None or _is_optional(hint))
+    }
     try:
         return cls(**{name: _convert(hint, document[name], f"{at}.{name}", document) for name, hint in known.items()})
     except TypeError as error:
@@ -47,6 +51,10 @@ def hints(cls: Any) -> Mapping[str, Any]:
     }
     names = _Names()
     return {name: eval(written[name], {}, names) for name in cls.__struct_fields__}  # noqa: S307 - our own annotations
+
+
+def _is_optional(hint: Any) -> bool:
+    return hint is object or type(None) in typing.get_args(hint)
 
 
 class _Names(dict[str, Any]):
