@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         SpendControl as SpendControl,
         Usage as Usage,
     )
+    from ._patches.apply_results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
     from ._patches.compare import Overlap as Overlap
     from ._patches.file_change import FileChange as FileChange, Hunk as Hunk
     from ._patches.header import ChangeStatus as ChangeStatus
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
     from ._patches.parse import Patch as Patch
     from ._patches.patch_stats import DiffStats as DiffStats, LanguageStats as LanguageStats, PatchStats as PatchStats
     from ._patches.policy import Finding as Finding, Policy as Policy
-    from ._patches.results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
     from ._patches.undo_journal import UndoResult as UndoResult, undo as undo
     from ._patches.verify import VerifiedPatch as VerifiedPatch
     from ._protocol.intents import Intent as Intent
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "__version__": "_version",
-    "AppliedPatch": "_patches.results",
+    "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",
     "AsyncClient": "_runtime.async_client",
     "AsyncTokenManager": "_runtime.token_manager",
@@ -112,7 +112,7 @@ _HOMES = {
     "Failure": "_model.outcome",
     "FileChange": "_patches.file_change",
     "FileLines": "_model.outcome",
-    "FileOutcome": "_patches.results",
+    "FileOutcome": "_patches.apply_results",
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
     "Hunk": "_patches.file_change",

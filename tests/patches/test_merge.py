@@ -10,7 +10,7 @@ from coatcheck._patches.parse import Patch
 from .conftest import Repository
 
 if TYPE_CHECKING:
-    from coatcheck._patches.results import AppliedPatch
+    from coatcheck._patches.apply_results import AppliedPatch
 
     from .conftest import Tree
 

@@ -23,22 +23,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import structs
 
 from ..errors import PatchConflictError
-from . import index as git_index, undo_journal as journals
+from . import git_index, undo_journal as journals
+from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
-from .links import LINK, check_links, collisions, escaping
+from .disk_errors import UNCHANGED, named_errors, refused
 from .merge import Merge, Merged
 from .path_rules import parents
-from .results import AppliedPatch, FileOutcome
 from .skip_rules import OCCUPIED, REFUSALS, Refusals
 from .staging_area import ONE_FILE, Group, StagingArea, groups_of
-from .storage import UNCHANGED, named_errors, refused
+from .symlink_rules import LINK, check_links, collisions, escaping
 from .work_tree import Tree, mark_of, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .file_change import FileChange
-    from .index import Stages
+    from .git_index import Stages
     from .undo_journal import Journal, PatchSource
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import PatchConflictError, PatchError
 from . import undo_journal as journals
+from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
+from .disk_errors import git_could_not_write, named_errors
 from .git import GitError, git
-from .links import check_links, collisions, escaping_in_git
 from .render_patch import render
-from .results import AppliedPatch, FileOutcome
 from .staging_area import groups_of, split_by_context
-from .storage import git_could_not_write, named_errors
+from .symlink_rules import check_links, collisions, escaping_in_git
 
 if TYPE_CHECKING:
     from .file_change import FileChange

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import quoted_names, scan
 from .header import BinaryForm, ChangeStatus, Header, read_header
-from .naming import DEFAULT, Naming
+from .strip_level import DEFAULT, Naming
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be most of what importing this costs

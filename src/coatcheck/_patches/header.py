@@ -12,7 +12,7 @@ import re
 
 from ..errors import PatchError
 from . import quoted_names
-from .naming import DEFAULT, Naming
+from .strip_level import DEFAULT, Naming
 
 
 class ChangeStatus(enum.Enum):
@@ -104,7 +104,12 @@ _EPOCH = re.compile(rb"[\t ](?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? 
 
 def read_header(data: bytes, start: int, naming: Naming = DEFAULT) -> Header:
     """Read the header at *start*, a position that the scan found. Raises `PatchError`."""
-    if naming.is_default and (match := PLAIN_CHANGE.match(data, start)) and (facts := _PLAIN_FACTS.match(data, start)):
+    if (
+        naming.is_default
+        and (match := PLAIN_CHANGE.match(data, start))
+        and b"//" not in match[1]
+        and (facts := _PLAIN_FACTS.match(data, start))
+    ):
         return _plain_change(facts, match.end())
     header = _read_form(data, start, naming)
     header.old_path, header.new_path = naming.placed(header.old_path), naming.placed(header.new_path)
@@ -341,9 +346,11 @@ def _plain(data: bytes, start: int, naming: Naming) -> Header:
 def _plain_path(old: bytes, new: bytes, naming: Naming) -> tuple[bytes, bool]:
     """Return the path, and whether it is a guess: of two names the shorter, else the new one (apply.c, find_name)."""
     if old == quoted_names.NO_FILE:
-        return naming.one(new)
+        path, is_guess = naming.one(new)
+        return path, is_guess and not new.startswith(b"./")  # which is the component that git strips
     if new == quoted_names.NO_FILE:
-        return naming.one(old)
+        # Without a second name a folder `a` or `b` looks like a prefix.
+        return naming.one(old)[0], naming.strip is None
     if common := naming.pair(old, new):
         return common
     old_path, new_path = naming.one(old), naming.one(new)

@@ -22,9 +22,9 @@ from .work_tree import read_plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .apply_results import FileStatus
     from .file_change import FileChange
-    from .index import Stages
-    from .results import FileStatus
+    from .git_index import Stages
 
 # What stands in the way, in the words of git status.
 CONFLICTS = {

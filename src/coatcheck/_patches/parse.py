@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
     from collections.abc import Iterable
 
     from .file_change import FileChange
-    from .naming import Naming
     from .patch_stats import PatchStats
     from .policy import Policy
+    from .strip_level import Naming
     from .verify import VerifiedPatch
 
 
@@ -40,7 +40,7 @@ class Patch:
         *strip* is the number of components to take off every name, as in ``git apply -p``; without it the diff
         decides, and where it does not tell, the checkout. *directory* is put in front of every name.
         """
-        from .naming import naming_for
+        from .strip_level import naming_for
 
         patch = cls(_to_bytes(text))
         patch._naming = naming_for(patch._data, strip=strip, directory=directory)
@@ -56,7 +56,7 @@ class Patch:
     def _read(self, *, prove: bool) -> tuple[FileChange, ...]:
         from . import scan
         from .file_change import FileChange
-        from .naming import Naming
+        from .strip_level import Naming
 
         data = self._data
         naming = self._naming = self._naming or Naming(data=data)
@@ -123,7 +123,7 @@ class Patch:
         Patterns are git's: ``*`` stays within a directory, ``**`` does not, a name without ``/`` matches at any
         depth, and a directory stands for all below it. What stood between the files is dropped.
         """
-        from .globs import matcher
+        from .path_patterns import matcher
 
         is_wanted = matcher(include=include, exclude=exclude)
         data = b"".join(bytes(change) for change in self.files if is_wanted(change))

@@ -15,15 +15,15 @@ from __future__ import annotations
 import re
 
 from ..errors import PatchError
+from .diff_text import check_between, check_end, error_at, reason_in_hunk
 from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
-from .naming import DEFAULT
-from .text import check_between, check_end, error_at, reason_in_hunk
+from .strip_level import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
 
-    from .naming import Naming
+    from .strip_level import Naming
 
 _NUMBER = rb"\d{1,18}"  # more digits are no line number, and Python is slow to read very long ones
 _RANGE = rb"(" + _NUMBER + rb")(?:,(" + _NUMBER + rb"))?"

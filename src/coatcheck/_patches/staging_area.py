@@ -12,11 +12,11 @@ import stat
 from typing import TYPE_CHECKING
 
 from ..errors import PatchConflictError
+from .disk_errors import UNCHANGED, git_could_not_write
 from .git import GitError, git
 from .header import ChangeStatus
 from .path_rules import parents
 from .render_patch import render
-from .storage import UNCHANGED, git_could_not_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -23,9 +23,9 @@ from msgspec import structs
 
 from .._values.value import JsonFields, Value
 from ..errors import PatchConflictError
-from . import index as git_index
+from . import git_index
 from .checkout import Checkout, Entry
-from .storage import named_errors
+from .disk_errors import named_errors
 from .work_tree import FileStamp, Tree, mark_of, read_plain
 
 if TYPE_CHECKING:

@@ -11,19 +11,19 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PatchRejectedError
-from . import content_rules, links, path_rules, secrets, sizes
+from . import content_rules, path_rules, secret_rules, size_rules, symlink_rules
+from .checkout_strip_level import paths_of, settle
 from .file_change import ChangeStatus, FileChange
-from .fit import misfits
-from .globs import matcher
 from .header import BinaryForm
+from .hunk_match import misfits
+from .path_patterns import matcher
 from .policy import Finding, Policy
-from .settle import is_wild, paths_of, settle
 from .work_tree import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .results import AppliedPatch
+    from .apply_results import AppliedPatch
 
     # Rule, path, line, detail: a finding before a policy weighs it.
     Suspicion = tuple[str, str, int | None, str]
@@ -112,11 +112,11 @@ class VerifiedPatch(NamedTuple):
 
     def _check_size(self, changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], base: str | None) -> None:
         """Raise `PatchRejectedError` where more would be written than the policy allows; before git sees the patch."""
-        if self.policy.severity("too-large") != "reject" or not any(map(sizes.can_grow, changes)):
+        if self.policy.severity("too-large") != "reject" or not any(map(size_rules.can_grow, changes)):
             return
-        from .limits import sizes_before
+        from .checkout_sizes import sizes_before
 
-        found = sizes.problems(changes, self.policy, sizes_before(changes, checkout, base))
+        found = size_rules.problems(changes, self.policy, sizes_before(changes, checkout, base))
         _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in found]))
 
 
@@ -150,23 +150,23 @@ def _suspicions(
     changes: tuple[FileChange, ...], policy: Policy, base: str | os.PathLike[str] | None
 ) -> Iterator[Suspicion]:
     diff = changes[0].diff if changes else b""
-    patterns, may_hide = secrets.secret_patterns(diff), content_rules.may_hide(diff)
+    patterns, may_hide = secret_rules.secret_patterns(diff), content_rules.may_hide(diff)
     for change in changes:
         yield from _of_names(change)
         yield from _of_kind(change)
         yield from _of_content(change, policy)
         if patterns:
-            for line, name in secrets.secrets(change, patterns):
+            for line, name in secret_rules.secrets(change, patterns):
                 yield "secret", change.path, line, f"this looks like {name}"
         if may_hide:
             for rule, line, detail in content_rules.hidden_in_text(change):
                 yield rule, change.path, line, detail
     yield from _of_tree(changes)
-    if any(map(sizes.can_grow, changes)):
-        from .limits import sizes_before
+    if any(map(size_rules.can_grow, changes)):
+        from .checkout_sizes import sizes_before
 
         size_of = sizes_before(changes, base, None) if base is not None else lambda _: None
-        for path, detail in sizes.problems(changes, policy, size_of):
+        for path, detail in size_rules.problems(changes, policy, size_of):
             yield "too-large", path, None, detail
     if base is not None:
         yield from _of_base(changes, base)
@@ -224,7 +224,7 @@ def link_target(change: FileChange) -> str | None:
 def _of_content(change: FileChange, policy: Policy) -> Iterator[Suspicion]:
     # An addition cannot be longer than its part of the diff, nor a replaced file.
     if change.header.binary is BinaryForm.PATCH:
-        size = sizes.result_size(change, lambda _: None)
+        size = size_rules.result_size(change, lambda _: None)
     elif (size := len(bytes(change))) > policy.large_file:
         size = sum(len(line) for _, line in content_rules.added_lines(change)) if not change.is_combined else 0
     if size > policy.large_file and change.new_path is not None:
@@ -244,7 +244,7 @@ def _is_rewrite(change: FileChange) -> bool:
 
 def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
     """Look at the paths together: what one change makes, another may go through."""
-    yield from links.of_patch(changes, link_target)
+    yield from symlink_rules.of_patch(changes, link_target)
     spelled: dict[str, str] = {}
     for change in changes:
         for path in change.paths:
@@ -263,7 +263,7 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
             if any(_is_link(checkout.root, parent, known) for parent in path_rules.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
     if any(change.status is not ChangeStatus.MODIFIED or change.is_symlink for change in changes):
-        yield from links.of_checkout(changes, link_target, checkout.root, checkout.entries())
+        yield from symlink_rules.of_checkout(changes, link_target, checkout.root, checkout.entries())
     yield from _misfits(changes, checkout.root)
 
 
@@ -277,7 +277,7 @@ def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
     """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
     seen: set[str] = set()
     for change in changes:
-        if (path := change.old_path) is None or path in seen or is_wild(path) or change.is_binary:
+        if (path := change.old_path) is None or path in seen or not path_rules.is_inside(path) or change.is_binary:
             continue
         if change.is_combined or change.is_submodule:
             continue

@@ -14,8 +14,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PatchRejectedError, UnsupportedError
-from .path_rules import is_ordinary, problems
-from .policy import ALWAYS
+from .path_rules import is_inside
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,7 +57,7 @@ class Tree:
 
     def _enter(self, path: str, *, create: bool = False) -> tuple[int, str]:
         """Open the folder of *path*; return it and the last part of the name."""
-        if not is_ordinary(path) and any(rule in ALWAYS for rule, _ in problems(path)):
+        if not is_inside(path):
             raise PatchRejectedError(f"{path!r} is not a path inside a tree")
         folder, _, name = path.rpartition("/")
         if folder != self._folder:

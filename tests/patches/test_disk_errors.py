@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck._patches import undo_journal as journals
+from coatcheck._patches.disk_errors import git_could_not_write
 from coatcheck._patches.git import GitError
 from coatcheck._patches.parse import Patch
-from coatcheck._patches.storage import git_could_not_write
 from coatcheck._patches.undo_journal import undo
 from coatcheck.errors import PatchConflictError
 

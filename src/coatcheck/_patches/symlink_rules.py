@@ -12,9 +12,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ..errors import PatchRejectedError
+from .disk_errors import UNCHANGED
 from .path_rules import folded, is_absolute, is_git_directory, is_inside, parents
 from .policy import Finding
-from .storage import UNCHANGED
 from .work_tree import read_plain
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck._patches.links import LinkTree
 from coatcheck._patches.parse import Patch
 from coatcheck._patches.path_rules import folded
+from coatcheck._patches.symlink_rules import LinkTree
 from coatcheck.errors import PatchError, PatchRejectedError
 
 if TYPE_CHECKING:

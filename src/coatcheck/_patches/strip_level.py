@@ -87,7 +87,9 @@ class Naming:
         return self.stripped(name, self.strip if self.is_settled else max(self.strip - 1, 0))
 
     def placed(self, path: bytes | None) -> bytes | None:
-        """Return *path* below the directory that was asked for."""
+        """Return *path* below the chosen directory, with one slash for several (apply.c, ``squash_slash``)."""
+        while path is not None and b"//" in path:
+            path = path.replace(b"//", b"/")
         return self.directory + b"/" + path if path is not None and self.directory else path
 
     def stripped(self, name: bytes, level: int) -> bytes:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from coatcheck._patches.automation import is_automation, is_lock_file
+from coatcheck._patches.automation_rules import is_automation, is_lock_file
 
 AUTOMATION = [
     ".github/workflows/ci.yml",

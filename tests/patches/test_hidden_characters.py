@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coatcheck import Patch
-from coatcheck._patches.characters import escape, escape_json, escape_lines, hidden
 from coatcheck._patches.content_rules import may_hide
+from coatcheck._patches.hidden_characters import escape, escape_json, escape_lines, hidden
 
 HARMFUL = {
     "C0": "\x1b",

@@ -7,14 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from .checkout import Checkout
-from .path_rules import is_ordinary, problems
-from .policy import ALWAYS
+from .path_rules import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .file_change import FileChange
-    from .sizes import SizeOf
+    from .size_rules import SizeOf
 
 # The base comes from a service: a commit or a branch, and one word of git's batch.
 _NAME = re.compile(r"[\w./-]+", re.ASCII)
@@ -37,8 +36,8 @@ def sizes_before(changes: Iterable[FileChange], checkout: str | os.PathLike[str]
 
 
 def _size_in_tree(root: str, path: str) -> int | None:
-    if not is_ordinary(path) and any(rule in ALWAYS for rule, _ in problems(path)):
-        return None  # a name that must not even be looked at
+    if not is_inside(path):
+        return None
     try:
         return os.lstat(os.path.join(root, path)).st_size
     except (OSError, ValueError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck._patches import index as git_index, work_tree
+from coatcheck._patches import git_index, work_tree
 from coatcheck._patches.checkout import Checkout
 from coatcheck._patches.parse import Patch
 from coatcheck._patches.undo_journal import undo
@@ -256,9 +256,9 @@ def test_a_failure_at_the_index_takes_the_files_back(
 
 CRASH = """
 import os, sys
-from coatcheck._patches import index
+from coatcheck._patches import git_index
 from coatcheck._patches.parse import Patch
-setattr(index.NewIndex, sys.argv[2], lambda *_: os.kill(os.getpid(), 9))
+setattr(git_index.NewIndex, sys.argv[2], lambda *_: os.kill(os.getpid(), 9))
 Patch(sys.stdin.buffer.read()).verify().apply(sys.argv[1], index=True)
 """
 
