@@ -23,14 +23,14 @@
     * SubmissionUncertainError          (the task may or may not exist; carries `spec`, `candidates`)
     * TaskError                         (about one task; carries `ref`)
         * TaskFailedError               (it ended without success; carries `task`)
-        * WaitTimeoutError              (we gave up waiting, the task goes on)
+        * WaitTimeoutError              (the deadline of a wait has passed; the task still runs)
         * SubmissionRejectedError       (the service did not take the task)
     * PatchError                        (not a diff; carries `line`)
-        * PatchRejectedError            (a policy said no; carries `reasons`)
-        * PatchConflictError            (it does not fit; carries `files`)
+        * PatchRejectedError            (a policy rejects it; carries `reasons`)
+        * PatchConflictError            (it does not fit; carries `files`, `result`)
 
-Data is in attributes, prose in ``str()``, and `remedy` says what to do where something can be done.
-Nothing here ever holds a token, a cookie or a whole response body.
+Data is in attributes, prose in ``str()``; `remedy` is what the reader can do about it, None where nothing can be done.
+`to_dict` returns all of it as plain data. No error holds a token, a cookie or a whole response body.
 """
 
 from __future__ import annotations
@@ -170,11 +170,11 @@ class PermissionDeniedError(ProviderError):
 
 
 class NotFoundError(ProviderError):
-    """The service does not know it."""
+    """The service has no such object."""
 
 
 class ConflictError(ProviderError):
-    """The service says that this is not possible in the present state."""
+    """This is not possible in the present state."""
 
 
 class InvalidRequestError(ProviderError):
@@ -182,10 +182,10 @@ class InvalidRequestError(ProviderError):
 
 
 class RateLimitError(ProviderError):
-    """The service asks us to slow down.
+    """Too many requests.
 
-    `retry_after` is in seconds, None where the service did not say; `usage` is the service's own
-    rate-limit block where the answer carried one.
+    `retry_after` is in seconds, None where the service did not report it; `usage` is the service's own
+    rate-limit block where the response carried one.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class RateLimitError(ProviderError):
 
 
 class ProviderUnavailableError(ProviderError):
-    """The service is in trouble."""
+    """The service is unavailable."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class ProviderUnavailableError(ProviderError):
 
 
 class UnreadableResponseError(ProviderError):
-    """The service's answer is not what it documents. `path` is the JSON path of what is wrong."""
+    """The service's response does not match its documentation. `path` is the JSON path of what is wrong."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class UnreadableResponseError(ProviderError):
 
 
 class ListUnfinishedError(CoatcheckError):
-    """A list was stopped before its end, after what came of it was handed out. `cursor` goes on where it stopped."""
+    """A list was stopped before its end, after its first entries were returned. `cursor` continues it."""
 
     def __init__(self, message: str | None = None, *, cursor: str, remedy: str | None = None) -> None:
         self.cursor = cursor
@@ -263,7 +263,7 @@ class SubmissionUncertainError(CoatcheckError):
 
 
 class TaskError(CoatcheckError):
-    """Something about one task."""
+    """An error of one task."""
 
     def __init__(self, message: str | None = None, *, ref: TaskRef | None = None, remedy: str | None = None) -> None:
         self.ref = ref
@@ -279,7 +279,7 @@ class TaskFailedError(TaskError):
 
 
 class WaitTimeoutError(TaskError):
-    """We gave up waiting; the task goes on."""
+    """The deadline of a wait has passed; the task still runs."""
 
 
 class SubmissionRejectedError(TaskError):
@@ -305,9 +305,9 @@ class PatchRejectedError(PatchError):
 
 
 class PatchConflictError(PatchError):
-    """The patch does not fit what is there, or cannot be written.
+    """The patch does not fit the files of the checkout, or cannot be written.
 
-    `files` are the paths; `result` is what became of every file (`AppliedPatch`), None where no file was looked at.
+    `files` are the paths; `result` is the outcome of every file (`AppliedPatch`), None where no file was examined.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from coatcheck._cli.commands import config, providers
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
-from coatcheck._patches import file_change, patch_stats, policy, results, undo_journal
+from coatcheck._patches import apply_results, file_change, patch_stats, policy, undo_journal
 from coatcheck._values import json_fields
 
 PAGES = Path(__file__).parents[2] / "reference"
@@ -102,8 +102,8 @@ OBJECTS = {
     "Provider": {"name": ("its name", str), **providers.CAPABILITIES},
     "Setting": config.SETTING,
     "Submission": resume.RESUMED,
-    "Application": {**declared(results.AppliedPatch), **apply.MORE_OF_APPLICATION},
-    "Landed file": {**declared(results.FileOutcome), **apply.MORE_OF_FILE},
+    "Application": {**declared(apply_results.AppliedPatch), **apply.MORE_OF_APPLICATION},
+    "Landed file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
     "Finding": declared(policy.Finding),
     "Undoing": {**declared(undo_journal.UndoResult), **apply.MORE_OF_UNDOING},
     "Change": declared(file_change.FileChange),

@@ -19,7 +19,7 @@ from typing import Any
 
 import coatcheck
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
-from coatcheck._patches import compare, file_change, languages, patch_stats, policy, results, undo_journal
+from coatcheck._patches import apply_results, compare, file_change, languages, patch_stats, policy, undo_journal
 from coatcheck._values import json_fields
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
@@ -69,8 +69,8 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "SpendControl": (usage.SpendControl, False),
     "Environment": (catalogue.Environment, False),
     "Model": (catalogue.Model, False),
-    "AppliedPatch": (results.AppliedPatch, False),
-    "FileOutcome": (results.FileOutcome, False),
+    "AppliedPatch": (apply_results.AppliedPatch, False),
+    "FileOutcome": (apply_results.FileOutcome, False),
     "Finding": (policy.Finding, False),
     "UndoResult": (undo_journal.UndoResult, False),
     "Overlap": (compare.Overlap, False),

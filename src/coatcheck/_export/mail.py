@@ -1,8 +1,8 @@
-"""What was made, as a mail that ``git am`` turns into a commit: the format of ``git format-patch``.
+"""Write an outcome as a mail that ``git am`` turns into a commit: the format of ``git format-patch``.
 
-* The diff is written anew, so that the paths git reads are the ones that were read here.
-* The message is an agent's text. What git would take for something else in it (a diff, a header, the next mail) is
-  moved one blank to the right; that is how git's ``mailinfo.c`` and ``mailsplit.c`` are told that it is prose.
+* The diff is written anew, so that git reads the same paths as this library.
+* The message is an agent's text. A line that git would parse as a diff, a header or the next mail is indented by one
+  blank; git's ``mailinfo.c`` and ``mailsplit.c`` then read it as prose.
 * ``git am`` takes carriage returns off the ends of lines, so a diff that has any is sent in quoted-printable.
 """
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from .._patches.parse import Patch
 
-# Somebody has to be the author: git am takes no mail without one.
+# git am requires an author.
 NOBODY = "coatcheck <coatcheck@localhost>"
 
-# What git format-patch writes there; it is how programs know the format.
+# The first line that git format-patch writes; programs recognize the format by it.
 _SEPARATOR = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 _AUTHOR = re.compile(r"([^<>\x00-\x1f\x7f]*?)\s*<([^<>\s\x00-\x1f\x7f]+)>")
 # mailinfo.c, `patchbreak`; mailsplit.c, `is_from_line`.
@@ -78,7 +78,7 @@ def _address(author: str) -> str:
 
     match = _AUTHOR.fullmatch(author.strip())
     if match is None or not match[2].isascii():
-        raise ConfigurationError(f"{author!r} is no author", remedy="give NAME <ADDRESS>")
+        raise ConfigurationError(f"{author!r} is not an author", remedy="give NAME <ADDRESS>")
     return formataddr((match[1], match[2]))
 
 

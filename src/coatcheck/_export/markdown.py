@@ -1,4 +1,4 @@
-"""What was made, as Markdown. What an agent wrote is kept as it wrote it, and code can never end its own block."""
+"""Write an outcome as Markdown. An agent's text is kept unchanged, and code cannot end its own block."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def summary(patch: Patch) -> str | None:
 
 
 def section(title: str, *paragraphs: str | None, level: int = 2) -> str:
-    """Return a section, empty when nothing is in it."""
+    """Return a section; empty where it has no paragraph."""
     kept = [paragraph.strip("\n") for paragraph in paragraphs if paragraph]
     return "\n\n".join((f"{'#' * level} {one_line(title)}", *kept)) if kept else ""
 
@@ -41,7 +41,7 @@ def page(*sections: str) -> str:
 
 
 def facts(pairs: dict[str, str | None]) -> str:
-    """Return a list of what is known."""
+    """Return the pairs that have a value as a list."""
     return "\n".join(f"- {name}: {one_line(value)}" for name, value in pairs.items() if value)
 
 

@@ -125,14 +125,14 @@ def _pair(patches: dict[int, Patch], left: int, right: int) -> AttemptPair:
 
 def _readable(attempts: Iterable[Attempt]) -> tuple[dict[int, Patch], tuple[int, ...]]:
     """Return the patches by number, and the numbers of those that are none."""
-    found: dict[int, Patch] = {}
+    patches: dict[int, Patch] = {}
     unreadable: list[int] = []
     for attempt in attempts:
         patch = attempt.outcome.patch if attempt.outcome else None
         if not patch:
             continue
         try:
-            found[attempt.number] = type(patch).parse(bytes(patch))
+            patches[attempt.number] = type(patch).parse(bytes(patch))
         except PatchError:
             unreadable.append(attempt.number)
-    return found, tuple(unreadable)
+    return patches, tuple(unreadable)

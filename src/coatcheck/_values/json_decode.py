@@ -2,10 +2,10 @@
 
 Invariants:
 
-- ``type(value).from_dict(value.to_dict()) == value``, except for attributes that hold a service's raw answer;
+- ``type(value).from_dict(value.to_dict()) == value``, except for attributes that hold a service's raw response;
 - fields that a document lacks, or that are null where the attribute is never None, take their defaults, and fields that are not known are ignored: documents of newer
   versions can be read;
-- a word that no member of an enumeration has becomes ``UNKNOWN`` where the enumeration has that member;
+- a value that no member of an enumeration has becomes ``UNKNOWN`` where the enumeration has that member;
 - anything else that does not fit raises `ConfigurationError` with the path of the field.
 """
 
@@ -50,7 +50,7 @@ def hints(cls: Any) -> Mapping[str, Any]:
         name: hint for base in reversed(cls.__mro__) for name, hint in vars(base).get("__annotations__", {}).items()
     }
     names = _Names()
-    return {name: eval(written[name], {}, names) for name in cls.__struct_fields__}  # noqa: S307 - our own annotations
+    return {name: eval(written[name], {}, names) for name in cls.__struct_fields__}  # noqa: S307 - annotations of this package
 
 
 def _is_optional(hint: Any) -> bool:
@@ -67,12 +67,12 @@ class _Names(dict[str, Any]):
         import builtins
         import sys
 
-        # By name: values stand below the package that makes their classes public.
+        # By name: this module is below the package that makes the classes public.
         return getattr(builtins, name) if hasattr(builtins, name) else getattr(sys.modules["coatcheck"], name)
 
 
 def _convert(hint: Any, value: object, at: str, document: Mapping[str, object]) -> object:
-    """Return *value* as *hint* asks; *document* is the object that it stands in."""
+    """Return *value* as the type *hint*; *document* is the object that contains it."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _optional(arguments, value, at, document)

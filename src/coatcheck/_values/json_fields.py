@@ -5,7 +5,7 @@ Each class of values declares its JSON fields once, in ``_json``, beside the att
 Invariants:
 
 - every document has `schema`; within a schema fields are added, never changed or removed;
-- every declared field is present; null says that the service did not say;
+- every declared field is present; null where the service reports nothing;
 - times are RFC 3339, durations are seconds, states and kinds are lower-case words;
 - `json_decode` reads back what is written here.
 """
@@ -53,8 +53,8 @@ def to_object(value: Any, *, is_summary: bool = False) -> dict[str, object]:
 
 
 def _field(value: object, name: str, entry: object, *, is_summary: bool) -> object:
-    found = getattr(value, name) if isinstance(entry, str) else entry[1](value)  # type: ignore[index]
-    return jsonable(found, is_summary=is_summary)
+    attribute = getattr(value, name) if isinstance(entry, str) else entry[1](value)  # type: ignore[index]
+    return jsonable(attribute, is_summary=is_summary)
 
 
 def jsonable(value: Any, *, is_summary: bool = False) -> object:
@@ -80,12 +80,12 @@ def _text(value: Any) -> object:
 
 
 def patch_text(patch: Patch | None) -> str | None:
-    """Return a patch as text; bytes that are not UTF-8 are shown as escapes (`coatcheck diff` gives them as they are)."""
+    """Return a patch as text; bytes that are not UTF-8 are shown as escapes (`coatcheck diff` writes them unchanged)."""
     return None if patch is None else bytes(patch).decode("utf-8", "backslashreplace")
 
 
 def bytes_text(data: bytes) -> str | None:
-    """Return *data* as base64 where it is not UTF-8, None where its text says all."""
+    """Return *data* as base64 where it is not UTF-8, None where it is UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -115,7 +115,7 @@ def encode(fields: Mapping[str, object]) -> bytes:
 
 
 def escaped(value: object) -> object:
-    """Return *value* with what UTF-8 cannot say written as escapes."""
+    """Return *value* with the characters that UTF-8 cannot encode as escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):

@@ -1,8 +1,8 @@
 """The base class of every value: frozen, keyword-only, compared by content, with a JSON form that can be read back.
 
 msgspec structs and not dataclasses, because a class costs 10 µs to create instead of 370 (measured by
-``bench/imports.py``) and the command line creates forty before it does anything. The garbage collector does not look
-at them (``gc=False``): a frozen value cannot come to hold itself, and ten thousand waits make them by the million.
+``bench/imports.py``) and the command line creates forty at its start. The garbage collector does
+not track them (``gc=False``): a frozen value cannot contain itself, and ten thousand waits create millions of them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import msgspec
 if TYPE_CHECKING:
     import inspect
 
-# name -> what it says (the attribute of the same name), or (what it says, how it is computed)
+# name -> its meaning (of the attribute of the same name), or (its meaning, the function that computes it)
 JsonFields: TypeAlias = Mapping[str, str | tuple[str, Callable[[Any], object]]]
 
 
 class _ValueMeta(msgspec.StructMeta):
     """Show signatures as they are written.
 
-    msgspec evaluates annotations in the module that a class names, and ours name the public one: without this,
+    msgspec evaluates annotations in the module of ``__module__``, which is the public one: without this,
     ``help(Task)`` fails with a NameError.
     """
 
     @property
     def __signature__(cls) -> inspect.Signature:  # noqa: N805 - what a metaclass is given is a class
-        import inspect  # 10 ms, and only people ask
+        import inspect  # 10 ms, and only `help()` needs it
 
         annotations = {
             name: text for base in reversed(cls.__mro__) for name, text in getattr(base, "__annotations__", {}).items()
