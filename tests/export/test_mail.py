@@ -192,7 +192,7 @@ def test_authors_have_a_form(author: str) -> None:
     diff = Patch(b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-1\n+2\n")
 
     if author:
-        with pytest.raises(ConfigurationError, match="no author"):
+        with pytest.raises(ConfigurationError, match="is not an author"):
             made(diff).to_mail(author=author)
     else:
         assert b"\nFrom: coatcheck <coatcheck@localhost>\n" in made(diff).to_mail(author=author)

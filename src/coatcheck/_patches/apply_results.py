@@ -67,7 +67,7 @@ class AppliedPatch(Value, frozen=True, kw_only=True):
 
     @property
     def skipped(self) -> tuple[FileOutcome, ...]:
-        """Return the files that were left alone."""
+        """Return the files that were not changed."""
         return tuple(each for each in self.files if each.status == "skipped")
 
     @property

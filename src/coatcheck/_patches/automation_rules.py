@@ -1,8 +1,8 @@
-"""Files that programs run or obey although nobody ran the project, told from their names.
+"""Recognize by their names the files that programs run or obey although nobody runs the project.
 
-A name belongs here where a program acts on the file when somebody pushes, opens a folder, starts a shell, an agent or an
+A name is listed where a program acts on the file when a user pushes, opens a folder, starts a shell, an agent or an
 interpreter there, or installs: CI, hooks, editors, coding agents, package managers and build wrappers. What runs only when
-somebody runs or tests the project (a Makefile, ``conftest.py``, ``setup.py``, the configuration of a linter) is code like any
+a user runs or tests the project (a Makefile, ``conftest.py``, ``setup.py``, the configuration of a linter) is code like any
 other, and is not here. Neither are ``.gitignore`` and ``.mailmap``, from which nothing is started.
 
 Names are compared as a file system that ignores case and Unicode's forms compares them.
@@ -58,7 +58,7 @@ _FILES = (
     r"\.exrc|\.nvimrc|\.nvim\.lua|\.lvimrc|\.dir-locals(?:-2)?\.el|\.gdbinit|\.lldbinit|\.pdbrc(?:\.py)?|\.irbrc|\.pryrc",
     r"\.rprofile|\.renviron|\.ghci|\.ocamlinit",
     r".+\.pth|(?:site|user)customize\.py",
-    # shells and tools that run what a folder says
+    # shells and tools that run commands of a folder
     r"\.envrc|\.?mise(?:\.[\w-]+)?\.toml|\.tool-versions|\.autoenv(?:\.zsh)?|\.gitpod\.ya?ml|\.gitpod\.dockerfile|\.replit",
     # package managers
     r"\.npmrc|\.yarnrc(?:\.ya?ml)?|\.?pnpmfile\.[cm]?js|\.pnp\.(?:cjs|js|loader\.mjs)|\.?bunfig\.toml|\.corepack\.env",
@@ -81,7 +81,7 @@ _LOCK_FILES = frozenset(
 
 
 def is_automation(path: str) -> bool:
-    """Whether programs run or obey the file at *path* although nobody ran the project."""
+    """Whether programs run or obey the file at *path* without a run of the project."""
     return _AUTOMATION.fullmatch(_comparable(path)) is not None
 
 

@@ -1,4 +1,4 @@
-"""How large the files of a checkout are that a patch changes or copies: what the limits of a policy are compared with."""
+"""Sizes of the files of a checkout that a patch changes or copies, for the limits of a policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OBJECT = re.compile(rb"[0-9a-f]{40,64} (?:blob|tree|commit|tag) (\d+)")
 
 
 def sizes_before(changes: Iterable[FileChange], checkout: str | os.PathLike[str], base: str | None) -> SizeOf:
-    """Return the size of a file: in the work tree of *checkout* or in the version that *changes* were made for.
+    """Return the size of a file: in the work tree of *checkout* or in the version that *changes* were written for.
 
     The larger of both counts, since a patch that does not fit the one is applied to the other. *base* is a commit.
     """
@@ -45,15 +45,15 @@ def _size_in_tree(root: str, path: str) -> int | None:
 
 
 def _sizes_in_repository(changes: Iterable[FileChange], place: Checkout, base: str | None) -> dict[str, int]:
-    """Return the size of each file that *changes* were made for, by its old path, where it is in the repository."""
+    """Return the size of each file that *changes* were written for, by its old path, where it is in the repository."""
     blobs = {change.old_path: change.old_id for change in changes if change.old_path and "\n" not in change.old_path}
-    asked = [(path, blob) for path, blob in blobs.items() if blob]
+    names = [(path, blob) for path, blob in blobs.items() if blob]
     if base is not None and _NAME.fullmatch(base):
-        asked += [(path, f"{base}:{path}") for path in blobs]
-    wanted = "".join(f"{name}\n" for _, name in asked).encode("utf-8", "surrogateescape")
-    answer = place.git("cat-file", "--batch-check", stdin=wanted) if asked else b""
-    found: dict[str, int] = {}
-    for (path, _), line in zip(asked, answer.split(b"\n"), strict=False):
+        names += [(path, f"{base}:{path}") for path in blobs]
+    wanted = "".join(f"{name}\n" for _, name in names).encode("utf-8", "surrogateescape")
+    answer = place.git("cat-file", "--batch-check", stdin=wanted) if names else b""
+    sizes: dict[str, int] = {}
+    for (path, _), line in zip(names, answer.split(b"\n"), strict=False):
         if facts := _OBJECT.fullmatch(line):
-            found[path] = max(found.get(path, 0), int(facts[1]))
-    return found
+            sizes[path] = max(sizes.get(path, 0), int(facts[1]))
+    return sizes

@@ -1,4 +1,4 @@
-"""Let a tree decide between strip levels, for names that may have a prefix that the diff does not show."""
+"""Choose the strip level from the files of a tree, for names that may have a prefix that the diff does not show."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _stripped(change: FileChange, level: int) -> FileChange | None:
 
 
 def paths_of(checkout: str | os.PathLike[str], start: str | None = None) -> Callable[[str], bool]:
-    """Return a function that tells whether a path exists in the work tree, or in the commit *start*."""
+    """Return a function that returns whether a path exists in the work tree, or in the commit *start*."""
 
     def exists(path: str) -> bool:
         if not is_inside(path) or "\0" in path:
@@ -69,7 +69,7 @@ def paths_of(checkout: str | os.PathLike[str], start: str | None = None) -> Call
         try:
             return bool(place.git("ls-tree", "-z", "--name-only", start, "--", path))
         except GitError:
-            return False  # `commit` itself says what is wrong with the start
+            return False  # `commit` reports what is wrong with the start
 
     from .checkout import Checkout
     from .git import GitError

@@ -1,7 +1,7 @@
-"""Patches side by side: are they the same change, how much do they share, where do they differ.
+"""Compare patches: whether they are the same change, how much they share, where they differ.
 
-Only what a patch adds and removes counts. Where its hunks stand, how much context it shows, which blobs it names and
-in which order its files come is the writer's choice, not the change.
+Only what a patch adds and removes counts. The positions of its hunks, the amount of context, the blobs
+and the order of files are no part of the change.
 """
 
 from __future__ import annotations
@@ -80,11 +80,12 @@ def only_one_touches(patches: Sequence[Patch]) -> tuple[tuple[str, ...], ...]:
 def diff_of_diffs(left: Patch, right: Patch, *, names: tuple[str, str] = ("1", "2")) -> str:
     """Return a unified diff that leads from one patch to the other, file by file; empty for the same change.
 
-    A line starts with two signs: the first says whose it is, the second is the patch's own.
+    A line starts with two signs: the first is the side, the second is the sign of the patch.
     """
-    ours, theirs = _by_path(left), _by_path(right)
+    left_files, right_files = _by_path(left), _by_path(right)
     parts = (
-        _diff_of_file(path, ours.get(path, []), theirs.get(path, []), names) for path in dict.fromkeys([*ours, *theirs])
+        _diff_of_file(path, left_files.get(path, []), right_files.get(path, []), names)
+        for path in dict.fromkeys([*left_files, *right_files])
     )
     return "".join(parts)
 
@@ -123,10 +124,10 @@ def _atoms(patch: Patch) -> Iterator[tuple[object, ...]]:
 
 
 def _by_path(patch: Patch) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    lines_by_path: dict[str, list[str]] = {}
     for change in patch.files:
-        found.setdefault(change.path, []).extend(_shown(change))
-    return found
+        lines_by_path.setdefault(change.path, []).extend(_shown(change))
+    return lines_by_path
 
 
 def _shown(change: FileChange) -> Iterator[str]:
@@ -143,12 +144,12 @@ def _shown(change: FileChange) -> Iterator[str]:
         yield from (f"{line.sign}{line.text.removesuffix(chr(10))}\n" for line in hunk.lines)
 
 
-def _diff_of_file(path: str, ours: list[str], theirs: list[str], names: tuple[str, str]) -> str:
-    if [line for line in ours if line[0] in "+-["] == [line for line in theirs if line[0] in "+-["] and bool(
-        ours
-    ) is bool(theirs):
+def _diff_of_file(path: str, left_lines: list[str], right_lines: list[str], names: tuple[str, str]) -> str:
+    if [line for line in left_lines if line[0] in "+-["] == [line for line in right_lines if line[0] in "+-["] and bool(
+        left_lines
+    ) is bool(right_lines):
         return ""
-    if len(ours) * len(theirs) > _MOST_PAIRS:
-        lines = [f"-{line}" for line in ours] + [f"+{line}" for line in theirs]
+    if len(left_lines) * len(right_lines) > _MOST_PAIRS:
+        lines = [f"-{line}" for line in left_lines] + [f"+{line}" for line in right_lines]
         return f"--- {names[0]}/{path}\n+++ {names[1]}/{path}\n{''.join(lines)}"
-    return "".join(difflib.unified_diff(ours, theirs, f"{names[0]}/{path}", f"{names[1]}/{path}"))
+    return "".join(difflib.unified_diff(left_lines, right_lines, f"{names[0]}/{path}", f"{names[1]}/{path}"))

@@ -1,4 +1,4 @@
-"""What a patch adds, looked at by what is in it, and by what its names say that programs do with it."""
+"""Rules about the content that a patch adds, and about files that programs run or obey."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def hidden_in_text(change: FileChange) -> Iterator[tuple[str, int, str]]:
     """Yield rule, line and detail of the first hidden character of each kind in what *change* adds, and how many more."""
     if change.is_combined or not change.added or not may_hide(bytes(change)):
         return
-    found: dict[str, list[tuple[int, str]]] = {}
+    places_by_kind: dict[str, list[tuple[int, str]]] = {}
     for number, content in added_lines(change):
         if may_hide(content):
             text = content.decode("utf-8", "surrogateescape")
             for kind, character in hidden_characters.hidden(
                 text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
             ):
-                found.setdefault(kind, []).append((number, character))
-    for kind, places in found.items():
+                places_by_kind.setdefault(kind, []).append((number, character))
+    for kind, places in places_by_kind.items():
         rule, what = _HIDDEN[kind]
         more = f" (and {len(places) - 1:,} more in this file)" if len(places) > 1 else ""
         yield rule, places[0][0], f"{hidden_characters.name_of(places[0][1])} {what}{more}"

@@ -45,9 +45,9 @@ _WORD_DIFF = "this is a word diff (git diff --word-diff), not a unified diff"
 
 
 def error_at(data: bytes, at: int, reason: str) -> PatchError:
-    """Return the error that says which line of *data* is wrong."""
+    """Return the error that names the wrong line of *data*."""
     line = data.count(b"\n", 0, at) + 1
-    return PatchError(f"line {line}: {reason}", line=line, remedy="ask for the output of git diff without options")
+    return PatchError(f"line {line}: {reason}", line=line, remedy="use the output of git diff without options")
 
 
 def check_end(data: bytes, end: int) -> None:

@@ -1,4 +1,4 @@
-"""What the disk refuses, as errors of ours: full, read-only, over a quota, no permission.
+"""Disk errors as `PatchConflictError`: full, read-only, over a quota, no permission.
 
 Guarantees: whoever applies, commits or undoes a patch gets a `PatchConflictError` that names the file and the reason,
 and never takes a git that could not write for a patch that does not fit.
@@ -43,13 +43,13 @@ def named_errors(what: str) -> Iterator[None]:
 
 
 def refused(what: str, error: OSError, *, remedy: str = UNCHANGED, files: Sequence[str] = ()) -> PatchConflictError:
-    """Return the error that says what the disk refused."""
+    """Return the error for a failed disk operation."""
     place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return PatchConflictError(f"{what}: {place}{error.strerror or error}", remedy=remedy, files=files)
 
 
 def git_could_not_write(error: GitError) -> str | None:
-    """Return the line in which git says that it could not write, None where it says something else."""
+    """Return the line in which git reports that it could not write, None for another error."""
     if error.was_killed:  # by SIGXFSZ, where files may not grow
         return error.was_killed
     for line in error.stderr.splitlines():

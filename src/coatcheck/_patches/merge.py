@@ -178,12 +178,16 @@ class Merge:
 
     def _bases(self, changes: list[FileChange]) -> dict[str, bytes]:
         """Return the file that each change was made for, by its old path."""
-        found: dict[str, bytes] = {}
-        asked = {change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path}
+        contents: dict[str, bytes] = {}
+        changes_by_path = {
+            change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path
+        }
         if self.base is not None and _NAME.fullmatch(self.base):
-            found = self.checkout.blobs({path: f"{self.base}:{path}" for path in asked})
-        named = {path: change.old_id for path, change in asked.items() if path not in found and change.old_id}
-        return found | self.checkout.blobs({path: blob for path, blob in named.items() if blob})
+            contents = self.checkout.blobs({path: f"{self.base}:{path}" for path in changes_by_path})
+        named = {
+            path: change.old_id for path, change in changes_by_path.items() if path not in contents and change.old_id
+        }
+        return contents | self.checkout.blobs({path: blob for path, blob in named.items() if blob})
 
     def _merge_group(
         self, group: Group, bases: Mapping[str, bytes], theirs: StagingArea, *, is_patched: bool

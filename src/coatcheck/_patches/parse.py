@@ -1,6 +1,6 @@
-"""A patch is bytes that look like a diff; what they mean is read when it is asked for, and kept.
+"""A patch: the bytes of a diff, which are parsed on first use.
 
-* ``Patch(data)`` costs nothing and believes nothing; `Patch.parse` reads all of it and proves every hunk.
+* ``Patch(data)`` parses nothing; `Patch.parse` parses all of it and verifies every hunk.
 * Where nobody asked for the proof, the counts of a file are those its hunk headers give; reading `FileChange.hunks`,
   `Patch.verify`, `Patch.reverse` and everything that writes proves them.
 * Text is bytes inside and ``str`` with ``surrogateescape`` outside: no byte is ever lost.
@@ -38,7 +38,7 @@ class Patch:
         """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong.
 
         *strip* is the number of components to take off every name, as in ``git apply -p``; without it the diff
-        decides, and where it does not tell, the checkout. *directory* is put in front of every name.
+        decides, and where it does not show it, the checkout. *directory* is put in front of every name.
         """
         from .strip_level import naming_for
 
@@ -50,7 +50,7 @@ class Patch:
     def _proved(self) -> tuple[FileChange, ...]:
         files = self._read(prove=True)
         if not files and not (not self._data or self._data.isspace()):
-            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+            raise PatchError("line 1: there is no diff in this text", line=1, remedy="pass the output of git diff")
         return files
 
     def _read(self, *, prove: bool) -> tuple[FileChange, ...]:
@@ -121,7 +121,7 @@ class Patch:
         """Return the changes whose path matches *include* (all, when empty) and not *exclude*.
 
         Patterns are git's: ``*`` stays within a directory, ``**`` does not, a name without ``/`` matches at any
-        depth, and a directory stands for all below it. What stood between the files is dropped.
+        depth, and a directory stands for all below it. The text between the files is dropped.
         """
         from .path_patterns import matcher
 

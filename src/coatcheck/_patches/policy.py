@@ -1,9 +1,9 @@
-"""What a patch may do: every rule by name, and what becomes of a patch that breaks it.
+"""The rules of patches by name, and which of them reject a patch or warn.
 
 * The rules in `ALWAYS` keep a patch inside its tree. No policy can loosen them.
 * ``too-large`` rejects unless a policy ignores it.
-* Every other rule warns, unless a policy says that it rejects or that it is not asked.
-* `STRICT` are the rules that a strict policy rejects as well: those about what a reader would not see or not expect. What
+* Every other rule warns, unless a policy makes it reject or ignores it.
+* `STRICT` are the rules that a strict policy rejects as well: those about what a reader would not notice or expect. What
   many ordinary commits do (binary files, lock files, programs, many lines) only warns there too.
 """
 
@@ -28,7 +28,7 @@ RULES = {
     "binary-without-content": "a binary file that changes, with no content to apply",
     "symlink": "a symbolic link is made or changed",
     "submodule": "a submodule is moved to another commit",
-    "mode": "a mode that git does not know",
+    "mode": "a mode that git does not support",
     "executable": "a file becomes a program",
     "automation": "a file that programs run or obey by themselves: CI, hooks, coding agents, editors, package managers, wrappers",
     "lock-file": "a file that pins what gets installed",
@@ -81,7 +81,7 @@ class Finding(Value, frozen=True, kw_only=True):
 
 
 class Policy:
-    """Which rules reject a patch and which are not asked; the others warn. Immutable.
+    """Which rules reject a patch and which are ignored; the others warn. Immutable.
 
     Sizes are in bytes of the result, not of the patch: the rule ``large-file`` finds a file of which more than
     *large_file* is added, ``too-large`` one of which more than *largest_file* would be written, or *largest_total* in all.
@@ -129,7 +129,7 @@ class Policy:
         return cls(reject=STRICT)
 
     def severity(self, rule: str) -> Literal["warn", "reject"] | None:
-        """Return "reject", "warn", or None for a rule that is not asked."""
+        """Return "reject", "warn", or None for a rule that is ignored."""
         if rule in self.rejected:
             return "reject"
         return None if rule in self.ignored else "warn"

@@ -1,4 +1,4 @@
-"""Tokens and private keys in what a patch adds, told by the forms that their issuers document.
+"""Tokens and private keys in what a patch adds, recognized by the formats that their issuers document.
 
 A form is as narrow as its issuer's tokens are: the length and alphabet of the random part, a boundary on both sides, and
 for parts without a fixed form at least a digit and a letter. Placeholders (``xoxb-your-token``), CSS classes and slugs

@@ -2,7 +2,7 @@
 
 A limit is on the result, never on the patch: 200 bytes of a binary patch can make gigabytes (a delta copies the same bytes
 again and again, deflated zeros inflate a thousandfold, ``copy from`` makes a file of another one). The sizes are read from the
-patch without inflating it: git refuses a literal or a delta that is not as long as it says (apply.c, ``inflate_it``;
+patch without inflating it: git refuses a literal or a delta whose length differs from its header (apply.c, ``inflate_it``;
 patch-delta.c), and sets aside that much memory before.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .file_change import BinaryPart, FileChange
     from .policy import Policy
 
-    # The size of the file at a path before the patch, None where there is none or nobody knows.
+    # The size of the file at a path before the patch, None where there is none or the size is not known.
     SizeOf = Callable[[str], int | None]
 
 # Two sizes of at most ten bytes each begin a delta (patch-delta.c, get_delta_hdr_size). Deflated, they are within the first
@@ -59,15 +59,18 @@ def problems(changes: Iterable[FileChange], policy: Policy, size_of: SizeOf) -> 
         size = result_size(change, size_of)
         largest = max([size, *(size_of_part(part) for part in change.binary[1:])])
         if largest > max(policy.largest_file, before):
-            yield change.path, f"{largest:,} bytes are made; the limit of a file is {policy.largest_file:,}"
+            yield change.path, f"{largest:,} bytes would be written; the limit of a file is {policy.largest_file:,}"
         total += size if change.status is ChangeStatus.COPIED else max(0, size - before)
         if total > policy.largest_total and not is_beyond:
             is_beyond = True
-            yield change.path, f"with it {total:,} bytes are made; the limit of all files is {policy.largest_total:,}"
+            yield (
+                change.path,
+                f"with it {total:,} bytes would be written; the limit of all files is {policy.largest_total:,}",
+            )
 
 
 def _target_size(part: BinaryPart) -> int:
-    """Return the size that a delta says its result has, 0 where it cannot be read: git refuses such a delta."""
+    """Return the size of the result in the header of a delta, 0 where it cannot be read: git refuses such a delta."""
     try:
         head = _head(part.data)
         _, at = _number(head, 0)
@@ -89,7 +92,7 @@ def _head(data: bytes) -> bytes:
 
 
 def _length(letter: int) -> int:
-    """Return how many bytes a line of base 85 stands for (git's diff.c, emit_binary_diff_body): A to Z, then a to z."""
+    """Return how many bytes a line of base 85 encodes (git's diff.c, emit_binary_diff_body): A to Z, then a to z."""
     return letter - 64 if letter <= 90 else letter - 70
 
 

@@ -1,4 +1,4 @@
-"""Which path a name in a diff means: strip level, prefixes, and a directory in front.
+"""Read a path from a name in a diff: strip level, prefixes, and a directory in front.
 
 * With ``strip=N`` the first N components are taken off, as ``git apply -pN`` does it (apply.c, ``find_name_common``).
 * Without it a prefix is what git writes (``a/ b/``, ``i/ w/ c/ o/``) or what two names of a header differ in, here or
@@ -45,7 +45,7 @@ class Naming:
 
     @property
     def is_default(self) -> bool:
-        """Whether names are read as they stand, but for their prefixes."""
+        """Whether names are read unchanged except for their prefixes."""
         return self.strip is None and not self.directory
 
     @property
@@ -110,10 +110,10 @@ DEFAULT = Naming()
 def naming_for(data: bytes, *, strip: int | None, directory: str | None) -> Naming:
     """Return how the names of *data* are read. Raises `ConfigurationError` for a level or directory that is none."""
     if strip is not None and (isinstance(strip, bool) or strip < 0):
-        raise ConfigurationError(f"strip={strip!r} is not a number of components", remedy="give 0 or more")
+        raise ConfigurationError(f"strip={strip!r} is not a number of components", remedy="pass 0 or more")
     folder = (directory or "").encode("utf-8", "surrogateescape").strip(b"/" if directory != "/" else b"")
     if (directory or "").startswith("/") or b".." in folder.split(b"/"):
-        raise ConfigurationError(f"directory {directory!r} is outside of the tree", remedy="give a path inside of it")
+        raise ConfigurationError(f"directory {directory!r} is outside of the tree", remedy="pass a path inside of it")
     return Naming(strip, b"" if folder == b"." else folder.removeprefix(b"./"), data=data)
 
 
@@ -126,7 +126,7 @@ def _clean(name: bytes) -> bytes:
 
 def _learned(data: bytes) -> list[bytes]:
     """Return the first components that the two names of a header differ in, in all headers of *data*."""
-    found: dict[bytes, None] = {}
+    prefixes: dict[bytes, None] = {}
     for match in _PAIR.finditer(data):
         try:
             old, new = (
@@ -137,5 +137,5 @@ def _learned(data: bytes) -> list[bytes]:
         if old == new or quoted_names.NO_FILE in (old, new):
             continue
         if old.partition(b"/")[2] == new.partition(b"/")[2] != b"":
-            found |= dict.fromkeys((old.partition(b"/")[0] + b"/", new.partition(b"/")[0] + b"/"))
-    return list(found)
+            prefixes |= dict.fromkeys((old.partition(b"/")[0] + b"/", new.partition(b"/")[0] + b"/"))
+    return list(prefixes)

@@ -93,11 +93,11 @@ class LinkTree:
 
 def of_patch(changes: Sequence[FileChange], target_of: Callable[[FileChange], str | None]) -> Iterator[Suspicion]:
     """Yield what is wrong with the links and the paths of a patch taken together; *target_of* reads a link."""
-    made = _made(changes, target_of)
+    new_links = _made(changes, target_of)
     if not any(_is_link(change) for change in changes):
         return
-    tree = LinkTree(made)
-    for path, target in made.items():
+    tree = LinkTree(new_links)
+    for path, target in new_links.items():
         if not is_absolute(target) and tree.leads_outside(path, target):
             yield "symlink-outside", path, None, "the symbolic link points out of the tree"
     yield from _through(changes, {change.path for change in changes if _is_link(change)})
@@ -111,54 +111,56 @@ def of_checkout(
 ) -> Iterator[Suspicion]:
     """Yield the same for a patch that is applied to the checkout at *root*, whose index has *entries*."""
     tracked = tuple(path for path, entry in entries.items() if entry.mode == LINK)
-    made = _made(changes, target_of) | dict(_moved(changes, root))
-    gone = {path for change in changes for path in change.paths} - made.keys()
-    for path in escaping(root, made, gone, tracked):
+    new_links = _made(changes, target_of) | dict(_moved(changes, root))
+    gone = {path for change in changes for path in change.paths} - new_links.keys()
+    for path in escaping(root, new_links, gone, tracked):
         yield "symlink-outside", path, None, _DETAIL
     new = {change.new_path for change in changes if change.new_path is not None}
     removed = gone - new
-    links = made.keys() | (set(tracked) - gone)
-    for path, link in collisions(links, made, (entries.keys() - removed) | new, new):
+    links = new_links.keys() | (set(tracked) - gone)
+    for path, link in collisions(links, new_links, (entries.keys() - removed) | new, new):
         yield "through-symlink", path, None, f"on some systems it goes through the symbolic link {link}"
 
 
 def collisions(
-    links: Collection[str], made: Container[str], paths: Iterable[str], changed: Container[str]
+    links: Collection[str], new_links: Container[str], paths: Iterable[str], changed: Container[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield the *paths* that a file system which folds names takes for one of *links* or for a path below it.
 
-    Only what the patch brings about counts: the link is *made*, or the path *changed*, by it.
+    Only changes of the patch count: the link is in *new_links*, or the path *changed*, by it.
     """
     known = {folded(link): link for link in links}
     for path in paths if known else ():
         for each in (path, *parents(path)):
             link = known.get(folded(each))
-            if link is not None and link not in (each, path) and (link in made or path in changed):
+            if link is not None and link not in (each, path) and (link in new_links or path in changed):
                 yield path, link
 
 
-def escaping(root: str, made: Mapping[str, str], gone: Container[str], tracked: Iterable[str]) -> list[str]:
+def escaping(root: str, new_links: Mapping[str, str], gone: Container[str], tracked: Iterable[str]) -> list[str]:
     """Return the links that lead out of the tree at *root* after a change, and did not before.
 
-    *made* are the links that are new or changed, *gone* the paths that are none any more, *tracked* the links that were
+    *new_links* are the links that are new or changed, *gone* the paths that are links no more, *tracked* the links that were
     there.
     """
-    if not made and not any(path in gone for path in tracked):
+    if not new_links and not any(path in gone for path in tracked):
         return []
     before = {path: target for path in tracked if (target := _target_at(root, path)) is not None}
-    kept = {path: target for path, target in before.items() if path not in gone and path not in made}
-    return _newly_outside(made, kept, LinkTree(before, root=root), LinkTree({**kept, **made}, root=root, gone=gone))
+    kept = {path: target for path, target in before.items() if path not in gone and path not in new_links}
+    return _newly_outside(
+        new_links, kept, LinkTree(before, root=root), LinkTree({**kept, **new_links}, root=root, gone=gone)
+    )
 
 
 def escaping_in_git(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return the same for the links of two commits."""
     kept = {path: target for path, target in after.items() if before.get(path) == target}
-    made = {path: target for path, target in after.items() if path not in kept}
-    return _newly_outside(made, kept, LinkTree(before), LinkTree(after))
+    new_links = {path: target for path, target in after.items() if path not in kept}
+    return _newly_outside(new_links, kept, LinkTree(before), LinkTree(after))
 
 
-def _newly_outside(made: Mapping[str, str], kept: Mapping[str, str], old: LinkTree, new: LinkTree) -> list[str]:
-    wrong = [path for path, target in made.items() if is_absolute(target) or new.leads_outside(path, target)]
+def _newly_outside(new_links: Mapping[str, str], kept: Mapping[str, str], old: LinkTree, new: LinkTree) -> list[str]:
+    wrong = [path for path, target in new_links.items() if is_absolute(target) or new.leads_outside(path, target)]
     return wrong + [
         path
         for path, target in kept.items()
@@ -176,7 +178,7 @@ def check_links(escaped: Iterable[str], collided: Iterable[tuple[str, str]]) -> 
 
 
 def _target_at(root: str, path: str) -> str | None:
-    """Return where the link at *path* leads; without core.symlinks it is a plain file that says so."""
+    """Return where the link at *path* leads; without core.symlinks it is a plain file with the target."""
     data = read_plain(os.path.join(root, path))
     return None if data is None else os.fsdecode(data)
 

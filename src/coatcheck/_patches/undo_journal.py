@@ -2,9 +2,9 @@
 
 * Before the first file changes, the journal is on the disk: what each path was, where that is kept, what it will be.
 * What was there is kept as the very file (a hard link), so it comes back with its bytes, mode and time.
-* A file is restored only when it is still what the application made of it. So `undo` after a crash, or twice, or after
-  somebody went on working, restores what it can and refuses the rest by name.
-* That an application is finished takes no space on the disk to say: a file is removed.
+* A file is restored only when it is unchanged since the application. So `undo` after a crash, or twice, or after
+  further work, restores what it can and names the rest.
+* The end of an application needs no disk space: a file is removed.
 
 The journals live in ``git rev-parse --git-path coatcheck``, the newest `MOST_KEPT` of them, and hold no content of the
 patch.
@@ -38,7 +38,7 @@ MOST_KEPT = 100
 
 
 class Step(NamedTuple):
-    """One path: what it was, under which name that is kept, and what it becomes. None stands for no file."""
+    """One path: what it was, under which name that is kept, and what it becomes. None means no file."""
 
     path: str
     before: FileStamp | None
@@ -171,7 +171,7 @@ def _sync(folder: str) -> None:
 
 @contextlib.contextmanager
 def exclusive(checkout: Checkout) -> Iterator[None]:
-    """Let nobody else apply or undo in this checkout meanwhile. Raises `PatchConflictError` where somebody is."""
+    """Lock the checkout against other applications and undos. Raises `PatchConflictError` while it is locked."""
     descriptor = _lock(checkout)
     try:
         git_index.unlock(checkout)
@@ -306,7 +306,7 @@ def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
 
 def restore(tree: Tree, journal: Journal) -> list[Step]:
     """Give back what every step took; return the steps of files that were edited since."""
-    # What was added goes first: it may stand where something else has to come back.
+    # Added paths are removed first: they may be in the place of a path to restore.
     steps = sorted(journal.steps, key=lambda step: step.before is not None)
     refused = [step for step in steps if not _restore(tree, journal, step)]
     for folder in reversed(journal.folders):
@@ -346,7 +346,7 @@ def _is_restored(tree: Tree, journal: Journal, step: Step) -> bool:
 
 
 def is_in_effect(tree: Tree, journal: Journal, step: Step) -> bool:
-    """Whether the path still is what the application made of it."""
+    """Whether the path is unchanged since the application."""
     facts = tree.look(step.path)
     return _is_same(None if facts is None else mark_of(facts), step.after, journal)
 
@@ -392,12 +392,14 @@ def _remove_branch(checkout: Checkout, journal: Journal) -> tuple[str | None, st
     """Remove the branch unless it has moved on; return the one that was removed and the one that was kept."""
     if journal.branch is None:
         return None, None
-    name, made = journal.branch
-    found = checkout.git("for-each-ref", "--format=%(refname) %(objectname)", f"refs/heads/{name}").decode().split("\n")
-    if f"refs/heads/{name} {made}" in found:
-        checkout.git("update-ref", "-d", f"refs/heads/{name}", made)
+    name, commit_id = journal.branch
+    branches = (
+        checkout.git("for-each-ref", "--format=%(refname) %(objectname)", f"refs/heads/{name}").decode().split("\n")
+    )
+    if f"refs/heads/{name} {commit_id}" in branches:
+        checkout.git("update-ref", "-d", f"refs/heads/{name}", commit_id)
         return name, None
-    return None, name if any(line.startswith(f"refs/heads/{name} ") for line in found) else None
+    return None, name if any(line.startswith(f"refs/heads/{name} ") for line in branches) else None
 
 
 def _keep(journal: Journal, refused: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""Judge a patch before anything believes it.
+"""Check a patch against a policy before it is used.
 
-What the letters of the diff tell is judged here, of the checkout only what cannot be told otherwise: whether a path
+The rules read the diff, and of the checkout only what the diff does not contain: whether a path
 goes through a symbolic link, and whether the hunks fit. What the rules mean is in `policy`; what a name can hide, in
 `paths`.
 """
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     Suspicion = tuple[str, str, int | None, str]
 
 _TYPE_BITS, _LINK, _SUBMODULE = 0o170000, 0o120000, 0o160000
-# git keeps two modes of files (cache.h, create_ce_mode); 0o100664 stands in old repositories.
+# git keeps two modes of files (cache.h, create_ce_mode); 0o100664 is in old repositories.
 _KNOWN_MODES = frozenset({None, 0o100644, 0o100664, 0o100755, _LINK, _SUBMODULE})
 
-# diffcore.h, MINIMUM_BREAK_SIZE: replacing a file shorter than this says nothing.
+# diffcore.h, MINIMUM_BREAK_SIZE: the replacement of a shorter file is no finding.
 _SHORT_FILE = 400
 
 
 class VerifiedPatch(NamedTuple):
-    """A patch that a policy let pass, with what it found on the way. Made by `Patch.verify` alone."""
+    """A patch that a policy accepts, with the findings. `Patch.verify` returns it."""
 
     changes: tuple[FileChange, ...]
     findings: tuple[Finding, ...]
@@ -60,26 +60,26 @@ class VerifiedPatch(NamedTuple):
     ) -> AppliedPatch:
         """Write the patch into the work tree of *checkout*, as git would: all of it, or nothing and an error.
 
-        With *partial*, file by file: what fits is applied, and the result says what became of the others. Nothing is
+        With *partial*, file by file: what fits is applied, and the result lists the others. Nothing is
         staged unless *index*; nothing is written when *check*, not even a temporary file in the checkout. What does not
         fit is merged with the change since *base* (a commit; else the blobs the patch names) when *three_way*; a file
         in conflict is left as it is, or gets markers when *partial* and *markers*. Files with uncommitted changes are
-        left alone. *task* (its ref) and *attempt* say where the patch comes from, so that another attempt of the same
-        task is refused while this one is applied and not committed. `undo` takes it all back.
+        skipped. *task* (its ref) and *attempt* identify the origin of the patch, so that another attempt of the same
+        task is refused while this one is applied and not committed. `undo` reverts it.
 
         Raises `PatchConflictError`, with the files, where not everything can be applied; also while an earlier
         application is unfinished, another attempt of the task is applied, another git holds the index, or the disk
         refuses. `ConfigurationError` where *checkout* is no checkout. `PatchRejectedError` where a symbolic link would
         lead out of the tree, or where more would be written than the policy allows.
         """
-        from .apply import Wish, apply
+        from .apply import ApplyRequest, apply
         from .undo_journal import PatchSource
 
         changes = self._chosen(include, exclude, paths_of(checkout))
         self._check_size(changes, checkout, base)
         source = None if task is None else PatchSource(str(task), attempt)
-        wish = Wish(index, three_way, check, markers, partial, base, source)
-        return apply(changes, checkout, wish)
+        request = ApplyRequest(index, three_way, check, markers, partial, base, source)
+        return apply(changes, checkout, request)
 
     def commit(
         self,
@@ -104,7 +104,7 @@ class VerifiedPatch(NamedTuple):
     def _chosen(
         self, include: Iterable[str], exclude: Iterable[str], exists: Callable[[str], bool]
     ) -> tuple[FileChange, ...]:
-        """Return the wanted changes; where the tree decides the strip level, the new paths are judged again."""
+        """Return the selected changes; where the tree decides the strip level, the new paths are verified again."""
         changes = settle(self.changes, exists)
         if changes is not self.changes:
             verify(changes, base=None, policy=self.policy)
@@ -116,14 +116,14 @@ class VerifiedPatch(NamedTuple):
             return
         from .checkout_sizes import sizes_before
 
-        found = size_rules.problems(changes, self.policy, sizes_before(changes, checkout, base))
-        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in found]))
+        problems = size_rules.problems(changes, self.policy, sizes_before(changes, checkout, base))
+        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in problems]))
 
 
 def verify(
     changes: tuple[FileChange, ...], *, base: str | os.PathLike[str] | None, policy: Policy | None
 ) -> VerifiedPatch:
-    """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
+    """Check *changes*, which must be parsed. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
     if base is not None:
         changes = settle(changes, paths_of(base))
@@ -175,11 +175,11 @@ def _suspicions(
 def _of_names(change: FileChange) -> Iterator[Suspicion]:
     for path in change.paths:
         if path_rules.is_ordinary(path):
-            found = [*path_rules.device_problems(path), *content_rules.path_problems(path)]
+            problems = [*path_rules.device_problems(path), *content_rules.path_problems(path)]
         else:
             hidden = content_rules.hidden_in_name(path) if path == change.new_path else ()
-            found = [*path_rules.problems(path), *content_rules.path_problems(path), *hidden]
-        yield from ((rule, path, None, detail) for rule, detail in found)
+            problems = [*path_rules.problems(path), *content_rules.path_problems(path), *hidden]
+        yield from ((rule, path, None, detail) for rule, detail in problems)
 
 
 def _of_kind(change: FileChange) -> Iterator[Suspicion]:
@@ -196,7 +196,7 @@ def _of_kind(change: FileChange) -> Iterator[Suspicion]:
 
 def _of_modes(change: FileChange, old: int | None, new: int | None) -> Iterator[Suspicion]:
     if old not in _KNOWN_MODES or new not in _KNOWN_MODES:
-        yield "mode", change.path, None, "git knows no such file mode"
+        yield "mode", change.path, None, "git does not support this file mode"
     if _SUBMODULE in (old, new):
         yield "submodule", change.path, None, "a submodule moves to another commit"
     if new is not None and new & 0o111 and new & _TYPE_BITS == 0o100000 and not (old or 0) & 0o111:
