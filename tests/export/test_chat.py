@@ -45,7 +45,7 @@ MADE = Outcome(messages=(Message(text="Done."), Message(text="Enjoy.")), patch=P
 
 
 def test_an_outcome_is_an_answer() -> None:
-    """What was said and the diff are the content; nothing is told about tokens."""
+    """Messages and diff are the content; usage is null."""
     answer = read(MADE.to_chat_completion(model="gpt-5-codex"))
 
     assert (f"Done.\n\nEnjoy.\n\n```diff\n{DIFF}```", "stop", "gpt-5-codex", None, 0) == (
@@ -61,14 +61,14 @@ def test_an_outcome_is_an_answer() -> None:
     ("state", "reason"), [(state, "stop" if state is TaskState.SUCCEEDED else "length") for state in TaskState]
 )
 def test_the_state_is_the_reason(state: TaskState, reason: str) -> None:
-    """Only what succeeded has stopped; everything else is told as incomplete, in a word that readers know."""
+    """Only success is "stop"; everything else is "length"."""
     answer = read(Task(ref=TaskRef("codex", "task_e_1"), state=state, outcome=MADE).to_chat_completion())
 
     assert reason == answer.choices[0].finish_reason
 
 
 def test_a_failure_is_incomplete() -> None:
-    """An outcome knows of its error."""
+    """An outcome with an error is incomplete."""
     assert "length" == read(Outcome(error=Failure(message="x")).to_chat_completion(model="m")).choices[0].finish_reason
 
 

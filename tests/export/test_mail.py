@@ -56,7 +56,7 @@ def made(
 
 
 def committed(repository: Repository, mail: bytes, form: str = "%an <%ae>%n%at%n%B") -> str:
-    """Let git make a commit of *mail*, and return what it says of it."""
+    """Let git make a commit of *mail*, and return its log entry."""
     repository.git("am", "--quiet", stdin=mail)
     return repository.git("log", "-1", f"--format={form}").decode().strip("\n")
 
@@ -77,14 +77,14 @@ def test_git_makes_the_commit(repository: Repository) -> None:
         body="Erst.\n\nDann.",
     )
     task = Task(ref=TaskRef("codex", "task_e_1"), state=TaskState.SUCCEEDED, outcome=outcome, updated_at=WHEN)
-    said = committed(repository, task.to_mail(author="Nobody, Zoë <zoe@example.com>"))
+    log = committed(repository, task.to_mail(author="Nobody, Zoë <zoe@example.com>"))
 
     assert (
         "Nobody, Zoë <zoe@example.com>\n"
         f"{int(WHEN.timestamp())}\n"
         "Füge Dunkelmodus hinzu und mehr — viel mehr, als in eine Zeile passt\n\n"
         "Erst.\n\nDann.\n\nCoatcheck-Task: codex:task_e_1"
-    ) == said
+    ) == log
 
 
 HOSTILE = """\
@@ -111,11 +111,11 @@ The end."""
 def test_a_text_cannot_pose_as_anything_else(repository: Repository) -> None:
     """Headers, diffs and further mails in an agent's text stay text: one commit, of our author, with our diff."""
     outcome = made(patch_in(repository), body=HOSTILE)
-    said = committed(repository, outcome.to_mail(date=WHEN), "%an%n%s%n%b")
+    log = committed(repository, outcome.to_mail(date=WHEN), "%an%n%s%n%b")
 
     assert ("coatcheck", "Add dark mode", "The end.", True, "2") == (
-        *said.splitlines()[:2],
-        said.splitlines()[-1],
+        *log.splitlines()[:2],
+        log.splitlines()[-1],
         "evil" not in repository.tree(),
         repository.git("rev-list", "--count", "HEAD").decode().strip(),
     )
@@ -161,7 +161,7 @@ def test_any_text_makes_one_commit_with_the_diff(repository: Repository, title: 
 
 
 def test_titles_are_found_where_they_are() -> None:
-    """The pull request's title, else the first line of what was said, else a word for it."""
+    """The pull request's title, else the first line of the messages, else a default."""
     assert ["T\n\nB\n", "Said.\n\nMore.\n", "Changes of an agent\n"] == [
         made(None, title="T", body="B", text="Said.").commit_message(),
         made(None, title=None, text="Said.\n\nMore.").commit_message(),
@@ -170,12 +170,12 @@ def test_titles_are_found_where_they_are() -> None:
 
 
 def test_messages_have_no_control_characters() -> None:
-    """A title is one line; git takes no NUL, and a terminal wants no escapes."""
+    """A title is one line; git refuses NUL, and a terminal must not get escapes."""
     assert "a b c\n\n[2Jtext\n\nX: y\n" == message("a\n\0b\tc", "\x1b[2J\0text\r\n", trailers=("X: y",))
 
 
 def test_an_attempt_is_chosen() -> None:
-    """A mail is made of the attempt that is asked for."""
+    """A mail contains the requested attempt."""
     diffs = [Patch(f"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-1\n+{number}\n".encode()) for number in (2, 3)]
     attempts = tuple(
         Attempt(id=str(at), placement=at, state=TaskState.SUCCEEDED, outcome=made(diff))

@@ -39,7 +39,7 @@ https://example.com/1
 
 
 def test_an_outcome_is_a_page() -> None:
-    """What was said, the pull request, the summary and the diff, in this order."""
+    """Messages, pull request, summary and diff, in this order."""
     assert PAGE == MADE.to_markdown()
 
 
@@ -55,7 +55,7 @@ def test_a_task_has_a_title_and_facts() -> None:
 
 
 def test_what_is_not_there_has_no_heading() -> None:
-    """Nothing made is an empty page; an error is told."""
+    """An empty outcome is an empty page; an error is shown."""
     assert ["\n", "**Error:** c: it broke\n"] == [
         each.to_markdown() for each in (Outcome(), Outcome(error=Failure(code="c", message="it\nbroke")))
     ]

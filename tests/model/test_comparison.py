@@ -70,7 +70,7 @@ def test_a_task_compares_its_own() -> None:
 
 
 def test_outcomes_compare_themselves() -> None:
-    """Two outcomes say whether they are the same change, what they share, and what leads from one to the other."""
+    """Two outcomes are compared: same change, overlap, difference."""
     first, same, more = (each.outcome or Outcome() for each in (MANY[0], MANY[2], MANY[3]))
 
     assert (True, False, 0.5, "", True, 1.0) == (

@@ -138,7 +138,7 @@ def test_files_that_programs_run_are_known(path: str) -> None:
 
 @pytest.mark.parametrize("path", ORDINARY)
 def test_ordinary_files_are_not(path: str) -> None:
-    """Code that runs only when somebody runs the project is no automation."""
+    """Code that runs only with the project is no automation."""
     assert not is_automation(path)
 
 

@@ -53,7 +53,7 @@ def test_overlap(make) -> None:  # noqa: ANN001
 
 
 def test_files_only_one_touches(make) -> None:  # noqa: ANN001
-    """What nobody else touched is named for each."""
+    """The paths that only one patch touches are returned for each."""
     patches = [make({"x": FOUR, "y": TEN}), make({"x": FOUR, "y": FOUR}), make({"x": FOUR, "y": TEN, "z": b""})]
 
     assert ((), ("y",), ("z",)) == only_one_touches(patches)

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 LONG = b"".join(b"line %d\n" % number for number in range(3000))
 CHANGED = LONG.replace(b"line 100\n", b"line one hundred\n")
 
-# RLIMIT_FSIZE stands for a full disk: files of more than 4 KB cannot be written, by us or by git.
+# RLIMIT_FSIZE simulates a full disk: files of more than 4 KB cannot be written, also by git.
 LIMITED = """
 import resource, sys
 from coatcheck import Patch
 from coatcheck.errors import PatchConflictError
-judged = Patch(sys.stdin.buffer.read()).verify(base=sys.argv[1])
+verified = Patch(sys.stdin.buffer.read()).verify(base=sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     if sys.argv[2] == "commit":
-        judged.commit(sys.argv[1], branch="b", message="m")
+        verified.commit(sys.argv[1], branch="b", message="m")
     else:
-        judged.apply(sys.argv[1], index=sys.argv[2] == "index", partial=True)
+        verified.apply(sys.argv[1], index=sys.argv[2] == "index", partial=True)
 except PatchConflictError as error:
     print(error)
 """
@@ -44,7 +44,7 @@ except PatchConflictError as error:
 
 @pytest.fixture
 def patch(repository: Repository) -> bytes:
-    """Return a patch of a file that is larger than the limit; the repository stands before it."""
+    """Return a patch of a file that is larger than the limit; the repository is at the commit before it."""
     made = repository.diff({"x": LONG}, {"x": CHANGED, "y": LONG})
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     return made
@@ -58,7 +58,7 @@ def state(repository: Repository) -> tuple[object, bytes, list[str]]:
 
 @pytest.mark.parametrize("how", ["files", "index"])
 def test_a_full_disk_is_not_a_conflict(how: str, patch: bytes, repository: Repository) -> None:
-    """Where git cannot write a file the error says so, and everything is as it was."""
+    """Where git cannot write a file the error reports it, and everything is as it was."""
     before = state(repository)
     arguments = [sys.executable, "-c", LIMITED, str(repository.folder), how]
     done = subprocess.run(arguments, input=patch, capture_output=True, check=False, timeout=60)
@@ -83,7 +83,7 @@ def read_only(repository: Repository) -> Iterator[Repository]:
 
 @pytest.mark.parametrize("index", [False, True])
 def test_a_preview_needs_no_place_in_the_checkout(index: bool, patch: bytes, read_only: Repository) -> None:
-    """A preview of a tree that cannot be written tells what would happen."""
+    """A preview of a tree that cannot be written returns the result."""
     done = Patch(patch).verify(base=read_only.folder).apply(read_only.folder, check=True, index=index)
 
     assert (True, True) == (done.is_check, done.is_complete)
@@ -103,7 +103,7 @@ def folder_times(repository: Repository) -> dict[str, int]:
 
 
 def test_a_preview_merges_too(repository: Repository) -> None:
-    """A preview tells of merges, without writing an object into the repository."""
+    """A preview reports merges, without writing an object into the repository."""
     made = repository.diff({"x": LONG}, {"x": CHANGED})
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     repository.commit({"x": LONG.replace(b"line 98\n", b"line ninety-eight\n")})
@@ -125,7 +125,7 @@ def test_a_read_only_checkout_is_a_plain_error(patch: bytes, read_only: Reposito
 
 
 def test_a_folder_in_the_way_of_the_journal_is_a_plain_error(patch: bytes, repository: Repository) -> None:
-    """What stands in our place is named, by applications, commits and undo."""
+    """An obstacle in the folder of coatcheck is named, by applications, commits and undo."""
     (repository.folder / ".git/coatcheck").write_bytes(b"")
     resolve_snapshot = Patch(patch).verify(base=repository.folder)
     for attempt in (
@@ -156,7 +156,7 @@ def test_a_journal_that_cannot_be_written_changes_nothing(
 def test_no_place_for_a_preview_is_a_plain_error(
     patch: bytes, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A preview without a temporary folder says so."""
+    """A preview without a temporary folder is an error that names the reason."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(PatchConflictError, match="No such file"):
         Patch(patch).verify(base=repository.folder).apply(repository.folder, check=True)
@@ -182,7 +182,7 @@ def test_another_file_system_will_do(patch: bytes, repository: Repository, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         ("error: x: patch does not apply", None),
         ("fatal: unable to write file 'x' mode 100644: No space left on device", True),
@@ -191,6 +191,6 @@ def test_another_file_system_will_do(patch: bytes, repository: Repository, tmp_p
         ('error: open("x"): Permission denied', None),
     ],
 )
-def test_what_git_says_of_a_disk(said: str, expected: bool | None) -> None:
-    """Messages about the disk are told from those about the patch."""
-    assert expected == (git_could_not_write(GitError("git failed", stderr=said)) and True)
+def test_disk_errors_of_git_are_recognized(message: str, expected: bool | None) -> None:
+    """Messages about the disk are distinguished from those about the patch."""
+    assert expected == (git_could_not_write(GitError("git failed", stderr=message)) and True)

@@ -99,7 +99,7 @@ def prepare(repository: Repository, before: Tree, after: Tree, setup: Setup) -> 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_index_is_what_git_makes_of_it(name: str, repository: Repository) -> None:
-    """Files and index are those of ``git apply --index``, whatever git is told about modes, links and encodings."""
+    """Files and index are those of ``git apply --index``, with any setting of modes, links and encodings."""
     patch, copy = prepare(repository, *CASES[name])
     copy.git("apply", "--index", stdin=patch)
     Patch(patch).verify(base=repository.folder).apply(repository.folder, index=True)
@@ -151,7 +151,7 @@ def test_other_entries_stay_as_they_are(repository: Repository) -> None:
 @pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
 @pytest.mark.parametrize("index", [False, True])
 def test_work_that_git_status_does_not_show_is_kept(flag: str, index: bool, repository: Repository) -> None:
-    """An edited file that git is told not to look at is left alone, as git leaves it alone."""
+    """An edited file that git is configured to ignore is skipped, as by git."""
     patch = repository.diff({"x": TEN}, {"x": FOUR})
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     repository.git("update-index", flag, "x")
@@ -264,8 +264,8 @@ Patch(sys.stdin.buffer.read()).verify().apply(sys.argv[1], index=True)
 
 
 @pytest.mark.parametrize("moment", ["set", "refresh", "publish"])
-def test_after_a_crash_the_lock_is_ours_to_remove(moment: str, repository: Repository) -> None:
-    """A killed application leaves its lock; what comes next removes it, and undo gives files and index back."""
+def test_the_lock_of_a_crash_is_removed(moment: str, repository: Repository) -> None:
+    """A killed application leaves its lock; the next application removes it, and undo restores files and index."""
     patch = repository.diff({"x": TEN}, {"x": FOUR, "y": b"1\n"})
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     before = repository.tree(), repository.git("ls-files", "--stage")
@@ -322,7 +322,7 @@ def test_any_name_of_a_checkout_will_do(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_there_but_not_staged_is_no_success(repository: Repository) -> None:
-    """A file that an application without *index* changed is not staged by the next one, which says so."""
+    """A file that an application without *index* changed is not staged by the next one, which reports it."""
     patch = repository.diff({"x": TEN}, {"x": FOUR, "y": b"1\n"})
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     resolve_snapshot = Patch(patch).verify(base=repository.folder)

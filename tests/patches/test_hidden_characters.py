@@ -71,7 +71,7 @@ def added(*lines: bytes, path: str = "x", start: int = 1) -> Patch:
     return Patch(head.encode() + b"".join(b"+" + line + b"\n" for line in lines))
 
 
-def found(patch: Patch) -> list[tuple[str, int | None]]:
+def findings_of(patch: Patch) -> list[tuple[str, int | None]]:
     """Return rule and line of the findings."""
     return [(finding.rule, finding.line) for finding in patch.verify().findings]
 
@@ -90,7 +90,7 @@ def found(patch: Patch) -> list[tuple[str, int | None]]:
 )
 def test_hidden_text_is_found(expected: str, line: str) -> None:
     """What a reader of the diff would not see is a finding with its line."""
-    assert [(expected, 2)] == found(added(b"ordinary", line.encode()))
+    assert [(expected, 2)] == findings_of(added(b"ordinary", line.encode()))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_hidden_text_is_found(expected: str, line: str) -> None:
 )
 def test_ordinary_content_is_no_finding(line: bytes) -> None:
     """A byte order mark at the start, CRLF line ends, form feeds, other encodings and emoji are ordinary."""
-    assert [] == found(added(line))
+    assert [] == findings_of(added(line))
 
 
 def test_many_hidden_characters_are_one_finding() -> None:
@@ -118,11 +118,11 @@ def test_hidden_characters_of_names_are_found(expected: str, path: str) -> None:
     quoted = '"b/' + "".join(f"\\{byte:03o}" for byte in path.encode()) + '"'
     patch = Patch(f"diff --git {quoted} {quoted}\nnew file mode 100644\n".encode())
 
-    assert expected in {rule for rule, _ in found(patch)}
+    assert expected in {rule for rule, _ in findings_of(patch)}
 
 
 def test_removing_them_is_no_finding() -> None:
     """Taking hidden text away is not reported."""
     patch = Patch("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\u202eb\n+ab\n".encode())
 
-    assert [] == found(patch)
+    assert [] == findings_of(patch)

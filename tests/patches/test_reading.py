@@ -47,7 +47,7 @@ def paths(diff: bytes, *, strip: int | None = None, directory: str | None = None
     ],
 )  # fmt: skip
 def test_names_are_read_as_git_reads_them(diff: bytes, expected: list[tuple[str | None, ...]]) -> None:
-    """Prefixes of other files, times, suffixes and decoration say nothing wrong about a path."""
+    """Prefixes of other files, times, suffixes and decoration do not change a path."""
     assert expected == paths(diff)
 
 
@@ -100,7 +100,7 @@ def test_choices_survive_copies_and_selections() -> None:
 
 @pytest.mark.parametrize("name", ["work tree", "verify", "branch"])
 def test_the_checkout_decides_between_strip_levels(name: str, repository: Repository) -> None:
-    """Where the diff does not tell, the names are those that exist."""
+    """Where the diff does not show it, the names are those that exist."""
     repository.commit({"src/f": b"one\ntwo\nthree\n", "src/g": b"one\ntwo\nthree\n"})
     diff = b"--- pkg/src/f\n+++ pkg/src/f\n" + HUNK + b"--- /dev/null\n+++ pkg/src/n\n" + NEW
     verified = Patch(diff).verify(base=repository.folder if name == "verify" else None)
@@ -234,7 +234,7 @@ def test_hunks_without_context_land_where_they_say(other: str, where: str, repos
 
 
 def test_other_line_ends_are_the_reason(repository: Repository) -> None:
-    """A patch that only has other line ends than the file is not said to lack its base."""
+    """A patch that only has other line ends than the file is not reported as without its base."""
     repository.commit({"f": b"one\ntwo\nthree\n"})
     diff = (b"--- a/f\n+++ b/f\n" + HUNK).replace(b"\n", b"\r\n")
     (outcome,) = Patch(diff).verify(base=repository.folder).apply(repository.folder, partial=True).files

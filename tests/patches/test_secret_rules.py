@@ -72,7 +72,7 @@ def test_ordinary_text_is_no_secret(line: str) -> None:
 
 @pytest.mark.parametrize("indent", ["", "    ", "  | "], ids=repr)
 def test_a_private_key_is_found_over_lines(indent: str) -> None:
-    """A private key begins on one line and goes on in the next."""
+    """A private key begins on one line and continues on the next."""
     lines = ["-----BEGIN " + "OPENSSH PRIVATE KEY-----", KEY, "-----END"]
     indent = indent.replace("|", " ")
 

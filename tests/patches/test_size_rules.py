@@ -107,7 +107,7 @@ def checkout(repository: Repository) -> Repository:
 
 
 def test_copies_count_as_what_they_copy(checkout: Repository) -> None:
-    """``copy from`` makes as much as its source holds; known from the checkout, when it is judged and when it is applied."""
+    """``copy from`` makes as much as its source holds; read from the checkout, in verification and in application."""
     patch = Patch(copies(2))
     with pytest.raises(PatchRejectedError, match="4,194,454 bytes would be written"):
         patch.verify(base=checkout.folder, policy=Policy(largest_total=3 * MIB))

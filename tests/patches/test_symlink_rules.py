@@ -173,7 +173,7 @@ def test_without_links_in_the_file_system_the_patch_still_says_so(repository: Re
 
 
 def test_a_link_that_is_not_tracked_counts(repository: Repository) -> None:
-    """A link that git does not know is resolved as well."""
+    """An untracked link is resolved as well."""
     repository.commit({"README": b"1\n"})
     os.symlink("/usr", repository.folder / "away")
     with pytest.raises(PatchRejectedError):

@@ -165,7 +165,7 @@ def test_a_patch_of_other_bytes_survives() -> None:
 
 
 def test_a_spec_can_be_kept() -> None:
-    """What was asked can be written down and submitted again."""
+    """A spec can be written to JSON and submitted again."""
     spec = TaskSpec(prompt="Add dark mode", repository="owner/repo", attempts=3, requests={"a": "one"})
 
     assert spec == TaskSpec.from_dict(json.loads(json.dumps(spec.to_dict())))

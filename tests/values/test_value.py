@@ -25,7 +25,7 @@ class Claim(Ticket, frozen=True, kw_only=True):
 
 
 def test_repr_leaves_out_what_nobody_set() -> None:
-    """A field at its default says nothing, so it is not shown."""
+    """A field at its default is not shown."""
     assert repr(Ticket(number=1)) == "Ticket(number=1)"
     assert repr(Ticket(number=0, colour="red")) == "Ticket(number=0, colour='red')"
 
@@ -43,7 +43,7 @@ def test_values_are_frozen() -> None:
 
 
 def test_signatures_are_shown_as_written() -> None:
-    """A signature needs nothing evaluated, so ``help()`` works wherever the class says it lives."""
+    """A signature needs nothing evaluated, so ``help()`` works with any ``__module__``."""
     assert str(inspect.signature(Ticket)) == "(*, number: 'int', colour: 'str | None' = None, secret: 'str' = '')"
 
 

@@ -6,7 +6,7 @@ import math
 
 from .._values.value import Value
 
-# Believing in less spread than this costs up to 1.7 times when the belief is wrong (``bench/schedule.py``).
+# An estimate with less spread than this costs up to 1.7 times when it is wrong (``bench/schedule.py``).
 SMALLEST_SPREAD = 0.8
 LARGEST_SPREAD = 2.0
 # The initial estimate has the weight of so many finished tasks: a few of them change it, one alone hardly does.

@@ -47,7 +47,7 @@ def locked(checkout: Checkout) -> Iterator[None]:
 
 
 def unlock(checkout: Checkout) -> None:
-    """Remove the lock that a crash of ours left behind. Call it while nobody else applies a patch here."""
+    """Remove the lock that a crash of coatcheck left behind. Call it with the checkout locked."""
     lock, copy = f"{checkout.index_path}.lock", _copy_of_lock(checkout)
     with contextlib.suppress(OSError):
         if os.path.samefile(lock, copy):

@@ -7,7 +7,7 @@ The rules of patches find them in what a patch adds, and the command line escape
 * Invisible characters: Unicode's property Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the interlinear
   annotations U+FFF9 to U+FFFB, and the line and paragraph separators.
 
-Joiners and variation selectors are left alone where ordinary text needs them: in emoji sequences (UTS #51), and between
+Joiners and variation selectors are allowed where ordinary text needs them: in emoji sequences (UTS #51), and between
 letters of the scripts that write with joiners (UAX #31, section 2.3).
 """
 
@@ -53,14 +53,14 @@ def escape(text: str) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """Return the same with line feeds left alone."""
+    """Return the same with line feeds unchanged."""
     return text if _is_plain(text) else _HARMFUL_BUT_LINE_FEEDS.sub(_python_escape, text)
 
 
 def escape_json(text: str, *, is_ascii: bool = False) -> str:
     r"""Return a JSON document without harmful characters: they are written as ``\u`` escapes, which mean the same.
 
-    With *is_ascii* all characters but ASCII's are. In JSON text such a character stands only inside a string
+    With *is_ascii* all characters but ASCII's are. In JSON text such a character is only inside a string
     (RFC 8259, section 7).
     """
     text = _HARMFUL_BUT_LINE_FEEDS.sub(_json_escape, text)

@@ -1,6 +1,6 @@
 """Whether the lines that hunks change are in a file, in time proportional to the file and the diff.
 
-A hunk is looked for where its header says, moved by as much as the hunk before it was, and then where its longest line
+A hunk is searched at the line of its header, moved by as much as the hunk before it was, and then where its longest line
 is in the file. A line that is in the file very often is compared at its first and nearest places only.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .file_change import Hunk
 
-# A line that occurs oftener says little about where a hunk belongs.
+# A line that occurs more often hardly locates a hunk.
 _MOST_PLACES = 64
 
 

@@ -1,7 +1,7 @@
 """Which language a file is in, in GitHub Linguist's names: by its name, its first line, its extension.
 
 Where several languages share an extension, Linguist's own rules look at the beginning of the file; where there is no
-text or no rule, the most common language is named and `Language.is_ambiguous` says so. The tables are generated
+text or no rule, the most common language is named and `Language.is_ambiguous` is True. The tables are generated
 (docs/project/tools/make_languages.py) and loaded by the first look-up.
 """
 
@@ -76,7 +76,7 @@ _tables: _Tables | None = None
 
 
 def language_of(path: str, content: bytes | str | None = None) -> Language | None:
-    """Return the language of the file at *path*, None when Linguist knows none.
+    """Return the language of the file at *path*, None when Linguist has none.
 
     *content*, or the beginning of it, decides between languages that share an extension.
     """
@@ -108,8 +108,8 @@ def _beginning(content: bytes | str) -> str:
 
 
 def _by_content(tables: _Tables, extension: str, language: Language | None, text: str) -> Language | None:
-    if text.startswith("#!") and (found := tables.interpreters.get(_interpreter(text))) is not None:
-        return found
+    if text.startswith("#!") and (language_of_program := tables.interpreters.get(_interpreter(text))) is not None:
+        return language_of_program
     if language is None or not language.is_ambiguous:
         return language
     decided = _decide(extension, text)
