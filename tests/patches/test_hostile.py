@@ -102,7 +102,7 @@ def scene(tmp_path: Path) -> tuple[Repository, Path]:
 
 def everything(folder: Path) -> dict[str, bytes]:
     """Return every file around and in the git directory, but not the work tree, nor what git and we keep for ourselves."""
-    files = {}
+    contents = {}
     for where, folders, files in os.walk(folder):
         if os.path.basename(where) == "coatcheck":
             folders.clear()
