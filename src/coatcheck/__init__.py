@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ._credentials.device_code import DeviceCode as DeviceCode
     from ._credentials.login_status import LoginStatus as LoginStatus
     from ._engine.backoff import RetryPolicy as RetryPolicy
-    from ._engine.poll_one import Interval as Interval
+    from ._engine.poll_context import Interval as Interval
     from ._engine.reachability import OnOutage as OnOutage, Outage as Outage
     from ._engine.submit import ResumedSubmission as ResumedSubmission
     from ._model.catalogue import Environment as Environment, Model as Model
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
         Artifact as Artifact,
         Attempt as Attempt,
         Citation as Citation,
-        DiffStats as DiffStats,
         Failure as Failure,
         FileLines as FileLines,
         FileSnapshot as FileSnapshot,
@@ -74,14 +73,14 @@ if TYPE_CHECKING:
         SpendControl as SpendControl,
         Usage as Usage,
     )
+    from ._patches.apply_results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
     from ._patches.compare import Overlap as Overlap
     from ._patches.file_change import FileChange as FileChange, Hunk as Hunk
     from ._patches.header import ChangeStatus as ChangeStatus
     from ._patches.languages import Language as Language, language_of as language_of
     from ._patches.parse import Patch as Patch
-    from ._patches.patch_stats import PatchStats as PatchStats
+    from ._patches.patch_stats import DiffStats as DiffStats, LanguageStats as LanguageStats, PatchStats as PatchStats
     from ._patches.policy import Finding as Finding, Policy as Policy
-    from ._patches.results import AppliedPatch as AppliedPatch, FileOutcome as FileOutcome
     from ._patches.undo_journal import UndoResult as UndoResult, undo as undo
     from ._patches.verify import VerifiedPatch as VerifiedPatch
     from ._protocol.intents import Intent as Intent, Journal as Journal
@@ -96,7 +95,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "__version__": "_version",
-    "AppliedPatch": "_patches.results",
+    "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",
     "AsyncClient": "_runtime.async_client",
     "AsyncTokenManager": "_runtime.token_manager",
@@ -112,23 +111,24 @@ _HOMES = {
     "Config": "_runtime.config",
     "Credits": "_model.usage",
     "DeviceCode": "_credentials.device_code",
-    "DiffStats": "_model.outcome",
+    "DiffStats": "_patches.patch_stats",
     "Environment": "_model.catalogue",
     "errors": "",
     "event_from_dict": "_model.events",
     "Failure": "_model.outcome",
     "FileChange": "_patches.file_change",
     "FileLines": "_model.outcome",
-    "FileOutcome": "_patches.results",
+    "FileOutcome": "_patches.apply_results",
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
     "Hunk": "_patches.file_change",
     "Intent": "_protocol.intents",
-    "Interval": "_engine.poll_one",
+    "Interval": "_engine.poll_context",
     "Item": "_model.outcome",
     "Journal": "_protocol.intents",
     "Language": "_patches.languages",
     "language_of": "_patches.languages",
+    "LanguageStats": "_patches.patch_stats",
     "LoginStatus": "_credentials.login_status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",

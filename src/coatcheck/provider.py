@@ -52,7 +52,6 @@ if TYPE_CHECKING:
         SpendControl as SpendControl,
         Usage as Usage,
     )
-    from ._model.value import Value as Value
     from ._patches.file_change import FileChange as FileChange
     from ._patches.languages import Language as Language, language_of as language_of
     from ._patches.parse import Patch as Patch
@@ -132,6 +131,7 @@ if TYPE_CHECKING:
     from ._protocol.retry_after import is_throttled as is_throttled, retry_after as retry_after
     from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
     from ._protocol.urls import base_url as base_url, encoded as encoded, origin_of as origin_of
+    from ._values.value import Value as Value
 
 _HOMES = {
     "Artifact": "_model.outcome",
@@ -246,7 +246,7 @@ _HOMES = {
     "UNREADABLE": "_protocol.decode",
     "Usage": "_model.usage",
     "USER_AGENT": "_protocol.effects",
-    "Value": "_model.value",
+    "Value": "_values.value",
     "Verb": "_protocol.provider",
     "Whoami": "_protocol.login_contract",
     "whole": "_protocol.lenient",

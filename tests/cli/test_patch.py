@@ -266,7 +266,7 @@ def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
     ] == first.out.splitlines()
     assert [
         "conflicted  hello.txt (both modified): the patch and this tree change the same lines",
-        "skipped     new.txt: it is already as the patch wants it",
+        "skipped     new.txt: it already has the change of the patch",
         "applied 0 files, skipped 1, in conflict 1",
         "resolve the conflict markers, then git add the files",
     ] == again.out.splitlines()

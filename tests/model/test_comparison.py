@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from coatcheck import Attempt, Outcome, Patch, Task, TaskRef, TaskState, compare_attempts
-from coatcheck._patches.patch_stats import Counts
+from coatcheck import Attempt, DiffStats, Outcome, Patch, Task, TaskRef, TaskState, compare_attempts
+
+ONE_LINE = DiffStats(files=1, added=1)
 
 
 def diff(path: str, line: str, *, context: str = "") -> str:
@@ -38,7 +39,7 @@ def test_attempts_are_compared_by_their_numbers() -> None:
     """Equal changes, sizes per language, files that only one touches; those without a diff are left out."""
     compared = compare_attempts(MANY)
 
-    assert (((1, 3),), [1, 3, 4], ("b.css",), {"Python": Counts(1, 1, 0), "CSS": Counts(1, 1, 0)}, (6,)) == (
+    assert (((1, 3),), [1, 3, 4], ("b.css",), {"Python": ONE_LINE, "CSS": ONE_LINE}, (6,)) == (
         compared.same,
         [each.number for each in compared.changes],
         compared.changes[-1].only,
@@ -69,7 +70,7 @@ def test_a_task_compares_its_own() -> None:
 
 
 def test_outcomes_compare_themselves() -> None:
-    """Two outcomes say whether they are the same change, what they share, and what leads from one to the other."""
+    """Two outcomes are compared: same change, overlap, difference."""
     first, same, more = (each.outcome or Outcome() for each in (MANY[0], MANY[2], MANY[3]))
 
     assert (True, False, 0.5, "", True, 1.0) == (

@@ -1,4 +1,4 @@
-"""What came back, one thing at a time."""
+"""Outcomes and the results of single requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from coatcheck import Failure, Item, Message, Outcome, TaskState
 
 
 def test_an_item_says_everything_it_was_told() -> None:
-    """A blank line stands between two messages, and a failed request says nothing."""
+    """A blank line is between two messages, and a failed request has no text."""
     item = Item(id="a", state=TaskState.SUCCEEDED, messages=(Message(text="one"), Message(text="two")))
 
     assert ("one\n\ntwo", "") == (item.text, Item(id="b", state=TaskState.FAILED).text)
@@ -15,7 +15,7 @@ def test_an_item_says_everything_it_was_told() -> None:
 def test_items_are_told_to_programs() -> None:
     """Every field of an item is in the document of its outcome."""
     item = Item(id="a", state=TaskState.EXPIRED, raw_state="batch_expired", error=Failure(code="x", message="y"))
-    (told,) = Outcome(items=(item,)).to_dict()["items"]  # type: ignore[misc] - a list of objects
+    (document,) = Outcome(items=(item,)).to_dict()["items"]  # type: ignore[misc] - a list of objects
 
     assert {
         "id": "a",
@@ -24,4 +24,4 @@ def test_items_are_told_to_programs() -> None:
         "messages": [],
         "error": {"code": "x", "message": "y"},
         "model": None,
-    } == told
+    } == document

@@ -59,7 +59,7 @@ def test_a_page_says_whose_task_it_is(url: str, expected: str) -> None:
     ],
 )
 def test_a_foreign_address_is_refused(url: str) -> None:
-    """Nothing is looked up for an address of nobody's site, and what was expected is said."""
+    """An address of an unknown site is an error that names the expected ones."""
     with pytest.raises(errors.ConfigurationError, match="no provider has tasks at this address") as caught:
         TaskRef.parse(url, provider="codex", origins=["https://own.example"])
 

@@ -76,7 +76,7 @@ def test_an_end_without_success_is_raised_when_asked(state: TaskState) -> None:
 
 @pytest.mark.parametrize("state", [TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.UNKNOWN])
 def test_anything_else_is_the_task_itself(state: TaskState) -> None:
-    """raise_for_state gives the task back, so that calls chain."""
+    """raise_for_state returns the task, so that calls chain."""
     task = Task(ref=REF, state=state)
 
     assert task is task.raise_for_state()
@@ -92,7 +92,7 @@ def test_an_attempts_number_is_its_placement_plus_one() -> None:
 
 
 def test_a_tasks_repr_is_short() -> None:
-    """The repr says which task it is, and not what the service answered."""
+    """The repr names the task, without the response of the service."""
     task = Task(ref=REF, state=TaskState.RUNNING, title="Add dark mode", raw=b"x" * 10_000)
 
     assert "<Task codex:task_e_1 running 'Add dark mode'>" == repr(task)

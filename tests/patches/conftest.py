@@ -13,7 +13,7 @@ import pytest
 
 DATA = Path(__file__).parent / "data"
 
-# What stands at a path: content, a symbolic link ("-> target"), or content and mode.
+# An entry of a tree: content, a symbolic link ("-> target"), or content and mode.
 Entry: TypeAlias = bytes | str | tuple[bytes, int]
 Tree: TypeAlias = Mapping[str, Entry]
 
@@ -73,21 +73,21 @@ class Repository:
         return self.git("rev-parse", "HEAD").decode().strip()
 
     def diff(self, before: Tree, after: Tree, *options: str) -> bytes:
-        """Return what git says happened between two trees."""
+        """Return git's diff of two trees."""
         old, new = self.commit(before), self.commit(after)
         return self.git("diff", *options, old, new)
 
     def tree(self) -> dict[str, tuple[str, bytes]]:
         """Return the work tree: kind and content of every path."""
-        found = {}
+        contents = {}
         for folder, folders, files in os.walk(os.fsencode(self.folder)):
             if b".git" in folders:
                 folders.remove(b".git")
             for name in [*files, *(each for each in folders if os.path.islink(os.path.join(folder, each)))]:
                 path = os.path.join(folder, name)
                 shown = os.fsdecode(os.path.relpath(path, os.fsencode(self.folder)))
-                found[shown] = look(path)
-        return found
+                contents[shown] = look(path)
+        return contents
 
 
 def look(path: bytes) -> tuple[str, bytes]:

@@ -41,7 +41,7 @@ def apply_unseen(repository: Repository, patch: bytes, **options: object) -> App
 
 
 def status(done: AppliedPatch) -> dict[str, tuple[str, str]]:
-    """Return what became of each file."""
+    """Return the status of each file."""
     return {each.path: (each.status, each.kind) for each in done.files}
 
 
@@ -51,7 +51,7 @@ def leftovers(repository: Repository) -> list[str]:
 
 
 def test_it_applies_what_git_applies(site: Repository, dark_mode: bytes) -> None:
-    """A patch with a bit of everything gives the same tree as git apply, and nothing is staged or left over."""
+    """A patch of every kind of change results in the same tree as git apply, and nothing is staged or left over."""
     site.git("apply", stdin=dark_mode)
     expected = site.tree()
     site.git("checkout", "--quiet", ".")
@@ -68,7 +68,7 @@ def test_it_applies_what_git_applies(site: Repository, dark_mode: bytes) -> None
 
 
 def test_index_stages_it_too(site: Repository, dark_mode: bytes) -> None:
-    """With *index* the work tree and the index agree, and undo gives both back."""
+    """With *index* the work tree and the index agree, and undo restores both."""
     before, entries = site.tree(), site.git("ls-files", "--stage")
     done = apply(site, dark_mode, index=True)
     staged = site.git("diff", "--name-only").decode()
@@ -84,7 +84,7 @@ def test_index_stages_it_too(site: Repository, dark_mode: bytes) -> None:
 
 
 def test_check_changes_nothing(site: Repository, dark_mode: bytes) -> None:
-    """A preview tells what would happen and leaves no trace."""
+    """A preview returns the result and writes nothing."""
     before = site.tree()
     done = apply(site, dark_mode, check=True)
 
@@ -136,7 +136,7 @@ def edit(path: str, old: str = "line 4", new: str = "line four") -> bytes:
 
 
 def test_undo_refuses_what_was_edited_since(repository: Repository) -> None:
-    """A file that somebody went on with is left alone and named; the others come back."""
+    """A file that was edited since is named and not changed; the others are restored."""
     repository.commit({"x": TEN, "y": TEN})
     apply(repository, edit("x") + edit("y") + new("z"))
     repository.put({"x": b"more work\n"})
@@ -176,7 +176,7 @@ Patch(sys.stdin.buffer.read()).verify().apply(sys.argv[1])
 
 @pytest.mark.parametrize("steps", [0, 1, 4, 9])
 def test_undo_after_a_crash_in_the_middle(steps: int, site: Repository, dark_mode: bytes) -> None:
-    """Whenever the process is killed, undo gives the tree back; until then nothing else is applied."""
+    """Whenever the process is killed, undo restores the tree; until then nothing else is applied."""
     before = site.tree()
     killed = subprocess.run(
         [sys.executable, "-c", CRASH, str(site.folder), str(steps)], input=dark_mode, check=False, timeout=240
@@ -189,7 +189,7 @@ def test_undo_after_a_crash_in_the_middle(steps: int, site: Repository, dark_mod
 
 
 def test_what_is_there_already_is_no_conflict(site: Repository, dark_mode: bytes) -> None:
-    """Applying twice changes nothing the second time, and is complete; what was edited since is still told apart."""
+    """Applying twice changes nothing the second time, and is complete; a file that was edited since is still reported."""
     verified = Patch.parse(dark_mode).verify(base=site.folder)
     verified.apply(site.folder)
     before = site.tree()
@@ -209,7 +209,7 @@ def test_what_is_there_already_is_no_conflict(site: Repository, dark_mode: bytes
 
 
 def test_one_at_a_time(repository: Repository) -> None:
-    """While somebody applies a patch here nobody else can."""
+    """Only one application runs in a checkout at a time."""
     repository.commit({"x": TEN})
     place = journals.Checkout.at(repository.folder)
     with journals.exclusive(place), pytest.raises(PatchConflictError, match="another patch"):
@@ -229,7 +229,7 @@ def test_one_at_a_time(repository: Repository) -> None:
 def test_work_in_progress_is_left_alone(
     before: Tree, after: Tree, patch: bytes, expected: dict[str, tuple[str, str]], repository: Repository
 ) -> None:
-    """A dirty tree is fine; a file that somebody is working on is refused, and only that."""
+    """Only files with uncommitted changes are refused."""
     repository.commit(before)
     repository.put(after)
     mine = repository.tree()
@@ -242,7 +242,7 @@ def test_work_in_progress_is_left_alone(
 
 
 def test_staged_work_is_work(repository: Repository) -> None:
-    """What is staged and not committed counts as somebody's work."""
+    """A staged file that is not committed has uncommitted changes."""
     repository.commit({"x": TEN})
     repository.put({"x": TEN + b"mine\n"})
     repository.git("add", "x")
@@ -407,7 +407,7 @@ def test_a_patch_of_many_files_is_applied_as_one_of_few(misfits: Iterable[int], 
 
 
 def test_rules_for_line_ends_are_not_missed_by_the_other_half(repository: Repository) -> None:
-    """A patch of many files that changes .gitattributes too gives the tree that git gives."""
+    """A patch of many files that changes .gitattributes too results in the tree of git."""
     before = {f"f{number}": b"%d\n%s" % (number, TEN) for number in range(600)}
     before |= {f"d{number}/.gitattributes": b"#\n#\n#\n* text\n" for number in range(3)}
     before |= {f"d{number % 3}/f{number}": TEN for number in range(60)}
@@ -426,7 +426,7 @@ def test_rules_for_line_ends_are_not_missed_by_the_other_half(repository: Reposi
 
 
 def test_a_series_is_applied_in_order(repository: Repository) -> None:
-    """Mails that change the same file one after the other give what the last one wanted."""
+    """Mails that change the same file one after the other result in the content of the last one."""
     repository.commit({"x": TEN})
     repository.commit({"x": FOUR})
     repository.commit({"x": FOUR.replace(b"line four\n", b"IV\n"), "y": b"1\n"})
@@ -490,7 +490,7 @@ def test_a_failure_in_the_middle_is_taken_back(repository: Repository, monkeypat
 
 
 def test_any_folder_of_the_checkout_will_do(site: Repository, dark_mode: bytes) -> None:
-    """Paths are relative to the top of the tree, wherever in it one stands."""
+    """Paths are relative to the top of the tree, in every folder of it."""
     done = Patch(dark_mode).verify(base=site.folder / "src").apply(site.folder / "src" / "css")
 
     assert done.is_complete
@@ -508,7 +508,7 @@ def test_linked_work_trees(site: Repository, dark_mode: bytes, tmp_path: Path) -
 
 
 def test_submodules_are_left_alone(repository: Repository) -> None:
-    """A submodule is not ours to move, and its files belong to another repository."""
+    """A submodule is not moved, and its files belong to another repository."""
     repository.commit({"x": TEN})
     inner = make_repository(repository.folder / "sub")
     inner.commit({"y": TEN})
@@ -606,7 +606,7 @@ def test_places_that_are_no_checkouts(repository: Repository, tmp_path: Path) ->
 
 
 def test_a_branch_with_a_commit(site: Repository, dark_mode: bytes) -> None:
-    """A branch gets one commit with the message, and neither the work tree nor the index knows of it; undo removes it."""
+    """A branch gets one commit with the message, and work tree and index do not change; undo removes it."""
     site.put({"NOTES": b"work in progress"})
     before, staged = site.tree(), site.git("ls-files", "--stage")
     message = "Dark mode\n\nBody\n\nCoatcheck-Task: codex:task_e_1\n"
@@ -627,7 +627,7 @@ def test_a_branch_with_a_commit(site: Repository, dark_mode: bytes) -> None:
 
 
 def test_a_branch_is_all_or_nothing(repository: Repository) -> None:
-    """A commit with half a patch helps nobody; a branch that exists is not moved."""
+    """A patch that does not fit creates no commit; a branch that exists is not moved."""
     start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")})
     resolve_snapshot = Patch(patch).verify()
     with pytest.raises(PatchConflictError) as caught:
@@ -649,7 +649,7 @@ def commit_of(repository: Repository) -> str:
 
 
 def test_nobody_needs_an_identity(repository: Repository) -> None:
-    """Where git does not know who commits, the commit is ours, not an error."""
+    """Where git has no identity, the commit has the identity of coatcheck."""
     repository.commit({"x": TEN})
     repository.git("config", "user.name", "")
     author, committer = (part.rpartition(" ")[0] for part in commit_of(repository).split("|"))
@@ -745,7 +745,7 @@ def untrusted(repository: Repository, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_repository_of_another_user_is_named_with_gits_remedy(untrusted: Repository) -> None:
-    """The error says what to type."""
+    """The error names the command to run."""
     with pytest.raises(GitError, match="git does not trust") as caught:
         apply(untrusted, edit("x"))
 
@@ -753,7 +753,7 @@ def test_a_repository_of_another_user_is_named_with_gits_remedy(untrusted: Repos
 
 
 def test_trust_in_the_environment_counts(untrusted: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CI says ``safe.directory`` by GIT_CONFIG_COUNT (git-config(1), ENVIRONMENT)."""
+    """CI sets ``safe.directory`` by GIT_CONFIG_COUNT (git-config(1), ENVIRONMENT)."""
     for name, value in {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
 

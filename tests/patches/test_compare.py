@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck._patches.compare import diff_of_diffs, is_same_change, only_one_touches, overlap, same_changes
+from coatcheck._patches.compare import Overlap, diff_of_diffs, is_same_change, only_one_touches, overlap, same_changes
 from coatcheck._patches.parse import Patch
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_overlap(make) -> None:  # noqa: ANN001
     right = make({"x": FOUR, "y": FOUR})
     mode = make({"x": (TEN, 0o755), "y": TEN})
 
-    assert ((("x",), (), ("y",), 0.5), 1.0, 0.0, 1.0) == (
+    assert (Overlap(share=0.5, both=("x",), right_only=("y",)), 1.0, 0.0, 1.0) == (
         overlap(left, right),
         overlap(right, right).share,
         overlap(left, mode).share,
@@ -53,7 +53,7 @@ def test_overlap(make) -> None:  # noqa: ANN001
 
 
 def test_files_only_one_touches(make) -> None:  # noqa: ANN001
-    """What nobody else touched is named for each."""
+    """The paths that only one patch touches are returned for each."""
     patches = [make({"x": FOUR, "y": TEN}), make({"x": FOUR, "y": FOUR}), make({"x": FOUR, "y": TEN, "z": b""})]
 
     assert ((), ("y",), ("z",)) == only_one_touches(patches)

@@ -55,7 +55,7 @@ def test_it_fits_as_git_makes_it_fit(width: int, repository: Repository) -> None
 
 
 def test_binary_files_say_so(repository: Repository) -> None:
-    """A diff does not tell how big binary files were, so their line says no more than git apply's."""
+    """A diff has no sizes of binary files, so their line is that of git apply."""
     patch = repository.diff({"x": b"\0\1"}, {"x": b"\0\2" * 99, "y": b"1\n"}, "--binary")
 
     assert " x | Bin\n y |   1 +\n 2 files changed, 1 insertion(+)\n" == stat_text(Patch.parse(patch).files)

@@ -1,4 +1,4 @@
-"""Patches that want out of the tree: whatever the policy, and even past the judge, nothing outside ever changes."""
+"""Patches that try to leave the tree: with any policy, also without verification, nothing outside changes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def scene(tmp_path: Path) -> tuple[Repository, Path]:
 
 def everything(folder: Path) -> dict[str, bytes]:
     """Return every file around and in the git directory, but not the work tree, nor what git and we keep for ourselves."""
-    found = {}
+    contents = {}
     for where, folders, files in os.walk(folder):
         if os.path.basename(where) == "coatcheck":
             folders.clear()
@@ -110,13 +110,13 @@ def everything(folder: Path) -> dict[str, bytes]:
         for name in files:
             path = os.path.join(where, name)
             if "/tree/" not in path or "/tree/.git/" in path:
-                found[path] = look(os.fsencode(path))[1]
-    return found
+                contents[path] = look(os.fsencode(path))[1]
+    return contents
 
 
 @pytest.mark.parametrize("name", CORPUS)
 def test_nothing_outside_changes(name: str, scene: tuple[Repository, Path]) -> None:
-    """The judge refuses it or it stays inside; past the judge it stays inside all the same."""
+    """Verification refuses it or it stays inside; without verification it stays inside as well."""
     repository, outside = scene
     patch = Patch(CORPUS[name].replace("{outside}", str(outside)).encode())
     for attempt in (
@@ -140,14 +140,14 @@ def test_nothing_outside_changes(name: str, scene: tuple[Repository, Path]) -> N
 
 
 def allowed(repository: Repository) -> set[str]:
-    """Return what of the git directory may change: the index, and a branch that was asked for."""
-    found = {str(repository.folder / ".git" / name) for name in ("index", "refs/heads/b", "logs/refs/heads/b")}
-    return found | {str(path) for path in (repository.folder / ".git/objects").rglob("*")}
+    """Return what of the git directory may change: the index, and the requested branch."""
+    files = {str(repository.folder / ".git" / name) for name in ("index", "refs/heads/b", "logs/refs/heads/b")}
+    return files | {str(path) for path in (repository.folder / ".git/objects").rglob("*")}
 
 
 @pytest.mark.parametrize("name", ["up", "hook", "absolute", "link and through", "link that was there", "journal"])
 def test_the_plain_ones_are_refused_by_name(name: str, scene: tuple[Repository, Path]) -> None:
-    """What plainly wants out is not only harmless but refused, with the rule that says so."""
+    """A path that clearly leaves the tree is refused by its rule."""
     repository, outside = scene
     patch = Patch(CORPUS[name].replace("{outside}", str(outside)).encode())
     with pytest.raises(CoatcheckError) as caught:

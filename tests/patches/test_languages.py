@@ -65,7 +65,7 @@ def test_content_decides(path: str, content: bytes | str, expected: str) -> None
     ],
 )
 def test_first_lines_tell(line: str, expected: str | None) -> None:
-    """A program without an extension says on its first line what runs it."""
+    """A program without an extension names its interpreter on its first line."""
     language = language_of("tool", f"{line}\nx\n")
 
     assert expected == (language and language.name)

@@ -10,7 +10,7 @@ from coatcheck._patches.parse import Patch
 from .conftest import Repository
 
 if TYPE_CHECKING:
-    from coatcheck._patches.results import AppliedPatch
+    from coatcheck._patches.apply_results import AppliedPatch
 
     from .conftest import Tree
 
@@ -85,7 +85,7 @@ MERGED: dict[str, tuple[Tree, str, tuple[bytes, bytes, bytes]]] = {
 
 @pytest.mark.parametrize("name", MERGED)
 def test_a_file_is_merged_as_git_merges_it(name: str, repository: Repository) -> None:
-    """The merged file is what ``git apply --3way`` writes, whatever the attributes say of its form."""
+    """The merged file is what ``git apply --3way`` writes, whatever its attributes."""
     start, patch = diverge(repository, *MERGED[name])
     copy = as_git_merges(repository, patch)
     done = apply(repository, patch, base=start, index=True)
@@ -142,7 +142,7 @@ def text_patch(path: str) -> bytes:
 
 @pytest.mark.parametrize("place", ["info/attributes", "core.attributesFile"])
 def test_attributes_outside_of_the_tree_count(place: str, repository: Repository) -> None:
-    """Git's other files of attributes are asked as well."""
+    """Git's other files of attributes are read as well."""
     start, patch = diverge(repository, {}, "x", (TEN, FOUR, TWO))
     file = repository.folder / ".git/info/attributes"
     if place == "core.attributesFile":
@@ -155,7 +155,7 @@ def test_attributes_outside_of_the_tree_count(place: str, repository: Repository
 
 
 def test_the_driver_is_named(repository: Repository) -> None:
-    """Who reads the conflict knows which driver git would run."""
+    """The conflict names the driver that git would run."""
     start, patch = diverge(repository, {".gitattributes": b"x merge=mine\n"}, "x", (TEN, FOUR, TWO))
     repository.git("config", "merge.mine.driver", "true")
 
@@ -201,7 +201,7 @@ def test_attributes_among_the_merged_files_decide_nothing(repository: Repository
     ],
 )
 def test_the_reason_of_a_misfit_is_true(patch: bytes, kind: str, reason: str, repository: Repository) -> None:
-    """What is said of a patch that does not fit is what stops git."""
+    """The reason of a misfit is the one that stops git."""
     repository.commit({"x": TEN})
     (file,) = Patch(patch).verify().apply(repository.folder, partial=True).files
 

@@ -11,6 +11,7 @@ import unidiff
 
 from coatcheck._patches.header import ChangeStatus
 from coatcheck._patches.parse import Patch
+from coatcheck._patches.patch_stats import DiffStats
 from coatcheck.errors import PatchError
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ TEN = b"".join(b"line %d\n" % number for number in range(10))
 TEN_EDITED = TEN.replace(b"line 4\n", b"line four\n")
 BYTES = bytes(range(256)) * 4
 
-# Status, old path, new path, added, removed: what a reader must know of a file.
+# Status, old path, new path, added, removed: the facts of a file.
 Fact = tuple[str, str | None, str | None, int, int]
 
 
 def facts(patch: Patch) -> list[Fact]:
-    """Return what a reader must know."""
+    """Return the facts of each file."""
     return [(each.status.value, each.old_path, each.new_path, each.added, each.removed) for each in patch.files]
 
 
 class Trap(NamedTuple):
-    """Two trees, how git is asked for their difference, and what must be read."""
+    """Two trees, the options of git diff, and the expected facts."""
 
     before: Tree
     after: Tree
@@ -146,7 +147,7 @@ def test_a_blank_line_at_the_end_belongs_to_nothing(repository: Repository) -> N
 
 
 def test_submodule(repository: Repository) -> None:
-    """A submodule's commit is a line of text, and its mode says what it is."""
+    """A submodule's commit is a line of text, and its mode marks it."""
     old, new = "1" * 40, "2" * 40
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{old},sub")
     repository.git("commit", "--quiet", "--message=sub")
@@ -242,7 +243,7 @@ MODIFIED = b"diff --git a/x b/x\nindex 1111111..2222222 100644\n--- a/x\n+++ b/x
         (MODIFIED + b"@@ -1 +1 @@\n-a\n+b\n@@ def f():\n", 8, "START,LINES"),
         (MODIFIED + b"@@ -1" + b"1" * 5000 + b" +1 @@\n-a\n+b\n", 5, "START,LINES"),
         (b"\n@@ -1 +1 @@\n-a\n+b\n", 2, "without a file header"),
-        (b"diff --git a/x b/y\nindex 1111111..2222222 100644\n", 1, "which path"),
+        (b"diff --git a/x b/y\nindex 1111111..2222222 100644\n", 1, "path of the header is ambiguous"),
         (b"diff --git a/x b/x\nrename from x\n", 1, "only one of"),
         (b"diff --git a/x b/x\nold mode 100644\nold mode 100755\n", 1, "twice"),
         (b"diff --git a/x b/x\nold mode 12\nnew mode 100755\n", 1, "octal"),
@@ -351,7 +352,7 @@ def test_statistics(dark_mode: bytes) -> None:
     """Files and lines are counted in all and per language; git counts the same."""
     stats = Patch.parse(dark_mode).stats
 
-    assert ((11, 16, 6), (1, 7, 0), (2, 3, 3)) == (
+    assert ((11, 16, 6), DiffStats(files=1, added=7), DiffStats(files=2, added=3, removed=3)) == (
         (stats.files, stats.added, stats.removed),
         stats.by_language["CSS"],
         stats.by_language["JavaScript"],
@@ -432,7 +433,7 @@ def test_agrees_with_unidiff_where_that_is_right(repository: Repository) -> None
 
 
 def test_hunks_are_proved_when_read() -> None:
-    """Without the proof the counts are what the header says; the hunks themselves are never believed."""
+    """Without the proof the counts are those of the header; the hunks are checked when they are read."""
     lie = MODIFIED + b"@@ -1,6 +1,6 @@\n a\n-b\n-c\n-d\n+B\n+C\n+D\n" + MODIFIED + b"@@ -1 +1 @@\n-a\n+b\n"
     first = Patch(lie).files[0]
     with pytest.raises(PatchError, match="too early"):

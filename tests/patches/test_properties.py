@@ -1,4 +1,4 @@
-"""Random trees and random options: what git says of its own diff, and what it makes of it, is what we say and make."""
+"""Random trees and random options: facts and results are those of git."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OPTIONS = st.tuples(
 
 
 def known(options: tuple[str, ...]) -> list[str]:
-    """Leave out what is only there to make the others rarer, or what older gits do not know."""
+    """Leave out what is only there to make the others rarer, or what older versions of git do not have."""
     return [option for option in options if option not in ("--default-prefix", "--no-ext-diff")]
 
 
@@ -74,7 +74,7 @@ def raw(repository: Repository, *options: str) -> dict[Row, tuple[str, str]]:
     """Read ``git diff --raw --numstat -z``: status and both paths, to added and removed lines as git prints them."""
     options = tuple(
         option for option in options if not option.startswith(("--unified", "--binary"))
-    )  # they ask for text
+    )  # they request text
     fields = iter(
         repository.git("diff", "--raw", "--numstat", "-z", *options, "HEAD~1", "HEAD")
         .decode("utf-8", "surrogateescape")
@@ -107,17 +107,17 @@ LETTERS = {
 
 def ours(patch: Patch) -> dict[Row, tuple[str, str]]:
     """Say the same of *patch*. A type change is two entries of the diff and one of git's list."""
-    found: dict[Row, tuple[str, str]] = {}
+    rows: dict[Row, tuple[str, str]] = {}
     for change in patch.files:
         old, new = change.old_path or change.path, change.new_path or change.path
         counts = ("-", "-") if change.is_binary else (str(change.added), str(change.removed))
-        removed = found.pop(("D", new, new), None)
+        removed = rows.pop(("D", new, new), None)
         if removed is not None:
             both = (counts[0], removed[1]) if "-" not in (counts[0], removed[1]) else ("-", "-")
-            found["T", new, new] = both
+            rows["T", new, new] = both
         else:
-            found[LETTERS[change.status.value], old, new] = counts
-    return found
+            rows[LETTERS[change.status.value], old, new] = counts
+    return rows
 
 
 @PROCESSES
@@ -130,9 +130,11 @@ def test_it_says_what_git_says(before: Tree, after: Tree, options: tuple[str, ..
     theirs = raw(repository, *known(options))
     for row, counts in ours(Patch(diff)).items():
         if counts == ("0", "0") and row[0] in "RCM" and theirs[row] == ("-", "-"):
-            theirs[row] = counts  # a binary file that only moved: the diff does not say what it is
+            theirs[row] = counts  # a binary file that only moved: the diff does not show that it is binary
         if row[0] == "T" and theirs[row] == ("0", "0"):
-            theirs[row] = counts  # a link to what the file said: its list has one content, its diff both entries whole
+            theirs[row] = (
+                counts  # a link to the content of the file: its list has one content, its diff both entries whole
+            )
 
     assert (theirs, theirs, diff) == (ours(Patch.parse(diff)), ours(Patch(diff)), bytes(Patch.parse(diff)))
 
@@ -140,7 +142,7 @@ def test_it_says_what_git_says(before: Tree, after: Tree, options: tuple[str, ..
 @PROCESSES
 @given(before=TREES, after=TREES, options=OPTIONS)
 def test_it_makes_what_git_makes(before: Tree, after: Tree, options: tuple[str, ...], shared: Path) -> None:
-    """Where git applies its diff, we make the same tree; undo gives back the one before; so does the reverse."""
+    """Where git applies its diff, the result is the same tree; undo restores the one before; so does the reverse."""
     repository = repository_in(shared)
     diff = repository.diff(before, after, *known(options), "--binary", "--full-index")
     expected = repository.tree()
@@ -190,7 +192,7 @@ SNIPPETS = st.sampled_from(
 @settings(max_examples=400)
 @given(pieces=st.lists(st.one_of(SNIPPETS, SNIPPETS, SNIPPETS, st.binary(max_size=8)), max_size=25))
 def test_anything_is_read_or_refused(pieces: list[bytes]) -> None:
-    """Whatever the text, it is a patch whose every fact can be asked for, or a `PatchError` with a line."""
+    """Whatever the text, it is a patch whose every fact can be read, or a `PatchError` with a line."""
     data = b"".join(pieces)
     try:
         patch = Patch.parse(data)
@@ -204,7 +206,7 @@ def test_anything_is_read_or_refused(pieces: list[bytes]) -> None:
 
 
 def assert_every_fact_is_there(data: bytes, patch: Patch) -> None:
-    """Ask for everything that can be asked for."""
+    """Read every fact."""
     for change in patch.files:
         counted = [(line.sign.count("+") > 0, line.sign.count("-") > 0) for hunk in change.hunks for line in hunk.lines]
         repr(change)

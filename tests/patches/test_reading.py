@@ -5,10 +5,10 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from coatcheck._patches.file_change import FileChange
-from coatcheck._patches.fit import misfits
+from coatcheck._patches.hunk_match import misfits
 from coatcheck._patches.parse import Patch
 from coatcheck.errors import ConfigurationError, PatchError
 
@@ -47,7 +47,7 @@ def paths(diff: bytes, *, strip: int | None = None, directory: str | None = None
     ],
 )  # fmt: skip
 def test_names_are_read_as_git_reads_them(diff: bytes, expected: list[tuple[str | None, ...]]) -> None:
-    """Prefixes of other files, times, suffixes and decoration say nothing wrong about a path."""
+    """Prefixes of other files, times, suffixes and decoration do not change a path."""
     assert expected == paths(diff)
 
 
@@ -100,7 +100,7 @@ def test_choices_survive_copies_and_selections() -> None:
 
 @pytest.mark.parametrize("name", ["work tree", "verify", "branch"])
 def test_the_checkout_decides_between_strip_levels(name: str, repository: Repository) -> None:
-    """Where the diff does not tell, the names are those that exist."""
+    """Where the diff does not show it, the names are those that exist."""
     repository.commit({"src/f": b"one\ntwo\nthree\n", "src/g": b"one\ntwo\nthree\n"})
     diff = b"--- pkg/src/f\n+++ pkg/src/f\n" + HUNK + b"--- /dev/null\n+++ pkg/src/n\n" + NEW
     verified = Patch(diff).verify(base=repository.folder if name == "verify" else None)
@@ -113,6 +113,64 @@ def test_the_checkout_decides_between_strip_levels(name: str, repository: Reposi
     assert {"src/f": b"one\nTWO\nthree\n", "src/g": b"one\ntwo\nthree\n", "src/n": b"x\n"} == {
         path: content for path, (_, content) in repository.tree().items()
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["pkg/new"], ["new"]),
+        (["pkg/new", "pkg/sub/new"], ["new", "sub/new"]),
+        (["new"], ["new"]),
+        (["pkg/one", "two", "pkg/three"], ["one", "two", "pkg/three"]),
+        (["b/new"], ["new"]),
+        (["./pkg/new"], ["pkg/new"]),
+    ],
+)
+def test_new_files_alone_are_named_as_git_names_them(
+    names: list[str], expected: list[str], repository: Repository
+) -> None:
+    """In a plain diff that only adds files, one component is a prefix until a name has none."""
+    repository.commit({"pkg/old": b"x\n"})
+    diff = b"".join(b"--- /dev/null\n+++ %s\n%s" % (name.encode(), NEW) for name in names)
+    repository.git("apply", stdin=diff)
+    by_git = [name for name in expected if Path(repository.folder, name).exists()]
+    repository.git("clean", "-fdq")
+    Patch(diff).verify(base=repository.folder).apply(repository.folder)
+
+    assert (expected, expected) == (by_git, [name for name in expected if Path(repository.folder, name).exists()])
+
+
+@pytest.mark.parametrize(
+    ("present", "name", "gone"),
+    [
+        ({"b/x", "y"}, "b/x", "b/x"),
+        ({"a/x", "y"}, "a/x", "a/x"),
+        ({"b/x", "x"}, "b/x", "x"),
+        ({"x", "y"}, "a/x", "x"),
+        ({"w/in/x", "y"}, "w/in/x", "w/in/x"),
+        ({"in/x", "y"}, "old/in/x", "in/x"),
+    ],
+)
+def test_a_deleted_file_is_the_one_that_exists(present: set[str], name: str, gone: str, repository: Repository) -> None:
+    """A name beside /dev/null has a prefix only where the checkout has no file of the whole name."""
+    repository.commit(dict.fromkeys(present, b"x\n"))
+    Patch(b"--- %s\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n" % name.encode()).verify().apply(repository.folder)
+
+    assert present - {gone} == repository.tree().keys()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "diff --git a/in//f b/in//f\nindex 1234567..7654321 100644\n--- a/in//f\n+++ b/in//f\n",
+        "diff --git a/in//f b/in//f\n--- a/in//f\n+++ b/in//f\n",
+        "--- a/in///f\n+++ b/in///f\n",
+        "--- i/in//f\n+++ w/in//f\n",
+    ],
+)
+def test_several_slashes_are_one(header: str) -> None:
+    """Several slashes in a name are one, as git apply reads it (apply.c, ``squash_slash``)."""
+    assert [("in/f", "in/f")] == paths(header.encode() + HUNK)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +234,7 @@ def test_hunks_without_context_land_where_they_say(other: str, where: str, repos
 
 
 def test_other_line_ends_are_the_reason(repository: Repository) -> None:
-    """A patch that only has other line ends than the file is not said to lack its base."""
+    """A patch that only has other line ends than the file is not reported as without its base."""
     repository.commit({"f": b"one\ntwo\nthree\n"})
     diff = (b"--- a/f\n+++ b/f\n" + HUNK).replace(b"\n", b"\r\n")
     (outcome,) = Patch(diff).verify(base=repository.folder).apply(repository.folder, partial=True).files
@@ -201,6 +259,10 @@ FORMS = st.sampled_from(["", "--no-prefix", "--src-prefix=i/ --dst-prefix=w/", "
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)  # fmt: skip
 @given(before=TEXT, after=TEXT, added=TEXT, form=FORMS, context=st.sampled_from(["-U0", "-U3"]), is_plain=st.booleans())
+@example(before=["a"], after=["a"], added=["b"], form="--no-prefix", context="-U3", is_plain=True)
+@example(
+    before=["a"], after=["a"], added=["b"], form="--src-prefix=p.orig/ --dst-prefix=p/", context="-U3", is_plain=True
+)
 def test_decorated_diffs_do_what_git_apply_does(
     before: list[str],
     after: list[str],
@@ -220,6 +282,10 @@ def test_decorated_diffs_do_what_git_apply_does(
         diff = b"prose\n" + b"".join(line for line in diff.splitlines(keepends=True) if not line.startswith(dropped))
     expected = repository.tree()
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    if is_plain and before == after:  # no name shows its prefix: git strips one component
+        repository.git("apply", stdin=diff)
+        expected = repository.tree()
+        repository.git("clean", "--quiet", "-fd")
     Patch(diff).verify(base=repository.folder).apply(repository.folder)
 
     assert expected == repository.tree()

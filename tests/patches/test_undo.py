@@ -41,7 +41,7 @@ def names(repository: Repository) -> list[str]:
 
 @pytest.mark.parametrize("index", [False, True])
 def test_applications_are_undone_newest_first(index: bool, repository: Repository) -> None:
-    """Each undo takes back one application and says how many are left."""
+    """Each undo reverts one application and returns how many are left."""
     repository.commit({"a": b"a\n"})
     before = repository.git("ls-files", "--stage")
     seen = []
@@ -183,7 +183,7 @@ def test_another_attempt_of_an_applied_task_is_refused(repository: Repository) -
 
 
 def test_the_newest_application_is_undone_first(repository: Repository) -> None:
-    """The error says how often to undo when something else was applied since."""
+    """The error names the number of undos when something else was applied since."""
     repository.commit({"a": b"1\n"})
     apply(repository, new("one"), task=REF, attempt=1)
     apply(repository, new("other"), task="codex:task_e_2")

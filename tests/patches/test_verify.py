@@ -41,7 +41,6 @@ def rules(patch: bytes, policy: Policy | None = None) -> set[str]:
         ("a/./x", "outside"),
         ("/etc/passwd", "outside"),
         ("//server/share", "outside"),
-        ("a//b", "outside"),
         ("C:\\x", "outside"),
         ("C:/x", "outside"),
         ("..\\x", "outside"),
@@ -185,7 +184,7 @@ def test_removing_a_secret_is_no_finding() -> None:
 
 
 def test_misfits_are_found_by_line(repository: Repository) -> None:
-    """A hunk whose lines are not in the file is found, wherever else the lines may stand."""
+    """A hunk whose lines are not in the file is found, wherever else the lines may be."""
     repository.commit({"x": b"1\n2\n3\n4\n", "y": b"1\r\n2\r\n"})
     fits = HEAD + b"--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n 3\n-4\n+5\n"
     other_ends = b"diff --git a/y b/y\n--- a/y\n+++ b/y\n@@ -1,2 +1,2 @@\n 1\n-2\n+5\n"
@@ -199,7 +198,7 @@ def test_misfits_are_found_by_line(repository: Repository) -> None:
 
 
 def test_policies() -> None:
-    """A policy says what rejects and what is not asked; the default warns."""
+    """A policy lists the rules that reject and that are ignored; the others warn."""
     patch = Patch(new_file("uv.lock"))
     with pytest.raises(PatchRejectedError, match="pins") as caught:
         patch.verify(policy=Policy(reject=["lock-file"]))
@@ -238,7 +237,7 @@ def test_verifying_proves_every_hunk() -> None:
 
 
 def test_nothing_outside_is_even_looked_at(repository: Repository, tmp_path: Path) -> None:
-    """A path that leaves the tree is judged by its letters; whether it exists must not be told."""
+    """A path that leaves the tree is checked without the file system; the result does not show whether it exists."""
     (tmp_path / "there").write_text("1\n")
     found = []
     for name in ("there", "not-there"):
@@ -248,3 +247,35 @@ def test_nothing_outside_is_even_looked_at(repository: Repository, tmp_path: Pat
         found.append([finding.rule for finding in caught.value.reasons])
 
     assert [["outside"]] * 2 == found
+
+
+@pytest.mark.parametrize(
+    "policy", [Policy(), Policy.strict(), Policy(reject=["binary"], ignore=["too-large", "mode"], large_file=1)]
+)
+def test_a_policy_is_read_back(policy: Policy) -> None:
+    """A policy that went through its JSON form is equal to the one before."""
+    assert policy == Policy.from_dict(policy.to_dict())
+
+
+@pytest.mark.parametrize("document", [{"reject": ["nonsense"]}, {"ignore": "mode"}, {"large_file": "1"}, []])
+def test_a_bad_policy_is_a_setting(document: dict[str, object]) -> None:
+    """A document that is no policy is a configuration error."""
+    with pytest.raises(ConfigurationError) as caught:
+        Policy.from_dict(document)
+
+    assert str(caught.value)
+
+
+def test_a_change_is_a_document() -> None:
+    """The facts of a change are plain data; its diff is read back with the patch."""
+    (change,) = Patch(b"--- a/f\n+++ b/f\n@@ -1 +1,2 @@\n-x\n+y\n+z\n").files
+
+    assert {
+        "schema": "coatcheck/1",
+        "path": "f",
+        "old_path": None,
+        "status": "modified",
+        "is_binary": False,
+        "added": 2,
+        "removed": 1,
+    } == change.to_dict()

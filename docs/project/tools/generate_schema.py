@@ -15,13 +15,12 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import coatcheck
-from coatcheck._cli import apply, patch_formatting
-from coatcheck._model import catalogue, events, json_fields, outcome, tasks, usage
-from coatcheck._model.value import Value
-from coatcheck._patches import policy, results, undo_journal
+from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
+from coatcheck._patches import apply_results, compare, file_change, languages, patch_stats, policy, undo_journal
+from coatcheck._values import json_fields
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
 TEXT: Mapping[str, object] = {"type": "string"}
@@ -45,7 +44,7 @@ def many(schema: object) -> dict[str, object]:
 
 
 # Name in the schema -> the class of values that declares it, and whether it is its summary.
-VALUES: Mapping[str, tuple[type[Value], bool]] = {
+VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "Task": (tasks.Task, True),
     "TaskResult": (tasks.Task, False),
     "Outcome": (outcome.Outcome, False),
@@ -70,20 +69,19 @@ VALUES: Mapping[str, tuple[type[Value], bool]] = {
     "SpendControl": (usage.SpendControl, False),
     "Environment": (catalogue.Environment, False),
     "Model": (catalogue.Model, False),
+    "AppliedPatch": (apply_results.AppliedPatch, False),
+    "FileOutcome": (apply_results.FileOutcome, False),
+    "Finding": (policy.Finding, False),
+    "UndoResult": (undo_journal.UndoResult, False),
+    "Overlap": (compare.Overlap, False),
+    "Language": (languages.Language, False),
+    "LanguageStats": (patch_stats.LanguageStats, False),
+    "PatchStats": (patch_stats.PatchStats, False),
+    "FileChange": (file_change.FileChange, False),
+    "Comparison": (comparison.Comparison, False),
+    "AttemptChange": (comparison.AttemptChange, False),
+    "AttemptPair": (comparison.AttemptPair, False),
     **{cls.__name__: (cls, True) for cls in events.EVENT_TYPES.values()},
-}
-
-# Name in the schema -> module of the table, its name there.
-OBJECTS: Mapping[str, tuple[ModuleType, str]] = {
-    "AppliedPatch": (apply, "APPLICATION"),
-    "FileOutcome": (apply, "LANDED_FILE"),
-    "Finding": (apply, "FINDING"),
-    "UndoResult": (apply, "UNDONE"),
-    "FileChange": (outcome, "CHANGE"),
-    "Comparison": (patch_formatting, "COMPARISON"),
-    "AttemptChange": (patch_formatting, "ATTEMPT_CHANGE"),
-    "AttemptPair": (patch_formatting, "PAIR"),
-    "Counts": (patch_formatting, "COUNTS"),
 }
 
 COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
@@ -98,17 +96,9 @@ COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("AttemptResult", "stats"): maybe(ref("DiffStats")),
     ("AttemptResult", "error"): maybe(ref("Failure")),
     ("Artifact", "size"): NUMBER,
+    ("FileChange", "old_path"): OR_NULL,
     ("FileOutcome", "kind"): OR_NULL,
     ("FileOutcome", "detail"): OR_NULL,
-    ("FileChange", "old_path"): OR_NULL,
-    ("AttemptChange", "files"): NUMBER,
-    ("AttemptChange", "added"): NUMBER,
-    ("AttemptChange", "removed"): NUMBER,
-    ("AttemptChange", "languages"): many(ref("Counts")),
-    ("Counts", "language"): OR_NULL,
-    ("Counts", "files"): NUMBER,
-    ("Counts", "added"): NUMBER,
-    ("Counts", "removed"): NUMBER,
 }
 
 PLAIN: Mapping[object, Mapping[str, object]] = {
@@ -124,7 +114,7 @@ PLAIN: Mapping[object, Mapping[str, object]] = {
 
 NAMES = {name: getattr(coatcheck, name) for name in coatcheck.__all__}
 NAMES |= {"datetime": dt.datetime, "Mapping": Mapping, "Sequence": Sequence}
-NAMES |= vars(typing) | vars(results) | vars(policy) | vars(undo_journal)
+NAMES |= vars(typing)
 
 
 def of_type(hint: object) -> Mapping[str, object]:
@@ -140,7 +130,7 @@ def of_type(hint: object) -> Mapping[str, object]:
         return many(of_type(arguments[0]))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"enum": [member.value for member in hint]}
-    if isinstance(hint, type) and hint.__name__ in {**OBJECTS, **VALUES}:
+    if isinstance(hint, type) and hint.__name__ in VALUES:
         return ref(hint.__name__)
     message = f"no schema for {hint!r}"
     raise TypeError(message)
@@ -185,28 +175,21 @@ def meaning(entry: object) -> str:
     return entry if isinstance(entry, str) else entry[0]  # type: ignore[index]
 
 
-def of_value(name: str, cls: type[Value], *, is_summary: bool) -> dict[str, object]:
+def of_value(name: str, cls: type[Any], *, is_summary: bool) -> dict[str, object]:
     """Return the schema of a class of values."""
     hidden = cls._details if is_summary else ()
     return object_of(name, {key: entry for key, entry in cls._json.items() if key not in hidden}, cls)
 
 
-def of_table(name: str, module: ModuleType, table: str) -> dict[str, object]:
-    """Return the schema of what a table of the command line describes."""
-    subject = NAMES.get(module.__annotations__[table].removeprefix("Fields[").removesuffix("]"), object)
-    return object_of(name, getattr(module, table), subject)
-
-
 def schema() -> dict[str, object]:
     """Return all of it. `Task.to_dict` gives a TaskResult, `Outcome.to_dict` an Outcome."""
     values = {name: of_value(name, cls, is_summary=is_summary) for name, (cls, is_summary) in VALUES.items()}
-    tables = {name: of_table(name, *place) for name, place in OBJECTS.items()}
     any_event = {"anyOf": [ref(cls.__name__) for cls in events.EVENT_TYPES.values()]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": json_fields.SCHEMA,
         "description": "Generated by docs/project/tools/generate_schema.py from the declarations of the values.",
-        "$defs": {**values, "Event": any_event, **tables},
+        "$defs": {**values, "Event": any_event},
     }
 
 

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .. import errors
-from .._model.value import Value
+from .._values.value import Value
 from .console import Line, Styled
 from .exit_codes import ExitCode
 from .formatting import plural
-from .json_output import Fields, many, read
+from .json_output import Fields, to_object
 
 if TYPE_CHECKING:
     from .._model.outcome import Outcome
@@ -38,49 +38,6 @@ RESULTS: Mapping[str, tuple[str, str]] = {
     "skipped": ("skipped", "would skip"),
     "conflicted": ("conflicted", "would conflict"),
 }
-
-FINDING: Fields[Finding] = {
-    "rule": ("the rule that it breaks", lambda f: f.rule),
-    "path": ("the file", lambda f: f.path),
-    "line": ("the line, from 1; null for the whole file", lambda f: f.line),
-    "severity": ('"warn" or "reject"', lambda f: f.severity),
-    "detail": ("what is wrong", lambda f: f.detail),
-}
-
-LANDED_FILE: Fields[FileOutcome] = {
-    "path": ("the file", lambda f: f.path),
-    "old_path": ("what it was called before", lambda f: f.old_path),
-    "status": (
-        '"applied", "merged", "skipped" or "conflicted"; with --check what it would be',
-        lambda f: f.status,
-    ),
-    "kind": ("why, in a word", lambda f: f.kind or None),
-    "detail": ("why, in a sentence", lambda f: f.detail or None),
-    "has_markers": ("whether it holds conflict markers now, or with --check would", lambda f: f.has_markers),
-}
-
-APPLICATION: Fields[AppliedPatch] = {
-    "is_check": ("whether nothing was changed because of --check", lambda a: a.is_check),
-    "is_complete": (
-        "whether everything that the patch wants is there, or with --check would be",
-        lambda a: a.is_complete,
-    ),
-    "files": ("landed file objects", lambda a: many(LANDED_FILE, a.files)),
-    "staged": ("paths that were staged", lambda a: list(a.staged)),
-    "branch": ("the branch that was made", lambda a: a.branch),
-    "commit": ("the commit on it", lambda a: a.commit),
-    "next_steps": ("what to do next, in sentences", lambda a: list(a.next_steps)),
-}
-
-
-UNDONE: Fields[UndoResult] = {
-    "restored": ("paths that are as they were", lambda u: list(u.restored)),
-    "refused": ("paths that were edited since, and are left alone", lambda u: list(u.refused)),
-    "branch": ("the branch that was removed", lambda u: u.branch),
-    "kept_branch": ("the branch that was kept, because it has other commits now", lambda u: u.kept_branch),
-    "remaining": ("how many earlier applications can still be undone", lambda u: u.remaining),
-}
-
 
 # What is added to those objects from elsewhere.
 MORE_OF_FILE: Fields[object] = {
@@ -152,15 +109,13 @@ class ApplyReport:
 
     def document(self) -> dict[str, object]:
         """Return it as a JSON object."""
-        files = [
-            {**read(LANDED_FILE, file), "change": change, "result": result} for file, change, result in self._results()
-        ]
+        files = [{**to_object(file), "change": change, "result": result} for file, change, result in self._results()]
         return {
-            **read(APPLICATION, self._applied),
+            **to_object(self._applied),
             "files": files,
             "next_steps": self._next_steps(),
             "left_out": list(self._left_out),
-            "findings": many(FINDING, self._findings),
+            "findings": [to_object(finding) for finding in self._findings],
         }
 
     def lines(self) -> list[Line]:
@@ -224,7 +179,7 @@ class UndoReport:
     def document(self) -> dict[str, object]:
         """Return it as a JSON object."""
         return {
-            **read(UNDONE, self._undone),
+            **to_object(self._undone),
             "removed": [path for path in self._undone.restored if path in self._removed],
         }
 

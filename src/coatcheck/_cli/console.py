@@ -2,7 +2,7 @@
 
 Invariants:
 
-* No control, bidirectional or invisible character reaches a terminal (`_patches.characters` lists them). Text is escaped
+* No control, bidirectional or invisible character reaches a terminal (`_patches.hidden_characters` lists them). Text is escaped
   here, when it is printed, whoever wrote it; JSON and bytes are escaped where stdout is a terminal. Our own escape
   sequences (colours, and clearing the line of progress) are added afterwards.
 * stdout carries results and nothing else. Progress appears on a terminal only.
@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeAlias
 
-from .._patches.characters import escape, escape_json, escape_lines
+from .._patches.hidden_characters import escape, escape_json, escape_lines
 
 # ECMA-48, section 8.3.117 (SGR).
 STYLES: Mapping[str, str] = {

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .._errors import PatchError
 from .._model.states import TaskState
+from ..errors import PatchError
 from .console import Line, Part, Styled, clean, indented, paragraph, table
 
 if TYPE_CHECKING:

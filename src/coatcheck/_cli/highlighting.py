@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from .._errors import PatchError
+from ..errors import PatchError
 from .console import Line, Part, Styled, diff_lines
 
 if TYPE_CHECKING:

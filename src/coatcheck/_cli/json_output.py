@@ -9,21 +9,16 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from .._model.json_fields import Fields, encode, jsonable, many, patch_text, read, to_object
+from .._values.json_fields import Fields, encode, jsonable, many, patch_text, read, to_object
 from .exit_codes import exit_code_of
-
-if TYPE_CHECKING:
-    from .._credentials.login_status import LoginStatus
 
 __all__ = [
     "DOCUMENTS",
     "ERROR",
     "ERROR_DETAILS",
-    "LOGIN_STATUS",
     "Fields",
     "dump",
     "dump_line",
@@ -45,25 +40,6 @@ def dump_line(document: Mapping[str, object]) -> bytes:
     """Return a document as one line, for streams of them (NDJSON)."""
     return encode(document) + b"\n"
 
-
-LOGIN_STATUS: Fields[LoginStatus] = {
-    "provider": ("whose login it is", lambda s: s.provider),
-    "is_logged_in": ("whether requests can be sent with it", lambda s: s.is_logged_in),
-    "source": (
-        '"argument", "environment", "own", "shared", "shared-readonly", "keyring" or "chain"',
-        lambda s: s.source,
-    ),
-    "origin": ("who chose that: a setting's place, or the default order", lambda s: s.origin),
-    "place": ("its file, variable or keyring entry", lambda s: s.place),
-    "account": ("our name for it; null for logins that are not ours", lambda s: s.account),
-    "account_id": ("the service's id of the account", lambda s: s.account_id),
-    "plan": ("the plan", lambda s: s.plan),
-    "expires_at": ("when its access token ends", lambda s: s.expires_at),
-    "last_refresh": ("when it was last refreshed", lambda s: s.last_refresh),
-    "can_refresh": ("whether we may refresh it", lambda s: s.can_refresh),
-    "lock": ('"free", or "held: " and the lock file', lambda s: s.lock),
-    "problems": ("what is wrong with it, in sentences", lambda s: s.problems),
-}
 
 # What an error carries beside its message, where it has it.
 ERROR_DETAILS: Mapping[str, str] = {

@@ -5,49 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .._model.outcome import CHANGE, changes_of
 from .console import Line, Styled
 from .formatting import plural
-from .json_output import Fields, many
 
 if TYPE_CHECKING:
-    from .._model.comparison import AttemptChange, AttemptPair, Comparison
+    from .._model.comparison import AttemptChange, Comparison
     from .._patches.parse import Patch
-    from .._patches.patch_stats import Counts
-
-__all__ = ["ATTEMPT_CHANGE", "CHANGE", "COMPARISON", "COUNTS", "PAIR", "changes_of"]
-
-COUNTS: Fields[tuple[str | None, Counts]] = {
-    "language": ("its name, as GitHub Linguist calls it; null for files of none", lambda pair: pair[0]),
-    "files": ("files changed", lambda pair: pair[1].files),
-    "added": ("lines added", lambda pair: pair[1].added),
-    "removed": ("lines removed", lambda pair: pair[1].removed),
-}
-
-ATTEMPT_CHANGE: Fields[AttemptChange] = {
-    "number": ("the attempt", lambda a: a.number),
-    "files": ("files changed", lambda a: a.stats.files),
-    "added": ("lines added", lambda a: a.stats.added),
-    "removed": ("lines removed", lambda a: a.stats.removed),
-    "languages": ("the same per language: language objects", lambda a: many(COUNTS, a.stats.by_language.items())),
-    "only": ("paths that no other attempt touches", lambda a: list(a.only)),
-}
-
-PAIR: Fields[AttemptPair] = {
-    "left": ("an attempt", lambda p: p.left),
-    "right": ("another", lambda p: p.right),
-    "share": ("changed lines in both over those in either, 0.0 to 1.0", lambda p: p.share),
-    "both": ("paths that both touch", lambda p: list(p.both)),
-    "left_only": ("paths that only the left one touches", lambda p: list(p.left_only)),
-    "right_only": ("paths that only the right one touches", lambda p: list(p.right_only)),
-}
-
-COMPARISON: Fields[Comparison] = {
-    "changes": ("attempt change objects, of attempts with a diff", lambda c: many(ATTEMPT_CHANGE, c.changes)),
-    "same": ("groups of attempts that are the same change", lambda c: [list(group) for group in c.same]),
-    "pairs": ("pair objects, of every two attempts with a diff", lambda c: many(PAIR, c.pairs)),
-    "unreadable": ("attempts whose diff cannot be read", lambda c: list(c.unreadable)),
-}
 
 
 def stat_lines(patch: Patch, *, width: int) -> list[Line]:

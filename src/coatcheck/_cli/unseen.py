@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import ConfigurationError
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskSpec

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from .. import errors
-from .._model.value import Value
 from .._protocol.decode import decode
 from .._protocol.effects import Exchange, Response
 from .._protocol.json_text import clean_json
 from .._protocol.lenient import number, text
 from .._protocol.login_contract import DEVICE_GRANT, DeviceRoutes, OAuth, Tokens
+from .._values.value import Value
 from .oauth_requests import Code, Endpoints, code_of, read_answer, sent
 
 # RFC 8628 3.2: where the service does not say how often; 3.5: by how much ``slow_down`` lengthens it (seconds).

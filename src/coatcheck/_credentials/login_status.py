@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import datetime
+from typing import ClassVar
 
 from .. import errors
-from .._model.value import Value
 from .._protocol.effects import Call, Exclusive, Lock, Script
 from .._protocol.login_contract import Tokens
+from .._values.value import JsonFields, Value
 from .login_sources import LoginCredentials, Source
 from .refresh_log import SPENT, RefreshRecord
 from .refresh_policy import Mode, fingerprint, has_ended, is_newer, moment, same_account, to_datetime
@@ -36,6 +37,22 @@ class LoginStatus(Value, frozen=True, kw_only=True):
     can_refresh: bool = False
     lock: str | None = None
     problems: tuple[str, ...] = ()
+
+    _json: ClassVar[JsonFields] = {
+        "provider": "whose login it is",
+        "is_logged_in": "whether requests can be sent with it",
+        "source": '"argument", "environment", "own", "shared", "shared-readonly", "keyring" or "chain"',
+        "origin": "who chose that: a setting's place, or the default order",
+        "place": "its file, variable or keyring entry",
+        "account": "our name for it; null for logins that are not ours",
+        "account_id": "the service's id of the account",
+        "plan": "the plan",
+        "expires_at": "when its access token ends",
+        "last_refresh": "when it was last refreshed",
+        "can_refresh": "whether we may refresh it",
+        "lock": '"free", or "held: " and the lock file',
+        "problems": "what is wrong with it, in sentences",
+    }
 
 
 def status_of(login: LoginCredentials) -> Script[LoginStatus]:

@@ -8,8 +8,9 @@ Precedent: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
-from .._model.value import Value
+from .._values.value import JsonFields, Value
 
 
 class RetryPolicy(Value, frozen=True, kw_only=True):
@@ -24,6 +25,14 @@ class RetryPolicy(Value, frozen=True, kw_only=True):
     maximum: float = 30.0
     multiplier: float = 2.0
     patience: float = 60.0
+
+    _json: ClassVar[JsonFields] = {
+        "attempts": "how often a request is sent at most",
+        "initial": "the longest pause before the first retry, in seconds",
+        "maximum": "the longest pause, in seconds",
+        "multiplier": "how much the longest pause grows from retry to retry",
+        "patience": "the longest pause that a service may ask for, in seconds",
+    }
 
     def bound(self, retries: int) -> float:
         """Return the longest pause before retry number *retries* (from 0), without jitter."""

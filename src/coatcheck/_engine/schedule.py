@@ -14,7 +14,7 @@ import math
 
 from .. import errors
 from .._model.duration_estimate import DurationEstimate
-from .._model.value import Value
+from .._values.value import Value
 
 # The first look comes where 2.3 % of the tasks have ended (2 standard deviations below the median): earlier wastes a
 # look, later is late when tasks are twice as fast as believed.

@@ -12,16 +12,16 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
 from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
-from .._model.value import Value
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, Provider
+from .._values.value import JsonFields, Value
 from .deadline import Deadline
 from .pipeline import Ask
 
@@ -256,6 +256,13 @@ class ResumedSubmission(Value, frozen=True, kw_only=True):
     task: Task | None = None
     candidates: tuple[TaskRef, ...] = ()
     is_busy: bool = False
+
+    _json: ClassVar[JsonFields] = {
+        "intent": "what was written before the submission: intent object",
+        "task": "its task, where one was found: task object",
+        "candidates": "refs of tasks that it could be",
+        "is_busy": "whether another process is still submitting it",
+    }
 
 
 def resuming(

@@ -1,10 +1,10 @@
-"""What can be asked for: environments and models."""
+"""Environments and models of a service."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from .value import JsonFields, Value
+from .._values.value import JsonFields, Value
 
 
 class Environment(Value, frozen=True, kw_only=True):
@@ -24,16 +24,16 @@ class Environment(Value, frozen=True, kw_only=True):
         "id": "what is sent to the service",
         "label": "its name for people",
         "repositories": "repositories it holds",
-        "default_branch": "where tasks start unless told otherwise",
+        "default_branch": "the branch where tasks start by default",
         "is_pinned": "whether it is pinned",
         "task_count": "how many tasks it had",
     }
 
 
 class Model(Value, frozen=True, kw_only=True):
-    """A model that the service knows, or knew.
+    """A model of the service, current or retired.
 
-    Token counts; None where nobody says. `as_of` is the date the entry was read (ISO 8601), `source` where.
+    Token counts; None where they are not known. `as_of` is the date the entry was read (ISO 8601), `source` where.
     """
 
     id: str
@@ -55,10 +55,10 @@ class Model(Value, frozen=True, kw_only=True):
         "max_context": "largest context window in tokens",
         "max_output": "largest answer in tokens",
         "reasoning": "levels of reasoning",
-        "default_reasoning": "level unless told otherwise",
+        "default_reasoning": "the default level",
         "price": "what it costs",
         "is_listed": "whether the service shows it",
-        "successor": "what the service says to use instead",
+        "successor": "the model that the service recommends instead",
         "notes": "what else is known",
         "as_of": "the date of this entry",
         "source": "where it was read",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from .._errors import PatchError
-from .value import Value
+from .._patches.compare import Overlap
+from .._patches.patch_stats import LanguageStats, PatchStats
+from .._values.value import JsonFields, Value
+from ..errors import PatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .._patches.parse import Patch
-    from .._patches.patch_stats import PatchStats
     from .outcome import Attempt
 
 
@@ -20,8 +21,22 @@ class AttemptChange(Value, frozen=True, kw_only=True):
     """What one attempt changes. `only` are the paths that no other attempt touches."""
 
     number: int
-    stats: PatchStats
+    files: int = 0
+    added: int = 0
+    removed: int = 0
+    languages: tuple[LanguageStats, ...] = ()
     only: tuple[str, ...] = ()
+
+    _json: ClassVar[JsonFields] = {
+        "number": "the attempt",
+        **PatchStats._json,  # noqa: SLF001 - the fields of the same names
+        "only": "paths that no other attempt touches",
+    }
+
+    @property
+    def stats(self) -> PatchStats:
+        """Return the size of the change."""
+        return PatchStats(files=self.files, added=self.added, removed=self.removed, languages=self.languages)
 
 
 class AttemptPair(Value, frozen=True, kw_only=True):
@@ -37,6 +52,12 @@ class AttemptPair(Value, frozen=True, kw_only=True):
     left_only: tuple[str, ...] = ()
     right_only: tuple[str, ...] = ()
 
+    _json: ClassVar[JsonFields] = {
+        "left": "an attempt",
+        "right": "another",
+        **Overlap._json,  # noqa: SLF001 - the fields of the same names
+    }
+
 
 class Comparison(Value, frozen=True, kw_only=True):
     """Attempts side by side; those without a diff are left out.
@@ -50,6 +71,13 @@ class Comparison(Value, frozen=True, kw_only=True):
     pairs: tuple[AttemptPair, ...] = ()
     unreadable: tuple[int, ...] = ()
 
+    _json: ClassVar[JsonFields] = {
+        "changes": "attempt change objects, of attempts with a diff",
+        "same": "groups of attempts that are the same change",
+        "pairs": "pair objects, of every two attempts with a diff",
+        "unreadable": "attempts whose diff cannot be read",
+    }
+
 
 def compare_attempts(attempts: Iterable[Attempt]) -> Comparison:
     """Compare what attempts changed: sizes, equal changes, overlaps, files that only one touches."""
@@ -59,7 +87,7 @@ def compare_attempts(attempts: Iterable[Attempt]) -> Comparison:
     numbers, known = list(patches), list(patches.values())
     groups = compare.same_changes(known)
     changes = (
-        AttemptChange(number=number, stats=patch.stats, only=only)
+        _change(number, patch.stats, only)
         for (number, patch), only in zip(patches.items(), compare.only_one_touches(known), strict=True)
     )
     return Comparison(
@@ -70,30 +98,41 @@ def compare_attempts(attempts: Iterable[Attempt]) -> Comparison:
     )
 
 
+def _change(number: int, stats: PatchStats, only: tuple[str, ...]) -> AttemptChange:
+    return AttemptChange(
+        number=number,
+        files=stats.files,
+        added=stats.added,
+        removed=stats.removed,
+        languages=stats.languages,
+        only=only,
+    )
+
+
 def _pair(patches: dict[int, Patch], left: int, right: int) -> AttemptPair:
     from .._patches.compare import overlap
 
-    found = overlap(patches[left], patches[right])
+    shared = overlap(patches[left], patches[right])
     return AttemptPair(
         left=left,
         right=right,
-        share=found.share,
-        both=found.both,
-        left_only=found.left_only,
-        right_only=found.right_only,
+        share=shared.share,
+        both=shared.both,
+        left_only=shared.left_only,
+        right_only=shared.right_only,
     )
 
 
 def _readable(attempts: Iterable[Attempt]) -> tuple[dict[int, Patch], tuple[int, ...]]:
     """Return the patches by number, and the numbers of those that are none."""
-    found: dict[int, Patch] = {}
+    patches: dict[int, Patch] = {}
     unreadable: list[int] = []
     for attempt in attempts:
         patch = attempt.outcome.patch if attempt.outcome else None
         if not patch:
             continue
         try:
-            found[attempt.number] = type(patch).parse(bytes(patch))
+            patches[attempt.number] = type(patch).parse(bytes(patch))
         except PatchError:
             unreadable.append(attempt.number)
-    return found, tuple(unreadable)
+    return patches, tuple(unreadable)

@@ -1,15 +1,15 @@
-"""How long tasks take: what was seen of them, and what to believe from it."""
+"""Estimate how long tasks take, from the durations of finished ones."""
 
 from __future__ import annotations
 
 import math
 
-from .value import Value
+from .._values.value import Value
 
-# Believing in less spread than this costs up to 1.7 times when the belief is wrong (``bench/schedule.py``).
+# An estimate with less spread than this costs up to 1.7 times when it is wrong (``bench/schedule.py``).
 SMALLEST_SPREAD = 0.8
 LARGEST_SPREAD = 2.0
-# What we start with counts as much as so many finished tasks: a handful moves it, one does not overthrow it.
+# The initial estimate has the weight of so many finished tasks: a few of them change it, one alone hardly does.
 PRIOR_WEIGHT = 2
 # Before anything was learnt a task may as well take a twentieth of what is typical.
 UNLEARNT_SPREAD = 1.5
@@ -50,7 +50,7 @@ class Durations(Value, frozen=True, kw_only=True):
         return Durations(count=count, mean=mean, squares=self.squares + delta * (value - mean))
 
     def belief(self, *, typical: float) -> DurationEstimate:
-        """Return what to believe: half take *typical* seconds, moved by what was seen."""
+        """Return the estimate: the initial median of *typical* seconds, corrected by the observed durations."""
         weight = self.count + PRIOR_WEIGHT
         prior = math.log(typical)
         mean = (self.mean * self.count + prior * PRIOR_WEIGHT) / weight

@@ -1,7 +1,7 @@
 """What happens to a task, as a closed union of values that type checkers narrow on `type`.
 
 ``watch``, its NDJSON output and the library yield these. `TaskEvent` is the union; `event_from_dict` reads any of them.
-What a service says in words of its own is an `UnknownEvent`, kept and shown.
+An event that this version does not know is an `UnknownEvent`, kept and shown.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from .._values.value import JsonFields, Value
 from .outcome import Artifact, DiffStats, Failure, Message, Notice, Plan
 from .states import TaskState
 from .tasks import TaskRef
-from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +21,7 @@ _COMMON: JsonFields = {
     "type": "what happened",
     "id": "what `watch --after` takes to continue after this event",
     "ref": "the task",
-    "at": "when the service says that it happened",
+    "at": "when it happened, as the service reports it",
     "attempt": "number of the attempt, where it concerns one",
     "text": "the same in words",
     "artifacts": "what was shown with it: artifact objects",
@@ -84,7 +84,7 @@ class TaskSucceeded(StateEvent, frozen=True, kw_only=True):
 
 
 class TaskFailed(StateEvent, frozen=True, kw_only=True):
-    """The task has ended without success; `error` is what the service says."""
+    """The task has ended without success; `error` is the service's reason."""
 
     type: ClassVar[Literal["task.failed"]] = "task.failed"
 
@@ -117,7 +117,7 @@ class TaskAttempt(Event, frozen=True, kw_only=True):
 
 
 class TaskMessage(Event, frozen=True, kw_only=True):
-    """Something was said, by the agent or by a person."""
+    """A message of the agent or of a person."""
 
     type: ClassVar[Literal["task.message"]] = "task.message"
 
@@ -176,7 +176,7 @@ class TaskUsage(Event, frozen=True, kw_only=True):
 
 
 class TaskNotice(Event, frozen=True, kw_only=True):
-    """Something that the state does not tell and that somebody should know."""
+    """A fact that the state does not show and that the user should know."""
 
     type: ClassVar[Literal["task.notice"]] = "task.notice"
 
@@ -186,7 +186,7 @@ class TaskNotice(Event, frozen=True, kw_only=True):
 
 
 class UnknownEvent(Event, frozen=True, kw_only=True):
-    """Something that the service reports in a word of its own: `kind`, with what it says in `data`."""
+    """An event of a kind that this version does not know: the service's `kind` and `data`."""
 
     type: ClassVar[Literal["unknown"]] = "unknown"
 
@@ -196,7 +196,7 @@ class UnknownEvent(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {
         **_COMMON,
         "kind": "the service's own word",
-        "data": "what the service says about it",
+        "data": "the service's description of it",
     }
 
 
@@ -222,7 +222,7 @@ TaskEvent: TypeAlias = (
 
 EVENT_TYPES: Mapping[str, type[TaskEvent]] = {kind.type: kind for kind in TaskEvent.__args__}
 
-# The event that tells of a state; a state that is not known is an `UnknownEvent`.
+# The event of each state; a state that is not known is an `UnknownEvent`.
 STATE_EVENTS: Mapping[TaskState, type[StateEvent]] = {
     TaskState.QUEUED: TaskSubmitted,
     TaskState.RUNNING: TaskStarted,

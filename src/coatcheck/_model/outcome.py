@@ -1,20 +1,20 @@
-"""What came back: messages, a patch, a pull request, files, an error. Attempts carry one each."""
+"""The outcome of an attempt: messages, a patch, a pull request, files, an error."""
 
 from __future__ import annotations
 
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .._errors import PatchError
-from .json_fields import Fields, base64_text, bytes_text, many
+from .._patches.patch_stats import DiffStats as DiffStats  # noqa: PLC0414 - read with outcomes
+from .._values.json_fields import base64_text, bytes_text, to_object
+from .._values.value import JsonFields, Value
+from ..errors import PatchError
 from .states import TaskState
-from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from .._patches.compare import Overlap
-    from .._patches.file_change import FileChange
     from .._patches.parse import Patch
 
 
@@ -22,7 +22,7 @@ class Citation(Value, frozen=True, kw_only=True):
     """A place a message points at: a file and lines, a terminal chunk, or an image.
 
     `kind` is the service's own word; `target` is the path, chunk id or asset; lines are 1-based.
-    `offset` is where in the message's text the citation stands (characters).
+    `offset` is the position of the citation in the message's text (characters).
     """
 
     kind: str
@@ -36,12 +36,12 @@ class Citation(Value, frozen=True, kw_only=True):
         "target": "path or id of what is pointed at",
         "start": "first line, from 1",
         "end": "last line",
-        "offset": "where in the text it stands, in characters",
+        "offset": "its position in the text, in characters",
     }
 
 
 class Message(Value, frozen=True, kw_only=True):
-    """One thing that was said, by `role` ("assistant" or "user")."""
+    """One message, by `role` ("assistant" or "user")."""
 
     text: str
     role: str = "assistant"
@@ -49,22 +49,8 @@ class Message(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "role": '"assistant" or "user"',
-        "text": "what was said",
-        "citations": "places it points at: citation objects",
-    }
-
-
-class DiffStats(Value, frozen=True, kw_only=True):
-    """How big a change is, in files and lines."""
-
-    files: int = 0
-    added: int = 0
-    removed: int = 0
-
-    _json: ClassVar[JsonFields] = {
-        "files": "files changed",
-        "added": "lines added",
-        "removed": "lines removed",
+        "text": "the text",
+        "citations": "its citations: citation objects",
     }
 
 
@@ -139,7 +125,7 @@ class Failure(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "code": "the service's word for it",
-        "message": "what it says",
+        "message": "its message",
     }
 
     def __str__(self) -> str:
@@ -159,7 +145,7 @@ class PlanStep(Value, frozen=True, kw_only=True):
 
 
 class Plan(Value, frozen=True, kw_only=True):
-    """What an agent means to do. `is_approved` says whether somebody, or the service itself, has agreed."""
+    """What an agent intends to do. `is_approved` is True once a person or the service has approved it."""
 
     id: str
     steps: tuple[PlanStep, ...] = ()
@@ -167,18 +153,18 @@ class Plan(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "id": "the service's id",
-        "is_approved": "whether somebody, or the service itself, agreed",
+        "is_approved": "whether a person or the service has approved it",
         "steps": "step objects, in order",
     }
 
 
 class Notice(Value, frozen=True, kw_only=True):
-    """Something about a task that its state does not tell, and that somebody should know.
+    """A fact about a task that its state does not show and that its user should know.
 
-    `kind` is "stalled" (no sign of the agent), "revived" (it went on after its end), "nothing_made" (it ended and
-    made nothing), "no_result" (what it made cannot be had), "approval_ignored" (an approval changed nothing),
+    `kind` is "stalled" (no sign of the agent), "revived" (it continued after its end), "nothing_made" (it ended
+    without an outcome), "no_result" (its outcome cannot be read), "approval_ignored" (an approval changed nothing),
     "partial" (some of its requests did not succeed), "waits_on_page" (only its page takes an answer) or "usage" (what
-    it used); `text` says it to people.
+    it used); `text` is for people.
     """
 
     kind: str
@@ -191,10 +177,10 @@ class Notice(Value, frozen=True, kw_only=True):
 
 
 class Artifact(Value, frozen=True, kw_only=True):
-    """Something that an agent showed on its way: a command with its output, an image, a file.
+    """Something that an agent showed while it worked: a command with its output, an image, a file.
 
-    `kind` is "command", "media" or the service's own word; `content` is a media's bytes. `data` is what the service
-    said about a kind that is not known here.
+    `kind` is "command", "media" or the service's own word; `content` is a media's bytes. `data` is the service's
+    description of a kind that is not known here.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"content", "data"})
@@ -215,16 +201,16 @@ class Artifact(Value, frozen=True, kw_only=True):
         "media_type": "the type of its content",
         "size": ("how many bytes its content has", lambda a: len(a.content)),
         "content": ("its bytes as base64", lambda a: base64_text(a.content)),
-        "data": "what the service said about a kind that is not known",
+        "data": "the service's description of a kind that is not known",
     }
     _details: ClassVar[frozenset[str]] = frozenset({"content"})
 
 
 class Item(Value, frozen=True, kw_only=True):
-    """What became of one request of a batch, by the `id` that it was submitted under (services call it custom id).
+    """The result of one request of a batch, by the `id` that it was submitted under (services call it custom id).
 
     `state` is one of the ends: a batch can succeed as a whole while some of its requests failed, expired or were
-    cancelled. `raw_state` is the service's word, or the HTTP status that it tells.
+    cancelled. `raw_state` is the service's word, or the HTTP status that it reports.
     """
 
     id: str
@@ -237,8 +223,8 @@ class Item(Value, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {
         "id": "what it was submitted under",
         "state": "a word of TaskState",
-        "raw_state": "the service's own word, or the HTTP status that it tells",
-        "messages": "what was said: message objects, in order",
+        "raw_state": "the service's own word, or the HTTP status that it reports",
+        "messages": "message objects, in order",
         "error": "why it failed: failure object",
         "model": "the model that ran",
     }
@@ -258,9 +244,9 @@ class PatchState(enum.Enum):
 
 
 class Outcome(Value, frozen=True, kw_only=True):
-    """What one attempt made.
+    """The outcome of one attempt.
 
-    `patch` is None when there is none; `patch_state` tells an attempt that changed nothing from one
+    `patch` is None when there is none; `patch_state` distinguishes an attempt that changed nothing from one
     whose diff the service keeps elsewhere (`external_file_id` names it). `items` are the requests of a batch, by id in
     alphabetical order; `messages` are then those of all of them.
     """
@@ -278,9 +264,9 @@ class Outcome(Value, frozen=True, kw_only=True):
     items: tuple[Item, ...] = ()
 
     _json: ClassVar[JsonFields] = {
-        "messages": "what the agent said: message objects, in order",
+        "messages": "message objects, in order",
         "patch_state": '"present"; "none": nothing was changed; "offloaded": the service keeps it elsewhere',
-        "patch": "the diff as text; `coatcheck diff` gives its bytes",
+        "patch": "the diff as text; `coatcheck diff` writes its bytes",
         "patch_base64": (
             "the diff's bytes as base64, only where they are not UTF-8",
             lambda o: o.patch and bytes_text(bytes(o.patch)),
@@ -306,12 +292,12 @@ class Outcome(Value, frozen=True, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was made: no message, no patch, no pull request, no file."""
+        """Whether it has no message, no patch, no pull request and no file."""
         return not (self.messages or self.patch or self.pull_request or self.files or self.external_file_id)
 
     @property
     def title(self) -> str:
-        """Return a title: the pull request's, else the first line of what was said, else empty."""
+        """Return a title: the pull request's, else the first line of the messages, else empty."""
         pull = self.pull_request.title if self.pull_request else None
         return " ".join((pull or self.text.strip().partition("\n")[0]).split())
 
@@ -336,18 +322,17 @@ class Outcome(Value, frozen=True, kw_only=True):
     def to_chat_completion(self, *, model: str) -> dict[str, object]:
         """Return it as the answer of a chat: a Chat Completions response object, as plain data.
 
-        `content` is what was said and the diff as a code block; `finish_reason` is "stop", or "length" when it failed.
-        `usage` is null, since no service tells tokens; `created` is 0 (`Task.to_chat_completion` knows when).
+        `content` is the messages and the diff as a code block; `finish_reason` is "stop", or "length" when it failed.
+        `usage` is null, since no service reports tokens; `created` is 0 (`Task.to_chat_completion` has the time).
         """
-        from .chat import Choice, completion, content_of
+        from .._export.chat import Choice, completion, content_of
 
-        state = TaskState.FAILED if self.error else TaskState.SUCCEEDED
-        choice = Choice(0, content_of(self.text, self.patch), state)
+        choice = Choice(0, content_of(self.text, self.patch), is_success=self.error is None)
         return completion([choice], model=model, id=None, created=None)
 
     def to_markdown(self) -> str:
-        """Return it as Markdown: what was said, the pull request's text, the summary of the changes, the diff."""
-        from . import markdown
+        """Return it as Markdown: the messages, the pull request's text, the summary of the changes, the diff."""
+        from .._export import markdown
 
         pull, patch = self.pull_request or PullRequest(), self.patch
         diff = markdown.fenced(bytes(patch).decode("utf-8", "replace"), "diff") if patch else None
@@ -363,19 +348,19 @@ class Outcome(Value, frozen=True, kw_only=True):
     def to_mail(self, *, author: str | None = None, date: datetime | None = None) -> bytes:
         """Return it as a mail that ``git am`` makes a commit of, by *author* (``NAME <ADDRESS>``).
 
-        Title and text are the pull request's, else what was said. Raises `PatchError` where there is no diff,
-        `ConfigurationError` for something that is no author.
+        Title and text are the pull request's, else the messages. Raises `PatchError` where there is no diff,
+        `ConfigurationError` for an invalid author.
         """
-        from . import mail
+        from .._export import mail
 
         return mail.mail(self.patch, message=self.commit_message(), author=author or mail.NOBODY, date=date)
 
     def commit_message(self, *, trailers: tuple[str, ...] = ()) -> str:
-        """Return a commit's message: the pull request's title and text, else what was said; then *trailers*."""
-        from .mail import message
+        """Return a commit's message: the pull request's title and text, else the messages; then *trailers*."""
+        from .._export.mail import message
 
-        pull, said = self.pull_request, self.text.strip()
-        body = (pull.body or "") if pull and pull.title else said.partition("\n")[2]
+        pull, text = self.pull_request, self.text.strip()
+        body = (pull.body or "") if pull and pull.title else text.partition("\n")[2]
         return message(self.title or "Changes of an agent", body, trailers=trailers)
 
 
@@ -416,22 +401,9 @@ class Attempt(Value, frozen=True, kw_only=True):
         return self.placement + 1
 
 
-CHANGE: Fields[FileChange] = {
-    "path": ("the file", lambda c: c.path),
-    "old_path": ("what it was called before, where it moved", lambda c: c.moved_from),
-    "status": (
-        '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
-        lambda c: c.status.value,
-    ),
-    "is_binary": ("whether the diff treats it as binary", lambda c: c.is_binary),
-    "added": ("lines added", lambda c: c.added),
-    "removed": ("lines removed", lambda c: c.removed),
-}
-
-
 def changes_of(patch: Patch | None) -> list[dict[str, object]] | None:
     """Return the files of a patch as change objects, None where it cannot be read."""
     try:
-        return many(CHANGE, patch.files) if patch else []
+        return [to_object(change) for change in patch.files] if patch else []
     except PatchError:
         return None

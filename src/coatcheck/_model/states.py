@@ -25,12 +25,12 @@ class TaskState(enum.Enum):
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the task stands still until somebody acts: it wants an answer or an approval, or was paused."""
+        """Whether the task needs input: an answer, an approval, or to be resumed."""
         return self in _INTERRUPTED
 
     @property
     def ends_wait(self) -> bool:
-        """Whether waiting alone brings nothing more: the task has ended, or stands still until somebody acts."""
+        """Whether waiting alone changes nothing: the task has ended or needs input."""
         return self.is_terminal or self.is_interrupted
 
 

@@ -2,7 +2,7 @@
 
 Invariants:
 - A page belongs to a provider by its whole origin (scheme, host, port; RFC 6454, section 4), never by a part of the
-  host's name. The host is compared without case (RFC 3986, section 3.2.2), and nothing else is forgiven: an address
+  host's name. The host is compared without case (RFC 3986, section 3.2.2), and no other deviation is accepted: an address
   with user information, a trailing dot, or a character that no address has is refused.
 - An id is never taken from an address of another origin.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .._errors import ConfigurationError
+from ..errors import ConfigurationError
 
 # The sites of the built-in providers, and what their pages of tasks are called. GitHub's are two providers'.
 _ANY = re.compile(r".*?/([^/]+)")
@@ -43,11 +43,11 @@ def find_task(url: str, *, provider: str | None, origins: Iterable[str] | None =
     origin, path = _parts(url)
     known = None if origins is None else {_origin(each) for each in origins}
     is_own = bool(origin and _LOOPBACK.fullmatch(origin)) if known is None else origin in known
-    if provider is not None and is_own and (found := _PAGES.get(provider, _ANY).fullmatch(path)):
-        return provider, _SEPARATOR.join(found.groups())
+    if provider is not None and is_own and (match := _PAGES.get(provider, _ANY).fullmatch(path)):
+        return provider, _SEPARATOR.join(match.groups())
     for site, owner, page in SITES:
-        if origin == f"{site}:443" and (found := page.fullmatch(path)):
-            return owner, _SEPARATOR.join(found.groups())
+        if origin == f"{site}:443" and (match := page.fullmatch(path)):
+            return owner, _SEPARATOR.join(match.groups())
     raise _foreign(url, provider)
 
 
@@ -65,11 +65,11 @@ def _parts(url: str) -> tuple[str | None, str]:
     """Return scheme, host and port of *url* as one text, None for what is no plain address, and its path."""
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    found = _ADDRESS.fullmatch(f"{scheme}{separator}{authority}".lower() + slash + path)
-    if found is None or not url.isprintable() or " " in url:
+    match = _ADDRESS.fullmatch(f"{scheme}{separator}{authority}".lower() + slash + path)
+    if match is None or not url.isprintable() or " " in url:
         return None, ""
-    origin = f"{found[1]}://{found[2]}:{found[3] or _PORTS[found[1]]}"
-    return origin, (found[4] or "").rstrip("/")
+    origin = f"{match[1]}://{match[2]}:{match[3] or _PORTS[match[1]]}"
+    return origin, (match[4] or "").rstrip("/")
 
 
 def _foreign(url: str, provider: str | None) -> ConfigurationError:

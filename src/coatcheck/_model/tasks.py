@@ -1,16 +1,16 @@
-"""A task, from the asking to its end."""
+"""Tasks: their specification, their reference, and their state as the service reports it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
 
-from .._errors import CoatcheckError, ConfigurationError
+from .._values.value import JsonFields, Value
+from ..errors import ConfigurationError, TaskFailedError
 from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
-from .value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class TaskSpec(Value, frozen=True, kw_only=True):
-    """What an agent is asked to do, and where.
+    """The specification of a task: its prompt and where it runs.
 
-    Give `environment` (an id or a label) or `repository` (``owner/repo``); providers that need neither say so.
+    Give `environment` (an id or a label) or `repository` (``owner/repo``); some providers need neither.
     `branch` is where the agent starts; None takes the environment's default branch.
     `starting_diff` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
     waits for `Client.approve_plan`. With `open_pull_request` the service opens one itself when the work is done;
     `working_branch` is where it pushes. None leaves each of them to the service. `key` names the submission among all
     others, for services that carry such a name: the same work under the same key is one task, however often it is
     submitted. Without one the client makes one. `requests` are for services that take batches: texts by ids of your
-    choice, each asked after `prompt` and an empty line.
+    choice, each sent after `prompt` and an empty line.
     """
 
     prompt: str
@@ -49,7 +49,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     requests: Mapping[str, str] | None = None
 
     _json: ClassVar[JsonFields] = {
-        "prompt": "what the agent is asked to do",
+        "prompt": "the instructions of the task",
         "repository": "owner/repo",
         "environment": "id or label of the environment",
         "branch": "the branch it starts from",
@@ -58,7 +58,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
         "starting_diff": "a diff applied before the agent starts",
         "model": "the model to use",
         "title": "a title for people",
-        "instructions": "what the agent is told beside the prompt",
+        "instructions": "further instructions beside the prompt",
         "requires_approval": "whether the agent waits for its plan to be approved",
         "open_pull_request": "whether the service opens a pull request itself",
         "working_branch": "the branch that the service pushes to",
@@ -118,10 +118,10 @@ def _is_name(text: str) -> bool:
 
 
 class Task(Value, frozen=True, kw_only=True):
-    """A task as the provider last described it; never changes, ask again for a newer one.
+    """A task as its service last reported it. It never changes; `Client.get_task` returns a newer one.
 
-    `raw` is the service's whole answer (bytes). `retry_after` is how long the service asked not to be asked again, in
-    seconds; waits obey it. `attempts` is empty until the service said how many there are;
+    `raw` is the service's whole response (bytes). `retry_after` is the pause that the service requires before the next
+    request, in seconds; waits obey it. `attempts` is empty until the service reports how many there are;
     their outcomes are filled by `Client.list_attempts` and at the end of `Client.poll_task`.
     """
 
@@ -168,19 +168,19 @@ class Task(Value, frozen=True, kw_only=True):
         "title": "its title",
         "url": "its page",
         "error": "why it failed: failure object",
-        "prompt": "what was asked",
+        "prompt": "its prompt",
         "mode": '"code" or "ask"',
         "environment": "id of its environment",
         "environment_label": "label of its environment",
         "repository": "its repository",
         "branch": "the branch it starts from",
         "model": "the model that ran",
-        "created_at": "when it was made",
+        "created_at": "when it was created",
         "started_at": "when it began to run",
         "updated_at": "when it last changed",
         "progress": "what the agent is doing",
         "plan": "plan object",
-        "notices": "what its state does not tell: notice objects",
+        "notices": "facts that its state does not show: notice objects",
         "stats": "size of its change: stats object",
         "attempt_total": "how many attempts there are",
         "attempts": "attempt objects; a task result has their outcomes",
@@ -190,8 +190,8 @@ class Task(Value, frozen=True, kw_only=True):
         "is_unread": "whether there is something unread",
         "is_review": "whether it has a pull request to review",
         "rate_limit": "what submitting left: rate limit object",
-        "retry_after": "how many seconds the service wants to be left alone",
-        "ended_at": "when it ended, as far as the service says",
+        "retry_after": "the pause that the service requires before the next request, in seconds",
+        "ended_at": "when it ended, where the service reports it",
         "duration": "seconds from its start to its end",
         "outcome": "outcome object of the current attempt; null where none was sent",
     }
@@ -209,7 +209,7 @@ class Task(Value, frozen=True, kw_only=True):
 
     @property
     def duration(self) -> float | None:
-        """Return how many seconds an ended task took, from its start or, where nobody says, its creation."""
+        """Return how many seconds an ended task took, from its start or, where that is not known, its creation."""
         began = self.started_at or self.created_at
         return (self.ended_at - began).total_seconds() if self.ended_at and began else None
 
@@ -241,20 +241,22 @@ class Task(Value, frozen=True, kw_only=True):
         """Return it as the answer of a chat: a Chat Completions response object, as plain data.
 
         Each attempt whose outcome is known is a choice. *model* is the one that ran unless it is given;
-        `Outcome.to_chat_completion` says what the rest means.
+        `Outcome.to_chat_completion` describes the rest.
         """
-        from .chat import Choice, completion, content_of
+        from .._export.chat import Choice, completion, content_of
 
-        made = [(each.placement, each.outcome, each.state) for each in self.attempts if each.outcome]
-        made = made or [(0, self.outcome or Outcome(), self.state)]
-        choices = [Choice(index, content_of(each.text, each.patch), state) for index, each, state in made]
-        return completion(
-            choices, model=model or self.model, id=self.ref.id, created=self.updated_at or self.created_at
-        )
+        outcomes = [(each.placement, each.outcome, each.state) for each in self.attempts if each.outcome]
+        outcomes = outcomes or [(0, self.outcome or Outcome(), self.state)]
+        choices = [
+            Choice(index, content_of(outcome.text, outcome.patch), is_success=state is TaskState.SUCCEEDED)
+            for index, outcome, state in outcomes
+        ]
+        created = self.updated_at or self.created_at
+        return completion(choices, model=model or self.model, id=self.ref.id, created=created)
 
     def to_markdown(self, *, attempt: int | None = None) -> str:
-        """Return it as Markdown: title, facts, and what was made, by *attempt* when there are several."""
-        from . import markdown
+        """Return it as Markdown: title, facts and outcome; the outcome of *attempt* when there are several."""
+        from .._export import markdown
 
         known = {
             "State": self.state.value.replace("_", " "),
@@ -264,20 +266,20 @@ class Task(Value, frozen=True, kw_only=True):
             "Branch": self.branch,
             "Error": str(self.error) if self.error else None,
         }
-        made = self._outcome_of(attempt)
+        outcome = self._outcome_of(attempt)
         title = f"# {markdown.one_line(self.title or str(self.ref))}"
-        return markdown.page(title, markdown.facts(known), made.to_markdown() if made else "")
+        return markdown.page(title, markdown.facts(known), outcome.to_markdown() if outcome else "")
 
     def to_mail(self, *, attempt: int | None = None, author: str | None = None) -> bytes:
         """Return it as a mail that ``git am`` makes a commit of; a trailer names the task.
 
-        Raises what `Outcome.to_mail` does, and `ConfigurationError` for an attempt that there is not.
+        Raises what `Outcome.to_mail` does, and `ConfigurationError` for an attempt that does not exist.
         """
-        from . import mail
+        from .._export import mail
 
-        made = self._outcome_of(attempt) or Outcome()
-        message = made.commit_message(trailers=(self.trailer,))
-        return mail.mail(made.patch, message=message, author=author or mail.NOBODY, date=self.updated_at)
+        outcome = self._outcome_of(attempt) or Outcome()
+        message = outcome.commit_message(trailers=(self.trailer,))
+        return mail.mail(outcome.patch, message=message, author=author or mail.NOBODY, date=self.updated_at)
 
     @property
     def trailer(self) -> str:
@@ -285,7 +287,7 @@ class Task(Value, frozen=True, kw_only=True):
         return f"Coatcheck-Task: {self.ref}"
 
     def compare_attempts(self) -> Comparison:
-        """Compare what the attempts changed, those whose outcomes are known."""
+        """Compare the changes of the attempts whose outcomes are known."""
         from .comparison import compare_attempts
 
         return compare_attempts(self.attempts)
@@ -295,7 +297,7 @@ class Task(Value, frozen=True, kw_only=True):
 
 
 class Page(Value, frozen=True, kw_only=True):
-    """One page of a list; `cursor` asks for the next, None says that this was the last."""
+    """One page of a list; `cursor` requests the next one; None for the last."""
 
     items: tuple[Task, ...] = ()
     cursor: str | None = None
@@ -303,47 +305,7 @@ class Page(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "items": "task objects, in the service's order",
-        "cursor": "what asks for the next page",
+        "cursor": "what requests the next page",
     }
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
-
-
-class SubmissionUncertainError(CoatcheckError):
-    """The task may or may not have been created; it was not sent again."""
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        spec: TaskSpec,
-        candidates: Sequence[TaskRef] = (),
-        remedy: str | None = None,
-    ) -> None:
-        self.spec = spec
-        self.candidates = tuple(candidates)
-        super().__init__(message, remedy=remedy)
-
-
-class TaskError(CoatcheckError):
-    """Something about one task."""
-
-    def __init__(self, message: str | None = None, *, ref: TaskRef | None = None, remedy: str | None = None) -> None:
-        self.ref = ref
-        super().__init__(message, remedy=remedy)
-
-
-class TaskFailedError(TaskError):
-    """The task ended without success."""
-
-    def __init__(self, message: str | None = None, *, task: Task, remedy: str | None = None) -> None:
-        self.task = task
-        super().__init__(message, ref=task.ref, remedy=remedy)
-
-
-class WaitTimeoutError(TaskError):
-    """We gave up waiting; the task goes on."""
-
-
-class SubmissionRejectedError(TaskError):
-    """The service did not take the task."""

@@ -1,10 +1,10 @@
-"""What is used, and when it comes back. None means that the service did not say; nothing is estimated."""
+"""Usage and rate limits, and when they reset. None where the service reports nothing; nothing is estimated."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .value import JsonFields, Value
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,8 +14,8 @@ class RateWindow(Value, frozen=True, kw_only=True):
     """A span of time in which only so much may be used.
 
     `name` is the service's ("primary", "secondary", ...). Read `seconds`, never assume five hours and a week:
-    the windows differ by plan (codex-wham.md 7.1). Where the service tells nothing, `is_counted_here` says that `used`
-    is the number of submissions that this machine has made, whatever others did with the account.
+    the windows differ by plan (docs/reference/protocols/codex-wham.md, section 7.1). Where the service reports nothing, `used` is the
+    number of submissions of this machine and `is_counted_here` is True; other uses of the account are not counted.
     """
 
     name: str
@@ -37,7 +37,7 @@ class RateWindow(Value, frozen=True, kw_only=True):
         "limit": "how much there is",
         "remaining": "how much is left",
         "used": "how much is used",
-        "is_counted_here": "whether `used` is what this machine submitted, since the service tells nothing",
+        "is_counted_here": "whether `used` counts the submissions of this machine, since the service reports nothing",
     }
 
 
@@ -57,7 +57,7 @@ class RateLimit(Value, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {
         "name": "its name",
         "feature": "what it is metered under",
-        "is_allowed": "whether more may be asked now",
+        "is_allowed": "whether more requests are allowed now",
         "is_reached": "whether it is used up",
         "limit": "how much there is",
         "remaining": "how much is left",

@@ -1,1 +1,1 @@
-"""Patches: read, judged, compared and applied. Imports nothing of the library but its errors."""
+"""Patches: read, verified, compared and applied. Imports only `errors` and `_values` of the library."""

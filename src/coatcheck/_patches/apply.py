@@ -1,12 +1,12 @@
-"""Write a patch into a work tree the way git would, so that nobody loses work.
+"""Apply a patch to a work tree as git does, without the loss of uncommitted work.
 
 1. With `index`, git's index is locked first.
-2. Files that somebody is working on are left alone, one by one (`refusals`).
+2. Files with uncommitted changes are skipped, each by itself (`Refusals`).
 3. The rest is applied by git in a place of its own (`stage`); what does not fit there is merged with what happened
    since the base (`merge`); what cannot be merged is a conflict, and stays as it is.
-4. Unless a partial result was asked for, a file that is left alone or in conflict ends it here, with nothing changed.
-5. The journal says what will change and keeps what was there. Only then are files moved into the work tree, each at
-   once, each by the name that was judged. The index is replaced last; whatever fails before is taken back.
+4. Unless a partial result is requested, a skipped or conflicted file ends it here, with nothing changed.
+5. The journal records what will change and keeps the previous content. Only then are files moved into the work tree, each at
+   once, each by the name that was verified. The index is replaced last; an earlier failure is undone.
 
 A preview writes nothing into the checkout: its folder is a temporary one, and so is its object store.
 """
@@ -20,23 +20,25 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchConflictError
-from . import index as git_index, undo_journal as journals
+from msgspec import structs
+
+from ..errors import PatchConflictError
+from . import git_index, undo_journal as journals
+from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
-from .links import LINK, check_links, collisions, escaping
+from .disk_errors import UNCHANGED, named_errors, refused
 from .merge import Merge, Merged
 from .path_rules import parents
-from .results import AppliedPatch, FileOutcome
 from .skip_rules import OCCUPIED, REFUSALS, Refusals
 from .staging_area import ONE_FILE, Group, StagingArea, groups_of
-from .storage import UNCHANGED, named_errors, refused
+from .symlink_rules import LINK, check_links, collisions, escaping
 from .work_tree import Tree, mark_of, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .file_change import FileChange
-    from .index import Stages
+    from .git_index import Stages
     from .undo_journal import Journal, PatchSource
 
 
@@ -45,8 +47,8 @@ __all__ = ["AppliedPatch", "FileOutcome", "apply"]
 _NAMES_SHOWN = 3
 
 
-class Wish(NamedTuple):
-    """What somebody wants of an application; `VerifiedPatch.apply` says what each means."""
+class ApplyRequest(NamedTuple):
+    """The options of an application; `VerifiedPatch.apply` documents them."""
 
     to_index: bool = False
     three_way: bool = True
@@ -57,23 +59,23 @@ class Wish(NamedTuple):
     source: PatchSource | None = None
 
 
-def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], wish: Wish) -> AppliedPatch:
-    """Do what `VerifiedPatch.apply` says."""
+def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], request: ApplyRequest) -> AppliedPatch:
+    """Apply *changes* as `VerifiedPatch.apply` documents."""
     place = Checkout.at(checkout)
     with contextlib.ExitStack() as stack:
         stack.enter_context(named_errors("the patch could not be written"))
-        journal = stack.enter_context(_preview(place) if wish.check else _journal(place))
-        if wish.to_index and not wish.check:
+        journal = stack.enter_context(_preview(place) if request.check else _journal(place))
+        if request.to_index and not request.check:
             stack.enter_context(git_index.locked(place))
-        work = _Work(place, stack.enter_context(Tree(place.root)), journal, wish)
+        work = _Work(place, stack.enter_context(Tree(place.root)), journal, request)
         files = work.prepare(groups_of(changes))
-        done = AppliedPatch(files, is_check=wish.check)
-        if not (wish.partial or done.is_complete):
+        done = AppliedPatch(files=files, is_check=request.check)
+        if not (request.partial or done.is_complete):
             raise _incomplete(done)
-        if wish.check or not journal.steps:
+        if request.check or not journal.steps:
             return done
         work.publish()
-    return done._replace(staged=work.staged)
+    return structs.replace(done, staged=work.staged)
 
 
 @contextlib.contextmanager
@@ -111,11 +113,11 @@ def _incomplete(done: AppliedPatch) -> PatchConflictError:
 class _Work:
     """One application, from the looking to the moving."""
 
-    def __init__(self, checkout: Checkout, tree: Tree, journal: Journal, wish: Wish) -> None:
+    def __init__(self, checkout: Checkout, tree: Tree, journal: Journal, request: ApplyRequest) -> None:
         self.checkout = checkout
         self.tree = tree
         self.journal = journal
-        self.wish = wish
+        self.request = request
         self.entries = checkout.entries()
         self.new_entries: dict[str, Stages] = {}
         self.staged: tuple[str, ...] = ()
@@ -125,7 +127,7 @@ class _Work:
 
     def _object_store(self) -> dict[str, str]:
         """Return where git writes objects: into the repository only what its index will name."""
-        if self.wish.to_index and not self.wish.check:
+        if self.request.to_index and not self.request.check:
             return {}
         folder = os.path.join(self.journal.folder, "objects")
         os.mkdir(folder)
@@ -135,8 +137,10 @@ class _Work:
         """Apply *groups* beside the work tree and write down the steps; nothing of the tree changes."""
         changed = self._changed(groups)
         self._check_other_attempts(changed)
-        looked = Refusals(self.checkout, self.tree, self.entries, changed, groups, index=self.wish.to_index)
-        refusals = {id(group): kind for group in groups if (kind := looked.of(group))}
+        refusals_by_rule = Refusals(
+            self.checkout, self.tree, self.entries, changed, groups, index=self.request.to_index
+        )
+        refusals = {id(group): kind for group in groups if (kind := refusals_by_rule.of(group))}
         self._excuse(groups, refusals)
         wanted = [group for group in groups if id(group) not in refusals]
         results = {id(group): Merged("skipped", kind) for group in groups if (kind := refusals.get(id(group)))}
@@ -152,7 +156,7 @@ class _Work:
         return tuple(_outcome(change, results[id(group)]) for group in groups for change in group.changes)
 
     def _changed(self, groups: list[Group]) -> set[str]:
-        """Return the paths that somebody changed, among *groups* also those that git status does not look at."""
+        """Return the changed paths, among *groups* also those that git status ignores."""
         unwatched = [
             path
             for group in groups
@@ -167,7 +171,7 @@ class _Work:
 
     def _check_other_attempts(self, changed: set[str]) -> None:
         """Raise `PatchConflictError` while another attempt of the same task is applied and not committed."""
-        source = self.wish.source
+        source = self.request.source
         for number, journal in enumerate(journals.applied(self.checkout) if source else (), 1):
             other = journal.source
             if source is None or other is None or other.task != source.task or other == source:
@@ -186,7 +190,7 @@ class _Work:
         suspects = [group for group in groups if refusals.get(id(group)) in OCCUPIED]
         self._take(suspects)
         present = self.stage.having(suspects)
-        staged = self.stage.having(present, "--cached") if self.wish.to_index else present
+        staged = self.stage.having(present, "--cached") if self.request.to_index else present
         refusals |= {id(group): "already" if group in staged else "unstaged" for group in present}
 
     def _take(self, groups: list[Group]) -> None:
@@ -195,9 +199,9 @@ class _Work:
         self.stage.take(self.tree, _attribute_files(names))
 
     def _apply(self, wanted: list[Group]) -> dict[int, Merged]:
-        """Stage *wanted*; return what became of each."""
+        """Stage *wanted*; return the result of each."""
         self._take(wanted)
-        if self.wish.to_index:
+        if self.request.to_index:
             names = [path for group in wanted for path in group.paths]
             known = dict.fromkeys((*names, *_attribute_files(names)))
             self.stage.fill_index({path: self.entries[path] for path in known if path in self.entries})
@@ -205,9 +209,9 @@ class _Work:
             self.checkout,
             self.stage,
             self.entries,
-            three_way=self.wish.three_way,
-            markers=self.wish.markers,
-            base=self.wish.base,
+            three_way=self.request.three_way,
+            markers=self.request.markers,
+            base=self.request.base,
         )
         held = merge.unmergeable(wanted)
         fitting, failed = self.stage.apply([group for group in wanted if group not in held])
@@ -218,27 +222,27 @@ class _Work:
 
     def _stages(self, groups: list[Group]) -> Iterator[tuple[Group, dict[str, Stages] | None]]:
         """Yield what git's index gets for each of the applied *groups*."""
-        entries = self.stage.entries() if self.wish.to_index else {}
+        entries = self.stage.entries() if self.request.to_index else {}
         for group in groups:
-            found: dict[str, Stages] = {path: {0: entries[path]} if path in entries else {} for path in group.paths}
-            yield group, found if self.wish.to_index else None
+            stages: dict[str, Stages] = {path: {0: entries[path]} if path in entries else {} for path in group.paths}
+            yield group, stages if self.request.to_index else None
 
     def _check_links(self, groups: list[Group], staged: Mapping[str, os.stat_result | None]) -> None:
         """Raise `PatchRejectedError` where a link would lead out of the tree, through whatever other links."""
         plain = self._links_without_links(groups)
-        made = {}
+        new_links = {}
         for path, facts in staged.items():
             if facts is not None and (stat.S_ISLNK(facts.st_mode) or path in plain):
-                made[path] = os.fsdecode(read_plain(self.stage.path(path)) or b"")
+                new_links[path] = os.fsdecode(read_plain(self.stage.path(path)) or b"")
         tracked = [path for path, entry in self.entries.items() if entry.mode == LINK]
-        gone = {path for path, facts in staged.items() if path not in made}
+        gone = {path for path, facts in staged.items() if path not in new_links}
         removed = {path for path, facts in staged.items() if facts is None}
-        links = made.keys() | (set(tracked) - gone)
-        collided = collisions(links, made, (self.entries.keys() | staged.keys()) - removed, staged)
-        check_links(escaping(self.checkout.root, made, gone, tracked), collided if links else ())
+        links = new_links.keys() | (set(tracked) - gone)
+        collided = collisions(links, new_links, (self.entries.keys() | staged.keys()) - removed, staged)
+        check_links(escaping(self.checkout.root, new_links, gone, tracked), collided if links else ())
 
     def _links_without_links(self, groups: list[Group]) -> set[str | None]:
-        """Return the paths that are links in git; without core.symlinks they are plain files that say where to."""
+        """Return the paths that are links in git; without core.symlinks they are plain files that contain the target."""
         changes = (change for group in groups for change in group.changes)
         modes = ((change, self.entries.get(change.old_path or "")) for change in changes)
         return {change.new_path for change, old in modes if (change.new_mode or (old.mode if old else None)) == LINK}
@@ -256,7 +260,7 @@ class _Work:
         saved = None
         if now is not None:
             saved = str(len(self.journal.steps))
-            if not self.wish.check:
+            if not self.request.check:
                 self.tree.save(path, self.journal.saved(saved))
         else:
             self.journal.folders += [
@@ -265,10 +269,10 @@ class _Work:
         self.journal.steps.append(journals.Step(path, now and mark_of(now), saved, then and mark_of(then)))
 
     def publish(self) -> None:
-        """Take every step: removals first, so that a file may give way to a folder of its name; the index last."""
-        self.journal.source = self.wish.source
+        """Take every step: removals first, so that a folder can replace a file of its name; the index last."""
+        self.journal.source = self.request.source
         new_index = None
-        if self.wish.to_index:
+        if self.request.to_index:
             self.journal.index = {path: self.entries.get(path) for path in self.new_entries}
             new_index = git_index.NewIndex(self.checkout, os.path.join(self.journal.folder, "index"))
             new_index.set(self.new_entries)
@@ -333,7 +337,7 @@ def _is_written(result: Merged) -> bool:
 
 
 def _facts(path: str) -> os.stat_result | None:
-    """Look at a staged path. A folder there is made for other paths: this one is gone."""
+    """Return the facts of a staged path, None for a folder: it exists for other paths, and this one is removed."""
     try:
         facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -362,4 +366,11 @@ def _remove(*paths: str) -> None:
 
 def _outcome(change: FileChange, result: Merged) -> FileOutcome:
     detail = result.detail or REFUSALS.get(result.kind, "")
-    return FileOutcome(change.path, change.moved_from, result.status, result.kind, detail, result.has_markers)
+    return FileOutcome(
+        path=change.path,
+        old_path=change.moved_from,
+        status=result.status,
+        kind=result.kind,
+        detail=detail,
+        has_markers=result.has_markers,
+    )

@@ -1,6 +1,6 @@
 """Make a branch and a commit out of a patch, without touching the work tree or the index.
 
-The commit is built in an index of its own, so whatever somebody is working on does not matter, and does not change.
+The commit is built in an index of its own, so uncommitted work has no influence and does not change.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .._errors import PatchConflictError, PatchError
+from ..errors import PatchConflictError, PatchError
 from . import undo_journal as journals
+from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
+from .disk_errors import git_could_not_write, named_errors
 from .git import GitError, git
-from .links import check_links, collisions, escaping_in_git
 from .render_patch import render
-from .results import AppliedPatch, FileOutcome
 from .staging_area import groups_of, split_by_context
-from .storage import git_could_not_write, named_errors
+from .symlink_rules import check_links, collisions, escaping_in_git
 
 if TYPE_CHECKING:
     from .file_change import FileChange
 
-# Who commits where nobody told git who they are: demo and CI machines have no identity.
+# The committer where git has no identity, as on CI machines.
 _NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
 # The variables of git-commit-tree(1); EMAIL is no variable of git's own and is passed on anyway.
 _IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
@@ -30,24 +30,24 @@ _IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for
 def commit(
     changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], *, branch: str, message: str, start: str = "HEAD"
 ) -> AppliedPatch:
-    """Do what `VerifiedPatch.commit` says."""
+    """Commit *changes* as `VerifiedPatch.commit` documents."""
     place = Checkout.at(checkout)
     _check_name(place, branch)
     parent = _commit_at(place, start)
-    with named_errors("the branch could not be made"), journals.exclusive(place):
+    with named_errors("the branch could not be created"), journals.exclusive(place):
         journal = journals.begin(place)
         try:
             tree = _build(place, changes, parent, os.path.join(journal.folder, "index"))
         except BaseException:
             journals.forget(journal)
             raise
-        made = place_commit(place, tree, parent, message)
-        journal.branch = (branch, made)
+        commit_id = place_commit(place, tree, parent, message)
+        journal.branch = (branch, commit_id)
         journals.commit(place, journal)
-        place.git("update-ref", f"refs/heads/{branch}", made, "0" * len(made))
+        place.git("update-ref", f"refs/heads/{branch}", commit_id, "0" * len(commit_id))
         journals.finish(place, journal)
-    files = tuple(FileOutcome(change.path, change.moved_from, "applied") for change in changes)
-    return AppliedPatch(files, branch=branch, commit=made)
+    files = tuple(FileOutcome(path=change.path, old_path=change.moved_from, status="applied") for change in changes)
+    return AppliedPatch(files=files, branch=branch, commit=commit_id)
 
 
 def _check_name(place: Checkout, branch: str) -> None:
@@ -97,9 +97,9 @@ def _check_links(place: Checkout, parent: str, environment: dict[str, str]) -> N
     listed = git("ls-tree", "-r", "-z", parent, folder=place.root).replace(b" blob ", b" ")
     indexed = git("ls-files", "--stage", "-z", folder=place.root, environment=environment)
     before, after = _links(place, listed), _links(place, indexed)
-    made = {path for path, target in after.items() if before.get(path) != target}
+    changed_links = {path for path, target in after.items() if before.get(path) != target}
     old, new = ({os.fsdecode(record.partition(b"\t")[2]) for record in each.split(b"\0")} for each in (listed, indexed))
-    check_links(escaping_in_git(before, after), collisions(after, made, new, new - old))
+    check_links(escaping_in_git(before, after), collisions(after, changed_links, new, new - old))
 
 
 def _links(place: Checkout, listed: bytes) -> dict[str, str]:
@@ -112,29 +112,31 @@ def _links(place: Checkout, listed: bytes) -> dict[str, str]:
 def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> PatchError:
     listed = git("diff", "--name-only", "--diff-filter=U", "--cached", "-z", folder=place.root, environment=environment)
     files = [os.fsdecode(name) for name in listed.split(b"\0")[:-1]]
-    said = next((line for line in error.stderr.splitlines() if line.startswith("error: ")), str(error))
+    message = next((line for line in error.stderr.splitlines() if line.startswith("error: ")), str(error))
     return PatchConflictError(
-        f"the patch does not fit there: {', '.join(files) or said.removeprefix('error: ')}",
+        f"the patch does not fit there: {', '.join(files) or message.removeprefix('error: ')}",
         files=files,
-        remedy="start the branch at the commit the patch was made for",
+        remedy="start the branch at the commit that the patch was written for",
     )
 
 
 def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
     """Write the commit, with the author and the committer that ``git commit`` would use.
 
-    Raises `GitError` where they cannot be used; where git knows nobody, `_NOBODY` commits.
+    Raises `GitError` where they cannot be used; where git has no identity, the committer is `_NOBODY`.
     """
     environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
     for who in ("AUTHOR", "COMMITTER"):
         environment |= _completed(place, who, environment)
     text = message.encode("utf-8", "surrogateescape")
-    made = git("commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment)
-    return made.decode().strip()
+    commit_id = git(
+        "commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment
+    )
+    return commit_id.decode().strip()
 
 
 def _completed(place: Checkout, who: str, environment: dict[str, str]) -> dict[str, str]:
-    """Return what *environment* lacks for git to know *who*: nothing, where it knows already."""
+    """Return the variables that *environment* lacks for the identity of *who*; none where git has one."""
     try:
         git("var", f"GIT_{who}_IDENT", folder=place.root, environment=environment)
     except GitError as error:
@@ -145,7 +147,7 @@ def _completed(place: Checkout, who: str, environment: dict[str, str]) -> dict[s
             ) from None
         if "auto-detection is disabled" in error.stderr:
             raise GitError(
-                "git knows no name or email for the commit, and user.useConfigOnly forbids guessing one",
+                "git has no name or email for the commit, and user.useConfigOnly forbids guessing one",
                 stderr=error.stderr,
                 remedy="run: git config user.name NAME; git config user.email ADDRESS",
             ) from None

@@ -1,4 +1,4 @@
-"""What git knows about a checkout: where it is, what it tracks, what has changed since."""
+"""A checkout as git reports it: its folders, its tracked files, their changes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Entry(NamedTuple):
 
 
 class Checkout(NamedTuple):
-    """A work tree. `root` is its top, `folder` the place in the git directory that is ours.
+    """A work tree. `root` is its top, `folder` the folder of coatcheck in the git directory.
 
-    `objects` is the repository's object folder, `configuration` the settings of git that say how files are rewritten,
+    `objects` is the repository's object folder, `configuration` the settings of git that configure how files are rewritten,
     merged and named. `filters` are the programs that rewrite files. None of them ever runs: even looking for what has
-    changed would run one (git status compares a file whose time is too young to tell).
+    changed would run one (git status compares a file whose time is too recent).
     """
 
     root: str
@@ -61,7 +61,7 @@ class Checkout(NamedTuple):
                 raise GitError(
                     f"{os.fspath(path)} is not in a git checkout",
                     stderr=error.stderr,
-                    remedy="give the folder of a clone",
+                    remedy="pass the folder of a clone",
                 ) from None
             raise
         if is_inside != "true":
@@ -119,28 +119,28 @@ class Checkout(NamedTuple):
 
     def entries(self) -> dict[str, Entry]:
         """Return what the index has, by path. A path in conflict is there with its last side."""
-        found = {}
+        entries = {}
         for record in self.git("ls-files", "--stage", "-v", "-z").split(b"\0")[:-1]:
             facts, _, path = record.partition(b"\t")
             tag, mode, blob, _ = facts.split(b" ")
-            found[os.fsdecode(path)] = Entry(int(mode, 8), blob.decode(), tag.decode())
-        return found
+            entries[os.fsdecode(path)] = Entry(int(mode, 8), blob.decode(), tag.decode())
+        return entries
 
     def blobs(self, names: Mapping[str, str]) -> dict[str, bytes]:
-        """Return the blobs that are here, of those that *names* says."""
+        """Return the contents of *names* that the repository has, by path."""
         wanted = "".join(f"{name}\n" for name in names.values()).encode("utf-8", "surrogateescape")
         answer = self.git("cat-file", "--batch", stdin=wanted) if names else b""
-        found, at = {}, 0
+        contents, at = {}, 0
         for path in names:
             end = answer.index(b"\n", at)
             facts = _BLOB.fullmatch(answer, at, end)
             at = end + 1
-            if facts:  # anything else repeats the name, which is a stranger's, and says what is wrong with it
+            if facts:  # any other line repeats the name and reports an error
                 size = int(facts[2])
                 if facts[1] == b"blob":
-                    found[path] = answer[at : at + size]
+                    contents[path] = answer[at : at + size]
                 at += size + 1
-        return found
+        return contents
 
     def changed(self, *, index: str | None = None, settings: tuple[str, ...] = ()) -> set[str]:
         """Return the tracked paths that differ from the last commit, staged or not."""
@@ -158,24 +158,24 @@ class Checkout(NamedTuple):
     def attributes(self, paths: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
         """Return the gitattributes called *names* of each path: "set", "unset", "unspecified" or a value."""
         given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        found: dict[str, dict[str, str]] = {}
+        values: dict[str, dict[str, str]] = {}
         if given:
             fields = iter(self.git("check-attr", "-z", "--stdin", *names, stdin=given).split(b"\0")[:-1])
             for path, name, value in zip(fields, fields, fields, strict=True):
-                found.setdefault(os.fsdecode(path), {})[name.decode()] = os.fsdecode(value)
-        return found
+                values.setdefault(os.fsdecode(path), {})[name.decode()] = os.fsdecode(value)
+        return values
 
     def filtered(self, paths: list[str]) -> set[str]:
         """Return those of *paths* that one of the filters would rewrite."""
         if not self.filters:
             return set()
-        return {path for path, found in self.attributes(paths, "filter").items() if found["filter"] in self.filters}
+        return {path for path, values in self.attributes(paths, "filter").items() if values["filter"] in self.filters}
 
 
 def _ask(path: str | os.PathLike[str]) -> list[str]:
-    """Return what ``git rev-parse`` says of *path*.
+    """Return what ``git rev-parse`` reports of *path*.
 
-    A folder's name may hold line feeds, so an option that git does not know, which it prints as it is, stands between
+    A folder's name may hold line feeds, so an unknown option, which git prints unchanged, is put between
     the answers.
     """
     between = f"--{os.urandom(16).hex()}"

@@ -1,14 +1,16 @@
-"""Patches side by side: are they the same change, how much do they share, where do they differ.
+"""Compare patches: whether they are the same change, how much they share, where they differ.
 
-Only what a patch adds and removes counts. Where its hunks stand, how much context it shows, which blobs it names and
-in which order its files come is the writer's choice, not the change.
+Only what a patch adds and removes counts. The positions of its hunks, the amount of context, the blobs
+and the order of files are no part of the change.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
+
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,17 +23,24 @@ if TYPE_CHECKING:
 _MOST_PAIRS = 4_000_000
 
 
-class Overlap(NamedTuple):
+class Overlap(Value, frozen=True, kw_only=True):
     """How much two patches share.
 
-    `share` is the number of changed lines in both over the number in either, 1.0 for the same change and 0.0 for
-    nothing in common (two empty patches share everything); a file that changes without lines counts as one.
+    `share` is the number of changed lines in both over the number in either: 1.0 for the same change, 0.0 for nothing
+    in common, 1.0 for two empty patches. A file that changes without lines counts as one line.
     """
 
-    both: tuple[str, ...]
-    left_only: tuple[str, ...]
-    right_only: tuple[str, ...]
     share: float
+    both: tuple[str, ...] = ()
+    left_only: tuple[str, ...] = ()
+    right_only: tuple[str, ...] = ()
+
+    _json: ClassVar[JsonFields] = {
+        "share": "changed lines in both over those in either, 0.0 to 1.0",
+        "both": "paths that both touch",
+        "left_only": "paths that only the left one touches",
+        "right_only": "paths that only the right one touches",
+    }
 
 
 def is_same_change(left: Patch, right: Patch) -> bool:
@@ -49,15 +58,15 @@ def same_changes(patches: Sequence[Patch]) -> tuple[tuple[int, ...], ...]:
 
 def overlap(left: Patch, right: Patch) -> Overlap:
     """Measure what two patches share."""
-    ours, theirs = _paths(left), _paths(right)
+    left_paths, right_paths = _paths(left), _paths(right)
     in_left, in_right = Counter(_atoms(left)), Counter(_atoms(right))
     either = (in_left | in_right).total()
     share = (in_left & in_right).total() / either if either else 1.0
     return Overlap(
-        tuple(path for path in ours if path in theirs),
-        tuple(path for path in ours if path not in theirs),
-        tuple(path for path in theirs if path not in ours),
-        share,
+        share=share,
+        both=tuple(path for path in left_paths if path in right_paths),
+        left_only=tuple(path for path in left_paths if path not in right_paths),
+        right_only=tuple(path for path in right_paths if path not in left_paths),
     )
 
 
@@ -71,11 +80,12 @@ def only_one_touches(patches: Sequence[Patch]) -> tuple[tuple[str, ...], ...]:
 def diff_of_diffs(left: Patch, right: Patch, *, names: tuple[str, str] = ("1", "2")) -> str:
     """Return a unified diff that leads from one patch to the other, file by file; empty for the same change.
 
-    A line starts with two signs: the first says whose it is, the second is the patch's own.
+    A line starts with two signs: the first is the side, the second is the sign of the patch.
     """
-    ours, theirs = _by_path(left), _by_path(right)
+    left_files, right_files = _by_path(left), _by_path(right)
     parts = (
-        _diff_of_file(path, ours.get(path, []), theirs.get(path, []), names) for path in dict.fromkeys([*ours, *theirs])
+        _diff_of_file(path, left_files.get(path, []), right_files.get(path, []), names)
+        for path in dict.fromkeys([*left_files, *right_files])
     )
     return "".join(parts)
 
@@ -114,10 +124,10 @@ def _atoms(patch: Patch) -> Iterator[tuple[object, ...]]:
 
 
 def _by_path(patch: Patch) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    lines_by_path: dict[str, list[str]] = {}
     for change in patch.files:
-        found.setdefault(change.path, []).extend(_shown(change))
-    return found
+        lines_by_path.setdefault(change.path, []).extend(_shown(change))
+    return lines_by_path
 
 
 def _shown(change: FileChange) -> Iterator[str]:
@@ -134,12 +144,12 @@ def _shown(change: FileChange) -> Iterator[str]:
         yield from (f"{line.sign}{line.text.removesuffix(chr(10))}\n" for line in hunk.lines)
 
 
-def _diff_of_file(path: str, ours: list[str], theirs: list[str], names: tuple[str, str]) -> str:
-    if [line for line in ours if line[0] in "+-["] == [line for line in theirs if line[0] in "+-["] and bool(
-        ours
-    ) is bool(theirs):
+def _diff_of_file(path: str, left_lines: list[str], right_lines: list[str], names: tuple[str, str]) -> str:
+    if [line for line in left_lines if line[0] in "+-["] == [line for line in right_lines if line[0] in "+-["] and bool(
+        left_lines
+    ) is bool(right_lines):
         return ""
-    if len(ours) * len(theirs) > _MOST_PAIRS:
-        lines = [f"-{line}" for line in ours] + [f"+{line}" for line in theirs]
+    if len(left_lines) * len(right_lines) > _MOST_PAIRS:
+        lines = [f"-{line}" for line in left_lines] + [f"+{line}" for line in right_lines]
         return f"--- {names[0]}/{path}\n+++ {names[1]}/{path}\n{''.join(lines)}"
-    return "".join(difflib.unified_diff(ours, theirs, f"{names[0]}/{path}", f"{names[1]}/{path}"))
+    return "".join(difflib.unified_diff(left_lines, right_lines, f"{names[0]}/{path}", f"{names[1]}/{path}"))

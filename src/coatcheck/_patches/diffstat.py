@@ -1,7 +1,7 @@
-"""The summary that ``git diff --stat`` prints: a line per file with a graph, and what it comes to.
+"""The summary that ``git diff --stat`` prints: a line per file with a graph, and the totals.
 
-git's own rules are in its ``diff.c`` (``show_stats``, ``pprint_rename``, ``print_stat_summary``). A diff does not tell
-how big binary files were, so their line says no sizes.
+git's own rules are in its ``diff.c`` (``show_stats``, ``pprint_rename``, ``print_stat_summary``). A diff does not contain
+the sizes of binary files, so their line has none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 _NARROWEST_GRAPH = 6
 _NARROWEST_NAME = 10
-# What stands between name, number and graph: " ", " | ", " " and one to spare.
+# The separators between name, number and graph: " ", " | ", " " and one to spare.
 _BETWEEN = 6
 
 
@@ -42,7 +42,7 @@ class _Columns(NamedTuple):
 
 
 def diffstat(changes: Sequence[FileChange], *, width: int = WIDTH) -> tuple[StatLine, ...]:
-    """Return a line for each file in at most *width* columns; `summary` says what they come to."""
+    """Return a line for each file in at most *width* columns; `summary` returns the totals."""
     columns = _columns(changes, width)
     return tuple(_line(change, columns) for change in changes)
 
@@ -71,8 +71,8 @@ def _columns(changes: Sequence[FileChange], width: int) -> _Columns:
     graph = most
     if name + number + _BETWEEN + graph > width:
         graph = min(graph, max(_NARROWEST_GRAPH, width * 3 // 8 - number - _BETWEEN))
-        room = width - number - _BETWEEN
-        name, graph = (room - graph, graph) if name > room - graph else (name, room - name)
+        space = width - number - _BETWEEN
+        name, graph = (space - graph, graph) if name > space - graph else (name, space - name)
     return _Columns(name, number, graph, most)
 
 
@@ -126,8 +126,8 @@ def label_of(change: FileChange) -> str:
 def _moved(old: bytes, new: bytes) -> Iterator[bytes]:
     """Write what two paths share once. A prefix ends with a slash, a suffix begins with one, and it may be the same."""
     prefix = _shared(old, new)
-    room = min(len(old), len(new)) - (prefix - 1 if prefix else 0)
-    suffix = _shared_end(old, new, room)
+    space = min(len(old), len(new)) - (prefix - 1 if prefix else 0)
+    suffix = _shared_end(old, new, space)
     middles = (path[prefix : max(prefix, len(path) - suffix)] for path in (old, new))
     middle = b" => ".join(middles)
     yield b"%s{%s}%s" % (old[:prefix], middle, old[len(old) - suffix :]) if prefix or suffix else middle
@@ -135,17 +135,17 @@ def _moved(old: bytes, new: bytes) -> Iterator[bytes]:
 
 def _shared(old: bytes, new: bytes) -> int:
     length = 0
-    for at, (ours, theirs) in enumerate(zip(old, new, strict=False), 1):
-        if ours != theirs:
+    for at, (old_byte, new_byte) in enumerate(zip(old, new, strict=False), 1):
+        if old_byte != new_byte:
             break
-        if ours == ord("/"):
+        if old_byte == ord("/"):
             length = at
     return length
 
 
-def _shared_end(old: bytes, new: bytes, room: int) -> int:
+def _shared_end(old: bytes, new: bytes, space: int) -> int:
     length = 0
-    for at in range(1, room + 1):
+    for at in range(1, space + 1):
         if old[-at] != new[-at]:
             break
         if old[-at] == ord("/"):

@@ -1,14 +1,17 @@
-"""One file of a diff: what happens to it, and its hunks when somebody asks for them."""
+"""One file of a diff: its header, and its hunks, which are read on first use."""
 
 from __future__ import annotations
 
 from . import quoted_names, scan
 from .header import BinaryForm, ChangeStatus, Header, read_header
-from .naming import DEFAULT, Naming
+from .strip_level import DEFAULT, Naming
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
+    from typing import ClassVar
+
+    from .._values.value import JsonFields
 
 __all__ = ["BinaryForm", "BinaryPart", "ChangeStatus", "FileChange", "Hunk", "Line"]
 
@@ -46,7 +49,7 @@ class Line:
 
 
 class Hunk:
-    """A run of lines that changed together. Line numbers are 1-based; a range of 0 lines stands after its line.
+    """A run of lines that changed together. Line numbers are 1-based; a range of 0 lines is after its line.
 
     A combined diff has one old range for each parent (`old_ranges`), and as many signs in each line.
     """
@@ -101,7 +104,7 @@ class Hunk:
         return self._span.removed
 
     def __bytes__(self) -> bytes:
-        """Return the lines as they stand in the diff, without the ``@@`` line."""
+        """Return the lines of the diff, without the ``@@`` line."""
         return self._data[self._span.body : self._span.end]
 
     def __str__(self) -> str:
@@ -166,12 +169,23 @@ class FileChange:
     """What a diff does to one file.
 
     Paths are relative to the top of the tree; `old_path` is None for an added file, `new_path` for a deleted one.
-    Everything but the counts is read from the diff when it is first asked for.
+    Everything but the counts is read from the diff on first use.
     """
 
     __slots__ = ("_added", "_data", "_end", "_header", "_names", "_naming", "_removed", "_start")
 
-    def __init__(  # noqa: PLR0917 - made by the scan, a hundred thousand times
+    # No `from_dict`: a change is part of a diff, which `Outcome.patch` holds in JSON; `Patch.files` reads it from there.
+    _json: ClassVar[JsonFields] = {
+        "path": "the file",
+        "old_path": ("its path before the change, where it moved", lambda c: c.moved_from),
+        "status": '"added", "deleted", "modified", "renamed", "copied", "mode changed" or "type changed"',
+        "is_binary": "whether the diff treats it as binary",
+        "added": "lines added",
+        "removed": "lines removed",
+    }
+    _details: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(  # noqa: PLR0917 - created by the scan, a hundred thousand times
         self, data: bytes, start: int, end: int, added: int, removed: int, naming: Naming = DEFAULT
     ) -> None:
         self._data = data
@@ -202,6 +216,12 @@ class FileChange:
     def __reduce__(self) -> tuple[object, ...]:
         return FileChange, (bytes(self), 0, self._end - self._start, self._added, self._removed, self._naming)
 
+    def to_dict(self) -> dict[str, object]:
+        """Return what it does to its file as plain data, without the lines."""
+        from .._values.json_fields import document
+
+        return document(self)
+
     def with_strip(self, level: int) -> FileChange:
         """Return the same change with *level* more components taken off its names."""
         naming = Naming(level, self._naming.directory, is_settled=True)
@@ -214,7 +234,7 @@ class FileChange:
 
     @property
     def header(self) -> Header:
-        """Return what stands above the hunks."""
+        """Return the header above the hunks."""
         if self._header is None:
             self._header = read_header(self._data, self._start, self._naming)
         return self._header
@@ -239,7 +259,7 @@ class FileChange:
 
     @property
     def path(self) -> str:
-        """Return the path people know the file by: the new one, or the old one of a deleted file."""
+        """Return the path of the file: the new one, or the old one of a deleted file."""
         return self.new_path or self.old_path or ""
 
     @property
@@ -272,22 +292,22 @@ class FileChange:
 
     @property
     def old_mode(self) -> int | None:
-        """Return the mode before (``0o100644``), None where the diff does not say."""
+        """Return the mode before (``0o100644``), None where the diff does not name it."""
         return self.header.old_mode
 
     @property
     def new_mode(self) -> int | None:
-        """Return the mode after (``0o100755``), None where the diff does not say."""
+        """Return the mode after (``0o100755``), None where the diff does not name it."""
         return self.header.new_mode
 
     @property
     def old_id(self) -> str | None:
-        """Return the blob before, often abbreviated, None where the diff does not say."""
+        """Return the blob before, often abbreviated, None where the diff does not name it."""
         return self.header.old_id
 
     @property
     def new_id(self) -> str | None:
-        """Return the blob after, often abbreviated, None where the diff does not say."""
+        """Return the blob after, often abbreviated, None where the diff does not name it."""
         return self.header.new_id
 
     @property

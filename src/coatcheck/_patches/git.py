@@ -1,6 +1,6 @@
 """The only module that starts git: lists of arguments, bytes in, bytes out, never a shell.
 
-git is asked to do what it would do for the user (their ``core.autocrlf`` holds), and nothing on the side: a checkout
+git does what it would do for the user (with their ``core.autocrlf``), and nothing else: a checkout
 can hold programs that git would run (hooks, a file-system monitor, a pager, an external diff), and the environment can
 point git at another repository. So every ``GIT_`` variable is dropped and those settings are overruled.
 """
@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import re
 
-from .._errors import ConfigurationError
+from ..errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Each overrules a setting that runs a program, asks somebody, or changes what a patch means.
+# Each overrules a setting that runs a program, prompts the user, or changes the meaning of a patch.
 _SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.pager=cat",
     "core.alternateRefsCommand=",
     "diff.external=",
-    "apply.whitespace=nowarn",  # "fix" would apply another patch than the one that was judged
+    "apply.whitespace=nowarn",  # "fix" would apply another patch than the one that was verified
     "apply.ignoreWhitespace=no",
     "core.safecrlf=false",  # a warning elsewhere, an error here
     "core.quotePath=true",
@@ -42,13 +42,13 @@ _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "none",
 }
 
-# The user's own choice of settings and of git. Everything else says which repository, index or editor to use.
+# The user's own choice of settings and of git. All others select a repository, an index or an editor.
 _KEPT = frozenset(
     {
         "GIT_CONFIG_GLOBAL",
         "GIT_CONFIG_SYSTEM",
         "GIT_CONFIG_NOSYSTEM",
-        "GIT_CONFIG_COUNT",  # with GIT_CONFIG_KEY_n and _VALUE_n; also how CI says safe.directory (git-config(1))
+        "GIT_CONFIG_COUNT",  # with GIT_CONFIG_KEY_n and _VALUE_n; also how CI sets safe.directory (git-config(1))
         "GIT_CONFIG_PARAMETERS",  # what `git -c name=value` passes on
         "GIT_EXEC_PATH",
         "GIT_CEILING_DIRECTORIES",
@@ -61,7 +61,7 @@ _SECONDS = 300.0
 
 
 class GitError(ConfigurationError):
-    """git refused. `stderr` is what it said; `was_killed` is the signal that ended it, empty where it ended itself."""
+    """A git command failed. `stderr` is its error output; `was_killed` is the signal that ended it, else empty."""
 
     def __init__(self, message: str, *, stderr: str = "", remedy: str | None = None, was_killed: str = "") -> None:
         self.stderr = stderr
@@ -97,22 +97,24 @@ def git(
         raise _missing(error, folder) from None
     except (NotADirectoryError, PermissionError, subprocess.TimeoutExpired) as error:
         raise GitError(f"git could not run in {os.fspath(folder)}: {type(error).__name__}") from None
-    said = done.stderr.decode("utf-8", "replace").strip()
-    if done.returncode and (refusal := untrusted(said, folder)):
+    stderr = done.stderr.decode("utf-8", "replace").strip()
+    if done.returncode and (refusal := untrusted(stderr, folder)):
         raise refusal
     if done.returncode not in accept:
-        raise _failure(os.fsdecode(arguments[0]), done.returncode, said)
+        raise _failure(os.fsdecode(arguments[0]), done.returncode, stderr)
     return done.stdout
 
 
-def _failure(verb: str, code: int, said: str) -> GitError:
+def _failure(verb: str, code: int, stderr: str) -> GitError:
     killed = f"git {verb} was ended by signal {-code}" if code < 0 else ""
-    return GitError(f"git {verb} failed: {said.splitlines()[0] if said else code}", stderr=said, was_killed=killed)
+    return GitError(
+        f"git {verb} failed: {stderr.splitlines()[0] if stderr else code}", stderr=stderr, was_killed=killed
+    )
 
 
 def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[str | bytes]:
-    said = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
-    return ["git", "--no-pager", *said, *arguments]
+    options = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
+    return ["git", "--no-pager", *options, *arguments]
 
 
 def inherited(environ: Mapping[str, str], *, keep_settings: bool = True) -> dict[str, str]:
@@ -127,17 +129,17 @@ def inherited(environ: Mapping[str, str], *, keep_settings: bool = True) -> dict
     }
 
 
-def untrusted(said: str, folder: str | os.PathLike[str]) -> GitError | None:
+def untrusted(stderr: str, folder: str | os.PathLike[str]) -> GitError | None:
     """Return the error for a repository of another user that git refuses (safe.directory in git-config(1)), else None.
 
-    *said* is git's standard error; it names the folder, and the command that trusts it.
+    *stderr* is git's standard error; it names the folder, and the command that trusts it.
     """
-    if "dubious ownership" not in said:
+    if "dubious ownership" not in stderr:
         return None
-    shown = re.search(r"git config --global --add safe\.directory (.+)", said, re.DOTALL)
+    shown = re.search(r"git config --global --add safe\.directory (.+)", stderr, re.DOTALL)
     command = shown[0].strip() if shown else f"git config --global --add safe.directory {os.fspath(folder)}"
     return GitError(
-        f"git does not trust {os.fspath(folder)}: it belongs to another user", stderr=said, remedy=f"run: {command}"
+        f"git does not trust {os.fspath(folder)}: it belongs to another user", stderr=stderr, remedy=f"run: {command}"
     )
 
 

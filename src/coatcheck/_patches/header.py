@@ -1,6 +1,6 @@
-"""What stands above the hunks of one file: names, modes, blob ids, and what was done to it.
+"""The header of one file of a diff: names, modes, blob ids, and the kind of change.
 
-A header is read twice at most: once by the scan, which keeps nothing of it, and once when somebody asks for it.
+A header is read twice at most: once by the scan, which keeps nothing of it, and once on first use.
 The words are git's (``diff-generate-patch.txt``, "Generating patch text with -p"), and so is what they mean
 (``apply.c``, ``parse_git_diff_header`` and ``parse_traditional_patch``).
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 import enum
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
 from . import quoted_names
-from .naming import DEFAULT, Naming
+from .strip_level import DEFAULT, Naming
 
 
 class ChangeStatus(enum.Enum):
@@ -28,7 +28,7 @@ class ChangeStatus(enum.Enum):
 
 
 class BinaryForm(enum.Enum):
-    """How a diff tells that a file is binary: with its content, or without."""
+    """The form of a binary file in a diff: with its content, or without."""
 
     PATCH = "git binary patch"
     DIFFERS = "binary files differ"
@@ -103,8 +103,13 @@ _EPOCH = re.compile(rb"[\t ](?:1969-12-31|1970-01-01) (\d\d):(\d\d):00(?:\.0+)? 
 
 
 def read_header(data: bytes, start: int, naming: Naming = DEFAULT) -> Header:
-    """Read the header at *start*, a position that the scan found. Raises `PatchError`."""
-    if naming.is_default and (match := PLAIN_CHANGE.match(data, start)) and (facts := _PLAIN_FACTS.match(data, start)):
+    """Read the header at *start*, a position that the scan returned. Raises `PatchError`."""
+    if (
+        naming.is_default
+        and (match := PLAIN_CHANGE.match(data, start))
+        and b"//" not in match[1]
+        and (facts := _PLAIN_FACTS.match(data, start))
+    ):
         return _plain_change(facts, match.end())
     header = _read_form(data, start, naming)
     header.old_path, header.new_path = naming.placed(header.old_path), naming.placed(header.new_path)
@@ -158,7 +163,7 @@ class _GitHeader:
             word = match["word"]
             value = match["value"] if word in (b"---", b"+++") else match["value"].removesuffix(b"\r")
             if self.lines.setdefault(word, value) != value and word != b"index":
-                raise PatchError(f"the header says {word.decode()!r} twice")
+                raise PatchError(f"the header has {word.decode()!r} twice")
             at = match.end()
         return at
 
@@ -217,7 +222,7 @@ class _GitHeader:
         # git diff --no-index OLD NEW: two files, each below its own prefix
         (old_path, old_guess), (new_path, new_guess) = self.naming.one(old), self.naming.one(new)
         if old_guess or new_guess:
-            raise PatchError("the two names of the header are not one path, and it does not say that the file moved")
+            raise PatchError("the two names of the header are not one path, and it names no rename")
         return old_path, new_path
 
     def _named_by_one(self, old: bytes, new: bytes) -> bytes:
@@ -242,7 +247,7 @@ class _GitHeader:
             return path, path
         pair = quoted_names.split_pair(self.pair, self.naming.strip)
         if pair is None:
-            raise PatchError("cannot tell which path the header means")
+            raise PatchError("the path of the header is ambiguous")
         return self._named_by_two(*pair)
 
     def _beside_nothing(self) -> bytes | None:
@@ -341,9 +346,11 @@ def _plain(data: bytes, start: int, naming: Naming) -> Header:
 def _plain_path(old: bytes, new: bytes, naming: Naming) -> tuple[bytes, bool]:
     """Return the path, and whether it is a guess: of two names the shorter, else the new one (apply.c, find_name)."""
     if old == quoted_names.NO_FILE:
-        return naming.one(new)
+        path, is_guess = naming.one(new)
+        return path, is_guess and not new.startswith(b"./")  # which is the component that git strips
     if new == quoted_names.NO_FILE:
-        return naming.one(old)
+        # Without a second name a folder `a` or `b` looks like a prefix.
+        return naming.one(old)[0], naming.strip is None
     if common := naming.pair(old, new):
         return common
     old_path, new_path = naming.one(old), naming.one(new)

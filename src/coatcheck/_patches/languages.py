@@ -1,13 +1,16 @@
 """Which language a file is in, in GitHub Linguist's names: by its name, its first line, its extension.
 
 Where several languages share an extension, Linguist's own rules look at the beginning of the file; where there is no
-text or no rule, the most common language is named and `Language.is_ambiguous` says so. The tables are generated
+text or no rule, the most common language is named and `Language.is_ambiguous` is True. The tables are generated
 (docs/project/tools/make_languages.py) and loaded by the first look-up.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING, ClassVar
+
+from .._values.value import JsonFields, Value
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TypeAlias
@@ -19,18 +22,21 @@ if TYPE_CHECKING:
 _LOOKED_AT = 4096
 
 
-class Language:
+class Language(Value, frozen=True, kw_only=True):
     """A language by its Linguist name. `kind` is "programming", "data", "markup" or "prose".
 
-    `candidates` are all the languages the name may mean, the most common first.
+    `candidates` are all the languages that the file's name may mean, the most common first.
     """
 
-    __slots__ = ("candidates", "kind", "name")
+    name: str
+    kind: str
+    candidates: tuple[str, ...]
 
-    def __init__(self, name: str, kind: str, candidates: tuple[str, ...]) -> None:
-        self.name = name
-        self.kind = kind
-        self.candidates = candidates
+    _json: ClassVar[JsonFields] = {
+        "name": "its name, as GitHub Linguist calls it",
+        "kind": '"programming", "data", "markup" or "prose"',
+        "candidates": "all languages that the file's name may mean, the most common first",
+    }
 
     @property
     def is_ambiguous(self) -> bool:
@@ -42,12 +48,6 @@ class Language:
 
     def __repr__(self) -> str:
         return f"Language({self.name!r}{', is_ambiguous=True' if self.is_ambiguous else ''})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Language) and self.candidates == other.candidates
-
-    def __hash__(self) -> int:
-        return hash(self.candidates)
 
 
 class _Tables:
@@ -68,7 +68,7 @@ class _Tables:
     def language(self, entry: str) -> Language:
         if entry not in self._known:
             candidates = tuple(entry.split("|"))
-            self._known[entry] = Language(candidates[0], self._kinds[candidates[0]], candidates)
+            self._known[entry] = Language(name=candidates[0], kind=self._kinds[candidates[0]], candidates=candidates)
         return self._known[entry]
 
 
@@ -76,7 +76,7 @@ _tables: _Tables | None = None
 
 
 def language_of(path: str, content: bytes | str | None = None) -> Language | None:
-    """Return the language of the file at *path*, None when Linguist knows none.
+    """Return the language of the file at *path*, None when Linguist has none.
 
     *content*, or the beginning of it, decides between languages that share an extension.
     """
@@ -108,8 +108,8 @@ def _beginning(content: bytes | str) -> str:
 
 
 def _by_content(tables: _Tables, extension: str, language: Language | None, text: str) -> Language | None:
-    if text.startswith("#!") and (found := tables.interpreters.get(_interpreter(text))) is not None:
-        return found
+    if text.startswith("#!") and (language_of_program := tables.interpreters.get(_interpreter(text))) is not None:
+        return language_of_program
     if language is None or not language.is_ambiguous:
         return language
     decided = _decide(extension, text)

@@ -22,12 +22,13 @@ from .work_tree import read_plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .apply_results import FileStatus
     from .file_change import FileChange
-    from .index import Stages
+    from .git_index import Stages
 
-# What stands in the way, in the words of git status.
+# The kinds of conflict, in the terms of git status.
 CONFLICTS = {
-    "misfit": "the patch does not fit, and merging was not asked for",
+    "misfit": "the patch does not fit, and merging was not requested",
     "no base": "the patch does not fit, and the version it was made for is not in this repository",
     "other line ends": "the patch and the file have different line ends (CR LF and LF)",
     "both modified": "the patch and this tree change the same lines",
@@ -35,9 +36,9 @@ CONFLICTS = {
     "deleted by us": "this tree deleted the file that the patch changes",
     "deleted by them": "the patch deletes the file, and this tree changed it",
     "binary": "the file is binary or a symbolic link, and changed here too",
-    "no merge": "the file changed here too, and its attributes say that it is never merged (-merge or binary)",
+    "no merge": "the file changed here too, and its attributes forbid a merge (-merge or binary)",
     "merge driver": "the file changed here too, and a program of git's settings merges it",
-    "line ends": "the file's line ends are mixed, so a merge would change lines that nobody touched",
+    "line ends": "the file's line ends are mixed, so a merge would change lines that neither side changed",
     "series": "the patch changes the file several times, and not all of it fits",
 }
 
@@ -55,14 +56,14 @@ _BLOB_ATTRIBUTES = "* -text -ident !eol !filter !working-tree-encoding\n"
 # The base comes from a service: a commit or a branch, and one word of git's batch.
 _NAME = re.compile(r"[\w./-]+", re.ASCII)
 
-# git merge-file tells the number of conflicts, 127 at most; an error is 255 (its manual, "EXIT STATUS").
+# git merge-file returns the number of conflicts, 127 at most; an error is 255 (its manual, "EXIT STATUS").
 _MOST_CONFLICTS = 127
 
 
 class Merged(NamedTuple):
     """What became of a group: "applied", "merged", "skipped" or "conflicted", and why; `stages` are for the index."""
 
-    status: str
+    status: FileStatus
     kind: str = ""
     detail: str = ""
     has_markers: bool = False
@@ -106,7 +107,7 @@ class Merge:
     def unmergeable(self, groups: list[Group]) -> list[Group]:
         """Return the groups that are not to be merged line by line, and whose file is not the one they were made for.
 
-        ``git apply --3way`` leaves those alone as well, even where the lines to change are found.
+        ``git apply --3way`` does not change those either, even where the lines fit.
         """
         if not self.three_way:
             return []
@@ -118,7 +119,7 @@ class Merge:
         return [group for group in suspects if group.changes[0].old_path in moved_on]
 
     def run(self, groups: list[Group]) -> list[Merged]:
-        """Merge *groups*, which do not fit; return what became of each, in order."""
+        """Merge *groups*, which do not fit; return the result of each, in order."""
         if not groups:
             return []
         if not self.three_way:
@@ -177,12 +178,16 @@ class Merge:
 
     def _bases(self, changes: list[FileChange]) -> dict[str, bytes]:
         """Return the file that each change was made for, by its old path."""
-        found: dict[str, bytes] = {}
-        asked = {change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path}
+        contents: dict[str, bytes] = {}
+        changes_by_path = {
+            change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path
+        }
         if self.base is not None and _NAME.fullmatch(self.base):
-            found = self.checkout.blobs({path: f"{self.base}:{path}" for path in asked})
-        named = {path: change.old_id for path, change in asked.items() if path not in found and change.old_id}
-        return found | self.checkout.blobs({path: blob for path, blob in named.items() if blob})
+            contents = self.checkout.blobs({path: f"{self.base}:{path}" for path in changes_by_path})
+        named = {
+            path: change.old_id for path, change in changes_by_path.items() if path not in contents and change.old_id
+        }
+        return contents | self.checkout.blobs({path: blob for path, blob in named.items() if blob})
 
     def _merge_group(
         self, group: Group, bases: Mapping[str, bytes], theirs: StagingArea, *, is_patched: bool
@@ -219,7 +224,7 @@ class Merge:
         return _conflict("misfit", _WRONG_BASE) if change.old_path in bases else _conflict("no base")
 
     def _already(self, change: FileChange, patched: bytes | None) -> Merged | None:
-        """Tell whether the file is here as the patch wants it, however it came."""
+        """Return whether the file already has the change of the patch."""
         if change.new_path is None:
             return Merged("skipped", "already") if change.old_path not in self.entries else None
         if change.old_path is not None and change.old_path in self.entries and change.status is not ChangeStatus.COPIED:

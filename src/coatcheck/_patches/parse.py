@@ -1,6 +1,6 @@
-"""A patch is bytes that look like a diff; what they mean is read when it is asked for, and kept.
+"""A patch: the bytes of a diff, which are parsed on first use.
 
-* ``Patch(data)`` costs nothing and believes nothing; `Patch.parse` reads all of it and proves every hunk.
+* ``Patch(data)`` parses nothing; `Patch.parse` parses all of it and verifies every hunk.
 * Where nobody asked for the proof, the counts of a file are those its hunk headers give; reading `FileChange.hunks`,
   `Patch.verify`, `Patch.reverse` and everything that writes proves them.
 * Text is bytes inside and ``str`` with ``surrogateescape`` outside: no byte is ever lost.
@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .._errors import PatchError
+from ..errors import PatchError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing this package would cost
@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
     from collections.abc import Iterable
 
     from .file_change import FileChange
-    from .naming import Naming
     from .patch_stats import PatchStats
     from .policy import Policy
+    from .strip_level import Naming
     from .verify import VerifiedPatch
 
 
@@ -38,9 +38,9 @@ class Patch:
         """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong.
 
         *strip* is the number of components to take off every name, as in ``git apply -p``; without it the diff
-        decides, and where it does not tell, the checkout. *directory* is put in front of every name.
+        decides, and where it does not show it, the checkout. *directory* is put in front of every name.
         """
-        from .naming import naming_for
+        from .strip_level import naming_for
 
         patch = cls(_to_bytes(text))
         patch._naming = naming_for(patch._data, strip=strip, directory=directory)
@@ -50,13 +50,13 @@ class Patch:
     def _proved(self) -> tuple[FileChange, ...]:
         files = self._read(prove=True)
         if not files and not (not self._data or self._data.isspace()):
-            raise PatchError("line 1: there is no diff in this text", line=1, remedy="give the output of git diff")
+            raise PatchError("line 1: there is no diff in this text", line=1, remedy="pass the output of git diff")
         return files
 
     def _read(self, *, prove: bool) -> tuple[FileChange, ...]:
         from . import scan
         from .file_change import FileChange
-        from .naming import Naming
+        from .strip_level import Naming
 
         data = self._data
         naming = self._naming = self._naming or Naming(data=data)
@@ -121,9 +121,9 @@ class Patch:
         """Return the changes whose path matches *include* (all, when empty) and not *exclude*.
 
         Patterns are git's: ``*`` stays within a directory, ``**`` does not, a name without ``/`` matches at any
-        depth, and a directory stands for all below it. What stood between the files is dropped.
+        depth, and a directory stands for all below it. The text between the files is dropped.
         """
-        from .globs import matcher
+        from .path_patterns import matcher
 
         is_wanted = matcher(include=include, exclude=exclude)
         data = b"".join(bytes(change) for change in self.files if is_wanted(change))

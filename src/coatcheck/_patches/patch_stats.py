@@ -1,34 +1,72 @@
-"""How big a patch is, in all and per language."""
+"""The size of a patch: files and lines, in total and per language."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
+
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .file_change import FileChange
 
 
-class Counts(NamedTuple):
-    """Files, and lines of them."""
+class DiffStats(Value, frozen=True, kw_only=True):
+    """The size of a change, in files and lines."""
 
     files: int = 0
     added: int = 0
     removed: int = 0
 
+    _json: ClassVar[JsonFields] = {
+        "files": "files changed",
+        "added": "lines added",
+        "removed": "lines removed",
+    }
 
-class PatchStats(NamedTuple):
-    """Files, lines, and the same per language.
 
-    A path counts once, however often the diff names it; `by_language` is sorted by changed lines, most first, and
-    keeps the files of no known language under None.
+class LanguageStats(Value, frozen=True, kw_only=True):
+    """The size of a change in one language."""
+
+    language: str | None = None
+    files: int = 0
+    added: int = 0
+    removed: int = 0
+
+    _json: ClassVar[JsonFields] = {
+        "language": "its name, as GitHub Linguist calls it; null for files of none",
+        "files": "files changed",
+        "added": "lines added",
+        "removed": "lines removed",
+    }
+
+
+class PatchStats(Value, frozen=True, kw_only=True):
+    """The size of a patch, in total and per language.
+
+    A path counts once, however often the diff names it. `languages` are sorted by changed lines, most first.
     """
 
-    files: int
-    added: int
-    removed: int
-    by_language: Mapping[str | None, Counts]
+    files: int = 0
+    added: int = 0
+    removed: int = 0
+    languages: tuple[LanguageStats, ...] = ()
+
+    _json: ClassVar[JsonFields] = {
+        "files": "files changed",
+        "added": "lines added",
+        "removed": "lines removed",
+        "languages": "the same per language: language objects",
+    }
+
+    @property
+    def by_language(self) -> dict[str | None, DiffStats]:
+        """Return the sizes by the names of languages; None for files of no known language."""
+        return {
+            each.language: DiffStats(files=each.files, added=each.added, removed=each.removed)
+            for each in self.languages
+        }
 
 
 def count(changes: Iterable[FileChange]) -> PatchStats:
@@ -37,17 +75,18 @@ def count(changes: Iterable[FileChange]) -> PatchStats:
     for change in changes:
         added, removed = paths.get(change.path, (0, 0))
         paths[change.path] = (added + change.added, removed + change.removed)
-    added, removed = (sum(counts[side] for counts in paths.values()) for side in (0, 1))
-    return PatchStats(len(paths), added, removed, _by_language(paths))
+    languages = sorted(_per_language(paths), key=lambda each: (-each.added - each.removed, each.language or ""))
+    added, removed = (sum(lines[side] for lines in paths.values()) for side in (0, 1))
+    return PatchStats(files=len(paths), added=added, removed=removed, languages=tuple(languages))
 
 
-def _by_language(paths: Mapping[str, tuple[int, int]]) -> dict[str | None, Counts]:
+def _per_language(paths: Mapping[str, tuple[int, int]]) -> Iterator[LanguageStats]:
     from .languages import language_of
 
-    found: dict[str | None, Counts] = {}
-    for path, (added, removed) in paths.items():
+    lines: dict[str | None, list[tuple[int, int]]] = {}
+    for path, counts in paths.items():
         language = language_of(path)
-        name = language.name if language else None
-        before = found.get(name, Counts())
-        found[name] = Counts(before.files + 1, before.added + added, before.removed + removed)
-    return dict(sorted(found.items(), key=lambda item: (-item[1].added - item[1].removed, item[0] or "")))
+        lines.setdefault(language.name if language else None, []).append(counts)
+    for name, counts_of_files in lines.items():
+        added, removed = map(sum, zip(*counts_of_files, strict=True))
+        yield LanguageStats(language=name, files=len(counts_of_files), added=added, removed=removed)

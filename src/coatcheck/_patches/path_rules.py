@@ -1,4 +1,4 @@
-"""What is wrong with a path, told from its letters alone.
+"""Rules about paths that need no file system.
 
 git guards ``.git`` against what Windows (``is_ntfs_dotgit``), macOS (``is_hfs_dotgit``) and Linux make of a name
 (path.c, utf8.c), each on its own system. A patch travels, so all guards hold everywhere.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A path that matches is none of our business: plain letters, no component that starts with a dot or ends with one.
+# A path that matches breaks no rule: plain letters, no component that starts with a dot or ends with one.
 _ORDINARY = re.compile(r"[\w+@=,-](?:[\w+@=, .-]*[\w+@=,-])?(?:/[\w+@=,-](?:[\w+@=, .-]*[\w+@=,-])?)*", re.ASCII)
 
 _SEPARATORS = re.compile(r"[/\\]")
@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # utf8.c, next_hfs_char: the code points that HFS+ ignores in a name.
 _IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
-# path.c, is_ntfs_dotgit: NTFS drops trailing blanks and dots, reads `:` as the start of a stream, and knows .git by
+# path.c, is_ntfs_dotgit: NTFS drops trailing blanks and dots, reads `:` as the start of a stream, and also has .git by
 # its short name.
 _NTFS_GIT = re.compile(r"(?:\.git|git~\d+)(?:[ .]*(?::.*)?)", re.IGNORECASE | re.DOTALL)
 

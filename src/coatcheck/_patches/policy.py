@@ -1,20 +1,21 @@
-"""What a patch may do: every rule by name, and what becomes of a patch that breaks it.
+"""The rules of patches by name, and which of them reject a patch or warn.
 
 * The rules in `ALWAYS` keep a patch inside its tree. No policy can loosen them.
 * ``too-large`` rejects unless a policy ignores it.
-* Every other rule warns, unless a policy says that it rejects or that it is not asked.
-* `STRICT` are the rules that a strict policy rejects as well: those about what a reader would not see or not expect. What
+* Every other rule warns, unless a policy makes it reject or ignores it.
+* `STRICT` are the rules that a strict policy rejects as well: those about what a reader would not notice or expect. What
   many ordinary commits do (binary files, lock files, programs, many lines) only warns there too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .._errors import ConfigurationError
+from .._values.value import JsonFields, Value
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 RULES = {
     "outside": "a path leaves the tree, is absolute or empty, or cannot be a path",
@@ -27,7 +28,7 @@ RULES = {
     "binary-without-content": "a binary file that changes, with no content to apply",
     "symlink": "a symbolic link is made or changed",
     "submodule": "a submodule is moved to another commit",
-    "mode": "a mode that git does not know",
+    "mode": "a mode that git does not support",
     "executable": "a file becomes a program",
     "automation": "a file that programs run or obey by themselves: CI, hooks, coding agents, editors, package managers, wrappers",
     "lock-file": "a file that pins what gets installed",
@@ -57,14 +58,22 @@ LARGEST_FILE = 50 * 1024 * 1024
 LARGEST_TOTAL = 4 * LARGEST_FILE
 
 
-class Finding(NamedTuple):
-    """A rule that a patch breaks. `line` is 1-based, in the file; None where the whole file is meant."""
+class Finding(Value, frozen=True, kw_only=True):
+    """A rule that a patch breaks. `line` is 1-based, in the file; None for the whole file."""
 
     rule: str
     path: str
-    line: int | None
-    severity: str
+    line: int | None = None
+    severity: Literal["warn", "reject"] = "reject"
     detail: str
+
+    _json: ClassVar[JsonFields] = {
+        "rule": "the rule that it breaks",
+        "path": "the file",
+        "line": "the line, from 1; null for the whole file",
+        "severity": '"warn" or "reject"',
+        "detail": "what is wrong",
+    }
 
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"
@@ -72,13 +81,22 @@ class Finding(NamedTuple):
 
 
 class Policy:
-    """Which rules reject a patch and which are not asked; the others warn. Immutable.
+    """Which rules reject a patch and which are ignored; the others warn. Immutable.
 
     Sizes are in bytes of the result, not of the patch: the rule ``large-file`` finds a file of which more than
     *large_file* is added, ``too-large`` one of which more than *largest_file* would be written, or *largest_total* in all.
     """
 
-    __slots__ = ("_ignored", "_rejected", "large_file", "largest_file", "largest_total")
+    __slots__ = ("ignored", "large_file", "largest_file", "largest_total", "rejected")
+
+    _json: ClassVar[JsonFields] = {
+        "reject": ("the rules that reject a patch", lambda p: sorted(p.rejected)),
+        "ignore": ("the rules that are not checked", lambda p: sorted(p.ignored)),
+        "large_file": "the added bytes from which a file is found by `large-file`",
+        "largest_file": "the most bytes that a file may have",
+        "largest_total": "the most bytes that all files may have",
+    }
+    _details: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -90,12 +108,12 @@ class Policy:
         largest_total: int = LARGEST_TOTAL,
     ) -> None:
         """Raise `ConfigurationError` for rules that do not exist and for loosening those of `ALWAYS`."""
-        self._ignored = frozenset(ignore)
-        self._rejected = frozenset(reject) | ALWAYS | (REFUSED - self._ignored)
+        self.ignored = frozenset(ignore)
+        self.rejected = frozenset(reject) | ALWAYS | (REFUSED - self.ignored)
         self.large_file, self.largest_file, self.largest_total = large_file, largest_file, largest_total
-        if unknown := sorted((self._rejected | self._ignored) - RULES.keys()):
+        if unknown := sorted((self.rejected | self.ignored) - RULES.keys()):
             raise ConfigurationError(f"there is no rule {unknown[0]!r}", remedy=f"the rules are {', '.join(RULES)}")
-        if fixed := sorted(self._ignored & ALWAYS):
+        if fixed := sorted(self.ignored & ALWAYS):
             raise ConfigurationError(
                 f"the rule {fixed[0]!r} cannot be switched off", remedy="it keeps patches inside the tree"
             )
@@ -110,11 +128,27 @@ class Policy:
         """Refuse what the rules of `STRICT` find as well."""
         return cls(reject=STRICT)
 
-    def severity(self, rule: str) -> str | None:
-        """Return "reject", "warn", or None for a rule that is not asked."""
-        if rule in self._rejected:
+    def severity(self, rule: str) -> Literal["warn", "reject"] | None:
+        """Return "reject", "warn", or None for a rule that is ignored."""
+        if rule in self.rejected:
             return "reject"
-        return None if rule in self._ignored else "warn"
+        return None if rule in self.ignored else "warn"
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as plain data."""
+        from .._values.json_fields import document
+
+        return document(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Policy:
+        """Return the policy that `to_dict` wrote. Unknown fields are ignored.
+
+        Raises `ConfigurationError` for a field of the wrong type and for rules that do not exist.
+        """
+        from .._values.json_decode import decode
+
+        return cls(**decode(_PolicyFields, document).given())
 
     def __repr__(self) -> str:
         rejected, ignored, *sizes = self._key()
@@ -129,4 +163,18 @@ class Policy:
         return hash(self._key())
 
     def _key(self) -> tuple[frozenset[str], frozenset[str], int, int, int]:
-        return self._rejected, self._ignored, self.large_file, self.largest_file, self.largest_total
+        return self.rejected, self.ignored, self.large_file, self.largest_file, self.largest_total
+
+
+class _PolicyFields(Value, frozen=True, kw_only=True):
+    """The fields of a `Policy` as its JSON form has them."""
+
+    reject: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    large_file: int = LARGE_FILE
+    largest_file: int = LARGEST_FILE
+    largest_total: int = LARGEST_TOTAL
+
+    def given(self) -> dict[str, Any]:
+        """Return them as arguments of `Policy`."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}

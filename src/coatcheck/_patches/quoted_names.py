@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
 
 NO_FILE = b"/dev/null"
 
@@ -102,7 +102,7 @@ def common_path(old: bytes, new: bytes) -> bytes | None:
     """Return the path that both spellings mean once their prefixes are taken off, None if there is none.
 
     The same spelling twice has no prefix (``--no-prefix``); otherwise one component may differ (``a/`` and ``b/``,
-    ``i/`` and ``w/``, any ``--src-prefix``) or stand on one side only.
+    ``i/`` and ``w/``, any ``--src-prefix``) or are on one side only.
     """
     if old == new:
         return old

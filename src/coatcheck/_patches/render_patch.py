@@ -1,14 +1,14 @@
 """Write a file's change the way git writes it, forward or backward.
 
 What is written has one spelling of every path, ``a/`` and ``b/`` before it, and no byte between the files: the very
-path that was judged is the path git will read, whatever prefixes, quoting or prose the diff came with.
+verified path is the path that git reads, whatever prefixes, quoting or prose the diff came with.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._errors import PatchError
+from ..errors import PatchError
 from . import quoted_names
 from .header import PLAIN_CHANGE, BinaryForm, ChangeStatus, Header
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .file_change import FileChange, Hunk, Line
 
-_NEW_FILE_MODE = 0o100644  # what git gives a file whose diff names no mode (apply.c, `patch->new_mode`)
+_NEW_FILE_MODE = 0o100644  # the mode of a file whose diff names no mode (apply.c, `patch->new_mode`)
 
 
 def render(change: FileChange, *, reverse: bool = False) -> bytes:
@@ -25,7 +25,7 @@ def render(change: FileChange, *, reverse: bool = False) -> bytes:
     if change.is_combined:
         raise PatchError(f"{change.path}: the diff of a merge cannot be applied or reversed")
     if reverse and change.status is ChangeStatus.COPIED:
-        raise PatchError(f"{change.path}: a copy cannot be reversed without the file it made")
+        raise PatchError(f"{change.path}: a copy cannot be reversed without the file that it created")
     part = bytes(change)
     plain = PLAIN_CHANGE.match(part)
     if not reverse and plain and plain[1] == change.header.new_path and part.endswith(b"\n"):

@@ -1,11 +1,11 @@
 r"""Where the files and hunks of a diff begin and end: one pass, no copies.
 
-* The line counts of a hunk's header say how long it is, never how its lines look: a removed ``-- x`` looks like a
+* The line counts of a hunk's header define its length; its lines have no fixed form: a removed ``-- x`` looks like a
   header, a mail signature looks like a removed line.
 * A hunk is first guessed to reach to the next line that no hunk can hold (``@@ -``, ``diff --git``). Its header and
-  the number of lines in between then give the counts: with N lines, N - old were added and N - new removed.
+  the number of lines in between then determine the counts: with N lines, N - old were added and N - new removed.
 * The guess is proved (every line's first byte, every sign counted) wherever something else could stand in between, and
-  everywhere when asked. Where it does not hold, the hunk is walked line by line, and the walk decides.
+  everywhere on request. Where it does not hold, the hunk is walked line by line, and the walk decides.
 
 So whatever happens, no byte is looked at more than a fixed number of times.
 """
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import re
 
-from .._errors import PatchError
+from ..errors import PatchError
+from .diff_text import check_between, check_end, error_at, reason_in_hunk
 from .header import PLAIN_CHANGE, BinaryForm, Header, read_header
-from .naming import DEFAULT
-from .text import check_between, check_end, error_at, reason_in_hunk
+from .strip_level import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be most of what importing this costs
     from collections.abc import Iterator
 
-    from .naming import Naming
+    from .strip_level import Naming
 
 _NUMBER = rb"\d{1,18}"  # more digits are no line number, and Python is slow to read very long ones
 _RANGE = rb"(" + _NUMBER + rb")(?:,(" + _NUMBER + rb"))?"
@@ -39,7 +39,7 @@ _NOTE = b"\n\\ "
 # of them than this (annotations, addresses) is searched by the pattern.
 _STRAY_SIGNS = 16
 _BLANK = 0x20
-_BODY = re.compile(rb"(?:[ +\-].*+\n|\n|\\ .*+\n)*+")  # said this way it is read twice as fast as with `[^\n]*`
+_BODY = re.compile(rb"(?:[ +\-].*+\n|\n|\\ .*+\n)*+")  # this form is matched twice as fast as with `[^\n]*`
 
 _START = re.compile(
     rb"^(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
@@ -192,7 +192,7 @@ def _prove_hunks(data: bytes, at: int) -> tuple[int, int, int]:
 
 
 def _guess_hunks(data: bytes, at: int) -> tuple[int, int, int]:
-    """Return end, added and removed lines as the headers tell them. In one piece: this is where the time goes."""
+    """Return end, added and removed lines as the headers count them. One function: most of the time is spent here."""
     added = removed = 0
     while match := _COUNTS.match(data, at):
         old_lines, new_lines = match.groups(b"1")

@@ -1,4 +1,4 @@
-"""Which files are left alone, and why: somebody works on them, or they are not for a patch to change."""
+"""Which files a patch does not change, and why: they have uncommitted changes, or cannot be patched."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SUBMODULE = 0o160000
 # The kind of each refusal, and what to do about it.
 REFUSALS = {
     "submodule": "it is a submodule: update it with git submodule",
-    "blocked": "a link, a file or another repository stands where a folder should be",
+    "blocked": "a link, a file or another repository is in the place of a folder",
     "binary": "the diff does not carry the binary content",
     "dirty": "it has uncommitted changes: commit or stash them",
     "filter": "a program of git's settings rewrites it (filter in .gitattributes): apply it with git",
     "same-name": "this file system takes it for another file of nearly the same name",
     "absent": "it is not in the work tree (deleted here, or not checked out)",
     "untracked": "an untracked file is in its place: move it away",
-    "already": "it is already as the patch wants it",
-    "unstaged": "it is already as the patch wants it, but not staged: git add it",
+    "already": "it already has the change of the patch",
+    "unstaged": "it already has the change of the patch, but not staged: git add it",
 }
 
 # Those that an earlier application of the same patch leaves behind.
@@ -38,7 +38,7 @@ OCCUPIED = frozenset({"dirty", "absent", "untracked"})
 
 
 class Refusals:
-    """Looks at a checkout once, and then at each change."""
+    """Reads a checkout once, then checks each change."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Refusals:
         )
 
     def of(self, group: Group) -> str | None:
-        """Return why *group* is left alone, None where it is not."""
+        """Return why *group* is skipped, None where it is not."""
         for change in group.changes:
             for rule in self._rules:
                 if kind := rule(change, change.paths):
@@ -128,8 +128,8 @@ class Refusals:
     def _is_emptied(self, folder: str) -> bool:
         """Whether the patch removes every file below *folder*."""
         top = os.path.join(self._root, folder)
-        found = (os.path.join(where, name) for where, _, names in os.walk(top) for name in names)
-        return all(os.path.relpath(path, self._root) in self._removed for path in found)
+        paths = (os.path.join(where, name) for where, _, names in os.walk(top) for name in names)
+        return all(os.path.relpath(path, self._root) in self._removed for path in paths)
 
     def _is_obstacle(self, folder: str) -> bool:
         """Whether something other than a plain folder of this repository is there."""
@@ -149,7 +149,7 @@ def _removed(changes: list[FileChange]) -> set[str]:
 
 def _folded(kept: set[str], changes: list[FileChange]) -> dict[str, set[str]]:
     """Group the names that a file system which ignores case takes for one."""
-    found: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
     for path in kept | {change.new_path for change in changes if change.new_path is not None}:
-        found.setdefault(path_rules.folded(path), set()).add(path)
-    return found
+        names.setdefault(path_rules.folded(path), set()).add(path)
+    return names

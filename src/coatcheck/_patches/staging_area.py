@@ -2,7 +2,7 @@
 
 git reads and writes there what it would read and write in the work tree: the same files (linked, not copied), the same
 ``.gitattributes`` above them, the same settings; only programs are switched off. What a patch does to that place does
-not matter: files are taken out of it by the names that were judged, never by what lies there.
+not matter: files are taken out of it by the verified names, never by a listing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .._errors import PatchConflictError
+from ..errors import PatchConflictError
+from .disk_errors import UNCHANGED, git_could_not_write
 from .git import GitError, git
 from .header import ChangeStatus
 from .path_rules import parents
 from .render_patch import render
-from .storage import UNCHANGED, git_could_not_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,12 +44,12 @@ class Group:
         self.paths = paths
 
 
-# An index of ours is one whole file, whatever the user's is.
+# Our index is one whole file, also where the user's is split.
 ONE_FILE = ("core.splitIndex=false", "index.sparse=false", "core.untrackedCache=false")
 
 
 class StagingArea:
-    """The folder *root*, made and filled by us. *environment* says which repository git believes to be in.
+    """The folder *root*, created and filled here. *environment* selects the repository for git.
 
     With `fill_index`, git changes an index of the stage together with the files, as ``git apply --index`` does.
     """
@@ -173,10 +173,10 @@ class StagingArea:
     def _sort_alike(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
         for _ in range(_ROUNDS):
-            said = self._try(groups, *options) if groups else ""
-            if not said:
+            output = self._try(groups, *options) if groups else ""
+            if not output:
                 return groups, failed
-            named = _named(said, groups)
+            named = _named(output, groups)
             failed += named
             groups = [group for group in groups if group not in named]
             if not named:
@@ -251,18 +251,18 @@ def _has_context(hunk: Hunk) -> bool:
     return part.startswith((b" ", b"\n")) or b"\n " in part or b"\n\n" in part
 
 
-def _named(said: str, groups: list[Group]) -> list[Group]:
+def _named(output: str, groups: list[Group]) -> list[Group]:
     """Return the groups that git's complaint names: ``error: PATH: patch does not apply`` and the like."""
     by_path = {path: group for group in groups for path in group.paths}
-    found: dict[int, Group] = {}
-    for line in said.splitlines():
+    groups_by_id: dict[int, Group] = {}
+    for line in output.splitlines():
         words = line.removeprefix("error: ").removeprefix("patch failed: ").split(": ")
         for end in range(len(words), 0, -1):
             name = ": ".join(words[:end])
             if group := by_path.get(name) or by_path.get(name.rpartition(":")[0]):
-                found[id(group)] = group
+                groups_by_id[id(group)] = group
                 break
-    return list(found.values())
+    return list(groups_by_id.values())
 
 
 def groups_of(changes: Sequence[FileChange]) -> list[Group]:

@@ -2,9 +2,9 @@
 
 * Before the first file changes, the journal is on the disk: what each path was, where that is kept, what it will be.
 * What was there is kept as the very file (a hard link), so it comes back with its bytes, mode and time.
-* A file is restored only when it is still what the application made of it. So `undo` after a crash, or twice, or after
-  somebody went on working, restores what it can and refuses the rest by name.
-* That an application is finished takes no space on the disk to say: a file is removed.
+* A file is restored only when it is unchanged since the application. So `undo` after a crash, or twice, or after
+  further work, restores what it can and names the rest.
+* The end of an application needs no disk space: a file is removed.
 
 The journals live in ``git rev-parse --git-path coatcheck``, the newest `MOST_KEPT` of them, and hold no content of the
 patch.
@@ -17,12 +17,15 @@ import filecmp
 import os
 import shutil
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from .._errors import PatchConflictError
-from . import index as git_index
+from msgspec import structs
+
+from .._values.value import JsonFields, Value
+from ..errors import PatchConflictError
+from . import git_index
 from .checkout import Checkout, Entry
-from .storage import named_errors
+from .disk_errors import named_errors
 from .work_tree import FileStamp, Tree, mark_of, read_plain
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ MOST_KEPT = 100
 
 
 class Step(NamedTuple):
-    """One path: what it was, under which name that is kept, and what it becomes. None stands for no file."""
+    """One path: what it was, under which name that is kept, and what it becomes. None means no file."""
 
     path: str
     before: FileStamp | None
@@ -43,10 +46,10 @@ class Step(NamedTuple):
     after: FileStamp | None
 
 
-class UndoResult(NamedTuple):
-    """What `undo` did, by path, and the branch it removed.
+class UndoResult(Value, frozen=True, kw_only=True):
+    """What `undo` did, by path, and the branch that it removed.
 
-    `kept_branch` is the branch that it left, because there are other commits on it now. `remaining` is the number of
+    `kept_branch` is a branch that it left, because the branch has other commits now. `remaining` is the number of
     earlier applications that can still be undone.
     """
 
@@ -55,6 +58,14 @@ class UndoResult(NamedTuple):
     branch: str | None = None
     kept_branch: str | None = None
     remaining: int = 0
+
+    _json: ClassVar[JsonFields] = {
+        "restored": "paths that are as they were before the application",
+        "refused": "paths that were edited since, and were not changed",
+        "branch": "the branch that was removed",
+        "kept_branch": "the branch that was kept, because it has other commits now",
+        "remaining": "how many earlier applications can still be undone",
+    }
 
 
 class PatchSource(NamedTuple):
@@ -160,7 +171,7 @@ def _sync(folder: str) -> None:
 
 @contextlib.contextmanager
 def exclusive(checkout: Checkout) -> Iterator[None]:
-    """Let nobody else apply or undo in this checkout meanwhile. Raises `PatchConflictError` where somebody is."""
+    """Lock the checkout against other applications and undos. Raises `PatchConflictError` while it is locked."""
     descriptor = _lock(checkout)
     try:
         git_index.unlock(checkout)
@@ -277,7 +288,7 @@ def undo(path: str | os.PathLike[str]) -> UndoResult:
         undone = _undo_files(checkout, journals[0])
         branch, kept = _remove_branch(checkout, journals[0])
         _keep(journals[0], undone.refused)
-    return undone._replace(branch=branch, kept_branch=kept, remaining=len(journals) - 1)
+    return structs.replace(undone, branch=branch, kept_branch=kept, remaining=len(journals) - 1)
 
 
 def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
@@ -289,13 +300,13 @@ def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
         if new_index is not None:
             new_index.refresh()
             new_index.publish()
-    paths = tuple(step.path for step in refused)
-    return UndoResult(tuple(step.path for step in journal.steps if step not in refused), paths)
+    restored = tuple(step.path for step in journal.steps if step not in refused)
+    return UndoResult(restored=restored, refused=tuple(step.path for step in refused))
 
 
 def restore(tree: Tree, journal: Journal) -> list[Step]:
     """Give back what every step took; return the steps of files that were edited since."""
-    # What was added goes first: it may stand where something else has to come back.
+    # Added paths are removed first: they may be in the place of a path to restore.
     steps = sorted(journal.steps, key=lambda step: step.before is not None)
     refused = [step for step in steps if not _restore(tree, journal, step)]
     for folder in reversed(journal.folders):
@@ -335,7 +346,7 @@ def _is_restored(tree: Tree, journal: Journal, step: Step) -> bool:
 
 
 def is_in_effect(tree: Tree, journal: Journal, step: Step) -> bool:
-    """Whether the path still is what the application made of it."""
+    """Whether the path is unchanged since the application."""
     facts = tree.look(step.path)
     return _is_same(None if facts is None else mark_of(facts), step.after, journal)
 
@@ -381,12 +392,14 @@ def _remove_branch(checkout: Checkout, journal: Journal) -> tuple[str | None, st
     """Remove the branch unless it has moved on; return the one that was removed and the one that was kept."""
     if journal.branch is None:
         return None, None
-    name, made = journal.branch
-    found = checkout.git("for-each-ref", "--format=%(refname) %(objectname)", f"refs/heads/{name}").decode().split("\n")
-    if f"refs/heads/{name} {made}" in found:
-        checkout.git("update-ref", "-d", f"refs/heads/{name}", made)
+    name, commit_id = journal.branch
+    branches = (
+        checkout.git("for-each-ref", "--format=%(refname) %(objectname)", f"refs/heads/{name}").decode().split("\n")
+    )
+    if f"refs/heads/{name} {commit_id}" in branches:
+        checkout.git("update-ref", "-d", f"refs/heads/{name}", commit_id)
         return name, None
-    return None, name if any(line.startswith(f"refs/heads/{name} ") for line in found) else None
+    return None, name if any(line.startswith(f"refs/heads/{name} ") for line in branches) else None
 
 
 def _keep(journal: Journal, refused: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""Judge a patch before anything believes it.
+"""Check a patch against a policy before it is used.
 
-What the letters of the diff tell is judged here, of the checkout only what cannot be told otherwise: whether a path
+The rules read the diff, and of the checkout only what the diff does not contain: whether a path
 goes through a symbolic link, and whether the hunks fit. What the rules mean is in `policy`; what a name can hide, in
 `paths`.
 """
@@ -10,34 +10,34 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchRejectedError
-from . import content_rules, links, path_rules, secrets, sizes
+from ..errors import PatchRejectedError
+from . import content_rules, path_rules, secret_rules, size_rules, symlink_rules
+from .checkout_strip_level import paths_of, settle
 from .file_change import ChangeStatus, FileChange
-from .fit import misfits
-from .globs import matcher
 from .header import BinaryForm
+from .hunk_match import misfits
+from .path_patterns import matcher
 from .policy import Finding, Policy
-from .settle import is_wild, paths_of, settle
 from .work_tree import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .results import AppliedPatch
+    from .apply_results import AppliedPatch
 
     # Rule, path, line, detail: a finding before a policy weighs it.
     Suspicion = tuple[str, str, int | None, str]
 
 _TYPE_BITS, _LINK, _SUBMODULE = 0o170000, 0o120000, 0o160000
-# git keeps two modes of files (cache.h, create_ce_mode); 0o100664 stands in old repositories.
+# git keeps two modes of files (cache.h, create_ce_mode); 0o100664 is in old repositories.
 _KNOWN_MODES = frozenset({None, 0o100644, 0o100664, 0o100755, _LINK, _SUBMODULE})
 
-# diffcore.h, MINIMUM_BREAK_SIZE: replacing a file shorter than this says nothing.
+# diffcore.h, MINIMUM_BREAK_SIZE: the replacement of a shorter file is no finding.
 _SHORT_FILE = 400
 
 
 class VerifiedPatch(NamedTuple):
-    """A patch that a policy let pass, with what it found on the way. Made by `Patch.verify` alone."""
+    """A patch that a policy accepts, with the findings. `Patch.verify` returns it."""
 
     changes: tuple[FileChange, ...]
     findings: tuple[Finding, ...]
@@ -60,26 +60,26 @@ class VerifiedPatch(NamedTuple):
     ) -> AppliedPatch:
         """Write the patch into the work tree of *checkout*, as git would: all of it, or nothing and an error.
 
-        With *partial*, file by file: what fits is applied, and the result says what became of the others. Nothing is
+        With *partial*, file by file: what fits is applied, and the result lists the others. Nothing is
         staged unless *index*; nothing is written when *check*, not even a temporary file in the checkout. What does not
         fit is merged with the change since *base* (a commit; else the blobs the patch names) when *three_way*; a file
         in conflict is left as it is, or gets markers when *partial* and *markers*. Files with uncommitted changes are
-        left alone. *task* (its ref) and *attempt* say where the patch comes from, so that another attempt of the same
-        task is refused while this one is applied and not committed. `undo` takes it all back.
+        skipped. *task* (its ref) and *attempt* identify the origin of the patch, so that another attempt of the same
+        task is refused while this one is applied and not committed. `undo` reverts it.
 
         Raises `PatchConflictError`, with the files, where not everything can be applied; also while an earlier
         application is unfinished, another attempt of the task is applied, another git holds the index, or the disk
         refuses. `ConfigurationError` where *checkout* is no checkout. `PatchRejectedError` where a symbolic link would
         lead out of the tree, or where more would be written than the policy allows.
         """
-        from .apply import Wish, apply
+        from .apply import ApplyRequest, apply
         from .undo_journal import PatchSource
 
         changes = self._chosen(include, exclude, paths_of(checkout))
         self._check_size(changes, checkout, base)
         source = None if task is None else PatchSource(str(task), attempt)
-        wish = Wish(index, three_way, check, markers, partial, base, source)
-        return apply(changes, checkout, wish)
+        request = ApplyRequest(index, three_way, check, markers, partial, base, source)
+        return apply(changes, checkout, request)
 
     def commit(
         self,
@@ -104,7 +104,7 @@ class VerifiedPatch(NamedTuple):
     def _chosen(
         self, include: Iterable[str], exclude: Iterable[str], exists: Callable[[str], bool]
     ) -> tuple[FileChange, ...]:
-        """Return the wanted changes; where the tree decides the strip level, the new paths are judged again."""
+        """Return the selected changes; where the tree decides the strip level, the new paths are verified again."""
         changes = settle(self.changes, exists)
         if changes is not self.changes:
             verify(changes, base=None, policy=self.policy)
@@ -112,18 +112,18 @@ class VerifiedPatch(NamedTuple):
 
     def _check_size(self, changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], base: str | None) -> None:
         """Raise `PatchRejectedError` where more would be written than the policy allows; before git sees the patch."""
-        if self.policy.severity("too-large") != "reject" or not any(map(sizes.can_grow, changes)):
+        if self.policy.severity("too-large") != "reject" or not any(map(size_rules.can_grow, changes)):
             return
-        from .limits import sizes_before
+        from .checkout_sizes import sizes_before
 
-        found = sizes.problems(changes, self.policy, sizes_before(changes, checkout, base))
-        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in found]))
+        problems = size_rules.problems(changes, self.policy, sizes_before(changes, checkout, base))
+        _refuse(_weigh(self.policy, [("too-large", path, None, detail) for path, detail in problems]))
 
 
 def verify(
     changes: tuple[FileChange, ...], *, base: str | os.PathLike[str] | None, policy: Policy | None
 ) -> VerifiedPatch:
-    """Judge *changes*, which must be proved. Raises `PatchRejectedError` with the findings that reject them."""
+    """Check *changes*, which must be parsed. Raises `PatchRejectedError` with the findings that reject them."""
     policy = policy or Policy.default()
     if base is not None:
         changes = settle(changes, paths_of(base))
@@ -143,30 +143,30 @@ def _refuse(findings: Iterable[Finding]) -> None:
 def _weigh(policy: Policy, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:
     for rule, path, line, detail in dict.fromkeys(suspicions):
         if (severity := policy.severity(rule)) is not None:
-            yield Finding(rule, path, line, severity, detail)
+            yield Finding(rule=rule, path=path, line=line, severity=severity, detail=detail)
 
 
 def _suspicions(
     changes: tuple[FileChange, ...], policy: Policy, base: str | os.PathLike[str] | None
 ) -> Iterator[Suspicion]:
     diff = changes[0].diff if changes else b""
-    patterns, may_hide = secrets.secret_patterns(diff), content_rules.may_hide(diff)
+    patterns, may_hide = secret_rules.secret_patterns(diff), content_rules.may_hide(diff)
     for change in changes:
         yield from _of_names(change)
         yield from _of_kind(change)
         yield from _of_content(change, policy)
         if patterns:
-            for line, name in secrets.secrets(change, patterns):
+            for line, name in secret_rules.secrets(change, patterns):
                 yield "secret", change.path, line, f"this looks like {name}"
         if may_hide:
             for rule, line, detail in content_rules.hidden_in_text(change):
                 yield rule, change.path, line, detail
     yield from _of_tree(changes)
-    if any(map(sizes.can_grow, changes)):
-        from .limits import sizes_before
+    if any(map(size_rules.can_grow, changes)):
+        from .checkout_sizes import sizes_before
 
         size_of = sizes_before(changes, base, None) if base is not None else lambda _: None
-        for path, detail in sizes.problems(changes, policy, size_of):
+        for path, detail in size_rules.problems(changes, policy, size_of):
             yield "too-large", path, None, detail
     if base is not None:
         yield from _of_base(changes, base)
@@ -175,11 +175,11 @@ def _suspicions(
 def _of_names(change: FileChange) -> Iterator[Suspicion]:
     for path in change.paths:
         if path_rules.is_ordinary(path):
-            found = [*path_rules.device_problems(path), *content_rules.path_problems(path)]
+            problems = [*path_rules.device_problems(path), *content_rules.path_problems(path)]
         else:
             hidden = content_rules.hidden_in_name(path) if path == change.new_path else ()
-            found = [*path_rules.problems(path), *content_rules.path_problems(path), *hidden]
-        yield from ((rule, path, None, detail) for rule, detail in found)
+            problems = [*path_rules.problems(path), *content_rules.path_problems(path), *hidden]
+        yield from ((rule, path, None, detail) for rule, detail in problems)
 
 
 def _of_kind(change: FileChange) -> Iterator[Suspicion]:
@@ -196,7 +196,7 @@ def _of_kind(change: FileChange) -> Iterator[Suspicion]:
 
 def _of_modes(change: FileChange, old: int | None, new: int | None) -> Iterator[Suspicion]:
     if old not in _KNOWN_MODES or new not in _KNOWN_MODES:
-        yield "mode", change.path, None, "git knows no such file mode"
+        yield "mode", change.path, None, "git does not support this file mode"
     if _SUBMODULE in (old, new):
         yield "submodule", change.path, None, "a submodule moves to another commit"
     if new is not None and new & 0o111 and new & _TYPE_BITS == 0o100000 and not (old or 0) & 0o111:
@@ -224,7 +224,7 @@ def link_target(change: FileChange) -> str | None:
 def _of_content(change: FileChange, policy: Policy) -> Iterator[Suspicion]:
     # An addition cannot be longer than its part of the diff, nor a replaced file.
     if change.header.binary is BinaryForm.PATCH:
-        size = sizes.result_size(change, lambda _: None)
+        size = size_rules.result_size(change, lambda _: None)
     elif (size := len(bytes(change))) > policy.large_file:
         size = sum(len(line) for _, line in content_rules.added_lines(change)) if not change.is_combined else 0
     if size > policy.large_file and change.new_path is not None:
@@ -244,7 +244,7 @@ def _is_rewrite(change: FileChange) -> bool:
 
 def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
     """Look at the paths together: what one change makes, another may go through."""
-    yield from links.of_patch(changes, link_target)
+    yield from symlink_rules.of_patch(changes, link_target)
     spelled: dict[str, str] = {}
     for change in changes:
         for path in change.paths:
@@ -263,7 +263,7 @@ def _of_base(changes: tuple[FileChange, ...], base: str | os.PathLike[str]) -> I
             if any(_is_link(checkout.root, parent, known) for parent in path_rules.parents(path)):
                 yield "through-symlink", path, None, "the path goes through a symbolic link of the checkout"
     if any(change.status is not ChangeStatus.MODIFIED or change.is_symlink for change in changes):
-        yield from links.of_checkout(changes, link_target, checkout.root, checkout.entries())
+        yield from symlink_rules.of_checkout(changes, link_target, checkout.root, checkout.entries())
     yield from _misfits(changes, checkout.root)
 
 
@@ -277,7 +277,7 @@ def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
     """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
     seen: set[str] = set()
     for change in changes:
-        if (path := change.old_path) is None or path in seen or is_wild(path) or change.is_binary:
+        if (path := change.old_path) is None or path in seen or not path_rules.is_inside(path) or change.is_binary:
             continue
         if change.is_combined or change.is_submodule:
             continue

@@ -1,7 +1,7 @@
 """Files by name inside one folder, and never outside of it.
 
-Every folder on the way is opened by its own name without following links, so no symbolic link, however it came there
-and whenever, leads a write to another place. On Windows, where that cannot be said, nothing is written.
+Every folder on the way is opened by its own name without following links, so a symbolic link never
+leads a write to another place, whenever it was created. On Windows, which has no such call, nothing is written.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._errors import PatchRejectedError, UnsupportedError
-from .path_rules import is_ordinary, problems
-from .policy import ALWAYS
+from ..errors import PatchRejectedError, UnsupportedError
+from .path_rules import is_inside
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FileStamp(NamedTuple):
-    """What tells a file from its later self."""
+    """The facts that show whether a file was changed."""
 
     inode: int
     size: int
@@ -32,7 +31,7 @@ class FileStamp(NamedTuple):
 
 
 def mark_of(facts: os.stat_result) -> FileStamp:
-    """Return what to know a file by."""
+    """Return the stamp of a file."""
     return FileStamp(facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_mode)
 
 
@@ -58,7 +57,7 @@ class Tree:
 
     def _enter(self, path: str, *, create: bool = False) -> tuple[int, str]:
         """Open the folder of *path*; return it and the last part of the name."""
-        if not is_ordinary(path) and any(rule in ALWAYS for rule, _ in problems(path)):
+        if not is_inside(path):
             raise PatchRejectedError(f"{path!r} is not a path inside a tree")
         folder, _, name = path.rpartition("/")
         if folder != self._folder:
@@ -166,7 +165,7 @@ def _open_part(descriptor: int, part: str, *, create: bool) -> int:
 
 
 def read_plain(path: str) -> bytes | None:
-    """Return what a diff of the file at *path* is made of: content, or a link's target; None where nothing is."""
+    """Return what a diff of the file at *path* contains: its content, or a link's target; None where there is no file."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):

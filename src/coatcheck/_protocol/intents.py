@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from .._model.value import Value
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef, TaskSpec
@@ -29,6 +29,17 @@ class Intent(Value, frozen=True, kw_only=True):
     environment: str | None = None
     branch: str | None = None
     pid: int = 0
+
+    _json: ClassVar[JsonFields] = {
+        "id": "its id in the journal",
+        "provider": "the provider's name",
+        "digest": "a digest of prompt, environment and branch",
+        "at": "when it was written, in seconds since the epoch",
+        "summary": "the beginning of the prompt",
+        "environment": "the environment that it is for",
+        "branch": "the branch that it is for",
+        "pid": "the process that submits it",
+    }
 
 
 class Journal(Protocol):

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from .._model.value import Value
+from .._values.value import Value
 from .effects import Pairs, Script
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import msgspec
 
 from .. import errors
-from .._model.value import Value
+from .._values.value import Value
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Generic, TypeAlias, TypeVar
 
 from .._engine.backoff import RetryPolicy
-from .._engine.poll_one import Interval
+from .._engine.poll_context import Interval
 from .._engine.reachability import OnOutage
 from .._protocol.effects import Clock
 from .._protocol.intents import Journal

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import errors
-from .._model.value import Value
+from .._values.value import Value
 
 PROJECT_FILE = "coatcheck.toml"
 ALLOWED_IN_PROJECT = frozenset({"environment", "branch", "attempts", "timeout"})

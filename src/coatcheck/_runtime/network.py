@@ -16,8 +16,8 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from .. import errors
-from .._model.value import Value
 from .._protocol.effects import Request
+from .._values.value import Value
 from .._version import __version__
 
 C = TypeVar("C")

@@ -17,7 +17,7 @@ import msgspec
 from .. import errors
 from .._files.locks import is_locked, lock_descriptor
 from .._files.processes import boot_id, is_running
-from .._model.value import Value
+from .._values.value import Value
 from .config import state_dir
 
 # The provider whose server is found here where nobody says where it is.

@@ -20,7 +20,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
-from .._model.value import Value
+from .._values.value import Value
 
 # Open files are also needed for SQLite, git and agents, so connections get half of what the process may open.
 MAX_CONNECTIONS, FILES_PER_CONNECTION = 512, 2

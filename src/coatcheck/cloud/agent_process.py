@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from .._model.value import Value
+from .._values.value import Value
 from . import supervisor
 from .supervisor import END_TIMEOUT, INTERVAL, LENGTH_BYTES, end_descendants, parents, send, send_group
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import msgspec
 
-from .._model.value import Value
+from .._values.value import Value
 from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, takes_argument
 from .collect_changes import Changes, harvest
 from .git import WorkspaceError, last_line

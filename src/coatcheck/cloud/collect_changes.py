@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from .._model.value import Value
+from .._values.value import Value
 from .agent_tree import AgentTree, TreeReport
 from .folders import make_writable
 from .git import WorkspaceError

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import msgspec
 
 from .. import errors
-from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
+from .._values.value import Value
 from .responses import detail, html_reply, json_reply
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from .._model.value import Value
+from .._values.value import Value
 
 # Long enough that nobody's login to a local cloud ever ends by itself; still below the 32-bit end of time in 2038.
 ACCESS_LIFETIME = 365 * 86_400.0

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, ClassVar
 from .. import errors
 from .._files.locks import lock_descriptor
 from .._files.processes import boot_id
-from .._model.value import Value
 from .._patches.git import inherited, untrusted
 from .._runtime.server_record import ServedEnvironment, ServerRecord
+from .._values.value import Value
 from .codex_home import refuse_foreign, write_codex_home
 from .http_server import recorded, serving, stop_signal
 from .issued_tokens import Account, TokenBook

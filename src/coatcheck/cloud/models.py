@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from .._model.value import Value
+from .._values.value import Value
 
 Mode: TypeAlias = Literal["code", "ask"]
 Filter: TypeAlias = Literal["current", "archived", "all"]

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from .._model.value import Value
 from .._protocol.effects import Request, Response
+from .._values.value import Value
 from .issued_tokens import RefusedTokenError, TokenBook, TokenSet
 from .responses import Refusal, decode, html_reply, json_reply, oauth_error
 

@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from .._model.value import Value
 from .._protocol.effects import Clock, Request, Response
 from .._runtime.fake_clock import FakeClock
+from .._values.value import Value
 from .faults import Fault, take
 from .issued_tokens import Account, TokenBook, TokenSet
 from .models import (

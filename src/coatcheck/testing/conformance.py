@@ -26,9 +26,9 @@ import pytest
 from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef, TaskSpec
-from .._model.value import Value
 from .._protocol.effects import Request, Response
 from .._protocol.provider import Provider
+from .._values.value import Value
 from ..cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
 from .both_clients import COLOURS, Both
 from .fake_clock import FakeClock

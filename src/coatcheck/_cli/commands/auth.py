@@ -8,7 +8,7 @@ from ... import errors
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
 from ..formatting import login_status
-from ..json_output import LOGIN_STATUS, read
+from ..json_output import to_object
 
 # Once is a slip.
 TWICE = 2
@@ -37,7 +37,7 @@ def auth_command(run: CommandContext, *, action: str, service: str | None, conse
 def _status(run: CommandContext, name: str) -> int:
     with run.client(name) as client:
         status = client.tokens.get_status()
-    run.answer(lambda: read(LOGIN_STATUS, status), lambda: login_status(status, run.now))
+    run.answer(lambda: to_object(status), lambda: login_status(status, run.now))
     return ExitCode.DONE if status.is_logged_in else ExitCode.NOT_LOGGED_IN
 
 

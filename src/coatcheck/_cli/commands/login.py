@@ -10,7 +10,7 @@ import click
 
 from ..context import CommandContext, command
 from ..formatting import login_status
-from ..json_output import LOGIN_STATUS, read
+from ..json_output import to_object
 
 if TYPE_CHECKING:
     from ..._credentials.device_code import DeviceCode
@@ -49,7 +49,7 @@ def login_command(run: CommandContext, *, service: str | None, by_browser: bool 
         is_seen = tokens.has_browser_login and can_browse(run.process_env.environ, sys.platform)
         has_browser = is_seen if by_browser is None else by_browser
         status = _with_browser(run, tokens) if has_browser else _with_code(run, tokens)
-    run.answer(lambda: read(LOGIN_STATUS, status), lambda: login_status(status, run.now))
+    run.answer(lambda: to_object(status), lambda: login_status(status, run.now))
     if status.source != "own":
         run.note(
             f"The login from {status.place} comes before this one; a setting {name}.credentials = own changes that."

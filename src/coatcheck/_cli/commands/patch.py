@@ -162,7 +162,7 @@ def _diff_between(
 def _document(patch: Patch, made: Outcome) -> dict[str, object]:
     from base64 import b64encode
 
-    from ..patch_formatting import changes_of
+    from ..._model.outcome import changes_of
 
     data = bytes(patch)
     is_text = data == data.decode("utf-8", "replace").encode()

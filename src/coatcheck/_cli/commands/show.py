@@ -10,7 +10,7 @@ import msgspec
 from ... import errors
 from ..context import CommandContext, attempt_option, command, ref_argument
 from ..formatting import attempts as attempt_lines, summary
-from ..json_output import read, to_object
+from ..json_output import to_object
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task
@@ -109,7 +109,7 @@ def attempts_command(run: CommandContext, *, task: str) -> None:
     Which are the same change, how much of it two of them share, and which files only one touches.
     """
     from ..._model.comparison import compare_attempts
-    from ..patch_formatting import COMPARISON, comparison_lines, language_lines
+    from ..patch_formatting import comparison_lines, language_lines
 
     ref = run.ref(task)
     with run.client(ref.provider) as client:
@@ -121,7 +121,7 @@ def attempts_command(run: CommandContext, *, task: str) -> None:
         lambda: {
             "ref": str(ref),
             "attempts": [to_object(each) for each in found],
-            "comparison": read(COMPARISON, compared),
+            "comparison": to_object(compared),
         },
         lambda: [*attempt_lines(found), *([""] if told else []), *told] or ["The service names no attempt yet."],
     )

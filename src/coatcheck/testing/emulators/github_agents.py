@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._model.value import Value
 from ..._protocol.effects import Clock, Request, Response
+from ..._values.value import Value
 from .github_rest import NOT_FOUND, moment, refusal, reply
 
 FIELDS = frozenset({"prompt", "model", "custom_agent", "create_pull_request", "base_ref", "head_ref"})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from ..._model.value import Value
+from ..._values.value import Value
 from . import github_documents as documents
 from .github_rest import moment
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from ..._model.value import Value
+from ..._values.value import Value
 
 Json: TypeAlias = Mapping[str, object]
 

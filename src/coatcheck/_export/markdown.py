@@ -1,0 +1,50 @@
+"""Write an outcome as Markdown. An agent's text is kept unchanged, and code cannot end its own block."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import PatchError
+
+if TYPE_CHECKING:
+    from .._patches.parse import Patch
+
+_TICKS = re.compile(r"`{3,}")
+
+
+def fenced(text: str, word: str = "") -> str:
+    """Return *text* as a code block, with a fence that is longer than any in it."""
+    ticks = "`" * max(3, 1 + max((len(run) for run in _TICKS.findall(text)), default=0))
+    return f"{ticks}{word}\n{text.removesuffix(chr(10))}\n{ticks}"
+
+
+def summary(patch: Patch) -> str | None:
+    """Return the summary of what *patch* changes, None where it cannot be read."""
+    from .._patches.diffstat import stat_text
+
+    try:
+        return fenced(stat_text(patch.files), "text")
+    except PatchError:
+        return None
+
+
+def section(title: str, *paragraphs: str | None, level: int = 2) -> str:
+    """Return a section; empty where it has no paragraph."""
+    kept = [paragraph.strip("\n") for paragraph in paragraphs if paragraph]
+    return "\n\n".join((f"{'#' * level} {one_line(title)}", *kept)) if kept else ""
+
+
+def page(*sections: str) -> str:
+    """Return the sections that are not empty, a blank line between two."""
+    return "\n\n".join(filter(None, (each.strip("\n") for each in sections))) + "\n"
+
+
+def facts(pairs: dict[str, str | None]) -> str:
+    """Return the pairs that have a value as a list."""
+    return "\n".join(f"- {name}: {one_line(value)}" for name, value in pairs.items() if value)
+
+
+def one_line(text: str) -> str:
+    """Return *text* on one line."""
+    return " ".join(text.split())

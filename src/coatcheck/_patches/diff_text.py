@@ -1,0 +1,83 @@
+"""The text around the files of a diff: prose is skipped, anything that changes files is an error with its line.
+
+git skips whatever it does not recognize between two files, also changes (apply.c, ``find_header``). Here lines that
+continue a hunk, hunks without a readable header and other formats than git's and ``diff -u``'s are refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import PatchError
+
+# Lines that no hunk header counts: context, then a changed line.
+_CONTINUED = re.compile(rb"(?P<context>(?:(?: [^\n]*+|\\ [^\n]*+)?\n)*+)(?P<line>[+\-][^\n]*)")
+# Separators of mails and MIME parts, and the lines that begin the next file.
+_SEPARATOR = re.compile(rb"--(?:[-=\d_ \r]|Apple-|boundary|\Z)|\+\+\+ ")
+_LIST_ITEM = re.compile(rb"[+\-] \S")
+
+_UNREADABLE = re.compile(
+    rb"^(?:(?P<codex>\*\*\* (?:Begin Patch|(?:Update|Add|Delete) File: ))"
+    rb"|(?P<context>\*{15}[^*\n]*\n\*\*\* \d)"
+    rb"|(?P<blocks><{5,9} (?:SEARCH|ORIGINAL)\b)"
+    rb"|(?P<colour>(?:\x1b\[[\d;]*[mK])+(?:diff |--- |\+\+\+ |@@|[-+]))"
+    rb"|(?P<normal>\d+(?:,\d+)?[acd]\d+(?:,\d+)?\r?\n[<>] )"
+    rb"|(?P<ed>\d+(?:,\d+)?[acd]\r?$)"
+    rb"|(?P<rcs>[ad]\d+ \d+\r?$)"
+    rb"|(?P<lines>--- [^\n]+\n\+\+\+ [^\n]+(?:\n(?=[ +\-]|diff |\Z)|\Z)|diff --git [^\n]+\n(?=[ +\-]))"
+    rb"|(?P<names>(?:--- [^\n]+\n(?=[+\-](?![+\-]))|\+\+\+ [^\n]+\n(?=[+\- ])))"
+    rb"|(?P<hunk>@@))",
+    re.MULTILINE,
+)
+_REASONS = {
+    "codex": "this is a Codex patch (*** Begin Patch), not a unified diff",
+    "context": "this is a context diff (diff -c), not a unified diff",
+    "blocks": "this is a search/replace block, not a unified diff",
+    "colour": "the diff has colour codes",
+    "normal": "this is a normal diff (diff without -u), not a unified diff",
+    "ed": "this is an ed script (diff -e), not a unified diff",
+    "rcs": "this is an RCS script (diff -n), not a unified diff",
+    "names": "one of the two file header lines --- and +++ is missing",
+    "lines": "the hunk header @@ -START,LINES +START,LINES @@ is missing",
+    "hunk": "the hunk header is not @@ -START,LINES +START,LINES @@, or no file header is above it",
+}
+_WORD_DIFF = "this is a word diff (git diff --word-diff), not a unified diff"
+
+
+def error_at(data: bytes, at: int, reason: str) -> PatchError:
+    """Return the error that names the wrong line of *data*."""
+    line = data.count(b"\n", 0, at) + 1
+    return PatchError(f"line {line}: {reason}", line=line, remedy="use the output of git diff without options")
+
+
+def check_end(data: bytes, end: int) -> None:
+    """Raise `PatchError` where changed lines follow a hunk that ends at *end*: its header counts too few lines."""
+    if data.startswith((b"~\n", b"~\r\n"), end):
+        raise error_at(data, end, _WORD_DIFF)
+    match = _CONTINUED.match(data, end)
+    if match is None or _SEPARATOR.match(match["line"]):
+        return
+    context = match["context"]
+    if context and not context.strip(b"\n") and _LIST_ITEM.match(match["line"]):
+        return  # a list in the text below the diff
+    raise error_at(data, match.start("line"), "the hunk has more lines than its header counts")
+
+
+def check_between(data: bytes, start: int, end: int) -> None:
+    """Raise `PatchError` where the text from *start* to *end*, outside of every file, changes files."""
+    for match in _UNREADABLE.finditer(data, start, end):
+        kind = match.lastgroup or ""
+        if kind != "ed" or data.find(b"\n.\n", match.end(), end) >= 0:
+            raise error_at(data, match.start(), _REASONS[kind])
+
+
+def reason_in_hunk(data: bytes, at: int) -> str | None:
+    """Return what is wrong with the line at *at* of a hunk, if it belongs to a known other format."""
+    line = data[at : data.find(b"\n", at) if b"\n" in data[at : at + 4096] else at + 4096]
+    if line.startswith(b"\x1b["):
+        return _REASONS["colour"]
+    if line == b"~" or b"[-" in line or b"{+" in line:
+        return _WORD_DIFF
+    match = _UNREADABLE.match(data, at)
+    kind = match.lastgroup if match else None
+    return _REASONS[kind] if kind in ("codex", "context", "blocks") else None

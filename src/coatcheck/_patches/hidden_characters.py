@@ -1,0 +1,95 @@
+"""Characters that are not shown, control a terminal, or change the order in which text is shown.
+
+The rules of patches find them in what a patch adds, and the command line escapes them before they reach a terminal.
+
+* Control characters: C0 and C1 (ECMA-48) and DEL.
+* Bidirectional controls: Unicode's property Bidi_Control (UAX #9; CVE-2021-42574, https://trojansource.codes).
+* Invisible characters: Unicode's property Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the interlinear
+  annotations U+FFF9 to U+FFFB, and the line and paragraph separators.
+
+Joiners and variation selectors are allowed where ordinary text needs them: in emoji sequences (UTS #51), and between
+letters of the scripts that write with joiners (UAX #31, section 2.3).
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+
+# The bodies of character classes.
+_EMOJI = "\xa9\xae\u203c-\u3299\U0001f000-\U0001faff"
+_JOINING = "\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc"
+_INVISIBLE = (
+    "\xad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0"
+    "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+# A zero-width joiner or non-joiner that is not between letters that join, nor (the joiner) between two emoji.
+_JOINERS = rf"[\u200c\u200d](?!(?<=[{_JOINING}][\u200c\u200d])[{_JOINING}])(?!(?<=[{_EMOJI}\ufe0f]\u200d)[{_EMOJI}])"
+# A variation selector that follows nothing it can vary: an emoji, a keycap's base, a Mongolian letter.
+_SELECTORS = (
+    rf"[\ufe0e\ufe0f](?<![{_EMOJI}#*0-9][\ufe0e\ufe0f])"
+    r"|[\u180b-\u180d\u180f](?<![\u1820-\u18aa][\u180b-\u180d\u180f])"
+)
+_UNSEEN = rf"[{_INVISIBLE}]|{_JOINERS}|{_SELECTORS}"
+
+_HARMFUL = re.compile(rf"[\x00-\x08\x0a-\x1f\x7f-\x9f{BIDIRECTIONAL}]|{_UNSEEN}")
+_HARMFUL_BUT_LINE_FEEDS = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{BIDIRECTIONAL}]|{_UNSEEN}")
+# What a file may hold: a tab, a form feed (GNU and Python sources), a carriage return only at the end of a line.
+_HIDDEN = re.compile(
+    rf"(?P<control>[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]|\r(?!\r*(?:\n|\Z)))|(?P<bidirectional>[{BIDIRECTIONAL}])"
+    rf"|(?P<invisible>{_UNSEEN})"
+)
+_NOT_ASCII = re.compile("[^\x00-\x7e]")
+
+
+def escape(text: str) -> str:
+    r"""Return *text* as one line without harmful characters: they are written as ``\x1b`` or ``\u202e``."""
+    return text if _is_plain(text) else _HARMFUL.sub(_python_escape, text)
+
+
+def escape_lines(text: str) -> str:
+    """Return the same with line feeds unchanged."""
+    return text if _is_plain(text) else _HARMFUL_BUT_LINE_FEEDS.sub(_python_escape, text)
+
+
+def escape_json(text: str, *, is_ascii: bool = False) -> str:
+    r"""Return a JSON document without harmful characters: they are written as ``\u`` escapes, which mean the same.
+
+    With *is_ascii* all characters but ASCII's are. In JSON text such a character is only inside a string
+    (RFC 8259, section 7).
+    """
+    text = _HARMFUL_BUT_LINE_FEEDS.sub(_json_escape, text)
+    return _NOT_ASCII.sub(_json_escape, text) if is_ascii else text
+
+
+def hidden(text: str) -> Iterator[tuple[str, str]]:
+    """Yield kind ("control", "bidirectional" or "invisible") and character of all that *text* hides from a reader."""
+    if not _is_plain(text):
+        for match in _HIDDEN.finditer(text):
+            yield match.lastgroup or "", match[0]
+
+
+def name_of(character: str) -> str:
+    """Return a character's code point and name: ``U+202E RIGHT-TO-LEFT OVERRIDE``."""
+    import unicodedata  # only findings need it
+
+    return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _python_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
