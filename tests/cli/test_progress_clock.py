@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from coatcheck._cli.wait_progress import ProgressClock
 
 from coatcheck._cli import progress_clock
-from coatcheck._cli.progress_clock import ProgressClock
 
 
 def test_a_long_sleep_ticks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from coatcheck._cli import apply, json_output, patch_formatting, resume
+from coatcheck._cli import apply, json_output, patch_formatting
 from coatcheck._cli.app import COMMANDS, app
-from coatcheck._cli.commands import config, providers
+from coatcheck._cli.commands import config, providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._model import catalogue, events, json_fields, outcome, tasks, usage
 from coatcheck._model.value import Value
@@ -98,7 +98,7 @@ OBJECTS = {
     "Model": declared(catalogue.Model),
     "Provider": {"name": ("its name", str), **providers.CAPABILITIES},
     "Setting": config.SETTING,
-    "Submission": resume.RESUMED,
+    "Submission": submit.SUBMISSION,
     "Application": {**apply.APPLICATION, **apply.MORE_OF_APPLICATION},
     "Landed file": {**apply.LANDED_FILE, **apply.MORE_OF_FILE},
     "Finding": apply.FINDING,

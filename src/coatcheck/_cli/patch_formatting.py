@@ -53,9 +53,9 @@ COMPARISON: Fields[Comparison] = {
 def stat_lines(patch: Patch, *, width: int) -> list[Line]:
     """Return what ``git diff --stat`` prints. Raises `PatchError` where the patch cannot be read."""
     from .._patches.diffstat import diffstat, summary
-    from .highlighting import painted_stat
+    from .highlighting import highlight_stat
 
-    return [*map(painted_stat, diffstat(patch.files, width=width)), summary(patch.files)]
+    return [*map(highlight_stat, diffstat(patch.files, width=width)), summary(patch.files)]
 
 
 def names_of(patch: Patch) -> bytes:
