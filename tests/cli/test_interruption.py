@@ -59,7 +59,7 @@ def test_every_signal_names_the_task(home: Path, number: int, code: int, transpo
     with Server(silent) as server:
         ended = interrupted(server, number, "wait", REF, *options, transport=transport)
 
-    assert (code, f"coatcheck: interrupted; the task goes on; come back with: coatcheck wait {REF}\n") == ended
+    assert (code, f"coatcheck: interrupted; the task is still running; resume with: coatcheck wait {REF}\n") == ended
 
 
 STUCK = """
@@ -69,9 +69,12 @@ from coatcheck._cli.interruption import Interruption
 interruption = Interruption()
 interruption.expect("come back")
 interruption.install()
-print("ready", flush=True)
+is_ready = False
 while True:
     try:
+        if not is_ready:
+            print("ready", flush=True)
+            is_ready = True
         threading.Event().wait()
     except BaseException:  # the signal changes nothing here, as in native code
         pass

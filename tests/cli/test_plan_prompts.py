@@ -33,7 +33,7 @@ def test_a_plan_is_shown_and_asked_about_where_nobody_answers(tmp_path: Path) ->
 
     assert (10, []) == (done.code, cli.jules.seen("approve_plan"))
     assert "  1. Read the code\n  2. Say hello" in done.out
-    assert f"It waits for your word: coatcheck approve jules:{cli.jules.tasks[0]}" in done.err
+    assert f"It waits for the approval of its plan: coatcheck approve jules:{cli.jules.tasks[0]}" in done.err
 
 
 @pytest.mark.parametrize(("answer", "code", "approvals"), [("y", 0, 1), ("n", 10, 0)])
@@ -99,7 +99,7 @@ def test_cancelling_offers_archiving(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("life", "code", "said"),
     [
-        (lives.paused, 10, "a message may wake it: coatcheck message"),
+        (lives.paused, 10, "a message may resume it: coatcheck message"),
         (lives.asking, 10, "It waits for an answer: coatcheck message"),
         (lives.nothing_made, 0, "note: it completed and made nothing"),
         (lives.failed, 3, "The tests need a database."),

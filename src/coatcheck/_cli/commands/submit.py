@@ -232,9 +232,7 @@ def _read_diff(run: CommandContext, path: str | None) -> bytes | None:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise errors.ConfigurationError(
-            f"the starting diff {path} cannot be read: {error.strerror}", remedy="pass --starting-diff FILE"
-        ) from None
+        raise errors.ConfigurationError(f"the starting diff {path} cannot be read: {error.strerror}") from None
 
 
 SUBMISSION: Fields[ResumedSubmission] = {
