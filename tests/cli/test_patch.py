@@ -313,7 +313,10 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     cli, ref = ended(checkout, DIFF, base_commit=base)
     refused, done = cli("apply", "--branch", "b", ref), cli("apply", "--branch", "b", "--start", base, "--json", ref)
 
-    assert (9, True) == (refused.code, refused.line.endswith(f"start at the commit that the patch was made for: --start {base}"))
+    assert (9, True) == (
+        refused.code,
+        refused.line.endswith(f"start at the commit that the patch was made for: --start {base}"),
+    )
     assert (0, "b", git(checkout, "rev-parse", "b").strip()) == (done.code, done.json["branch"], done.json["commit"])
 
 

@@ -187,4 +187,7 @@ def test_the_demo_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     done = coatcheck("demo", "--folder", ".", folder=tmp_path)
 
-    assert (2, f"coatcheck: {tmp_path} is not empty; pass an empty folder: --folder FOLDER\n") == (done.returncode, done.stderr)
+    assert (2, f"coatcheck: {tmp_path} is not empty; pass an empty folder: --folder FOLDER\n") == (
+        done.returncode,
+        done.stderr,
+    )

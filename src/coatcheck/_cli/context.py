@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .._runtime.system_clock import SystemClock
 from .console import clean
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # How long an outage lasts before it is reported (seconds); each further report comes after twice that time.
 FIRST_REPORT = 5.0
+# How often the progress line is composed again during a sleep (seconds).
+TICK = 1.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,8 +142,6 @@ class CommandContext:
     def _clock(self) -> Clock | None:
         """The clock of waits: on a terminal one that updates the progress line every second."""
         if self.process_env.clock is None and self.console.is_interactive:
-            from .wait_progress import ProgressClock
-
             return ProgressClock(self.console.refresh)
         return self.process_env.clock
 
@@ -207,6 +208,20 @@ class CommandContext:
         """Print notes on stderr; with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
+
+
+class ProgressClock(SystemClock):
+    """The real clock; *on_tick* is called after each second of a sleep."""
+
+    def __init__(self, on_tick: Callable[[], None]) -> None:
+        self._on_tick = on_tick
+
+    def sleep(self, seconds: float) -> None:
+        """Block for *seconds*, calling *on_tick* every second."""
+        end = self.monotonic() + seconds
+        while (remaining := end - self.monotonic()) > 0:
+            super().sleep(min(TICK, remaining))
+            self._on_tick()
 
 
 class Outages:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._app.outcomes import outcome_of
 from .._app.wait import required_action
 from .._model.states import TaskState
-from .._runtime.system_clock import SystemClock
 from .console import Styled, indented
 from .exit_codes import ExitCode
 from .formatting import (
@@ -23,12 +21,11 @@ from .formatting import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._model.tasks import Task, TaskRef
     from .console import Line, Part
     from .context import CommandContext
-
-# How often the progress line is composed again during a sleep (seconds).
-TICK = 1.0
 
 # Required action -> the sentence before the command that performs it.
 NEXT_STEPS = {
@@ -36,20 +33,6 @@ NEXT_STEPS = {
     "answer": "It waits for an answer",
     "resume": "It is paused; a message may resume it",
 }
-
-
-class ProgressClock(SystemClock):
-    """The real clock; *on_tick* is called after each second of a sleep."""
-
-    def __init__(self, on_tick: Callable[[], None]) -> None:
-        self._on_tick = on_tick
-
-    def sleep(self, seconds: float) -> None:
-        """Block for *seconds*, calling *on_tick* every second."""
-        end = self.monotonic() + seconds
-        while (remaining := end - self.monotonic()) > 0:
-            super().sleep(min(TICK, remaining))
-            self._on_tick()
 
 
 def expect_interruption(run: CommandContext, ref: TaskRef, *others: TaskRef) -> None:
