@@ -38,7 +38,7 @@ def test_deleting_wants_a_word(cli: Cli) -> None:
     ref = cli.submit()
     done = cli("delete", ref)
 
-    assert (2, f"{ref} was not deleted; say --yes to delete it for ever") == (done.code, done.line)
+    assert (2, f"{ref} was not deleted; delete it permanently with --yes") == (done.code, done.line)
     assert [] == cli.cloud.seen("delete_task")
 
 

@@ -130,7 +130,7 @@ def test_a_question_can_be_left(home: Path) -> None:
     ) as program:
         os.close(theirs)
         said = b""
-        while b"for ever?" not in said:
+        while b"permanently?" not in said:
             said += os.read(ours, 1000)
         program.send_signal(signal.SIGTERM)
         program.wait()

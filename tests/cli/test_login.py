@@ -260,7 +260,7 @@ def test_a_logout_says_what_github_does_not_do(github: Cli) -> None:
 
     assert [
         "Logged out of github here.",
-        "Only you can revoke what was given to this program: https://github.com/settings/applications",
+        "Revoke the access of this program on: https://github.com/settings/applications",
     ] == done.out.splitlines()
     assert 5 == github("usage", "--provider", "copilot").code
 

@@ -68,7 +68,7 @@ def test_never_ends_with_the_plan_and_approve_goes_on(tmp_path: Path) -> None:
     approved, ended = cli("approve", ref), cli("wait", ref)
 
     assert (10, 0, 0) == (planned.code, approved.code, ended.code)
-    assert f"{ref} may go on; come back with: coatcheck wait {ref}\n" == approved.out
+    assert f"the plan of {ref} is approved; wait for it with: coatcheck wait {ref}\n" == approved.out
     assert "Done in `hello.txt`." in ended.out
 
 
@@ -130,7 +130,7 @@ def test_usage_counts_what_was_submitted_from_here(tmp_path: Path) -> None:
     (window,) = cli("usage", "--json").json["rate_limit"]["windows"]
 
     assert (3, 15, 20, True) == (window["used"], window["limit"], window["used_percent"], window["is_counted_here"])
-    assert "3 of 15 submitted from here; the service tells nothing" in cli("usage").out
+    assert "3 of 15 submitted from here; the service reports nothing" in cli("usage").out
 
 
 def test_a_watch_prints_plans_and_artifacts(tmp_path: Path) -> None:

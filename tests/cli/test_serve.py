@@ -89,7 +89,7 @@ def test_a_server_says_goodbye(server: dict[str, str], tmp_path: Path) -> None:
         ("missing option '--environment'", ["--agent", "x"]),
         ("'nonsense' is not LABEL=PATH", ["-e", "nonsense", "--agent", "x"]),
         ("is not a git repository", ["-e", "owner/repo=.", "--agent", "x"]),
-        ("the agent command cannot be read: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),
+        ("the agent command cannot be parsed: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),
         ("'soon' is not a duration", ["-e", "owner/repo=.", "--agent", "x", "--timeout", "soon"]),
     ],
 )
