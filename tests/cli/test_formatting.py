@@ -181,7 +181,7 @@ def test_usage_shows_every_limit() -> None:
         "account",
         "  primary (1 week): 42 % used, resets in 1 minute",
         "code review  reached",
-        "  no window: nothing is counted",
+        "  no window: the service counts nothing",
         "credits 9.99",
         "spending 12 of 50",
         "stopped by rate_limit_reached",

@@ -85,7 +85,7 @@ def test_a_token_in_the_environment_comes_first(cli: Cli) -> None:
     cli.environ["CODEX_ACCESS_TOKEN"] = cli.cloud.book.issue().access_token
     done = log_in(cli)
 
-    assert "The login from CODEX_ACCESS_TOKEN comes before this one" in done.err
+    assert "The login from CODEX_ACCESS_TOKEN is used before this one" in done.err
     assert own_file(cli).exists()
 
 

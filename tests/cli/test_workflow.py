@@ -37,7 +37,7 @@ def test_a_file_that_is_there_stays(cli: Cli) -> None:
     refused, forced = cli("workflow", "init", "--agent", "two"), cli("workflow", "init", "--agent", "two", "--force")
     other = cli("workflow", "init", "--file", "other.yaml", "--json")
 
-    assert f"{PLACE} exists; overwrite it with --force, --file another one" == refused.line
+    assert f"{PLACE} exists; overwrite it with --force, or pass another --file" == refused.line
     assert "            two\n" in (Path(cli.folder) / PLACE).read_text()
     assert (0, str(Path(cli.folder) / PLACE.with_name("other.yaml"))) == (forced.code, other.json["path"])
 
