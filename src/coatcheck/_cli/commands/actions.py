@@ -46,7 +46,7 @@ def cancel_command(run: CommandContext, *, task: str) -> None:
         task,
         lambda client, ref: client.cancel_task(ref),
         action="cancel",
-        then="requested to stop {ref}; see: coatcheck status {ref}",
+        then="{ref}: cancellation requested; see: coatcheck status {ref}",
     )
 
 
