@@ -15,7 +15,7 @@ from coatcheck.cloud.faults import Status
     ],
 )
 def test_acts_are_asked_for(cli: Cli, verb: str, options: list[str], route: str) -> None:
-    """Each act is one request for this task, told in a line and in an object."""
+    """Each act is one request for this task, printed as a line and as an object."""
     ref, other = cli.submit(), cli.submit()
     done, with_json = cli(verb, *options, ref), cli(verb, *options, other, "--json")
 
@@ -38,7 +38,7 @@ def test_deleting_wants_a_word(cli: Cli) -> None:
     ref = cli.submit()
     done = cli("delete", ref)
 
-    assert (2, f"{ref} was not deleted; say --yes to delete it for ever") == (done.code, done.line)
+    assert (2, f"{ref} was not deleted; delete it permanently with --yes") == (done.code, done.line)
     assert [] == cli.cloud.seen("delete_task")
 
 

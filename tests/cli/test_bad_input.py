@@ -21,7 +21,7 @@ SUBMIT = ("submit", "--environment", "owner/repo")
 @pytest.mark.parametrize(
     ("expected", "arguments"),
     [
-        ("the prompt is blank; say what the agent should do", [*SUBMIT, "  "]),
+        ("the prompt is blank; describe what the agent should do", [*SUBMIT, "  "]),
         ("there is no environment 'nowhere'; there are: owner/repo (e0000000000000000000000000000001)", ["submit", "-e", "nowhere", "x"]),
         ("9 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "9", "x"]),
         ("0 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "0", "x"]),
@@ -30,9 +30,9 @@ SUBMIT = ("submit", "--environment", "owner/repo")
         ("'a b' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "a b"]),
         ("local:t is a task of local, not of codex; leave out --provider", ["status", "--provider", "codex", "local:t"]),
         ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["status", "nobody:123"]),
-        ("'soon' is not a length of time; give seconds, or 90s, 30m, 2h, 1d; none waits for ever", ["wait", "t", "--timeout", "soon"]),
+        ("'soon' is not a duration; pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit", ["wait", "t", "--timeout", "soon"]),
         ("the starting diff nowhere.patch cannot be read: No such file or directory", [*SUBMIT, "--starting-diff", "nowhere.patch", "x"]),
-        ("standard input cannot be both the prompt and the diff", [*SUBMIT, "--starting-diff", "-", "-"]),
+        ("standard input cannot be both the prompt and the diff; pass one of them as an argument", [*SUBMIT, "--starting-diff", "-", "-"]),
     ],
 )  # fmt: skip
 def test_bad_arguments(cli: Cli, expected: str, arguments: list[str]) -> None:

@@ -94,4 +94,4 @@ def test_a_provider_is_shown(cli: Cli) -> None:
 
 def test_a_provider_must_be_named(cli: Cli) -> None:
     """`show` alone asks which one."""
-    assert "which provider?; coatcheck providers show NAME" == cli("providers", "show").line
+    assert "no provider given; run: coatcheck providers show NAME" == cli("providers", "show").line

@@ -129,7 +129,7 @@ def test_an_off_loaded_diff_is_not_called_none() -> None:
     """A diff that the service keeps elsewhere is something else than no diff."""
     made = Outcome(external_file_id="file_1")
 
-    assert "  the service keeps the diff elsewhere (file_1)" == texts(formatting.outcome(made))[-1]
+    assert "  the service stores the diff in another place (file_1)" == texts(formatting.outcome(made))[-1]
 
 
 def test_attempts_have_a_line_each() -> None:
@@ -143,7 +143,7 @@ def test_attempts_have_a_line_each() -> None:
     assert [
         "attempt 1  [succeeded]  +2/-0 • 1 file",
         "attempt 2  [failed]  no diff  no",
-        "attempt 3  [running]  not asked for",
+        "attempt 3  [running]  not requested",
     ] == texts(formatting.attempts(known))
 
 
@@ -181,7 +181,7 @@ def test_usage_shows_every_limit() -> None:
         "account",
         "  primary (1 week): 42 % used, resets in 1 minute",
         "code review  reached",
-        "  no window: nothing is counted",
+        "  no window: the service counts nothing",
         "credits 9.99",
         "spending 12 of 50",
         "stopped by rate_limit_reached",
@@ -191,4 +191,4 @@ def test_usage_shows_every_limit() -> None:
 
 def test_usage_that_says_nothing_is_said() -> None:
     """Nothing is estimated: an account without limits shows none."""
-    assert ["plan unknown", "the service names no limit"] == texts(formatting.usage(Usage(), NOW))
+    assert ["plan unknown", "the service reports no limit"] == texts(formatting.usage(Usage(), NOW))

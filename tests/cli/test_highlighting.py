@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from coatcheck._cli import highlighting
 from coatcheck._cli.console import Line, Styled, parts_of
-from coatcheck._cli.highlighting import painted_diff, painted_file, painted_stat
+from coatcheck._cli.highlighting import highlight_diff, highlight_file, highlight_stat
 from coatcheck._patches.diffstat import StatLine
 from coatcheck._patches.parse import Patch
 
@@ -42,12 +42,12 @@ def styles_of(line: Line) -> dict[str, str]:
 
 def test_a_diff_keeps_its_lines() -> None:
     """Colours change no character."""
-    assert DIFF == "".join(f"{text_of(line)}\n" for line in painted_diff(Patch.parse(DIFF)))
+    assert DIFF == "".join(f"{text_of(line)}\n" for line in highlight_diff(Patch.parse(DIFF)))
 
 
 def test_languages_are_painted() -> None:
     """Context has a language's colours, changed lines have their sign's, and the language's weight."""
-    lines = {text_of(line): styles_of(line) for line in painted_diff(Patch.parse(DIFF))}
+    lines = {text_of(line): styles_of(line) for line in highlight_diff(Patch.parse(DIFF))}
 
     assert (
         {"def": "bold", "f": "blue"},
@@ -75,22 +75,22 @@ def test_no_diff_loses_a_character(body: list[str]) -> None:
     old, new = (sum(line[0] in signs for line in body) for signs in ("- ", "+ "))
     diff = f"--- a/a.py\n+++ b/a.py\n@@ -1,{old} +1,{new} @@\n" + "".join(f"{line}\n" for line in body)
 
-    assert diff == "".join(f"{text_of(line)}\n" for line in painted_diff(Patch(diff.encode())))
+    assert diff == "".join(f"{text_of(line)}\n" for line in highlight_diff(Patch(diff.encode())))
 
 
 @pytest.mark.parametrize("diff", ["", "@@ -1 +1 @@\n+x\n", "no diff at all\n+x"])
 def test_what_cannot_be_read_is_painted_by_its_signs(diff: str) -> None:
     """A broken diff is shown all the same."""
-    assert diff.split("\n", maxsplit=1)[0] == text_of(next(iter(painted_diff(Patch(diff.encode())))))
+    assert diff.split("\n", maxsplit=1)[0] == text_of(next(iter(highlight_diff(Patch(diff.encode())))))
 
 
 def test_long_texts_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that is long is given to a lexer: an agent cannot make us read for hours."""
-    line = "+" + "'" * highlighting.LONGEST_LINE + "\n"
+    line = "+" + "'" * highlighting.MAX_LINE + "\n"
     long_line = f"--- a/a.py\n+++ b/a.py\n@@ -0,0 +1 @@\n{line}"
     big = f"--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,30000 @@\n{'+def f(): pass' + chr(10)}" + "+def f(): pass\n" * 29999
     styles = [
-        {part for line in list(painted_diff(Patch(each.encode())))[3:] for part in styles_of(line).values()}
+        {part for line in list(highlight_diff(Patch(each.encode())))[3:] for part in styles_of(line).values()}
         for each in (long_line, big)
     ]
 
@@ -102,12 +102,12 @@ def test_files_are_painted() -> None:
     text = 'def f():\n    """Return.\n\n    More.\n    """\n'
 
     assert (text, "yellow", [*text.split("\n")[:-1]]) == (
-        "".join(f"{text_of(line)}\n" for line in painted_file(text, "Python")),
-        styles_of(list(painted_file(text, "Python"))[3])["    More."],
-        list(painted_file(text, "No such language")),
+        "".join(f"{text_of(line)}\n" for line in highlight_file(text, "Python")),
+        styles_of(list(highlight_file(text, "Python"))[3])["    More."],
+        list(highlight_file(text, "No such language")),
     )
 
 
 def test_graphs_are_painted() -> None:
     """Pluses are green, minuses are red."""
-    assert {"++": "green", "-": "red"} == styles_of(painted_stat(StatLine(" x | 3 ", 2, 1)))
+    assert {"++": "green", "-": "red"} == styles_of(highlight_stat(StatLine(" x | 3 ", 2, 1)))

@@ -59,7 +59,7 @@ def test_every_signal_names_the_task(home: Path, number: int, code: int, transpo
     with Server(silent) as server:
         ended = interrupted(server, number, "wait", REF, *options, transport=transport)
 
-    assert (code, f"coatcheck: interrupted; the task goes on; come back with: coatcheck wait {REF}\n") == ended
+    assert (code, f"coatcheck: interrupted; the task is still running; resume with: coatcheck wait {REF}\n") == ended
 
 
 STUCK = """
@@ -129,7 +129,7 @@ def test_a_question_can_be_left(home: Path) -> None:
     ) as program:
         os.close(theirs)
         said = b""
-        while b"for ever?" not in said:
+        while b"permanently?" not in said:
             said += os.read(ours, 1000)
         program.send_signal(signal.SIGTERM)
         program.wait()

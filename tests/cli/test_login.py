@@ -85,7 +85,7 @@ def test_a_token_in_the_environment_comes_first(cli: Cli) -> None:
     cli.environ["CODEX_ACCESS_TOKEN"] = cli.cloud.book.issue().access_token
     done = log_in(cli)
 
-    assert "The login from CODEX_ACCESS_TOKEN comes before this one" in done.err
+    assert "The login from CODEX_ACCESS_TOKEN is used before this one" in done.err
     assert own_file(cli).exists()
 
 
@@ -260,7 +260,7 @@ def test_a_logout_says_what_github_does_not_do(github: Cli) -> None:
 
     assert [
         "Logged out of github here.",
-        "Only you can revoke what was given to this program: https://github.com/settings/applications",
+        "Revoke the access of this program on: https://github.com/settings/applications",
     ] == done.out.splitlines()
     assert 5 == github("usage", "--provider", "copilot").code
 

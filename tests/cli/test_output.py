@@ -252,7 +252,7 @@ def test_a_submitted_task_is_not_lost(cli: Cli, number: int) -> None:
     done = Printed(cli, "submit", "-e", "owner/repo", "--json", "go", out=Broken(number))
     (ref,) = (task["ref"] for task in cli("list", "--json").json["tasks"])
 
-    assert f"the task was submitted; come back with: coatcheck wait {ref}" in done.err.getvalue().decode()
+    assert f"the task was submitted; wait for it with: coatcheck wait {ref}" in done.err.getvalue().decode()
 
 
 def test_an_error_is_said_on_the_stream_that_is_left(cli: Cli) -> None:

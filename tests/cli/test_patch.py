@@ -246,7 +246,7 @@ def test_apply_needs_a_checkout(tmp_path: Path) -> None:
     cli, ref = ended(tmp_path, DIFF)
     before = len(cli.cloud.requests)
 
-    assert f"{tmp_path} is no git checkout; go to a clone of the repository" == cli("apply", ref).line
+    assert f"{tmp_path} is not in a git checkout; change to a clone of the repository" == cli("apply", ref).line
     assert before == len(cli.cloud.requests)
 
 
@@ -327,7 +327,10 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     cli, ref = ended(checkout, DIFF, base_commit=base)
     refused, done = cli("apply", "--branch", "b", ref), cli("apply", "--branch", "b", "--start", base, "--json", ref)
 
-    assert (9, True) == (refused.code, refused.line.endswith(f"start it where the patch was made for: --start {base}"))
+    assert (9, True) == (
+        refused.code,
+        refused.line.endswith(f"start at the commit that the patch was made for: --start {base}"),
+    )
     assert (0, "b", git(checkout, "rev-parse", "b").strip()) == (done.code, done.json["branch"], done.json["commit"])
 
 
@@ -337,12 +340,12 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
         (["--branch", "main"], "the branch main exists already"),
         (["--branch", "b", "--start", "nowhere"], "there is no commit nowhere to start the branch at"),
         (["--branch", "a..b"], "'a..b' is no name for a branch"),
-        (["--branch", "b", "--index"], "--branch and --index do not go together"),
-        (["--start", "main"], "--start is where a branch starts"),
-        (["--undo"], "--undo takes nothing else"),
+        (["--branch", "b", "--index"], "--branch and --index cannot be combined"),
+        (["--start", "main"], "--start needs --branch"),
+        (["--undo"], "--undo takes no REF and no other option"),
         (["--reject", "nope"], "there is no rule 'nope'"),
         (["--ignore", "outside"], "the rule 'outside' cannot be switched off"),
-        (["--include", "nothing"], "no file of the patch is chosen; it changes hello.txt"),
+        (["--include", "nothing"], "--include and --exclude leave no file of the patch; the patch changes hello.txt"),
     ],
 )
 def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected: str) -> None:
@@ -355,7 +358,7 @@ def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected
 
 def test_apply_asks_which_task(checkout: Path) -> None:
     """Without a ref there is nothing to apply."""
-    assert "which task? REF is missing; coatcheck list shows the last ones" == Cli(checkout)("apply").line
+    assert "no task given; pass a REF; coatcheck list shows the latest ones" == Cli(checkout)("apply").line
 
 
 WORKFLOW = """\
@@ -384,7 +387,7 @@ def test_many_warnings_are_counted(checkout: Path) -> None:
     cli, ref = ended(checkout, "".join(WORKFLOW.replace("a.yml", f"{number}.yml") for number in range(30)))
     warned = cli("apply", "--check", ref).err.splitlines()
 
-    assert (11, "and 20 more warnings; --json has them all") == (len(warned), warned[-1])
+    assert (11, "and 20 more warnings; --json has all of them") == (len(warned), warned[-1])
     assert 30 == len(cli("apply", "--check", "--json", ref).json["findings"])
 
 
@@ -534,7 +537,7 @@ def test_files_can_be_had(checkout: Path) -> None:
     cli.is_terminal = False
 
     assert ("def f():\n    pass\n", "\x1b[1mdef\x1b[0m ") == (shown.out, painted.out[:12])
-    assert [f"{ref} has no file 'b.py'; there are: a.py, big", "big cannot be shown: too big"] == [
+    assert [f"{ref} has no file 'b.py'; its files are: a.py, big", "big cannot be shown: too big"] == [
         cli("show", "--file", name, ref).line for name in ("b.py", "big")
     ]
 
@@ -543,5 +546,5 @@ def test_one_format_at_a_time(checkout: Path) -> None:
     """--json is a format too."""
     cli, ref = ended(checkout, DIFF)
 
-    assert "do not go together" in cli("show", "--format", "chat", "--file", "x", ref).line
+    assert "cannot be combined" in cli("show", "--format", "chat", "--file", "x", ref).line
     assert 2 == cli("show", "--format", "chat", "--json", ref).code

@@ -33,7 +33,7 @@ def test_a_plan_is_shown_and_asked_about_where_nobody_answers(tmp_path: Path) ->
 
     assert (10, []) == (done.code, cli.jules.seen("approve_plan"))
     assert "  1. Read the code\n  2. Say hello" in done.out
-    assert f"It waits for your word: coatcheck approve jules:{cli.jules.tasks[0]}" in done.err
+    assert f"It waits for the approval of its plan: coatcheck approve jules:{cli.jules.tasks[0]}" in done.err
 
 
 @pytest.mark.parametrize(("answer", "code", "approvals"), [("y", 0, 1), ("n", 10, 0)])
@@ -68,7 +68,7 @@ def test_never_ends_with_the_plan_and_approve_goes_on(tmp_path: Path) -> None:
     approved, ended = cli("approve", ref), cli("wait", ref)
 
     assert (10, 0, 0) == (planned.code, approved.code, ended.code)
-    assert f"{ref} may go on; come back with: coatcheck wait {ref}\n" == approved.out
+    assert f"the plan of {ref} is approved; wait for it with: coatcheck wait {ref}\n" == approved.out
     assert "Done in `hello.txt`." in ended.out
 
 
@@ -99,7 +99,7 @@ def test_cancelling_offers_archiving(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("life", "code", "said"),
     [
-        (lives.paused, 10, "a message may wake it: coatcheck message"),
+        (lives.paused, 10, "a message may resume it: coatcheck message"),
         (lives.asking, 10, "It waits for an answer: coatcheck message"),
         (lives.nothing_made, 0, "note: it completed and made nothing"),
         (lives.failed, 3, "The tests need a database."),
@@ -130,7 +130,7 @@ def test_usage_counts_what_was_submitted_from_here(tmp_path: Path) -> None:
     (window,) = cli("usage", "--json").json["rate_limit"]["windows"]
 
     assert (3, 15, 20, True) == (window["used"], window["limit"], window["used_percent"], window["is_counted_here"])
-    assert "3 of 15 submitted from here; the service tells nothing" in cli("usage").out
+    assert "3 of 15 submitted from here; the service reports nothing" in cli("usage").out
 
 
 def test_a_watch_prints_plans_and_artifacts(tmp_path: Path) -> None:

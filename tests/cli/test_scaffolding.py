@@ -84,7 +84,7 @@ def test_the_templates_import_only_what_is_public() -> None:
 @pytest.mark.parametrize("name", ["", "Acme", "acme-cloud", "7up", "class", "a b", "../x", "a" * 25, "é"])
 def test_some_words_are_no_names(name: str, tmp_path: Path) -> None:
     """A name becomes a module and a folder: one line says what may be one, and nothing is written."""
-    with pytest.raises(errors.ConfigurationError, match="is not a name"):
+    with pytest.raises(errors.ConfigurationError, match="is not a valid provider name"):
         scaffolding.write(name, str(tmp_path / "new"))
 
     assert [] == list(tmp_path.iterdir())

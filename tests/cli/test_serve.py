@@ -89,8 +89,8 @@ def test_a_server_says_goodbye(server: dict[str, str], tmp_path: Path) -> None:
         ("missing option '--environment'", ["--agent", "x"]),
         ("'nonsense' is not LABEL=PATH", ["-e", "nonsense", "--agent", "x"]),
         ("is not a git repository", ["-e", "owner/repo=.", "--agent", "x"]),
-        ("the agent command cannot be read: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),
-        ("'soon' is not a length of time", ["-e", "owner/repo=.", "--agent", "x", "--timeout", "soon"]),
+        ("the agent command cannot be parsed: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),
+        ("'soon' is not a duration", ["-e", "owner/repo=.", "--agent", "x", "--timeout", "soon"]),
     ],
 )
 def test_a_server_that_cannot_start_says_why(cli: Cli, repository: Path, expected: str, arguments: list[str]) -> None:
@@ -158,7 +158,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
 
     assert (0, "") == (done.returncode, done.stderr)
     for told in (
-        "no model is asked",
+        "no model is used",
         "--attempts 3",
         "A ◐ button switches",
         "plan ",
@@ -187,4 +187,7 @@ def test_the_demo_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     done = coatcheck("demo", "--folder", ".", folder=tmp_path)
 
-    assert (2, f"coatcheck: {tmp_path} is not empty; give --folder a new one\n") == (done.returncode, done.stderr)
+    assert (2, f"coatcheck: {tmp_path} is not empty; pass an empty folder: --folder FOLDER\n") == (
+        done.returncode,
+        done.stderr,
+    )

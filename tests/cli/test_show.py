@@ -123,14 +123,14 @@ def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) 
 
     assert 1 == done.code
     assert (
-        f"attempt 1 of {ref} made no diff; attempts with one: 2, 3 (what the Codex CLI calls --attempt 1 is 2 here)"
+        f"attempt 1 of {ref} has no diff; attempts with one: 2, 3 (the Codex CLI's --attempt 1 is attempt 2 here)"
         == done.line
     )
 
 
 @pytest.mark.parametrize(
     ("expected", "diffs", "number"),
-    [("there are: 1, 2", (DIFF, OTHER), "3"), ("there is one attempt", (DIFF,), "2")],
+    [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("it has one attempt", (DIFF,), "2")],
 )
 def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
     """A number too high is told with the numbers there are."""
@@ -151,7 +151,7 @@ def test_no_diff_at_all(tmp_path: Path) -> None:
     """A task that changed nothing is not said to be running."""
     cli, ref = ended(tmp_path, None)
 
-    assert f"{ref} made no diff" == cli("diff", ref).line
+    assert f"{ref} has no diff" == cli("diff", ref).line
 
 
 def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
     done = cli("diff", ref)
 
     assert 1 == done.code
-    assert f"the service keeps the diff of {ref} elsewhere (" in done.line
+    assert f"the service stores the diff of {ref} in another place (" in done.line
 
 
 def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:

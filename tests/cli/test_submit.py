@@ -50,7 +50,7 @@ def test_the_ref_comes_out_and_the_way_back_beside_it(cli: Cli) -> None:
 
     assert (0, f"codex:{cli.cloud.tasks[0].id}") == (done.code, ref)
     assert f"Step 1/2: submitted {ref}  https://chatgpt.com/codex/tasks/{cli.cloud.tasks[0].id}" in done.err
-    assert f"Step 2/2: come back with: coatcheck wait {ref}" in done.err
+    assert f"Step 2/2: get the result with: coatcheck wait {ref}" in done.err
 
 
 def test_json_is_the_task(cli: Cli) -> None:
@@ -185,7 +185,7 @@ def test_several_environments_are_an_error(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     ("expected", "folder"),
-    [("this folder is no git checkout", "."), ("no remote of this checkout names a repository", "checkout")],
+    [("this folder is not in a git checkout", "."), ("no remote of this checkout names a repository", "checkout")],
 )
 def test_nowhere_to_run_lists_the_environments(checkout: Path, expected: str, folder: str) -> None:
     """Where nothing says where, the error lists what there is."""
@@ -193,7 +193,7 @@ def test_nowhere_to_run_lists_the_environments(checkout: Path, expected: str, fo
 
     assert 2 == done.code
     assert expected in done.line
-    assert "give --environment or --repo; environments: owner/repo (e0000000000000000000000000000001)" in done.line
+    assert "pass --environment or --repo; environments: owner/repo (e0000000000000000000000000000001)" in done.line
 
 
 def test_the_project_file_says_where(checkout: Path) -> None:

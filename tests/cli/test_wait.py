@@ -85,7 +85,7 @@ def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
     done = cli(verb, ref)
 
     assert 130 == done.code
-    assert f"coatcheck: interrupted; the task goes on; come back with: coatcheck wait {ref}" in done.err
+    assert f"coatcheck: interrupted; the task is still running; resume with: coatcheck wait {ref}" in done.err
     assert [] == cli.cloud.seen("cancel_task")
 
 
@@ -96,7 +96,7 @@ def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
     done = cli("wait", ref, "--json")
     error = done.json["error"]
 
-    assert f"coatcheck: interrupted; the task goes on; come back with: coatcheck wait {ref}\n" == done.err
+    assert f"coatcheck: interrupted; the task is still running; resume with: coatcheck wait {ref}\n" == done.err
     assert ("interrupted", ref) == (error["code"], error["ref"])
 
 
@@ -104,7 +104,7 @@ def test_an_attempt_that_there_will_not_be(cli: Cli) -> None:
     """A choice that cannot be is refused before it costs anything."""
     done = cli("run", "-e", "owner/repo", "--attempts", "2", "--attempt", "3", "x")
 
-    assert (2, "there will be no attempt 3; ask for --attempts 3") == (done.code, done.line)
+    assert (2, "the task will have no attempt 3; request more with: --attempts 3") == (done.code, done.line)
     assert () == cli.cloud.tasks
 
 
@@ -122,7 +122,7 @@ def test_ctrl_c_while_submitting_tells_how_to_find_out(tmp_path: Path) -> None:
     done = cli("submit", "-e", "owner/repo", "x")
 
     assert 130 == done.code
-    assert "interrupted; whether the task was submitted is told by: coatcheck submit --resume" == done.line
+    assert "interrupted; find out whether the task was submitted with: coatcheck submit --resume" == done.line
 
 
 def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_many_are_watched_of_one_provider_and_from_the_beginning(cli: Cli) -> No
     """What does not go together is one line, before any request."""
     mixed, resumed = cli("watch", "codex:a", "jules:1"), cli("watch", "codex:a", "codex:b", "--after", "x")
 
-    assert "these are tasks of codex and of jules; watch one provider's tasks at a time" == mixed.line
+    assert "these tasks belong to codex and jules; watch the tasks of one provider at a time" == mixed.line
     assert "--after is for one task, not 2; name one task" == resumed.line
     assert (2, 2, []) == (mixed.code, resumed.code, cli.cloud.requests)
 
@@ -196,7 +196,7 @@ def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
     cli = Cli(tmp_path, Impatient(["in_progress"]))
     refs = [cli.submit() for _ in range(3)]
     done = cli("watch", *refs)
-    line = f"coatcheck: interrupted; the 3 tasks go on; come back with: coatcheck watch {' '.join(refs)}"
+    line = f"coatcheck: interrupted; the 3 tasks are still running; resume with: coatcheck watch {' '.join(refs)}"
 
     assert (130, line, []) == (done.code, done.err.splitlines()[-1], cli.cloud.seen("cancel_task"))
 

@@ -37,7 +37,7 @@ def test_a_file_that_is_there_stays(cli: Cli) -> None:
     refused, forced = cli("workflow", "init", "--agent", "two"), cli("workflow", "init", "--agent", "two", "--force")
     other = cli("workflow", "init", "--file", "other.yaml", "--json")
 
-    assert f"{PLACE} is there already; --force writes over it, --file another one" == refused.line
+    assert f"{PLACE} exists; overwrite it with --force, or pass another --file" == refused.line
     assert "            two\n" in (Path(cli.folder) / PLACE).read_text()
     assert (0, str(Path(cli.folder) / PLACE.with_name("other.yaml"))) == (forced.code, other.json["path"])
 
@@ -90,13 +90,13 @@ def test_without_an_agent_it_says_what_lacks() -> None:
     ("arguments", "line"),
     [
         (("--agent", " "), "the agent command is blank"),
-        (("--agent", "x ${{ inputs.prompt }}"), "would not hand to a shell as it is"),
-        (("--setup", "a\x1bb"), "would not hand to a shell as it is"),
-        (("--secret", "GITHUB_TOKEN"), "'GITHUB_TOKEN' is not a name for a secret"),
-        (("--secret", "a b"), "is not a name for a secret"),
-        (("--secret", "prompt"), "is not a name for a secret"),
-        (("--file", "../x.yml"), "is no name of a workflow's file"),
-        (("--file", "x.txt"), "call it NAME.yml"),
+        (("--agent", "x ${{ inputs.prompt }}"), "that GitHub would replace"),
+        (("--setup", "a\x1bb"), "that GitHub would replace"),
+        (("--secret", "GITHUB_TOKEN"), "'GITHUB_TOKEN' is not a valid secret name"),
+        (("--secret", "a b"), "is not a valid secret name"),
+        (("--secret", "prompt"), "is not a valid secret name"),
+        (("--file", "../x.yml"), "is not a valid workflow file name"),
+        (("--file", "x.txt"), "pass --file NAME.yml"),
     ],
 )
 def test_what_cannot_be_written_is_one_line(cli: Cli, arguments: tuple[str, ...], line: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from coatcheck._cli import apply, json_output, resume
+from coatcheck._cli import apply, json_output
 from coatcheck._cli.app import COMMANDS, app
-from coatcheck._cli.commands import config, providers
+from coatcheck._cli.commands import config, providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
@@ -101,7 +101,7 @@ OBJECTS = {
     "Model": declared(catalogue.Model),
     "Provider": {"name": ("its name", str), **providers.CAPABILITIES},
     "Setting": config.SETTING,
-    "Submission": resume.RESUMED,
+    "Submission": submit.SUBMISSION,
     "Application": {**declared(apply_results.AppliedPatch), **apply.MORE_OF_APPLICATION},
     "Landed file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
     "Finding": declared(policy.Finding),

@@ -3,8 +3,8 @@
 Invariants:
 
 * A command's module is imported when the command runs, not before.
-* Every error ends as one line on stderr, or as one object on stdout with ``--json``, and its exit code. Where stdout
-  cannot be written, the line goes to stderr; a reader that closed it is told nothing, unless a result would be lost.
+* Every error is one line on stderr, or with ``--json`` one object on stdout, and its exit code. Where stdout cannot be
+  written, the line goes to stderr; a closed stdout is reported only where a result would be lost.
 * An error that is not expected is reported as a bug.
 """
 
@@ -55,31 +55,31 @@ COMMANDS = {
     "workflow": "workflow",
 }
 
-# What a disk or a limit of the system refuses, which is no bug of ours.
+# Errors of a disk or of a system limit, which are not bugs.
 NO_STORAGE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
 )
 
-ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, come back for the patch.
+ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, and fetch the patch later.
 
 \b
-  coatcheck submit "Add dark mode"      gives a ref at once
+  coatcheck submit "Add dark mode"      prints a ref at once
   coatcheck wait REF                    waits for the end
-  coatcheck apply REF                   lands the patch in this checkout
+  coatcheck apply REF                   applies the patch to this checkout
 
 A REF is PROVIDER:ID as printed, a task's id, or its URL.
 """
 
 
 class Commands(click.Group):
-    """A group that imports a command's module when it is asked for the command."""
+    """A group that imports a command's module when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the commands in the order in which one meets them."""
+        """Return the commands in the order of their use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Return a command, None for a word that is none."""
+        """Return the command *cmd_name*, None where there is none."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".commands.{COMMANDS[cmd_name]}", __package__)
@@ -89,7 +89,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that *args* name; a misspelt one is told what it is near."""
+        """Return the command that *args* name; for an unknown one the error lists similar commands."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
@@ -116,17 +116,19 @@ def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
     try:
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=process_env)
         return code if isinstance(code, int) else ExitCode.DONE
-    except (Exception, KeyboardInterrupt, UserInterrupt) as error:  # noqa: BLE001 - the outermost frame: nothing may get past it
-        return _reported(_understood(error, process_env), arguments, process_env)
+    except (Exception, KeyboardInterrupt, UserInterrupt) as error:  # noqa: BLE001 - the outermost frame: every error ends here
+        return _report_error(_convert_error(error, process_env), arguments, process_env)
 
 
-def _understood(error: BaseException, process_env: ProcessEnv) -> BaseException:
-    """Return errors of click and of a full or read-only disk as ours, and an interruption with the task that it left."""
+def _convert_error(error: BaseException, process_env: ProcessEnv) -> BaseException:
+    """Return an error of click, of the disk or of an interruption as one of `coatcheck.errors`; others unchanged."""
     if isinstance(error, click.Abort | KeyboardInterrupt | UserInterrupt):  # click makes an Abort of Ctrl-C
         return process_env.interruption.error
     if isinstance(error, OSError) and error.errno in NO_STORAGE:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return errors.CoatcheckError(f"{place}{error.strerror}", remedy="make room or change the place, and try again")
+        return errors.CoatcheckError(
+            f"{place}{error.strerror}", remedy="free disk space or choose another folder, and try again"
+        )
     if not isinstance(error, click.ClickException):
         return error
     context = getattr(error, "ctx", None)
@@ -135,16 +137,16 @@ def _understood(error: BaseException, process_env: ProcessEnv) -> BaseException:
     return errors.ConfigurationError(message[:1].lower() + message[1:], remedy=f"see: {path} --help")
 
 
-def _reported(error: BaseException, arguments: Sequence[str], process_env: ProcessEnv) -> int:
+def _report_error(error: BaseException, arguments: Sequence[str], process_env: ProcessEnv) -> int:
     code = exit_code_of(error)
     if code is ExitCode.BUG and process_env.environ.get("COATCHECK_DEBUG"):
         raise error
     if isinstance(error, OutputError):
-        _let_go_of_stdout()
+        _redirect_stdout()
     try:
         _report(error, code, arguments, process_env)
-    except OutputError:  # the document went nowhere; stderr may be open
-        _let_go_of_stdout()
+    except OutputError:  # the document was not written; stderr may be open
+        _redirect_stdout()
         process_env.console.note(f"coatcheck: {one_line(error, code)}")
     return code
 
@@ -153,7 +155,7 @@ def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], proc
     if wants_json(arguments) and not isinstance(error, OutputError):
         from .json_output import dump, error_document
 
-        if isinstance(error, UserInterrupt):  # first, and where a person looks: stdout may go nowhere
+        if isinstance(error, UserInterrupt):  # on stderr first: stdout may be closed
             process_env.console.note(process_env.interruption.line)
         process_env.console.write_json(dump(error_document(error)))
     elif not isinstance(error, OutputClosedError) or error.remedy:
@@ -161,13 +163,13 @@ def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], proc
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether *arguments* ask for JSON; they may be too broken to be parsed."""
+    """Whether *arguments* contain ``--json``; they may be unparsable."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in options
 
 
 def one_line(error: BaseException, code: ExitCode) -> str:
-    """Return what went wrong and what to do about it, in one line."""
+    """Return the message of an error and its remedy, in one line."""
     message = " ".join(str(error).split()) or type(error).__name__
     if code is ExitCode.BUG:
         return f"this is a bug in coatcheck: {type(error).__name__}: {message}; COATCHECK_DEBUG=1 shows where"
@@ -175,8 +177,8 @@ def one_line(error: BaseException, code: ExitCode) -> str:
     return f"{message}; {remedy}" if remedy else message
 
 
-def _let_go_of_stdout() -> None:
-    """Keep what is still buffered from failing again when the process ends (docs.python.org, "Note on SIGPIPE")."""
+def _redirect_stdout() -> None:
+    """Prevent a second error when buffered output is flushed at exit (docs.python.org, "Note on SIGPIPE")."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError:

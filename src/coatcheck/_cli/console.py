@@ -2,13 +2,13 @@
 
 Invariants:
 
-* No control, bidirectional or invisible character reaches a terminal (`_patches.hidden_characters` lists them). Text is escaped
-  here, when it is printed, whoever wrote it; JSON and bytes are escaped where stdout is a terminal. Our own escape
-  sequences (colours, and clearing the line of progress) are added afterwards.
+* No control, bidirectional or invisible character reaches a terminal (`_patches.hidden_characters` lists them). All text is
+  escaped here, when it is printed; JSON and bytes are escaped where stdout is a terminal. Our own escape sequences (colours,
+  and clearing the progress line) are added afterwards.
 * stdout carries results and nothing else. Progress appears on a terminal only.
 * Colour obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
-  is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no line of
-  progress either.
+  is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no progress
+  line either.
 * A result that cannot be written is an error. A note that cannot be written is dropped: there is no other place for it.
 """
 
@@ -36,12 +36,12 @@ STYLES: Mapping[str, str] = {
 }
 
 CLEAR_LINE = "\r\x1b[K"
-# What a terminal has when it does not say.
+# The width where a terminal does not report one.
 DEFAULT_WIDTH = 80
 
 
 class OutputError(Exception):
-    """Standard output cannot be written. It is no `OSError`, which click would handle itself."""
+    """Standard output cannot be written. Not an `OSError`: click would handle that itself."""
 
     def __init__(self, reason: str, *, remedy: str | None = None) -> None:
         self.remedy = remedy
@@ -56,7 +56,7 @@ class OutputClosedError(OutputError):
 
 
 def output_error(error: OSError, *, remedy: str | None = None) -> OutputError:
-    """Return the error that stands for *error*, which writing to standard output raised."""
+    """Return the `OutputError` for *error*, which writing to standard output raised."""
     if isinstance(error, BrokenPipeError):
         return OutputClosedError(remedy=remedy)
     reason = "it is closed" if error.errno == errno.EBADF else error.strerror or type(error).__name__
@@ -78,7 +78,7 @@ class Styled:
         return hash((self.text, self.style))
 
     def __repr__(self) -> str:
-        return f"Painted({self.text!r}, {self.style!r})"
+        return f"Styled({self.text!r}, {self.style!r})"
 
 
 Part: TypeAlias = str | Styled
@@ -86,7 +86,7 @@ Line: TypeAlias = Part | tuple[Part, ...]
 
 
 def parts_of(line: Line) -> tuple[Part, ...]:
-    """Return what a line is made of."""
+    """Return the parts of a line."""
     return line if isinstance(line, tuple) else (line,)
 
 
@@ -112,17 +112,17 @@ class TextStream(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         """Write *text*; return its length."""
-        with self._judging_errors():
+        with self._converting_errors():
             super().write(escape_lines(text) if self._is_escaped else text)
         return len(text)
 
     def flush(self) -> None:
         """Write what is buffered."""
-        with self._judging_errors():
+        with self._converting_errors():
             super().flush()
 
     @contextlib.contextmanager
-    def _judging_errors(self) -> Iterator[None]:
+    def _converting_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -133,7 +133,7 @@ class TextStream(io.TextIOWrapper):
 class Console:
     """Where a run's output goes. Printing results raises `OutputError` where they cannot be written.
 
-    `remedy` is what such an error adds to its message: how to get the result another way.
+    `remedy` is added to such an error: how to get the result in another way.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Console:
         is_terminal: bool = False,
         is_interactive: bool = False,
     ) -> None:
-        """Make a screen: *is_terminal* says it of *out*, *is_interactive* of *err*."""
+        """Create a console; *is_terminal* describes *out*, *is_interactive* describes *err*."""
         self._out, self._err, self._encoding = out, err, encoding
         self._environ = environ
         self.is_terminal, self.is_interactive = is_terminal, is_interactive
@@ -162,11 +162,11 @@ class Console:
         self.show_all(lines)
 
     def show_all(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
-        """Print many result lines; *with_colour* overrides what the environment says."""
+        """Print many result lines; *with_colour* overrides the environment."""
         self._write(b"".join(self.composed(lines, with_colour=with_colour)))
 
     def composed(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> Iterator[bytes]:
-        """Yield the bytes that stand for each result line."""
+        """Yield the bytes of each result line."""
         colour = self.has_colour if with_colour is None else with_colour
         for line in lines:
             yield f"{_composed(line, colour=colour)}\n".encode(self._encoding, "backslashreplace")
@@ -194,45 +194,45 @@ class Console:
             raise output_error(error, remedy=self.remedy) from None
 
     def note(self, *lines: Line) -> None:
-        """Tell the person who waits, on stderr."""
+        """Print notes on stderr."""
         self._end_progress()
         for line in lines:
-            self._tell(_composed(line, colour=self._err_has_colour) + "\n")
+            self._write_err(_composed(line, colour=self._err_has_colour) + "\n")
 
     def progress(self, compose: Callable[[], tuple[Part, ...]]) -> None:
-        """Replace the line of progress by what *compose* returns now; nothing happens without a terminal that can."""
+        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal."""
         if self.is_interactive and not self.is_dumb:
             self._progress = compose
             self.refresh()
 
     def interject(self, compose: Callable[[], tuple[Part, ...]] | None) -> None:
-        """Show what *compose* returns in place of the progress that is shown, until this is called with None."""
+        """Show what *compose* returns in place of the progress line, until this is called with None."""
         self._interjection = compose
         self.refresh()
 
     def refresh(self) -> None:
-        """Compose the line of progress again, if one is shown."""
+        """Compose the progress line again, if one is shown."""
         if self._progress is None:
             return
         parts = (self._interjection or self._progress)()
-        whole = "".join(_text(part) for part in parts)
+        text = "".join(_text(part) for part in parts)
         width = self._width(self._err)
-        line = parts if len(whole) < width else (whole[: width - 2] + "…",)
-        self._tell(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
+        line = parts if len(text) < width else (text[: width - 2] + "…",)
+        self._write_err(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
 
     def _end_progress(self) -> None:
         if self._progress is not None:
             self._progress = None
-            self._tell(CLEAR_LINE)
+            self._write_err(CLEAR_LINE)
 
-    def _tell(self, text: str) -> None:
+    def _write_err(self, text: str) -> None:
         with contextlib.suppress(OSError):
             self._err.write(text.encode(self._encoding, "backslashreplace"))
             self._err.flush()
 
     @property
     def width(self) -> int:
-        """How many columns results have: a terminal's, or what git takes where there is none."""
+        """The columns of results: the terminal's, or git's default without one."""
         return self._width(self._out) if self.is_terminal else DEFAULT_WIDTH
 
     def _width(self, stream: BinaryIO) -> int:
@@ -269,7 +269,7 @@ def _text(part: Part) -> str:
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[Line]:
-    """Return *rows* under *header*, each column as wide as its widest cell; the last one runs free."""
+    """Return *rows* under *header*, each column as wide as its widest cell."""
     cells = [tuple(clean(cell) for cell in row) for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
@@ -281,7 +281,7 @@ def paragraph(text: str, *, indent: str = "") -> list[Line]:
     return [indent + line for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
 
 
-# How a line of a diff is painted: the first prefix that fits. File headers come before added and removed lines.
+# Prefix of a line of a diff -> its style; the first that matches. File headers precede added and removed lines.
 DIFF_STYLES: Mapping[str, str] = {
     "diff --git ": "bold",
     "index ": "bold",
@@ -294,7 +294,7 @@ DIFF_STYLES: Mapping[str, str] = {
 
 
 def diff_lines(data: bytes) -> Iterable[Line]:
-    """Yield the lines of a diff, painted as git paints them."""
+    """Yield the lines of a diff in git's colours."""
     for line in data.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n"):
         style = next((style for prefix, style in DIFF_STYLES.items() if line.startswith(prefix)), None)
         yield Styled(line, style) if style else line

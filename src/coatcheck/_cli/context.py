@@ -1,12 +1,11 @@
-"""From options to a client: what every command has in common.
+"""What every command has in common: options, settings, a client, and output.
 
-The order of every setting is `_runtime.config`'s: option, environment, project file, user file, default.
+A setting comes from an option, else the environment, the project file, the user file, the default (`_runtime.config`).
 """
 
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .._runtime.system_clock import SystemClock
 from .console import clean
 
 if TYPE_CHECKING:
+    from .._app.workspace import Workspace
     from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
@@ -26,18 +27,20 @@ if TYPE_CHECKING:
     from .console import Console, Line
     from .process_env import ProcessEnv
 
-# How long an outage lasts before the first line about it (seconds); every further line comes after twice that time.
-FIRST_LINE = 5.0
+# How long an outage lasts before it is reported (seconds); each further report comes after twice that time.
+FIRST_REPORT = 5.0
+# How often the progress line is composed again during a sleep (seconds).
+TICK = 1.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# A service whose login several providers share -> the one of them that is asked about it.
+# A login that several providers share -> the provider whose login commands manage it.
 SHARED_LOGINS: Mapping[str, str] = {"github": "github_actions"}
 
 
 class CommandContext:
-    """One run of one command: its common options, and the world around it."""
+    """One run of one command: its common options and its process environment."""
 
     def __init__(
         self,
@@ -60,10 +63,18 @@ class CommandContext:
 
     @functools.cached_property
     def root(self) -> str | None:
-        """The folder of the checkout we stand in."""
-        from .checkout import find_root
+        """The root of the checkout that contains the working directory."""
+        from .._app.checkout import find_root
 
         return find_root(self.process_env.folder)
+
+    @property
+    def workspace(self) -> Workspace:
+        """The working directory, the settings and the environment, for use cases."""
+        from .._app.workspace import Workspace
+
+        process_env = self.process_env
+        return Workspace(process_env.folder, config=self.config, environ=process_env.environ, provider=self.provider)
 
     @functools.cached_property
     def config(self) -> Config:
@@ -72,12 +83,12 @@ class CommandContext:
 
         project = f"{self.root}/{PROJECT_FILE}" if self.root else None
         explicit = {"provider": self._provider, "account": self._account}
-        # Somebody sits and waits: a look is worth a tenth of what it is to a program.
+        # A person waits: poll ten times as often as for a program.
         defaults = {**DEFAULTS, "look_worth": "0.1"}
         return Config(environ=self.process_env.environ, explicit=explicit, project=project, defaults=defaults)
 
     def set(self, name: str, value: str | None) -> None:
-        """Set a setting as an option of this run does; None leaves it as it is."""
+        """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
             self.config = self.config.with_explicit({name: value})
 
@@ -89,55 +100,33 @@ class CommandContext:
 
     @property
     def provider(self) -> str:
-        """The provider to talk to where no ref names one."""
+        """The provider of this run where no ref names one."""
         return self.config.get("provider") or "codex"
 
     def service(self, name: str | None) -> str:
-        """Return the provider whose login *name* is: a provider, or a service that several of them share."""
+        """Return the provider that manages the login *name*: a provider, or a login that several of them share."""
         return SHARED_LOGINS.get(name or "", name or self.provider)
 
     def ref(self, text: str) -> TaskRef:
         """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""
-        from .._model.tasks import TaskRef
+        from .._app.task_lookup import find_ref
 
-        ref = self._ref_by_url(text.strip()) if "://" in text else TaskRef.parse(text, provider=self.provider)
-        if self._provider is not None and ref.provider != self._provider:
-            raise errors.ConfigurationError(
-                f"{ref} is a task of {ref.provider}, not of {self._provider}", remedy="leave out --provider"
-            )
+        ref = find_ref(text, self.workspace, provider=self._provider, base_url=self._base_url)
         self._refs.append(ref)
-        self.process_env.interruption.expect(f"look at the task with: coatcheck status {ref}", ref=ref)
+        self.process_env.interruption.expect(f"see the task with: coatcheck status {ref}", ref=ref)
         return ref
-
-    def _ref_by_url(self, url: str) -> TaskRef:
-        """Return the task whose page is *url*: of the provider that is set, of the local cloud, of a known site."""
-        from .._model.task_urls import is_loopback_page
-        from .._model.tasks import TaskRef
-        from .._runtime.server_record import LOCAL, running_server
-        from .._runtime.session import Options, origins_of_client
-
-        if is_loopback_page(url) and self._provider is None and self._base_url is None:
-            server = running_server(self.process_env.environ)
-            if server is not None and url.startswith(f"{server.url.removesuffix('/backend-api')}/"):
-                return TaskRef.parse(url, provider=LOCAL)
-        options = Options(
-            provider=self.provider, config=self.config, environ=self.process_env.environ, base_url=self._base_url
-        )
-        return TaskRef.parse(url, provider=self.provider, origins=origins_of_client(options))
 
     @contextmanager
     def client(self, provider: str | None = None, *, environment: str | None = None) -> Iterator[Client]:
-        """Open a client to *provider*, or to the one that is set.
+        """Open a client of *provider*, or of the configured one.
 
-        Of several local clouds it is the one that has the command's tasks, or that serves *environment*, else the
-        environment that is set, else the checkout we stand in.
+        Of several local clouds it uses the one that has the command's tasks or serves *environment*.
         """
+        from .._app.task_lookup import local_server_url
         from .._runtime.client import Client
 
         name = provider or self.provider
-        base_url = self._base_url
-        if name == "local" and not (base_url or self.config.get("local.base_url")):
-            base_url = self._local_url(environment)
+        base_url = self._base_url or local_server_url(name, self.workspace, refs=self._refs, environment=environment)
         with Client(
             name,
             config=self.config,
@@ -149,48 +138,27 @@ class CommandContext:
         ) as client:
             yield client
 
-    def _local_url(self, environment: str | None) -> str | None:
-        from .._runtime.server_record import running_server, running_servers
-
-        environ = self.process_env.environ
-        if len(running_servers(environ)) < 2:
-            return None  # the client finds a single one
-        name = environment or self.config.get("environment")
-        tasks = [ref.id for ref in self._refs if ref.provider == "local"]
-        server = running_server(environ, environments=[name] if name else self._places(), tasks=tasks)
-        return server.url if server else None
-
-    def _places(self) -> tuple[str, ...]:
-        """Return what the checkout we stand in may be called as an environment: its path, its repositories."""
-        if self.root is None:
-            return ()
-        from .checkout import repositories
-
-        return (os.path.realpath(self.root), *repositories(self.root))
-
     @property
     def _clock(self) -> Clock | None:
-        """The clock of waits: on a terminal one that keeps the line of progress alive."""
+        """The clock of waits: on a terminal one that updates the progress line every second."""
         if self.process_env.clock is None and self.console.is_interactive:
-            from .progress_clock import ProgressClock
-
             return ProgressClock(self.console.refresh)
         return self.process_env.clock
 
     def hint(self, *words: str, has_provider: bool = False) -> str:
-        """Return a command line that the user can paste: *words*, and the options of this run that say whose it is.
+        """Return a command line that the user can paste: *words*, and the options of this run that select the service.
 
-        A ref names its provider; *has_provider* is for commands without one.
+        *has_provider* adds the provider, for commands without a ref.
         """
         import shlex
 
         options = {"--provider": self._provider if has_provider else None, "--account": self._account}
         options["--base-url"] = self._base_url
-        given = [word for name, value in options.items() if value is not None for word in (name, value)]
-        return shlex.join(["coatcheck", *words, *given])
+        arguments = [word for name, value in options.items() if value is not None for word in (name, value)]
+        return shlex.join(["coatcheck", *words, *arguments])
 
     def confirm(self, question: str) -> bool:
-        """Ask a person who types on standard input; where nobody does, the answer is no."""
+        """Ask a question on the terminal; where standard input is not a terminal, the answer is no."""
         return self.process_env.is_asking and click.confirm(clean(question), err=True)
 
     def text(self, argument: str | None, what: str) -> str:
@@ -218,7 +186,7 @@ class CommandContext:
             self.console.show_all(lines())
 
     def page(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
-        """Print many result lines, through a pager on a terminal."""
+        """Print many result lines, on a terminal through a pager."""
         if self.process_env.can_page:
             from .pager import command_of, show
 
@@ -229,7 +197,7 @@ class CommandContext:
         self.console.show_all(lines, with_colour=with_colour)
 
     def bytes(self, data: bytes) -> None:
-        """Print a result's own bytes, nothing added. A terminal is shown their text, without a way to control it."""
+        """Print a result's own bytes, nothing added; on a terminal their text, with control characters escaped."""
         if self.console.is_terminal:
             text = data.decode("utf-8", "backslashreplace").removesuffix("\n")
             self.page(text.split("\n"))
@@ -237,32 +205,46 @@ class CommandContext:
             self.console.write(data)
 
     def note(self, *lines: Line) -> None:
-        """Tell the person who waits; programs that asked for JSON are told nothing they did not ask for."""
+        """Print notes on stderr; with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
 
 
-class Outages:
-    """Says on stderr that the service does not answer: on a terminal in the line of progress, else in lines.
+class ProgressClock(SystemClock):
+    """The real clock; *on_tick* is called after each second of a sleep."""
 
-    Lines come less and less often, from the fifth second on: what is shorter concerns nobody.
+    def __init__(self, on_tick: Callable[[], None]) -> None:
+        self._on_tick = on_tick
+
+    def sleep(self, seconds: float) -> None:
+        """Block for *seconds*, calling *on_tick* every second."""
+        end = self.monotonic() + seconds
+        while (remaining := end - self.monotonic()) > 0:
+            super().sleep(min(TICK, remaining))
+            self._on_tick()
+
+
+class Outages:
+    """Report on stderr that the service does not answer: on a terminal in the progress line, else in lines.
+
+    The first line comes after `FIRST_REPORT` seconds, each further one after twice the time.
     """
 
     def __init__(self, console: Console) -> None:
-        self._screen, self._next = console, FIRST_LINE
-        self.are_shown = False  # a command that waits shows them; any other soon ends with the error itself
+        self._console, self._next = console, FIRST_REPORT
+        self.are_shown = False  # only commands that wait show them; others soon end with the error itself
 
     def report(self, outage: Outage | None) -> None:
         """Show what a client reports (`on_outage`)."""
         if not self.are_shown:
             return
-        if self._screen.is_interactive:
-            self._screen.interject(None if outage is None else lambda: (f"{outage}, retrying",))
+        if self._console.is_interactive:
+            self._console.interject(None if outage is None else lambda: (f"{outage}, retrying",))
         elif outage is None:
-            self._next = FIRST_LINE
+            self._next = FIRST_REPORT
         elif outage.seconds >= self._next:
             self._next = 2 * outage.seconds
-            self._screen.note(f"coatcheck: {outage}, retrying")
+            self._console.note(f"coatcheck: {outage}, retrying")
 
 
 def utf8(data: bytes, what: str) -> str:
@@ -275,10 +257,12 @@ def utf8(data: bytes, what: str) -> str:
 
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text.")
 PROVIDER = click.Option(
-    ["--provider"], metavar="NAME", help="Who runs the tasks: codex, local, or a plug-in's name (default: codex)."
+    ["--provider"],
+    metavar="NAME",
+    help="The service that runs the tasks; `coatcheck providers` lists them (default: codex).",
 )
-ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which of our own logins, by the name given at `login`.")
-BASE_URL = click.Option(["--base-url"], metavar="URL", help="Where the service is, instead of its usual address.")
+ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
+BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
 
 
 def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
@@ -312,12 +296,12 @@ def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[
 
 ref_argument = click.argument("task", metavar="REF")
 attempt_option = click.option(
-    "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never move."
+    "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never change."
 )
 
 
 def seconds(text: str) -> float | None:
-    """Read a duration: seconds, or a number with s, m, h or d; "none" is for ever. Raises `ConfigurationError`."""
+    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none". Raises `ConfigurationError`."""
     if text.strip().lower() == "none":
         return None
     number, unit = text.strip(), 1.0
@@ -329,7 +313,7 @@ def seconds(text: str) -> float | None:
         value = -1.0
     if not 0 < value < float("inf"):
         raise errors.ConfigurationError(
-            f"{text!r} is not a length of time", remedy="give seconds, or 90s, 30m, 2h, 1d; none waits for ever"
+            f"{text!r} is not a duration", remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit"
         )
     return value
 
@@ -338,11 +322,13 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def timeout_of(run: CommandContext, option: str | None) -> float | None:
-    """Return how long to wait: the option, else the setting ``timeout``."""
+    """Return how long to wait in seconds: the option, else the setting ``timeout``."""
     return seconds(option if option is not None else run.config.get("timeout") or "none")
 
 
 timeout_option = click.option(
-    "--timeout", metavar="TIME", help="Give up waiting after this: 90s, 30m, 2h, none (default: 1h). The task goes on."
+    "--timeout",
+    metavar="TIME",
+    help="Stop waiting after this: 90s, 30m, 2h, none (default: 1h). The task is not stopped.",
 )
-interval_option = click.option("--interval", metavar="TIME", help="Look this often (default: when an end is likely).")
+interval_option = click.option("--interval", metavar="TIME", help="Poll this often (default: when an end is likely).")

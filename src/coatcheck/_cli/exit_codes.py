@@ -1,6 +1,6 @@
-"""What a run's exit code says: one table, from which the documentation is made as well.
+"""Exit codes: one table, which the documentation is generated from.
 
-The nearest class of an error in the table decides, so a new error gets its parent's code.
+An error that is not in the table has the code of its nearest parent class.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ class ExitCode(enum.IntEnum):
 
 MEANINGS = {
     ExitCode.DONE: "Done.",
-    ExitCode.REFUSED: "The service refused, or there is nothing to give: unknown task, no permission, no diff. Or standard output or the disk "
+    ExitCode.REFUSED: "The service refused, or there is no result: unknown task, no permission, no diff. Or standard output or the disk "
     "cannot be written.",
-    ExitCode.USAGE: "Bad usage or configuration, or something that this provider cannot do; nothing was asked.",
+    ExitCode.USAGE: "Bad usage or configuration, or something that this provider cannot do; nothing was sent.",
     ExitCode.TASK_FAILED: "The task ended without success (`run` and `wait`).",
-    ExitCode.DEADLINE: "The deadline came first; the task goes on.",
+    ExitCode.DEADLINE: "The timeout passed; the task is still running.",
     ExitCode.NOT_LOGGED_IN: "No usable login, or the service does not accept it.",
-    ExitCode.RATE_LIMITED: "The service asks us to slow down.",
+    ExitCode.RATE_LIMITED: "The service limits the rate of requests (HTTP 429).",
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
-    ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is in trouble, or answers what cannot be read.",
+    ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is unavailable, or its response cannot be read.",
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
     ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
     ExitCode.OUTPUT: "Standard output cannot be written: it is closed, or its disk is full.",
     ExitCode.HUNG_UP: "As 130, by SIGHUP: the terminal was closed.",
-    ExitCode.INTERRUPTED: "Interrupted by Ctrl-C (SIGINT); a task that was waited for goes on.",
-    ExitCode.BROKEN_PIPE: "Whoever read the output went away.",
+    ExitCode.INTERRUPTED: "Interrupted by Ctrl-C (SIGINT); a task that was waited for is still running.",
+    ExitCode.BROKEN_PIPE: "The reader of standard output closed it.",
     ExitCode.TERMINATED: "As 130, by SIGTERM.",
 }
 
@@ -76,7 +76,7 @@ CODES: dict[type[BaseException], ExitCode] = {
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
-    """Return the exit code that stands for *error*; what we did not foresee is a bug of ours."""
+    """Return the exit code of *error*; an unexpected error is a bug."""
     if isinstance(error, UserInterrupt):
         return ExitCode(128 + error.number)
     return next((CODES[cls] for cls in type(error).__mro__ if cls in CODES), ExitCode.BUG)

@@ -1,4 +1,4 @@
-"""How values look to people: pure functions from a value to lines. `render` cleans, paints and prints them."""
+"""Format values for people: pure functions from a value to lines, which `console` escapes, colours and prints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .._model.tasks import Task
     from .._model.usage import RateLimit, RateWindow, Usage
 
-# States that need a person are yellow, ends are green or red.
+# States that need input are yellow, terminal states are green or red.
 STATE_STYLES: Mapping[TaskState, str] = {
     TaskState.QUEUED: "dim",
     TaskState.RUNNING: "cyan",
@@ -33,7 +33,7 @@ STATE_STYLES: Mapping[TaskState, str] = {
     TaskState.UNKNOWN: "yellow",
 }
 
-# What git diff --name-status calls each status (git-diff, "--diff-filter"); a changed mode is a modification there.
+# The letter of git diff --name-status for each status (git-diff, "--diff-filter"); a changed mode is M there.
 STATUS_LETTERS: Mapping[str, str] = {
     "added": "A",
     "deleted": "D",
@@ -51,13 +51,13 @@ SPANS = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1,
 
 
 def state_word(state: TaskState, raw_state: str | None) -> Styled:
-    """Return a state's word, with the service's own where ours says nothing."""
+    """Return a state's word; for an unknown state also the service's own."""
     word = f"unknown: {raw_state}" if state is TaskState.UNKNOWN and raw_state else state.value.replace("_", " ")
     return Styled(word, STATE_STYLES[state])
 
 
 def age(moment: datetime | None, now: float) -> str:
-    """Return how long ago *moment* was, as the official client says it (codex-wham.md 8)."""
+    """Return how long ago *moment* was, in the official client's form (docs/reference/protocols/codex-wham.md, 8)."""
     if moment is None:
         return "no date"
     seconds = max(0, int(now - moment.timestamp()))
@@ -71,9 +71,9 @@ def span(seconds: float | None) -> str:
     """Return a length of time in its two largest units: "2 days 3 hours"."""
     if seconds is None:
         return "an unknown time"
-    left, parts = max(0, int(seconds)), []
+    remaining, parts = max(0, int(seconds)), []
     for size, unit in SPANS:
-        count, left = divmod(left, size)
+        count, remaining = divmod(remaining, size)
         if count:
             parts.append(plural(count, unit))
     return " ".join(parts[:2]) or "0 seconds"
@@ -93,7 +93,7 @@ def size(stats: DiffStats | None) -> tuple[Part, ...]:
 
 
 def summary(task: Task, now: float) -> list[Line]:
-    """Return the three lines that tell most: state and title, where and when, how big."""
+    """Return a summary in three lines: state and title, environment and date, size of the change."""
     where = task.environment_label or task.repository or task.environment
     total = task.attempt_total or 1
     attempts = f" • {total} attempts" if total > 1 else ""
@@ -122,46 +122,46 @@ def heading(text: str) -> list[Line]:
 
 
 def notice_line(notice: Notice) -> Line:
-    """Return what somebody should know that the state does not tell."""
+    """Return a notice as a line."""
     return Styled(f"note: {notice.text}", "yellow")
 
 
-def plan(made: Plan) -> list[Line]:
+def plan(plan: Plan) -> list[Line]:
     """Return a plan, a step a line."""
     return [
         (f"  {number}. {step.title}", Styled(f"  {step.description}" if step.description else "", "dim"))
-        for number, step in enumerate(made.steps, 1)
+        for number, step in enumerate(plan.steps, 1)
     ]
 
 
-def outcome(made: Outcome | None) -> list[Line]:
-    """Return what an attempt made: messages, pull request text, size and files."""
-    if made is None:
+def outcome(outcome: Outcome | None) -> list[Line]:
+    """Return an outcome: messages, pull request text, size and files."""
+    if outcome is None:
         return ["", "The service sent no outcome."]
-    lines = message(made)
-    if made.error:
-        lines += ["", ("error: ", Styled(str(made.error), "red"))]
-    if made.pull_request:
-        lines += [*heading("Pull request"), *pull_request(made.pull_request)]
-    lines += [*heading("Changes"), ("  ", *change(made))]
-    return lines + indented(changed_files(made))
+    lines = message(outcome)
+    if outcome.error:
+        lines += ["", ("error: ", Styled(str(outcome.error), "red"))]
+    if outcome.pull_request:
+        lines += [*heading("Pull request"), *pull_request(outcome.pull_request)]
+    lines += [*heading("Changes"), ("  ", *change(outcome))]
+    return lines + indented(changed_files(outcome))
 
 
-def message(made: Outcome | None) -> list[Line]:
-    """Return what the agent said, a blank line before each message."""
-    said = made.messages if made else ()
-    return [line for each in said for line in ("", *paragraph(each.text))]
+def message(outcome: Outcome | None) -> list[Line]:
+    """Return the agent's messages, a blank line before each."""
+    messages = outcome.messages if outcome else ()
+    return [line for each in messages for line in ("", *paragraph(each.text))]
 
 
-def change(made: Outcome) -> tuple[Part, ...]:
-    """Return how big an outcome's change is, or where it went."""
-    if made.external_file_id and not made.patch:
-        return (f"the service keeps the diff elsewhere ({made.external_file_id})",)
-    return size(made.stats)
+def change(outcome: Outcome) -> tuple[Part, ...]:
+    """Return the size of an outcome's change, or where the service stores it."""
+    if outcome.external_file_id and not outcome.patch:
+        return (f"the service stores the diff in another place ({outcome.external_file_id})",)
+    return size(outcome.stats)
 
 
 def pull_request(pull: PullRequest) -> list[Line]:
-    """Return a pull request: where it is, its title, its text."""
+    """Return a pull request: its URL, title and text."""
     where = [f"  {pull.url} ({pull.state or 'open'})"] if pull.url else []
     return [*where, f"  {pull.title or '<untitled>'}", *([""] if pull.body else []), *_indented(pull.body)]
 
@@ -170,18 +170,18 @@ def _indented(text: str | None) -> list[Line]:
     return paragraph(text, indent="  ") if text else []
 
 
-def changed_files(made: Outcome) -> list[Line]:
+def changed_files(outcome: Outcome) -> list[Line]:
     """Return a line for each file of an outcome's diff: git's letter for its status, its path, its language.
 
-    Files that the service sent without a diff of them have no letter.
+    Files without a diff have no letter.
     """
     from .._patches.languages import language_of
 
-    sent = {file.path: file for file in made.files}
+    sent = {file.path: file for file in outcome.files}
     try:
-        changes = made.patch.files if made.patch else ()
+        changes = outcome.patch.files if outcome.patch else ()
     except PatchError as error:
-        return [Styled(f"the diff cannot be read: {error}", "yellow"), *files(made.files)]
+        return [Styled(f"the diff cannot be read: {error}", "yellow"), *files(outcome.files)]
     rows = []
     for each in changes:
         name = f"{each.moved_from} => {each.path}" if each.moved_from else each.path
@@ -198,7 +198,7 @@ def changed_files(made: Outcome) -> list[Line]:
 
 
 def files(snapshots: Iterable[FileSnapshot]) -> list[str]:
-    """Return each file with its language and how much of it there is."""
+    """Return each file with its language, and whether it is complete."""
     known = list(snapshots)
     width = max((len(file.path) for file in known), default=0)
     return [f"{file.path.ljust(width)}  {file.language or 'unknown language'}{_part(file)}" for file in known]
@@ -218,65 +218,63 @@ def attempts(known: Iterable[Attempt]) -> list[Line]:
             "  [",
             state_word(attempt.state, attempt.raw_state),
             "]  ",
-            *(change(attempt.outcome) if attempt.outcome else ("not asked for",)),
+            *(change(attempt.outcome) if attempt.outcome else ("not requested",)),
             *([f"  {attempt.outcome.error}"] if attempt.outcome and attempt.outcome.error else []),
         )
         for attempt in known
     ]
 
 
-def event(happened: TaskEvent, *, is_named: bool = False) -> list[Line]:
+def event(event: TaskEvent, *, is_named: bool = False) -> list[Line]:
     """Return an event as a line, a message as a paragraph; with *is_named* the ref comes first."""
-    name = (Styled(f"{happened.ref}  ", "dim"),) if is_named else ()
-    if happened.type == "task.message":
-        return ["", *((name,) if name else ()), *paragraph(happened.message.text), ""]
-    detail = _event_detail(happened)
-    return [(*name, _event_name(happened), *(("  ", *detail) if detail else ()))]
+    name = (Styled(f"{event.ref}  ", "dim"),) if is_named else ()
+    if event.type == "task.message":
+        return ["", *((name,) if name else ()), *paragraph(event.message.text), ""]
+    detail = _event_detail(event)
+    return [(*name, _event_name(event), *(("  ", *detail) if detail else ()))]
 
 
-def _event_name(happened: TaskEvent) -> Part:
-    if happened.type == "unknown":
-        return Styled(happened.kind, "dim")
-    word = happened.type.removeprefix("task.")
-    state = getattr(happened, "state", None)
-    return (
-        Styled(word, "dim") if state is None or happened.type == "task.attempt" else Styled(word, STATE_STYLES[state])
-    )
+def _event_name(event: TaskEvent) -> Part:
+    if event.type == "unknown":
+        return Styled(event.kind, "dim")
+    word = event.type.removeprefix("task.")
+    state = getattr(event, "state", None)
+    return Styled(word, "dim") if state is None or event.type == "task.attempt" else Styled(word, STATE_STYLES[state])
 
 
-def _event_detail(happened: TaskEvent) -> tuple[Part, ...]:
-    if happened.type == "task.diff":
-        return size(happened.stats)
-    if happened.type == "task.attempt":
-        return (f"attempt {happened.attempt}: ", state_word(happened.state, happened.raw_state))
-    if happened.type == "task.failed" and happened.error:
-        return (Styled(str(happened.error), "red"),)
-    return (happened.text,) if happened.text else ()
+def _event_detail(event: TaskEvent) -> tuple[Part, ...]:
+    if event.type == "task.diff":
+        return size(event.stats)
+    if event.type == "task.attempt":
+        return (f"attempt {event.attempt}: ", state_word(event.state, event.raw_state))
+    if event.type == "task.failed" and event.error:
+        return (Styled(str(event.error), "red"),)
+    return (event.text,) if event.text else ()
 
 
-def usage(used: Usage, now: float) -> list[Line]:
-    """Return every window with what is used and when it resets, then credits and ceilings."""
-    lines: list[Line] = [("plan ", Styled(used.plan or "unknown", "bold"))]
-    for limit in (used.rate_limit, *used.extra_limits):
+def usage(usage: Usage, now: float) -> list[Line]:
+    """Return every window with its use and reset, then credits and spending limits."""
+    lines: list[Line] = [("plan ", Styled(usage.plan or "unknown", "bold"))]
+    for limit in (usage.rate_limit, *usage.extra_limits):
         lines += _limit(limit, now) if limit else []
-    if used.rate_limit is None:
-        lines.append("the service names no limit")
-    if used.credits:
-        lines.append(f"credits {_credits(used)}")
-    if used.spend_control and used.spend_control.limit:
-        spend = used.spend_control
+    if usage.rate_limit is None:
+        lines.append("the service reports no limit")
+    if usage.credits:
+        lines.append(f"credits {_credits(usage)}")
+    if usage.spend_control and usage.spend_control.limit:
+        spend = usage.spend_control
         lines.append(f"spending {spend.used or '?'} of {spend.limit}")
-    if used.reached:
-        lines.append(Styled(f"stopped by {used.reached}", "red"))
-    if used.reset_credits:
-        lines.append(plural(used.reset_credits, "limit reset") + " available")
+    if usage.reached:
+        lines.append(Styled(f"stopped by {usage.reached}", "red"))
+    if usage.reset_credits:
+        lines.append(plural(usage.reset_credits, "limit reset") + " available")
     return lines
 
 
-def _credits(used: Usage) -> str:
-    if used.credits is None or used.credits.has_credits is False:
+def _credits(usage: Usage) -> str:
+    if usage.credits is None or usage.credits.has_credits is False:
         return "none"
-    return "unlimited" if used.credits.is_unlimited else (used.credits.balance or "unknown")
+    return "unlimited" if usage.credits.is_unlimited else (usage.credits.balance or "unknown")
 
 
 def _limit(limit: RateLimit, now: float) -> list[Line]:
@@ -284,7 +282,7 @@ def _limit(limit: RateLimit, now: float) -> list[Line]:
     reached: tuple[Part, ...] = ("  ", Styled("reached", "red")) if limit.is_reached else ()
     head: list[Line] = [(Styled(name, "bold"), *reached)]
     if not limit.windows:
-        head.append("  no window: nothing is counted")
+        head.append("  no window: the service counts nothing")
     return [*head, *(_window(window, now) for window in limit.windows)]
 
 
@@ -301,7 +299,7 @@ def _window(window: RateWindow, now: float) -> Line:
 def _reset(window: RateWindow, now: float) -> str:
     if window.is_counted_here:
         limit = "" if window.limit is None else f" of {window.limit:g}"
-        return f"{window.used or 0:g}{limit} submitted from here; the service tells nothing"
+        return f"{window.used or 0:g}{limit} submitted from here; the service reports nothing"
     if window.resets_at is None:
         return f"resets in {span(window.resets_after)}"
     left = window.resets_at.timestamp() - now
@@ -338,7 +336,7 @@ def _tokens(count: int | None) -> str:
 
 
 def login_status(status: LoginStatus, now: float) -> list[Line]:
-    """Return whose login it is, where it comes from, how long it lasts, and what is wrong."""
+    """Return a login's account, source, expiry and problems."""
     word = Styled("logged in", "green") if status.is_logged_in else Styled("not logged in", "red")
     facts = {
         "account": " ".join(filter(None, (status.account_id, status.plan and f"({status.plan})"))),
@@ -358,7 +356,7 @@ def login_status(status: LoginStatus, now: float) -> list[Line]:
 
 def _ending(moment: datetime | None, now: float) -> str:
     if moment is None:
-        return "does not say when it ends"
+        return "of unknown expiry"
     left = moment.timestamp() - now
     shown = time.strftime("%b %d %H:%M", moment.astimezone().timetuple())
     return f"until {shown} (in {span(left)})" if left > 0 else f"ended {shown}"

@@ -1,7 +1,9 @@
-"""Diffs and files in colours: git's for what is added and removed, pygments' for the language.
+"""Highlight diffs and files: git's colours for added and removed lines, pygments' tokens for the language.
 
-Law 1. Colours say nothing that the signs do not say as well.
-Law 2. An agent's text can only cost a bounded time: what is long, or has long lines, keeps git's colours alone.
+Invariants:
+
+- colours carry no information that the signs at the beginning of lines do not carry;
+- highlighting takes bounded time: text that is long, or has long lines, has only git's colours.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ if TYPE_CHECKING:
     from .._patches.parse import Patch
 
 # pygments reads 0.8 MB/s of Python, and of no common language less (2026-11, one core): a diff of this size takes a
-# quarter of a second. Its rules are regular expressions, some of which take quadratic time on hostile text; what one
-# of them may look at is bounded as well.
-MOST_BYTES = 200_000
-MOST_IN_ONE = 20_000
-LONGEST_LINE = 1_000
+# quarter of a second. Its rules are regular expressions, some of which take quadratic time on hostile text, so the
+# text of one call is bounded as well.
+MAX_BYTES = 200_000
+MAX_CALL = 20_000
+MAX_LINE = 1_000
 
-# Kinds of tokens, the first that fits from the left. On lines that are added or removed the colour is the sign's.
+# Kinds of tokens, the first that fits from the left. Added and removed lines keep the colour of their sign.
 TOKENS: Mapping[str, str] = {
     "Token.Comment": "dim",
     "Token.Keyword": "bold",
@@ -41,60 +43,60 @@ TOKENS: Mapping[str, str] = {
 SIGNS: Mapping[str, str] = {"+": "green", "-": "red", " ": ""}
 WEIGHTS = frozenset({"bold", "dim"})
 
-# Linguist's names for what pygments knows under others.
+# Linguist's name of a language -> pygments' name, where they differ.
 LEXERS: Mapping[str, str] = {"Vim Script": "vim", "HTML+ERB": "erb", "Jupyter Notebook": "json", "Shell": "bash"}
 
 
 class Lexer(Protocol):
-    """What of pygments is used: reads a text of a language."""
+    """The part of a pygments lexer that is used."""
 
     def get_tokens_unprocessed(self, text: str) -> Iterable[tuple[int, object, str]]:
         """Yield position, kind and text of every token."""
         ...
 
 
-def painted_diff(patch: Patch) -> Iterable[Line]:
-    """Return the lines of a diff as they stand in it, painted. What cannot be read is painted line by line."""
+def highlight_diff(patch: Patch) -> Iterable[Line]:
+    """Return the lines of a diff, highlighted; a diff that cannot be parsed has git's colours only."""
     data = bytes(patch)
     try:
-        files = patch.files if len(data) <= MOST_BYTES else ()
-        return list(_painted(data, files)) if files else diff_lines(data)
+        files = patch.files if len(data) <= MAX_BYTES else ()
+        return list(_diff_lines(data, files)) if files else diff_lines(data)
     except PatchError:
         return diff_lines(data)
 
 
-def _painted(data: bytes, files: Iterable[FileChange]) -> Iterator[Line]:
-    """Walk through the diff: hunks are painted by language, whatever stands between them as git does."""
-    lines, at = data.split(b"\n"), 0
+def _diff_lines(data: bytes, files: Iterable[FileChange]) -> Iterator[Line]:
+    """Yield the lines of a diff: hunks highlighted by language, lines between them in git's colours."""
+    lines, position = data.split(b"\n"), 0
     for change in files:
         lexer = lexer_of(change.path)
         for hunk in change.hunks if lexer and not change.is_combined else ():
             start = hunk.line - 1
-            yield from diff_lines(b"\n".join(lines[at:start]))
-            yield from _painted_hunk(bytes(hunk), lexer)
-            at = start + bytes(hunk).count(b"\n")
-    if rest := b"\n".join(lines[at:]):
+            yield from diff_lines(b"\n".join(lines[position:start]))
+            yield from _hunk_lines(bytes(hunk), lexer)
+            position = start + bytes(hunk).count(b"\n")
+    if rest := b"\n".join(lines[position:]):
         yield from diff_lines(rest)
 
 
-def _painted_hunk(body: bytes, lexer: Lexer | None) -> Iterator[Line]:
-    """Read both sides of a hunk as the language they are in, and show each line with the colours of its side."""
+def _hunk_lines(body: bytes, lexer: Lexer | None) -> Iterator[Line]:
+    """Tokenize both sides of a hunk, and yield each line with the tokens of its side."""
     lines = body.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n") if body else []
     new = iter(tokens("\n".join(line[1:] for line in lines if line[:1] in ("+", " ", "")), lexer))
     old = iter(tokens("\n".join(line[1:] for line in lines if line[:1] in ("-", " ", "")), lexer))
     for line in lines:
         if line[:1] == "-":
-            yield _painted_line("-", next(old, None), line)
+            yield _hunk_line("-", next(old, None), line)
         elif line[:1] == "+":
-            yield _painted_line("+", next(new, None), line)
+            yield _hunk_line("+", next(new, None), line)
         elif line[:1] == "\\":
             yield line
         else:
             next(old, None)
-            yield _painted_line(line[:1], next(new, None), line)
+            yield _hunk_line(line[:1], next(new, None), line)
 
 
-def _painted_line(sign: str, parts: list[tuple[str, str]] | None, line: str) -> Line:
+def _hunk_line(sign: str, parts: list[tuple[str, str]] | None, line: str) -> Line:
     colour = SIGNS.get(sign, "")
     if parts is None:
         return Styled(line, colour) if colour else line
@@ -102,11 +104,11 @@ def _painted_line(sign: str, parts: list[tuple[str, str]] | None, line: str) -> 
     return _parts([(colour, sign), *((f"{colour} {style}".strip(), text) for style, text in kept)])
 
 
-def painted_file(text: str, language: str | None) -> Iterable[Line]:
-    """Return the lines of a file, painted by its language."""
+def highlight_file(text: str, language: str | None) -> Iterable[Line]:
+    """Return the lines of a file, highlighted by its language."""
     lines = text.removesuffix("\n").split("\n")
-    lexer = _lexer(language) if language and len(text) <= MOST_BYTES else None
-    parts = tokens("\n".join(lines), lexer, most=MOST_BYTES)
+    lexer = _lexer(language) if language and len(text) <= MAX_BYTES else None
+    parts = tokens("\n".join(lines), lexer, most=MAX_BYTES)
     return [_parts(each) for each in parts] if parts else list(lines)
 
 
@@ -115,9 +117,9 @@ def _parts(tokens: Iterable[tuple[str, str]]) -> tuple[Part, ...]:
     return tuple(Styled(text, style) if style else text for style, text in runs if text)
 
 
-def tokens(text: str, lexer: Lexer | None, *, most: int = MOST_IN_ONE) -> list[list[tuple[str, str]]]:
-    """Return (style, text) pairs line by line; nothing where *text* is not to be read."""
-    if lexer is None or len(text) > most or max(map(len, text.split("\n"))) > LONGEST_LINE:
+def tokens(text: str, lexer: Lexer | None, *, most: int = MAX_CALL) -> list[list[tuple[str, str]]]:
+    """Return (style, text) pairs line by line; an empty list where *text* cannot be highlighted."""
+    if lexer is None or len(text) > most or max(map(len, text.split("\n"))) > MAX_LINE:
         return []
     lines: list[list[tuple[str, str]]] = [[]]
     for _, kind, value in lexer.get_tokens_unprocessed(text):
@@ -133,7 +135,7 @@ def _style(kind: str) -> str:
 
 
 def lexer_of(path: str) -> Lexer | None:
-    """Return what reads the language of the file at *path*, None where nothing does."""
+    """Return the lexer for the file at *path*, None where there is none."""
     from .._patches.languages import language_of
 
     language = language_of(path)
@@ -141,7 +143,7 @@ def lexer_of(path: str) -> Lexer | None:
 
 
 def _lexer(language: str) -> Lexer | None:
-    # 30 ms with a lexer, and only colours need it; its types are in a package of their own.
+    # Importing it takes 30 ms with a lexer; its types are in a package of their own.
     from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
     from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
@@ -154,6 +156,6 @@ def _lexer(language: str) -> Lexer | None:
     return None
 
 
-def painted_stat(line: StatLine) -> Line:
-    """Return a line of a summary with its graph in colours."""
+def highlight_stat(line: StatLine) -> Line:
+    """Return a line of a summary with a coloured graph."""
     return line.label, Styled("+" * line.pluses, "green"), Styled("-" * line.minuses, "red")

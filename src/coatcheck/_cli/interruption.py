@@ -1,13 +1,13 @@
-"""What SIGINT, SIGTERM and SIGHUP do to a command.
+"""Interruption of a command by SIGINT, SIGTERM or SIGHUP.
 
 Invariants:
 - The first signal raises `UserInterrupt` in the main thread, further ones nothing; the command ends with an error
-  that names its task and how to come back to it.
-- A command that has not ended `OUTAGE_LIMIT` seconds later, because native code holds the main thread or cleaning up hangs,
+  that names its task and the command that resumes it.
+- A command that has not ended `CLEANUP_LIMIT` seconds later, because native code holds the main thread or cleaning up hangs,
   is ended by a second thread, which prints the same line.
 - A signal that was ignored when the process began (nohup, a background job of a script) stays ignored.
 
-The second thread learns of a signal through the wake-up descriptor, which Python's C-level handler writes to even
+The second thread receives a signal through the wake-up descriptor, which Python's C-level handler writes to even
 while the main thread is in native code (docs.python.org, `signal.set_wakeup_fd`).
 """
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from .._model.tasks import TaskRef
 
-# Clean-up takes milliseconds; a person who presses Ctrl-C counts one second.
-OUTAGE_LIMIT = 0.8
+# Clean-up takes milliseconds, and Ctrl-C must end a command within a second (seconds).
+CLEANUP_LIMIT = 0.8
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
 class UserInterrupt(BaseException):
-    """The command was interrupted by signal `number`; `remedy` says how to come back, `ref` to which task.
+    """The command was interrupted by signal `number`; `remedy` is how to resume, `ref` the task.
 
-    Not a KeyboardInterrupt, which click answers with an empty line and takes for the end of a prompt.
+    Not a KeyboardInterrupt: click prints an empty line for it and treats it as the end of a prompt.
     """
 
     def __init__(self, remedy: str | None = None, *, ref: TaskRef | None = None, number: int = signal.SIGINT) -> None:
@@ -41,7 +41,7 @@ class UserInterrupt(BaseException):
 
 
 class Interruption:
-    """What an interrupted command reports: its task so far, and the signal that came."""
+    """What an interrupted command reports: its task, and the signal."""
 
     def __init__(self) -> None:
         self.number: int = 0
@@ -49,7 +49,7 @@ class Interruption:
         self._ref: TaskRef | None = None
 
     def expect(self, remedy: str | None, *, ref: TaskRef | None = None) -> None:
-        """Note what to report from now on."""
+        """Set what an interruption reports from now on."""
         self._remedy, self._ref = remedy, ref
 
     @property
@@ -59,7 +59,7 @@ class Interruption:
 
     @property
     def line(self) -> str:
-        """What people are told."""
+        """The line that is printed on stderr."""
         return f"coatcheck: interrupted; {self._remedy}" if self._remedy else "coatcheck: interrupted"
 
     def install(self) -> None:
@@ -81,7 +81,7 @@ class Interruption:
     def _watch(self, reader: int, numbers: set[int]) -> None:
         while received := numbers.intersection(os.read(reader, 64)):
             if any(signal.getsignal(number) == self._handle for number in received):
-                select.select([], [], [], OUTAGE_LIMIT)
+                select.select([], [], [], CLEANUP_LIMIT)
                 self._end(received.pop())
 
     def _end(self, number: int) -> None:

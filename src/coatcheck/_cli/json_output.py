@@ -1,9 +1,9 @@
-"""What ``--json`` prints: the JSON form of values, and of what only the command line has.
+"""Output of ``--json``: documents of values, errors and logins.
 
 Invariants:
 
 - every document has `schema`; within a schema fields are added, never changed or removed;
-- every declared field is present; null says that the service did not say.
+- every declared field is present; null means that the service sent no value.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def dump_line(document: Mapping[str, object]) -> bytes:
     return encode(document) + b"\n"
 
 
-# What an error carries beside its message, where it has it.
+# Attributes of errors that are part of their documents.
 ERROR_DETAILS: Mapping[str, str] = {
     "ref": "the task",
     "status": "the HTTP status",
-    "detail": "what the service said",
+    "detail": "the service's message",
     "request_id": "the service's id of the request",
     "retry_after": "seconds to wait",
     "reason": "why a login was not renewed",
-    "path": "where in the answer it is wrong",
-    "line": "where in the diff it is wrong, from 1",
-    "candidates": "tasks that it could be",
+    "path": "the invalid part of the response",
+    "line": "the invalid line of the diff, from 1",
+    "candidates": "tasks that match",
     "reasons": "rules that the patch breaks",
     "files": "files that do not fit",
 }
@@ -60,8 +60,8 @@ ERROR: Fields[BaseException] = {
     "type": ("its class in `coatcheck.errors`", lambda e: type(e).__name__),
     "code": ("the exit code's name", lambda e: exit_code_of(e).name.lower()),
     "exit_code": ("the exit code", lambda e: int(exit_code_of(e))),
-    "message": ("what went wrong", str),
-    "remedy": ("what to do about it", lambda e: getattr(e, "remedy", None)),
+    "message": ("the error message", str),
+    "remedy": ("how to solve it", lambda e: getattr(e, "remedy", None)),
 }
 
 
@@ -77,16 +77,16 @@ def _plain(value: object) -> object:
     return [str(each) for each in value] if isinstance(value, tuple) else str(value)
 
 
-# What each command prints with ``--json``, beside `schema`.
+# Each command's document, beside `schema`.
 DOCUMENTS: Mapping[str, str] = {
     "demo": "`folder`, `attempt`, `task` (task result), `usage` (usage), `applied` (application), `git_status`",
     "run": "task result; with --apply also `applied`: application, or an error document, or null",
     "submit": "task; with --resume `submissions`: submission objects",
     "wait": "task result",
-    "watch": "one event per line, as they happen (NDJSON)",
+    "watch": "one event per line (NDJSON)",
     "status": "task",
     "show": "task result",
-    "list": "`tasks`: task objects, and `cursor`: what `list --cursor` takes for those that follow, or null",
+    "list": "`tasks`: task objects, and `cursor`: the value of `list --cursor` for the next tasks, or null",
     "attempts": "`ref`, `attempts`: attempt result objects, and `comparison`: a comparison",
     "diff": "`ref`, `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
     "UTF-8), `stats`, and `files`: change objects, null where the diff cannot be read; with --between `ref`, `between`, "
@@ -94,7 +94,7 @@ DOCUMENTS: Mapping[str, str] = {
     "apply": "`ref`, `attempt`, and the fields of an application; with --undo an undoing",
     "approve": "`ref` and `action`",
     "cancel": "`ref` and `action`",
-    "message": "task, which runs again",
+    "message": "task, which is running again",
     "pr": "`ref` and `action`",
     "archive": "`ref` and `action`",
     "unarchive": "`ref` and `action`",

@@ -1,9 +1,11 @@
-"""Long results on a terminal go through a pager, as git's do.
+"""Show long results on a terminal in a pager, as git does.
 
-Law 1. The pager is the user's: ``COATCHECK_PAGER`` or the setting ``pager``, ``GIT_PAGER``, ``PAGER``, else less. A
-       repository cannot name one. It is started without a shell; an empty one and ``cat`` mean none.
-Law 2. A pager that cannot be started is no error, and one that is left early has shown enough.
-Law 3. An interrupted command ends its pager: two programs that read one terminal would take each other's keys.
+Invariants:
+
+- the pager is ``COATCHECK_PAGER``, the setting ``pager``, ``GIT_PAGER``, ``PAGER`` or less; a repository's file cannot
+  set it. It is started without a shell; an empty one and ``cat`` mean none;
+- a pager that cannot be started, or that is closed early, is not an error;
+- an interrupted command ends its pager, because two programs cannot read one terminal.
 """
 
 from __future__ import annotations
@@ -16,31 +18,31 @@ if TYPE_CHECKING:
     import subprocess
 
 DEFAULT = "less"
-# How long a pager may take to restore the terminal (seconds): less takes milliseconds.
-LEAVING = 0.3
+# How long a pager may take to restore the terminal (seconds); less takes milliseconds.
+EXIT_SECONDS = 0.3
 OWN = "COATCHECK_PAGER"
 VARIABLES = ("GIT_PAGER", "PAGER")
-# What git gives a less and an lv that are not set otherwise (git-config, core.pager): leave when it fits, let colours
-# through, do not clear the screen.
+# git's defaults for less and lv (git-config, core.pager): exit when the text fits, pass colours through, do not clear
+# the screen.
 ENVIRONMENT = {"LESS": "FRX", "LV": "-c"}
 
 
 def command_of(setting: str | None, *, environ: Mapping[str, str]) -> list[str]:
-    """Return the pager's program and arguments, nothing where none is wanted or it cannot be read."""
-    import shlex  # 4 ms, and only terminals page
+    """Return the pager's program and arguments, an empty list where there is none or it cannot be parsed."""
+    import shlex  # 4 ms, only needed on terminals
 
-    named = (environ.get(OWN), setting, *(environ.get(name) for name in VARIABLES))
-    wanted = next((each for each in named if each is not None), DEFAULT)
+    candidates = (environ.get(OWN), setting, *(environ.get(name) for name in VARIABLES))
+    pager = next((each for each in candidates if each is not None), DEFAULT)
     try:
-        command = shlex.split(wanted)
-    except ValueError:  # a quotation mark without its end
+        command = shlex.split(pager)
+    except ValueError:  # an unclosed quotation mark
         return []
     return [] if command == ["cat"] else command
 
 
 def show(lines: Iterable[bytes], command: Sequence[str], *, environ: Mapping[str, str]) -> bool:
-    """Show *lines* in a pager and wait until it is left; False, before any line is taken, when there is none."""
-    import subprocess  # 8 ms, and only terminals page
+    """Show *lines* in a pager and wait until it exits; return False, before any line is read, without one."""
+    import subprocess  # 8 ms, only needed on terminals
 
     if not command:
         return False
@@ -49,7 +51,7 @@ def show(lines: Iterable[bytes], command: Sequence[str], *, environ: Mapping[str
     except OSError:
         return False
     try:
-        _feed(process.stdin, lines)
+        _write_lines(process.stdin, lines)
         process.wait()
     except BaseException:
         _end(process)
@@ -57,13 +59,13 @@ def show(lines: Iterable[bytes], command: Sequence[str], *, environ: Mapping[str
     return True
 
 
-def _feed(stdin: IO[bytes] | None, lines: Iterable[bytes]) -> None:
+def _write_lines(stdin: IO[bytes] | None, lines: Iterable[bytes]) -> None:
     if stdin is None:
         return
     try:
         stdin.writelines(lines)
         stdin.close()
-    except BrokenPipeError:  # it was left
+    except BrokenPipeError:  # it was closed early
         with contextlib.suppress(BrokenPipeError):
             stdin.close()
 
@@ -74,6 +76,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
     process.terminate()
     try:
-        process.wait(timeout=LEAVING)
+        process.wait(timeout=EXIT_SECONDS)
     except TimeoutExpired:
         process.kill()

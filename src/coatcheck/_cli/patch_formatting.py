@@ -1,4 +1,4 @@
-"""What a patch changes and how attempts compare, for people and for programs."""
+"""Format what a patch changes and how attempts compare, for people and for programs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def stat_lines(patch: Patch, *, width: int) -> list[Line]:
     """Return what ``git diff --stat`` prints. Raises `PatchError` where the patch cannot be read."""
     from .._patches.diffstat import diffstat, summary
-    from .highlighting import painted_stat
+    from .highlighting import highlight_stat
 
-    return [*map(painted_stat, diffstat(patch.files, width=width)), summary(patch.files)]
+    return [*map(highlight_stat, diffstat(patch.files, width=width)), summary(patch.files)]
 
 
 def names_of(patch: Patch) -> bytes:
@@ -30,7 +30,7 @@ def names_of(patch: Patch) -> bytes:
 
 
 def comparison_lines(compared: Comparison) -> list[Line]:
-    """Return what is to be said about attempts beside their sizes: equal ones, overlaps, files of only one."""
+    """Return the comparison of attempts: equal changes, overlaps, files that only one changes."""
     same = [f"attempts {_and(group)} are the same change" for group in compared.same]
     pairs = [
         f"attempts {pair.left} and {pair.right} share {pair.share:.0%} of their changed lines"

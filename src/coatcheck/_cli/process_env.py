@@ -1,4 +1,4 @@
-"""What a run of the command line stands in: environment, folder, streams. A test passes its own."""
+"""The environment of one run of the command line: variables, folder, streams. Tests pass their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ProcessEnv:
-    """The world as the command line sees it; *transport* and *clock* are the real ones where they are None."""
+    """Variables, folder and streams of a process; *transport* and *clock* are the real ones where they are None."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ProcessEnv:
         clock: Clock | None = None,
         interruption: Interruption | None = None,
     ) -> None:
-        """Keep what is given; *is_asking* says that a person types on *stdin*, *can_page* that one sees our stdout."""
+        """*is_asking* is whether *stdin* is a terminal, *can_page* whether stdout is a terminal that can show a pager."""
         self.environ, self.folder, self.stdin, self.console = environ, folder, stdin, console
         self.is_asking, self.can_page = is_asking, can_page
         self.transport, self.clock = transport, clock
@@ -41,7 +41,7 @@ class ProcessEnv:
 
     @classmethod
     def of_process(cls, interruption: Interruption | None = None) -> Self:
-        """Return what this process stands in; *interruption* handles its signals.
+        """Return the environment of this process; *interruption* handles its signals.
 
         From then on text printed to `sys.stdout` and `sys.stderr` is escaped.
         """
@@ -70,7 +70,7 @@ class ClosedStream(io.RawIOBase):
     """Standard output or standard error of a process that was started without it: whatever is written fails."""
 
     def writable(self) -> bool:
-        """Return True: it is the writing that fails."""
+        """Return True: `write` fails, not the check."""
         return True
 
     def write(self, data: object) -> int:  # noqa: ARG002 - the base class's signature
@@ -79,12 +79,12 @@ class ClosedStream(io.RawIOBase):
 
 
 def _binary(stream: TextIO | None) -> BinaryIO:
-    """Return the bytes below a stream; Python has None for one that was closed before we began."""
+    """Return a stream's binary buffer; Python has None for one that was closed before the process started."""
     return cast("BinaryIO", ClosedStream()) if stream is None else stream.buffer
 
 
 def _open_missing() -> None:
-    """Open the null device for each standard descriptor that is closed, so that no file or socket takes its number."""
+    """Open the null device for each standard descriptor that is closed, so that no file or socket gets its number."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -95,5 +95,5 @@ def _open_missing() -> None:
 def _folder() -> str:
     try:
         return os.getcwd()
-    except OSError:  # it was removed under us; nothing but the checkout look-ups needs it
+    except OSError:  # it was deleted; only the look-up of the checkout needs it
         return os.path.abspath(os.sep)

@@ -1,7 +1,7 @@
-"""Write the folder of a new provider: a package that passes every law before a line of it is changed.
+"""Write the folder of a new provider: a package that passes the conformance tests before it is changed.
 
 The templates are in ``scaffold/``: a whole provider for an invented service called Acme, whose name is replaced. Their
-names end in ``.txt``, so that nothing mistakes them for our own modules or tests.
+names end in ``.txt``, so that they are not imported or collected as modules or tests.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ TEMPLATES = os.path.join(os.path.dirname(__file__), "scaffold")
 SUFFIX = ".txt"
 # A name becomes a module, a function, a variable of the environment and the word before the colon of every ref.
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-LONGEST_NAME = 24
+MAX_NAME = 24
 
 
 def checked(name: str) -> str:
-    """Return *name*, or raise the `ConfigurationError` that says what a name is."""
+    """Return *name*, or raise `ConfigurationError` where it is not valid."""
     from keyword import iskeyword
 
-    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME or iskeyword(name):
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME or iskeyword(name):
         raise errors.ConfigurationError(
-            f"{name!r} is not a name for a provider",
-            remedy=f"use small letters, digits and _, at most {LONGEST_NAME} of them: acme, acme_cloud",
+            f"{name!r} is not a valid provider name",
+            remedy=f"use small letters, digits and _, at most {MAX_NAME} of them: acme, acme_cloud",
         )
     if name in BUILT_IN:
         raise errors.ConfigurationError(f"{name} is a provider already", remedy="choose another name")
@@ -68,4 +68,4 @@ def renamed(text: str, name: str) -> str:
         "Acme": "".join(part.capitalize() for part in name.split("_")),
         "acme": name,
     }
-    return re.sub("|".join(forms), lambda found: forms[found[0]], text)
+    return re.sub("|".join(forms), lambda match: forms[match[0]], text)

@@ -1,7 +1,9 @@
 """Write a workflow that runs an agent for coatcheck, from the template beside this file.
 
-Law 1. Only what the user says himself is written into it: a command, names of secrets; each is checked and indented.
-Law 2. A file that is there is not written over unless that is asked for.
+Invariants:
+
+- only the user's own arguments are written into it: commands and names of secrets, each checked and indented;
+- an existing file is overwritten only on request.
 """
 
 from __future__ import annotations
@@ -14,21 +16,21 @@ from .. import errors
 
 TEMPLATE = os.path.join(os.path.dirname(__file__), "workflow.yml")
 FOLDER = os.path.join(".github", "workflows")
-# What the name of a secret is (docs.github.com, "Naming your secrets").
+# Valid names of secrets (docs.github.com, "Naming your secrets").
 _SECRET = re.compile(r"(?!GITHUB_)[A-Za-z_][A-Za-z0-9_]*", re.IGNORECASE)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.ya?ml")
-# Names that the template gives to its own.
+# Names that the template uses.
 RESERVED = frozenset({"PROMPT", "MODEL", "INSTRUCTIONS"})
 
 AGENT = """\
-echo "Say what runs your agent: coatcheck workflow init --agent 'COMMAND' --force"
+echo "Set the command that runs your agent: coatcheck workflow init --agent 'COMMAND' --force"
 exit 1"""
 
 
 def rendered(*, agent: str | None, setup: str | None = None, secrets: Sequence[str] = ()) -> str:
     """Return the workflow that runs *agent* after *setup*, each a shell's command, with *secrets* in its environment.
 
-    Raises `ConfigurationError` for a secret that is none and for a command that nothing runs.
+    Raises `ConfigurationError` for an invalid name of a secret or command.
     """
     with open(TEMPLATE, encoding="utf-8") as file:
         template = file.read()
@@ -46,15 +48,15 @@ def rendered(*, agent: str | None, setup: str | None = None, secrets: Sequence[s
 def write(text: str, root: str, *, file: str, is_forced: bool) -> str:
     """Write the workflow into the checkout at *root* and return its path. Raises `ConfigurationError`."""
     if not _FILE.fullmatch(file):
-        raise errors.ConfigurationError(f"{file!r} is no name of a workflow's file", remedy="call it NAME.yml")
+        raise errors.ConfigurationError(f"{file!r} is not a valid workflow file name", remedy="pass --file NAME.yml")
     path = os.path.join(root, FOLDER, file)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w" if is_forced else "x", encoding="utf-8") as opened:
             opened.write(text)
     except FileExistsError:
-        message = f"{os.path.join(FOLDER, file)} is there already"
-        raise errors.ConfigurationError(message, remedy="--force writes over it, --file another one") from None
+        message = f"{os.path.join(FOLDER, file)} exists"
+        raise errors.ConfigurationError(message, remedy="overwrite it with --force, or pass another --file") from None
     except OSError as error:
         raise errors.ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
     return path
@@ -68,12 +70,12 @@ def _setup(command: str | None) -> str:
 
 
 def _command(text: str, what: str) -> str:
-    """Return a command; an expression of GitHub's in it would be filled before the shell sees it."""
+    """Return a checked command; GitHub would replace an expression in it before the shell runs it."""
     if not text.strip():
         raise errors.ConfigurationError(f"the {what} command is blank", remedy=f"--{what} 'COMMAND'")
     if "${{" in text or not text.replace("\n", "").replace("\t", "").isprintable():
         raise errors.ConfigurationError(
-            f"the {what} command holds what a workflow would not hand to a shell as it is",
+            f"the {what} command has control characters, or an expression that GitHub would replace",
             remedy='use "$PROMPT", "$MODEL" and --secret NAME',
         )
     return text.strip()
@@ -86,6 +88,6 @@ def _indented(text: str, columns: int) -> str:
 def _secret(name: str) -> str:
     if not _SECRET.fullmatch(name) or name.upper() in RESERVED:
         raise errors.ConfigurationError(
-            f"{name!r} is not a name for a secret", remedy="use letters, digits and _; not GITHUB_… nor PROMPT"
+            f"{name!r} is not a valid secret name", remedy="use letters, digits and _; not GITHUB_… or PROMPT"
         )
     return name

@@ -1,4 +1,4 @@
-"""Acts upon a task that exists: approve, cancel, message, pr, archive, unarchive, delete."""
+"""Actions on an existing task: approve, cancel, message, pr, archive, unarchive, delete."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object
 @command("approve", examples="coatcheck approve jules:1234567890")
 @ref_argument
 def approve_command(run: CommandContext, *, task: str) -> None:
-    """Let the agent do what its plan says; `show` prints the plan."""
+    """Approve the agent's plan, which `show` prints."""
     _act(
         run,
         task,
         lambda client, ref: client.approve_plan(ref),
         action="approve",
-        then="{ref} may go on; come back with: coatcheck wait {ref}",
+        then="the plan of {ref} is approved; wait for it with: coatcheck wait {ref}",
     )
 
 
 @command("cancel", examples="coatcheck cancel codex:task_e_6a0")
 @ref_argument
 def cancel_command(run: CommandContext, *, task: str) -> None:
-    """Ask the service to stop a task; it takes a moment."""
+    """Request that the service stops a task; this takes some seconds."""
     _act(
         run,
         task,
         lambda client, ref: client.cancel_task(ref),
         action="cancel",
-        then="{ref} is asked to stop; see: coatcheck status {ref}",
+        then="{ref}: cancellation requested; see: coatcheck status {ref}",
     )
 
 
@@ -68,10 +68,10 @@ def unarchive_command(run: CommandContext, *, task: str) -> None:
 @ref_argument
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 def delete_command(run: CommandContext, *, task: str, is_sure: bool) -> None:
-    """Delete a task for ever."""
+    """Delete a task permanently."""
     ref = run.ref(task)
-    if not is_sure and not run.confirm(f"Delete {ref} for ever?"):
-        raise errors.ConfigurationError(f"{ref} was not deleted", remedy="say --yes to delete it for ever")
+    if not is_sure and not run.confirm(f"Delete {ref} permanently?"):
+        raise errors.ConfigurationError(f"{ref} was not deleted", remedy="delete it permanently with --yes")
     _act(run, task, lambda client, ref: client.delete_task(ref), action="delete", then="{ref} is deleted")
 
 
@@ -86,13 +86,13 @@ coatcheck pr --attempt 2 --ready codex:task_e_6a0
 @attempt_option
 @click.option("--ready", is_flag=True, help="Open it ready for review instead of as a draft.")
 def pr_command(run: CommandContext, *, task: str, attempt: int | None, ready: bool) -> None:
-    """Ask the service to open a pull request with what a task made."""
+    """Request that the service opens a pull request with a task's changes."""
     _act(
         run,
         task,
         lambda client, ref: client.create_pull_request(ref, attempt=attempt, draft=not ready),
         action="pr",
-        then="a pull request of {ref} is asked for; some seconds later: coatcheck show {ref}",
+        then="requested a pull request of {ref}; some seconds later: coatcheck show {ref}",
     )
 
 
@@ -105,15 +105,15 @@ coatcheck message codex:task_e_6a0 - < review.md
 )
 @ref_argument
 @click.argument("text", required=False)
-@click.option("--ask", is_flag=True, help="Ask a question: no diff.")
-@click.option("--model", metavar="NAME", help="Which model; the service may choose another.")
+@click.option("--ask", is_flag=True, help="Ask a question; the task makes no diff.")
+@click.option("--model", metavar="NAME", help="Model to use; the service may choose another.")
 def message_command(run: CommandContext, *, task: str, text: str | None, ask: bool, model: str | None) -> None:
-    """Give a task something more to do; it runs again. TEXT is read from standard input when it is - or missing."""
+    """Send a follow-up to a task, which runs again. TEXT is read from standard input when it is - or missing."""
     ref = run.ref(task)
-    words = run.text(text, "the message")
+    message = run.text(text, "the message")
     with run.client(ref.provider) as client:
-        continued = client.send_message(ref, words, mode="ask" if ask else "code", model=model)
+        continued = client.send_message(ref, message, mode="ask" if ask else "code", model=model)
     again = run.hint("wait", str(continued.ref))
-    run.console.remedy = f"the message was sent; come back with: {again}"
+    run.console.remedy = f"the message was sent; wait for the task with: {again}"
     run.answer(lambda: to_object(continued, is_summary=True), lambda: [str(continued.ref)])
-    run.note(f"It runs again; come back with: {again}")
+    run.note(f"It runs again; get the result with: {again}")

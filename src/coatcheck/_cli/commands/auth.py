@@ -1,4 +1,4 @@
-"""Look at the login that commands use: `auth status`, and `auth print-token` for scripts that need a header."""
+"""Show the login that commands use: `auth status`, and `auth print-token` for scripts that need a header."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..exit_codes import ExitCode
 from ..formatting import login_status
 from ..json_output import to_object
 
-# Once is a slip.
+# Printing a token needs --yes twice, so that it is not printed by mistake.
 TWICE = 2
 
 
@@ -24,11 +24,11 @@ coatcheck auth print-token --yes --yes
 )
 @click.argument("action", type=click.Choice(["status", "print-token"]), default="status")
 @click.argument("service", required=False)
-@click.option("-y", "--yes", "consent", count=True, help="print-token: yes, print my token; give it twice.")
+@click.option("-y", "--yes", "consent", count=True, help="print-token: print the token; required twice.")
 def auth_command(run: CommandContext, *, action: str, service: str | None, consent: int) -> int:
-    """Print where the login to SERVICE comes from, whose it is, how long it lasts and what is wrong; never a token.
+    """Print the source, account, expiry and problems of the login to SERVICE; never a token.
 
-    print-token prints the access token itself, refreshed if it was due. Whoever sees it can act as you until it ends.
+    print-token prints the access token itself, refreshed if it was due. Whoever has it can act as you until it expires.
     """
     name = run.service(service)
     return _print_token(run, name, consent) if action == "print-token" else _status(run, name)
@@ -46,8 +46,8 @@ def _print_token(run: CommandContext, name: str, consent: int) -> int:
         raise errors.ConfigurationError("a token is never part of a JSON document", remedy="leave out --json")
     if consent < TWICE:
         raise errors.ConfigurationError(
-            "a token on a terminal or in a log acts as you for whoever reads it",
-            remedy="say it twice if you mean it: --yes --yes",
+            "whoever reads a token on a terminal or in a log can act as you",
+            remedy="confirm it twice: --yes --yes",
         )
     with run.client(name) as client:
         token = client.tokens.get_token()

@@ -1,4 +1,4 @@
-"""What there is to use: `usage`, `models`, `environments`."""
+"""What an account can use: `usage`, `models`, `environments`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ coatcheck usage --json
 """,
 )
 def usage_command(run: CommandContext) -> None:
-    """Print what the account has used, and when it comes back."""
+    """Print the account's usage and when its limits reset."""
     with run.client() as client:
-        used = client.get_usage()
-    run.answer(lambda: to_object(used), lambda: usage_lines(used, run.now))
+        current = client.get_usage()
+    run.answer(lambda: to_object(current), lambda: usage_lines(current, run.now))
 
 
 @command(
@@ -30,9 +30,9 @@ coatcheck models
 coatcheck models --all --json
 """,
 )
-@click.option("--all", "is_all", is_flag=True, help="Also those that the service does not show.")
+@click.option("--all", "is_all", is_flag=True, help="Also list models that the service hides.")
 def models_command(run: CommandContext, *, is_all: bool) -> None:
-    """List the models we know of, each with the date of the entry; asks nobody."""
+    """List the known models, each with the date of its entry; no request is sent."""
     with run.client() as client:
         known = [model for model in client.list_models() if is_all or model.is_listed]
     run.answer(lambda: {"models": [to_object(each) for each in known]}, lambda: model_lines(known))
@@ -46,7 +46,7 @@ coatcheck environments --json
 coatcheck environments --repo owner/repo
 """,
 )
-@click.option("--repo", "repository", metavar="OWNER/REPO", help="Only those of a repository.")
+@click.option("--repo", "repository", metavar="OWNER/REPO", help="Only environments of a repository.")
 def environments_command(run: CommandContext, *, repository: str | None) -> None:
     """List the environments in which tasks can run."""
     with run.client(environment=repository) as client:

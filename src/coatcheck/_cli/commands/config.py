@@ -1,4 +1,4 @@
-"""`config` shows the settings, and where each came from."""
+"""`config` shows the settings and their origins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..json_output import Fields, many
 if TYPE_CHECKING:
     from ..._runtime.config import Setting
 
-# The settings of all providers, with the variable by which the service's own tools know them; providers declare others.
+# The settings that are always shown, each with the variable of the service's own tools.
 KNOWN = {
     "provider": None,
     "environment": None,
@@ -32,8 +32,8 @@ KNOWN = {
 
 SETTING: Fields[Setting] = {
     "name": ("its name", lambda s: s.name),
-    "value": ("its value; null where nobody set it", lambda s: s.value),
-    "origin": ("who set it: an argument, a variable, a file, or the default", lambda s: s.origin),
+    "value": ("its value; null where it is not set", lambda s: s.value),
+    "origin": ("where it is set: an argument, a variable, a file, or the default", lambda s: s.origin),
 }
 
 
@@ -46,7 +46,7 @@ coatcheck config --show-origin
 coatcheck config --json
 """,
 )
-@click.option("--show-origin", is_flag=True, help="Say where each value comes from.")
+@click.option("--show-origin", is_flag=True, help="Show where each value comes from.")
 def config_command(run: CommandContext, *, show_origin: bool) -> None:
     """Print the settings of this folder.
 

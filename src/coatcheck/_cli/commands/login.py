@@ -1,4 +1,4 @@
-"""Log in and out, with a token family of our own: `login`, `logout`."""
+"""Log in and out, with a token family that no other program uses: `login`, `logout`."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ coatcheck login github
 )
 @service_argument
 @click.option(
-    "--browser/--device-code", "by_browser", default=None, help="How; unless told, a browser if there is one."
+    "--browser/--device-code", "by_browser", default=None, help="How to log in (default: a browser if there is one)."
 )
-@click.option("--issuer", metavar="URL", help="Where the login service is, instead of its usual address.")
+@click.option("--issuer", metavar="URL", help="URL of the login service, instead of its default.")
 def login_command(run: CommandContext, *, service: str | None, by_browser: bool | None, issuer: str | None) -> None:
-    """Log in to SERVICE (default: the provider that is set).
+    """Log in to SERVICE (default: the configured provider).
 
-    The login is our own: refreshing it never disturbs another program's. Without a browser on this machine, a code is
-    shown that any other browser takes. github is the login of github_actions and copilot, by device code, with the
-    client id of an OAuth app of yours.
+    The login belongs to coatcheck: refreshing it never affects another program's. Without a browser on this machine, a
+    code is shown to enter in any other browser. github is the login of github_actions and copilot, by device code, with the
+    client id of your own OAuth app.
     """
     name = run.service(service)
     run.set(f"{name}.issuer", issuer)
     with run.client(name) as client:
         tokens = client.tokens
-        is_seen = tokens.has_browser_login and can_browse(run.process_env.environ, sys.platform)
-        has_browser = is_seen if by_browser is None else by_browser
+        can_open = tokens.has_browser_login and can_browse(run.process_env.environ, sys.platform)
+        has_browser = can_open if by_browser is None else by_browser
         status = _with_browser(run, tokens) if has_browser else _with_code(run, tokens)
     run.answer(lambda: to_object(status), lambda: login_status(status, run.now))
     if status.source != "own":
         run.note(
-            f"The login from {status.place} comes before this one; a setting {name}.credentials = own changes that."
+            f"The login from {status.place} is used before this one; to change that, set {name}.credentials = own."
         )
 
 
@@ -68,7 +68,7 @@ def _with_code(run: CommandContext, tokens: TokenManager) -> LoginStatus:
 
 def _with_browser(run: CommandContext, tokens: TokenManager) -> LoginStatus:
     def open_page(url: str) -> None:
-        import webbrowser  # looks for every browser there is
+        import webbrowser  # importing it searches for browsers
 
         run.console.note("Opening your browser; if nothing opens, go to", url)
         webbrowser.open(url)
@@ -77,7 +77,7 @@ def _with_browser(run: CommandContext, tokens: TokenManager) -> LoginStatus:
 
 
 def can_browse(environ: Mapping[str, str], platform: str) -> bool:
-    """Whether a browser opened here is one that the person sees: a desktop, and nobody came in by SSH."""
+    """Whether a browser opened here is visible to the person: on a desktop, and not over SSH."""
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return False
     return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
@@ -92,15 +92,15 @@ coatcheck logout codex --account work
 )
 @service_argument
 def logout_command(run: CommandContext, *, service: str | None) -> None:
-    """End our own login to SERVICE: the service is asked to revoke it, and it is deleted.
+    """End coatcheck's own login to SERVICE: it is revoked at the service and deleted.
 
-    Another program's login is never ended. GitHub revokes nothing for us: it is said where you do that.
+    Another program's login is never ended. Where a service has no revocation for programs, its page for it is printed.
     """
     name = run.service(service)
     with run.client(name) as client:
         is_revoked, page = client.tokens.log_out(), client.tokens.revocation_page
-    untold = "" if page else "; the service did not confirm it"
-    lines: list[Line] = [f"Logged out of {service or name}{'' if is_revoked else f' here{untold}'}."]
+    unconfirmed = "" if page else "; the service did not confirm it"
+    lines: list[Line] = [f"Logged out of {service or name}{'' if is_revoked else f' here{unconfirmed}'}."]
     if page and not is_revoked:
-        lines.append(f"Only you can revoke what was given to this program: {page}")
+        lines.append(f"Revoke the access of this program on: {page}")
     run.answer(lambda: {"provider": name, "is_revoked": is_revoked}, lambda: lines)

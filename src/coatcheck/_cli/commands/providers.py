@@ -1,4 +1,4 @@
-"""`providers` prints what each provider can do, and how we know; and writes a new one."""
+"""`providers` prints the capabilities of each provider, and writes a new one."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ coatcheck providers new acme --folder coatcheck-acme
 )
 @click.argument("action", type=click.Choice(["list", "show", "new"]), default="list")
 @click.argument("name", required=False)
-@click.option("--folder", metavar="PATH", help="Where to write a new one (default: coatcheck-NAME here).")
+@click.option("--folder", metavar="PATH", help="Where to write a new one (default: coatcheck-NAME in this folder).")
 def providers_command(run: CommandContext, *, action: str, name: str | None, folder: str | None) -> None:
-    """List what each provider can do, show one of them, or write a new one.
+    """List the capabilities of all providers, show those of one, or write a new one.
 
-    "documented" says that the service's own client does it; "observed", that others have seen it work.
-    A new provider is a package of its own that passes every law of a provider before a line of it is changed.
+    "documented": the service's own client or documentation has it; "observed": it works, but is not documented.
+    A new provider is a package of its own that passes the conformance tests before it is changed.
     """
     if action == "list":
         _list(run)
     elif name is None:
-        raise errors.ConfigurationError("which provider?", remedy=f"coatcheck providers {action} NAME")
+        raise errors.ConfigurationError("no provider given", remedy=f"run: coatcheck providers {action} NAME")
     elif action == "show":
         _show(run, name)
     else:
@@ -47,7 +47,7 @@ def providers_command(run: CommandContext, *, action: str, name: str | None, fol
 
 
 def _new(run: CommandContext, name: str, folder: str | None) -> None:
-    from .. import scaffolding  # one command in a hundred
+    from .. import scaffolding  # rarely used
 
     folder = os.path.join(run.process_env.folder, folder or f"coatcheck-{name.replace('_', '-')}")
     paths = scaffolding.write(name, folder)
@@ -56,7 +56,7 @@ def _new(run: CommandContext, name: str, folder: str | None) -> None:
         lambda: [*(os.path.join(folder, path) for path in paths)],
     )
     run.note(
-        f"This is {name}, a service that was made up: change wire.py and extract.py to what yours says.",
+        f"{name} is an invented service: change wire.py and extract.py to the responses of yours.",
         f"Try it: cd {folder} && pip install -e '.[test]' && pytest",
     )
 
@@ -75,7 +75,7 @@ def _list(run: CommandContext) -> None:
 def _capabilities_or_error(run: CommandContext, name: str) -> Capabilities | errors.CoatcheckError:
     try:
         return capabilities_of(run, name)
-    except errors.CoatcheckError as error:  # a broken plug-in is one line, and the others go on
+    except errors.CoatcheckError as error:  # a broken plug-in is one line, and the others are listed
         return error
 
 
@@ -95,12 +95,12 @@ def _show(run: CommandContext, name: str) -> None:
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:
-    """Return what the provider *name* can do, without asking its service or needing to know where it is."""
-    return provider_of(name, run.config, settings=ProviderChoice(run.config.get(f"{name}.base_url"))).capabilities
+    """Return the capabilities of the provider *name*, without a request or a configured URL."""
+    return provider_of(name, run.config, settings=OfflineSettings(run.config.get(f"{name}.base_url"))).capabilities
 
 
-class ProviderChoice:
-    """Settings of a provider that will not be asked anything: its service is anywhere."""
+class OfflineSettings:
+    """Settings of a provider that sends no request: any base URL will do."""
 
     def __init__(self, base_url: str | None) -> None:
         self._base_url = base_url
@@ -116,10 +116,10 @@ CAPABILITIES: Fields[Capabilities] = {
         lambda c: {verb: support.value for verb, support in sorted(c.verbs.items())},
     ),
     "missing": ("verbs that it lacks, and why", lambda c: dict(sorted(c.reasons.items()))),
-    "options": ("what a submission may say", lambda c: sorted(c.options)),
+    "options": ("the options of a submission", lambda c: sorted(c.options)),
     "modes": ('"code", "ask"', lambda c: sorted(c.modes)),
-    "max_attempts": ("how many attempts at most", lambda c: c.max_attempts),
-    "notes": ("what else is to be known", lambda c: list(c.notes)),
+    "max_attempts": ("the largest number of attempts", lambda c: c.max_attempts),
+    "notes": ("further notes", lambda c: list(c.notes)),
 }
 
 

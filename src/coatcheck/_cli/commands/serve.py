@@ -36,16 +36,16 @@ coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home 
     multiple=True,
     required=True,
     metavar="OWNER/REPO=PATH",
-    help="A label and the repository behind it; give as many as you like.",
+    help="A label and its repository; may be repeated.",
 )
 @click.option(
     "--agent",
     required=True,
     metavar="COMMAND",
-    help="What works on a task; {prompt} becomes one argument, without it the prompt comes on standard input.",
+    help="Command of the agent; {prompt} becomes one argument, without it the prompt is on standard input.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Listen here (default: a free port)."
+    "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Port to listen on (default: a free one)."
 )
 @click.option(
     "--max-parallel", type=click.IntRange(min=1), default=2, metavar="N", help="Attempts at once (default: 2)."
@@ -64,23 +64,23 @@ def serve_command(
     codex_home: str | None,
     data: str | None,
 ) -> None:
-    """Run a cloud of your own on this machine, with any command as its agent.
+    """Run a local cloud, with any command as its agent.
 
-    Each attempt works in a throw-away clone; your repository is not touched. It listens on loopback only. While it
+    Each attempt works in a temporary clone; your repository is not touched. It listens on loopback only. While it
     runs, `--provider local` finds it, from any folder; of several servers the one that serves the environment. One
-    line says where it is once it is ready, further ones whether the agent's program exists and which tasks are
-    submitted. Ctrl-C ends it, with every agent that runs.
+    line shows its URL once it is ready, further lines whether the agent's program exists and which tasks are
+    submitted. Ctrl-C ends it and every running agent.
     """
-    if os.name != "posix":  # process groups and flock, which it stands on
+    if os.name != "posix":  # it needs process groups and flock
         raise errors.UnsupportedError("serve is not supported on Windows", remedy="run it in WSL")
     from ..._runtime.config import state_dir
     from ..._runtime.server_record import record_path
     from ...cloud.launcher import ServeOptions, parse_environment, run as serve
 
-    environ, words = run.process_env.environ, split(agent)
+    environ, arguments = run.process_env.environ, split(agent)
     options = ServeOptions(
         environments=tuple(parse_environment(each, environ=environ) for each in environments),
-        command=words,
+        command=arguments,
         data=Path(data or os.path.join(state_dir(environ), "cloud")).expanduser().absolute(),
         port=port,
         max_parallel=max_parallel,
@@ -90,18 +90,18 @@ def serve_command(
         on_task=lambda task: run.note(task_line(task)),
         environ=environ,
     )
-    serve(options, announce=lambda record: _announce(run, record, command=words, codex_home=codex_home))
+    serve(options, announce=lambda record: _announce(run, record, command=arguments, codex_home=codex_home))
 
 
 def task_line(task: CloudTask) -> str:
-    """Return the line that says what was submitted."""
+    """Return the line about a submitted task."""
     count = len(task.last.attempts)
     attempts = "1 attempt" if count == 1 else f"{count} attempts"
     return f"Submitted local:{task.id}: {task.title} ({attempts} in {task.environment_label}, branch {task.branch})"
 
 
 def agent_line(command: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the line that says whether the agent's program exists."""
+    """Return the line about the agent's program, and whether it exists."""
     program = command[0] if command else ""
     if path := shutil.which(program, path=environ.get("PATH")):
         return f"Agent: {path}"
@@ -110,17 +110,17 @@ def agent_line(command: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 def split(agent: str) -> tuple[str, ...]:
-    """Return a command as its arguments, split as a shell would, and no shell is ever asked."""
+    """Return a command as its arguments, split as a shell would, without a shell."""
     try:
         return tuple(shlex.split(agent))
     except ValueError as error:
         raise errors.ConfigurationError(
-            f"the agent command cannot be read: {str(error).lower()}", remedy="quote it: --agent 'COMMAND {prompt}'"
+            f"the agent command cannot be parsed: {str(error).lower()}", remedy="quote it: --agent 'COMMAND {prompt}'"
         ) from None
 
 
 def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[str], codex_home: str | None) -> None:
-    """Print where the server is, and what to know about its agent and its logins."""
+    """Print the server's URL, and notes about its agent and logins."""
     if run.is_json:
         from ..json_output import dump_line
 
@@ -146,6 +146,6 @@ def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[st
     if record.approval_key:
         run.note(
             f"Approval key: {record.approval_key} (a browser asks for it when a program logs in to this server, "
-            "or when another user opens a task's page; the commands of coatcheck need no key)"
+            "or when another user opens a task's page; coatcheck itself needs no key)"
         )
     run.note("Ctrl-C ends it.")

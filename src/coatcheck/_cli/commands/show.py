@@ -1,13 +1,13 @@
-"""`status`, `show` and `attempts` look at one task, once."""
+"""`status`, `show` and `attempts` print one task as it is now."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from ... import errors
+from ..._app.outcomes import file_of, load_task, outcome_of
 from ..context import CommandContext, attempt_option, command, ref_argument
 from ..formatting import attempts as attempt_lines, summary
 from ..json_output import to_object
@@ -26,14 +26,14 @@ coatcheck status https://chatgpt.com/codex/tasks/task_e_6a0
 )
 @ref_argument
 def status_command(run: CommandContext, *, task: str) -> None:
-    """Say where a task is in its life: one request.
+    """Show a task's state, with one request.
 
-    The exit code is 0 whatever the state is; `wait` judges it.
+    The exit code is 0 whatever the state is; that of `wait` depends on it.
     """
     ref = run.ref(task)
     with run.client(ref.provider) as client:
-        found = client.get_task(ref)
-    run.answer(lambda: to_object(found, is_summary=True), lambda: summary(found, run.now))
+        current = client.get_task(ref)
+    run.answer(lambda: to_object(current, is_summary=True), lambda: summary(current, run.now))
 
 
 @command(
@@ -55,42 +55,38 @@ coatcheck show --format mail codex:task_e_6a0 | git am
     help="Print it as Markdown, as a Chat Completions response, or as a mail for git am.",
 )
 def show_command(run: CommandContext, *, task: str, attempt: int | None, path: str | None, form: str | None) -> None:
-    """Print everything a task has made so far: messages, pull request, files, attempts.
+    """Print a task's result so far: messages, pull request, files, attempts.
 
-    On a terminal it goes through your pager.
+    On a terminal it is shown in your pager.
     """
-    from ..wait_progress import chosen, result
+    from ..wait_progress import result
 
     if sum(map(bool, (path, form, run.is_json))) > 1:
-        raise errors.ConfigurationError("--file, --format and --json do not go together", remedy="give one of them")
+        raise errors.ConfigurationError("--file, --format and --json cannot be combined", remedy="pass one of them")
     ref = run.ref(task)
     with run.client(ref.provider) as client:
-        found = client.get_task(ref)
-        if (found.attempt_total or 1) > 1:
-            found = msgspec.structs.replace(found, attempts=client.list_attempts(found))
-    chosen(found, attempt)
+        loaded = load_task(client, ref)
+    outcome_of(loaded, attempt)  # raises where there is no such attempt
     if path:
-        _print_file(run, found, attempt, path)
+        _print_file(run, loaded, attempt, path)
     elif form:
-        from ..export_formats import FORMATS
+        from ..._app.export_formats import FORMATS
 
-        run.bytes(FORMATS[form](found, attempt))
+        run.bytes(FORMATS[form](loaded, attempt))
     else:
-        run.answer(lambda: to_object(found), lambda: result(found, attempt, run.now), is_long=True)
+        run.answer(lambda: to_object(loaded), lambda: result(loaded, attempt, run.now), is_long=True)
 
 
 def _print_file(run: CommandContext, task: Task, attempt: int | None, path: str) -> None:
-    """Print a file: its own text, painted on a terminal."""
-    from ..export_formats import file_of
-
+    """Print a file's text, highlighted on a terminal."""
     file = file_of(task, attempt, path)
     if not file.is_whole:
         run.note(f"the service sent only parts of {path}")
     text = file.content or ""
     if run.console.is_terminal and run.console.has_colour:
-        from ..highlighting import painted_file
+        from ..highlighting import highlight_file
 
-        run.page(painted_file(text, file.language))
+        run.page(highlight_file(text, file.language))
     else:
         run.bytes(text.encode("utf-8", "surrogateescape"))
 
@@ -104,24 +100,27 @@ coatcheck attempts --json codex:task_e_6a0
 )
 @ref_argument
 def attempts_command(run: CommandContext, *, task: str) -> None:
-    """List every attempt of a task with its state and the size of its change, and compare what they changed.
+    """List every attempt of a task with its state and the size of its change, and compare their changes.
 
-    Which are the same change, how much of it two of them share, and which files only one touches.
+    The comparison names equal changes, the share of lines that two attempts have in common, and files that only one
+    attempt changes.
     """
-    from ..._model.comparison import compare_attempts
+    from ..._app.review import review_attempts
     from ..patch_formatting import comparison_lines, language_lines
 
     ref = run.ref(task)
     with run.client(ref.provider) as client:
-        found = client.list_attempts(ref)
-    compared = compare_attempts(found)
-    several = len(compared.changes) > 1
-    told = [*(language_lines(compared) if several else []), *comparison_lines(compared)]
+        attempts, comparison = review_attempts(client, ref)
+    has_several = len(comparison.changes) > 1
+    compared = [*(language_lines(comparison) if has_several else []), *comparison_lines(comparison)]
     run.answer(
         lambda: {
             "ref": str(ref),
-            "attempts": [to_object(each) for each in found],
-            "comparison": to_object(compared),
+            "attempts": [to_object(each) for each in attempts],
+            "comparison": to_object(comparison),
         },
-        lambda: [*attempt_lines(found), *([""] if told else []), *told] or ["The service names no attempt yet."],
+        lambda: (
+            [*attempt_lines(attempts), *([""] if compared else []), *compared]
+            or ["The service reports no attempt yet."]
+        ),
     )

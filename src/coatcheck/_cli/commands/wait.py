@@ -1,12 +1,10 @@
-"""`wait` comes back for a task and stays until its end; `watch` tells what happens meanwhile."""
+"""`wait` waits for the end of a task; `watch` prints its events."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ... import errors
+from ..._app.wait import WaitOptions, unique_refs, wait_for_task, watch_tasks
 from ..context import (
     CommandContext,
     attempt_option,
@@ -19,9 +17,6 @@ from ..context import (
 )
 from ..formatting import event as event_lines
 from ..json_output import dump_line, to_object
-
-if TYPE_CHECKING:
-    from ..._model.tasks import TaskRef
 
 
 @command(
@@ -36,26 +31,29 @@ coatcheck wait --json codex:task_e_6a0
 @timeout_option
 @interval_option
 @attempt_option
-@click.option("--first", is_flag=True, help="Be content with the first attempt that ends.")
+@click.option("--first", is_flag=True, help="Stop waiting when the first attempt ends.")
 def wait_command(
     run: CommandContext, *, task: str, timeout: str | None, interval: str | None, attempt: int | None, first: bool
 ) -> int:
-    """Wait for a task to end and print what it made (step 2 of 2).
+    """Wait for a task to end and print its result (step 2 of 2).
 
     Ctrl-C and the deadline stop the waiting, not the task. The exit code is 3 when the task ended without success, 4
-    at the deadline, 10 when the task stands still until somebody acts.
+    at the deadline, 10 when the task needs input.
     """
-    from ..plan_prompts import next_step, verdict
-    from ..wait_progress import chosen, expect_return, result, wait_for
+    from ..._app.outcomes import outcome_of
+    from ..wait_progress import expect_interruption, print_next_step, progress_callback, result, wait_exit_code
 
-    ref, limit, pause = run.ref(task), timeout_of(run, timeout), seconds(interval) if interval else None
-    expect_return(run, ref)
+    ref = run.ref(task)
+    options = WaitOptions(
+        timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None, first=first
+    )
+    expect_interruption(run, ref)
     with run.client(ref.provider) as client:
-        ended = wait_for(run, client, ref, timeout=limit, interval=pause, first=first)
-    chosen(ended, attempt)
+        ended = wait_for_task(client, ref, options, on_change=progress_callback(run, ref))
+    outcome_of(ended, attempt)  # raises where there is no such attempt
     run.answer(lambda: to_object(ended), lambda: result(ended, attempt, run.now))
-    next_step(run, ended)
-    return verdict(ended)
+    print_next_step(run, ended)
+    return wait_exit_code(ended)
 
 
 @command(
@@ -71,7 +69,7 @@ coatcheck watch jules:123 jules:456
 @timeout_option
 @interval_option
 @click.option("--after", metavar="ID", help="Continue after this event: an `id` that --json has printed.")
-@click.option("--stream", is_flag=True, help="Read the service's own live events instead of looking again and again.")
+@click.option("--stream", is_flag=True, help="Read the service's event stream instead of polling.")
 def watch_command(
     run: CommandContext,
     *,
@@ -83,36 +81,18 @@ def watch_command(
 ) -> None:
     """Print what happens to one task or many as it happens, until each ends.
 
-    With --json each event is one line. The exit code is 0 however a task ends: `wait` is for judging it.
+    With --json each event is one line. The exit code is 0 however a task ends; that of `wait` depends on it.
 
-    Many tasks are one provider's: pages of its list are read in place of looks where that is fewer requests.
+    Several tasks must be of one provider: its list is polled in place of each task where that is fewer requests.
     """
-    from ..wait_progress import expect_return
+    from ..wait_progress import expect_interruption
 
-    refs = _of_one_provider([run.ref(task) for task in tasks])
-    limit, pause = timeout_of(run, timeout), seconds(interval) if interval else None
-    if len(refs) > 1 and (after or stream):
-        option = "--after" if after else "--stream"
-        raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
-    expect_return(run, *refs)
+    refs = unique_refs([run.ref(task) for task in tasks])
+    options = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None)
+    expect_interruption(run, *refs)
     with run.client(refs[0].provider) as client:
-        if len(refs) > 1:
-            events = client.watch_tasks(refs, timeout=limit, interval=pause)
-        elif stream:
-            events = client.stream_task(refs[0], timeout=limit)
-        else:
-            events = client.watch_task(refs[0], timeout=limit, interval=pause, after=after)
-        for happened in events:
+        for event in watch_tasks(client, refs, options, after=after, is_streamed=stream):
             if run.is_json:
-                run.console.write_json(dump_line(to_object(happened, is_summary=True)))
+                run.console.write_json(dump_line(to_object(event, is_summary=True)))
             else:
-                run.console.show_all(event_lines(happened, is_named=len(refs) > 1))
-
-
-def _of_one_provider(refs: list[TaskRef]) -> list[TaskRef]:
-    """Return *refs*, each once. Raises `ConfigurationError` where they are of several providers."""
-    providers = sorted({ref.provider for ref in refs})
-    if len(providers) > 1:
-        message = f"these are tasks of {' and of '.join(providers)}"
-        raise errors.ConfigurationError(message, remedy="watch one provider's tasks at a time")
-    return list(dict.fromkeys(refs))
+                run.console.show_all(event_lines(event, is_named=len(refs) > 1))

@@ -1,4 +1,4 @@
-"""`workflow init` writes the file that makes an agent of a repository's GitHub Actions."""
+"""`workflow init` writes a GitHub Actions workflow that runs an agent."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ coatcheck workflow init --file agent.yml
 @click.option(
     "--agent",
     metavar="COMMAND",
-    help='What runs the agent: it finds the prompt in "$PROMPT", and stdout is its message.',
+    help='Command of the agent: the prompt is in "$PROMPT", and its stdout is the message.',
 )
-@click.option("--setup", metavar="COMMAND", help="What installs the agent.")
-@click.option("--secret", "secrets", multiple=True, metavar="NAME", help="A secret of the repository that it is given.")
-@click.option("--file", metavar="NAME", default="coatcheck.yml", help="What to call it (default: coatcheck.yml).")
-@click.option("--force", "is_forced", is_flag=True, help="Write over a file that is there.")
+@click.option("--setup", metavar="COMMAND", help="Command that installs the agent.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME",
+    help="A secret of the repository to pass to the agent; may be repeated.",
+)
+@click.option("--file", metavar="NAME", default="coatcheck.yml", help="File name (default: coatcheck.yml).")
+@click.option("--force", "is_forced", is_flag=True, help="Overwrite an existing file.")
 def workflow_command(
     run: CommandContext,
     *,
@@ -38,10 +44,10 @@ def workflow_command(
     file: str,
     is_forced: bool,
 ) -> None:
-    """Write a workflow for GitHub Actions that runs an agent on a prompt, and leaves its result for coatcheck.
+    """Write a workflow for GitHub Actions that runs an agent on a prompt and stores its result for coatcheck.
 
-    The agent may read the repository and change nothing in it; a second job, which runs nothing of the agent's, opens
-    a pull request where a task asks for one.
+    The agent has read access to the repository; a second job, which runs no code of the agent's, opens a pull request
+    where a task requests one.
     """
     from .. import workflows
 
@@ -53,7 +59,7 @@ def workflow_command(
     shown = os.path.relpath(path, run.process_env.folder)
     run.answer(lambda: {"path": path}, lambda: [shown])
     if agent is None:
-        run.note(f"It fails until it knows what runs your agent: edit {shown}, or give --agent and --force.")
+        run.note(f"It fails until it has the command of your agent: edit {shown}, or pass --agent and --force.")
     run.note(
         "Commit it to the default branch, then: coatcheck run --provider github_actions --repo OWNER/REPO 'PROMPT'"
     )

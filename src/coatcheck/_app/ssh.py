@@ -1,4 +1,4 @@
-"""The host that ssh connects to for a name, as ``ssh -G`` tells it without connecting (ssh(1))."""
+"""The host name that ssh connects to for an alias, from ``ssh -G``, which does not connect (ssh(1))."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _SECONDS = 10.0
 
 
 def host_of(name: str, *, environ: Mapping[str, str]) -> str:
-    """Return ``HostName`` for *name*; *name* itself where ssh is not installed or tells nothing."""
+    """Return ``HostName`` for *name*; *name* itself where ssh is not installed or prints none."""
     import subprocess
 
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["ssh", *_configuration(environ), "-G", "--", name],
             env=dict(environ),
             stdin=subprocess.DEVNULL,
@@ -24,15 +24,15 @@ def host_of(name: str, *, environ: Mapping[str, str]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return name
-    words = (line.split(" ", 1) for line in done.stdout.decode("utf-8", "replace").splitlines())
-    return next((rest[0].strip() for key, *rest in words if key == "hostname" and rest), name)
+    settings = (line.split(" ", 1) for line in completed.stdout.decode("utf-8", "replace").splitlines())
+    return next((rest[0].strip() for key, *rest in settings if key == "hostname" and rest), name)
 
 
 def _configuration(environ: Mapping[str, str]) -> list[str]:
     """Return the option that makes ssh read the configuration in ``HOME``.
 
-    OpenSSH takes the home folder of the password database, whatever ``HOME`` says, and git starts it; where the two
-    differ, a file in ``HOME`` is what the user of this environment has written.
+    OpenSSH reads the home folder from the password database and ignores ``HOME``. Where the two differ, the file in
+    ``HOME`` belongs to the user of this environment.
     """
     home = environ.get("HOME")
     path = os.path.join(home, ".ssh", "config") if home else ""

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from coatcheck._cli import progress_clock
-from coatcheck._cli.progress_clock import ProgressClock
+from coatcheck._cli import context
+from coatcheck._cli.context import ProgressClock
 
 
 def test_a_long_sleep_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sleep is as long as it was asked to be, and tells every tick of it."""
-    monkeypatch.setattr(progress_clock, "TICK", 0.002)
+    """A sleep takes as long as requested, and calls back at every tick."""
+    monkeypatch.setattr(context, "TICK", 0.002)
     ticks: list[float] = []
     clock = ProgressClock(lambda: ticks.append(clock.monotonic()))
     start = clock.monotonic()

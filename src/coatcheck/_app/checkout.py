@@ -1,9 +1,6 @@
-"""Where a task should run, according to the checkout in the working directory.
+"""Read a checkout's remotes and branch, and choose the environment that a task runs in from them.
 
-Guarantees:
-
-- options win over settings, and settings over the checkout: its branch, and the repositories that its remotes name;
-- where the answer is not clear, an error lists the choices.
+Guarantee: where several environments are possible, none is chosen, and an error lists them.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ MAX_SHOWN = 10
 
 
 def find_root(folder: str) -> str | None:
-    """Return the nearest folder upwards that git calls a work tree; without starting git."""
+    """Return the nearest folder, *folder* or a parent of it, that is a git work tree; git is not started."""
     while not os.path.exists(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -39,10 +36,12 @@ def remotes(root: str) -> tuple[Remote, ...]:
     from .._protocol.remotes import SETTINGS, read_remotes
     from .ssh import host_of
 
-    git("rev-parse", "--git-dir", folder=root)  # `git config` alone would pass over a repository that is not trusted
+    git(
+        "rev-parse", "--git-dir", folder=root
+    )  # `git config` alone ignores the settings of a repository that is not trusted
     # 1: there is no such setting (git-config(1))
-    listed = git("config", "--null", "--get-regexp", SETTINGS, folder=root, accept=(0, 1))
-    entries = (entry.partition("\n") for entry in listed.decode("utf-8", "replace").split("\0") if entry)
+    output = git("config", "--null", "--get-regexp", SETTINGS, folder=root, accept=(0, 1))
+    entries = (entry.partition("\n") for entry in output.decode("utf-8", "replace").split("\0") if entry)
     hosts: dict[str, str] = {}
 
     def host(name: str) -> str:
@@ -55,11 +54,11 @@ def remotes(root: str) -> tuple[Remote, ...]:
 
 def repositories(root: str) -> tuple[str, ...]:
     """Return the ``owner/repo`` of every remote that names one, each once, in alphabetical order of the remotes."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for remote in sorted(remotes(root), key=lambda remote: remote.name):
         if remote.repository is not None:
-            found.setdefault(remote.repository.lower(), remote.repository)
-    return tuple(found.values())
+            names.setdefault(remote.repository.lower(), remote.repository)
+    return tuple(names.values())
 
 
 def current_branch(root: str) -> str | None:
@@ -71,27 +70,27 @@ def current_branch(root: str) -> str | None:
     return name.decode("utf-8", "replace").strip() or None
 
 
-def environment_of(client: Client, root: str | None) -> tuple[str | None, str | None]:
-    """Return (environment, repository) for a task that named neither; exactly one of them is not None.
+def choose_environment(client: Client, root: str | None) -> tuple[str | None, str | None]:
+    """Return (environment, repository) for a task without either; exactly one of them is not None.
 
-    One repository is left to the provider to resolve. Several are looked up, and one environment in all decides.
-    Raises `ConfigurationError` that lists what could be meant.
+    The provider resolves a single repository. Of several repositories the environments are listed, and a single one
+    is chosen. Raises `ConfigurationError` that lists the environments where there is no single one.
     """
     names = repositories(root) if root else ()
     if len(names) == 1:
         return None, names[0]
-    known = _environments(client, names)
-    if names and len(known) == 1:
-        return known[0].id, None
+    environments = _environments(client, names)
+    if names and len(environments) == 1:
+        return environments[0].id, None
     if names:
         problem = f"the remotes of this checkout name {len(names)} repositories ({', '.join(names)})"
     elif root:
         problem = "no remote of this checkout names a repository that the service knows"
     else:
-        problem = "this folder is no git checkout"
+        problem = "this folder is not in a git checkout"
     raise errors.ConfigurationError(
-        f"where should the task run? {problem}",
-        remedy=f"give --environment or --repo; environments: {_shown(known)}",
+        f"no environment configured: {problem}",
+        remedy=f"pass --environment or --repo; environments: {_described(environments)}",
     )
 
 
@@ -103,7 +102,7 @@ def _environments(client: Client, names: Sequence[str]) -> tuple[Environment, ..
     return tuple({environment.id: environment for some in lists for environment in some}.values())
 
 
-def _shown(environments: Sequence[Environment]) -> str:
+def _described(environments: Sequence[Environment]) -> str:
     names = [f"{e.label} ({e.id})" if e.label else e.id for e in environments[:MAX_SHOWN]]
     more = len(environments) - MAX_SHOWN
     return (", ".join(names) or "none") + (f" and {more} more" if more > 0 else "")

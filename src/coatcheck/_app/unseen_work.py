@@ -1,7 +1,7 @@
-"""What of a checkout an agent elsewhere will not see: uncommitted files, unpushed commits, a branch that only is here.
+"""Local work that a remote agent will not see: uncommitted files, unpushed commits, a branch that exists only locally.
 
-Guarantee: nothing is fetched. What the remote has is read from the remote-tracking refs, so it is as old as the last
-fetch, and nothing is said where the remote's branches are not tracked.
+Guarantee: nothing is fetched. The remote's state is read from the remote-tracking refs as of the last fetch, and there
+is no warning where the remote's branches are not tracked.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ConfigurationError
+from .. import errors
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskSpec
-    from .context import CommandContext
+    from .workspace import Workspace
 
 
 class WorkTree(NamedTuple):
@@ -26,22 +26,25 @@ class WorkTree(NamedTuple):
     new: int
 
 
-def warning(run: CommandContext, spec: TaskSpec) -> str | None:
-    """Return the one warning about what the agent of *spec* will not see, None where there is nothing to say."""
-    if run.root is None or not (spec.repository or spec.environment):
+def unseen_work(workspace: Workspace, spec: TaskSpec) -> str | None:
+    """Return a sentence about the local work that the agent of *spec* will not see, None where there is none."""
+    from .._runtime.server_record import LOCAL
+
+    root = workspace.root
+    if root is None or not (spec.repository or spec.environment):
         return None
     try:
-        parts = _local(run, run.root, spec) if run.provider == "local" else _remote(run.root, spec)
-    except ConfigurationError as error:
-        return f"warning: what the agent will not see could not be determined: {error}"
-    return f"warning: {'; '.join(parts)}" if parts else None
+        parts = _local(workspace, root, spec) if workspace.provider == LOCAL else _remote(root, spec)
+    except errors.ConfigurationError as error:
+        return f"local work that the agent will not see could not be determined: {error}"
+    return "; ".join(parts) if parts else None
 
 
-def _local(run: CommandContext, root: str, spec: TaskSpec) -> list[str]:
-    """A local cloud reads the repository on this machine, so commits need no push."""
+def _local(workspace: Workspace, root: str, spec: TaskSpec) -> list[str]:
+    """Return the sentences for a local cloud, which reads the repository on this machine: commits need no push."""
     from .._runtime.server_record import running_servers
 
-    servers = running_servers(run.process_env.environ)
+    servers = running_servers(workspace.environ)
     named = [
         each
         for server in servers
@@ -59,14 +62,16 @@ def _remote(root: str, spec: TaskSpec) -> list[str]:
     if names is None:
         return []
     tree = read_work_tree(root)
-    parts, unseen = _detached(tree, spec), _files(tree, spec)
+    sentences, unseen = _detached(tree, spec), _files(tree, spec)
     if spec.branch and (tracked := [name for name in names if _is_tracked(root, name)]):
-        having = [name for name in tracked if _has(root, f"refs/remotes/{name}/{spec.branch}")]
-        if not having:
-            parts.append(_missing(tracked[0], spec.branch, is_here=_has(root, f"refs/heads/{spec.branch}")))
-        elif spec.branch == tree.branch and (ahead := min(_ahead(root, name, spec.branch) for name in having)):
-            unseen.append(f"{_count(ahead, 'commit')} (not pushed to {having[0]}/{spec.branch} as of the last fetch)")
-    return [*parts, *_unseen(unseen)]
+        with_branch = [name for name in tracked if _has(root, f"refs/remotes/{name}/{spec.branch}")]
+        if not with_branch:
+            sentences.append(_missing(tracked[0], spec.branch, is_local=_has(root, f"refs/heads/{spec.branch}")))
+        elif spec.branch == tree.branch and (ahead := min(_ahead(root, name, spec.branch) for name in with_branch)):
+            unseen.append(
+                f"{_count(ahead, 'commit')} (not pushed to {with_branch[0]}/{spec.branch} as of the last fetch)"
+            )
+    return [*sentences, *_unseen(unseen)]
 
 
 def _remotes(root: str, spec: TaskSpec) -> list[str] | None:
@@ -74,9 +79,11 @@ def _remotes(root: str, spec: TaskSpec) -> list[str] | None:
     from .checkout import remotes
 
     named = [remote for remote in remotes(root) if remote.repository]
-    wanted = spec.repository or (spec.environment if spec.environment and spec.environment.count("/") == 1 else None)
-    if wanted is not None:
-        named = [remote for remote in named if (remote.repository or "").lower() == wanted.lower()]
+    repository = spec.repository or (
+        spec.environment if spec.environment and spec.environment.count("/") == 1 else None
+    )
+    if repository is not None:
+        named = [remote for remote in named if (remote.repository or "").lower() == repository.lower()]
         if not named:
             return None
     return sorted((remote.name for remote in named), key=lambda name: name != "origin")
@@ -87,8 +94,8 @@ def read_work_tree(root: str) -> WorkTree:
     from .._patches.checkout import Checkout
 
     arguments = ("--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames")
-    listed = Checkout.at(root).git("status", *arguments, "--ignore-submodules=all")
-    records = listed.decode("utf-8", "replace").split("\0")
+    output = Checkout.at(root).git("status", *arguments, "--ignore-submodules=all")
+    records = output.decode("utf-8", "replace").split("\0")
     heads = dict(record[2:].split(" ", 1) for record in records if record.startswith("# "))
     head, commit = heads.get("branch.head", "(detached)"), heads.get("branch.oid", "(initial)")
     return WorkTree(
@@ -102,12 +109,12 @@ def read_work_tree(root: str) -> WorkTree:
 def _detached(tree: WorkTree, spec: TaskSpec) -> list[str]:
     if tree.branch is not None or spec.branch is not None or tree.commit is None:
         return []
-    start = "the agent starts from the environment's default branch; give --branch for another one"
+    start = "the agent starts from the environment's default branch; pass --branch for another one"
     return [f"HEAD is detached at {tree.commit[:7]}: {start}"]
 
 
 def _files(tree: WorkTree, spec: TaskSpec) -> list[str]:
-    """Return what is not committed, where the task starts from what is checked out and takes no diff of it along."""
+    """Return the uncommitted files, where the task starts from the current branch and has no starting diff."""
     if spec.starting_diff or spec.branch not in (None, tree.branch):
         return []
     counts = ((tree.changed, "changed file"), (tree.new, "new file"))
@@ -115,12 +122,12 @@ def _files(tree: WorkTree, spec: TaskSpec) -> list[str]:
     return [f"{described} (not committed)"] if described else []
 
 
-def _unseen(things: Sequence[str]) -> list[str]:
-    return [f"the agent will not see {', nor '.join(things)}"] if things else []
+def _unseen(items: Sequence[str]) -> list[str]:
+    return [f"the agent will not see {', nor '.join(items)}"] if items else []
 
 
-def _missing(remote: str, branch: str, *, is_here: bool) -> str:
-    remedy = f"push it with: git push -u {remote} {branch}" if is_here else f"look with: git fetch {remote}"
+def _missing(remote: str, branch: str, *, is_local: bool) -> str:
+    remedy = f"push it with: git push -u {remote} {branch}" if is_local else f"update it with: git fetch {remote}"
     return f"{remote} has no branch {branch} as of the last fetch; {remedy}"
 
 
@@ -135,10 +142,10 @@ def _git(root: str, *arguments: str, accept: Iterable[int] = (0,)) -> str:
 
 
 def _is_tracked(root: str, remote: str) -> bool:
-    """Whether every branch of *remote* has a remote-tracking ref here after a fetch, and one was made."""
+    """Whether fetching creates a remote-tracking ref for every branch of *remote*, and there is one."""
     refspecs = _git(root, "config", "--get-all", f"remote.{remote}.fetch", accept=(0, 1)).split("\n")
     if f"refs/heads/*:refs/remotes/{remote}/*" not in (refspec.removeprefix("+") for refspec in refspecs):
-        return False  # a clone of a single branch, or names of the user's own
+        return False  # a clone of a single branch, or refs with other names
     return bool(_git(root, "for-each-ref", "--count=1", "--format=%(refname)", f"refs/remotes/{remote}/"))
 
 

@@ -1,0 +1,183 @@
+"""Apply a task's patch to a checkout or commit it to a branch, after verifying it; undo the last application.
+
+Guarantees: a patch that verification rejects changes nothing, and files with uncommitted changes are not overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from .. import errors
+from .._values.value import Value
+
+if TYPE_CHECKING:
+    from .._model.outcome import Outcome
+    from .._model.tasks import Task
+    from .._patches.apply import AppliedPatch, FileOutcome
+    from .._patches.file_change import FileChange
+    from .._patches.policy import Finding, Policy
+    from .._patches.undo_journal import UndoResult
+    from .._patches.verify import VerifiedPatch
+    from .outcomes import ChosenPatch
+
+# How many paths an error names at most.
+MAX_NAMES = 10
+
+
+class ApplyOptions(Value, frozen=True, kw_only=True):
+    """How to apply a patch: which files, where, and which findings reject it."""
+
+    check: bool = False
+    index: bool = False
+    markers: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    branch: str | None = None
+    start: str | None = None
+    reject: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
+    strip: int | None = None
+    directory: str | None = None
+
+    @classmethod
+    def of(cls, **values: object) -> Self:
+        """Return options. Raises `ConfigurationError` for those that contradict one another."""
+        options = cls(**values)  # type: ignore[arg-type]  # the caller has checked the types
+        in_tree = [f"--{name}" for name in ("check", "index", "markers") if getattr(options, name)]
+        if options.branch is not None and in_tree:
+            message = f"--branch and {in_tree[0]} cannot be combined"
+            raise errors.ConfigurationError(message, remedy="--branch does not change the files of the checkout")
+        if options.start is not None and options.branch is None:
+            raise errors.ConfigurationError("--start needs --branch", remedy="pass --branch NAME as well")
+        return options
+
+    def policy(self) -> Policy:
+        """Return the rules to verify the patch by. Raises `ConfigurationError` for unknown rules."""
+        from .._patches.policy import STRICT, Policy
+
+        if self.strict:
+            return Policy(reject=(STRICT - set(self.ignore)) | set(self.reject), ignore=self.ignore)
+        return Policy(reject=self.reject, ignore=self.ignore)
+
+
+class ApplyReport(NamedTuple):
+    """What an application did, or with `ApplyOptions.check` would do.
+
+    `changes` are the file changes that were applied, `left_out` the paths that the options excluded.
+    """
+
+    applied: AppliedPatch
+    findings: tuple[Finding, ...]
+    changes: tuple[FileChange, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every change of the patch is in the checkout."""
+        return self.applied.is_complete
+
+    def file_changes(self) -> Iterator[tuple[FileOutcome, str | None]]:
+        """Yield each file's outcome, and the status of the change that the patch makes to it."""
+        statuses: dict[str, list[str]] = {}
+        for change in self.changes:
+            statuses.setdefault(change.path, []).append(change.status.value)
+        for file in self.applied.files:
+            remaining = statuses.get(file.path)
+            yield file, remaining.pop(0) if remaining else None
+
+
+class UndoReport(NamedTuple):
+    """What undoing did; `removed` are the restored paths at which no file existed before the application."""
+
+    result: UndoResult
+    removed: frozenset[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file was restored."""
+        return not self.result.refused
+
+
+def apply_patch(
+    root: str,
+    chosen: ChosenPatch,
+    options: ApplyOptions | None = None,
+    *,
+    task: Task | None = None,
+    on_findings: Callable[[Sequence[Finding]], None] | None = None,
+) -> ApplyReport:
+    """Apply the patch of an outcome to the checkout at *root*, or commit it to a branch.
+
+    *on_findings* is called with what verification warns about before anything is changed. Raises `PatchRejectedError`
+    for a patch that must not be applied, `PatchConflictError` while another attempt of *task* is applied.
+    """
+    options = options or ApplyOptions()
+    outcome = chosen.outcome
+    verified = _verify(root, outcome, options)
+    paths = {change.path for change in verified.changes}
+    left_out = tuple(path for path in _paths(outcome) if path not in paths)
+    # The application reports what does not fit, and may merge it.
+    findings = tuple(finding for finding in verified.findings if finding.rule != "misfit")
+    if on_findings is not None:
+        on_findings(findings)
+    if options.branch is not None:
+        applied = _commit(root, outcome, verified, options, task=task)
+    else:
+        applied = verified.apply(
+            root,
+            index=options.index,
+            check=options.check,
+            markers=options.markers,
+            partial=True,
+            base=outcome.base_commit,
+            task=task and task.ref,
+            attempt=chosen.number or 1,
+        )
+    return ApplyReport(applied, findings, tuple(verified.changes), left_out)
+
+
+def _paths(outcome: Outcome) -> list[str]:
+    return list(dict.fromkeys(change.path for change in outcome.patch.files)) if outcome.patch else []
+
+
+def _verify(root: str, outcome: Outcome, options: ApplyOptions) -> VerifiedPatch:
+    """Return the selected part of the patch, verified."""
+    if outcome.patch is None:
+        raise errors.TaskError("there is no diff to apply")
+    whole = outcome.patch
+    if options.strip is not None or options.directory is not None:
+        whole = type(whole).parse(bytes(whole), strip=options.strip, directory=options.directory)
+    is_selected = bool(options.include or options.exclude)
+    patch = whole.select(include=options.include, exclude=options.exclude) if is_selected else whole
+    if is_selected and not patch:
+        names = ", ".join(change.path for change in whole.files[:MAX_NAMES])
+        raise errors.ConfigurationError(
+            "--include and --exclude leave no file of the patch", remedy=f"the patch changes {names}"
+        )
+    return patch.verify(base=root, policy=options.policy())
+
+
+def _commit(
+    root: str, outcome: Outcome, verified: VerifiedPatch, options: ApplyOptions, *, task: Task | None
+) -> AppliedPatch:
+    """Create the branch; its commit has the pull request's title and text, and a trailer that names the task."""
+    message = outcome.commit_message(trailers=(task.trailer,) if task else ())
+    try:
+        return verified.commit(root, branch=options.branch or "", message=message, start=options.start or "HEAD")
+    except errors.PatchConflictError as error:
+        if outcome.base_commit and options.start is None:
+            remedy = f"start at the commit that the patch was made for: --start {outcome.base_commit}"
+            raise errors.PatchConflictError(str(error), files=error.files, remedy=remedy) from None
+        raise
+
+
+def undo_last(root: str) -> UndoReport:
+    """Restore what the last application in the checkout changed. Raises `PatchConflictError` where there was none."""
+    from .._patches.undo_journal import undo
+
+    result = undo(root)
+    removed = frozenset(path for path in result.restored if not os.path.lexists(os.path.join(root, path)))
+    return UndoReport(result, removed)

@@ -1,0 +1,82 @@
+"""Read a task's patch, and compare what its attempts changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .outcomes import choose_patch, load_patch
+
+if TYPE_CHECKING:
+    from .._model.comparison import Comparison
+    from .._model.outcome import Attempt, Outcome
+    from .._model.tasks import Task, TaskRef
+    from .._patches.compare import Overlap
+    from .._patches.parse import Patch
+    from .._runtime.client import Client
+
+
+class TaskPatch(NamedTuple):
+    """A task's patch; `number` is its attempt, None where the task has one."""
+
+    task: Task
+    number: int | None
+    outcome: Outcome
+    patch: Patch
+
+
+class AttemptDifference(NamedTuple):
+    """How the changes of two attempts differ; `diff` is a diff of their diffs, empty where both are the same change."""
+
+    numbers: tuple[int, int]
+    is_same_change: bool
+    overlap: Overlap
+    diff: str
+
+
+class AttemptReview(NamedTuple):
+    """The attempts of a task, and the comparison of their changes."""
+
+    attempts: Sequence[Attempt]
+    comparison: Comparison
+
+
+def read_patch(
+    client: Client, ref: TaskRef, number: int | None, *, strip: int | None = None, directory: str | None = None
+) -> TaskPatch:
+    """Return the patch of attempt *number*, else of the first one that has a diff.
+
+    *strip* and *directory* change the names in it as ``git apply -p`` and ``--directory`` do.
+    """
+    task = client.get_task(ref)
+    number, outcome = load_patch(client, task, number)
+    return TaskPatch(task, number, outcome, renamed_patch(outcome, strip=strip, directory=directory))
+
+
+def renamed_patch(outcome: Outcome, *, strip: int | None, directory: str | None) -> Patch:
+    """Return an outcome's patch with the names that *strip* and *directory* make; an empty one where there is none."""
+    from .._patches.parse import Patch
+
+    patch = outcome.patch or Patch(b"")
+    if strip is None and directory is None:
+        return patch
+    return Patch.parse(bytes(patch), strip=strip, directory=directory)
+
+
+def compare_two(client: Client, ref: TaskRef, numbers: tuple[int, int]) -> AttemptDifference:
+    """Return how the second of two attempts differs from the first."""
+    task = client.get_task(ref)
+    attempts = client.list_attempts(task)
+    left, right = (choose_patch(task, attempts, number).outcome for number in numbers)
+    names = str(numbers[0]), str(numbers[1])
+    return AttemptDifference(
+        numbers, left.is_same_change(right), left.overlap(right), left.diff_of_diffs(right, names=names)
+    )
+
+
+def review_attempts(client: Client, ref: TaskRef) -> AttemptReview:
+    """Return every attempt of a task, and what is the same and what differs in their changes."""
+    from .._model.comparison import compare_attempts
+
+    attempts = client.list_attempts(ref)
+    return AttemptReview(attempts, compare_attempts(attempts))

@@ -1,0 +1,99 @@
+"""Wait for tasks and follow their events; decide about plans while a task is waited for.
+
+Outages are reported through the client's ``on_outage``, progress through *on_change*; an interruption is an exception
+that passes through. A task continues at its service whatever happens to the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from .. import errors
+from .._model.states import TaskState
+from .._values.value import Value
+
+if TYPE_CHECKING:
+    from .._model.events import TaskEvent
+    from .._model.tasks import Task, TaskRef
+    from .._runtime.client import Client
+
+PlanApproval: TypeAlias = Literal["ask", "auto", "never"]
+RequiredAction: TypeAlias = Literal["approve", "answer", "resume"]
+
+
+class WaitOptions(Value, frozen=True, kw_only=True):
+    """How long to wait and how often to poll, in seconds; `first` ends the wait with the first attempt that ends."""
+
+    timeout: float | None = None
+    interval: float | None = None
+    first: bool = False
+
+
+def wait_for_task(
+    client: Client,
+    ref: TaskRef,
+    options: WaitOptions,
+    *,
+    approve: Callable[[Task], bool] | None = None,
+    on_change: Callable[[Task], None] | None = None,
+) -> Task:
+    """Wait until a task ends or needs input, and return it. Raises `WaitTimeoutError` at the timeout."""
+    return client.poll_task(
+        ref,
+        timeout=options.timeout,
+        interval=options.interval,
+        first=options.first,
+        approve=approve,
+        on_change=on_change,
+    )
+
+
+def watch_tasks(
+    client: Client,
+    refs: Sequence[TaskRef],
+    options: WaitOptions,
+    *,
+    after: str | None = None,
+    is_streamed: bool = False,
+) -> Iterable[TaskEvent]:
+    """Return the events of one task or of several tasks of one provider, until each ends."""
+    if len(refs) > 1 and (after or is_streamed):
+        option = "--after" if after else "--stream"
+        raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
+    if len(refs) > 1:
+        return client.watch_tasks(refs, timeout=options.timeout, interval=options.interval)
+    if is_streamed:
+        return client.stream_task(refs[0], timeout=options.timeout)
+    return client.watch_task(refs[0], timeout=options.timeout, interval=options.interval, after=after)
+
+
+def unique_refs(refs: Sequence[TaskRef]) -> list[TaskRef]:
+    """Return *refs* without duplicates. Raises `ConfigurationError` where they belong to several providers."""
+    providers = sorted({ref.provider for ref in refs})
+    if len(providers) > 1:
+        message = f"these tasks belong to {' and '.join(providers)}"
+        raise errors.ConfigurationError(message, remedy="watch the tasks of one provider at a time")
+    return list(dict.fromkeys(refs))
+
+
+def plan_decision(
+    client: Client, provider: str, approval: PlanApproval | None, ask: Callable[[Task], bool]
+) -> Callable[[Task], bool] | None:
+    """Return the function that decides about a task's plan, None where plans are not decided during the wait.
+
+    Raises `UnsupportedError` where an *approval* is chosen and the provider has no plans.
+    """
+    if approval is None:
+        return None
+    client.capabilities.require("approve_plan", provider)
+    return {"ask": ask, "auto": lambda _: True, "never": None}[approval]
+
+
+def required_action(task: Task) -> RequiredAction | None:
+    """Return what a task needs from a person to continue, None where it needs nothing."""
+    if task.state is TaskState.PAUSED:
+        return "resume"
+    if task.state is not TaskState.INPUT_REQUIRED:
+        return None
+    return "approve" if task.plan is not None and not task.plan.is_approved else "answer"
