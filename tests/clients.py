@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.both_clients import VARIANTS, Both
 
-__all__ = ["COLOURS", "Both"]
+__all__ = ["VARIANTS", "Both"]

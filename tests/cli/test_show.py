@@ -240,7 +240,7 @@ def test_list_all_says_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
         listed.code,
         len(listed.json["tasks"]),
         bool(listed.json["cursor"]),
-        "the list goes on after 1 pages" in listed.err,
+        "there are more than 1 pages" in listed.err,
     )
 
 

@@ -23,7 +23,7 @@ from coatcheck.providers.codex.credentials import LOGIN, read_auth_file, write_a
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.fake_clock import FakeClock
 
-COLOURS = ("blocking", "asynchronous")
+VARIANTS = ("blocking", "asynchronous")
 
 
 class Household:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import errors
@@ -34,7 +34,7 @@ class Renewing:
         return Secret(token=self.tokens[0])
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -109,7 +109,7 @@ def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
     assert guard("https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN) is None
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_refused_host_sees_no_request(colour: str) -> None:
     """The guard comes before the wire."""
     service = ToyService()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import Task, TaskRef, errors
@@ -25,7 +25,7 @@ class Cautious(ToyProvider):
         raise AssertionError
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_provider_hears_what_went_wrong_and_may_go_on(colour: str) -> None:
     """An error is thrown into the exchange at the request that had it; one that is caught is over."""
     service = ToyService(LOST)
@@ -34,7 +34,7 @@ def test_a_provider_hears_what_went_wrong_and_may_go_on(colour: str) -> None:
     assert "t1" == Both(colour, Cautious(), service).get_task("t1").ref.id
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_what_nobody_catches_is_raised(colour: str) -> None:
     """As it was."""
     with pytest.raises(errors.TransportError, match="reset"):
@@ -49,7 +49,7 @@ class Endless(ToyProvider):
             yield Request("GET", "/usage")
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_an_exchange_without_an_end_is_stopped(colour: str) -> None:
     """A service that always has more to tell is asked so many times."""
     service = ToyService()
@@ -59,7 +59,7 @@ def test_an_exchange_without_an_end_is_stopped(colour: str) -> None:
     assert MAX_REQUESTS == len(service.requests)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_an_exchange_that_is_slow_each_time_is_stopped(colour: str) -> None:
     """No request begins after the time of one verb."""
     service, clock = ToyService(), FakeClock()
@@ -71,7 +71,7 @@ def test_an_exchange_that_is_slow_each_time_is_stopped(colour: str) -> None:
     assert (6, False) == (len(service.requests), caught.value.request_sent)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_stream_without_an_end_is_left_at_the_timeout(colour: str) -> None:
     """Events for ever end with the timeout, and the error has the ref."""
     service, clock = ToyService(), FakeClock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import TaskRef, errors
@@ -68,7 +68,7 @@ class Busy(ToyService):
         return super().route(request)
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService, reply
 
 from coatcheck import Task, TaskRef, TaskState, errors
@@ -13,7 +13,7 @@ from coatcheck._model.outcome import Outcome
 from coatcheck._protocol.effects import Exchange
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import errors
@@ -11,7 +11,7 @@ from coatcheck._engine.redirect import redirected
 from coatcheck._protocol.effects import Request, Response
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

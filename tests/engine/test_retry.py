@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import Task, TaskSpec, TaskState, errors
@@ -16,7 +16,7 @@ LOST = errors.TransportError("the connection was reset")
 REFUSED = errors.TransportError("refused", request_sent=False)
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

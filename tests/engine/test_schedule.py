@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import TaskState, errors
@@ -102,7 +102,7 @@ def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_folder_that_cannot_be_written_fails_no_wait(
     colour: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_written_fails_no_wait(
     assert ([TaskState.SUCCEEDED] * 2, 1) == (ends, len(warnings))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize("seen", ['{"count":-2}', '{"count":1,"mean":1e300}', '{"count":3,"squares":-9e99}'])
 def test_durations_that_make_no_sense_fail_no_wait(colour: str, seen: str, tmp_path: Path) -> None:
     """A file of durations that was written by somebody else gives the default schedule."""
@@ -155,7 +155,7 @@ def test_many_threads_record_into_one_file(tmp_path: Path) -> None:
     assert ([], 80, ["durations.json"]) == (failures, DurationFile(str(tmp_path)).recall("toy", None).count, names)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_wait_learns_from_the_wait_before(colour: str, tmp_path: object) -> None:
     """The end of a task that was seen running moves the schedule of the next; one that had ended before does not."""
     clock_start = 1_790_000_000.0
@@ -169,7 +169,7 @@ def test_a_wait_learns_from_the_wait_before(colour: str, tmp_path: object) -> No
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize("verb", ["poll_tasks", "watch_tasks"])
 def test_a_wait_learns_from_a_crowd(colour: str, verb: str, tmp_path: object) -> None:
     """From each whose end was seen, and not from those that had ended when they were first looked at."""
@@ -184,7 +184,7 @@ def test_a_wait_learns_from_a_crowd(colour: str, verb: str, tmp_path: object) ->
     assert (3, True) == (learnt.count, 100 < math.exp(learnt.mean) < 140)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_learning_can_be_switched_off(colour: str, tmp_path: object) -> None:
     """COATCHECK_LEARN=off neither writes nor reads."""
     environ = {"COATCHECK_STATE_HOME": str(tmp_path), "COATCHECK_LEARN": "off"}
@@ -193,7 +193,7 @@ def test_learning_can_be_switched_off(colour: str, tmp_path: object) -> None:
     assert NoDurationStore().recall("toy", None) == DurationFile(str(tmp_path)).recall("toy", None)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_task_that_was_just_created_is_not_looked_at_at_once(colour: str) -> None:
     """The create answer was a look: the next comes when an end becomes likely."""
     service = ToyService(now=1_790_000_000.0, states=("done",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import Task, TaskRef, TaskSpec, errors
@@ -17,7 +17,7 @@ from coatcheck.testing.memory_journal import MemoryJournal
 NOW = 1_790_000_000.0
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

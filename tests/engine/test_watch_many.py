@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import Message, Outcome, Task, TaskEvent, TaskRef, errors
@@ -118,7 +118,7 @@ def told(events: list[TaskEvent], id: str) -> list[str]:
     return [event.state.value if hasattr(event, "state") else str(event.text) for event in mine]
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.peers.peer_support import OUTAGE_LIMIT, bare_environ, free_ports, started
+from tests.peers.peer_support import TIME_LIMIT, bare_environ, free_ports, started
 
 PEERS = Path(__file__).parents[2] / ".venv/peers"
 BIN = PEERS / "durable/bin"
@@ -80,7 +80,7 @@ class FrontDoor(BaseHTTPRequestHandler):
 
 def asked(port: int, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     """Ask a server on this machine."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=OUTAGE_LIMIT)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIME_LIMIT)
     with contextlib.closing(connection):
         connection.request(method, path, body or None, headers)
         response = connection.getresponse()
@@ -106,7 +106,7 @@ def lambda_of_aws(folder: Path) -> Iterator[str]:
                 yield base
             finally:
                 door.shutdown()
-                thread.join(OUTAGE_LIMIT)
+                thread.join(TIME_LIMIT)
 
 
 def runtime_command(api: int) -> list[str]:

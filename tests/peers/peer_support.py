@@ -24,7 +24,7 @@ OURS = Path(sys.executable).with_name("coatcheck")
 PEERS = Path(sys.prefix) / "peers" / "bin"
 
 # No command here does more than a few requests over loopback; one that hangs must not hang the run (seconds).
-OUTAGE_LIMIT = 30
+TIME_LIMIT = 30
 
 # The official client's coarser words (codex-wham.md 3).
 COARSE = {
@@ -105,7 +105,7 @@ class PollContext:
             env=self.environ,
             input=input,
             capture_output=True,
-            timeout=OUTAGE_LIMIT,
+            timeout=TIME_LIMIT,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
@@ -130,7 +130,7 @@ class PollContext:
                     server.stdin.write(json.dumps(message).encode() + b"\n")
                 server.stdin.flush()
                 while True:
-                    assert select.select([server.stdout], [], [], OUTAGE_LIMIT)[0], "the app-server says nothing"
+                    assert select.select([server.stdout], [], [], TIME_LIMIT)[0], "the app-server says nothing"
                     answer = json.loads(server.stdout.readline())
                     if answer.get("id") == USAGE_TALK[-1]["id"]:
                         return answer  # type: ignore[no-any-return]
@@ -179,7 +179,7 @@ def started(log: Path, command: list[str], port: int, *, environ: Mapping[str, s
 
 def wait_for(port: int, log: Path) -> None:
     """Return once somebody listens there."""
-    deadline = time.monotonic() + OUTAGE_LIMIT
+    deadline = time.monotonic() + TIME_LIMIT
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
@@ -206,12 +206,12 @@ def serving_really(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
         )
     assert server.stdout is not None
     try:
-        assert select.select([server.stdout], [], [], OUTAGE_LIMIT)[0], "the server says nothing"
+        assert select.select([server.stdout], [], [], TIME_LIMIT)[0], "the server says nothing"
         line = server.stdout.readline()
         assert line, (folder / "serve.err").read_text()
         yield json.loads(line)
         server.send_signal(signal.SIGINT)
-        assert server.wait(OUTAGE_LIMIT) == 0, (folder / "serve.err").read_text()
+        assert server.wait(TIME_LIMIT) == 0, (folder / "serve.err").read_text()
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
@@ -222,7 +222,7 @@ def serving_really(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
 def git(*arguments: str | Path, environ: Mapping[str, str]) -> str:
     """Run git and return what it prints."""
     done = subprocess.run(
-        ["git", *arguments], env=environ, check=True, capture_output=True, text=True, timeout=OUTAGE_LIMIT
+        ["git", *arguments], env=environ, check=True, capture_output=True, text=True, timeout=TIME_LIMIT
     )
     return done.stdout
 

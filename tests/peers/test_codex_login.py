@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.credentials.household import Household, is_ours
-from tests.peers.peer_support import OURS, OUTAGE_LIMIT, PEERS, bare_environ, find_codex
+from tests.peers.peer_support import OURS, PEERS, TIME_LIMIT, bare_environ, find_codex
 
 from coatcheck._credentials.refresh_policy import fingerprint
 from coatcheck._runtime.system_clock import SystemClock
@@ -66,7 +66,7 @@ class Flat:
     def run(self, *command: str, **environ: str) -> tuple[int, str]:
         """Run a program to its end and return how it ended and all that it said."""
         process = self.start(*command, **environ)
-        out, err = process.communicate(timeout=OUTAGE_LIMIT)
+        out, err = process.communicate(timeout=TIME_LIMIT)
         return process.returncode, (out + err).decode("utf-8", "replace")
 
     def ours(self, *arguments: str, **environ: str) -> tuple[int, str]:
@@ -114,11 +114,11 @@ def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None
         theirs = [shared.start(*shared.official_starts[n % 2]) for n in range(EACH)]
         ours = [shared.start(str(OURS), "list", "--json") for _ in range(EACH)]
         for process in ours:
-            out, err = process.communicate(timeout=OUTAGE_LIMIT)
+            out, err = process.communicate(timeout=TIME_LIMIT)
             if process.returncode:
                 failed.append((process.returncode, out + err))
         for process in theirs:
-            process.communicate(timeout=OUTAGE_LIMIT)
+            process.communicate(timeout=TIME_LIMIT)
         tokens = house.read()
 
         assert ("acc-1", True) == (tokens.account_id, house.cloud.book.accepts(tokens.access_token))

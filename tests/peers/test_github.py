@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peer
 
 PEERS = Path(__file__).parents[2] / ".venv/peers/bin"
 # No command does more than a dozen requests over a socket (seconds).
-OUTAGE_LIMIT = 30
+TIME_LIMIT = 30
 
 
 class Hub:
@@ -57,7 +57,7 @@ class Hub:
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=OUTAGE_LIMIT,
+            timeout=TIME_LIMIT,
             check=False,
         )
         assert done.returncode == code, f"{command}: {done.stdout}\n{done.stderr}"

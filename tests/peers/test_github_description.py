@@ -37,7 +37,7 @@ pytestmark = pytest.mark.peer
 PEERS = Path(__file__).parents[2] / ".venv/peers"
 PRISM, DESCRIPTION = PEERS / "node/node_modules/.bin/prism", PEERS / "github.json"
 # It reads 250 kB of description, on a machine that does other things as well (seconds).
-OUTAGE_LIMIT = 30
+TIME_LIMIT = 30
 
 
 class Past(ReqwestTransport):
@@ -109,7 +109,7 @@ def wait_for(prism: subprocess.Popen[bytes]) -> None:
                 listens.set()
 
     threading.Thread(target=read, daemon=True).start()
-    if not listens.wait(OUTAGE_LIMIT):
+    if not listens.wait(TIME_LIMIT):
         pytest.fail(f"Prism does not start: {b''.join(said).decode()}")
 
 

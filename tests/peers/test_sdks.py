@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 import pytest
-from tests.peers.peer_support import OUTAGE_LIMIT, bare_environ, free_ports, started
+from tests.peers.peer_support import TIME_LIMIT, bare_environ, free_ports, started
 
 from coatcheck import Client, TaskSpec, TaskState
 from coatcheck._runtime.system_clock import SystemClock
@@ -42,7 +42,7 @@ def theirs(folder: Path, *arguments: str) -> dict[str, Any]:
     """Let an SDK do something, and return what it saw."""
     command = [str(PYTHON), str(HERE / "sdk_clients.py"), *arguments]
     environ = bare_environ(folder)
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=2 * OUTAGE_LIMIT, check=False, env=environ)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=2 * TIME_LIMIT, check=False, env=environ)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)  # type: ignore[no-any-return]
 
@@ -116,7 +116,7 @@ def test_our_sweep_reads_motos_queue(tmp_path: Path) -> None:
         with ours(AsynchronousProvider(service), emulator) as client:
             refs = [client.create_task(TaskSpec(prompt=f"Say {n}", environment="plain-agent")).ref for n in range(12)]
             theirs(tmp_path, "make_queue", queue, *map(_record_of, emulator.tasks))
-            ended = list(client.poll_tasks(refs, timeout=OUTAGE_LIMIT, interval=0.1))
+            ended = list(client.poll_tasks(refs, timeout=TIME_LIMIT, interval=0.1))
         left = theirs(tmp_path, "left", queue, url)["left"]
 
     assert (set(refs), 1) == ({task.ref for task in ended}, left)

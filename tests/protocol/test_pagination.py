@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyPage, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import errors
@@ -12,7 +12,7 @@ from coatcheck._protocol.pagination import MAX_PAGES
 from coatcheck.testing import FakeClock
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

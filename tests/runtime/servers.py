@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Longer than any test takes on a busy machine: a script that still waits then belongs to a failed one.
-OUTAGE_LIMIT = 120.0
+TIME_LIMIT = 120.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Connection:
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Speak TLS from here on."""
         self.sock = context.wrap_socket(self.sock, server_side=True)
-        self.sock.settimeout(OUTAGE_LIMIT)
+        self.sock.settimeout(TIME_LIMIT)
 
     def wait_for_end(self) -> None:
         """Wait until the other side hangs up, and say so."""
@@ -107,7 +107,7 @@ class Server:
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
-            thread.join(OUTAGE_LIMIT)
+            thread.join(TIME_LIMIT)
 
     def _start(self, function: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=function, args=arguments, daemon=True)
@@ -122,7 +122,7 @@ class Server:
                 self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(OUTAGE_LIMIT)
+        sock.settimeout(TIME_LIMIT)
         connection = Connection(sock, self)
         self._open.append(connection)
         with contextlib.suppress(OSError):  # the client may hang up whenever it likes

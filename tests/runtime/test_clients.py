@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService, reply
 
 import coatcheck
@@ -24,7 +24,7 @@ CLIENTS = (Client, AsyncClient)
 TWINS = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -111,7 +111,7 @@ def test_the_constructor_reads_nothing_for_a_built_in_provider(client: type[Clie
     assert name in repr(client(name, environ=Untouchable()))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_durations_are_seconds_or_timedelta(colour: str) -> None:
     """A timeout and an interval mean the same as a number and as a timedelta, in pauses and in the error."""
     seen = []
@@ -143,7 +143,7 @@ def test_durations_are_seconds_or_timedelta(colour: str) -> None:
 def test_both_clients_ask_and_sleep_the_same() -> None:
     """The same calls in the same weather make the same requests and the same pauses."""
     seen = {}
-    for colour in COLOURS:
+    for colour in VARIANTS:
         service = ToyService(None, None, reply({}, 503), None, reply({}, 429, retry_after="3"))
         both = Both(colour, ToyProvider(), service)
         task = both.create_task_and_wait("p")

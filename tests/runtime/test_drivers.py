@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients import COLOURS
+from tests.clients import VARIANTS
 
 from coatcheck import errors
 from coatcheck._files.locks import try_lock
@@ -58,7 +58,7 @@ def collect(colour: str, script: Script[Any], handler: Any = None) -> list[Any]:
     return asyncio.run(main())
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

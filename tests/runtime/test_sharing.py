@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import AsyncClient, Client, TaskSpec, TaskState, errors
@@ -105,7 +105,7 @@ def test_threads_share_what_is_in_flight() -> None:
     assert (["toy"] * 12, 3) == (results, transport.most)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize("number", [0, -1])
 def test_nothing_in_flight_is_no_client(colour: str, number: int) -> None:
     """A client that may send nothing would wait for ever, and is refused."""
@@ -113,7 +113,7 @@ def test_nothing_in_flight_is_no_client(colour: str, number: int) -> None:
         Both(colour, ToyProvider(), ToyService(), max_in_flight=number)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize("was_used", [True, False])
 def test_a_closed_client_says_so(colour: str, was_used: bool) -> None:
     """After `close`, every call raises one clear error, and closing again does nothing."""
@@ -184,7 +184,7 @@ async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
     assert {"this client is closed"} == set(map(str, ends))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -221,7 +221,7 @@ def test_keywords_replace_fields_of_a_spec(colour: str, verb: str, name: str, va
     assert [(value, "kept")] == [(getattr(spec, name), spec.title) for spec in specs]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
     """Attempts and mode that nobody gives are the spec's."""
     service = ToyService()
@@ -230,7 +230,7 @@ def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
     assert b'"attempts":3' in service.requests[-1].body
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
@@ -253,7 +253,7 @@ def test_a_deadline_says_that_the_service_was_gone(colour: str, verb: str, troub
     assert {True} == {str(outage).startswith(words) for outage in outages}
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_an_outage_ends(colour: str) -> None:
     """The next answer is reported with None, and a deadline after it says nothing of what is over."""
     outages: list[object] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.clients import COLOURS
+from tests.clients import VARIANTS
 from tests.credentials.household import Household
 from tests.toy import ToyProvider
 
@@ -39,7 +39,7 @@ class Manager:
         return call
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Household:
     return Household(tmp_path, colour=request.param)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 import trustme
-from tests.runtime.servers import OUTAGE_LIMIT, Connection, Server, answer, answering, chunk, chunked, saying, silent
+from tests.runtime.servers import TIME_LIMIT, Connection, Server, answer, answering, chunk, chunked, saying, silent
 
 from coatcheck import errors
 from coatcheck._protocol.effects import Request, Response
@@ -75,7 +75,7 @@ async def refusal(awaitable: Any) -> errors.CoatcheckError:
 
 async def is_set(event: threading.Event) -> bool:
     """Wait for *event* without holding up the loop."""
-    return await asyncio.to_thread(event.wait, OUTAGE_LIMIT)
+    return await asyncio.to_thread(event.wait, TIME_LIMIT)
 
 
 @pytest.fixture(params=KINDS)
@@ -89,7 +89,7 @@ async def make(kind: str) -> AsyncIterator[Callable[..., Subject]]:
     made: list[Subject] = []
 
     def make(**options: Any) -> Subject:
-        made.append(Subject(KINDS[kind](TransportOptions(**{"timeout": OUTAGE_LIMIT, **options}))))
+        made.append(Subject(KINDS[kind](TransportOptions(**{"timeout": TIME_LIMIT, **options}))))
         return made[-1]
 
     yield make
@@ -230,7 +230,7 @@ class TestResponse:
 
         def script(connection: Connection) -> None:
             if connection.receive() is not None:
-                together.wait(OUTAGE_LIMIT)
+                together.wait(TIME_LIMIT)
                 connection.send(answer(b"ok"))
 
         subject = make()
@@ -340,7 +340,7 @@ class TestLimits:
     @pytest.mark.parametrize("per_request", [False, True])
     async def test_silence(self, make: Callable[..., Subject], per_request: bool) -> None:
         """No answer in time is a time-out of a request that was sent; a request's own limit goes before ours."""
-        subject = make(timeout=OUTAGE_LIMIT if per_request else 0.2)
+        subject = make(timeout=TIME_LIMIT if per_request else 0.2)
         with Server(silent) as server:
             error = await refusal(subject.get(server.url(), timeout=0.2 if per_request else None))
             hung_up = await is_set(server.has_lost_client)
@@ -419,7 +419,7 @@ class TestStream:
         def script(connection: Connection) -> None:
             connection.receive()
             connection.send(chunked() + chunk(b"one"))
-            server.may_go_on.wait(OUTAGE_LIMIT)
+            server.may_go_on.wait(TIME_LIMIT)
             connection.send(chunk(b"two") + b"0\r\n\r\n")
 
         with Server(script) as server:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.clients import COLOURS
+from tests.clients import VARIANTS
 from tests.toy import STATES, ToyProvider, ToyService, ToyTask, reply
 
 from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
@@ -145,7 +145,7 @@ def test_a_broken_provider_fails(broken: Callable[[], object]) -> None:
         broken()
 
 
-@pytest.mark.parametrize("variant", COLOURS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_swallowed_refusal_is_noticed(variant: str) -> None:
     """A provider that ignores an HTTP error fails the test of that status."""
     with pytest.raises(pytest.fail.Exception):

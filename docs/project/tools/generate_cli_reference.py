@@ -11,11 +11,12 @@ import click
 
 from coatcheck._cli import apply, json_output
 from coatcheck._cli.app import COMMANDS, app
-from coatcheck._cli.commands import config, providers, submit
+from coatcheck._cli.commands import providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, undo_journal
+from coatcheck._runtime import config as settings
 from coatcheck._values import json_fields
 
 PAGES = Path(__file__).parents[2] / "reference"
@@ -100,7 +101,7 @@ OBJECTS = {
     "Environment": declared(catalogue.Environment),
     "Model": declared(catalogue.Model),
     "Provider": {"name": ("its name", str), **providers.CAPABILITIES},
-    "Setting": config.SETTING,
+    "Setting": declared(settings.Setting),
     "Submission": submit.SUBMISSION,
     "Application": {**declared(apply_results.AppliedPatch), **apply.MORE_OF_APPLICATION},
     "Landed file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},

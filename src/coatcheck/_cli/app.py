@@ -122,7 +122,9 @@ def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
 
 def _convert_error(error: BaseException, process_env: ProcessEnv) -> BaseException:
     """Return an error of click, of the disk or of an interruption as one of `coatcheck.errors`; others unchanged."""
-    if isinstance(error, click.Abort | KeyboardInterrupt | UserInterrupt):  # click makes an Abort of Ctrl-C
+    if process_env.interruption.number or isinstance(
+        error, click.Abort | KeyboardInterrupt | UserInterrupt
+    ):  # click makes an Abort of Ctrl-C
         return process_env.interruption.error
     if isinstance(error, OSError) and error.errno in NO_STORAGE:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,10 +33,6 @@ FIRST_REPORT = 5.0
 TICK = 1.0
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-# A login that several providers share -> the provider whose login commands manage it.
-SHARED_LOGINS: Mapping[str, str] = {"github": "github_actions"}
 
 
 class CommandContext:
@@ -105,7 +101,9 @@ class CommandContext:
 
     def service(self, name: str | None) -> str:
         """Return the provider that manages the login *name*: a provider, or a login that several of them share."""
-        return SHARED_LOGINS.get(name or "", name or self.provider)
+        from .._runtime.provider_lookup import provider_of_login
+
+        return provider_of_login(name, self.config) if name else self.provider
 
     def ref(self, text: str) -> TaskRef:
         """Return the task that *text* names. One of another provider is an error if ``--provider`` was given."""

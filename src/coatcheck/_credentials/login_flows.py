@@ -25,7 +25,7 @@ from .oauth_requests import Code
 from .stored_credentials import StoredCredentials
 
 # How long we wait for a browser: as long as device codes are good (codex-wham.md 6.9) (seconds).
-OUTAGE_LIMIT = 900.0
+LOGIN_TIMEOUT = 900.0
 # How long one look at the loopback server takes at most, so that a wait can be given up (seconds).
 LOOK = 0.25
 
@@ -111,7 +111,7 @@ def log_in_by_browser(
 
 
 def _returned(login: LoginCredentials, callback: Callback) -> Script[str]:
-    deadline = login.clock.monotonic() + OUTAGE_LIMIT
+    deadline = login.clock.monotonic() + LOGIN_TIMEOUT
     while login.clock.monotonic() < deadline:
         code: str | None = yield Call(lambda: callback.wait(LOOK))
         if code is not None:

@@ -38,8 +38,8 @@ class Naming:
         return Naming._rebuilt, (self.strip, self.directory, self.prefixes, self.is_settled)
 
     @classmethod
-    def _rebuilt(cls, strip: int | None, directory: bytes, prefixes: tuple[bytes, ...], *finished_task: bool) -> Naming:
-        naming = cls(strip, directory, is_settled=any(finished_task))
+    def _rebuilt(cls, strip: int | None, directory: bytes, prefixes: tuple[bytes, ...], *settled: bool) -> Naming:
+        naming = cls(strip, directory, is_settled=any(settled))
         naming._prefixes = prefixes
         return naming
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import errors
-from .._values.value import Value
+from .._values.value import JsonFields, Value
 
 PROJECT_FILE = "coatcheck.toml"
 ALLOWED_IN_PROJECT = frozenset({"environment", "branch", "attempts", "timeout"})
@@ -25,6 +25,12 @@ class Setting(Value, frozen=True, kw_only=True):
     name: str
     value: str | None
     origin: str
+
+    _json: ClassVar[JsonFields] = {
+        "name": "its name",
+        "value": "its value; null where it is not set",
+        "origin": "where it is set: an argument, a variable, a file, or the default",
+    }
 
 
 class Config:

@@ -12,7 +12,7 @@ from .emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from .fake_clock import FakeClock
 from .memory_journal import MemoryJournal
 
-COLOURS = ("blocking", "asynchronous")
+VARIANTS = ("blocking", "asynchronous")
 
 
 class Both:

@@ -30,7 +30,7 @@ from .._protocol.effects import Request, Response
 from .._protocol.provider import Provider
 from .._values.value import Value
 from ..cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
-from .both_clients import COLOURS, Both
+from .both_clients import VARIANTS, Both
 from .fake_clock import FakeClock
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -139,7 +139,7 @@ class ProviderConformance:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize the tests: client variant, HTTP status, state, transcript, lost response, unsupported verb."""
         cases: Mapping[str, Callable[[], Sequence[object]]] = {
-            "variant": lambda: COLOURS,
+            "variant": lambda: VARIANTS,
             "status": lambda: tuple(STATUS_ERRORS),
             "word": lambda: tuple(self.states),
             "transcript": lambda: tuple(self.transcripts),
@@ -190,7 +190,7 @@ class ProviderConformance:
     def test_both_clients_send_and_sleep_the_same(self) -> None:
         """Both clients send the same requests and sleep the same times."""
         recorded = []
-        for variant in COLOURS:
+        for variant in VARIANTS:
             task, client, emulator = self._run_with_transient_errors(variant)
             requests = [(each.method, each.path.replace(task.ref.id, "ID")) for each in emulator.requests]
             recorded.append((requests, client.clock.sleeps))

@@ -10,7 +10,7 @@ from coatcheck import Client, TaskSpec, TaskState, errors
 from coatcheck.cloud.faults import ResetAfterAccept
 from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service
 from coatcheck.testing import AnthropicBatchEmulator, EmulatorTransport, MemoryJournal
-from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.fake_clock import FakeClock
 
 from .test_conformance import COUNTS, PROVIDER, batch
@@ -25,7 +25,7 @@ def talk(colour: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatchE
     return Both(colour, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_one_prompt_is_a_batch_of_one(colour: str) -> None:
     """Its answer is the task's message; the results are asked for at our own address."""
     client, emulator = talk(colour)
@@ -113,7 +113,7 @@ def test_a_batch_can_be_deleted_once_it_has_ended() -> None:
         client.get_task(ref)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_lost_answer_is_uncertain_and_says_what_it_could_be(colour: str) -> None:
     """The service shows nothing of what was asked, so nobody guesses; the intent stays open."""
     client, emulator = talk(colour, faults=[ResetAfterAccept(on="create_task")])

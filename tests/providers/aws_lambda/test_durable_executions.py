@@ -16,7 +16,7 @@ from coatcheck.testing.emulators.aws_lambda import ACCOUNT, CALLBACK, REGION
 
 from .lambda_talk import ARN, DURABLES, SPEC, durables
 
-COLOURS = ("blocking", "asynchronous")
+VARIANTS = ("blocking", "asynchronous")
 
 
 def opaque(function: str, name: str, id: str) -> str:
@@ -47,7 +47,7 @@ def test_an_arn_is_one_printable_word() -> None:
     assert DURABLES.extract_response(b'{"DurableExecutionArn":"%s"}' % ARN.encode()).ref == ref
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize(
     "lost",
     [ResetAfterAccept(on="create_task"), StatusAfterAccept(503, on="create_task"), Reset(on="create_task")],
@@ -251,7 +251,7 @@ def test_an_ended_execution_can_be_deleted() -> None:
         client.get_task(ref)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_watch_tells_the_history_once(colour: str) -> None:
     """AWS's own events in order, what was said, and the end; a watch resumes after any of them."""
     client, _ = durables(colour)
@@ -327,7 +327,7 @@ def test_the_archive_is_empty() -> None:
     assert ([], []) == (client.list_tasks(filter="archived"), emulator.requests)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_crowd_is_read_by_pages(colour: str) -> None:
     """A list page tells of all; who has ended gets one look of its own."""
     client, emulator = durables(colour)
@@ -341,7 +341,7 @@ def test_a_crowd_is_read_by_pages(colour: str) -> None:
     assert all(task.outcome for task in ended)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize(
     ("function", "is_listed"), [("agent:live", True), (None, False)], ids=["configured", "unknown"]
 )

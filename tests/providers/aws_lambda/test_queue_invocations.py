@@ -14,10 +14,10 @@ from coatcheck.testing.emulators.aws_lambda import QUEUE_URL, REGION
 
 from .lambda_talk import BASE, PLAIN_SPEC, PLAINS, plains, record
 
-COLOURS = ("blocking", "asynchronous")
+VARIANTS = ("blocking", "asynchronous")
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_task_ends_with_its_record(colour: str) -> None:
     """The record that bears the invocation's id is the task's end, and is deleted when it has been handed out."""
     client, emulator = plains(colour)
@@ -27,7 +27,7 @@ def test_a_task_ends_with_its_record(colour: str) -> None:
     assert ([], 1) == (emulator.queue.messages, len(emulator.seen("acknowledge")))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_one_sweep_tells_of_everybody(colour: str) -> None:
     """One consumer reads the queue for all tasks that are waited for, ten records at once."""
     client, emulator = plains(colour, life=("SUCCEEDED",))
@@ -38,7 +38,7 @@ def test_one_sweep_tells_of_everybody(colour: str) -> None:
     assert (3, 3) == (len(emulator.seen("get_status_page")), len(emulator.seen("acknowledge")))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_strangers_record_is_kept(colour: str) -> None:
     """What is not waited for here belongs to somebody else: it is not deleted, and is shown again."""
     client, emulator = plains(colour)
@@ -112,7 +112,7 @@ def test_failures_say_why(life: str, state: TaskState, code: str) -> None:
         task.raise_for_state()
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
     """There is no key and no list: it is said, and never sent again."""
     client, emulator = plains(colour, faults=[ResetAfterAccept(on="create_task")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients import COLOURS, Both
+from tests.clients import VARIANTS, Both
 
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.providers.codex.credentials import LOGIN
@@ -13,7 +13,7 @@ from coatcheck.providers.codex.provider import CodexProvider
 BASE = "http://127.0.0.1:9/backend-api"
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_forty_tasks_cost_two_pages_a_round(colour: str) -> None:
     """Two pages of twenty tell of forty tasks; each is looked at by itself once it has ended, with its attempts."""
     cloud = ScriptedCloud(timeline=["pending"] * 5 + ["completed"], is_open=True)

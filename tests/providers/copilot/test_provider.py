@@ -10,13 +10,13 @@ import pytest
 
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck.cloud.faults import Reset, Status
-from coatcheck.testing.both_clients import COLOURS
+from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulators.github_runs import PATCH
 
 from .agent_talk import SPEC, agent, provider, recorded
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -9,13 +9,13 @@ from tests.providers.generic_http.descriptions import AZURE, BASE, BY_ID, GOOGLE
 from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud.faults import Redirect, ResetAfterAccept, Status
-from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.emulators.generic_http import PATCH, TOKEN, Http202Emulator, problem
 
 STYLES = {"azure": AZURE, "by id": BY_ID, "plain": PLAIN, "google": GOOGLE}
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -29,7 +29,7 @@ from coatcheck.providers._github import device_login as github
 from coatcheck.providers.copilot import copilot
 from coatcheck.providers.github_actions import github_actions
 from coatcheck.testing import serving
-from coatcheck.testing.both_clients import COLOURS
+from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_login import CLIENT_ID, LoginDesk
@@ -100,7 +100,7 @@ class House:
         return self.do(log_in_by_device_code(self.login(**options), show=approve))
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
     """A home in each colour."""
     return House(tmp_path, request.param)

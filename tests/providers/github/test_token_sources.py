@@ -10,7 +10,7 @@ import pytest
 from coatcheck import errors
 from coatcheck.providers._github import token_sources as github
 from coatcheck.providers.github_actions import github_actions
-from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.emulators.github import GithubEmulator
 
 HOSTS = """\
@@ -98,7 +98,7 @@ def client(colour: str, environ: dict[str, str], *, base_url: str = "http://127.
     return Both(colour, provider, service, token=None, environ={"COATCHECK_LEARN": "off", **environ}), service
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize("variable", ["COATCHECK_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"])
 def test_a_variable_is_a_login(colour: str, variable: str) -> None:
     """Ours, and those of GitHub's own tools."""
@@ -108,7 +108,7 @@ def test_a_variable_is_a_login(colour: str, variable: str) -> None:
     assert [f"Bearer {service.token}"] == [dict(each.headers)["authorization"] for each in service.requests]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_the_file_of_gh_goes_to_no_other_server(tmp_path: Path, colour: str) -> None:
     """Its token is for github.com alone; nothing is sent."""
     (tmp_path / "hosts.yml").write_text(HOSTS)
@@ -119,7 +119,7 @@ def test_the_file_of_gh_goes_to_no_other_server(tmp_path: Path, colour: str) -> 
     assert [] == service.requests
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_nobody_is_told_how_to_log_in(tmp_path: Path, colour: str) -> None:
     """One line with the variable, the permission and the command."""
     both, _ = client(colour, {"GH_CONFIG_DIR": str(tmp_path)})

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from coatcheck import TaskEvent, TaskRef
 from coatcheck.providers.github_actions import job_progress, wire
 from coatcheck.providers.github_actions.job_progress import Memory
-from coatcheck.testing.both_clients import COLOURS
+from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulators.github_runs import LIFE, failing
 
 from .actions_talk import SPEC, actions
@@ -16,7 +16,7 @@ from .actions_talk import SPEC, actions
 REF = TaskRef("github_actions", "o~r~1")
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -11,7 +11,7 @@ import pytest
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request
 from coatcheck.cloud.faults import Fault, ResetAfterAccept, Status
-from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.emulators.github import WORKFLOWS, GithubEmulator
 from coatcheck.testing.emulators.github_rest import HOUR
 from coatcheck.testing.emulators.github_runs import KEPT, LIFE, PATCH, Act, Definition, failing
@@ -22,7 +22,7 @@ from .actions_talk import SPEC, actions, provider
 SERVER = ("2022-11-28",)
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

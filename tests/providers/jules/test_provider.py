@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.clients import COLOURS
+from tests.clients import VARIANTS
 
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck._protocol.registry import load
@@ -17,7 +17,7 @@ from coatcheck.testing.emulators.jules_scripts import DIFF
 from .jules_talk import PROVIDER, SPEC, jules, recorded
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=VARIANTS)
 def colour(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -13,7 +13,7 @@ from coatcheck._protocol.intents import intent_of
 from coatcheck.cloud.faults import Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
 from coatcheck.providers.openai_batch.provider import MAX_REQUESTS, OpenAIBatchProvider, Service
 from coatcheck.testing import EmulatorTransport, MemoryJournal, OpenAIBatchEmulator
-from coatcheck.testing.both_clients import COLOURS, Both
+from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.emulators.batches import form_parts
 from coatcheck.testing.fake_clock import FakeClock
 
@@ -29,7 +29,7 @@ def talk(colour: str = "blocking", **options: Any) -> tuple[Any, OpenAIBatchEmul
     return Both(colour, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 def test_one_prompt_is_a_batch_of_one(colour: str) -> None:
     """Its answer is the task's message."""
     client, emulator = talk(colour)
@@ -129,7 +129,7 @@ def test_the_answers_of_chat_completions_are_read_too() -> None:
 # -- submitting once ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", VARIANTS)
 @pytest.mark.parametrize(
     "lost",
     [

@@ -8,7 +8,7 @@ import click
 
 from ..console import Line, table
 from ..context import CommandContext, command
-from ..json_output import Fields, many
+from ..json_output import to_object
 
 if TYPE_CHECKING:
     from ..._runtime.config import Setting
@@ -28,12 +28,6 @@ KNOWN = {
     "codex.issuer": None,
     "learn": None,
     "codex.rate": None,
-}
-
-SETTING: Fields[Setting] = {
-    "name": ("its name", lambda s: s.name),
-    "value": ("its value; null where it is not set", lambda s: s.value),
-    "origin": ("where it is set: an argument, a variable, a file, or the default", lambda s: s.origin),
 }
 
 
@@ -61,7 +55,10 @@ def config_command(run: CommandContext, *, show_origin: bool) -> None:
     }
     variables |= {name: setting.variables or (None,) for name, setting in declared.items()}
     settings = [_resolve(run, name, each) for name, each in variables.items()]
-    run.answer(lambda: {"settings": many(SETTING, settings)}, lambda: _lines(settings, show_origin=show_origin))
+    run.answer(
+        lambda: {"settings": [to_object(setting) for setting in settings]},
+        lambda: _lines(settings, show_origin=show_origin),
+    )
 
 
 def _resolve(run: CommandContext, name: str, variables: tuple[str | None, ...]) -> Setting:
