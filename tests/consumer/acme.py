@@ -19,6 +19,7 @@ from coatcheck.provider import (
     Settings,
     Support,
     TaskFilter,
+    Verb,
     base_url,
     check,
     decode,
@@ -63,8 +64,8 @@ class AcmeProvider:
     name = "acme"
     login = Login(name="acme", environment="ACME_TOKEN", remedy="set ACME_TOKEN")
     capabilities = Capabilities(
-        verbs=dict.fromkeys(("create_task", "get_task", "list_tasks"), Support.DOCUMENTED),
-        reasons={"cancel_task": "the service cannot stop a job"},
+        verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK, Verb.LIST_TASKS), Support.DOCUMENTED),
+        reasons={Verb.CANCEL_TASK: "the service cannot stop a job"},
     )
 
     def __init__(self, url: str) -> None:

@@ -178,7 +178,7 @@ def approve_until(house: Household, process: subprocess.Popen[bytes]) -> bytes:
     """Approve every device login that waits until *process* has ended, which must be well; return what it said."""
     said = b""
     while process.poll() is None:
-        for device in list(house.cloud._desk._devices.values()):
+        for device in list(house.cloud._oauth._devices.values()):
             house.cloud.approve(device.user_code)
         with contextlib.suppress(subprocess.TimeoutExpired):
             said = b"".join(process.communicate(timeout=0.2))

@@ -45,8 +45,10 @@ def list_tasks(
         if page.cursor is None or page.cursor in seen:  # a repeated cursor would loop for ever
             return TaskList(list(tasks.values()), None)
         cursor = page.cursor
-        if len(tasks) == limit or (reason := bounds.reason) is not None:
-            return TaskList(list(tasks.values()), cursor, None if len(tasks) == limit else reason)
+        if len(tasks) == limit:
+            return TaskList(list(tasks.values()), cursor)
+        if (reason := bounds.reason) is not None:
+            return TaskList(list(tasks.values()), cursor, reason)
         seen.add(cursor)
 
 

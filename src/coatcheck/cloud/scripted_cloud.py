@@ -273,11 +273,11 @@ class _Backend:
     def create_task(self, order: TaskOrder) -> CloudTask:
         return self.add(order)
 
-    def follow_up(self, order: FollowUp) -> CloudTask | None:
-        if order.task_id not in self._tasks:
+    def follow_up(self, follow_up: FollowUp) -> CloudTask | None:
+        if follow_up.task_id not in self._tasks:
             return None
-        seen = self._as_seen(self._tasks[order.task_id], self._looks[order.task_id])
-        task = plan_follow_up(seen, order.order, turn_id=order.turn_id, now=self._cloud.clock.time())
+        seen = self._as_seen(self._tasks[follow_up.task_id], self._looks[follow_up.task_id])
+        task = plan_follow_up(seen, follow_up.follow_up, turn_id=follow_up.turn_id, now=self._cloud.clock.time())
         self._tasks[task.id], self._looks[task.id] = task, 0
         return self._as_seen(task, 0)
 
