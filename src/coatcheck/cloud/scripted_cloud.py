@@ -277,7 +277,7 @@ class _Backend:
         if follow_up.task_id not in self._tasks:
             return None
         seen = self._as_seen(self._tasks[follow_up.task_id], self._looks[follow_up.task_id])
-        task = plan_follow_up(seen, follow_up.follow_up, turn_id=follow_up.turn_id, now=self._cloud.clock.time())
+        task = plan_follow_up(seen, follow_up.order, turn_id=follow_up.turn_id, now=self._cloud.clock.time())
         self._tasks[task.id], self._looks[task.id] = task, 0
         return self._as_seen(task, 0)
 
