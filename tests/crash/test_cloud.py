@@ -307,6 +307,7 @@ def test_a_server_that_is_killed_starts_again(served: Served) -> None:
     interrupted = [served.run("show", ref) for ref, task in served.tasks().items() if task["state"] == "failed"]
     ref = served.submit()
 
+    assert interrupted or KILLS < 10  # a few kills may all miss
     assert {True} >= {"the server was restarted while this attempt ran" in shown.stdout for shown in interrupted}
     assert 0 == served.run("wait", ref).returncode
     assert 0 == served.end(signal.SIGTERM)
