@@ -17,7 +17,8 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 def audit(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run zizmor's security rules that need no network over *folder*."""
-    command = [str(PEERS / "python/bin/zizmor"), "--offline", "--no-progress", "--no-config", str(folder)]
+    plain = ["--no-progress", "--color=never", "--format=plain"]
+    command = [str(PEERS / "python/bin/zizmor"), "--offline", "--no-config", *plain, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
