@@ -63,7 +63,7 @@ def learnt(tasks: int) -> DurationEstimate:
     seen = Durations()
     for duration in DURATIONS[:: len(DURATIONS) // tasks] if tasks else ():
         seen = seen.with_another(duration)
-    return seen.belief(typical=MEDIAN)
+    return seen.estimate(typical=MEDIAN)
 
 
 def backoff(_: float) -> Pause:

@@ -57,14 +57,17 @@ def test_nonsense_is_refused(wrong: dict[str, float]) -> None:
 def test_a_belief_follows_what_is_seen() -> None:
     """One task moves it a little, a hundred decide; the spread never falls under what is safe."""
     seen = Durations()
-    one = seen.with_another(3600).belief(typical=360)
+    one = seen.with_another(3600).estimate(typical=360)
     for _ in range(100):
         seen = seen.with_another(60)
 
-    assert (360, 1.5) == (pytest.approx(Durations().belief(typical=360).median), Durations().belief(typical=360).spread)
+    assert (360, 1.5) == (
+        pytest.approx(Durations().estimate(typical=360).median),
+        Durations().estimate(typical=360).spread,
+    )
     assert 360 < one.median < 900
-    assert 55 < seen.belief(typical=360).median < 75
-    assert 0.8 <= seen.belief(typical=360).spread < 1.0
+    assert 55 < seen.estimate(typical=360).median < 75
+    assert 0.8 <= seen.estimate(typical=360).spread < 1.0
 
 
 @given(st.lists(st.floats(0, 1e8), max_size=30))
@@ -74,8 +77,8 @@ def test_any_durations_give_a_belief(durations: list[float]) -> None:
     for seconds in durations:
         seen = seen.with_another(seconds)
 
-    assert seen.belief(typical=360).median > 0
-    assert 0.8 <= seen.belief(typical=360).spread <= 2.0
+    assert seen.estimate(typical=360).median > 0
+    assert 0.8 <= seen.estimate(typical=360).spread <= 2.0
 
 
 def test_durations_are_kept_per_environment_and_shared_by_processes(tmp_path: object) -> None:

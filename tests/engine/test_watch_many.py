@@ -195,7 +195,7 @@ def test_a_learnt_interval_is_shorter_by_the_root_of_what_a_round_costs(colour: 
     with pytest.raises(errors.WaitTimeoutError):
         watching(colour, service).watch_tasks(service.ids, timeout=600)
     pages = [at for at, path in service.times if path == "/tasks"]
-    schedule = Schedule(belief=Durations().belief(typical=ToyProvider.capabilities.typical_seconds))
+    schedule = Schedule(belief=Durations().estimate(typical=ToyProvider.capabilities.typical_seconds))
     expected = [schedule(at) * math.sqrt((1 + 10 * (at >= 60)) / 100) for at in pages[1:-2]]
     gaps = [later - earlier for earlier, later in pairwise(pages[1:-1])]
 

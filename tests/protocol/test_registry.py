@@ -52,7 +52,7 @@ def misnamed(settings: registry.Settings) -> object:
         (f"{__name__}:nothing", "cannot be loaded: AttributeError"),
         (f"{__name__}:raising", "cannot be loaded: LookupError: gone"),
         (f"{__name__}:no_provider", "cannot be loaded: AttributeError"),
-        (f"{__name__}:misnamed", "is not one of that name"),
+        (f"{__name__}:misnamed", "is not a provider of that name"),
     ],
 )
 def test_a_broken_plug_in_is_one_clear_error(value: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def start_device(oauth: OAuth, at: Endpoints) -> Exchange[DeviceCode]:
     """Begin a login by device code. Raises `UnsupportedError` with the remedy where the service refuses."""
     routes = require_device(oauth, at)
     known = {"client_id": at.client_id, "scope": " ".join(oauth.scopes)}
-    fields = {name: known[name] for name in routes.begins_with}
+    fields = {name: known[name] for name in routes.start_fields}
     response = yield sent(at.issuer + routes.start, fields, is_json=routes.is_json)
     if why := _refusal(routes, response):
         raise errors.UnsupportedError(why[0], remedy=why[1])
@@ -98,7 +98,7 @@ def poll_device(oauth: OAuth, at: Endpoints, device: DeviceCode, *, now: float) 
         "grant_type": DEVICE_GRANT,
         "scope": " ".join(oauth.scopes),
     }
-    fields = {name: known[name] for name in routes.asks_with}
+    fields = {name: known[name] for name in routes.poll_fields}
     response = yield sent(at.issuer + routes.poll, fields, is_json=routes.is_json)
     if not routes.waiting.isdisjoint(_words(response)):
         return _slower(device, response) if code_of(response) == SLOW_DOWN else device

@@ -57,10 +57,10 @@ class DurationHistory:
             typical = self._provider.capabilities.typical_seconds
             try:
                 durations: Durations = yield Call(lambda: self._store.recall(self._provider.name, environment))
-                schedule = Schedule(belief=durations.belief(typical=typical), poll_cost=self._poll_cost)
+                schedule = Schedule(belief=durations.estimate(typical=typical), poll_cost=self._poll_cost)
             except Exception as error:  # noqa: BLE001 - a fault of the store never fails a task
                 self._warn_once(error)
-                schedule = Schedule(belief=Durations().belief(typical=typical), poll_cost=self._poll_cost)
+                schedule = Schedule(belief=Durations().estimate(typical=typical), poll_cost=self._poll_cost)
             self._schedules[environment] = schedule
         return self._schedules[environment]
 

@@ -6,13 +6,13 @@ import math
 
 from .._values.value import Value
 
-# An estimate with less spread than this costs up to 1.7 times when it is wrong (``bench/schedule.py``).
+# A smaller spread makes up to 1.7 times as many polls when the estimate is wrong (``bench/schedule.py``).
 SMALLEST_SPREAD = 0.8
 LARGEST_SPREAD = 2.0
-# The initial estimate has the weight of so many finished tasks: a few of them change it, one alone hardly does.
+# The initial estimate counts as this many finished tasks.
 PRIOR_WEIGHT = 2
-# Before anything was learnt a task may as well take a twentieth of what is typical.
-UNLEARNT_SPREAD = 1.5
+# The spread before any task has ended: one may take a twentieth of the typical time.
+PRIOR_SPREAD = 1.5
 
 
 class DurationEstimate(Value, frozen=True, kw_only=True):
@@ -28,34 +28,34 @@ class DurationEstimate(Value, frozen=True, kw_only=True):
         """Return how likely a task that runs at *age* is to end in the next second."""
         distance = (math.log(age) - math.log(self.median)) / self.spread
         survival = 0.5 * math.erfc(distance / math.sqrt(2))
-        if survival < 1e-9:  # so far out that the density underflows: the tail of a lognormal's hazard
+        if survival < 1e-9:  # the density underflows: use the tail of a lognormal's hazard
             return distance / (self.spread * age)
         density = math.exp(-distance * distance / 2) / (age * self.spread * math.sqrt(2 * math.pi))
         return density / survival
 
 
 class Durations(Value, frozen=True, kw_only=True):
-    """What was seen of finished tasks: how many, and the mean and squared deviation of the logarithm of seconds."""
+    """Statistics of finished tasks: how many, and the mean and squared deviation of the logarithm of seconds."""
 
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
 
     def with_another(self, seconds: float) -> Durations:
-        """Return what is known after one more task (Welford's update)."""
+        """Return the statistics with one more task (Welford's update)."""
         value = math.log(max(seconds, 1.0))
         count = self.count + 1
         delta = value - self.mean
         mean = self.mean + delta / count
         return Durations(count=count, mean=mean, squares=self.squares + delta * (value - mean))
 
-    def belief(self, *, typical: float) -> DurationEstimate:
+    def estimate(self, *, typical: float) -> DurationEstimate:
         """Return the estimate: the initial median of *typical* seconds, corrected by the observed durations."""
         weight = self.count + PRIOR_WEIGHT
         prior = math.log(typical)
         mean = (self.mean * self.count + prior * PRIOR_WEIGHT) / weight
         apart = (self.mean - prior) ** 2 * self.count * PRIOR_WEIGHT / weight
-        variance = (self.squares + UNLEARNT_SPREAD**2 * PRIOR_WEIGHT + apart) / weight
+        variance = (self.squares + PRIOR_SPREAD**2 * PRIOR_WEIGHT + apart) / weight
         return DurationEstimate(
             median=math.exp(mean), spread=min(LARGEST_SPREAD, max(SMALLEST_SPREAD, math.sqrt(variance)))
         )

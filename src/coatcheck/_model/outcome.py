@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
-from .._patches.patch_stats import DiffStats as DiffStats  # noqa: PLC0414 - read with outcomes
+from .._patches.patch_stats import DiffStats as DiffStats  # noqa: PLC0414 - exported with outcomes
 from .._values.json_fields import base64_text, bytes_text, to_object
 from .._values.value import JsonFields, Value
 from ..errors import PatchError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Citation(Value, frozen=True, kw_only=True):
-    """A place a message points at: a file and lines, a terminal chunk, or an image.
+    """A place that a message cites: a file and lines, a terminal chunk, or an image.
 
     `kind` is the service's own word; `target` is the path, chunk id or asset; lines are 1-based.
     `offset` is the position of the citation in the message's text (characters).
@@ -33,7 +33,7 @@ class Citation(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "kind": "the service's word: a file, a piece of terminal output, an image",
-        "target": "path or id of what is pointed at",
+        "target": "path or id of what is cited",
         "start": "first line, from 1",
         "end": "last line",
         "offset": "its position in the text, in characters",

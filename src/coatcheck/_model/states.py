@@ -1,4 +1,4 @@
-"""The states of a task. Below tasks and outcomes, which both need the word."""
+"""The states of a task, in a module of their own because tasks and outcomes both import them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class TaskState(enum.Enum):
-    """Where a task is in its life."""
+    """The state of a task, in the terms of coatcheck; `Task.raw_state` is the service's own word."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -20,7 +20,7 @@ class TaskState(enum.Enum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the task has ended. UNKNOWN never has: its native word is in `raw_state`."""
+        """Whether the task has ended; UNKNOWN counts as not ended."""
         return self in _TERMINAL
 
     @property
@@ -30,7 +30,7 @@ class TaskState(enum.Enum):
 
     @property
     def ends_wait(self) -> bool:
-        """Whether waiting alone changes nothing: the task has ended or needs input."""
+        """Whether a wait ends in this state: the task has ended or needs input."""
         return self.is_terminal or self.is_interrupted
 
 

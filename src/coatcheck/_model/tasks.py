@@ -10,7 +10,7 @@ import msgspec
 from .._values.value import JsonFields, Value
 from ..errors import ConfigurationError, TaskFailedError
 from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
-from .states import TaskState as TaskState  # noqa: PLC0414 - read with tasks, though outcomes need it too
+from .states import TaskState as TaskState  # noqa: PLC0414 - exported with tasks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,10 +26,10 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     `branch` is where the agent starts; None takes the environment's default branch.
     `starting_diff` is a diff applied before the agent starts. With `requires_approval` the agent shows its plan and
     waits for `Client.approve_plan`. With `open_pull_request` the service opens one itself when the work is done;
-    `working_branch` is where it pushes. None leaves each of them to the service. `key` names the submission among all
-    others, for services that carry such a name: the same work under the same key is one task, however often it is
-    submitted. Without one the client makes one. `requests` are for services that take batches: texts by ids of your
-    choice, each sent after `prompt` and an empty line.
+    `working_branch` is where it pushes. None leaves each of them to the service. `key` identifies the submission, for
+    services that take idempotency keys: submissions with the same key are one task. Without one the client creates
+    one. `requests` are for services that take batches: texts by ids of your choice, each sent after `prompt` and an
+    empty line.
     """
 
     prompt: str
@@ -62,7 +62,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
         "requires_approval": "whether the agent waits for its plan to be approved",
         "open_pull_request": "whether the service opens a pull request itself",
         "working_branch": "the branch that the service pushes to",
-        "key": "the name of this submission among all others",
+        "key": "the idempotency key of this submission",
         "requests": "texts of a batch by their ids",
     }
 
@@ -71,7 +71,7 @@ _BLANKS_AND_MARKS = frozenset(" /?#")
 
 
 class TaskRef(msgspec.Struct, frozen=True, gc=False):
-    """The address of a task; ``str()`` prints it, `parse` reads it back, and it is enough to resume anywhere.
+    """The address of a task: ``str()`` formats it, `parse` reads it back, and any machine can use it.
 
     Ids are opaque: any text without blanks, control characters, ``/``, ``?`` or ``#`` is one.
     """

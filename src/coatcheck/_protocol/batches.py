@@ -1,4 +1,4 @@
-"""What all batch services have in common: many requests, and a result for each, in any order.
+"""The common part of batch services: many requests, and a result for each, in any order.
 
 Invariants:
 
@@ -36,10 +36,10 @@ def batch_requests(spec: TaskSpec, *, most: int) -> Mapping[str, str]:
         return {ONLY: spec.prompt}
     if not 0 < len(spec.requests) <= most:
         raise errors.ConfigurationError(f"a batch has 1 to {most:,} requests, not {len(spec.requests):,}")
-    bad = next((id for id in spec.requests if not _ID.fullmatch(id)), None)
-    if bad is not None:
+    invalid = next((id for id in spec.requests if not _ID.fullmatch(id)), None)
+    if invalid is not None:
         raise errors.ConfigurationError(
-            f"{bad!r} cannot be the id of a request", remedy="use 1 to 64 letters, digits, - and _"
+            f"{invalid!r} cannot be the id of a request", remedy="use 1 to 64 letters, digits, - and _"
         )
     return {id: f"{spec.prompt}\n\n{text}" for id, text in spec.requests.items()}
 

@@ -18,6 +18,7 @@ import msgspec
 
 from .. import errors
 from .effects import Response
+from .json_text import clean_json
 from .retry_after import is_throttled, retry_after
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def check(response: Response) -> None:
     if response.status >= 300:
         raise error_for(response)
     if response.status < 200 or response.status == 206:
-        message = f"the service answered HTTP {response.status}, which is not an answer to what was asked"
+        message = f"the service sent HTTP {response.status}, which is not a response to this request"
         raise errors.UnreadableResponseError(message, status=response.status)
 
 
@@ -68,18 +69,13 @@ def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response |
     return result
 
 
-# What `decode_json` raises for what is no JSON, or not of the shape that was asked for.
+# The exceptions of `decode_json` for a text that is not JSON, or not of the expected shape.
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_BOM = b"\xef\xbb\xbf"
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
-# The escapes of a JSON text, one at a time, so that an escaped backslash is never taken for the start of another.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
 
 
 def decode_json(body: bytes | str | msgspec.Raw, shape: type[T]) -> T:
-    """Return *body* as *shape*, without its byte-order mark and with U+FFFD for what is no Unicode.
+    """Return *body* as *shape*, without its byte-order mark and with U+FFFD in place of bytes that are not Unicode.
 
     Raises one of `UNREADABLE`.
     """
@@ -88,22 +84,16 @@ def decode_json(body: bytes | str | msgspec.Raw, shape: type[T]) -> T:
         result: T = read(body)
     except UNREADABLE:
         data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
-        repaired = repair_json(data)
+        repaired = clean_json(data.decode("utf-8", "replace").encode())
         if repaired == data:
             raise
         result = read(repaired)
     return result
 
 
-def repair_json(data: bytes) -> bytes:
-    """Return a JSON text without a byte-order mark, and with U+FFFD in place of what is no Unicode."""
-    text = data.removeprefix(_BOM).decode("utf-8", "replace").encode()
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text) if b"\\u" in text else text
-
-
 @cache
 def decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of *shape*: made once, since making one costs more than most decoding."""
+    """Return the decoder of *shape*; it is cached, because creating one costs more than most decoding."""
     return msgspec.json.Decoder(cast("Any", shape))
 
 
@@ -118,9 +108,9 @@ def _unreadable(
     what = "an empty body" if not body else f"{kind} instead of JSON" if kind and "json" not in kind else reason
     status = response.status if response else 200
     return errors.UnreadableResponseError(
-        f"the service answered {what}"
+        f"the service sent {what}"
         if what is not reason
-        else f"the service's answer is not what it documents at {path}: {reason}",
+        else f"the service's response does not have the documented shape at {path}: {reason}",
         status=status,
         path=path,
         detail=reason,
@@ -146,7 +136,7 @@ def error_for(response: Response) -> errors.ProviderError:
 
 
 def kind_of(response: Response) -> type[errors.ProviderError]:
-    """Return the class of error that an answer stands for: its status, but for limits that do not say 429."""
+    """Return the class of error of a response: by its status, except for rate limits that are not sent as 429."""
     status = response.status
     if is_throttled(status, response.headers):
         return errors.RateLimitError
@@ -154,7 +144,7 @@ def kind_of(response: Response) -> type[errors.ProviderError]:
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id that the service's people ask for."""
+    """Return the id that the service's support needs to find a request."""
     return next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), None)
 
 

@@ -12,14 +12,14 @@ ObservedDurations: TypeAlias = Sequence[tuple[str | None, float]]
 
 
 class DurationStore(Protocol):
-    """Where durations are kept, by provider and environment. Methods may block and are called through `Call`."""
+    """A store of durations by provider and environment. Methods may block and are called through `Call`."""
 
     def recall(self, provider: str, environment: str | None) -> Durations:
-        """Return what was seen of tasks in this environment, or of the provider's where nothing was."""
+        """Return the statistics of tasks in this environment, or of all of the provider's where there are none."""
         ...
 
     def record(self, provider: str, ends: ObservedDurations) -> None:
-        """Keep how long tasks took."""
+        """Add the durations of ended tasks."""
         ...
 
 
@@ -27,9 +27,9 @@ class NoDurationStore:
     """Stores nothing."""
 
     def recall(self, provider: str, environment: str | None) -> Durations:
-        """Return that nothing was seen."""
+        """Return empty statistics."""
         del provider, environment
         return Durations()
 
     def record(self, provider: str, ends: ObservedDurations) -> None:
-        """Keep nothing."""
+        """Store nothing."""

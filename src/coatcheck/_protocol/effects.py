@@ -2,7 +2,7 @@
 
 Invariants:
 
-- An `Exchange` is the conversation with a service: it yields requests and is sent responses.
+- An `Exchange` is a sequence of requests to a service: it yields requests and is sent responses.
 - A `Script` is what the engine builds from exchanges: it may also sleep, call, lock and emit.
 - Neither performs I/O; only the two drivers in `_runtime` do.
 - The error of an effect is raised in the script that yielded it.
@@ -32,9 +32,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     `path` starts with a slash and is percent-encoded; `query` is not. `url` is filled by the engine, and a request
     that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
-    `Read` for its chunks. A ``conditional`` one may be answered from memory where the service says that nothing has
-    changed. One that is ``idempotent`` does the same however often it arrives, whatever its method: the service knows it
-    by a key. `timeout` is in seconds for the whole request; None takes the client's.
+    `Read` for its chunks. With ``conditional=True`` it may be sent as a conditional request and answered from
+    the cache (HTTP 304). With ``idempotent=True`` it may be retried whatever its method: it carries a key by which the
+    service recognises it. `timeout` is in seconds for the whole request; None takes the client's.
     """
 
     method: str

@@ -43,7 +43,7 @@ class Intent(Value, frozen=True, kw_only=True):
 
 
 class Journal(Protocol):
-    """Where intents are kept. Methods block and are called through the `Call` effect; they are durable on return."""
+    """A durable store of intents. Methods block and are called through the `Call` effect; they are durable on return."""
 
     def begin(self, intent: Intent) -> None:
         """Record that a submission is about to be sent."""

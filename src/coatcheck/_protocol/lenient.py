@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from .._values.rfc3339 import parse_time
+
 # A number as JSON writes it (RFC 8259, section 6): Python's float() also takes 1_000, +5, nan and digits of other scripts.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
@@ -49,10 +51,10 @@ def number(value: object) -> float | None:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     try:
-        found = float(value)
+        result = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return result if math.isfinite(result) else None
 
 
 def instant(value: object) -> datetime | None:
@@ -60,7 +62,6 @@ def instant(value: object) -> datetime | None:
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return parse_time(value) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None
-    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)

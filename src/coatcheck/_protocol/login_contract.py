@@ -1,4 +1,4 @@
-"""What the engine needs of a login, and how a provider describes its own as data.
+"""The interface of a login, and the data with which a provider describes its logins.
 
 Invariants:
 
@@ -18,11 +18,11 @@ from .effects import Pairs, Script
 
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
-    """What proves who we are, with what must travel beside it. Its ``repr`` shows neither.
+    """A token with the data that is sent beside it. Its ``repr`` shows neither.
 
     `expires_at` is in seconds since the epoch, None if unknown. `source` describes where it came from.
     A secret that `is_stored` was read from a file or keyring, so it goes only to the provider's `trusted_hosts`
-    (or to `hosts`, where it knows better) or loopback; one that the caller passed explicitly goes to any https origin.
+    (or to `hosts`, where those are given) or loopback; one that the caller passed explicitly goes to any https origin.
     """
 
     token: str
@@ -43,7 +43,7 @@ class Tokens(Value, frozen=True, kw_only=True):
     """The tokens of a login. Its ``repr`` shows no token and no name.
 
     `expires_at` (of the access token) and `last_refresh` are in seconds since the epoch, None if unknown.
-    `issuer` and `client_id` say which login service gave them, where the login knows.
+    `issuer` and `client_id` identify the login service that issued them, where known.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset(
@@ -62,7 +62,7 @@ class Tokens(Value, frozen=True, kw_only=True):
     client_id: str | None = None
 
     def to_secret(self, source: str, *, is_stored: bool = True) -> Secret:
-        """Return what travels with a request."""
+        """Return the secret that is sent with a request."""
         return Secret(
             token=self.access_token,
             account_id=self.account_id,
@@ -89,8 +89,8 @@ class LoginFormat(msgspec.Struct, frozen=True, kw_only=True):
     """How the file of a login is read and written. Both are pure.
 
     `read` turns the file's bytes into `Tokens` (second argument: the path as shown to people) or raises
-    `CredentialsError`. `write` puts tokens into the file's bytes (None: into a new file) and keeps every key that it
-    does not know. `owner` is the program whose file it is, as people call it.
+    `CredentialsError`. `write` puts tokens into the file's bytes (None: into a new file) and keeps every key that is
+    unknown here. `owner` is the name of the program whose file it is.
     """
 
     read: Callable[[bytes, str], Tokens]
@@ -124,22 +124,22 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class DeviceRoutes(msgspec.Struct, frozen=True, kw_only=True):
-    """How one service differs from the device code login of RFC 8628.
+    """The routes and fields of a device code login, and how they differ from RFC 8628.
 
-    `start` and `poll` are the paths on which it begins and is asked about. `id` is what the service calls the code that
-    stays here; `begins_with` and `asks_with` are the fields that are sent: that one, and of ``client_id``, ``scope``,
-    ``user_code`` and ``grant_type``. `page` is the page for people where the service does not say it. A service with a
-    `redirect` approves with an authorization code that is redeemed with it, others give the tokens at once.
+    `start` and `poll` are the paths that start the login and poll it. `id` is the service's name of the device code;
+    `start_fields` and `poll_fields` are the fields that are sent: that one, and of ``client_id``, ``scope``,
+    ``user_code`` and ``grant_type``. `page` is the verification page where the service does not send it. A service with
+    a `redirect` sends an authorization code, which is exchanged with it; others send the tokens directly.
 
     `waiting` are the codes and statuses that mean that the login is not approved yet; ``slow_down`` among them lengthens the
-    interval. `refusals` are those that end it, each with what it means to people and a remedy.
+    interval. `refusals` are those that end it, each with an explanation and a remedy.
     """
 
     start: str
     poll: str
     id: str = "device_code"
-    begins_with: tuple[str, ...] = ("client_id", "scope")
-    asks_with: tuple[str, ...] = ("client_id", "device_code", "grant_type")
+    start_fields: tuple[str, ...] = ("client_id", "scope")
+    poll_fields: tuple[str, ...] = ("client_id", "device_code", "grant_type")
     is_json: bool = False
     page: str | None = None
     redirect: str | None = None
@@ -150,13 +150,13 @@ class DeviceRoutes(msgspec.Struct, frozen=True, kw_only=True):
 class OAuth(msgspec.Struct, frozen=True, kw_only=True):
     """A login service. A stored token goes to `trusted_hosts` or loopback only.
 
-    Without a `client_id` there is no login; `client_remedy` then says how people come by one. `token_variable` and
-    `revoke_variable` name the environment variables with which the official client is sent elsewhere. `refusals` are
-    the codes that end a refresh token for good, each with what it means to people. `read` makes `Tokens` of the
-    service's answer: second argument the tokens before, third the time. A refresh `is_form`, or else JSON.
+    Without a `client_id` there is no login; `client_remedy` then explains how to get one. `token_variable` and
+    `revoke_variable` name the environment variables that replace these URLs in the official client. `refusals` are
+    the codes after which a refresh token is invalid, each with an explanation. `read` makes `Tokens` of the
+    service's response: second argument the tokens before, third the time. A refresh `is_form`, or else JSON.
 
-    A service without `authorize` has no login by browser; one without `revoke` ends no login for us, and people do
-    that on `revoke_page`.
+    A service without `authorize` has no login by browser; one without `revoke` cannot revoke tokens by
+    request: that is done on `revoke_page`.
     """
 
     issuer: str
@@ -181,10 +181,10 @@ class OAuth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Whoami(msgspec.Struct, frozen=True, kw_only=True):
-    """How tokens that do not say whose they are (those that begin with `prefix`) are asked about.
+    """The request that finds the account of a token that does not contain it (one that begins with `prefix`).
 
-    `read` makes `Tokens` of the token and the service's answer. `only_at_login` is for services whose requests need no
-    account: it is requested once, so that a login never replaces another person's.
+    `read` makes `Tokens` of the token and the service's response. `only_at_login` is for services whose requests need
+    no account: it is requested once, so that a login never replaces that of another account.
     """
 
     prefix: str
@@ -199,12 +199,12 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True):
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """How people log in to a service: the environment variables, files and login service that give its tokens.
 
-    `chain` is for services whose own tools look in many places: given the environment, it returns a function
+    `chain` is for services whose own tools search many places: given the environment, it returns a function
     that returns a secret that is valid now, None where there is none. Both block and are called by a driver.
 
-    Our own logins are kept as `own` says, or else as `file` does; providers with the same `family` share theirs.
+    coatcheck's own logins are stored in the format `own`, or else in that of `file`; providers with the same `family` share theirs.
     `trusted_hosts` are the only hosts (beside loopback) that a stored secret is ever sent to.
-    `remedy` is the sentence that ends every "not logged in".
+    `remedy` is the remedy of the error "not logged in".
     """
 
     name: str

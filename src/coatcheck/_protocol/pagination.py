@@ -29,11 +29,11 @@ class PageLimits:
         self._clock = clock
         self._pages = MAX_PAGES if pages is None else pages
         self._seconds = MAX_SECONDS if seconds is None else seconds
-        self._asked, self._spent, self._began = 0, 0.0, 0.0
+        self._requested, self._spent, self._began = 0, 0.0, 0.0
 
     def begin(self) -> None:
         """Record that a page is requested."""
-        self._asked, self._began = self._asked + 1, self._clock.monotonic()
+        self._requested, self._began = self._requested + 1, self._clock.monotonic()
 
     def end(self) -> None:
         """Record that the page has arrived."""
@@ -42,37 +42,37 @@ class PageLimits:
     @property
     def reason(self) -> str | None:
         """Why no further page may be requested, None while one may be."""
-        if self._asked >= self._pages:
-            return f"there are more than {self._asked} pages"
+        if self._requested >= self._pages:
+            return f"there are more than {self._requested} pages"
         return f"the list is not complete after {self._spent:.0f} seconds" if self._spent >= self._seconds else None
 
 
 def unfinished(reason: str, cursor: str) -> errors.ListUnfinishedError:
     """Return the error for a list that was stopped with more to come."""
     return errors.ListUnfinishedError(
-        f"{reason}; it was stopped and there is more", cursor=cursor, remedy=f"go on with the cursor {cursor!r}"
+        f"{reason}; it was stopped and there is more", cursor=cursor, remedy=f"continue with the cursor {cursor!r}"
     )
 
 
 def paginate(
-    ask: Callable[[str | None, int | None], Script[Page]],
+    request_page: Callable[[str | None, int | None], Script[Page]],
     *,
     limit: int | None,
     cursor: str | None = None,
     bounds: PageLimits,
 ) -> Script[str | None]:
-    """Emit the items of page after page, at most *limit*; returns the cursor of what was not asked for.
+    """Emit the items of page after page, at most *limit*; returns the cursor of the items that were not requested.
 
-    *ask* takes a cursor and how many items are still wanted (a page size to ask for, None for the service's own).
+    *request_page* takes a cursor and how many items are still wanted (None: the service's own page size).
 
-    Ends when a cursor repeats: a server that hands out the same one again has no next page. Items that were
-    seen already (a list that moved under us) are not emitted again. Raises `ListUnfinishedError` after the last item that
+    Ends when a cursor repeats: a server that sends the same one again has no next page. Items that were
+    emitted already (the list changed between two requests) are not emitted again. Raises `ListUnfinishedError` after the last item that
     *bounds* allow.
     """
     seen_cursors, seen_items, emitted = {cursor}, set(), 0
     while True:
         bounds.begin()
-        page = yield from ask(cursor, None if limit is None else limit - emitted)
+        page = yield from request_page(cursor, None if limit is None else limit - emitted)
         bounds.end()
         for task in page.items:
             if task.ref in seen_items:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Verb(enum.StrEnum):
-    """What a provider can be asked to do; equal to the name of its method."""
+    """The operations of a provider; the value is the name of its method."""
 
     CREATE_TASK = "create_task"
     FIND_TASK = "find_task"
@@ -54,7 +54,7 @@ class Support(enum.Enum):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do; what it cannot do fails before any request.
+    """The operations and options that a provider supports; unsupported ones fail before any request.
 
     `verbs` maps each supported verb to its `Support`; `reasons` explains missing verbs. `options` are the fields of
     `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is the
@@ -117,7 +117,7 @@ TaskFilter = Literal["current", "archived", "all"]
 
 
 class Provider(Protocol):
-    """The client side of one service.
+    """The client of one service.
 
     Each verb is an `Exchange`: a generator that yields requests and returns a value. Only the verbs named in
     `capabilities` are ever called, so a provider writes only those.

@@ -1,7 +1,7 @@
 """Find a provider by its name: built in, or an entry point in the group ``coatcheck.providers``.
 
 A factory takes `Settings` and returns a provider. Entry points are read only for names that are not built in:
-reading every installed package's metadata costs 30 ms (``bench/imports.py``); a test holds the table against the entry points.
+reading every installed package's metadata costs 30 ms (``bench/imports.py``); a test compares the table with the entry points.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _guarded(entry: EntryPoint) -> Factory:
     """Return the factory of a plug-in; whatever is wrong with it is one `ConfigurationError`."""
 
     def factory(settings: Settings) -> Provider:
-        from .provider import Capabilities  # what names are looked up without
+        from .provider import Capabilities  # not needed to look up names
 
         try:
             provider = cast("Factory", entry.load())(settings)
@@ -100,7 +100,7 @@ def _guarded(entry: EntryPoint) -> Factory:
             message = f"the provider {entry.name!r} of {entry.value} cannot be loaded: {type(error).__name__}: {error}"
             raise errors.ConfigurationError(message) from error
         if not is_one:
-            message = f"the provider {entry.name!r} of {entry.value} is not one of that name"
+            message = f"the provider {entry.name!r} of {entry.value} is not a provider of that name"
             raise errors.ConfigurationError(message)
         return provider
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .repositories import repository_of
 
-# What `git config --get-regexp` is asked for.
+# The pattern for `git config --get-regexp`.
 SETTINGS = r"^(remote\..*\.(url|pushurl)|url\..*\.(insteadof|pushinsteadof))$"
 
 _SSH = re.compile(
@@ -59,13 +59,13 @@ def read_remotes(settings: Iterable[tuple[str, str]], *, host_of: Callable[[str]
 
 
 def _read_rewrites(settings: Iterable[tuple[str, str]]) -> _Rewrites:
-    found: Mapping[str, list[tuple[str, str]]] = {"insteadof": [], "pushinsteadof": []}
+    rules: Mapping[str, list[tuple[str, str]]] = {"insteadof": [], "pushinsteadof": []}
     for key, value in settings:
         section, _, rest = key.partition(".")
         base, _, variable = rest.rpartition(".")
         if section == "url" and value:
-            found[variable].append((value, base))
-    return _Rewrites(tuple(found["insteadof"]), tuple(found["pushinsteadof"]))
+            rules[variable].append((value, base))
+    return _Rewrites(tuple(rules["insteadof"]), tuple(rules["pushinsteadof"]))
 
 
 def _rewritten(url: str, pairs: Iterable[tuple[str, str]]) -> str | None:

@@ -1,4 +1,4 @@
-"""Which repository on GitHub a text or a git remote names (docs/reference/protocols/codex-wham.md 5). Pure."""
+"""Read the GitHub repository from a text or a git remote (docs/reference/protocols/codex-wham.md 5). Pure."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""When a service says "not before": ``Retry-After`` in every legal form, as seconds from now.
+"""Read how long a service wants clients to wait: ``Retry-After`` in every legal form, as seconds from now.
 
 Invariants:
 - seconds are ASCII digits and nothing else (RFC 9110, section 10.2.3): a sign, an exponent, a fraction or the digits of
   another script are no number, and more than 2^31 seconds is an overflow (RFC 9111, section 1.2.2);
 - dates have one of the three forms of RFC 9110, section 5.6.7, and are UTC where they name no other zone;
-- anything else means that the service did not say.
+- anything else counts as a missing header.
 
 Read as well: Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``, Amazon's ``x-amz-retry-after`` (docs/reference/protocols/services.md 6), and
 GitHub's ``x-ratelimit-reset`` beside ``x-ratelimit-remaining: 0`` (services.md 1.4).
@@ -36,7 +36,7 @@ _DATES = tuple(
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Return the seconds to wait, None when the service did not say or sent something illegal. Never negative.
+    """Return the seconds to wait, None without a legal header. Never negative.
 
     A date is measured against the answer's own ``Date`` header where there is one, so that clocks may differ.
     """
@@ -51,9 +51,9 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
 
 
 def is_throttled(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether an answer says "too fast": 429, or GitHub's 403 that says when to come back (services.md 1.4)."""
-    says_when = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-    return status == 429 or (status == 403 and says_when)
+    """Whether a response is a rate limit: 429, or GitHub's 403 with the time of the reset (services.md 1.4)."""
+    has_time = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+    return status == 429 or (status == 403 and has_time)
 
 
 def _seconds_or_date(value: str, headers: Mapping[str, str], now: float | None) -> float | None:

@@ -23,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class ServerSentEvent(msgspec.Struct, frozen=True):
-    """One event: its type ("message" unless said), its data, and the id to resume after it."""
+    """One event: its type (by default "message"), its data, and the id to resume after it."""
 
     data: str
     event: str = "message"

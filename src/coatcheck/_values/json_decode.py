@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import ConfigurationError
+from .rfc3339 import parse_time
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -146,8 +147,8 @@ def _moment(_hint: Any, value: object, at: str, _document: Mapping[str, object])
     if isinstance(value, datetime):
         return value
     try:
-        return datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return parse_time(str(value))
+    except ValueError:
         raise _wrong(at, "a time as RFC 3339 writes it", value) from None
 
 
