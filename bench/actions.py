@@ -1,8 +1,9 @@
 """Count what it costs to watch a thousand workflow runs for ten minutes, on a GitHub in this process.
 
-Time is made up: whenever everybody waits, the clock goes on to the next alarm. Runs are queued for half a minute at most
-and take 2 to 20 minutes, so half of them end under our eyes. What GitHub counts is what its emulator counts: a poll
-answered 304 is free of the hourly limit; every poll is a point of the secondary one (services.md 1.4).
+Time is simulated: while all tasks sleep, the clock jumps to the next wake-up. Runs are queued for half a minute at most
+and take 2 to 20 minutes, so half of them end during the measurement. The emulator counts as GitHub does: a poll that is
+answered 304 does not count for the hourly limit; every poll is a point of the secondary limit
+(docs/reference/protocols/services.md, 1.4).
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from coatcheck.testing.emulators.github_runs import Act
 
 RUNS = 1000
 WATCHED = 600.0  # seconds
-YARDSTICK = RUNS * WATCHED / 5  # one poll a run every five seconds
+REFERENCE = RUNS * WATCHED / 5  # one poll a run every five seconds
 FREE_GOAL, SHARE_GOAL = 90.0, 50.0  # percent
-SECONDARY = 900  # points a minute (services.md 1.4)
+SECONDARY = 900  # points a minute (docs/reference/protocols/services.md, 1.4)
 
 BASE = "http://127.0.0.1:9"
 HEADERS = (("user-agent", "bench"), ("authorization", f"Bearer {GithubEmulator().token}"))
 
 
-class MadeUpTime(selectors.DefaultSelector):
-    """A selector that never waits: it lets the time go by instead."""
+class SimulatedTime(selectors.DefaultSelector):
+    """A selector that never waits: it advances the time instead."""
 
     now = 0.0
 
@@ -49,7 +50,7 @@ class MadeUpTime(selectors.DefaultSelector):
 class Clock:
     """The time of an event loop, for clients and their service."""
 
-    def __init__(self, selector: MadeUpTime) -> None:
+    def __init__(self, selector: SimulatedTime) -> None:
         self._selector = selector
 
     def time(self) -> float:
@@ -61,17 +62,17 @@ class Clock:
         return self._selector.now
 
     def sleep(self, seconds: float) -> None:
-        """Nobody blocks here."""
-        raise NotImplementedError
+        """Advance the time."""
+        self._selector.now += seconds
 
     async def asleep(self, seconds: float) -> None:
-        """Let time go by."""
+        """Wait until the time has advanced."""
         await asyncio.sleep(seconds)
 
 
 def run(main: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine in made-up time."""
-    selector = MadeUpTime()
+    """Run a coroutine in simulated time."""
+    selector = SimulatedTime()
     loop = asyncio.SelectorEventLoop(selector)
     loop.time = lambda: selector.now  # type: ignore[method-assign]
     try:
@@ -80,12 +81,12 @@ def run(main: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
         loop.close()
 
 
-def github_with_runs(clock: Clock, dice: random.Random) -> tuple[GithubEmulator, list[TaskRef]]:
+def github_with_runs(clock: Clock, randomness: random.Random) -> tuple[GithubEmulator, list[TaskRef]]:
     """Return a GitHub whose thousand runs have just been dispatched."""
     github = GithubEmulator(clock=clock)
     body = msgspec.json.encode({"ref": "main", "inputs": {"prompt": "p", "task_id": "t"}})
     for _ in range(RUNS):
-        queued, running = dice.uniform(5, 30), dice.uniform(120, 1200)
+        queued, running = randomness.uniform(5, 30), randomness.uniform(120, 1200)
         github.life = (
             Act("queued", seconds=queued),
             Act("in_progress", steps=1, seconds=running),
@@ -98,14 +99,14 @@ def github_with_runs(clock: Clock, dice: random.Random) -> tuple[GithubEmulator,
     return github, refs
 
 
-def client_of(github: GithubEmulator, clock: Clock, dice: random.Random, **options: Any) -> AsyncClient:
+def client_of(github: GithubEmulator, clock: Clock, randomness: random.Random, **options: Any) -> AsyncClient:
     """Return a client of that GitHub."""
     provider = ActionsProvider(Service(base_url=BASE, api_version="2026-03-10", repository="owner/repo"))
     return AsyncClient(
         provider,
         token=github.token,
         clock=clock,
-        random=dice.random,
+        random=randomness.random,
         journal=NoJournal(),
         environ={"COATCHECK_LEARN": "off", **options},
         transport=AsyncEmulatorTransport(github),
@@ -113,17 +114,17 @@ def client_of(github: GithubEmulator, clock: Clock, dice: random.Random, **optio
 
 
 async def one_by_one(client: AsyncClient, refs: list[TaskRef], interval: float | None = None) -> int:
-    """Wait for each run by itself, all at once; return how many ended."""
+    """Wait for each run with a call of its own, all at once; return how many ended."""
     waits = (client.poll_task(ref, timeout=WATCHED, interval=interval) for ref in refs)
     ended = await asyncio.gather(*waits, return_exceptions=True)
-    wrong = [each for each in ended if isinstance(each, Exception) and not isinstance(each, errors.WaitTimeoutError)]
-    if wrong:
-        raise wrong[0]
+    failed = [each for each in ended if isinstance(each, Exception) and not isinstance(each, errors.WaitTimeoutError)]
+    if failed:
+        raise failed[0]
     return sum(not isinstance(each, Exception) for each in ended)
 
 
 async def every_12(client: AsyncClient, refs: list[TaskRef]) -> int:
-    """Wait for each run by itself, looking every twelve seconds."""
+    """Wait for each run with a call of its own, which polls every twelve seconds."""
     return await one_by_one(client, refs, 12.0)
 
 
@@ -139,12 +140,12 @@ async def together(client: AsyncClient, refs: list[TaskRef]) -> int:
 
 
 def report(name: str, github: GithubEmulator, ended: int, cpu: float) -> tuple[float, float]:
-    """Print what was asked, and return how much of it was free and how much it is of the yardstick, in percent."""
+    """Print the requests; return the share that was free and the ratio to the reference, in percent."""
     meter = github.meter
-    looks = len(github.seen("get_task"))
-    free, share = 100 * meter.free / meter.polls, 100 * len(github.requests) / YARDSTICK
+    polls = len(github.seen("get_task"))
+    free, share = 100 * meter.free / meter.polls, 100 * len(github.requests) / REFERENCE
     print(
-        f"{name}: {len(github.requests)} requests ({looks} looks at a run), {free:.1f} % of polls 304, {meter.counted} counted; "
+        f"{name}: {len(github.requests)} requests ({polls} polls of a run), {free:.1f} % of polls 304, {meter.counted} counted; "
         f"{share:.1f} % of one poll a run every 5 s; at worst {meter.worst_minute} points a minute; "
         f"{ended} of {RUNS} runs ended; {cpu:.1f} s CPU with the emulator's"
     )
@@ -162,17 +163,17 @@ def main() -> None:
             ("one by one, each every 12 s, without a rate", every_12, {"COATCHECK_GITHUB_ACTIONS_RATE": "none"}),
         )
         for name, wait, options in cases:
-            dice = random.Random(7)
-            github, refs = github_with_runs(clock, dice)
+            randomness = random.Random(7)
+            github, refs = github_with_runs(clock, randomness)
             started = time.process_time()
-            async with client_of(github, clock, dice, **options) as client:
+            async with client_of(github, clock, randomness, **options) as client:
                 ended = await wait(client, refs)
             report(name, github, ended, time.process_time() - started)
 
     run(watch)
     print(
-        f"goals: at least {FREE_GOAL:g} % of polls 304, under {SHARE_GOAL:g} % of the yardstick. GitHub allows {SECONDARY} points "
-        "a minute, which the first two keep: who asks less has fewer polls that could be free"
+        f"goals: at least {FREE_GOAL:g} % of polls 304, under {SHARE_GOAL:g} % of the reference. GitHub allows {SECONDARY} points "
+        "a minute, which the first two keep: fewer polls also means that fewer of them can be free"
     )
 
 

@@ -1,6 +1,6 @@
-"""Measure schedules of looks: looks x mean delay, simulated, for tasks of lognormal duration (lower is better).
+"""Measure polling schedules: polls x mean delay, simulated, for tasks of lognormal duration (lower is better).
 
-Every schedule is scaled to the same number of looks, since any can buy less delay with more of them; each figure is
+Every schedule is scaled to the same number of polls, because more polls always give less delay; each figure is
 the mean over the same durations, one from each of 4,000 equally likely classes. The pauses are jittered as the engine jitters them.
 """
 
@@ -19,7 +19,7 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing import EmulatorTransport, FakeClock, MemoryJournal
 
 MEDIAN, SPREAD = 360.0, 0.8
-LOOKS = 15.0
+POLLS = 15.0
 TASKS = 4_000
 CLIENTS = 500
 JITTER = 0.1
@@ -29,41 +29,41 @@ Pause = Callable[[float], float]
 
 
 def simulated(pause: Pause) -> tuple[float, float]:
-    """Return looks per task and the mean delay of detection in seconds."""
-    dice = random.Random(1)
-    looks = delay = 0.0
+    """Return polls per task and the mean delay of detection in seconds."""
+    randomness = random.Random(1)
+    polls = delay = 0.0
     for duration in DURATIONS:
         age = 0.0
         while age < duration:
-            age += pause(age) * (1 + JITTER * (2 * dice.random() - 1))
-            looks += 1
+            age += pause(age) * (1 + JITTER * (2 * randomness.random() - 1))
+            polls += 1
         delay += age - duration
-    return looks / TASKS, delay / TASKS
+    return polls / TASKS, delay / TASKS
 
 
 def scaled(make: Callable[[float], Pause]) -> tuple[float, float]:
-    """Return the figures of a schedule after finding the parameter that gives the wanted number of looks."""
+    """Return the figures of a schedule after finding the parameter that gives the wanted number of polls."""
     low, high = 1e-3, 1e4
     figures = simulated(make(1.0))
     for _ in range(22):
         middle = (low * high) ** 0.5
         figures = simulated(make(middle))
-        low, high = (middle, high) if figures[0] > LOOKS else (low, middle)
+        low, high = (middle, high) if figures[0] > POLLS else (low, middle)
     return figures
 
 
-def believing(median: float, spread: float = SPREAD) -> Callable[[float], Pause]:
-    """Return our schedule under a belief, by the worth of a look."""
-    belief = DurationEstimate(median=median, spread=spread)
-    return lambda poll_cost: Schedule(belief=belief, poll_cost=poll_cost, shortest=0.01, longest=1e6)
+def with_estimate(median: float, spread: float = SPREAD) -> Callable[[float], Pause]:
+    """Return our schedule for an estimate, as a function of the cost of a poll."""
+    estimate = DurationEstimate(median=median, spread=spread)
+    return lambda poll_cost: Schedule(belief=estimate, poll_cost=poll_cost, shortest=0.01, longest=1e6)
 
 
-def learnt(tasks: int) -> DurationEstimate:
-    """Return what is believed after so many tasks."""
-    seen = Durations()
+def estimate_after(tasks: int) -> DurationEstimate:
+    """Return the estimate after so many tasks."""
+    durations = Durations()
     for duration in DURATIONS[:: len(DURATIONS) // tasks] if tasks else ():
-        seen = seen.with_another(duration)
-    return seen.estimate(typical=MEDIAN)
+        durations = durations.with_another(duration)
+    return durations.estimate(typical=MEDIAN)
 
 
 def backoff(_: float) -> Pause:
@@ -82,11 +82,11 @@ def backoff(_: float) -> Pause:
     return after
 
 
-def lived(schedule: Schedule) -> tuple[float, float]:
-    """Return looks per task and mean delay of real clients waiting at the local cloud, on a clock that is not real."""
-    looks = delay = 0.0
+def through_client(schedule: Schedule) -> tuple[float, float]:
+    """Return polls per task and mean delay of real clients that wait for the local cloud, on a fake clock."""
+    polls = delay = 0.0
     durations = DURATIONS[:: TASKS // CLIENTS]
-    dice = random.Random(1)
+    randomness = random.Random(1)
     for duration in durations:
         clock = FakeClock()
         cloud = ScriptedCloud(timeline=[(0.0, "in_progress"), (duration, "completed")], clock=clock, is_open=True)
@@ -98,32 +98,32 @@ def lived(schedule: Schedule) -> tuple[float, float]:
             journal=MemoryJournal(),
             transport=EmulatorTransport(cloud),
             clock=clock,
-            random=dice.random,
+            random=randomness.random,
         )
         task = client.create_task("p", environment="owner/repo")
         started = clock.time()
         client.poll_task(task, interval=schedule, timeout=None)
-        looks += len(cloud.seen("get_task"))
+        polls += len(cloud.seen("get_task"))
         delay += clock.time() - started - duration
-    return looks / len(durations), delay / len(durations)
+    return polls / len(durations), delay / len(durations)
 
 
 def main() -> None:
     """Print each schedule's figure beside its goal."""
     rows: list[tuple[str, tuple[float, float], float | None]] = [
-        ("ours, belief right", scaled(believing(MEDIAN)), 235),
-        ("ours, believed median half the truth", scaled(believing(MEDIAN / 2)), 260),
-        ("ours, believed median twice the truth", scaled(believing(MEDIAN * 2)), 260),
-        ("ours, belief right, through the client and the local cloud", lived(Schedule()), 235),
-        ("ours as it comes, after 100 tasks", simulated(Schedule(belief=learnt(100))), None),
-        ("ours as it comes, after 10 tasks", simulated(Schedule(belief=learnt(10))), None),
-        ("ours as it comes, before anything was learnt", simulated(Schedule(belief=learnt(0))), None),
+        ("ours, estimate right", scaled(with_estimate(MEDIAN)), 235),
+        ("ours, estimated median half of the true one", scaled(with_estimate(MEDIAN / 2)), 260),
+        ("ours, estimated median twice the true one", scaled(with_estimate(MEDIAN * 2)), 260),
+        ("ours, estimate right, through the client and the local cloud", through_client(Schedule()), 235),
+        ("ours, default cost, after 100 tasks", simulated(Schedule(belief=estimate_after(100))), None),
+        ("ours, default cost, after 10 tasks", simulated(Schedule(belief=estimate_after(10))), None),
+        ("ours, default cost, before any task has ended", simulated(Schedule(belief=estimate_after(0))), None),
         ("fixed interval", scaled(lambda seconds: lambda _age: seconds), None),
-        ("backoff 1 s x 1.5 to 60 s, as it comes", simulated(backoff(0)), None),
+        ("backoff 1 s x 1.5 to 60 s, not scaled", simulated(backoff(0)), None),
     ]
-    for name, (looks, delay), goal in rows:
+    for name, (polls, delay), goal in rows:
         print(
-            f"{looks * delay:6.0f} s  {looks:5.1f} looks x {delay:5.1f} s  {name}"
+            f"{polls * delay:6.0f} s  {polls:5.1f} polls x {delay:5.1f} s  {name}"
             + (f" (goal: {goal})" if goal else "")
         )
 

@@ -1,11 +1,11 @@
-"""Count tasks that exist twice: 1,000 submissions to each provider, of which a tenth lose their answer.
+"""Count duplicate tasks: 1,000 submissions to each provider, of which a tenth lose their response.
 
-It is lost in two ways: the connection is cut, or a gateway answers 502. Half are lost after the service has taken the
-task, half before; nobody can tell the two apart. A task that is there although its caller was told of an error is not
-counted here: only work that would be done, and paid for, twice. Every prompt is its own, so a duplicate is a prompt
+A response is lost in two ways: the connection is closed, or a gateway answers 502. Half are lost after the service has
+accepted the task, half before; the client cannot distinguish them. A task that exists although its caller got an error
+is not counted: only work that would be done, and paid for, twice. Every prompt is different, so a duplicate is a prompt
 that the service has more than once.
 
-Beside them, official SDKs with their default settings over real sockets, where `make peers` has installed them.
+For comparison, official SDKs with their default settings over real sockets, where `make peers` has installed them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BASE = "http://127.0.0.1:9"
 PYTHON = Path(__file__).parents[1] / ".venv/peers/python/bin/python"
 SECONDS = 300  # an SDK waits half a second and more before it sends again, a hundred times
 
-# how an answer is lost -> before the service has taken the task, and after.
+# how a response is lost -> before the service has accepted the task, and after.
 LOSSES: dict[str, tuple[Fault, Fault]] = {
     "a cut connection": (Reset(on="create_task"), ResetAfterAccept(on="create_task")),
     "a 502": (Status(502, on="create_task"), StatusAfterAccept(502, on="create_task")),
@@ -52,37 +52,37 @@ LOSSES: dict[str, tuple[Fault, Fault]] = {
 
 
 def loss(how: str, number: int) -> Fault | None:
-    """Return the fault of submission *number*: after the service has taken it, and before, in turn."""
+    """Return the fault of submission *number*: after and before the service has accepted it, in turn."""
     return None if number % LOST_EVERY else LOSSES[how][number // LOST_EVERY % 2]
 
 
 def codex_prompts(service: ScriptedCloud) -> Iterator[str]:
-    """Yield what each task was asked."""
+    """Yield the prompt of each task."""
     return (task.rounds[0].prompt for task in service.tasks)
 
 
 def jules_prompts(service: JulesEmulator) -> Iterator[str]:
-    """Yield what each session was asked, as its answer tells it."""
-    return (str(session.document()["prompt"]) for session in service._sessions.values())  # noqa: SLF001 - counted, not asked
+    """Yield the prompt of each session."""
+    return (str(session.document()["prompt"]) for session in service._sessions.values())  # noqa: SLF001 - no request, which would be counted
 
 
 def lambda_prompts(service: LambdaEmulator) -> Iterator[str]:
-    """Yield what each execution was told."""
+    """Yield the prompt of each execution."""
     return (json.loads(task.payload)["prompt"] for task in service.tasks)
 
 
 def batch_prompts(service: OpenAIBatchEmulator | AnthropicBatchEmulator) -> Iterator[str]:
-    """Yield what the one request of each batch asks, in either service's shape."""
+    """Yield the prompt of the one request of each batch, in either service's shape."""
     bodies = (task.asked[0][1] for task in service.tasks)
     return (body["input"] if "input" in body else body["messages"][0]["content"] for body in bodies)
 
 
 def run_prompts(service: GithubEmulator) -> Iterator[str]:
-    """Yield what each run was started with, and each of the agent's tasks asked."""
+    """Yield the prompt of each workflow run and of each agent task."""
     return (task.inputs["prompt"] if hasattr(task, "inputs") else task.asked["prompt"] for task in service.tasks)  # type: ignore[attr-defined]
 
 
-class Given:
+class FixedSettings:
     """The settings of a provider."""
 
     def __init__(self, **settings: str) -> None:
@@ -94,7 +94,7 @@ class Given:
         return self._settings.get(name)
 
 
-GITHUB = Given(base_url=BASE, repository="owner/repo")
+GITHUB = FixedSettings(base_url=BASE, repository="owner/repo")
 
 
 def lambda_service(name: str) -> LambdaService:
@@ -102,7 +102,7 @@ def lambda_service(name: str) -> LambdaService:
     return LambdaService(name=name, region=REGION, base_url=BASE, queue=QUEUE_URL)
 
 
-# name -> provider, its service in memory, where its tasks go, what the service was asked.
+# name -> provider, its service in memory, where its tasks run, the prompts that the service has.
 OURS: dict[str, tuple[Any, Callable[..., Any], dict[str, str], Callable[[Any], Iterator[str]]]] = {
     "codex": (None, ScriptedCloud, {"repository": "owner/repo"}, codex_prompts),
     "jules": (JulesProvider(JulesService(f"{BASE}/v1alpha")), JulesEmulator, {}, jules_prompts),
@@ -126,7 +126,7 @@ OURS: dict[str, tuple[Any, Callable[..., Any], dict[str, str], Callable[[Any], I
 
 
 def duplicates(prompts: Iterator[str]) -> int:
-    """Return how many tasks are there beside the first of their prompt."""
+    """Return how many tasks there are beyond the first of each prompt."""
     return sum(count - 1 for count in Counter(prompts).values())
 
 
@@ -154,7 +154,7 @@ def ours(name: str, how: str) -> tuple[int, int, int]:
 
 
 def unlimited_github(clock: SystemClock) -> GithubEmulator:
-    """Return a GitHub that takes a thousand dispatches in a minute: limits are not what is measured."""
+    """Return a GitHub that accepts a thousand dispatches in a minute, because limits are not measured here."""
     github = GithubEmulator(clock=clock)
     github.meter = Meter(limit=100_000, points=None)
     return github
@@ -226,14 +226,14 @@ with ThreadPoolExecutor(8) as threads:
 
 
 class Losing:
-    """A service that loses the first answer to each tenth task, as `loss` says; what is sent again is taken."""
+    """A service that loses the first response to each tenth task, as `loss` defines; a retry is answered."""
 
     def __init__(self, service: Any, how: str) -> None:
         self._service, self._how, self._number = service, how, 0
         self._seen: set[bytes] = set()
 
     def handle(self, request: Any) -> Any:
-        """Answer, or lose it; retries carry the same bytes, which tells them from new work."""
+        """Answer, or lose the response; retries have the same bytes, which distinguishes them from new work."""
         is_create = request.method == "POST" and request.path.endswith(("/invocations", "/batches", "/dispatches"))
         if is_create and request.body not in self._seen:
             self._seen.add(request.body)
@@ -245,20 +245,20 @@ class Losing:
 
 @contextmanager
 def losing(service: Any, how: str) -> Iterator[str]:
-    """Serve *service* with lost answers, and give its base URL."""
+    """Serve *service* with lost responses, and yield its base URL."""
     with serving(Losing(service, how)) as url:
         yield url.removesuffix("/backend-api")
 
 
 def theirs(name: str, how: str) -> tuple[int, int, int]:
-    """Return duplicated tasks, the submissions that the SDK called done, and those that were made and called failed."""
+    """Return duplicates, the submissions that the SDK reported as done, and those created but reported as failed."""
     service_of, prompts, setup = THEIRS[name]
     service = service_of(clock=SystemClock())
     with losing(service, how) as base:
         command = [str(PYTHON), "-c", DRIVER.format(setup=setup), base, str(CREATES)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    made, done = set(prompts(service)), int(ran.stdout)
-    return duplicates(prompts(service)), done, len(made) - done
+    created, done = set(prompts(service)), int(ran.stdout)
+    return duplicates(prompts(service)), done, len(created) - done
 
 
 def is_installed(name: str) -> bool:
@@ -270,10 +270,10 @@ def is_installed(name: str) -> bool:
 
 def main() -> None:
     """Print one line for each."""
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # connections are cut on purpose
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # connections are closed on purpose
     installed = {name: is_installed(name) for name in THEIRS}
     for how in LOSSES:
-        print(f"{CREATES} submissions, one in {LOST_EVERY} with {how} for an answer")
+        print(f"{CREATES} submissions, one in {LOST_EVERY} with {how} instead of a response")
         for name in OURS:
             twice, known, uncertain = ours(name, how)
             print(f"{name:18} {twice:4} duplicated (goal 0)   {known:4} known, {uncertain:3} reported as uncertain")
@@ -283,7 +283,7 @@ def main() -> None:
                 print(f"{name:18}    - not installed: make peers")
                 continue
             twice, done, lost = theirs(name, how)
-            tally = f"{done:4} reported as done, {lost:3} made and reported as failed"
+            tally = f"{done:4} reported as done, {lost:3} created and reported as failed"
             print(f"{name:18} {twice:4} duplicated at its defaults   {tally}")
 
 

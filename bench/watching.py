@@ -1,8 +1,8 @@
 """Count what watching a thousand Jules sessions costs: Google's own `stream()` for each, and `watch_tasks` for all.
 
-Both watch the same emulator in a process of its own, over loopback, and are told the same activities. Time runs many
-times as fast as it does, for sessions and clients alike, so that minutes fit into seconds: a request takes as long as it
-takes, and counts for more of that time than it would.
+Both watch the same emulator in a process of its own, over loopback, and receive the same activities. The clock of
+sessions and clients runs many times as fast as real time, so that minutes fit into seconds; requests take real time and
+therefore weigh more than they would.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ HERE = Path(__file__).parent
 MODULES = HERE.parent / ".venv/peers/node/node_modules"
 
 SESSIONS = 1000
-# Half of a healthy agent's signs come within 26 s of the one before (jules.md 3.1).
-BEAT = 26.0
-# Signs of an agent at work: with the rest of their lives sessions take 6 to 13 minutes, the shorter ones of the 5 to
-# 60 that are told of (3.2).
-SIGNS, OTHER_ACTS = range(9, 26), 5
+# Half of a healthy agent's activities come within 26 s of the previous one (docs/reference/protocols/jules.md, 3.1).
+ACTIVITY_SECONDS = 26.0
+# Activities of an agent at work: sessions then take 6 to 13 minutes, of the reported 5 to 60
+# (docs/reference/protocols/jules.md, 3.2).
+PROGRESS_COUNTS, OTHER_ACTS = range(9, 26), 5
 GOAL = 0.1
-# How many times as fast time runs: what Google's client asks keeps two processes of it busy (2,000 requests a second on
-# two cores, measured 2026-11-20), and a round of ours must stay short beside its interval.
+# The speed of the clock: the requests of Google's client keep two processes busy (2,000 a second on two cores, measured
+# 2026-11-20), and one of our poll rounds must be short in comparison with its interval.
 THEIR_SCALE, OUR_SCALE = 16.0, 40.0
 THEIR_PROCESSES = 2
 LONGEST = 80.0  # seconds for either
@@ -61,33 +61,33 @@ class FastClock:
     monotonic = time
 
     def sleep(self, seconds: float) -> None:
-        """Let time go by, blocking."""
+        """Wait, blocking."""
         time.sleep(seconds / self.scale)
 
     async def asleep(self, seconds: float) -> None:
-        """Let time go by, asynchronously."""
+        """Wait, asynchronously."""
         await asyncio.sleep(seconds / self.scale)
 
 
 def lives() -> Iterator[Life]:
-    """Yield a life for each session: every act but the first is an activity, three of them have a new state."""
+    """Yield a script for each session: every act but the first is an activity, three of them have a new state."""
     for number in range(SESSIONS):
-        signs = SIGNS[number % len(SIGNS)]
+        count = PROGRESS_COUNTS[number % len(PROGRESS_COUNTS)]
 
-        def life(order: Order, signs: int = signs) -> tuple[Act, ...]:
+        def life(order: Order, count: int = count) -> tuple[Act, ...]:
             del order
             begun = (
                 Act(),
                 Act(state="PLANNING", activity=progress("Cloned the repository")),
                 Act(activity=plan("Do it")),
             )
-            works = (Act(state="IN_PROGRESS", activity=approved()), *[Act(activity=progress("Worked"))] * signs)
+            works = (Act(state="IN_PROGRESS", activity=approved()), *[Act(activity=progress("Worked"))] * count)
             return (*begun, *works, Act(state="COMPLETED", activity=COMPLETED))
 
         yield life
 
 
-ACTS = sum(OTHER_ACTS + SIGNS[number % len(SIGNS)] for number in range(SESSIONS))
+ACTS = sum(OTHER_ACTS + PROGRESS_COUNTS[number % len(PROGRESS_COUNTS)] for number in range(SESSIONS))
 ACTIVITIES = ACTS - SESSIONS
 
 
@@ -97,7 +97,7 @@ class Jules(asyncio.Protocol):
     emulator: JulesEmulator
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the way back."""
+        """Keep the transport for the responses."""
         self.transport, self.rest = transport, b""
 
     def data_received(self, data: bytes) -> None:
@@ -119,7 +119,7 @@ def read(head: str) -> Request:
 
 
 def _serve(pipe: Connection, origin: float, scale: float) -> None:
-    emulator = Jules.emulator = JulesEmulator(clock=FastClock(origin, scale), beat=BEAT)
+    emulator = Jules.emulator = JulesEmulator(clock=FastClock(origin, scale), beat=ACTIVITY_SECONDS)
     for emulator.life in lives():
         body = {"prompt": "Do it", "sourceContext": CONTEXT}
         headers = (("x-goog-api-key", emulator.token),)
@@ -140,7 +140,7 @@ CONTEXT = {"source": "sources/github/owner/repo", "githubRepoContext": {"startin
 
 
 class Served(msgspec.Struct):
-    """Where a server is, and after it was asked to count, what came in."""
+    """The address of a server and, once it has stopped, the requests that it counted."""
 
     url: str
     token: str
@@ -151,7 +151,7 @@ class Served(msgspec.Struct):
 
 @contextmanager
 def served(scale: float) -> Iterator[Served]:
-    """Serve a thousand sessions that begin to live now."""
+    """Serve a thousand sessions that start now."""
     ours, theirs = multiprocessing.Pipe()
     clock = FastClock(time.time(), scale)
     arguments = (theirs, clock.origin, scale)
@@ -172,9 +172,9 @@ def theirs(server: Served) -> tuple[int, float]:
     """Let Google's client stream every session; return how many events it got, and their mean delay in seconds."""
     shares = [server.ids[number::THEIR_PROCESSES] for number in range(THEIR_PROCESSES)]
     with ThreadPoolExecutor() as pool:
-        told = list(pool.map(partial(streamed, server), shares))
-    events = sum(count for count, _ in told)
-    return events, sum(count * late for count, late in told) / events
+        results = list(pool.map(partial(streamed, server), shares))
+    events = sum(count for count, _ in results)
+    return events, sum(count * late for count, late in results) / events
 
 
 def streamed(server: Served, ids: Sequence[str]) -> tuple[int, float]:
@@ -182,9 +182,9 @@ def streamed(server: Served, ids: Sequence[str]) -> tuple[int, float]:
     clock = server.clock
     arguments = (str(MODULES), server.url, server.token, str(clock.origin), str(clock.scale))
     command = ["node", str(HERE / "watching.mjs"), *arguments]
-    asked = json.dumps(ids).encode()
-    told = json.loads(subprocess.run(command, input=asked, capture_output=True, timeout=LONGEST, check=True).stdout)
-    return told["events"], told["late"]
+    listed = json.dumps(ids).encode()
+    result = json.loads(subprocess.run(command, input=listed, capture_output=True, timeout=LONGEST, check=True).stdout)
+    return result["events"], result["late"]
 
 
 async def ours(server: Served, interval: float | None) -> tuple[int, float, float]:
@@ -199,8 +199,8 @@ async def ours(server: Served, interval: float | None) -> tuple[int, float, floa
     return len(late[False]), mean(late[False]), mean(late[True])
 
 
-# What the interval is, and how that is called.
-WAYS: Mapping[float | None, str] = {None: "as it comes", 5.0: "the list every 5 s"}
+# The intervals that are measured, with their names.
+WAYS: Mapping[float | None, str] = {None: "default schedule", 5.0: "the list every 5 s"}
 
 
 async def all_ways() -> list[tuple[int, int, float, float]]:
@@ -208,8 +208,8 @@ async def all_ways() -> list[tuple[int, int, float, float]]:
 
     async def one(interval: float | None) -> tuple[int, int, float, float]:
         with served(OUR_SCALE) as server:
-            told = await ours(server, interval)
-        return sum(server.counted.values()), *told
+            result = await ours(server, interval)
+        return sum(server.counted.values()), *result
 
     return await asyncio.gather(*map(one, WAYS))
 
@@ -222,14 +222,16 @@ def mean(values: list[float]) -> float:
 def main() -> None:
     """Print the figures beside their goal."""
     if shutil.which("node") is None or not MODULES.is_dir():
-        print("Google's client is not here: run `make peers` once")
+        print("Google's client is not installed: run `make peers` once")
         return
     with served(THEIR_SCALE) as server:
         events, late = theirs(server)
     stream = sum(server.counted.values())
-    print(f"{SESSIONS} sessions of {ACTS * BEAT / SESSIONS / 60:.0f} minutes in the mean, {ACTIVITIES} activities")
     print(
-        f"Google's stream() for each, asking every {ACTS * BEAT / stream:.1f} s (5 s between, as it comes): "
+        f"{SESSIONS} sessions of {ACTS * ACTIVITY_SECONDS / SESSIONS / 60:.0f} minutes in the mean, {ACTIVITIES} activities"
+    )
+    print(
+        f"Google's stream() for each, a request every {ACTS * ACTIVITY_SECONDS / stream:.1f} s (5 s between, its default): "
         f"{stream} requests, {events} activities, {late:.0f} s late"
     )
     for (interval, words), (count, events, late, state) in zip(WAYS.items(), asyncio.run(all_ways()), strict=True):

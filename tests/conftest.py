@@ -1,4 +1,4 @@
-"""What every test stands on: an empty home, a bare environment, no network but loopback."""
+"""Fixtures of every test: an empty home folder, a bare environment, no network but loopback."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Same examples in every run of CI; no deadline, because two busy cores are slow at random.
-settings.register_profile("house", deadline=None, database=None, derandomize="CI" in os.environ, print_blob=True)
-settings.load_profile("house")
+settings.register_profile("coatcheck", deadline=None, database=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("coatcheck")
 
-# What a test may see of the machine. An allow-list: proxies, certificates, tokens and editors' settings all stay out.
+# The variables that a test inherits. An allow-list: proxies, certificates, tokens and editors' settings are not in it.
 KEPT = ("PATH", "TMPDIR", "LANG", "CI")
 KEPT_PREFIXES = ("PYTEST_", "PYTHON", "COVERAGE_", "HYPOTHESIS_", "LC_")
 
 
 class NetworkRefusedError(RuntimeError):
-    """A test tried to leave the machine."""
+    """A test used an address that is not loopback."""
 
 
 def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
@@ -36,12 +36,12 @@ def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
         case _:
             return
     if not is_loopback(host):
-        message = f"tests stay on this machine, but {event} wants {host}"
+        message = f"tests use only loopback addresses, but {event} has {host}"
         raise NetworkRefusedError(message)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether *host* is this machine: a loopback address, or a name reserved for it (RFC 6761 6.3)."""
+    """Whether *host* is this machine: a loopback address, or a name reserved for it (RFC 6761 6.3)."""
     if host in {"", "localhost"} or host.endswith(".localhost"):
         return True
     try:
@@ -61,7 +61,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test a home of its own, and an environment in which nobody has set anything."""
+    """Return the test's own empty home folder, with an environment without settings."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name not in KEPT and not name.startswith(KEPT_PREFIXES):

@@ -25,7 +25,7 @@ SRC = ROOT / "src"
 MODULES = sorted((SRC / "coatcheck").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
-# The budget of the code bases that we read as models: what exceeds it hides a step without a name.
+# The limits of the code bases that served as models.
 LONGEST_BODY = 60
 LONGEST_MODULE = 450
 # Tables that a script writes are data, whatever their suffix; their docstrings name the script.
@@ -95,13 +95,13 @@ def test_dir_shows_every_public_name(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", coatcheck.testing.__all__)
 def test_the_kit_for_tests_holds_what_it_lists(name: str) -> None:
-    """Every name of `coatcheck.testing` resolves, and explains itself."""
+    """Every name of `coatcheck.testing` resolves and has a docstring."""
     assert getattr(coatcheck.testing, name).__doc__
 
 
 @pytest.mark.parametrize("name", coatcheck.__all__)
 def test_public_names_exist(name: str) -> None:
-    """Every public name resolves, and a class says that it lives where users import it from."""
+    """Every public name resolves, and the module of a class is the one that users import it from."""
     value = getattr(coatcheck, name)
 
     assert not inspect.isclass(value) or value.__module__ == "coatcheck"
@@ -145,7 +145,7 @@ def test_the_version_is_one() -> None:
 
 
 def test_built_in_providers_are_entry_points() -> None:
-    """The table that spares us from reading metadata says what the metadata says."""
+    """The table of built-in providers equals the entry points in the metadata."""
     ours = metadata.distribution("coatcheck").entry_points.select(group=registry.GROUP)
 
     assert {entry.name: entry.value for entry in ours} == registry.BUILT_IN
@@ -161,7 +161,7 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def is_generated(path: Path) -> bool:
-    """Tell whether the docstring of the module at *path* says that a script writes it."""
+    """Whether the docstring of the module at *path* says that a script writes it."""
     return GENERATED in (ast.get_docstring(parse(path)) or "")
 
 
@@ -244,8 +244,8 @@ def test_tests_have_docstrings(path: Path) -> None:
 
 # --- what the repository holds ----------------------------------------------------------------------------------------
 
-# In pieces, because this file is searched as well. Paths of a developer's machine, and hosts of package indexes: which
-# index is used is the user's business, and pip and npm know it.
+# Paths of a developer's machine, and hosts of package indexes, which pip and npm are configured with. In pieces, because
+# this file is searched as well.
 FOREIGN = re.compile(
     "|".join(
         (
@@ -267,12 +267,12 @@ def repository_files() -> list[Path]:
     return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="asks git what belongs to the repository")
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs git to list the files of the repository")
 def test_the_repository_names_no_machine() -> None:
     """No file names a path of a developer's machine or a package index."""
-    found = {relative(path): match[0] for path in repository_files() if (match := FOREIGN.search(path.read_bytes()))}
+    matches = {relative(path): match[0] for path in repository_files() if (match := FOREIGN.search(path.read_bytes()))}
 
-    assert {} == found
+    assert {} == matches
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.txt")), ids=relative)
@@ -284,7 +284,7 @@ def test_locked_versions_have_hashes(path: Path) -> None:
     assert [] == [pin for pin in pins if "==" not in pin or "--hash=sha256:" not in pin]
 
 
-# --- what starting costs ----------------------------------------------------------------------------------------------
+# --- the cost of starting ----------------------------------------------------------------------------------------------
 
 
 def modules_imported_by(*arguments: str) -> set[str]:
@@ -295,14 +295,14 @@ def modules_imported_by(*arguments: str) -> set[str]:
 
 
 def test_importing_the_library_is_free() -> None:
-    """`import coatcheck` imports nothing that takes time: names come when they are used."""
+    """`import coatcheck` imports no slow module: public names are imported when they are used."""
     heavy = {"asyncio", "click", "dataclasses", "inspect", "msgspec", "pathlib", "pyreqwest", "re", "typing"}
 
     assert set() == (modules_imported_by("-c", "import coatcheck") - modules_imported_by("-c", "pass")) & heavy
 
 
 def test_asking_for_the_version_is_free() -> None:
-    """`coatcheck --version` answers before the command line is built."""
+    """`coatcheck --version` imports neither the command line nor a transport."""
     command = str(Path(sys.executable).with_name("coatcheck"))
 
     assert set() == modules_imported_by(command, "--version") & {"asyncio", "click", "msgspec", "pyreqwest"}

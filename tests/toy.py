@@ -164,7 +164,7 @@ class ToyProvider:
 
 
 class ToyService:
-    """The service: tasks move one state on at each look. `script` answers requests before the service does.
+    """The service: each poll moves a task to its next state. `script` answers requests before the service does.
 
     An entry of `script` is a `Response`, an exception, or None for "as usual".
     """
