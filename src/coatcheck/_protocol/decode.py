@@ -177,15 +177,17 @@ def _detail_of_text(response: Response) -> str | None:
     return _short(text)
 
 
-# What looks like a credential never reaches a message: JWTs, "Bearer x", sk-/at-/ghp_ keys, and e-mail addresses.
-_SECRETS = re.compile(
-    r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:bearer)\s+[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
-)
+@cache
+def _secrets() -> re.Pattern[str]:
+    """Match what may be a credential: JWTs, "Bearer x", sk-/at-/ghp_ keys, and e-mail addresses."""
+    return re.compile(
+        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:bearer)\s+[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
+    )
 
 
 def scrub(text: str) -> str:
     """Return *text* with everything that looks like a credential or an e-mail address masked."""
-    return _SECRETS.sub("[hidden]", text)
+    return _secrets().sub("[hidden]", text)
 
 
 def _short(text: str) -> str | None:

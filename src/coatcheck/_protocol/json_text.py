@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import cache
 
-# A backslash with what it escapes: a surrogate pair, half of one, or anything else.
-_ESCAPE = re.compile(
-    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+
+@cache
+def _escape() -> re.Pattern[bytes]:
+    """Match a backslash with what it escapes: a surrogate pair, half of one, or anything else."""
+    return re.compile(
+        rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+        re.DOTALL,
+    )
 
 
 def clean_json(data: bytes) -> bytes:
@@ -19,4 +24,4 @@ def clean_json(data: bytes) -> bytes:
     data = data.removeprefix(codecs.BOM_UTF8)
     if b"\\ud" not in data and b"\\uD" not in data:
         return data
-    return _ESCAPE.sub(lambda match: rb"\ufffd" if match[2] else match[0], data)
+    return _escape().sub(lambda match: rb"\ufffd" if match[2] else match[0], data)

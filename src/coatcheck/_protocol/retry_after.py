@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 MAX_SECONDS = 2**31
@@ -25,14 +26,17 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 # The grammar names GMT alone; "-0000" and a numeric zone (RFC 5322, section 3.3) are what mail libraries write.
 _ZONE = r"(?: (?:gmt|utc?|z|(?P<sign>[+-])(?P<zone_hours>[0-9]{2})(?P<zone_minutes>[0-9]{2})))?"
-_DATES = tuple(
-    re.compile(form, re.IGNORECASE | re.ASCII)
-    for form in (
+
+
+@cache
+def _dates() -> tuple[re.Pattern[str], ...]:
+    """Return the three forms of a date, compiled when the first header is read."""
+    forms = (
         rf"[a-z]{{3}}, (?P<day>[0-9]{{1,2}}) (?P<month>[a-z]{{3}}) (?P<year>[0-9]{{4}}) {_TIME}{_ZONE}",
         rf"[a-z]{{6,9}}, (?P<day>[0-9]{{2}})-(?P<month>[a-z]{{3}})-(?P<year>[0-9]{{2}}) {_TIME}{_ZONE}",
         rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) +(?P<day>[0-9]{{1,2}}) {_TIME} (?P<year>[0-9]{{4}}){_ZONE}",
     )
-)
+    return tuple(re.compile(form, re.IGNORECASE | re.ASCII) for form in forms)
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -84,7 +88,7 @@ def _now(headers: Mapping[str, str], now: float | None) -> float:
 def http_date(text: str, *, now: float | None = None) -> float | None:
     """Return a date of RFC 9110, section 5.6.7, in seconds since the epoch; None for anything else."""
     text = text.strip(" \t")
-    found = next((match for form in _DATES if (match := form.fullmatch(text))), None)
+    found = next((match for form in _dates() if (match := form.fullmatch(text))), None)
     if found is None or (month := found["month"].lower()) not in _MONTHS:
         return None
     try:
