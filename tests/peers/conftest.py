@@ -1,4 +1,4 @@
-"""Two clouds, each with the same three tasks made: a real one whose agent is a script, and a scripted one."""
+"""Two clouds with the same three tasks: a real one whose agent is a script, and a scripted one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.peers.peer_support import PollContext, bare_environ, make_site, serving_really
+from tests.peers.peer_support import CommandLines, bare_environ, create_site, run_serve
 
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.codex_home import write_codex_home
@@ -47,45 +47,45 @@ index 0000000..2222222
 
 
 class Peers:
-    """A desk, the repository behind its cloud, and the tasks that were made: `three` has three attempts."""
+    """Both command lines, the repository of their cloud, and the ids of three tasks: `three` has three attempts."""
 
-    def __init__(self, desk: PollContext, site: Path) -> None:
-        self.desk, self.site = desk, site
-        self.three = desk.exec("Add dark mode", attempts=3)
-        self.ours = desk.submit("Say “hello” \\ twice")
-        self.theirs = desk.exec("Make it\nshine")
+    def __init__(self, clients: CommandLines, site: Path) -> None:
+        self.clients, self.site = clients, site
+        self.three = clients.exec("Add dark mode", attempts=3)
+        self.ours = clients.submit("Say “hello” \\ twice")
+        self.theirs = clients.exec("Make it\nshine")
         for id in (self.three, self.ours, self.theirs):
-            done = desk.ours("wait", id, "--timeout", "25s", "--interval", "0.1s")
+            done = clients.ours("wait", id, "--timeout", "25s", "--interval", "0.1s")
             assert done.code == 0, done
 
     @property
     def environ(self) -> dict[str, str]:
-        return self.desk.environ
+        return self.clients.environ
 
 
 @pytest.fixture(scope="module", params=["real", "scripted"])
 def peers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
-    """Serve a cloud, and have tasks made by both programs."""
+    """Serve a cloud, and submit tasks with both programs."""
     folder = tmp_path_factory.mktemp(request.param)
     site = folder / "site"
-    make_site(site, environ=bare_environ(folder))
-    with {"real": real_desk, "scripted": scripted_desk}[request.param](folder, site) as desk:
-        yield Peers(desk, site)
+    create_site(site, environ=bare_environ(folder))
+    with {"real": serve_real, "scripted": serve_scripted}[request.param](folder, site) as clients:
+        yield Peers(clients, site)
 
 
 @contextmanager
-def real_desk(folder: Path, site: Path) -> Iterator[PollContext]:
-    """``coatcheck serve`` as people start it, with the CODEX_HOME that it writes."""
+def serve_real(folder: Path, site: Path) -> Iterator[CommandLines]:
+    """Run ``coatcheck serve``, and yield both command lines with the CODEX_HOME that it writes."""
     (folder / "agent.py").write_text(AGENT)
     agent = shlex.join([sys.executable, str(folder / "agent.py"), "{prompt}"])
     options = ("--environment", f"owner/repo={site}", "--agent", agent, "--codex-home", str(folder / "codex"))
-    with serving_really(folder, *options) as ready:
-        yield PollContext(folder / "desk", url=ready["url"], codex_home=folder / "codex")
+    with run_serve(folder, *options) as ready:
+        yield CommandLines(folder / "clients", url=ready["url"], codex_home=folder / "codex")
 
 
 @contextmanager
-def scripted_desk(folder: Path, site: Path) -> Iterator[PollContext]:
-    """A scripted cloud over real HTTP."""
+def serve_scripted(folder: Path, site: Path) -> Iterator[CommandLines]:
+    """Serve a scripted cloud over HTTP."""
     scripts = tuple(
         AttemptScript(
             result=CloudResult(messages=(f"Attempt {n} is done.",), diff=DIFF.format(number=n), title="Shine")
@@ -95,13 +95,13 @@ def scripted_desk(folder: Path, site: Path) -> Iterator[PollContext]:
     environment = CloudEnvironment(id="e" * 32, label="owner/repo", repository="owner/repo", path=str(site))
     with serving_scripted(
         ScriptedCloud(attempts=scripts, environments=(environment,), clock=SystemClock()), folder
-    ) as desk:
-        yield desk
+    ) as clients:
+        yield clients
 
 
 @contextmanager
-def serving_scripted(cloud: ScriptedCloud, folder: Path) -> Iterator[PollContext]:
-    """Serve *cloud* over loopback, with a login at it."""
+def serving_scripted(cloud: ScriptedCloud, folder: Path) -> Iterator[CommandLines]:
+    """Serve *cloud* over loopback, and yield both command lines with a login."""
     with serving(cloud) as url:
         write_codex_home(folder / "codex", url=url, tokens=cloud.tokens, account=cloud.account, now=cloud.clock.time())
-        yield PollContext(folder / "desk", url=url, codex_home=folder / "codex")
+        yield CommandLines(folder / "clients", url=url, codex_home=folder / "codex")

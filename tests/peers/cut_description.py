@@ -1,7 +1,7 @@
-"""Cut GitHub's description of its API down to what we ask: cut_description.py WHOLE.json CUT.json.
+"""Reduce GitHub's OpenAPI description to the routes that we use: cut_description.py WHOLE.json CUT.json.
 
 One thing is changed: `created` of a list of runs is described as a moment, and documented, and needed, as a range
-(``>=2026-11-20T10:00:00Z``; services.md 1.2).
+(``>=2026-11-20T10:00:00Z``; docs/reference/protocols/services.md, 1.2).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def cut(whole: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of what we ask, with all that it refers to."""
+    """Return the description of the routes that we use, with every component that they refer to."""
     paths = {path: {method: whole["paths"][path][method] for method in methods} for path, methods in ASKED.items()}
     kept: dict[str, dict[str, Any]] = {}
     wanted = set(references(paths))

@@ -1,4 +1,4 @@
-"""A durable function, as somebody would write it for AWS: what it does is what the prompt says. Run by awslambdaric."""
+"""A durable function for AWS Lambda whose prompt selects what it does. Run by awslambdaric."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PATCH = "--- /dev/null\n+++ b/hello.txt\n@@ -0,0 +1 @@\n+Hello\n"
 
 @durable_step
 def think(step: StepContext, prompt: str) -> str:
-    """Do the work that is done once, however often the function is run again."""
+    """Do the step that is executed once, however often the function is replayed."""
     del step
     return f"Done: {prompt}"
 
 
 @durable_execution
 def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-    """Do what the prompt says."""
+    """Execute the prompt."""
     prompt = event["prompt"]
     text = context.step(think(prompt), name="think")
     if prompt == "Fail":

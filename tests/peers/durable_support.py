@@ -1,7 +1,7 @@
-"""AWS's own parts on loopback: its runner of durable executions, its runtime, and the front door that it lacks.
+"""AWS's own programs on loopback: the runner of durable executions, the runtime, and an HTTP front end between them.
 
 The runner (`dex-local-runner`) has no Invoke; it is started privately. The front door makes an Invoke of that, and hands
-the runner's own invocations to the runtime, which knows one function by one name (services.md 3.3).
+the runner's own invocations to the runtime, which knows one function by one name (docs/reference/protocols/services.md, 3.3).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOT_PASSED_ON = frozenset({"connection", "date", "server", "transfer-encoding", 
 
 
 class FrontDoor(BaseHTTPRequestHandler):
-    """Lambda's address: what starts an execution, what runs the function, and everything else."""
+    """The HTTP front end: it starts executions, forwards invocations to the runtime, and forwards the rest to the runner."""
 
     protocol_version = "HTTP/1.1"
     runner = runtime = 0
@@ -75,11 +75,11 @@ class FrontDoor(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def asked(port: int, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-    """Ask a server on this machine."""
+    """Send a request to a server on this machine."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIME_LIMIT)
     with contextlib.closing(connection):
         connection.request(method, path, body or None, headers)
@@ -89,7 +89,7 @@ def asked(port: int, method: str, path: str, body: bytes, headers: dict[str, str
 
 @contextmanager
 def lambda_of_aws(folder: Path) -> Iterator[str]:
-    """Run a Lambda of AWS's own parts, with the function of `durable_handler`; gives its address."""
+    """Run AWS's programs with the function of `durable_handler`; yields the base URL."""
     if not (BIN / "dex-local-runner").exists():
         pytest.fail("dex-local-runner is not installed: run `make peers`, or tests/peers/setup.sh VENV", pytrace=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), FrontDoor) as door:
@@ -110,7 +110,7 @@ def lambda_of_aws(folder: Path) -> Iterator[str]:
 
 
 def runtime_command(api: int) -> list[str]:
-    """Return how AWS's emulator of its runtime interface runs the function with AWS's own runtime client."""
+    """Return the command that runs the function with AWS's emulator of the runtime interface and AWS's runtime client."""
     return [
         str(BIN / "aws-lambda-rie"),
         "--runtime-interface-emulator-address",
@@ -125,7 +125,7 @@ def runtime_command(api: int) -> list[str]:
 
 
 def runner_command(base: str) -> list[str]:
-    """Return how AWS's runner of durable executions is started; without a host it would be open to the network."""
+    """Return the command of AWS's runner of durable executions; without a host it would listen on every interface."""
     port = str(FrontDoor.runner)
     command = [str(BIN / "dex-local-runner"), "start-server", "--host", "127.0.0.1", "--port", port]
     ends = ["--lambda-endpoint", base, "--local-runner-endpoint", f"http://127.0.0.1:{port}"]
@@ -133,7 +133,7 @@ def runner_command(base: str) -> list[str]:
 
 
 def environ(folder: Path) -> dict[str, str]:
-    """Return what AWS's programs are told; the keys are made up."""
+    """Return the environment of AWS's programs; the keys are invalid."""
     return bare_environ(folder) | {
         "PYTHONPATH": str(Path(__file__).parent),
         "PYTHONDONTWRITEBYTECODE": "1",

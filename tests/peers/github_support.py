@@ -1,4 +1,4 @@
-"""A GitHub behind a Unix socket, as ``gh`` reaches one, or behind a port, as anybody does."""
+"""The emulated GitHub behind a Unix socket, which ``gh`` can use, or behind a port."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from coatcheck.testing import GithubEmulator
 
 
 class Socket(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Whatever host is asked for, it is this one."""
+    """A server on a Unix socket that accepts every host name."""
 
     daemon_threads = True
 
 
 class Bridge(BaseHTTPRequestHandler):
-    """Hands what comes in to the emulator."""
+    """A request handler that passes requests to the emulator."""
 
     protocol_version = "HTTP/1.1"
     emulator: GithubEmulator
@@ -50,11 +50,11 @@ class Bridge(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = answer  # noqa: N815 - what http.server looks for
 
     def address_string(self) -> str:
-        """Return something: a Unix socket has no address."""
+        """Return a fixed text, because a Unix socket has no address."""
         return "gh"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager

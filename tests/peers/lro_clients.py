@@ -1,4 +1,4 @@
-"""Two official clients of long-running operations, each through a whole one; prints what it saw as JSON."""
+"""Run a whole long-running operation with each of two official clients; prints the results as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two command lines in front of one cloud: the official Codex CLI and ours, in an environment that holds nothing else."""
+"""The official Codex CLI and ours, with one cloud, in an environment without other settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PEERS = Path(sys.prefix) / "peers" / "bin"
 # No command here does more than a few requests over loopback; one that hangs must not hang the run (seconds).
 TIME_LIMIT = 30
 
-# The official client's coarser words (codex-wham.md 3).
+# The official client's coarser words (docs/reference/protocols/codex-wham.md, 3).
 COARSE = {
     "queued": "pending",
     "running": "pending",
@@ -36,8 +36,8 @@ COARSE = {
     "cancelled": "error",
 }
 
-# What one says to the official client's app-server to have it ask for the usage.
-USAGE_TALK: list[dict[str, Any]] = [
+# The messages that make the official client's app-server request the usage.
+USAGE_REQUESTS: list[dict[str, Any]] = [
     {"id": 0, "method": "initialize", "params": {"clientInfo": {"name": "peers", "version": "1"}}},
     {"method": "initialized", "params": {}},
     {"id": 1, "method": "account/rateLimits/read", "params": None},
@@ -55,7 +55,7 @@ def find_codex() -> str:
 
 
 class Done:
-    """What one run of a program did."""
+    """The exit code and the output of a program."""
 
     def __init__(self, code: int, data: bytes, err: str) -> None:
         self.code, self.data, self.err = code, data, err
@@ -73,8 +73,8 @@ class Done:
         return json.loads(self.data)
 
 
-class PollContext:
-    """A person's desk: a login, an empty folder to stand in, and the two programs."""
+class CommandLines:
+    """Both programs with one login and an empty working directory."""
 
     def __init__(self, folder: Path, *, url: str, codex_home: Path) -> None:
         (folder / "cwd").mkdir(parents=True)
@@ -87,7 +87,7 @@ class PollContext:
         self._codex = find_codex()
 
     def codex(self, *arguments: str, folder: Path | None = None, input: bytes = b"") -> Done:
-        """Run the official client. It writes an ``error.log`` where it stands, so that is never the repository."""
+        """Run the official client, never in the repository: it writes an ``error.log`` into the working directory."""
         return self._run(self._codex, *arguments, folder=folder, input=input)
 
     def cloud(self, *arguments: str, folder: Path | None = None, input: bytes = b"") -> Done:
@@ -111,7 +111,7 @@ class PollContext:
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
     def usage_of_app_server(self) -> dict[str, Any]:
-        """Return the official client's answer about usage: a result, or an error (JSON-RPC over its app-server's pipes)."""
+        """Return the usage that the official client reports, or its error (JSON-RPC over the app-server's pipes)."""
         command = [self._codex, "app-server"]
         with subprocess.Popen(
             command,
@@ -126,13 +126,13 @@ class PollContext:
             assert server.stdin is not None
             assert server.stdout is not None
             try:
-                for message in USAGE_TALK:
+                for message in USAGE_REQUESTS:
                     server.stdin.write(json.dumps(message).encode() + b"\n")
                 server.stdin.flush()
                 while True:
-                    assert select.select([server.stdout], [], [], TIME_LIMIT)[0], "the app-server says nothing"
+                    assert select.select([server.stdout], [], [], TIME_LIMIT)[0], "the app-server does not answer"
                     answer = json.loads(server.stdout.readline())
-                    if answer.get("id") == USAGE_TALK[-1]["id"]:
+                    if answer.get("id") == USAGE_REQUESTS[-1]["id"]:
                         return answer  # type: ignore[no-any-return]
             finally:
                 os.killpg(server.pid, signal.SIGKILL)
@@ -150,7 +150,7 @@ class PollContext:
 
 
 def bare_environ(folder: Path) -> dict[str, str]:
-    """Return an environment in which nobody has set anything, with a home in *folder*; Python's own settings stay."""
+    """Return an environment without settings, with a home in *folder*; Python's own settings stay."""
     (folder / "home").mkdir(parents=True, exist_ok=True)
     return {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "COVERAGE_"))} | {
         "PATH": os.environ["PATH"],
@@ -163,7 +163,7 @@ def bare_environ(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(log: Path, command: list[str], port: int, *, environ: Mapping[str, str]) -> Iterator[None]:
-    """Run a server at *port* until it is no longer needed, with all that it starts; what it says is in *log*."""
+    """Run a server at *port* for the duration of the context, and end its process group; its output is in *log*."""
     with log.open("wb") as file:
         server = subprocess.Popen(
             command, stdout=file, stderr=file, env=environ, cwd=log.parent, start_new_session=True
@@ -178,7 +178,7 @@ def started(log: Path, command: list[str], port: int, *, environ: Mapping[str, s
 
 
 def wait_for(port: int, log: Path) -> None:
-    """Return once somebody listens there."""
+    """Wait until a server listens at *port*."""
     deadline = time.monotonic() + TIME_LIMIT
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -188,7 +188,7 @@ def wait_for(port: int, log: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on which nobody listens."""
+    """Return unused ports."""
     with contextlib.ExitStack() as stack:
         found = [stack.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
         for each in found:
@@ -197,8 +197,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def serving_really(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """Run ``coatcheck serve`` in a process group of its own; gives its ready line, and ends the group."""
+def run_serve(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """Run ``coatcheck serve`` in a process group of its own; yields its ready line, and ends the group."""
     command = [str(OURS), "serve", "--json", *options]
     with (folder / "serve.err").open("wb") as errors:
         server = subprocess.Popen(
@@ -206,7 +206,7 @@ def serving_really(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
         )
     assert server.stdout is not None
     try:
-        assert select.select([server.stdout], [], [], TIME_LIMIT)[0], "the server says nothing"
+        assert select.select([server.stdout], [], [], TIME_LIMIT)[0], "the server does not start"
         line = server.stdout.readline()
         assert line, (folder / "serve.err").read_text()
         yield json.loads(line)
@@ -227,8 +227,8 @@ def git(*arguments: str | Path, environ: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def make_site(path: Path, *, environ: Mapping[str, str]) -> None:
-    """Make the repository that agents work on."""
+def create_site(path: Path, *, environ: Mapping[str, str]) -> None:
+    """Create the repository that agents change."""
     git("init", "-q", "-b", "main", path, environ=environ)
     (path / "hello.txt").write_text("hello\n")
     git("-C", path, "add", ".", environ=environ)
@@ -237,14 +237,14 @@ def make_site(path: Path, *, environ: Mapping[str, str]) -> None:
 
 
 def tree_of(checkout: Path, *, environ: Mapping[str, str]) -> str:
-    """Return the name of a checkout's content, staged or not; ``error.log`` is the official client's."""
+    """Return the tree id of a checkout's content, staged or not, without the official client's ``error.log``."""
     (checkout / "error.log").unlink(missing_ok=True)
     git("-C", checkout, "add", "--all", environ=environ)
     return git("-C", checkout, "write-tree", environ=environ).strip()
 
 
 def facts(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the official ``list --json`` says of a task that ours describes as *task*."""
+    """Return the fields of the official ``list --json`` for our *task*."""
     stats = task["stats"] or NO_SUMMARY
     return {
         "id": task["id"],
@@ -263,7 +263,7 @@ def facts(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def official(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the official client says of a task, less its time, which `moment` compares, and the id that it never knows."""
+    """Return the official fields of a task without its time, which `moment` compares, and an id that is always null."""
     return {name: value for name, value in task.items() if name not in ("updated_at", "environment_id")}
 
 

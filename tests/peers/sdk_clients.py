@@ -1,4 +1,4 @@
-"""Official SDKs, each through what it is for; prints what it saw as JSON. Run by the Python that `make peers` fills."""
+"""Run the purpose of each official SDK once; prints the results as JSON. Run by the Python that `make peers` installs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEYS = {"aws_access_key_id": "AKIDEMULATOR", "aws_secret_access_key": "emulated/
 
 
 def lambda_client(base: str, service: str = "lambda") -> object:
-    """Return boto3's client, which sends what it sends once."""
+    """Return boto3's client without retries."""
     import boto3
     from botocore.config import Config
 
@@ -57,13 +57,13 @@ def durable(base: str) -> object:
 
 
 def look(base: str, arn: str) -> object:
-    """Look at an execution that somebody else started, and stop another."""
+    """Read an execution that another client started, and stop a second one."""
     seen = lambda_client(base).get_durable_execution(DurableExecutionArn=arn)
     return {"status": seen["Status"], "input": json.loads(seen["InputPayload"])}
 
 
 def seen(base: str, arn: str) -> object:
-    """Look at an execution that somebody else started, to its end, and read what happened in it."""
+    """Poll an execution that another client started until it ends, and read its history."""
     client = lambda_client(base)
     found = client.get_durable_execution(DurableExecutionArn=arn)
     happened = client.get_durable_execution_history(DurableExecutionArn=arn)["Events"]
@@ -81,7 +81,7 @@ def listed(base: str, function: str) -> object:
 
 
 def queue(base: str, url: str) -> object:
-    """Call a plain function, and read its end from the queue."""
+    """Invoke a plain function, and read its record from the queue."""
     client, sqs = lambda_client(base), lambda_client(base, "sqs")
     id = client.invoke(FunctionName="plain-agent", InvocationType="Event", Payload=b'{"prompt":"Say hello"}')[
         "ResponseMetadata"
@@ -95,7 +95,7 @@ def queue(base: str, url: str) -> object:
 
 
 def make_queue(base: str, *bodies: str) -> object:
-    """Make a queue at an SQS that is not ours, and put *bodies* into it."""
+    """Create a queue at moto's SQS, and send *bodies* to it."""
     sqs = lambda_client(base, "sqs")
     url = sqs.create_queue(QueueName="ends")["QueueUrl"]
     for body in bodies:
@@ -104,14 +104,14 @@ def make_queue(base: str, *bodies: str) -> object:
 
 
 def left(base: str, url: str) -> object:
-    """Return what is in a queue, seen or not."""
+    """Return the messages in a queue, visible or not."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = lambda_client(base, "sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return {"left": sum(map(int, found.values()))}
 
 
 def openai(base: str) -> object:
-    """Upload, create, wait, and read what became of each request."""
+    """Upload, create, wait, and read the result of each request."""
     import io
 
     from openai import OpenAI
@@ -144,7 +144,7 @@ def openai(base: str) -> object:
 
 
 def anthropic(base: str) -> object:
-    """Create, wait, and read what became of each request."""
+    """Create, wait, and read the result of each request."""
     from anthropic import Anthropic
 
     client = Anthropic(base_url=base, api_key="batch-test-key", max_retries=0)

@@ -1,4 +1,4 @@
-"""The official Codex CLI and ours see the same tasks, on a real local cloud and on a scripted one."""
+"""The official Codex CLI and ours show the same tasks, on a real local cloud and on a scripted one."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ pytestmark = pytest.mark.peer
 
 
 def test_tasks_made_by_either_are_seen_by_both(peers: Peers) -> None:
-    """And nothing else is, the newest first."""
+    """Both list the tasks that either submitted and no others, the newest first."""
     made = [peers.theirs, peers.ours, peers.three]
-    ours = [task["id"] for task in peers.desk.ours("list", "--json").json["tasks"]]
-    theirs = [task["id"] for task in peers.desk.cloud("list", "--json").json["tasks"]]
+    ours = [task["id"] for task in peers.clients.ours("list", "--json").json["tasks"]]
+    theirs = [task["id"] for task in peers.clients.cloud("list", "--json").json["tasks"]]
 
     assert (made, made) == (ours, theirs)
 
 
-def test_lists_say_the_same(peers: Peers) -> None:
-    """Id, page, title, status, environment, size, review, attempts: every field that the official list has."""
-    ours = [facts(task) for task in peers.desk.ours("list", "--json").json["tasks"]]
-    theirs = [official(task) for task in peers.desk.cloud("list", "--json").json["tasks"]]
+def test_lists_are_equal(peers: Peers) -> None:
+    """Every field of the official list is equal: id, page, title, status, environment, size, review, attempts."""
+    ours = [facts(task) for task in peers.clients.ours("list", "--json").json["tasks"]]
+    theirs = [official(task) for task in peers.clients.cloud("list", "--json").json["tasks"]]
 
     assert theirs == ours
     assert [1, 1, 3] == [task["attempt_total"] for task in ours]
 
 
-def test_lists_say_the_same_time(peers: Peers) -> None:
-    """To the millisecond: theirs has nanoseconds, ours microseconds, the wire a float."""
-    ours = [moment(task["updated_at"]) for task in peers.desk.ours("list", "--json").json["tasks"]]
-    theirs = [moment(task["updated_at"]) for task in peers.desk.cloud("list", "--json").json["tasks"]]
+def test_times_in_lists_are_equal(peers: Peers) -> None:
+    """Times are equal to the millisecond: theirs has nanoseconds, ours microseconds, the wire a float."""
+    ours = [moment(task["updated_at"]) for task in peers.clients.ours("list", "--json").json["tasks"]]
+    theirs = [moment(task["updated_at"]) for task in peers.clients.cloud("list", "--json").json["tasks"]]
 
     assert theirs == pytest.approx(ours, abs=0.001)
 
 
-def test_lists_for_people_name_the_same_pages_titles_and_sizes(peers: Peers) -> None:
-    """Theirs has a word of its own for each state; everything beside it is in ours."""
-    ours = peers.desk.ours("list").out
-    blocks = [block.splitlines() for block in peers.desk.cloud("list").out.strip().split("\n\n")]
-    said = [(page, line.partition("] ")[2], size.strip()) for page, line, _, size in blocks]
+def test_text_lists_have_the_same_pages_titles_and_sizes(peers: Peers) -> None:
+    """The text of both lists has the same pages, titles and sizes; the words for states differ."""
+    ours = peers.clients.ours("list").out
+    blocks = [block.splitlines() for block in peers.clients.cloud("list").out.strip().split("\n\n")]
+    output = [(page, line.partition("] ")[2], size.strip()) for page, line, _, size in blocks]
 
-    assert 3 == len(said)
-    assert [] == [text for fact in said for text in fact if text not in ours]
+    assert 3 == len(output)
+    assert [] == [text for fact in output for text in fact if text not in ours]
 
 
 def test_a_page_and_its_cursor_are_the_same(peers: Peers) -> None:
-    """Page after page, to the end; a cursor of one is understood by the other."""
+    """Pages are equal to the end of the list, and each accepts a cursor of the other."""
     ours, theirs, cursor = [], [], None
     for _ in range(3):
         options = ("--limit", "1", "--json", *(("--cursor", cursor) if cursor else ()))
-        our_page, their_page = peers.desk.ours("list", *options).json, peers.desk.cloud("list", *options).json
+        our_page, their_page = peers.clients.ours("list", *options).json, peers.clients.cloud("list", *options).json
         ours.append(([task["id"] for task in our_page["tasks"]], our_page["cursor"]))
         theirs.append(([task["id"] for task in their_page["tasks"]], their_page["cursor"]))
         cursor = our_page["cursor"]
@@ -73,35 +73,35 @@ def test_a_page_and_its_cursor_are_the_same(peers: Peers) -> None:
 
 
 def test_the_next_page_is_offered_by_both(peers: Peers) -> None:
-    """With the same cursor in the hint."""
-    cursor = peers.desk.ours("list", "--limit", "2", "--json").json["cursor"]
-    hints = peers.desk.cloud("list", "--limit", "2").out, peers.desk.ours("list", "--limit", "2").err
+    """The hint for the next page has the same cursor in both."""
+    cursor = peers.clients.ours("list", "--limit", "2", "--json").json["cursor"]
+    hints = peers.clients.cloud("list", "--limit", "2").out, peers.clients.ours("list", "--limit", "2").err
 
     assert [True, True] == [f"--cursor='{cursor}'" in hint for hint in hints]
 
 
 def test_environments_are_found_by_label_and_by_id(peers: Peers) -> None:
-    """The label in any case; one that does not exist is refused by both."""
-    id = peers.desk.ours("environments", "--json").json["environments"][0]["id"]
+    """Both accept a label in any case and an id, and both refuse one that does not exist."""
+    id = peers.clients.ours("environments", "--json").json["environments"][0]["id"]
     found = [
         [task["id"] for task in program("list", option, name, "--json").json["tasks"]]
-        for program, option in ((peers.desk.cloud, "--env"), (peers.desk.ours, "--environment"))
+        for program, option in ((peers.clients.cloud, "--env"), (peers.clients.ours, "--environment"))
         for name in ("owner/repo", "OWNER/Repo", id)
     ]
-    refused = peers.desk.cloud("list", "--env", "no/such").code, peers.desk.ours("list", "-e", "no/such").code
+    refused = peers.clients.cloud("list", "--env", "no/such").code, peers.clients.ours("list", "-e", "no/such").code
 
     assert [[peers.theirs, peers.ours, peers.three]] * 6 == found
     assert (1, 2) == refused
 
 
-def test_status_says_the_same(peers: Peers) -> None:
-    """For an id and for a page's address."""
-    task = peers.desk.ours("status", peers.three, "--json").json
-    said = [peers.desk.cloud("status", name) for name in (peers.three, task["url"])]
-    ours = peers.desk.ours("status", task["url"]).out.splitlines()
+def test_the_status_is_equal(peers: Peers) -> None:
+    """The status is equal, for an id and for the address of a task's page."""
+    task = peers.clients.ours("status", peers.three, "--json").json
+    output = [peers.clients.cloud("status", name) for name in (peers.three, task["url"])]
+    ours = peers.clients.ours("status", task["url"]).out.splitlines()
 
-    assert [0, 0] == [done.code for done in said]
-    for done in said:
+    assert [0, 0] == [done.code for done in output]
+    for done in output:
         first, where, size = done.out.splitlines()
         assert f"[READY] {task['title']}" == first
         assert task["environment_label"] == where.partition("  •  ")[0] == ours[1].partition("  •  ")[0]
@@ -110,27 +110,27 @@ def test_status_says_the_same(peers: Peers) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_diffs_are_the_same_bytes(number: int, peers: Peers) -> None:
-    """For each attempt, and each is another one."""
-    theirs = peers.desk.cloud("diff", peers.three, "--attempt", str(number))
-    ours = peers.desk.ours("diff", peers.three, "--attempt", str(number))
+    """The diff of each attempt is equal, and the attempts differ."""
+    theirs = peers.clients.cloud("diff", peers.three, "--attempt", str(number))
+    ours = peers.clients.ours("diff", peers.three, "--attempt", str(number))
 
     assert f"+attempt {number}\n" in theirs.out
     assert (0, theirs.data) == (ours.code, ours.data)
 
 
 def test_the_diff_of_no_attempt_in_particular_is_the_same(peers: Peers) -> None:
-    """The first one, of one attempt or of three."""
+    """Without a number both take the first attempt, of one or of three."""
     for id in (peers.ours, peers.three):
-        theirs, ours = peers.desk.cloud("diff", id), peers.desk.ours("diff", id)
+        theirs, ours = peers.clients.cloud("diff", id), peers.clients.ours("diff", id)
 
         assert (0, theirs.data) == (ours.code, ours.data)
 
 
 def test_attempts_are_counted_alike(peers: Peers) -> None:
-    """`attempts` has as many as the official client names when it is asked for one too many."""
-    attempts = peers.desk.ours("attempts", peers.three, "--json").json["attempts"]
-    too_many = peers.desk.cloud("diff", peers.three, "--attempt", "4")
-    shown = peers.desk.ours("show", peers.three, "--json").json
+    """`attempts` lists as many as the official client names in its error for a number that is too high."""
+    attempts = peers.clients.ours("attempts", peers.three, "--json").json["attempts"]
+    too_many = peers.clients.cloud("diff", peers.three, "--attempt", "4")
+    shown = peers.clients.ours("show", peers.three, "--json").json
 
     assert [1, 2, 3] == [attempt["number"] for attempt in attempts] == [each["number"] for each in shown["attempts"]]
     assert "Attempt 4 not available; only 3 attempt(s) found" in too_many.err
@@ -141,9 +141,9 @@ def test_attempts_are_counted_alike(peers: Peers) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_applying_gives_the_same_tree(number: int, peers: Peers, tmp_path: Path) -> None:
-    """`codex cloud apply` and `coatcheck apply`; theirs stages what it applies, ours does not."""
+    """`codex cloud apply` and `coatcheck apply` give the same tree; theirs stages the changes, ours does not."""
     trees = {}
-    for name, program in (("theirs", peers.desk.cloud), ("ours", peers.desk.ours)):
+    for name, program in (("theirs", peers.clients.cloud), ("ours", peers.clients.ours)):
         checkout = cloned(peers, tmp_path / name)
         done = program("apply", peers.three, "--attempt", str(number), folder=checkout)
         assert done.code == 0, done
@@ -154,9 +154,9 @@ def test_applying_gives_the_same_tree(number: int, peers: Peers, tmp_path: Path)
 
 
 def test_the_older_apply_gives_the_same_tree(peers: Peers, tmp_path: Path) -> None:
-    """`codex apply` reads nothing but the pull request of the diff turn (codex-wham.md 8.1)."""
+    """`codex apply`, which reads only the pull request of the diff turn, gives the same tree (docs/reference/protocols/codex-wham.md, 8.1)."""
     theirs, ours = cloned(peers, tmp_path / "theirs"), cloned(peers, tmp_path / "ours")
-    done = peers.desk.codex("apply", peers.ours, folder=theirs), peers.desk.ours("apply", peers.ours, folder=ours)
+    done = peers.clients.codex("apply", peers.ours, folder=theirs), peers.clients.ours("apply", peers.ours, folder=ours)
 
     assert [0, 0] == [each.code for each in done], done
     assert tree_of(theirs, environ=peers.environ) == tree_of(ours, environ=peers.environ)
@@ -169,18 +169,18 @@ def cloned(peers: Peers, path: Path) -> Path:
 
 
 def test_the_prompt_may_come_on_standard_input(peers: Peers) -> None:
-    """To both, as it is."""
+    """Both submit a prompt from standard input unchanged."""
     prompt = "Line one\n\n  line three é\n"
-    url = peers.desk.cloud("exec", "--env", "owner/repo", "-", input=prompt.encode()).out.strip()
-    ours = peers.desk.ours("submit", "-e", "owner/repo", "-", "--json", input=prompt.encode()).json["id"]
-    prompts = [peers.desk.ours("status", name, "--json").json["prompt"] for name in (url, ours)]
+    url = peers.clients.cloud("exec", "--env", "owner/repo", "-", input=prompt.encode()).out.strip()
+    ours = peers.clients.ours("submit", "-e", "owner/repo", "-", "--json", input=prompt.encode()).json["id"]
+    prompts = [peers.clients.ours("status", name, "--json").json["prompt"] for name in (url, ours)]
     for name in (url, ours):
         assert [0, 0] == [
-            peers.desk.ours("wait", name, "--interval", "0.1s").code,
-            peers.desk.ours("delete", "--yes", name).code,
+            peers.clients.ours("wait", name, "--interval", "0.1s").code,
+            peers.clients.ours("delete", "--yes", name).code,
         ]
 
-    assert [prompt.strip()] * 2 == [said.strip() for said in prompts]
+    assert [prompt.strip()] * 2 == [output.strip() for output in prompts]
 
 
 # What a task lives through -> our word. Both print it; theirs through the table of `COARSE`.
@@ -195,12 +195,12 @@ LIVES = {
 
 
 @pytest.mark.parametrize(("timeline", "state"), LIVES.items())
-def test_every_state_is_told_alike(timeline: tuple[str, ...], state: str, tmp_path: Path) -> None:
-    """By the list, by the status and its exit code; neither takes a word that it does not know for an end."""
-    with serving_scripted(ScriptedCloud(timeline, clock=SystemClock()), tmp_path) as desk:
-        id = desk.exec("Add dark mode")
-        listed = desk.cloud("list", "--json").json["tasks"], desk.ours("list", "--json").json["tasks"]
-        status, ours = desk.cloud("status", id), desk.ours("status", id, "--json").json
+def test_every_state_is_reported_alike(timeline: tuple[str, ...], state: str, tmp_path: Path) -> None:
+    """List, status and exit code agree for every state; an unknown state is not an end for either."""
+    with serving_scripted(ScriptedCloud(timeline, clock=SystemClock()), tmp_path) as clients:
+        id = clients.exec("Add dark mode")
+        listed = clients.cloud("list", "--json").json["tasks"], clients.ours("list", "--json").json["tasks"]
+        status, ours = clients.cloud("status", id), clients.ours("status", id, "--json").json
 
     assert (state, list(timeline)[-1]) == (ours["state"], ours["raw_state"])
     assert [official(listed[0][0])] == [facts(task) for task in listed[1]]
@@ -209,13 +209,13 @@ def test_every_state_is_told_alike(timeline: tuple[str, ...], state: str, tmp_pa
 
 
 class Edited(Fault, frozen=True, kw_only=True):
-    """Change the document of every answer on a route."""
+    """A cloud that changes the document of every response of a route."""
 
     edit: Callable[[Any], object]
     times: int | None = None
 
     def act(self, request: Request, answer: Answer, clock: Clock) -> Response:
-        """Answer with the changed document."""
+        """Return the changed document."""
         return json_reply(self.edit(msgspec.json.decode(answer().body)), status=200)
 
 
@@ -257,26 +257,26 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "command"), FAULTS.values(), ids=FAULTS)
-def test_ours_goes_on_where_the_official_client_dies(fault: Fault, command: tuple[str, ...], tmp_path: Path) -> None:
-    """Each fault is proven to be one by the official client's exit."""
+def test_ours_reads_what_ends_the_official_client(fault: Fault, command: tuple[str, ...], tmp_path: Path) -> None:
+    """Responses that end the official client with an error are read by ours."""
     cloud = ScriptedCloud(("completed",), clock=SystemClock())
-    with serving_scripted(cloud, tmp_path) as desk:
-        id = desk.exec("Add dark mode", attempts=2)
+    with serving_scripted(cloud, tmp_path) as clients:
+        id = clients.exec("Add dark mode", attempts=2)
         words = [word.format(id=id, environment="owner/repo") for word in command]
         cloud.faults[:] = [fault]
-        theirs = desk.cloud(*words)
+        theirs = clients.cloud(*words)
         cloud.faults[:] = [fault]
-        ours = desk.ours(*(word.replace("--env=", "--environment=") for word in words))
+        ours = clients.ours(*(word.replace("--env=", "--environment=") for word in words))
 
     assert (1, 0) == (theirs.code, ours.code), (theirs, ours)
     assert {"list": id, "diff": "diff --git ", "status": "[succeeded]"}[command[0]] in ours.out
 
 
-def test_usage_is_told_alike(tmp_path: Path) -> None:
-    """Plan, credits, and of every window what is used, how long it is and when it resets."""
-    with serving_scripted(ScriptedCloud(clock=SystemClock()), tmp_path) as desk:
-        theirs = desk.usage_of_app_server()["result"]["rateLimits"]
-        ours = desk.ours("usage", "--json").json
+def test_usage_is_reported_alike(tmp_path: Path) -> None:
+    """Plan, credits and every window (used, length, reset) are equal."""
+    with serving_scripted(ScriptedCloud(clock=SystemClock()), tmp_path) as clients:
+        theirs = clients.usage_of_app_server()["result"]["rateLimits"]
+        ours = clients.ours("usage", "--json").json
     windows = {
         window["name"]: {
             "usedPercent": window["used_percent"],
@@ -296,26 +296,26 @@ def test_usage_is_told_alike(tmp_path: Path) -> None:
 
 
 def test_usage_in_fractions_is_read_by_ours_alone(tmp_path: Path) -> None:
-    """The official client takes whole numbers of 32 bits and nothing else (codex-wham.md 7.1)."""
+    """Ours reads fractions; the official client accepts only whole numbers of 32 bits (docs/reference/protocols/codex-wham.md, 7.1)."""
     window = {"used_percent": 12.5, "limit_window_seconds": 18_000, "reset_after_seconds": 600.5, "reset_at": 2**33}
     usage = {"plan_type": "plus", "rate_limit": {"allowed": True, "limit_reached": False, "primary_window": window}}
-    with serving_scripted(ScriptedCloud(clock=SystemClock(), usage=usage), tmp_path) as desk:
-        theirs = desk.usage_of_app_server()
-        ours = desk.ours("usage", "--json").json
+    with serving_scripted(ScriptedCloud(clock=SystemClock(), usage=usage), tmp_path) as clients:
+        theirs = clients.usage_of_app_server()
+        ours = clients.ours("usage", "--json").json
 
     assert "error" in theirs
     assert 12.5 == ours["rate_limit"]["windows"][0]["used_percent"]
 
 
-def test_an_attempt_without_a_diff_keeps_its_number_here_and_loses_it_there(tmp_path: Path) -> None:
-    """Theirs counts only attempts that have a diff (codex-wham.md 4), so the numbers behind one move; ours names both."""
+def test_an_attempt_without_a_diff_keeps_its_number(tmp_path: Path) -> None:
+    """Theirs numbers only attempts with a diff, so later numbers change (docs/reference/protocols/codex-wham.md, 4); ours keeps them."""
     scripts = [
         AttemptScript(timeline=("completed",), result=CloudResult(messages=("m",), diff=DIFFS[n])) for n in range(3)
     ]
-    with serving_scripted(ScriptedCloud(attempts=scripts, clock=SystemClock()), tmp_path) as desk:
-        id = desk.exec("Add dark mode", attempts=3)
-        theirs = desk.cloud("diff", id, "--attempt", "2")
-        ours = {number: desk.ours("diff", id, "--attempt", str(number)) for number in (2, 3)}
+    with serving_scripted(ScriptedCloud(attempts=scripts, clock=SystemClock()), tmp_path) as clients:
+        id = clients.exec("Add dark mode", attempts=3)
+        theirs = clients.cloud("diff", id, "--attempt", "2")
+        ours = {number: clients.ours("diff", id, "--attempt", str(number)) for number in (2, 3)}
 
     assert (DIFFS[2], DIFFS[2]) == (theirs.out, ours[3].out)
     assert (1, b"") == (ours[2].code, ours[2].data)
@@ -330,14 +330,14 @@ DIFFS = [
 
 
 def test_no_command_of_either_shows_a_token(tmp_path: Path) -> None:
-    """Whatever goes wrong: nothing that the login holds is printed."""
+    """No output of any command, successful or not, contains a part of the login."""
     cloud = ScriptedCloud(clock=SystemClock(), faults=[Status(401, times=None)])
-    with serving_scripted(cloud, tmp_path) as desk:
+    with serving_scripted(cloud, tmp_path) as clients:
         runs = [
-            desk.ours("list"),
-            desk.ours("list", "--json"),
-            desk.ours("config", "--show-origin"),
-            desk.cloud("list"),
+            clients.ours("list"),
+            clients.ours("list", "--json"),
+            clients.ours("config", "--show-origin"),
+            clients.cloud("list"),
         ]
         login = json.loads((tmp_path / "codex" / "auth.json").read_text())["tokens"]
     secrets = [login[name] for name in ("access_token", "refresh_token", "id_token")]

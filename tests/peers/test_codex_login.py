@@ -1,4 +1,4 @@
-"""One login, two official Codex CLIs and ours: nobody logs anybody out, nobody loses what another wrote."""
+"""One login shared by two official Codex CLIs and ours: no program invalidates it or loses data of another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_TASK = "task_e_" + "0" * 32
 
 
 class Flat:
-    """People who share one `CODEX_HOME`, with a cloud on loopback."""
+    """Programs that share one `CODEX_HOME`, with a cloud on loopback."""
 
     def __init__(self, folder: Path, house: Household, url: str) -> None:
         self.house, self.url = house, url
@@ -64,7 +64,7 @@ class Flat:
         )
 
     def run(self, *command: str, **environ: str) -> tuple[int, str]:
-        """Run a program to its end and return how it ended and all that it said."""
+        """Run a program to its end and return its exit code and its output."""
         process = self.start(*command, **environ)
         out, err = process.communicate(timeout=TIME_LIMIT)
         return process.returncode, (out + err).decode("utf-8", "replace")
@@ -75,11 +75,11 @@ class Flat:
 
     @property
     def official_starts(self) -> Sequence[tuple[str, ...]]:
-        """Commands with which the official clients look after the login as soon as they start."""
+        """Commands of the official clients that refresh the login when they start."""
         return ((self.old, "cloud", "list"), (self.newest, "apply", NO_TASK))
 
     def presented(self, *, by_us: bool) -> Counter[str]:
-        """How often each refresh token was presented by us, or by the official clients."""
+        """How often each refresh token was presented, by us and by the official clients."""
         requests = [request for request in self.house.cloud.seen("token") if is_ours(request) is by_us]
         return Counter(fingerprint(json.loads(request.body)["refresh_token"]) for request in requests)
 
@@ -90,7 +90,7 @@ class Flat:
 
 @contextlib.contextmanager
 def flat(folder: Path) -> Iterator[Flat]:
-    """Serve a cloud for people who share a login."""
+    """Serve a cloud for programs that share a login."""
     house = Household(folder, clock=SystemClock(), device_interval=1)
     with serving(house.cloud) as url:
         yield Flat(folder, house, url)
@@ -98,14 +98,14 @@ def flat(folder: Path) -> Iterator[Flat]:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Flat]:
-    """Everybody in one home."""
+    """Let all programs use one home folder."""
     with flat(tmp_path) as found:
         yield found
 
 
 @pytest.mark.timeout(300)
 def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None:
-    """Twenty rounds with an expiring token and a slow service: all of ours succeed, and never present a token twice."""
+    """In twenty rounds with an expiring token and a slow service all of ours succeed and present no token twice."""
     house = shared.house
     house.cloud.faults.append(Slow(LATENCY, on="token", times=None))
     failed = []
@@ -129,8 +129,8 @@ def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None
 
 
 @pytest.mark.parametrize("version", [0, 1], ids=["0.151.0", "newest"])
-def test_the_official_client_goes_on_with_what_we_wrote(shared: Flat, version: int) -> None:
-    """We refresh, it takes the fresh token without refreshing again; its own keys are as it left them."""
+def test_the_official_client_uses_our_refresh(shared: Flat, version: int) -> None:
+    """After our refresh the official client uses the new token without another refresh, and its own keys are unchanged."""
     house = shared.house
     house.put(house.issue(ends_in=30))
     document = shared.document()
@@ -138,64 +138,64 @@ def test_the_official_client_goes_on_with_what_we_wrote(shared: Flat, version: i
     house.shared.write_text(json.dumps(document, indent=2))
     assert 0 == shared.ours("list")[0]
     after = shared.document()
-    said = shared.run(*shared.official_starts[version])[1]
+    output = shared.run(*shared.official_starts[version])[1]
 
     assert ("me", "app_x") == (after["tokens"]["login_owner_id"], after["tokens"]["oauth_provenance"]["client_id"])
     assert 0 == shared.presented(by_us=False).total()
-    assert "sign in" not in said.lower()
+    assert "sign in" not in output.lower()
     assert shared.document() == after
 
 
 @pytest.mark.parametrize("version", [0, 1], ids=["0.151.0", "newest"])
-def test_we_go_on_with_what_the_official_client_wrote(shared: Flat, version: int) -> None:
-    """It refreshes, and we read what it wrote, whichever way it writes."""
+def test_we_use_the_refresh_of_the_official_client(shared: Flat, version: int) -> None:
+    """After a refresh of the official client we read its file, in each way that it writes it."""
     house = shared.house
     held = house.put(house.issue(ends_in=200))
     shared.run(*shared.official_starts[version])
-    code, said = shared.ours("auth", "status", "--json")
+    code, output = shared.ours("auth", "status", "--json")
 
     assert held.refresh_token != house.read().refresh_token
-    assert (0, True) == (code, json.loads(said)["is_logged_in"])
+    assert (0, True) == (code, json.loads(output)["is_logged_in"])
     assert 0 == shared.ours("list")[0]
     assert 0 == shared.presented(by_us=True).total()
 
 
 def test_a_device_login_of_the_official_client_is_a_login_for_us(shared: Flat) -> None:
-    """``codex login --device-auth`` at our login service writes a file that we read, and its status command agrees."""
+    """``codex login --device-auth`` at our login service writes a file that we read, and its status command confirms the login."""
     house = shared.house
     process = shared.start(
         shared.newest, "login", "--device-auth", "--experimental_issuer", shared.root, "--experimental_client-id", "app"
     )
     approve_until(house, process)
-    code, said = shared.run(shared.newest, "login", "status")
+    code, output = shared.run(shared.newest, "login", "status")
 
-    assert (0, True) == (code, "Logged in" in said)
+    assert (0, True) == (code, "Logged in" in output)
     assert 0 == shared.ours("list")[0]
     assert json.loads(shared.ours("auth", "status", "--json")[1])["account_id"] == "acc-1"
 
 
 def approve_until(house: Household, process: subprocess.Popen[bytes]) -> bytes:
-    """Approve every device login that waits until *process* has ended, which must be well; return what it said."""
-    said = b""
+    """Approve pending device logins until *process* has ended with success; return its output."""
+    output = b""
     while process.poll() is None:
         for device in list(house.cloud._oauth._devices.values()):
             house.cloud.approve(device.user_code)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            said = b"".join(process.communicate(timeout=0.2))
-    assert 0 == process.returncode, said.decode()
-    return said
+            output = b"".join(process.communicate(timeout=0.2))
+    assert 0 == process.returncode, output.decode()
+    return output
 
 
 def test_our_own_login_is_one_that_the_official_client_reads(shared: Flat) -> None:
-    """The file that `coatcheck login` writes has its form: copied into a home, it is a login there."""
+    """The file that `coatcheck login` writes, copied into a home folder, is a login for the official client."""
     house = shared.house
     process = shared.start(str(OURS), "login", "codex", "--device-code", "--issuer", shared.root)
     approve_until(house, process)
     house.shared.write_bytes(house.own.read_bytes())
 
     assert "Logged in" in shared.run(shared.newest, "login", "status")[1]
-    code, said = shared.run(shared.old, "cloud", "list")
-    assert (0, True) == (code, "No tasks found" in said)
+    code, output = shared.run(shared.old, "cloud", "list")
+    assert (0, True) == (code, "No tasks found" in output)
 
 
 KEYRING_SESSION = """
@@ -206,7 +206,7 @@ exec "$@"
 
 
 def test_a_login_in_the_keyring_is_shared_as_well(shared: Flat, tmp_path: Path) -> None:
-    """The official client keeps it in a Secret Service; we read it there, refresh it there, and it goes on with that."""
+    """A login that the official client stores in a Secret Service is read and refreshed there by us, and it uses the result."""
     if shutil.which("dbus-run-session") is None:
         pytest.fail("there is no dbus-run-session: install Debian's package dbus-daemon", pytrace=False)
     house = shared.house

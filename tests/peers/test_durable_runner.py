@@ -1,4 +1,4 @@
-"""AWS's own runner of durable executions, with AWS's runtime and SDK behind it: our provider lives there as on AWS.
+"""Our provider with AWS's own runner of durable executions, runtime and SDK.
 
 What it does not do as AWS does (names are taken more than once, no 409, no Pause, Resume or Delete) is not asked of it.
 """
@@ -43,13 +43,13 @@ class Runner:
         return self.client.create_task(TaskSpec(prompt=prompt)).ref
 
     def boto3(self, ref: TaskRef) -> dict[str, Any]:
-        """Return what boto3 sees of an execution."""
+        """Return the execution as boto3 reads it."""
         return theirs(self.folder, "seen", self.base, unquote(ref.id))
 
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """One runner for all."""
+    """Run one runner for all tests."""
     folder = tmp_path_factory.mktemp("durable")
     with lambda_of_aws(folder) as base:
         runner = Runner(base, folder)
@@ -58,7 +58,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 def test_a_function_runs_and_its_result_comes_back(runner: Runner) -> None:
-    """Message and patch are what the function returned; boto3 sees the same end and the same history."""
+    """Message and patch are those that the function returned; boto3 reads the same end and the same history."""
     ref = runner.create("Say hello")
     events = list(runner.client.watch_task(ref, interval=QUICKLY, timeout=30))
     task = runner.client.get_task(ref)
@@ -75,7 +75,7 @@ def test_a_function_runs_and_its_result_comes_back(runner: Runner) -> None:
 
 
 def test_a_function_that_raises_has_failed(runner: Runner) -> None:
-    """With its own words."""
+    """The failure has the function's own message."""
     task = runner.client.poll_task(runner.create("Fail"), interval=QUICKLY, timeout=30)
 
     assert TaskState.FAILED is task.state
@@ -83,7 +83,7 @@ def test_a_function_that_raises_has_failed(runner: Runner) -> None:
 
 
 def test_an_execution_that_sleeps_is_stopped(runner: Runner) -> None:
-    """It would have slept for an hour."""
+    """An execution that sleeps for an hour is stopped."""
     ref = runner.create("Nap")
     before = runner.client.get_task(ref).state
     runner.client.cancel_task(ref)
@@ -106,8 +106,8 @@ def test_a_message_answers_the_functions_question(runner: Runner) -> None:
     )
 
 
-def test_a_crowd_comes_back(runner: Runner) -> None:
-    """Through the function's list, although the runner's ARNs name no function."""
+def test_many_executions_are_polled_together(runner: Runner) -> None:
+    """Many executions are polled together through the function's list, although the runner's ARNs name no function."""
     refs = [runner.create(f"Say {number}") for number in range(5)]
     ended = {
         task.ref: task.outcome.text
@@ -119,7 +119,7 @@ def test_a_crowd_comes_back(runner: Runner) -> None:
 
 
 def test_executions_are_listed_as_boto3_lists_them(runner: Runner) -> None:
-    """The same, in the same order."""
+    """Our list has the same executions as that of boto3, in the same order."""
     ref = runner.create("Say it again")
     runner.client.poll_task(ref, interval=QUICKLY, timeout=30)
     ours = [unquote(task.ref.id) for task in runner.client.list_tasks(environment=FUNCTION)]
@@ -128,7 +128,7 @@ def test_executions_are_listed_as_boto3_lists_them(runner: Runner) -> None:
     assert unquote(ref.id) in ours
 
 
-def test_an_execution_that_is_not_there_says_so(runner: Runner) -> None:
-    """404, whatever the error's shape."""
+def test_a_missing_execution_is_not_found(runner: Runner) -> None:
+    """A missing execution is a 404, whatever the error's shape."""
     with pytest.raises(errors.NotFoundError):
         runner.client.get_task(f"{DURABLE}:nobody~nothing")

@@ -1,4 +1,4 @@
-"""GitHub's own command line on our emulator, beside our client: both see the same runs."""
+"""GitHub's own command line and our client show the same runs of our emulator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIME_LIMIT = 30
 
 
 class Hub:
-    """A GitHub, ``gh`` logged in to it, and our client of it."""
+    """The emulated GitHub, ``gh`` with a login, and our client."""
 
     def __init__(self, folder: Path) -> None:
         gh = shutil.which("gh", path=f"{PEERS}{os.pathsep}{os.environ['PATH']}")
@@ -49,7 +49,7 @@ class Hub:
         (folder / "config/config.yml").write_text(f"http_unix_socket: {self.socket}\n")
 
     def gh(self, *arguments: str, code: int = 0) -> str:
-        """Run ``gh``; fails with what it says where it does."""
+        """Run ``gh``; a failure has its output."""
         command = [self.gh_path, *arguments, "-R", "github.localhost/owner/repo"]
         done = subprocess.run(
             command,
@@ -77,14 +77,14 @@ class Hub:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    """A GitHub on a socket."""
+    """Serve the emulated GitHub on a socket."""
     hub = Hub(tmp_path)
     with on_socket(hub.github, hub.socket):
         yield hub
 
 
-def test_gh_dispatches_what_we_find(hub: Hub) -> None:
-    """Its run has our key, and is listed by both with the same words."""
+def test_we_find_what_gh_dispatches(hub: Hub) -> None:
+    """A run that ``gh`` dispatches with our key is found by us, and both list it with the same words."""
     id = hub.dispatch()
     fields = "databaseId,displayTitle,status,headBranch,event,workflowName"
     (theirs,) = json.loads(hub.gh("run", "list", "--json", fields))
@@ -103,15 +103,15 @@ def test_gh_dispatches_what_we_find(hub: Hub) -> None:
 
 
 def test_gh_watches_a_run_to_its_end(hub: Hub) -> None:
-    """With its job and every step."""
+    """``gh run watch`` shows the job and every step to the end."""
     id = hub.dispatch()
     last = hub.gh("run", "watch", id, "--interval", "1", "--exit-status").rpartition("Agent · ")[2]
 
     assert list(STEPS) == [step for step in STEPS if f"✓ {step}" in last], last
 
 
-def test_gh_downloads_what_we_read(hub: Hub) -> None:
-    """The artifact, by redirect from another host, without its token; our patch is its file."""
+def test_gh_downloads_our_patch(hub: Hub) -> None:
+    """``gh`` downloads the artifact by a redirect to another host without the token; our patch is its file."""
     id = hub.dispatch()
     with hub.client() as client:
         ours = client.poll_task(f"github_actions:owner~repo~{id}", interval=0.01)
@@ -123,7 +123,7 @@ def test_gh_downloads_what_we_read(hub: Hub) -> None:
 
 
 def test_gh_shows_the_logs(hub: Hub) -> None:
-    """As it lays them out: job, step, line."""
+    """``gh run view --log`` shows job, step and line."""
     id = hub.dispatch()
     hub.github.run().end("success", 0.0)
     hub.github.run().act = LIFE[-1]
@@ -132,7 +132,7 @@ def test_gh_shows_the_logs(hub: Hub) -> None:
 
 
 def test_gh_cancels_once(hub: Hub) -> None:
-    """And is told the second time that it is too late; we see the same end."""
+    """A second cancellation is refused, and both show the same end."""
     hub.github.life = (Act("queued"), Act("in_progress", steps=1, seconds=1e9))
     id = hub.dispatch()
     hub.gh("run", "cancel", id)
@@ -145,7 +145,7 @@ def test_gh_cancels_once(hub: Hub) -> None:
 
 
 def test_gh_is_refused_as_we_are(hub: Hub) -> None:
-    """An input that nobody declared is 422 with GitHub's words."""
+    """Both get 422 with GitHub's message for an undeclared input."""
     said = hub.gh("workflow", "run", "coatcheck.yml", "--ref", "main", "-f", "colour=blue", code=1)
 
     assert 'Unexpected inputs provided: ["colour"]' in said

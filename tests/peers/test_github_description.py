@@ -1,4 +1,4 @@
-"""GitHub's own description of its API stands between our client and our emulator, and checks what both say.
+"""GitHub's OpenAPI description, enforced by Prism between our client and our emulator, checks both.
 
 Prism answers 500 where the emulator says something that is not described, and 422 where we do. It follows redirects
 itself, token and all, so downloads go past it.
@@ -40,29 +40,31 @@ PRISM, DESCRIPTION = PEERS / "node/node_modules/.bin/prism", PEERS / "github.jso
 TIME_LIMIT = 30
 
 
-class Past(ReqwestTransport):
-    """Takes downloads past the proxy."""
+class DirectDownloads(ReqwestTransport):
+    """A transport that sends downloads directly, without the proxy."""
 
     around: dict[str, str] = {}  # noqa: RUF012 - one proxy, one emulator
 
     def send(self, request: Request) -> Response:
-        """Send, and download from where it really is."""
+        """Send; downloads go to their own host."""
         if request.path.endswith("/zip"):
             for proxy, service in self.around.items():
                 request = msgspec.structs.replace(request, url=request.url.replace(proxy, service))
         return super().send(request)
 
 
-class Between:
-    """The emulated GitHub, and the proxy in front of it."""
+class DescribedGithub:
+    """The emulated GitHub and the proxy in front of it."""
 
     def __init__(self, github: GithubEmulator, url: str) -> None:
         self.github, self.url = github, url
 
     def client(self, provider: Any) -> Client:
-        """Return a client that asks through the proxy."""
+        """Return a client that uses the proxy."""
         environ = {"COATCHECK_LEARN": "off"}
-        return Client(provider, token=self.github.token, transport=Past(), journal=NoJournal(), environ=environ)
+        return Client(
+            provider, token=self.github.token, transport=DirectDownloads(), journal=NoJournal(), environ=environ
+        )
 
     def actions(self, **settings: Any) -> Client:
         """Return a client of Actions."""
@@ -75,8 +77,8 @@ class Between:
 
 
 @pytest.fixture
-def between(tmp_path: Path) -> Iterator[Between]:
-    """A GitHub that is only spoken to as it is described."""
+def between(tmp_path: Path) -> Iterator[DescribedGithub]:
+    """Serve a GitHub that accepts only what is described."""
     if not (PRISM.exists() and DESCRIPTION.exists()):
         pytest.fail("Prism is not installed: run `make peers`, or tests/peers/setup.sh VENV", pytrace=False)
     github = GithubEmulator(clock=SystemClock())
@@ -90,15 +92,15 @@ def between(tmp_path: Path) -> Iterator[Between]:
             try:
                 wait_for(prism)
                 proxy = f"http://127.0.0.1:{port}"
-                Past.around = {proxy: service}
-                yield Between(github, proxy)
+                DirectDownloads.around = {proxy: service}
+                yield DescribedGithub(github, proxy)
             finally:
                 prism.terminate()
                 prism.wait(10)
 
 
 def wait_for(prism: subprocess.Popen[bytes]) -> None:
-    """Return once it says that it listens; what it says from then on is read and dropped, so that it never blocks."""
+    """Wait until it reports that it listens; later output is read and discarded, so that it never blocks."""
     said: list[bytes] = []
     listens = threading.Event()
 
@@ -118,7 +120,7 @@ EVENT_TYPES = {"task.progress", "task.message", "task.diff", "task.succeeded"}
 SPEC = TaskSpec(prompt="Say hello", repository="owner/repo", title="Hello")
 
 
-def test_a_run_lives_as_it_is_described(between: Between) -> None:
+def test_a_run_lives_as_it_is_described(between: DescribedGithub) -> None:
     """Dispatch, list, watch, download, usage, delete: every request and response is as GitHub describes it."""
     with between.actions() as client:
         environments = client.list_environments()
@@ -138,8 +140,8 @@ def test_a_run_lives_as_it_is_described(between: Between) -> None:
     assert usage.window("core") is not None
 
 
-def test_a_lost_answer_is_found_as_it_is_described(between: Between) -> None:
-    """By workflow, branch and a range of time, which is what the description has wrong."""
+def test_a_lost_answer_is_found_as_it_is_described(between: DescribedGithub) -> None:
+    """A lost response is found by workflow, branch and a range of time, which the description has wrong."""
     between.github.faults.append(ResetAfterAccept(on="create_task"))
     with between.actions() as client:
         task = client.create_task(SPEC)
@@ -148,8 +150,8 @@ def test_a_lost_answer_is_found_as_it_is_described(between: Between) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_run_is_cancelled_as_it_is_described(between: Between, *, force: bool) -> None:
-    """202, and 409 once it has ended."""
+def test_a_run_is_cancelled_as_it_is_described(between: DescribedGithub, *, force: bool) -> None:
+    """A cancellation is 202, and 409 once the run has ended."""
     with between.actions(force_cancel=force) as client:
         ref = client.create_task(SPEC).ref
         client.cancel_task(ref)
@@ -159,8 +161,8 @@ def test_a_run_is_cancelled_as_it_is_described(between: Between, *, force: bool)
         assert TaskState.CANCELLED is client.get_task(ref).state
 
 
-def test_a_failed_run_is_as_it_is_described(between: Between) -> None:
-    """Its job and step, and the pull request that is asked for by the branch."""
+def test_a_failed_run_is_as_it_is_described(between: DescribedGithub) -> None:
+    """A failed run has its job, its step and the pull request of its branch."""
     between.github.life = failing()
     between.github.leaves = lambda _: {"result.json": b'{"branch": "coatcheck/x"}'}
     between.github.add_pull(7, branch="coatcheck/x")
@@ -173,8 +175,8 @@ def test_a_failed_run_is_as_it_is_described(between: Between) -> None:
     )
 
 
-def test_an_unchanged_run_is_free_as_it_is_described(between: Between) -> None:
-    """The proxy lets tags and 304 through."""
+def test_an_unchanged_run_is_free_as_it_is_described(between: DescribedGithub) -> None:
+    """A conditional request is answered 304 through the proxy."""
     with between.actions() as client:
         ref = client.create_task(SPEC).ref
         for _ in range(6):
@@ -183,8 +185,8 @@ def test_an_unchanged_run_is_free_as_it_is_described(between: Between) -> None:
     assert between.github.meter.free > 0
 
 
-def test_the_agents_tasks_are_as_they_are_described(between: Between) -> None:
-    """Create, look, list, archived and not."""
+def test_the_agents_tasks_are_as_they_are_described(between: DescribedGithub) -> None:
+    """The agent's tasks are created, read and listed, archived ones included."""
     between.github.agents.life = AgentLife(usage={"type": "ai_credits", "amount": 5})
     with between.copilot() as client:
         task = client.create_task(TaskSpec(prompt="Say hello", model="gpt-5.4", open_pull_request=False))

@@ -1,4 +1,4 @@
-"""Other people's clients drive our Jules: Google's own for JavaScript, and the Python index's."""
+"""Google's JavaScript client and the client of the Python index use our Jules emulator."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ with JulesClient(api_key=key, base_url=base_url) as client:
 
 @contextmanager
 def served(**options: Any) -> Iterator[tuple[JulesEmulator, str]]:
-    """Serve a Jules over loopback, and give its base URL."""
+    """Serve the Jules emulator over loopback, and yield the base URL."""
     emulator = JulesEmulator(clock=SystemClock(), **options)
     with serving(emulator) as url:
         yield emulator, url.replace("/backend-api", "/v1alpha")
@@ -69,13 +69,13 @@ def lines(command: list[str], *, home: Path) -> list[dict[str, Any]]:
 
 
 def google(emulator: JulesEmulator, url: str, *, home: Path) -> list[dict[str, Any]]:
-    """Let Google's client live a whole session."""
+    """Run a whole session with Google's client."""
     return lines(["node", str(HERE / "jules_sdk.mjs"), str(MODULES), url, emulator.token], home=home)
 
 
 @pytest.mark.parametrize("options", [{}, {"chunked": True}], ids=["plain", "chunked"])
-def test_googles_client_lives_a_whole_session(tmp_path: Path, options: dict[str, Any]) -> None:
-    """Create, plan, approve, stream, result: everything that the official client reads is there as it reads it."""
+def test_a_session_with_googles_client(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Google's client creates, plans, approves, streams and reads the result."""
     with served(**options) as (emulator, url):
         waits, *activities, result = google(emulator, url, home=tmp_path)
 
@@ -96,7 +96,7 @@ def test_googles_client_lives_a_whole_session(tmp_path: Path, options: dict[str,
 
 
 def test_both_clients_see_the_same_session(tmp_path: Path) -> None:
-    """What Google's client made, ours reads over the same socket: state, diff, pull request, every event."""
+    """Our client reads the state, the diff, the pull request and every event of the session that Google's client created."""
     with served() as (emulator, url):
         told = google(emulator, url, home=tmp_path)
         with Client("jules", base_url=url, token=emulator.token, journal=MemoryJournal(), environ={}) as client:
@@ -112,7 +112,7 @@ def test_both_clients_see_the_same_session(tmp_path: Path) -> None:
 
 
 def test_googles_client_and_ours_fail_alike(tmp_path: Path) -> None:
-    """It hides the reason of a failure; ours tells it."""
+    """Both report the failure; only ours has the reason."""
     with served(life=lives.failed) as (emulator, url):
         with Client("jules", base_url=url, token=emulator.token, journal=MemoryJournal(), environ={}) as client:
             task = client.create_task_and_wait("Say hello", repository="owner/repo", interval=0.05)
@@ -130,8 +130,8 @@ def test_googles_client_and_ours_fail_alike(tmp_path: Path) -> None:
     assert ("AutomatedSessionFailedError", False) == (theirs["name"], "database" in theirs["text"])
 
 
-def test_the_python_index_client_lives_a_whole_session(tmp_path: Path) -> None:
-    """Sources, create, approve, wait, activities, and a message that wakes the session."""
+def test_a_session_with_the_client_of_the_python_index(tmp_path: Path) -> None:
+    """The client of the Python index lists sources, creates, approves, waits, lists activities and sends a message."""
     with served(wakes=True) as (emulator, url):
         sources, done, again = lines([str(PYTHON), "-c", PYTHON_CLIENT, url, emulator.token], home=tmp_path)
 

@@ -1,4 +1,4 @@
-"""The official clients of Microsoft's and Google's long-running operations, and ours, read one service over HTTP."""
+"""The long-running-operation clients of Microsoft and Google and ours use one service over HTTP."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ STYLES = {
 
 @contextmanager
 def served(**options: Any) -> Iterator[tuple[Http202Emulator, str]]:
-    """Serve over loopback, and give the base URL."""
+    """Serve over loopback, and yield the base URL."""
     emulator = Http202Emulator(clock=SystemClock(), pause=0, **options)
     with serving(emulator) as url:
         yield emulator, url.removesuffix("/backend-api")
 
 
 def theirs(client: str, base: str, path: str) -> dict[str, Any]:
-    """Let an official client live a whole operation, and return what it saw."""
+    """Run a whole operation with an official client, and return its result."""
     command = [str(PYTHON), str(HERE / "lro_clients.py"), client, base, path]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -49,15 +49,15 @@ def theirs(client: str, base: str, path: str) -> dict[str, Any]:
 
 
 def asked(emulator: Http202Emulator) -> list[tuple[str, str]]:
-    """Return what came in about one task, and forget it."""
+    """Return the requests for one task, and clear the record."""
     found = [(request.method, request.path.replace("job2", "job1")) for request in emulator.requests]
     emulator.requests.clear()
     return [request for request in found if request[1] != "/v1/projects/demo/operations"]
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_an_official_client_and_ours_see_the_same(style: str) -> None:
-    """The same answers lead both to the same requests, and to the same result."""
+def test_both_clients_get_the_same_result(style: str) -> None:
+    """Equal responses lead both to the same requests and the same result."""
     client, path, toml = STYLES[style]
     with served() as (emulator, base):
         seen = theirs(client, base, path)
@@ -73,7 +73,7 @@ def test_an_official_client_and_ours_see_the_same(style: str) -> None:
 
 @pytest.mark.parametrize("style", ["azure", "google"])
 def test_failures_are_failures_to_both(style: str) -> None:
-    """What the official client raises is what our task says."""
+    """The error that the official client raises is that of our task."""
     client, path, toml = STYLES[style]
     with served(life=("NotStarted", "Failed")) as (emulator, base):
         seen = theirs(client, base, path)

@@ -1,4 +1,4 @@
-"""patchutils, the tools that people take diffs apart with, and git am: they list, filter and take what we do."""
+"""patchutils and git am list, filter and apply as we do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*command: str, stdin: bytes = b"", folder: Path | None = None) -> bytes:
 
 @pytest.fixture
 def text_diff(tmp_path: Path) -> bytes:
-    """Return a diff of many texts: patchutils know no renames, modes and binaries."""
+    """Return a diff of many texts, without renames, modes and binaries, which patchutils cannot read."""
     for number in range(40):
         (tmp_path / f"f{number}.txt").write_text("".join(f"line {line}\n" for line in range(30)))
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=x"]):
@@ -40,7 +40,7 @@ def text_diff(tmp_path: Path) -> bytes:
 
 
 def test_lsdiff_lists_the_same(text_diff: bytes) -> None:
-    """Lsdiff lists the same files with the same status, and the hunks begin where it says."""
+    """Lsdiff lists the same files with the same status and the same first lines of hunks."""
     listed = run("lsdiff", "--strip=1", "--status", "--line-number", stdin=text_diff).decode().splitlines()
     letters = {"modified": "!", "added": "+", "deleted": "-"}
 
@@ -50,14 +50,14 @@ def test_lsdiff_lists_the_same(text_diff: bytes) -> None:
 
 
 def test_filterdiff_chooses_the_same(text_diff: bytes) -> None:
-    """Filterdiff leaves the same change of the same files."""
+    """Filterdiff keeps the same changes of the same files."""
     theirs = run("filterdiff", "--strip-match=1", "--include=f2*.txt", "--exclude=f22.txt", stdin=text_diff)
 
     assert is_same_change(Patch.parse(theirs), Patch.parse(text_diff).select(include=["f2*.txt"], exclude=["f22.txt"]))
 
 
-def test_interdiff_sees_no_difference_between_the_same_changes(text_diff: bytes, tmp_path: Path) -> None:
-    """What we call the same change, interdiff calls the same; what we call another, it does too."""
+def test_interdiff_agrees_about_equal_changes(text_diff: bytes, tmp_path: Path) -> None:
+    """Interdiff finds no difference exactly where we report the same change."""
     original = Patch.parse(text_diff)
     other = Patch(text_diff.replace(b"+line four of 2\n", b"+line IV of 2\n"))
     written = Patch(bytes(original.reverse().reverse()))
@@ -73,7 +73,7 @@ def test_interdiff_sees_no_difference_between_the_same_changes(text_diff: bytes,
 
 
 def test_git_counts_the_same() -> None:
-    """``git apply --numstat`` says the same of a patch with a bit of everything."""
+    """``git apply --numstat`` counts the same lines in a patch of every kind of change."""
     data = (DATA / "dark_mode.patch").read_bytes()
     theirs = run("git", "apply", "--numstat", "-z", stdin=data).decode().split("\0")[:-1]
 

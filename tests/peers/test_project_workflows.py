@@ -33,7 +33,7 @@ def test_zizmor_finds_nothing() -> None:
 
 
 def test_zizmor_finds_an_injection(tmp_path: Path) -> None:
-    """A title of a pull request inside a shell command is reported, so silence above means something."""
+    """A title of a pull request inside a shell command is reported, so the audit does find faults."""
     workflow = tmp_path / ".github/workflows/bad.yml"
     workflow.parent.mkdir(parents=True)
     workflow.write_text(

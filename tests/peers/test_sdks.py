@@ -1,4 +1,4 @@
-"""AWS's, OpenAI's and Anthropic's own SDKs talk to our emulators, and our providers to what they talk to."""
+"""AWS's, OpenAI's and Anthropic's own SDKs use our emulators, beside our providers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ PYTHON = HERE.parents[1] / ".venv/peers/python/bin/python"
 
 @contextmanager
 def served(emulator: Any) -> Iterator[str]:
-    """Serve over loopback, and give the base URL."""
+    """Serve over loopback, and yield the base URL."""
     with serving(emulator) as url:
         yield url.removesuffix("/backend-api")
 
 
 def theirs(folder: Path, *arguments: str) -> dict[str, Any]:
-    """Let an SDK do something, and return what it saw."""
+    """Run a part of `sdk_clients.py`, and return its result."""
     command = [str(PYTHON), str(HERE / "sdk_clients.py"), *arguments]
     environ = bare_environ(folder)
     ran = subprocess.run(command, capture_output=True, text=True, timeout=2 * TIME_LIMIT, check=False, env=environ)
@@ -58,8 +58,8 @@ def durable_at(base: str) -> DurableProvider:
 # -- AWS ---------------------------------------------------------------------------------------------------------------
 
 
-def test_boto3_lives_a_durable_execution_on_our_lambda(tmp_path: Path) -> None:
-    """Its signatures are right, its names are taken once, its errors have AWS's names; we read the same execution."""
+def test_boto3_runs_a_durable_execution(tmp_path: Path) -> None:
+    """Signatures are valid, names are unique, errors have AWS's names; we read the same execution."""
     emulator = LambdaEmulator(clock=SystemClock())
     with served(emulator) as base:
         seen = theirs(tmp_path, "durable", base)
@@ -79,7 +79,7 @@ def test_boto3_lives_a_durable_execution_on_our_lambda(tmp_path: Path) -> None:
 
 
 def test_boto3_reads_what_we_submitted(tmp_path: Path) -> None:
-    """An execution of ours is one to boto3 too, by the ARN in its ref."""
+    """boto3 reads an execution that we started, by the ARN in its ref."""
     emulator = LambdaEmulator(clock=SystemClock())
     with served(emulator) as base, ours(durable_at(base), emulator) as client:
         ref = client.create_task(TaskSpec(prompt="Say hello", repository="owner/repo")).ref
@@ -89,7 +89,7 @@ def test_boto3_reads_what_we_submitted(tmp_path: Path) -> None:
 
 
 def test_boto3_reads_our_queue(tmp_path: Path) -> None:
-    """The record bears the id of the invocation, and goes when it is deleted."""
+    """The record has the id of the invocation, and is gone once it is deleted."""
     emulator = LambdaEmulator(clock=SystemClock())
     with served(emulator) as base:
         emulator.queue.url = f"{base}/123456789012/ends"
@@ -100,15 +100,15 @@ def test_boto3_reads_our_queue(tmp_path: Path) -> None:
 
 @contextmanager
 def moto(folder: Path) -> Iterator[str]:
-    """Run moto's server, and give its base URL."""
+    """Run moto's server, and yield its base URL."""
     (port,) = free_ports(1)
     command = [str(PYTHON.with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
     with started(folder / "moto.log", command, port, environ=bare_environ(folder)):
         yield f"http://127.0.0.1:{port}"
 
 
-def test_our_sweep_reads_motos_queue(tmp_path: Path) -> None:
-    """The records of our tasks are taken and deleted, a stranger's stays: at an SQS that is not ours."""
+def test_status_pages_of_motos_queue(tmp_path: Path) -> None:
+    """At moto's SQS the records of our tasks are received and deleted, and another one stays."""
     emulator = LambdaEmulator(clock=SystemClock(), life=("RUNNING",))
     with served(emulator) as base, moto(tmp_path) as queue:
         url = theirs(tmp_path, "make_queue", queue, '{"of": "somebody else"}')["url"]
@@ -131,8 +131,8 @@ def _record_of(execution: Any) -> str:
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 
-def test_openais_sdk_lives_a_batch_on_our_emulator(tmp_path: Path) -> None:
-    """It uploads, creates, waits and reads; what it saw of each request is what we see."""
+def test_openais_sdk_runs_a_batch(tmp_path: Path) -> None:
+    """OpenAI's SDK uploads, creates, waits and reads; we read the same result of each request."""
     emulator = OpenAIBatchEmulator(clock=SystemClock(), fails={"b"})
     with served(emulator) as base:
         seen = theirs(tmp_path, "openai", base)
@@ -144,8 +144,8 @@ def test_openais_sdk_lives_a_batch_on_our_emulator(tmp_path: Path) -> None:
     assert seen["items"] == {item.id: int(item.raw_state or 0) for item in (task.outcome.items if task.outcome else ())}
 
 
-def test_anthropics_sdk_lives_a_batch_on_our_emulator(tmp_path: Path) -> None:
-    """It creates, waits, reads and deletes; what it saw of each request is what we see of the same."""
+def test_anthropics_sdk_runs_a_batch(tmp_path: Path) -> None:
+    """Anthropic's SDK creates, waits, reads and deletes; we read the same result of each request."""
     emulator = AnthropicBatchEmulator(clock=SystemClock(), fails={"b"})
     with served(emulator) as base:
         seen = theirs(tmp_path, "anthropic", base)

