@@ -1,6 +1,6 @@
-"""No token, key or address of an account is ever shown: not by a repr, an error, a note, a log, a document or a command.
+"""No token, key or address of an account is shown by a repr, an error, a note, a log, a document or a command.
 
-The scenario is hostile: a service that says back, in every shape, whatever it was sent.
+The service is hostile: it returns, in every shape, whatever it was sent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STATUSES = (200, 302, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503)
 
 
 def echoes(request: Request) -> Iterator[bytes]:
-    """Yield answers that hold what was sent: headers, body, and an address."""
+    """Yield responses that contain the request: headers, body, and an address."""
     sent = " ".join([*(value for _, value in request.headers), request.body.decode("utf-8", "replace"), EMAIL])
     yield json.dumps({"detail": sent}).encode()
     yield json.dumps({"error": {"message": sent, "code": sent}}).encode()
@@ -46,7 +46,7 @@ def echoes(request: Request) -> Iterator[bytes]:
 
 
 class Echo:
-    """A service that says back what it was sent, with every status in turn."""
+    """A service that returns the request, with every status in turn."""
 
     def __init__(self, *, status: int, shape: int) -> None:
         self.status, self.shape = status, shape
@@ -61,52 +61,52 @@ class Echo:
         return Response(self.status, {"content-type": kind, "x-request-id": "req-1", "location": location}, body)
 
 
-class Ears:
-    """Whatever anybody could read."""
+class Collected:
+    """A collection of all text that a user or a log could show."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.texts: list[str] = []
 
-    def hear(self, *texts: object) -> None:
-        self.heard += [f"{text!s}\n{text!r}" for text in texts]
+    def add(self, *texts: object) -> None:
+        self.texts += [f"{text!s}\n{text!r}" for text in texts]
 
-    def hear_error(self, error: BaseException) -> None:
-        """Listen to an error with its notes, its causes, its attributes and its document."""
-        self.heard += traceback.format_exception(error)
-        self.hear(error, vars(error), *getattr(error, "__notes__", ()))
-        self.heard.append(dump(error_document(error)).decode())
+    def collect_error(self, error: BaseException) -> None:
+        """Collect the text of an error: notes, causes, attributes and document."""
+        self.texts += traceback.format_exception(error)
+        self.add(error, vars(error), *getattr(error, "__notes__", ()))
+        self.texts.append(dump(error_document(error)).decode())
 
-    def hear_everything_of_ours(self) -> None:
-        """Listen to every object of the package that lives."""
+    def collect_live_objects(self) -> None:
+        """Collect the reprs of all live objects of the package."""
         for each in gc.get_objects():
             if type(each).__module__.startswith("coatcheck"):
-                self.hear(each)
+                self.add(each)
 
     def leaks(self, *secrets: str | None) -> list[str]:
-        """Return the texts in which a secret is."""
-        return [text[:500] for text in self.heard if any(secret and secret in text for secret in secrets)]
+        """Return the texts that contain a secret."""
+        return [text[:500] for text in self.texts if any(secret and secret in text for secret in secrets)]
 
 
-def attempt(ears: Ears, act: Callable[[], object]) -> None:
-    """Do something and listen to what comes of it."""
+def attempt(collected: Collected, act: Callable[[], object]) -> None:
+    """Call *act*, and collect the text of its result or its error."""
     try:
-        ears.hear(act())
+        collected.add(act())
     except errors.CoatcheckError as error:
-        ears.hear_error(error)
+        collected.collect_error(error)
 
 
 @pytest.fixture
-def ears(caplog: pytest.LogCaptureFixture) -> Iterator[Ears]:
-    """Ears that hear logs as well, at every level."""
-    ears = Ears()
+def collected(caplog: pytest.LogCaptureFixture) -> Iterator[Collected]:
+    """Return a collection that also contains the log, at every level."""
+    collected = Collected()
     with caplog.at_level(logging.DEBUG):
-        yield ears
+        yield collected
         assert [] == [record.getMessage() for record in caplog.records if EMAIL in record.getMessage()]
-    ears.heard += [record.getMessage() for record in caplog.records]
+    collected.texts += [record.getMessage() for record in caplog.records]
 
 
 def verbs(client: Any) -> list[Callable[[], object]]:
-    """Return calls of every kind: looking, listing, submitting, refreshing, logging in and out."""
+    """Return calls of every kind: get, list, submit, refresh, login and logout."""
     return [
         client.get_usage,
         lambda: client.get_task("task_1"),
@@ -120,80 +120,83 @@ def verbs(client: Any) -> list[Callable[[], object]]:
     ]
 
 
-def logins(house: Household) -> dict[str, Any]:
+def logins(household: Household) -> dict[str, Any]:
     """Return logins of every kind, each with the tokens that must stay hidden."""
-    shared, own = house.put(house.issue(ends_in=100)), house.put(house.issue(ends_in=100), house.own)
-    return {"shared": shared, "own": own, "environment": house.issue(), "argument": house.issue()}
+    shared, own = (
+        household.put(household.issue(ends_in=100)),
+        household.put(household.issue(ends_in=100), household.own),
+    )
+    return {"shared": shared, "own": own, "environment": household.issue(), "argument": household.issue()}
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_a_service_that_says_everything_back_makes_us_say_nothing(tmp_path: Path, ears: Ears, status: int) -> None:
-    """Every verb with every kind of login and every shape of answer: no token and no address is heard."""
-    house = Household(tmp_path)
-    kinds = logins(house)
+def test_a_service_that_returns_every_request(tmp_path: Path, collected: Collected, status: int) -> None:
+    """No verb, with any kind of login and any shape of response, shows a token or an address."""
+    household = Household(tmp_path)
+    kinds = logins(household)
     for shape in range(6):
         for kind, tokens in kinds.items():
             service = Echo(status=status, shape=shape)
-            environ = house.environ | {"COATCHECK_CODEX_CREDENTIALS": kind if kind != "argument" else "auto"}
+            environ = household.environ | {"COATCHECK_CODEX_CREDENTIALS": kind if kind != "argument" else "auto"}
             client = Client(
                 "codex",
                 token=tokens.access_token if kind == "argument" else None,
                 environ=environ | {"CODEX_ACCESS_TOKEN": kinds["environment"].access_token},
-                clock=house.clock,
+                clock=household.clock,
                 transport=EmulatorTransport(service),
                 journal=MemoryJournal(),
                 random=lambda: 0.5,
             )
             for verb in verbs(client):
-                attempt(ears, verb)
+                attempt(collected, verb)
             if shape == 0:
-                ears.hear_everything_of_ours()
+                collected.collect_live_objects()
     secrets = [s for t in kinds.values() for s in (t.access_token, t.refresh_token, t.id_token)]
 
-    assert [] == ears.leaks(EMAIL, *secrets)
-    assert len(ears.heard) > 200
+    assert [] == collected.leaks(EMAIL, *secrets)
+    assert len(collected.texts) > 200
 
 
-def test_a_service_that_works_makes_us_say_nothing_either(tmp_path: Path, ears: Ears) -> None:
-    """A refresh, a 401 with its recovery, a broken file, a file of another account: in both colours."""
-    house = Household(tmp_path)
-    held = house.put(house.issue(ends_in=30))
+def test_a_service_that_works(tmp_path: Path, collected: Collected) -> None:
+    """A refresh, a recovery after 401, a broken file and a file of another account show nothing, in both clients."""
+    household = Household(tmp_path)
+    held = household.put(household.issue(ends_in=30))
 
     async def main() -> None:
         async with AsyncClient(
             "codex",
-            environ=house.environ,
-            clock=house.clock,
-            transport=AsyncEmulatorTransport(house.cloud),
+            environ=household.environ,
+            clock=household.clock,
+            transport=AsyncEmulatorTransport(household.cloud),
             journal=MemoryJournal(),
             random=lambda: 0.5,
         ) as client:
-            ears.hear(client, client.tokens, await client.get_usage(), await client.tokens.get_status())
-            house.cloud.book.end(house.read().access_token)
-            ears.hear(await client.get_usage(), await client.tokens.get_token())
-            ears.hear_everything_of_ours()
+            collected.add(client, client.tokens, await client.get_usage(), await client.tokens.get_status())
+            household.cloud.book.end(household.read().access_token)
+            collected.add(await client.get_usage(), await client.tokens.get_token())
+            collected.collect_live_objects()
 
     asyncio.run(main())
-    now = house.read()
-    for broken in (house.shared.read_bytes()[:-40], b"[" + house.shared.read_bytes() + b"]"):
-        house.shared.write_bytes(broken)
-        attempt(ears, lambda: house.secret(house.login()))
-        attempt(ears, lambda: read_auth_file(house.shared.read_bytes(), "the file"))
+    now = household.read()
+    for broken in (household.shared.read_bytes()[:-40], b"[" + household.shared.read_bytes() + b"]"):
+        household.shared.write_bytes(broken)
+        attempt(collected, lambda: household.secret(household.login()))
+        attempt(collected, lambda: read_auth_file(household.shared.read_bytes(), "the file"))
 
-    assert [] == ears.leaks(EMAIL, held.access_token, held.refresh_token, now.access_token, now.refresh_token)
+    assert [] == collected.leaks(EMAIL, held.access_token, held.refresh_token, now.access_token, now.refresh_token)
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
-def test_no_command_says_anything(tmp_path: Path, status: int) -> None:
-    """stdout, stderr and the exit: with text, with --json and with COATCHECK_DEBUG."""
-    heard, secrets = io.StringIO(), []
+def test_no_command_shows_a_secret(tmp_path: Path, status: int) -> None:
+    """No command shows a secret on stdout or stderr, with text, with --json and with COATCHECK_DEBUG."""
+    texts, secrets = io.StringIO(), []
     for shape in range(6):
-        house = Household(tmp_path / str(shape))
-        tokens = house.put(house.issue(ends_in=100))
+        household = Household(tmp_path / str(shape))
+        tokens = household.put(household.issue(ends_in=100))
         secrets += [tokens.access_token, tokens.refresh_token, tokens.id_token]
         for options in ((), ("--json",)):
             cli = Cli(tmp_path, Echo(status=status, shape=shape), CODEX_ACCESS_TOKEN="", COATCHECK_DEBUG="1")
-            cli.environ |= house.environ
+            cli.environ |= household.environ
             for command in (
                 ("usage",),
                 ("list",),
@@ -206,20 +209,24 @@ def test_no_command_says_anything(tmp_path: Path, status: int) -> None:
                 ("environments",),
                 ("config", "--show-origin"),
             ):
-                heard.write(repr(cli(*command, *options)))
+                texts.write(repr(cli(*command, *options)))
 
-    assert [] == [secret for secret in (*secrets, EMAIL) if secret in heard.getvalue()]
+    assert [] == [secret for secret in (*secrets, EMAIL) if secret in texts.getvalue()]
 
 
-def test_what_is_written_down_beside_the_login_holds_no_secret(tmp_path: Path) -> None:
-    """Notes, journals, learnt durations: everything in our state folder, after a refresh and a submission."""
-    house = Household(tmp_path)
-    held = house.put(house.issue(ends_in=30))
+def test_no_state_file_contains_a_secret(tmp_path: Path) -> None:
+    """No file in the state folder contains a secret after a refresh and a submission."""
+    household = Household(tmp_path)
+    held = household.put(household.issue(ends_in=30))
     with Client(
-        "codex", environ=house.environ, clock=house.clock, transport=EmulatorTransport(house.cloud), random=lambda: 0.5
+        "codex",
+        environ=household.environ,
+        clock=household.clock,
+        transport=EmulatorTransport(household.cloud),
+        random=lambda: 0.5,
     ) as client:
         client.create_task("p", environment="owner/repo", branch="main")
-    now = house.read()
+    now = household.read()
     state = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
 
     assert state
@@ -231,7 +238,7 @@ def test_what_is_written_down_beside_the_login_holds_no_secret(tmp_path: Path) -
 
 
 def test_every_struct_with_a_secret_hides_it() -> None:
-    """A field whose name says secret is in no repr: this holds for structs that nobody has written yet."""
+    """No repr of any struct shows a field with the name of a secret."""
     for module in pkgutil.walk_packages(coatcheck.__path__, "coatcheck."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)  # so that every struct exists

@@ -37,7 +37,7 @@ class ChatCompletion(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read(document: dict[str, object]) -> ChatCompletion:
-    """Read a response as strictly as its readers do."""
+    """Read a response with the types that its readers expect."""
     return msgspec.json.decode(json.dumps(document).encode(), type=ChatCompletion)
 
 
@@ -72,8 +72,8 @@ def test_a_failure_is_incomplete() -> None:
     assert "length" == read(Outcome(error=Failure(message="x")).to_chat_completion(model="m")).choices[0].finish_reason
 
 
-def test_a_task_knows_when_and_who() -> None:
-    """Id, time and model are the task's; attempts are choices, by placement."""
+def test_the_completion_of_a_task() -> None:
+    """Id, time and model are those of the task; attempts are choices in the order of their placement."""
     when = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
     attempts = tuple(
         Attempt(id="t", placement=at, state=TaskState.SUCCEEDED, outcome=outcome)
@@ -91,8 +91,8 @@ def test_a_task_knows_when_and_who() -> None:
     )
 
 
-def test_ids_tell_contents_apart() -> None:
-    """Without a task the id is the content's: the same twice, another for another."""
+def test_the_id_without_a_task() -> None:
+    """Without a task the id depends on the content only."""
     same, again, other = (
         read(each.to_chat_completion(model="m")).id for each in (MADE, MADE, Outcome(messages=MADE.messages))
     )
@@ -100,8 +100,8 @@ def test_ids_tell_contents_apart() -> None:
     assert same == again != other
 
 
-def test_bytes_that_are_no_text_are_shown() -> None:
-    """A diff of other bytes does not break the JSON."""
+def test_bytes_that_are_not_utf_8() -> None:
+    """A diff that is not UTF-8 is shown with replacement characters."""
     content = read(Outcome(patch=Patch(b"+\xff\n")).to_chat_completion(model="m")).choices[0].message.content
 
     assert "```diff\n+\\xff\n```" == content

@@ -39,7 +39,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def patch_in(repository: Repository) -> Patch:
-    """Return a diff with a bit of everything, from what is committed; the tree stays."""
+    """Return a diff with every kind of change, against the commit; the tree stays."""
     base = repository.git("rev-parse", "HEAD").decode().strip()
     after = repository.commit(AFTER)
     diff = repository.git("diff", "--binary", "--find-renames", base, after)
@@ -56,13 +56,13 @@ def made(
 
 
 def committed(repository: Repository, mail: bytes, form: str = "%an <%ae>%n%at%n%B") -> str:
-    """Let git make a commit of *mail*, and return its log entry."""
+    """Create a commit of *mail* with git, and return its log entry."""
     repository.git("am", "--quiet", stdin=mail)
     return repository.git("log", "-1", f"--format={form}").decode().strip("\n")
 
 
 def test_git_makes_the_same_tree(repository: Repository) -> None:
-    """Everything a diff can hold arrives: binary files, renames, carriage returns, other bytes, lines like headers."""
+    """Git creates the same tree, with binary files, renames, carriage returns, other bytes and lines like headers."""
     committed(repository, made(patch_in(repository)).to_mail())
     expected = {name: ("file", content) for name, content in AFTER.items()}
 
@@ -70,7 +70,7 @@ def test_git_makes_the_same_tree(repository: Repository) -> None:
 
 
 def test_git_makes_the_commit(repository: Repository) -> None:
-    """Author, date, title, text and the trailer are in the commit."""
+    """The commit has author, date, title, text and trailer."""
     outcome = made(
         patch_in(repository),
         title="Füge Dunkelmodus hinzu\nund mehr — viel mehr, als in eine Zeile passt",
@@ -108,8 +108,8 @@ Subject: [PATCH] second mail
 The end."""
 
 
-def test_a_text_cannot_pose_as_anything_else(repository: Repository) -> None:
-    """Headers, diffs and further mails in an agent's text stay text: one commit, of our author, with our diff."""
+def test_text_stays_text(repository: Repository) -> None:
+    """Headers, diffs and further mails in an agent's text stay text: there is one commit with our author and our diff."""
     outcome = made(patch_in(repository), body=HOSTILE)
     log = committed(repository, outcome.to_mail(date=WHEN), "%an%n%s%n%b")
 
@@ -145,7 +145,7 @@ def test_a_text_cannot_pose_as_anything_else(repository: Repository) -> None:
     ),
 )
 def test_any_text_makes_one_commit_with_the_diff(repository: Repository, title: str, lines: list[str]) -> None:
-    """Whatever title and text are, git applies our diff once and nothing else."""
+    """For any title and text git applies our diff once and nothing else."""
     base = repository.git("rev-parse", "HEAD").decode().strip()
     diff = Patch(
         b"diff --git a/hello.txt b/hello.txt\n--- a/hello.txt\n+++ b/hello.txt\n@@ -1 +1,2 @@\n hello\n+world\n"
@@ -160,8 +160,8 @@ def test_any_text_makes_one_commit_with_the_diff(repository: Repository, title: 
     assert ("1", ["hello.txt"]) == (count, changed)
 
 
-def test_titles_are_found_where_they_are() -> None:
-    """The pull request's title, else the first line of the messages, else a default."""
+def test_the_title_of_a_message() -> None:
+    """The title is that of the pull request, else the first line of the messages, else a default."""
     assert ["T\n\nB\n", "Said.\n\nMore.\n", "Changes of an agent\n"] == [
         made(None, title="T", body="B", text="Said.").commit_message(),
         made(None, title=None, text="Said.\n\nMore.").commit_message(),
@@ -170,7 +170,7 @@ def test_titles_are_found_where_they_are() -> None:
 
 
 def test_messages_have_no_control_characters() -> None:
-    """A title is one line; git refuses NUL, and a terminal must not get escapes."""
+    """A title is one line, and a message has no control characters."""
     assert "a b c\n\n[2Jtext\n\nX: y\n" == message("a\n\0b\tc", "\x1b[2J\0text\r\n", trailers=("X: y",))
 
 
@@ -188,7 +188,7 @@ def test_an_attempt_is_chosen() -> None:
 
 @pytest.mark.parametrize("author", ["", "Nobody", "A <b", "A <b>\nBcc: x", "<>", "A <ä@example.com>"])
 def test_authors_have_a_form(author: str) -> None:
-    """What is no author is refused, line ends above all."""
+    """Text that is not an author is refused, also one with line ends."""
     diff = Patch(b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-1\n+2\n")
 
     if author:
@@ -200,6 +200,6 @@ def test_authors_have_a_form(author: str) -> None:
 
 @pytest.mark.parametrize("patch", [None, Patch(b"")])
 def test_no_diff_is_no_mail(patch: Patch | None) -> None:
-    """There is nothing to send without a diff."""
+    """An outcome without a diff has no mail."""
     with pytest.raises(PatchError, match="no diff"):
         made(patch).to_mail()

@@ -39,12 +39,12 @@ https://example.com/1
 
 
 def test_an_outcome_is_a_page() -> None:
-    """Messages, pull request, summary and diff, in this order."""
+    """The page has messages, pull request, summary and diff, in this order."""
     assert PAGE == MADE.to_markdown()
 
 
 def test_a_task_has_a_title_and_facts() -> None:
-    """What is not known is not mentioned."""
+    """Unknown facts are left out."""
     task = Task(
         ref=TaskRef("codex", "task_e_1"), state=TaskState.SUCCEEDED, title="Say hello", branch="main", outcome=MADE
     )
@@ -54,21 +54,21 @@ def test_a_task_has_a_title_and_facts() -> None:
     )
 
 
-def test_what_is_not_there_has_no_heading() -> None:
+def test_missing_parts_have_no_heading() -> None:
     """An empty outcome is an empty page; an error is shown."""
     assert ["\n", "**Error:** c: it broke\n"] == [
         each.to_markdown() for each in (Outcome(), Outcome(error=Failure(code="c", message="it\nbroke")))
     ]
 
 
-def test_a_broken_diff_is_shown_all_the_same() -> None:
-    """What cannot be summed up can still be read."""
+def test_a_broken_diff_is_shown() -> None:
+    """A diff that cannot be parsed is shown without a summary."""
     assert "## Changes\n\n```diff\n@@ -1 +1 @@\n```\n" == Outcome(patch=Patch(b"@@ -1 +1 @@\n")).to_markdown()
 
 
 @given(st.text(alphabet="`\na ", max_size=60))
 def test_code_cannot_end_its_block(text: str) -> None:
-    """No line of a block is its fence."""
+    """A fence is longer than any run of backticks in its block."""
     first, *inside, last = fenced(text, "x").split("\n")
 
     assert first == f"{last}x"

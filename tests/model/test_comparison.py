@@ -36,7 +36,7 @@ MANY = attempts(
 
 
 def test_attempts_are_compared_by_their_numbers() -> None:
-    """Equal changes, sizes per language, files that only one touches; those without a diff are left out."""
+    """A comparison has equal changes, sizes per language and files that only one attempt touches; attempts without a diff are left out."""
     compared = compare_attempts(MANY)
 
     assert (((1, 3),), [1, 3, 4], ("b.css",), {"Python": ONE_LINE, "CSS": ONE_LINE}, (6,)) == (
@@ -49,7 +49,7 @@ def test_attempts_are_compared_by_their_numbers() -> None:
 
 
 def test_every_two_are_compared() -> None:
-    """The share of changed lines in both, and who touches what."""
+    """Each pair has the share of common lines and the files of both and of each."""
     pairs = {(pair.left, pair.right): pair for pair in compare_attempts(MANY).pairs}
 
     assert ([(1, 3), (1, 4), (3, 4)], 1.0, 0.5, ("a.py",), (), ("b.css",)) == (
@@ -62,14 +62,14 @@ def test_every_two_are_compared() -> None:
     )
 
 
-def test_a_task_compares_its_own() -> None:
-    """The same from a task."""
+def test_a_task_compares_its_attempts() -> None:
+    """A task compares its own attempts."""
     task = Task(ref=TaskRef("codex", "t"), state=TaskState.SUCCEEDED, attempts=MANY)
 
     assert compare_attempts(MANY) == task.compare_attempts()
 
 
-def test_outcomes_compare_themselves() -> None:
+def test_outcomes_are_compared() -> None:
     """Two outcomes are compared: same change, overlap, difference."""
     first, same, more = (each.outcome or Outcome() for each in (MANY[0], MANY[2], MANY[3]))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from coatcheck import Failure, Item, Message, Outcome, TaskState
 
 
-def test_an_item_says_everything_it_was_told() -> None:
-    """A blank line is between two messages, and a failed request has no text."""
+def test_the_text_of_an_item() -> None:
+    """The text of an item joins its messages with a blank line, and a failed request has no text."""
     item = Item(id="a", state=TaskState.SUCCEEDED, messages=(Message(text="one"), Message(text="two")))
 
     assert ("one\n\ntwo", "") == (item.text, Item(id="b", state=TaskState.FAILED).text)
 
 
-def test_items_are_told_to_programs() -> None:
+def test_items_in_json() -> None:
     """Every field of an item is in the document of its outcome."""
     item = Item(id="a", state=TaskState.EXPIRED, raw_state="batch_expired", error=Failure(code="x", message="y"))
     (document,) = Outcome(items=(item,)).to_dict()["items"]  # type: ignore[misc] - a list of objects

@@ -22,8 +22,8 @@ PAGE = "https://chatgpt.com/codex/tasks/task_e_1"
         ("https://agents.example/own/tasks/x", "own:x"),
     ],
 )
-def test_a_page_says_whose_task_it_is(url: str, expected: str) -> None:
-    """The site of a page decides about the provider; a host has no case, and the usual port may be written."""
+def test_the_provider_of_a_page(url: str, expected: str) -> None:
+    """The origin of a page determines the provider; hosts are compared without case, and the default port may be given."""
     assert expected == str(TaskRef.parse(url, provider="own", origins=["https://agents.example/own"]))
 
 

@@ -1,4 +1,4 @@
-"""The words."""
+"""Task references, states and values."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ REF = TaskRef("codex", "task_e_1")
     ],
 )
 def test_every_form_of_a_reference_is_read(text: str, expected: TaskRef) -> None:
-    """As printed, a bare id, a task's URL."""
+    """A reference is read as printed, as a bare id, and as a task's URL."""
     assert expected == TaskRef.parse(text, provider="codex")
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "codex:", ":x", "a b", "a/b", "x?y", "x#y", "a\tb", "a\x00b", "https://", "co dex:x", "a\u2028b"]
 )
-def test_anything_else_is_one_clear_error(text: str) -> None:
+def test_anything_else_is_an_error(text: str) -> None:
     """A reference with blanks, control characters, slashes, ? or # is none."""
     with pytest.raises(errors.ConfigurationError, match="not a task reference"):
         TaskRef.parse(text, provider="codex")
 
 
 def test_a_bare_id_needs_a_provider() -> None:
-    """Nothing is guessed."""
+    """A bare id without a provider is an error."""
     with pytest.raises(errors.ConfigurationError):
         TaskRef.parse("task_e_1")
 
@@ -51,13 +51,13 @@ def test_a_bare_id_needs_a_provider() -> None:
     st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="/?#"), min_size=1).filter(str.isprintable),
 )
 def test_a_reference_survives_printing(provider: str, id: str) -> None:
-    """parse(str(ref)) == ref, for every id."""
+    """`parse(str(ref))` is `ref`, for every id."""
     assert TaskRef(provider, id) == TaskRef.parse(str(TaskRef(provider, id)))
 
 
 @pytest.mark.parametrize("state", TaskState)
 def test_only_ends_are_terminal(state: TaskState) -> None:
-    """UNKNOWN is never an end."""
+    """Only the four ends are terminal; UNKNOWN is not."""
     ends = {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED}
 
     assert (state in ends) is state.is_terminal
@@ -65,7 +65,7 @@ def test_only_ends_are_terminal(state: TaskState) -> None:
 
 @pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED])
 def test_an_end_without_success_is_raised_when_asked(state: TaskState) -> None:
-    """raise_for_state carries the task."""
+    """The error of `raise_for_state` has the task."""
     task = Task(ref=REF, state=state)
 
     with pytest.raises(errors.TaskFailedError) as caught:
@@ -76,14 +76,14 @@ def test_an_end_without_success_is_raised_when_asked(state: TaskState) -> None:
 
 @pytest.mark.parametrize("state", [TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.UNKNOWN])
 def test_anything_else_is_the_task_itself(state: TaskState) -> None:
-    """raise_for_state returns the task, so that calls chain."""
+    """`raise_for_state` returns the task where it does not raise."""
     task = Task(ref=REF, state=state)
 
     assert task is task.raise_for_state()
 
 
 def test_an_attempts_number_is_its_placement_plus_one() -> None:
-    """Numbers never move, whichever attempts have a diff."""
+    """The number of an attempt is its placement plus one, with or without a diff."""
     task = Task(ref=REF, state=TaskState.RUNNING, attempts=(Attempt(id="a", placement=2, state=TaskState.RUNNING),))
 
     assert "a" == task.attempt(3).id
@@ -99,7 +99,7 @@ def test_a_tasks_repr_is_short() -> None:
 
 
 def test_values_are_frozen_compared_and_pickled() -> None:
-    """A snapshot never changes, equals its copy, and travels between processes."""
+    """A value cannot be changed, is equal to its copy, and can be pickled."""
     task = Task(ref=REF, state=TaskState.RUNNING, title="t")
 
     with pytest.raises(AttributeError):

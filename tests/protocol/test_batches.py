@@ -1,4 +1,4 @@
-"""What all services of batches have in common."""
+"""The common part of batch services."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BAD = Item(id="a", state=TaskState.FAILED, error=Failure(code="x"))
 
 
 def test_a_prompt_alone_is_one_request() -> None:
-    """Nobody has to name it."""
+    """A prompt without further requests is one request with a default id."""
     assert {ONLY: "p"} == batch_requests(TaskSpec(prompt="p"), most=10)
 
 
-def test_each_request_is_asked_after_the_prompt() -> None:
-    """What is common is said once, and an empty line parts it from what is not."""
+def test_each_request_follows_the_prompt() -> None:
+    """The text of each request is the prompt, an empty line and its own text."""
     spec = TaskSpec(prompt="Sum up:", requests={"one": "1", "two": "2"})
 
     assert {"one": "Sum up:\n\n1", "two": "Sum up:\n\n2"} == batch_requests(spec, most=10)
@@ -35,14 +35,14 @@ def test_each_request_is_asked_after_the_prompt() -> None:
 @pytest.mark.parametrize(
     "requests", [{}, {"a": "1", "b": "2", "c": "3"}, {"": "1"}, {"a b": "1"}, {"ä": "1"}, {"x" * 65: "1"}]
 )
-def test_what_no_service_takes_is_refused(requests: dict[str, str]) -> None:
-    """None, too many, and ids that one of the services would refuse."""
+def test_invalid_requests_are_refused(requests: dict[str, str]) -> None:
+    """No request, too many requests, and invalid ids are refused."""
     with pytest.raises(errors.ConfigurationError):
         batch_requests(TaskSpec(prompt="p", requests=requests), most=2)
 
 
 def test_a_model_has_to_be_named() -> None:
-    """By the task or by the settings; there is no default that would not grow old."""
+    """The model comes from the task or from the settings; without either it is an error."""
     assert ("a", "b") == (
         batch_model(TaskSpec(prompt="p", model="a"), default="b", provider="x"),
         batch_model(TaskSpec(prompt="p"), default="b", provider="x"),
@@ -54,7 +54,7 @@ def test_a_model_has_to_be_named() -> None:
 
 
 def test_a_broken_line_is_named() -> None:
-    """Empty lines are none; the path says which line it is."""
+    """Empty lines are skipped; the error has the number of the line."""
     assert [1, 2] == list(read_json_lines(b"1\n\n2\n", int))
     with pytest.raises(errors.UnreadableResponseError) as caught:
         list(read_json_lines(b'1\n"x"\n', int))
@@ -63,14 +63,14 @@ def test_a_broken_line_is_named() -> None:
 
 
 def test_items_are_in_order_of_their_ids() -> None:
-    """Whatever order results came in; of two under one id, the last."""
+    """Items are sorted by id, and of two with one id the last is kept."""
     outcome = batch_outcome([GOOD, BAD, GOOD])
 
     assert ((BAD, GOOD), "yes") == (outcome.items, outcome.text)
 
 
-def test_some_that_failed_are_a_notice() -> None:
-    """Its text names some of them; where all succeeded, or there was but one, there is none."""
+def test_failed_requests_are_a_notice() -> None:
+    """A notice names some of the failed requests; there is none where all succeeded or there was one."""
     many = batch_outcome([GOOD, *(Item(id=f"f{n}", state=TaskState.EXPIRED) for n in range(7))])
 
     assert ["7 of 8 requests did not succeed: f0, f1, f2, f3, f4 and 2 more"] == [n.text for n in partial_notices(many)]
@@ -81,8 +81,8 @@ def test_some_that_failed_are_a_notice() -> None:
     )
 
 
-def test_why_nothing_succeeded_is_the_first_reason() -> None:
-    """And where something did, there is no error."""
+def test_the_error_of_a_batch() -> None:
+    """The first error is the error of a batch in which nothing succeeded; otherwise there is none."""
     assert (BAD.error, None, None) == (
         batch_error(batch_outcome([BAD])),
         batch_error(batch_outcome([BAD, GOOD])),
@@ -90,8 +90,8 @@ def test_why_nothing_succeeded_is_the_first_reason() -> None:
     )
 
 
-def test_progress_is_told_where_there_is_a_total() -> None:
-    """A service that does not count says nothing."""
+def test_progress_needs_a_total() -> None:
+    """Progress needs a total."""
     assert ("3 of 5 requests done, 1 failed", "0 of 5 requests done", None) == (
         batch_progress(3, 1, 5),
         batch_progress(None, None, 5),

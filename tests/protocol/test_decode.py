@@ -1,4 +1,4 @@
-"""Errors say what happened in one short clean line."""
+"""Errors of responses, and reading their bodies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shape(msgspec.Struct):
     ],
 )
 def test_a_status_has_its_error(status: int, kind: type[errors.ProviderError]) -> None:
-    """Each class of status is one class of error, with the data that lets a caller go on."""
+    """Each status has its class of error, with the attributes that a caller needs."""
     after = {} if status == 403 else {"retry-after": "3"}  # a 403 that says when is a limit
     response = Response(status, {"x-request-id": "r1", **after}, b'{"detail": "why"}')
 
@@ -68,8 +68,8 @@ def test_a_status_has_its_error(status: int, kind: type[errors.ProviderError]) -
         (b"\xff\xfe", "\ufffd\ufffd"),
     ],
 )
-def test_a_reason_is_found_wherever_services_put_it(body: bytes, detail: str | None) -> None:
-    """detail, error.message, problem titles, text, HTML titles: one short line."""
+def test_the_reason_of_an_error(body: bytes, detail: str | None) -> None:
+    """The reason is read from detail, error.message, a problem's title, text or an HTML title, as one short line."""
     assert detail == detail_of(Response(400, {}, body))
 
 
@@ -82,8 +82,8 @@ def test_a_reason_is_found_wherever_services_put_it(body: bytes, detail: str | N
         "of someone@example.com",
     ],
 )
-def test_what_looks_like_a_secret_is_masked(text: str) -> None:
-    """JWTs, bearer headers, keys and addresses in a service's answer never reach a message."""
+def test_secrets_are_masked(text: str) -> None:
+    """JWTs, bearer headers, keys and addresses in a service's response are masked in messages."""
     with pytest.raises(errors.InvalidRequestError) as caught:
         decode(Response(400, {}, msgspec.json.encode({"detail": text})), Shape)
 
@@ -113,15 +113,15 @@ def test_an_unreadable_answer_names_the_place(body: bytes, path: str) -> None:
     assert path == caught.value.path
 
 
-def test_html_with_a_good_status_is_said_to_be_html() -> None:
-    """A proxy's page in place of JSON is named as what it is."""
+def test_html_with_a_good_status_is_named() -> None:
+    """The error for an HTML page in place of JSON names HTML."""
     with pytest.raises(errors.UnreadableResponseError, match="text/html instead of JSON"):
         decode(Response(200, {"content-type": "text/html; charset=utf-8"}, b"<html>"), Shape)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_value_or_the_one_error(body: bytes) -> None:
-    """Nothing but UnreadableResponseError comes out of reading."""
+    """Any bytes give a value or `UnreadableResponseError`."""
     try:
         value = read_json(body, Shape)
     except errors.UnreadableResponseError as error:
@@ -131,8 +131,8 @@ def test_any_bytes_give_a_value_or_the_one_error(body: bytes) -> None:
 
 
 @given(st.text(max_size=200))
-def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
-    """A mask is not itself masked, and nothing grows."""
+def test_masking_is_idempotent(text: str) -> None:
+    """Masking twice gives the same text as masking once."""
     assert scrub(text) == scrub(scrub(text))
 
 
@@ -154,8 +154,8 @@ def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("shape", [str, object])
-def test_text_that_is_no_unicode_is_repaired_and_a_mark_ignored(body: bytes, text: str | None, shape: type) -> None:
-    """RFC 8259 8.1 and 8.2: halves become U+FFFD, escapes of backslashes stay, and only JSON is read."""
+def test_half_surrogates_and_byte_order_marks(body: bytes, text: str | None, shape: type) -> None:
+    """Halves of surrogate pairs become U+FFFD, escaped backslashes stay, and a byte-order mark is ignored (RFC 8259, 8.1 and 8.2)."""
     try:
         read = read_json(body, shape)
     except errors.UnreadableResponseError:
@@ -164,8 +164,8 @@ def test_text_that_is_no_unicode_is_repaired_and_a_mark_ignored(body: bytes, tex
     assert text == read
 
 
-def test_one_cut_text_spoils_no_other_item() -> None:
-    """The other items of a page, and those that are decoded later, are read as they stand."""
+def test_half_a_surrogate_changes_no_other_item() -> None:
+    """The other items of a page, also those that are decoded later, are unchanged."""
     page = read_json(rb'[{"text": "a\ud83d"}, {"text": "\u00e9"}]', list[dict[str, msgspec.Raw]])
 
     assert ["a\ufffd", "\u00e9"] == [read_json(item["text"], str) for item in page]
@@ -173,7 +173,7 @@ def test_one_cut_text_spoils_no_other_item() -> None:
 
 @pytest.mark.parametrize("coding", ["utf-16", "utf-16-be", "utf-32"])
 def test_other_codings_are_refused(coding: str) -> None:
-    """RFC 8259 8.1: JSON between systems is UTF-8."""
+    """JSON in another encoding than UTF-8 is refused (RFC 8259, 8.1)."""
     body = (("\ufeff" if coding == "utf-16-be" else "") + '{"number": 1}').encode(coding)
 
     with pytest.raises(errors.UnreadableResponseError) as caught:
@@ -183,8 +183,8 @@ def test_other_codings_are_refused(coding: str) -> None:
 
 
 @given(st.text(), st.text())
-def test_json_without_faults_is_not_changed(before: str, after: str) -> None:
-    """Mending is for what is broken: whatever JSON holds beside a half stays as it was."""
+def test_valid_json_is_unchanged(before: str, after: str) -> None:
+    """Cleaning changes nothing in JSON text without half surrogate pairs."""
     body = msgspec.json.encode(before)[:-1] + rb"\ud83d" + msgspec.json.encode(after)[1:]
 
     assert f"{before}\ufffd{after}" == read_json(body, str)

@@ -22,7 +22,7 @@ FOUR = Environment(id="4" * 32)
     ],
 )
 def test_an_id_a_label_or_a_repository_chooses(wanted: str, chosen: Environment) -> None:
-    """The strictest reading that fits wins: id, then label in any case, then repository."""
+    """An id is tried first, then a label in any case, then a repository."""
     assert chosen == choose_environment([ONE, TWO, THREE, FOUR], wanted)
 
 
@@ -49,7 +49,7 @@ def test_an_unknown_name_shows_what_there_is() -> None:
     assert "there are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 290 more" == raised.value.remedy
 
 
-def test_no_environment_at_all_says_what_to_do() -> None:
-    """A workspace without environments is told so, with a way on."""
+def test_no_environment_at_all() -> None:
+    """The error for a workspace without environments has a remedy."""
     with pytest.raises(errors.ConfigurationError, match="no cloud environments are available"):
         choose_environment([], "x")

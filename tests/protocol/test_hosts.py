@@ -18,8 +18,8 @@ TRUSTED = frozenset({"auth.example"})
         "https://localhost:9",
     ],
 )
-def test_a_stored_secret_may_go_there(url: str) -> None:
-    """To a trusted host over https on its own port, or to this machine."""
+def test_where_a_stored_secret_may_go(url: str) -> None:
+    """A stored secret goes to a trusted host over https on port 443, or to this machine."""
     assert may_go_to(url, TRUSTED)
 
 
@@ -39,12 +39,12 @@ def test_a_stored_secret_may_go_there(url: str) -> None:
         "",
     ],
 )
-def test_a_stored_secret_may_not_go_there(url: str) -> None:
-    """Anything else is refused, and nothing raises."""
+def test_where_a_stored_secret_may_not_go(url: str) -> None:
+    """A stored secret goes nowhere else, and no URL raises."""
     assert not may_go_to(url, TRUSTED)
 
 
 @given(st.text(st.characters(exclude_characters="/?#@\\"), max_size=40))
-def test_no_text_breaks_the_guard(text: str) -> None:
-    """Whatever stands before it, a host that ends in another's name is another's; and nothing raises."""
+def test_no_text_is_mistaken_for_a_trusted_host(text: str) -> None:
+    """A host that only ends in a trusted name is refused, and no text raises."""
     assert not may_go_to(f"https://{text}.evil.example/", TRUSTED)

@@ -1,4 +1,4 @@
-"""Lists: every item once, and an end."""
+"""Pagination: every item once, and an end."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def listed(colour: str, pages: list[ToyPage], **options: int) -> tuple[list[str]
 
 
 def test_pages_are_followed_to_the_end(colour: str) -> None:
-    """Every page is asked for once."""
+    """Every page is requested once."""
     assert (["a", "b", "c"], 2) == listed(colour, [page("a", "b", next="1"), page("c")])
 
 
-def test_a_limit_asks_for_no_page_too_many(colour: str) -> None:
-    """The limit counts items, and a full limit asks nothing more."""
+def test_a_limit_requests_no_further_page(colour: str) -> None:
+    """The limit counts items, and no page is requested after it is reached."""
     assert (["a", "b"], 1) == listed(colour, [page("a", "b", next="1"), page("c")], limit=2)
 
 
 def test_a_cursor_that_repeats_is_the_end(colour: str) -> None:
-    """A server that sends us round in circles is left after the first round."""
+    """A cursor that was sent before ends the list."""
     assert (["a", "b"], 2) == listed(colour, [page("a", next="1"), page("b", next="1")])
 
 
 def test_an_item_that_moved_between_pages_is_listed_once(colour: str) -> None:
-    """A list that grows while it is read shows nothing twice."""
+    """An item that moved to the next page is emitted once."""
     assert (["a", "b", "c"], 2) == listed(colour, [page("a", "b", next="1"), page("b", "c")])
 
 
 def test_an_empty_page_with_a_cursor_is_not_the_end(colour: str) -> None:
-    """Filtered pages may be empty."""
+    """An empty page with a cursor is followed by the next page."""
     assert (["a"], 2) == listed(colour, [page(next="1"), page("a")])
 
 
 @pytest.mark.parametrize("ids", [True, False], ids=["items", "empty pages"])
-def test_a_list_without_an_end_is_stopped_and_says_where(colour: str, *, ids: bool) -> None:
-    """New cursors for ever: what came is handed out, then the error has the cursor to go on with."""
+def test_a_list_without_an_end_is_stopped(colour: str, *, ids: bool) -> None:
+    """After too many pages the items are emitted, then the error has the cursor of the rest."""
     service = ToyService()
     service.page = lambda cursor: reply(page(*[f"t{cursor}"] * ids, next=str(int(cursor or 0) + 1)))  # type: ignore[method-assign]
     both = Both(colour, ToyProvider(), service)
@@ -66,7 +66,7 @@ def test_a_list_without_an_end_is_stopped_and_says_where(colour: str, *, ids: bo
 
 
 def test_pages_that_come_slowly_are_stopped_by_the_clock() -> None:
-    """Each page is in time, all of them are not; what came before is handed out."""
+    """After too many seconds the items are emitted, then the error has the cursor of the rest."""
     clock, service = FakeClock(), ToyService()
 
     def slow(cursor: str | None) -> Response:

@@ -1,4 +1,4 @@
-"""Providers are found by name."""
+"""Providers by name."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from coatcheck._protocol import registry
 
 
 def test_an_unknown_provider_lists_the_known_ones() -> None:
-    """The remedy names what there is."""
+    """The remedy lists the known providers."""
     with pytest.raises(errors.ConfigurationError, match="no provider 'nope'") as caught:
         registry.load("nope")
 
     assert "codex" in (caught.value.remedy or "")
 
 
-def test_the_table_is_what_the_entry_points_say() -> None:
-    """Built-in providers go through the same door as anybody's; the table only saves reading it."""
+def test_the_table_equals_the_entry_points() -> None:
+    """The table of built-in providers equals the entry points."""
     entries = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=registry.GROUP)}
 
     assert registry.BUILT_IN == {name: value for name, value in entries.items() if value.startswith("coatcheck.")}
 
 
 class NoSettings:
-    """Settings that nobody made."""
+    """Empty settings."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
         return None
@@ -56,7 +56,7 @@ def misnamed(settings: registry.Settings) -> object:
     ],
 )
 def test_a_broken_plug_in_is_one_clear_error(value: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plug-in that cannot be imported or made, or that is none, names itself and the reason."""
+    """The error for a plug-in that cannot be used names it and the reason."""
     entry = importlib.metadata.EntryPoint(name="broken", value=value, group=registry.GROUP)
     monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
 

@@ -1,4 +1,4 @@
-"""A remote names the repository that git and ssh would reach."""
+"""The repository of a remote is the one that git and ssh use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALIASES = {"gh": "github.com", "github-work": "ssh.github.com"}
 
 
 def repository(*settings: tuple[str, str], url: str = "") -> str | None:
-    """Return what the remote ``origin`` names."""
+    """Return the repository of the remote ``origin``."""
     given = (("remote.origin.url", url),) if url else ()
     (remote,) = read_remotes((*given, *settings), host_of=lambda name: ALIASES.get(name, name))
     return remote.repository
@@ -34,12 +34,12 @@ def repository(*settings: tuple[str, str], url: str = "") -> str | None:
     ],
 )
 def test_rewritten_addresses_name_the_repository(url: str, settings: dict[str, str]) -> None:
-    """Shorthands are expanded, a mirror does not hide the address it stands for, and pushing counts last."""
+    """Shorthands are expanded, the address as written comes after a mirror, and push addresses come last."""
     assert "owner/repo" == repository(*settings.items(), url=url)
 
 
-def test_what_git_fetches_from_wins_over_what_is_written() -> None:
-    """An address that is rewritten to another repository on GitHub is that repository."""
+def test_the_rewritten_address_comes_first() -> None:
+    """An address that git rewrites to another repository on GitHub is that repository."""
     settings = ("url.https://github.com/fork/.insteadof", "https://github.com/owner/")
 
     assert "fork/repo" == repository(settings, url="https://github.com/owner/repo")
@@ -56,8 +56,8 @@ def test_what_git_fetches_from_wins_over_what_is_written() -> None:
         "git+ssh://git@github-work/owner/repo.git",
     ],
 )
-def test_an_alias_of_ssh_is_the_host_that_it_stands_for(url: str) -> None:
-    """In every form that git gives to ssh."""
+def test_an_alias_of_ssh(url: str) -> None:
+    """An alias of ssh is replaced by its host in every form of address that git accepts."""
     assert "owner/repo" == repository(url=url)
 
 
@@ -65,8 +65,8 @@ def test_an_alias_of_ssh_is_the_host_that_it_stands_for(url: str) -> None:
     "url",
     ["-oProxyCommand=x:owner/repo", "$(x):owner/repo", "https://gh/owner/repo", "/gh:owner/repo", "a b:owner/repo"],
 )
-def test_what_is_no_name_of_a_host_is_never_given_to_ssh(url: str) -> None:
-    """Options, other characters, other protocols and paths are left alone."""
+def test_only_host_names_are_given_to_ssh(url: str) -> None:
+    """Options, other characters, other protocols and paths are not passed to ssh."""
     asked: list[str] = []
     read_remotes([("remote.origin.url", url)], host_of=lambda name: asked.append(name) or name)
 
@@ -74,12 +74,12 @@ def test_what_is_no_name_of_a_host_is_never_given_to_ssh(url: str) -> None:
 
 
 def test_an_empty_address_drops_the_earlier_ones() -> None:
-    """As git reads a list of addresses."""
+    """An empty address removes the earlier ones, as in git."""
     settings = [("remote.a.b.url", "https://github.com/o/one"), ("remote.a.b.url", ""), ("remote.a.b.url", "gh:o/two")]
 
     assert (Remote("a.b", "o/two"),) == read_remotes(settings, host_of=lambda _: "github.com")
 
 
 def test_an_address_with_a_port_in_brackets() -> None:
-    """Git reads ``[user@host:port]:path``."""
+    """The form ``[user@host:port]:path`` is read, as in git."""
     assert "owner/repo" == repository_of("[git@github.com:22]:owner/repo.git")

@@ -62,19 +62,19 @@ OTHERS = [
 
 @pytest.mark.parametrize("url", OFFICIAL + MISSED)
 def test_every_form_of_a_github_remote_is_recognised(url: str) -> None:
-    """The forms that the official client knows, and the common ones that it misses, name the same repository (docs/reference/protocols/codex-wham.md 5)."""
+    """The forms that the official client reads, and common ones that it does not, give the same repository (docs/reference/protocols/codex-wham.md, 5)."""
     assert "o/r" == repository_of(url)
 
 
 @pytest.mark.parametrize("url", OTHERS)
-def test_other_hosts_are_told_apart(url: str) -> None:
-    """A repository of another host, or no repository at all, is never taken for one on github.com."""
+def test_other_hosts_are_not_github(url: str) -> None:
+    """A repository of another host, or text that is no repository, gives none."""
     assert repository_of(url) is None
 
 
 @given(st.text(alphabet="github.com:/@o-r%2e?#\\ \n", max_size=60) | st.text(max_size=40))
-def test_whatever_a_remote_is_it_names_two_segments_or_nothing(url: str) -> None:
-    """The result always fits into two segments of a path."""
+def test_a_repository_has_two_segments(url: str) -> None:
+    """The result has two segments, or there is none."""
     name = repository_of(url)
 
     assert name is None or (2 == len(name.split("/")) and not {"", ".", ".."} & set(name.split("/")))
@@ -91,6 +91,6 @@ def test_whatever_a_remote_is_it_names_two_segments_or_nothing(url: str) -> None
         ("a b/c", None),
     ],
 )
-def test_people_may_name_a_repository_either_way(text: str, name: str | None) -> None:
-    """``owner/repo`` and remote URLs both name a repository."""
+def test_a_repository_is_named_either_way(text: str, name: str | None) -> None:
+    """``owner/repo`` and remote URLs both give a repository."""
     assert name == repository_named(text)

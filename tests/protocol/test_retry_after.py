@@ -1,4 +1,4 @@
-"""When a service says "not before"."""
+"""The header ``Retry-After`` and its relatives."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOW = 1795168800.0
     ],
 )
 def test_every_form_is_read(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds, dates, milliseconds and GitHub's reset; nonsense is "did not say"."""
+    """Seconds, dates, milliseconds and GitHub's reset are read; anything else counts as missing."""
     assert seconds == retry_after(headers, now=NOW)
 
 
@@ -52,13 +52,13 @@ def test_every_form_is_read(headers: dict[str, str], seconds: float | None) -> N
         (404, {"x-ratelimit-remaining": "0"}, False),
     ],
 )
-def test_a_limit_may_say_403(status: int, headers: dict[str, str], *, is_limit: bool) -> None:
-    """GitHub's limits say 403 or 429; a 403 that names no time is a refusal."""
+def test_a_rate_limit_may_be_403(status: int, headers: dict[str, str], *, is_limit: bool) -> None:
+    """A 403 with a time is a rate limit of GitHub; a 403 without one is a refusal."""
     assert is_limit == is_throttled(status, headers)
 
 
 def test_a_date_is_measured_by_the_servers_own_clock() -> None:
-    """Our clock may be wrong by an hour: the answer's Date header is what Retry-After counts from."""
+    """A date is compared with the response's Date header, so a wrong clock has no effect."""
     assert 30.0 == retry_after(
         {"retry-after": "Fri, 20 Nov 2026 10:01:00 GMT", "date": "Fri, 20 Nov 2026 10:00:30 GMT"}
     )
@@ -70,8 +70,8 @@ def test_a_date_is_measured_by_the_servers_own_clock() -> None:
         st.text(max_size=40),
     )
 )
-def test_no_header_can_do_harm(headers: dict[str, str]) -> None:
-    """Whatever stands there, the result is None or a number that is not negative."""
+def test_any_header_is_read(headers: dict[str, str]) -> None:
+    """Any header gives None or a number that is not negative."""
     seconds = retry_after(headers, now=NOW)
 
     assert seconds is None or seconds >= 0
@@ -94,8 +94,8 @@ def test_no_header_can_do_harm(headers: dict[str, str]) -> None:
     ],
 )
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
-def test_every_legal_form_is_utc_wherever_we_are(value: str, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The three dates of RFC 9110 5.6.7, with or without their zone, and seconds mean the same in any local zone."""
+def test_every_legal_form_is_utc_in_any_zone(value: str, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three forms of dates and seconds have the same meaning in any local time zone (RFC 9110, 5.6.7)."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -118,8 +118,8 @@ def test_every_legal_form_is_utc_wherever_we_are(value: str, zone: str, monkeypa
     ],
 )
 @pytest.mark.parametrize("name", ["retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-ratelimit-reset"])
-def test_nothing_else_is_a_wait(name: str, value: str) -> None:
-    """What neither grammar allows means that the service did not say."""
+def test_anything_else_counts_as_missing(name: str, value: str) -> None:
+    """Text that neither grammar allows counts as missing."""
     headers = {name: value, "x-ratelimit-remaining": "0"} if name == "x-ratelimit-reset" else {name: value}
     seconds = None if name != "retry-after" and value == str(2**31 + 1) else retry_after(headers, now=NOW)
 
@@ -128,7 +128,7 @@ def test_nothing_else_is_a_wait(name: str, value: str) -> None:
 
 @pytest.mark.parametrize(("year", "whole"), [("94", 1994), ("76", 2076), ("77", 1977), ("00", 2000), ("26", 2026)])
 def test_a_year_of_two_digits_is_at_most_fifty_years_ahead(year: str, whole: int) -> None:
-    """RFC 9110 5.6.7: one that would be further ahead is a year of the past."""
+    """A year of two digits that would be more than fifty years ahead is in the past (RFC 9110, 5.6.7)."""
     at = http_date(f"Sunday, 06-Nov-{year} 08:49:37 GMT", now=NOW)
 
     assert datetime(whole, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp() == at

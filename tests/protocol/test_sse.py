@@ -29,8 +29,8 @@ EVENTS = [
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
-def test_where_a_stream_is_cut_never_matters(cuts: list[int]) -> None:
-    """Any line end, comments, several data lines, ids that stay: the same events from any chunks; a torn one is none."""
+def test_any_split_gives_the_same_events(cuts: list[int]) -> None:
+    """The same events are read however the bytes are split; an event without its blank line is dropped."""
     edges = [0, *sorted(cuts), len(STREAM)]
     parser = EventStreamReader()
     chunks = [STREAM[start:end] for start, end in pairwise(edges)]
@@ -39,7 +39,7 @@ def test_where_a_stream_is_cut_never_matters(cuts: list[int]) -> None:
 
 
 def test_byte_by_byte_is_the_same() -> None:
-    """The smallest chunks give the same events."""
+    """Single bytes give the same events."""
     parser = EventStreamReader()
 
     assert EVENTS == [event for byte in STREAM for event in parser.feed(bytes([byte]))]
@@ -47,7 +47,7 @@ def test_byte_by_byte_is_the_same() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read(data: bytes) -> None:
-    """Nothing in a stream raises but its size."""
+    """Any bytes are read; only the size of an event is an error."""
     assert all(isinstance(event, ServerSentEvent) for event in EventStreamReader().feed(data))
 
 
@@ -63,7 +63,7 @@ def test_memory_is_bounded(chunk: bytes) -> None:
 
 
 def test_lines_without_data_are_counted() -> None:
-    """Empty data lines fill memory as well, and end the stream."""
+    """Many empty data lines end the stream with an error."""
     parser, lines = EventStreamReader(), b"data:\n" * (MAX_EVENT_BYTES + 1)
 
     with pytest.raises(errors.UnreadableResponseError) as caught:

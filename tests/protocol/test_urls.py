@@ -9,7 +9,7 @@ from coatcheck._protocol.urls import base_url, encoded, origin_of
 
 @given(st.text(min_size=1).filter(lambda text: "\ud800" not in text))
 def test_a_segment_stays_one_segment(text: str) -> None:
-    """Nothing that an id holds ends its segment, begins a query, or is a step up."""
+    """An id is one segment of a path, whatever it contains."""
     segment = encoded(text.encode("utf-8", "replace").decode())
 
     assert not set("/?# ") & set(segment)

@@ -80,7 +80,7 @@ def values(cls: type[Value]) -> st.SearchStrategy[Value]:
 @settings(max_examples=15)
 @given(data=st.data())
 def test_what_is_written_is_read_back(cls: type[Value], data: st.DataObject) -> None:
-    """A value that went through JSON text is equal to the one before."""
+    """A value that was written as JSON text and read back is equal."""
     value = data.draw(values(cls))
 
     assert value == cls.from_dict(json.loads(json.dumps(value.to_dict())))
@@ -88,7 +88,7 @@ def test_what_is_written_is_read_back(cls: type[Value], data: st.DataObject) -> 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_every_attribute_is_in_the_document(cls: type[Value]) -> None:
-    """No attribute but a service's raw answer is left out, so that nothing is lost on the way."""
+    """Every attribute but a service's raw response is in the document."""
     assert set(cls.__struct_fields__) - RAW <= set(cls._json)
 
 
@@ -96,7 +96,7 @@ def test_every_attribute_is_in_the_document(cls: type[Value]) -> None:
 @settings(max_examples=15)
 @given(data=st.data())
 def test_every_declared_field_is_always_there(cls: type[Value], data: st.DataObject) -> None:
-    """A field without a value is null, and not absent."""
+    """A field without a value is null."""
     value = data.draw(values(cls))
 
     assert list(cls._json) == list(to_object(value))
@@ -129,7 +129,7 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
 
 
 def test_a_state_of_a_newer_version_is_unknown() -> None:
-    """A word that is no state becomes UNKNOWN, as from a service."""
+    """An unknown state becomes UNKNOWN."""
     assert TaskState.UNKNOWN is Task.from_dict({"ref": "codex:t", "state": "melted"}).state
 
 
@@ -149,7 +149,7 @@ def test_a_state_of_a_newer_version_is_unknown() -> None:
         ("$.mode", {"ref": "codex:t", "state": "running", "mode": "think"}),
     ],
 )
-def test_what_does_not_fit_is_named(path: str, document: dict[str, object]) -> None:
+def test_a_wrong_field_is_named(path: str, document: dict[str, object]) -> None:
     """The error names the path of the field."""
     with pytest.raises(errors.ConfigurationError) as caught:
         Task.from_dict(document)
@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_named(path: str, document: dict[str, object]) -> N
 
 
 def test_a_patch_of_other_bytes_survives() -> None:
-    """Bytes that are not UTF-8 travel as base64."""
+    """A patch that is not UTF-8 is kept as base64."""
     outcome = coatcheck.Outcome(patch=Patch(b"+\xff\n"))
 
     assert b"+\xff\n" == bytes(coatcheck.Outcome.from_dict(outcome.to_dict()).patch or b"")

@@ -19,12 +19,12 @@ class Ticket(Value, frozen=True, kw_only=True):
 
 
 class Claim(Ticket, frozen=True, kw_only=True):
-    """A value that adds a field to another's, with an annotation that cannot be evaluated here."""
+    """A subclass with a field whose annotation cannot be evaluated here."""
 
     owner: Unimportable  # noqa: F821  # type: ignore[name-defined]
 
 
-def test_repr_leaves_out_what_nobody_set() -> None:
+def test_repr_leaves_out_defaults() -> None:
     """A field at its default is not shown."""
     assert repr(Ticket(number=1)) == "Ticket(number=1)"
     assert repr(Ticket(number=0, colour="red")) == "Ticket(number=0, colour='red')"
@@ -43,10 +43,10 @@ def test_values_are_frozen() -> None:
 
 
 def test_signatures_are_shown_as_written() -> None:
-    """A signature needs nothing evaluated, so ``help()`` works with any ``__module__``."""
+    """A signature shows annotations without evaluating them, so ``help()`` works with any ``__module__``."""
     assert str(inspect.signature(Ticket)) == "(*, number: 'int', colour: 'str | None' = None, secret: 'str' = '')"
 
 
 def test_inherited_fields_are_in_the_signature() -> None:
-    """A subclass takes the fields of its parents too."""
+    """The signature of a subclass has the fields of its parents."""
     assert {"number", "colour", "secret", "owner"} == {*inspect.signature(Claim).parameters}
