@@ -25,6 +25,7 @@
         * TaskFailedError               (it ended without success; carries `task`)
         * WaitTimeoutError              (the deadline of a wait has passed; the task still runs)
         * SubmissionRejectedError       (the service did not take the task)
+    * WebhookRejectedError              (a delivery that is not genuine or not readable; carries `status`)
     * PatchError                        (not a diff; carries `line`)
         * PatchRejectedError            (a policy rejects it; carries `reasons`)
         * PatchConflictError            (it does not fit; carries `files`, `result`)
@@ -70,6 +71,7 @@ __all__ = [
     "UnreadableResponseError",
     "UnsupportedError",
     "WaitTimeoutError",
+    "WebhookRejectedError",
 ]
 
 
@@ -284,6 +286,14 @@ class WaitTimeoutError(TaskError):
 
 class SubmissionRejectedError(TaskError):
     """The service did not take the task."""
+
+
+class WebhookRejectedError(CoatcheckError):
+    """A webhook's delivery is not genuine or cannot be read; `status` is the HTTP status to answer."""
+
+    def __init__(self, message: str | None = None, *, status: int, remedy: str | None = None) -> None:
+        self.status = status
+        super().__init__(message, remedy=remedy)
 
 
 class PatchError(CoatcheckError):

@@ -1,0 +1,1 @@
+"""Webhooks: verify deliveries that arrive, sign deliveries that are sent."""

@@ -1,0 +1,172 @@
+"""Deliveries of each sender: genuine ones name tasks, others are rejected with the status to answer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from coatcheck import errors
+from coatcheck._webhooks import standard
+from coatcheck._webhooks.senders import SENDERS, Delivery, sender_named, verify_delivery
+
+NOW = 1764295210.0
+SECRET = "whsec_Y29hdGNoZWNrLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXM="
+JSON = ("Content-Type", "application/json; charset=utf-8")
+HEX = {"github": ("X-Hub-Signature-256", "X-GitHub-Delivery"), "cursor": ("X-Webhook-Signature", "X-Webhook-ID")}
+
+RUN = {"action": "completed", "workflow_run": {"id": 17, "run_attempt": 2}, "repository": {"full_name": "owner/repo"}}
+PULL = {"action": "opened", "pull_request": {"number": 3}, "repository": {"full_name": "owner/repo"}}
+
+
+def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[tuple[str, str]], bytes]:
+    """Return the headers and the body of a genuine delivery."""
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    if sender in HEX:
+        signature, id = HEX[sender]
+        digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        return [JSON, (signature, f"sha256={digest}"), (id, "delivery-1"), *more], body
+    key = SENDERS[sender].read_secret(SECRET)
+    return [JSON, *standard.signed_headers([key], id="delivery-1", seconds=NOW, body=body), *more], body
+
+
+@pytest.mark.parametrize(
+    ("sender", "document", "more", "type", "tasks", "repository"),
+    [
+        (
+            "openai",
+            {"type": "batch.completed", "data": {"id": "batch_1"}},
+            (),
+            "batch.completed",
+            (("openai_batch", "batch_1"),),
+            None,
+        ),
+        (
+            "coatcheck",
+            {"type": "task.failed", "data": {"ref": "local:task_e_1"}},
+            (),
+            "task.failed",
+            (("local", "task_e_1"),),
+            None,
+        ),
+        (
+            "github",
+            RUN,
+            (("X-GitHub-Event", "workflow_run"),),
+            "workflow_run.completed",
+            (("github_actions", "owner~repo~17"),),
+            None,
+        ),
+        ("github", PULL, (("X-GitHub-Event", "pull_request"),), "pull_request.opened", (), "owner/repo"),
+        ("github", {"zen": "Design for failure."}, (("X-GitHub-Event", "ping"),), "ping", (), None),
+        ("cursor", {"id": "bc-1"}, (("X-Webhook-Event", "statusChange"),), "statusChange", (("cursor", "bc-1"),), None),
+        ("openai", [], (), "", (), None),
+        ("github", {"workflow_run": {"id": "17"}}, (("X-GitHub-Event", "workflow_run"),), "workflow_run", (), None),
+    ],
+)
+def test_what_a_genuine_delivery_names(  # noqa: PLR0917 - a table
+    sender: str,
+    document: object,
+    more: tuple[tuple[str, str], ...],
+    type: str,
+    tasks: tuple[tuple[str, str], ...],
+    repository: str | None,
+) -> None:
+    """A delivery has the sender's word for the event, and the tasks or the repository that it concerns."""
+    headers, body = signed(sender, document, *more)
+    delivery = verify_delivery(
+        SENDERS[sender], headers, body, ["former", SECRET] if sender in HEX else [SECRET], now=NOW
+    )
+    expected = Delivery(sender=sender, id="delivery-1", type=type, tasks=tasks, repository=repository)
+
+    assert expected == delivery
+
+
+def test_the_example_that_github_publishes() -> None:
+    """The signature of GitHub's documentation is accepted (docs.github.com, "Validating webhook deliveries")."""
+    digest = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    headers = {"x-hub-signature-256": f"sha256={digest}", "x-github-delivery": "id"}
+
+    assert "id" == SENDERS["github"].verify(headers, b"Hello, World!", [b"It's a Secret to Everybody"], NOW)
+
+
+def rejected(sender: str, headers: list[tuple[str, str]], body: bytes) -> int:
+    """Return the status with which a delivery is rejected."""
+    with pytest.raises(errors.WebhookRejectedError) as raised:
+        verify_delivery(SENDERS[sender], headers, body, [SECRET], now=NOW)
+    return raised.value.status
+
+
+@pytest.mark.parametrize("sender", list(SENDERS))
+def test_another_body_is_rejected(sender: str) -> None:
+    """A body that was changed on its way is not genuine."""
+    headers, body = signed(sender, {"type": "x"})
+
+    assert 401 == rejected(sender, headers, body + b" ")
+
+
+@pytest.mark.parametrize("sender", list(SENDERS))
+def test_a_header_that_comes_twice_is_rejected(sender: str) -> None:
+    """Two headers of one name are refused, even where both are genuine."""
+    headers, body = signed(sender, {"type": "x"})
+
+    assert {400} == {rejected(sender, [*headers, header], body) for header in headers}
+
+
+@pytest.mark.parametrize("sender", list(SENDERS))
+def test_a_compressed_or_other_body_is_rejected(sender: str) -> None:
+    """A body that is compressed, a form or not JSON has a status of its own, before anything is parsed."""
+    headers, body = signed(sender, {"type": "x"})
+    form = [("content-type", "application/x-www-form-urlencoded"), *headers[1:]]
+    broken, text = signed(sender, b"\xff{")
+    statuses = (
+        rejected(sender, [*headers, ("Content-Encoding", "gzip")], body),
+        rejected(sender, form, body),
+        rejected(sender, headers[1:], body),
+        rejected(sender, broken, text),
+    )
+
+    assert (415, 415, 415, 400) == statuses
+
+
+@pytest.mark.parametrize("sender", list(SENDERS))
+def test_a_body_that_is_too_large_is_rejected(sender: str) -> None:
+    """The limit is 1 MiB, and 25 MiB for GitHub."""
+    headers, body = signed(sender, b" " * (SENDERS[sender].max_bytes + 1))
+
+    assert 413 == rejected(sender, headers, body)
+
+
+@pytest.mark.parametrize("signature", ["SHA256=", "sha1=", "sha256=", "", "sha256=é"])
+def test_a_malformed_signature_of_github(signature: str) -> None:
+    """Only ``sha256=`` with lower-case digits is read."""
+    headers, body = signed("github", {})
+    digest = dict(headers)["X-Hub-Signature-256"].removeprefix("sha256=")
+    sent = [(name, signature + digest[1:].upper() if name.startswith("X-Hub") else value) for name, value in headers]
+
+    assert 400 == rejected("github", sent, body)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_no_genuine_body_is_a_fault(document: object) -> None:
+    """Any JSON that is genuinely signed is a delivery, whatever it holds."""
+    for sender in SENDERS:
+        headers, body = signed(sender, document)
+
+        assert "delivery-1" == verify_delivery(SENDERS[sender], headers, body, [SECRET], now=NOW).id
+
+
+def test_an_unknown_sender() -> None:
+    """The error for an unknown name lists the known ones."""
+    with pytest.raises(errors.ConfigurationError) as raised:
+        sender_named("gitlab")
+
+    assert "known senders: openai, anthropic, github, cursor, coatcheck" == raised.value.remedy
