@@ -1,0 +1,100 @@
+"""Find templates: those of a repository in ``.coatcheck/prompts``, then the user's own. Blocks.
+
+Invariants:
+- a template of a repository is a regular file inside the folder, opened without following a link, so that it cannot
+  name another file of this machine;
+- a name is that of a file without ``.md``; the repository's comes before the user's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from .._files.private import CLOSE_ON_EXEC, NO_FOLLOW
+from ..errors import ConfigurationError
+from .templates import Template, parse_template
+
+REPOSITORY_FOLDER = os.path.join(".coatcheck", "prompts")
+MAX_SIZE = 256 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Folder(NamedTuple):
+    """A folder of templates. One that is not trusted belongs to a repository."""
+
+    path: str
+    is_trusted: bool
+
+
+def template_folders(*, root: str | None, config_folder: str) -> tuple[Folder, ...]:
+    """Return the folders to search: of the repository at *root*, and of the user."""
+    own = Folder(os.path.join(config_folder, "prompts"), is_trusted=True)
+    return (Folder(os.path.join(root, REPOSITORY_FOLDER), is_trusted=False), own) if root else (own,)
+
+
+def list_names(folders: tuple[Folder, ...]) -> tuple[tuple[str, Folder], ...]:
+    """Return the names of all templates with their folders, sorted; of two with one name the first folder's."""
+    found: dict[str, Folder] = {}
+    for folder in folders:
+        for name in _names_in(folder):
+            found.setdefault(name, folder)
+    return tuple(sorted(found.items()))
+
+
+def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
+    """Return the template *name*; a name with a slash or ``.md`` is the path of a file, which the user trusts.
+
+    Raises `ConfigurationError` that lists the names there are.
+    """
+    if os.sep in name or name.endswith(".md"):
+        return parse_template(_read(name, flags=0), name=os.path.basename(name).removesuffix(".md"), is_trusted=True)
+    known = dict(list_names(folders))
+    if (folder := known.get(name)) is None:
+        raise ConfigurationError(
+            f"there is no template {name!r}",
+            remedy=f"templates here: {', '.join(known)}" if known else f"create {REPOSITORY_FOLDER}/{name}.md",
+        )
+    flags = 0 if folder.is_trusted else NO_FOLLOW
+    return parse_template(
+        _read(os.path.join(folder.path, f"{name}.md"), flags=flags), name=name, is_trusted=folder.is_trusted
+    )
+
+
+def _names_in(folder: Folder) -> Iterator[str]:
+    if not folder.is_trusted and _has_link(folder.path):
+        return
+    with suppress(OSError), os.scandir(folder.path) as entries:
+        for entry in entries:
+            name = entry.name.removesuffix(".md")
+            is_file = entry.is_file(follow_symlinks=folder.is_trusted)
+            if entry.name.endswith(".md") and _NAME.fullmatch(name) and is_file:
+                yield name
+
+
+def _has_link(path: str) -> bool:
+    """Whether the folder of a repository's templates, or the one that contains it, is a link."""
+    return os.path.islink(path) or os.path.islink(os.path.dirname(path))
+
+
+def _read(path: str, *, flags: int) -> str:
+    """Return the text of a regular file of at most `MAX_SIZE` bytes. Raises `ConfigurationError`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags | CLOSE_ON_EXEC)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", remedy="name another template") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ConfigurationError(f"{path} is not a file", remedy="name another template")
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(MAX_SIZE + 1)
+    if len(data) > MAX_SIZE:
+        raise ConfigurationError(f"{path} has more than {MAX_SIZE} bytes", remedy="make the template shorter")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8", remedy="save it as UTF-8") from None

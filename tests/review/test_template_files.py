@@ -1,0 +1,106 @@
+"""Files of templates: in a repository and in the user's folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from coatcheck import errors
+from coatcheck._review.template_files import Folder, list_names, load_template, template_folders
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Folder, ...]:
+    """Return the folders of a repository and of a user."""
+    (tmp_path / "repo/.coatcheck/prompts").mkdir(parents=True)
+    (tmp_path / "config/prompts").mkdir(parents=True)
+    return template_folders(root=str(tmp_path / "repo"), config_folder=str(tmp_path / "config"))
+
+
+def write(folder: Folder, name: str, text: str = "Fix it.\n") -> None:
+    """Write a template."""
+    Path(folder.path, name).write_text(text)
+
+
+def test_the_repository_comes_first(folders: tuple[Folder, ...]) -> None:
+    """Names of both folders are listed, and of two with one name the repository's is loaded."""
+    write(folders[0], "fix.md", "repository")
+    write(folders[1], "fix.md", "user")
+    write(folders[1], "more.md", "more")
+    write(folders[1], "notes.txt")
+    names = [name for name, _ in list_names(folders)]
+
+    assert (["fix", "more"], "repository") == (names, load_template("fix", folders).body)
+
+
+def test_a_template_of_the_user_is_trusted(folders: tuple[Folder, ...], tmp_path: Path) -> None:
+    """The user's templates, and files named by the user, may choose a provider; a repository's may not."""
+    text = "---\nprovider: jules\n---\nx"
+    write(folders[0], "theirs.md", text)
+    write(folders[1], "own.md", text)
+    (tmp_path / "named.md").write_text(text)
+    settings = [load_template(name, folders).settings for name in ("own", str(tmp_path / "named.md"))]
+    with pytest.raises(errors.ConfigurationError, match="cannot set 'provider'"):
+        load_template("theirs", folders)
+
+    assert [{"provider": "jules"}] * 2 == settings
+
+
+def test_a_link_in_a_repository_is_not_followed(folders: tuple[Folder, ...], tmp_path: Path) -> None:
+    """Neither a template nor a folder of a repository can be a link to another file of this machine."""
+    (tmp_path / "secret.md").write_text("secret")
+    Path(folders[0].path, "fix.md").symlink_to(tmp_path / "secret.md")
+    other = tmp_path / "other"
+    (other / ".coatcheck").mkdir(parents=True)
+    (other / ".coatcheck/prompts").symlink_to(tmp_path / "config/prompts")
+    write(folders[1], "own.md")
+    linked = Folder(str(other / ".coatcheck/prompts"), is_trusted=False)
+
+    assert ([], ["own"]) == (
+        [name for name, _ in list_names((folders[0], linked))],
+        [name for name, _ in list_names(folders)],
+    )
+
+
+def test_an_unknown_template(folders: tuple[Folder, ...]) -> None:
+    """The error lists the templates there are, or names the file to create."""
+    remedies = []
+    for _ in range(2):
+        with pytest.raises(errors.ConfigurationError) as raised:
+            load_template("fux", folders)
+        remedies.append(raised.value.remedy)
+        write(folders[0], "fix.md")
+
+    assert ["create .coatcheck/prompts/fux.md", "templates here: fix"] == remedies
+
+
+@pytest.mark.parametrize("name", ["../../secret", ".hidden", "a b", "", "fix\n"])
+def test_a_name_is_no_path(name: str, folders: tuple[Folder, ...]) -> None:
+    """A name with other characters is not a template; a path has to exist."""
+    with pytest.raises(errors.ConfigurationError):
+        load_template(name, folders)
+
+
+def test_files_that_are_refused(folders: tuple[Folder, ...]) -> None:
+    """A pipe, a folder, a large file and a file that is not UTF-8 are one error each, without waiting."""
+    path = Path(folders[1].path)
+    os.mkfifo(path / "pipe.md")
+    (path / "folder.md").mkdir()
+    (path / "large.md").write_bytes(b"x" * (256 * 1024 + 1))
+    (path / "latin.md").write_bytes(b"\xe9")
+    reasons = []
+    for name in ("pipe", "folder", "large", "latin"):
+        with pytest.raises(errors.ConfigurationError) as raised:
+            load_template(str(path / f"{name}.md"), folders)
+        reasons.append(str(raised.value).removeprefix(str(path / f"{name}.md ")))
+
+    assert ["is not a file", "is not a file", "has more than 262144 bytes", "is not UTF-8"] == reasons
+
+
+def test_a_byte_order_mark_is_no_text(folders: tuple[Folder, ...]) -> None:
+    """A byte-order mark at the start of a file is ignored."""
+    write(folders[1], "mark.md", "\ufeff---\ntitle: x\n---\nbody")
+
+    assert ("x", "body") == (load_template("mark", folders).title, load_template("mark", folders).body)
