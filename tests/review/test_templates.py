@@ -153,7 +153,8 @@ def test_values_that_do_not_fit(values: dict[str, str], message: str, remedy: st
         ("title: 'a", "its front matter is not YAML"),
         ("a: &x b\ntitle: *x", "its front matter has an alias"),
         ("title: !!python/object/apply:os.system [id]", "title should be a text"),
-        ("x: " + "[" * 5000, "its front matter is not YAML"),
+        ("x: " + "[" * 5000, "its front matter has more than 10 levels"),
+        ("x: " + "{a: " * 5000, "its front matter has more than 10 levels"),
         ("title: " + "x" * 70_000, "its front matter has more than"),
     ],
 )

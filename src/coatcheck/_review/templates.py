@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, cast
 
 from .._values.value import JsonFields, Value
@@ -20,6 +20,7 @@ from ..errors import ConfigurationError
 
 # Front matter beyond this is an accident, or an attack on the YAML parser.
 MAX_FRONT_MATTER = 64 * 1024
+MAX_DEPTH = 10
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TAG = re.compile(r"[a-z][a-z0-9_-]*")
@@ -192,8 +193,7 @@ def _read_yaml(text: str, name: str) -> Mapping[str, Any]:
     if len(text) > MAX_FRONT_MATTER:
         raise _invalid(name, f"its front matter has more than {MAX_FRONT_MATTER} characters", "move text to the body")
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.BaseLoader)):
-            raise _invalid(name, "its front matter has an alias (*name)", "write the value itself")
+        _check_tokens(yaml.scan(text, Loader=yaml.BaseLoader), name)
         node = yaml.compose(text, Loader=yaml.BaseLoader)
         fields = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - the loader that knows no types but text
     except (yaml.YAMLError, RecursionError) as error:
@@ -207,6 +207,18 @@ def _read_yaml(text: str, name: str) -> Mapping[str, Any]:
         raise _invalid(name, "its front matter is not a mapping", "write lines KEY: VALUE")
     _check_duplicates(node, name)
     return cast("Mapping[str, Any]", fields)
+
+
+def _check_tokens(tokens: Iterable[Any], name: str) -> None:
+    """Raise for an alias, and for nesting that no template needs and that parsers are slow to read."""
+    depth = 0
+    for token in tokens:
+        kind = type(token).__name__
+        depth += kind.endswith("StartToken") - (kind.endswith("EndToken") and not kind.startswith("Stream"))
+        if kind == "AliasToken":
+            raise _invalid(name, "its front matter has an alias (*name)", "write the value itself")
+        if depth > MAX_DEPTH:
+            raise _invalid(name, f"its front matter has more than {MAX_DEPTH} levels", "write plain values")
 
 
 def _check_duplicates(node: Any, name: str) -> None:
