@@ -139,7 +139,8 @@ STOPPERS = {
     "its parent": ("kill -STOP $PPID; exit 3", 3),
     "both": (SUPERVISOR + "kill -STOP $PPID $parent; exit 3", 3),
     "both, from a session of their own": (
-        SUPERVISOR + "setsid sh -c 'kill -STOP '\"$PPID $parent\"'; : >stopped'; until [ -e stopped ]; do :; done; exit 3",
+        SUPERVISOR
+        + "setsid sh -c 'kill -STOP '\"$PPID $parent\"'; : >stopped'; until [ -e stopped ]; do :; done; exit 3",
         3,
     ),
     "its supervisor, again and again": (SUPERVISOR + "while kill -STOP $parent; do :; done", -signal.SIGKILL),
