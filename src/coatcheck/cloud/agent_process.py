@@ -251,6 +251,13 @@ def log_warning(message: str, *arguments: object) -> None:
     logging.getLogger("coatcheck.cloud").warning(message, *arguments)
 
 
+def log_error(error: Exception, what: str) -> None:
+    """Log an exception with its traceback, and *what* it happened to."""
+    import logging  # as above
+
+    logging.getLogger("coatcheck.cloud").error("%s", what, exc_info=error)
+
+
 def end_strays(folder: Path) -> None:
     """Kill every process that carries *folder* in its environment, with its descendants.
 
