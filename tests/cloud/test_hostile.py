@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sqlite3
@@ -263,6 +264,49 @@ def test_a_submodule_is_its_commit(collect: Callable[[str], Changes], repository
 
     assert ("sub: a submodule: only its commit is in the diff",) == changes.notes
     assert "+Subproject commit" in changes.diff
+
+
+SPARSE = {
+    "a sparse checkout": ("git sparse-checkout set src; echo z >src/z", ["src/z"]),
+    "patterns": ("git sparse-checkout set --no-cone '/*' '!/src/'; echo z >z", ["z"]),
+    "a sparse index": ("git sparse-checkout set --sparse-index other; echo z >z", ["z"]),
+    "skip-worktree": ("git update-index --skip-worktree f.txt; rm f.txt; echo z >z", ["z"]),
+    "skip-worktree of a changed file": ("git update-index --skip-worktree f.txt; echo z >>f.txt", ["f.txt"]),
+    "a new file outside": (
+        "mkdir new; echo n >new/n; git add new; git commit -qm N; git sparse-checkout set src; echo z >z",
+        ["new/n", "z"],
+    ),
+    "a changed file outside": (
+        "echo more >>src/g.txt; git commit -qam M; git sparse-checkout set other; echo z >z",
+        ["src/g.txt", "z"],
+    ),
+    "a file outside that it deleted": (
+        "git sparse-checkout set other; git rm -q --sparse src/g.txt; git commit -qm D; echo z >z",
+        ["src/g.txt", "z"],
+    ),
+    "a file outside that it staged": (
+        (
+            "git sparse-checkout set other; id=$(echo s | git hash-object -w --stdin);"
+            " git update-index --cacheinfo 100644,$id,src/g.txt; git update-index --skip-worktree src/g.txt; echo z >z"
+        ),
+        ["src/g.txt", "z"],
+    ),
+    "disabled again": ("git sparse-checkout set src; git sparse-checkout disable; rm src/g.txt", ["src/g.txt"]),
+    "a folder outside that is a file now": (
+        "git sparse-checkout set other; rm -rf src; echo s >src",
+        ["src", "src/g.txt"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_what_is_outside_a_sparse_checkout_is_not_deleted(name: str, collect: Callable[[str], Changes]) -> None:
+    """The diff has what the agent changed, in its tree or in its index, and no file that it only did not check out."""
+    script, expected = SPARSE[name]
+    changes = collect(script)
+    actual = re.findall(r"^diff --git a/(\S+) b/", changes.diff, re.MULTILINE)
+
+    assert (expected, ()) == (actual, changes.notes)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
