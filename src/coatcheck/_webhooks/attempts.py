@@ -36,11 +36,15 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one attempt: a status, or the reason why there is none. `retry_after` is in seconds."""
+    """The result of one attempt: a status, or the reason why there is none. `retry_after` is in seconds.
+
+    One that `is_final` would fail again, whenever it is repeated.
+    """
 
     status: int | None = None
     error: str | None = None
     retry_after: float | None = None
+    is_final: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -58,7 +62,7 @@ def next_delay(attempts: int, result: Result, *, random: float, most: int = len(
 
     *random* is in [0, 1). A receiver's ``Retry-After`` lengthens the delay, up to `MAX_RETRY_AFTER`.
     """
-    if result.is_success or result.is_gone or attempts > min(most, len(DELAYS)):
+    if result.is_success or result.is_gone or result.is_final or attempts > min(most, len(DELAYS)):
         return None
     delay = DELAYS[attempts - 1] * (1 + JITTER * random)
     return max(delay, min(result.retry_after or 0.0, MAX_RETRY_AFTER))

@@ -1,0 +1,84 @@
+"""Send the deliveries that are due, and store the result of each attempt. Blocks.
+
+Invariants:
+- a body is thin: the type, the time, and the task's ref and state; never a prompt, a message, a diff or a log;
+- an attempt is signed when it is sent, with every valid secret of the hook, and its target is checked again;
+- a delivery whose event or hook is gone is given up with a reason, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import errors
+from .._store.events import EventLog
+from . import standard
+from .attempts import Resolve, Result, next_delay, post, resolve
+from .targets import read_target
+
+if TYPE_CHECKING:
+    from .._protocol.effects import Clock
+    from .._store.events import StoredEvent
+    from .._store.hooks import HookDelivery, HookStore
+    from .secrets_file import SecretsFile
+
+
+class Outbox:
+    """The sender of a store's deliveries. *allowed* are origins that may be sent to although they are not public."""
+
+    def __init__(
+        self,
+        hooks: HookStore,
+        events: EventLog,
+        secrets: SecretsFile,
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        allowed: Sequence[str] = (),
+        resolver: Resolve = resolve,
+    ) -> None:
+        self._hooks, self._events, self._secrets = hooks, events, secrets
+        self._clock, self._random, self._allowed, self._resolver = clock, random, allowed, resolver
+
+    def send_due(self) -> int:
+        """Make every attempt that is due; return how many there were."""
+        count = 0
+        while (delivery := self._hooks.claim_due()) is not None:
+            self._record(delivery, self._attempt(delivery))
+            count += 1
+        return count
+
+    def _attempt(self, delivery: HookDelivery) -> Result:
+        try:
+            hook = self._hooks.get(delivery.hook)
+            secrets = self._secrets.get(hook.id, now=self._clock.time())
+            target = read_target(hook.url, allowed=self._allowed)
+            keys = [standard.read_secret(secret) for secret in secrets]
+        except errors.ConfigurationError as error:
+            return Result(error=str(error))
+        stored = self._events.read(after=(delivery.event or 0) - 1, limit=1)
+        if not keys or not stored or stored[0].id != delivery.event:
+            return Result(error="the event is no longer stored" if keys else "the hook has no secret", is_final=True)
+        body = thin_body(stored[0])
+        headers = standard.signed_headers(keys, id=delivery.id, seconds=self._clock.time(), body=body)
+        return post(target, headers, body, resolver=self._resolver)
+
+    def _record(self, delivery: HookDelivery, result: Result) -> None:
+        delay = next_delay(delivery.tries + 1, result, random=self._random())
+        state = "sent" if result.is_success else "failed" if delay is None else "due"
+        due_at = None if delay is None else self._clock.time() + delay
+        self._hooks.record_attempt(delivery, state=state, due_at=due_at, status=result.status, detail=result.error)
+        if result.is_gone:
+            self._hooks.switch(delivery.hook, is_on=False)
+
+
+def thin_body(stored: StoredEvent) -> bytes:
+    """Return the body that announces an event, as Standard Webhooks recommends it."""
+    event = stored.event
+    state = getattr(event, "state", None)
+    at = event.at or stored.recorded_at
+    data = {"ref": str(event.ref), **({"state": state.value} if state is not None else {})}
+    return msgspec.json.encode({"type": event.type, "timestamp": at, "data": data})
