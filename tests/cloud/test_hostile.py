@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from coatcheck.cloud.agent_tree import mount_points
-from coatcheck.cloud.attempt_runner import Agent, Conclusion, Job, Listener, Runner, notes_message
+from coatcheck.cloud.attempt_runner import Agent, Runner, notes_message
+from coatcheck.cloud.attempts import Conclusion, Job, Listener
 from coatcheck.cloud.collect_changes import Changes, harvest, printable
 from coatcheck.cloud.git import Git, WorkspaceError, git_environment
-from coatcheck.cloud.models import CANCELLED, COMPLETED
+from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
 from coatcheck.cloud.scope import Cancelled, CancelScope, TimedOut
 from coatcheck.cloud.workspace import WorkspaceManager
@@ -263,6 +266,49 @@ def test_a_submodule_is_its_commit(collect: Callable[[str], Changes], repository
     assert "+Subproject commit" in changes.diff
 
 
+SPARSE = {
+    "a sparse checkout": ("git sparse-checkout set src; echo z >src/z", ["src/z"]),
+    "patterns": ("git sparse-checkout set --no-cone '/*' '!/src/'; echo z >z", ["z"]),
+    "a sparse index": ("git sparse-checkout set --sparse-index other; echo z >z", ["z"]),
+    "skip-worktree": ("git update-index --skip-worktree f.txt; rm f.txt; echo z >z", ["z"]),
+    "skip-worktree of a changed file": ("git update-index --skip-worktree f.txt; echo z >>f.txt", ["f.txt"]),
+    "a new file outside": (
+        "mkdir new; echo n >new/n; git add new; git commit -qm N; git sparse-checkout set src; echo z >z",
+        ["new/n", "z"],
+    ),
+    "a changed file outside": (
+        "echo more >>src/g.txt; git commit -qam M; git sparse-checkout set other; echo z >z",
+        ["src/g.txt", "z"],
+    ),
+    "a file outside that it deleted": (
+        "git sparse-checkout set other; git rm -q --sparse src/g.txt; git commit -qm D; echo z >z",
+        ["src/g.txt", "z"],
+    ),
+    "a file outside that it staged": (
+        (
+            "git sparse-checkout set other; id=$(echo s | git hash-object -w --stdin);"
+            " git update-index --cacheinfo 100644,$id,src/g.txt; git update-index --skip-worktree src/g.txt; echo z >z"
+        ),
+        ["src/g.txt", "z"],
+    ),
+    "disabled again": ("git sparse-checkout set src; git sparse-checkout disable; rm src/g.txt", ["src/g.txt"]),
+    "a folder outside that is a file now": (
+        "git sparse-checkout set other; rm -rf src; echo s >src",
+        ["src", "src/g.txt"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_what_is_outside_a_sparse_checkout_is_not_deleted(name: str, collect: Callable[[str], Changes]) -> None:
+    """The diff has what the agent changed, in its tree or in its index, and no file that it only did not check out."""
+    script, expected = SPARSE[name]
+    changes = collect(script)
+    actual = re.findall(r"^diff --git a/(\S+) b/", changes.diff, re.MULTILINE)
+
+    assert (expected, ()) == (actual, changes.notes)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_mount_points_are_known_without_walking_into_them() -> None:
     """A folder that an agent binds into its tree looks like any other, so the system is asked."""
@@ -296,17 +342,27 @@ class Attempts:
     """A runner of one attempt at a time, and the conclusions that it reported."""
 
     def __init__(
-        self, workspaces: WorkspaceManager, repository: Path, command: tuple[str, ...], timeout: float | None
+        self,
+        workspaces: WorkspaceManager,
+        repository: Path,
+        command: tuple[str, ...],
+        timeout: float | None,
+        *,
+        refusals: Sequence[Exception] = (),
     ) -> None:
-        self._repository = repository
+        self._repository, self._refusals = repository, list(refusals)
         self._ended = threading.Event()
         self.conclusions: list[Conclusion] = []
+        self.ids: list[str] = []
         agent = Agent(command=command, timeout=timeout, environ={**os.environ, "PYTHON": sys.executable})
         self.listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=self._on_end)
-        self.runner = Runner(agent, workspaces, self.listener, max_parallel=1)
+        self.runner = Runner(agent, workspaces, self.listener, max_parallel=1, pauses=(0, 0))
         self.runner.start()
 
-    def _on_end(self, _job: Job, conclusion: Conclusion) -> None:
+    def _on_end(self, job: Job, conclusion: Conclusion) -> None:
+        if self._refusals:
+            raise self._refusals.pop(0)
+        self.ids.append(job.attempt_id)
         self.conclusions.append(conclusion)
         self._ended.set()
 
@@ -465,28 +521,38 @@ def test_a_runner_closes_before_it_starts(workspaces: WorkspaceManager) -> None:
     Runner(Agent(command=("true",)), workspaces, listener).close()
 
 
-def test_a_result_that_cannot_be_kept_is_a_failure_and_holds_no_slot(
-    workspaces: WorkspaceManager, repository: Path
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("refusals", "expected"),
+    [
+        ([FULL, FULL], [COMPLETED]),
+        ([FULL, sqlite3.OperationalError("database is locked"), FULL], [FAILED]),
+        ([FULL] * 6, [FAILED]),
+        ([UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")], [FAILED]),
+    ],
+)
+def test_an_attempt_whose_result_is_refused_ends(
+    refusals: list[Exception], expected: list[str], workspaces: WorkspaceManager, repository: Path
 ) -> None:
-    """A full disk at the end of an attempt is reported, and its thread takes the next one."""
-    attempts = Attempts(workspaces, repository, ("true",), None)
-    calls: list[str] = []
-
-    def on_end(job: Job, conclusion: Conclusion) -> None:
-        calls.append(conclusion.state)
-        if len(calls) == 1:
-            raise OSError(28, "No space left on device")
-        attempts._on_end(job, conclusion)
-
-    attempts.runner._listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=on_end)
+    """A result is offered again while the reason may pass; then the attempt fails with the reason, and holds no slot."""
+    attempts = Attempts(workspaces, repository, ("true",), None, refusals=refusals)
     attempts.submit("a")
-    first = attempts.finish()
+    first = attempts.finish() if len(refusals) < 6 else None
     attempts.submit("b")
-    second = attempts.finish()
+    while len(attempts.conclusions) < 2:
+        attempts.finish()
     attempts.runner.close()
+    states = dict(zip(attempts.ids, attempts.conclusions, strict=True))
+    error = states["a"].error
 
-    assert first.error is not None
-    assert ("result_not_kept", COMPLETED) == (first.error.code, second.state)
+    assert first is None or first == states["a"]
+    assert (expected, COMPLETED, expected == [FAILED]) == (
+        [states["a"].state],
+        states["b"].state,
+        error is not None and error.code == "result_not_kept" and "cannot be kept" in (error.message or ""),
+    )
 
 
 @pytest.mark.parametrize(

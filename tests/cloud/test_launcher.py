@@ -17,14 +17,15 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._runtime.server_record import ServerRecord, read_record
+from coatcheck._server.listener import listen
 from coatcheck.cloud.codex_home import write_codex_home
 from coatcheck.cloud.demo.site import agent_command, make_site
-from coatcheck.cloud.http_server import listen, ready_line, write_locked, write_private
+from coatcheck.cloud.http_server import write_locked
 from coatcheck.cloud.issued_tokens import Account, TokenBook
 from coatcheck.cloud.launcher import ServeOptions, environment, parse_environment, running
 
 from .conftest import create_body
-from .test_asgi import call
+from .test_http_server import call
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_a_record_whose_process_is_gone_means_nothing(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     record = ServerRecord(url="u", token="t", pid=gone.pid, started=0.0)
-    write_private(tmp_path / "stale", msgspec.json.encode(record))
+    (tmp_path / "stale").write_bytes(msgspec.json.encode(record))
     (tmp_path / "broken").write_text("{")
 
     assert [None, None, None] == [read_record(tmp_path / name) for name in ("stale", "broken", "missing")]
@@ -177,27 +178,24 @@ def test_options_that_make_no_sense_are_a_clear_error(change: dict[str, object],
     assert (True, False) == (caught.value.remedy is not None, options.data.exists())
 
 
-def test_neither_the_token_nor_the_key_is_in_a_repr_and_the_token_in_no_line() -> None:
-    """The key is for the person at the terminal."""
+def test_neither_the_token_nor_the_key_is_in_a_repr() -> None:
+    """The repr of a record shows no secret."""
     record = ServerRecord(url="http://x", token="t0ken", pid=1, started=0.0, approval_key="k3y")
-    lines = [ready_line(record, is_json=is_json) for is_json in (False, True)]
 
-    assert ("t0ken" in repr(record), "k3y" in repr(record)) == (False, False)
-    assert [(False, True)] * 2 == [("t0ken" in line, "http://x" in line) for line in lines]
+    assert (False, False) == ("t0ken" in repr(record), "k3y" in repr(record))
 
 
 SERVE = """
 import os, sys
 from pathlib import Path
 from coatcheck.cloud.launcher import ServeOptions, environment, run
-from coatcheck.cloud.http_server import ready_line
 root = Path(sys.argv[1])
 options = ServeOptions(
     environments=(environment("owner/repo", root / "site", environ=os.environ),),
     command=("sh", "-c", "echo $$ > " + str(root / "pid") + "; echo up; sleep 60"),
     data=root / "data", record=root / "servers/one/server.json", environ=dict(os.environ),
 )
-run(options, announce=lambda record: print(ready_line(record, is_json=True), flush=True))
+run(options, announce=lambda record: print(record.url, flush=True))
 print("ended", flush=True)
 """
 
@@ -210,7 +208,7 @@ def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     with subprocess.Popen([sys.executable, "-c", SERVE, str(root)], stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
-            url = msgspec.json.decode(server.stdout.readline())["url"]
+            url = server.stdout.readline().strip()
             record = read_record(root / "servers/one/server.json")
             assert record is not None
             holder = Holder(record.token)

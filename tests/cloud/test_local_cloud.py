@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,7 +20,7 @@ from coatcheck.cloud.demo.site import agent_command, make_site
 from coatcheck.cloud.issued_tokens import Account, TokenBook, TokenSet
 from coatcheck.cloud.launcher import environment
 from coatcheck.cloud.local_cloud import LocalCloud
-from coatcheck.cloud.models import ENDED
+from coatcheck.cloud.models import ENDED, CloudTask
 from coatcheck.cloud.oauth_server import OAuthServer
 from coatcheck.cloud.router import Router
 from coatcheck.cloud.task_store import Store
@@ -31,13 +33,20 @@ class Machine:
     """A local cloud over a demo site, as `Caller` needs it; it waits on the event stream and never sleeps."""
 
     def __init__(
-        self, root: Path, command: tuple[str, ...], *, timeout: float | None = 20.0, max_parallel: int = 2
+        self,
+        root: Path,
+        command: tuple[str, ...],
+        *,
+        timeout: float | None = 20.0,
+        max_parallel: int = 2,
+        store: type[Store] = Store,
+        **options: Any,
     ) -> None:
         self.root = root
         self.site = root / "site"
         if not self.site.exists():
             make_site(self.site, environ=os.environ)
-        self.store = Store(root / "cloud.sqlite3")
+        self.store: Any = store(root / "cloud.sqlite3")
         self.store.open()
         (root / "work").mkdir(exist_ok=True)
         agent = Agent(
@@ -50,6 +59,7 @@ class Machine:
             store=self.store,
             workspaces=WorkspaceManager(root / "work", environ=os.environ),
             max_parallel=max_parallel,
+            **options,
         )
         book = TokenBook(account=Account(), time=lambda: 0.0, shelf=self.store)
         self.tokens: TokenSet = book.issue()
@@ -352,3 +362,59 @@ def test_a_cloud_closes_before_it_starts(tmp_path: Path) -> None:
     workspaces = WorkspaceManager(tmp_path, environ=os.environ)
     LocalCloud([], Agent(command=("true",)), store=store, workspaces=workspaces, max_parallel=1).close()
     store.close()
+
+
+class FullStore(Store):
+    """A store whose disk may be full."""
+
+    is_full = False
+
+    def change_task(self, id: str, change: Callable[[CloudTask], CloudTask]) -> CloudTask | None:
+        if self.is_full:
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().change_task(id, change)
+
+
+def test_an_attempt_whose_end_is_refused_is_shown_as_failed_until_it_is_kept(
+    machine: Callable[..., Machine], tmp_path: Path
+) -> None:
+    """A full disk leaves no attempt running: clients get the reason at once, and it is kept when there is space."""
+    made = machine('until [ -e "$GO" ]; do :; done'.replace("$GO", str(tmp_path / "go")), store=FullStore, pauses=())
+    created = made.order("full")
+    id = created["task"]["id"]
+    while Caller(made).get(f"/tasks/{id}")["current_assistant_turn"]["turn_status"] != "in_progress":
+        pass
+    made.store.is_full = True
+    (made.root / "go").touch()
+    shown = made.finish(id)
+    listed = Caller(made).get("/tasks/list")["items"][0]["task_status_display"]["latest_turn_status_display"]
+    made.store.is_full = False
+    made.cloud._runner._reports.retry()
+    kept = made.store.get_task(id)
+
+    assert ("result_not_kept", "failed", "failed", {}) == (
+        error_of(shown)[0],
+        listed["turn_status"],
+        kept and kept.last.state,
+        made.cloud._unsaved,
+    )
+
+
+def test_a_start_that_cannot_be_kept_fails_the_attempt(machine: Callable[..., Machine]) -> None:
+    """An attempt whose start the store refuses is not forgotten in the queue."""
+    made = machine("true", store=FullStore, pauses=())
+    made.store.is_full = True
+    shown = made.run()
+
+    assert "not_started" == error_of(shown)[0]
+
+
+def test_a_task_that_cannot_be_announced_is_taken_all_the_same(machine: Callable[..., Machine]) -> None:
+    """A closed terminal of the server refuses no submission: the client would send it again."""
+
+    def announce(_task: object) -> None:
+        raise BrokenPipeError
+
+    made = machine("true", on_task=announce)
+
+    assert "completed" == made.run()["current_assistant_turn"]["turn_status"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
 import pytest
+from starlette.routing import BaseRoute
 
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._server.socket_owner import is_same_user
@@ -18,13 +20,15 @@ from coatcheck.cloud.page import TaskPages
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 
 from .conftest import Caller
-from .test_asgi import call
+from .test_http_server import call
 
 HOSTILE = "</pre><script>alert(1)</script>\u202e\u200b\x1b[2J\x85"
 RESULT = CloudResult(
     messages=(HOSTILE,), diff=HOSTILE, title=HOSTILE, body=HOSTILE, logs=(CloudLog(name=HOSTILE, text=HOSTILE),)
 )
 KEY = "k3y"
+# Whether the system tells which user owns a socket.
+OWNERS = Path("/proc/net/tcp").exists()
 
 
 class Tags(HTMLParser):
@@ -52,12 +56,16 @@ def cloud() -> ScriptedCloud:
     return cloud
 
 
-def ask(cloud: ScriptedCloud, method: str = "GET", *, is_owner: bool, path: str = "", body: bytes = b"") -> Response:
+def ask(cloud: ScriptedCloud, method: str = "GET", *, is_owner: bool, task: str = "", body: bytes = b"") -> Response:
     """Return the answer for the page of the cloud's only task."""
     pages = TaskPages(cloud._backend, is_key=lambda given: given == KEY)
-    request = Request(method, path or f"/codex/tasks/{cloud.tasks[0].id}", body=body)
-    assert pages.matches(request)
-    return pages.handle(request, is_owner=is_owner)
+    task = task or cloud.tasks[0].id
+    return pages.page(Request(method, f"/codex/tasks/{task}", body=body), task=task, is_owner=is_owner)
+
+
+def pages_of(cloud: ScriptedCloud) -> Sequence[BaseRoute]:
+    """Return the routes of the pages, which no key opens."""
+    return TaskPages(cloud._backend, is_key=lambda _: False).routes()
 
 
 def test_hostile_text_is_only_text(cloud: ScriptedCloud) -> None:
@@ -99,19 +107,50 @@ def test_a_page_is_for_the_user_of_the_server_and_for_who_has_the_key(
     assert (status, status == 200) == (page.status, b"alert" in page.body)
 
 
-@pytest.mark.parametrize("id", ["task_e_none", "%00", "%ff", "%3Cscript%3E"])
+@pytest.mark.parametrize("id", ["task_e_none", "%00", "%ff", "%3Cscript%3E", "%0A"])
 def test_a_page_of_no_task_is_a_404(cloud: ScriptedCloud, id: str) -> None:
-    """An unknown id is not repeated."""
-    page = ask(cloud, is_owner=True, path=f"/codex/tasks/{id}")
+    """An unknown id is a page with status 404 that does not repeat it."""
+    with serving(cloud, routes=pages_of(cloud)) as url:
+        status, _, body = call(url.removesuffix("/backend-api"), cloud, "GET", f"/codex/tasks/{id}")
 
-    assert (404, False) == (page.status, b"script" in page.body)
+    assert (404 if OWNERS else 403, False) == (status, b"script" in body)
 
 
 def test_another_method_is_a_405(cloud: ScriptedCloud) -> None:
-    """A page is read; nothing is changed by it."""
-    page = ask(cloud, "DELETE", is_owner=True)
+    """A page is only read, so other methods are a problem document that names the right ones."""
+    with serving(cloud, routes=pages_of(cloud)) as url:
+        path = f"/codex/tasks/{cloud.tasks[0].id}"
+        status, headers, _ = call(url.removesuffix("/backend-api"), cloud, "DELETE", path)
 
-    assert (405, "GET, HEAD, POST") == (page.status, page.headers["allow"])
+    assert (405, {"GET", "HEAD", "POST"}, "application/problem+json") == (
+        status,
+        set(headers["allow"].split(", ")),
+        headers["content-type"],
+    )
+
+
+@pytest.mark.parametrize(("size", "status"), [(70_000, 413), (4, 200 if OWNERS else 403)])
+def test_the_body_of_a_page_is_small(cloud: ScriptedCloud, size: int, status: int) -> None:
+    """What is sent to a page has 64 KiB at most."""
+    with serving(cloud, routes=pages_of(cloud)) as url:
+        path = f"/codex/tasks/{cloud.tasks[0].id}"
+        answer = call(url.removesuffix("/backend-api"), cloud, "POST", path, {"key": "x" * size})[0]
+
+    assert status == answer
+
+
+def test_a_mounted_cloud_answers_what_is_no_page(cloud: ScriptedCloud) -> None:
+    """Beside pages WHAM answers in its own form, and `health` needs no token."""
+    with serving(cloud, routes=pages_of(cloud)) as url:
+        origin = url.removesuffix("/backend-api")
+        answers = [call(origin, cloud, "GET", path) for path in ("/backend-api/wham/usage", "/no/such", "/health")]
+    actual = [(status, headers["content-type"], sorted(msgspec.json.decode(body))) for status, headers, body in answers]
+
+    assert [
+        (200, "application/json", ["additional_rate_limits", "credits", "plan_type", "rate_limit"]),
+        (404, "application/json", ["detail"]),
+        (200, "application/json", ["status", "version"]),
+    ] == [(status, kind, keys[:4]) for status, kind, keys in actual]
 
 
 def test_a_running_task_is_loaded_again_by_itself() -> None:
@@ -122,10 +161,10 @@ def test_a_running_task_is_loaded_again_by_itself() -> None:
     assert b'http-equiv="refresh"' in ask(cloud, is_owner=True).body
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells who owns a socket")
+@pytest.mark.skipif(not OWNERS, reason="only Linux tells who owns a socket")
 def test_the_address_that_is_printed_opens_the_page(cloud: ScriptedCloud) -> None:
     """A browser of the same user needs no key: the kernel says whose connection it is."""
-    with serving(cloud, pages=TaskPages(cloud._backend, is_key=lambda _: False)) as url:
+    with serving(cloud, routes=pages_of(cloud)) as url:
         status, headers, _ = call(url.removesuffix("/backend-api"), cloud, "GET", f"/codex/tasks/{cloud.tasks[0].id}")
 
     assert (200, "text/html; charset=utf-8") == (status, headers["content-type"])

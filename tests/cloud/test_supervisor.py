@@ -133,6 +133,29 @@ def test_an_agent_that_attacks_its_supervisor_is_ended(number: str, tmp_path: Pa
     assert [] == survivors(tmp_path)
 
 
+SUPERVISOR = "read -r _ _ _ parent _ </proc/$PPID/stat; "
+STOPPERS = {
+    "its supervisor": (SUPERVISOR + "kill -STOP $parent; exit 3", 3),
+    "its parent": ("kill -STOP $PPID; exit 3", 3),
+    "both": (SUPERVISOR + "kill -STOP $PPID $parent; exit 3", 3),
+    "both, from a session of their own": (
+        SUPERVISOR
+        + "setsid sh -c 'kill -STOP '\"$PPID $parent\"'; : >stopped'; until [ -e stopped ]; do :; done; exit 3",
+        3,
+    ),
+    "its supervisor, again and again": (SUPERVISOR + "while kill -STOP $parent; do :; done", -signal.SIGKILL),
+}
+
+
+@pytest.mark.parametrize("name", STOPPERS)
+def test_an_agent_that_stops_what_watches_it_ends_all_the_same(name: str, tmp_path: Path) -> None:
+    """SIGSTOP for its parents keeps no attempt: they are continued, or after several times replaced."""
+    script, exit_code = STOPPERS[name]
+    result = run(script, tmp_path, timeout=200)
+
+    assert (exit_code, False) == (result.exit_code, result.is_timeout)
+
+
 def test_the_death_of_the_server_ends_its_agents(tmp_path: Path) -> None:
     """A server that is killed closes the supervisor's socket, and the supervisor ends everything."""
     server = (

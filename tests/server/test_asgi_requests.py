@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from coatcheck._protocol.effects import Request
 from coatcheck._server.asgi_requests import body_size, is_loopback_host
 
 
@@ -31,15 +30,15 @@ def test_only_loopback_names_are_accepted(host: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("headers", "version"),
     [
-        ((("content-length", "1"), ("transfer-encoding", "chunked")), "1.1"),
-        ((("transfer-encoding", "chunked"),), "1.0"),
-        ((), "2"),
+        ([(b"content-length", b"1"), (b"transfer-encoding", b"chunked")], "1.1"),
+        ([(b"transfer-encoding", b"chunked")], "1.0"),
+        ([], "2"),
     ],
 )
-def test_a_body_framed_in_two_ways_is_refused(headers: tuple[tuple[str, str], ...], version: str) -> None:
+def test_a_body_framed_in_two_ways_is_refused(headers: list[tuple[bytes, bytes]], version: str) -> None:
     """A request whose body two programs could read in two ways raises an error."""
     with pytest.raises(ValueError, match="chunked") as caught:
-        body_size(Request("POST", "/", headers=headers), version=version)
+        body_size({"headers": headers, "http_version": version})
 
     expected, actual = ValueError, caught.type
 

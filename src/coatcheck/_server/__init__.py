@@ -1,1 +1,1 @@
-"""What every HTTP server of this project shares: connections, limits, requests of ASGI, socket owners."""
+"""What every HTTP server of this project shares: connections, limits, middleware, event streams, routes."""

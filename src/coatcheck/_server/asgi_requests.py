@@ -1,93 +1,59 @@
-"""Requests of an ASGI server: their head, their body within limits, and their connection.
+"""Requests of an ASGI server: their head and their connection.
 
-Guarantees:
-
-- a body that is framed in two ways is refused (RFC 9112 sections 6.1 and 6.3);
-- reading stops as soon as a body is larger than its limit;
-- the bodies that are held at once take at most the memory of their `BodyBudget`.
+Guarantee: a body that is framed in two ways is refused (RFC 9112 sections 6.1 and 6.3).
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
-from .. import errors
 from .._protocol.effects import Request
-from .handler import SMALL_BODY
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-
-class BodyBudget:
-    """Memory for request bodies. Bodies of `SMALL_BODY` or less are not counted."""
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._changed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def reserve(self, size: int) -> AsyncIterator[None]:
-        """Hold *size* bytes while the block runs; waits until they are free."""
-        if size <= SMALL_BODY:
-            yield
-            return
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
-        try:
-            yield
-        finally:
-            self._free += size
-            async with self._changed:
-                self._changed.notify_all()
-
+from .asgi_types import Receive, Scope
 
 # RFC 9112 section 3.2.2: a server accepts a whole URL as the target, and its authority replaces the Host header.
-_ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
 
-def read_scope(scope: Message) -> Request:
-    """Return what a request asks, without its body."""
+def with_origin_target(scope: Scope) -> Scope:
+    """Return *scope* with a path as its target, and the Host header that belongs to it."""
+    absolute = _ABSOLUTE.fullmatch(scope["raw_path"])
+    if absolute is None:
+        return scope
+    headers = [pair for pair in scope["headers"] if pair[0] != b"host"]
+    raw_path = absolute[2] or b"/"
+    return {
+        **scope,
+        "raw_path": raw_path,
+        "path": unquote(raw_path.partition(b"?")[0].decode("latin-1")),
+        "headers": [*headers, (b"host", absolute[1] or b"-")],
+    }
+
+
+def read_scope(scope: Scope) -> Request:
+    """Return a request without its body."""
     path = scope["raw_path"].decode("latin-1").partition("?")[0]
     headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
-    if absolute := _ABSOLUTE.fullmatch(path):
-        path = absolute[2] or "/"
-        headers = (*(pair for pair in headers if pair[0] != "host"), ("host", absolute[1] or "-"))
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return Request(scope["method"], path, query=tuple(query), headers=headers)
 
 
-def body_size(request: Request, *, version: str) -> int | None:
-    """Return how many bytes the body has, None where only its end will tell (chunked).
+def header(scope: Scope, name: bytes) -> str:
+    """Return the value of a header (lower-case name), "" where there is none."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def body_size(scope: Scope) -> int | None:
+    """Return how many bytes the body has, None where only its end shows it (chunked).
 
     Raises `ValueError` for framing that two programs could read in two ways (RFC 9112 sections 6.1 and 6.3).
     """
-    lengths = [value for name, value in request.headers if name == "content-length"]
-    is_chunked = any(name == "transfer-encoding" for name, _ in request.headers)
+    version = scope.get("http_version", "1.1")
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    is_chunked = any(name == b"transfer-encoding" for name, _ in scope["headers"])
     if version not in ("1.0", "1.1") or (is_chunked and (lengths or version == "1.0")):
-        message = "a chunked body has no Content-Length, and HTTP/1.0 no chunked bodies"
-        raise ValueError(message)
+        raise ValueError("a chunked body has no Content-Length, and HTTP/1.0 no chunked bodies")
     return None if is_chunked else int(lengths[0]) if lengths else 0
-
-
-async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """Return the whole body, None as soon as it is larger than *limit*."""
-    body = bytearray()
-    while (message := await receive())["type"] == "http.request":
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return None
-        if not message.get("more_body"):
-            return bytes(body)
-    gone = "the client went away"
-    raise errors.TransportError(gone)
 
 
 _LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
@@ -98,7 +64,14 @@ def is_loopback_host(host: str) -> bool:
     return not host or _LOOPBACK.fullmatch(host) is not None
 
 
+def bearer_token(authorization: str) -> str:
+    """Return the token of an ``Authorization`` header, "" for another scheme (RFC 6750 section 2.1)."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 async def wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -107,7 +80,7 @@ async def wait_for_disconnect(receive: Receive) -> None:
 _LINGER_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
-def reset_connection(scope: Message) -> None:
+def reset_connection(scope: Scope) -> None:
     """Reset the connection of a request."""
     import socket
 

@@ -32,6 +32,8 @@ MAX_OUTPUT = 1024 * 1024
 MAX_LINE = 10_000
 # An agent that was asked to end may take this long to do so, in seconds.
 GRACE = 5.0
+# A supervisor that was stopped (SIGSTOP) this often is replaced: the attempt ends.
+MAX_STOPS = 3
 # After everything was killed only a process that could not be killed holds a pipe open; it is not waited for.
 DRAIN = 1.0
 
@@ -140,6 +142,9 @@ class Supervised:
             stack.pop_all()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
+        self._is_unusable = False
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
         data = json.dumps(order).encode()
         self._send(len(data).to_bytes(LENGTH_BYTES, "big") + data)
 
@@ -183,6 +188,19 @@ class Supervised:
             self._has_ended.set()
             self._on_end()
 
+    def _watch(self) -> None:
+        """Continue a supervisor that the command stops; after `MAX_STOPS` times the attempt is over.
+
+        The supervisor is a child of this process and in a session of its own, so nothing else stops it.
+        """
+        for _ in range(MAX_STOPS):
+            if not wait_for_stop(self.process.pid):
+                return
+            self.process.send_signal(signal.SIGCONT)
+        self._is_unusable = True
+        self._has_ended.set()
+        self._on_end()
+
     def terminate(self, grace: float) -> None:
         """Send SIGTERM to the command's process group, and wait so many seconds for the command to end."""
         self.process.send_signal(signal.SIGCONT)  # the command may have stopped its supervisor
@@ -193,11 +211,13 @@ class Supervised:
         """Kill everything that the command started, also where it killed or stopped its supervisor."""
         self.process.send_signal(signal.SIGCONT)
         self._send(b"K")
-        self._thread.join(END_TIMEOUT + GRACE)
+        if not self._is_unusable:
+            self._thread.join(END_TIMEOUT + GRACE)
         if self._left is None:
             self._end_without_supervisor()
         self.process.wait()
         self._thread.join()
+        self._watcher.join()
         self._ours.close()
         if self._left:
             log_warning("%d processes of an attempt could not be killed", self._left)
@@ -211,11 +231,31 @@ class Supervised:
             send_group(self._pid, signal.SIGKILL)
 
 
+def wait_for_stop(pid: int) -> bool:
+    """Wait until a child is stopped or has ended; return whether it was stopped. An end is left for `Popen.wait`."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        return False
+    try:
+        status = os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+        if status is None or status.si_code != os.CLD_STOPPED:
+            return False
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
+    except ChildProcessError:  # its end was waited for meanwhile
+        return False
+
+
 def log_warning(message: str, *arguments: object) -> None:
     """Log a warning about a cloud's work."""
     import logging  # 5 ms to import, and mostly there is nothing to say
 
     logging.getLogger("coatcheck.cloud").warning(message, *arguments)
+
+
+def log_error(error: Exception, what: str) -> None:
+    """Log an exception with its traceback, and *what* it happened to."""
+    import logging  # as above
+
+    logging.getLogger("coatcheck.cloud").error("%s", what, exc_info=error)
 
 
 def end_strays(folder: Path) -> None:

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .folders import OPEN_FOLDER
+from .result_index import MAX_CONTENT
 from .scope import CancelScope
 from .walk import Folder, Walk, entries_of, read_head, read_regular
 
-# A file larger than this is not for a diff.
-MAX_CONTENT = 32 * 1024 * 1024
 # Linux opens no path of 4,096 bytes (PATH_MAX), and git writes no tree deeper than 2,048 (core.maxTreeDepth).
 MAX_PATH, MAX_DEPTH = 4000, 2000
 # A repository in the checkout that is larger than this is somebody's project that was looked at, not the agent's work.

@@ -13,17 +13,19 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
 from .._values.value import Value
-from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, takes_argument
+from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, log_error, takes_argument
+from .attempts import Conclusion, Job, Listener, failed
 from .collect_changes import Changes, harvest
+from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .git import WorkspaceError, last_line
-from .models import CANCELLED, COMPLETED, FAILED, CloudFailure, CloudFile, CloudLog, CloudResult, Mode, title_of
+from .models import CANCELLED, COMPLETED, CloudFile, CloudLog, CloudResult, title_of
 from .scope import CancelScope, Stopped, TimedOut
 from .walk import read_regular
 from .workspace import Workspace, WorkspaceManager
@@ -50,44 +52,17 @@ class Agent(Value, frozen=True, kw_only=True):
     environ: Mapping[str, str] = {}
 
 
-class Job(Value, frozen=True, kw_only=True):
-    """One attempt to be run."""
-
-    task_id: str
-    attempt_id: str
-    number: int
-    total: int
-    environment_id: str
-    source: str
-    branch: str
-    prompt: str
-    mode: Mode = "code"
-    model: str | None = None
-    starting_diff: str | None = None
-    previous_diff: str | None = None
-
-
-class Conclusion(Value, frozen=True, kw_only=True):
-    """How an attempt ended."""
-
-    state: str
-    result: CloudResult | None = None
-    error: CloudFailure | None = None
-
-
-class Listener(Value, frozen=True, kw_only=True):
-    """Who is told: `on_start` may say no (the attempt was cancelled meanwhile), `on_line` hears what is written."""
-
-    on_start: Callable[[Job], bool]
-    on_line: Callable[[Job, str, str], None]
-    on_end: Callable[[Job, Conclusion], None]
-
-
 class Runner:
     """Threads that run jobs in the order in which they came."""
 
     def __init__(
-        self, agent: Agent, workspaces: WorkspaceManager, listener: Listener, *, max_parallel: int = MAX_PARALLEL
+        self,
+        agent: Agent,
+        workspaces: WorkspaceManager,
+        listener: Listener,
+        *,
+        max_parallel: int = MAX_PARALLEL,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._agent = agent
         self._workspaces = workspaces
@@ -95,7 +70,8 @@ class Runner:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._running: dict[str, CancelScope] = {}
         self._lock = threading.Lock()
-        self._is_closing = False
+        self._closing = threading.Event()
+        self._reports = ConclusionReports(listener, self._closing, pauses=pauses)
         self._threads = [
             threading.Thread(target=self._work, name=f"agent-{number}", daemon=True) for number in range(max_parallel)
         ]
@@ -118,7 +94,7 @@ class Runner:
 
     def close(self, *, timeout: float = 10.0) -> None:
         """End every attempt, drop what waits, and wait for the threads so many seconds; also before `start`."""
-        self._is_closing = True
+        self._closing.set()
         with self._lock:
             scopes = list(self._running.values())
         for scope in scopes:
@@ -129,33 +105,37 @@ class Runner:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
+        self._reports.retry()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._is_closing:
-            scope = CancelScope(self._agent.timeout)
-            with self._lock:
-                self._running[job.attempt_id] = scope
-            if self._is_closing:  # `close` may not have seen this one
-                scope.cancel()
+        while not self._closing.is_set():
             try:
-                if self._listener.on_start(job):
-                    self._end(job, self._conclude(job, scope))
-            except Exception as error:  # noqa: BLE001 - a thread that ended would be an attempt less that can run
-                log_error(error, f"attempt {job.attempt_id}")
-            finally:
-                with self._lock:
-                    del self._running[job.attempt_id]
+                job = self._jobs.get(timeout=RETRY_INTERVAL if self._reports.has_unsaved else None)
+            except queue.Empty:
+                job = None
+            self._reports.retry()
+            if job is not None and not self._closing.is_set():
+                self._attempt(job)
+
+    def _attempt(self, job: Job) -> None:
+        scope = CancelScope(self._agent.timeout)
+        with self._lock:
+            self._running[job.attempt_id] = scope
+        if self._closing.is_set():  # `close` may not have seen this one
+            scope.cancel()
+        try:
+            if self._listener.on_start(job):
+                self._end(job, self._conclude(job, scope))
+        except Exception as error:  # noqa: BLE001 - a store that refuses the start must not lose the attempt
+            log_error(error, f"attempt {job.attempt_id}")
+            self._end(job, failed("not_started", f"the start cannot be kept: {type(error).__name__}: {error}"))
+        finally:
+            with self._lock:
+                del self._running[job.attempt_id]
 
     def _end(self, job: Job, conclusion: Conclusion) -> None:
-        """Report the conclusion; one that cannot be kept is replaced by a failure that says so."""
-        if self._is_closing:
-            return
-        try:
-            self._listener.on_end(job, conclusion)
-        except Exception as error:  # noqa: BLE001 - a full disk, a result that is no JSON
-            log_error(error, f"the result of attempt {job.attempt_id} cannot be kept")
-            message = f"the result cannot be kept: {type(error).__name__}: {error}"
-            self._listener.on_end(job, failed("result_not_kept", message.encode("utf-8", "replace").decode()))
+        if not self._closing.is_set():  # what `close` ended is ended in the store by its caller
+            self._reports.report(job, conclusion)
 
     def _conclude(self, job: Job, scope: CancelScope) -> Conclusion:
         try:
@@ -205,13 +185,6 @@ class Runner:
         return conclude(job, ending, workspace, timeout=self._agent.timeout)
 
 
-def log_error(error: Exception, what: str) -> None:
-    """Log an exception with its traceback, and *what* it happened to."""
-    import logging  # 5 ms to import, and mostly there is nothing to log
-
-    logging.getLogger("coatcheck.cloud").error("%s", what, exc_info=error)
-
-
 def interrupted(
     error: Stopped | WorkspaceError, timeout: float | None, when: str, *, logs: tuple[CloudLog, ...] = ()
 ) -> Conclusion:
@@ -254,11 +227,6 @@ def why_not_started(name: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror == "Argument list too long":
         return "the prompt is too long for an argument; leave {prompt} out and read standard input"
     return reasons.get(type(error)) or f"{name!r} did not start: {error}"
-
-
-def failed(code: str, message: str, *, result: CloudResult | None = None) -> Conclusion:
-    """Return a failure with its reason."""
-    return Conclusion(state=FAILED, error=CloudFailure(code=code, message=message), result=result)
 
 
 def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: float | None) -> Conclusion:

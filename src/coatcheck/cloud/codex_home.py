@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from .. import errors
-from .http_server import write_private
+from .._files.private import make_private_folder, replace_file
 from .issued_tokens import Account, TokenSet
 
 MARK = ".coatcheck-local-cloud"
@@ -29,10 +29,10 @@ class _Login(msgspec.Struct):
 def write_codex_home(directory: Path, *, url: str, tokens: TokenSet, account: Account, now: float) -> None:
     """Write ``auth.json`` and ``config.toml``, mode 0600. Raises `ConfigurationError` where others' are there."""
     refuse_foreign(directory, account)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(directory / MARK, MARK_TEXT)
-    write_private(directory / "auth.json", login_file(tokens, account=account, now=now))
-    write_private(directory / "config.toml", config_file(url))
+    make_private_folder(str(directory))
+    replace_file(str(directory / MARK), MARK_TEXT)
+    replace_file(str(directory / "auth.json"), login_file(tokens, account=account, now=now))
+    replace_file(str(directory / "config.toml"), config_file(url))
 
 
 def refuse_foreign(directory: Path, account: Account) -> None:

@@ -90,6 +90,7 @@ class _Harvest:
         self._index.put({path: Entry(SUBMODULE, head) for path, head in report.submodules.items()})
         self._index.add_everything()
         self._add_committed_although_ignored(committed)
+        self._add_skipped(committed, git_dir)
         self._note(report)
         changes = self._without_odd_links(self._changes())
         diff = self._diff(changes)
@@ -175,6 +176,19 @@ class _Harvest:
         ours = self._index.base
         missing = [path for path, entry in committed.items() if path not in ours and entry.mode != SUBMODULE]
         self._index.add([path for path in missing if is_content(os.path.join(work, path))])
+
+    def _add_skipped(self, committed: Mapping[bytes, Entry], git_dir: Path | None) -> None:
+        """Take what is not in the tree on purpose (a sparse checkout) as the agent's index has it."""
+        work = os.fsencode(self._workspace.work)
+        skipped = {path: entry for path, entry in committed.items() if entry.is_skipped and is_absent(work, path)}
+        base = self._index.base
+        own = {path: entry for path, entry in skipped.items() if path not in base or base[path][:2] != entry[:2]}
+        objects = self._objects(git_dir) if git_dir else {}
+        files = {path: entry for path, entry in own.items() if entry.mode != SUBMODULE}
+        copied = self._index.copy_objects((entry.id for entry in files.values()), objects)
+        lost = {path for path, entry in files.items() if entry.id not in copied}
+        self._index.left_out.update(dict.fromkeys(lost, "outside the sparse checkout, and not readable"))
+        self._index.put({path: entry for path, entry in skipped.items() if path not in lost})
 
     def _note(self, report: TreeReport) -> None:
         """Note what is left out, and set it to what the start has: nothing is deleted because it is not readable."""
@@ -319,6 +333,13 @@ def clean_objects(objects: Path, workspace: Workspace) -> None:
         return inner
 
     Walk(objects, workspace.scope, enter=enter).run()
+
+
+def is_absent(root: bytes, path: bytes) -> bool:
+    """Whether nothing below *root* has this path, nor one of its folders' paths without being a folder."""
+    inner = (os.path.join(root, path[:end]) for end in slashes(path))
+    is_replaced = any(os.path.islink(each) or os.path.isfile(each) for each in inner)
+    return not is_replaced and not os.path.lexists(os.path.join(root, path))
 
 
 def printable(path: bytes) -> str:

@@ -24,7 +24,7 @@ from .._patches.git import inherited, untrusted
 from .._runtime.server_record import ServedEnvironment, ServerRecord
 from .._values.value import Value
 from .codex_home import refuse_foreign, write_codex_home
-from .http_server import recorded, serving, stop_signal
+from .http_server import recorded, serving
 from .issued_tokens import Account, TokenBook
 from .models import CloudEnvironment, CloudTask
 
@@ -106,6 +106,8 @@ def _git(path: Path, *arguments: str, environ: Mapping[str, str], accept: tuple[
 
 def run(options: ServeOptions, *, announce: Callable[[ServerRecord], None]) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; *announce* is called with the record of the server. Raises `ConfigurationError`. Main thread only."""
+    from .._server.listener import stop_signal
+
     with stop_signal() as wait, running(options) as record:
         announce(record)
         wait()
@@ -199,7 +201,7 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
     if options.codex_home is not None:
         refuse_foreign(options.codex_home, account)
     pages = TaskPages(cloud, is_key=oauth.is_key)
-    url = stack.enter_context(serving(router, port=options.port, pages=pages))
+    url = stack.enter_context(serving(router, port=options.port, routes=pages.routes()))
     tokens = book.issue()
     if options.codex_home is not None:
         write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())

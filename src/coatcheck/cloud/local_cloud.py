@@ -7,13 +7,17 @@ metered, so none is reported.
 from __future__ import annotations
 
 import secrets
-import threading
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from .attempt_runner import Agent, Conclusion, Job, Listener, Runner
+from .. import errors
+from .agent_process import log_error
+from .attempt_runner import Agent, Runner
+from .attempts import Conclusion, Job, Listener
+from .conclusion_reports import PAUSES
 from .models import (
     CANCELLED,
     FAILED,
@@ -73,6 +77,7 @@ class LocalCloud:
         time: Callable[[], float] = time.time,
         task_prefix: str = "task_e_",
         on_task: Callable[[CloudTask], None] | None = None,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._environments = tuple(environments)
         self._store = store
@@ -80,20 +85,31 @@ class LocalCloud:
         self._time = time
         self._task_prefix, self._on_task = task_prefix, on_task
         self._recordings: dict[str, Recording] = {}
-        self._lock = threading.Lock()
-        listener = Listener(on_start=self._on_start, on_line=self._on_line, on_end=self._on_end)
-        self._runner = Runner(agent, workspaces, listener, max_parallel=max_parallel)
+        self._unsaved: dict[str, Conclusion] = {}
+        listener = Listener(
+            on_start=self._on_start, on_line=self._on_line, on_end=self._on_end, on_unsaved=self._on_unsaved
+        )
+        self._runner = Runner(agent, workspaces, listener, max_parallel=max_parallel, pauses=pauses)
 
     def start(self) -> None:
-        """Clean up after a server that did not end well, and begin to work."""
+        """Clean up after a server that did not end well, and begin to work. Raises `ConfigurationError`."""
         self._workspaces.sweep()
-        self._recover()
+        try:
+            self._recover()
+        except (OSError, sqlite3.Error) as error:
+            raise errors.ConfigurationError(
+                f"the tasks of an earlier server cannot be changed: {error}",
+                remedy="free space in the data folder, or give another --data",
+            ) from None
         self._runner.start()
 
     def close(self) -> None:
         """End every agent."""
         self._runner.close()
-        self._recover()
+        try:
+            self._recover()
+        except (OSError, sqlite3.Error) as error:
+            log_error(error, "unfinished attempts cannot be ended; the next start does it")
         for recording in list(self._recordings.values()):
             recording.end()
 
@@ -110,11 +126,23 @@ class LocalCloud:
 
     def list_tasks(self, query: TaskQuery) -> TaskPage:
         """Return a page of tasks."""
-        return self._store.list_tasks(query)
+        page = self._store.list_tasks(query)
+        return msgspec.structs.replace(page, tasks=tuple(map(self._shown, page.tasks)))
 
     def get_task(self, id: str) -> CloudTask | None:
         """Return a task with its results."""
-        return self._store.get_task(id)
+        task = self._store.get_task(id)
+        return task and self._shown(task)
+
+    def _shown(self, task: CloudTask) -> CloudTask:
+        """Return a task with the ends that the store has refused so far."""
+        if not self._unsaved:
+            return task
+        return change_attempts(
+            task,
+            lambda attempt: _concluded(attempt, self._unsaved.get(attempt.id), task.updated_at),
+            now=task.updated_at,
+        )
 
     def create_task(self, order: TaskOrder) -> CloudTask:
         """Keep the task, then put its attempts in line."""
@@ -122,9 +150,16 @@ class LocalCloud:
         task = plan_task(order, environment, id=self._new_id(), now=self._time())
         self._store.add_task(task)
         self._submit(task, environment, previous_diff=None)
-        if self._on_task is not None:
-            self._on_task(task)
+        self._announce(task)
         return task
+
+    def _announce(self, task: CloudTask) -> None:
+        """Call `on_task`; the task is taken already, so an error there (a closed terminal) does not refuse it."""
+        try:
+            if self._on_task is not None:
+                self._on_task(task)
+        except Exception as error:  # noqa: BLE001 - whatever a callback raises
+            log_error(error, f"announcing task {task.id}")
 
     def _new_id(self) -> str:
         """Return an id in the service's form: 32 hexadecimal digits, the first of them from the prefix."""
@@ -182,24 +217,26 @@ class LocalCloud:
 
     def _on_end(self, job: Job, conclusion: Conclusion) -> None:
         now = self._time()
-        result = conclusion.result
 
-        def ended(attempt: CloudAttempt) -> CloudAttempt:
-            return msgspec.structs.replace(
-                attempt,
-                state=conclusion.state,
-                ended_at=now,
-                error=conclusion.error,
-                result=result,
-                stats=count_changes(result.diff) if result else None,
+        def ended(task: CloudTask) -> CloudTask:
+            changed = change_attempts(
+                task,
+                lambda attempt: _concluded(attempt, conclusion, now) if attempt.id == job.attempt_id else attempt,
+                now=now,
             )
+            return msgspec.structs.replace(changed, is_unread=True)
 
-        try:
-            self._store.change_attempt(job.task_id, job.attempt_id, ended, now=now)
-            self._store.change_task(job.task_id, lambda task: msgspec.structs.replace(task, is_unread=True))
-        finally:  # also where the store fails, so that nobody waits for more lines
-            if recording := self._recordings.pop(job.attempt_id, None):
-                recording.end()
+        self._store.change_task(job.task_id, ended)
+        self._unsaved.pop(job.attempt_id, None)
+        self._end_recording(job)
+
+    def _on_unsaved(self, job: Job, conclusion: Conclusion) -> None:
+        self._unsaved[job.attempt_id] = conclusion
+        self._end_recording(job)
+
+    def _end_recording(self, job: Job) -> None:
+        if recording := self._recordings.pop(job.attempt_id, None):
+            recording.end()
 
     def cancel_task(self, id: str) -> bool:
         """End what runs, and let what waits not begin."""
@@ -251,6 +288,21 @@ class LocalCloud:
 def _attempt_of(task: CloudTask | None, turn_id: str) -> CloudAttempt | None:
     found = task.find_turn(turn_id) if task else None
     return found[1] if found else None
+
+
+def _concluded(attempt: CloudAttempt, conclusion: Conclusion | None, now: float) -> CloudAttempt:
+    """Return an attempt that ended as *conclusion* says, unchanged without one."""
+    if conclusion is None:
+        return attempt
+    result = conclusion.result
+    return msgspec.structs.replace(
+        attempt,
+        state=conclusion.state,
+        ended_at=now,
+        error=conclusion.error,
+        result=result,
+        stats=count_changes(result.diff) if result else None,
+    )
 
 
 def _ended(attempt: CloudAttempt, now: float) -> CloudAttempt:

@@ -14,19 +14,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from .._protocol.effects import Request, Response
 from .models import CloudAttempt, CloudFailure, CloudRound, CloudTask
 from .oauth_server import read_form
-from .responses import Refusal, page_headers, wrong_method
+from .responses import Refusal, page_headers
 from .router import Backend
 
-_PATH = re.compile(r"/codex/tasks/([^/]+)")
+if TYPE_CHECKING:
+    from starlette.requests import Request as StarletteRequest
+    from starlette.responses import Response as StarletteResponse
+    from starlette.routing import BaseRoute
+
+PATH = "/codex/tasks/{task}"
 # A browser can show more, and a person cannot read it; `coatcheck diff` prints all of it.
 MAX_SHOWN = 200_000
 REFRESH = 5  # seconds, while the task runs
@@ -44,31 +50,52 @@ POLICY = (
 
 
 class TaskPages:
-    """The pages of the tasks of *backend*. *is_key* judges an approval key."""
+    """The pages of the tasks of *backend*. *is_key* checks an approval key."""
 
     def __init__(self, backend: Backend, *, is_key: Callable[[str], bool]) -> None:
         self._backend, self._is_key = backend, is_key
 
-    def matches(self, request: Request) -> bool:
-        """Whether the request asks for a task's page."""
-        return _PATH.fullmatch(request.path) is not None
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the route of the page; a key is given by POST, in a body that is read within limits."""
+        from starlette.middleware import Middleware
+        from starlette.routing import Route
 
-    def handle(self, request: Request, *, is_owner: bool) -> Response:
-        """Return the page, or the form that asks for the approval key."""
-        if request.method not in ("GET", "HEAD", "POST"):
-            return wrong_method("GET, HEAD, POST")
+        from .._server.middleware import LimitBody
+
+        return [Route(PATH, self._answer, methods=["GET", "POST"], middleware=[Middleware(LimitBody)])]
+
+    async def _answer(self, request: StarletteRequest) -> StarletteResponse:
+        from starlette.concurrency import run_in_threadpool
+
+        from .._server.asgi_requests import read_scope
+        from .._server.routes import to_starlette
+        from .._server.socket_owner import is_same_user
+
+        scope, body = request.scope, await request.body()
+
+        def page() -> Response:
+            is_owner = is_same_user(scope.get("client"), scope.get("server"))
+            asked = msgspec.structs.replace(read_scope(scope), body=body)
+            return self.page(asked, task=request.path_params["task"], is_owner=is_owner)
+
+        return to_starlette(await run_in_threadpool(page))
+
+    def page(self, request: Request, *, task: str, is_owner: bool) -> Response:
+        """Return the page of a task, or the form for the approval key.
+
+        *is_owner* means that the request comes from the user who runs the server.
+        """
         try:
-            given = read_form(request).get("key", "") if request.method == "POST" else ""
+            key = read_form(request).get("key", "") if request.method == "POST" else ""
         except Refusal as refusal:
             return refusal.response
-        if not is_owner and not (given and self._is_key(given)):
-            return _form(request.path, is_wrong=bool(given))
-        match = _PATH.fullmatch(request.path)
-        task = self._backend.get_task(unquote(match[1])) if match else None
-        if task is None:
+        if not is_owner and not (key and self._is_key(key)):
+            return _form(request.path, is_wrong=bool(key))
+        known = self._backend.get_task(task)
+        if known is None:
             return _document("No such task", ["<p>This server has no task with this id.</p>"], status=404)
         # a page that was opened with the key cannot be loaded again without it
-        return _task_page(task, refreshes=request.method != "POST")
+        return _task_page(known, refreshes=request.method != "POST")
 
 
 def visible(text: str) -> str:

@@ -58,11 +58,6 @@ def detail(text: str, *, status: int, headers: Mapping[str, str] | None = None) 
     return json_reply({"detail": text}, status=status, headers=headers)
 
 
-def closing(response: Response) -> Response:
-    """Return *response* as the last one of its connection."""
-    return msgspec.structs.replace(response, headers={**response.headers, "connection": "close"})
-
-
 def decode(body: bytes, shape: type[T]) -> T:
     """Return JSON as *shape*. Raises `ValueError` for anything else: bad UTF-8 and deep nesting included."""
     try:

@@ -21,15 +21,21 @@ from .walk import read_regular
 from .workspace import Workspace
 
 SUBMODULE = "160000"
+# A file larger than this is not for a diff.
+MAX_CONTENT = 32 * 1024 * 1024
 # An index larger than this (some two million files) is not read.
 MAX_INDEX = 256 * 1024 * 1024
 
 
 class Entry(NamedTuple):
-    """What an index holds for a path; mode "0" takes the path out."""
+    """What an index holds for a path; mode "0" takes the path out.
+
+    `is_skipped` means that the path is not in the tree on purpose (git-sparse-checkout(1), git-update-index(1)).
+    """
 
     mode: str
     id: str
+    is_skipped: bool = False
 
 
 class ResultIndex:
@@ -71,11 +77,11 @@ class ResultIndex:
         (self._git_dir / "info/attributes").write_bytes(lines)
 
     def _entries(self, environ: Mapping[str, str]) -> Iterable[tuple[bytes, Entry]]:
-        listed = self._git.run(*self._here, "ls-files", "--stage", "-z", environ=environ).stdout
+        listed = self._git.run(*self._here, "ls-files", "-t", "--stage", "-z", environ=environ).stdout
         for line in filter(None, listed.split(b"\0")):
             head, _, path = line.partition(b"\t")
-            mode, id, _ = head.decode().split(" ")
-            yield path, Entry(mode, id)
+            tag, mode, id, _ = head.decode().split(" ")
+            yield path, Entry(mode, id, is_skipped=tag == "S")
 
     def agent_entries(self, git_dir: Path, objects: Mapping[str, str]) -> Mapping[bytes, Entry]:
         """Return what the agent's own index holds. Raises `WorkspaceError` where git cannot read it."""
@@ -92,10 +98,23 @@ class ResultIndex:
                 (self._git_dir / os.fsdecode(name)).write_bytes(shared or b"")
         return dict(self._entries({"GIT_INDEX_FILE": str(copy), **objects}))
 
+    def copy_objects(self, ids: Iterable[str], objects: Mapping[str, str]) -> set[str]:
+        """Copy files of the agent's objects into ours; return the ids of those that could be copied."""
+        copied = set[str]()
+        for id in dict.fromkeys(ids):
+            try:
+                if int(self.run("cat-file", "-s", id, environ=objects)) <= MAX_CONTENT:
+                    content = self.run("cat-file", "blob", id, environ=objects)
+                    self.run("hash-object", "-w", "--stdin", input=content)
+                    copied.add(id)
+            except WorkspaceError:
+                continue
+        return copied
+
     def put(self, entries: Mapping[bytes, Entry]) -> None:
         """Set entries without looking at the tree."""
         if entries:
-            lines = b"".join(f"{mode} {id}\t".encode() + path + b"\0" for path, (mode, id) in entries.items())
+            lines = b"".join(f"{mode} {id}\t".encode() + path + b"\0" for path, (mode, id, _) in entries.items())
             self.run("update-index", "--replace", "-z", "--index-info", input=lines)
 
     def check_out(self, paths: Iterable[bytes]) -> None:

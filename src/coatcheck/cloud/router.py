@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from .._protocol.effects import Request, Response
+from .._server.asgi_requests import bearer_token
 from .._server.handler import SMALL_BODY
 from . import documents, responses
 from .issued_tokens import TokenBook
@@ -113,7 +114,7 @@ class Router:
         if route is None:
             allowed = ", ".join(allowed_methods(request))
             raise Refusal(responses.wrong_method(allowed) if allowed else responses.UNKNOWN_ROUTE)
-        if route.is_guarded and not self._book.accepts(bearer_of(request)):
+        if route.is_guarded and not self._book.accepts(bearer_token(dict(request.headers).get("authorization", ""))):
             raise Refusal(responses.UNAUTHENTICATED)
         return route
 
@@ -248,12 +249,6 @@ class Router:
 
 def _done(is_done: bool) -> Response:  # noqa: FBT001 - the backend's own answer
     return responses.SUCCESS if is_done else responses.UNKNOWN_TASK
-
-
-def bearer_of(request: Request) -> str:
-    """Return the bearer token of *request*, "" where it has none."""
-    scheme, _, token = dict(request.headers).get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 # A positive number that any client can mean; more digits than int() reads would be an error of ours.

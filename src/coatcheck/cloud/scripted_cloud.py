@@ -117,7 +117,7 @@ class AttemptScript(Value, frozen=True, kw_only=True):
 
 
 class ScriptedCloud:
-    """A whole cloud in memory. Give `handle` to a transport of `coatcheck.testing` or to `coatcheck.cloud.asgi`.
+    """A whole cloud in memory. Give `handle` to a transport of `coatcheck.testing` or to `coatcheck.cloud.http_server.serving`.
 
     New tasks live by *timeline* and end with *result*; *attempts* gives each attempt of best-of-N its own life.
     `requests` is everything that came in, faults included. `tokens` are accepted; so is everything that a refresh

@@ -10,7 +10,8 @@ Invariants:
   prctl(2)), whatever its session and environment;
 - when the command ends, and when the server ends (its end of the socket closes), all of them are killed: first each is
   stopped until no new one appears, so that a process that forks all the time cannot get away;
-- the command's parent is a process between them: a command that kills its parent does not kill the supervisor.
+- the command's parent is a process between them: a command that kills its parent does not kill the supervisor, and
+  one that stops its parent (SIGSTOP) does not hide its own end: the parent is continued at once.
 """
 
 import contextlib
@@ -154,7 +155,7 @@ class Supervisor:
     def run(self, command: dict[str, object]) -> None:
         """Run *command*, and end everything in the end."""
         reading, writing = os.pipe()
-        if os.fork() == 0:
+        if (parent := os.fork()) == 0:
             try:
                 os.close(reading)
                 self._server.close()
@@ -167,16 +168,17 @@ class Supervisor:
             os.dup2(null, descriptor)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._signals, warn_on_full_buffer=False)
-        self._relay(reading)
+        reap(parent)  # it may have been stopped before SIGCHLD had a handler
+        self._relay(reading, parent)
         self._send(f"left {self._end()}\n".encode())
 
-    def _relay(self, reading: int) -> None:
+    def _relay(self, reading: int, parent: int) -> None:
         server = self._server.fileno()
         while True:
             ready, _, _ = select.select([reading, server, self._wakeup], [], [])
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
-                reap()
+                reap(parent)
             if server in ready and not self._handle(self._receive()):
                 return
             if reading in ready and not self._report(os.read(reading, 4096)):
@@ -219,11 +221,13 @@ class Supervisor:
             time.sleep(INTERVAL)
 
 
-def reap() -> None:
-    """Wait for the children that have ended."""
+def reap(parent: int = 0) -> None:
+    """Wait for the children that have ended; continue the command's *parent* where it was stopped."""
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while (found := os.waitpid(-1, os.WNOHANG | os.WUNTRACED))[0]:
+            pid, status = found
+            if pid == parent and os.WIFSTOPPED(status):
+                send(pid, signal.SIGCONT)
 
 
 def receive(server: socket.socket, length: int) -> bytes:

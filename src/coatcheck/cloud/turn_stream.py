@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from .._server.event_stream import HEARTBEAT, encode_comment, encode_event
 from . import documents
 from .models import CloudLog, CloudTask
 
@@ -18,9 +19,6 @@ THREAD_EVENT, LOG = "thread_event", "log"
 
 # A live turn keeps this many items; an agent that prints on and on must not fill the memory.
 MAX_ITEMS = 10_000
-
-# A comment line this often shows that we are there, and lets a closed connection be noticed.
-HEARTBEAT = 15.0
 
 
 class EventSource(Protocol):
@@ -77,7 +75,7 @@ class Stream:
             return b""
         self._position += len(items)
         wanted = [item for item in items if item.get("item_type") in self._kinds]
-        return b"".join(b"data: %s\n\n" % msgspec.json.encode(item) for item in wanted) or b": still here\n\n"
+        return b"".join(encode_event(msgspec.json.encode(item).decode()) for item in wanted) or encode_comment()
 
     def close(self) -> None:
         """Read no more."""

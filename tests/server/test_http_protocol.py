@@ -15,11 +15,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from coatcheck._protocol.effects import Request, Response
-from coatcheck._server.asgi_requests import BodyBudget
+from coatcheck._server.handler_app import STREAM_THREADS, HandlerApp
 from coatcheck._server.http_protocol import Limits, LogLimit, TransportProtocol
-from coatcheck.cloud.asgi import STREAM_THREADS, CloudApp
 from coatcheck.cloud.http_server import serving
-from coatcheck.cloud.router import MAX_SUBMISSION
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 HEAD = b"GET /x HTTP/1.1\r\nhost: localhost\r\n"
@@ -334,30 +332,6 @@ def test_a_body_that_does_not_come_is_a_408() -> None:
     assert b"HTTP/1.1 408 Request Timeout" == answer
 
 
-def test_large_bodies_wait_for_memory() -> None:
-    """Together they hold no more than one of the largest; small ones never wait."""
-
-    async def scene() -> list[str]:
-        budget, seen, is_free = BodyBudget(MAX_SUBMISSION), [], asyncio.Event()
-
-        async def body(name: str, size: int) -> None:
-            async with budget.reserve(size):
-                seen.append(name)
-                await is_free.wait()
-
-        tasks = [
-            asyncio.create_task(body(name, size)) for name, size in (("a", MAX_SUBMISSION), ("b", 10**6), ("c", 9))
-        ]
-        for _ in range(10):
-            await asyncio.sleep(0)
-        seen.append("free")
-        is_free.set()
-        await asyncio.gather(*tasks)
-        return seen
-
-    assert ["a", "c", "free", "b"] == asyncio.run(scene())
-
-
 class Endless:
     """A stream that would go on for ever."""
 
@@ -386,7 +360,7 @@ def test_a_stream_is_not_begun_for_nothing(method: str, streams: int, status: in
     async def send(message: Any) -> None:
         sent.append(message)
 
-    app = CloudApp(Streams())
+    app = HandlerApp(Streams())
     app._open_streams = streams
     scope = {"type": "http", "method": method, "raw_path": b"/", "query_string": b"", "headers": []}
     asyncio.run(app(scope, receive, send))
