@@ -1,0 +1,118 @@
+"""Repair a patch that a language model wrote, or that a program damaged on its way.
+
+Guarantees:
+
+- a patch that `Patch.parse` reads and that has none of the damage below is returned as it is, without repairs;
+- every change is recorded with its line; what could be meant in several ways is a `PatchError` with its line;
+- the content of added and removed lines is kept, but for line ends and colour codes;
+- the result is a patch like any other: it is parsed strictly, and `Patch.verify` applies its rules to it;
+- the time is proportional to the text and the files it changes.
+
+Reading is strict everywhere else: only who calls `Patch.repair` or passes ``--repair`` gets a repaired patch.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import PatchError
+from . import codex_patch, repair_text, search_replace
+from .base_files import BaseFiles
+from .parse import Patch, to_bytes
+from .repair_diff import repair_diff
+from .repair_lines import tidy
+from .repair_rows import RepairedPatch, Repairs, joined, repair_error, rows_of
+from .strip_level import naming_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .repair_rows import Row
+
+__all__ = ["repair"]
+
+
+def repair(
+    text: bytes | str,
+    *,
+    base: str | os.PathLike[str] | None = None,
+    strip: int | None = None,
+    directory: str | None = None,
+) -> RepairedPatch:
+    """Repair *text* as `Patch.repair` documents."""
+    data = to_bytes(text)
+    repairs = Repairs()
+    files = None if base is None else BaseFiles(base)
+    rows = repair_text.without_byte_order_mark(rows_of(data), repairs)
+    if not (parsed := _parsed(joined(rows) if repairs.all else data, strip, directory)):
+        rows = _converted(rows, files, repairs, strip, directory)
+        parsed = _parse(rows, strip, directory)
+    elif unfenced := _unfenced(rows, parsed, repairs, strip, directory):
+        rows, parsed = unfenced
+    tidied = tidy(parsed, rows, files, repairs)
+    if tidied is not rows:
+        parsed = _parse(tidied, strip, directory)
+    return RepairedPatch(parsed, tuple(sorted(repairs.all, key=lambda each: each.line)))
+
+
+def _parsed(data: bytes, strip: int | None, directory: str | None) -> Patch | None:
+    try:
+        return Patch.parse(data, strip=strip, directory=directory)
+    except PatchError:
+        return None
+
+
+def _parse(rows: Sequence[Row], strip: int | None, directory: str | None) -> Patch:
+    """Parse the repaired text; an error names the line of the input."""
+    try:
+        return Patch.parse(joined(rows), strip=strip, directory=directory)
+    except PatchError as error:
+        if error.line is None or not rows:
+            raise
+        line = rows[min(error.line, len(rows)) - 1].number
+        reason = str(error).partition(": ")[2]
+        raise repair_error(line, reason, remedy=error.remedy or "correct this line") from None
+
+
+def _unfenced(
+    rows: list[Row], parsed: Patch, repairs: Repairs, strip: int | None, directory: str | None
+) -> tuple[list[Row], Patch] | None:
+    """Return what is inside of code blocks, if that is a patch of as many files."""
+    found = Repairs()
+    inside = repair_text.without_fences(rows, found)
+    patch = _parsed(joined(inside), strip, directory) if inside is not rows else None
+    if patch is None or len(patch.files) != len(parsed.files):
+        return None
+    repairs.all += found.all
+    return inside, patch
+
+
+def _converted(
+    rows: list[Row], files: BaseFiles | None, repairs: Repairs, strip: int | None, directory: str | None
+) -> list[Row]:
+    """Return *rows* as a unified diff."""
+    for step in (repair_text.without_carriage_returns, repair_text.without_colours, repair_text.without_indentation):
+        rows = step(rows, repairs)
+    blocks = next((row for row in rows if search_replace.MARKER.match(row.text)), None)
+    if blocks is not None:
+        _check_only(search_replace.outside(rows), blocks, "search/replace blocks")
+        repairs.add("format", blocks.number, "wrote search/replace blocks as a diff")
+        return search_replace.convert(rows, files)
+    rows = repair_text.without_fences(rows, repairs)
+    codex = next((row for row in rows if codex_patch.MARKER.match(row.text)), None)
+    if codex is not None:
+        _check_only(rows, codex, "a Codex patch")
+        repairs.add("format", codex.number, "wrote a Codex patch as a diff")
+        return codex_patch.convert(rows, files)
+    naming = naming_for(joined(rows), strip=strip, directory=directory)
+    return repair_diff(rows, files, naming, repairs)
+
+
+def _check_only(rows: Sequence[Row], other: Row, name: str) -> None:
+    """Raise `PatchError` where a unified diff stands beside another format."""
+    for row in rows:
+        if row.text.startswith((b"diff --git ", b"@@ -")):
+            raise repair_error(
+                row.number, f"a unified diff beside {name} (line {other.number})", remedy="pass one format at a time"
+            )
