@@ -159,7 +159,9 @@ def _chunks(rows: Sequence[Row]) -> Iterator[_Chunk]:
         elif row.text[:1] in _SIGNS:
             chunk.signed.append(row)
         else:
-            raise repair_error(row.number, "a changed line begins with a blank, + or -", remedy="add its first character")
+            raise repair_error(
+                row.number, "a changed line begins with a blank, + or -", remedy="add its first character"
+            )
     if chunk is not None and chunk.signed:
         yield chunk.without_last_blanks()
 

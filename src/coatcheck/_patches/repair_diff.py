@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import PatchError
 from . import quoted_names
 from .header import read_header
-from .repair_hunks import HUNK_HEADER, HunkRepair, is_hunk_line
+from .repair_hunks import HunkRepair
 from .repair_rows import Row, repair_error
 
 if TYPE_CHECKING:
@@ -177,7 +177,9 @@ class _DiffRepair:
     def _names_of_git_line(self, header: Sequence[Row]) -> tuple[bytes, bytes]:
         facts = self._read(header)
         if facts is None:
-            raise repair_error(header[0].number, "the header of this file names no file", remedy="add --- and +++ lines")
+            raise repair_error(
+                header[0].number, "the header of this file names no file", remedy="add --- and +++ lines"
+            )
         old, new = facts.old_path, facts.new_path
         return (
             quoted_names.NO_FILE if old is None else quoted_names.quote(b"a/" + old),
@@ -187,7 +189,9 @@ class _DiffRepair:
     def _with_git_line(self, header: list[Row]) -> list[Row]:
         """Add the line ``diff --git`` above lines that only git's header has."""
         row = header[0]
-        by_word = {word: each.text[len(word) :] for each in header for word in _NAME_WORDS if each.text.startswith(word)}
+        by_word = {
+            word: each.text[len(word) :] for each in header for word in _NAME_WORDS if each.text.startswith(word)
+        }
         old = by_word.get(b"rename from ") or by_word.get(b"copy from ")
         new = by_word.get(b"rename to ") or by_word.get(b"copy to ")
         if old and new:
@@ -195,7 +199,9 @@ class _DiffRepair:
         else:
             old, new = by_word.get(b"--- "), by_word.get(b"+++ ")
         if not old or not new:
-            raise repair_error(row.number, "the line diff --git is missing, and no line names the file", remedy="add it")
+            raise repair_error(
+                row.number, "the line diff --git is missing, and no line names the file", remedy="add it"
+            )
         old = _other_side(new, b"b/", b"a/") if old == quoted_names.NO_FILE else old.partition(b"\t")[0]
         new = _other_side(old, b"a/", b"b/") if new == quoted_names.NO_FILE else new.partition(b"\t")[0]
         self.repairs.add("file header", row.number, "added the line diff --git")

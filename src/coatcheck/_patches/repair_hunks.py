@@ -122,7 +122,9 @@ class HunkRepair:
             at += 1
         if 0 < at < len(lines) and self.file is None:
             raise repair_error(
-                lines[at + 1].number, "this may be a line of the hunk or a list below it", remedy="remove the text below"
+                lines[at + 1].number,
+                "this may be a line of the hunk or a list below it",
+                remedy="remove the text below",
             )
 
     def _recounted(self, hunk: _Hunk, blanks: int) -> list[Row]:
@@ -133,14 +135,18 @@ class HunkRepair:
         old, new = hunk.counts()
         if not old and old_declared and not self.is_new:
             raise repair_error(
-                hunk.row.number, "only added lines, and the header counts old ones: the place is ambiguous", remedy=MORE_CONTEXT
+                hunk.row.number,
+                "only added lines, and the header counts old ones: the place is ambiguous",
+                remedy=MORE_CONTEXT,
             )
         if not new and new_declared:
             new_start = max(new_start - 1, 0)
         if self.is_new:
             old_start = 0
         if (old, new) != (old_declared, new_declared):
-            self.repairs.add("count", hunk.row.number, f"counted the lines of the hunk again: {old} before, {new} after")
+            self.repairs.add(
+                "count", hunk.row.number, f"counted the lines of the hunk again: {old} before, {new} after"
+            )
         elif not hunk.is_exact:
             self.repairs.add("hunk header", hunk.row.number, "wrote the hunk header as git does")
         self._advance(hunk, old_start)
@@ -160,12 +166,18 @@ class HunkRepair:
     def _place(self, hunk: _Hunk, old: list[bytes]) -> int:
         number = hunk.row.number
         if not self.has_base:
-            raise repair_error(number, "the hunk has no line numbers, and no base to find its lines in", remedy=NEEDS_BASE)
+            raise repair_error(
+                number, "the hunk has no line numbers, and no base to find its lines in", remedy=NEEDS_BASE
+            )
         if self.file is None:
-            raise repair_error(number, f"the hunk has no line numbers, and there is no file {self.name}", remedy="correct its path")
+            raise repair_error(
+                number, f"the hunk has no line numbers, and there is no file {self.name}", remedy="correct its path"
+            )
         if not old:
             if self.file.lines:
-                raise repair_error(number, "a hunk of added lines without line numbers fits everywhere", remedy=MORE_CONTEXT)
+                raise repair_error(
+                    number, "a hunk of added lines without line numbers fits everywhere", remedy=MORE_CONTEXT
+                )
             return 0
         for variant in _variants(hunk.lines, self.file):
             old = [row.text[1:] for row in variant if row.text[:1] not in (b"+", b"\\")]
@@ -196,12 +208,21 @@ class HunkRepair:
     def _with_note(self, lines: list[Row], end: int) -> list[Row]:
         """Note that the last old line has no line feed, where the file has none."""
         file = self.file
-        if file is None or file.has_final_newline or end != len(file.lines) or any(row.text[:1] == b"\\" for row in lines):
+        if (
+            file is None
+            or file.has_final_newline
+            or end != len(file.lines)
+            or any(row.text[:1] == b"\\" for row in lines)
+        ):
             return lines
         last = max(at for at, row in enumerate(lines) if row.text[:1] not in (b"+", b"\\"))
         if lines[last].text[:1] in (b" ", b"") and last != len(lines) - 1:
             context = lines[last]
-            pair = [Row(b"-" + context.text[1:], context.number), Row(_NOTE, context.number), Row(b"+" + context.text[1:], context.number)]
+            pair = [
+                Row(b"-" + context.text[1:], context.number),
+                Row(_NOTE, context.number),
+                Row(b"+" + context.text[1:], context.number),
+            ]
             lines = [*lines[:last], *pair, *lines[last + 1 :]]
         else:
             lines = [*lines[: last + 1], Row(_NOTE, lines[last].number), *lines[last + 1 :]]

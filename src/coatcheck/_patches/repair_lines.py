@@ -63,7 +63,8 @@ def _without_cr(rows: list[Row]) -> list[Row]:
     """Return *rows* without the CR that all of them have; where some have none, only headers and notes lose it."""
     is_whole = all(row.text.endswith(b"\r") for row in rows)
     return [
-        Row(row.text.removesuffix(b"\r"), row.number) if is_whole or row.text[:1] in _NO_CONTENT else row for row in rows
+        Row(row.text.removesuffix(b"\r"), row.number) if is_whole or row.text[:1] in _NO_CONTENT else row
+        for row in rows
     ]
 
 

@@ -78,7 +78,7 @@ def _is_from_git(text: bytes, pieces: Sequence[bytes], codes: Sequence[bytes]) -
     first = 1 if pieces[0] else 2  # the first code behind the sign
     inner = [signed[1:], *pieces[first:]]
     words = [at for at, piece in enumerate(inner) if piece.strip(b" \t\r")]
-    if words and any(not piece.strip(b" \t\r") for piece in inner[words[0] + 1 : words[-1]]) or len(words) > 1:
+    if (words and any(not piece.strip(b" \t\r") for piece in inner[words[0] + 1 : words[-1]])) or len(words) > 1:
         return False
     behind_sign = codes[first - 1 :]
     if behind_sign and not signed[1:] and behind_sign[0] not in _RESET:
@@ -144,7 +144,9 @@ def _fenced(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
             elif row.number:
                 outside.append(row)
         elif is_end:
-            (inside if any(_STARTS.match(each.text) or each.text[:2] == b"@@" for each in block) else outside).extend(block)
+            (inside if any(_STARTS.match(each.text) or each.text[:2] == b"@@" for each in block) else outside).extend(
+                block
+            )
             fence = b""
         else:
             block.append(row)

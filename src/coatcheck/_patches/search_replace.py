@@ -72,7 +72,9 @@ def _blocks(rows: Sequence[Row]) -> Iterator[_Block]:
         middle = _find(_MIDDLE, rows, at, "=======")
         end = _find(_END, rows, middle, ">>>>>>> REPLACE")
         _check_middle(rows, middle, end)
-        search, replace = ([row.text for row in rows[start + 1 : stop]] for start, stop in ((at, middle), (middle, end)))
+        search, replace = (
+            [row.text for row in rows[start + 1 : stop]] for start, stop in ((at, middle), (middle, end))
+        )
         yield _Block(path, search, replace, rows[at].number)
         at = end = end + 1
 
@@ -91,7 +93,9 @@ def _check_middle(rows: Sequence[Row], middle: int, end: int) -> None:
     for row in rows[middle + 1 : end]:
         if _MIDDLE.match(row.text):
             raise repair_error(
-                row.number, "a second line ======= in this block, so its parts are ambiguous", remedy="pass a unified diff"
+                row.number,
+                "a second line ======= in this block, so its parts are ambiguous",
+                remedy="pass a unified diff",
             )
 
 
@@ -115,7 +119,9 @@ def _file_rows(path: bytes, blocks: Sequence[_Block], base: BaseFiles | None) ->
             yield from added_rows(path, blocks[0].replace, number)
             return
         if base is None:
-            raise repair_error(number, f"a search/replace block has no line numbers, and {name} is not known", remedy=NEEDS_BASE)
+            raise repair_error(
+                number, f"a search/replace block has no line numbers, and {name} is not known", remedy=NEEDS_BASE
+            )
         if file is None:
             raise repair_error(number, f"there is no file {name} to change", remedy="correct its path")
     yield from change_rows(file, path, path, [_replacement(block, file, name) for block in blocks], number)
@@ -126,7 +132,9 @@ def _replacement(block: _Block, file: BaseFile, name: str) -> Replacement:
         return Replacement(0, 0, block.replace, block.number)
     if not any(block.search):
         raise repair_error(
-            block.number, f"the search is empty, and {name} exists, so the place is ambiguous", remedy="search for a line"
+            block.number,
+            f"the search is empty, and {name} exists, so the place is ambiguous",
+            remedy="search for a line",
         )
     start = only_place(file.places(block.search, line=block.number), name, block.number)
     search, replace = file.keys_of(block.search), file.keys_of(block.replace)
