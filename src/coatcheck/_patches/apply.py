@@ -74,7 +74,7 @@ def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], req
         files = work.prepare(groups_of(changes))
         done = AppliedPatch(files=files, is_check=request.check)
         if not (done.is_complete or (request.partial and request.commit is None)):
-            raise _incomplete(done)
+            raise _incomplete(done, request)
         if request.check or not journal.steps:
             return done
         work.publish()
@@ -101,16 +101,18 @@ def _preview(place: Checkout) -> Iterator[Journal]:
         yield journals.begin(place, os.path.join(folder, "next"))
 
 
-def _incomplete(done: AppliedPatch) -> PatchConflictError:
+def _incomplete(done: AppliedPatch, request: ApplyRequest) -> PatchConflictError:
     left = [each for each in done.files if not each.is_done]
     reasons = [f"{each.path} ({each.kind}: {each.detail})" for each in left[:_NAMES_SHOWN]]
     more = f" and {len(left) - _NAMES_SHOWN} more" if len(left) > _NAMES_SHOWN else ""
+    option = "partial=True" if request.commit is None else "leaving out --commit (commit= in Python)"
+    remedy = f"nothing was changed; {option} applies the other files"
     verb = "cannot be" if done.is_check else "was not"
     return PatchConflictError(
         f"the patch {verb} applied, {len(left)} of {len(done.files)} files do not fit: {', '.join(reasons)}{more}",
         files=[each.path for each in left],
         result=done,
-        remedy="nothing was changed; partial=True applies the other files",
+        remedy=remedy,
     )
 
 

@@ -212,7 +212,7 @@ def _end_of_file(chunk: _Chunk, file: BaseFile) -> int:
     return len(file.lines)
 
 
-def _behind_anchors(chunk: _Chunk, file: BaseFile, places: Sequence[int], position: int) -> Sequence[int]:
+def _behind_anchors(chunk: _Chunk, file: BaseFile, places: list[int], position: int) -> list[int]:
     """Return the first place behind the line that the ``@@`` line names, if that line is in the file once."""
     found = False
     for anchor in chunk.anchors:

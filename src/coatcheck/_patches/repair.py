@@ -26,7 +26,7 @@ from .repair_rows import RepairedPatch, Repairs, joined, repair_error, rows_of
 from .strip_level import naming_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .repair_rows import Row
 
@@ -109,7 +109,7 @@ def _converted(
     return repair_diff(rows, files, naming, repairs)
 
 
-def _check_only(rows: Sequence[Row], other: Row, name: str) -> None:
+def _check_only(rows: Iterable[Row], other: Row, name: str) -> None:
     """Raise `PatchError` where a unified diff stands beside another format."""
     for row in rows:
         if row.text.startswith((b"diff --git ", b"@@ -")):

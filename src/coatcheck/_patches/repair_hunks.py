@@ -96,7 +96,7 @@ class HunkRepair:
         hunk.lines = stripped
         if hunk.numbers is None:
             return length, self._numbered(hunk)
-        return length, self._recounted(hunk, len(lines) - len(stripped))
+        return length, self._recounted(hunk, hunk.numbers, len(lines) - len(stripped))
 
     def _completed(self, lines: Sequence[Row]) -> list[Row]:
         """Return *lines* with the first character of each, and the note in git's words."""
@@ -127,10 +127,9 @@ class HunkRepair:
                 remedy="remove the text below",
             )
 
-    def _recounted(self, hunk: _Hunk, blanks: int) -> list[Row]:
+    def _recounted(self, hunk: _Hunk, numbers: tuple[int, ...], blanks: int) -> list[Row]:
         """Return a hunk that has line numbers, with the counts of its lines."""
-        assert hunk.numbers is not None
-        old_start, old_declared, new_start, new_declared = hunk.numbers
+        old_start, old_declared, new_start, new_declared = numbers
         hunk.lines = self._fitting(hunk.lines, blanks, (old_declared, new_declared))
         old, new = hunk.counts()
         if not old and old_declared and not self.is_new:
