@@ -55,7 +55,7 @@ class Patch:
         *,
         strip: int | None = None,
         directory: str | None = None,
-    ) -> RepairedPatch:
+    ) -> RepairedPatch[Patch]:
         """Repair a diff that a language model wrote; return a patch that `parse` reads, and the list of repairs.
 
         A good patch is returned unchanged, without repairs. Repaired are: counts in hunk headers, missing hunk headers
@@ -67,8 +67,14 @@ class Patch:
         Raises `PatchError` with the line of what cannot be repaired, or could be in several ways.
         """
         from .repair import repair
+        from .strip_level import naming_for
 
-        return repair(text, base=base, strip=strip, directory=directory)
+        return repair(
+            to_bytes(text),
+            lambda data: Patch.parse(data, strip=strip, directory=directory),
+            lambda data: naming_for(data, strip=strip, directory=directory),
+            base,
+        )
 
     def _proved(self) -> tuple[FileChange, ...]:
         files = self._read(prove=True)

@@ -13,60 +13,67 @@ Reading is strict everywhere else: only who calls `Patch.repair` or passes ``--r
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import PatchError
 from . import codex_patch, repair_text, search_replace
 from .base_files import BaseFiles
-from .parse import Patch, to_bytes
 from .repair_diff import repair_diff
 from .repair_lines import tidy
 from .repair_rows import RepairedPatch, Repairs, joined, repair_error, rows_of
-from .strip_level import naming_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Sequence
 
+    from .file_change import FileChange
     from .repair_rows import Row
+    from .strip_level import Naming
 
 __all__ = ["repair"]
 
 
+class Parsed(Protocol):
+    """What the strict parser returns (`Patch`, which imports this module)."""
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """The changes, in the order of the text."""
+        ...
+
+
+P = TypeVar("P", bound=Parsed)
+
+
 def repair(
-    text: bytes | str,
-    *,
-    base: str | os.PathLike[str] | None = None,
-    strip: int | None = None,
-    directory: str | None = None,
-) -> RepairedPatch:
-    """Repair *text* as `Patch.repair` documents."""
-    data = to_bytes(text)
+    data: bytes, parse: Callable[[bytes], P], naming: Callable[[bytes], Naming], base: str | os.PathLike[str] | None
+) -> RepairedPatch[P]:
+    """Repair *data* as `Patch.repair` documents; *parse* is the strict parser, *naming* returns how it reads names."""
     repairs = Repairs()
     files = None if base is None else BaseFiles(base)
     rows = repair_text.without_byte_order_mark(rows_of(data), repairs)
-    if not (parsed := _parsed(joined(rows) if repairs.all else data, strip, directory)):
-        rows = _converted(rows, files, repairs, strip, directory)
-        parsed = _parse(rows, strip, directory)
-    elif unfenced := _unfenced(rows, parsed, repairs, strip, directory):
+    if not (parsed := _parsed(joined(rows) if repairs.all else data, parse)):
+        rows = _converted(rows, files, naming, repairs)
+        parsed = _parse(rows, parse)
+    elif unfenced := _unfenced(rows, parsed, parse, repairs):
         rows, parsed = unfenced
-    tidied = tidy(parsed, rows, files, repairs)
+    tidied = tidy(parsed.files, rows, files, repairs)
     if tidied is not rows:
-        parsed = _parse(tidied, strip, directory)
+        parsed = _parse(tidied, parse)
     return RepairedPatch(parsed, tuple(sorted(repairs.all, key=lambda each: each.line)))
 
 
-def _parsed(data: bytes, strip: int | None, directory: str | None) -> Patch | None:
+def _parsed(data: bytes, parse: Callable[[bytes], P]) -> P | None:
     try:
-        return Patch.parse(data, strip=strip, directory=directory)
+        return parse(data)
     except PatchError:
         return None
 
 
-def _parse(rows: Sequence[Row], strip: int | None, directory: str | None) -> Patch:
+def _parse(rows: Sequence[Row], parse: Callable[[bytes], P]) -> P:
     """Parse the repaired text; an error names the line of the input."""
     try:
-        return Patch.parse(joined(rows), strip=strip, directory=directory)
+        return parse(joined(rows))
     except PatchError as error:
         if error.line is None or not rows:
             raise
@@ -75,13 +82,11 @@ def _parse(rows: Sequence[Row], strip: int | None, directory: str | None) -> Pat
         raise repair_error(line, reason, remedy=error.remedy or "correct this line") from None
 
 
-def _unfenced(
-    rows: list[Row], parsed: Patch, repairs: Repairs, strip: int | None, directory: str | None
-) -> tuple[list[Row], Patch] | None:
+def _unfenced(rows: list[Row], parsed: P, parse: Callable[[bytes], P], repairs: Repairs) -> tuple[list[Row], P] | None:
     """Return what is inside of code blocks, if that is a patch of as many files."""
     found = Repairs()
     inside = repair_text.without_fences(rows, found)
-    patch = _parsed(joined(inside), strip, directory) if inside is not rows else None
+    patch = _parsed(joined(inside), parse) if inside is not rows else None
     if patch is None or len(patch.files) != len(parsed.files):
         return None
     repairs.all += found.all
@@ -89,7 +94,7 @@ def _unfenced(
 
 
 def _converted(
-    rows: list[Row], files: BaseFiles | None, repairs: Repairs, strip: int | None, directory: str | None
+    rows: list[Row], files: BaseFiles | None, naming: Callable[[bytes], Naming], repairs: Repairs
 ) -> list[Row]:
     """Return *rows* as a unified diff."""
     for step in (repair_text.without_carriage_returns, repair_text.without_colours, repair_text.without_indentation):
@@ -105,8 +110,7 @@ def _converted(
         _check_only(rows, codex, "a Codex patch")
         repairs.add("format", codex.number, "wrote a Codex patch as a diff")
         return codex_patch.convert(rows, files)
-    naming = naming_for(joined(rows), strip=strip, directory=directory)
-    return repair_diff(rows, files, naming, repairs)
+    return repair_diff(rows, files, naming(joined(rows)), repairs)
 
 
 def _check_only(rows: Iterable[Row], other: Row, name: str) -> None:

@@ -8,17 +8,18 @@ from .repair_diff import is_bad_index
 from .repair_rows import Row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .base_files import BaseFile, BaseFiles
     from .file_change import FileChange
-    from .parse import Patch
     from .repair_rows import Repairs
 
 
-def tidy(patch: Patch, rows: list[Row], files: BaseFiles | None, repairs: Repairs) -> list[Row]:
-    """Return *rows*, which *patch* was parsed from, with git's line ends, context and index lines."""
+def tidy(changes: Sequence[FileChange], rows: list[Row], files: BaseFiles | None, repairs: Repairs) -> list[Row]:
+    """Return *rows*, in which *changes* are, with git's line ends, context and index lines."""
     written: list[Row] = []
     position = 0
-    for change, (start, body, end) in zip(patch.files, _lines_of(patch), strict=True):
+    for change, (start, body, end) in zip(changes, _lines_of(changes), strict=True):
         if change.is_combined or change.is_binary:
             continue
         written += rows[position:start]
@@ -28,11 +29,11 @@ def tidy(patch: Patch, rows: list[Row], files: BaseFiles | None, repairs: Repair
     return rows if written == rows else written
 
 
-def _lines_of(patch: Patch) -> list[tuple[int, int, int]]:
+def _lines_of(changes: Sequence[FileChange]) -> list[tuple[int, int, int]]:
     """Return for each file the positions of its first line, of its first hunk, and behind its last line."""
-    data, at, lines = bytes(patch), 0, 0
+    data, at, lines = changes[0].diff if changes else b"", 0, 0
     places: list[tuple[int, int, int]] = []
-    for change in patch.files:
+    for change in changes:
         place = []
         for offset in change.offsets:
             lines += data.count(b"\n", at, offset)

@@ -5,7 +5,7 @@ A line that a repair adds has the number of the line that caused it, so every er
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from .._values.value import JsonFields, Value
 from ..errors import PatchError
@@ -13,7 +13,7 @@ from ..errors import PatchError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .parse import Patch
+P = TypeVar("P")
 
 
 class Row(NamedTuple):
@@ -40,10 +40,10 @@ class Repair(Value, frozen=True, kw_only=True):
         return f"line {self.line}: {self.detail}"
 
 
-class RepairedPatch(NamedTuple):
+class RepairedPatch(NamedTuple, Generic[P]):
     """What `Patch.repair` returns: a patch that parses, and the repairs that made it so, none for a good one."""
 
-    patch: Patch
+    patch: P
     repairs: tuple[Repair, ...]
 
 
