@@ -29,7 +29,8 @@
         * PatchRejectedError            (a policy rejects it; carries `reasons`)
         * PatchConflictError            (it does not fit; carries `files`, `result`)
 
-Data is in attributes, prose in ``str()``; `remedy` is what the reader can do about it, None where nothing can be done.
+Data is in attributes, prose in ``str()``. Attributes that hold values are typed `Any`, because values raise these errors: errors import
+nothing. `remedy` is what the reader can do about it, None where nothing can be done.
 `to_dict` returns all of it as plain data. No error holds a token, a cookie or a whole response body.
 """
 
@@ -38,8 +39,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # importing `typing` takes 3 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ._model.tasks import Task, TaskRef, TaskSpec
+    from typing import Any
 
 __all__ = [
     "AccountMismatchError",
@@ -247,14 +247,17 @@ class ListUnfinishedError(CoatcheckError):
 
 
 class SubmissionUncertainError(CoatcheckError):
-    """The task may or may not have been created; it was not sent again."""
+    """The task may or may not have been created; it was not sent again.
+
+    `spec` is the `TaskSpec`, `candidates` are the refs of tasks that may be it.
+    """
 
     def __init__(
         self,
         message: str | None = None,
         *,
-        spec: TaskSpec,
-        candidates: Sequence[TaskRef] = (),
+        spec: Any,
+        candidates: Sequence[Any] = (),
         remedy: str | None = None,
     ) -> None:
         self.spec = spec
@@ -263,17 +266,17 @@ class SubmissionUncertainError(CoatcheckError):
 
 
 class TaskError(CoatcheckError):
-    """An error of one task."""
+    """An error of one task; `ref` is its `TaskRef`, None where there is none yet."""
 
-    def __init__(self, message: str | None = None, *, ref: TaskRef | None = None, remedy: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, ref: Any = None, remedy: str | None = None) -> None:
         self.ref = ref
         super().__init__(message, remedy=remedy)
 
 
 class TaskFailedError(TaskError):
-    """The task ended without success."""
+    """The task ended without success; `task` is the `Task` with its error."""
 
-    def __init__(self, message: str | None = None, *, task: Task, remedy: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, task: Any, remedy: str | None = None) -> None:
         self.task = task
         super().__init__(message, ref=task.ref, remedy=remedy)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 
 from ...provider import ProviderSetting, TaskRef, base_url as plain_base_url, encoded
@@ -50,5 +52,10 @@ class Service(msgspec.Struct, frozen=True):
 
     def url_of(self, id: str) -> str:
         """Return the page of the task *id* (codex-wham.md 8)."""
-        site = self.base_url.removesuffix(_BACKEND).removesuffix(_API)
-        return f"{site}/codex/tasks/{encoded(id)}"
+        return _pages(self.base_url) + encoded(id)
+
+
+@cache
+def _pages(base_url: str) -> str:
+    """Return what the URLs of all tasks' pages begin with."""
+    return f"{base_url.removesuffix(_BACKEND).removesuffix(_API)}/codex/tasks/"
