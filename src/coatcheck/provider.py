@@ -134,6 +134,7 @@ if TYPE_CHECKING:
     )
     from ._protocol.repositories import repository_named as repository_named
     from ._protocol.retry_after import is_throttled as is_throttled, retry_after as retry_after
+    from ._protocol.service_pages import collect_pages as collect_pages, filter_page as filter_page
     from ._protocol.settings import (
         COMMON_SETTINGS as COMMON_SETTINGS,
         LOGIN_SETTINGS as LOGIN_SETTINGS,
@@ -160,6 +161,7 @@ _HOMES = {
     "Citation": "_model.outcome",
     "clean_json": "_protocol.json_text",
     "Clock": "_protocol.effects",
+    "collect_pages": "_protocol.service_pages",
     "COMMON_SETTINGS": "_protocol.settings",
     "Credentials": "_protocol.login_contract",
     "Credits": "_model.usage",
@@ -183,6 +185,7 @@ _HOMES = {
     "FileChange": "_patches.file_change",
     "FileLines": "_model.outcome",
     "FileSnapshot": "_model.outcome",
+    "filter_page": "_protocol.service_pages",
     "flag": "_protocol.lenient",
     "instant": "_protocol.lenient",
     "Intent": "_protocol.intents",
