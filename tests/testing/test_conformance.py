@@ -13,7 +13,7 @@ from tests.toy import STATES, ToyProvider, ToyService, ToyTask, reply
 from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
-from coatcheck.cloud.faults import Fault, RepeatingCursor, ResetAfterAccept, take
+from coatcheck.cloud.faults import Fault, RepeatingCursor, take
 from coatcheck.testing.conformance import ProviderConformance, Transcript, malformed
 from coatcheck.testing.fake_clock import FakeClock
 
@@ -130,9 +130,7 @@ def conformance_test(provider: type, name: str, *arguments: object) -> Callable[
     "broken",
     [
         conformance_test(TwicePosting, "test_submitting_is_one_post", "blocking"),
-        conformance_test(
-            TwicePosting, "test_a_lost_response_creates_no_second_task", "blocking", ResetAfterAccept(on="get_task")
-        ),
+        conformance_test(TwicePosting, "test_a_lost_response_creates_no_second_task", "blocking", "web page"),
         conformance_test(Guessing, "test_every_declared_state_maps", "queued"),
         conformance_test(Guessing, "test_an_unknown_state_is_unknown"),
         conformance_test(Trusting, "test_malformed_responses_are_tasks_or_unreadable", "done"),

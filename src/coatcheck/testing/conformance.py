@@ -29,8 +29,9 @@ from .._model.tasks import Task, TaskRef, TaskSpec
 from .._protocol.effects import Request, Response
 from .._protocol.provider import Provider, ProviderMethods, Verb, methods_of
 from .._values.value import Value
-from ..cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
+from ..cloud.faults import Fault, Reset, Status
 from .both_clients import VARIANTS, Both
+from .conformance_faults import DATE, LOST_RESPONSES, RETRY_AFTER, BodyPrefix
 from .fake_clock import FakeClock
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -68,13 +69,6 @@ METHODS: Mapping[str, tuple[Any, ...]] = {
 }
 # Verbs whose name differs from the client's method.
 VERB_OF_METHOD = {"stream_task": Verb.STREAM_EVENTS}
-
-# Faults after which a task may exist although the client received no response.
-LOST_RESPONSES: Sequence[Fault] = (
-    ResetAfterAccept(on="create_task"),
-    StatusAfterAccept(502, on="create_task"),
-    Timeout(on="create_task", is_accepted=True),
-)
 UNKNOWN_WORD = "coatcheck-new-word"
 REQUEST_ID = "req-conformance"
 
@@ -143,15 +137,17 @@ class ProviderConformance:
             "status": lambda: tuple(STATUS_ERRORS),
             "word": lambda: tuple(self.states),
             "transcript": lambda: tuple(self.transcripts),
-            "lost": lambda: LOST_RESPONSES,
+            "lost": lambda: tuple(LOST_RESPONSES),
+            "after": lambda: tuple(RETRY_AFTER),
             "verb": lambda: [name for name in METHODS if not self._has(VERB_OF_METHOD.get(name) or Verb(name))],
         }
         missing = [verb for verb in getattr(metafunc.function, "needs", ()) if not self._has(verb)]
         marks = [pytest.mark.skip(reason=self._reason(missing[0]))] if missing else []
         for name in (name for name in cases if name in metafunc.fixturenames):
             values = cases[name]()
-            ids = [type(value).__name__ if isinstance(value, Fault) else str(value) for value in values]
-            metafunc.parametrize(name, [pytest.param(value, marks=marks) for value in values], ids=ids)
+            metafunc.parametrize(
+                name, [pytest.param(value, marks=marks) for value in values], ids=list(map(str, values))
+            )
 
     def _has(self, verb: Verb) -> bool:
         return verb in self.provider().capabilities.verbs
@@ -213,9 +209,9 @@ class ProviderConformance:
         assert self.spec.prompt == client.create_task(self.spec).prompt
 
     @needs(Verb.CREATE_TASK)
-    def test_a_lost_response_creates_no_second_task(self, variant: str, lost: Fault) -> None:
+    def test_a_lost_response_creates_no_second_task(self, variant: str, lost: str) -> None:
         """The task is found, or the call raises; a POST is repeated only with an idempotency key."""
-        client, emulator = self._connect(variant, lost)
+        client, emulator = self._connect(variant, LOST_RESPONSES[lost])
         try:
             name = client.create_task(self.spec).ref.provider
         except errors.SubmissionUncertainError:
@@ -291,6 +287,31 @@ class ProviderConformance:
 
         assert (STATUS_ERRORS[status], status, REQUEST_ID) == (type(error), error.status, error.request_id)
         assert (3.0 if status == 429 else None) == getattr(error, "retry_after", None)
+
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
+    def test_retry_after_is_read_in_every_form(self, variant: str, after: str) -> None:
+        """Seconds and the three forms of a date are read, dates against the `Date` of the response; nothing else is."""
+        client, emulator = self._connect(variant)
+        ref = client.create_task(self.spec).ref
+        headers = (("date", DATE),)
+        emulator.faults.append(Status(429, on="get_task", times=None, headers=headers, retry_after=after))
+        with pytest.raises(errors.RateLimitError) as caught:
+            client.get_task(ref)
+
+        assert RETRY_AFTER[after] == caught.value.retry_after
+
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
+    def test_a_byte_order_mark_is_ignored(self, variant: str) -> None:
+        """A byte-order mark before a text is no part of it (RFC 8259, section 8.1)."""
+        tasks = []
+        for mark in (b"", b"\xef\xbb\xbf"):
+            client, emulator = self._connect(variant)
+            ref = client.create_task(self.spec).ref
+            marked = BodyPrefix(mark, on="get_task", times=None)
+            emulator.faults.append(marked)
+            tasks.append(msgspec.structs.replace(client.get_task(ref), ref=TaskRef("x", "x"), url=None, raw=b""))
+
+        assert tasks[0] == tasks[1]
 
     def test_a_missing_verb_raises_before_any_request(self, variant: str, verb: str) -> None:
         """An unsupported method raises at once, with the reason."""

@@ -335,7 +335,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         if response.status in (404, 410):
             return None
         check(response)
-        return response.body.decode("utf-8", "replace").removeprefix("\ufeff")
+        return response.body.decode("utf-8-sig", "replace")
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
