@@ -14,6 +14,7 @@ from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._protocol.decode import decode
 from coatcheck._protocol.effects import Exchange, Request, Response
 from coatcheck.cloud.faults import Fault, RepeatingCursor, take
+from coatcheck.provider import Verb
 from coatcheck.testing.conformance import ProviderConformance, Transcript, malformed
 from coatcheck.testing.fake_clock import FakeClock
 
@@ -71,6 +72,16 @@ class TwicePosting(ToyProvider):
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         yield from super().create_task(spec)
         return (yield from super().create_task(spec))
+
+
+class Retrying(ToyProvider):
+    """Submits a task again after a response that it cannot read."""
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        try:
+            return (yield from super().create_task(spec))
+        except errors.UnreadableResponseError:
+            return (yield from super().create_task(spec))
 
 
 class Guessing(ToyProvider):
@@ -167,4 +178,4 @@ def test_every_key_is_changed_in_every_way() -> None:
 
 def test_an_unsupported_verb_is_skipped_with_its_reason() -> None:
     """The reason of a skipped test is the one that the capabilities give."""
-    assert "toy has no delete_task: the toy keeps everything" == TestToy()._reason("delete_task")
+    assert "toy has no delete_task: the toy keeps everything" == TestToy()._reason(Verb.DELETE_TASK)
