@@ -141,7 +141,7 @@ def conformance_test(provider: type, name: str, *arguments: object) -> Callable[
     "broken",
     [
         conformance_test(TwicePosting, "test_submitting_is_one_post", "blocking"),
-        conformance_test(TwicePosting, "test_a_lost_response_creates_no_second_task", "blocking", "web page"),
+        conformance_test(Retrying, "test_a_lost_response_creates_no_second_task", "blocking", "web page"),
         conformance_test(Guessing, "test_every_declared_state_maps", "queued"),
         conformance_test(Guessing, "test_an_unknown_state_is_unknown"),
         conformance_test(Trusting, "test_malformed_responses_are_tasks_or_unreadable", "done"),
