@@ -17,7 +17,7 @@ from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Se
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
-from .._protocol.provider import Provider, TaskFilter, TaskSnapshot
+from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb
 from .backoff import RetryPolicy
 from .deadline import Deadline
 from .event_diff import SeenState, new_events
@@ -81,7 +81,7 @@ class Operations:
         """Let *exchange* talk to its service."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
-    def _require(self, verb: str) -> None:
+    def _require(self, verb: Verb) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
 
     def _own(self, ref: TaskRef | str) -> TaskRef:
@@ -97,7 +97,7 @@ class Operations:
         return parsed
 
     def create_task(self, spec: TaskSpec) -> Script[Task]:
-        self._require("create_task")
+        self._require(Verb.CREATE_TASK)
         return submitting(
             spec,
             provider=self.provider,
@@ -109,7 +109,7 @@ class Operations:
         )
 
     def resume_submissions(self) -> Script[None]:
-        self._require("find_task" if "find_task" in self.provider.capabilities.verbs else "list_tasks")
+        self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
             resumed: ResumedSubmission = yield from resuming(
@@ -123,7 +123,7 @@ class Operations:
             yield Emit(resumed)
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
-        self._require("get_task")
+        self._require(Verb.GET_TASK)
         return self.ask(self.provider.get_task(self._own(ref)))
 
     def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
@@ -131,11 +131,11 @@ class Operations:
         return task.state
 
     def get_task_response(self, ref: TaskRef | str) -> Script[bytes]:
-        self._require("get_task")
+        self._require(Verb.GET_TASK)
         return self.ask(self.provider.get_task_response(self._own(ref)))
 
     def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
-        self._require("list_attempts")
+        self._require(Verb.LIST_ATTEMPTS)
         task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
         return (yield from self.ask(self.provider.list_attempts(task)))
 
@@ -152,10 +152,10 @@ class Operations:
         on_change: Callable[[Task], object] | None = None,
     ) -> Script[Task]:
         if approve is not None:
-            self._require("approve_plan")
+            self._require(Verb.APPROVE_PLAN)
         if not self._context.can_get_task and self._context.has_status_pages:
             return self._poll_by_pages(ref, timeout=timeout, interval=interval, on_change=on_change)
-        self._require("get_task")
+        self._require(Verb.GET_TASK)
         known = ref if isinstance(ref, Task) else None
         ended = known if known and known.state.is_terminal and known.outcome is not None else None
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
@@ -203,7 +203,7 @@ class Operations:
         self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
     ) -> Script[BatchContext]:
         if not self._context.has_status_pages:
-            self._require("get_task")
+            self._require(Verb.GET_TASK)
         policy = every(interval) if isinstance(interval, int | float) else interval
         policy = policy or (yield from self._context.durations.schedule(None))
         return BatchContext(
@@ -230,7 +230,7 @@ class Operations:
         return task  # type: ignore[no-any-return]
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
-        self._require("stream_events")
+        self._require(Verb.STREAM_EVENTS)
         own = self._own(ref)
         bounds = Bounds(clock=self._clock, seconds=None)
         script = run_exchange(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
@@ -239,7 +239,7 @@ class Operations:
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
     ) -> Script[str | None]:
-        self._require("list_tasks")
+        self._require(Verb.LIST_TASKS)
 
         def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
             return self.ask(
@@ -251,11 +251,11 @@ class Operations:
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
     ) -> Script[Page]:
-        self._require("list_tasks")
+        self._require(Verb.LIST_TASKS)
         return self.ask(self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor))
 
     def get_usage(self) -> Script[Usage]:
-        self._require("get_usage")
+        self._require(Verb.GET_USAGE)
         usage = yield from self.ask(self.provider.get_usage())
         if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
             return usage
@@ -273,43 +273,43 @@ class Operations:
         return msgspec.structs.replace(window, used=used, used_percent=percent)
 
     def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
-        self._require("list_environments")
+        self._require(Verb.LIST_ENVIRONMENTS)
         return self.ask(self.provider.list_environments(repository=repository))
 
     def list_models(self) -> tuple[Model, ...]:
-        self._require("list_models")
+        self._require(Verb.LIST_MODELS)
         return self.provider.list_models()
 
     def cancel_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("cancel_task")
+        self._require(Verb.CANCEL_TASK)
         return self.ask(self.provider.cancel_task(self._own(ref)))
 
     def archive_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("archive_task")
+        self._require(Verb.ARCHIVE_TASK)
         return self.ask(self.provider.archive_task(self._own(ref)))
 
     def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("unarchive_task")
+        self._require(Verb.UNARCHIVE_TASK)
         return self.ask(self.provider.unarchive_task(self._own(ref)))
 
     def delete_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("delete_task")
+        self._require(Verb.DELETE_TASK)
         return self.ask(self.provider.delete_task(self._own(ref)))
 
     def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
     ) -> Script[Task]:
-        self._require("send_message")
+        self._require(Verb.SEND_MESSAGE)
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
         return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
 
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
-        self._require("approve_plan")
+        self._require(Verb.APPROVE_PLAN)
         return self.ask(self.provider.approve_plan(self._own(ref)))
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
-        self._require("create_pull_request")
+        self._require(Verb.CREATE_PULL_REQUEST)
         return self.ask(self.provider.create_pull_request(self._own(ref), attempt=attempt, draft=draft))
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:

@@ -20,7 +20,7 @@ from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
-from .._protocol.provider import Capabilities, Provider
+from .._protocol.provider import Capabilities, Provider, Verb
 from .._values.value import JsonFields, Value
 from .deadline import Deadline
 from .pipeline import Ask
@@ -148,7 +148,7 @@ def _found(
     because = (
         f"the answer to the submission was lost ({error})" if error else "the service did not say which task it is"
     )
-    if not {"find_task", "list_tasks"} & set(provider.capabilities.verbs):
+    if not {Verb.FIND_TASK, Verb.LIST_TASKS} & set(provider.capabilities.verbs):
         raise errors.SubmissionUncertainError(
             f"{because} and {provider.name} has no list to look in; it was not sent again",
             spec=spec,
@@ -192,7 +192,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_keyed(self) -> bool:
         """Whether the service can be asked for the very submission."""
-        return "find_task" in self.provider.capabilities.verbs
+        return Verb.FIND_TASK in self.provider.capabilities.verbs
 
     def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
         """Return the tasks that could have come of *intent*, recorded by no intent.
