@@ -111,7 +111,7 @@ class CommandContext:
 
         ref = find_ref(text, self.workspace, provider=self._provider, base_url=self._base_url)
         self._refs.append(ref)
-        self.process_env.interruption.expect(f"see the task with: coatcheck status {ref}", ref=ref)
+        self.process_env.interruption.expect(f"see the task with: {self.hint('status', str(ref))}", ref=ref)
         return ref
 
     @contextmanager
@@ -134,7 +134,11 @@ class CommandContext:
             base_url=base_url,
             on_outage=self.outages.report,
         ) as client:
-            yield client
+            try:
+                yield client
+            except errors.CoatcheckError as error:
+                error.remedy = error.remedy and self._with_options(error.remedy)
+                raise
 
     @property
     def _clock(self) -> Clock | None:
@@ -154,6 +158,15 @@ class CommandContext:
         options["--base-url"] = self._base_url
         arguments = [word for name, value in options.items() if value is not None for word in (name, value)]
         return shlex.join(["coatcheck", *words, *arguments])
+
+    def _with_options(self, remedy: str) -> str:
+        """Return *remedy* with this run's account and address added to each command in it that uses the service."""
+        import re
+        import shlex
+
+        given = {"--account": self._account, "--base-url": self._base_url}
+        words = [word for name, value in given.items() if value is not None for word in (name, value)]
+        return re.sub(SERVICE_COMMAND, lambda found: " ".join([found[0], *map(shlex.quote, words)]), remedy)
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; where standard input is not a terminal, the answer is no."""
@@ -206,6 +219,10 @@ class CommandContext:
         """Print notes on stderr; with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
+
+
+# A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
+SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
 class ProgressClock(SystemClock):

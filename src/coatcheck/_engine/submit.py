@@ -200,7 +200,7 @@ def _found(
         f"{because} and {_number(candidates)} it; it was not sent again",
         spec=spec,
         candidates=[task.ref for task in candidates],
-        remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume",
+        remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume --provider {provider.name}",
     ) from error
 
 
