@@ -62,7 +62,16 @@ ALIASES = {
     "TaskEvent",
     "TaskFilter",
 }
-CONSTANTS = {"STATUSES", "UNREADABLE", "USER_AGENT", "__version__"}
+CONSTANTS = {
+    "STATUSES",
+    "UNREADABLE",
+    "USER_AGENT",
+    "__version__",
+    "COMMON_SETTINGS",
+    "DEFAULT_PROVIDER",
+    "LOCAL_PROVIDER",
+    "LOGIN_SETTINGS",
+}
 
 
 def declared_names(module: ModuleType) -> dict[str, str]:

@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from .. import errors
+from .._protocol.registry import DEFAULT_PROVIDER
 from .._values.value import JsonFields, Value
 
 PROJECT_FILE = "coatcheck.toml"
 ALLOWED_IN_PROJECT = frozenset({"environment", "branch", "attempts", "timeout"})
-DEFAULTS: Mapping[str, str] = {"provider": "codex", "attempts": "1", "timeout": "3600", "transport": "pyreqwest"}
+DEFAULTS: Mapping[str, str] = {
+    "provider": DEFAULT_PROVIDER,
+    "attempts": "1",
+    "timeout": "3600",
+    "transport": "pyreqwest",
+}
 PREFIX = "COATCHECK_"
 
 

@@ -27,7 +27,7 @@ from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef, TaskSpec
 from .._protocol.effects import Request, Response
-from .._protocol.provider import Provider
+from .._protocol.provider import Provider, ProviderMethods, Verb, methods_of
 from .._values.value import Value
 from ..cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
 from .both_clients import VARIANTS, Both
@@ -49,7 +49,7 @@ STATUS_ERRORS: Mapping[int, type[errors.ProviderError]] = {
 }
 
 # Every client method that a provider may not support, with arguments for the call that must be refused.
-VERBS: Mapping[str, tuple[Any, ...]] = {
+METHODS: Mapping[str, tuple[Any, ...]] = {
     "create_task": ("p",),
     "get_task": ("x",),
     "list_attempts": ("x",),
@@ -66,8 +66,8 @@ VERBS: Mapping[str, tuple[Any, ...]] = {
     "create_pull_request": ("x",),
     "stream_task": ("x",),
 }
-# Capabilities whose name differs from the method's.
-CAPABILITY = {"stream_task": "stream_events"}
+# Verbs whose name differs from the client's method.
+VERB_OF_METHOD = {"stream_task": Verb.STREAM_EVENTS}
 
 # Faults after which a task may exist although the client received no response.
 LOST_RESPONSES: Sequence[Fault] = (
@@ -106,7 +106,7 @@ class Emulator(Protocol):
         ...
 
 
-def needs(*verbs: str) -> Callable[[Any], Any]:
+def needs(*verbs: Verb) -> Callable[[Any], Any]:
     """Mark a test as one of *verbs*: it is skipped for providers that do not support them."""
 
     def mark(test: Any) -> Any:
@@ -144,7 +144,7 @@ class ProviderConformance:
             "word": lambda: tuple(self.states),
             "transcript": lambda: tuple(self.transcripts),
             "lost": lambda: LOST_RESPONSES,
-            "verb": lambda: [verb for verb in VERBS if not self._has(CAPABILITY.get(verb, verb))],
+            "verb": lambda: [name for name in METHODS if not self._has(VERB_OF_METHOD.get(name) or Verb(name))],
         }
         missing = [verb for verb in getattr(metafunc.function, "needs", ()) if not self._has(verb)]
         marks = [pytest.mark.skip(reason=self._reason(missing[0]))] if missing else []
@@ -153,10 +153,10 @@ class ProviderConformance:
             ids = [type(value).__name__ if isinstance(value, Fault) else str(value) for value in values]
             metafunc.parametrize(name, [pytest.param(value, marks=marks) for value in values], ids=ids)
 
-    def _has(self, verb: str) -> bool:
+    def _has(self, verb: Verb) -> bool:
         return verb in self.provider().capabilities.verbs
 
-    def _reason(self, verb: str) -> str:
+    def _reason(self, verb: Verb) -> str:
         provider = self.provider()
         reason = provider.capabilities.reason(verb)
         return f"{provider.name} has no {verb}: {reason}"
@@ -179,14 +179,14 @@ class ProviderConformance:
         )
         return client.poll_task(client.create_task(self.spec).ref), client, emulator
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_task_succeeds_despite_transient_errors(self, variant: str) -> None:
         """Throttling, a lost connection and a 503 are retried, and one task is created."""
         task, _, emulator = self._run_with_transient_errors(variant)
 
         assert (TaskState.SUCCEEDED, 1) == (task.state, len(emulator.tasks)), task
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_both_clients_send_and_sleep_the_same(self) -> None:
         """Both clients send the same requests and sleep the same times."""
         recorded = []
@@ -197,7 +197,7 @@ class ProviderConformance:
 
         assert recorded[0] == recorded[1]
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_submitting_is_one_post(self, variant: str) -> None:
         """Exactly one request creates the task, whatever requests precede it."""
         client, emulator = self._connect(variant)
@@ -205,14 +205,14 @@ class ProviderConformance:
 
         assert [(each.method, len(emulator.tasks)) for each in emulator.seen("create_task")] == [("POST", 1)]
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_created_task_has_its_prompt(self, variant: str) -> None:
         """The returned task has its prompt, by which a task is found whose response was lost."""
         client, _ = self._connect(variant)
 
         assert self.spec.prompt == client.create_task(self.spec).prompt
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_lost_response_creates_no_second_task(self, variant: str, lost: Fault) -> None:
         """The task is found, or the call raises; a POST is repeated only with an idempotency key."""
         client, emulator = self._connect(variant, lost)
@@ -224,7 +224,7 @@ class ProviderConformance:
         assert (self.provider().name, 1) == (name, len(emulator.tasks))
         assert 1 == len(emulator.seen("create_task")) or all(each.idempotent for each in emulator.seen("create_task"))
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_lost_submission_is_not_sent_again(self, variant: str) -> None:
         """A request that may have arrived is not repeated and raises, unless it has an idempotency key."""
         client, emulator = self._connect(variant, Reset(on="create_task"))
@@ -239,7 +239,7 @@ class ProviderConformance:
 
         assert expected == (returned, len(emulator.tasks), len(emulator.seen("create_task")))
 
-    @needs("create_task", "get_task")
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
     def test_a_ref_survives_print_and_parse(self, variant: str) -> None:
         """A printed ref is enough to read the task."""
         client, _ = self._connect(variant)
@@ -252,7 +252,7 @@ class ProviderConformance:
     def _with_word(self, word: str) -> Task:
         transcript = self.transcripts[self.state_in]
         body = changed(transcript.body, self.state_at, partial(_put, word))
-        return self.provider().extract_response(body, transcript.siblings)
+        return methods_of(self.provider()).extract_response(body, transcript.siblings)
 
     def test_every_declared_state_maps(self, word: str) -> None:
         """A declared state maps to its `TaskState`, and `raw_state` keeps it."""
@@ -268,7 +268,7 @@ class ProviderConformance:
 
     def test_malformed_responses_are_tasks_or_unreadable(self, transcript: str) -> None:
         """With any key missing, null, of a wrong type or of an unknown value: a `Task`, or an error with a JSON path."""
-        recorded, provider = self.transcripts[transcript], self.provider()
+        recorded, provider = self.transcripts[transcript], methods_of(self.provider())
         responses = [(body, recorded.siblings) for body in malformed(recorded.body)]
         responses += [(recorded.body, siblings) for siblings in malformed(recorded.siblings or b"null")]
         failures = [problem for body, siblings in responses if (problem := _problem(provider, body, siblings))]
@@ -277,7 +277,7 @@ class ProviderConformance:
 
     # -- errors --------------------------------------------------------------------------------------------------------
 
-    @needs("create_task", "get_task")
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
     def test_each_status_raises_its_error(self, variant: str, status: int) -> None:
         """Each HTTP status raises its class, with status, request id and `retry_after`."""
         client, emulator = self._connect(variant)
@@ -296,11 +296,11 @@ class ProviderConformance:
         """An unsupported method raises at once, with the reason."""
         client, emulator = self._connect(variant)
         with pytest.raises(errors.UnsupportedError, match=f"{self.provider().name} has no "):
-            getattr(client, verb)(*VERBS[verb])
+            getattr(client, verb)(*METHODS[verb])
 
         assert [] == emulator.requests
 
-    @needs("create_task", "get_task")
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
     def test_no_token_is_shown(self, variant: str, caplog: pytest.LogCaptureFixture) -> None:
         """No ``repr``, message, note, traceback or log contains the token, whatever status the service returns."""
         caplog.set_level(0)
@@ -315,7 +315,7 @@ class ProviderConformance:
 
         assert self.token(emulator) not in "\n".join((*shown, caplog.text))
 
-    @needs("create_task", "list_tasks")
+    @needs(Verb.CREATE_TASK, Verb.LIST_TASKS)
     def test_paging_ends_even_where_the_cursor_repeats(self, variant: str) -> None:
         """A cursor that repeats ends the list, and no task is listed twice."""
         client, emulator = self._connect(variant)
@@ -325,7 +325,7 @@ class ProviderConformance:
         assert sorted(refs, key=str) == sorted((task.ref for task in client.list_tasks()), key=str)
 
 
-def _problem(provider: Provider, body: bytes, siblings: bytes | None) -> str | None:
+def _problem(provider: ProviderMethods, body: bytes, siblings: bytes | None) -> str | None:
     """Return what is wrong with how *provider* reads a response; None for a task or an error with a JSON path."""
     try:
         task: object = provider.extract_response(body, siblings)

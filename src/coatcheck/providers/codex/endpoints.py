@@ -18,6 +18,12 @@ _BACKEND, _API = "/backend-api", "/api/codex"
 CODEX_BASE_URL = ProviderSetting("base_url", "where Codex Cloud is", DEFAULT_BASE_URL, ("CODEX_CLOUD_TASKS_BASE_URL",))
 LOCAL_BASE_URL = ProviderSetting("base_url", "where the local cloud is; unset: the one that runs on this machine")
 
+# What `coatcheck serve` prints; newer releases of the Codex CLI have another protocol (docs/guides/local-cloud.md).
+LOCAL_SERVER_HINTS = (
+    "Submit to it with: coatcheck submit --provider local …",
+    "The Codex CLI (up to 0.151) with: CODEX_HOME={codex_home} CODEX_CLOUD_TASKS_BASE_URL={url} codex cloud list",
+)
+
 
 class Service(msgspec.Struct, frozen=True):
     """One deployment of the service: the provider of its refs, its base URL and the prefix of its paths."""

@@ -84,7 +84,6 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
-    lists_by_id=True,
     reasons={
         Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",
         Verb.CREATE_PULL_REQUEST: "Jules opens one itself when the task was created with open_pull_request",
@@ -125,21 +124,17 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with the source's name and a branch; without a repository it stays without (jules.md 2.5, "Repoless").
+        """Return *spec* where it is complete; one without a repository needs no branch (jules.md 2.5, "Repoless").
 
-        Raises `ConfigurationError` for a source that is not connected and a branch that does not exist.
+        Raises `ConfigurationError` for a source without a known branch.
         """
-        wanted = (spec.environment or spec.repository or "").strip()
-        if not wanted:
-            return spec
-        source = yield from self.resolve_environment(wanted)
-        branch = (spec.branch or "").strip() or source.default_branch
-        if not branch:
+        yield from ()
+        if spec.environment and not spec.branch:
             raise errors.ConfigurationError(
-                f"the default branch of {source.label or source.id} is not known",
-                remedy="name the branch to start from",
+                f"the default branch of {repository_sources.label_of(spec.environment)} is not known",
+                remedy="name the branch to start from: --branch BRANCH",
             )
-        return msgspec.structs.replace(spec, environment=source.id, branch=branch)
+        return spec
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the session: exactly one POST. *spec* has been prepared."""

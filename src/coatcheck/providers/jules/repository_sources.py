@@ -14,6 +14,11 @@ from .endpoints import SITE
 PREFIX = "sources/"
 
 
+def label_of(source: str) -> str:
+    """Return the name of a source as people know it."""
+    return source.removeprefix(PREFIX).removeprefix("github/")
+
+
 def path_of(wanted: str) -> str:
     """Return where a source named *wanted* would be: a source's name or id, an ``owner/repo``, or a remote's URL."""
     repository = repository_named(wanted)
