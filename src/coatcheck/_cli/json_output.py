@@ -108,5 +108,8 @@ DOCUMENTS: Mapping[str, str] = {
     "auth": "login status",
     "config": "`settings`: setting objects",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
+    "open": "`ref` and `url`",
+    "help": "`command` (null for all commands) and `help`: the text",
+    "version": "`version`, and `python`: the version of Python",
     "workflow": "`path`: where the workflow was written",
 }
