@@ -103,7 +103,7 @@ def test_version_is_a_command(cli: Cli) -> None:
         ("coatcheck status needs REF: a task; coatcheck list shows the latest ones", ["status"]),
         ("coatcheck workflow needs ACTION (one of: init)", ["workflow"]),
         ("coatcheck serve needs --environment OWNER/REPO=PATH", ["serve", "--agent", "x"]),
-        ("option --limit requires an argument", ["list", "--limit"]),
+        ("--limit requires an argument", ["list", "--limit"]),
     ],
 )
 def test_bad_usage_is_one_line(cli: Cli, expected: str, arguments: list[str]) -> None:
