@@ -83,6 +83,10 @@ class CommandContext:
         defaults = {**DEFAULTS, "look_worth": "0.1"}
         return Config(environ=self.process_env.environ, explicit=explicit, project=project, defaults=defaults)
 
+    def with_files_read_again(self) -> Config:
+        """Return the settings as the files are now."""
+        return self.config.with_explicit({})
+
     def set(self, name: str, value: str | None) -> None:
         """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
@@ -97,7 +101,9 @@ class CommandContext:
     @property
     def provider(self) -> str:
         """The provider of this run where no ref names one."""
-        return self.config.get("provider") or "codex"
+        from .._protocol.registry import DEFAULT_PROVIDER
+
+        return self.config.get("provider") or DEFAULT_PROVIDER
 
     def service(self, name: str | None) -> str:
         """Return the provider that manages the login *name*: a provider, or a login that several of them share."""

@@ -62,6 +62,30 @@ def declared_settings(config: Config) -> dict[str, ProviderSetting]:
     }
 
 
+def variables_of(name: str, config: Config) -> tuple[str, ...]:
+    """Return the environment variables by which other programs know the setting *name*.
+
+    A setting of a provider declares them; one that is an option of a submission has those of the configured provider.
+    """
+    provider, _, setting = name.rpartition(".")
+    try:
+        declaring = _unconfigured(provider or config.get("provider") or registry.DEFAULT_PROVIDER, config)
+    except errors.CoatcheckError:
+        return ()
+    if not provider:
+        return declaring.capabilities.option_variables.get(name, ())
+    return next((each.variables for each in settings_of(declaring) if each.name == setting), ())
+
+
+def settings_of_provider(name: str, config: Config) -> tuple[str, ...]:
+    """Return the names of the settings of the provider *name*; none where there is no such provider."""
+    try:
+        provider = _unconfigured(name, config)
+    except errors.CoatcheckError:
+        return ()
+    return ("base_url", *(setting.name for setting in settings_of(provider)))
+
+
 def login_notes(config: Config) -> dict[str, str]:
     """Return what the help of `login` says about the logins of the installed providers, by the name of the login."""
     logins = [provider.login for provider in _declarations(config)]

@@ -28,6 +28,7 @@ from .._protocol.provider import Provider, sites_of
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .provider_lookup import provider_of
+from .setting_names import check_names
 from .server_record import LOCAL, running_server, server_at
 from .submission_journal import FileJournal, is_alive
 from .system_clock import SystemClock
@@ -74,6 +75,7 @@ class Session:
     def __init__(self, options: Options) -> None:
         environ = os.environ if options.environ is None else options.environ
         self.config = options.config or Config(environ=environ)
+        check_names(self.config)
         options = _located(options, self.config)
         self.clock: Clock = options.clock or SystemClock()
         self.provider = _provider(options, self.config)

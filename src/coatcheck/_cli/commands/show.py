@@ -13,6 +13,7 @@ from ..context import CommandContext, attempt_option, command, ref_argument
 from ..formatting import attempts as attempt_lines, change, summary
 from ..json_output import to_object
 from .patch import directory_option, repair_option, strip_option
+from .browse import open_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..._app.patch_files import PatchOptions
     from ..._model.comparison import Comparison
     from ..._model.tasks import Task
+
+
+web_option = click.option("--web", is_flag=True, help="Open the task's web page instead, and print its URL.")
 
 
 @command(
@@ -31,7 +35,8 @@ coatcheck status https://chatgpt.com/codex/tasks/task_e_6a0
 """,
 )
 @ref_argument
-def status_command(run: CommandContext, *, task: str) -> None:
+@web_option
+def status_command(run: CommandContext, *, task: str, web: bool) -> None:
     """Show a task's state, with one request.
 
     The exit code is 0 whatever the state is; that of `wait` depends on it.
@@ -39,6 +44,9 @@ def status_command(run: CommandContext, *, task: str) -> None:
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         current = client.get_task(ref)
+    if web:
+        open_page(run, current)
+        return
     run.answer(lambda: to_object(current, is_summary=True), lambda: summary(current, run.now))
 
 
@@ -60,18 +68,26 @@ coatcheck show --format mail codex:task_e_6a0 | git am
     type=click.Choice(["markdown", "chat", "mail"]),
     help="Print it as Markdown, as a Chat Completions response, or as a mail for git am.",
 )
-def show_command(run: CommandContext, *, task: str, attempt: int | None, path: str | None, form: str | None) -> None:
+@web_option
+def show_command(
+    run: CommandContext, *, task: str, attempt: int | None, path: str | None, form: str | None, web: bool
+) -> None:
     """Print a task's result so far: messages, pull request, files, attempts.
 
     On a terminal it is shown in your pager.
     """
     from ..wait_progress import result
 
-    if sum(map(bool, (path, form, run.is_json))) > 1:
-        raise errors.ConfigurationError("--file, --format and --json cannot be combined", remedy="pass one of them")
+    if sum(map(bool, (path, form, web or run.is_json))) > 1:
+        raise errors.ConfigurationError(
+            "--file, --format, --web and --json cannot be combined", remedy="pass one of them"
+        )
     ref = run.ref(task)
     with run.client(ref.provider) as client:
-        loaded = load_task(client, ref)
+        loaded = client.get_task(ref) if web else load_task(client, ref)
+    if web:
+        open_page(run, loaded)
+        return
     outcome_of(loaded, attempt)  # raises where there is no such attempt
     if path:
         _print_file(run, loaded, attempt, path)
