@@ -16,7 +16,10 @@ Invariants:
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import os
 import re
@@ -37,7 +40,7 @@ from coatcheck._cli.app import app
 ANYTHING = "…"
 END = "--- that is all"
 FILE_NAME = re.compile(r"(?:#!.*\n)?# (?P<name>[\w./-]+\.\w+)\n")
-REDIRECTION = re.compile(r"""\d?>>? ?[^\s"')]+|<(?!<) ?[^\s"')]+""")
+SEPARATORS = set(";|&()")
 
 
 class Shell:
@@ -122,9 +125,12 @@ def run_python(example: Example) -> None:
     if save_file(example):
         return
     output = io.StringIO()
-    code = compile("\n" * (example.line - 1) + example.parsed, place(example), "exec")
+    source = "\n" * (example.line - 1) + example.parsed
+    code = compile(source, place(example), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)  # as in a notebook
     with contextlib.redirect_stdout(output):
-        exec(code, example.namespace)
+        ended = eval(code, example.namespace)
+        if inspect.iscoroutine(ended):
+            asyncio.run(ended)
     keep_output(example, output.getvalue().strip("\n"))
 
 
@@ -165,18 +171,25 @@ def check_commands(example: Example) -> None:
         read_command_line(arguments)
 
 
-def coatcheck_commands(text: str) -> Iterable[list[str]]:
-    """Yield the arguments of every ``coatcheck`` command of a shell script."""
-    for line in text.replace("\\\n", " ").splitlines():
-        if not re.search(r"(?<![\w./-])coatcheck ", line) or line.lstrip().startswith("#"):
+def coatcheck_commands(script: str) -> Iterable[list[str]]:
+    """Yield the arguments of every ``coatcheck`` command of a shell script, 1 in place of a variable."""
+    for line in script.replace("\\\n", " ").splitlines():
+        if "coatcheck " not in line or line.lstrip().startswith("#"):
             continue
-        lexer = shlex.shlex(REDIRECTION.sub(" ", line), posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        words = list(lexer)
+        words = words_of(line)
         for start in (at for at, word in enumerate(words) if word == "coatcheck"):
             rest = words[start + 1 :]
-            end = next((at for at, word in enumerate(rest) if set(word) <= set(";|&()")), len(rest))
-            yield rest[:end]
+            end = next((at for at, word in enumerate(rest) if set(word) <= SEPARATORS), len(rest))
+            yield ["1" if word.startswith("$") else word for word in rest[:end]]
+
+
+def words_of(line: str) -> list[str]:
+    """Return the words of a line of a shell script, without its redirections."""
+    lexer = shlex.shlex(re.sub(r"\d>(?=\S)", ">", line), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = list(lexer)
+    redirections = {at for at, word in enumerate(words) if word in {"<", ">", ">>", ">&"}}
+    return [word for at, word in enumerate(words) if at not in redirections and at - 1 not in redirections]
 
 
 def save_file(example: Example) -> bool:

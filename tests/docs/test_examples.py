@@ -96,7 +96,7 @@ SCRIPT = """\
 #!/bin/sh
 # A comment with coatcheck nothing.
 ref=$(coatcheck submit "Add dark mode; then stop" 2>/dev/null)
-git diff | coatcheck submit --starting-diff - "Finish" > ref.txt && coatcheck wait $ref \\
+git diff | coatcheck submit --starting-diff - "Finish" > "ref.txt" && coatcheck wait $ref \\
     --first
 """
 
@@ -106,7 +106,7 @@ def test_commands_are_found_in_scripts() -> None:
     expected = [
         ["submit", "Add dark mode; then stop"],
         ["submit", "--starting-diff", "-", "Finish"],
-        ["wait", "$ref", "--first"],
+        ["wait", "1", "--first"],
     ]
 
     assert expected == list(coatcheck_commands(SCRIPT))
