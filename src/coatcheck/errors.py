@@ -25,6 +25,7 @@
         * TaskFailedError               (it ended without success; carries `task`)
         * WaitTimeoutError              (the deadline of a wait has passed; the task still runs)
         * SubmissionRejectedError       (the service did not take the task)
+    * StoreError                        (the database of history, events and submissions cannot be used; carries `location`)
     * PatchError                        (not a diff; carries `line`)
         * PatchRejectedError            (a policy rejects it; carries `reasons`)
         * PatchConflictError            (it does not fit; carries `files`, `result`)
@@ -61,6 +62,7 @@ __all__ = [
     "ProviderUnavailableError",
     "RateLimitError",
     "RefreshError",
+    "StoreError",
     "SubmissionRejectedError",
     "SubmissionUncertainError",
     "TaskError",
@@ -287,6 +289,14 @@ class WaitTimeoutError(TaskError):
 
 class SubmissionRejectedError(TaskError):
     """The service did not take the task."""
+
+
+class StoreError(CoatcheckError):
+    """The store cannot be used. `location` is its file, or its URL without the password."""
+
+    def __init__(self, message: str | None = None, *, location: str | None = None, remedy: str | None = None) -> None:
+        self.location = location
+        super().__init__(message, remedy=remedy)
 
 
 class PatchError(CoatcheckError):
