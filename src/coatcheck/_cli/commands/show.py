@@ -12,8 +12,8 @@ from ..console import Line, Styled
 from ..context import CommandContext, attempt_option, command, ref_argument
 from ..formatting import attempts as attempt_lines, change, summary
 from ..json_output import to_object
-from .patch import directory_option, repair_option, strip_option
 from .browse import open_page
+from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
