@@ -62,7 +62,16 @@ ALIASES = {
     "TaskEvent",
     "TaskFilter",
 }
-CONSTANTS = {"STATUSES", "UNREADABLE", "USER_AGENT", "__version__"}
+CONSTANTS = {
+    "STATUSES",
+    "UNREADABLE",
+    "USER_AGENT",
+    "__version__",
+    "COMMON_SETTINGS",
+    "DEFAULT_PROVIDER",
+    "LOCAL_PROVIDER",
+    "LOGIN_SETTINGS",
+}
 
 
 def declared_names(module: ModuleType) -> dict[str, str]:
@@ -196,23 +205,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def is_type_checking(node: ast.AST) -> bool:
-    """Return whether *node* is ``if TYPE_CHECKING:``."""
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
 def imported_modules(path: Path, known: set[str]) -> Iterator[str]:
-    """Yield the modules of the package that *path* imports, anywhere in it but under ``if TYPE_CHECKING``.
-
-    Errors name the values that they carry (`TaskFailedError.task`), and values raise errors: for type checkers that is
-    no cycle, and at run time errors import nothing.
-    """
+    """Yield the modules of the package that *path* imports, anywhere in it, also for type checkers only."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
     tree = parse(path)
-    typed = {id(inner) for node in ast.walk(tree) if is_type_checking(node) for inner in ast.walk(node)}
     for node in ast.walk(tree):
-        if id(node) in typed:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -222,7 +219,7 @@ def imported_modules(path: Path, known: set[str]) -> Iterator[str]:
 
 
 def test_imports_go_one_way() -> None:
-    """No two modules import each other at run time, directly or through others."""
+    """No two modules import each other, directly or through others, also not for type checkers only."""
     known = {module_name(path) for path in MODULES}
     graph = {module_name(path): {*imported_modules(path, known)} & known - {module_name(path)} for path in MODULES}
     del graph["coatcheck"]  # the public module names everything, lazily

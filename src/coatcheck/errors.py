@@ -26,11 +26,13 @@
         * WaitTimeoutError              (the deadline of a wait has passed; the task still runs)
         * SubmissionRejectedError       (the service did not take the task)
     * WebhookRejectedError              (a delivery that is not genuine or not readable; carries `status`)
+    * StoreError                        (the database of history, events and submissions cannot be used; carries `location`)
     * PatchError                        (not a diff; carries `line`)
         * PatchRejectedError            (a policy rejects it; carries `reasons`)
         * PatchConflictError            (it does not fit; carries `files`, `result`)
 
-Data is in attributes, prose in ``str()``; `remedy` is what the reader can do about it, None where nothing can be done.
+Data is in attributes, prose in ``str()``. Attributes that hold values are typed `Any`, because values raise these errors: errors import
+nothing. `remedy` is what the reader can do about it, None where nothing can be done.
 `to_dict` returns all of it as plain data. No error holds a token, a cookie or a whole response body.
 """
 
@@ -39,8 +41,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # importing `typing` takes 3 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ._model.tasks import Task, TaskRef, TaskSpec
+    from typing import Any
 
 __all__ = [
     "AccountMismatchError",
@@ -62,6 +63,7 @@ __all__ = [
     "ProviderUnavailableError",
     "RateLimitError",
     "RefreshError",
+    "StoreError",
     "SubmissionRejectedError",
     "SubmissionUncertainError",
     "TaskError",
@@ -249,14 +251,17 @@ class ListUnfinishedError(CoatcheckError):
 
 
 class SubmissionUncertainError(CoatcheckError):
-    """The task may or may not have been created; it was not sent again."""
+    """The task may or may not have been created; it was not sent again.
+
+    `spec` is the `TaskSpec`, `candidates` are the refs of tasks that may be it.
+    """
 
     def __init__(
         self,
         message: str | None = None,
         *,
-        spec: TaskSpec,
-        candidates: Sequence[TaskRef] = (),
+        spec: Any,
+        candidates: Sequence[Any] = (),
         remedy: str | None = None,
     ) -> None:
         self.spec = spec
@@ -265,17 +270,17 @@ class SubmissionUncertainError(CoatcheckError):
 
 
 class TaskError(CoatcheckError):
-    """An error of one task."""
+    """An error of one task; `ref` is its `TaskRef`, None where there is none yet."""
 
-    def __init__(self, message: str | None = None, *, ref: TaskRef | None = None, remedy: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, ref: Any = None, remedy: str | None = None) -> None:
         self.ref = ref
         super().__init__(message, remedy=remedy)
 
 
 class TaskFailedError(TaskError):
-    """The task ended without success."""
+    """The task ended without success; `task` is the `Task` with its error."""
 
-    def __init__(self, message: str | None = None, *, task: Task, remedy: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, task: Any, remedy: str | None = None) -> None:
         self.task = task
         super().__init__(message, ref=task.ref, remedy=remedy)
 
@@ -293,6 +298,14 @@ class WebhookRejectedError(CoatcheckError):
 
     def __init__(self, message: str | None = None, *, status: int, remedy: str | None = None) -> None:
         self.status = status
+        super().__init__(message, remedy=remedy)
+
+
+class StoreError(CoatcheckError):
+    """The store cannot be used. `location` is its file, or its URL without the password."""
+
+    def __init__(self, message: str | None = None, *, location: str | None = None, remedy: str | None = None) -> None:
+        self.location = location
         super().__init__(message, remedy=remedy)
 
 

@@ -120,15 +120,27 @@ if TYPE_CHECKING:
     from ._protocol.provider import (
         Capabilities as Capabilities,
         Provider as Provider,
+        ProviderMethods as ProviderMethods,
         StatusPage as StatusPage,
         Support as Support,
         TaskFilter as TaskFilter,
         TaskSnapshot as TaskSnapshot,
         Verb as Verb,
     )
-    from ._protocol.registry import Factory as Factory, ProviderSetting as ProviderSetting, Settings as Settings
+    from ._protocol.registry import (
+        DEFAULT_PROVIDER as DEFAULT_PROVIDER,
+        LOCAL_PROVIDER as LOCAL_PROVIDER,
+        Factory as Factory,
+    )
     from ._protocol.repositories import repository_named as repository_named
     from ._protocol.retry_after import is_throttled as is_throttled, retry_after as retry_after
+    from ._protocol.service_pages import collect_pages as collect_pages, filter_page as filter_page
+    from ._protocol.settings import (
+        COMMON_SETTINGS as COMMON_SETTINGS,
+        LOGIN_SETTINGS as LOGIN_SETTINGS,
+        ProviderSetting as ProviderSetting,
+        Settings as Settings,
+    )
     from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
     from ._protocol.urls import base_url as base_url, encoded as encoded, origin_of as origin_of
     from ._values.value import Value as Value
@@ -149,10 +161,13 @@ _HOMES = {
     "Citation": "_model.outcome",
     "clean_json": "_protocol.json_text",
     "Clock": "_protocol.effects",
+    "collect_pages": "_protocol.service_pages",
+    "COMMON_SETTINGS": "_protocol.settings",
     "Credentials": "_protocol.login_contract",
     "Credits": "_model.usage",
     "decode": "_protocol.decode",
     "decode_json": "_protocol.decode",
+    "DEFAULT_PROVIDER": "_protocol.registry",
     "detail_of": "_protocol.decode",
     "DeviceRoutes": "_protocol.login_contract",
     "DiffStats": "_model.outcome",
@@ -170,6 +185,7 @@ _HOMES = {
     "FileChange": "_patches.file_change",
     "FileLines": "_model.outcome",
     "FileSnapshot": "_model.outcome",
+    "filter_page": "_protocol.service_pages",
     "flag": "_protocol.lenient",
     "instant": "_protocol.lenient",
     "Intent": "_protocol.intents",
@@ -181,7 +197,9 @@ _HOMES = {
     "Keyring": "_protocol.login_contract",
     "Language": "_patches.languages",
     "language_of": "_patches.languages",
+    "LOCAL_PROVIDER": "_protocol.registry",
     "Login": "_protocol.login_contract",
+    "LOGIN_SETTINGS": "_protocol.settings",
     "LoginFile": "_protocol.login_contract",
     "LoginFormat": "_protocol.login_contract",
     "Message": "_model.outcome",
@@ -202,7 +220,8 @@ _HOMES = {
     "Plan": "_model.outcome",
     "PlanStep": "_model.outcome",
     "Provider": "_protocol.provider",
-    "ProviderSetting": "_protocol.registry",
+    "ProviderMethods": "_protocol.provider",
+    "ProviderSetting": "_protocol.settings",
     "PullRequest": "_model.outcome",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",
@@ -217,7 +236,7 @@ _HOMES = {
     "scrub": "_protocol.decode",
     "Secret": "_protocol.login_contract",
     "ServerSentEvent": "_protocol.sse",
-    "Settings": "_protocol.registry",
+    "Settings": "_protocol.settings",
     "Sleep": "_protocol.effects",
     "SpendControl": "_model.usage",
     "split_path": "_protocol.decode",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 
+import coatcheck
 from coatcheck import errors
 from coatcheck._cli import app
 from coatcheck._cli.console import Console
@@ -34,13 +35,52 @@ def test_every_command_explains_itself(cli: Cli, name: str, capsys: pytest.Captu
 
 
 def test_help_names_every_command(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    """What can be done is on one page."""
+    """The help lists every command once, in the order of `COMMANDS`, under the titles of the groups."""
     cli("--help")
-    listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
+    listed = capsys.readouterr().out.partition("Options:")[2].partition("One task:")[2].split("\n")
+    rows = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " " and "COMMAND:" not in line]
 
-    assert list(app.COMMANDS) == [
-        line.split()[0] for line in listed if line.strip() and line.startswith("  ") and line[2] != " "
-    ]
+    assert [*app.COMMANDS] == [name for name in rows if name in app.COMMANDS]
+
+
+def test_help_has_whole_sentences(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """No summary in the help is cut."""
+    cli("--help")
+
+    assert "..." not in capsys.readouterr().out.partition("One task:")[2]
+
+
+@pytest.mark.parametrize("arguments", [(), ("-h",), ("help",)])
+def test_help_is_the_same_by_every_way(
+    cli: Cli, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No argument, --help and `help` print the same text."""
+    cli("--help")
+    expected = capsys.readouterr().out
+    done = cli(*arguments)
+
+    assert expected == done.out + capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["submit", "config", "open"])
+def test_help_of_a_command(cli: Cli, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`help COMMAND` prints what `COMMAND --help` does."""
+    cli(name, "--help")
+
+    assert capsys.readouterr().out == cli("help", name).out
+
+
+def test_help_of_an_unknown_command(cli: Cli) -> None:
+    """`help` of a misspelled command suggests the right one."""
+    done = cli("help", "sbmit")
+
+    assert (2, "there is no command 'sbmit'; did you mean submit?") == (done.code, done.line)
+
+
+def test_version_is_a_command(cli: Cli) -> None:
+    """`version` prints the version, with --json as a field."""
+    assert f"coatcheck {coatcheck.__version__}\n" == cli("version").out
+    assert coatcheck.__version__ == cli("version", "--json").json["version"]
 
 
 @pytest.mark.parametrize(
@@ -48,14 +88,26 @@ def test_help_names_every_command(cli: Cli, capsys: pytest.CaptureFixture[str]) 
     [
         ("there is no command 'lsit'; did you mean list", ["lsit"]),
         ("there is no command 'xyzzy'; see: coatcheck --help", ["xyzzy"]),
-        ("no such option '--lmit'", ["list", "--lmit", "3"]),
-        ("invalid value for '--limit'", ["list", "--limit", "0"]),
-        ("invalid value for '--filter'", ["list", "--filter", "new"]),
-        ("missing argument 'REF'; see: coatcheck status --help", ["status"]),
+        ("coatcheck list has no option --lmit; did you mean --limit?", ["list", "--lmit", "3"]),
+        ("coatcheck list has no option --xyzzy; see: coatcheck list --help", ["list", "--xyzzy"]),
+        ("--provider is an option of a command; write it after the command", ["--provider", "local", "list"]),
+        ("coatcheck has no option --xyzzy; see: coatcheck --help", ["--xyzzy"]),
+        ("--limit needs a whole number of at least 1, not 0", ["list", "--limit", "0"]),
+        ("--limit needs a whole number of at least 1, not 'x'", ["list", "--limit", "x"]),
+        ("--attempt needs a whole number from 1 to 3, not 9", ["demo", "--attempt", "9"]),
+        ("--attempts needs a whole number, not 'two'", ["submit", "--attempts", "two", "x"]),
+        (
+            "--filter is 'archivd'; use one of: current, archived, all (did you mean archived?)",
+            ["list", "--filter", "archivd"],
+        ),
+        ("coatcheck status needs REF: a task; coatcheck list shows the latest ones", ["status"]),
+        ("coatcheck workflow needs ACTION (one of: init)", ["workflow"]),
+        ("coatcheck serve needs --environment OWNER/REPO=PATH", ["serve", "--agent", "x"]),
+        ("--limit requires an argument", ["list", "--limit"]),
     ],
 )
 def test_bad_usage_is_one_line(cli: Cli, expected: str, arguments: list[str]) -> None:
-    """What cannot be understood is said in one line that tells where to look, and nobody is asked anything."""
+    """An error of usage is one line that names the argument and the remedy, and no request is sent."""
     done = cli(*arguments)
 
     assert done.code == 2

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from tests.cli.cli_support import Cli, Result
 
-from coatcheck._cli.commands.login import can_browse
+from coatcheck._cli.process_env import can_browse
 from coatcheck._protocol.effects import Request
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_login import CLIENT_ID

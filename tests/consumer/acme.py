@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import msgspec
 
-from coatcheck import Message, Outcome, Page, Task, TaskRef, TaskSpec, TaskState
+from coatcheck import Client, Message, Outcome, Page, Task, TaskRef, TaskSpec, TaskState
 from coatcheck.provider import (
     Capabilities,
     Exchange,
+    Factory,
     Login,
     Provider,
+    ProviderSetting,
     Request,
     Response,
     Secret,
@@ -112,5 +113,43 @@ class AcmeProvider:
 def acme(settings: Settings) -> Provider:
     """Return the provider for *settings*: what the entry point names."""
     url = settings.get("base_url", variable="ACME_BASE_URL") or "https://acme.example"
-    # A cast, because the protocol lists every verb and a provider defines only those that its capabilities name.
-    return cast("Provider", AcmeProvider(base_url(url, of="acme")))
+    return AcmeProvider(base_url(url, of="acme"))
+
+
+class TwoVerbs:
+    """A provider that can only create a task and read one."""
+
+    name = "two"
+    login = Login(name="two", environment="TWO_TOKEN", remedy="set TWO_TOKEN")
+    capabilities = Capabilities(verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK), Support.DOCUMENTED))
+    origins: Mapping[str, str] = {"api": "https://two.example"}
+    settings = (ProviderSetting("base_url", "where the service is"),)
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:
+        """Return *request* with the token."""
+        return request.with_headers(("authorization", f"Bearer {secret.token}"))
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Submit a job."""
+        response = yield Request("POST", "/jobs", body=msgspec.json.encode({"prompt": spec.prompt}))
+        return to_task(decode(response, Job), response.body)
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Read a job."""
+        response = yield Request("GET", f"/jobs/{encoded(ref.id)}")
+        return to_task(decode(response, Job), response.body)
+
+
+def two(settings: Settings) -> Provider:
+    """Return the provider of two verbs."""
+    del settings
+    return TwoVerbs()
+
+
+factory: Factory = two
+
+
+def use_it() -> Task:
+    """Pass a provider to a client as a value."""
+    with Client(TwoVerbs(), token="secret") as client:
+        return client.create_task("Say hello")

@@ -10,8 +10,10 @@ from tests.credentials.household import Household
 
 from coatcheck import errors
 from coatcheck._credentials.login_store import FileStore, KeyringStore
-from coatcheck._credentials.refresh_log import KEPT, SPENT, RefreshLog, RefreshRecord
+from coatcheck._credentials.refresh import fingerprint_of
+from coatcheck._credentials.refresh_log import KEPT, PREFIX, SPENT, RefreshLog, RefreshRecord
 from coatcheck._protocol.login_contract import Keyring
+from coatcheck.cloud.faults import Reset
 from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -73,11 +75,51 @@ def test_old_notes_are_forgotten(tmp_path: Path) -> None:
     assert ["new"] == os.listdir(tmp_path)
 
 
-def test_a_note_that_cannot_be_written_stops_the_refresh(tmp_path: Path) -> None:
-    """A token that was not written down is not presented."""
+@pytest.mark.parametrize("source", ["shared", "own"])
+def test_a_login_is_refreshed_without_a_state_folder(tmp_path: Path, source: str) -> None:
+    """Where the state folder cannot be written, the folder of the login holds the note and the reserved space."""
     house = Household(tmp_path)
     (tmp_path / "state").write_bytes(b"in the way")
+    path = house.own if source == "own" else house.shared
+    held = house.put(house.issue(ends_in=-10), path)
+    secret = house.secret(house.login(source))
+
+    assert (1, 1, True) == (house.presented[fingerprint_of(held)], house.refreshes, house.accepts(secret))
+
+
+def test_a_note_beside_the_login_is_used_by_the_next_process(tmp_path: Path) -> None:
+    """A token that was not answered is not presented again while its access token works, wherever its note is."""
+    house = Household(tmp_path)
+    (tmp_path / "state").write_bytes(b"in the way")
+    held = house.put(house.issue(ends_in=30))
+    house.cloud.faults.append(Reset(on="token", times=1))
+    house.secret(house.login())
+    (tmp_path / "state").unlink()
+    house.secret(house.login())
+
+    assert 1 == house.presented[fingerprint_of(held)]
+
+
+def test_old_notes_beside_a_login_are_deleted(tmp_path: Path) -> None:
+    """After sixty days a note is deleted there as well, and no file of another program is."""
+    house = Household(tmp_path)
+    (tmp_path / "state").write_bytes(b"in the way")
+    old, other = (house.shared.parent / name for name in (f"{PREFIX}0", "config.toml"))
+    for path in (old, other):
+        path.write_text("{}")
+        os.utime(path, (0, 0))
     house.put(house.issue(ends_in=-10))
+    house.secret(house.login())
+
+    assert (False, True) == (old.exists(), other.exists())
+
+
+def test_a_note_that_cannot_be_written_stops_the_refresh(tmp_path: Path) -> None:
+    """A token that could be noted nowhere is not presented."""
+    house = Household(tmp_path)
+    (tmp_path / "state").write_bytes(b"in the way")
+    held = house.put(house.issue(ends_in=-10))
+    (house.shared.parent / f"{PREFIX}{fingerprint_of(held)}").mkdir()
 
     with pytest.raises(errors.CredentialsError, match="was not refreshed, since") as caught:
         house.secret(house.login())

@@ -6,14 +6,20 @@ Invariants:
 - The console blocks of a page run in order, in one shell: what follows a line with ``$`` is what it prints, on
   stdout and stderr together; of the last command it may be a text block right after the console block.
   A command succeeds, unless the next one asks for ``$?``.
-- Lines of sh blocks that begin with ``coatcheck`` are command lines that can be read; they are not run.
+- A block whose first line is ``# NAME.EXT`` (the second, after ``#!``) is saved as that file for the blocks after it;
+  it is executable if it begins with ``#!``.
+- sh blocks are valid for the shell. They are not run, unless a console block runs the file that was saved.
+- Every ``coatcheck`` command in a sh, yaml or saved block is a command line that the program accepts.
 - ``…`` stands for anything within a line, and for any lines where it is a line of its own. Columns may be wider
-  than they are shown: two blanks and more are as good as two.
+  than they are shown: two or more blanks match two or more.
 """
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import os
 import re
@@ -33,13 +39,15 @@ from coatcheck._cli.app import app
 
 ANYTHING = "…"
 END = "--- that is all"
+FILE_NAME = re.compile(r"(?:#!.*\n)?# (?P<name>[\w./-]+\.\w+)\n")
+SEPARATORS = set(";|&()")
 
 
 class Shell:
     """One shell, in which commands see what the ones before them have set."""
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the shell."""
         self._process = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
             stdin=subprocess.PIPE,
@@ -54,7 +62,7 @@ class Shell:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End it, with whatever it runs."""
+        """End the shell and everything that it runs."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
@@ -73,7 +81,7 @@ class Shell:
 
 
 def pattern_of(expected: str) -> re.Pattern[str]:
-    """Return what matches *expected*, with every ellipsis standing for anything."""
+    """Return a pattern for *expected* in which every ellipsis matches anything."""
     lines = []
     for line in expected.strip("\n").splitlines():
         if line.strip() == ANYTHING:
@@ -85,7 +93,7 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 
 def check_output(expected: str, printed: str, *, where: str) -> None:
-    """Fail where *printed* is not what the page shows."""
+    """Raise `AssertionError` if *printed* differs from what the page shows."""
     assert pattern_of(expected).fullmatch(f"{printed}\n" if printed else ""), (
         f"{where}\n--- the page shows\n{expected}\n--- it prints\n{printed}"
     )
@@ -113,11 +121,16 @@ def run_console(example: Example) -> None:
 
 
 def run_python(example: Example) -> None:
-    """Run a Python block, and keep what it prints for the text block after it."""
+    """Run a Python block, and keep what it prints for the text block after it; save one that is a file."""
+    if save_file(example):
+        return
     output = io.StringIO()
-    code = compile("\n" * (example.line - 1) + example.parsed, place(example), "exec")
+    source = "\n" * (example.line - 1) + example.parsed
+    code = compile(source, place(example), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)  # as in a notebook
     with contextlib.redirect_stdout(output):
-        exec(code, example.namespace)
+        ended = eval(code, example.namespace)
+        if inspect.iscoroutine(ended):
+            asyncio.run(ended)
     keep_output(example, output.getvalue().strip("\n"))
 
 
@@ -127,40 +140,94 @@ def keep_output(example: Example, printed: str) -> None:
 
 
 def has_output_after(example: Example) -> bool:
-    """Whether a text block says what *example* prints."""
+    """Return whether a text block after *example* shows its output."""
     return example.document.text[example.region.end :].lstrip().startswith("```text\n")
 
 
 def check_text(example: Example) -> None:
-    """Hold a text block right after another block against what that printed."""
+    """Compare a text block right after another block with what that printed."""
     end, printed = example.namespace.get("printed", (0, ""))
     if not example.document.text[end : example.region.start].strip() and end:
         check_output(example.parsed, printed, where=place(example))
 
 
-def read_sh(example: Example) -> None:
-    """Read the command lines of a block that is not run."""
-    for line in example.parsed.replace("\\\n", " ").splitlines():
-        if line.startswith("coatcheck "):
-            read_command_line(shlex.split(line, comments=True)[1:])
+def check_sh(example: Example) -> None:
+    """Check the syntax and the commands of a shell block that is not run, and save one that is a file."""
+    checked = subprocess.run(["bash", "-n"], input=example.parsed, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, f"{place(example)}: {checked.stderr}"
+    check_commands(example)
+    save_file(example)
+
+
+def check_yaml(example: Example) -> None:
+    """Check the commands of a YAML block, and save one that is a file."""
+    check_commands(example)
+    save_file(example)
+
+
+def check_commands(example: Example) -> None:
+    """Check every ``coatcheck`` command line of a block."""
+    for arguments in coatcheck_commands(example.parsed):
+        read_command_line(arguments)
+
+
+def coatcheck_commands(script: str) -> Iterable[list[str]]:
+    """Yield the arguments of every ``coatcheck`` command of a shell script, 1 in place of a variable."""
+    for line in script.replace("\\\n", " ").splitlines():
+        if "coatcheck " not in line or line.lstrip().startswith("#"):
+            continue
+        words = words_of(line)
+        for start in (at for at, word in enumerate(words) if word == "coatcheck"):
+            rest = words[start + 1 :]
+            end = next((at for at, word in enumerate(rest) if set(word) <= SEPARATORS), len(rest))
+            yield ["1" if word.startswith("$") else word for word in rest[:end]]
+
+
+def words_of(line: str) -> list[str]:
+    """Return the words of a line of a shell script, without its redirections."""
+    lexer = shlex.shlex(re.sub(r"\d>(?=\S)", ">", line), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = list(lexer)
+    redirections = {at for at, word in enumerate(words) if word in {"<", ">", ">>", ">&"}}
+    return [word for at, word in enumerate(words) if at not in redirections and at - 1 not in redirections]
+
+
+def save_file(example: Example) -> bool:
+    """Save a block that begins with the name of a file, and return whether it does."""
+    match = FILE_NAME.match(example.parsed)
+    if match is None:
+        return False
+    path = Path(match["name"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(example.parsed, encoding="utf-8")
+    path.chmod(0o755 if example.parsed.startswith("#!") else 0o644)
+    return True
 
 
 def read_command_line(arguments: list[str]) -> None:
-    """Fail for a command line that the program does not understand."""
+    """Raise `click.UsageError` for a command line that the program does not accept."""
     root = click.Context(
         app, info_name="coatcheck", **app.context_settings
     )  # commands keep the first help option they make
+    if not arguments:
+        return  # alone it prints the help
     _, command, rest = app.resolve_command(root, arguments)
     assert command is not None
     command.make_context(arguments[0], rest, parent=root)
 
 
 def place(example: Example) -> str:
-    """Return where an example stands."""
+    """Return the file and line of an example."""
     return f"{example.path}:{example.line}"
 
 
-READERS = {"python": run_python, "text": check_text, "console": run_console, "sh": read_sh}
+READERS = {
+    "python": run_python,
+    "text": check_text,
+    "console": run_console,
+    "sh": check_sh,
+    "yaml": check_yaml,
+}
 SYBIL = Sybil(parsers=[CodeBlockParser(language, reader) for language, reader in READERS.items()])
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import click
 import pytest
-from tests.docs.examples import Shell, check_output, commands_of, read_command_line, read_page
+from tests.docs.examples import Shell, check_output, coatcheck_commands, commands_of, read_command_line, read_page
 from tests.docs.world import world
 
 from coatcheck import Client
@@ -13,17 +14,16 @@ from coatcheck import Client
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs/guides").glob("*.md")),
-    *sorted((ROOT / "docs/reference").rglob("*.md")),
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
 WITH_EXAMPLES = [
-    page for page in PAGES if re.search(r"^```(?:console|python|sh)$", page.read_text("utf-8"), re.MULTILINE)
+    page for page in PAGES if re.search(r"^```(?:console|python|sh|yaml)$", page.read_text("utf-8"), re.MULTILINE)
 ]
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_example_runs(page: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a page says to type does what the page shows."""
+    """Every example of a page prints what the page shows."""
     with world(tmp_path, home, monkeypatch), Shell() as shell:
         document = read_page(page)
         document.namespace["shell"] = shell
@@ -32,19 +32,19 @@ def test_every_example_runs(page: Path, tmp_path: Path, home: Path, monkeypatch:
 
 
 def test_the_script_of_the_guide_is_an_agent(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The four lines that the guide calls a whole agent are one."""
+    """The script in the guide works as an agent."""
     page = (ROOT / "docs/guides/local-cloud.md").read_text("utf-8")
     [script] = re.findall(r"^```sh\n(#!/bin/sh\n.*?)^```", page, re.MULTILINE | re.DOTALL)
     agent = tmp_path / "agent.sh"
     agent.write_text(script)
     agent.chmod(0o755)
     with world(tmp_path, home, monkeypatch, agent=(str(agent),)), Client("local") as client:
-        made = client.create_task_and_wait("Feed the cat", repository="owner/repo").outcome
+        outcome = client.create_task_and_wait("Feed the cat", repository="owner/repo").outcome
 
-    assert ("I noted it in TODO.md.", "- [ ] Feed the cat\n") == (made.text, made.files[0].content)
+    assert ("I noted it in TODO.md.", "- [ ] Feed the cat\n") == (outcome.text, outcome.files[0].content)
 
 
-# --- the laws of how examples are run ---------------------------------------------------------------------------------
+# --- how examples are run -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_script_of_the_guide_is_an_agent(tmp_path: Path, home: Path, monkeyp
     ],
 )
 def test_an_ellipsis_stands_for_anything(shown: str, printed: str) -> None:
-    """Within a line for anything in it, alone for any lines."""
+    """An ellipsis in a line matches any text, and an ellipsis alone matches any lines."""
     check_output(shown, printed, where="here")
 
 
@@ -66,27 +66,61 @@ def test_an_ellipsis_stands_for_anything(shown: str, printed: str) -> None:
     ("shown", "printed"), [("one", "two"), ("one …\ntwo", "one\n1.5\ntwo"), ("one", "one\ntwo"), ("", "one")]
 )
 def test_other_output_is_refused(shown: str, printed: str) -> None:
-    """A page that shows something else fails."""
+    """Output that differs from the page is an error."""
     with pytest.raises(AssertionError, match="the page shows"):
         check_output(shown, printed, where="here")
 
 
 def test_a_console_block_is_commands_with_output() -> None:
-    """A command begins with a dollar sign, and may go on after a backslash."""
+    """A command of a console block begins with a dollar sign, and continues after a backslash."""
     block = "$ one \\\n    --two\nshown\n$ three\n"
 
     assert [("one \\\n    --two", "shown\n"), ("three", "")] == list(commands_of(block))
 
 
-def test_the_shell_remembers() -> None:
-    """What one command sets, the next one sees; the exit code is the command's."""
+def test_commands_share_a_shell() -> None:
+    """The commands of a page share variables, and each has the exit code of the program."""
     with Shell() as shell:
         seen = [shell.run(command) for command in ("x=1", "echo $x", "false", "echo $?")]
 
     assert [(0, ""), (0, "1"), (1, ""), (0, "1")] == seen
 
 
-def test_a_wrong_option_is_found() -> None:
-    """A command line that is only shown must still be one."""
+def test_unknown_options_are_errors() -> None:
+    """A command line that is not run is checked for unknown options."""
     with pytest.raises(click.UsageError, match="--nope"):
         read_command_line(["serve", "--nope"])
+
+
+SCRIPT = """\
+#!/bin/sh
+# A comment with coatcheck nothing.
+ref=$(coatcheck submit "Add dark mode; then stop" 2>/dev/null)
+git diff | coatcheck submit --starting-diff - "Finish" > "ref.txt" && coatcheck wait $ref \\
+    --first
+"""
+
+
+def test_commands_are_found_in_scripts() -> None:
+    """Every coatcheck command of a script is found, in pipes, lists and substitutions."""
+    expected = [
+        ["submit", "Add dark mode; then stop"],
+        ["submit", "--starting-diff", "-", "Finish"],
+        ["wait", "1", "--first"],
+    ]
+
+    assert expected == list(coatcheck_commands(SCRIPT))
+
+
+def test_a_named_block_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block that begins with a file name is saved, and is executable if it has an interpreter line."""
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("```sh\n#!/bin/sh\n# run.sh\necho done\n```\n\n```console\n$ ./run.sh\ndone\n```\n")
+    with Shell() as shell:
+        document = read_page(page)
+        document.namespace["shell"] = shell
+        for example in document.examples():
+            example.evaluate()
+
+    assert os.access("run.sh", os.X_OK)

@@ -6,8 +6,14 @@ import pytest
 
 from coatcheck._protocol import registry
 from coatcheck._runtime.config import Config
-from coatcheck._runtime.provider_lookup import declared_settings, provider_of_login
-from coatcheck.provider import ProviderSetting
+from coatcheck._runtime.provider_lookup import (
+    declared_settings,
+    login_notes,
+    provider_of,
+    provider_of_login,
+    server_hints,
+)
+from coatcheck.provider import COMMON_SETTINGS, LOGIN_SETTINGS, ProviderSetting
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = "".join(page.read_text("utf-8") for page in [*DOCS.glob("guides/*.md"), *DOCS.glob("reference/providers/*.md")])
@@ -50,10 +56,50 @@ def test_every_built_in_provider_declares_its_settings() -> None:
 
 
 def test_every_declared_setting_is_documented() -> None:
-    """What a provider declares, a guide or the provider's page explains."""
+    """A guide or the provider's page explains each setting that a provider declares, or that every provider has."""
+    declared = declared_settings(Config(environ={}))
+    shared = {each.name for each in (*COMMON_SETTINGS, *LOGIN_SETTINGS, ProviderSetting("base_url", ""))}
+    names = {f"NAME.{name.partition('.')[2]}" if name.partition(".")[2] in shared else name for name in declared}
+
+    assert [] == sorted(name for name in names if f"`{name}`" not in PAGES)
+
+
+def test_only_logins_by_oauth_have_an_issuer() -> None:
+    """The setting `issuer` is declared for the providers whose login has a login service."""
     declared = declared_settings(Config(environ={}))
 
-    assert [] == [name for name in declared if f"`{name}`" not in PAGES and not name.endswith(".base_url")]
+    assert ["codex", "copilot", "github_actions"] == [
+        name.partition(".")[0] for name in declared if name.endswith(".issuer")
+    ]
+
+
+def test_the_note_of_a_login_is_declared_by_its_provider() -> None:
+    """The help of `login` gets the sentence about the login of GitHub's providers from their declaration."""
+    notes = login_notes(Config(environ={}))
+
+    assert [("github", True)] == [(name, "COATCHECK_GITHUB_CLIENT_ID" in note) for name, note in notes.items()]
+
+
+def test_hints_of_a_server_are_declared_by_its_provider() -> None:
+    """What `serve` prints about other programs is declared by `local`; a line without its value is left out."""
+    hints = [server_hints(Config(environ={}), url="http://h", codex_home=home) for home in (None, "/home")]
+
+    assert [1, "CODEX_HOME=/home CODEX_CLOUD_TASKS_BASE_URL=http://h codex cloud list"] == [
+        len(hints[0]),
+        hints[1][1].partition(": ")[2],
+    ]
+
+
+def test_variables_of_options_are_declared_by_the_provider() -> None:
+    """The variable by which the Codex CLI knows a starting diff belongs to Codex Cloud and the local cloud."""
+    variables = {
+        name: provider_of(name, Config(environ={}, explicit={f"{name}.base_url": "http://127.0.0.1"})).capabilities
+        for name in registry.BUILT_IN
+    }
+
+    assert {"codex": ("CODEX_STARTING_DIFF",), "local": ("CODEX_STARTING_DIFF",)} == {
+        name: can.option_variables["starting_diff"] for name, can in variables.items() if can.option_variables
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Apply a task's patch to a checkout or commit it to a branch, after verifying it; undo the last application.
+"""Apply the patch of a task or a file to a checkout, or commit it, after verifying it; undo the last application.
 
 Guarantees: a patch that verification rejects changes nothing, and files with uncommitted changes are not overwritten.
 """
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .. import errors
 from .._values.value import Value
+from .patch_files import PatchOptions, read_text
 
 if TYPE_CHECKING:
     from .._model.outcome import Outcome
     from .._model.tasks import Task
     from .._patches.apply import AppliedPatch, FileOutcome
     from .._patches.file_change import FileChange
+    from .._patches.parse import Patch
     from .._patches.policy import Finding, Policy
+    from .._patches.repair_rows import Repair
     from .._patches.undo_journal import UndoResult
     from .._patches.verify import VerifiedPatch
     from .outcomes import ChosenPatch
@@ -34,6 +37,8 @@ class ApplyOptions(Value, frozen=True, kw_only=True):
     markers: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    commit: bool = False
+    repair: bool = False
     branch: str | None = None
     start: str | None = None
     reject: tuple[str, ...] = ()
@@ -46,13 +51,23 @@ class ApplyOptions(Value, frozen=True, kw_only=True):
     def of(cls, **values: object) -> Self:
         """Return options. Raises `ConfigurationError` for those that contradict one another."""
         options = cls(**values)  # type: ignore[arg-type]  # the caller has checked the types
-        in_tree = [f"--{name}" for name in ("check", "index", "markers") if getattr(options, name)]
+        in_tree = [f"--{name}" for name in ("check", "index", "markers", "commit") if getattr(options, name)]
         if options.branch is not None and in_tree:
             message = f"--branch and {in_tree[0]} cannot be combined"
             raise errors.ConfigurationError(message, remedy="--branch does not change the files of the checkout")
+        if options.commit and options.markers:
+            raise errors.ConfigurationError(
+                "--commit and --markers cannot be combined", remedy="--commit applies all of the patch or nothing"
+            )
         if options.start is not None and options.branch is None:
             raise errors.ConfigurationError("--start needs --branch", remedy="pass --branch NAME as well")
         return options
+
+    def for_read_patch(self) -> Self:
+        """Return the options without those for reading a patch, for one that was read with them."""
+        from msgspec.structs import replace
+
+        return replace(self, strip=None, directory=None, repair=False)
 
     def policy(self) -> Policy:
         """Return the rules to verify the patch by. Raises `ConfigurationError` for unknown rules."""
@@ -66,13 +81,15 @@ class ApplyOptions(Value, frozen=True, kw_only=True):
 class ApplyReport(NamedTuple):
     """What an application did, or with `ApplyOptions.check` would do.
 
-    `changes` are the file changes that were applied, `left_out` the paths that the options excluded.
+    `changes` are the file changes that were applied, `left_out` the paths that the options excluded, `repairs` what
+    was repaired in the patch.
     """
 
     applied: AppliedPatch
     findings: tuple[Finding, ...]
     changes: tuple[FileChange, ...]
     left_out: tuple[str, ...]
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -107,24 +124,35 @@ def apply_patch(
     options: ApplyOptions | None = None,
     *,
     task: Task | None = None,
+    message: str | None = None,
+    repairs: tuple[Repair, ...] = (),
     on_findings: Callable[[Sequence[Finding]], None] | None = None,
+    on_repairs: Callable[[Sequence[Repair]], None] | None = None,
 ) -> ApplyReport:
-    """Apply the patch of an outcome to the checkout at *root*, or commit it to a branch.
+    """Apply the patch of an outcome to the checkout at *root*, and commit it where the options say so.
 
-    *on_findings* is called with what verification warns about before anything is changed. Raises `PatchRejectedError`
-    for a patch that must not be applied, `PatchConflictError` while another attempt of *task* is applied.
+    *message* is that of the commit, without it the outcome's own. *repairs* were made in the patch before.
+    *on_repairs* is called with all repairs, *on_findings* with what verification warns about, before anything is
+    changed. Raises `PatchRejectedError` for a patch that must not be applied, `PatchConflictError` where `--commit`
+    cannot apply all of it, and while another attempt of *task* is applied.
     """
     options = options or ApplyOptions()
     outcome = chosen.outcome
-    verified = _verify(root, outcome, options)
+    whole, more_repairs = _whole_patch(root, outcome, options)
+    repairs = (*repairs, *more_repairs)
+    if on_repairs is not None:
+        on_repairs(repairs)
+    verified = _verify(root, whole, options)
     paths = {change.path for change in verified.changes}
-    left_out = tuple(path for path in _paths(outcome) if path not in paths)
+    left_out = tuple(path for path in _paths(whole) if path not in paths)
+    if message is None:
+        message = outcome.commit_message(trailers=(task.trailer,) if task else ())
     # The application reports what does not fit, and may merge it.
     findings = tuple(finding for finding in verified.findings if finding.rule != "misfit")
     if on_findings is not None:
         on_findings(findings)
     if options.branch is not None:
-        applied = _commit(root, outcome, verified, options, task=task)
+        applied = _commit(root, outcome, verified, options, message=message)
     else:
         applied = verified.apply(
             root,
@@ -135,21 +163,27 @@ def apply_patch(
             base=outcome.base_commit,
             task=task and task.ref,
             attempt=chosen.number or 1,
+            commit=message if options.commit else None,
         )
-    return ApplyReport(applied, findings, tuple(verified.changes), left_out)
+    return ApplyReport(applied, findings, tuple(verified.changes), left_out, repairs)
 
 
-def _paths(outcome: Outcome) -> list[str]:
-    return list(dict.fromkeys(change.path for change in outcome.patch.files)) if outcome.patch else []
+def _paths(patch: Patch) -> list[str]:
+    return list(dict.fromkeys(change.path for change in patch.files))
 
 
-def _verify(root: str, outcome: Outcome, options: ApplyOptions) -> VerifiedPatch:
-    """Return the selected part of the patch, verified."""
+def _whole_patch(root: str, outcome: Outcome, options: ApplyOptions) -> tuple[Patch, tuple[Repair, ...]]:
+    """Return the outcome's patch, read or repaired as the options say, and the repairs."""
     if outcome.patch is None:
         raise errors.TaskError("there is no diff to apply")
-    whole = outcome.patch
-    if options.strip is not None or options.directory is not None:
-        whole = type(whole).parse(bytes(whole), strip=options.strip, directory=options.directory)
+    if not options.repair and options.strip is None and options.directory is None:
+        return outcome.patch, ()
+    reading = PatchOptions(options.strip, options.directory, options.repair, root)
+    return read_text(bytes(outcome.patch), reading)
+
+
+def _verify(root: str, whole: Patch, options: ApplyOptions) -> VerifiedPatch:
+    """Return the selected part of the patch, verified."""
     is_selected = bool(options.include or options.exclude)
     patch = whole.select(include=options.include, exclude=options.exclude) if is_selected else whole
     if is_selected and not patch:
@@ -161,10 +195,9 @@ def _verify(root: str, outcome: Outcome, options: ApplyOptions) -> VerifiedPatch
 
 
 def _commit(
-    root: str, outcome: Outcome, verified: VerifiedPatch, options: ApplyOptions, *, task: Task | None
+    root: str, outcome: Outcome, verified: VerifiedPatch, options: ApplyOptions, *, message: str
 ) -> AppliedPatch:
-    """Create the branch; its commit has the pull request's title and text, and a trailer that names the task."""
-    message = outcome.commit_message(trailers=(task.trailer,) if task else ())
+    """Create the branch with one commit."""
     try:
         return verified.commit(root, branch=options.branch or "", message=message, start=options.start or "HEAD")
     except errors.PatchConflictError as error:

@@ -31,13 +31,12 @@ def list_tasks(
     from .._protocol.pagination import PageLimits
     from .._runtime.system_clock import SystemClock
 
-    name = None if environment is None else _filter_name(client, environment)
     tasks: dict[TaskRef, Task] = {}  # a list that changes between two pages may contain a task twice
     seen, bounds = {cursor}, PageLimits(clock=SystemClock())
     while True:
         bounds.begin()
         remaining = None if limit is None else limit - len(tasks)
-        page = client.get_page(filter=filter, environment=name, limit=remaining, cursor=cursor)
+        page = client.get_page(filter=filter, environment=environment, limit=remaining, cursor=cursor)
         bounds.end()
         tasks |= {task.ref: task for task in page.items}
         if limit is not None and len(tasks) > limit:  # the page was larger than requested
@@ -50,12 +49,3 @@ def list_tasks(
         if (reason := bounds.reason) is not None:
             return TaskList(list(tasks.values()), cursor, reason)
         seen.add(cursor)
-
-
-def _filter_name(client: Client, environment: str) -> str:
-    """Return what the provider filters its list by: the environment's id, or *environment* itself."""
-    if not client.capabilities.lists_by_id:
-        return environment
-    from .._protocol.environments import choose_environment
-
-    return choose_environment(client.list_environments(), environment).id

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .outcomes import choose_patch, load_patch
+from .patch_files import read_text
 
 if TYPE_CHECKING:
     from .._model.comparison import Comparison
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._patches.compare import Overlap
     from .._patches.parse import Patch
+    from .._patches.repair_rows import Repair
     from .._runtime.client import Client
+    from .patch_files import PatchOptions
 
 
 class TaskPatch(NamedTuple):
@@ -23,6 +26,7 @@ class TaskPatch(NamedTuple):
     number: int | None
     outcome: Outcome
     patch: Patch
+    repairs: tuple[Repair, ...] = ()
 
 
 class AttemptDifference(NamedTuple):
@@ -41,26 +45,16 @@ class AttemptReview(NamedTuple):
     comparison: Comparison
 
 
-def read_patch(
-    client: Client, ref: TaskRef, number: int | None, *, strip: int | None = None, directory: str | None = None
-) -> TaskPatch:
-    """Return the patch of attempt *number*, else of the first one that has a diff.
-
-    *strip* and *directory* change the names in it as ``git apply -p`` and ``--directory`` do.
-    """
-    task = client.get_task(ref)
-    number, outcome = load_patch(client, task, number)
-    return TaskPatch(task, number, outcome, renamed_patch(outcome, strip=strip, directory=directory))
-
-
-def renamed_patch(outcome: Outcome, *, strip: int | None, directory: str | None) -> Patch:
-    """Return an outcome's patch with the names that *strip* and *directory* make; an empty one where there is none."""
+def read_patch(client: Client, ref: TaskRef, number: int | None, options: PatchOptions | None = None) -> TaskPatch:
+    """Return the patch of attempt *number*, else of the first one that has a diff, read as *options* say."""
     from .._patches.parse import Patch
 
+    task = client.get_task(ref)
+    number, outcome = load_patch(client, task, number)
     patch = outcome.patch or Patch(b"")
-    if strip is None and directory is None:
-        return patch
-    return Patch.parse(bytes(patch), strip=strip, directory=directory)
+    if options is None or not (options.repair or options.strip is not None or options.directory is not None):
+        return TaskPatch(task, number, outcome, patch)
+    return TaskPatch(task, number, outcome, *read_text(bytes(patch), options))
 
 
 def compare_two(client: Client, ref: TaskRef, numbers: tuple[int, int]) -> AttemptDifference:

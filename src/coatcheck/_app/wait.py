@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .. import errors
 from .._model.states import TaskState
+from .._protocol.provider import Verb
 from .._values.value import Value
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def plan_decision(
     """
     if approval is None:
         return None
-    client.capabilities.require("approve_plan", provider)
+    client.capabilities.require(Verb.APPROVE_PLAN, provider)
     return {"ask": ask, "auto": lambda _: True, "never": None}[approval]
 
 

@@ -23,52 +23,71 @@ from .exit_codes import ExitCode, exit_code_of
 from .interruption import UserInterrupt
 from .process_env import ProcessEnv
 
-# command -> its module in `commands`; a command whose name is a Python word or a builtin has a longer module name.
+# command -> its module in `commands`, in the order of the help; a command whose name is a Python word or a builtin has a
+# longer module name.
 COMMANDS = {
-    "demo": "demo",
     "run": "submit",
     "submit": "submit",
     "wait": "wait",
     "watch": "wait",
     "status": "show",
-    "show": "show",
     "list": "listing",
-    "attempts": "show",
-    "diff": "patch",
-    "apply": "patch",
+    "message": "actions",
     "approve": "actions",
     "cancel": "actions",
-    "message": "actions",
-    "pr": "actions",
     "archive": "actions",
     "unarchive": "actions",
     "delete": "actions",
-    "usage": "catalogue",
-    "models": "catalogue",
-    "environments": "catalogue",
+    "show": "show",
+    "open": "browse",
+    "attempts": "show",
+    "pr": "actions",
+    "diff": "patch",
+    "apply": "patch",
     "login": "login",
     "logout": "login",
     "auth": "auth",
+    "usage": "catalogue",
+    "models": "catalogue",
+    "environments": "catalogue",
     "providers": "providers",
     "config": "config",
+    "demo": "demo",
     "serve": "serve",
     "workflow": "workflow",
+    "help": "information",
+    "version": "information",
 }
+
+# First command of a group of the help -> its title; a group ends where the next one begins.
+GROUPS = {
+    "run": "One task",
+    "show": "Results",
+    "diff": "Patches",
+    "login": "Account and settings",
+    "demo": "Your own cloud",
+    "help": "Help",
+}
+
+# The help is as wide as the terminal, and not wider than this: longer lines are hard to read (columns).
+MAX_HELP_WIDTH = 120
 
 # Errors of a disk or of a system limit, which are not bugs.
 NO_STORAGE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
 )
 
-ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, and fetch the patch later.
+ABOUT = """Submit a coding task to an agent that runs elsewhere, and get the result later.
 
 \b
-  coatcheck submit "Add dark mode"      prints a ref at once
-  coatcheck wait REF                    waits for the end
-  coatcheck apply REF                   applies the patch to this checkout
+  coatcheck submit "Add dark mode"  # prints a REF
+  coatcheck wait REF                # waits for its end
+  coatcheck apply REF               # applies its patch
 
 A REF is PROVIDER:ID as printed, a task's id, or its URL.
 """
+
+FOOTER = "Help of one command, with examples: coatcheck help COMMAND"
 
 
 class Commands(click.Group):
@@ -86,6 +105,19 @@ class Commands(click.Group):
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their groups, each with the first sentence of its help."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        title = ""
+        for name in self.list_commands(ctx):
+            title = GROUPS.get(name, title)
+            if (command := self.get_command(ctx, name)) is not None:
+                groups.setdefault(title, []).append((name, summary_of(command)))
+        column = max(len(name) for name in COMMANDS)
+        for heading, rows in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(column), summary) for name, summary in rows])
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -100,8 +132,18 @@ class Commands(click.Group):
             raise errors.ConfigurationError(f"there is no command {args[0]!r}", remedy=hint) from None
 
 
+def summary_of(command: click.Command) -> str:
+    """Return the first sentence of a command's help."""
+    paragraph = " ".join((command.help or "").partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")
+
+
 @click.command(
-    cls=Commands, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True
+    cls=Commands,
+    help=ABOUT,
+    epilog=FOOTER,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_HELP_WIDTH},
+    invoke_without_command=True,
 )
 @click.version_option(package_name="coatcheck", message="coatcheck %(version)s")
 @click.pass_context
@@ -133,10 +175,9 @@ def _convert_error(error: BaseException, process_env: ProcessEnv) -> BaseExcepti
         )
     if not isinstance(error, click.ClickException):
         return error
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "coatcheck"
-    message = " ".join(error.format_message().rstrip(".").split())
-    return errors.ConfigurationError(message[:1].lower() + message[1:], remedy=f"see: {path} --help")
+    from .usage_errors import configuration_error
+
+    return configuration_error(error)
 
 
 def _report_error(error: BaseException, arguments: Sequence[str], process_env: ProcessEnv) -> int:

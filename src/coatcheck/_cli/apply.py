@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .._app.apply import ApplyReport, UndoReport
     from .._patches.apply_results import FileOutcome
     from .._patches.policy import Finding
+    from .._patches.repair_rows import Repair
     from .context import CommandContext
 
 # How many warnings are printed; --json has all of them.
@@ -40,6 +41,7 @@ MORE_OF_FILE: Fields[object] = {
 MORE_OF_APPLICATION: Fields[object] = {
     "left_out": ("paths of the patch that --include and --exclude left out", str),
     "findings": ("what verification warned about: finding objects", str),
+    "repairs": ("what --repair changed in the patch: repair objects", str),
 }
 MORE_OF_UNDOING: Fields[object] = {
     "removed": ("those of `restored` that the application had added, and that are gone", str),
@@ -60,6 +62,7 @@ def apply_document(report: ApplyReport) -> dict[str, object]:
         "next_steps": _next_steps(report),
         "left_out": list(report.left_out),
         "findings": [to_object(finding) for finding in report.findings],
+        "repairs": [to_object(repair) for repair in report.repairs],
     }
 
 
@@ -99,6 +102,7 @@ def _summary(report: ApplyReport) -> str:
     words += [f"{would}{'delete' if would else 'deleted'} {plural(deleted, 'file')}"] if deleted else []
     words += [f"{would}{'skip' if would else 'skipped'} {len(applied.skipped)}"] if applied.skipped else []
     words += [f"{'would be ' if would else ''}in conflict {len(applied.conflicted)}"] if applied.conflicted else []
+    words += [f"committed {applied.commit[:SHORT_ID]}"] if applied.commit else []
     return ", ".join(words) + left_out
 
 
@@ -123,7 +127,8 @@ def undo_lines(report: UndoReport) -> list[Line]:
         for path in result.restored
     ]
     refused = [(Styled("skipped   ", "yellow"), f"  {path}: it was edited since") for path in result.refused]
-    branch = [f"removed the branch {result.branch}"] if result.branch else []
+    branch = [f"took back the commit {result.commit[:SHORT_ID]}"] if result.commit else []
+    branch += [f"removed the branch {result.branch}"] if result.branch else []
     branch += [f"kept the branch {result.kept_branch}: it has other commits now"] if result.kept_branch else []
     counts = [_undo_summary(report)] if result.restored or not branch else []
     earlier = plural(result.remaining, "earlier application")
@@ -137,6 +142,13 @@ def _undo_summary(report: UndoReport) -> str:
     words = [f"restored {plural(restored, 'file')}"] if restored or not removed else []
     words += [f"removed {plural(removed, 'new file')}"] if removed else []
     return ", ".join(words)
+
+
+def print_repairs(run: CommandContext, repairs: Sequence[Repair]) -> None:
+    """Print what was repaired in a patch on stderr."""
+    run.note(*((Styled("repaired: ", "yellow"), str(repair)) for repair in repairs[:MAX_WARNINGS]))
+    if len(repairs) > MAX_WARNINGS:
+        run.note(f"and {plural(len(repairs) - MAX_WARNINGS, 'more repair')}; --json has all of them")
 
 
 def print_warnings(run: CommandContext, findings: Sequence[Finding]) -> None:

@@ -83,6 +83,10 @@ class CommandContext:
         defaults = {**DEFAULTS, "look_worth": "0.1"}
         return Config(environ=self.process_env.environ, explicit=explicit, project=project, defaults=defaults)
 
+    def with_files_read_again(self) -> Config:
+        """Return the settings as the files are now."""
+        return self.config.with_explicit({})
+
     def set(self, name: str, value: str | None) -> None:
         """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
@@ -97,7 +101,9 @@ class CommandContext:
     @property
     def provider(self) -> str:
         """The provider of this run where no ref names one."""
-        return self.config.get("provider") or "codex"
+        from .._protocol.registry import DEFAULT_PROVIDER
+
+        return self.config.get("provider") or DEFAULT_PROVIDER
 
     def service(self, name: str | None) -> str:
         """Return the provider that manages the login *name*: a provider, or a login that several of them share."""
@@ -111,7 +117,7 @@ class CommandContext:
 
         ref = find_ref(text, self.workspace, provider=self._provider, base_url=self._base_url)
         self._refs.append(ref)
-        self.process_env.interruption.expect(f"see the task with: coatcheck status {ref}", ref=ref)
+        self.process_env.interruption.expect(f"see the task with: {self.hint('status', str(ref))}", ref=ref)
         return ref
 
     @contextmanager
@@ -134,7 +140,11 @@ class CommandContext:
             base_url=base_url,
             on_outage=self.outages.report,
         ) as client:
-            yield client
+            try:
+                yield client
+            except errors.CoatcheckError as error:
+                error.remedy = error.remedy and self._with_options(error.remedy)
+                raise
 
     @property
     def _clock(self) -> Clock | None:
@@ -154,6 +164,15 @@ class CommandContext:
         options["--base-url"] = self._base_url
         arguments = [word for name, value in options.items() if value is not None for word in (name, value)]
         return shlex.join(["coatcheck", *words, *arguments])
+
+    def _with_options(self, remedy: str) -> str:
+        """Return *remedy* with this run's account and address added to each command in it that uses the service."""
+        import re
+        import shlex
+
+        given = {"--account": self._account, "--base-url": self._base_url}
+        words = [word for name, value in given.items() if value is not None for word in (name, value)]
+        return re.sub(SERVICE_COMMAND, lambda found: " ".join([found[0], *map(shlex.quote, words)]), remedy)
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; where standard input is not a terminal, the answer is no."""
@@ -206,6 +225,10 @@ class CommandContext:
         """Print notes on stderr; with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
+
+
+# A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
+SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
 class ProgressClock(SystemClock):

@@ -106,7 +106,10 @@ DOCUMENTS: Mapping[str, str] = {
     "login": "login status",
     "logout": "`provider`, and `is_revoked`: whether the service confirmed it",
     "auth": "login status",
-    "config": "`settings`: setting objects",
+    "config": "`settings`: setting objects; with set, unset and edit also `path`: the file that was changed",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
+    "open": "`ref` and `url`",
+    "help": "`command` (null for all commands) and `help`: the text",
+    "version": "`version`, and `python`: the version of Python",
     "workflow": "`path`: where the workflow was written",
 }

@@ -23,7 +23,7 @@ GC_THRESHOLD = 50_000
 def main() -> NoReturn:
     """Run the command line of this process, and end it."""
     arguments = sys.argv[1:]
-    if arguments in (["--version"], ["-V"]):
+    if arguments in (["--version"], ["-V"], ["version"]):
         leave(_print_version())
     gc.set_threshold(GC_THRESHOLD)
     from .interruption import Interruption, UserInterrupt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from .console import Line, Styled
@@ -29,22 +29,33 @@ def names_of(patch: Patch) -> bytes:
     return b"".join(quote(path) + b"\n" for path in paths)
 
 
-def comparison_lines(compared: Comparison) -> list[Line]:
-    """Return the comparison of attempts: equal changes, overlaps, files that only one changes."""
-    same = [f"attempts {_and(group)} are the same change" for group in compared.same]
+def comparison_lines(compared: Comparison, names: Mapping[int, str] | None = None) -> list[Line]:
+    """Return the comparison of attempts: equal changes, overlaps, files that only one changes.
+
+    *names* are what to call attempts by their number, where they are no attempts of a task.
+    """
+    same = [f"{_several(group, names)} are the same change" for group in compared.same]
     pairs = [
-        f"attempts {pair.left} and {pair.right} share {pair.share:.0%} of their changed lines"
+        f"{_several((pair.left, pair.right), names)} share {pair.share:.0%} of their changed lines"
         for pair in compared.pairs
         if pair.share < 1
     ]
-    only = [f"only attempt {each.number} touches {', '.join(each.only)}" for each in compared.changes if each.only]
-    broken = [Styled(f"the diff of attempt {number} cannot be read", "yellow") for number in compared.unreadable]
+    only = [f"only {_one(each.number, names)} touches {', '.join(each.only)}" for each in compared.changes if each.only]
+    broken = [Styled(f"the diff of {_one(number, names)} cannot be read", "yellow") for number in compared.unreadable]
     return [*same, *pairs, *(only if compared.pairs else []), *broken]
 
 
-def language_lines(compared: Comparison) -> list[Line]:
+def language_lines(compared: Comparison, names: Mapping[int, str] | None = None) -> list[Line]:
     """Return what each attempt changes per language."""
-    return [f"attempt {each.number} changes {_languages(each)}" for each in compared.changes]
+    return [f"{_one(each.number, names)} changes {_languages(each)}" for each in compared.changes]
+
+
+def _one(number: int, names: Mapping[int, str] | None) -> str:
+    return names[number] if names else f"attempt {number}"
+
+
+def _several(numbers: Iterable[int], names: Mapping[int, str] | None) -> str:
+    return _and(names[number] for number in numbers) if names else f"attempts {_and(numbers)}"
 
 
 def _languages(change: AttemptChange) -> str:
@@ -52,8 +63,8 @@ def _languages(change: AttemptChange) -> str:
     return ", ".join(f"{name or 'other files'} +{each.added}/-{each.removed}" for name, each in counts)
 
 
-def _and(numbers: Iterable[int]) -> str:
-    *first, last = map(str, numbers)
+def _and(words: Iterable[object]) -> str:
+    *first, last = map(str, words)
     return f"{', '.join(first)} and {last}" if first else last
 
 

@@ -66,6 +66,13 @@ class ProcessEnv:
         )
 
 
+def can_browse(environ: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser opened here is visible to the person: on a desktop, and not over SSH."""
+    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
+        return False
+    return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
 class ClosedStream(io.RawIOBase):
     """Standard output or standard error of a process that was started without it: whatever is written fails."""
 

@@ -39,11 +39,11 @@ def expect_interruption(run: CommandContext, ref: TaskRef, *others: TaskRef) -> 
     """Set what an interruption reports while tasks are waited for, and show outages of their service."""
     run.outages.are_shown = True
     if others:
-        refs = " ".join(map(str, (ref, *others)))
-        remedy = f"the {1 + len(others)} tasks are still running; resume with: coatcheck watch {refs}"
+        command = run.hint("watch", *map(str, (ref, *others)))
+        remedy = f"the {1 + len(others)} tasks are still running; resume with: {command}"
         run.process_env.interruption.expect(remedy)
     else:
-        remedy = f"the task is still running; resume with: coatcheck wait {ref}"
+        remedy = f"the task is still running; resume with: {run.hint('wait', str(ref))}"
         run.process_env.interruption.expect(remedy, ref=ref)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+import threading
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -103,24 +104,28 @@ class ChainCredentials:
 
     def __init__(self, login: Login, *, environ: Mapping[str, str]) -> None:
         self._login, self._environ = login, environ
-        self._look: Callable[[], Secret | None] | None = None
+        self._chain: Callable[[], Secret | None] | None = None
+        self._opening = threading.Lock()
 
     def get_secret(self) -> Script[Secret]:
-        """Return the secret of now; raises `NotLoggedInError` if there is none."""
-        look = self._look or (yield Call(self._opened))
-        self._look = look
-        secret: Secret | None = yield Call(look)
+        """Return the current secret; raises `NotLoggedInError` if there is none."""
+        secret: Secret | None = yield Call(self._current)
         if secret is None:
             raise errors.NotLoggedInError(remedy=self._login.remedy)
         return secret
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
-        """Ask the tools again; None if they give the same secret."""
-        self._look = None
+        """Open the chain again; None if it has the same secret."""
+        self._chain = None
         secret = yield from self.get_secret()
         return None if secret == rejected else secret
 
-    def _opened(self) -> Callable[[], Secret | None]:
+    def _current(self) -> Secret | None:
+        with self._opening:  # opened once by several threads
+            chain = self._chain = self._chain or self._open()
+        return chain()
+
+    def _open(self) -> Callable[[], Secret | None]:
         if self._login.chain is None:
             raise errors.UnsupportedError(f"{self._login.name} has no chain login", remedy=self._login.remedy)
         return self._login.chain(self._environ)
@@ -150,6 +155,8 @@ class LoginCredentials:
         self._explicit = explicit
         self._chosen: FixedCredentials | StoredCredentials | ChainCredentials | None = None
         self._identified: dict[str, Secret] = {}
+        self._choosing, self._looking = threading.Lock(), threading.Lock()
+        self._kept: Source | None = None  # where somebody keeps a login, once that is known
         self.source = self.choice.source
 
     # -- what the engine asks ----------------------------------------------------------------------------------------
@@ -196,7 +203,7 @@ class LoginCredentials:
         """Save *tokens* as the login of *source*: by default the source that the settings name, else our own."""
         named = self.choice.source if self.choice.source in MODES else Source.OWN
         yield from self.stored(source or named).store_tokens(tokens)
-        self._chosen = None
+        self._chosen = self._kept = None
 
     def keep_fresh(self) -> Script[None]:
         """Refresh whenever it is due, as long as there is something to refresh."""
@@ -219,22 +226,23 @@ class LoginCredentials:
     def find(self) -> Script[FixedCredentials | StoredCredentials | ChainCredentials]:
         """Find the login and keep using it. Raises `NotLoggedInError`, `ConfigurationError`."""
         source = yield from self._find_source()
-        if self._chosen is not None:
-            return self._chosen  # this one, or another thread meanwhile
-        self.source = source
-        if self.source in MODES:
-            chosen = self.stored(self.source)
-            chosen.on_change, chosen.on_trouble = self._changed, self._troubled
-            self._chosen = chosen
-            return chosen
-        if self.source is Source.CHAIN:
-            self._chosen = found = ChainCredentials(self.login, environ=self._environ)
-            return found
-        secret = self._explicit if self.source is Source.ARGUMENT else self._of_environment()
+        with self._choosing:  # several threads may get here at the same time
+            if self._chosen is None:
+                self.source = source
+                self._chosen = self._credentials_of(source)
+            return self._chosen
+
+    def _credentials_of(self, source: Source) -> FixedCredentials | StoredCredentials | ChainCredentials:
+        if source in MODES:
+            stored = self.stored(source)
+            stored.on_change, stored.on_trouble = self._changed, self._troubled
+            return stored
+        if source is Source.CHAIN:
+            return ChainCredentials(self.login, environ=self._environ)
+        secret = self._explicit if source is Source.ARGUMENT else self._of_environment()
         if secret is None:
             raise self._not_logged_in()
-        self._chosen = fixed = FixedCredentials(secret, clock=self.clock, remedy=self.login.remedy)
-        return fixed
+        return FixedCredentials(secret, clock=self.clock, remedy=self.login.remedy)
 
     def _find_source(self) -> Script[Source]:
         if self._explicit is not None:
@@ -246,12 +254,19 @@ class LoginCredentials:
             return Source.OWN
         if self._variable():
             return Source.ENVIRONMENT
-        return (yield from self._find_kept())
+        kept: Source = yield Call(self._find_kept_once)
+        return kept
 
-    def _find_kept(self) -> Script[Source]:
+    def _find_kept_once(self) -> Source:
+        """Return `_find_kept`, computed by the first of several threads. Blocks."""
+        with self._looking:
+            self._kept = self._kept or self._find_kept()
+            return self._kept
+
+    def _find_kept(self) -> Source:
         """Return where somebody keeps a login; the tools of the service come before us."""
-        has_own: bool = self.has_own and (yield Call(self._has_own_login))
-        if self.login.chain and not (has_own and (yield Call(self._is_chain_empty))):
+        has_own = self.has_own and self._has_own_login()
+        if self.login.chain and not (has_own and self._is_chain_empty()):
             return Source.CHAIN
         if has_own:
             return Source.OWN
@@ -269,11 +284,12 @@ class LoginCredentials:
         login, file = self.login, self._format(source)
         if file is None or login.oauth is None:
             raise errors.UnsupportedError(f"{login.name} has no {source.value} login", remedy=login.remedy)
+        store = self._store(source)
         place = LoginLocation(
-            store=self._store(source),
+            store=store,
             file=file,
             oauth=login.oauth,
-            notes=RefreshLog(os.path.join(self._state_dir, "refreshes")),
+            notes=RefreshLog(os.path.join(self._state_dir, "refreshes"), beside=store.folder),
             successors=Successors(os.path.join(self._state_dir, "unsaved-logins")),
             clock=self.clock,
             environ=self._environ,

@@ -38,6 +38,11 @@ class Store(Protocol):
         ...
 
     @property
+    def folder(self) -> str:
+        """The folder of the login or of its lock files."""
+        ...
+
+    @property
     def locks(self) -> tuple[str, ...]:
         """The lock files to take before the login is changed, in order."""
         ...
@@ -172,6 +177,11 @@ class FileStore:
         return f"{blocked[0]} is read-only" if blocked else None
 
     @property
+    def folder(self) -> str:
+        """The folder of the file itself, where symbolic links lead to it."""
+        return os.path.dirname(self._target)
+
+    @property
     def _target(self) -> str:
         return os.path.realpath(self.where)
 
@@ -193,7 +203,7 @@ class KeyringStore:
 
     def __init__(self, keyring: Keyring, *, home: str, locks: tuple[str, ...]) -> None:
         self._service = keyring.service
-        self._home = home
+        self.folder = self._home = home
         self._name = keyring.account
         self.where = f"keyring entry {keyring.service!r}"
         self.locks = tuple(os.path.join(home, name) for name in locks)

@@ -115,15 +115,33 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
         """
         deadline = self.clock.monotonic() + TORN_PATIENCE
         while True:
-            data: bytes | None = yield Call(self.store.read)
-            if data is None:
-                raise errors.NotLoggedInError(f"not logged in: there is no {self.store.where}", remedy=self.remedy)
+            data: bytes = yield Call(self._read_bytes)
             try:
                 return self.file.read(data, self.store.where), data
             except errors.CredentialsError:
                 if not is_torn(data) or self.clock.monotonic() >= deadline:
                     raise
             yield Sleep(TORN_EVERY)
+
+    def read_plain(self) -> Tokens | None:
+        """Return the stored tokens; None for a cut file and for tokens that were replaced. Blocks.
+
+        Raises `CredentialsError`.
+        """
+        data = self._read_bytes()
+        try:
+            tokens = self.file.read(data, self.store.where)
+        except errors.CredentialsError:
+            if is_torn(data):
+                return None
+            raise
+        return None if self._successors(tokens) else tokens
+
+    def _read_bytes(self) -> bytes:
+        data = self.store.read()
+        if data is None:
+            raise errors.NotLoggedInError(f"not logged in: there is no {self.store.where}", remedy=self.remedy)
+        return data
 
     def find_successor(self, stored: Tokens) -> Script[Tokens | None]:
         """Return the newest tokens that replaced *stored* and were not saved in their place, None if there are none."""

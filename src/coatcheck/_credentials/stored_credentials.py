@@ -3,6 +3,7 @@
 Invariants:
 
 - a fresh secret costs nothing: no effect is yielded while nothing is due;
+- several first calls read the login once;
 - single flight: while somebody holds the lock, the others check whether a refresh in this process has ended, and whoever
   gets the lock checks whether one in another process has;
 - an access token that still works is served whatever goes wrong with a refresh, which is tried again after a pause with
@@ -13,6 +14,7 @@ Invariants:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -86,6 +88,8 @@ class StoredCredentials:
         self._clock, self._random = place.clock, random
         self._lock = Lock(place.store.locks, timeout=0.0)
         self._state: State | None = None
+        self._reading = threading.Lock()
+        self._first: Tokens | None = None  # read, but not yet in `_state`
         self._refused: dict[str, str] = {}
         self._failure: errors.TransportError | None = None
 
@@ -100,6 +104,7 @@ class StoredCredentials:
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
         """Return the secret that the login holds by now, else refresh it; None where we may not refresh."""
+        before = self._failure
         state = self._state or (yield from self._load())
         if state.secret.token != rejected.token:
             return state.secret
@@ -109,7 +114,7 @@ class StoredCredentials:
         if not self._may_refresh(found.tokens):
             return None
         try:
-            return (yield from self._refresh(found.tokens, REJECTED)).secret
+            return (yield from self._refresh(found.tokens, REJECTED, before)).secret
         except ReadOnlyError:
             return None
         except NoRoomError as full:
@@ -119,13 +124,14 @@ class StoredCredentials:
 
     def refresh_tokens(self) -> Script[Tokens]:
         """Refresh now, unless somebody else just did. Raises `CredentialsError`."""
+        before = self._failure
         state = self._state or (yield from self._load())
         if self.place.mode is Mode.READONLY:
             raise errors.CredentialsError(
                 f"{self.place.store.where} is used read-only", remedy=f"let {self.place.file.owner} refresh it"
             )
         try:
-            return (yield from self._refresh(state.tokens, FORCED)).tokens
+            return (yield from self._refresh(state.tokens, FORCED, before)).tokens
         except ReadOnlyError as error:
             raise errors.CredentialsError(f"the login cannot be refreshed: {error}") from None
         except NoRoomError as full:
@@ -168,7 +174,7 @@ class StoredCredentials:
     def forget(self) -> Script[None]:
         """Delete the login."""
         yield from self._locked(lambda: delete_login(self.place))
-        self._state = None
+        self._state = self._first = None
 
     # -- keeping it fresh --------------------------------------------------------------------------------------------
 
@@ -193,7 +199,7 @@ class StoredCredentials:
 
     def _attend(self) -> Script[Secret]:
         """Do what the tokens need now."""
-        state, now = self._state, self._clock.time()
+        state, now, before = self._state, self._clock.time(), self._failure
         if state is None:
             state = yield from self._load()
         elif state.unsaved is not None:
@@ -204,13 +210,25 @@ class StoredCredentials:
         if need >= RefreshNeed.TRY:
             is_late = need is RefreshNeed.MUST
             is_scheduled = state.tokens.expires_at is None
-            state = yield from self._try(state, SCHEDULED if is_scheduled else EXPIRING, is_late=is_late)
+            state = yield from self._try(state, SCHEDULED if is_scheduled else EXPIRING, before, is_late=is_late)
         if has_ended(state.tokens, self._clock.time()):
             raise self._ended(state.tokens)
         return state.secret
 
     def _load(self) -> Script[State]:
-        return self._hold((yield from self.read()))
+        """Return the state of this login, read once if several threads or tasks need it at the same time."""
+        tokens: Tokens | None = yield Call(self._read_once)
+        if tokens is None:
+            tokens = yield from self.read()
+        return self._state or self._hold(tokens)
+
+    def _read_once(self) -> Tokens | None:
+        """Return what the first caller read, None where reading takes more than a look at the file. Blocks."""
+        with self._reading:
+            if self._state is not None:
+                return self._state.tokens
+            self._first = self._first or self.place.read_plain()
+            return self._first
 
     def _look(self, state: State) -> Script[State]:
         """Read the login again and adopt newer tokens; while ours work, errors of reading do not matter."""
@@ -233,12 +251,12 @@ class StoredCredentials:
         kept, self.problem = finished_task.tokens, None
         return self._hold(kept if not has_ended(kept, self._clock.time()) else state.tokens)
 
-    def _try(self, state: State, reason: str, *, is_late: bool) -> Script[State]:
+    def _try(self, state: State, reason: str, before: errors.TransportError | None, *, is_late: bool) -> Script[State]:
         """Refresh. While the access token works, it is returned whatever goes wrong; later, errors are raised."""
         if is_late:
             state = self._postpone(state, pause=0.0)
         try:
-            return (yield from self._refresh(state.tokens, reason))
+            return (yield from self._refresh(state.tokens, reason, before))
         except ReadOnlyError as error:
             if is_late:
                 self._note(error)
@@ -267,8 +285,11 @@ class StoredCredentials:
 
     # -- refreshing --------------------------------------------------------------------------------------------------
 
-    def _refresh(self, held: Tokens, reason: str) -> Script[State]:
-        """Return newer tokens than *held*: those that somebody else got meanwhile, or our own."""
+    def _refresh(self, held: Tokens, reason: str, before: errors.TransportError | None) -> Script[State]:
+        """Return newer tokens than *held*: those that somebody else got meanwhile, or our own.
+
+        *before* is the last failure when the call began: one that came after it is this call's as well.
+        """
         token = held.refresh_token or ""
         if code := self._refused.get(fingerprint(token)):
             raise self._refusal(code)
@@ -276,7 +297,7 @@ class StoredCredentials:
         if obstacle:
             raise ReadOnlyError(obstacle)
         try:
-            return (yield from self._single_flight(held, reason))
+            return (yield from self._single_flight(held, reason, before))
         except RefusedError as refused:
             winner = (yield from self._await_winner(held)) if refused.code == self.place.oauth.reused else None
             if winner is not None:
@@ -289,9 +310,8 @@ class StoredCredentials:
                 raise
             return self._hold(renewed)
 
-    def _single_flight(self, held: Tokens, reason: str) -> Script[State]:
+    def _single_flight(self, held: Tokens, reason: str, before: errors.TransportError | None) -> Script[State]:
         """Refresh under the lock, or share what a refresh that is under way in this process comes to."""
-        before = self._failure
 
         def shared() -> State | None:
             failure = self._failure
@@ -375,7 +395,8 @@ class StoredCredentials:
         now = self._clock.time()
         secret = tokens.to_secret(self.place.store.where)
         look_at = next_look(tokens, now=now) if unsaved is None else now + self._pause()
-        self._state = state = State(tokens=tokens, secret=secret, look_at=look_at, unsaved=unsaved)
+        state = State(tokens=tokens, secret=secret, look_at=look_at, unsaved=unsaved)
+        self._state, self._first = state, None
         self.on_change()
         return state
 

@@ -17,10 +17,11 @@ from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Se
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
-from .._protocol.provider import Provider, TaskFilter, TaskSnapshot
+from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
 from .backoff import RetryPolicy
 from .deadline import Deadline
 from .event_diff import SeenState, new_events
+from .optional_methods import extract_task, get_response
 from .pipeline import Bounds, emitted, run_exchange, sending
 from .plan_approval import Approvals, Decide
 from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
@@ -28,7 +29,7 @@ from .poll_many import BatchContext, poll_many, watch_many
 from .poll_one import Wait, poll_one
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
-from .submit import ResumedSubmission, resuming, submitting
+from .submit import ResumedSubmission, check_texts, resuming, submitting
 
 T = TypeVar("T")
 
@@ -54,9 +55,10 @@ class Operations:
         on_trouble: Callable[[str], None],
         on_outage: OnOutage | None = None,
     ) -> None:
-        self.provider = provider
+        self.provider = methods_of(provider)
         self._clock = clock
         self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
+        self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
         self._remedy = provider.login.remedy
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
         self._send: Send = sending(
@@ -69,7 +71,7 @@ class Operations:
             reachability=self._reachability,
         )
         self._context = PollContext(
-            provider=provider,
+            provider=self.provider,
             ask=self.ask,
             clock=clock,
             random=random,
@@ -81,13 +83,13 @@ class Operations:
         """Let *exchange* talk to its service."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
-    def _require(self, verb: str) -> None:
+    def _require(self, verb: Verb) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
 
     def _own(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
         if not isinstance(ref, TaskRef):
-            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins_of(self.provider))
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=sites_of(self.provider))
         parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(
@@ -97,7 +99,7 @@ class Operations:
         return parsed
 
     def create_task(self, spec: TaskSpec) -> Script[Task]:
-        self._require("create_task")
+        self._require(Verb.CREATE_TASK)
         return submitting(
             spec,
             provider=self.provider,
@@ -109,7 +111,7 @@ class Operations:
         )
 
     def resume_submissions(self) -> Script[None]:
-        self._require("find_task" if "find_task" in self.provider.capabilities.verbs else "list_tasks")
+        self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
             resumed: ResumedSubmission = yield from resuming(
@@ -123,7 +125,7 @@ class Operations:
             yield Emit(resumed)
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
-        self._require("get_task")
+        self._require(Verb.GET_TASK)
         return self.ask(self.provider.get_task(self._own(ref)))
 
     def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
@@ -131,11 +133,11 @@ class Operations:
         return task.state
 
     def get_task_response(self, ref: TaskRef | str) -> Script[bytes]:
-        self._require("get_task")
-        return self.ask(self.provider.get_task_response(self._own(ref)))
+        self._require(Verb.GET_TASK)
+        return self.ask(get_response(self.provider, self._own(ref)))
 
     def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
-        self._require("list_attempts")
+        self._require(Verb.LIST_ATTEMPTS)
         task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
         return (yield from self.ask(self.provider.list_attempts(task)))
 
@@ -152,10 +154,10 @@ class Operations:
         on_change: Callable[[Task], object] | None = None,
     ) -> Script[Task]:
         if approve is not None:
-            self._require("approve_plan")
+            self._require(Verb.APPROVE_PLAN)
         if not self._context.can_get_task and self._context.has_status_pages:
             return self._poll_by_pages(ref, timeout=timeout, interval=interval, on_change=on_change)
-        self._require("get_task")
+        self._require(Verb.GET_TASK)
         known = ref if isinstance(ref, Task) else None
         ended = known if known and known.state.is_terminal and known.outcome is not None else None
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
@@ -203,7 +205,7 @@ class Operations:
         self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
     ) -> Script[BatchContext]:
         if not self._context.has_status_pages:
-            self._require("get_task")
+            self._require(Verb.GET_TASK)
         policy = every(interval) if isinstance(interval, int | float) else interval
         policy = policy or (yield from self._context.durations.schedule(None))
         return BatchContext(
@@ -230,7 +232,7 @@ class Operations:
         return task  # type: ignore[no-any-return]
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
-        self._require("stream_events")
+        self._require(Verb.STREAM_EVENTS)
         own = self._own(ref)
         bounds = Bounds(clock=self._clock, seconds=None)
         script = run_exchange(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
@@ -239,23 +241,35 @@ class Operations:
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
     ) -> Script[str | None]:
-        self._require("list_tasks")
+        self._require(Verb.LIST_TASKS)
+        environment = yield from self._environment_id(environment)
 
         def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
             return self.ask(
                 self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
             )
 
-        return paginate(ask, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock))
+        return (yield from paginate(ask, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
 
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
     ) -> Script[Page]:
-        self._require("list_tasks")
-        return self.ask(self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor))
+        self._require(Verb.LIST_TASKS)
+        environment = yield from self._environment_id(environment)
+        exchange = self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor)
+        return (yield from self.ask(exchange))
+
+    def _environment_id(self, name: str | None) -> Script[str | None]:
+        """Return the id of the environment *name* where the provider resolves names, else *name*."""
+        if name is None or Verb.RESOLVE_ENVIRONMENT not in self.provider.capabilities.verbs:
+            return name
+        if name not in self._environment_ids:
+            environment = yield from self.ask(self.provider.resolve_environment(name, repository=None))
+            self._environment_ids[name] = environment.id
+        return self._environment_ids[name]
 
     def get_usage(self) -> Script[Usage]:
-        self._require("get_usage")
+        self._require(Verb.GET_USAGE)
         usage = yield from self.ask(self.provider.get_usage())
         if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
             return usage
@@ -273,47 +287,48 @@ class Operations:
         return msgspec.structs.replace(window, used=used, used_percent=percent)
 
     def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
-        self._require("list_environments")
+        self._require(Verb.LIST_ENVIRONMENTS)
         return self.ask(self.provider.list_environments(repository=repository))
 
     def list_models(self) -> tuple[Model, ...]:
-        self._require("list_models")
+        self._require(Verb.LIST_MODELS)
         return self.provider.list_models()
 
     def cancel_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("cancel_task")
+        self._require(Verb.CANCEL_TASK)
         return self.ask(self.provider.cancel_task(self._own(ref)))
 
     def archive_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("archive_task")
+        self._require(Verb.ARCHIVE_TASK)
         return self.ask(self.provider.archive_task(self._own(ref)))
 
     def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("unarchive_task")
+        self._require(Verb.UNARCHIVE_TASK)
         return self.ask(self.provider.unarchive_task(self._own(ref)))
 
     def delete_task(self, ref: TaskRef | str) -> Script[None]:
-        self._require("delete_task")
+        self._require(Verb.DELETE_TASK)
         return self.ask(self.provider.delete_task(self._own(ref)))
 
     def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
     ) -> Script[Task]:
-        self._require("send_message")
+        self._require(Verb.SEND_MESSAGE)
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
+        check_texts({"message": text})
         return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
 
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
-        self._require("approve_plan")
+        self._require(Verb.APPROVE_PLAN)
         return self.ask(self.provider.approve_plan(self._own(ref)))
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
-        self._require("create_pull_request")
+        self._require(Verb.CREATE_PULL_REQUEST)
         return self.ask(self.provider.create_pull_request(self._own(ref), attempt=attempt, draft=draft))
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
-        return self.provider.extract_response(response, siblings)
+        return extract_task(self.provider, response, siblings)
 
 
 def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: Clock) -> Script[None]:
@@ -341,11 +356,6 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
         raise
     finally:
         script.close()
-
-
-def origins_of(provider: Provider) -> tuple[str, ...]:
-    """Return the base URLs of a provider, and the sites on which people see its tasks."""
-    return (*provider.origins.values(), *getattr(provider, "sites", ()))
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

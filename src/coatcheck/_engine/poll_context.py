@@ -20,7 +20,7 @@ from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
-from .._protocol.provider import Provider, TaskSnapshot
+from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
 from .pipeline import Ask
 from .reachability import Outage, Reachability
 from .schedule import Schedule
@@ -85,7 +85,7 @@ class DurationHistory:
 class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all waits and watches of a client share."""
 
-    provider: Provider
+    provider: ProviderMethods
     ask: Ask
     clock: Clock
     random: Callable[[], float]
@@ -95,18 +95,18 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_status_pages(self) -> bool:
         """Whether one request can return the states of many tasks."""
-        return "get_status_page" in self.provider.capabilities.verbs
+        return Verb.GET_STATUS_PAGE in self.provider.capabilities.verbs
 
     @property
     def can_get_task(self) -> bool:
         """Whether a task can be requested by its id."""
-        return "get_task" in self.provider.capabilities.verbs
+        return Verb.GET_TASK in self.provider.capabilities.verbs
 
     def get_snapshot(
         self, ref: TaskRef, memory: str, shown: Task | None = None, *, is_watched: bool
     ) -> Script[TaskSnapshot]:
         """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it."""
-        if "get_snapshot" not in self.provider.capabilities.verbs:
+        if Verb.GET_SNAPSHOT not in self.provider.capabilities.verbs:
             return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))))
         now = self.clock.time()
         exchange = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)

@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -20,9 +21,10 @@ from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
-from .._protocol.provider import Capabilities, Provider
+from .._protocol.provider import Capabilities, ProviderMethods, Verb
 from .._values.value import JsonFields, Value
 from .deadline import Deadline
+from .optional_methods import prepare_spec
 from .pipeline import Ask
 
 T = TypeVar("T")
@@ -49,6 +51,18 @@ SPEC_OPTIONS = (
     "requests",
 )
 
+TEXTS = (
+    "prompt",
+    "environment",
+    "repository",
+    "branch",
+    "model",
+    "title",
+    "instructions",
+    "starting_diff",
+    "working_branch",
+)
+
 
 def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSpec:
     """Return *spec*, or raise the error of the first thing in it that this provider cannot take."""
@@ -63,14 +77,26 @@ def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSp
     for option in SPEC_OPTIONS:
         if getattr(spec, option) is not None and option not in capabilities.options:
             raise errors.UnsupportedError(f"{provider} takes no {option}")
+    check_texts({name.replace("_", " "): getattr(spec, name) for name in TEXTS} | dict(spec.requests or {}))
     return spec
 
 
+def check_texts(texts: Mapping[str, str | None]) -> None:
+    """Raise `ConfigurationError` for a text that UTF-8 cannot hold, such as half of a surrogate pair; by what it is."""
+    for name, text in texts.items():
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            raise errors.ConfigurationError(
+                f"the {name} is not valid Unicode text", remedy="give it in UTF-8"
+            ) from None
+
+
 def submitting(
-    spec: TaskSpec, *, provider: Provider, ask: Ask, journal: Journal, clock: Clock, id: str, pid: int
+    spec: TaskSpec, *, provider: ProviderMethods, ask: Ask, journal: Journal, clock: Clock, id: str, pid: int
 ) -> Script[Task]:
     """Create the task that *spec* describes, exactly once."""
-    prepared = yield from ask(provider.prepare(checked(spec, provider.capabilities, provider.name)))
+    prepared = yield from ask(prepare_spec(provider, checked(spec, provider.capabilities, provider.name)))
     key = prepared.key or id
     prepared = msgspec.structs.replace(prepared, key=key)
     intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
@@ -136,7 +162,7 @@ def _found(
     intent: Intent,
     error: Exception | None,
     *,
-    provider: Provider,
+    provider: ProviderMethods,
     ask: Ask,
     journal: Journal,
     clock: Clock,
@@ -148,7 +174,7 @@ def _found(
     because = (
         f"the answer to the submission was lost ({error})" if error else "the service did not say which task it is"
     )
-    if not {"find_task", "list_tasks"} & set(provider.capabilities.verbs):
+    if not {Verb.FIND_TASK, Verb.LIST_TASKS} & set(provider.capabilities.verbs):
         raise errors.SubmissionUncertainError(
             f"{because} and {provider.name} has no list to look in; it was not sent again",
             spec=spec,
@@ -174,7 +200,7 @@ def _found(
         f"{because} and {_number(candidates)} it; it was not sent again",
         spec=spec,
         candidates=[task.ref for task in candidates],
-        remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume",
+        remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume --provider {provider.name}",
     ) from error
 
 
@@ -185,14 +211,14 @@ def _number(candidates: tuple[Task, ...]) -> str:
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """Look for the task that an intent made: by its key where the service carries one, else through the list."""
 
-    provider: Provider
+    provider: ProviderMethods
     ask: Ask
     journal: Journal
 
     @property
     def is_keyed(self) -> bool:
         """Whether the service can be asked for the very submission."""
-        return "find_task" in self.provider.capabilities.verbs
+        return Verb.FIND_TASK in self.provider.capabilities.verbs
 
     def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
         """Return the tasks that could have come of *intent*, recorded by no intent.
@@ -266,7 +292,7 @@ class ResumedSubmission(Value, frozen=True, kw_only=True):
 
 
 def resuming(
-    intent: Intent, *, provider: Provider, ask: Ask, journal: Journal, clock: Clock, is_alive: bool
+    intent: Intent, *, provider: ProviderMethods, ask: Ask, journal: Journal, clock: Clock, is_alive: bool
 ) -> Script[ResumedSubmission]:
     """Find out what became of *intent*; one of which nothing came is closed, a very young one is left open."""
     if is_alive:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import structs
 
 from ..errors import PatchConflictError
-from . import git_index, undo_journal as journals
+from . import git_index, head_commit, undo_journal as journals
 from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
 from .disk_errors import UNCHANGED, named_errors, refused
@@ -57,6 +57,7 @@ class ApplyRequest(NamedTuple):
     partial: bool = False
     base: str | None = None
     source: PatchSource | None = None
+    commit: str | None = None
 
 
 def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], request: ApplyRequest) -> AppliedPatch:
@@ -65,17 +66,20 @@ def apply(changes: tuple[FileChange, ...], checkout: str | os.PathLike[str], req
     with contextlib.ExitStack() as stack:
         stack.enter_context(named_errors("the patch could not be written"))
         journal = stack.enter_context(_preview(place) if request.check else _journal(place))
+        if request.commit is not None:
+            head_commit.check_head(place)
         if request.to_index and not request.check:
             stack.enter_context(git_index.locked(place))
         work = _Work(place, stack.enter_context(Tree(place.root)), journal, request)
         files = work.prepare(groups_of(changes))
         done = AppliedPatch(files=files, is_check=request.check)
-        if not (request.partial or done.is_complete):
-            raise _incomplete(done)
+        if not (done.is_complete or (request.partial and request.commit is None)):
+            raise _incomplete(done, request)
         if request.check or not journal.steps:
             return done
         work.publish()
-    return structs.replace(done, staged=work.staged)
+    commit = work.journal.commit
+    return structs.replace(done, staged=work.staged, commit=commit and commit.after)
 
 
 @contextlib.contextmanager
@@ -97,16 +101,18 @@ def _preview(place: Checkout) -> Iterator[Journal]:
         yield journals.begin(place, os.path.join(folder, "next"))
 
 
-def _incomplete(done: AppliedPatch) -> PatchConflictError:
+def _incomplete(done: AppliedPatch, request: ApplyRequest) -> PatchConflictError:
     left = [each for each in done.files if not each.is_done]
     reasons = [f"{each.path} ({each.kind}: {each.detail})" for each in left[:_NAMES_SHOWN]]
     more = f" and {len(left) - _NAMES_SHOWN} more" if len(left) > _NAMES_SHOWN else ""
+    option = "partial=True" if request.commit is None else "leaving out --commit (commit= in Python)"
+    remedy = f"nothing was changed; {option} applies the other files"
     verb = "cannot be" if done.is_check else "was not"
     return PatchConflictError(
         f"the patch {verb} applied, {len(left)} of {len(done.files)} files do not fit: {', '.join(reasons)}{more}",
         files=[each.path for each in left],
         result=done,
-        remedy="nothing was changed; partial=True applies the other files",
+        remedy=remedy,
     )
 
 
@@ -276,6 +282,9 @@ class _Work:
             self.journal.index = {path: self.entries.get(path) for path in self.new_entries}
             new_index = git_index.NewIndex(self.checkout, os.path.join(self.journal.folder, "index"))
             new_index.set(self.new_entries)
+        if self.request.commit is not None:
+            index = os.path.join(self.journal.folder, "commit-index")
+            self.journal.commit = head_commit.write_commit(self.checkout, self.new_entries, self.request.commit, index)
         journals.commit(self.checkout, self.journal)
         try:
             self._take_steps(new_index)
@@ -287,6 +296,8 @@ class _Work:
 
     def _take_steps(self, new_index: git_index.NewIndex | None) -> None:
         self._move(os.path.join(self.journal.folder, "tree"))
+        if self.journal.commit is not None:
+            head_commit.move_head(self.checkout, self.journal.commit)
         if new_index is not None:
             new_index.move_to(self.journal.folder)
             new_index.refresh()
@@ -313,6 +324,8 @@ class _Work:
 
     def _take_back(self, error: BaseException) -> None:
         """Restore what was there. Raises `PatchConflictError` for what the disk refused."""
+        if self.journal.commit is not None:
+            head_commit.move_back(self.checkout, self.journal.commit)
         left = journals.restore(self.tree, self.journal)
         if not left:
             journals.forget(self.journal)

@@ -56,7 +56,7 @@ class AppliedPatch(Value, frozen=True, kw_only=True):
         "files": "landed file objects",
         "staged": "paths that were staged",
         "branch": "the branch that was created",
-        "commit": "the commit on it",
+        "commit": "the commit that was made: on `branch`, or on the current branch",
         "next_steps": "what to do next, in sentences",
     }
 
@@ -97,5 +97,7 @@ def _next_steps(done: AppliedPatch) -> Iterator[str]:
         yield "commit or stash your changes and apply again"
     if done.branch:
         yield f"git switch {done.branch}"
+    elif done.commit:
+        yield "git show shows it"
     elif done.applied:
         yield "git diff --cached shows it" if done.staged else "git diff shows it"

@@ -12,6 +12,7 @@ from ..errors import PatchConflictError, PatchError
 from . import undo_journal as journals
 from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
+from .commit_objects import place_commit
 from .disk_errors import git_could_not_write, named_errors
 from .git import GitError, git
 from .render_patch import render
@@ -20,11 +21,6 @@ from .symlink_rules import check_links, collisions, escaping_in_git
 
 if TYPE_CHECKING:
     from .file_change import FileChange
-
-# The committer where git has no identity, as on CI machines.
-_NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
-# The variables of git-commit-tree(1); EMAIL is no variable of git's own and is passed on anyway.
-_IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
 
 
 def commit(
@@ -118,39 +114,3 @@ def _conflict(place: Checkout, environment: dict[str, str], error: GitError) -> 
         files=files,
         remedy="start the branch at the commit that the patch was written for",
     )
-
-
-def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
-    """Write the commit, with the author and the committer that ``git commit`` would use.
-
-    Raises `GitError` where they cannot be used; where git has no identity, the committer is `_NOBODY`.
-    """
-    environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
-    for who in ("AUTHOR", "COMMITTER"):
-        environment |= _completed(place, who, environment)
-    text = message.encode("utf-8", "surrogateescape")
-    commit_id = git(
-        "commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment
-    )
-    return commit_id.decode().strip()
-
-
-def _completed(place: Checkout, who: str, environment: dict[str, str]) -> dict[str, str]:
-    """Return the variables that *environment* lacks for the identity of *who*; none where git has one."""
-    try:
-        git("var", f"GIT_{who}_IDENT", folder=place.root, environment=environment)
-    except GitError as error:
-        if "invalid date" in error.stderr:
-            date = environment.get(f"GIT_{who}_DATE")
-            raise GitError(
-                f"GIT_{who}_DATE is no date that git reads: {date!r}", remedy="unset it, or write 2026-01-31T12:00:00Z"
-            ) from None
-        if "auto-detection is disabled" in error.stderr:
-            raise GitError(
-                "git has no name or email for the commit, and user.useConfigOnly forbids guessing one",
-                stderr=error.stderr,
-                remedy="run: git config user.name NAME; git config user.email ADDRESS",
-            ) from None
-        given = {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
-        return {name: value for name, value in given.items() if not environment.get(name)}
-    return {}

@@ -23,6 +23,10 @@ _UNREADABLE = re.compile(
     rb"|(?P<colour>(?:\x1b\[[\d;]*[mK])+(?:diff |--- |\+\+\+ |@@|[-+]))"
     rb"|(?P<normal>\d+(?:,\d+)?[acd]\d+(?:,\d+)?\r?\n[<>] )"
     rb"|(?P<ed>\d+(?:,\d+)?[acd]\r?$)"
+    rb"|(?P<submodule>Submodule \S.* [0-9a-f]{4,64}\.{2,3}[0-9a-f]{4,64}(?: \(.*\))?:?\r?$)"
+    rb"|(?P<binary>GIT binary patch\r?\n(?:literal|delta) \d)"
+    rb"|(?P<header>new file mode (?!100644)[0-7]+\r?\n|old mode [0-7]+\r?\nnew mode [0-7]"
+    rb"|(?:rename|copy) from .+\n(?:rename|copy) to .)"
     rb"|(?P<rcs>[ad]\d+ \d+\r?$)"
     rb"|(?P<lines>--- [^\n]+\n\+\+\+ [^\n]+(?:\n(?=[ +\-]|diff |\Z)|\Z)|diff --git [^\n]+\n(?=[ +\-]))"
     rb"|(?P<names>(?:--- [^\n]+\n(?=[+\-](?![+\-]))|\+\+\+ [^\n]+\n(?=[+\- ])))"
@@ -36,6 +40,9 @@ _REASONS = {
     "colour": "the diff has colour codes",
     "normal": "this is a normal diff (diff without -u), not a unified diff",
     "ed": "this is an ed script (diff -e), not a unified diff",
+    "submodule": "this is a summary of a submodule's commits (git diff --submodule), not a unified diff",
+    "binary": "the line diff --git above this binary patch is missing",
+    "header": "the line diff --git above this header line is missing",
     "rcs": "this is an RCS script (diff -n), not a unified diff",
     "names": "one of the two file header lines --- and +++ is missing",
     "lines": "the hunk header @@ -START,LINES +START,LINES @@ is missing",
@@ -67,8 +74,13 @@ def check_between(data: bytes, start: int, end: int) -> None:
     """Raise `PatchError` where the text from *start* to *end*, outside of every file, changes files."""
     for match in _UNREADABLE.finditer(data, start, end):
         kind = match.lastgroup or ""
-        if kind != "ed" or data.find(b"\n.\n", match.end(), end) >= 0:
+        if kind != "ed" or _is_ed_script(data, match, end):
             raise error_at(data, match.start(), _REASONS[kind])
+
+
+def _is_ed_script(data: bytes, match: re.Match[bytes], end: int) -> bool:
+    """Whether the command deletes lines, or text for it follows that a line ``.`` ends."""
+    return match[0].rstrip(b"\r").endswith(b"d") or data.find(b"\n.\n", match.end(), end) >= 0
 
 
 def reason_in_hunk(data: bytes, at: int) -> str | None:

@@ -228,6 +228,11 @@ class FileChange:
         return FileChange(self._data, self._start, self._end, self._added, self._removed, naming)
 
     @property
+    def offsets(self) -> tuple[int, int, int]:
+        """Return the positions in the diff of the header, of the hunks, and of the end."""
+        return self._start, self.header.body, self._end
+
+    @property
     def diff(self) -> bytes:
         """Return the whole diff that this is a part of."""
         return self._data

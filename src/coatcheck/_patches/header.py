@@ -12,6 +12,7 @@ import re
 
 from ..errors import PatchError
 from . import quoted_names
+from .diff_text import error_at
 from .strip_level import DEFAULT, Naming
 
 
@@ -90,7 +91,7 @@ _LINE = re.compile(
     rb"|rename old|rename new|similarity index|dissimilarity index|index|---|\+\+\+|mode) (?P<value>[^\n]*)(?:\n|\Z)"
 )
 _BINARY = re.compile(rb"(?:(?P<patch>GIT binary patch)|Binary files [^\n]* differ)\r?(?:\n|\Z)")
-_MODE = re.compile(rb"[0-7]{5,7}\Z")
+_MODE = re.compile(rb"([0-7]{1,7})\s*\Z")  # apply.c, parse_mode_line
 _PERCENT = re.compile(rb"(\d{1,3})%\Z")
 _IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64})\.\.(?P<new>[0-9a-f]{4,64})(?: |\Z)")
 _COMBINED_IDS = re.compile(rb"(?P<old>[0-9a-f]{4,64}(?:,[0-9a-f]{4,64})+)\.\.(?P<new>[0-9a-f]{4,64})\Z")
@@ -148,7 +149,9 @@ class _GitHeader:
         self.naming = naming
         self.is_guess = False
         self.pair = data[start + len(b"diff --git ") : end].removesuffix(b"\r")
+        self.data = data
         self.lines: dict[bytes, bytes] = {}
+        self.positions: dict[bytes, int] = {}
         self.header = Header("git", self._read_lines(data, min(end + 1, len(data))))
         _take_binary(self.header, data)
         self._take_modes()
@@ -163,16 +166,26 @@ class _GitHeader:
             word = match["word"]
             value = match["value"] if word in (b"---", b"+++") else match["value"].removesuffix(b"\r")
             if self.lines.setdefault(word, value) != value and word != b"index":
-                raise PatchError(f"the header has {word.decode()!r} twice")
+                raise error_at(data, at, f"the header has {word.decode()!r} twice")
+            self.positions[word] = at
             at = match.end()
         return at
 
     def _take_modes(self) -> None:
         header, lines = self.header, self.lines
-        header.old_mode = _mode(lines.get(b"old mode") or lines.get(b"deleted file mode"))
-        header.new_mode = _mode(lines.get(b"new mode") or lines.get(b"new file mode"))
+        header.old_mode = self._mode(b"old mode", b"deleted file mode")
+        header.new_mode = self._mode(b"new mode", b"new file mode")
         header.similarity = _percent(lines.get(b"similarity index"))
         header.dissimilarity = _percent(lines.get(b"dissimilarity index"))
+
+    def _mode(self, *words: bytes) -> int | None:
+        for word in words:
+            if word in self.lines:
+                if (mode := _mode(self.lines[word])) is None:
+                    reason = f"the {word.decode()} {quoted_names.to_text(self.lines[word])!r} is not an octal number"
+                    raise error_at(self.data, self.positions[word], reason)
+                return mode or None  # to git 0 is no mode
+        return None
 
     def _take_ids(self) -> None:
         """Read the blob ids and the mode; like git, ignore an index line that is none."""
@@ -289,12 +302,10 @@ class _GitHeader:
 _MOVES = ((b"rename from", b"rename to"), (b"rename old", b"rename new"), (b"copy from", b"copy to"))
 
 
-def _mode(value: bytes | None) -> int | None:
-    if value is None:
-        return None
-    if not _MODE.match(value):
-        raise PatchError("a file mode is not an octal number")
-    return int(value, 8)
+def _mode(value: bytes) -> int | None:
+    """Return the mode that *value* is, None where it is no octal number."""
+    match = _MODE.match(value)
+    return int(match[1], 8) if match else None
 
 
 def _percent(value: bytes | None) -> int | None:

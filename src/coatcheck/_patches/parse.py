@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
     from .file_change import FileChange
     from .patch_stats import PatchStats
     from .policy import Policy
+    from .repair_rows import RepairedPatch
     from .strip_level import Naming
     from .verify import VerifiedPatch
 
@@ -42,10 +43,38 @@ class Patch:
         """
         from .strip_level import naming_for
 
-        patch = cls(_to_bytes(text))
+        patch = cls(to_bytes(text))
         patch._naming = naming_for(patch._data, strip=strip, directory=directory)
         patch._files = patch._proved()
         return patch
+
+    @staticmethod
+    def repair(
+        text: bytes | str,
+        base: str | os.PathLike[str] | None = None,
+        *,
+        strip: int | None = None,
+        directory: str | None = None,
+    ) -> RepairedPatch[Patch]:
+        """Repair a diff that a language model wrote; return a patch that `parse` reads, and the list of repairs.
+
+        A good patch is returned unchanged, without repairs. Repaired are: counts in hunk headers, missing hunk headers
+        and line numbers, blank context lines, ``index`` and ``diff --git`` lines, line ends, colour codes, Markdown
+        code blocks, indentation; Codex's ``apply_patch`` format and search/replace blocks become a diff. *base* is the
+        checkout that the patch is for: hunks without line numbers are found there by their lines, which must be in the
+        file once. *strip* and *directory* are those of `parse`.
+
+        Raises `PatchError` with the line of what cannot be repaired, or could be in several ways.
+        """
+        from .repair import repair
+        from .strip_level import naming_for
+
+        return repair(
+            to_bytes(text),
+            lambda data: Patch.parse(data, strip=strip, directory=directory),
+            lambda data: naming_for(data, strip=strip, directory=directory),
+            base,
+        )
 
     def _proved(self) -> tuple[FileChange, ...]:
         files = self._read(prove=True)
@@ -148,7 +177,8 @@ class Patch:
         return verify(self._proved(), base=base, policy=policy)
 
 
-def _to_bytes(text: bytes | str) -> bytes:
+def to_bytes(text: bytes | str) -> bytes:
+    """Return *text* as bytes. Raises `PatchError` for half of a surrogate pair."""
     if isinstance(text, bytes):
         return text
     try:

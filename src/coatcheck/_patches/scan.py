@@ -159,6 +159,8 @@ def _measure_file(data: bytes, start: int, *, prove: bool, naming: Naming) -> tu
     try:
         header = read_header(data, start, naming)
     except PatchError as error:
+        if error.line is not None:
+            raise
         raise error_at(data, start, str(error)) from None
     if header.form == "combined":
         return _measure_combined(data, header)

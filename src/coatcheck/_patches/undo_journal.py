@@ -23,9 +23,10 @@ from msgspec import structs
 
 from .._values.value import JsonFields, Value
 from ..errors import PatchConflictError
-from . import git_index
+from . import git_index, head_commit
 from .checkout import Checkout, Entry
 from .disk_errors import named_errors
+from .head_commit import HeadMove
 from .work_tree import FileStamp, Tree, mark_of, read_plain
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Step(NamedTuple):
 class UndoResult(Value, frozen=True, kw_only=True):
     """What `undo` did, by path, and the branch that it removed.
 
-    `kept_branch` is a branch that it left, because the branch has other commits now. `remaining` is the number of
+    `kept_branch` is a branch that it left, because the branch has other commits now. `commit` is the commit that the
+    application made, and that the current branch has no longer. `remaining` is the number of
     earlier applications that can still be undone.
     """
 
@@ -57,6 +59,7 @@ class UndoResult(Value, frozen=True, kw_only=True):
     refused: tuple[str, ...] = ()
     branch: str | None = None
     kept_branch: str | None = None
+    commit: str | None = None
     remaining: int = 0
 
     _json: ClassVar[JsonFields] = {
@@ -64,6 +67,7 @@ class UndoResult(Value, frozen=True, kw_only=True):
         "refused": "paths that were edited since, and were not changed",
         "branch": "the branch that was removed",
         "kept_branch": "the branch that was kept, because it has other commits now",
+        "commit": "the commit that was taken back from the current branch",
         "remaining": "how many earlier applications can still be undone",
     }
 
@@ -85,6 +89,7 @@ class Journal:
         self.index: dict[str, Entry | None] = {}
         self.branch: tuple[str, str] | None = None
         self.source: PatchSource | None = None
+        self.commit: HeadMove | None = None
         self.is_finished = False
         self.is_elsewhere = False  # the git directory is on another file system than the work tree
 
@@ -128,6 +133,7 @@ class Journal:
             "index": self.index,
             "branch": self.branch,
             "source": self.source,
+            "commit": self.commit,
         }
 
     @classmethod
@@ -152,6 +158,8 @@ class Journal:
         journal.index = {path: entry and Entry(*entry) for path, entry in facts["index"].items()}
         journal.branch = facts["branch"] and tuple(facts["branch"])
         journal.source = facts["source"] and PatchSource(*facts["source"])
+        commit = facts.get("commit")  # journals of 0.1.0 have none
+        journal.commit = commit and HeadMove(*commit)
         return journal
 
 
@@ -285,10 +293,14 @@ def undo(path: str | os.PathLike[str]) -> UndoResult:
         if not journals:
             raise PatchConflictError("no application is left to undo here")
         _check_branch(checkout, journals[0])
+        move = journals[0].commit
+        if move is not None:
+            head_commit.check_undo(checkout, move)
         undone = _undo_files(checkout, journals[0])
+        commit = move.after if move is not None and head_commit.move_back(checkout, move) else None
         branch, kept = _remove_branch(checkout, journals[0])
         _keep(journals[0], undone.refused)
-    return structs.replace(undone, branch=branch, kept_branch=kept, remaining=len(journals) - 1)
+    return structs.replace(undone, branch=branch, kept_branch=kept, commit=commit, remaining=len(journals) - 1)
 
 
 def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
@@ -407,7 +419,7 @@ def _keep(journal: Journal, refused: Sequence[str]) -> None:
         forget(journal)
         return
     journal.steps = [step for step in journal.steps if step.path in refused]
-    journal.branch, was_finished = None, journal.is_finished
+    journal.branch, journal.commit, was_finished = None, None, journal.is_finished
     journal.is_finished = True
     journal.write()
     if not was_finished:

@@ -55,6 +55,7 @@ class VerifiedPatch(NamedTuple):
         base: str | None = None,
         task: object = None,
         attempt: int = 1,
+        commit: str | None = None,
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
     ) -> AppliedPatch:
@@ -65,7 +66,8 @@ class VerifiedPatch(NamedTuple):
         fit is merged with the change since *base* (a commit; else the blobs the patch names) when *three_way*; a file
         in conflict is left as it is, or gets markers when *partial* and *markers*. Files with uncommitted changes are
         skipped. *task* (its ref) and *attempt* identify the origin of the patch, so that another attempt of the same
-        task is refused while this one is applied and not committed. `undo` reverts it.
+        task is refused while this one is applied and not committed. With *commit*, a message, the patch is also committed
+        to the current branch, alone and only where all of it was applied. `undo` reverts it, the commit included.
 
         Raises `PatchConflictError`, with the files, where not everything can be applied; also while an earlier
         application is unfinished, another attempt of the task is applied, another git holds the index, or the disk
@@ -78,7 +80,8 @@ class VerifiedPatch(NamedTuple):
         changes = self._chosen(include, exclude, paths_of(checkout))
         self._check_size(changes, checkout, base)
         source = None if task is None else PatchSource(str(task), attempt)
-        request = ApplyRequest(index, three_way, check, markers, partial, base, source)
+        to_index = index or commit is not None
+        request = ApplyRequest(to_index, three_way, check, markers, partial, base, source, commit)
         return apply(changes, checkout, request)
 
     def commit(

@@ -170,7 +170,7 @@ def _detail_in(body: object) -> str:
 
 
 def _detail_of_text(response: Response) -> str | None:
-    text = response.body[:20_000].decode("utf-8", "replace")
+    text = response.body[:20_000].decode("utf-8-sig", "replace")
     if "html" in response.headers.get("content-type", "") or text.lstrip()[:1] == "<":
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         return _short(f"an HTML page{f' titled {title[1].strip()!r}' if title else ''}")

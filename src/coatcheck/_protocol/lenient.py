@@ -60,6 +60,8 @@ def number(value: object) -> float | None:
 def instant(value: object) -> datetime | None:
     """Return a time in UTC from Unix seconds or ISO 8601."""
     try:
+        if type(value) is float:  # nearly all of them
+            return datetime.fromtimestamp(value, UTC)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
         return parse_time(value) if isinstance(value, str) else None

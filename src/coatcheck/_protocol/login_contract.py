@@ -204,7 +204,8 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
     coatcheck's own logins are stored in the format `own`, or else in that of `file`; providers with the same `family` share theirs.
     `trusted_hosts` are the only hosts (beside loopback) that a stored secret is ever sent to.
-    `remedy` is the remedy of the error "not logged in".
+    `remedy` is the remedy of the error "not logged in"; `note` is a sentence about the login for the help of
+    `coatcheck login`.
     """
 
     name: str
@@ -219,3 +220,4 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     oauth: OAuth | None = None
     whoami: Whoami | None = None
     trusted_hosts: frozenset[str] = frozenset()
+    note: str = ""

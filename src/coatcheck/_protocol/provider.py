@@ -10,6 +10,7 @@ import msgspec
 
 from .. import errors
 from .._values.value import Value
+from .settings import COMMON_SETTINGS, LOGIN_SETTINGS, ProviderSetting
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
@@ -59,8 +60,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `verbs` maps each supported verb to its `Support`; `reasons` explains missing verbs. `options` are the fields of
     `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is the
     median duration of its tasks, until durations are known. `write_pause` is the seconds that the service requires
-    between two writing requests, `rate` the requests a second that it accepts, unless the setting is given. `needs_environment` says that a task must name an
-    environment or a repository; `lists_by_id` that `list_tasks` takes the id of one and no other name.
+    between two writing requests, `rate` the requests a second that it accepts, unless the setting is given.
+    `needs_environment` says that a task must name an environment or a repository. `option_variables` are the environment
+    variables by which the service's own tools know an option of `TaskSpec`, in their order.
     """
 
     verbs: Mapping[Verb, Support]
@@ -72,19 +74,19 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     write_pause: float = 0.0
     rate: float | None = None
     needs_environment: bool = True
-    lists_by_id: bool = False
     notes: tuple[str, ...] = ()
+    option_variables: Mapping[str, tuple[str, ...]] = {}
 
-    def require(self, verb: str, provider: str) -> Support:
+    def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
-        support = cast("Mapping[str, Support]", self.verbs).get(verb)
+        support = self.verbs.get(verb)
         if support is None:
             raise errors.UnsupportedError(f"{provider} has no {verb}: {self.reason(verb)}")
         return support
 
-    def reason(self, verb: str) -> str:
+    def reason(self, verb: Verb) -> str:
         """Return why *verb* is missing."""
-        return cast("Mapping[str, str]", self.reasons).get(verb, "the service does not offer it")
+        return self.reasons.get(verb, "the service does not offer it")
 
 
 class StatusPage(Value, frozen=True, kw_only=True):
@@ -117,10 +119,14 @@ TaskFilter = Literal["current", "archived", "all"]
 
 
 class Provider(Protocol):
-    """The client of one service.
+    """The client of one service: what every provider has.
 
-    Each verb is an `Exchange`: a generator that yields requests and returns a value. Only the verbs named in
-    `capabilities` are ever called, so a provider writes only those.
+    Its verbs are methods, named by `Verb`. Only those in `capabilities` are called, so a provider defines only those;
+    `ProviderMethods` has their signatures. These attributes are optional:
+
+    - `settings`: a tuple of `ProviderSetting`, which `coatcheck config` lists;
+    - `sites`: the base URLs of web pages of tasks that are not below an origin, a tuple of strings;
+    - `server_hints`: lines that `coatcheck serve` prints; ``{url}`` and ``{codex_home}`` in them are replaced.
     """
 
     @property
@@ -133,11 +139,7 @@ class Provider(Protocol):
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Base URLs by name, without a trailing slash; "api" is the default of a `Request`.
-
-        A provider whose tasks have pages elsewhere names their base URLs in `sites`, a tuple of strings; one that has
-        settings declares them in `settings`, a tuple of `ProviderSetting`.
-        """
+        """Base URLs by name, without a trailing slash; "api" is the default of a `Request`."""
         ...
 
     @property
@@ -147,15 +149,28 @@ class Provider(Protocol):
         """Return *request* with the secret on it. Pure; called for every attempt, on the encoded bytes."""
         ...
 
+
+class ProviderMethods(Provider, Protocol):
+    """The signatures of all methods that a provider may have.
+
+    A verb is an `Exchange`: a generator that yields requests and returns a value. The methods that are no verbs are
+    optional: `prepare` (default: the spec as it is), `get_task_response` (default: the `raw` of `get_task`),
+    `extract_response` (default: `UnsupportedError`) and `acknowledge`, which only status pages with receipts need.
+    """
+
     def resolve_environment(self, name: str | None, *, repository: str | None) -> Exchange[Environment]:
         """Return the environment that *name* (id, label, repository), else *repository*, refers to.
 
-        Raises `ConfigurationError` with the candidates.
+        Where a provider has this verb, `prepare`, `create_task` and `list_tasks` are given the environment's id, and a
+        spec without a branch the environment's default branch. Raises `ConfigurationError` with the candidates.
         """
         ...
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Replace names by the ids that `create_task` sends (environment, branch); may send requests, never creates a task."""
+        """Return *spec* as `create_task` sends it; may send requests, never creates a task.
+
+        The ids and names that the environment's own resolution does not cover are resolved here.
+        """
         ...
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
@@ -216,3 +231,31 @@ class Provider(Protocol):
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         """Return the task in a saved or live response; pure."""
         ...
+
+
+def methods_of(provider: Provider) -> ProviderMethods:
+    """Return *provider* with the types of its methods. Raises `ConfigurationError` for a verb without its method."""
+    missing = [verb for verb in provider.capabilities.verbs if not callable(getattr(provider, verb, None))]
+    if missing:
+        message = f"the provider {provider.name!r} declares verbs and does not define them: {', '.join(missing)}"
+        raise errors.ConfigurationError(message, remedy="define them, or leave them out of its capabilities")
+    return cast("ProviderMethods", provider)
+
+
+def settings_of(provider: Provider) -> tuple[ProviderSetting, ...]:
+    """Return the settings that *provider* declares, and those that every provider has."""
+    declared: tuple[ProviderSetting, ...] = getattr(provider, "settings", ())
+    return (*declared, *COMMON_SETTINGS, *(LOGIN_SETTINGS if provider.login.oauth else ()))
+
+
+def sites_of(provider: Provider) -> tuple[str, ...]:
+    """Return the base URLs of the tasks of *provider*: those of its requests, and of their web pages."""
+    sites: tuple[str, ...] = getattr(provider, "sites", ())
+    return (*provider.origins.values(), *sites)
+
+
+def server_hints_of(provider: Provider, **values: str | None) -> tuple[str, ...]:
+    """Return the lines that `coatcheck serve` prints for *provider*, without those that need a value that is None."""
+    hints: tuple[str, ...] = getattr(provider, "server_hints", ())
+    missing = [f"{{{name}}}" for name, value in values.items() if value is None]
+    return tuple(hint.format(**values) for hint in hints if not any(field in hint for field in missing))

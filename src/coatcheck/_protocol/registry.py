@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .. import errors
 
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from .provider import Provider
+    from .settings import Settings
 
 GROUP = "coatcheck.providers"
+
+# The provider that is used where neither an option nor a setting names one, and the provider of the local cloud.
+DEFAULT_PROVIDER = "codex"
+LOCAL_PROVIDER = "local"
 
 BUILT_IN = {
     "anthropic_batch": "coatcheck.providers.anthropic_batch:anthropic_batch",
@@ -30,34 +35,6 @@ BUILT_IN = {
     "local": "coatcheck.providers.codex:local",
     "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
 }
-
-
-class Settings(Protocol):
-    """The settings of one provider, by name, for its factory."""
-
-    def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return the setting *name* of this provider, None if it is not set.
-
-        *variable* is the environment variable by which the service's own tools know it; coatcheck's own comes first.
-        """
-        ...
-
-
-class ProviderSetting(NamedTuple):
-    """A setting that a provider declares: its name, what it means, its default, and the variables of other programs.
-
-    `variables` are the environment variables by which the service's own tools know the setting, in their order.
-    """
-
-    name: str
-    description: str
-    default: str | None = None
-    variables: tuple[str, ...] = ()
-
-    def read(self, settings: Settings) -> str | None:
-        """Return the value in *settings*, the default where it is missing or empty."""
-        values = (settings.get(self.name, variable=variable) for variable in self.variables or (None,))
-        return next(filter(None, values), None) or self.default
 
 
 Factory: TypeAlias = "Callable[[Settings], Provider]"

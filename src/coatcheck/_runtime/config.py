@@ -7,16 +7,38 @@ A repository may be hostile: its ``coatcheck.toml`` may set only what cannot mov
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from .. import errors
+from .._protocol.registry import DEFAULT_PROVIDER
 from .._values.value import JsonFields, Value
 
 PROJECT_FILE = "coatcheck.toml"
 ALLOWED_IN_PROJECT = frozenset({"environment", "branch", "attempts", "timeout"})
-DEFAULTS: Mapping[str, str] = {"provider": "codex", "attempts": "1", "timeout": "3600", "transport": "pyreqwest"}
+DEFAULTS: Mapping[str, str] = {
+    "provider": DEFAULT_PROVIDER,
+    "attempts": "1",
+    "timeout": "3600",
+    "transport": "pyreqwest",
+}
 PREFIX = "COATCHECK_"
+
+# The settings that no provider declares, each with what it is; `declared_settings` has those of the providers.
+SETTINGS: Mapping[str, str] = {
+    "provider": "the service that runs tasks, where no option and no ref names one",
+    "environment": "the environment of tasks that name none, by id or label",
+    "branch": "the branch that tasks start from (default: the checkout's)",
+    "attempts": "how many attempts a task has",
+    "timeout": "how long `wait` and `run` wait: 90s, 30m, 2h, none",
+    "starting_diff": "a diff that is applied before the agent starts",
+    "transport": "the HTTP library: pyreqwest or httpx2",
+    "account": "which login of coatcheck, by the name given at `login`",
+    "pager": "the program that shows long output (default: PAGER, else less)",
+    "learn": "whether durations of tasks are kept to choose when to poll: true or false",
+    "look_worth": "seconds of delay that one poll is worth; less polls more often",
+    "services_file": "a further file with [services.NAME] tables",
+}
 
 
 class Setting(Value, frozen=True, kw_only=True):
@@ -84,6 +106,10 @@ class Config:
             message = f"{name} should be a number, not {setting.value!r} ({setting.origin})"
             raise errors.ConfigurationError(message) from None
 
+    def names_by_file(self) -> dict[str, tuple[str, ...]]:
+        """Return the path of each file of settings, and the names that it sets."""
+        return {path: tuple(values) for path, values in self._read_files()}
+
     def names_in_files(self) -> tuple[str, ...]:
         """Return every setting that a file names."""
         return tuple(dict.fromkeys(name for _, values in self._read_files() for name in values))
@@ -91,7 +117,7 @@ class Config:
     def _read_files(self) -> list[tuple[str, Mapping[str, str]]]:
         if self._files is None:
             project = [] if self._project_path is None else [(self._project_path, read_project(self._project_path))]
-            user = os.path.join(config_dir(self.environ), "config.toml")
+            user = user_file(self.environ)
             self._files = [*project, (user, read_file(user))]
         return self._files
 
@@ -109,7 +135,12 @@ class ProviderSettings:
 
 def read_file(path: str) -> Mapping[str, str]:
     """Read a TOML file of settings, tables joined by dots; a missing file is an empty one."""
-    return dict(_flat(read_tables(path) or {}))
+    return flat_settings(read_tables(path) or {})
+
+
+def flat_settings(tables: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings in *tables* by full name, as text."""
+    return dict(_flat(tables))
 
 
 def read_tables(path: str) -> Mapping[str, Any] | None:
@@ -129,13 +160,33 @@ def read_project(path: str) -> Mapping[str, str]:
     """Read a project's file; raises `ConfigurationError` for a setting that a repository must not make."""
     values = read_file(path)
     for name in values:
-        if name not in ALLOWED_IN_PROJECT:
-            allowed = ", ".join(sorted(ALLOWED_IN_PROJECT))
-            raise errors.ConfigurationError(
-                f"{path} sets {name!r}, which a project file may not (it may set {allowed})",
-                remedy=f"set it in {os.path.join('~', '.config', 'coatcheck', 'config.toml')} or in the environment",
-            )
+        require_project_setting(name, path)
     return values
+
+
+def require_project_setting(name: str, path: str) -> None:
+    """Raise `ConfigurationError` unless a project's file may set *name*."""
+    if name in ALLOWED_IN_PROJECT:
+        return
+    near = suggestion(name, ALLOWED_IN_PROJECT) if name not in SETTINGS else ""
+    allowed = ", ".join(sorted(ALLOWED_IN_PROJECT))
+    raise errors.ConfigurationError(
+        f"{path} sets {name!r}, which a project file may not (it may set {allowed})",
+        remedy=near or "set it for yourself with: coatcheck config set NAME VALUE",
+    )
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the most similar of *known*, "" where none is similar."""
+    from difflib import get_close_matches  # only a misspelling needs it
+
+    near = get_close_matches(name, [*known], n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def user_file(environ: Mapping[str, str]) -> str:
+    """Return the path of the user's file of settings."""
+    return os.path.join(config_dir(environ), "config.toml")
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

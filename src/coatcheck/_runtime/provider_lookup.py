@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .. import errors
 from .._protocol import registry
-from .._protocol.registry import Settings
+from .._protocol.provider import server_hints_of, settings_of
+from .._protocol.settings import Settings
 from .config import Config, ProviderSettings, config_dir, read_tables
 
 if TYPE_CHECKING:
     from .._protocol.provider import Provider
-    from .._protocol.registry import ProviderSetting
+    from .._protocol.settings import ProviderSetting
 
 TABLE = "services"
 # Where each described service is described: the file, and its tables by name.
@@ -56,21 +57,72 @@ def declared_settings(config: Config) -> dict[str, ProviderSetting]:
 
     A provider that cannot be loaded declares none.
     """
-    declared: dict[str, ProviderSetting] = {}
+    return {
+        f"{provider.name}.{each.name}": each for provider in _declarations(config) for each in settings_of(provider)
+    }
+
+
+def variables_of(name: str, config: Config) -> tuple[str, ...]:
+    """Return the environment variables by which other programs know the setting *name*.
+
+    A setting of a provider declares them; one that is an option of a submission has those of the configured provider.
+    """
+    provider, _, setting = name.rpartition(".")
+    try:
+        declaring = _unconfigured(provider or config.get("provider") or registry.DEFAULT_PROVIDER, config)
+    except errors.CoatcheckError:
+        return ()
+    if not provider:
+        return declaring.capabilities.option_variables.get(name, ())
+    return next((each.variables for each in settings_of(declaring) if each.name == setting), ())
+
+
+def settings_of_provider(name: str, config: Config) -> tuple[str, ...]:
+    """Return the names of the settings of the provider *name*; none where there is no such provider."""
+    try:
+        provider = _unconfigured(name, config)
+    except errors.CoatcheckError:
+        return ()
+    return ("base_url", *(setting.name for setting in settings_of(provider)))
+
+
+def login_notes(config: Config) -> dict[str, str]:
+    """Return what the help of `login` says about the logins of the installed providers, by the name of the login."""
+    logins = [provider.login for provider in _declarations(config)]
+    return {login.family or login.name: login.note for login in logins if login.note}
+
+
+def server_hints(config: Config, *, url: str, codex_home: str | None) -> tuple[str, ...]:
+    """Return the lines that `serve` prints for the programs that can use a local cloud at *url*."""
+    provider = _unconfigured(registry.LOCAL_PROVIDER, config)
+    return server_hints_of(provider, url=url, codex_home=codex_home)
+
+
+def _declarations(config: Config) -> Iterator[Provider]:
+    """Yield the installed providers by name, without their settings; what cannot be loaded is left out."""
     for name in registry.names():
         with contextlib.suppress(errors.CoatcheckError):
-            provider = provider_of(name, config, settings=_PlaceholderSettings())
-            declared |= {f"{name}.{setting.name}": setting for setting in getattr(provider, "settings", ())}
-    return declared
+            yield _unconfigured(name, config)
+
+
+def _unconfigured(name: str, config: Config) -> Provider:
+    """Return the provider *name* as it is without settings, at a placeholder where it has no default address."""
+    try:
+        return provider_of(name, config, settings=_PlaceholderSettings(None))
+    except errors.ConfigurationError:
+        return provider_of(name, config, settings=_PlaceholderSettings("http://127.0.0.1"))
 
 
 class _PlaceholderSettings:
-    """Settings of a provider that is only asked what it declares: its service may be anywhere."""
+    """The settings of a provider whose declarations are read and which sends no request."""
+
+    def __init__(self, base_url: str | None) -> None:
+        self._base_url = base_url
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return an address as the base URL, and nothing else."""
+        """Return the base URL, and no other setting."""
         del variable
-        return "http://127.0.0.1" if name == "base_url" else None
+        return self._base_url if name == "base_url" else None
 
 
 def provider_of_login(name: str, config: Config) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from .. import errors
 from .._credentials.login_sources import LoginCredentials, LoginSelection
 from .._engine.backoff import RetryPolicy
-from .._engine.operations import Operations, origins_of
+from .._engine.operations import Operations
 from .._engine.rate_limit import RateLimiter
 from .._engine.reachability import OnOutage
 from .._engine.schedule import DEFAULT_POLL_COST
@@ -24,11 +24,12 @@ from .._protocol.duration_store import NoDurationStore
 from .._protocol.effects import Clock
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials, Secret
-from .._protocol.provider import Provider
+from .._protocol.provider import Provider, sites_of
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .provider_lookup import provider_of
 from .server_record import LOCAL, running_server, server_at
+from .setting_names import check_names
 from .submission_journal import FileJournal, is_alive
 from .system_clock import SystemClock
 
@@ -74,6 +75,7 @@ class Session:
     def __init__(self, options: Options) -> None:
         environ = os.environ if options.environ is None else options.environ
         self.config = options.config or Config(environ=environ)
+        check_names(self.config)
         options = _located(options, self.config)
         self.clock: Clock = options.clock or SystemClock()
         self.provider = _provider(options, self.config)
@@ -125,7 +127,7 @@ def origins_of_client(options: Options) -> tuple[str, ...]:
     """Return where the tasks of such a client are, as `TaskRef.parse` takes it. Asks no network."""
     environ = os.environ if options.environ is None else options.environ
     config = options.config or Config(environ=environ)
-    return origins_of(_provider(_located(options, config), config))
+    return sites_of(_provider(_located(options, config), config))
 
 
 def _located(options: Options, config: Config) -> Options:

@@ -13,9 +13,11 @@ pyreqwest is imported with the first request: decoding a saved response needs no
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from threading import Event, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 from .._protocol.effects import Request, Response
@@ -248,15 +250,44 @@ class _AsyncStream:
             await exchange.__aexit__(None, None, None)
 
 
+def import_pyreqwest() -> None:
+    """Import pyreqwest in the main thread, or else in a thread that never ends.
+
+    Its allocator (mimalloc) uses the memory of the thread that loads it for the whole process: with pyreqwest 0.15.1 a
+    client that is built after that thread has ended is a segmentation fault.
+    """
+    if "pyreqwest.client" in sys.modules:
+        return
+    if current_thread() is main_thread():
+        _import_client()
+        return
+    is_imported = Event()
+    Thread(target=_import_and_stay, args=(is_imported,), name="coatcheck-import", daemon=True).start()
+    is_imported.wait()
+
+
+def _import_and_stay(is_imported: Event) -> None:
+    with suppress(ImportError):  # raised again in the thread that needs the module
+        _import_client()
+    is_imported.set()
+    Event().wait()
+
+
+def _import_client() -> None:
+    import pyreqwest.client  # noqa: F401 - 5 ms, when there is something to send
+
+
 def _client(options: TransportOptions, route: Route) -> SyncClient:
-    from pyreqwest.client import SyncClientBuilder  # 5 ms, when there is something to send
+    import_pyreqwest()
+    from pyreqwest.client import SyncClientBuilder
 
     with _certificates_judged(options):
         return _configured(SyncClientBuilder(), options, route).build()
 
 
 def _async_client(options: TransportOptions, route: Route) -> Client:
-    from pyreqwest.client import ClientBuilder  # as above
+    import_pyreqwest()
+    from pyreqwest.client import ClientBuilder
 
     with _certificates_judged(options):
         return _configured(ClientBuilder(), options, route).build()

@@ -15,12 +15,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, SupportsBytes, TypeAlias, TypeVar
 
 import msgspec
-
-if TYPE_CHECKING:
-    from .._patches.parse import Patch
 
 SCHEMA = "coatcheck/1"
 
@@ -79,7 +76,7 @@ def _text(value: Any) -> object:
     return str(value) if hasattr(value, "provider") else value
 
 
-def patch_text(patch: Patch | None) -> str | None:
+def patch_text(patch: SupportsBytes | None) -> str | None:
     """Return a patch as text; bytes that are not UTF-8 are shown as escapes (`coatcheck diff` writes them unchanged)."""
     return None if patch is None else bytes(patch).decode("utf-8", "backslashreplace")
 

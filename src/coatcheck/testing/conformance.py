@@ -27,10 +27,11 @@ from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef, TaskSpec
 from .._protocol.effects import Request, Response
-from .._protocol.provider import Provider
+from .._protocol.provider import Provider, ProviderMethods, Verb, methods_of
 from .._values.value import Value
-from ..cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, Timeout
+from ..cloud.faults import Fault, Reset, Status
 from .both_clients import VARIANTS, Both
+from .conformance_faults import DATE, LOST_RESPONSES, RETRY_AFTER, BodyPrefix
 from .fake_clock import FakeClock
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -49,7 +50,7 @@ STATUS_ERRORS: Mapping[int, type[errors.ProviderError]] = {
 }
 
 # Every client method that a provider may not support, with arguments for the call that must be refused.
-VERBS: Mapping[str, tuple[Any, ...]] = {
+METHODS: Mapping[str, tuple[Any, ...]] = {
     "create_task": ("p",),
     "get_task": ("x",),
     "list_attempts": ("x",),
@@ -66,15 +67,8 @@ VERBS: Mapping[str, tuple[Any, ...]] = {
     "create_pull_request": ("x",),
     "stream_task": ("x",),
 }
-# Capabilities whose name differs from the method's.
-CAPABILITY = {"stream_task": "stream_events"}
-
-# Faults after which a task may exist although the client received no response.
-LOST_RESPONSES: Sequence[Fault] = (
-    ResetAfterAccept(on="create_task"),
-    StatusAfterAccept(502, on="create_task"),
-    Timeout(on="create_task", is_accepted=True),
-)
+# Verbs whose name differs from the client's method.
+VERB_OF_METHOD = {"stream_task": Verb.STREAM_EVENTS}
 UNKNOWN_WORD = "coatcheck-new-word"
 REQUEST_ID = "req-conformance"
 
@@ -106,7 +100,7 @@ class Emulator(Protocol):
         ...
 
 
-def needs(*verbs: str) -> Callable[[Any], Any]:
+def needs(*verbs: Verb) -> Callable[[Any], Any]:
     """Mark a test as one of *verbs*: it is skipped for providers that do not support them."""
 
     def mark(test: Any) -> Any:
@@ -143,20 +137,22 @@ class ProviderConformance:
             "status": lambda: tuple(STATUS_ERRORS),
             "word": lambda: tuple(self.states),
             "transcript": lambda: tuple(self.transcripts),
-            "lost": lambda: LOST_RESPONSES,
-            "verb": lambda: [verb for verb in VERBS if not self._has(CAPABILITY.get(verb, verb))],
+            "lost": lambda: tuple(LOST_RESPONSES),
+            "after": lambda: tuple(RETRY_AFTER),
+            "verb": lambda: [name for name in METHODS if not self._has(VERB_OF_METHOD.get(name) or Verb(name))],
         }
         missing = [verb for verb in getattr(metafunc.function, "needs", ()) if not self._has(verb)]
         marks = [pytest.mark.skip(reason=self._reason(missing[0]))] if missing else []
         for name in (name for name in cases if name in metafunc.fixturenames):
             values = cases[name]()
-            ids = [type(value).__name__ if isinstance(value, Fault) else str(value) for value in values]
-            metafunc.parametrize(name, [pytest.param(value, marks=marks) for value in values], ids=ids)
+            metafunc.parametrize(
+                name, [pytest.param(value, marks=marks) for value in values], ids=list(map(str, values))
+            )
 
-    def _has(self, verb: str) -> bool:
+    def _has(self, verb: Verb) -> bool:
         return verb in self.provider().capabilities.verbs
 
-    def _reason(self, verb: str) -> str:
+    def _reason(self, verb: Verb) -> str:
         provider = self.provider()
         reason = provider.capabilities.reason(verb)
         return f"{provider.name} has no {verb}: {reason}"
@@ -179,14 +175,14 @@ class ProviderConformance:
         )
         return client.poll_task(client.create_task(self.spec).ref), client, emulator
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_task_succeeds_despite_transient_errors(self, variant: str) -> None:
         """Throttling, a lost connection and a 503 are retried, and one task is created."""
         task, _, emulator = self._run_with_transient_errors(variant)
 
         assert (TaskState.SUCCEEDED, 1) == (task.state, len(emulator.tasks)), task
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_both_clients_send_and_sleep_the_same(self) -> None:
         """Both clients send the same requests and sleep the same times."""
         recorded = []
@@ -197,7 +193,7 @@ class ProviderConformance:
 
         assert recorded[0] == recorded[1]
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_submitting_is_one_post(self, variant: str) -> None:
         """Exactly one request creates the task, whatever requests precede it."""
         client, emulator = self._connect(variant)
@@ -205,17 +201,17 @@ class ProviderConformance:
 
         assert [(each.method, len(emulator.tasks)) for each in emulator.seen("create_task")] == [("POST", 1)]
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_created_task_has_its_prompt(self, variant: str) -> None:
         """The returned task has its prompt, by which a task is found whose response was lost."""
         client, _ = self._connect(variant)
 
         assert self.spec.prompt == client.create_task(self.spec).prompt
 
-    @needs("create_task")
-    def test_a_lost_response_creates_no_second_task(self, variant: str, lost: Fault) -> None:
+    @needs(Verb.CREATE_TASK)
+    def test_a_lost_response_creates_no_second_task(self, variant: str, lost: str) -> None:
         """The task is found, or the call raises; a POST is repeated only with an idempotency key."""
-        client, emulator = self._connect(variant, lost)
+        client, emulator = self._connect(variant, LOST_RESPONSES[lost])
         try:
             name = client.create_task(self.spec).ref.provider
         except errors.SubmissionUncertainError:
@@ -224,7 +220,7 @@ class ProviderConformance:
         assert (self.provider().name, 1) == (name, len(emulator.tasks))
         assert 1 == len(emulator.seen("create_task")) or all(each.idempotent for each in emulator.seen("create_task"))
 
-    @needs("create_task")
+    @needs(Verb.CREATE_TASK)
     def test_a_lost_submission_is_not_sent_again(self, variant: str) -> None:
         """A request that may have arrived is not repeated and raises, unless it has an idempotency key."""
         client, emulator = self._connect(variant, Reset(on="create_task"))
@@ -239,7 +235,7 @@ class ProviderConformance:
 
         assert expected == (returned, len(emulator.tasks), len(emulator.seen("create_task")))
 
-    @needs("create_task", "get_task")
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
     def test_a_ref_survives_print_and_parse(self, variant: str) -> None:
         """A printed ref is enough to read the task."""
         client, _ = self._connect(variant)
@@ -252,7 +248,7 @@ class ProviderConformance:
     def _with_word(self, word: str) -> Task:
         transcript = self.transcripts[self.state_in]
         body = changed(transcript.body, self.state_at, partial(_put, word))
-        return self.provider().extract_response(body, transcript.siblings)
+        return methods_of(self.provider()).extract_response(body, transcript.siblings)
 
     def test_every_declared_state_maps(self, word: str) -> None:
         """A declared state maps to its `TaskState`, and `raw_state` keeps it."""
@@ -268,7 +264,7 @@ class ProviderConformance:
 
     def test_malformed_responses_are_tasks_or_unreadable(self, transcript: str) -> None:
         """With any key missing, null, of a wrong type or of an unknown value: a `Task`, or an error with a JSON path."""
-        recorded, provider = self.transcripts[transcript], self.provider()
+        recorded, provider = self.transcripts[transcript], methods_of(self.provider())
         responses = [(body, recorded.siblings) for body in malformed(recorded.body)]
         responses += [(recorded.body, siblings) for siblings in malformed(recorded.siblings or b"null")]
         failures = [problem for body, siblings in responses if (problem := _problem(provider, body, siblings))]
@@ -277,7 +273,7 @@ class ProviderConformance:
 
     # -- errors --------------------------------------------------------------------------------------------------------
 
-    @needs("create_task", "get_task")
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
     def test_each_status_raises_its_error(self, variant: str, status: int) -> None:
         """Each HTTP status raises its class, with status, request id and `retry_after`."""
         client, emulator = self._connect(variant)
@@ -292,15 +288,40 @@ class ProviderConformance:
         assert (STATUS_ERRORS[status], status, REQUEST_ID) == (type(error), error.status, error.request_id)
         assert (3.0 if status == 429 else None) == getattr(error, "retry_after", None)
 
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
+    def test_retry_after_is_read_in_every_form(self, variant: str, after: str) -> None:
+        """Seconds and the three forms of a date are read, dates against the `Date` of the response; nothing else is."""
+        client, emulator = self._connect(variant)
+        ref = client.create_task(self.spec).ref
+        headers = (("date", DATE),)
+        emulator.faults.append(Status(429, on="get_task", times=None, headers=headers, retry_after=after))
+        with pytest.raises(errors.RateLimitError) as caught:
+            client.get_task(ref)
+
+        assert RETRY_AFTER[after] == caught.value.retry_after
+
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
+    def test_a_byte_order_mark_is_ignored(self, variant: str) -> None:
+        """A byte-order mark before a text is no part of it (RFC 8259, section 8.1)."""
+        tasks = []
+        for mark in (b"", b"\xef\xbb\xbf"):
+            client, emulator = self._connect(variant)
+            ref = client.create_task(self.spec).ref
+            marked = BodyPrefix(mark, on="get_task", times=None)
+            emulator.faults.append(marked)
+            tasks.append(msgspec.structs.replace(client.get_task(ref), ref=TaskRef("x", "x"), url=None, raw=b""))
+
+        assert tasks[0] == tasks[1]
+
     def test_a_missing_verb_raises_before_any_request(self, variant: str, verb: str) -> None:
         """An unsupported method raises at once, with the reason."""
         client, emulator = self._connect(variant)
         with pytest.raises(errors.UnsupportedError, match=f"{self.provider().name} has no "):
-            getattr(client, verb)(*VERBS[verb])
+            getattr(client, verb)(*METHODS[verb])
 
         assert [] == emulator.requests
 
-    @needs("create_task", "get_task")
+    @needs(Verb.CREATE_TASK, Verb.GET_TASK)
     def test_no_token_is_shown(self, variant: str, caplog: pytest.LogCaptureFixture) -> None:
         """No ``repr``, message, note, traceback or log contains the token, whatever status the service returns."""
         caplog.set_level(0)
@@ -315,7 +336,7 @@ class ProviderConformance:
 
         assert self.token(emulator) not in "\n".join((*shown, caplog.text))
 
-    @needs("create_task", "list_tasks")
+    @needs(Verb.CREATE_TASK, Verb.LIST_TASKS)
     def test_paging_ends_even_where_the_cursor_repeats(self, variant: str) -> None:
         """A cursor that repeats ends the list, and no task is listed twice."""
         client, emulator = self._connect(variant)
@@ -325,7 +346,7 @@ class ProviderConformance:
         assert sorted(refs, key=str) == sorted((task.ref for task in client.list_tasks()), key=str)
 
 
-def _problem(provider: Provider, body: bytes, siblings: bytes | None) -> str | None:
+def _problem(provider: ProviderMethods, body: bytes, siblings: bytes | None) -> str | None:
     """Return what is wrong with how *provider* reads a response; None for a task or an error with a JSON path."""
     try:
         task: object = provider.extract_response(body, siblings)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from coatcheck import PatchState, TaskSpec, TaskState, errors
+from coatcheck._engine.optional_methods import prepare_spec
 from coatcheck._protocol.effects import Emit, Read, Request
 from coatcheck._protocol.login_contract import Secret
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
@@ -49,7 +50,7 @@ class ObservedDurations:
 
     def submit(self, spec: TaskSpec = SPEC) -> Any:
         """Prepare and create a task."""
-        return self.ask(self.provider.create_task(self.ask(self.provider.prepare(spec))))
+        return self.ask(self.provider.create_task(self.ask(prepare_spec(self.provider, spec))))
 
     def looks(self, ref: Any, number: int) -> list[Any]:
         """Look so many times."""

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from coatcheck._runtime.config import Config
+from coatcheck._runtime.provider_lookup import provider_of
+from coatcheck.provider import Verb
+
 from .talk import PROVIDER
 
 MODELS = {model.id: model for model in PROVIDER.list_models()}
@@ -25,3 +29,11 @@ def test_a_successor_is_in_the_catalogue() -> None:
     successors = {model.successor for model in MODELS.values() if model.successor}
 
     assert successors == {"gpt-6-sol", "gpt-6-luna"} & set(MODELS)
+
+
+def test_the_local_cloud_lists_no_models_of_another_service() -> None:
+    """The agents of the local cloud are the user's commands: it lists no models and opens no pull requests."""
+    provider = provider_of("local", Config(environ={}, explicit={"local.base_url": "http://127.0.0.1:9"}))
+    missing = {Verb.LIST_MODELS, Verb.CREATE_PULL_REQUEST}
+
+    assert missing == missing & set(provider.capabilities.reasons) - set(provider.capabilities.verbs)

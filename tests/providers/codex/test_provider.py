@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from coatcheck import TaskRef, TaskSpec, TaskState, __version__, errors
+from coatcheck._engine.optional_methods import prepare_spec
+from coatcheck._engine.submit import checked
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._protocol.login_contract import Secret
 from coatcheck._protocol.provider import Support
@@ -189,7 +191,7 @@ def test_an_unprepared_spec_is_not_sent() -> None:
 def test_what_cannot_be_sent_is_refused_before_any_request(change: dict[str, Any]) -> None:
     """A spec that the service would not take raises `ConfigurationError` without asking anything."""
     with pytest.raises(errors.ConfigurationError):
-        talk(PROVIDER.prepare(msgspec.structs.replace(SPEC, **change)))
+        talk(prepare_spec(PROVIDER, checked(msgspec.structs.replace(SPEC, **change), CAPABILITIES, "codex")))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_what_cannot_be_sent_is_refused_before_any_request(change: dict[str, Any
 )
 def test_names_become_ids(spec: dict[str, Any], answers: list[Response], environment: str, branch: str) -> None:
     """Id, label in any case, or repository; by repository first, whose failure is no matter (codex-wham.md 2.5, 5)."""
-    prepared = talk(PROVIDER.prepare(TaskSpec(prompt="x", **spec)), *answers).result
+    prepared = talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", **spec)), *answers).result
 
     assert (environment, branch) == (prepared.environment, prepared.branch)
 
@@ -214,13 +216,13 @@ def test_the_environments_own_branch_is_the_default() -> None:
     """Without a branch the environment's default branch is taken."""
     entry = {"id": "e", "repo_map": {"r": {"repository_full_name": "o/r", "default_branch": "trunk"}}}
 
-    assert "trunk" == talk(PROVIDER.prepare(TaskSpec(prompt="x", environment="e")), answer([entry])).result.branch
+    assert "trunk" == talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", environment="e")), answer([entry])).result.branch
 
 
 def test_a_failing_list_is_fatal_only_alone() -> None:
     """When neither route finds anything, the list's own error is raised."""
     with pytest.raises(errors.AuthenticationError):
-        talk(PROVIDER.prepare(TaskSpec(prompt="x", repository="o/r")), answer([]), answer({}, 401))
+        talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", repository="o/r")), answer([]), answer({}, 401))
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------

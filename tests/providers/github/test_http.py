@@ -38,6 +38,8 @@ def test_a_cursor_is_a_query() -> None:
         ({"x-poll-interval": "60"}, 60.0),
         ({"x-poll-interval": "60", "retry-after": "90"}, 90.0),
         ({"x-poll-interval": "soon"}, None),
+        ({"x-poll-interval": "1e9"}, None),
+        ({"x-poll-interval": "-5"}, None),
         ({"retry-after": "5"}, 5.0),
     ],
 )

@@ -34,6 +34,15 @@ def test_a_file_elsewhere_is_not_looked_at(name: str) -> None:
     assert result_artifact.Result() == result_artifact.read(archive({name: b"evil"}))
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_is_no_part_of_a_file(mark: bytes) -> None:
+    """A byte-order mark is ignored in the message and in the facts."""
+    files = {"message.md": mark + b"hi", "result.json": mark + b'{"branch": "b"}'}
+    result = result_artifact.read(archive(files))
+
+    assert ("hi", "b") == (result.messages[0].text, result.branch)
+
+
 def test_reading_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand times its archive's size, and never in memory."""
     monkeypatch.setattr(result_artifact, "MAX_FILE", 2**20)

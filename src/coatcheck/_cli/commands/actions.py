@@ -20,8 +20,10 @@ def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         act(client, ref)
-    run.console.remedy = then.format(ref=ref)
-    run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [then.format(ref=ref)])
+    commands = {name: run.hint(name, str(ref)) for name in ("wait", "status", "show")}
+    sentence = then.format(ref=ref, **commands)
+    run.console.remedy = sentence
+    run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [sentence])
 
 
 @command("approve", examples="coatcheck approve jules:1234567890")
@@ -33,7 +35,7 @@ def approve_command(run: CommandContext, *, task: str) -> None:
         task,
         lambda client, ref: client.approve_plan(ref),
         action="approve",
-        then="the plan of {ref} is approved; wait for it with: coatcheck wait {ref}",
+        then="the plan of {ref} is approved; wait for it with: {wait}",
     )
 
 
@@ -46,7 +48,7 @@ def cancel_command(run: CommandContext, *, task: str) -> None:
         task,
         lambda client, ref: client.cancel_task(ref),
         action="cancel",
-        then="{ref}: cancellation requested; see: coatcheck status {ref}",
+        then="{ref}: cancellation requested; see: {status}",
     )
 
 
@@ -92,7 +94,7 @@ def pr_command(run: CommandContext, *, task: str, attempt: int | None, ready: bo
         task,
         lambda client, ref: client.create_pull_request(ref, attempt=attempt, draft=not ready),
         action="pr",
-        then="requested a pull request of {ref}; some seconds later: coatcheck show {ref}",
+        then="requested a pull request of {ref}; some seconds later: {show}",
     )
 
 

@@ -1,34 +1,30 @@
-"""`config` shows the settings and their origins."""
+"""`config` shows the settings and their origins, and changes the files that they come from."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
 
+from ... import errors
+from ..._runtime.config import SETTINGS, user_file
 from ..console import Line, table
-from ..context import CommandContext, command
+from ..context import CommandContext, command, seconds
 from ..json_output import to_object
 
 if TYPE_CHECKING:
     from ..._runtime.config import Setting
 
-# The settings that are always shown, each with the variable of the service's own tools.
-KNOWN = {
-    "provider": None,
-    "environment": None,
-    "branch": None,
-    "attempts": None,
-    "timeout": None,
-    "starting_diff": "CODEX_STARTING_DIFF",
-    "transport": None,
-    "account": None,
-    "pager": None,
-    "codex.credentials": None,
-    "codex.issuer": None,
-    "learn": None,
-    "codex.rate": None,
-}
+ACTIONS = ("list", "get", "set", "unset", "edit")
+
+# What a new file of settings begins with.
+TEMPLATE = """\
+# Settings of coatcheck; `coatcheck config --all` lists them, and docs/guides explains them.
+# provider = "codex"
+# environment = "owner/repo"
+# attempts = 1
+"""
 
 
 @command(
@@ -37,33 +33,101 @@ KNOWN = {
     examples="""
 coatcheck config
 coatcheck config --show-origin
-coatcheck config --json
+coatcheck config get timeout
+coatcheck config set attempts 2
+coatcheck config set environment owner/repo --project
+coatcheck config unset attempts
+coatcheck config edit
 """,
 )
+@click.argument("action", type=click.Choice(ACTIONS), default="list")
+@click.argument("name", required=False)
+@click.argument("value", required=False)
 @click.option("--show-origin", is_flag=True, help="Show where each value comes from.")
-def config_command(run: CommandContext, *, show_origin: bool) -> None:
-    """Print the settings of this folder.
+@click.option("--all", "is_all", is_flag=True, help="Show every setting with its description, also those not set.")
+@click.option("--project", is_flag=True, help="set, unset, edit: the coatcheck.toml of this checkout, not your file.")
+def config_command(
+    run: CommandContext,
+    *,
+    action: str,
+    name: str | None,
+    value: str | None,
+    show_origin: bool,
+    is_all: bool,
+    project: bool,
+) -> None:
+    """Print or change the settings of this folder.
 
     A setting comes from an option, else from the environment (COATCHECK_ and its name, then the variable of the
-    service's own tools), else from coatcheck.toml in the checkout, else from config.toml in the user's folder.
+    service's own tools), else from coatcheck.toml in the checkout, else from config.toml in the user's folder. `set`
+    and `unset` change config.toml and keep its comments; `edit` opens it in your editor.
     """
-    from ..._runtime.provider_lookup import declared_settings
+    _check_arguments(action, name, value)
+    if action == "list":
+        _list(run, show_origin=show_origin, is_all=is_all)
+    elif action == "get":
+        _get(run, name or "", show_origin=show_origin)
+    elif action == "edit":
+        _edit(run, _path(run, project=project))
+    else:
+        _change(run, name or "", value, _path(run, project=project), project=project)
 
-    declared = declared_settings(run.config)
-    variables: dict[str, tuple[str | None, ...]] = {
-        name: (KNOWN.get(name),) for name in (*KNOWN, *run.config.names_in_files())
-    }
-    variables |= {name: setting.variables or (None,) for name, setting in declared.items()}
-    settings = [_resolve(run, name, each) for name, each in variables.items()]
+
+def _check_arguments(action: str, name: str | None, value: str | None) -> None:
+    """Raise `ConfigurationError` unless the action has the arguments that it needs, and no other."""
+    needed = {"set": "NAME VALUE", "get": "NAME", "unset": "NAME"}.get(action, "")
+    given = sum(each is not None for each in (name, value))
+    if given != len(needed.split()):
+        message = f"config {action} needs {needed}" if needed else f"config {action} has no argument {name!r}"
+        hint = f"coatcheck config {action} {needed}".rstrip()
+        raise errors.ConfigurationError(message, remedy=f"write: {hint}")
+
+
+def _path(run: CommandContext, *, project: bool) -> str:
+    """Return the path of the file to change."""
+    from ..._runtime.config import PROJECT_FILE
+
+    if project:
+        return os.path.join(run.workspace.require_root(), PROJECT_FILE)
+    return user_file(run.process_env.environ)
+
+
+def _list(run: CommandContext, *, show_origin: bool, is_all: bool) -> None:
+    from ..._runtime.setting_names import check_names
+
+    check_names(run.config)
+    descriptions = _descriptions(run)
+    settings = [_resolve(run, name) for name in descriptions]
     run.answer(
         lambda: {"settings": [to_object(setting) for setting in settings]},
-        lambda: _lines(settings, show_origin=show_origin),
+        lambda: _described_lines(settings, descriptions) if is_all else _lines(settings, show_origin=show_origin),
     )
 
 
-def _resolve(run: CommandContext, name: str, variables: tuple[str | None, ...]) -> Setting:
-    """Return the setting *name*, from the first of *variables* that is set where no setting of ours is."""
-    candidates = [run.config.resolve(name, variable=variable) for variable in variables]
+def _descriptions(run: CommandContext) -> dict[str, str]:
+    """Return every setting by its full name, with its description."""
+    from ..._runtime.provider_lookup import declared_settings
+
+    described = {**SETTINGS} | {name: each.description for name, each in declared_settings(run.config).items()}
+    return described | {name: "" for name in run.config.names_in_files() if name not in described}
+
+
+def _get(run: CommandContext, name: str, *, show_origin: bool) -> None:
+    from ..._runtime.setting_names import require_setting
+
+    require_setting(name, run.config)
+    setting = _resolve(run, name)
+    if setting.value is None and not run.is_json:
+        raise errors.ConfigurationError(f"{name} is not set", remedy=f"set it with: coatcheck config set {name} VALUE")
+    text = f"{setting.value}  ({setting.origin})" if show_origin else f"{setting.value}"
+    run.answer(lambda: {"settings": [to_object(setting)]}, lambda: [text])
+
+
+def _resolve(run: CommandContext, name: str) -> Setting:
+    """Return the setting *name*, from the first of its variables that is set where no setting of ours is."""
+    from ..._runtime.provider_lookup import variables_of
+
+    candidates = [run.config.resolve(name, variable=each) for each in variables_of(name, run.config) or (None,)]
     return next((setting for setting in candidates if setting.value is not None), candidates[0])
 
 
@@ -71,3 +135,65 @@ def _lines(settings: list[Setting], *, show_origin: bool) -> list[Line]:
     if show_origin:
         return table(("SETTING", "VALUE", "ORIGIN"), [(each.name, each.value or "", each.origin) for each in settings])
     return [f"{each.name} = {each.value}" for each in settings if each.value is not None]
+
+
+def _described_lines(settings: list[Setting], descriptions: dict[str, str]) -> list[Line]:
+    rows = [(each.name, each.value or "", descriptions[each.name]) for each in settings]
+    return table(("SETTING", "VALUE", "DESCRIPTION"), rows)
+
+
+def _change(run: CommandContext, name: str, value: str | None, path: str, *, project: bool) -> None:
+    """Set *name* to *value* in the file *path*, or remove it where *value* is None."""
+    from ..._app.settings import set_setting, unset_setting
+    from ..._runtime.config import require_project_setting
+    from ..._runtime.setting_names import require_setting
+
+    if value is None:
+        is_changed = unset_setting(path, name)
+        line = f"{name} is no longer set in {path}" if is_changed else f"{name} was not set in {path}"
+    else:
+        require_setting(name, run.config)
+        if project:
+            require_project_setting(name, path)
+        _check_value(name, value, run)
+        set_setting(path, name, value)
+        line = f"{name} = {value} in {path}"
+    run.answer(lambda: {"path": path, "settings": [{"name": name, "value": value, "origin": path}]}, lambda: [line])
+    setting = run.with_files_read_again().resolve(name)
+    if value is not None and setting.origin != path and setting.value is not None:
+        run.note(f"{setting.origin} overrides it: {name} = {setting.value}")
+
+
+def _check_value(name: str, value: str, run: CommandContext) -> None:
+    """Raise `ConfigurationError` for a value that the setting cannot have."""
+    from ..._runtime.provider_lookup import require_provider
+
+    choices = {"transport": ("pyreqwest", "httpx2"), "learn": ("true", "false")}.get(name)
+    if choices and value not in choices:
+        raise errors.ConfigurationError(f"{name} is {value!r}", remedy=f"use one of: {', '.join(choices)}")
+    if name == "timeout":
+        seconds(value)
+    elif name == "provider":
+        require_provider(value, lambda: run.config)
+    elif name == "attempts" and not (value.isascii() and value.isdecimal() and int(value) > 0):
+        raise errors.ConfigurationError(f"attempts is {value!r}", remedy="use a whole number of at least 1")
+
+
+def _edit(run: CommandContext, path: str) -> None:
+    from ..._runtime.setting_names import check_names
+    from ..editor import edit_file
+
+    if not run.process_env.is_asking:
+        raise errors.ConfigurationError(
+            "config edit needs a terminal", remedy=f"write: coatcheck config set NAME VALUE, or change {path}"
+        )
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not os.path.exists(path):
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(TEMPLATE)
+    except OSError as error:
+        raise errors.ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
+    edit_file(path, run.process_env.environ)
+    check_names(run.with_files_read_again())
+    run.answer(lambda: {"path": path, "settings": []}, lambda: [path])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from ..context import CommandContext, command
 from ..formatting import login_status
 from ..json_output import to_object
+from ..process_env import can_browse
 
 if TYPE_CHECKING:
     from ..._credentials.device_code import DeviceCode
@@ -74,13 +74,6 @@ def _with_browser(run: CommandContext, tokens: TokenManager) -> LoginStatus:
         webbrowser.open(url)
 
     return tokens.log_in_by_browser(open_page)
-
-
-def can_browse(environ: Mapping[str, str], platform: str) -> bool:
-    """Whether a browser opened here is visible to the person: on a desktop, and not over SSH."""
-    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return False
-    return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 @command(

@@ -1,19 +1,23 @@
-"""`diff` prints a task's patch, byte for byte; `apply` applies it to the checkout, and undoes that."""
+"""`diff` prints the patch of a task or a file, byte for byte; `apply` applies it to the checkout, and undoes that."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ... import errors
+from ..apply import print_repairs, print_warnings
 from ..console import diff_lines
-from ..context import CommandContext, attempt_option, command, ref_argument
-from ..json_output import jsonable, patch_text
+from ..context import CommandContext, attempt_option, command
+from ..json_output import jsonable, patch_text, to_object
 
 if TYPE_CHECKING:
-    from ..._app.review import AttemptDifference, TaskPatch
+    from ..._app.apply import ApplyOptions, ApplyReport
+    from ..._app.patch_files import PatchOptions
+    from ..._app.review import AttemptDifference
     from ..._patches.parse import Patch
+    from ..._patches.repair_rows import Repair
 
 
 # The options of git apply that change the names in a diff.
@@ -25,6 +29,9 @@ strip_option = click.option(
     help="Remove N leading components from the names in the diff, as git does.",
 )
 directory_option = click.option("--directory", metavar="DIR", help="Prepend DIR to the names in the diff.")
+repair_option = click.option(
+    "--repair", is_flag=True, help="Repair what language models get wrong in diffs, and print each repair."
+)
 
 
 @command(
@@ -34,9 +41,10 @@ coatcheck diff codex:task_e_6a0
 coatcheck diff codex:task_e_6a0 --attempt 2 --stat
 coatcheck diff codex:task_e_6a0 --between 1 3
 coatcheck diff codex:task_e_6a0 | git apply
+coatcheck diff change.patch --stat
 """,
 )
-@ref_argument
+@click.argument("task", metavar="REF|FILE")
 @attempt_option
 @click.option(
     "--between",
@@ -49,6 +57,7 @@ coatcheck diff codex:task_e_6a0 | git apply
 @click.option("--name-only", is_flag=True, help="Print only the paths, as git does.")
 @strip_option
 @directory_option
+@repair_option
 @click.option("--color/--no-color", "color", default=None, help="Print it in colours (default: on a terminal).")
 def diff_command(
     run: CommandContext,
@@ -60,31 +69,29 @@ def diff_command(
     name_only: bool,
     strip: int | None,
     directory: str | None,
+    repair: bool,
     color: bool | None,
 ) -> None:
-    """Print a task's diff, byte for byte.
+    """Print the diff of a task or of a patch file, byte for byte.
 
     Without --attempt it is the diff of the first attempt that has one. On a terminal it is coloured and shown in your
     pager, and control characters are escaped. -p and --directory change the names that --stat, --name-only and --json
-    show.
+    show. ./NAME, an existing path and - (standard input) are files; no service is needed for them.
     """
-    from ..._app.review import compare_two, read_patch
+    from ..._app.patch_files import PatchOptions, is_patch_file
 
     _check_forms({"--between": between, "--stat": stat, "--name-only": name_only})
-    if between and attempt:
-        raise errors.ConfigurationError("--between and --attempt cannot be combined", remedy="leave out --attempt")
-    if between and (strip is not None or directory is not None):
-        raise errors.ConfigurationError(
-            "--between cannot be combined with -p and --directory", remedy="leave out -p and --directory"
-        )
-    ref = run.ref(task)
-    with run.client(ref.provider) as client:
-        if between:
-            _print_difference(run, str(ref), compare_two(client, ref, between), color=color)
-            return
-        loaded = read_patch(client, ref, attempt, strip=strip, directory=directory)
+    _check_between(between, attempt=attempt, changes_names=strip is not None or directory is not None or repair)
+    options = PatchOptions(strip, directory, repair, run.root)
+    if is_patch_file(task, run.process_env.folder):
+        loaded = _load_file(run, task, options, is_attempt=bool(between or attempt))
+    elif between:
+        _print_between(run, task, between, color=color)
+        return
+    else:
+        loaded = _load_task(run, task, attempt, options)
     if run.is_json:
-        run.answer(lambda: {"ref": str(ref), "attempt": loaded.number, **_document(loaded)}, list)
+        run.answer(lambda: {**loaded.subject, **_document(loaded)}, list)
     elif stat:
         _print_stat(run, loaded.patch, color=color)
     elif name_only:
@@ -93,6 +100,57 @@ def diff_command(
         run.bytes(names_of(loaded.patch))
     else:
         _print_patch(run, loaded.patch, color=color)
+
+
+class _Loaded(NamedTuple):
+    """A patch to print, the JSON fields that name where it is from, and what was repaired."""
+
+    subject: dict[str, object]
+    patch: Patch
+    stats: object
+    repairs: tuple[Repair, ...]
+
+
+def _load_file(run: CommandContext, name: str, options: PatchOptions, *, is_attempt: bool) -> _Loaded:
+    from ..._app.patch_files import read_patch_file
+
+    if is_attempt:
+        raise errors.ConfigurationError(
+            f"--attempt and --between need a task, and {name} is a file", remedy="leave them out, or pass a REF"
+        )
+    file = read_patch_file(name, run.process_env.folder, stdin=run.process_env.stdin.read, options=options)
+    print_repairs(run, file.repairs)
+    return _Loaded({"ref": None, "file": name, "attempt": None}, file.patch, file.outcome.stats, file.repairs)
+
+
+def _load_task(run: CommandContext, task: str, attempt: int | None, options: PatchOptions) -> _Loaded:
+    from ..._app.review import read_patch
+
+    ref = run.ref(task)
+    with run.client(ref.provider) as client:
+        loaded = read_patch(client, ref, attempt, options)
+    print_repairs(run, loaded.repairs)
+    subject: dict[str, object] = {"ref": str(ref), "attempt": loaded.number}
+    return _Loaded(subject, loaded.patch, loaded.outcome.stats, loaded.repairs)
+
+
+def _check_between(between: tuple[int, int] | None, *, attempt: int | None, changes_names: bool) -> None:
+    if between and attempt:
+        raise errors.ConfigurationError("--between and --attempt cannot be combined", remedy="leave out --attempt")
+    if between and changes_names:
+        raise errors.ConfigurationError(
+            "--between cannot be combined with -p, --directory and --repair",
+            remedy="leave out -p, --directory and --repair",
+        )
+
+
+def _print_between(run: CommandContext, task: str, between: tuple[int, int], *, color: bool | None) -> None:
+    from ..._app.review import compare_two
+
+    ref = run.ref(task)
+    with run.client(ref.provider) as client:
+        difference = compare_two(client, ref, between)
+    _print_difference(run, str(ref), difference, color=color)
 
 
 def _check_forms(forms: dict[str, object]) -> None:
@@ -141,7 +199,7 @@ def _print_difference(run: CommandContext, ref: str, difference: AttemptDifferen
         run.console.write(data)
 
 
-def _document(loaded: TaskPatch) -> dict[str, object]:
+def _document(loaded: _Loaded) -> dict[str, object]:
     from base64 import b64encode
 
     from ..._model.outcome import changes_of
@@ -151,8 +209,9 @@ def _document(loaded: TaskPatch) -> dict[str, object]:
     return {
         "diff": patch_text(loaded.patch),
         "diff_base64": None if is_text else b64encode(data).decode(),
-        "stats": jsonable(loaded.outcome.stats),
+        "stats": jsonable(loaded.stats),
         "files": changes_of(loaded.patch),
+        "repairs": [to_object(repair) for repair in loaded.repairs],
     }
 
 
@@ -163,18 +222,21 @@ coatcheck apply codex:task_e_6a0
 coatcheck apply codex:task_e_6a0 --attempt 2 --check
 coatcheck apply codex:task_e_6a0 --exclude '*.lock' --index
 coatcheck apply codex:task_e_6a0 --branch dark-mode
+coatcheck apply change.patch --repair --commit
 coatcheck apply --undo
 """,
 )
-@click.argument("task", metavar="[REF]", required=False)
+@click.argument("task", metavar="[REF|FILE]", required=False)
 @attempt_option
 @click.option("--check", is_flag=True, help="Print what would happen, and change nothing.")
 @click.option("--index", is_flag=True, help="Stage the applied files.")
+@click.option("--commit", is_flag=True, help="Commit to the current branch, if all of the patch can be applied.")
 @click.option("--markers", is_flag=True, help="Write conflict markers into files that conflict.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Apply only these files; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these files out; may be repeated.")
 @strip_option
 @directory_option
+@repair_option
 @click.option("--branch", metavar="NAME", help="Commit to a new branch instead; the checkout does not change.")
 @click.option("--start", metavar="COMMIT", help="Where the branch starts (default: HEAD).")
 @click.option(
@@ -188,39 +250,99 @@ coatcheck apply --undo
 )
 @click.option("--undo", is_flag=True, help="Undo the last application in this checkout; repeat it for the one before.")
 def apply_command(run: CommandContext, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
-    """Apply a task's patch to the current checkout.
+    """Apply the patch of a task or of a patch file to the current checkout.
 
     The patch is verified first. Nothing is staged without --index, files with uncommitted changes are left alone, and
-    the result of each file is printed. The exit code is 9 when the patch was not applied completely.
+    the result of each file is printed. The exit code is 9 when the patch was not applied completely. ./NAME, an
+    existing path and - (standard input) are files; no service is needed for them.
+
+    --commit commits all of the patch, and nothing else, with a message of the pull request's title and text, or of the
+    patch file's mail. Hooks do not run.
 
     --undo restores what the last application changed, also one that was interrupted; repeated, it undoes the one
     before. Files that were edited since are not changed, and are listed. Another attempt of a task whose patch is
     applied and not committed is refused.
     """
-    from ..._app.apply import ApplyOptions, apply_patch, undo_last
-    from ..._app.outcomes import load_patch
-    from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings, undo_document, undo_lines
+    from ..._app.apply import ApplyOptions
+    from ..._app.patch_files import is_patch_file
+    from ..apply import apply_exit_code
 
     chosen = ApplyOptions.of(**options)
     if undo:
-        if task or attempt or chosen != ApplyOptions():
-            raise errors.ConfigurationError(
-                "--undo takes no REF and no other option", remedy="run: coatcheck apply --undo"
-            )
-        undone = undo_last(run.workspace.require_root())
-        run.console.remedy = "files were restored; git status shows the checkout"
-        run.answer(lambda: undo_document(undone), lambda: undo_lines(undone))
-        return apply_exit_code(undone)
+        return _undo(run, is_alone=not (task or attempt or chosen != ApplyOptions()))
     if task is None:
-        raise errors.ConfigurationError("no task given", remedy="pass a REF; coatcheck list shows the latest ones")
+        raise errors.ConfigurationError(
+            "no task and no file given", remedy="pass a REF or a FILE; coatcheck list shows the latest tasks"
+        )
+    if is_patch_file(task, run.process_env.folder):
+        report = _apply_file(run, task, chosen, attempt)
+    else:
+        report = _apply_task(run, task, chosen, attempt)
+    return apply_exit_code(report)
+
+
+def _undo(run: CommandContext, *, is_alone: bool) -> int:
+    from ..._app.apply import undo_last
+    from ..apply import apply_exit_code, undo_document, undo_lines
+
+    if not is_alone:
+        raise errors.ConfigurationError(
+            "--undo takes no REF, no FILE and no other option", remedy="run: coatcheck apply --undo"
+        )
+    undone = undo_last(run.workspace.require_root())
+    run.console.remedy = "files were restored; git status shows the checkout"
+    run.answer(lambda: undo_document(undone), lambda: undo_lines(undone))
+    return apply_exit_code(undone)
+
+
+def _apply_task(run: CommandContext, task: str, options: ApplyOptions, attempt: int | None) -> ApplyReport:
+    from ..._app.apply import apply_patch
+    from ..._app.outcomes import load_patch
+
     ref, root = run.ref(task), run.workspace.require_root()
     with run.client(ref.provider) as client:
         loaded = client.get_task(ref)
         patch = load_patch(client, loaded, attempt)
-    report = apply_patch(root, patch, chosen, task=loaded, on_findings=lambda findings: print_warnings(run, findings))
-    if not chosen.check:
-        run.console.remedy = "the patch was applied; git status shows the checkout"
-    run.answer(
-        lambda: {"ref": str(ref), "attempt": patch.number, **apply_document(report)}, lambda: apply_lines(report)
+    report = apply_patch(
+        root,
+        patch,
+        options,
+        task=loaded,
+        on_findings=lambda findings: print_warnings(run, findings),
+        on_repairs=lambda repairs: print_repairs(run, repairs),
     )
-    return apply_exit_code(report)
+    _print_report(run, {"ref": str(ref), "attempt": patch.number}, report)
+    return report
+
+
+def _apply_file(run: CommandContext, name: str, options: ApplyOptions, attempt: int | None) -> ApplyReport:
+    from ..._app.apply import apply_patch
+    from ..._app.outcomes import ChosenPatch
+    from ..._app.patch_files import PatchOptions, commit_message, read_patch_file
+
+    if attempt is not None:
+        raise errors.ConfigurationError(
+            f"--attempt needs a task, and {name} is a file", remedy="leave it out, or pass a REF"
+        )
+    folder, root = run.process_env.folder, run.workspace.require_root()
+    reading = PatchOptions(options.strip, options.directory, options.repair, root)
+    file = read_patch_file(name, folder, stdin=run.process_env.stdin.read, options=reading)
+    print_repairs(run, file.repairs)
+    report = apply_patch(
+        root,
+        ChosenPatch(None, file.outcome),
+        options.for_read_patch(),
+        message=commit_message(file),
+        repairs=file.repairs,
+        on_findings=lambda findings: print_warnings(run, findings),
+    )
+    _print_report(run, {"ref": None, "file": name, "attempt": None}, report)
+    return report
+
+
+def _print_report(run: CommandContext, subject: dict[str, object], report: ApplyReport) -> None:
+    from ..apply import apply_document, apply_lines
+
+    if not report.applied.is_check:
+        run.console.remedy = "the patch was applied; git status shows the checkout"
+    run.answer(lambda: {**subject, **apply_document(report)}, lambda: apply_lines(report))

@@ -8,12 +8,22 @@ import click
 
 from ... import errors
 from ..._app.outcomes import file_of, load_task, outcome_of
+from ..console import Line, Styled
 from ..context import CommandContext, attempt_option, command, ref_argument
-from ..formatting import attempts as attempt_lines, summary
+from ..formatting import attempts as attempt_lines, change, summary
 from ..json_output import to_object
+from .browse import open_page
+from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..._app.patch_files import PatchOptions
+    from ..._model.comparison import Comparison
     from ..._model.tasks import Task
+
+
+web_option = click.option("--web", is_flag=True, help="Open the task's web page instead, and print its URL.")
 
 
 @command(
@@ -25,7 +35,8 @@ coatcheck status https://chatgpt.com/codex/tasks/task_e_6a0
 """,
 )
 @ref_argument
-def status_command(run: CommandContext, *, task: str) -> None:
+@web_option
+def status_command(run: CommandContext, *, task: str, web: bool) -> None:
     """Show a task's state, with one request.
 
     The exit code is 0 whatever the state is; that of `wait` depends on it.
@@ -33,6 +44,9 @@ def status_command(run: CommandContext, *, task: str) -> None:
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         current = client.get_task(ref)
+    if web:
+        open_page(run, current)
+        return
     run.answer(lambda: to_object(current, is_summary=True), lambda: summary(current, run.now))
 
 
@@ -54,18 +68,26 @@ coatcheck show --format mail codex:task_e_6a0 | git am
     type=click.Choice(["markdown", "chat", "mail"]),
     help="Print it as Markdown, as a Chat Completions response, or as a mail for git am.",
 )
-def show_command(run: CommandContext, *, task: str, attempt: int | None, path: str | None, form: str | None) -> None:
+@web_option
+def show_command(
+    run: CommandContext, *, task: str, attempt: int | None, path: str | None, form: str | None, web: bool
+) -> None:
     """Print a task's result so far: messages, pull request, files, attempts.
 
     On a terminal it is shown in your pager.
     """
     from ..wait_progress import result
 
-    if sum(map(bool, (path, form, run.is_json))) > 1:
-        raise errors.ConfigurationError("--file, --format and --json cannot be combined", remedy="pass one of them")
+    if sum(map(bool, (path, form, web or run.is_json))) > 1:
+        raise errors.ConfigurationError(
+            "--file, --format, --web and --json cannot be combined", remedy="pass one of them"
+        )
     ref = run.ref(task)
     with run.client(ref.provider) as client:
-        loaded = load_task(client, ref)
+        loaded = client.get_task(ref) if web else load_task(client, ref)
+    if web:
+        open_page(run, loaded)
+        return
     outcome_of(loaded, attempt)  # raises where there is no such attempt
     if path:
         _print_file(run, loaded, attempt, path)
@@ -96,31 +118,84 @@ def _print_file(run: CommandContext, task: Task, attempt: int | None, path: str)
     examples="""
 coatcheck attempts codex:task_e_6a0
 coatcheck attempts --json codex:task_e_6a0
+coatcheck attempts one.patch two.patch
 """,
 )
-@ref_argument
-def attempts_command(run: CommandContext, *, task: str) -> None:
+@click.argument("tasks", metavar="REF|FILE...", nargs=-1, required=True)
+@strip_option
+@directory_option
+@repair_option
+def attempts_command(
+    run: CommandContext, *, tasks: tuple[str, ...], strip: int | None, directory: str | None, repair: bool
+) -> None:
     """List every attempt of a task with its state and the size of its change, and compare their changes.
 
     The comparison names equal changes, the share of lines that two attempts have in common, and files that only one
-    attempt changes.
+    attempt changes. Instead of a task it takes patch files: ./NAME, existing paths and - (standard input); -p,
+    --directory and --repair are for these.
     """
+    from ..._app.patch_files import PatchOptions, is_patch_file
+
+    are_files = {is_patch_file(name, run.process_env.folder) for name in tasks}
+    options = PatchOptions(strip, directory, repair, run.root)
+    if are_files == {True}:
+        _compare_files(run, tasks, options)
+    elif len(tasks) > 1:
+        other = next(name for name in tasks if not is_patch_file(name, run.process_env.folder))
+        raise errors.ConfigurationError(
+            f"{other} is not a file, and several names must be files", remedy="pass one REF, or files: ./NAME"
+        )
+    elif options != PatchOptions(root=run.root):
+        raise errors.ConfigurationError("-p, --directory and --repair need a patch file", remedy="leave them out")
+    else:
+        _compare_attempts(run, tasks[0])
+
+
+def _compare_attempts(run: CommandContext, task: str) -> None:
     from ..._app.review import review_attempts
-    from ..patch_formatting import comparison_lines, language_lines
 
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         attempts, comparison = review_attempts(client, ref)
-    has_several = len(comparison.changes) > 1
-    compared = [*(language_lines(comparison) if has_several else []), *comparison_lines(comparison)]
     run.answer(
         lambda: {
             "ref": str(ref),
             "attempts": [to_object(each) for each in attempts],
             "comparison": to_object(comparison),
         },
-        lambda: (
-            [*attempt_lines(attempts), *([""] if compared else []), *compared]
-            or ["The service reports no attempt yet."]
-        ),
+        lambda: _with_comparison(attempt_lines(attempts), comparison) or ["The service reports no attempt yet."],
     )
+
+
+def _compare_files(run: CommandContext, names: Sequence[str], options: PatchOptions) -> None:
+    from ..._app.patch_files import read_patch_file, review_files, shown
+    from ..apply import print_repairs
+
+    if names.count("-") > 1:
+        raise errors.ConfigurationError("standard input can be read once", remedy="pass - once")
+    read = run.process_env.stdin.read
+    files = [read_patch_file(name, run.process_env.folder, stdin=read, options=options) for name in names]
+    for file in files:
+        print_repairs(run, file.repairs)
+    review = review_files(files)
+    labels = {number: shown(name) for number, name in enumerate(names, 1)}
+    if run.is_json:
+        documents = [to_object(attempt) for attempt in review.attempts]
+        run.answer(lambda: {"ref": None, "attempts": documents, "comparison": to_object(review.comparison)}, list)
+        return
+    width = max(map(len, labels.values()))
+    sizes: list[Line] = [
+        (Styled(labels[each.number].ljust(width), "bold"), "  ", *change(each.outcome))
+        for each in review.attempts
+        if each.outcome
+    ]
+    run.console.show_all(_with_comparison(sizes, review.comparison, labels))
+
+
+def _with_comparison(lines: list[Line], comparison: Comparison, names: dict[int, str] | None = None) -> list[Line]:
+    """Return *lines*, and below them the comparison where there is one."""
+    from ..patch_formatting import comparison_lines, language_lines
+
+    languages = language_lines(comparison, names) if len(comparison.changes) > 1 else []
+    compared = [*languages, *comparison_lines(comparison, names)]
+    return [*lines, *([""] if compared else []), *compared]

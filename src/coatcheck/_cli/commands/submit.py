@@ -206,7 +206,8 @@ def _submit(
     spec, warning = prepare_submission(run.workspace, client, text, chosen)
     if warning:
         run.note(f"warning: {warning}")
-    run.process_env.interruption.expect("find out whether the task was submitted with: coatcheck submit --resume")
+    resume = run.hint("submit", "--resume", has_provider=True)
+    run.process_env.interruption.expect(f"find out whether the task was submitted with: {resume}")
     task = client.create_task(spec)
     _print_ref(run, task)
     return task

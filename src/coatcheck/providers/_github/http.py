@@ -91,8 +91,8 @@ def cursor_of(query: Pairs) -> str:
 def pause_asked(response: Response) -> float | None:
     """Return how long to wait before the next request, in seconds: ``Retry-After``, or the newer ``x-poll-interval`` (services.md 1.4)."""
     requested = retry_after(response.headers)
-    poll = number(response.headers.get("x-poll-interval"))
-    return requested if poll is None else max(requested or 0.0, poll, 0.0)
+    poll = retry_after({"retry-after": response.headers.get("x-poll-interval", "")})  # seconds, of the same form
+    return requested if poll is None else max(requested or 0.0, poll)
 
 
 def limit_of(response: Response) -> RateLimit | None:

@@ -31,6 +31,11 @@ _TOKEN = re.compile(r"^( +)oauth_token:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 CLIENT_ID = ProviderSetting("client_id", "the id of the OAuth app that logs in", None, ("COATCHECK_GITHUB_CLIENT_ID",))
 SCOPES = ProviderSetting("scopes", "the scopes that a login asks for", None, ("COATCHECK_GITHUB_SCOPES",))
 
+NOTE = (
+    "{name} is the login of github_actions and copilot, by device code, with the client id of your own OAuth app "
+    "(setting github_actions.client_id, or COATCHECK_GITHUB_CLIENT_ID)."
+)
+
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """The OAuth app of a login, and the scopes that it requests (None: those that the providers need)."""
@@ -67,6 +72,7 @@ def login(name: str, *, needs: str, base_url: str, app: App) -> Login:
         ),
         whoami=whoami_of(base_url),
         trusted_hosts=hosts_of(base_url),
+        note=NOTE.format(name=family_of(site)),
     )
 
 

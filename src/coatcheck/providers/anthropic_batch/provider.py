@@ -37,6 +37,7 @@ from ...provider import (
     decode,
     encoded,
     errors,
+    filter_page,
 )
 from . import extract, wire
 from .extract import NAME
@@ -185,21 +186,27 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page, newest first; batches whose results were put away count as archived.
+        """Return one page, newest first; a batch whose results have been deleted counts as archived.
 
-        No batch runs in an *environment*.
+        No batch runs in an *environment*. The service cannot filter, so a page may hold few tasks and not be the last.
         """
         if environment is not None:
             return Page()
+        if filter == "all":
+            return (yield from self._batches(cursor, limit=limit))
+        is_archived = filter == "archived"
+        return (
+            yield from filter_page(
+                self._batches, lambda task: task.is_archived == is_archived, limit=limit, cursor=cursor
+            )
+        )
+
+    def _batches(self, cursor: str | None, *, limit: int | None = None) -> Exchange[Page]:
         more = (("after_id", cursor),) if cursor else ()
         query = (("limit", str(min(limit or PAGE_SIZE, PAGE_SIZE))), *more)
         response = yield Request("GET", BATCHES, query=query, headers=HEADERS)
         check(response)
-        batch_page = extract.page(response)
-        if filter == "all":
-            return batch_page
-        kept = tuple(task for task in batch_page.items if task.is_archived == (filter == "archived"))
-        return msgspec.structs.replace(batch_page, items=kept)
+        return extract.page(response)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
         """Return the state of up to a thousand batches; those that have ended need a request of their own."""

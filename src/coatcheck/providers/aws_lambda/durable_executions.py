@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
@@ -32,6 +32,7 @@ from ...provider import (
     TaskSnapshot,
     TaskState,
     Verb,
+    collect_pages,
     errors,
 )
 from . import execution_history, extract
@@ -234,10 +235,16 @@ class DurableProvider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page of a function's executions, newest first. AWS has no archive: nothing is archived."""
+        """Return one page of the executions of a function or of one of its versions, newest first.
+
+        AWS keeps the executions of an alias under the version that ran, so an alias lists those of all versions. There is
+        no archive: nothing is archived.
+        """
         if filter == "archived":
             return Page()
-        return (yield from self._page(self.service.chosen(environment), limit=limit, cursor=cursor))
+        function = self.service.chosen(environment)
+        version = () if function.version is None else (("Qualifier", function.version),)
+        return (yield from self._page(function, limit=limit, cursor=cursor, query=version))
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
         """Return the state of up to a thousand executions of one function: that of the first of *refs*, else the default one.
@@ -273,9 +280,9 @@ class DurableProvider(msgspec.Struct, frozen=True):
         )
         return extract.checked(response)
 
-    def _page(self, function: Function, *, limit: int | None, cursor: str | None) -> Exchange[Page]:
+    def _page(self, function: Function, *, limit: int | None, cursor: str | None, query: Pairs = ()) -> Exchange[Page]:
         wanted = {"MaxItems": str(min(limit or PAGE_SIZE, PAGE_SIZE)), "Marker": cursor}
-        response = yield self._list(function, tuple((name, value) for name, value in wanted.items() if value))
+        response = yield self._list(function, (*query, *((name, value) for name, value in wanted.items() if value)))
         return extract.page(extract.checked(response), self.service)
 
     def _list(self, function: Function, query: Pairs) -> Request:
@@ -300,7 +307,7 @@ class DurableProvider(msgspec.Struct, frozen=True):
             response = yield Request("GET", f"{_execution(ref)}/history", query=(*query, *more), headers=HEADERS)
             return execution_history.read_page(extract.checked(response))
 
-        listed = yield from _until(page, lambda each: each.id <= after)
+        listed = yield from collect_pages(page, is_known=lambda each: each.id <= after)
         return sorted(listed, key=lambda each: each.id)
 
     def _post(self, path: str, body: bytes) -> Request:
@@ -309,19 +316,3 @@ class DurableProvider(msgspec.Struct, frozen=True):
 
 def _execution(ref: TaskRef) -> str:
     return f"/2025-12-01/durable-executions/{segment_of(ref)}"
-
-
-def _until(
-    ask: Callable[[str | None], Exchange[tuple[list[Happening], str | None]]], is_known: Callable[[Happening], bool]
-) -> Exchange[list[Happening]]:
-    """Return the events of page after page up to one that is known; a marker that repeats is the last."""
-    listed: list[Happening] = []
-    seen: set[str | None] = {None}
-    marker: str | None = None
-    while True:
-        page, marker = yield from ask(marker)
-        fresh = [each for each in page if not is_known(each)]
-        listed += fresh
-        if len(fresh) < len(page) or marker in seen:
-            return listed
-        seen.add(marker)

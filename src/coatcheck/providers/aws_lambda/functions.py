@@ -55,6 +55,12 @@ class Function(msgspec.Struct, frozen=True):
         return quote(self.name, safe=_PLAIN)
 
     @property
+    def version(self) -> str | None:
+        """Return the version that is named, None for an alias."""
+        is_version = self.qualifier is not None and (self.qualifier.isdecimal() or self.qualifier.startswith("$"))
+        return self.qualifier if is_version else None
+
+    @property
     def query(self) -> tuple[tuple[str, str], ...]:
         """Return the query that selects the version."""
         return (("Qualifier", self.qualifier),) if self.qualifier else ()

@@ -31,16 +31,13 @@ def local(settings: Settings) -> CodexProvider:
 
     Raises `ConfigurationError` with the command that starts one if its address is not known.
     """
-    import msgspec
-
     from ...provider import errors
     from .credentials import LOCAL_LOGIN
-    from .endpoints import LOCAL_BASE_URL, Service
-    from .provider import CAPABILITIES, CodexProvider
+    from .endpoints import LOCAL_BASE_URL, LOCAL_SERVER_HINTS, Service
+    from .provider import LOCAL_CAPABILITIES, CodexProvider
 
     base_url = LOCAL_BASE_URL.read(settings)
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
-    # Any command is an agent there, from a script of seconds to a model of minutes.
-    capabilities = msgspec.structs.replace(CAPABILITIES, typical_seconds=30.0)
-    return CodexProvider(Service.at(base_url, name="local"), LOCAL_LOGIN, capabilities, (LOCAL_BASE_URL,))
+    service = Service.at(base_url, name="local")
+    return CodexProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS)

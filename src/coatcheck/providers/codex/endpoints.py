@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 
 from ...provider import ProviderSetting, TaskRef, base_url as plain_base_url, encoded
@@ -17,6 +19,12 @@ _BACKEND, _API = "/backend-api", "/api/codex"
 
 CODEX_BASE_URL = ProviderSetting("base_url", "where Codex Cloud is", DEFAULT_BASE_URL, ("CODEX_CLOUD_TASKS_BASE_URL",))
 LOCAL_BASE_URL = ProviderSetting("base_url", "where the local cloud is; unset: the one that runs on this machine")
+
+# What `coatcheck serve` prints; newer releases of the Codex CLI have another protocol (docs/guides/local-cloud.md).
+LOCAL_SERVER_HINTS = (
+    "Submit to it with: coatcheck submit --provider local …",
+    "The Codex CLI (up to 0.151) with: CODEX_HOME={codex_home} CODEX_CLOUD_TASKS_BASE_URL={url} codex cloud list",
+)
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -50,5 +58,10 @@ class Service(msgspec.Struct, frozen=True):
 
     def url_of(self, id: str) -> str:
         """Return the page of the task *id* (codex-wham.md 8)."""
-        site = self.base_url.removesuffix(_BACKEND).removesuffix(_API)
-        return f"{site}/codex/tasks/{encoded(id)}"
+        return _pages(self.base_url) + encoded(id)
+
+
+@cache
+def _pages(base_url: str) -> str:
+    """Return what the URLs of all tasks' pages begin with."""
+    return f"{base_url.removesuffix(_BACKEND).removesuffix(_API)}/codex/tasks/"

@@ -104,7 +104,7 @@ def task_from_created(answer: Response, service: Service) -> Task:
 def page(answer: Response, service: Service) -> Page:
     """Return a page of the list (codex-wham.md 2.1). Its tasks have no `raw` of their own; the page has."""
     listed = read_json(answer.body, wire.Page, response=answer)
-    tasks = (_listed(record, service, at=f"$.items[{i}].id") for i, record in enumerate(listed.items or ()))
+    tasks = [_listed(record, service, number) for number, record in enumerate(listed.items or ())]
     return Page(items=tuple(tasks), cursor=listed.cursor or None, raw=answer.body)
 
 
@@ -153,45 +153,70 @@ def _task(
     made: Outcome | None,
     raw: bytes,
 ) -> Task:
-    latest = fields(display.latest_turn_status_display)
-    raw_state = _raw_state(display, latest) or turn.turn_status
+    """Return the task of details: what its record has, and what its turn adds."""
+    task = _recorded(ref, record, display, service, is_review=flag(record.is_review))
+    raw_state = task.raw_state or turn.turn_status
     known = _known_attempts(turn, made, raw_state=turn.turn_status or raw_state)
+    return msgspec.structs.replace(
+        task,
+        state=STATES.get(raw_state or "", TaskState.UNKNOWN),
+        raw_state=raw_state,
+        prompt=prompt(asked),
+        environment=text(turn.environment_id) or task.environment,
+        repository=_repository(turn.environment) if turn.environment else None,
+        branch=text(turn.branch) or task.branch,
+        started_at=instant(turn.created_at),
+        model=text(turn.model_version) or (text(asked.user_model_slug) if asked else None),
+        progress=text(fields(turn.latest_event).get("text")),
+        stats=task.stats or (made.stats if made else None),
+        attempts=known,
+        attempt_total=max(task.attempt_total or 0, len(known)) or None,
+        outcome=made,
+        error=made.error if made else None,
+        raw=raw,
+    )
+
+
+def _recorded(
+    ref: TaskRef, record: wire.Record, display: wire.StatusDisplay, service: Service, *, is_review: bool | None
+) -> Task:
+    """Return the task as its record in lists and details describes it. Lists have many: nothing is done in vain."""
+    latest = fields(display.latest_turn_status_display)
+    raw_state = _raw_state(display, latest)
+    has_pull_requests = record.external_pull_requests or record.pull_requests
     return Task(
         ref=ref,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
         raw_state=raw_state,
         url=service.url_of(ref.id),
         title=text(record.title),
-        prompt=prompt(asked),
         mode=_mode(display, latest),
-        environment=text(turn.environment_id) or text(record.environment_id),
+        environment=text(record.environment_id),
         environment_label=text(display.environment_label),
-        repository=_repository(turn.environment),
-        branch=text(turn.branch) or text(display.branch_name),
+        branch=text(display.branch_name),
         created_at=instant(record.created_at),
         updated_at=instant(record.updated_at),
-        started_at=instant(turn.created_at),
-        model=text(turn.model_version) or (text(asked.user_model_slug) if asked else None),
-        progress=text(fields(turn.latest_event).get("text")),
-        stats=_stats(latest) or (made.stats if made else None),
-        attempts=known,
-        attempt_total=max(_attempts_shown(latest), len(known)) or None,
-        outcome=made,
-        error=made.error if made else None,
-        pull_requests=_pull_requests(record),
+        stats=_stats(latest) if latest.get("diff_stats") else None,
+        attempt_total=_attempts_shown(latest) or None,
+        pull_requests=_pull_requests(record) if has_pull_requests else (),
         is_archived=flag(record.archived),
         is_unread=flag(record.has_unread_turn),
-        is_review=flag(record.is_review),
-        follow_ups=whole(fields(record.denormalized_metadata).get("num_follow_ups")),
-        raw=raw,
+        is_review=is_review,
+        follow_ups=_follow_ups(record) if record.denormalized_metadata else None,
     )
 
 
-def _listed(record: wire.Record, service: Service, *, at: str) -> Task:
-    ref, display = service.ref(_required_id(record.id, at=at)), _display(record.task_status_display)
-    task = _task(ref, record, display, NO_TURN, service, asked=None, made=None, raw=b"")
+def _follow_ups(record: wire.Record) -> int | None:
+    return whole(fields(record.denormalized_metadata).get("num_follow_ups"))
+
+
+def _listed(record: wire.Record, service: Service, number: int) -> Task:
+    if not record.id:
+        raise _no_id(f"$.items[{number}].id")
     # The list has no `is_review`: a task with pull requests is one (codex-wham.md 3).
-    return msgspec.structs.replace(task, is_review=bool(items(record.pull_requests)))
+    is_review = bool(items(record.pull_requests))
+    ref, display = service.ref(record.id), _display(record.task_status_display)
+    return _recorded(ref, record, display, service, is_review=is_review)
 
 
 def _bare_task(answer: Response, service: Service) -> Task:
@@ -202,8 +227,12 @@ def _bare_task(answer: Response, service: Service) -> Task:
 
 def _required_id(id: str | None, *, at: str = "$.task.id") -> str:
     if not id:
-        raise errors.UnreadableResponseError(f"the service's answer is not what it documents at {at}: no id", path=at)
+        raise _no_id(at)
     return id
+
+
+def _no_id(at: str) -> errors.UnreadableResponseError:
+    return errors.UnreadableResponseError(f"the service's answer is not what it documents at {at}: no id", path=at)
 
 
 def _display(shown: wire.Display) -> wire.StatusDisplay:
@@ -218,7 +247,7 @@ def _raw_state(display: wire.StatusDisplay, latest: Mapping[str, object]) -> str
 
 def _mode(display: wire.StatusDisplay, latest: Mapping[str, object]) -> Literal["code", "ask"] | None:
     intent = text(latest.get("intent")) or text(display.initial_intent)
-    return MODES.get(intent or "")
+    return MODES.get(intent) if intent else None
 
 
 def _stats(latest: Mapping[str, object]) -> DiffStats | None:

@@ -73,15 +73,30 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
-    lists_by_id=True,
+    option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
     reasons={Verb.APPROVE_PLAN: "Codex starts at once and asks for no approval"},
     options=frozenset({"attempts", "mode", "starting_diff", "model"}),
-    modes=frozenset(request_bodies.MODES),
+    modes=frozenset({"code", "ask"}),
     max_attempts=request_bodies.MAX_ATTEMPTS,
     notes=(
         "Verbs marked as observed use routes that the official client never calls; the service may deny them.",
         "A model is sent as metadata.model_slug; the official client never names one, and the service may ignore it.",
     ),
+)
+
+# The local cloud: any command is an agent there, from a script of seconds to a model of minutes.
+LOCAL_CAPABILITIES = msgspec.structs.replace(
+    CAPABILITIES,
+    verbs={
+        verb: support for verb, support in VERBS.items() if verb not in (Verb.LIST_MODELS, Verb.CREATE_PULL_REQUEST)
+    },
+    reasons={
+        **CAPABILITIES.reasons,
+        Verb.LIST_MODELS: "the agent's command decides which models there are",
+        Verb.CREATE_PULL_REQUEST: "the local cloud has no pull requests; coatcheck apply REF --branch NAME makes a branch",
+    },
+    typical_seconds=30.0,
+    notes=(),
 )
 
 
@@ -92,6 +107,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     login: Login
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[ProviderSetting, ...] = (CODEX_BASE_URL,)
+    server_hints: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -115,15 +131,13 @@ class CodexProvider(msgspec.Struct, frozen=True):
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with the environment's id and a branch: the spec's, the environment's default, else "main".
+        """Return *spec*, whose environment has been resolved, with the branch "main" where none is known.
 
-        Raises `ConfigurationError` for what the service would not take, and for an environment that is unknown or
-        not the only one of its name.
+        Raises `ConfigurationError` for what the service would not accept.
         """
+        yield from ()
         request_bodies.checked(spec)
-        environment = yield from self.resolve_environment(spec.environment, repository=spec.repository)
-        branch = (spec.branch or "").strip() or environment.default_branch or DEFAULT_BRANCH
-        return msgspec.structs.replace(spec, environment=environment.id, branch=branch)
+        return msgspec.structs.replace(spec, branch=(spec.branch or "").strip() or DEFAULT_BRANCH)
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the task: exactly one POST. *spec* has been prepared."""

@@ -10,35 +10,15 @@ from ...provider import TaskRef, TaskSpec, errors
 
 # The official client's range (codex-wham.md 8).
 MAX_ATTEMPTS = 4
-MODES = ("code", "ask")
-UNSUPPORTED = ("title", "instructions")
 
 
 def checked(spec: TaskSpec) -> TaskSpec:
-    """Return *spec*, or raise `ConfigurationError` for the first field that the service would not accept."""
-    _sendable("prompt", spec.prompt)
-    if not spec.prompt.strip():
-        raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
-    if not 1 <= spec.attempts <= MAX_ATTEMPTS:
-        raise errors.ConfigurationError(f"{spec.attempts} attempts are out of range: 1 to {MAX_ATTEMPTS}")
-    if spec.mode not in MODES:
-        raise errors.ConfigurationError(f"there is no mode {spec.mode!r}: {' or '.join(MODES)}")
-    for option in UNSUPPORTED:
-        if getattr(spec, option) is not None:
-            raise errors.UnsupportedError(f"the service does not accept {option}", remedy="write it into the prompt")
-    if not (spec.environment or spec.repository or "").strip():
+    """Return *spec*. Raises `ConfigurationError` where it names no environment."""
+    if not (spec.environment or "").strip():
         raise errors.ConfigurationError(
             "no environment is given", remedy="give an environment, or a repository as owner/repo"
         )
-    _sendable("starting patch", spec.starting_diff or "")
     return spec
-
-
-def _sendable(what: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise errors.ConfigurationError(f"the {what} is not valid Unicode text", remedy="give it in UTF-8") from None
 
 
 def new_task(spec: TaskSpec) -> bytes:

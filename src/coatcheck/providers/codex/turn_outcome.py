@@ -10,7 +10,9 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 from ...provider import (
     Citation,
@@ -31,6 +33,9 @@ from ...provider import (
 )
 from . import wire
 
+if TYPE_CHECKING:
+    from ...provider import Language
+
 NO_ITEMS: list[wire.Item] = []
 
 
@@ -43,17 +48,18 @@ def outcome(turn: wire.Turn, *, diff_turn: wire.Turn | None = None, pull_request
     both = [*((diff_turn and diff_turn.output_items) or NO_ITEMS), *own]
     if not (both or turn.worklog or turn.pull_request_data or pull_request):  # most polls: no output yet
         return Outcome(base_commit=text(turn.base_commit_sha), error=failure(turn))
-    worklog = _worklog(turn)
+    worklog = _worklog(turn) if turn.worklog else ()
     change = _change(both)
     patch = Patch(change.diff.encode()) if change and change.diff else None
+    size = diff_stats(change) if change else None
     return Outcome(
         messages=_messages(both, own) or tuple(message for message in worklog if message.role == "assistant"),
         patch=patch,
         patch_state=_patch_state(patch, change),
         external_file_id=_external_file(change),
         base_commit=(text(change.base_commit_sha) if change else None) or text(turn.base_commit_sha),
-        stats=diff_stats(change) if change else None,
-        pull_request=_pull_request_of(both, turn, change, pull_request),
+        stats=size,
+        pull_request=_pull_request_of(both, turn, change, pull_request, size),
         files=_files(both, own),
         error=failure(turn),
         worklog=worklog,
@@ -106,6 +112,8 @@ def _worklog(turn: wire.Turn) -> tuple[Message, ...]:
 
 def _message(content: wire.Content, role: str | None) -> Message | None:
     """Join the parts: a citation stands inside a running text, a text after a text is a new paragraph."""
+    if isinstance(content, list) and len(content) == 1 and isinstance(part := content[0], wire.Part) and part.text:
+        return Message(text=part.text, role=role or "assistant")  # nearly all messages
     said: list[str] = []
     citations: list[Citation] = []
     length, is_running = 0, True
@@ -148,9 +156,11 @@ def _citation(part: wire.Part, offset: int) -> Citation | None:
 def _change(found: Iterable[wire.Item]) -> wire.Diff | None:
     """Return the first diff that is there, else the first that is kept elsewhere, else the first at all."""
     changes = [change for item in found if (change := _change_in(item))]
-    inline = (change for change in changes if change.diff)
+    for change in changes:
+        if change.diff:
+            return change
     elsewhere = (change for change in changes if _external_file(change))
-    return next(inline, None) or next(elsewhere, None) or next(iter(changes), None)
+    return next(elsewhere, None) or next(iter(changes), None)
 
 
 def _change_in(item: wire.Item) -> wire.Diff | None:
@@ -174,32 +184,44 @@ def diff_stats(source: wire.Diff) -> DiffStats | None:
     return stats(source.files_modified, source.lines_added, source.lines_removed)
 
 
-def stats(*counts: object) -> DiffStats | None:
+def stats(files: object, added: object, removed: object) -> DiffStats | None:
     """Return files, added and removed lines; negative ones are 0, None where the service states none of them (codex-wham.md 3)."""
-    stated = [whole(count) for count in counts]
-    if stated == [None, None, None]:
+    stated = whole(files), whole(added), whole(removed)
+    if stated == (None, None, None):
         return None
-    files, added, removed = (max(0, count or 0) for count in stated)
-    return DiffStats(files=files, added=added, removed=removed)
+    return DiffStats(files=max(0, stated[0] or 0), added=max(0, stated[1] or 0), removed=max(0, stated[2] or 0))
 
 
 # -- pull requests -----------------------------------------------------------------------------------------------------
 
 
 def _pull_request_of(
-    found: Iterable[wire.Item], turn: wire.Turn, change: wire.Diff | None, existing: PullRequest | None
+    found: Iterable[wire.Item],
+    turn: wire.Turn,
+    change: wire.Diff | None,
+    existing: PullRequest | None,
+    size: DiffStats | None,
 ) -> PullRequest | None:
     """Return the text that the agent wrote, with the number and address that the host gave."""
     item = next((item for item in found if item.type == "pr"), None)
-    on_host = existing or pull_request(turn.pull_request_data) or PullRequest()
+    on_host = existing or (pull_request(turn.pull_request_data) if turn.pull_request_data else None)
     if item is None:
-        return on_host if on_host != PullRequest() else None
+        return None if on_host == PullRequest() else on_host
+    if on_host is None:
+        return PullRequest(
+            title=text(item.pr_title),
+            body=text(item.pr_message),
+            branch=text(turn.branch_name),
+            base=text(turn.branch),
+            stats=size,
+            commit_message=text(change.commit_message) if change else None,
+        )
     return PullRequest(
         title=text(item.pr_title) or on_host.title,
         body=text(item.pr_message) or on_host.body,
         branch=text(turn.branch_name) or on_host.branch,
         base=on_host.base or text(turn.branch),
-        stats=diff_stats(change) if change else on_host.stats,
+        stats=size if change else on_host.stats,
         commit_message=text(change.commit_message) if change else None,
         **{name: getattr(on_host, name) for name in ("number", "url", "state", "draft", "is_merged")},
     )
@@ -309,7 +331,12 @@ def _gap(first: int, last: int) -> str:
 
 
 def _language(path: str, content: str | None) -> str | None:
+    found = _language_of()(path, content)
+    return found.name if found else None
+
+
+@cache
+def _language_of() -> Callable[[str, str | None], Language | None]:
     from ...provider import language_of  # a table of 700 languages, for answers with files only
 
-    found = language_of(path, content)
-    return found.name if found else None
+    return language_of

@@ -37,6 +37,7 @@ from ...provider import (
     Verb,
     check,
     errors,
+    filter_page,
     number,
 )
 from . import extract
@@ -46,7 +47,7 @@ from .template import filled, filled_path, filled_text, values_of
 
 if TYPE_CHECKING:
     from ...provider import Page, Secret
-    from .description import Act, Description
+    from .description import Act, Description, Listing
 
 # What can be asked for beyond prompt, repository, environment and branch, where the description sends it.
 OPTIONS = (
@@ -317,27 +318,36 @@ class Http202Provider(msgspec.Struct, frozen=True):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Exchange[Page]:
-        """Return one page. The service is not asked to filter, so a page of an *environment* may hold few tasks.
+        """Return one page. The environment is filtered here, so a page may hold few tasks and not be the last.
 
-        Raises `UnsupportedError` for another filter, and where the description does not say what a task's environment is.
+        Raises `UnsupportedError` for another filter, and for an *environment* where the description selects neither the
+        environment nor the repository of a task.
         """
         listing = self.described.list
         if listing is None or filter != "current":
             raise errors.UnsupportedError(f"{self.name} lists all its tasks or none: it has no filters")
-        if environment is not None and not self.described.task.environment.places:
+        if environment is None:
+            return (yield from self._listed(listing, cursor, limit=limit))
+        if not (self.described.task.environment or self.described.task.repository):
             raise errors.UnsupportedError(
-                f"the description of {self.name} does not say what the environment of a task is",
+                f"the description of {self.name} selects no environment of a task",
                 remedy=f"add task.environment to services.{self.name}, or leave out --environment",
             )
+        return (
+            yield from filter_page(
+                lambda cursor: self._listed(listing, cursor),
+                lambda task: environment in (task.environment, task.repository),
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def _listed(self, listing: Listing, cursor: str | None, *, limit: int | None = None) -> Exchange[Page]:
         wanted = {listing.cursor_parameter: cursor, listing.limit_parameter: limit}
         query = tuple((name, str(value)) for name, value in wanted.items() if name and value is not None)
         response = yield self._request("GET", listing.path, query=(*listing.query.items(), *query))
         check(response)
-        page = extract.page(extract.read(response), self.described, self._addresses)
-        if environment is None:
-            return page
-        kept = tuple(task for task in page.items if task.environment == environment)
-        return msgspec.structs.replace(page, items=kept)
+        return extract.page(extract.read(response), self.described, self._addresses)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
         """Look at many tasks at once: a page of the list."""

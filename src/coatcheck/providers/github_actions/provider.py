@@ -33,6 +33,7 @@ from ...provider import (
     TaskSnapshot,
     TaskState,
     check,
+    collect_pages,
     encoded,
     errors,
     flag,
@@ -334,7 +335,7 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         if response.status in (404, 410):
             return None
         check(response)
-        return response.body.decode("utf-8", "replace").removeprefix("\ufeff")
+        return response.body.decode("utf-8-sig", "replace")
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -349,23 +350,18 @@ class ActionsProvider(msgspec.Struct, frozen=True):
 
     def _list_path(self, environment: str | None) -> str:
         workflow = self.service.find_workflow(environment)
-        is_whole = environment is None or environment.count("/") == 1
+        is_whole = environment is None or not self.service.names_workflow(environment)
         return repository_path(workflow.repository, "/actions/runs") if is_whole else _workflow(workflow, "/runs")
 
     def _all(self, path: str, shape: type[T], items: Callable[[T], list[wire.W]]) -> Exchange[list[wire.W]]:
-        """Return the items of all pages; a repeated cursor is the end."""
-        collected: list[wire.W] = []
-        cursor: str | None = None
-        seen: set[str | None] = set()
-        while cursor not in seen:
-            seen.add(cursor)
+        """Return the items of all pages."""
+
+        def ask(cursor: str | None) -> Exchange[tuple[list[wire.W], str | None]]:
             response = yield self._page(path, cursor)
             http.explained(response, REMEDIES)
-            collected += items(read_json(response.body, shape, response=response))
-            cursor = http.next_page(response)
-            if cursor is None:
-                break
-        return collected
+            return items(read_json(response.body, shape, response=response)), http.next_page(response)
+
+        return (yield from collect_pages(ask))
 
     def _page(self, path: str, cursor: str | None, **wanted: str | None) -> Request:
         query = http.query_of(cursor, {"per_page": str(http.PAGE_SIZE), **wanted})

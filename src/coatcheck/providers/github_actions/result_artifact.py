@@ -87,7 +87,7 @@ def member(archive: ZipFile, name: str) -> bytes:
 
 def result_of(document: Mapping[str, object], *, message: bytes, diff: bytes) -> Result:
     """Return the result of a run from its files."""
-    declared = message.decode("utf-8", "replace").strip() or text(document.get("message"))
+    declared = message.decode("utf-8-sig", "replace").strip() or text(document.get("message"))
     error = text(document.get("error"))
     return Result(
         messages=(Message(text=declared),) if declared else (),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...provider import ProviderSetting, TaskRef, errors
+from ...provider import ProviderSetting, TaskRef, errors, repository_named
 from .._github.location import (
     CLOUD_VERSION,
     SERVER_VERSION,
@@ -119,16 +119,18 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return login(NAME, needs="read and write Actions", base_url=self.base_url, app=self.app)
 
     def find_workflow(self, wanted: str | None) -> Workflow:
-        """Return the workflow that *wanted* names: ``owner/repo``, a remote's URL, or either with a file after it.
+        """Return the workflow that *wanted* names: ``owner/repo``, a remote's URL, either with a file after it, or a file.
 
-        Without one it is the setting's. Raises `ConfigurationError`.
+        What is not named is the setting's. Raises `ConfigurationError`.
         """
-        if not wanted:
+        if not (wanted or "").strip():
             return Workflow(self._default(), self.workflow)
-        place, _, file = wanted.strip().removesuffix("/").rpartition("/")
-        if place and _WORKFLOW.fullmatch(file) and place.count("/") >= 1 and not _is_repository(wanted):
-            return Workflow(repository_in(place.removesuffix("/.github/workflows")), file)
-        return Workflow(repository_in(wanted), self.workflow)
+        place, file = _split(wanted or "")
+        return Workflow(repository_in(place) if place else self._default(), file or self.workflow)
+
+    def names_workflow(self, wanted: str) -> bool:
+        """Whether *wanted* names a workflow, and not only a repository."""
+        return _split(wanted)[1] is not None
 
     def ref(self, repository: str, id: str) -> TaskRef:
         """Return the ref of a run."""
@@ -153,7 +155,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def _default(self) -> str:
         if self.repository is None:
             raise errors.ConfigurationError(
-                "which repository?", remedy=f"name it, or set {NAME}.repository to the one that is meant"
+                "no repository is configured", remedy=f"pass --repo OWNER/REPO, or set {NAME}.repository"
             )
         return self.repository
 
@@ -166,9 +168,13 @@ def file_in(text: str) -> str:
     return match[1]
 
 
-def _is_repository(text: str) -> bool:
-    """Whether *text* is a repository and nothing else: one may be called ``x.yml``."""
-    return text.count("/") == 1
+def _split(wanted: str) -> tuple[str, str | None]:
+    """Return the repository and the file of the workflow in *wanted*; a repository may itself be called ``x.yml``."""
+    wanted = wanted.strip().removesuffix("/")
+    place, _, file = wanted.rpartition("/")
+    if repository_named(wanted) is None and _WORKFLOW.fullmatch(file):
+        return place.removesuffix("/.github/workflows"), file
+    return wanted, None
 
 
 def _inputs(text: str) -> tuple[tuple[str, str], ...]:

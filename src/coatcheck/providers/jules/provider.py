@@ -12,7 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -32,9 +32,11 @@ from ...provider import (
     TaskSnapshot,
     Verb,
     check,
+    collect_pages,
     decode,
     encoded,
     errors,
+    filter_page,
 )
 from . import activities, extract, repository_sources, session_summary, wire
 from .activities import Happening
@@ -84,7 +86,6 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     verbs=VERBS,
-    lists_by_id=True,
     reasons={
         Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",
         Verb.CREATE_PULL_REQUEST: "Jules opens one itself when the task was created with open_pull_request",
@@ -125,21 +126,17 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* with the source's name and a branch; without a repository it stays without (jules.md 2.5, "Repoless").
+        """Return *spec* where it is complete; one without a repository needs no branch (jules.md 2.5, "Repoless").
 
-        Raises `ConfigurationError` for a source that is not connected and a branch that does not exist.
+        Raises `ConfigurationError` for a source without a known branch.
         """
-        wanted = (spec.environment or spec.repository or "").strip()
-        if not wanted:
-            return spec
-        source = yield from self.resolve_environment(wanted)
-        branch = (spec.branch or "").strip() or source.default_branch
-        if not branch:
+        yield from ()
+        if spec.environment and not spec.branch:
             raise errors.ConfigurationError(
-                f"the default branch of {source.label or source.id} is not known",
-                remedy="name the branch to start from",
+                f"the default branch of {repository_sources.label_of(spec.environment)} is not known",
+                remedy="name the branch to start from: --branch BRANCH",
             )
-        return msgspec.structs.replace(spec, environment=source.id, branch=branch)
+        return spec
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create the session: exactly one POST. *spec* has been prepared."""
@@ -211,15 +208,23 @@ class JulesProvider(msgspec.Struct, frozen=True):
     ) -> Exchange[Page]:
         """Return one page, newest first, of at most 100; *environment* is a source's name.
 
-        The service cannot filter by source, so a page may hold fewer than there are.
+        The service cannot filter by source: it is done here, so a page may hold few tasks and not be the last.
         """
-        response = yield self._page("/sessions", cursor, filter=FILTERS[filter], size=limit)
-        check(response)
-        listed = extract.page(response, self.service)
         if environment is None:
-            return listed
-        kept = tuple(task for task in listed.items if task.environment == environment)
-        return msgspec.structs.replace(listed, items=kept)
+            return (yield from self._sessions(cursor, filter=filter, size=limit))
+        return (
+            yield from filter_page(
+                lambda cursor: self._sessions(cursor, filter=filter),
+                lambda task: task.environment == environment,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def _sessions(self, cursor: str | None, *, filter: TaskFilter, size: int | None = None) -> Exchange[Page]:
+        response = yield self._page("/sessions", cursor, filter=FILTERS[filter], size=size)
+        check(response)
+        return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
         """Return the state of up to a hundred sessions; those that have stopped need a request of their own."""
@@ -273,7 +278,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return repository_sources.chosen((yield from self._all_sources()), name)
 
     def _all_sources(self) -> Exchange[tuple[Environment, ...]]:
-        sources = yield from _all_pages(self._source_page)
+        sources = yield from collect_pages(self._source_page)
         return tuple({source.id: source for source in sources}.values())
 
     def _source_page(self, cursor: str | None) -> Exchange[tuple[Sequence[Environment], str | None]]:
@@ -332,7 +337,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
             check(response)
             return activities.read_page(response)
 
-        return (yield from _all_pages(page))
+        return (yield from collect_pages(page))
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -365,19 +370,6 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
 def _session(ref: TaskRef, rest: str = "") -> str:
     return f"/sessions/{encoded(ref.id)}{rest}"
-
-
-def _all_pages(ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | None]]]) -> Exchange[list[T]]:
-    """Return the items of all pages; a repeated cursor is the end."""
-    items: list[T] = []
-    seen: set[str | None] = {None}
-    cursor: str | None = None
-    while True:
-        page_items, cursor = yield from ask(cursor)
-        items += page_items
-        if cursor in seen:
-            return items
-        seen.add(cursor)
 
 
 def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:

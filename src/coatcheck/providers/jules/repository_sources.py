@@ -14,9 +14,19 @@ from .endpoints import SITE
 PREFIX = "sources/"
 
 
+def label_of(source: str) -> str:
+    """Return the name of a source as people know it."""
+    return source.removeprefix(PREFIX).removeprefix("github/")
+
+
 def path_of(wanted: str) -> str:
-    """Return where a source named *wanted* would be: a source's name or id, an ``owner/repo``, or a remote's URL."""
+    """Return where a source named *wanted* would be: a source's name or id, an ``owner/repo``, or a remote's URL.
+
+    Raises `ConfigurationError` for the URL of another host.
+    """
     repository = repository_named(wanted)
+    if repository is None and "://" in wanted:
+        raise errors.ConfigurationError(f"{wanted!r} names no repository on GitHub", remedy="give OWNER/REPO")
     if repository is not None and not wanted.startswith(PREFIX):
         name = f"{PREFIX}github/{repository}"
     else:

@@ -108,9 +108,13 @@ class Execution(msgspec.Struct):
             self.happen("StepStarted", now)
 
 
+# The only version of every function.
+VERSION = "1"
+
+
 def function_arn(name: str) -> str:
     """Return the ARN of a function as it runs: versions are numbers, whatever the alias."""
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}:1"
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}:{VERSION}"
 
 
 def execution_arn(function: str, name: str, id: str) -> str:
@@ -247,6 +251,8 @@ class LambdaEmulator:
         if name not in self.functions:
             return problem(404, f"Function not found: {name}")
         found = [each for each in reversed(self.tasks) if each.function == name and each.name]
+        if query.get("Qualifier", VERSION) != VERSION:
+            found = []
         if wanted := query.get("DurableExecutionName"):
             found = [each for each in found if each.name == wanted]
         return self._page("DurableExecutions", [self._summary(each) for each in found], query)

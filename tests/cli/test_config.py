@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from tests.cli.cli_support import Cli
+
+
+@pytest.fixture
+def file(cli: Cli) -> Path:
+    """The user's file of settings, in a folder that exists."""
+    path = Path(cli.environ["HOME"], ".config", "coatcheck", "config.toml")
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def editor(folder: Path, script: str) -> str:
+    """Return an editor that runs *script*, a shell's; ``$1`` is the file."""
+    path = folder / "editor"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_a_setting_is_set_read_and_removed(cli: Cli, file: Path) -> None:
+    """`set` writes the user's file, `get` prints the value, and `unset` removes it."""
+    set_, get = cli("config", "set", "attempts", "3"), cli("config", "get", "attempts")
+    unset = cli("config", "unset", "attempts")
+
+    assert (0, f"attempts = 3 in {file}\n") == (set_.code, set_.out)
+    assert "3\n" == get.out
+    assert f"attempts is no longer set in {file}\n" == unset.out
+    assert "" == file.read_text()
+
+
+def test_the_project_file_is_changed_on_request(cli: Cli) -> None:
+    """--project writes coatcheck.toml at the top of the checkout."""
+    (cli.folder / ".git").mkdir()
+    cli("config", "set", "environment", "owner/repo", "--project")
+
+    assert 'environment = "owner/repo"\n' == (cli.folder / "coatcheck.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("expected", "arguments"),
+    [
+        ("there is no setting 'atempts'; did you mean attempts?", ["set", "atempts", "3"]),
+        ("there is no setting 'codex.bse_url'; did you mean codex.base_url?", ["set", "codex.bse_url", "x"]),
+        ("there is no setting 'codx.rate'; did you mean codex.rate?", ["set", "codx.rate", "1"]),
+        ("there is no setting 'codex.xyzzy'; settings of codex: base_url, ", ["set", "codex.xyzzy", "1"]),
+        ("there is no setting 'xyzzy'; coatcheck config --all lists the settings", ["get", "xyzzy"]),
+        ("attempts is '0'; use a whole number of at least 1", ["set", "attempts", "0"]),
+        ("attempts is '²'; use a whole number of at least 1", ["set", "attempts", "²"]),
+        ("'soon' is not a duration", ["set", "timeout", "soon"]),
+        ("there is no provider 'nope'", ["set", "provider", "nope"]),
+        ("transport is 'curl'; use one of: pyreqwest, httpx2", ["set", "transport", "curl"]),
+        ("branch is not set; set it with: coatcheck config set branch VALUE", ["get", "branch"]),
+        ("config set needs NAME VALUE; write: coatcheck config set NAME VALUE", ["set", "branch"]),
+        ("config unset needs NAME", ["unset"]),
+        ("config list has no argument 'x'", ["list", "x"]),
+        ("ACTION is 'ste'; use one of: list, get, set, unset, edit (did you mean set?)", ["ste", "branch", "x"]),
+        ("is not in a git checkout", ["set", "branch", "x", "--project"]),
+        ("config edit needs a terminal", ["edit"]),
+    ],
+)
+def test_what_cannot_be_set_is_one_line(cli: Cli, expected: str, arguments: list[str]) -> None:
+    """A bad name or value is an error with a remedy, and no file is written."""
+    done = cli("config", *arguments)
+
+    assert 2 == done.code
+    assert expected in done.line
+    assert not Path(cli.environ["HOME"]).exists()
+
+
+def test_a_project_file_cannot_set_a_host(cli: Cli) -> None:
+    """--project refuses what a project's file may not set."""
+    (cli.folder / ".git").mkdir()
+    done = cli("config", "set", "codex.base_url", "https://x", "--project")
+
+    assert "which a project file may not" in done.line
+    assert not (cli.folder / "coatcheck.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("there is no setting 'enviroment'; did you mean environment?", 'enviroment = "x"\n'),
+        ("there is no setting 'codex.raet'; did you mean codex.rate?", "[codex]\nraet = 2\n"),
+        ("there is no setting 'cdex.rate'; did you mean codex.rate?", "[cdex]\nrate = 2\n"),
+        ("there is no setting 'xyzzy.rate'; there is no provider 'xyzzy'", "[xyzzy]\nrate = 2\n"),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "config"])
+def test_an_unknown_name_in_the_users_file(cli: Cli, file: Path, expected: str, text: str, command: str) -> None:
+    """An unknown name in the user's file is an error that names the file and suggests a name."""
+    file.write_text(text)
+    done = cli(command)
+
+    assert 2 == done.code
+    assert f"{file}: {expected}" in done.line
+
+
+def test_an_unknown_name_in_the_project_file(cli: Cli) -> None:
+    """An unknown name in a project's file is an error that suggests a name."""
+    (cli.folder / ".git").mkdir()
+    (cli.folder / "coatcheck.toml").write_text('brunch = "x"\n')
+
+    assert "did you mean branch?" in cli("list").line
+
+
+def test_an_unknown_name_can_be_removed(cli: Cli, file: Path) -> None:
+    """`unset` removes a name that no setting has."""
+    file.write_text('enviroment = "x"\nattempts = 2\n')
+
+    assert 0 == cli("config", "unset", "enviroment").code
+    assert "attempts = 2\n" == file.read_text()
+
+
+def test_a_described_service_is_no_unknown_name(cli: Cli, file: Path) -> None:
+    """Tables of described services are not settings, and settings of such a service are known."""
+    file.write_text('[services.mine]\nsubmit = "x"\n')
+
+    assert 0 == cli("config").code
+
+
+def test_what_overrides_a_setting_is_named(tmp_path: Path) -> None:
+    """A setting that a variable overrides has no effect, so the variable is named."""
+    cli = Cli(tmp_path, COATCHECK_ATTEMPTS="2")
+
+    assert "environment COATCHECK_ATTEMPTS overrides it: attempts = 2\n" == cli("config", "set", "attempts", "3").err
+
+
+def test_every_setting_is_described(cli: Cli) -> None:
+    """--all lists each setting with its description."""
+    lines = cli("config", "--all").out.splitlines()
+
+    assert [] == [line for line in lines[1:] if len(line.split(maxsplit=1)) < 2]
+
+
+def test_the_file_is_edited(tmp_path: Path) -> None:
+    """`edit` opens the user's file in the editor, and begins it where there is none."""
+    cli = Cli(tmp_path, EDITOR=editor(tmp_path, 'echo "attempts = 4" >> "$1"'))
+    cli.is_asking = True
+    done = cli("config", "edit")
+
+    assert 0 == done.code, done
+    assert "4\n" == cli("config", "get", "attempts").out
+
+
+def test_a_mistake_of_the_editor_is_reported_at_once(tmp_path: Path) -> None:
+    """After `edit` the names are checked, and the text stays."""
+    cli = Cli(tmp_path, EDITOR=editor(tmp_path, 'echo "atempts = 4" > "$1"'))
+    cli.is_asking = True
+
+    assert "did you mean attempts?" in cli("config", "edit").line
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"), [("cannot be started", "/nonexistent/editor"), ("ended with exit code 1", "false")]
+)
+def test_an_editor_that_fails(tmp_path: Path, expected: str, value: str) -> None:
+    """An editor that does not start or fails is one line."""
+    cli = Cli(tmp_path, VISUAL=value, PATH="/usr/bin:/bin")
+    cli.is_asking = True
+
+    assert expected in cli("config", "edit").line

@@ -1,0 +1,161 @@
+"""The first calls of several threads or tasks read a login once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.credentials.household import Household
+from tests.credentials.test_login_store import Ring, ring  # noqa: F401 - a fixture
+
+from coatcheck import errors
+from coatcheck._credentials.login_sources import LoginCredentials
+from coatcheck._credentials.login_store import FileStore, KeyringStore
+from coatcheck._protocol.login_contract import Login, Secret
+from coatcheck._runtime.async_driver import AsyncDriver, aperform
+from coatcheck._runtime.driver import Driver, perform
+from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.providers.codex.credentials import keyring_entry
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
+
+COUNT = 64
+
+
+def in_threads(house: Household, login: LoginCredentials) -> list[object]:
+    """Return the secret, or the error, that each of many threads gets which start at the same time."""
+    driver, barrier = Driver(EmulatorTransport(house.cloud), house.clock), threading.Barrier(COUNT)
+    results: list[object] = []
+
+    def call() -> None:
+        barrier.wait()
+        try:
+            results.append(perform(login.get_secret(), driver).token)
+        except errors.CoatcheckError as error:
+            results.append(type(error))
+
+    threads = [threading.Thread(target=call) for _ in range(COUNT)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def in_tasks(house: Household, login: LoginCredentials) -> list[object]:
+    """Return the same for tasks of one event loop."""
+
+    async def main() -> list[object]:
+        driver = AsyncDriver(AsyncEmulatorTransport(house.cloud), house.clock, max_in_flight=32)
+        calls = [aperform(login.get_secret(), driver) for _ in range(COUNT)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        return [end.token if isinstance(end, Secret) else type(end) for end in ends]
+
+    return asyncio.run(main())
+
+
+WAYS = {"threads": in_threads, "tasks": in_tasks}
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Return a counter of the reads of each place."""
+    counter: Counter[str] = Counter()
+
+    def counted(store: type) -> None:
+        read = store.read
+
+        def counting(self: FileStore) -> bytes | None:
+            counter[self.where] += 1
+            data: bytes | None = read(self)
+            return data
+
+        monkeypatch.setattr(store, "read", counting)
+
+    counted(FileStore)
+    counted(KeyringStore)
+    return counter
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("source", ["shared", "own", "auto", "shared-readonly"])
+def test_a_file_is_read_once(tmp_path: Path, reads: Counter[str], way: str, source: str) -> None:
+    """Whatever the source, one caller reads the file and all get its token."""
+    house = Household(tmp_path)
+    path = house.own if source == "own" else house.shared
+    held = house.put(house.issue(), path)
+    tokens = WAYS[way](house, house.login(source))
+
+    assert ({str(path): 1}, [held.access_token] * COUNT) == (dict(reads), tokens)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_keyring_is_read_once(tmp_path: Path, reads: Counter[str], ring: Ring, way: str) -> None:  # noqa: F811
+    """A keyring, which may ask a person for its password, is asked once."""
+    house = Household(tmp_path)
+    held = house.put(house.issue())
+    ring.entries[("Codex Auth", keyring_entry(os.path.realpath(house.shared.parent)))] = house.shared.read_text()
+    tokens = WAYS[way](house, house.login("keyring"))
+
+    assert (1, [held.access_token] * COUNT) == (reads.total(), tokens)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_login_that_is_missing_is_missing_for_all(tmp_path: Path, way: str) -> None:
+    """Every caller gets the error, and none waits for another."""
+    house = Household(tmp_path)
+
+    assert [errors.NotLoggedInError] * COUNT == WAYS[way](house, house.login("shared"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_expired_login_is_read_and_refreshed_once(tmp_path: Path, way: str) -> None:
+    """First calls that come together with an expired token share its refresh."""
+    house = Household(tmp_path, clock=SystemClock())
+    house.put(house.issue(ends_in=-10))
+    tokens = WAYS[way](house, house.login())
+
+    assert (1, [house.read().access_token] * COUNT) == (house.refreshes, tokens)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_tools_of_a_service_are_opened_once(tmp_path: Path, way: str) -> None:
+    """Where the service's own tools have the login, they are loaded once and asked for each secret."""
+    house, calls = Household(tmp_path), Counter[str]()
+
+    def chain(_: object) -> Callable[[], Secret]:
+        calls["opened"] += 1
+
+        def current() -> Secret:
+            calls["asked"] += 1
+            return Secret(token="t", account_id="a")
+
+        return current
+
+    login = LoginCredentials(
+        Login(name="lambda", remedy="log in", chain=chain),
+        environ=house.environ,
+        clock=house.clock,
+        random=house.random,
+        config_dir=house.environ["COATCHECK_CONFIG_HOME"],
+        state_dir=house.environ["COATCHECK_STATE_HOME"],
+    )
+
+    assert (["t"] * COUNT, {"opened": 1, "asked": COUNT}) == (WAYS[way](house, login), dict(calls))
+
+
+def test_a_login_is_read_again_after_it_was_forgotten(tmp_path: Path) -> None:
+    """What was read once is not kept beyond the login that it was read from."""
+    house = Household(tmp_path)
+    house.put(house.issue(), house.own)
+    login = house.login("own")
+    house.secret(login)
+    stored = login.find()
+    house.do(house.do(stored).forget())
+    new = house.put(house.issue(), house.own)
+
+    assert new.access_token == house.secret(login).token
