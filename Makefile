@@ -67,7 +67,7 @@ crash: $(VENV)/.test ## 200 hostile agents and 20 killed servers (CRASH=attempts
 	@COATCHECK_CRASH=$(CRASH) $(BIN)/python -m pytest -n $(JOBS) -m crash tests/crash
 
 peers: $(VENV)/.peers ## the tests against real programs, which it installs
-	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m peer tests/peers
+	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m peer tests/peers tests/store
 
 bench: $(VENV)/.peers ## every measurement in bench/
 	@set -e; for script in $$(grep -l __main__ bench/*.py); do \

@@ -19,7 +19,7 @@ import msgspec
 
 from coatcheck import AsyncClient, TaskRef, errors
 from coatcheck._protocol.effects import Request
-from coatcheck._runtime.submission_journal import NoJournal
+from coatcheck._store.journal import NoJournal
 from coatcheck.providers.github_actions.provider import ActionsProvider
 from coatcheck.providers.github_actions.workflow_settings import Service
 from coatcheck.testing import AsyncEmulatorTransport, GithubEmulator

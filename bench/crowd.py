@@ -18,7 +18,7 @@ from pathlib import Path
 from loopback import LAST_SECONDS, http
 
 from coatcheck import AsyncClient, TaskRef
-from coatcheck._runtime.submission_journal import NoJournal
+from coatcheck._store.journal import NoJournal
 
 TASKS = 10_000
 LIFE = 20.0  # seconds until the last task has ended

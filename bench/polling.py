@@ -21,8 +21,8 @@ from loopback import serving
 
 from coatcheck import AsyncClient, Client
 from coatcheck._protocol.effects import Request, Response
-from coatcheck._runtime.submission_journal import NoJournal
 from coatcheck._runtime.transport import AsyncReqwestTransport, ReqwestTransport
+from coatcheck._store.journal import NoJournal
 
 TASKS = 10_000
 INTERVAL = 5.0

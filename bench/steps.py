@@ -11,7 +11,7 @@ from typing import Any
 import coatcheck
 from coatcheck import Client
 from coatcheck._protocol.effects import Request, Response
-from coatcheck._runtime.submission_journal import NoJournal
+from coatcheck._store.journal import NoJournal
 from coatcheck.testing import FakeClock
 
 PACKAGE = str(Path(coatcheck.__file__).parent)

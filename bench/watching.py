@@ -27,7 +27,7 @@ from loopback import LAST_SECONDS, http
 from coatcheck import AsyncClient
 from coatcheck._model.events import StateEvent
 from coatcheck._protocol.effects import Request
-from coatcheck._runtime.submission_journal import NoJournal
+from coatcheck._store.journal import NoJournal
 from coatcheck.testing import JulesEmulator
 from coatcheck.testing.emulators.jules_scripts import COMPLETED, Act, Life, Order, approved, plan, progress
 

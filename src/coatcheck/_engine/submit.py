@@ -292,10 +292,10 @@ class ResumedSubmission(Value, frozen=True, kw_only=True):
 
 
 def resuming(
-    intent: Intent, *, provider: ProviderMethods, ask: Ask, journal: Journal, clock: Clock, is_alive: bool
+    intent: Intent, *, provider: ProviderMethods, ask: Ask, journal: Journal, clock: Clock, is_submitting: bool
 ) -> Script[ResumedSubmission]:
     """Find out what became of *intent*; one of which nothing came is closed, a very young one is left open."""
-    if is_alive:
+    if is_submitting:
         return ResumedSubmission(intent=intent, is_busy=True)
     search = Search(provider=provider, ask=ask, journal=journal)
     candidates = yield from search.candidates(intent)

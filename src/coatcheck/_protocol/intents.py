@@ -18,7 +18,8 @@ class Intent(Value, frozen=True, kw_only=True):
     """One submission that was about to happen.
 
     `digest` stands for prompt bytes, environment and branch; `at` is in seconds since the epoch; `pid` is the process
-    that submits, so that an intent whose process lives is left alone.
+    that submits, so that an intent whose process runs is left alone. `host`, `boot` and `started` (when that process
+    started) say which process it is; the journal adds them.
     """
 
     id: str
@@ -29,6 +30,9 @@ class Intent(Value, frozen=True, kw_only=True):
     environment: str | None = None
     branch: str | None = None
     pid: int = 0
+    host: str | None = None
+    boot: str | None = None
+    started: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its id in the journal",
@@ -39,6 +43,9 @@ class Intent(Value, frozen=True, kw_only=True):
         "environment": "the environment that it is for",
         "branch": "the branch that it is for",
         "pid": "the process that submits it",
+        "host": "an identifier of the host of that process",
+        "boot": "an identifier of the boot of that host",
+        "started": "when that process started, in the system's own form",
     }
 
 

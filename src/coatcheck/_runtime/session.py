@@ -25,12 +25,13 @@ from .._protocol.effects import Clock
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider, sites_of
+from .._store.journal import SubmissionJournal
+from .._store.processes import is_submitting
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .provider_lookup import provider_of
 from .server_record import LOCAL, running_server, server_at
 from .setting_names import check_names
-from .submission_journal import FileJournal, is_alive
 from .system_clock import SystemClock
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Session:
         self.config = options.config or Config(environ=environ)
         check_names(self.config)
         options = _located(options, self.config)
-        self.clock: Clock = options.clock or SystemClock()
+        clock = self.clock = options.clock or SystemClock()
         self.provider = _provider(options, self.config)
         random = options.random or _random
         self.credentials = options.credentials or LoginCredentials(
@@ -100,10 +101,10 @@ class Session:
             pace=_pace(self.provider, self.config, is_real=options.clock is None),
             memory=NoDurationStore() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
             poll_cost=self.config.number("look_worth") or DEFAULT_POLL_COST,
-            journal=options.journal or FileJournal(state_dir(environ)),
+            journal=options.journal or _journal(self.config),
             new_id=_new_id,
             pid=os.getpid(),
-            is_alive=is_alive,
+            is_submitting=lambda intent: is_submitting(intent, now=clock.time()),
             on_trouble=_warn,
             on_outage=options.on_outage,
         )
@@ -157,6 +158,12 @@ def _provider(options: Options, config: Config) -> Provider:
     if options.base_url is not None:
         config = config.with_explicit({f"{options.provider}.base_url": options.base_url})
     return provider_of(options.provider, config)
+
+
+def _journal(config: Config) -> SubmissionJournal:
+    """Return the journal in the store: in the database that is configured, or in the state folder."""
+    folder = state_dir(config.environ)
+    return SubmissionJournal.at(config.get("database") or folder, old_folder=folder)
 
 
 def _explicit(options: Options) -> Secret | None:

@@ -1,4 +1,4 @@
-"""Submissions are written down, durably and privately."""
+"""Submissions are recorded durably and privately, with the rules of the journals before the store."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck import TaskRef, TaskSpec, errors
+from coatcheck import TaskRef, TaskSpec
+from coatcheck._files.processes import boot_id, host_id, start_time
 from coatcheck._protocol.intents import Intent, intent_of
-from coatcheck._runtime.submission_journal import FileJournal, is_alive
+from coatcheck._store.database import Database
+from coatcheck._store.journal import SubmissionJournal
 from coatcheck.testing.memory_journal import MemoryJournal
 
 SPEC = TaskSpec(prompt="secret plan " * 20, environment="e", branch="main")
@@ -22,12 +24,12 @@ def intent(id: str = "i1", at: float = 1.0) -> Intent:
     return intent_of(SPEC, id=id, provider="toy", at=at, pid=1)
 
 
-@pytest.fixture(params=["file", "memory"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> FileJournal | MemoryJournal:
-    return FileJournal(str(tmp_path / "state")) if request.param == "file" else MemoryJournal()
+@pytest.fixture(params=["store", "memory"])
+def journal(request: pytest.FixtureRequest, database: Database) -> SubmissionJournal | MemoryJournal:
+    return SubmissionJournal(database) if request.param == "store" else MemoryJournal()
 
 
-def test_an_intent_is_open_until_it_is_settled(journal: FileJournal) -> None:
+def test_an_intent_is_open_until_it_is_settled(journal: SubmissionJournal) -> None:
     """begin, then settle: nothing is open and the ref is claimed."""
     journal.begin(intent())
 
@@ -37,7 +39,7 @@ def test_an_intent_is_open_until_it_is_settled(journal: FileJournal) -> None:
     assert {TaskRef("toy", "t1")} == journal.claimed([TaskRef("toy", "t1"), TaskRef("toy", "t2"), TaskRef("x", "t1")])
 
 
-def test_what_may_have_made_a_task_is_counted(journal: FileJournal) -> None:
+def test_what_may_have_made_a_task_is_counted(journal: SubmissionJournal) -> None:
     """Open and settled submissions of one provider since a moment; abandoned ones made nothing."""
     for id, at in (("old", 1.0), ("open", 5.0), ("settled", 6.0), ("abandoned", 7.0)):
         journal.begin(intent(id, at))
@@ -51,7 +53,7 @@ def test_what_may_have_made_a_task_is_counted(journal: FileJournal) -> None:
     )
 
 
-def test_a_submission_under_the_same_key_goes_on(journal: FileJournal) -> None:
+def test_a_submission_under_the_same_key_goes_on(journal: SubmissionJournal) -> None:
     """The same key is the same submission: it is open again, and has one task in the end."""
     ref = TaskRef("toy", "t1")
     for _ in range(2):
@@ -62,7 +64,7 @@ def test_a_submission_under_the_same_key_goes_on(journal: FileJournal) -> None:
     assert [] == journal.open_intents("toy")
 
 
-def test_an_abandoned_intent_is_closed(journal: FileJournal) -> None:
+def test_an_abandoned_intent_is_closed(journal: SubmissionJournal) -> None:
     """What certainly made nothing is not looked for."""
     journal.begin(intent())
     journal.abandon(intent())
@@ -70,7 +72,7 @@ def test_an_abandoned_intent_is_closed(journal: FileJournal) -> None:
     assert [] == list(journal.open_intents("toy"))
 
 
-def test_a_task_belongs_to_one_intent(journal: FileJournal) -> None:
+def test_a_task_belongs_to_one_intent(journal: SubmissionJournal) -> None:
     """Whoever is second is told so, and stays open."""
     journal.begin(intent("i1"))
     journal.begin(intent("i2", at=2.0))
@@ -80,7 +82,7 @@ def test_a_task_belongs_to_one_intent(journal: FileJournal) -> None:
     assert ["i2"] == [i.id for i in journal.open_intents("toy")]
 
 
-def test_open_intents_are_per_provider_and_oldest_first(journal: FileJournal) -> None:
+def test_open_intents_are_per_provider_and_oldest_first(journal: SubmissionJournal) -> None:
     """Another provider's crash is none of ours."""
     for id, at in (("b", 2.0), ("a", 1.0)):
         journal.begin(intent(id, at))
@@ -91,30 +93,21 @@ def test_open_intents_are_per_provider_and_oldest_first(journal: FileJournal) ->
 
 def test_the_prompt_is_not_in_the_file(tmp_path: Path) -> None:
     """Only a digest and the first words are kept, for the owner alone."""
-    FileJournal(str(tmp_path / "state")).begin(intent())
-    file = tmp_path / "state" / "submissions.sqlite3"
+    SubmissionJournal.at(str(tmp_path / "state")).begin(intent())
+    file = tmp_path / "state" / "coatcheck.sqlite3"
 
     assert SPEC.prompt.encode() not in file.read_bytes()
     assert (0o600, 0o700) == (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode))
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    """The remedy names the variable that moves the journal."""
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(errors.ConfigurationError) as caught:
-        FileJournal(str(tmp_path / "file" / "state")).begin(intent())
-
-    assert "COATCHECK_STATE_HOME" in (caught.value.remedy or "")
-
-
 def test_processes_share_a_journal(tmp_path: Path) -> None:
-    """Four processes adopting one task at once: one has it."""
+    """Of four processes that adopt one task at once, one has it."""
     code = (
-        "import sys; from coatcheck import TaskRef, TaskSpec; from coatcheck._runtime.submission_journal import FileJournal\n"
+        "import sys; from coatcheck import TaskRef, TaskSpec; from coatcheck._store.journal import SubmissionJournal\n"
         "from coatcheck._protocol.intents import intent_of\n"
-        "j, i = FileJournal(sys.argv[1]), intent_of(TaskSpec(prompt='p'), id=sys.argv[2], provider='toy', at=1.0, pid=1)\n"
-        "j.begin(i); print(j.settle(i, TaskRef('toy', 't')))"
+        "journal = SubmissionJournal.at(sys.argv[1])\n"
+        "intent = intent_of(TaskSpec(prompt='p'), id=sys.argv[2], provider='toy', at=1.0, pid=1)\n"
+        "journal.begin(intent); print(journal.settle(intent, TaskRef('toy', 't')))"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), f"i{n}"], stdout=subprocess.PIPE, text=True)
@@ -124,9 +117,28 @@ def test_processes_share_a_journal(tmp_path: Path) -> None:
     assert ["False", "False", "False", "True"] == sorted(process.communicate()[0].strip() for process in running)
 
 
-def test_a_process_is_known_to_live_or_not() -> None:
-    """A finished child is dead; init is alive; we ourselves are not waiting for ourselves."""
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
+def test_a_settled_submission_is_not_abandoned(journal: SubmissionJournal) -> None:
+    """A process that continues after another one gave its intent up still records the task, and that stays."""
+    journal.begin(intent())
+    journal.abandon(intent())
+    is_first = journal.settle(intent(), TaskRef("toy", "t1"))
+    journal.abandon(intent())
 
-    assert (False, True, False) == (is_alive(child.pid), is_alive(1), is_alive(os.getpid()))
+    assert (True, {TaskRef("toy", "t1")}) == (is_first, journal.claimed([TaskRef("toy", "t1")]))
+
+
+def test_an_intent_names_its_process(database: Database) -> None:
+    """An intent of this process has its host, boot and start time; one of another process is stored as it is."""
+    journal = SubmissionJournal(database)
+    for id, pid in (("ours", os.getpid()), ("other", 1)):
+        journal.begin(intent_of(SPEC, id=id, provider="toy", at=1.0, pid=pid))
+    ours, other = sorted(journal.open_intents("toy"), key=lambda each: each.id, reverse=True)
+
+    assert (host_id(), boot_id(), start_time(os.getpid()), None, None, None) == (
+        ours.host,
+        ours.boot,
+        ours.started,
+        other.host,
+        other.boot,
+        other.started,
+    )

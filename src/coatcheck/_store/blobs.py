@@ -1,0 +1,61 @@
+"""Texts and patches by the SHA-256 of their content: kept once, compressed where that makes them smaller.
+
+Blobs are written and deleted in transactions that hold the lock of events (`Transaction.lock_events`), so that a blob
+which is about to be used again is not deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .database import Transaction
+
+# Below this many bytes zlib's header and checksum outweigh what it saves.
+SMALLEST = 64
+
+
+def digest_of(content: bytes) -> bytes:
+    """Return the digest by which *content* is kept."""
+    return hashlib.sha256(content).digest()
+
+
+def put_blob(transaction: Transaction, content: bytes) -> int:
+    """Keep *content*; return its number."""
+    digest = digest_of(content)
+    row = transaction.row("SELECT number FROM blob WHERE digest = ?", (digest,))
+    if row is None:
+        packed = zlib.compress(content) if len(content) > SMALLEST else content
+        is_smaller = len(packed) < len(content)
+        row = transaction.row(
+            "INSERT INTO blob (digest, is_compressed, data) VALUES (?, ?, ?) RETURNING number",
+            (digest, int(is_smaller), packed if is_smaller else content),
+        )
+    return int(row[0])  # type: ignore[index] # an insert returns a row
+
+
+def get_blob(transaction: Transaction, number: int) -> bytes:
+    """Return the content with this number."""
+    return _content(transaction.rows("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
+
+
+def find_blob(transaction: Transaction, digest: bytes) -> bytes:
+    """Return the content with this digest."""
+    return _content(transaction.rows("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
+
+
+def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> None:
+    """Delete those of the blobs that no task refers to."""
+    for number in sorted(set(numbers)):
+        transaction.change(
+            "DELETE FROM blob WHERE number = ? AND NOT EXISTS (SELECT 1 FROM task_blob WHERE blob = ?)",
+            (number, number),
+        )
+
+
+def _content(rows: list[tuple[int, bytes]]) -> bytes:
+    ((is_compressed, data),) = rows
+    return zlib.decompress(data) if is_compressed else bytes(data)

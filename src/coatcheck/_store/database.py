@@ -1,0 +1,195 @@
+"""One connection to the store's database, the same for SQLite and PostgreSQL.
+
+Invariants:
+
+- statements are written once, with ``?`` for parameters and without ``%``; the adapters translate them;
+- the connection is opened, and the schema brought up to date, by the first transaction; constructors do no I/O;
+- a transaction is committed as a whole or not at all, whatever is raised in it, Ctrl-C included;
+- threads share the connection one after the other; a process that was forked opens one of its own;
+- text is stored by the rule of `text.py`;
+- whatever the database refuses is a `StoreError`, except `UniqueError`.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any, ClassVar, TypeAlias
+
+from .. import errors
+from .text import escape, unescape
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class UniqueError(Exception):
+    """A row with this key exists."""
+
+
+class Transaction:
+    """The statements of one transaction."""
+
+    def __init__(self, database: Database, connection: Any) -> None:
+        self._database, self._connection = database, connection
+        self.dialect = database.dialect
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return the rows that *statement* selects or returns."""
+        fetched = self._run(statement, parameters).fetchall()
+        return [tuple(unescape(each) if isinstance(each, str) else each for each in row) for row in fetched]
+
+    def row(self, statement: str, parameters: Sequence[object] = ()) -> Row | None:
+        """Return the first row that *statement* selects or returns, None where there is none."""
+        return next(iter(self.rows(statement, parameters)), None)
+
+    def change(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Return how many rows *statement* has changed."""
+        changed: int = self._run(statement, parameters).rowcount
+        return changed
+
+    def lock_events(self) -> None:
+        """Let no other transaction add events until this one has ended."""
+        self._database.lock_events(self)
+
+    def _run(self, statement: str, parameters: Sequence[object]) -> Any:
+        stored = [escape(each) if isinstance(each, str) else each for each in parameters]
+        return self._database.execute(self._connection, statement, stored)
+
+
+class Database(ABC):
+    """A database; its adapters are `SqliteDatabase` and `PostgresDatabase`."""
+
+    dialect: ClassVar[str]
+
+    def __init__(self, location: str, *, prepare: Callable[[Transaction], None]) -> None:
+        self.location = location
+        self._prepare = prepare
+        self._lock = RLock()
+        self._connection: Any = None
+        self._pid = 0
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+
+    @contextmanager
+    def writing(self, *, is_durable: bool = True) -> Iterator[Transaction]:
+        """Change the database in one transaction, which is on the disk at the end.
+
+        Without *is_durable* it survives the end of the process in whatever way, and not always a loss of power.
+        """
+        with self._lock, self._translated():
+            connection = self._opened()
+            self.begin(connection, is_durable=is_durable)
+            with self._ended(connection):
+                yield Transaction(self, connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Read one state of the database, whatever others write meanwhile."""
+        with self._lock, self._translated():
+            connection = self._opened()
+            self.begin_reading(connection)
+            with self._ended(connection):
+                yield Transaction(self, connection)
+
+    def close(self) -> None:
+        """Close the connection; the next transaction opens another."""
+        with self._lock:
+            self._connection = None
+            if self._finalizer is not None:
+                self._finalizer()
+
+    def _opened(self) -> Any:
+        """Return the connection of this process; one that a fork copied is left alone."""
+        if self._connection is not None and self._pid == os.getpid() and self.is_usable(self._connection):
+            return self._connection
+        connection = self.connect()
+        try:
+            self._prepare(Transaction(self, connection))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._pid = connection, os.getpid()
+        self._finalizer = weakref.finalize(self, _close, connection, self._pid)
+        return connection
+
+    @contextmanager
+    def _ended(self, connection: Any) -> Iterator[None]:
+        try:
+            yield
+            self.commit(connection)
+        except BaseException:
+            self.roll_back(connection)
+            raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except errors.CoatcheckError:
+            raise
+        except Exception as error:
+            translated = self.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    @contextmanager
+    def migrating(self, transaction: Transaction) -> Iterator[None]:
+        """Run one step of a migration in a transaction, while no other process runs one."""
+        connection = transaction._connection  # noqa: SLF001 - of this module
+        self.begin(connection, is_durable=True)
+        with self._ended(connection):
+            self.lock_schema(transaction)
+            yield
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """Open a connection."""
+
+    @abstractmethod
+    def is_usable(self, connection: Any) -> bool:
+        """Whether a connection was not closed by the other side."""
+
+    @abstractmethod
+    def begin(self, connection: Any, *, is_durable: bool) -> None:
+        """Begin a transaction that writes."""
+
+    @abstractmethod
+    def begin_reading(self, connection: Any) -> None:
+        """Begin a transaction that only reads."""
+
+    @abstractmethod
+    def commit(self, connection: Any) -> None:
+        """Commit the transaction."""
+
+    @abstractmethod
+    def roll_back(self, connection: Any) -> None:
+        """Undo the transaction; raises nothing."""
+
+    @abstractmethod
+    def execute(self, connection: Any, statement: str, parameters: Sequence[object]) -> Any:
+        """Run one statement; return a cursor."""
+
+    @abstractmethod
+    def lock_events(self, transaction: Transaction) -> None:
+        """Let no other transaction add events until this one has ended, so that ids are in the order of commits."""
+
+    @abstractmethod
+    def lock_schema(self, transaction: Transaction) -> None:
+        """Let no other transaction change the schema until this one has ended."""
+
+    @abstractmethod
+    def has_table(self, transaction: Transaction, name: str) -> bool:
+        """Whether there is a table with this name."""
+
+    @abstractmethod
+    def translate(self, error: Exception) -> Exception | None:
+        """Return the error to raise instead of *error*, None for one that is not of the database."""
+
+
+def _close(connection: Any, pid: int) -> None:
+    if pid == os.getpid():
+        connection.close()

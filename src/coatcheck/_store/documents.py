@@ -1,0 +1,112 @@
+"""Values as the JSON that the store keeps, and back.
+
+Invariants:
+
+- a value is read back equal, except for a service's raw response, which is not kept;
+- attributes that have their defaults are left out, so that documents are short and a newer version can add attributes;
+- a patch is not in a document: a field ``patch_digest`` names its blob;
+- characters that UTF-8 cannot encode are JSON escapes.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from .._model.events import TaskEvent, event_from_dict
+from .._values.value import _defaults
+
+# A service's response as it was sent: as large as all that was read from it.
+NOT_KEPT = frozenset({"raw"})
+DIGEST = "_digest"
+
+
+def to_document(value: Any, keep: Callable[[bytes], str]) -> Any:
+    """Return *value* as plain data; *keep* stores the bytes of a patch and returns their digest."""
+    if isinstance(value, msgspec.Struct) and hasattr(value, "_json"):
+        return dict(_fields(value, keep))
+    if isinstance(value, tuple | list):
+        return [to_document(each, keep) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): to_document(each, keep) for name, each in value.items()}
+    return _scalar(value)
+
+
+def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[str, Any]]:
+    fields = []
+    for name, default in _defaults_of(type(value)).items():
+        attribute = getattr(value, name)
+        if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
+            continue
+        if hasattr(attribute, "__bytes__"):
+            fields.append((name + DIGEST, keep(bytes(attribute))))
+        else:
+            fields.append((name, to_document(attribute, keep)))
+    return fields
+
+
+@lru_cache(maxsize=128)
+def _defaults_of(cls: Any) -> Mapping[str, object]:
+    """Return every field of *cls* with its default, ``NODEFAULT`` where it has none."""
+    defaults = _defaults(cls)
+    return {name: defaults.get(name, msgspec.NODEFAULT) for name in cls.__struct_fields__}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    return str(value) if hasattr(value, "provider") else value
+
+
+def with_patches(document: Any, find: Callable[[str], bytes]) -> Any:
+    """Return a document in which each named patch is present, as ``from_dict`` reads it."""
+    if isinstance(document, list):
+        return [with_patches(each, find) for each in document]
+    if not isinstance(document, dict):
+        return document
+    whole = {name: with_patches(each, find) for name, each in document.items()}
+    digest = whole.pop("patch" + DIGEST, None)
+    if digest is not None:
+        whole |= {"patch": "", "patch_base64": b64encode(find(digest)).decode("ascii")}
+    return whole
+
+
+def encode(document: Any) -> str:
+    """Return a document as JSON."""
+    try:
+        return msgspec.json.encode(document).decode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(document, separators=(",", ":"))
+
+
+def decode(text: str | bytes) -> Any:
+    """Return the document that `encode` wrote."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:  # a lone surrogate
+        return json.loads(text)
+
+
+def encode_event(event: TaskEvent) -> str:
+    """Return *event* as JSON; its type is kept beside it."""
+    return encode(to_document(event, _refuse))
+
+
+def decode_event(kind: str, text: str) -> TaskEvent:
+    """Return an event of type *kind*; a type that this version does not know becomes an `UnknownEvent`."""
+    return event_from_dict({**decode(text), "type": kind})
+
+
+def _refuse(content: bytes) -> str:  # noqa: ARG001 - the signature of what keeps patches
+    raise TypeError("an event holds no patch")

@@ -1,0 +1,105 @@
+"""The log of events: append only, and the order of ids is the order of commits.
+
+Invariants:
+
+- an id grows and is never used again, not even after the newest events were deleted: a reader that has seen an id has
+  seen, or can no longer see, every smaller one;
+- an event that `append` returned survives the end of the process;
+- an event is read back equal to what was appended; `StoredEvent.id` is its place in the log, `StoredEvent.event.id` is
+  still the cursor of the service's watch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from .._model.events import TaskEvent
+from .._model.tasks import TaskRef
+from .._protocol.effects import Call, Clock, Emit, Script, Sleep
+from .._values.value import JsonFields, Value
+from .documents import decode_event, encode_event
+
+if TYPE_CHECKING:
+    from .database import Database, Transaction
+
+# How many events one read returns.
+PAGE = 500
+# How often a follower reads (seconds): a third of the second within which an event of another process is to be seen.
+FOLLOW_SECONDS = 0.3
+
+
+class StoredEvent(Value, frozen=True, kw_only=True):
+    """An event in the log. `id` is its number, which resumes reading after it; `recorded_at` is when it was stored."""
+
+    id: int
+    recorded_at: datetime
+    event: TaskEvent
+
+    _json: ClassVar[JsonFields] = {
+        "id": "its number in the log, which resumes reading after it",
+        "recorded_at": "when it was stored",
+        "event": "event object",
+    }
+
+
+class EventLog:
+    """The events in a database."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def append(self, events: Iterable[TaskEvent]) -> Sequence[int]:
+        """Store *events* in one transaction; return their ids."""
+        with self._database.writing(is_durable=False) as transaction:
+            transaction.lock_events()
+            return append_events(transaction, events, at=self._clock.time())
+
+    def read(self, *, after: int = 0, ref: TaskRef | None = None, limit: int = PAGE) -> Sequence[StoredEvent]:
+        """Return the events with larger ids than *after*, the oldest first; those of one task with *ref*."""
+        condition, parameters = ("", ()) if ref is None else (" AND subject = ?", (str(ref),))
+        with self._database.reading() as transaction:
+            rows = transaction.rows(
+                f"SELECT id, at, kind, data FROM event WHERE id > ?{condition} ORDER BY id LIMIT ?",  # noqa: S608 - ours
+                (after, *parameters, limit),
+            )
+        return [_stored(*row) for row in rows]
+
+    def newest_id(self) -> int:
+        """Return the id of the newest event, 0 where there is none."""
+        return self._edge("max")
+
+    def oldest_id(self) -> int:
+        """Return the id of the oldest event that is kept, 0 where there is none."""
+        return self._edge("min")
+
+    def _edge(self, function: str) -> int:
+        with self._database.reading() as transaction:
+            return transaction.rows(f"SELECT {function}(id) FROM event")[0][0] or 0  # noqa: S608 - ours
+
+    def follow(self, *, after: int = 0, ref: TaskRef | None = None, seconds: float = FOLLOW_SECONDS) -> Script[None]:
+        """Emit each event with a larger id than *after* when it is stored, without end; read every *seconds*."""
+        while True:
+            events: Sequence[StoredEvent] = yield Call(partial(self.read, after=after, ref=ref))
+            for event in events:
+                yield Emit(event)
+                after = event.id
+            if len(events) < PAGE:
+                yield Sleep(seconds)
+
+
+def append_events(transaction: Transaction, events: Iterable[TaskEvent], *, at: float) -> list[int]:
+    """Store *events* in a transaction that holds the lock of events; return their ids."""
+    return [
+        transaction.rows(
+            "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id",
+            (at, event.type, str(event.ref), encode_event(event)),
+        )[0][0]
+        for event in events
+    ]
+
+
+def _stored(id: int, at: float, kind: str, data: str) -> StoredEvent:
+    return StoredEvent(id=id, recorded_at=datetime.fromtimestamp(at, UTC), event=decode_event(kind, data))

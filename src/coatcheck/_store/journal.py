@@ -1,0 +1,151 @@
+"""The journal of submissions in the store.
+
+Invariants:
+
+- a task is recorded by one intent only, whichever process is faster: a unique index excludes the others;
+- what a method has written is on the disk when it returns;
+- an intent names the host, the boot and the process that wrote it (`processes.py`);
+- journals of versions before the store are read whenever they have changed (`old_journal.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .._files.processes import boot_id, host_id, start_time
+from .._model.tasks import TaskRef
+from .._protocol.intents import Intent
+from .database import UniqueError
+from .location import open_database
+from .old_journal import OldJournal
+
+if TYPE_CHECKING:
+    from .database import Database, Row, Transaction
+
+FIELDS = ("id", "provider", "digest", "at", "summary", "environment", "branch", "pid", "host", "boot", "started")
+COLUMNS = ", ".join(FIELDS)
+BEGIN = (
+    f"INSERT INTO submission ({COLUMNS}, state) VALUES ({', '.join('?' * len(FIELDS))}, 'open')"  # noqa: S608 - ours
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in FIELDS[1:])},"
+    " task = NULL, state = 'open'"
+)
+
+
+class SubmissionJournal:
+    """The journal in *database*; *old_folder* is where versions before the store kept theirs."""
+
+    def __init__(self, database: Database, *, old_folder: str | None = None) -> None:
+        self._database = database
+        self._old = None if old_folder is None else OldJournal(old_folder)
+
+    @classmethod
+    def at(cls, location: str, *, old_folder: str | None = None) -> SubmissionJournal:
+        """Return the journal in a folder or at a URL, as `open_database` takes it."""
+        return cls(open_database(location), old_folder=old_folder)
+
+    def begin(self, intent: Intent) -> None:
+        """Record that a submission is about to be sent; one under the same id continues an earlier one."""
+        intent = with_process(intent)
+        with self._writing() as transaction:
+            transaction.change(BEGIN, [getattr(intent, name) for name in FIELDS])
+
+    def settle(self, intent: Intent, ref: TaskRef) -> bool:
+        """Record the task of a submission; False if another intent already has that task."""
+        try:
+            with self._writing() as transaction:
+                changed = transaction.change(
+                    "UPDATE submission SET task = ?, state = 'settled' WHERE id = ? AND (task IS NULL OR task = ?)",
+                    (ref.id, intent.id, ref.id),
+                )
+        except UniqueError:
+            return False
+        return changed == 1
+
+    def abandon(self, intent: Intent) -> None:
+        """Record that a submission certainly created no task."""
+        with self._writing() as transaction:
+            transaction.change(
+                "UPDATE submission SET state = 'abandoned' WHERE id = ? AND state = 'open'", (intent.id,)
+            )
+
+    def open_intents(self, provider: str) -> Sequence[Intent]:
+        """Return the submissions whose outcome is unknown, oldest first."""
+        query = f"SELECT {COLUMNS} FROM submission WHERE provider = ? AND state = 'open' ORDER BY at"  # noqa: S608 - ours
+        return [Intent(**dict(zip(FIELDS, row, strict=True))) for row in self._rows(query, (provider,))]
+
+    def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:
+        """Return those of *refs* that an intent has recorded."""
+        self._read_old()
+        query = "SELECT 1 FROM submission WHERE provider = ? AND task = ?"
+        with self._database.reading() as transaction:
+            return {ref for ref in refs if transaction.rows(query, (ref.provider, ref.id))}
+
+    def count_since(self, provider: str, since: float) -> int:
+        """Return how many submissions since then may have made a task (seconds since the epoch)."""
+        query = "SELECT count(*) FROM submission WHERE provider = ? AND at >= ? AND state <> 'abandoned'"
+        ((count,),) = self._rows(query, (provider, since))
+        return int(count)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _rows(self, query: str, parameters: Sequence[object]) -> list[Row]:
+        self._read_old()
+        with self._database.reading() as transaction:
+            return transaction.rows(query, parameters)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        self._read_old()
+        with self._database.writing() as transaction:
+            yield transaction
+
+    def _read_old(self) -> None:
+        if self._old is not None:
+            self._old.read_into(self._database)
+
+
+class NoJournal:
+    """A journal that keeps nothing, for callers who keep a record of what they submit."""
+
+    def begin(self, intent: Intent) -> None:
+        """Do nothing."""
+
+    def settle(self, intent: Intent, ref: TaskRef) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return that no other intent has the task."""
+        return True
+
+    def abandon(self, intent: Intent) -> None:
+        """Do nothing."""
+
+    def open_intents(self, provider: str) -> Sequence[Intent]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing."""
+        return ()
+
+    def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing."""
+        return set()
+
+    def count_since(self, provider: str, since: float) -> int:  # noqa: ARG002 - the protocol's signature
+        """Return 0."""
+        return 0
+
+
+def with_process(intent: Intent) -> Intent:
+    """Return *intent* with the host, the boot and the start time of this process, if it is the one that submits."""
+    if intent.pid != os.getpid() or intent.host is not None:
+        return intent
+    host, boot, started = _this_process(intent.pid)
+    return msgspec.structs.replace(intent, host=host, boot=boot, started=started)
+
+
+@lru_cache(maxsize=4)
+def _this_process(pid: int) -> tuple[str, str | None, str | None]:
+    return host_id(), boot_id(), start_time(pid)

@@ -1,0 +1,41 @@
+"""Where the store is: a folder of the user, or the URL of a PostgreSQL database."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .. import errors
+from .migrations import migrate
+from .sqlite import FILE, SqliteDatabase
+
+if TYPE_CHECKING:
+    from .database import Database, Transaction
+
+SCHEMES = ("postgres://", "postgresql://")
+
+
+def open_database(location: str) -> Database:
+    """Return the database at *location*: ``postgresql://…``, or a folder, whose database is created when it is needed.
+
+    Does no I/O. Raises `ConfigurationError` for another URL.
+    """
+    database: Database
+
+    def prepare(transaction: Transaction) -> None:
+        migrate(transaction, database)
+
+    if location.startswith(SCHEMES):
+        from .postgres import PostgresDatabase
+
+        database = PostgresDatabase(location, prepare=prepare)
+    elif "://" in location:
+        from .postgres import without_password
+
+        raise errors.ConfigurationError(
+            f"{without_password(location)} is no store: its scheme is not known",
+            remedy="give postgresql://USER@HOST/DATABASE or a folder",
+        )
+    else:
+        database = SqliteDatabase(os.path.join(os.path.abspath(location), FILE), prepare=prepare)
+    return database

