@@ -21,6 +21,7 @@ from .._model.tasks import TaskRef
 from .._protocol.effects import Call, Clock, Emit, Script, Sleep
 from .._values.value import JsonFields, Value
 from .documents import decode_event, encode_event
+from .hooks import enqueue
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -91,14 +92,19 @@ class EventLog:
 
 
 def append_events(transaction: Transaction, events: Iterable[TaskEvent], *, at: float) -> list[int]:
-    """Store *events* in a transaction that holds the lock of events; return their ids."""
-    return [
-        transaction.rows(
-            "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id",
-            (at, event.type, str(event.ref), encode_event(event)),
-        )[0][0]
+    """Store *events* in a transaction that holds the lock of events, with their deliveries; return their ids."""
+    stored = [
+        (
+            transaction.rows(
+                "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id",
+                (at, event.type, str(event.ref), encode_event(event)),
+            )[0][0],
+            event,
+        )
         for event in events
     ]
+    enqueue(transaction, stored, at=at)
+    return [id for id, _ in stored]
 
 
 def _stored(id: int, at: float, kind: str, data: str) -> StoredEvent:

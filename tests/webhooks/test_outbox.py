@@ -1,0 +1,134 @@
+"""Deliveries are sent from the store, signed, and tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.webhooks.test_attempts import loopback, receiver
+
+from coatcheck import TaskRef, TaskState
+from coatcheck._model.events import TaskSucceeded
+from coatcheck._store.events import EventLog
+from coatcheck._store.hooks import Hook, HookDelivery, HookStore
+from coatcheck._store.location import open_database
+from coatcheck._webhooks import standard
+from coatcheck._webhooks.attempts import DELAYS
+from coatcheck._webhooks.outbox import Outbox
+from coatcheck._webhooks.secrets_file import SecretsFile
+from coatcheck.testing import FakeClock
+
+AT = datetime(2026, 11, 28, 7, 38, 10, tzinfo=UTC)
+EVENT = TaskSucceeded(ref=TaskRef("local", "t1"), state=TaskState.SUCCEEDED, at=AT, text="a secret prompt")
+SECRET, FORMER = standard.new_secret(), standard.new_secret()
+
+
+class Sending:
+    """A store with one hook, and its outbox."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.clock = FakeClock()
+        self.database = open_database(str(folder))
+        self.hooks = HookStore(self.database, clock=self.clock)
+        self.events = EventLog(self.database, clock=self.clock)
+        self.secrets = SecretsFile(str(folder / "hooks.json"))
+        self.hooks.add(Hook(id="h1", url=url, kinds=("*",), created_at=AT))
+        self.secrets.add("h1", FORMER, now=self.clock.time())
+        self.secrets.add("h1", SECRET, now=self.clock.time())
+        self.events.append([EVENT])
+
+    def send(self) -> int:
+        """Send what is due."""
+        outbox = Outbox(
+            self.hooks,
+            self.events,
+            self.secrets,
+            clock=self.clock,
+            random=lambda: 0.0,
+            allowed=["http://hooks.test:*"],
+            resolver=loopback,
+        )
+        return outbox.send_due()
+
+    @property
+    def deliveries(self) -> Sequence[HookDelivery]:
+        """Return the deliveries."""
+        return self.hooks.list_deliveries()
+
+
+def test_an_event_is_delivered(tmp_path: Path) -> None:
+    """The message has the type, the time, the ref and the state and nothing else; both secrets sign it."""
+    with receiver(204) as (port, received):
+        sending = Sending(tmp_path, f"http://hooks.test:{port}/hook")
+        count = sending.send()
+    [(headers, body)] = received
+    sent = {name.lower(): value for name, value in headers.items()}
+    ids = {
+        standard.verify(sent, body, [standard.read_secret(secret)], now=sending.clock.time())
+        for secret in (SECRET, FORMER)
+    }
+    document = {
+        "type": "task.succeeded",
+        "timestamp": "2026-11-28T07:38:10Z",
+        "data": {"ref": "local:t1", "state": "succeeded"},
+    }
+    [delivery] = sending.deliveries
+
+    assert (1, document, {delivery.id}) == (count, json.loads(body), ids)
+    assert ("sent", 204, 1) == (delivery.state, delivery.status, delivery.tries)
+
+
+def test_a_failed_delivery_is_tried_again(tmp_path: Path) -> None:
+    """The schedule is followed to its end; then the delivery is given up."""
+    with receiver(503) as (port, received):
+        sending = Sending(tmp_path, f"http://hooks.test:{port}/hook")
+        counts = [sending.send()]
+        for delay in DELAYS:
+            sending.clock.sleep(delay - 1)
+            counts.append(sending.send())
+            sending.clock.sleep(1)
+            counts.append(sending.send())
+    [delivery] = sending.deliveries
+
+    assert ([1, *[0, 1] * len(DELAYS)], len(DELAYS) + 1) == (counts, len(received))
+    assert ("failed", 503, len(DELAYS) + 1) == (delivery.state, delivery.status, delivery.tries)
+
+
+def test_a_receiver_that_is_gone_switches_its_hook_off(tmp_path: Path) -> None:
+    """After 410 nothing more is sent."""
+    with receiver(410) as (port, received):
+        sending = Sending(tmp_path, f"http://hooks.test:{port}/hook")
+        sending.send()
+        sending.events.append([EVENT])
+        sending.send()
+
+    assert (1, "off") == (len(received), sending.hooks.get("h1").state)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://hooks.test/", "not public"),
+        ("http://other.test/", "not https on port 443"),
+    ],
+)
+def test_a_target_that_is_refused_gets_nothing(url: str, reason: str, tmp_path: Path) -> None:
+    """The target is checked at each attempt, and the reason is kept."""
+    sending = Sending(tmp_path, url)
+    sending.send()
+    [delivery] = sending.deliveries
+
+    assert ("due", True) == (delivery.state, reason in str(delivery.detail))
+
+
+def test_a_hook_without_a_secret_is_given_up(tmp_path: Path) -> None:
+    """A message that cannot be signed is not sent."""
+    sending = Sending(tmp_path, "http://hooks.test:1/")
+    sending.secrets.remove("h1")
+    sending.send()
+    [delivery] = sending.deliveries
+
+    assert ("failed", "the hook has no secret") == (delivery.state, delivery.detail)
