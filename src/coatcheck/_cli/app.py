@@ -54,6 +54,7 @@ COMMANDS = {
     "config": "config",
     "demo": "demo",
     "serve": "serve",
+    "hooks": "hooks",
     "workflow": "workflow",
     "help": "information",
     "version": "information",

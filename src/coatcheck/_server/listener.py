@@ -80,15 +80,18 @@ def _uvicorn(app: App, limits: Limits) -> uvicorn.Server:
 
 
 @contextmanager
-def serving_app(app: App, limits: Limits, *, port: int = 0, on_stop: Callable[[], None]) -> Iterator[str]:
+def serving_app(
+    app: App, limits: Limits, *, port: int = 0, on_stop: Callable[[], None], is_loopback_only: bool = True
+) -> Iterator[str]:
     """Serve *app* from another thread while the block runs, and give its origin (``http://127.0.0.1:PORT``).
 
-    *on_stop* is called when the server has been asked to stop, before its responses have ended.
+    With *is_loopback_only* a ``Host`` header must name this machine; without it, the application authenticates every
+    request itself. *on_stop* is called when the server has been asked to stop, before its responses have ended.
     """
     from .middleware import CheckHead, LoopbackOnly
 
     listener = listen(port)
-    server = _uvicorn(CheckHead(LoopbackOnly(app)), limits)
+    server = _uvicorn(CheckHead(LoopbackOnly(app) if is_loopback_only else app), limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
     thread.start()
     try:

@@ -1,0 +1,132 @@
+"""Webhooks of this user: add and remove hooks, set secrets, show deliveries.
+
+Guarantee: a secret is returned once, by the function that creates it, and is stored in the secrets file alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from .. import errors
+from .._model.events import EVENT_TYPES
+from .._runtime.config import state_dir
+from .._runtime.system_clock import SystemClock
+from .._store.hooks import ALL_KINDS, Hook, HookDelivery, HookStore
+from .._store.location import open_database
+from .._values.value import JsonFields, Value
+from . import standard
+from .secrets_file import SecretsFile
+from .senders import sender_named
+from .targets import read_target
+
+if TYPE_CHECKING:
+    from .._app.workspace import Workspace
+    from .._protocol.effects import Clock
+    from .._store.database import Database
+
+SECRETS_FILE = "hooks.json"
+
+
+class NewHook(Value, frozen=True, kw_only=True):
+    """A hook that was added or got a new secret, with the secret, which is shown this once."""
+
+    hook: Hook
+    secret: str
+
+    _json: ClassVar[JsonFields] = {"hook": "hook object", "secret": "its secret, shown this once"}
+    _hidden: ClassVar[frozenset[str]] = frozenset({"secret"})
+
+
+class WebhookSettings:
+    """The hooks, deliveries and secrets of this user. Methods block."""
+
+    def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
+        self._folder = state_dir(workspace.environ)
+        self._location = workspace.config.get("database") or self._folder
+        self.clock = clock or SystemClock()
+        self._database: Database | None = None
+
+    @property
+    def database(self) -> Database:
+        """The store."""
+        if self._database is None:
+            self._database = open_database(self._location)
+        return self._database
+
+    @property
+    def hooks(self) -> HookStore:
+        """The hooks and deliveries in the store."""
+        return HookStore(self.database, clock=self.clock)
+
+    @property
+    def secrets(self) -> SecretsFile:
+        """The file of secrets."""
+        return SecretsFile(os.path.join(self._folder, SECRETS_FILE))
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._database is not None:
+            self._database.close()
+
+    def add(self, url: str, kinds: Sequence[str], *, allowed: Sequence[str]) -> NewHook:
+        """Add a hook for events of *kinds* (all without any). Raises `ConfigurationError`."""
+        read_target(url, allowed=allowed)
+        unknown = [kind for kind in kinds if kind not in EVENT_TYPES]
+        if unknown:
+            raise errors.ConfigurationError(
+                f"there is no event {unknown[0]!r}", remedy=f"events: {', '.join(sorted(EVENT_TYPES))}"
+            )
+        now = self.clock.time()
+        hook = Hook(
+            id=f"hook_{secrets.token_hex(4)}",
+            url=url,
+            kinds=tuple(kinds) or (ALL_KINDS,),
+            created_at=datetime.fromtimestamp(now, UTC),
+        )
+        secret = standard.new_secret()
+        self.secrets.add(hook.id, secret, now=now)
+        self.hooks.add(hook)
+        return NewHook(hook=hook, secret=secret)
+
+    def rotate(self, id: str) -> NewHook:
+        """Give a hook a new secret; for a day its messages are signed with both."""
+        hook, secret = self.hooks.get(id), standard.new_secret()
+        self.secrets.add(id, secret, now=self.clock.time())
+        return NewHook(hook=hook, secret=secret)
+
+    def remove(self, id: str) -> None:
+        """Remove a hook, its deliveries and its secrets. Raises `ConfigurationError` where there is none."""
+        self.hooks.get(id)
+        self.hooks.remove(id)
+        self.secrets.remove(id)
+
+    def replay(self, id: str) -> None:
+        """Make a delivery due again. Raises `ConfigurationError` where there is none."""
+        if not self.hooks.replay(id):
+            raise errors.ConfigurationError(
+                f"there is no sent delivery {id!r}", remedy="see the deliveries: coatcheck hooks log"
+            )
+
+    def deliveries(self, *, hook: str | None, limit: int) -> Sequence[HookDelivery]:
+        """Return the newest deliveries, of one hook or sender where *hook* is given."""
+        return self.hooks.list_deliveries(hook=hook, limit=limit)
+
+    def set_sender_secret(self, sender: str, secret: str) -> None:
+        """Accept deliveries of *sender* that are signed with *secret*; a former one is valid for a day.
+
+        Raises `ConfigurationError` for an unknown sender or a secret that is not one.
+        """
+        sender_named(sender).read_secret(secret)
+        self.secrets.add(f"in:{sender}", secret, now=self.clock.time())
+
+    def remove_sender_secret(self, sender: str) -> bool:
+        """Accept no deliveries of *sender* any more; False where none were accepted."""
+        return self.secrets.remove(f"in:{sender}")
+
+    def senders(self) -> Sequence[str]:
+        """Return the senders whose deliveries are accepted."""
+        return [name.removeprefix("in:") for name in self.secrets.names() if name.startswith("in:")]

@@ -1,0 +1,90 @@
+"""The command `hooks`: webhooks that are sent and received."""
+
+from __future__ import annotations
+
+import pytest
+from tests.cli.cli_support import Cli
+
+LOOPBACK = ("--allow-hook", "http://127.0.0.1:*")
+
+
+def added(cli: Cli, *options: str) -> str:
+    """Add a hook, and return its id."""
+    document = cli("hooks", "add", "http://127.0.0.1:9/x", *LOOPBACK, *options, "--json").json
+    return str(document["hook"]["id"])
+
+
+def test_a_hook_is_added_listed_and_removed(cli: Cli) -> None:
+    """The secret is shown by `add` alone."""
+    shown = cli("hooks", "add", "http://127.0.0.1:9/x", *LOOPBACK, "--events", "task.succeeded, task.failed")
+    listed = cli("hooks").out
+    id = shown.out.partition(" ")[0]
+    removed = cli("hooks", "remove", id)
+
+    assert ("whsec_" in shown.out, "whsec_" in listed, 0) == (True, False, removed.code)
+    assert f"{id}  on  http://127.0.0.1:9/x  task.succeeded, task.failed\n" == listed
+    assert "No hooks, and no sender's deliveries are accepted.\n" == cli("hooks").out
+
+
+def test_a_secret_is_replaced(cli: Cli) -> None:
+    """`rotate` shows another secret of the same hook."""
+    id = added(cli)
+    secrets = [cli("hooks", "rotate", id, "--json").json["secret"] for _ in range(2)]
+
+    assert 2 == len(set(secrets))
+
+
+def test_a_sender_is_accepted_and_no_longer(cli: Cli) -> None:
+    """The secret of a sender comes from standard input and is not shown."""
+    stored = cli("hooks", "secret", "github", stdin=b"s3cret\n")
+    listed = cli("hooks")
+    removed = cli("hooks", "secret", "github", "--remove")
+    shown = (stored, listed, removed)
+
+    assert ([0, 0, 0], "github  received\n") == ([done.code for done in shown], listed.out)
+    assert not any("s3cret" in done.out + done.err for done in shown)
+
+
+def test_an_empty_log(cli: Cli) -> None:
+    """Without deliveries the log says so."""
+    assert "No deliveries yet.\n" == cli("hooks", "log").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("add",), "hooks add needs URL; coatcheck hooks add URL"),
+        (("remove",), "hooks remove needs HOOK; coatcheck hooks remove HOOK"),
+        (("serve", "x"), "hooks serve takes no argument; leave out 'x'"),
+        (("remove", "hook_x"), "there is no hook 'hook_x'; coatcheck hooks add URL"),
+        (("replay", "msg_x"), "there is no sent delivery 'msg_x'; see the deliveries: coatcheck hooks log"),
+        (
+            ("add", "http://127.0.0.1:9/"),
+            "the address of a webhook is refused: it is not https on port 443; allow it: --allow-hook http://127.0.0.1:9",
+        ),
+        (
+            ("secret", "gitlab"),
+            "there is no webhook sender 'gitlab'; known senders: openai, anthropic, github, cursor, coatcheck",
+        ),
+        (("secret", "github", "--remove"), "github has no secret; see: coatcheck hooks list"),
+    ],
+)
+def test_what_is_refused(cli: Cli, arguments: tuple[str, ...], line: str) -> None:
+    """Each error is one line that names the thing and the remedy, with exit code 2."""
+    done = cli("hooks", *arguments, stdin=b"x")
+
+    assert (2, line) == (done.code, done.line)
+
+
+def test_an_unknown_event_lists_the_known_ones(cli: Cli) -> None:
+    """The remedy for a misspelt event lists the events."""
+    done = cli("hooks", "add", "https://example.com/", "--events", "task.done")
+
+    assert done.line.startswith("there is no event 'task.done'; events: task.attempt, ")
+
+
+def test_a_secret_that_is_none(cli: Cli) -> None:
+    """A secret that the sender cannot have is refused, and not repeated."""
+    done = cli("hooks", "secret", "anthropic", stdin=b"not-base64!\n")
+
+    assert (2, False) == (done.code, "not-base64" in done.line)
