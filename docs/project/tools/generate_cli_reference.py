@@ -17,6 +17,7 @@ from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, undo_journal
 from coatcheck._runtime import config as settings
+from coatcheck._store import hooks
 from coatcheck._values import json_fields
 
 PAGES = Path(__file__).parents[2] / "reference"
@@ -106,6 +107,8 @@ OBJECTS = {
     "Application": {**declared(apply_results.AppliedPatch), **apply.MORE_OF_APPLICATION},
     "Landed file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
     "Finding": declared(policy.Finding),
+    "Hook": declared(hooks.Hook),
+    "HookDelivery": declared(hooks.HookDelivery),
     "Undoing": {**declared(undo_journal.UndoResult), **apply.MORE_OF_UNDOING},
     "Change": declared(file_change.FileChange),
     "Comparison": declared(comparison.Comparison),

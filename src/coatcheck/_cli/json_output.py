@@ -108,6 +108,8 @@ DOCUMENTS: Mapping[str, str] = {
     "auth": "login status",
     "config": "`settings`: setting objects; with set, unset and edit also `path`: the file that was changed",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
+    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; log: `deliveries`: delivery "
+    "objects; serve: `url` and `senders` (NDJSON)",
     "open": "`ref` and `url`",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
