@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -235,7 +236,12 @@ def test_what_is_forgotten_is_gone(history: History) -> None:
     forgotten = history.forget([ref(1), ref(9)])
     kept = {str(each.event.ref) for each in history.events.read()}
 
-    assert (1, None, ["t2"], {"toy:t2"}) == (forgotten, history.get(ref(1)), ids(history, HistoryFilter(text="words")), kept)
+    assert (1, None, ["t2"], {"toy:t2"}) == (
+        forgotten,
+        history.get(ref(1)),
+        ids(history, HistoryFilter(text="words")),
+        kept,
+    )
 
 
 def test_only_ended_tasks_are_pruned(history: History, clock: FakeClock) -> None:
@@ -293,3 +299,52 @@ def test_a_cursor_is_passed_unchanged(history: History) -> None:
 def test_words_are_without_case_and_diacritics() -> None:
     """Letters and digits of every script are words; all else separates them; each word is there once."""
     assert ["2", "cafe", "straße".casefold(), "x", "修复"] == search.words_of("Café CAFÉ, straße_x 修复 2 x")
+
+
+def test_an_exported_history_is_imported_equal(history: History, tmp_path: Path) -> None:
+    """Tasks, bytes of patches, events and their times move to another store, and a second time changes nothing."""
+    history.record(task(1, TaskState.QUEUED, prompt="a\0\ud800"))
+    history.record(task(1, DONE, prompt="a\0\ud800", outcome=outcome()))
+    history.record(task(2, title="second"))
+    lines = list(history.export_lines())
+    other = History(str(tmp_path / "other"))
+    counts = [other.import_lines(lines), other.import_lines(lines)]
+    again = list(other.export_lines())
+    other.close()
+
+    assert ([2, 0], lines) == (counts, again)
+
+
+def test_an_import_does_not_replace_a_later_snapshot(history: History, clock: FakeClock) -> None:
+    """What was recorded after the export stays."""
+    history.record(task(title="old"))
+    lines = list(history.export_lines([ref()]))
+    clock.advance(10)
+    history.record(task(title="new"))
+    count = history.import_lines(lines)
+
+    assert (0, ["new"]) == (count, [entry.task.title for entry in history.list().items])
+
+
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"{}", b"[]", b'{"task": {}, "recorded_at": "x", "events": []}', b"\xff"]
+)
+def test_a_line_that_cannot_be_read_is_named(history: History, tmp_path: Path, line: bytes) -> None:
+    """The lines before it are stored."""
+    history.record(task())
+    lines = list(history.export_lines())
+    other = History(str(tmp_path / "other"))
+    with pytest.raises(errors.ConfigurationError) as caught:
+        other.import_lines([*lines, b"\n", line])
+    kept = ids(other)
+    other.close()
+
+    assert (True, ["t1"]) == (str(caught.value).startswith("line 3 is not"), kept)
+
+
+def test_only_stored_tasks_are_exported(history: History) -> None:
+    """A ref that is not stored is an error, not a shorter file."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        list(history.export_lines([ref(9)]))
+
+    assert "toy:t9 is not in the history" == str(caught.value)

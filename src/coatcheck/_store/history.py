@@ -10,7 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,11 +24,12 @@ from .._protocol.effects import Clock
 from .._values.value import JsonFields, Value
 from .blobs import delete_unused_blobs
 from .cache_rule import is_final
-from .events import EventLog
+from .events import EventLog, StoredEvent
 from .location import open_database
 from .recorder import ROW, Recorder
 from .search import add_words, condition, create_index, has_index, matches, remove_words, words_of
 from .snapshots import Level, load_task, summary_of, text_of
+from .transfer import line_of, task_of
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -174,6 +175,52 @@ class History:
             if not refs:
                 return count
             count += self.forget(refs)
+
+    def export_lines(self, refs: Iterable[TaskRef] | None = None) -> Iterator[bytes]:
+        """Yield each stored task with its events as a line of JSON; those of *refs* if they are given.
+
+        Raises `ConfigurationError` for one that is not stored.
+        """
+        for ref in self._refs() if refs is None else refs:
+            entry = self.get(ref)
+            if entry is None:
+                raise errors.ConfigurationError(f"{ref} is not in the history", remedy="look with: coatcheck history")
+            yield line_of(entry.task, entry.recorded_at, list(self._events_of(ref)))
+
+    def import_lines(self, lines: Iterable[bytes]) -> int:
+        """Store the tasks of *lines*, as `export_lines` yielded them; how many were new, or newer than the stored one.
+
+        Raises `ConfigurationError` with the number of a line that cannot be read; the lines before it are stored.
+        """
+        count = 0
+        for number, line in enumerate(lines, 1):
+            if line.strip() and self._level != "off":
+                imported = task_of(line, number)
+                with self._database.writing(is_durable=False) as transaction:
+                    transaction.lock_events()
+                    recorder = Recorder(transaction, level=self._level, now=imported.recorded_at)
+                    count += recorder.record_imported(imported)
+        return count
+
+    def _refs(self) -> Iterator[TaskRef]:
+        """Yield the ref of every stored task, in the order in which they were stored first."""
+        last = 0
+        while True:
+            with self._database.reading() as transaction:
+                rows = transaction.rows(
+                    "SELECT number, provider, id FROM task WHERE number > ? ORDER BY number LIMIT ?", (last, BATCH)
+                )
+            for number, provider, id in rows:
+                yield TaskRef(provider, id)
+                last = number
+            if len(rows) < BATCH:
+                return
+
+    def _events_of(self, ref: TaskRef) -> Iterator[StoredEvent]:
+        last = 0
+        while events := self.events.read(after=last, ref=ref):
+            yield from events
+            last = events[-1].id
 
     def close(self) -> None:
         """Close the database; a later call opens it again."""

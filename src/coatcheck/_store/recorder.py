@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +24,7 @@ from .documents import encode
 from .events import append_events
 from .search import add_words, create_index, has_index, remove_words
 from .snapshots import Level, Snapshot, load_task, merged, store_task, text_of
+from .transfer import ImportedTask
 
 if TYPE_CHECKING:
     from .database import Transaction
@@ -61,8 +62,10 @@ class Recorder:
         if self._has_index:
             create_index(transaction)
 
-    def record(self, task: Task, events: Iterable[TaskEvent] | None = None) -> bool:
-        """Store what *task* shows; whether that was new."""
+    def record(
+        self, task: Task, events: Iterable[TaskEvent] | None = None, *, times: Sequence[float] | None = None
+    ) -> bool:
+        """Store what *task* shows; whether that was new. *times* are when the *events* were stored first."""
         rows = self._transaction.rows(ROW, (task.ref.provider, task.ref.id))
         row = StoredRow(**dict(zip(StoredRow.__struct_fields__, rows[0], strict=True))) if rows else None
         earlier = load_task(self._transaction, row.document, row.prompt, row.result) if row else None
@@ -75,8 +78,22 @@ class Recorder:
         number = self._write(row, current, snapshot, seen, is_stale=is_stale)
         self._refer(number, snapshot.blobs)
         self._index(number, row, earlier, current)
-        append_events(self._transaction, happened, at=self._now)
+        for event, at in zip(happened, times or [self._now] * len(happened), strict=False):
+            append_events(self._transaction, [event], at=at)
         return True
+
+    def record_imported(self, imported: ImportedTask) -> bool:
+        """Store a task of another store with its events, unless this one has it from the same time or later."""
+        task = imported.task
+        known = self._transaction.rows(
+            "SELECT recorded_at FROM task WHERE provider = ? AND id = ?", (task.ref.provider, task.ref.id)
+        )
+        if known and known[0][0] >= imported.recorded_at:
+            return False
+        if known or not imported.events:
+            return self.record(task)
+        times, events = zip(*imported.events, strict=True)
+        return self.record(task, events, times=times)
 
     def _is_same(self, row: StoredRow, snapshot: Snapshot, *, is_stale: bool) -> bool:
         stored = (row.document, row.prompt, row.result, bool(row.is_stale))
