@@ -91,6 +91,13 @@ if TYPE_CHECKING:
     from ._runtime.config import Config as Config, Setting as Setting
     from ._runtime.token_manager import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
     from ._runtime.transport import AsyncTransport as AsyncTransport, Transport as Transport
+    from ._store.events import StoredEvent as StoredEvent
+    from ._store.history import (
+        History as History,
+        HistoryEntry as HistoryEntry,
+        HistoryFilter as HistoryFilter,
+        HistoryPage as HistoryPage,
+    )
     from ._version import __version__ as __version__
 
 _HOMES = {
@@ -121,6 +128,10 @@ _HOMES = {
     "FileOutcome": "_patches.apply_results",
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
+    "History": "_store.history",
+    "HistoryEntry": "_store.history",
+    "HistoryFilter": "_store.history",
+    "HistoryPage": "_store.history",
     "Hunk": "_patches.file_change",
     "Intent": "_protocol.intents",
     "Interval": "_engine.poll_context",
@@ -152,6 +163,7 @@ _HOMES = {
     "Seconds": "_runtime.base_client",
     "Setting": "_runtime.config",
     "SpendControl": "_model.usage",
+    "StoredEvent": "_store.events",
     "Task": "_model.tasks",
     "TaskAttempt": "_model.events",
     "TaskCancelled": "_model.events",

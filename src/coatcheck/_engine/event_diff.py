@@ -123,7 +123,9 @@ def _observations(seen: SeenState, task: Task, *, service_tells: bool) -> Iterat
 
 
 def _state(task: Task) -> Observation:
-    word = intern(f"{task.state.value}/{task.raw_state}")  # ten thousand waits keep the same few
+    # A cursor is JSON: a lone surrogate in the service's word becomes an escape.
+    word = f"{task.state.value}/{task.raw_state}".encode("utf-8", "backslashreplace").decode()
+    word = intern(word)  # ten thousand waits keep the same few
     return "state", word, state_event(task)
 
 

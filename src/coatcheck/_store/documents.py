@@ -45,7 +45,7 @@ def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[s
         attribute = getattr(value, name)
         if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
             continue
-        if hasattr(attribute, "__bytes__"):
+        if hasattr(attribute, "__bytes__") and not isinstance(attribute, bytes):  # a patch
             fields.append((name + DIGEST, keep(bytes(attribute))))
         else:
             fields.append((name, to_document(attribute, keep)))

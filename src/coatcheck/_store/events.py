@@ -11,14 +11,14 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from .._model.events import TaskEvent
 from .._model.tasks import TaskRef
-from .._protocol.effects import Call, Clock, Emit, Script, Sleep
+from .._protocol.effects import Call, Emit, Script, Sleep
 from .._values.value import JsonFields, Value
 from .documents import decode_event, encode_event
 from .hooks import enqueue
@@ -49,14 +49,14 @@ class StoredEvent(Value, frozen=True, kw_only=True):
 class EventLog:
     """The events in a database."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, *, time: Callable[[], float]) -> None:
+        self._database, self._time = database, time
 
     def append(self, events: Iterable[TaskEvent]) -> Sequence[int]:
         """Store *events* in one transaction; return their ids."""
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
-            return append_events(transaction, events, at=self._clock.time())
+            return append_events(transaction, events, at=self._time())
 
     def read(self, *, after: int = 0, ref: TaskRef | None = None, limit: int = PAGE) -> Sequence[StoredEvent]:
         """Return the events with larger ids than *after*, the oldest first; those of one task with *ref*."""

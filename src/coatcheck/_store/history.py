@@ -1,0 +1,325 @@
+"""Every task that was seen: recorded, listed, searched and read again without the network.
+
+Invariants:
+
+- tasks are written by the rules of `recorder.py`;
+- `HistoryEntry.is_current` follows the rule of `cache_rule.py`;
+- with the level "metadata" nothing that a person or an agent wrote is stored, with "off" nothing at all;
+- what is forgotten is deleted: the task, its events, and texts that no other task has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from .. import errors
+from .._model.events import TaskEvent
+from .._model.states import TaskState
+from .._model.tasks import Task, TaskRef
+from .._protocol.effects import Clock
+from .._values.value import JsonFields, Value
+from .blobs import delete_unused_blobs
+from .cache_rule import is_final
+from .events import EventLog, StoredEvent
+from .location import open_database
+from .recorder import ROW, Recorder
+from .search import add_words, condition, create_index, has_index, matches, remove_words, words_of
+from .snapshots import Level, load_task, summary_of, text_of
+from .transfer import line_of, task_of
+
+if TYPE_CHECKING:
+    from .database import Database, Transaction
+
+# How many tasks a page has unless it is said, and how many are deleted or indexed in one transaction.
+PAGE = 20
+BATCH = 500
+EVERYTHING = 2**62
+
+
+class HistoryEntry(Value, frozen=True, kw_only=True):
+    """A stored task. `is_current` says that it has ended and nothing shows that it has changed since `recorded_at`."""
+
+    task: Task
+    recorded_at: datetime
+    is_current: bool
+
+    _json: ClassVar[JsonFields] = {
+        "task": "task object",
+        "recorded_at": "when it was stored",
+        "is_current": "whether it has ended and nothing shows that it has changed since",
+    }
+
+
+class HistoryPage(Value, frozen=True, kw_only=True):
+    """One page of stored tasks, the last submitted first; `cursor` requests the next one, None for the last."""
+
+    items: tuple[HistoryEntry, ...] = ()
+    cursor: str | None = None
+
+    _json: ClassVar[JsonFields] = {"items": "history entry objects", "cursor": "what requests the next page"}
+
+
+class HistoryFilter(Value, frozen=True, kw_only=True):
+    """Which tasks a list has: those for which every field that is given holds; `text` is searched for."""
+
+    provider: str | None = None
+    states: tuple[TaskState, ...] = ()
+    repository: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+
+
+class History:
+    """The tasks in the store at *location*: a folder, or the URL of a PostgreSQL database.
+
+    *level* says what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
+    several threads, and raise `StoreError` where the store cannot be used.
+    """
+
+    def __init__(self, location: str, *, level: Level = "full", clock: Clock | None = None) -> None:
+        if level not in ("full", "metadata", "off"):
+            raise errors.ConfigurationError(f"history is full, metadata or off, not {level!r}")
+        self._database: Database = open_database(location)
+        self._level: Level = level
+        self._time: Callable[[], float] = clock.time if clock else _time
+        self.events = EventLog(self._database, time=self._time)
+
+    def record(self, task: Task, *, events: Iterable[TaskEvent] | None = None) -> bool:
+        """Store what *task* shows; whether that was new.
+
+        *events* are those that a watch has yielded since the last record. Without them they are the difference to what
+        was stored before.
+        """
+        return bool(self._record_all([task], events))
+
+    def record_all(self, tasks: Iterable[Task]) -> int:
+        """Store what each of *tasks* shows, in one transaction; how many were new or had changed."""
+        return self._record_all(tasks, None)
+
+    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None) -> int:
+        if self._level == "off":
+            return 0
+        with self._database.writing(is_durable=False) as transaction:
+            transaction.lock_events()
+            recorder = Recorder(transaction, level=self._level, now=self._time())
+            return sum([recorder.record(task, events) for task in tasks])
+
+    def invalidate(self, ref: TaskRef) -> None:
+        """Record that *ref* may have changed: a message was sent to it, or it was archived, cancelled or approved."""
+        with self._database.writing(is_durable=False) as transaction:
+            transaction.change(
+                "UPDATE task SET is_stale = 1, version = version + 1 WHERE provider = ? AND id = ? AND is_stale = 0",
+                (ref.provider, ref.id),
+            )
+
+    def get(self, ref: TaskRef) -> HistoryEntry | None:
+        """Return the stored task with its prompt and its result, None where it is not stored."""
+        query = "SELECT document, prompt, result, recorded_at, is_stale FROM task WHERE provider = ? AND id = ?"
+        with self._database.reading() as transaction:
+            for document, prompt, result, recorded_at, is_stale in transaction.rows(query, (ref.provider, ref.id)):
+                task = load_task(transaction, document, prompt, result)
+                return HistoryEntry(
+                    task=task, recorded_at=_moment(recorded_at), is_current=not is_stale and is_final(task)
+                )
+        return None
+
+    def list(self, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None) -> HistoryPage:
+        """Return a page of stored tasks without their results, the last submitted first.
+
+        *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
+        """
+        filter = filter or HistoryFilter()
+        if filter.text is not None and not words_of(filter.text):
+            raise errors.ConfigurationError(f"{filter.text!r} has no word to search for", remedy="give a word")
+        self._index_missing(filter)
+        conditions, parameters = _conditions(filter, cursor)
+        with self._database.reading() as transaction:
+            scan: str | None = None
+            if filter.text is not None and has_index(transaction):
+                found, parameter = condition(transaction.dialect, filter.text)
+                conditions, parameters = [*conditions, found], [*parameters, parameter]
+            else:
+                scan = filter.text
+            return _page(transaction, conditions, parameters, limit=limit, scan=scan)
+
+    def search(
+        self, text: str, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None
+    ) -> HistoryPage:
+        """Return a page of the stored tasks whose title, prompt or messages have every word of *text*.
+
+        A word matches words that begin with it; case and diacritics do not count.
+        """
+        return self.list(msgspec.structs.replace(filter or HistoryFilter(), text=text), limit=limit, cursor=cursor)
+
+    def forget(self, refs: Iterable[TaskRef]) -> int:
+        """Delete tasks, their events and texts; how many there were. The journal keeps which tasks were submitted."""
+        count = 0
+        with self._database.writing() as transaction:
+            transaction.lock_events()
+            for ref in refs:
+                count += _forget(transaction, ref)
+        return count
+
+    def prune(self, before: datetime) -> int:
+        """Delete the tasks that have ended and were last recorded before a time; how many there were."""
+        query = f"SELECT provider, id FROM task WHERE recorded_at < ? AND state IN ({_ENDED}) LIMIT ?"  # noqa: S608 - ours
+        count = 0
+        while True:
+            with self._database.reading() as transaction:
+                refs = [TaskRef(*row) for row in transaction.rows(query, (before.timestamp(), BATCH))]
+            if not refs:
+                return count
+            count += self.forget(refs)
+
+    def export_lines(self, refs: Iterable[TaskRef] | None = None) -> Iterator[bytes]:
+        """Yield each stored task with its events as a line of JSON; those of *refs* if they are given.
+
+        Raises `ConfigurationError` for one that is not stored.
+        """
+        for ref in self._refs() if refs is None else refs:
+            entry = self.get(ref)
+            if entry is None:
+                raise errors.ConfigurationError(f"{ref} is not in the history", remedy="look with: coatcheck history")
+            yield line_of(entry.task, entry.recorded_at, list(self._events_of(ref)))
+
+    def import_lines(self, lines: Iterable[bytes]) -> int:
+        """Store the tasks of *lines*, as `export_lines` yielded them; how many were new, or newer than the stored one.
+
+        Raises `ConfigurationError` with the number of a line that cannot be read; the lines before it are stored.
+        """
+        count = 0
+        for number, line in enumerate(lines, 1):
+            if line.strip() and self._level != "off":
+                imported = task_of(line, number)
+                with self._database.writing(is_durable=False) as transaction:
+                    transaction.lock_events()
+                    recorder = Recorder(transaction, level=self._level, now=imported.recorded_at)
+                    count += recorder.record_imported(imported)
+        return count
+
+    def _refs(self) -> Iterator[TaskRef]:
+        """Yield the ref of every stored task, in the order in which they were stored first."""
+        last = 0
+        while True:
+            with self._database.reading() as transaction:
+                rows = transaction.rows(
+                    "SELECT number, provider, id FROM task WHERE number > ? ORDER BY number LIMIT ?", (last, BATCH)
+                )
+            for number, provider, id in rows:
+                yield TaskRef(provider, id)
+                last = number
+            if len(rows) < BATCH:
+                return
+
+    def _events_of(self, ref: TaskRef) -> Iterator[StoredEvent]:
+        last = 0
+        while events := self.events.read(after=last, ref=ref):
+            yield from events
+            last = events[-1].id
+
+    def close(self) -> None:
+        """Close the database; a later call opens it again."""
+        self._database.close()
+
+    def _index_missing(self, filter: HistoryFilter) -> None:
+        """Index what a process without an index has recorded."""
+        if filter.text is None:
+            return
+        query = "SELECT number, document, prompt, result FROM task WHERE is_indexed = 0 LIMIT ?"
+        with self._database.reading() as transaction:
+            is_complete = not has_index(transaction) or not transaction.rows(query, (1,))
+        while not is_complete:
+            with self._database.writing(is_durable=False) as transaction:
+                transaction.lock_events()
+                create_index(transaction)
+                rows = transaction.rows(query, (BATCH,))
+                for number, *columns in rows:
+                    add_words(transaction, number, text_of(load_task(transaction, *columns)))
+                    transaction.change("UPDATE task SET is_indexed = 1 WHERE number = ?", (number,))
+            is_complete = len(rows) < BATCH
+
+
+_ENDED = ", ".join(f"'{state.value}'" for state in TaskState if state.is_terminal)
+_ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale FROM task"
+
+
+def _conditions(filter: HistoryFilter, cursor: str | None) -> tuple[list[str], list[object]]:
+    """Return the conditions of a list, and their parameters."""
+    known: list[tuple[str, Sequence[object]]] = []
+    if filter.provider is not None:
+        known.append(("provider = ?", (filter.provider,)))
+    if filter.states:
+        known.append((f"state IN ({', '.join('?' * len(filter.states))})", [each.value for each in filter.states]))
+    if filter.repository is not None:
+        known.append(("repository = ?", (filter.repository,)))
+    if filter.since is not None:
+        known.append(("submitted_at >= ?", (filter.since.timestamp(),)))
+    if filter.until is not None:
+        known.append(("submitted_at < ?", (filter.until.timestamp(),)))
+    if cursor is not None:
+        known.append(("(submitted_at, number) < (?, ?)", _read_cursor(cursor)))
+    return [each for each, _ in known], [value for _, values in known for value in values]
+
+
+def _read_cursor(cursor: str) -> tuple[float, int]:
+    submitted_at, _, number = cursor.partition("/")
+    try:
+        return float.fromhex(submitted_at), int(number)
+    except ValueError:
+        raise errors.ConfigurationError(
+            f"{cursor!r} is not the cursor of a page", remedy="pass the cursor of a page unchanged"
+        ) from None
+
+
+def _page(
+    transaction: Transaction, conditions: Sequence[str], parameters: Sequence[object], *, limit: int, scan: str | None
+) -> HistoryPage:
+    """Return a page of tasks; *scan* is a text to search without an index."""
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    query = f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?"
+    rows = transaction.rows(query, (*parameters, limit + 1 if scan is None else EVERYTHING))
+    if scan is not None:
+        rows = [row for row in rows if matches(text_of(load_task(transaction, *row[2:5])), scan)][: limit + 1]
+    items = [
+        HistoryEntry(
+            task=summary_of(document), recorded_at=_moment(at), is_current=not is_stale and _has_ended(document)
+        )
+        for _, _, document, _, _, at, is_stale in rows[:limit]
+    ]
+    last = rows[limit - 1] if len(rows) > limit else None
+    return HistoryPage(items=tuple(items), cursor=None if last is None else f"{last[1].hex()}/{last[0]}")
+
+
+def _has_ended(document: str) -> bool:
+    return summary_of(document).state.is_terminal
+
+
+def _forget(transaction: Transaction, ref: TaskRef) -> bool:
+    row = transaction.row(ROW, (ref.provider, ref.id))
+    transaction.change("DELETE FROM event WHERE subject = ?", (str(ref),))
+    transaction.change("UPDATE submission SET summary = '' WHERE provider = ? AND task = ?", (ref.provider, ref.id))
+    if row is None:
+        return False
+    number, _, document, _, prompt, result, _, is_indexed = row
+    if is_indexed and has_index(transaction):
+        remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
+    blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
+    transaction.change("DELETE FROM task_blob WHERE task = ?", (number,))
+    transaction.change("DELETE FROM task WHERE number = ?", (number,))
+    delete_unused_blobs(transaction, blobs)
+    return True
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _time() -> float:
+    import time
+
+    return time.time()

@@ -1,0 +1,147 @@
+"""Write snapshots of tasks into the store, each with its events, its blobs and its words.
+
+Invariants:
+
+- a snapshot that shows nothing new writes nothing;
+- a row is changed only if it is still as it was read (`version`), and its events are in the same transaction;
+- an observation that lacks the result never replaces a stored result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import errors
+from .._engine.event_diff import SeenState, changes
+from .._model.events import StateEvent, TaskEvent
+from .._model.tasks import Task
+from .blobs import delete_unused_blobs
+from .cache_rule import contradicts
+from .documents import encode
+from .events import append_events
+from .search import add_words, create_index, has_index, remove_words
+from .snapshots import Level, Snapshot, load_task, merged, store_task, text_of
+from .transfer import ImportedTask
+
+if TYPE_CHECKING:
+    from .database import Transaction
+
+ROW = "SELECT number, version, document, seen, prompt, result, is_stale, is_indexed FROM task WHERE provider = ? AND id = ?"
+UPDATE = (
+    "UPDATE task SET version = version + 1, state = ?, repository = ?, recorded_at = ?, is_stale = ?, is_indexed = ?,"
+    " document = ?, seen = ?, prompt = ?, result = ? WHERE number = ? AND version = ?"
+)
+INSERT = (
+    "INSERT INTO task (provider, id, submitted_at, version, recorded_at, state, repository, is_stale, is_indexed,"
+    " document, seen, prompt, result) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number"
+)
+
+
+class StoredRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of a task, as far as recording needs it."""
+
+    number: int
+    version: int
+    document: str
+    seen: str
+    prompt: int | None
+    result: int | None
+    is_stale: int
+    is_indexed: int
+
+
+class Recorder:
+    """Stores snapshots in one transaction, which holds the lock of events."""
+
+    def __init__(self, transaction: Transaction, *, level: Level, now: float) -> None:
+        self._transaction, self._level, self._now = transaction, level, now
+        self._has_index = has_index(transaction)
+        if self._has_index:
+            create_index(transaction)
+
+    def record(
+        self, task: Task, events: Iterable[TaskEvent] | None = None, *, times: Sequence[float] | None = None
+    ) -> bool:
+        """Store what *task* shows; whether that was new. *times* are when the *events* were stored first."""
+        rows = self._transaction.rows(ROW, (task.ref.provider, task.ref.id))
+        row = StoredRow(**dict(zip(StoredRow.__struct_fields__, rows[0], strict=True))) if rows else None
+        earlier = load_task(self._transaction, row.document, row.prompt, row.result) if row else None
+        current = merged(earlier, task) if earlier else task
+        is_stale = task.outcome is None and bool(earlier and row and (row.is_stale or contradicts(earlier, task)))
+        snapshot = store_task(self._transaction, current, level=self._level)
+        happened, seen = self._happened(row.seen if row else "", current, events)
+        if row and not happened and self._is_same(row, snapshot, is_stale=is_stale):
+            return False
+        number = self._write(row, current, snapshot, seen, is_stale=is_stale)
+        self._refer(number, snapshot.blobs)
+        self._index(number, row, earlier, current)
+        for event, at in zip(happened, times or [self._now] * len(happened), strict=False):
+            append_events(self._transaction, [event], at=at)
+        return True
+
+    def record_imported(self, imported: ImportedTask) -> bool:
+        """Store a task of another store with its events, unless this one has it from the same time or later."""
+        task = imported.task
+        known = self._transaction.rows(
+            "SELECT recorded_at FROM task WHERE provider = ? AND id = ?", (task.ref.provider, task.ref.id)
+        )
+        if known and known[0][0] >= imported.recorded_at:
+            return False
+        if known or not imported.events:
+            return self.record(task)
+        times, events = zip(*imported.events, strict=True)
+        return self.record(task, events, times=times)
+
+    def _is_same(self, row: StoredRow, snapshot: Snapshot, *, is_stale: bool) -> bool:
+        stored = (row.document, row.prompt, row.result, bool(row.is_stale))
+        return stored == (encode(snapshot.document), snapshot.prompt, snapshot.result, is_stale)
+
+    def _happened(self, seen: str, task: Task, events: Iterable[TaskEvent] | None) -> tuple[list[TaskEvent], str]:
+        """Return the events to store, and the cursor after them."""
+        if events is None:
+            events = [event for event, _ in changes(SeenState.from_cursor(seen), task)]
+        happened = list(events)
+        cursor = happened[-1].id if happened else seen
+        if self._level == "metadata":
+            happened = [_without_text(event) for event in happened if isinstance(event, StateEvent)]
+        return happened, cursor
+
+    def _write(self, row: StoredRow | None, task: Task, snapshot: Snapshot, seen: str, *, is_stale: bool) -> int:
+        state, repository = task.state.value, task.repository
+        flags = (int(is_stale), int(self._has_index), encode(snapshot.document), seen)
+        blobs = (snapshot.prompt, snapshot.result)
+        if row is None:
+            submitted_at = task.created_at.timestamp() if task.created_at else self._now
+            key = (task.ref.provider, task.ref.id, submitted_at, self._now)
+            return int(self._transaction.rows(INSERT, (*key, state, repository, *flags, *blobs))[0][0])
+        values = (state, repository, self._now, *flags, *blobs, row.number, row.version)
+        if self._transaction.change(UPDATE, values) != 1:
+            raise errors.StoreError(f"{task.ref} was recorded by another process at the same time", remedy="try again")
+        return row.number
+
+    def _refer(self, number: int, blobs: frozenset[int]) -> None:
+        """Record which blobs the task refers to; delete those that nothing refers to any more."""
+        before = {each for (each,) in self._transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))}
+        for blob in sorted(blobs - before):
+            self._transaction.change("INSERT INTO task_blob (task, blob) VALUES (?, ?)", (number, blob))
+        for blob in sorted(before - blobs):
+            self._transaction.change("DELETE FROM task_blob WHERE task = ? AND blob = ?", (number, blob))
+        delete_unused_blobs(self._transaction, before - blobs)
+
+    def _index(self, number: int, row: StoredRow | None, earlier: Task | None, task: Task) -> None:
+        if not self._has_index:
+            return
+        before = text_of(earlier) if earlier and row and row.is_indexed else ""
+        after = text_of(task) if self._level == "full" else ""
+        if before != after:
+            if before:
+                remove_words(self._transaction, number, before)
+            add_words(self._transaction, number, after)
+
+
+def _without_text(event: StateEvent) -> TaskEvent:
+    kept = {name: getattr(event, name) for name in ("ref", "id", "at", "attempt", "state")}
+    return type(event)(**kept)  # type: ignore[return-value] # every state event is a task event

@@ -1,0 +1,92 @@
+"""Full-text search over the title, the prompt and the messages of tasks, with the same results on every database.
+
+Texts are split into words here and not by the database: runs of letters and digits, without case and diacritics. A task
+matches if for each word of the query it has a word that begins with it. The words of the first 200,000 characters of a
+task count, the first 64 characters of each word.
+
+SQLite has an index of FTS5 without the texts (https://www.sqlite.org/fts5.html#contentless_tables), PostgreSQL one of
+``tsvector``. A Python whose SQLite lacks FTS5 reads the tasks one after the other (their texts are compressed, so LIKE
+would not find them) and marks what it writes as not indexed; the next process with FTS5 indexes that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .database import Transaction
+
+LONGEST_TEXT = 200_000
+LONGEST_WORD = 64
+_WORD = re.compile(r"[^\W_]+")
+
+CREATE = {
+    "sqlite": (
+        "CREATE VIRTUAL TABLE IF NOT EXISTS task_words USING fts5(words, content='', detail=none, tokenize='ascii')",
+    ),
+    "postgres": (
+        "CREATE TABLE IF NOT EXISTS task_words (task BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)",
+        "CREATE INDEX IF NOT EXISTS task_words_words ON task_words USING gin (words)",
+    ),
+}
+ADD = {
+    "sqlite": "INSERT INTO task_words (rowid, words) VALUES (?, ?)",
+    "postgres": (
+        "INSERT INTO task_words (task, words) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))"
+        " ON CONFLICT (task) DO UPDATE SET words = excluded.words"
+    ),
+}
+FIND = {
+    "sqlite": "number IN (SELECT rowid FROM task_words WHERE task_words MATCH ?)",
+    "postgres": "number IN (SELECT task FROM task_words WHERE words @@ CAST(? AS tsquery))",
+}
+
+
+def words_of(text: str) -> list[str]:
+    """Return the different words of *text*, sorted."""
+    plain = unicodedata.normalize("NFKD", text[:LONGEST_TEXT]).casefold()
+    bare = plain if plain.isascii() else "".join(each for each in plain if not unicodedata.combining(each))
+    return sorted({word[:LONGEST_WORD] for word in _WORD.findall(bare)})
+
+
+def has_index(transaction: Transaction) -> bool:
+    """Whether this process can use the index."""
+    if transaction.dialect == "postgres":
+        return True
+    return bool(transaction.rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'"))
+
+
+def create_index(transaction: Transaction) -> None:
+    """Create the index unless it exists."""
+    for statement in CREATE[transaction.dialect]:
+        transaction.change(statement)
+
+
+def add_words(transaction: Transaction, number: int, text: str) -> None:
+    """Index the words of the task with this number."""
+    words = " ".join(words_of(text))
+    if words:
+        transaction.change(ADD[transaction.dialect], (number, words))
+
+
+def remove_words(transaction: Transaction, number: int, text: str) -> None:
+    """Remove the words of a task; *text* is the one that was indexed."""
+    if transaction.dialect == "postgres":
+        transaction.change("DELETE FROM task_words WHERE task = ?", (number,))
+    elif words := " ".join(words_of(text)):
+        transaction.change("INSERT INTO task_words (task_words, rowid, words) VALUES ('delete', ?, ?)", (number, words))
+
+
+def condition(dialect: str, text: str) -> tuple[str, str]:
+    """Return the condition on tasks that match *text*, and its parameter. *text* has a word."""
+    if dialect == "postgres":
+        return FIND[dialect], " & ".join(f"'{word}':*" for word in words_of(text))
+    return FIND[dialect], " AND ".join(f'"{word}" *' for word in words_of(text))
+
+
+def matches(text: str, query: str) -> bool:
+    """Whether *text* matches *query*, without an index."""
+    words = words_of(text)
+    return all(any(word.startswith(wanted) for word in words) for wanted in words_of(query))

@@ -1,0 +1,350 @@
+"""Every task that was seen can be found and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coatcheck import (
+    Attempt,
+    Failure,
+    History,
+    HistoryFilter,
+    Message,
+    Outcome,
+    Patch,
+    PatchState,
+    Task,
+    TaskRef,
+    TaskState,
+    errors,
+)
+from coatcheck._store import search
+from coatcheck.testing import FakeClock
+
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
+DIFF = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new \xff\n"
+DONE = TaskState.SUCCEEDED
+
+
+def ref(number: int = 1) -> TaskRef:
+    return TaskRef("toy", f"t{number}")
+
+
+def outcome(text: str = "It is done.", **fields: Any) -> Outcome:
+    return Outcome(messages=(Message(text=text),), patch=Patch(DIFF), patch_state=PatchState.PRESENT, **fields)
+
+
+def task(number: int = 1, state: TaskState = TaskState.RUNNING, **fields: Any) -> Task:
+    return Task(ref=ref(number), state=state, created_at=START + timedelta(minutes=number), **fields)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def history(location: str, clock: FakeClock) -> Iterator[History]:
+    history = History(location, clock=clock)
+    yield history
+    history.close()
+
+
+def ids(history: History, filter: HistoryFilter | None = None, **options: Any) -> list[str]:
+    return [entry.task.id for entry in history.list(filter, **options).items]
+
+
+def test_a_task_is_read_as_it_was(history: History) -> None:
+    """Prompt, messages, attempts and the bytes of the patch come back; a service's raw response does not."""
+    attempts = (Attempt(id="a", placement=0, state=DONE, outcome=outcome()),)
+    done = task(state=DONE, prompt="Add dark mode", title="Dark", outcome=outcome(), attempts=attempts)
+    history.record(done)
+    entry = history.get(ref())
+
+    assert entry is not None
+    assert (done, True, DIFF) == (entry.task, entry.is_current, bytes(entry.task.outcome.patch))  # type: ignore[union-attr, arg-type]
+
+
+def test_text_that_databases_refuse_comes_back(history: History) -> None:
+    """NUL, a lone surrogate and the escape character itself survive in a title, a prompt, a message and an error."""
+    text = "a\0b\ud800c\x1ad"
+    odd = task(state=DONE, title=text, prompt=text, raw_state=text, error=Failure(message=text), outcome=outcome(text))
+    history.record(odd)
+    entry = history.get(ref())
+
+    assert entry is not None
+    assert odd == entry.task
+
+
+def test_only_what_has_changed_is_written(history: History) -> None:
+    """The same snapshot again writes neither a row nor an event."""
+    written = [history.record(task(prompt="p")), history.record(task(prompt="p")), history.record(task(prompt="q"))]
+
+    assert ([True, False, True], 1) == (written, len(history.events.read()))
+
+
+def test_an_item_of_a_list_does_not_replace_a_result(history: History) -> None:
+    """What the item lacks stays, and the entry is still current."""
+    history.record(task(state=DONE, prompt="p", title="old", outcome=outcome()))
+    history.record(task(state=DONE, title="new"))
+    entry = history.get(ref())
+
+    assert entry is not None
+    assert ("new", "p", outcome(), True) == (entry.task.title, entry.task.prompt, entry.task.outcome, entry.is_current)
+
+
+def test_a_task_that_runs_again_is_not_current(history: History) -> None:
+    """A list that shows another state ends the validity of the stored result until the next result."""
+    history.record(task(state=DONE, outcome=outcome()))
+    validity = []
+    for state, result in ((TaskState.RUNNING, None), (DONE, None), (DONE, outcome("Again."))):
+        history.record(task(state=state, outcome=result))
+        entry = history.get(ref())
+        validity.append(entry is not None and entry.is_current)
+
+    assert [False, False, True] == validity
+
+
+def test_a_verb_that_changes_a_task_ends_its_validity(history: History) -> None:
+    """After a message was sent the stored result may be old."""
+    history.record(task(state=DONE, outcome=outcome()))
+    history.invalidate(ref())
+    entry = history.get(ref())
+
+    assert entry is not None
+    assert not entry.is_current
+
+
+def test_events_are_written_with_the_change(history: History) -> None:
+    """Each observed change of state is one event, in order, each once."""
+    for state in (TaskState.QUEUED, TaskState.RUNNING, TaskState.RUNNING, DONE):
+        history.record(task(state=state))
+
+    assert ["task.submitted", "task.started", "task.succeeded"] == [each.event.type for each in history.events.read()]
+
+
+def test_a_list_has_pages(history: History) -> None:
+    """The last submitted is first, and every page continues the one before."""
+    history.record_all(task(number) for number in (2, 4, 1, 3, 5))
+    first = history.list(limit=2)
+    second = history.list(limit=2, cursor=first.cursor)
+    third = history.list(limit=2, cursor=second.cursor)
+
+    assert [["t5", "t4"], ["t3", "t2"], ["t1"]] == [[e.task.id for e in page.items] for page in (first, second, third)]
+    assert third.cursor is None
+
+
+def test_a_list_is_filtered(history: History) -> None:
+    """Each filter holds, and all of them together."""
+    history.record(task(1, DONE, repository="o/a"))
+    history.record(task(2, TaskState.FAILED, repository="o/b"))
+    history.record(Task(ref=TaskRef("other", "t3"), state=DONE, created_at=START + timedelta(minutes=3)))
+    filters = (
+        HistoryFilter(provider="toy"),
+        HistoryFilter(states=(DONE, TaskState.EXPIRED)),
+        HistoryFilter(repository="o/b"),
+        HistoryFilter(since=START + timedelta(minutes=2)),
+        HistoryFilter(until=START + timedelta(minutes=2)),
+        HistoryFilter(provider="toy", states=(DONE,), since=START, text="absent"),
+    )
+
+    assert [["t2", "t1"], ["t3", "t1"], ["t2"], ["t3", "t2"], ["t1"], []] == [ids(history, each) for each in filters]
+
+
+@pytest.mark.parametrize("has_index", [True, False])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("dark", ["t2", "t1"]),
+        ("DARK mode", ["t1"]),
+        ("mo", ["t1"]),
+        ("done", ["t2"]),
+        ("café", ["t2"]),
+        ("cafe'", ["t2"]),
+        ("under_score", ["t1"]),
+        ("修复", ["t2"]),
+        ("ark", []),
+        ('"dark" OR *', ["t1"]),
+    ],
+)
+def test_texts_are_searched(
+    history: History, monkeypatch: pytest.MonkeyPatch, query: str, expected: list[str], *, has_index: bool
+) -> None:
+    """Title, prompt and messages, by beginnings of words, with and without an index of the database."""
+    if not has_index:
+        for module in ("history", "recorder"):
+            monkeypatch.setattr(f"coatcheck._store.{module}.has_index", lambda _: False)
+    history.record(task(1, title="Add Dark Mode", prompt="with under_score or so"))
+    history.record(task(2, DONE, prompt="a darker Café", outcome=outcome("It is done 修复登录")))
+
+    assert expected == [entry.task.id for entry in history.search(query).items]
+
+
+def test_what_was_recorded_without_an_index_is_indexed_later(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose SQLite lacks FTS5 loses nothing for the others."""
+    history.record(task(1, prompt="before"))
+    with monkeypatch.context() as patched:
+        patched.setattr("coatcheck._store.recorder.has_index", lambda _: False)
+        history.record(task(2, prompt="without before"))
+
+    assert ["t2", "t1"] == [entry.task.id for entry in history.search("before").items]
+
+
+def test_a_changed_text_is_searched_as_it_is_now(history: History) -> None:
+    """Words that are gone no longer match."""
+    history.record(task(title="first name"))
+    history.record(task(title="second name"))
+
+    assert (["t1"], [], ["t1"]) == tuple(ids(history, HistoryFilter(text=text)) for text in ("name", "first", "second"))
+
+
+@pytest.mark.parametrize("query", ["", "  ", "--", "_"])
+def test_a_query_without_a_word_is_an_error(history: History, query: str) -> None:
+    """It would match everything or nothing."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        history.search(query)
+
+    assert "has no word" in str(caught.value)
+
+
+def test_the_same_text_is_stored_once(history: History) -> None:
+    """A patch that two tasks have is one blob, which stays until neither has it."""
+    for number in (1, 2):
+        history.record(task(number, DONE, outcome=outcome(f"task {number}")))
+    counts = [len(rows(history, "SELECT 1 FROM blob"))]
+    for number in (1, 2):
+        history.forget([ref(number)])
+        counts.append(len(rows(history, "SELECT 1 FROM blob")))
+
+    assert [3, 2, 0] == counts
+
+
+def rows(history: History, query: str) -> list[Any]:
+    with history._database.reading() as transaction:
+        return transaction.rows(query)
+
+
+def test_what_is_forgotten_is_gone(history: History) -> None:
+    """Neither the task, nor its events, nor its words are found; other tasks stay."""
+    for number in (1, 2):
+        history.record(task(number, DONE, prompt="words", outcome=outcome()))
+    forgotten = history.forget([ref(1), ref(9)])
+    kept = {str(each.event.ref) for each in history.events.read()}
+
+    assert (1, None, ["t2"], {"toy:t2"}) == (
+        forgotten,
+        history.get(ref(1)),
+        ids(history, HistoryFilter(text="words")),
+        kept,
+    )
+
+
+def test_only_ended_tasks_are_pruned(history: History, clock: FakeClock) -> None:
+    """A task that was recorded since, and one that may still change, stay."""
+    history.record(task(1, DONE))
+    history.record(task(2))
+    clock.advance(100)
+    history.record(task(3, DONE))
+    pruned = history.prune(datetime.fromtimestamp(clock.time() - 50, UTC))
+
+    assert (1, ["t3", "t2"]) == (pruned, ids(history))
+
+
+def test_metadata_holds_no_text(location: str) -> None:
+    """Neither row, nor blob, nor event, nor index has a word that a person or an agent wrote."""
+    secret = task(
+        state=TaskState.FAILED, title="word", prompt="word", error=Failure(message="word"), progress="word",
+        repository="o/r", outcome=outcome("word"),
+    )  # fmt: skip
+    history = History(location, level="metadata")
+    history.record(secret)
+    entry = history.get(ref())
+    tables = ("task", "blob", "event", "submission")
+    stored = repr([rows(history, f"SELECT * FROM {table}") for table in tables])
+    matching = history.search("word").items
+    history.close()
+
+    assert entry is not None
+    assert ("o/r", False, 1, ()) == (entry.task.repository, "word" in stored, stored.count("task.failed"), matching)
+
+
+def test_off_records_nothing(location: str) -> None:
+    """No database is created."""
+    history = History(location, level="off")
+
+    assert (False, 0) == (history.record(task()), history.record_all([task()]))
+
+
+def test_a_level_that_does_not_exist_is_refused(location: str) -> None:
+    """The message names those that do."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        History(location, level="some")  # type: ignore[arg-type]
+
+    assert "full, metadata or off" in str(caught.value)
+
+
+def test_a_cursor_is_passed_unchanged(history: History) -> None:
+    """Anything else is one clear error."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        history.list(cursor="nonsense")
+
+    assert "cursor" in str(caught.value)
+
+
+def test_words_are_without_case_and_diacritics() -> None:
+    """Letters and digits of every script are words; all else separates them; each word is there once."""
+    assert ["2", "cafe", "straße".casefold(), "x", "修复"] == search.words_of("Café CAFÉ, straße_x 修复 2 x")
+
+
+def test_an_exported_history_is_imported_equal(history: History, tmp_path: Path) -> None:
+    """Tasks, bytes of patches, events and their times move to another store, and a second time changes nothing."""
+    history.record(task(1, TaskState.QUEUED, prompt="a\0\ud800"))
+    history.record(task(1, DONE, prompt="a\0\ud800", outcome=outcome()))
+    history.record(task(2, title="second"))
+    lines = list(history.export_lines())
+    other = History(str(tmp_path / "other"))
+    counts = [other.import_lines(lines), other.import_lines(lines)]
+    again = list(other.export_lines())
+    other.close()
+
+    assert ([2, 0], lines) == (counts, again)
+
+
+def test_an_import_does_not_replace_a_later_snapshot(history: History, clock: FakeClock) -> None:
+    """What was recorded after the export stays."""
+    history.record(task(title="old"))
+    lines = list(history.export_lines([ref()]))
+    clock.advance(10)
+    history.record(task(title="new"))
+    count = history.import_lines(lines)
+
+    assert (0, ["new"]) == (count, [entry.task.title for entry in history.list().items])
+
+
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"{}", b"[]", b'{"task": {}, "recorded_at": "x", "events": []}', b"\xff"]
+)
+def test_a_line_that_cannot_be_read_is_named(history: History, tmp_path: Path, line: bytes) -> None:
+    """The lines before it are stored."""
+    history.record(task())
+    lines = list(history.export_lines())
+    other = History(str(tmp_path / "other"))
+    with pytest.raises(errors.ConfigurationError) as caught:
+        other.import_lines([*lines, b"\n", line])
+    kept = ids(other)
+    other.close()
+
+    assert (True, ["t1"]) == (str(caught.value).startswith("line 3 is not"), kept)
+
+
+def test_only_stored_tasks_are_exported(history: History) -> None:
+    """A ref that is not stored is an error, not a shorter file."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        list(history.export_lines([ref(9)]))
+
+    assert "toy:t9 is not in the history" == str(caught.value)
