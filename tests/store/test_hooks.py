@@ -37,7 +37,7 @@ def append(database: Database, clock: FakeClock) -> Callable[..., list[int]]:
     """Return a function that stores events."""
 
     def append(*events: TaskEvent) -> list[int]:
-        return list(EventLog(database, clock=clock).append(events))
+        return list(EventLog(database, time=clock.time).append(events))
 
     return append
 

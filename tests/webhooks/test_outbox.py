@@ -33,7 +33,7 @@ class Sending:
         self.clock = FakeClock()
         self.database = open_database(str(folder))
         self.hooks = HookStore(self.database, clock=self.clock)
-        self.events = EventLog(self.database, clock=self.clock)
+        self.events = EventLog(self.database, time=self.clock.time)
         self.secrets = SecretsFile(str(folder / "hooks.json"))
         self.hooks.add(Hook(id="h1", url=url, kinds=("*",), created_at=AT))
         self.secrets.add("h1", FORMER, now=self.clock.time())

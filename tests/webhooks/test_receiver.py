@@ -14,7 +14,7 @@ from coatcheck._webhooks.receiver import Receiver
 from coatcheck._webhooks.senders import Delivery
 
 NOW = 1764295210.0
-SECRET = standard.new_secret()
+SECRET = "whsec_Y29hdGNoZWNrLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXM="
 BODY = b'{"type":"batch.completed","data":{"id":"batch_1"}}'
 MIB = 1024 * 1024
 Header = tuple[bytes, bytes]

@@ -33,7 +33,7 @@ def serving_hooks(settings: WebhookSettings, *, port: int, allowed: Sequence[str
     inbox = StoreInbox(settings.hooks, settings.secrets, clock=settings.clock)
     outbox = Outbox(
         settings.hooks,
-        EventLog(settings.database, clock=settings.clock),
+        EventLog(settings.database, time=settings.clock.time),
         settings.secrets,
         clock=settings.clock,
         random=random.random,
