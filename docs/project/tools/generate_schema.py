@@ -19,7 +19,16 @@ from typing import Any
 
 import coatcheck
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
-from coatcheck._patches import apply_results, compare, file_change, languages, patch_stats, policy, undo_journal
+from coatcheck._patches import (
+    apply_results,
+    compare,
+    file_change,
+    languages,
+    patch_stats,
+    policy,
+    repair_rows,
+    undo_journal,
+)
 from coatcheck._values import json_fields
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
@@ -72,6 +81,7 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "AppliedPatch": (apply_results.AppliedPatch, False),
     "FileOutcome": (apply_results.FileOutcome, False),
     "Finding": (policy.Finding, False),
+    "Repair": (repair_rows.Repair, False),
     "UndoResult": (undo_journal.UndoResult, False),
     "Overlap": (compare.Overlap, False),
     "Language": (languages.Language, False),
