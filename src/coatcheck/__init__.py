@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from ._patches.parse import Patch as Patch
     from ._patches.patch_stats import DiffStats as DiffStats, LanguageStats as LanguageStats, PatchStats as PatchStats
     from ._patches.policy import Finding as Finding, Policy as Policy
+    from ._patches.repair_rows import Repair as Repair, RepairedPatch as RepairedPatch
     from ._patches.undo_journal import UndoResult as UndoResult, undo as undo
     from ._patches.verify import VerifiedPatch as VerifiedPatch
     from ._protocol.intents import Intent as Intent, Journal as Journal
@@ -101,6 +102,8 @@ if TYPE_CHECKING:
     from ._version import __version__ as __version__
 
 _HOMES = {
+    "Repair": "_patches.repair_rows",
+    "RepairedPatch": "_patches.repair_rows",
     "__version__": "_version",
     "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",

@@ -342,7 +342,7 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
         (["--branch", "a..b"], "'a..b' is no name for a branch"),
         (["--branch", "b", "--index"], "--branch and --index cannot be combined"),
         (["--start", "main"], "--start needs --branch"),
-        (["--undo"], "--undo takes no REF and no other option"),
+        (["--undo"], "--undo takes no REF, no FILE and no other option"),
         (["--reject", "nope"], "there is no rule 'nope'"),
         (["--ignore", "outside"], "the rule 'outside' cannot be switched off"),
         (["--include", "nothing"], "--include and --exclude leave no file of the patch; the patch changes hello.txt"),
@@ -358,7 +358,10 @@ def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected
 
 def test_apply_asks_which_task(checkout: Path) -> None:
     """Without a ref there is nothing to apply."""
-    assert "no task given; pass a REF; coatcheck list shows the latest ones" == Cli(checkout)("apply").line
+    assert (
+        "no task and no file given; pass a REF or a FILE; coatcheck list shows the latest tasks"
+        == Cli(checkout)("apply").line
+    )
 
 
 WORKFLOW = """\

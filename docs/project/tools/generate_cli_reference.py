@@ -15,7 +15,7 @@ from coatcheck._cli.commands import providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
-from coatcheck._patches import apply_results, file_change, patch_stats, policy, undo_journal
+from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._runtime import config as settings
 from coatcheck._store import hooks
 from coatcheck._values import json_fields
@@ -105,10 +105,11 @@ OBJECTS = {
     "Setting": declared(settings.Setting),
     "Submission": submit.SUBMISSION,
     "Application": {**declared(apply_results.AppliedPatch), **apply.MORE_OF_APPLICATION},
-    "Landed file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
+    "Applied file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
     "Finding": declared(policy.Finding),
     "Hook": declared(hooks.Hook),
     "HookDelivery": declared(hooks.HookDelivery),
+    "Repair": declared(repair_rows.Repair),
     "Undoing": {**declared(undo_journal.UndoResult), **apply.MORE_OF_UNDOING},
     "Change": declared(file_change.FileChange),
     "Comparison": declared(comparison.Comparison),

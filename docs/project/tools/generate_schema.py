@@ -19,7 +19,16 @@ from typing import Any
 
 import coatcheck
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
-from coatcheck._patches import apply_results, compare, file_change, languages, patch_stats, policy, undo_journal
+from coatcheck._patches import (
+    apply_results,
+    compare,
+    file_change,
+    languages,
+    patch_stats,
+    policy,
+    repair_rows,
+    undo_journal,
+)
 from coatcheck._store import hooks
 from coatcheck._values import json_fields
 
@@ -75,6 +84,7 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "Finding": (policy.Finding, False),
     "Hook": (hooks.Hook, False),
     "HookDelivery": (hooks.HookDelivery, False),
+    "Repair": (repair_rows.Repair, False),
     "UndoResult": (undo_journal.UndoResult, False),
     "Overlap": (compare.Overlap, False),
     "Language": (languages.Language, False),

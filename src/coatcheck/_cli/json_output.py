@@ -87,11 +87,11 @@ DOCUMENTS: Mapping[str, str] = {
     "status": "task",
     "show": "task result",
     "list": "`tasks`: task objects, and `cursor`: the value of `list --cursor` for the next tasks, or null",
-    "attempts": "`ref`, `attempts`: attempt result objects, and `comparison`: a comparison",
-    "diff": "`ref`, `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
-    "UTF-8), `stats`, and `files`: change objects, null where the diff cannot be read; with --between `ref`, `between`, "
+    "attempts": "`ref` (null for files), `attempts`: attempt result objects, and `comparison`: a comparison",
+    "diff": "`ref` (null for a file, with `file`), `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
+    "UTF-8), `stats`, and `files`: change objects, null where the diff cannot be read, `repairs`: repair objects; with --between `ref`, `between`, "
     "`is_same_change`, `share` and `diff_of_diffs`",
-    "apply": "`ref`, `attempt`, and the fields of an application; with --undo an undoing",
+    "apply": "`ref` (null for a file, with `file`), `attempt`, and the fields of an application; with --undo an undoing",
     "approve": "`ref` and `action`",
     "cancel": "`ref` and `action`",
     "message": "task, which is running again",

@@ -53,7 +53,7 @@ class AppliedPatch(Value, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {
         "is_check": "whether nothing was changed because of --check",
         "is_complete": "whether every file is in the state that the patch leads to, or with --check would be",
-        "files": "landed file objects",
+        "files": "applied file objects",
         "staged": "paths that were staged",
         "branch": "the branch that was created",
         "commit": "the commit that was made: on `branch`, or on the current branch",

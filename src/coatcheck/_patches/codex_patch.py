@@ -1,6 +1,6 @@
 """Read the patch format of Codex's ``apply_patch`` and write it as a git diff.
 
-The format is documented at https://github.com/openai/codex/blob/main/codex-rs/apply-patch/apply_patch_tool_instructions.md.
+The format is documented at https://github.com/openai/codex/tree/main/codex-rs/apply-patch.
 Differences from Codex: lines are compared exactly, and a chunk that fits several places is an error.
 """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HUNK_HEADER = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1,18}))? @@(.*)\Z")
 # Line numbers with other blanks or signs around them than git writes.
 _LOOSE_HEADER = re.compile(rb"@@+ *-(\d{1,18})(?:, ?(\d{1,18}))?[ ,]+\+(\d{1,18})(?:, ?(\d{1,18}))? *@*(.*)\Z")
-_BARE_HEADER = re.compile(rb"@@+[-+\d,. ]*(?:@@+)?(?P<section>.*)\Z")
+_BARE_HEADER = re.compile(rb"@@+(?:[^@A-Za-z]*@@+)?[-+\d,. ]*(?P<section>.*?)(?:@@)?\Z")
 _NOTE = b"\\ No newline at end of file"
 _LOOSE_NOTE = re.compile(rb"\\? *No newline at end of file\s*\Z", re.IGNORECASE)
 _VERSION = re.compile(rb"\d+\.\d+[\w.() -]*\Z")  # what git format-patch writes below `-- `

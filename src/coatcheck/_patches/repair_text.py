@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The first line of a file's part, in any format that is read.
 _START = rb"(?:diff --git |diff --c|--- [^-\s]|\*\*\* (?:Begin Patch|(?:Add|Delete|Update) File: )|@@ )"
 _STARTS = re.compile(_START)
-_INDENTED = re.compile(rb"(?P<indent>(?:[ \t]|> ?)+)(?:" + _START + rb"|<{5,9} SEARCH)")
+_INDENTED = re.compile(rb"(?P<indent>[ \t>]++)(?:" + _START + rb"|<{5,9} SEARCH)")
 _BLANKS = b" \t>"
 
 _CODE = rb"(?:\x1b\[[\d;:]*[mK])"
