@@ -119,7 +119,11 @@ def described_in(module: ModuleType) -> set[str]:
     """Return the names of *module* that have an entry in the reference."""
     prefix = re.escape(module.__name__)
     return set(
-        re.findall(rf"^\.\. (?:auto(?:class|data|function|module)|py:data):: {prefix}\.(\w+)$", API, re.MULTILINE)
+        re.findall(
+            rf"^\.\. (?:auto(?:class|data|function|module(?=:: coatcheck\.errors))|py:data):: {prefix}\.(\w+)$",
+            API,
+            re.MULTILINE,
+        )
     )
 
 
