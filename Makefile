@@ -52,6 +52,7 @@ check: $(VENV)/.check ## lint, format, types, layers, generated files, documenta
 	@$(BIN)/mypy --config-file tests/consumer/pyproject.toml tests/consumer
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pyright --pythonpath $(BIN)/python --project tests/consumer
+	@$(BIN)/python docs/project/tools/check_examples.py
 	@$(BIN)/lint-imports --no-logo
 	@set -e; for script in docs/project/tools/generate_*.py; do \
 		test ! -e "$$script" || $(BIN)/python "$$script" --check; done

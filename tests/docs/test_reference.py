@@ -41,12 +41,12 @@ STRUCTS = [each for _, each in inspect.getmembers(wire, inspect.isclass) if issu
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)
 def test_every_field_that_is_read_is_documented(struct: type[msgspec.Struct]) -> None:
-    """Nothing of an answer is read in silence."""
+    """Every field of an answer that is read is on the page of payloads."""
     assert set() == set(struct.__struct_fields__) - words_in(PAYLOADS)
 
 
 def test_every_request_is_documented() -> None:
-    """What a client asks for, by its path, is on the page."""
+    """The path of every request of a client is on the page of payloads."""
     cloud = ScriptedCloud(["completed"])
     with coatcheck.Client("codex", token=cloud.tokens.access_token, transport=EmulatorTransport(cloud)) as client:
         ref = client.create_task("Say hello", repository="owner/repo", attempts=2).ref
@@ -67,7 +67,7 @@ def test_every_request_is_documented() -> None:
 
 
 def test_the_states_are_those_of_the_table() -> None:
-    """Every word of the service leads on the page where it leads in the code."""
+    """The page maps every state of the service to the state that the code maps it to."""
     shown = {
         word: state.strip("`")
         for words, state, _ in table_under("States", CODEX)
@@ -78,7 +78,7 @@ def test_the_states_are_those_of_the_table() -> None:
 
 
 def test_the_states_that_end_a_task_are_marked() -> None:
-    """The page says of each state whether it is terminal."""
+    """The page marks the terminal states."""
     shown = {state.strip("`"): ends == "yes" for _, state, ends in table_under("States", CODEX)}
 
     assert {state: coatcheck.TaskState[state].is_terminal for state in shown} == shown
@@ -105,18 +105,52 @@ def test_the_models_are_those_of_the_data_file() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """What `coatcheck config` shows, the guide explains."""
+    """Every setting that `coatcheck config` prints is on the page of settings."""
     page = (REFERENCE / "settings.md").read_text("utf-8")
 
     assert [] == [name for name in KNOWN if f"`{name}`" not in page]
 
 
-@pytest.mark.parametrize(
-    "module", [coatcheck, coatcheck.provider, coatcheck.testing], ids=lambda module: module.__name__
-)
-def test_everything_public_is_in_the_reference(module: ModuleType) -> None:
-    """What may be imported is explained."""
-    names = set(module.__all__) - (set() if module is coatcheck else set(coatcheck.__all__))
-    missing = [name for name in sorted(names) if not re.search(rf":: {re.escape(module.__name__)}\.{name}\b", API)]
+MODULES = [coatcheck, coatcheck.provider, coatcheck.testing]
+REEXPORTED = API.partition("can be imported from `coatcheck.provider` as well:\n")[2].partition("\n\n")[0]
 
-    assert [] == [name for name in missing if name not in {"__version__", "faults"}]
+
+def described_in(module: ModuleType) -> set[str]:
+    """Return the names of *module* that have an entry in the reference."""
+    prefix = re.escape(module.__name__)
+    return set(
+        re.findall(
+            rf"^\.\. (?:auto(?:class|data|function|module(?=:: coatcheck\.errors))|py:data):: {prefix}\.(\w+)$",
+            API,
+            re.MULTILINE,
+        )
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_everything_public_is_in_the_reference(module: ModuleType) -> None:
+    """Every public name has an entry under the module that exports it, or is listed as exported a second time."""
+    reexported = set(re.findall(r"`(\w+)`", REEXPORTED)) if module is coatcheck.provider else set()
+    expected = sorted(module.__all__)
+
+    assert expected == sorted(described_in(module) | reexported)
+
+
+def test_names_that_are_exported_twice_are_the_same() -> None:
+    """A name that is listed as exported a second time is the same object, and its first entry exists."""
+    described = described_in(coatcheck)
+    wrong = [
+        name
+        for name in re.findall(r"`(\w+)`", REEXPORTED)
+        if name not in described or getattr(coatcheck.provider, name) is not getattr(coatcheck, name)
+    ]
+
+    assert [] == wrong
+
+
+def test_no_entry_is_written_twice() -> None:
+    """The reference describes a name once in each module, and does not list described names again."""
+    listed = set(re.findall(r"`(\w+)`", REEXPORTED))
+    entries = re.findall(r"^\.\. auto\w+:: (coatcheck[\w.]*)$", API, re.MULTILINE)
+
+    assert (sorted(set(entries)), set()) == (sorted(entries), listed & described_in(coatcheck.provider))

@@ -1,4 +1,4 @@
-"""Write docs/reference/{cli,exit-codes,json}.md from the commands themselves; with --check, say whether they are up to date."""
+"""Write docs/reference/{cli,exit-codes,json}.md from the commands themselves; with --check, compare."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WIDTH = 100
 COMPLETION = """\
 ## Shell completion
 
-Commands, options and their values are completed by the shell once it has been told how:
+The shell completes commands, options and their values after one of these:
 
 ```sh
 eval "$(_COATCHECK_COMPLETE=bash_source coatcheck)"      # ~/.bashrc
@@ -39,9 +39,9 @@ _COATCHECK_COMPLETE=fish_source coatcheck | source       # ~/.config/fish/comple
 CLI = """\
 # The command line
 
-stdout carries results and nothing else; notes and progress go to stderr, progress on a terminal only.
+Results are on stdout; notes and progress are on stderr, progress on a terminal only.
 Every command takes `--json` ([what it prints](json.md)) and ends with a [documented exit code](exit-codes.md).
-A `REF` is `PROVIDER:ID` as printed by `submit`, a task's id, or the URL of its page.
+A [`REF`](refs.md) is `PROVIDER:ID` as printed by `submit`, a task's id, or the URL of its page.
 `NO_COLOR` and `FORCE_COLOR` are obeyed; `COATCHECK_DEBUG=1` shows tracebacks.
 """
 
@@ -49,6 +49,7 @@ EXIT_CODES = """\
 # Exit codes
 
 Scripts may rely on them.
+[Interrupt a wait](../guides/wait.md#interrupt-a-wait) describes signals.
 """
 
 JSON = """\
@@ -56,12 +57,13 @@ JSON = """\
 
 With `--json` a command prints one document on stdout (`watch` one per line).
 Every document has `schema`, now `"{schema}"`: within a schema fields are added, never changed or removed.
-Every field of an object is always there; `null` says that the service did not say.
+Every field of an object is always present; `null` means that the service reported no value.
 Times are RFC 3339, durations are seconds.
-An error is a document too: `error`, an error object; nothing is on stderr then.
-The objects of tasks, attempts and patches are in a [JSON Schema](coatcheck-1.schema.json) as well; `to_dict()` of a value gives the same, `Task.to_dict()` a `TaskResult`; `from_dict()` reads it back, and `event_from_dict()` reads any event.
+An error is a document too: `error`, an error object; stderr is then empty.
+The objects of tasks, attempts and patches are described by a [JSON Schema](coatcheck-1.schema.json) as well.
+`to_dict()` of a value returns the same, `Task.to_dict()` a `TaskResult`; `from_dict()` reads it back, and `event_from_dict()` reads any event.
 
-States are the lower-case words of `TaskState`: {states}.
+States are the lower-case names of `TaskState`: {states}.
 """
 
 
@@ -72,7 +74,7 @@ def declared(cls: type[Any], *, is_summary: bool = False) -> Mapping[str, object
 
 
 def meaning(entry: object) -> str:
-    """Return what a field says, from its declaration."""
+    """Return the description of a field, from its declaration."""
     return entry if isinstance(entry, str) else entry[0]  # type: ignore[index]
 
 
@@ -168,8 +170,8 @@ def event_types() -> Iterator[str]:
         own = {name: entry for name, entry in declared(cls).items() if name not in events.Event._json}  # noqa: SLF001
         fields = "; ".join(f"`{name}`: {meaning(entry)}" for name, entry in own.items())
         rows.append((f"`{word}`", f"`{cls.__name__}`", (cls.__doc__ or "").partition("\n")[0].rstrip("."), fields))
-    yield "These fields are in every event; `type` says which others there are.\n"
-    yield table(("`type`", "Class", "What happened", "Its own fields"), rows)
+    yield "These fields are in every event; `type` determines the others.\n"
+    yield table(("`type`", "Class", "Meaning", "Further fields"), rows)
 
 
 def json() -> Iterator[str]:
@@ -184,7 +186,7 @@ def json() -> Iterator[str]:
     for name, fields in OBJECTS.items():
         yield f"### {name}\n"
         yield from event_types() if name == "Event" else ()
-        yield table(("Field", "What it says"), [(f"`{field}`", meaning(entry)) for field, entry in fields.items()])
+        yield table(("Field", "Contents"), [(f"`{field}`", meaning(entry)) for field, entry in fields.items()])
 
 
 def main() -> int:
