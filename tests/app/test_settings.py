@@ -89,7 +89,7 @@ def test_removing_what_is_not_set_changes_nothing(path: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'codex = { rate = 2 }\n',
+        "codex = { rate = 2 }\n",
         'x = """\ncodex.rate = 1\n[codex]\nrate = 2\n"""\n\n[codex]\nrate = 2\n',
         "[[codex]]\nrate = 2\n",
     ],

@@ -99,7 +99,9 @@ def _plain(key: str) -> str:
 def _encoded(value: str) -> str:
     if value in ("true", "false") or (value.isascii() and value.isdecimal() and str(int(value)) == value):
         return value
-    return json.dumps(value, ensure_ascii=False)  # a JSON string is a basic string of TOML (toml.io/en/v1.0.0, "String")
+    return json.dumps(
+        value, ensure_ascii=False
+    )  # a JSON string is a basic string of TOML (toml.io/en/v1.0.0, "String")
 
 
 def _write(path: str, lines: list[str], expected: Mapping[str, str]) -> None:

@@ -51,6 +51,13 @@ class CommandContext:
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
         self.outages = Outages(process_env.console)
+        # The file of a prompt that was written in the editor: an error of the submission names it.
+        self.kept_prompt: str | None = None
+
+    @property
+    def command_name(self) -> str:
+        """The name of the command that runs."""
+        return click.get_current_context().info_name or ""
 
     @property
     def console(self) -> Console:

@@ -29,7 +29,10 @@ def _explained(error: click.ClickException, path: str) -> tuple[str, str | None]
         return _bad_value(error, error.param)
     if isinstance(error, click.BadOptionUsage):
         message = error.message.rstrip(".").removeprefix("Option ").replace("'", "")
-        return message, f"see: {path} --help" if error.ctx else "see the examples of the command: coatcheck help COMMAND"
+        return (
+            message,
+            f"see: {path} --help" if error.ctx else "see the examples of the command: coatcheck help COMMAND",
+        )
     message = " ".join(error.format_message().rstrip(".").split())
     return message[:1].lower() + message[1:], None
 

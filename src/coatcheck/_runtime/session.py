@@ -28,8 +28,8 @@ from .._protocol.provider import Provider, sites_of
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .provider_lookup import provider_of
-from .setting_names import check_names
 from .server_record import LOCAL, running_server, server_at
+from .setting_names import check_names
 from .submission_journal import FileJournal, is_alive
 from .system_clock import SystemClock
 

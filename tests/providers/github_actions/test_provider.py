@@ -492,7 +492,7 @@ def test_an_unknown_branch_says_so(colour: str) -> None:
         ({"prompt": "x" * 65_536}, {}, "65536 characters are more than the 65535"),
         ({"repository": "nonsense"}, {}, "'nonsense' names no repository on GitHub"),
         ({"attempts": 2}, {}, "2 attempts are out of range"),
-        ({"requires_approval": True}, {}, "takes no requires_approval"),
+        ({"requires_approval": True}, {}, "does not support requires_approval"),
     ],
 )
 def test_what_cannot_be_dispatched_is_refused_before_any_request(
