@@ -99,7 +99,11 @@ def _target(workspace: Workspace, client: Client, options: SubmitOptions) -> tup
 def _checked_diff(data: bytes) -> str:
     from .._patches.parse import Patch
 
-    Patch.parse(data)
+    try:
+        Patch.parse(data)
+    except errors.PatchError as error:
+        message = f"the starting diff cannot be read: {error}"
+        raise errors.PatchError(message, line=error.line, remedy=error.remedy) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -78,9 +78,17 @@ def _read_file(run: CommandContext, file: str, what: str) -> str:
         return run.text("-", what)
     try:
         with open(os.path.join(run.process_env.folder, file), "rb") as opened:
-            return utf8(opened.read(), f"{what} in {file}")
+            return _before_cut(utf8(opened.read(), f"{what} in {file}"))
     except OSError as error:
         raise errors.ConfigurationError(f"{what} cannot be read from {file}: {error.strerror}") from None
+
+
+def _before_cut(text: str) -> str:
+    """Return a prompt without the lines of the template."""
+    prompt, cut, _ = text.partition(f"\n{CUT}")
+    if text.startswith(CUT):
+        return ""
+    return f"{prompt.strip()}\n" if cut else text
 
 
 def prompt_path(run: CommandContext) -> str:
@@ -101,7 +109,7 @@ def _edited(run: CommandContext, what: str, facts: Sequence[str]) -> str:
         replace_file(path, TEMPLATE.format(cut=CUT, facts="\n".join(facts)).encode("utf-8", "surrogateescape"))
         edit_file(path, run.process_env.environ)
         with open(path, "rb") as file:
-            text = utf8(file.read(), f"{what} in {path}").partition(CUT)[0].strip()
+            text = _before_cut(utf8(file.read(), f"{what} in {path}")).strip()
     except OSError as error:
         raise errors.ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
     if not text:
