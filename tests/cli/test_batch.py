@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from tests.cli.cli_support import Cli
+from tests.cli.cli_support import Cli, Result
 
 from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept, Status
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
@@ -12,7 +12,7 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 OPTIONS = ("--environment", "owner/repo", "--branch", "main")
 
 
-def batch(cli: Cli, *lines: object, arguments: tuple[str, ...] = ()):
+def batch(cli: Cli, *lines: object, arguments: tuple[str, ...] = ()) -> Result:
     """Submit *lines*: bytes as they are, anything else as JSON."""
     data = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
     (cli.folder / "tasks.jsonl").write_bytes(data)

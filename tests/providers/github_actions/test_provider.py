@@ -543,5 +543,5 @@ def test_a_bare_number_is_a_run_of_the_repository_that_is_set(colour: str) -> No
 def test_a_list_of_no_repository_says_so(colour: str) -> None:
     """Without a setting somebody has to say which."""
     client, _ = actions(colour, settings={"repository": ""})
-    with pytest.raises(errors.ConfigurationError, match="which repository"):
+    with pytest.raises(errors.ConfigurationError, match="no repository configured"):
         list(client.list_tasks())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
+from ..._app.actions import cancel_task
 from ..context import CommandContext, attempt_option, command, ref_argument
 from ..json_output import to_object
 
@@ -44,7 +45,7 @@ def cancel_command(run: CommandContext, *, task: str) -> None:
     _act(
         run,
         task,
-        lambda client, ref: client.cancel_task(ref),
+        cancel_task,
         action="cancel",
         then="{ref}: cancellation requested; see: coatcheck status {ref}",
     )

@@ -112,7 +112,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         if wanted:
             return repository_in(wanted)
         if self.repository is None:
-            raise errors.ConfigurationError("which repository?", remedy=f"name it, or set {NAME}.repository")
+            raise errors.ConfigurationError(
+                "no repository configured", remedy=f"name owner/repo, or set {NAME}.repository"
+            )
         return self.repository
 
 

@@ -153,7 +153,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def _default(self) -> str:
         if self.repository is None:
             raise errors.ConfigurationError(
-                "which repository?", remedy=f"name it, or set {NAME}.repository to the one that is meant"
+                "no repository configured", remedy=f"name owner/repo, or set {NAME}.repository"
             )
         return self.repository
 
