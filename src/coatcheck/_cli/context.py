@@ -134,7 +134,6 @@ class CommandContext:
         """
         from .._app.task_lookup import local_server_url
         from .._runtime.client import Client
-        from .error_context import in_context
 
         name = provider or self.provider
         environ = self.process_env.environ
@@ -151,6 +150,8 @@ class CommandContext:
             ) as client:
                 yield client
         except errors.CoatcheckError as error:
+            from .error_context import in_context  # only an error needs it
+
             named = in_context(error, provider=name, refs=self._refs, environ=environ)
             if named is error:
                 raise

@@ -65,7 +65,7 @@ def spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(SPEC_OPTIONS):
         is_flag = option.metavar is None
         attributes = {"is_flag": True} if is_flag else {"metavar": option.metavar, "type": option.type}
-        function = click.option(option.field, *option.spellings, help=option.help, **attributes)(function)  # type: ignore[arg-type]
+        function = click.option(option.field, *option.spellings, help=option.help, **attributes)(function)
     return function
 
 

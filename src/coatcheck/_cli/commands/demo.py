@@ -153,7 +153,9 @@ class Demo:
             self._print(task, number, applied)
 
     def _submit(self, label: str, prompt: str) -> Task:
-        self._show_command(f'coatcheck submit --provider {LOCAL_PROVIDER} --environment {label} --attempts {ATTEMPTS} "{prompt}"')
+        self._show_command(
+            f'coatcheck submit --provider {LOCAL_PROVIDER} --environment {label} --attempts {ATTEMPTS} "{prompt}"'
+        )
         task = self._client.create_task(prompt, environment=label, attempts=ATTEMPTS)
         self._say(f"Step 1/2: the ticket is returned at once: {task.ref}")
         return task
