@@ -259,7 +259,7 @@ def test_an_error_is_said_on_the_stream_that_is_left(cli: Cli) -> None:
     """An error that cannot be printed as JSON goes to stderr, and keeps its exit code."""
     done = Printed(cli, "list", "--limit", "0", "--json", out=Broken(errno.ENOSPC))
 
-    assert (2, True) == (done.code, done.err.getvalue().startswith(b"coatcheck: invalid value for '--limit'"))
+    assert (2, True) == (done.code, done.err.getvalue().startswith(b"coatcheck: --limit needs a whole number"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE, errno.EBADF])

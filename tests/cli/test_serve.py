@@ -86,7 +86,7 @@ def test_a_server_says_goodbye(server: dict[str, str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expected", "arguments"),
     [
-        ("missing option '--environment'", ["--agent", "x"]),
+        ("coatcheck serve needs --environment OWNER/REPO=PATH", ["--agent", "x"]),
         ("'nonsense' is not LABEL=PATH", ["-e", "nonsense", "--agent", "x"]),
         ("is not a git repository", ["-e", "owner/repo=.", "--agent", "x"]),
         ("the agent command cannot be parsed: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),

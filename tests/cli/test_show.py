@@ -123,7 +123,7 @@ def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) 
 
     assert 1 == done.code
     assert (
-        f"attempt 1 of {ref} has no diff; attempts with one: 2, 3 (the Codex CLI's --attempt 1 is attempt 2 here)"
+        f"attempt 1 of {ref} has no diff; attempts with one: 2, 3 (the Codex CLI's attempt 1 is attempt 2 here)"
         == done.line
     )
 

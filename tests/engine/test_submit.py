@@ -177,7 +177,7 @@ def test_a_connection_that_never_stood_is_certain(colour: str) -> None:
         (TaskSpec(prompt="p", attempts=0), "0 attempts are out of range: toy takes 1 to 3"),
         (TaskSpec(prompt="p", attempts=4), "out of range"),
         (TaskSpec(prompt="p", mode="ask"), "toy has no ask mode"),
-        (TaskSpec(prompt="p", model="m"), "toy takes no model"),
+        (TaskSpec(prompt="p", model="m"), "toy does not support model"),
         (TaskSpec(prompt="p", environment="moon"), "no environment 'moon': attic, cellar"),
     ],
 )
@@ -337,7 +337,7 @@ def test_a_key_of_ones_own_is_the_submissions(colour: str) -> None:
 
 def test_a_key_is_refused_where_the_service_carries_none(colour: str) -> None:
     """A name that would be lost is no name."""
-    with pytest.raises(errors.UnsupportedError, match="toy takes no key"):
+    with pytest.raises(errors.UnsupportedError, match="toy does not support key"):
         Both(colour, ToyProvider(), ToyService()).create_task(TaskSpec(prompt="do it", key="nightly-7"))
 
 

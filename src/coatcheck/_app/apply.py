@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from .. import errors
 from .._values.value import Value
 from .patch_files import PatchOptions, read_text
+from .field_errors import FieldError
 
 if TYPE_CHECKING:
     from .._model.outcome import Outcome
@@ -51,16 +52,21 @@ class ApplyOptions(Value, frozen=True, kw_only=True):
     def of(cls, **values: object) -> Self:
         """Return options. Raises `ConfigurationError` for those that contradict one another."""
         options = cls(**values)  # type: ignore[arg-type]  # the caller has checked the types
-        in_tree = [f"--{name}" for name in ("check", "index", "markers", "commit") if getattr(options, name)]
+        in_tree = [name for name in ("check", "index", "markers", "commit") if getattr(options, name)]
         if options.branch is not None and in_tree:
-            message = f"--branch and {in_tree[0]} cannot be combined"
-            raise errors.ConfigurationError(message, remedy="--branch does not change the files of the checkout")
+            raise FieldError(
+                f"{{branch}} and {{{in_tree[0]}}} cannot be combined",
+                fields=("branch", in_tree[0]),
+                remedy="{branch} does not change the files of the checkout",
+            )
         if options.commit and options.markers:
-            raise errors.ConfigurationError(
-                "--commit and --markers cannot be combined", remedy="--commit applies all of the patch or nothing"
+            raise FieldError(
+                "{commit} and {markers} cannot be combined",
+                fields=("commit", "markers"),
+                remedy="{commit} applies all of the patch or nothing",
             )
         if options.start is not None and options.branch is None:
-            raise errors.ConfigurationError("--start needs --branch", remedy="pass --branch NAME as well")
+            raise FieldError("{start} needs {branch}", fields=("start", "branch"), remedy="pass {branch} NAME as well")
         return options
 
     def for_read_patch(self) -> Self:
@@ -188,8 +194,11 @@ def _verify(root: str, whole: Patch, options: ApplyOptions) -> VerifiedPatch:
     patch = whole.select(include=options.include, exclude=options.exclude) if is_selected else whole
     if is_selected and not patch:
         names = ", ".join(change.path for change in whole.files[:MAX_NAMES])
-        raise errors.ConfigurationError(
-            "--include and --exclude leave no file of the patch", remedy=f"the patch changes {names}"
+        raise FieldError(
+            "{include} and {exclude} leave no file of the patch",
+            fields=("include", "exclude"),
+            remedy="the patch changes {names}",
+            names=names,
         )
     return patch.verify(base=root, policy=options.policy())
 
@@ -202,7 +211,7 @@ def _commit(
         return verified.commit(root, branch=options.branch or "", message=message, start=options.start or "HEAD")
     except errors.PatchConflictError as error:
         if outcome.base_commit and options.start is None:
-            remedy = f"start at the commit that the patch was made for: --start {outcome.base_commit}"
+            remedy = f"start at the commit that the patch was made for: start={outcome.base_commit}"
             raise errors.PatchConflictError(str(error), files=error.files, remedy=remedy) from None
         raise
 

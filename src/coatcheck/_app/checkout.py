@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import errors
+from .field_errors import FieldError
 
 if TYPE_CHECKING:
     from .._model.catalogue import Environment
@@ -88,9 +88,12 @@ def choose_environment(client: Client, root: str | None) -> tuple[str | None, st
         problem = "no remote of this checkout names a repository that the service knows"
     else:
         problem = "this folder is not in a git checkout"
-    raise errors.ConfigurationError(
-        f"no environment configured: {problem}",
-        remedy=f"pass --environment or --repo; environments: {_described(environments)}",
+    raise FieldError(
+        "no environment configured: {problem}",
+        problem=problem,
+        fields=("environment", "repository"),
+        remedy="pass {environment} or {repository}; environments: {environments}",
+        environments=_described(environments),
     )
 
 

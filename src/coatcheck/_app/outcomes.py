@@ -114,7 +114,7 @@ def _attempts_with_diff(attempt: Attempt | None, with_diff: list[Attempt]) -> st
     numbers = ", ".join(str(each.number) for each in with_diff)
     if attempt.number <= len(with_diff):
         number = with_diff[attempt.number - 1].number
-        return f"attempts with one: {numbers} (the Codex CLI's --attempt {attempt.number} is attempt {number} here)"
+        return f"attempts with one: {numbers} (the Codex CLI's attempt {attempt.number} is attempt {number} here)"
     return f"attempts with one: {numbers}"
 
 

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+import msgspec
+
 from .. import errors
+from .._engine.submit import checked
 from .._values.value import Value
 from .checkout import choose_environment, current_branch, repositories
+from .field_errors import FieldError
 from .unseen_work import unseen_work
 
 if TYPE_CHECKING:
@@ -57,23 +61,29 @@ def build_spec(workspace: Workspace, client: Client, prompt: str, options: Submi
     """Return the specification of a task from *options*, settings and the checkout."""
     from .._model.tasks import TaskSpec
 
-    if not prompt.strip():
-        raise errors.ConfigurationError("the prompt is blank", remedy="describe what the agent should do")
-    starting_diff = None if options.starting_diff is None else _checked_diff(options.starting_diff)
-    environment, repository = _target(workspace, client, options)
-    return TaskSpec(
+    spec = TaskSpec(
         prompt=prompt,
-        environment=environment,
-        repository=repository,
-        branch=options.branch or workspace.config.get("branch") or _checkout_branch(workspace, repository),
         attempts=attempt_count(workspace.config, options.attempts),
         mode=options.mode,
         model=options.model,
-        starting_diff=starting_diff or workspace.config.get("starting_diff", variable="CODEX_STARTING_DIFF") or None,
+        starting_diff=_starting_diff(workspace.config, client, options.starting_diff),
         title=options.title,
         open_pull_request=options.open_pull_request,
         requires_approval=options.requires_approval,
     )
+    checked(spec, client.capabilities, workspace.provider)  # before a request for the environments
+    environment, repository = _target(workspace, client, options)
+    branch = options.branch or workspace.config.get("branch") or _checkout_branch(workspace, repository)
+    return msgspec.structs.replace(spec, environment=environment, repository=repository, branch=branch)
+
+
+def _starting_diff(config: Config, client: Client, option: bytes | None) -> str | None:
+    """Return the starting diff: *option*, else the setting, also by the names that the service's own tools have for it."""
+    if option is not None:
+        return _checked_diff(option)
+    variables = client.capabilities.option_variables.get("starting_diff", ())
+    values = (config.get("starting_diff", variable=variable) for variable in variables or (None,))
+    return next(filter(None, values), None)
 
 
 def _target(workspace: Workspace, client: Client, options: SubmitOptions) -> tuple[str | None, str | None]:
@@ -89,7 +99,11 @@ def _target(workspace: Workspace, client: Client, options: SubmitOptions) -> tup
 def _checked_diff(data: bytes) -> str:
     from .._patches.parse import Patch
 
-    Patch.parse(data)
+    try:
+        Patch.parse(data)
+    except errors.PatchError as error:
+        message = f"the starting diff cannot be read: {error}"
+        raise errors.PatchError(message, line=error.line, remedy=error.remedy) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -113,15 +127,20 @@ def attempt_count(config: Config, option: int | None) -> int:
     """Return how many attempts to request: *option*, else the setting ``attempts``."""
     number = config.number("attempts") if option is None else option
     if number is None or number != int(number):
-        raise errors.ConfigurationError(f"attempts must be a whole number, not {number}")
+        raise errors.ConfigurationError(
+            f"attempts must be a whole number, not {number}", remedy="change it with: coatcheck config set attempts 1"
+        )
     return int(number)
 
 
 def check_attempt(config: Config, number: int | None, attempts: int | None) -> None:
     """Raise `ConfigurationError` where a submission with *attempts* will have no attempt *number*."""
     if number is not None and number > attempt_count(config, attempts):
-        raise errors.ConfigurationError(
-            f"the task will have no attempt {number}", remedy=f"request more with: --attempts {number}"
+        raise FieldError(
+            "the task will have no attempt {number}",
+            number=number,
+            fields=("attempts",),
+            remedy="request more with: {attempts} {number}",
         )
 
 

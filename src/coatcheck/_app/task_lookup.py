@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import errors
+from .field_errors import FieldError
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
@@ -25,8 +25,13 @@ def find_ref(text: str, workspace: Workspace, *, provider: str | None = None, ba
     else:
         ref = TaskRef.parse(text, provider=workspace.provider)
     if provider is not None and ref.provider != provider:
-        raise errors.ConfigurationError(
-            f"{ref} is a task of {ref.provider}, not of {provider}", remedy="leave out --provider"
+        raise FieldError(
+            "{ref} is a task of {actual}, not of {chosen}",
+            ref=ref,
+            actual=ref.provider,
+            chosen=provider,
+            fields=("provider",),
+            remedy="leave out {provider}",
         )
     return ref
 

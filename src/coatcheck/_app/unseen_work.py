@@ -109,7 +109,7 @@ def read_work_tree(root: str) -> WorkTree:
 def _detached(tree: WorkTree, spec: TaskSpec) -> list[str]:
     if tree.branch is not None or spec.branch is not None or tree.commit is None:
         return []
-    start = "the agent starts from the environment's default branch; pass --branch for another one"
+    start = "the agent starts from the environment's default branch, because no branch is chosen"
     return [f"HEAD is detached at {tree.commit[:7]}: {start}"]
 
 

@@ -13,6 +13,7 @@ from .. import errors
 from .._model.states import TaskState
 from .._protocol.provider import Verb
 from .._values.value import Value
+from .field_errors import FieldError
 
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
@@ -60,8 +61,8 @@ def watch_tasks(
 ) -> Iterable[TaskEvent]:
     """Return the events of one task or of several tasks of one provider, until each ends."""
     if len(refs) > 1 and (after or is_streamed):
-        option = "--after" if after else "--stream"
-        raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
+        field = "after" if after else "is_streamed"
+        raise FieldError(f"{{{field}}} is for one task, not {len(refs)}", fields=(field,), remedy="name one task")
     if len(refs) > 1:
         return client.watch_tasks(refs, timeout=options.timeout, interval=options.interval)
     if is_streamed:

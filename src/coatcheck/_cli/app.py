@@ -175,7 +175,9 @@ def _convert_error(error: BaseException, process_env: ProcessEnv) -> BaseExcepti
             f"{place}{error.strerror}", remedy="free disk space or choose another folder, and try again"
         )
     if not isinstance(error, click.ClickException):
-        return error
+        from .spec_options import with_options
+
+        return with_options(error)
     from .usage_errors import configuration_error
 
     return configuration_error(error)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
 from .console import clean
 
@@ -51,6 +52,13 @@ class CommandContext:
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
         self.outages = Outages(process_env.console)
+        # The file of a prompt that was written in the editor: an error of the submission names it.
+        self.kept_prompt: str | None = None
+
+    @property
+    def command_name(self) -> str:
+        """The name of the command that runs."""
+        return click.get_current_context().info_name or ""
 
     @property
     def console(self) -> Console:
@@ -101,8 +109,6 @@ class CommandContext:
     @property
     def provider(self) -> str:
         """The provider of this run where no ref names one."""
-        from .._protocol.registry import DEFAULT_PROVIDER
-
         return self.config.get("provider") or DEFAULT_PROVIDER
 
     def service(self, name: str | None) -> str:
@@ -130,21 +136,27 @@ class CommandContext:
         from .._runtime.client import Client
 
         name = provider or self.provider
+        environ = self.process_env.environ
         base_url = self._base_url or local_server_url(name, self.workspace, refs=self._refs, environment=environment)
-        with Client(
-            name,
-            config=self.config,
-            environ=self.process_env.environ,
-            transport=self.process_env.transport,
-            clock=self._clock,
-            base_url=base_url,
-            on_outage=self.outages.report,
-        ) as client:
-            try:
+        try:
+            with Client(
+                name,
+                config=self.config,
+                environ=environ,
+                transport=self.process_env.transport,
+                clock=self._clock,
+                base_url=base_url,
+                on_outage=self.outages.report,
+            ) as client:
                 yield client
-            except errors.CoatcheckError as error:
-                error.remedy = error.remedy and self._with_options(error.remedy)
+        except errors.CoatcheckError as error:
+            from .error_context import in_context  # only an error needs it
+
+            named = in_context(error, provider=name, refs=self._refs, environ=environ)
+            named.remedy = named.remedy and self._with_options(named.remedy)
+            if named is error:
                 raise
+            raise named from error
 
     @property
     def _clock(self) -> Clock | None:
@@ -280,16 +292,34 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instea
 PROVIDER = click.Option(
     ["--provider"],
     metavar="NAME",
-    help="The service that runs the tasks; `coatcheck providers` lists them (default: codex).",
+    help=f"The service that runs the tasks; `coatcheck providers` lists them (default: {DEFAULT_PROVIDER}).",
 )
 ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
 BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
 
 
-def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
+class Command(click.Command):
+    """A command whose help may contain *notes*, which are composed when the help is printed."""
+
+    def __init__(self, name: str, *, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any) -> None:
+        super().__init__(name, **attributes)
+        self._notes = notes
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help, and a paragraph for each note."""
+        super().format_help_text(ctx, formatter)
+        for note in self._notes() if self._notes else ():
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(note)
+
+
+def command(
+    name: str, *, examples: str, has_provider: bool = True, notes: Callable[[], Iterable[str]] | None = None
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command of a function whose first argument is its `CommandContext`.
 
-    The docstring is the help, *examples* end it. ``--json`` comes with every command, ``--provider``, ``--account``
+    The docstring is the help, *notes* follow it, *examples* end it. ``--json`` comes with every command, ``--provider``, ``--account``
     and ``--base-url`` with those that talk to a service.
     """
 
@@ -310,7 +340,8 @@ def command(name: str, *, examples: str, has_provider: bool = True) -> Callable[
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, JSON) if has_provider else (JSON,)
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
-        return click.Command(name, callback=invoke, params=[*own, *common], help=function.__doc__, epilog=epilog)
+        params = [*own, *common]
+        return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
 
     return decorate
 

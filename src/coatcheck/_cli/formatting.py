@@ -340,7 +340,7 @@ def login_status(status: LoginStatus, now: float) -> list[Line]:
     word = Styled("logged in", "green") if status.is_logged_in else Styled("not logged in", "red")
     facts = {
         "account": " ".join(filter(None, (status.account_id, status.plan and f"({status.plan})"))),
-        "source": f"{status.source}, {status.place}" if status.place else status.source,
+        "source": f"{status.source}, {status.place}" if status.place not in (None, status.source) else status.source,
         "chosen by": status.origin,
         "name": status.account or "",
         "access token": _ending(status.expires_at, now) if status.is_logged_in else "",

@@ -81,7 +81,8 @@ def _plain(value: object) -> object:
 DOCUMENTS: Mapping[str, str] = {
     "demo": "`folder`, `attempt`, `task` (task result), `usage` (usage), `applied` (application), `git_status`",
     "run": "task result; with --apply also `applied`: application, or an error document, or null",
-    "submit": "task; with --resume `submissions`: submission objects",
+    "submit": "task; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
+    "number of the line, and `task` or `error`",
     "wait": "task result",
     "watch": "one event per line (NDJSON)",
     "status": "task",

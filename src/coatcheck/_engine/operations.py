@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -20,16 +20,16 @@ from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
 from .backoff import RetryPolicy
 from .deadline import Deadline
-from .event_diff import SeenState, new_events
 from .optional_methods import extract_task, get_response
 from .pipeline import Bounds, emitted, run_exchange, sending
-from .plan_approval import Approvals, Decide
 from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
-from .poll_many import BatchContext, poll_many, watch_many
-from .poll_one import Wait, poll_one
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
 from .submit import ResumedSubmission, check_texts, resuming, submitting
+
+if TYPE_CHECKING:
+    from .plan_approval import Approvals, Decide
+    from .poll_many import BatchContext
 
 T = TypeVar("T")
 
@@ -153,6 +153,9 @@ class Operations:
         approve: Decide | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Script[Task]:
+        from .event_diff import SeenState  # waits alone need these modules, and their imports take 2 ms
+        from .poll_one import Wait, poll_one
+
         if approve is not None:
             self._require(Verb.APPROVE_PLAN)
         if not self._context.can_get_task and self._context.has_status_pages:
@@ -181,11 +184,15 @@ class Operations:
     def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
         if decide is None:
             return None
+        from .plan_approval import Approvals
+
         return Approvals(decide, lambda: self.ask(self.provider.approve_plan(ref)), clock=self._clock)
 
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
     ) -> Script[None]:
+        from .poll_many import poll_many
+
         context = yield from self._batch(timeout, interval, is_watched=False)
         yield from poll_many(map(self._own, refs), context)
 
@@ -197,6 +204,8 @@ class Operations:
         interval: float | Interval | None,
         after: Mapping[TaskRef, str] | Mapping[str, str] | None,
     ) -> Script[None]:
+        from .poll_many import watch_many
+
         context = yield from self._batch(timeout, interval, is_watched=True)
         cursors = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
         yield from watch_many(map(self._own, refs), context, after=cursors)
@@ -204,6 +213,8 @@ class Operations:
     def _batch(
         self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
     ) -> Script[BatchContext]:
+        from .poll_many import BatchContext
+
         if not self._context.has_status_pages:
             self._require(Verb.GET_TASK)
         policy = every(interval) if isinstance(interval, int | float) else interval
@@ -221,6 +232,8 @@ class Operations:
         on_change: Callable[[Task], object] | None,
     ) -> Script[Task]:
         """Wait for a task whose service has no `get_task`: status pages report its end, once, and nothing else."""
+        from .event_diff import SeenState, new_events
+
         if isinstance(ref, Task) and ref.state.is_terminal:
             return ref
         own = ref.ref if isinstance(ref, Task) else ref

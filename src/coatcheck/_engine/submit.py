@@ -67,7 +67,7 @@ TEXTS = (
 def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSpec:
     """Return *spec*, or raise the error of the first thing in it that this provider cannot take."""
     if not spec.prompt.strip():
-        raise errors.ConfigurationError("the prompt is blank", remedy="say what the agent should do")
+        raise errors.ConfigurationError("the prompt is blank", remedy="describe what the agent should do")
     if not 1 <= spec.attempts <= capabilities.max_attempts:
         raise errors.ConfigurationError(
             f"{spec.attempts} attempts are out of range: {provider} takes 1 to {capabilities.max_attempts}"
@@ -76,7 +76,8 @@ def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSp
         raise errors.UnsupportedError(f"{provider} has no {spec.mode} mode: {', '.join(sorted(capabilities.modes))}")
     for option in SPEC_OPTIONS:
         if getattr(spec, option) is not None and option not in capabilities.options:
-            raise errors.UnsupportedError(f"{provider} takes no {option}")
+            remedy = f"leave it out; {provider} supports {', '.join(sorted(capabilities.options)) or 'no option'}"
+            raise errors.UnsupportedError(f"{provider} does not support {option}", remedy=remedy)
     check_texts({name.replace("_", " "): getattr(spec, name) for name in TEXTS} | dict(spec.requests or {}))
     return spec
 

@@ -65,13 +65,16 @@ def parse_environment(text: str, *, environ: Mapping[str, str]) -> CloudEnvironm
     label, equals, path = text.partition("=")
     if not equals or not label.strip() or not path:
         message = f"{text!r} is not LABEL=PATH"
-        raise errors.ConfigurationError(message, remedy="say for instance: --environment owner/repo=/path/to/checkout")
+        raise errors.ConfigurationError(message, remedy="for example: owner/repo=/path/to/checkout")
     return environment(label.strip(), Path(path).expanduser(), environ=environ)
 
 
 def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudEnvironment:
     """Return the environment of the repository at *path*. Raises `ConfigurationError` where there is none."""
     path = path.absolute()
+    if not path.is_dir():
+        problem = "is not a folder" if path.exists() else "does not exist"
+        raise errors.ConfigurationError(f"{path} {problem}", remedy="name the folder of a git checkout")
     _git(path, "rev-parse", "--git-dir", environ=environ)
     # 1: HEAD is detached (git-symbolic-ref(1))
     head = _git(path, "symbolic-ref", "--quiet", "--short", "HEAD", environ=environ, accept=(0, 1))

@@ -251,7 +251,7 @@ def test_what_the_api_cannot_do_is_declared(colour: str, verb: str, reason: str)
 def test_a_repository_is_needed(colour: str) -> None:
     """Nothing is asked without one."""
     client, github = agent(colour)
-    with pytest.raises(errors.ConfigurationError, match="no repository is configured"):
+    with pytest.raises(errors.ConfigurationError, match="no repository configured"):
         client.create_task("p")
 
     assert [] == github.requests

@@ -427,7 +427,7 @@ def test_what_is_not_sent_is_not_taken() -> None:
     """An option that no template puts in would be lost, so it is refused."""
     both, emulator = ends(PLAIN)
 
-    with pytest.raises(errors.UnsupportedError, match="acme takes no model"):
+    with pytest.raises(errors.UnsupportedError, match="acme does not support model"):
         both.create_task(TaskSpec(prompt="Say hello", model="big"))
 
     assert [] == emulator.requests

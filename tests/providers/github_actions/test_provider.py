@@ -492,7 +492,7 @@ def test_an_unknown_branch_says_so(colour: str) -> None:
         ({"prompt": "x" * 65_536}, {}, "65536 characters are more than the 65535"),
         ({"repository": "nonsense"}, {}, "'nonsense' names no repository on GitHub"),
         ({"attempts": 2}, {}, "2 attempts are out of range"),
-        ({"requires_approval": True}, {}, "takes no requires_approval"),
+        ({"requires_approval": True}, {}, "does not support requires_approval"),
     ],
 )
 def test_what_cannot_be_dispatched_is_refused_before_any_request(
@@ -543,5 +543,5 @@ def test_a_bare_number_is_a_run_of_the_repository_that_is_set(colour: str) -> No
 def test_a_list_of_no_repository_says_so(colour: str) -> None:
     """Without a setting somebody has to say which."""
     client, _ = actions(colour, settings={"repository": ""})
-    with pytest.raises(errors.ConfigurationError, match="no repository is configured"):
+    with pytest.raises(errors.ConfigurationError, match="no repository configured"):
         list(client.list_tasks())

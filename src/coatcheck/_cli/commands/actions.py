@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
+from ..._app.actions import cancel_task
 from ..context import CommandContext, attempt_option, command, ref_argument
 from ..json_output import to_object
 
@@ -46,7 +47,7 @@ def cancel_command(run: CommandContext, *, task: str) -> None:
     _act(
         run,
         task,
-        lambda client, ref: client.cancel_task(ref),
+        cancel_task,
         action="cancel",
         then="{ref}: cancellation requested; see: {status}",
     )
@@ -106,13 +107,21 @@ coatcheck message codex:task_e_6a0 - < review.md
 """,
 )
 @ref_argument
-@click.argument("text", required=False)
+@click.argument("words", metavar="[TEXT]", nargs=-1)
+@click.option("--message-file", "file", metavar="FILE", help="Read the message from a file (- is standard input).")
 @click.option("--ask", is_flag=True, help="Ask a question; the task makes no diff.")
 @click.option("--model", metavar="NAME", help="Model to use; the service may choose another.")
-def message_command(run: CommandContext, *, task: str, text: str | None, ask: bool, model: str | None) -> None:
-    """Send a follow-up to a task, which runs again. TEXT is read from standard input when it is - or missing."""
+def message_command(
+    run: CommandContext, *, task: str, words: tuple[str, ...], file: str | None, ask: bool, model: str | None
+) -> None:
+    """Send a follow-up to a task, which runs again.
+
+    Without TEXT an editor opens on a terminal (VISUAL, EDITOR); elsewhere the message is standard input, as it is for -.
+    """
+    from ..prompts import read_prompt
+
     ref = run.ref(task)
-    message = run.text(text, "the message")
+    message = read_prompt(run, words, file, what="the message", facts=[f"Task: {ref}"], before=(str(ref),))
     with run.client(ref.provider) as client:
         continued = client.send_message(ref, message, mode="ask" if ask else "code", model=model)
     again = run.hint("wait", str(continued.ref))

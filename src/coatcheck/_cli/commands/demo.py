@@ -20,6 +20,7 @@ from ... import errors
 from ..._app.apply import ApplyReport, apply_patch
 from ..._app.outcomes import ChosenPatch, choose_patch
 from ..._app.wait import WaitOptions, wait_for_task
+from ..._protocol.registry import LOCAL_PROVIDER
 from ..apply import apply_document, apply_lines, print_warnings
 from ..console import Line, Part, Styled, diff_lines, indented
 from ..context import CommandContext, command
@@ -121,7 +122,7 @@ def _client(record: ServerRecord, environ: Mapping[str, str]) -> Iterator[Client
     from ..._runtime.client import Client
 
     with Client(
-        "local", base_url=record.url, token=record.token, account_id=record.account_id, environ=environ
+        LOCAL_PROVIDER, base_url=record.url, token=record.token, account_id=record.account_id, environ=environ
     ) as client:
         yield client
 
@@ -140,7 +141,7 @@ class Demo:
         self._say("Its agent is a small script with prepared changes; no model is used.")
         task = self._submit(LABEL, PROMPT)
         task = self._wait(task, number)
-        self._show_command("coatcheck usage --provider local")
+        self._show_command(f"coatcheck usage --provider {LOCAL_PROVIDER}")
         current = self._client.get_usage()
         self._show(usage(current, self._run.now))
         chosen = choose_patch(task, task.attempts, number)
@@ -152,7 +153,9 @@ class Demo:
             self._print(task, number, applied)
 
     def _submit(self, label: str, prompt: str) -> Task:
-        self._show_command(f'coatcheck submit --provider local --environment {label} --attempts {ATTEMPTS} "{prompt}"')
+        self._show_command(
+            f'coatcheck submit --provider {LOCAL_PROVIDER} --environment {label} --attempts {ATTEMPTS} "{prompt}"'
+        )
         task = self._client.create_task(prompt, environment=label, attempts=ATTEMPTS)
         self._say(f"Step 1/2: the ticket is returned at once: {task.ref}")
         return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from ..._runtime.token_manager import TokenManager
     from ..console import Line
 
+
+def _login_notes() -> list[str]:
+    """Return a sentence for each login that its provider explains."""
+    from ..._runtime.config import Config
+    from ..._runtime.provider_lookup import login_notes
+
+    return [f"{note.rstrip('.')}." for note in login_notes(Config(environ=os.environ)).values()]
+
+
 service_argument = click.argument("service", required=False)
 
 
@@ -29,6 +39,7 @@ coatcheck login codex --device-code
 coatcheck login codex --account work
 coatcheck login github
 """,
+    notes=_login_notes,
 )
 @service_argument
 @click.option(
@@ -39,8 +50,7 @@ def login_command(run: CommandContext, *, service: str | None, by_browser: bool 
     """Log in to SERVICE (default: the configured provider).
 
     The login belongs to coatcheck: refreshing it never affects another program's. Without a browser on this machine, a
-    code is shown to enter in any other browser. github is the login of github_actions and copilot, by device code, with the
-    client id of your own OAuth app.
+    code is shown to enter in any other browser.
     """
     name = run.service(service)
     run.set(f"{name}.issuer", issuer)

@@ -135,14 +135,11 @@ def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[st
             )
         )
         return
+    from ..._runtime.provider_lookup import server_hints
+
     run.console.show(f"Serving {record.url}")
     run.note(agent_line(command, run.process_env.environ))
-    run.note("Submit to it with: coatcheck submit --provider local …")
-    if codex_home:
-        run.note(
-            f"The Codex CLI (up to 0.151) with: CODEX_HOME={codex_home} "
-            f"CODEX_CLOUD_TASKS_BASE_URL={record.url} codex cloud list"
-        )
+    run.note(*server_hints(run.config, url=record.url, codex_home=codex_home))
     if record.approval_key:
         run.note(
             f"Approval key: {record.approval_key} (a browser asks for it when a program logs in to this server, "

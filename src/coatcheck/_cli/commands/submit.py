@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,7 @@ from ..._app.submit import SubmitOptions, check_attempt, prepare_submission, res
 from ..._app.wait import PlanApproval, WaitOptions, plan_decision, wait_for_task
 from ..._model.states import TaskState
 from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings
+from ..batch import read_lines, run_batch
 from ..console import Styled
 from ..context import (
     CommandContext,
@@ -24,6 +27,8 @@ from ..context import (
 )
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
+from ..prompts import read_prompt
+from ..spec_options import spec_options
 from ..wait_progress import (
     ask_about_plan,
     expect_interruption,
@@ -34,36 +39,18 @@ from ..wait_progress import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..._app.apply import ApplyReport
+    from ..._app.batch import BatchLine
     from ..._engine.submit import ResumedSubmission
     from ..._model.tasks import Task
     from ..._runtime.client import Client
     from ..console import Line
 
-OPTIONS = (
-    click.argument("prompt", required=False),
-    click.option("--environment", "-e", metavar="NAME", help="Environment to run in, by id or label."),
-    click.option("--repo", "repository", metavar="OWNER/REPO", help="Run in the environment of this repository."),
-    click.option(
-        "--branch", "-b", help="Branch to start from (default: the checkout's branch, else the environment's)."
-    ),
-    click.option("--attempts", "-n", type=int, metavar="N", help="How many attempts to run, to choose from."),
-    click.option("--ask", is_flag=True, help="Ask a question; the task makes no diff."),
-    click.option("--model", metavar="NAME", help="Model to use; the service may choose another."),
-    click.option("--title", metavar="TEXT", help="Title of the task; an error where the service takes none."),
-    click.option("--open-pr", is_flag=True, help="Let the service open a pull request when the task succeeds."),
-    click.option(
-        "--starting-diff", metavar="FILE", help="Diff to apply before the agent starts (- is standard input)."
-    ),
+# A prompt of several words is an error that shows how to quote it.
+prompt_argument = click.argument("words", metavar="[PROMPT]", nargs=-1)
+prompt_file_option = click.option(
+    "--prompt-file", "prompt_file", metavar="FILE", help="Read the prompt from a file (- is standard input)."
 )
-
-
-def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
 
 
 @command(
@@ -72,27 +59,63 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
 coatcheck submit "Add dark mode"
 coatcheck submit --environment owner/repo --branch main --attempts 3 --json "Add dark mode"
 git diff | coatcheck submit --starting-diff - "Finish what I began"
+coatcheck submit --prompt-file prompt.md
 coatcheck submit - < prompt.md
+coatcheck submit --batch tasks.jsonl --json
 coatcheck submit --resume
 """,
 )
-@_with_options
+@prompt_argument
+@prompt_file_option
+@spec_options
 @click.option(
     "--plan-approval", is_flag=True, help="Make the agent wait for `coatcheck approve` before it carries out its plan."
 )
 @click.option("--resume", is_flag=True, help="Look up submissions whose answer was lost, and submit nothing.")
-def submit_command(run: CommandContext, *, resume: bool, plan_approval: bool, **options: Any) -> None:
-    """Hand a task over and print its ref at once (step 1 of 2).
+@click.option("--batch", metavar="FILE", help="Submit a task for each line of a JSON Lines file (- is standard input).")
+@click.option(
+    "--from-line", type=click.IntRange(min=1), default=1, metavar="N", help="--batch: begin at this line (default: 1)."
+)
+def submit_command(
+    run: CommandContext, *, resume: bool, plan_approval: bool, batch: str | None, from_line: int, **options: Any
+) -> int | None:
+    """Submit a task and print its ref at once (step 1 of 2).
 
-    Without --environment and --repo the task runs in the environment of the checkout's remotes. The prompt is read
-    from standard input when it is - or missing. A task is submitted at most once, whatever errors the network causes.
+    Without --environment and --repo the task runs in the environment of the checkout's remotes. Without PROMPT an
+    editor opens on a terminal (VISUAL, EDITOR); elsewhere the prompt is standard input, as it is for -. A task is
+    submitted at most once, whatever errors the network causes.
+
+    A line of --batch is a JSON string, the prompt, or an object: prompt, environment, repository, branch, attempts,
+    mode, model, title, starting_diff, open_pull_request, requires_approval. The options apply to each line that does
+    not set them. A ref is printed for each line; failed lines are reported, and the exit code is 14.
     """
+    options["requires_approval"] = plan_approval or None
+    lines = _batch_lines(run, batch, from_line, resume=resume, options=options)
     with run.client(environment=target_of(options)) as client:
         if resume:
             _resume(run, client)
-            return
-        task = _submit(run, client, requires_approval=plan_approval or None, **options)
+            return None
+        if batch is not None:
+            return run_batch(run, client, batch, lines, _chosen(run, options))
+        task = _submit(run, client, options)
     run.answer(lambda: to_object(task, is_summary=True), lambda: [str(task.ref)])
+    return None
+
+
+def _batch_lines(
+    run: CommandContext, batch: str | None, first: int, *, resume: bool, options: dict[str, Any]
+) -> list[BatchLine]:
+    """Return the lines of the batch, read before a request is sent. Raises `ConfigurationError` for a contradiction."""
+    if batch is None:
+        if first != 1:
+            raise errors.ConfigurationError("--from-line needs --batch", remedy="pass --batch FILE as well")
+        return []
+    others = {"PROMPT": options["words"], "--prompt-file": options["prompt_file"], "--resume": resume}
+    if given := [name for name, value in others.items() if value]:
+        raise errors.ConfigurationError(
+            f"--batch and {given[0]} cannot be combined", remedy="the prompts are in the file of --batch"
+        )
+    return read_lines(run, batch, first)
 
 
 @command(
@@ -103,7 +126,9 @@ coatcheck run --repo owner/repo --attempts 3 --apply "Add dark mode"
 coatcheck run --ask "Where is the theme chosen?"
 """,
 )
-@_with_options
+@prompt_argument
+@prompt_file_option
+@spec_options
 @timeout_option
 @interval_option
 @attempt_option
@@ -123,7 +148,7 @@ def run_command(
     approve_plan: PlanApproval | None,
     **options: Any,
 ) -> int:
-    """Hand a task over, wait for its end, and print its result.
+    """Submit a task, wait for its end, and print its result.
 
     Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success, 10 when it needs
     input.
@@ -133,7 +158,8 @@ def run_command(
     root = run.workspace.require_root() if is_applied else None
     with run.client(environment=target_of(options)) as client:
         approve = plan_decision(client, run.provider, approve_plan, lambda task: ask_about_plan(run, task))
-        task = _submit(run, client, requires_approval=approve_plan in ("ask", "never") or None, **options)
+        options["requires_approval"] = approve_plan in ("ask", "never") or None
+        task = _submit(run, client, options)
         task = wait_for_task(client, task.ref, wait, approve=approve, on_change=progress_callback(run, task.ref))
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None
@@ -180,37 +206,46 @@ def _applied_lines(report: ApplyReport | errors.CoatcheckError | None) -> list[L
     return ["", *apply_lines(report)]
 
 
-def _submit(
-    run: CommandContext,
-    client: Client,
-    *,
-    prompt: str | None,
-    ask: bool,
-    open_pr: bool,
-    starting_diff: str | None,
-    **options: Any,
-) -> Task:
+def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Task:
     """Submit a task, and print its ref and the command that waits for it."""
-    run.console.progress(lambda: ("submitting",))
-    if starting_diff == "-" and prompt in (None, "-"):
+    words, file = options["words"], options["prompt_file"]
+    if options["starting_diff"] == "-" and (file == "-" or (file is None and words in ((), ("-",)))):
         raise errors.ConfigurationError(
             "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
         )
-    text = run.text(prompt, "the prompt")
-    chosen = SubmitOptions(
-        mode="ask" if ask else "code",
-        open_pull_request=open_pr or None,
-        starting_diff=_read_diff(run, starting_diff),
-        **options,
-    )
-    spec, warning = prepare_submission(run.workspace, client, text, chosen)
-    if warning:
-        run.note(f"warning: {warning}")
+    text = read_prompt(run, words, file, facts=_facts(run, options))
+    run.console.progress(lambda: ("submitting",))
     resume = run.hint("submit", "--resume", has_provider=True)
-    run.process_env.interruption.expect(f"find out whether the task was submitted with: {resume}")
-    task = client.create_task(spec)
+    try:
+        spec, warning = prepare_submission(run.workspace, client, text, _chosen(run, options))
+        if warning:
+            run.note(f"warning: {warning}")
+        run.process_env.interruption.expect(f"find out whether the task was submitted with: {resume}")
+        task = client.create_task(spec)
+    except errors.CoatcheckError:
+        if run.kept_prompt:
+            run.note(f"The prompt is kept: coatcheck {run.command_name} --prompt-file {shlex.quote(run.kept_prompt)}")
+        raise
     _print_ref(run, task)
     return task
+
+
+def _chosen(run: CommandContext, options: dict[str, Any]) -> SubmitOptions:
+    """Return the options of a submission as the use case takes them."""
+    values = {name: options[name] for name in SubmitOptions.__struct_fields__}
+    values["mode"] = "ask" if options["mode"] else "code"
+    values["open_pull_request"] = options["open_pull_request"] or None
+    values["starting_diff"] = _read_diff(run, options["starting_diff"])
+    return SubmitOptions(**values)
+
+
+def _facts(run: CommandContext, options: dict[str, Any]) -> list[str]:
+    """Return the lines of the editor about the submission."""
+    config = run.config
+    where = target_of(options) or config.get("environment") or "of this checkout"
+    branch = options["branch"] or config.get("branch") or "of this checkout"
+    attempts = options["attempts"] or config.get("attempts")
+    return [f"Provider: {run.provider}", f"Environment: {where}", f"Branch: {branch}", f"Attempts: {attempts}"]
 
 
 def _print_ref(run: CommandContext, task: Task) -> None:
@@ -230,7 +265,7 @@ def _read_diff(run: CommandContext, path: str | None) -> bytes | None:
     if path == "-":
         return run.process_env.stdin.read()
     try:
-        with open(path, "rb") as file:
+        with open(os.path.join(run.process_env.folder, path), "rb") as file:
             return file.read()
     except OSError as error:
         raise errors.ConfigurationError(f"the starting diff {path} cannot be read: {error.strerror}") from None

@@ -155,7 +155,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def _default(self) -> str:
         if self.repository is None:
             raise errors.ConfigurationError(
-                "no repository is configured", remedy=f"pass --repo OWNER/REPO, or set {NAME}.repository"
+                "no repository configured", remedy=f"pass --repo OWNER/REPO, or set {NAME}.repository"
             )
         return self.repository
 

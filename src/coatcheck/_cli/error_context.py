@@ -1,0 +1,43 @@
+"""Add to an error of a service what the command knows: the task that it names, and a local cloud that could be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import errors
+from .._protocol.registry import LOCAL_PROVIDER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .._model.tasks import TaskRef
+
+
+def in_context(
+    error: errors.CoatcheckError, *, provider: str, refs: Sequence[TaskRef], environ: Mapping[str, str]
+) -> errors.CoatcheckError:
+    """Return *error*, with the ref where a service does not know a task, and with a hint where a local cloud runs."""
+    if isinstance(error, errors.NotFoundError) and len(set(refs)) == 1:
+        return _unknown_task(error, refs[0])
+    if isinstance(error, errors.NotLoggedInError) and provider != LOCAL_PROVIDER and _has_local_cloud(environ):
+        hint = f"a local cloud runs on this machine: use it with --provider {LOCAL_PROVIDER}"
+        error.remedy = f"{error.remedy}; {hint}" if error.remedy else hint
+    return error
+
+
+def _unknown_task(error: errors.NotFoundError, ref: TaskRef) -> errors.NotFoundError:
+    """Return the error of a service that does not know *ref*, with the service's own message."""
+    detail = f": {error.detail}" if error.detail else ""
+    return errors.NotFoundError(
+        f"{ref.provider} has no task {ref} (HTTP {error.status}{detail})",
+        status=error.status,
+        detail=error.detail,
+        request_id=error.request_id,
+        remedy=f"see the latest tasks with: coatcheck list --provider {ref.provider}",
+    )
+
+
+def _has_local_cloud(environ: Mapping[str, str]) -> bool:
+    from .._runtime.server_record import running_servers
+
+    return bool(running_servers(environ))

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import coatcheck
+from coatcheck._protocol.registry import BUILT_IN
+
+PACKAGE = Path(coatcheck.__file__).parent
+USE_CASES = sorted((PACKAGE / "_app").rglob("*.py"))
+COMMANDS = sorted((PACKAGE / "_cli").rglob("*.py"))
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yield the texts in the code of a module, without docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+@pytest.mark.parametrize("path", [*USE_CASES, *COMMANDS], ids=lambda path: path.name)
+def test_no_provider_is_named(path: Path) -> None:
+    """The command line and the use cases treat no provider by its name."""
+    assert [] == [text for text in texts(path) if text in BUILT_IN]
+
+
+@pytest.mark.parametrize("path", USE_CASES, ids=lambda path: path.name)
+def test_use_cases_name_no_option(path: Path) -> None:
+    """The messages of use cases name fields; only the command line names options."""
+    assert [] == [
+        text
+        for text in texts(path)
+        if " " in text and re.search(r"(?<!git push )--?[a-z]\w+", text) and "git " not in text
+    ]
