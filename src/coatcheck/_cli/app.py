@@ -33,6 +33,7 @@ COMMANDS = {
     "status": "show",
     "show": "show",
     "list": "listing",
+    "open": "show",
     "attempts": "show",
     "diff": "patch",
     "apply": "patch",
@@ -51,6 +52,7 @@ COMMANDS = {
     "auth": "auth",
     "providers": "providers",
     "config": "config",
+    "completion": "completion",
     "serve": "serve",
     "workflow": "workflow",
 }
@@ -67,7 +69,7 @@ ABOUT = """Hand a coding task to a cloud agent, get a ticket at once, and fetch 
   coatcheck wait REF                    waits for the end
   coatcheck apply REF                   applies the patch to this checkout
 
-A REF is PROVIDER:ID as printed, a task's id, or its URL.
+A REF is PROVIDER:ID as printed, a task's id or the beginning of it, its URL, @last, or @2.
 """
 
 
@@ -114,6 +116,10 @@ def app(ctx: click.Context) -> None:
 def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
     """Run one command line and return its exit code."""
     try:
+        if process_env.environ.get("_COATCHECK_COMPLETE"):
+            from .completion import answer  # only for shells
+
+            return answer(app, process_env)
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=process_env)
         return code if isinstance(code, int) else ExitCode.DONE
     except (Exception, KeyboardInterrupt, UserInterrupt) as error:  # noqa: BLE001 - the outermost frame: every error ends here
@@ -165,9 +171,10 @@ def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], proc
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether *arguments* contain ``--json``; they may be unparsable."""
+    """Whether *arguments* contain ``--json`` and no ``--jq``; they may be unparsable."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return "--json" in options
+    names = {option.partition("=")[0] for option in options}
+    return "--json" in names and "--jq" not in names
 
 
 def one_line(error: BaseException, code: ExitCode) -> str:

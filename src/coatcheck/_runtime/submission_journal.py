@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
 from .._files.private import create_private_file, make_private_folder
@@ -32,6 +32,16 @@ CREATE INDEX IF NOT EXISTS open_intents ON intents (provider, at) WHERE task IS 
 FIELDS = ("id", "provider", "digest", "at", "summary", "environment", "branch", "pid")
 # A writer waits so long for another (seconds); each write takes milliseconds.
 BUSY_SECONDS = 10.0
+
+
+class Submission(NamedTuple):
+    """A task that was submitted from here; `summary` is the beginning of its prompt, `at` seconds since the epoch."""
+
+    ref: TaskRef
+    summary: str
+    at: float
+    environment: str | None
+    branch: str | None
 
 
 class FileJournal:
@@ -81,6 +91,21 @@ class FileJournal:
         with self._open() as db:
             count: int = db.execute(query, (provider, since)).fetchone()[0]
         return count
+
+    def latest(self, limit: int, *, provider: str | None = None, prefix: str = "") -> Sequence[Submission]:
+        """Return the latest submissions that created a task, the newest first; of a provider, with ids that begin so.
+
+        Nothing is created where there is no journal.
+        """
+        if not os.path.exists(self._path):
+            return ()
+        query = (
+            "SELECT provider, task, summary, at, environment, branch FROM intents WHERE task IS NOT NULL"
+            " AND (?1 IS NULL OR provider = ?1) AND substr(task, 1, ?2) = ?3 ORDER BY at DESC, rowid DESC LIMIT ?4"
+        )
+        with self._open() as db:
+            rows = db.execute(query, (provider, len(prefix), prefix, limit)).fetchall()
+        return [Submission(TaskRef(name, id), *others) for name, id, *others in rows]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
