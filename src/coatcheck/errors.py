@@ -2,6 +2,7 @@
 
 * CoatcheckError
     * ConfigurationError                (you: a setting or an argument is wrong)
+        * AmbiguousRefError             (several tasks fit a reference; carries `candidates`)
         * UnsupportedError              (this provider cannot do that)
     * CredentialsError                  (you: log in)
         * NotLoggedInError              (no usable credentials)
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountMismatchError",
+    "AmbiguousRefError",
     "AuthenticationError",
     "CoatcheckError",
     "ConfigurationError",
@@ -102,6 +104,14 @@ def _plain(value: object) -> object:
 
 class ConfigurationError(CoatcheckError):
     """A setting or an argument is not usable."""
+
+
+class AmbiguousRefError(ConfigurationError):
+    """Several tasks fit a reference; `candidates` are their refs."""
+
+    def __init__(self, message: str, *, candidates: Sequence[Any] = (), remedy: str | None = None) -> None:
+        self.candidates = tuple(candidates)
+        super().__init__(message, remedy=remedy)
 
 
 class UnsupportedError(ConfigurationError):

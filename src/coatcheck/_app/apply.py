@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .. import errors
 from .._values.value import Value
-from .patch_files import PatchOptions, read_text
 from .field_errors import FieldError
+from .patch_files import PatchOptions, read_text
 
 if TYPE_CHECKING:
     from .._model.outcome import Outcome

@@ -1,14 +1,17 @@
-"""List tasks across pages, and resume where a list ended."""
+"""List tasks across pages, filtered, and resume where a list ended."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from .._model.tasks import Task, TaskRef
+    from .._model.tasks import Page, Task, TaskRef
     from .._runtime.client import Client
 
 TaskFilter: TypeAlias = Literal["current", "archived", "all"]
+# The shortest page that a filtered list requests: few tasks of a page may match.
+FILTERED_PAGE = 20
 
 
 class TaskList(NamedTuple):
@@ -26,22 +29,31 @@ def list_tasks(
     environment: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    is_wanted: Callable[[Task], bool] | None = None,
+    since: float | None = None,
 ) -> TaskList:
-    """Return at most *limit* tasks, each once; *environment* is an id, a label or a repository."""
+    """Return at most *limit* tasks, each once; *environment* is an id, a label or a repository.
+
+    *is_wanted* chooses among them, and the limit counts the chosen ones. A page on which every task is older than
+    *since* (seconds since the epoch) is the last one, because the newest tasks come first.
+    """
     from .._protocol.pagination import PageLimits
     from .._runtime.system_clock import SystemClock
+
+    def page_at(cursor: str | None, size: int | None) -> Page:
+        return client.get_page(filter=filter, environment=environment, limit=size, cursor=cursor)
 
     tasks: dict[TaskRef, Task] = {}  # a list that changes between two pages may contain a task twice
     seen, bounds = {cursor}, PageLimits(clock=SystemClock())
     while True:
         bounds.begin()
-        remaining = None if limit is None else limit - len(tasks)
-        page = client.get_page(filter=filter, environment=environment, limit=remaining, cursor=cursor)
+        page = page_at(cursor, _page_size(limit, len(tasks), is_filtered=is_wanted is not None))
         bounds.end()
-        tasks |= {task.ref: task for task in page.items}
-        if limit is not None and len(tasks) > limit:  # the page was larger than requested
-            return TaskList(list(tasks.values())[:limit], cursor)
-        if page.cursor is None or page.cursor in seen:  # a repeated cursor would loop for ever
+        tasks |= {task.ref: task for task in page.items if is_wanted is None or is_wanted(task)}
+        if limit is not None and len(tasks) > limit:  # the page was larger than needed
+            shown = list(tasks.values())[:limit]
+            return TaskList(shown, _cursor_after(shown[-1], page, cursor, page_at))
+        if page.cursor is None or page.cursor in seen or _is_over(page, since):  # a repeated cursor would loop for ever
             return TaskList(list(tasks.values()), None)
         cursor = page.cursor
         if len(tasks) == limit:
@@ -49,3 +61,59 @@ def list_tasks(
         if (reason := bounds.reason) is not None:
             return TaskList(list(tasks.values()), cursor, reason)
         seen.add(cursor)
+
+
+def _page_size(limit: int | None, count: int, *, is_filtered: bool) -> int | None:
+    if limit is None:
+        return None
+    return max(limit - count, FILTERED_PAGE) if is_filtered else limit - count
+
+
+def _cursor_after(
+    last: Task, page: Page, cursor: str | None, page_at: Callable[[str | None, int | None], Page]
+) -> str | None:
+    """Return the cursor that continues after *last*, which is not the end of *page*.
+
+    A page that ends with *last* has it. A service that ignores the size of pages has none; the page is begun again.
+    """
+    refs = [task.ref for task in page.items]
+    if last.ref not in refs:
+        return cursor
+    size = refs.index(last.ref) + 1
+    shorter = page_at(cursor, size)
+    return shorter.cursor if len(shorter.items) == size and shorter.items[-1].ref == last.ref else cursor
+
+
+def _is_over(page: Page, since: float | None) -> bool:
+    """Whether a page has tasks, and all of them are older than *since*."""
+    if since is None or not page.items:
+        return False
+    return all(changed_at(task) < since for task in page.items)
+
+
+def filtered(
+    *, states: Sequence[str] = (), search: str | None = None, since: float | None = None
+) -> Callable[[Task], bool] | None:
+    """Return whether a task has one of *states*, contains *search*, and changed after *since* (seconds since the epoch).
+
+    None where nothing is filtered.
+    """
+    if not (states or search or since is not None):
+        return None
+    words = (search or "").casefold().split()
+
+    def is_wanted(task: Task) -> bool:
+        text = " ".join(filter(None, (task.title, task.prompt, str(task.ref), task.branch))).casefold()
+        return (
+            (not states or task.state.value in states)
+            and all(word in text for word in words)
+            and (since is None or changed_at(task) >= since)
+        )
+
+    return is_wanted
+
+
+def changed_at(task: Task) -> float:
+    """Return when a task last changed, infinity where the service does not report it: such a task is never left out."""
+    moment = task.updated_at or task.created_at
+    return moment.timestamp() if moment else float("inf")

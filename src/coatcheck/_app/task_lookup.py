@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .field_errors import FieldError
+from .recent_tasks import find_by_prefix, find_recent
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
@@ -13,17 +14,22 @@ if TYPE_CHECKING:
 
 
 def find_ref(text: str, workspace: Workspace, *, provider: str | None = None, base_url: str | None = None) -> TaskRef:
-    """Return the task that *text* names: ``PROVIDER:ID``, an id, or the URL of its page.
+    """Return the task that *text* names: ``PROVIDER:ID``, an id, the URL of its page, ``@last`` or ``@N``.
 
+    An id may be cut where one task that was submitted from here has an id that begins so (`recent_tasks`).
     *provider* and *base_url* are what the caller chose explicitly, None where nothing was chosen. Raises
     `ConfigurationError` for a task of another provider than the explicit one.
     """
     from .._model.tasks import TaskRef
 
+    text = text.strip()
+    if text.startswith("@"):
+        return find_recent(text, workspace, provider=provider)
     if "://" in text:
-        ref = _find_by_url(text.strip(), workspace, is_explicit=bool(provider or base_url), base_url=base_url)
+        ref = _find_by_url(text, workspace, is_explicit=bool(provider or base_url), base_url=base_url)
     else:
-        ref = TaskRef.parse(text, provider=workspace.provider)
+        is_named = ":" in text or provider is not None
+        ref = find_by_prefix(TaskRef.parse(text, provider=workspace.provider), workspace, is_named=is_named)
     if provider is not None and ref.provider != provider:
         raise FieldError(
             "{ref} is a task of {actual}, not of {chosen}",

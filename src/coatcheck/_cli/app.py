@@ -39,7 +39,7 @@ COMMANDS = {
     "unarchive": "actions",
     "delete": "actions",
     "show": "show",
-    "open": "browse",
+    "open": "show",
     "attempts": "show",
     "pr": "actions",
     "diff": "patch",
@@ -52,6 +52,7 @@ COMMANDS = {
     "environments": "catalogue",
     "providers": "providers",
     "config": "config",
+    "completion": "completion",
     "demo": "demo",
     "serve": "serve",
     "hooks": "hooks",
@@ -85,7 +86,7 @@ ABOUT = """Submit a coding task to an agent that runs elsewhere, and get the res
   coatcheck wait REF                # waits for its end
   coatcheck apply REF               # applies its patch
 
-A REF is PROVIDER:ID as printed, a task's id, or its URL.
+A REF is PROVIDER:ID as printed, a task's id or the beginning of it, its URL, @last, or @2.
 """
 
 FOOTER = "Help of one command, with examples: coatcheck help COMMAND"
@@ -157,6 +158,10 @@ def app(ctx: click.Context) -> None:
 def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
     """Run one command line and return its exit code."""
     try:
+        if process_env.environ.get("_COATCHECK_COMPLETE"):
+            from .completion import answer  # only for shells
+
+            return answer(app, process_env)
         code = app.main(list(arguments), prog_name="coatcheck", standalone_mode=False, obj=process_env)
         return code if isinstance(code, int) else ExitCode.DONE
     except (Exception, KeyboardInterrupt, UserInterrupt) as error:  # noqa: BLE001 - the outermost frame: every error ends here
@@ -209,9 +214,10 @@ def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], proc
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether *arguments* contain ``--json``; they may be unparsable."""
+    """Whether *arguments* contain ``--json`` and no ``--jq``; they may be unparsable."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return "--json" in options
+    names = {option.partition("=")[0] for option in options}
+    return "--json" in names and "--jq" not in names
 
 
 def one_line(error: BaseException, code: ExitCode) -> str:

@@ -4,7 +4,8 @@ Invariants:
 
 * No control, bidirectional or invisible character reaches a terminal (`_patches.hidden_characters` lists them). All text is
   escaped here, when it is printed; JSON and bytes are escaped where stdout is a terminal. Our own escape sequences (colours,
-  and clearing the progress line) are added afterwards.
+  links, and clearing the progress line) are added afterwards.
+* A `Link` is printed as a link only on a terminal that shows links, and only to a safe URL (`hyperlinks`).
 * stdout carries results and nothing else. Progress appears on a terminal only.
 * Colour obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
   is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no progress
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +29,8 @@ from .._patches.hidden_characters import escape, escape_json, escape_lines
 STYLES: Mapping[str, str] = {
     "bold": "1",
     "dim": "2",
+    "italic": "3",
+    "underline": "4",
     "red": "31",
     "green": "32",
     "yellow": "33",
@@ -79,6 +83,16 @@ class Styled:
 
     def __repr__(self) -> str:
         return f"Styled({self.text!r}, {self.style!r})"
+
+
+class Link(Styled):
+    """Text that links to *url* on a terminal that shows links."""
+
+    __slots__ = ("url",)
+
+    def __init__(self, text: str, url: str | None, style: str = "") -> None:
+        super().__init__(text, style)
+        self.url = url
 
 
 Part: TypeAlias = str | Styled
@@ -153,9 +167,16 @@ class Console:
         self.is_dumb = environ.get("TERM") == "dumb"
         self.remedy: str | None = None
         self.has_colour = _has_colour(environ, is_terminal=is_terminal)
+        self.is_quiet = False
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
         self._progress: Callable[[], tuple[Part, ...]] | None = None
-        self._interjection: Callable[[], tuple[Part, ...]] | None = None
+
+    @functools.cached_property
+    def has_links(self) -> bool:
+        """Whether results may hold links: on a terminal that shows them."""
+        from .hyperlinks import shows_links  # only needed on terminals
+
+        return self.is_terminal and shows_links(self._environ)
 
     def show(self, *lines: Line) -> None:
         """Print result lines."""
@@ -163,13 +184,16 @@ class Console:
 
     def show_all(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines; *with_colour* overrides the environment."""
-        self._write(b"".join(self.composed(lines, with_colour=with_colour)))
+        self._write(b"".join(self.composed(lines, with_colour=with_colour, with_links=True)))
 
-    def composed(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> Iterator[bytes]:
-        """Yield the bytes of each result line."""
+    def composed(
+        self, lines: Iterable[Line], *, with_colour: bool | None = None, with_links: bool = False
+    ) -> Iterator[bytes]:
+        """Yield the bytes of each result line. A pager gets no links: older ones print their sequences."""
         colour = self.has_colour if with_colour is None else with_colour
         for line in lines:
-            yield f"{_composed(line, colour=colour)}\n".encode(self._encoding, "backslashreplace")
+            text = _composed(line, colour=colour, links=with_links and self.has_links)
+            yield f"{text}\n".encode(self._encoding, "backslashreplace")
 
     def write(self, data: bytes) -> None:
         """Print a result's own bytes, nothing added. On a terminal their text is printed, line by line and escaped."""
@@ -194,30 +218,34 @@ class Console:
             raise output_error(error, remedy=self.remedy) from None
 
     def note(self, *lines: Line) -> None:
-        """Print notes on stderr."""
+        """Print notes on stderr; the progress line ends."""
         self._end_progress()
         for line in lines:
             self._write_err(_composed(line, colour=self._err_has_colour) + "\n")
 
+    def log(self, line: Line) -> None:
+        """Print a line on stderr above the progress line, which stays."""
+        if self._progress is not None:
+            self._write_err(CLEAR_LINE)
+        self._write_err(_composed(line, colour=self._err_has_colour) + "\n")
+        self.refresh()
+
     def progress(self, compose: Callable[[], tuple[Part, ...]]) -> None:
-        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal."""
-        if self.is_interactive and not self.is_dumb:
+        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal, or if quiet."""
+        if self.is_interactive and not self.is_dumb and not self.is_quiet:
             self._progress = compose
             self.refresh()
-
-    def interject(self, compose: Callable[[], tuple[Part, ...]] | None) -> None:
-        """Show what *compose* returns in place of the progress line, until this is called with None."""
-        self._interjection = compose
-        self.refresh()
 
     def refresh(self) -> None:
         """Compose the progress line again, if one is shown."""
         if self._progress is None:
             return
-        parts = (self._interjection or self._progress)()
-        text = "".join(_text(part) for part in parts)
+        parts = self._progress()
+        from .text_width import columns, shorten  # only needed on terminals
+
+        text = clean("".join(_text(part) for part in parts))
         width = self._width(self._err)
-        line = parts if len(text) < width else (text[: width - 2] + "…",)
+        line = parts if columns(text) < width else (shorten(text, width - 1),)
         self._write_err(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
 
     def _end_progress(self) -> None:
@@ -252,16 +280,24 @@ def _has_colour(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
     return is_terminal and environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
 
 
-def _composed(line: Line, *, colour: bool) -> str:
-    return "".join(_composed_part(part, colour=colour) for part in parts_of(line))
+def _composed(line: Line, *, colour: bool, links: bool = False) -> str:
+    return "".join(_composed_part(part, colour=colour, links=links) for part in parts_of(line))
 
 
-def _composed_part(part: Part, *, colour: bool) -> str:
+def _composed_part(part: Part, *, colour: bool, links: bool) -> str:
     text = clean(_text(part))
-    if not (colour and isinstance(part, Styled) and text):
+    if not (text and isinstance(part, Styled)):
         return text
-    codes = ";".join(STYLES[style] for style in part.style.split())
-    return f"\x1b[{codes}m{text}\x1b[0m"
+    if colour and part.style:
+        codes = ";".join(STYLES[style] for style in part.style.split())
+        text = f"\x1b[{codes}m{text}\x1b[0m"
+    return _link(text, part.url) if links and isinstance(part, Link) and part.url else text
+
+
+def _link(text: str, url: str) -> str:
+    from .hyperlinks import is_safe_url, linked
+
+    return linked(text, url) if is_safe_url(url) else text
 
 
 def _text(part: Part) -> str:
@@ -270,9 +306,11 @@ def _text(part: Part) -> str:
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[Line]:
     """Return *rows* under *header*, each column as wide as its widest cell."""
+    from .text_width import columns, padded
+
     cells = [tuple(clean(cell) for cell in row) for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return [Styled(lines[0], "bold"), *lines[1:]]
 
 

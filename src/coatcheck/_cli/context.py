@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,22 +16,22 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
-from .console import clean
+from .completion_types import completing
+from .console import Styled, clean, paragraph
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
     from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
-    from .._protocol.effects import Clock
     from .._runtime.client import Client
     from .._runtime.config import Config
     from .console import Console, Line
+    from .json_selection import JsonOutput
     from .process_env import ProcessEnv
+    from .progress import ProgressClock, WaitProgress
 
 # How long an outage lasts before it is reported (seconds); each further report comes after twice that time.
 FIRST_REPORT = 5.0
-# How often the progress line is composed again during a sleep (seconds).
-TICK = 1.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,11 +47,14 @@ class CommandContext:
         provider: str | None,
         base_url: str | None,
         account: str | None = None,
+        output: JsonOutput | None = None,
     ) -> None:
-        self.process_env, self.is_json = process_env, is_json
+        """*output* is what ``--json FIELDS`` and ``--jq`` choose; None prints whole documents."""
+        self.process_env, self.is_json, self._output = process_env, is_json, output
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
-        self.outages = Outages(process_env.console)
+        self.progress: WaitProgress | None = None
+        self.outages = Outages(self)
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -64,6 +67,11 @@ class CommandContext:
     def console(self) -> Console:
         """Where output goes."""
         return self.process_env.console
+
+    @property
+    def has_chosen_fields(self) -> bool:
+        """Whether only a part of the document is printed."""
+        return self._output is not None
 
     @functools.cached_property
     def root(self) -> str | None:
@@ -107,6 +115,15 @@ class CommandContext:
         return clock.time() if clock else time.time()
 
     @property
+    def base_url(self) -> str | None:
+        """The URL of the service that an option gave."""
+        return self._base_url
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return self._clock.monotonic()
+
+    @property
     def provider(self) -> str:
         """The provider of this run where no ref names one."""
         return self.config.get("provider") or DEFAULT_PROVIDER
@@ -123,13 +140,23 @@ class CommandContext:
 
         ref = find_ref(text, self.workspace, provider=self._provider, base_url=self._base_url)
         self._refs.append(ref)
+        if "://" not in text and str(ref) != text and not str(ref).endswith(f":{text}"):
+            self.note(Styled(f"{text} is {ref}", "dim"))
         self.process_env.interruption.expect(f"see the task with: {self.hint('status', str(ref))}", ref=ref)
         return ref
 
     @contextmanager
-    def client(self, provider: str | None = None, *, environment: str | None = None) -> Iterator[Client]:
-        """Open a client of *provider*, or of the configured one.
+    def client(
+        self,
+        provider: str | None = None,
+        *,
+        environment: str | None = None,
+        waits: bool = False,
+        refs: Sequence[TaskRef] = (),
+    ) -> Iterator[Client]:
+        """Open a client of *provider*, or of the configured one; one that *waits* shows the progress of its waits.
 
+        It is for the tasks *refs*, else for all tasks of the command.
         Of several local clouds it uses the one that has the command's tasks or serves *environment*.
         """
         from .._app.task_lookup import local_server_url
@@ -137,14 +164,16 @@ class CommandContext:
 
         name = provider or self.provider
         environ = self.process_env.environ
-        base_url = self._base_url or local_server_url(name, self.workspace, refs=self._refs, environment=environment)
+        base_url = self._base_url or local_server_url(
+            name, self.workspace, refs=refs or self._refs, environment=environment
+        )
         try:
             with Client(
                 name,
                 config=self.config,
                 environ=environ,
                 transport=self.process_env.transport,
-                clock=self._clock,
+                clock=self._clock if waits else self.process_env.clock,
                 base_url=base_url,
                 on_outage=self.outages.report,
             ) as client:
@@ -158,12 +187,20 @@ class CommandContext:
                 raise
             raise named from error
 
-    @property
-    def _clock(self) -> Clock | None:
-        """The clock of waits: on a terminal one that updates the progress line every second."""
-        if self.process_env.clock is None and self.console.is_interactive:
-            return ProgressClock(self.console.refresh)
-        return self.process_env.clock
+    def start_progress(self, *refs: TaskRef) -> WaitProgress:
+        """Show the progress of a wait for *refs* from now on."""
+        from .progress import WaitProgress
+
+        self.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
+        self.progress.refresh()
+        return self.progress
+
+    @functools.cached_property
+    def _clock(self) -> ProgressClock:
+        """The clock of the command's client, which keeps the progress of a wait up to date."""
+        from .progress import ProgressClock
+
+        return ProgressClock(self.process_env.clock or SystemClock())
 
     def hint(self, *words: str, has_provider: bool = False) -> str:
         """Return a command line that the user can paste: *words*, and the options of this run that select the service.
@@ -206,13 +243,21 @@ class CommandContext:
     ) -> None:
         """Print a result: the document with ``--json``, the lines otherwise, which a pager shows when they are long."""
         if self.is_json:
-            from .json_output import dump
-
-            self.console.write_json(dump(document()))
+            self.print_document(document())
         elif is_long:
             self.page(lines())
         else:
             self.console.show_all(lines())
+
+    def print_document(self, document: dict[str, object], *, is_line: bool = False) -> None:
+        """Print a document as ``--json`` and ``--jq`` choose it; *is_line* is for a document of a stream."""
+        if self._output is not None:
+            data = self._output.text(document, is_line=is_line)
+            (self.console.write if self._output.is_filtered else self.console.write_json)(data)
+            return
+        from .json_output import dump, dump_line
+
+        self.console.write_json(dump_line(document) if is_line else dump(document))
 
     def page(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines, on a terminal through a pager."""
@@ -225,6 +270,14 @@ class CommandContext:
                 return
         self.console.show_all(lines, with_colour=with_colour)
 
+    def markdown(self, text: str) -> list[Line]:
+        """Return a text that may be Markdown as lines: rendered on a terminal, else as it is."""
+        if not self.console.is_terminal or self.console.is_dumb:
+            return paragraph(text)
+        from .markdown import rendered  # 100 ms, only needed on terminals
+
+        return rendered(text, width=self.console.width)
+
     def bytes(self, data: bytes) -> None:
         """Print a result's own bytes, nothing added; on a terminal their text, with control characters escaped."""
         if self.console.is_terminal:
@@ -234,7 +287,12 @@ class CommandContext:
             self.console.write(data)
 
     def note(self, *lines: Line) -> None:
-        """Print notes on stderr; with ``--json`` only on a terminal."""
+        """Print notes on stderr, with ``--json`` only on a terminal, and nothing with ``--quiet``."""
+        if not self.console.is_quiet:
+            self.warn(*lines)
+
+    def warn(self, *lines: Line) -> None:
+        """Print warnings on stderr, with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
 
@@ -243,41 +301,29 @@ class CommandContext:
 SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
-class ProgressClock(SystemClock):
-    """The real clock; *on_tick* is called after each second of a sleep."""
-
-    def __init__(self, on_tick: Callable[[], None]) -> None:
-        self._on_tick = on_tick
-
-    def sleep(self, seconds: float) -> None:
-        """Block for *seconds*, calling *on_tick* every second."""
-        end = self.monotonic() + seconds
-        while (remaining := end - self.monotonic()) > 0:
-            super().sleep(min(TICK, remaining))
-            self._on_tick()
-
-
 class Outages:
-    """Report on stderr that the service does not answer: on a terminal in the progress line, else in lines.
+    """Report on stderr that the service does not answer: in the progress line of a wait, else in lines.
 
     The first line comes after `FIRST_REPORT` seconds, each further one after twice the time.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console, self._next = console, FIRST_REPORT
+    def __init__(self, run: CommandContext) -> None:
+        self._run, self._next = run, FIRST_REPORT
         self.are_shown = False  # only commands that wait show them; others soon end with the error itself
 
     def report(self, outage: Outage | None) -> None:
         """Show what a client reports (`on_outage`)."""
         if not self.are_shown:
             return
-        if self._console.is_interactive:
-            self._console.interject(None if outage is None else lambda: (f"{outage}, retrying",))
-        elif outage is None:
+        if self._run.progress is not None:
+            self._run.progress.outage = outage
+            self._run.progress.refresh()
+        if outage is None:
             self._next = FIRST_REPORT
-        elif outage.seconds >= self._next:
+        elif outage.seconds >= self._next and not self._run.console.is_interactive:
             self._next = 2 * outage.seconds
-            self._console.note(f"coatcheck: {outage}, retrying")
+            if not self._run.console.is_quiet:
+                self._run.console.note(f"coatcheck: {outage}, retrying")
 
 
 def utf8(data: bytes, what: str) -> str:
@@ -288,7 +334,16 @@ def utf8(data: bytes, what: str) -> str:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
 
 
-JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text.")
+JSON = click.Option(
+    ["--json", "as_json"], metavar="[FIELDS]", help="Print JSON instead of text; only these fields: --json ref,state."
+)
+JQ = click.Option(["--jq"], metavar="EXPR", help="Filter the JSON with a jq expression (needs coatcheck[jq]).")
+VERBOSE = click.Option(
+    ["-v", "--verbose"], count=True, help="Log requests on stderr; -vv also polls and logins. COATCHECK_LOG=debug too."
+)
+QUIET = click.Option(["-q", "--quiet"], is_flag=True, help="Print no progress and no notes, only results and errors.")
+LOG_FILE = click.Option(["--log-file"], metavar="FILE", help="Append the log to a file instead of stderr.")
+OUTPUT = (JSON, JQ, QUIET, VERBOSE, LOG_FILE)
 PROVIDER = click.Option(
     ["--provider"],
     metavar="NAME",
@@ -299,7 +354,7 @@ BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service,
 
 
 class Command(click.Command):
-    """A command whose help may contain *notes*, which are composed when the help is printed."""
+    """A command whose help may contain *notes*, composed when it is printed, and whose ``--json`` may have FIELDS."""
 
     def __init__(self, name: str, *, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any) -> None:
         super().__init__(name, **attributes)
@@ -312,6 +367,17 @@ class Command(click.Command):
             formatter.write_paragraph()
             with formatter.indentation():
                 formatter.write_text(note)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse *args*, with ``--json`` and its FIELDS as one word."""
+        if "--json" in args:
+            position = args.index("--json") + 1
+            if position < len(args) and not args[position].startswith("-"):
+                from .json_selection import joined  # most commands print a whole document
+
+                args = joined(args, self)
+            args = ["--json=" if each == "--json" else each for each in args]
+        return super().parse_args(ctx, args)
 
 
 def command(
@@ -327,26 +393,57 @@ def command(
         @functools.wraps(function)
         def invoke(
             *,
-            as_json: bool,
+            as_json: str | None,
+            jq: str | None,
+            quiet: bool,
+            verbose: int,
+            log_file: str | None,
             provider: str | None = None,
             base_url: str | None = None,
             account: str | None = None,
             **options: Any,
         ) -> Any:
             process_env: ProcessEnv = click.get_current_context().obj
-            run = CommandContext(process_env, is_json=as_json, provider=provider, base_url=base_url, account=account)
+            process_env.console.is_quiet = quiet
+            start_logging(process_env, verbose, log_file)
+            run = CommandContext(
+                process_env,
+                is_json=as_json is not None or jq is not None,
+                provider=provider,
+                base_url=base_url,
+                account=account,
+                output=json_output(name, as_json, jq),
+            )
             return function(run, **options)
 
         own = reversed(getattr(function, "__click_params__", ()))
-        common = (PROVIDER, ACCOUNT, BASE_URL, JSON) if has_provider else (JSON,)
+        common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
-        params = [*own, *common]
+        params = [completing(each) for each in (*own, *common)]
         return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
 
     return decorate
 
 
+def json_output(command: str, fields: str | None, filter: str | None) -> JsonOutput | None:
+    """Return what ``--json FIELDS`` and ``--jq`` choose, None where they choose nothing."""
+    if not fields and filter is None:
+        return None
+    from .json_selection import JsonOutput
+
+    return JsonOutput(command, fields, filter)
+
+
+def start_logging(process_env: ProcessEnv, verbose: int, log_file: str | None) -> None:
+    """Start logging where an option or ``COATCHECK_LOG`` requests it."""
+    if verbose or log_file or process_env.environ.get("COATCHECK_LOG"):
+        from .logs import start
+
+        start(process_env, verbose, log_file)
+
+
 ref_argument = click.argument("task", metavar="REF")
+refs_argument = click.argument("tasks", metavar="REF...", nargs=-1, required=True)
 attempt_option = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never change."
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from .._model.states import TaskState
 from ..errors import PatchError
-from .console import Line, Part, Styled, clean, indented, paragraph, table
+from .console import Line, Link, Part, Styled, clean, indented, paragraph, table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .._model.outcome import Attempt, DiffStats, FileSnapshot, Notice, Outcome, Plan, PullRequest
     from .._model.tasks import Task
     from .._model.usage import RateLimit, RateWindow, Usage
+
+# Formats a text that may be Markdown.
+Markdown: TypeAlias = Callable[[str], list[Line]]
 
 # States that need input are yellow, terminal states are green or red.
 STATE_STYLES: Mapping[TaskState, str] = {
@@ -44,9 +47,13 @@ STATUS_LETTERS: Mapping[str, str] = {
     "type changed": "T",
 }
 
+# So many lines of a prompt are shown with a result.
+PROMPT_LINES = 6
+
 # The largest unit that fits, smallest first: (seconds in it, name, where the next one begins).
 AGES = ((1, "s", 60), (60, "m", 3600), (3600, "h", 86_400))
 # The same for lengths of time, which are not rounded down to one unit.
+SHORT_SPANS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 SPANS = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -79,6 +86,17 @@ def span(seconds: float | None) -> str:
     return " ".join(parts[:2]) or "0 seconds"
 
 
+def short_span(seconds: float) -> str:
+    """Return a length of time in its two largest units, short: "4m 12s", "2h 5m", "3d"."""
+    remaining = max(0, int(seconds))
+    parts: list[str] = []
+    for size, unit in SHORT_SPANS:
+        count, remaining = divmod(remaining, size)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return " ".join(filter(None, parts[:2])) or "0s"
+
+
 def plural(count: int, noun: str) -> str:
     """Return "1 file", "2 files"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -97,7 +115,7 @@ def summary(task: Task, now: float) -> list[Line]:
     where = task.environment_label or task.repository or task.environment
     total = task.attempt_total or 1
     attempts = f" • {total} attempts" if total > 1 else ""
-    when = age(task.updated_at or task.created_at, now)
+    when = age(task.updated_at or task.created_at, now) + taken(task, now)
     return [
         ("[", state_word(task.state, task.raw_state), "] ", task.title or "<untitled>"),
         Styled(f"{where}  •  {when}" if where else when, "dim"),
@@ -106,14 +124,30 @@ def summary(task: Task, now: float) -> list[Line]:
     ]
 
 
-def listed(tasks: Iterable[Task], now: float) -> list[Line]:
-    """Return tasks as blocks: ref and page, then the summary; a blank line between two."""
-    lines: list[Line] = []
-    for task in tasks:
-        lines += [""] if lines else []
-        lines.append((Styled(str(task.ref), "bold"), f"  {task.url}" if task.url else ""))
-        lines += indented(summary(task, now))
-    return lines
+def taken(task: Task, now: float) -> str:
+    """Return how long a task took, or how long it has been running: "  •  took 4m 12s"; empty where that is unknown."""
+    if task.duration is not None:
+        return f"  •  took {short_span(task.duration)}"
+    if task.state is TaskState.RUNNING and task.started_at is not None:
+        return f"  •  running for {short_span(now - task.started_at.timestamp())}"
+    return ""
+
+
+def identity(task: Task) -> list[Line]:
+    """Return what names a task and where it came from: ref, page, branch and prompt."""
+    facts: dict[str, Part] = {"ref": Link(str(task.ref), task.url, "bold"), "page": Link(task.url or "", task.url)}
+    facts |= {"branch": task.branch or "", "model": task.model or ""}
+    lines: list[Line] = [(f"{name.ljust(6)}  ", fact) for name, fact in facts.items() if _length(fact)]
+    if not task.prompt:
+        return lines
+    first, *others = task.prompt.strip().splitlines() or [""]
+    shown = [("prompt  ", first), *(("        ", line) for line in others[: PROMPT_LINES - 1])]
+    more = len(others) + 1 - PROMPT_LINES
+    return [*lines, *shown, *([Styled(f"        … {plural(more, 'more line')}", "dim")] if more > 0 else [])]
+
+
+def _length(part: Part) -> int:
+    return len(part.text if isinstance(part, Styled) else part)
 
 
 def heading(text: str) -> list[Line]:
@@ -134,11 +168,11 @@ def plan(plan: Plan) -> list[Line]:
     ]
 
 
-def outcome(outcome: Outcome | None) -> list[Line]:
-    """Return an outcome: messages, pull request text, size and files."""
+def outcome(outcome: Outcome | None, markdown: Markdown = paragraph) -> list[Line]:
+    """Return an outcome: messages, formatted by *markdown*, pull request text, size and files."""
     if outcome is None:
         return ["", "The service sent no outcome."]
-    lines = message(outcome)
+    lines = message(outcome, markdown)
     if outcome.error:
         lines += ["", ("error: ", Styled(str(outcome.error), "red"))]
     if outcome.pull_request:
@@ -147,10 +181,10 @@ def outcome(outcome: Outcome | None) -> list[Line]:
     return lines + indented(changed_files(outcome))
 
 
-def message(outcome: Outcome | None) -> list[Line]:
-    """Return the agent's messages, a blank line before each."""
+def message(outcome: Outcome | None, markdown: Markdown = paragraph) -> list[Line]:
+    """Return the agent's messages, each formatted by *markdown*, a blank line before each."""
     messages = outcome.messages if outcome else ()
-    return [line for each in messages for line in ("", *paragraph(each.text))]
+    return [line for each in messages for line in ("", *markdown(each.text))]
 
 
 def change(outcome: Outcome) -> tuple[Part, ...]:
@@ -225,13 +259,23 @@ def attempts(known: Iterable[Attempt]) -> list[Line]:
     ]
 
 
-def event(event: TaskEvent, *, is_named: bool = False) -> list[Line]:
-    """Return an event as a line, a message as a paragraph; with *is_named* the ref comes first."""
-    name = (Styled(f"{event.ref}  ", "dim"),) if is_named else ()
+def event(event: TaskEvent, now: float, *, is_named: bool = False, markdown: Markdown = paragraph) -> list[Line]:
+    """Return an event as a line that begins with its time, a message as a paragraph below that.
+
+    The time is the service's, else *now*. With *is_named* the ref follows; *markdown* formats a message.
+    """
+    moment = event.at.timestamp() if event.at else now
+    name = (Styled(f"{clock_time(moment, now)}  {f'{event.ref}  ' if is_named else ''}", "dim"),)
     if event.type == "task.message":
-        return ["", *((name,) if name else ()), *paragraph(event.message.text), ""]
+        return [(*name, Styled("message", "dim")), *markdown(event.message.text), ""]
     detail = _event_detail(event)
     return [(*name, _event_name(event), *(("  ", *detail) if detail else ()))]
+
+
+def clock_time(moment: float, now: float) -> str:
+    """Return a time of day in the local time zone, with the date where it is another day than *now*."""
+    local, today = time.localtime(moment), time.localtime(now)
+    return time.strftime("%H:%M:%S" if local[:3] == today[:3] else "%b %d %H:%M", local)
 
 
 def _event_name(event: TaskEvent) -> Part:

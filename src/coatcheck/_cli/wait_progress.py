@@ -12,19 +12,17 @@ from .exit_codes import ExitCode
 from .formatting import (
     attempts as attempt_lines,
     heading,
+    identity,
     notice_line,
     outcome,
     plan,
     pull_request,
-    state_word,
     summary,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._model.tasks import Task, TaskRef
-    from .console import Line, Part
+    from .console import Line
     from .context import CommandContext
 
 # Required action -> the sentence before the command that performs it.
@@ -35,11 +33,14 @@ NEXT_STEPS = {
 }
 
 
-def expect_interruption(run: CommandContext, ref: TaskRef, *others: TaskRef) -> None:
-    """Set what an interruption reports while tasks are waited for, and show outages of their service."""
+def expect_interruption(run: CommandContext, ref: TaskRef, *others: TaskRef, verb: str = "watch") -> None:
+    """Set what an interruption reports while tasks are waited for, and show outages of their service.
+
+    *verb* is the command that resumes the wait for several tasks.
+    """
     run.outages.are_shown = True
     if others:
-        command = run.hint("watch", *map(str, (ref, *others)))
+        command = run.hint(verb, *map(str, (ref, *others)))
         remedy = f"the {1 + len(others)} tasks are still running; resume with: {command}"
         run.process_env.interruption.expect(remedy)
     else:
@@ -47,27 +48,12 @@ def expect_interruption(run: CommandContext, ref: TaskRef, *others: TaskRef) -> 
         run.process_env.interruption.expect(remedy, ref=ref)
 
 
-def progress_callback(run: CommandContext, ref: TaskRef) -> Callable[[Task], None]:
-    """Start the progress line of a wait on a terminal, and return the function that updates it."""
-    started = run.now
-    run.console.progress(lambda: (f"waiting for {ref}",))
-    return lambda task: run.console.progress(lambda: _progress(task, run.now - started))
-
-
-def _progress(task: Task, waited: float) -> tuple[Part, ...]:
-    total = task.attempt_total or 1
-    ended = [attempt for attempt in task.attempts if attempt.state.is_terminal]
-    count = f" • {len(ended)} of {total} attempts ended" if total > 1 and ended else ""
-    activity = f" • {task.progress}" if task.progress else ""
-    return state_word(task.state, task.raw_state), f" • {int(waited)}s{count}{activity}"
-
-
-def result(task: Task, number: int | None, now: float) -> list[Line]:
-    """Return a task's whole result for people: summary, messages, pull request, changes, attempts."""
-    lines = [*summary(task, now), *(notice_line(each) for each in task.notices)]
+def result(task: Task, number: int | None, run: CommandContext) -> list[Line]:
+    """Return a task's whole result for people: summary, origin, messages, pull request, changes, attempts."""
+    lines = [*summary(task, run.now), *identity(task), *(notice_line(each) for each in task.notices)]
     if task.plan is not None and not task.plan.is_approved:
         lines += _plan_lines(task)
-    lines += outcome(outcome_of(task, number))
+    lines += outcome(outcome_of(task, number), run.markdown)
     if len(task.attempts) > 1:
         lines += [*heading("Attempts"), *indented(attempt_lines(task.attempts))]
     for pull in task.pull_requests:

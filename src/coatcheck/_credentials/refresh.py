@@ -21,6 +21,7 @@ from .. import errors
 from .._protocol.effects import Call, Clock, Script, Sleep
 from .._protocol.json_text import clean_json
 from .._protocol.login_contract import LoginFormat, OAuth, Tokens
+from .._protocol.logs import INFO, log
 from . import oauth_requests as service
 from .login_store import Store
 from .oauth_requests import RefusedError, UnansweredError
@@ -271,15 +272,18 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
 
     def _present(self, current: Tokens, spent: str, reason: str) -> Script[Tokens]:
         now = self.clock.time()
+        log("login", INFO, "refresh of %s (%s)", self.store.where, reason)
         try:
             at = self._endpoints(current)
             yield Call(lambda: self.notes.present(spent, now=now))
             return (yield from service.refresh(self.oauth, at, current, reason=reason, now=now))
         except RefusedError as refused:
             code = refused.code
+            log("login", INFO, "refresh of %s: refused", self.store.where)
             yield Call(lambda: self._conclude(spent, code))
             raise
         except UnansweredError as lost:
+            log("login", INFO, "refresh of %s: no answer", self.store.where)
             yield Call(lambda: self._discard(spent))
             raise lost.error from None
         except errors.TransportError:
@@ -291,6 +295,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
 
     def _keep(self, finished_task: Settled, fresh: Tokens, spent: str) -> Script[Tokens]:
         """Save *fresh*, first in the second place, then in its own. Raises `UnsavedTokenError`."""
+        log("login", INFO, "refresh of %s: a new token until %s", self.store.where, moment(fresh.expires_at))
         data = self.file.write(finished_task.data, fresh)
         is_saved: bool = yield Call(lambda: self.successors.save(spent, data))
         try:

@@ -24,6 +24,7 @@ import msgspec
 from .. import errors
 from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.effects import Emit, Script, Sleep, Together
+from .._protocol.logs import DEBUG, log
 from .._protocol.provider import StatusPage, TaskSnapshot
 from .deadline import Deadline
 from .event_diff import SeenState, emit_changes
@@ -268,7 +269,9 @@ class BatchPoller:
             outage = self._poll.reachability.outage
             raise timeout_error(next(iter(self._tasks)), self._context.timeout, outage)
         jittered = pause * (1 + JITTER * (2 * self._poll.random() - 1))
-        return Sleep(min(max(jittered, self._round.retry_after), self._deadline.remaining))
+        seconds = min(max(jittered, self._round.retry_after), self._deadline.remaining)
+        log("poll", DEBUG, "round %d: %d tasks left, the next in %.1f s", self._round.number, len(self._tasks), seconds)
+        return Sleep(seconds)
 
 
 def _refusal(refused: Mapping[TaskRef, errors.CoatcheckError]) -> errors.CoatcheckError:

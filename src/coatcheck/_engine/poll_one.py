@@ -18,6 +18,7 @@ import msgspec
 
 from .._model.tasks import Task, TaskRef
 from .._protocol.effects import Script, Sleep
+from .._protocol.logs import DEBUG, log
 from .._protocol.provider import TaskSnapshot
 from .deadline import Deadline
 from .event_diff import SeenState, emit_changes
@@ -88,7 +89,9 @@ def poll_one(wait: Wait) -> Script[Task]:
         if wait.polls:
             if deadline.is_past:
                 raise timeout_error(wait.ref, wait.timeout, wait.context.reachability.outage)
-            yield Sleep(min(wait.pause(interval), deadline.remaining))
+            pause = min(wait.pause(interval), deadline.remaining)
+            log("poll", DEBUG, "%s: poll %d in %.1f s", wait.ref, wait.polls + 1, pause)
+            yield Sleep(pause)
         try:
             ended = yield from _poll(wait)
         except TRANSIENT_ERRORS as error:
@@ -118,6 +121,7 @@ def _poll(wait: Wait) -> Script[Task | None]:
         snapshot = TaskSnapshot(task=wait.ended)
     else:
         snapshot = yield from context.get_snapshot(wait.ref, wait.seen.memory, is_watched=wait.is_watched)
+    log("poll", DEBUG, "%s: %s", wait.ref, snapshot.task.state.value)
     wait.retry_after = snapshot.task.retry_after or 0.0
     if not wait.polls:
         wait.started_at = started_at(snapshot.task) or wait.started_at

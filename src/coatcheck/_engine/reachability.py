@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from .. import errors
 from .._protocol.effects import Clock, Request, Response, Script, Send
+from .._protocol.logs import log_failure, log_response
 
 # 429 is no outage: the service answers, and says when to ask again.
 UNAVAILABLE = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -51,9 +52,11 @@ class Reachability:
             try:
                 response = yield from send(request)
             except errors.TransportError as error:
+                log_failure(request, error, self._clock.monotonic() - began)
                 what = "no answer from" if error.request_sent else "cannot reach"
                 self._note(f"{what} {_host(request)}", began)
                 raise
+            log_response(request, response, self._clock.monotonic() - began)
             if response.status in UNAVAILABLE:
                 self._note(f"{_host(request)} answers {response.status}", began)
             elif self.outage is not None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from .. import errors
 from .._protocol.effects import Request, Response, Script, Send, Sleep
+from .._protocol.logs import INFO, log
 from .._protocol.retry_after import is_throttled, retry_after
 from .backoff import RetryPolicy
 
@@ -41,6 +42,7 @@ def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) ->
                 pause = policy.pause(retries, random=random, asked=retry_after(response.headers))
                 if pause is None:
                     return response
+            log("http", INFO, "retry %d of %s in %.1f s", retries + 1, request.method, pause)
             yield Sleep(pause)
             retries += 1
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,16 @@ BEGIN = (
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in FIELDS[1:])},"
     " task = NULL, state = 'open'"
 )
+
+
+class Submission(NamedTuple):
+    """A task that was submitted from here; `summary` is the beginning of its prompt, `at` seconds since the epoch."""
+
+    ref: TaskRef
+    summary: str
+    at: float
+    environment: str | None
+    branch: str | None
 
 
 class SubmissionJournal:
@@ -91,6 +101,16 @@ class SubmissionJournal:
         query = "SELECT count(*) FROM submission WHERE provider = ? AND at >= ? AND state <> 'abandoned'"
         ((count,),) = self._rows(query, (provider, since))
         return int(count)
+
+    def latest(self, limit: int, *, provider: str | None = None, prefix: str = "") -> Sequence[Submission]:
+        """Return the latest submissions that created a task, the newest first; of a provider, with ids that begin so."""
+        condition, parameters = ("", ()) if provider is None else (" AND provider = ?", (provider,))
+        query = (
+            "SELECT provider, task, summary, at, environment, branch FROM submission WHERE task IS NOT NULL"  # noqa: S608 - ours
+            f"{condition} AND substr(task, 1, ?) = ? ORDER BY at DESC, id DESC LIMIT ?"
+        )
+        rows = self._rows(query, (*parameters, len(prefix), prefix, limit))
+        return [Submission(TaskRef(name, id), *others) for name, id, *others in rows]
 
     def close(self) -> None:
         """Close the database."""

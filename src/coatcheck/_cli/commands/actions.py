@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from ... import errors
 from ..._app.actions import cancel_task
-from ..context import CommandContext, attempt_option, command, ref_argument
+from ..context import CommandContext, attempt_option, command, ref_argument, refs_argument
+from ..exit_codes import ExitCode
 from ..json_output import to_object
 
 if TYPE_CHECKING:
@@ -27,6 +28,28 @@ def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object
     run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [sentence])
 
 
+def _act_on_each(
+    run: CommandContext,
+    tasks: Sequence[str],
+    act: Callable[[Client, TaskRef], object],
+    *,
+    action: str,
+    then: str,
+) -> ExitCode:
+    """Act on every task, also if it fails for some; return the exit code of the first error."""
+    from ..several_tasks import answer_each, for_each, refs_of
+
+    def perform(client: Client, ref: TaskRef) -> TaskRef:
+        act(client, ref)
+        run.console.remedy = then.format(ref=ref)
+        return ref
+
+    results = list(for_each(run, refs_of(run, tasks), perform))
+    return answer_each(
+        run, results, lambda ref: {"ref": str(ref), "action": action}, lambda ref: [then.format(ref=ref)]
+    )
+
+
 @command("approve", examples="coatcheck approve jules:1234567890")
 @ref_argument
 def approve_command(run: CommandContext, *, task: str) -> None:
@@ -40,31 +63,35 @@ def approve_command(run: CommandContext, *, task: str) -> None:
     )
 
 
-@command("cancel", examples="coatcheck cancel codex:task_e_6a0")
-@ref_argument
-def cancel_command(run: CommandContext, *, task: str) -> None:
-    """Request that the service stops a task; this takes some seconds."""
-    _act(
+@command("cancel", examples="coatcheck cancel codex:task_e_6a0\ncoatcheck cancel @last @2")
+@refs_argument
+def cancel_command(run: CommandContext, *, tasks: tuple[str, ...]) -> int:
+    """Request that the service stops tasks; this takes some seconds."""
+    return _act_on_each(
         run,
-        task,
+        tasks,
         cancel_task,
         action="cancel",
         then="{ref}: cancellation requested; see: {status}",
     )
 
 
-@command("archive", examples="coatcheck archive codex:task_e_6a0")
-@ref_argument
-def archive_command(run: CommandContext, *, task: str) -> None:
-    """Move a task out of the current list."""
-    _act(run, task, lambda client, ref: client.archive_task(ref), action="archive", then="{ref} is archived")
+@command("archive", examples="coatcheck archive codex:task_e_6a0\ncoatcheck archive @last @2")
+@refs_argument
+def archive_command(run: CommandContext, *, tasks: tuple[str, ...]) -> int:
+    """Move tasks out of the current list."""
+    return _act_on_each(
+        run, tasks, lambda client, ref: client.archive_task(ref), action="archive", then="{ref} is archived"
+    )
 
 
 @command("unarchive", examples="coatcheck unarchive codex:task_e_6a0")
-@ref_argument
-def unarchive_command(run: CommandContext, *, task: str) -> None:
-    """Move a task back into the current list."""
-    _act(run, task, lambda client, ref: client.unarchive_task(ref), action="unarchive", then="{ref} is current again")
+@refs_argument
+def unarchive_command(run: CommandContext, *, tasks: tuple[str, ...]) -> int:
+    """Move tasks back into the current list."""
+    return _act_on_each(
+        run, tasks, lambda client, ref: client.unarchive_task(ref), action="unarchive", then="{ref} is current again"
+    )
 
 
 @command("delete", examples="coatcheck delete --yes codex:task_e_6a0")

@@ -27,7 +27,6 @@ from ..context import CommandContext, command
 from ..formatting import attempts, changed_files, heading, message, pull_request, state_word, usage
 from ..json_output import to_object
 from ..process_env import ProcessEnv
-from ..wait_progress import progress_callback
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task
@@ -162,8 +161,8 @@ class Demo:
 
     def _wait(self, task: Task, number: int) -> Task:
         self._show_command(f"coatcheck wait {task.ref}")
-        on_change = progress_callback(self._run, task.ref)
-        ended = wait_for_task(self._client, task.ref, WAIT, on_change=on_change)
+        progress = self._run.start_progress(task.ref)
+        ended = wait_for_task(self._client, task.ref, WAIT, on_change=progress.update)
         self._say("Step 2/2: the task ended: ", state_word(ended.state, ended.raw_state), ".")
         self._show(attempts(ended.attempts))
         self._show([*heading(f"Message of attempt {number}"), *message(ended.attempt(number).outcome)])

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ..._app.listing import TaskFilter, list_tasks
-from ..context import CommandContext, command
-from ..formatting import listed
+from ... import errors
+from ..._app.listing import TaskFilter, filtered, list_tasks
+from ..._model.states import TaskState
+from ..console import Line
+from ..context import CommandContext, command, seconds
 from ..json_output import to_object
+
+if TYPE_CHECKING:
+    from ..._model.tasks import Task
 
 # As the official client (docs/reference/protocols/codex-wham.md, 2.1).
 DEFAULT_LIMIT = 20
+STATES = tuple(state.value for state in TaskState)
 
 
 @command(
     "list",
     examples="""
 coatcheck list
-coatcheck list --json
+coatcheck list --state failed --since 2d
+coatcheck list --search "dark mode" --json ref,title
 coatcheck list --environment owner/repo --limit 50
 coatcheck list --filter archived --all
 """,
@@ -28,6 +37,16 @@ coatcheck list --filter archived --all
     "--filter", "which", type=click.Choice(["current", "archived", "all"]), default="current", help="Which tasks."
 )
 @click.option("--environment", "-e", metavar="NAME", help="Only tasks of an environment, by id or label.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    metavar="STATE",
+    help=f"Only tasks in a state: {', '.join(STATES)}; may be repeated.",
+)
+@click.option("--search", metavar="TEXT", help="Only tasks whose title, prompt, branch or ref has these words.")
+@click.option("--since", metavar="TIME", help="Only tasks that changed since: 30m, 2d, or a date such as 2026-11-28.")
 @click.option("--cursor", help="Continue after the end of an earlier list.")
 def list_command(
     run: CommandContext,
@@ -36,29 +55,76 @@ def list_command(
     is_all: bool,
     which: TaskFilter,
     environment: str | None,
+    states: tuple[str, ...],
+    search: str | None,
+    since: str | None,
     cursor: str | None,
 ) -> None:
-    """List tasks, newest first."""
-    maximum = None if is_all else limit or DEFAULT_LIMIT
+    """List tasks, newest first.
+
+    On a terminal the table fits its width and is shown in your pager.
+    """
+    earliest = moment_of(since, run.now) if since else None
     with run.client(environment=environment) as client:
         tasks, next_cursor, stop_reason = list_tasks(
-            client, filter=which, environment=environment, limit=maximum, cursor=cursor
+            client,
+            filter=which,
+            environment=environment,
+            limit=None if is_all else limit or DEFAULT_LIMIT,
+            cursor=cursor,
+            is_wanted=filtered(states=states, search=search, since=earliest),
+            since=earliest,
         )
     if stop_reason:
         run.console.note(f"coatcheck: {stop_reason}; it was stopped, and there are more tasks")  # with --json as well
     run.answer(
         lambda: {"tasks": [to_object(each, is_summary=True) for each in tasks], "cursor": next_cursor},
-        lambda: listed(tasks, run.now) or ["No tasks found."],
+        lambda: _lines(run, tasks),
+        is_long=True,
     )
-    if next_cursor and not run.is_json:
+    if next_cursor and (not run.is_json or run.has_chosen_fields):
         import shlex
 
-        options = _options(which=which, environment=environment, limit=limit)
+        options = _options(
+            {"--filter": None if which == "current" else which, "--environment": environment, "--limit": limit},
+            states=states,
+            others={"--search": search, "--since": since},
+        )
         more = f"{run.hint('list', *options, has_provider=True)} --cursor={shlex.quote(next_cursor)}"
-        run.note("", f"There are more: {more} (or --all)")
+        run.console.note(*([] if run.is_json else [""]), f"There are more: {more} (or --all)")
 
 
-def _options(*, which: str, environment: str | None, limit: int | None) -> list[str]:
+def _lines(run: CommandContext, tasks: list[Task]) -> list[Line]:
+    from ..task_table import task_table  # not for --json
+
+    width = run.console.width if run.console.is_terminal else None
+    return task_table(tasks, run.now, width=width) or ["No tasks found."]
+
+
+def _options(options: dict[str, object], *, states: tuple[str, ...], others: dict[str, str | None]) -> list[str]:
     """Return the options of this list, for the command that continues it."""
-    options = {"--filter": None if which == "current" else which, "--environment": environment, "--limit": limit}
-    return [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    pairs = [*options.items(), *(("--state", state) for state in states), *others.items()]
+    return [word for name, value in pairs if value is not None for word in (name, str(value))]
+
+
+def moment_of(text: str, now: float) -> float:
+    """Return seconds since the epoch: *text* is a duration before *now*, or a date and time in the local time zone.
+
+    Raises `ConfigurationError`.
+    """
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        pass
+    try:
+        duration = seconds(text)
+    except errors.ConfigurationError:
+        duration = None
+    if duration is None:
+        raise errors.ConfigurationError(
+            f"--since {text!r} is neither a duration nor a date",
+            remedy="pass 30m, 2h, 7d, 2026-11-28 or 2026-11-28T09:00",
+        )
+    return now - duration

@@ -1,18 +1,20 @@
-"""`status`, `show` and `attempts` print one task as it is now."""
+"""`status`, `show` and `attempts` print tasks as they are now; `open` opens their pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from ... import errors
 from ..._app.outcomes import file_of, load_task, outcome_of
+from ..browser import open_pages
 from ..console import Line, Styled
-from ..context import CommandContext, attempt_option, command, ref_argument
+from ..context import CommandContext, attempt_option, command, refs_argument
+from ..exit_codes import ExitCode
 from ..formatting import attempts as attempt_lines, change, summary
 from ..json_output import to_object
-from .browse import open_page
+from ..several_tasks import answer_each, for_each, refs_of
 from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
     from ..._app.patch_files import PatchOptions
     from ..._model.comparison import Comparison
-    from ..._model.tasks import Task
+    from ..._model.tasks import Task, TaskRef
+    from ..._runtime.client import Client
+
+web_option = click.option("--web", is_flag=True, help="Open the task's page in a browser instead.")
 
 
 web_option = click.option("--web", is_flag=True, help="Open the task's web page instead, and print its URL.")
@@ -32,35 +37,55 @@ web_option = click.option("--web", is_flag=True, help="Open the task's web page 
 coatcheck status codex:task_e_6a0
 coatcheck status task_e_6a0 --json
 coatcheck status https://chatgpt.com/codex/tasks/task_e_6a0
+coatcheck status @last @2
 """,
 )
-@ref_argument
+@refs_argument
 @web_option
-def status_command(run: CommandContext, *, task: str, web: bool) -> None:
-    """Show a task's state, with one request.
+def status_command(run: CommandContext, *, tasks: tuple[str, ...], web: bool) -> int:
+    """Show the state of tasks, with one request each.
 
     The exit code is 0 whatever the state is; that of `wait` depends on it.
     """
-    ref = run.ref(task)
-    with run.client(ref.provider) as client:
-        current = client.get_task(ref)
+    results = list(for_each(run, refs_of(run, tasks), lambda client, ref: client.get_task(ref)))
     if web:
-        open_page(run, current)
-        return
-    run.answer(lambda: to_object(current, is_summary=True), lambda: summary(current, run.now))
+        return open_pages(run, results)
+    has_several = len(results) > 1
+    return answer_each(
+        run,
+        results,
+        lambda task: to_object(task, is_summary=True),
+        lambda task: [*([Styled(str(task.ref), "bold")] if has_several else []), *summary(task, run.now)],
+        gap=True,
+    )
+
+
+@command(
+    "open",
+    examples="""
+coatcheck open codex:task_e_6a0
+coatcheck open @last
+""",
+)
+@refs_argument
+def open_command(run: CommandContext, *, tasks: tuple[str, ...]) -> int:
+    """Open the pages of tasks in a browser: $BROWSER, else the system's."""
+    return open_pages(run, list(for_each(run, refs_of(run, tasks), lambda client, ref: client.get_task(ref))))
 
 
 @command(
     "show",
     examples="""
 coatcheck show codex:task_e_6a0
+coatcheck show @last --web
 coatcheck show --attempt 2 codex:task_e_6a0
 coatcheck show --file src/app.py codex:task_e_6a0
 coatcheck show --format mail codex:task_e_6a0 | git am
 """,
 )
-@ref_argument
+@refs_argument
 @attempt_option
+@web_option
 @click.option("--file", "path", metavar="PATH", help="Print this file as the agent left it.")
 @click.option(
     "--format",
@@ -68,35 +93,48 @@ coatcheck show --format mail codex:task_e_6a0 | git am
     type=click.Choice(["markdown", "chat", "mail"]),
     help="Print it as Markdown, as a Chat Completions response, or as a mail for git am.",
 )
-@web_option
 def show_command(
-    run: CommandContext, *, task: str, attempt: int | None, path: str | None, form: str | None, web: bool
-) -> None:
-    """Print a task's result so far: messages, pull request, files, attempts.
+    run: CommandContext, *, tasks: tuple[str, ...], attempt: int | None, web: bool, path: str | None, form: str | None
+) -> int:
+    """Print the results of tasks so far: prompt, messages, pull request, files, attempts.
 
-    On a terminal it is shown in your pager.
+    On a terminal they are shown in your pager, and messages are rendered as Markdown.
     """
     from ..wait_progress import result
 
-    if sum(map(bool, (path, form, web or run.is_json))) > 1:
+    if sum(map(bool, (path, form, web, run.is_json))) > 1:
         raise errors.ConfigurationError(
             "--file, --format, --web and --json cannot be combined", remedy="pass one of them"
         )
-    ref = run.ref(task)
-    with run.client(ref.provider) as client:
-        loaded = client.get_task(ref) if web else load_task(client, ref)
+    refs = refs_of(run, tasks)
+    if len(refs) > 1 and (path or form):
+        option = "--file" if path else "--format"
+        raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
+    results = list(for_each(run, refs, lambda client, ref: _loaded(client, ref, attempt)))
     if web:
-        open_page(run, loaded)
-        return
-    outcome_of(loaded, attempt)  # raises where there is no such attempt
+        return open_pages(run, results)
+    if path or form:
+        (_, task), *_ = results
+        _print_part(run, cast("Task", task), attempt, path, form)
+        return ExitCode.DONE
+    return answer_each(run, results, to_object, lambda task: result(task, attempt, run), is_long=True, gap=True)
+
+
+def _loaded(client: Client, ref: TaskRef, attempt: int | None) -> Task:
+    """Return a task with its attempts. Raises `ConfigurationError` where there is no such *attempt*."""
+    task = load_task(client, ref)
+    outcome_of(task, attempt)
+    return task
+
+
+def _print_part(run: CommandContext, task: Task, attempt: int | None, path: str | None, form: str | None) -> None:
+    """Print a file of a task, or the task in another format."""
     if path:
-        _print_file(run, loaded, attempt, path)
+        _print_file(run, task, attempt, path)
     elif form:
         from ..._app.export_formats import FORMATS
 
-        run.bytes(FORMATS[form](loaded, attempt))
-    else:
-        run.answer(lambda: to_object(loaded), lambda: result(loaded, attempt, run.now), is_long=True)
+        run.bytes(FORMATS[form](task, attempt))
 
 
 def _print_file(run: CommandContext, task: Task, attempt: int | None, path: str) -> None:

@@ -33,7 +33,6 @@ from ..wait_progress import (
     ask_about_plan,
     expect_interruption,
     print_next_step,
-    progress_callback,
     result,
     wait_exit_code,
 )
@@ -156,16 +155,16 @@ def run_command(
     wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None)
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
-    with run.client(environment=target_of(options)) as client:
+    with run.client(environment=target_of(options), waits=True) as client:
         approve = plan_decision(client, run.provider, approve_plan, lambda task: ask_about_plan(run, task))
         options["requires_approval"] = approve_plan in ("ask", "never") or None
         task = _submit(run, client, options)
-        task = wait_for_task(client, task.ref, wait, approve=approve, on_change=progress_callback(run, task.ref))
+        task = wait_for_task(client, task.ref, wait, approve=approve, on_change=run.start_progress(task.ref).update)
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None
     run.answer(
         lambda: to_object(task) | ({"applied": _applied_document(report)} if is_applied else {}),
-        lambda: [*result(task, attempt, run.now), *_applied_lines(report)],
+        lambda: [*result(task, attempt, run), *_applied_lines(report)],
     )
     if report is None:
         print_next_step(run, task)
@@ -219,7 +218,7 @@ def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Tas
     try:
         spec, warning = prepare_submission(run.workspace, client, text, _chosen(run, options))
         if warning:
-            run.note(f"warning: {warning}")
+            run.warn(f"warning: {warning}")
         run.process_env.interruption.expect(f"find out whether the task was submitted with: {resume}")
         task = client.create_task(spec)
     except errors.CoatcheckError:

@@ -1,59 +1,136 @@
-"""`wait` waits for the end of a task; `watch` prints its events."""
+"""`wait` waits for the end of tasks; `watch` prints their events."""
 
 from __future__ import annotations
 
-import click
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import click
+import msgspec
+
+from ... import errors
 from ..._app.wait import WaitOptions, unique_refs, wait_for_task, watch_tasks
+from ..console import Styled, indented
 from ..context import (
     CommandContext,
     attempt_option,
     command,
     interval_option,
-    ref_argument,
+    refs_argument,
     seconds,
     timeout_of,
     timeout_option,
 )
+from ..exit_codes import ExitCode
 from ..formatting import event as event_lines
-from ..json_output import dump_line, to_object
+from ..json_output import to_object
+
+if TYPE_CHECKING:
+    from ..._model.tasks import Task, TaskRef
+    from ..several_tasks import Result
 
 
 @command(
     "wait",
     examples="""
 coatcheck wait codex:task_e_6a0
-coatcheck wait --timeout 30m --first codex:task_e_6a0
+coatcheck wait --timeout 30m --first @last
+coatcheck wait @last @2 jules:1234567890
 coatcheck wait --json codex:task_e_6a0
 """,
 )
-@ref_argument
+@refs_argument
 @timeout_option
 @interval_option
 @attempt_option
 @click.option("--first", is_flag=True, help="Stop waiting when the first attempt ends.")
 def wait_command(
-    run: CommandContext, *, task: str, timeout: str | None, interval: str | None, attempt: int | None, first: bool
+    run: CommandContext,
+    *,
+    tasks: tuple[str, ...],
+    timeout: str | None,
+    interval: str | None,
+    attempt: int | None,
+    first: bool,
 ) -> int:
-    """Wait for a task to end and print its result (step 2 of 2).
+    """Wait for tasks to end and print their results (step 2 of 2).
 
-    Ctrl-C and the deadline stop the waiting, not the task. The exit code is 3 when the task ended without success, 4
-    at the deadline, 10 when the task needs input.
+    Ctrl-C and the deadline stop the waiting, not the tasks. The exit code is 3 when a task ended without success, 4 at
+    the deadline, 10 when a task needs input.
+
+    Of several tasks each result is printed when its task ends, and the deadline is for all of them.
     """
-    from ..._app.outcomes import outcome_of
-    from ..wait_progress import expect_interruption, print_next_step, progress_callback, result, wait_exit_code
+    from ..several_tasks import refs_of
+    from ..wait_progress import expect_interruption
 
-    ref = run.ref(task)
+    refs = refs_of(run, tasks)
     options = WaitOptions(
         timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None, first=first
     )
-    expect_interruption(run, ref)
-    with run.client(ref.provider) as client:
-        ended = wait_for_task(client, ref, options, on_change=progress_callback(run, ref))
+    if len(refs) > 1 and (first or attempt):
+        option = "--first" if first else "--attempt"
+        raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
+    expect_interruption(run, *refs, verb="wait")
+    return _wait_for_one(run, refs[0], options, attempt) if len(refs) == 1 else _wait_for_all(run, refs, options)
+
+
+def _wait_for_one(run: CommandContext, ref: TaskRef, options: WaitOptions, attempt: int | None) -> ExitCode:
+    from ..._app.outcomes import outcome_of
+    from ..wait_progress import print_next_step, result, wait_exit_code
+
+    with run.client(ref.provider, waits=True) as client:
+        ended = wait_for_task(client, ref, options, on_change=run.start_progress(ref).update)
     outcome_of(ended, attempt)  # raises where there is no such attempt
-    run.answer(lambda: to_object(ended), lambda: result(ended, attempt, run.now))
+    run.answer(lambda: to_object(ended), lambda: result(ended, attempt, run))
     print_next_step(run, ended)
     return wait_exit_code(ended)
+
+
+def _wait_for_all(run: CommandContext, refs: Sequence[TaskRef], options: WaitOptions) -> ExitCode:
+    """Wait for several tasks, one provider after the other: they run meanwhile, so it takes no longer."""
+    from ..several_tasks import groups_of, report_errors
+    from ..wait_progress import wait_exit_code
+
+    run.start_progress(*refs)
+    deadline = None if options.timeout is None else run.monotonic() + options.timeout
+    results: dict[TaskRef, Task | errors.CoatcheckError] = {}
+    for group in groups_of(run, refs):
+        remaining = None if deadline is None else max(0.001, deadline - run.monotonic())
+        results |= _wait_for_group(run, group, msgspec.structs.replace(options, timeout=remaining))
+    ordered: list[Result[Task]] = [(ref, results[ref]) for ref in refs]
+    if run.is_json:
+        _print_documents(run, ordered)
+    code = report_errors(run, ordered)
+    codes = {wait_exit_code(task) for _, task in ordered if not isinstance(task, errors.CoatcheckError)}
+    worst = (each for each in (ExitCode.TASK_FAILED, ExitCode.NEEDS_INPUT) if each in codes)
+    return code or next(worst, ExitCode.DONE)
+
+
+def _wait_for_group(
+    run: CommandContext, refs: Sequence[TaskRef], options: WaitOptions
+) -> dict[TaskRef, Task | errors.CoatcheckError]:
+    """Return each task of one provider as it ended, or why it did not; print each result at once."""
+    from ..wait_progress import print_next_step, result
+
+    results: dict[TaskRef, Task | errors.CoatcheckError] = {}
+    try:
+        with run.client(refs[0].provider, waits=True, refs=refs) as client:
+            for task in client.poll_tasks(refs, timeout=options.timeout, interval=options.interval):
+                if run.progress is not None:
+                    run.progress.record_event(task.ref, "", task.state)
+                if not run.is_json:
+                    run.console.show_all([Styled(str(task.ref), "bold"), *indented(result(task, None, run)), ""])
+                    print_next_step(run, task)
+                results[task.ref] = task
+    except errors.CoatcheckError as error:
+        results |= {ref: error for ref in refs if ref not in results}
+    return results
+
+
+def _print_documents(run: CommandContext, results: Sequence[Result[Task]]) -> None:
+    from ..several_tasks import document_of
+
+    run.answer(lambda: {"tasks": [document_of(ref, value, to_object) for ref, value in results]}, list)
 
 
 @command(
@@ -65,7 +142,7 @@ coatcheck watch --after CURSOR codex:task_e_6a0
 coatcheck watch jules:123 jules:456
 """,
 )
-@click.argument("tasks", metavar="REF...", nargs=-1, required=True)
+@refs_argument
 @timeout_option
 @interval_option
 @click.option("--after", metavar="ID", help="Continue after this event: an `id` that --json has printed.")
@@ -90,9 +167,12 @@ def watch_command(
     refs = unique_refs([run.ref(task) for task in tasks])
     options = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None)
     expect_interruption(run, *refs)
-    with run.client(refs[0].provider) as client:
+    progress = run.start_progress(*refs)
+    with run.client(refs[0].provider, waits=True) as client:
         for event in watch_tasks(client, refs, options, after=after, is_streamed=stream):
+            progress.record_event(event.ref, event.text or "", getattr(event, "state", None))
             if run.is_json:
-                run.console.write_json(dump_line(to_object(event, is_summary=True)))
+                run.print_document(to_object(event, is_summary=True), is_line=True)
             else:
-                run.console.show_all(event_lines(event, is_named=len(refs) > 1))
+                is_named = len(refs) > 1
+                run.console.show_all(event_lines(event, run.now, is_named=is_named, markdown=run.markdown))

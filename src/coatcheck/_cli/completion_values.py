@@ -1,0 +1,215 @@
+"""The values that a shell completes, by their kind.
+
+Invariants:
+
+- what is known on this machine is taken first; a service is asked only for environments, and for tasks where none was
+  submitted from here;
+- a service is asked for `NETWORK_SECONDS` at most, connection included. Only GET requests are sent, so that no login is
+  refreshed: a refresh must not be cut off;
+- an error completes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+from click.shell_completion import CompletionItem
+
+from .. import errors
+from .context import CommandContext
+
+if TYPE_CHECKING:
+    import click
+
+    from .._protocol.effects import Request, Response
+    from .._runtime.client import Client
+    from .._runtime.transport import Transport
+
+NETWORK_SECONDS = 0.3
+# So many tasks of this machine are offered.
+MAX_REFS = 50
+# A value, and what is shown with it.
+Pairs: TypeAlias = Iterable[tuple[str, str]]
+
+
+def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the values of *kind* that begin with *incomplete*."""
+    if kind in ("file", "folder"):
+        return [CompletionItem(incomplete, type="file" if kind == "file" else "dir")]
+    if ctx.obj is None:
+        ctx.obj = ctx.find_root().obj
+    options = {name: ctx.params.get(name) for name in ("provider", "base_url", "account")}
+    run = CommandContext(ctx.obj, is_json=False, **options)
+    try:
+        if kind == "field":
+            return _fields(ctx.info_name or "", incomplete)
+        pairs = dict(KINDS[kind](run, incomplete))
+    except (errors.CoatcheckError, OSError):
+        return []
+    chosen = set(ctx.params.get(param.name or "") or ())
+    return [
+        CompletionItem(value, help=text)
+        for value, text in pairs.items()
+        if value.startswith(incomplete) and (param.nargs == 1 or value not in chosen)
+    ]
+
+
+def _fields(command: str, incomplete: str) -> list[CompletionItem]:
+    """Return the fields of ``--json``, after those that *incomplete* has already."""
+    from .json_selection import fields_of
+
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    names = [name for name in fields_of(command) if name.startswith(last) and name not in given]
+    return [CompletionItem(f"{before}{comma}{name}") for name in names]
+
+
+def _refs(run: CommandContext, incomplete: str) -> Pairs:
+    from .._app.recent_tasks import recent_tasks
+
+    provider, colon, id = incomplete.partition(":")
+    known = recent_tasks(run.workspace, limit=MAX_REFS, provider=provider if colon else None)
+    if incomplete.startswith("@"):
+        return [("@last" if number == 1 else f"@{number}", each.summary) for number, each in enumerate(known, 1)]
+    if any(str(each.ref).startswith(incomplete) for each in known):
+        return [(str(each.ref), each.summary) for each in known]
+    if by_id := [(each.ref.id, each.summary) for each in known if each.ref.id.startswith(incomplete)]:
+        return by_id
+    del id
+    page = _asked(run, lambda client: client.get_page(limit=20), provider=provider if colon else None)
+    return [(str(task.ref), task.title or "") for task in page.items]
+
+
+def _environments(run: CommandContext, incomplete: str) -> Pairs:
+    from .._app.recent_tasks import recent_tasks
+    from .._runtime.server_record import LOCAL, running_servers
+
+    if run.provider == LOCAL:
+        servers = running_servers(run.process_env.environ)
+        return [(each.label or each.id, each.path or "") for server in servers for each in server.environments]
+    recent = recent_tasks(run.workspace, provider=run.provider)
+    known = {each.environment: "used before" for each in recent if each.environment}
+    if any(name.startswith(incomplete) for name in known):
+        return known.items()
+    listed = _asked(run, lambda client: client.list_environments())
+    return [(each.label or each.id, ", ".join(each.repositories)) for each in listed]
+
+
+def _repositories(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._app.checkout import repositories
+
+    return [(name, "") for name in repositories(run.root)] if run.root else []
+
+
+def _branches(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._patches.git import git
+
+    if not run.root:
+        return []
+    names = git(
+        "for-each-ref", "--sort=-committerdate", "--count=200", "--format=%(refname)", "refs/heads", "refs/remotes",
+        folder=run.root,
+    )  # fmt: skip
+    refs = names.decode("utf-8", "replace").split("\n")
+    heads = [ref.removeprefix("refs/heads/") for ref in refs if ref.startswith("refs/heads/")]
+    remote = [ref.split("/", 3)[3] for ref in refs if ref.startswith("refs/remotes/") and ref.count("/") > 2]
+    return [(name, "") for name in dict.fromkeys([*heads, *remote]) if name != "HEAD"]
+
+
+def _models(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    with run.client() as client:
+        return [(model.id, model.price or "") for model in client.list_models() if model.is_listed]
+
+
+def _providers(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._runtime.provider_lookup import provider_names
+
+    return [(name, "") for name in provider_names(run.config)]
+
+
+def _settings(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._runtime.config import SETTINGS
+    from .._runtime.provider_lookup import declared_settings
+
+    declared = {name: setting.description for name, setting in declared_settings(run.config).items()}
+    return {**dict.fromkeys((*SETTINGS, *run.config.names_in_files()), ""), **declared}.items()
+
+
+def _rules(run: CommandContext, incomplete: str) -> Pairs:
+    del run, incomplete
+    from .._patches.policy import RULES
+
+    return [(name, "") for name in RULES]
+
+
+def _accounts(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._runtime.config import config_dir
+
+    folder = os.path.join(config_dir(run.process_env.environ), "logins")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [(name.rsplit(".", 2)[-2], "") for name in names if name.endswith(".json") and name.count(".") > 1]
+
+
+KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
+    "account": _accounts,
+    "branch": _branches,
+    "environment": _environments,
+    "model": _models,
+    "provider": _providers,
+    "ref": _refs,
+    "repository": _repositories,
+    "rule": _rules,
+    "setting": _settings,
+}
+
+
+def _asked(run: CommandContext, ask: Callable[[Client], Any], *, provider: str | None = None) -> Any:
+    """Return what the service answers within `NETWORK_SECONDS`. Raises `CoatcheckError`."""
+    from .._engine.backoff import RetryPolicy
+    from .._runtime.client import Client
+    from .._runtime.transport import ReqwestTransport, TransportOptions
+
+    environ = run.process_env.environ
+    options = TransportOptions(environ=environ, timeout=NETWORK_SECONDS, connect_timeout=NETWORK_SECONDS)
+    transport = DeadlineTransport(run.process_env.transport or ReqwestTransport(options), NETWORK_SECONDS)
+    with Client(
+        provider or run.provider,
+        config=run.config,
+        environ=environ,
+        transport=transport,
+        retry=RetryPolicy(attempts=1),
+        base_url=run.base_url,
+    ) as client:
+        return ask(client)
+
+
+class DeadlineTransport:
+    """A transport that sends GET requests until a deadline; it refuses everything else before anything is sent."""
+
+    def __init__(
+        self, transport: Transport, seconds: float, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._transport, self._monotonic = transport, monotonic
+        self._end = monotonic() + seconds
+
+    def send(self, request: Request) -> Response:
+        """Return the answer to *request*. Raises `TransportError` after the deadline, and for another method than GET."""
+        remaining = self._end - self._monotonic()
+        if request.method != "GET" or remaining <= 0:
+            raise errors.TransportTimeoutError("a shell waits for this", request_sent=False)
+        limit = remaining if request.timeout is None else min(remaining, request.timeout)
+        return self._transport.send(msgspec.structs.replace(request, timeout=limit))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()

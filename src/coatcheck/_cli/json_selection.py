@@ -1,0 +1,191 @@
+"""Choose what ``--json FIELDS`` prints, and filter it with ``--jq``.
+
+Invariants:
+
+- unknown fields and wrong filters are refused before any request is sent;
+- a list of objects becomes an array of objects with the fields, as ``gh --json`` prints it; one object becomes one;
+- the word after ``--json`` is FIELDS only where it can be nothing else (`splits_fields`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .. import errors
+from .._values.json_fields import SCHEMA, escaped
+
+if TYPE_CHECKING:
+    import click
+
+# Command -> the class whose JSON fields its document, or the objects in it, have.
+CLASSES: Mapping[str, str] = {
+    "list": "_model.tasks:Task",
+    "status": "_model.tasks:Task",
+    "show": "_model.tasks:Task",
+    "wait": "_model.tasks:Task",
+    "run": "_model.tasks:Task",
+    "submit": "_model.tasks:Task",
+    "message": "_model.tasks:Task",
+    "usage": "_model.usage:Usage",
+    "models": "_model.catalogue:Model",
+    "environments": "_model.catalogue:Environment",
+    "config": "_runtime.config:Setting",
+    "auth": "_credentials.login_status:LoginStatus",
+    "login": "_credentials.login_status:LoginStatus",
+    "watch": "_model.events:Event",
+    "apply": "_patches.apply_results:AppliedPatch",
+}
+# Fields of documents that have no class, and further fields of those that have one.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "run": ("applied",),
+    "submit": ("submissions",),
+    "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
+    "attempts": ("ref", "attempts", "comparison"),
+    "diff": ("ref", "attempt", "diff", "diff_base64", "stats", "files", "between", "share", "diff_of_diffs"),
+    "apply": ("ref", "attempt", "left_out", "findings", "restored", "removed", "kept"),
+    "approve": ("ref", "action"),
+    "cancel": ("ref", "action"),
+    "archive": ("ref", "action"),
+    "unarchive": ("ref", "action"),
+    "delete": ("ref", "action"),
+    "pr": ("ref", "action"),
+    "logout": ("provider", "is_revoked"),
+    "workflow": ("path",),
+}
+# Keys of documents that hold a list of objects.
+LISTS = ("tasks", "models", "environments", "settings", "providers")
+# Arguments that hold a person's words.
+FREE_TEXT = frozenset({"prompt", "text"})
+
+
+def fields_of(command: str) -> tuple[str, ...]:
+    """Return the fields that ``--json FIELDS`` of *command* takes, an empty tuple where they are not declared."""
+    names = ["schema"]
+    if path := CLASSES.get(command):
+        module, _, name = path.partition(":")
+        names += getattr(importlib.import_module(f"...{module}", __name__), name)._json  # noqa: SLF001
+    return tuple(dict.fromkeys([*names, *NAMES.get(command, ())])) if len(names) > 1 or command in NAMES else ()
+
+
+def splits_fields(word: str, command: click.Command) -> bool:
+    """Whether *word* after ``--json`` is FIELDS: on a command without arguments, or if it can only be field names.
+
+    Where a command takes a person's words, only ``--json=FIELDS`` names fields.
+    """
+    names = word.split(",")
+    if not all(name.replace("_", "").isalnum() and name.islower() and name.isascii() for name in names):
+        return False
+    arguments = [each.name for each in command.params if each.param_type_name == "argument"]
+    if not arguments:
+        return True
+    if not FREE_TEXT.isdisjoint(arguments):
+        return False
+    return len(names) > 1 or word in fields_of(command.name or "")
+
+
+def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
+    """Return *arguments* with ``--json`` and its FIELDS in one word."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    words, position = [], 0
+    while position < end:
+        word, position = arguments[position], position + 1
+        if word == "--json":
+            has_fields = position < end and splits_fields(arguments[position], command)
+            word = f"--json={arguments[position] if has_fields else ''}"
+            position += has_fields
+        words.append(word)
+    return [*words, *arguments[end:]]
+
+
+class JsonOutput:
+    """What is printed of a document: all of it, the fields, or what the jq filter makes of either."""
+
+    def __init__(self, command: str, fields: str | None, filter: str | None) -> None:
+        """Raise `ConfigurationError` for an unknown field, and for a filter that jq cannot compile."""
+        self._known = fields_of(command)
+        self._fields = [name.strip() for name in fields.split(",")] if fields else []
+        if self._known:
+            self._require(self._known)
+        self._filter = jq_filter(filter) if filter is not None else None
+        self.is_filtered = filter is not None
+
+    def text(self, document: Mapping[str, object], *, is_line: bool = False) -> bytes:
+        """Return what is printed of *document*; *is_line* is for a document of a stream."""
+        chosen = self._chosen({"schema": SCHEMA, **document})
+        data = _encoded(chosen)
+        if self._filter is not None:
+            return self._filter(data.decode())
+        return (data if is_line else msgspec.json.format(data, indent=2)) + b"\n"
+
+    def _chosen(self, document: Mapping[str, object]) -> Any:
+        if not self._fields:
+            return document
+        rows = next((document[name] for name in LISTS if isinstance(document.get(name), list)), None)
+        if not isinstance(rows, list):
+            return self._row(document)
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Mapping[str, object]) -> dict[str, object]:
+        if not self._known:
+            self._require(tuple(row))
+        failed = {"ref": row.get("ref"), "error": row["error"]} if _is_failure(row) else {}
+        return {name: row.get(name) for name in self._fields} | failed
+
+    def _require(self, known: Sequence[str]) -> None:
+        for name in self._fields:
+            if name not in known:
+                remedy = f"choose from: {', '.join(known)}"
+                raise errors.ConfigurationError(f"--json has no field {name!r}", remedy=remedy)
+
+
+def _is_failure(row: Mapping[str, object]) -> bool:
+    """Whether *row* stands for a task that a command of several tasks failed for."""
+    return set(row) == {"ref", "error"}
+
+
+class jq_filter:  # noqa: N801 - used as a function
+    """A compiled jq program: called with JSON text, it returns a line per result, text without quotes as ``jq -r``."""
+
+    def __init__(self, program: str) -> None:
+        self._program = _compiled(program)
+
+    def __call__(self, text: str) -> bytes:
+        """Return the results of the program for *text*. Raises `ConfigurationError` where it fails."""
+        try:
+            results = self._program.input_text(text).all()
+        except ValueError as error:
+            raise _failure(error) from None
+        return b"".join(_line(result) for result in results)
+
+
+def _compiled(program: str) -> Any:
+    try:
+        import jq
+    except ImportError:
+        remedy = "install it with: pip install 'coatcheck[jq]'; or pipe the output of --json to jq"
+        raise errors.ConfigurationError("--jq needs the package jq", remedy=remedy) from None
+    try:
+        return jq.compile(program)
+    except ValueError as error:
+        raise _failure(error) from None
+
+
+def _failure(error: ValueError) -> errors.ConfigurationError:
+    message = " ".join(str(error).split()).removeprefix("jq: ").removeprefix("error: ")
+    return errors.ConfigurationError(f"--jq: {message}", remedy="see: https://jqlang.org/manual/")
+
+
+def _line(result: object) -> bytes:
+    return (result.encode("utf-8", "backslashreplace") if isinstance(result, str) else _encoded(result)) + b"\n"
+
+
+def _encoded(value: object) -> bytes:
+    """Return *value* as JSON on one line; a lone surrogate (a file name that is not UTF-8) as an escape."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(escaped(value))

@@ -1,0 +1,67 @@
+"""What the library logs, with the standard library's `logging`: requests, polls and refreshes.
+
+Invariants:
+
+- no secret is logged: of a request its method, host, path and the names of its query parameters (values only of those
+  in `SHOWN`), never a header or a body; of an error its class;
+- requests and refreshes are logged at INFO, polls at DEBUG, to ``coatcheck.http``, ``coatcheck.login`` and
+  ``coatcheck.poll``;
+- `logging` is not imported here: where no other module of the process has imported it, nobody has configured it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .effects import Request, Response
+
+# As `logging.INFO` and `logging.DEBUG`.
+INFO, DEBUG = 20, 10
+# Query parameters whose values are logged; others may hold cursors, signatures or keys.
+SHOWN = frozenset(
+    {"limit", "page", "per_page", "pageSize", "page_size", "filter", "task_filter", "sort", "order", "state", "status"}
+)
+
+
+def log(name: str, level: int, message: str, *arguments: object) -> None:
+    """Log *message* to ``coatcheck.NAME``, formatted with *arguments* where somebody reads it."""
+    if (logging := sys.modules.get("logging")) is not None:
+        logging.getLogger(f"coatcheck.{name}").log(level, message, *arguments)
+
+
+def log_response(request: Request, response: Response, seconds: float) -> None:
+    """Log a request that was answered."""
+    if "logging" in sys.modules:
+        milliseconds, size = seconds * 1000, len(response.body)
+        log("http", INFO, "%s %s: %d in %.0f ms, %d bytes", *_words(request), response.status, milliseconds, size)
+
+
+def log_failure(request: Request, error: BaseException, seconds: float) -> None:
+    """Log a request that got no answer."""
+    if "logging" in sys.modules:
+        log("http", INFO, "%s %s: %s after %.0f ms", *_words(request), type(error).__name__, seconds * 1000)
+
+
+def _words(request: Request) -> tuple[Any, Any]:
+    return request.method, _Shown(request)
+
+
+class _Shown:
+    """A request's URL without secrets; it is composed only where it is printed."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __str__(self) -> str:
+        request = self._request
+        url, _, query = (request.url or f"{request.origin}:{request.path}").partition("?")
+        scheme, separator, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        url = f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else url
+        given = [part.partition("=")[::2] for part in query.partition("#")[0].split("&") if part]
+        pairs = [f"{name}={value if name in SHOWN else '…'}" for name, value in (*given, *request.query)]
+        return f"{url}?{'&'.join(pairs)}" if pairs else url
