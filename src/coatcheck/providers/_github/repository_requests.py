@@ -10,14 +10,12 @@ from collections.abc import Mapping
 import msgspec
 
 from ...provider import (
-    DiffStats,
     Exchange,
     Patch,
     PullRequest,
     Request,
     Response,
     encoded,
-    errors,
     fields,
     flag,
     read_json,
@@ -133,14 +131,3 @@ def pull_request(pull: Pull) -> PullRequest:
         draft=flag(pull.draft),
         is_merged=text(pull.merged_at) is not None,
     )
-
-
-def stats_of(patch: Patch | None) -> DiffStats | None:
-    """Count the changes of a diff: the service reports no counts. None for a diff that cannot be read."""
-    if patch is None:
-        return None
-    try:
-        counted = patch.stats
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)

@@ -95,9 +95,8 @@ def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> st
     """Return how far it is; while it runs the service counts nothing but how many there are."""
     numbers = [getattr(counts, word) or 0 for word in RESULTS]
     total = sum(numbers) + (counts.processing or 0)
-    done = batch_progress(sum(numbers), counts.errored, total)
-    until = None if state.is_terminal else instant(document.expires_at)
-    return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
+    expires_at = None if state.is_terminal else instant(document.expires_at)
+    return batch_progress(sum(numbers), counts.errored, total, expires_at=expires_at)
 
 
 # -- results -----------------------------------------------------------------------------------------------------------

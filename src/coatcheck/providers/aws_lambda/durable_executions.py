@@ -36,12 +36,12 @@ from ...provider import (
     errors,
 )
 from . import execution_history, extract
-from .credentials import signed
-from .functions import BASE_URL, FUNCTION, REGION, Function, Service, function_of, segment_of
+from .functions import BASE_URL, FUNCTION, REGION, Function, function_of, segment_of
+from .lambda_provider import LambdaProvider
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ...provider import Events, Intent, Login, Secret, TaskRef, TaskSpec
+    from ...provider import Events, Intent, TaskRef, TaskSpec
     from .execution_history import Happening
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
@@ -88,36 +88,11 @@ CAPABILITIES = Capabilities(
 )
 
 
-class DurableProvider(msgspec.Struct, frozen=True):
+class DurableProvider(LambdaProvider, frozen=True):
     """The durable executions of one region."""
 
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
     settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, BASE_URL)
-
-    service: Service
-
-    @property
-    def name(self) -> str:
-        """The part of every ref before the colon."""
-        return self.service.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
-
-    @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL of Lambda; raises `ConfigurationError` if no region is set."""
-        return self.service.origins
-
-    @property
-    def login(self) -> Login:
-        """Where AWS's keys come from."""
-        return self.service.login
-
-    def authorize(self, request: Request, secret: Secret, now: float) -> Request:
-        """Return *request*, signed."""
-        return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
 
     # -- submitting --------------------------------------------------------------------------------------------------
 

@@ -17,13 +17,13 @@ import msgspec
 
 from ...provider import (
     UNREADABLE,
-    DiffStats,
     Failure,
     Message,
     Outcome,
     Patch,
     PatchState,
     PullRequest,
+    count_diff,
     decode_json,
     errors,
     fields,
@@ -77,7 +77,7 @@ def outcome(fields_returned: object, *, error: Failure | None = None) -> Outcome
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(fields_returned.get("base_commit")),
-        stats=_stats(patch),
+        stats=count_diff(patch),
         pull_request=_pull_request(fields_returned.get("pull_request")),
         error=error,
     )
@@ -97,14 +97,6 @@ def _read(sent: str) -> object:
 
 def _said(message: str | None) -> tuple[Message, ...]:
     return (Message(text=message),) if message else ()
-
-
-def _stats(patch: Patch | None) -> DiffStats | None:
-    try:
-        counted = patch.stats if patch else None
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed) if counted else None
 
 
 def _pull_request(value: object) -> PullRequest | None:

@@ -15,7 +15,6 @@ import base64
 import binascii
 import codecs
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import msgspec
@@ -32,6 +31,7 @@ from ...provider import (
     clean_json,
     errors,
     fields,
+    format_time,
     instant,
     number,
     text,
@@ -109,7 +109,7 @@ def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
     held = {**_raw(login.get("tokens"))} or _new_login(tokens)
     fresh = {"id_token": tokens.id_token, "access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
     login["tokens"] = held | {name: token for name, token in fresh.items() if token}
-    login["last_refresh"] = _rfc3339(tokens.last_refresh or 0)
+    login["last_refresh"] = format_time(_seconds(tokens.last_refresh) or 0.0, timespec="microseconds")
     return msgspec.json.format(msgspec.json.encode(login), indent=2)
 
 
@@ -300,10 +300,6 @@ def _new_login(tokens: Tokens) -> dict[str, object]:
     if tokens.issuer:
         login["oauth_provenance"] = {"issuer": tokens.issuer, "client_id": tokens.client_id}
     return {**login, "account_id": tokens.account_id}
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(_seconds(seconds) or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _sendable(token: object, what: str, where: str) -> str:

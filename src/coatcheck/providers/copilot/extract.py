@@ -27,6 +27,7 @@ from ...provider import (
     Response,
     Task,
     TaskState,
+    count_diff,
     fields,
     instant,
     number,
@@ -35,7 +36,6 @@ from ...provider import (
     whole,
 )
 from .._github.http import next_page
-from .._github.repository_requests import stats_of
 from . import wire
 from .capabilities import Service
 
@@ -161,7 +161,7 @@ def _outcome(fetched: Fetched, error: Failure | None) -> Outcome:
     return Outcome(
         patch=fetched.patch,
         patch_state=PatchState.PRESENT if fetched.patch else PatchState.NONE,
-        stats=stats_of(fetched.patch),
+        stats=count_diff(fetched.patch),
         pull_request=fetched.pull,
         error=error,
     )

@@ -26,6 +26,7 @@ from ...provider import (
     Response,
     Task,
     TaskState,
+    count_diff,
     errors,
     instant,
     read_json,
@@ -33,7 +34,6 @@ from ...provider import (
     whole,
 )
 from .._github.http import limit_of, next_page, pause_asked
-from .._github.repository_requests import stats_of
 from . import job_progress, wire
 from .result_artifact import Result
 from .workflow_settings import Run, Service, Workflow
@@ -216,7 +216,7 @@ def _outcome(result: Result) -> Outcome:
         patch=result.patch,
         patch_state=PatchState.PRESENT if result.patch else PatchState.NONE,
         base_commit=result.base_commit,
-        stats=stats_of(result.patch),
+        stats=count_diff(result.patch),
         pull_request=result.pull_request,
         error=result.error,
     )

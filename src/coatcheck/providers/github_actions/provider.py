@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
@@ -37,13 +36,15 @@ from ...provider import (
     encoded,
     errors,
     flag,
+    format_time,
     instant,
     read_json,
     text,
     whole,
 )
 from .._github import http
-from .._github.location import repository_path, site_of
+from .._github.github_provider import GithubProvider
+from .._github.location import repository_path
 from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
 from . import extract, job_progress, result_artifact, wire
 from .capabilities import CAPABILITIES
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
         Environment,
         Events,
         Intent,
-        Login,
-        Secret,
         TaskFilter,
         TaskRef,
         TaskSpec,
@@ -96,7 +95,7 @@ CANCELLING: Mapping[int, str] = {
 }
 
 
-class ActionsProvider(msgspec.Struct, frozen=True):
+class ActionsProvider(GithubProvider, frozen=True):
     """The workflows of one GitHub."""
 
     name: ClassVar[str] = NAME
@@ -104,25 +103,6 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
-
-    @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL."""
-        return {"api": self.service.base_url}
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The base URLs of the pages of tasks."""
-        return (site_of(self.service.base_url),)
-
-    @property
-    def login(self) -> Login:
-        """Where the token comes from."""
-        return self.service.login
-
-    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
-        """Return *request* with the token on it."""
-        return request.with_headers(("authorization", f"Bearer {secret.token}"))
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
@@ -169,8 +149,8 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
         """Return the run whose name ends in the task's key, among those of its workflow and branch since then (services.md 1.2)."""
         workflow = self.service.find_workflow(intent.environment)
-        since = datetime.fromtimestamp(intent.at - CLOCK_SKEW, UTC)
-        wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since:%Y-%m-%dT%H:%M:%SZ}"}
+        since = format_time(int(intent.at - CLOCK_SKEW))
+        wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since}"}
         cursor: str | None = None
         for _ in range(SEARCH_PAGES):
             response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...provider import (
-    DiffStats,
     Environment,
     Failure,
     FileSnapshot,
@@ -27,6 +26,7 @@ from ...provider import (
     Response,
     Task,
     TaskState,
+    count_diff,
     errors,
     flag,
     instant,
@@ -188,7 +188,7 @@ def _outcome(wire_session: wire.Session, story: Story) -> Outcome:
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(change.base_commit_id) if change else None,
-        stats=_stats(patch),
+        stats=count_diff(patch),
         pull_request=_pull_request(wire_session, commit_message),
         files=new_files(patch) if patch else (),
         error=_failure(wire_session, story),
@@ -225,17 +225,6 @@ def _failure(wire_session: wire.Session, story: Story) -> Failure | None:
         return None
     last = story.messages[-1].text if story.messages else None
     return Failure(message=": ".join(filter(None, (story.reason, last))) or None)
-
-
-def _stats(patch: Patch | None) -> DiffStats | None:
-    """Count the changes of the diff: the service reports no counts."""
-    if patch is None:
-        return None
-    try:
-        counted = patch.stats
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)
 
 
 def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:

@@ -9,12 +9,12 @@ Invariants:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from ...provider import Notice, Task, TaskSnapshot, TaskState
+from ...provider import Notice, PollMemory, Task, TaskSnapshot, TaskState, format_time
 from .activities import Happening, event_of
 
 if TYPE_CHECKING:
@@ -26,24 +26,12 @@ OVERLAP = 5.0
 STALL = 15 * 60.0
 
 
-class Memory(msgspec.Struct, frozen=True, array_like=True):
+class Memory(PollMemory, frozen=True, array_like=True):
     """What has been received: the time of the last activity, the activities near it, the agent's last activity (seconds since the epoch)."""
 
     last: float = 0.0
     around: tuple[tuple[float, str], ...] = ()
     sign: float = 0.0
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Return the memory that `to_text` wrote; anything else is none."""
-        try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
-        except msgspec.MsgspecError:
-            return cls()
-
-    def to_text(self) -> str:
-        """Return what `read` reads."""
-        return msgspec.json.encode(self).decode()
 
     @property
     def is_blank(self) -> bool:
@@ -55,8 +43,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
         """Return the filter for newer activities, None for all; the service's is exclusive (jules.md 1.5)."""
         if self.is_blank:
             return None
-        since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)
-        return f'create_time>"{since:%Y-%m-%dT%H:%M:%S.%fZ}"'
+        return f'create_time>"{format_time(self.last - OVERLAP, timespec="microseconds")}"'
 
     def unseen(self, happened: Iterable[Happening]) -> list[Happening]:
         """Return those of *happened* that have not been received before."""

@@ -109,10 +109,10 @@ def _ended_at(document: wire.Batch) -> datetime | None:
 
 
 def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
-    """Return how far it is, and until when it has to be."""
-    done = batch_progress((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
-    until = None if state.is_terminal else instant(document.expires_at)
-    return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
+    """Return how far it is, and when it expires."""
+    done = (counts.completed or 0) + (counts.failed or 0)
+    expires_at = None if state.is_terminal else instant(document.expires_at)
+    return batch_progress(done, counts.failed, counts.total, expires_at=expires_at)
 
 
 def _failure(document: wire.Batch) -> Failure | None:

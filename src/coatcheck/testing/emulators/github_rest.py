@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..._protocol.effects import Request, Response
+from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, Status
 
 JSON = {"content-type": "application/json; charset=utf-8"}
@@ -69,7 +70,7 @@ def read_body(request: Request) -> dict[str, Any]:
 
 def moment(seconds: float | None) -> str | None:
     """Return a time as the service writes it: whole seconds."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else format_time(seconds)
 
 
 def http_date(seconds: float) -> str:

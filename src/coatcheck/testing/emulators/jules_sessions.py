@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
+from ..._values.rfc3339 import format_time
 from .jules_scripts import COMPLETED, Act, Json, approved, progress, told
 
 # Activities that a millisecond cannot tell apart are delivered twice by the official client (jules.md 3.4); two, since
@@ -110,5 +110,4 @@ class Session:
 
 def moment(seconds: float, *, digits: int = 6) -> str:
     """Return a time as the service writes it: six digits in activities, up to nine in sessions (1.1)."""
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    return f"{text}{'0' * (digits - 6)}Z"
+    return f"{format_time(seconds, timespec='microseconds').removesuffix('Z')}{'0' * (digits - 6)}Z"
