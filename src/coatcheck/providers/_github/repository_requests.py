@@ -1,6 +1,8 @@
-"""Requests about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
+"""Requests about a repository: its default branch, the pull request of a branch, diffs.
 
 A diff that the service does not return (too large, no permission) is left out; the rest of the result is kept.
+
+See docs/reference/protocols/services.md, "1.5 Result, PR, diff" and "2 GitHub Copilot cloud agent".
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pull(msgspec.Struct, frozen=True, gc=False):
-    """A pull request (services.md 1.5)."""
+    """A pull request (docs/reference/protocols/services.md, "1.5 Result, PR, diff")."""
 
     number: int
     title: object = None
@@ -54,7 +56,8 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 
 READ_PULLS: Mapping[int, str] = {403: "the token needs the permission pull_requests=read"}
 
-# A task names its pull request by node alone (services.md 2); REST has no way from there to the number.
+# A task names its pull request by node alone (docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent");
+# REST has no way from there to the number.
 PULL_OF_NODE = """\
 query($id: ID!) { node(id: $id) { ... on PullRequest {
   number title body url state isDraft merged headRefName baseRefName

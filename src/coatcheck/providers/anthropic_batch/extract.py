@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ from . import wire
 
 NAME = "anthropic_batch"
 
-# services.md 4: one state for every end.
+# docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs": one state for every end.
 STATES: Mapping[str, TaskState] = {
     "in_progress": TaskState.RUNNING,
     "canceling": TaskState.RUNNING,

@@ -1,10 +1,12 @@
-"""The Anthropic batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
+"""The Anthropic batch provider: one exchange per verb.
 
 Invariants:
 
 - `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
   so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
 - Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
 
 from __future__ import annotations
@@ -127,7 +129,10 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
-        """Return *request* with the key on it (services.md 4); Anthropic's SDK sends the same key as a bearer."""
+        """Return *request* with the key on it; Anthropic's SDK sends the same key as a bearer.
+
+        See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
+        """
         return request.with_headers(("x-api-key", secret.token))
 
     # -- submitting --------------------------------------------------------------------------------------------------

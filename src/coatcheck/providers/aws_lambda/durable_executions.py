@@ -1,10 +1,12 @@
-"""The provider of durable executions: one exchange per verb (docs/reference/protocols/services.md 3.2).
+"""The provider of durable executions: one exchange per verb.
 
 Invariants:
 
 - A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
   may be sent again, and an execution whose answer was lost is found by it.
 - A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
+
+See docs/reference/protocols/services.md, "3.2 Durable functions".
 """
 
 from __future__ import annotations
@@ -212,8 +214,8 @@ class DurableProvider(LambdaProvider, frozen=True):
     ) -> Exchange[Page]:
         """Return one page of the executions of a function or of one of its versions, newest first.
 
-        AWS keeps the executions of an alias under the version that ran, so an alias lists those of all versions. There is
-        no archive: nothing is archived.
+        AWS keeps the executions of an alias under the version that ran, so an alias lists those of all versions. There
+        is no archive: nothing is archived.
         """
         if filter == "archived":
             return Page()

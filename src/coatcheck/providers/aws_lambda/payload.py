@@ -4,8 +4,6 @@ In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model`
 and ``working_branch`` those that are set. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
 ``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
 is shown as the JSON that it is.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -33,7 +31,8 @@ from ...provider import (
 if TYPE_CHECKING:
     from ...provider import TaskSpec
 
-# "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke; services.md 3.1).
+# "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke;
+# docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke").
 MAX_PAYLOAD = 1024 * 1024
 OPTIONS = ("title", "model", "instructions", "starting_diff", "working_branch")
 _FIELDS = ("prompt", "repository", "branch", "mode", *OPTIONS)

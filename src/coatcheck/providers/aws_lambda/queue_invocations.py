@@ -1,13 +1,13 @@
 """The provider of plain asynchronous invocations: a POST, and a queue that reports each end once.
 
-Sections are those of docs/reference/protocols/services.md (3.1).
+See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
 
 Invariants:
 
 - AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
   reports its end.
-- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when that
-  has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
+- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when
+  that has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
 - Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
 """
 

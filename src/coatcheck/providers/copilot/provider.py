@@ -1,4 +1,4 @@
-"""The Copilot provider: one exchange per verb (docs/reference/protocols/services.md 2).
+"""The Copilot provider: one exchange per verb (docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent").
 
 Invariants:
 
@@ -165,7 +165,10 @@ class CopilotProvider(GithubProvider, frozen=True):
         return extract.Fetched(pull=pull, patch=patch)
 
     def _pull(self, repository: str | None, artifacts: extract.Artifacts) -> Exchange[PullRequest | None]:
-        """Return the pull request with its number, which the task does not tell (services.md 2): by its node, else by its branch."""
+        """Return the pull request with its number, which the task does not tell: by its node, else by its branch.
+
+        See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+        """
         version = self.service.api_version
         if (
             artifacts.node is not None

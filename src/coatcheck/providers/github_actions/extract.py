@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - Only a run that is completed has a conclusion, and then its word is the state's.
 - A state's native word is kept; a word that the tables lack is UNKNOWN, which never ends a task.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from . import job_progress, wire
 from .result_artifact import Result
 from .workflow_settings import Run, Service, Workflow
 
-# Every state of services.md 1.3, read as section 9 has it.
+# Every state of docs/reference/protocols/services.md, "1.3 States", read as section 9 has it.
 STATUSES: Mapping[str, TaskState] = {
     "requested": TaskState.QUEUED,
     "queued": TaskState.QUEUED,
@@ -59,7 +57,8 @@ CONCLUSIONS: Mapping[str, TaskState] = {
     "action_required": TaskState.INPUT_REQUIRED,
 }
 COMPLETED = "completed"
-# A task's key stands in the run's name like this (services.md 1.2).
+# A task's key stands in the run's name like this (docs/reference/protocols/services.md, "1.2 The id of a dispatched
+# run").
 _KEY = re.compile(r"\s*\[([^\[\]]+)\]\s*$")
 
 
@@ -195,7 +194,10 @@ def _environment(workflow_run: wire.Run, where: Run) -> str | None:
 
 
 def _revived(workflow_run: wire.Run) -> tuple[Notice, ...]:
-    """Return the notice of a run that was started again: it has the same id, and had ended (services.md 1.1)."""
+    """Return the notice of a run that was started again: it has the same id, and had ended.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
+    """
     number = attempt_of(workflow_run)
     if number == 1:
         return ()

@@ -4,8 +4,6 @@ Invariants:
 
 - What has been reported of a job is a count; its steps are reported in the order in which they run.
 - A run that is started again has new jobs: what was reported of the old ones is discarded, and of its messages too.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from ...provider import Failure, Message, PollMemory, Task, TaskEvent, TaskMessa
 from . import wire
 
 BEGUN = frozenset({"in_progress", "completed"})
-# The conclusions of a job that did not succeed (services.md 1.3).
+# The conclusions of a job that did not succeed (docs/reference/protocols/services.md, "1.3 States").
 BAD = frozenset({"failure", "timed_out", "cancelled", "startup_failure", "action_required"})
 # A failure names so many places at most: a matrix may fail in hundreds.
 PLACES = 3

@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - A batch that completed may hold failed requests: `completed` is a success only where one of them is.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from . import wire
 
 NAME = "openai_batch"
 
-# services.md 4.
+# docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 STATES: Mapping[str, TaskState] = {
     "validating": TaskState.QUEUED,
     "in_progress": TaskState.RUNNING,

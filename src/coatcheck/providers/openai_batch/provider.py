@@ -1,4 +1,4 @@
-"""The OpenAI batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
+"""The OpenAI batch provider: one exchange per verb.
 
 Invariants:
 
@@ -6,6 +6,8 @@ Invariants:
   and only that one is ever uncertain.
 - A batch carries the submission's key in its metadata, where a lost answer is found again.
 - Results are asked for once a batch has ended: its output file, and its error file, where it has them.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""OpenAI's and Anthropic's batches in memory (services.md 4).
+"""OpenAI's and Anthropic's batches in memory.
 
 Law 1. Nothing happens by itself: a batch goes one state on each time it is looked at, and is done after the last.
 Law 2. Results come in another order than requests went in, as both services warn.
 Law 3. A batch that was cancelled or has expired keeps what was done by then: every other request, from the first on.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A service that answers 202, in memory, in the three ways that services do it (services.md 6).
+"""A service that answers 202, in memory, in the three ways that services do it.
 
 * ``/jobs``: Microsoft's guidelines. 202 with ``Operation-Location`` and ``Retry-After``; the operation has a `status`
   and at its end a `resourceLocation`.
@@ -7,6 +7,8 @@
 
 Law 1. Nothing happens by itself: a task goes one state on each time it is looked at, and is done after the last.
 Law 2. Every request needs the token as a bearer, or whatever *authorization* says.
+
+See docs/reference/protocols/services.md, "6 Standards".
 """
 
 from __future__ import annotations
