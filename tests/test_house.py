@@ -67,6 +67,8 @@ CONSTANTS = {
     "UNREADABLE",
     "USER_AGENT",
     "__version__",
+    "BATCH_MODEL",
+    "BATCH_REASONS",
     "COMMON_SETTINGS",
     "DEFAULT_PROVIDER",
     "LOCAL_PROVIDER",

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from ._patches.parse import Patch as Patch
     from ._patches.patch_stats import PatchStats as PatchStats
     from ._protocol.batches import (
+        BATCH_MODEL as BATCH_MODEL,
+        BATCH_REASONS as BATCH_REASONS,
         batch_error as batch_error,
         batch_model as batch_model,
         batch_outcome as batch_outcome,
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         scrub as scrub,
         split_path as split_path,
     )
+    from ._protocol.diff_stats import count_diff as count_diff
     from ._protocol.effects import (
         USER_AGENT as USER_AGENT,
         Call as Call,
@@ -117,6 +120,7 @@ if TYPE_CHECKING:
         Whoami as Whoami,
     )
     from ._protocol.pagination import PageLimits as PageLimits, paginate as paginate
+    from ._protocol.poll_memory import PollMemory as PollMemory
     from ._protocol.provider import (
         Capabilities as Capabilities,
         Provider as Provider,
@@ -143,12 +147,15 @@ if TYPE_CHECKING:
     )
     from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
     from ._protocol.urls import base_url as base_url, encoded as encoded, origin_of as origin_of
+    from ._values.rfc3339 import format_time as format_time
     from ._values.value import Value as Value
 
 _HOMES = {
     "Artifact": "_model.outcome",
     "Attempt": "_model.outcome",
     "base_url": "_protocol.urls",
+    "BATCH_MODEL": "_protocol.batches",
+    "BATCH_REASONS": "_protocol.batches",
     "batch_error": "_protocol.batches",
     "batch_model": "_protocol.batches",
     "batch_outcome": "_protocol.batches",
@@ -163,6 +170,7 @@ _HOMES = {
     "Clock": "_protocol.effects",
     "collect_pages": "_protocol.service_pages",
     "COMMON_SETTINGS": "_protocol.settings",
+    "count_diff": "_protocol.diff_stats",
     "Credentials": "_protocol.login_contract",
     "Credits": "_model.usage",
     "decode": "_protocol.decode",
@@ -188,6 +196,7 @@ _HOMES = {
     "filter_page": "_protocol.service_pages",
     "flag": "_protocol.lenient",
     "instant": "_protocol.lenient",
+    "format_time": "_values.rfc3339",
     "Intent": "_protocol.intents",
     "is_loopback": "_protocol.hosts",
     "is_throttled": "_protocol.retry_after",
@@ -219,6 +228,7 @@ _HOMES = {
     "PatchStats": "_patches.patch_stats",
     "Plan": "_model.outcome",
     "PlanStep": "_model.outcome",
+    "PollMemory": "_protocol.poll_memory",
     "Provider": "_protocol.provider",
     "ProviderMethods": "_protocol.provider",
     "ProviderSetting": "_protocol.settings",

@@ -16,11 +16,28 @@ from .. import errors
 from .._model.outcome import Failure, Item, Notice, Outcome
 from .._model.states import TaskState
 from .decode import read_json
+from .provider import Verb
+from .settings import ProviderSetting
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .._model.tasks import TaskSpec
 
 T = TypeVar("T")
+
+BATCH_MODEL = ProviderSetting("model", "the model of tasks that name none")
+# Why a batch service lacks the verbs that none of them has.
+BATCH_REASONS: Mapping[Verb, str] = {
+    Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
+    Verb.LIST_ENVIRONMENTS: "a batch does not run in an environment",
+    Verb.LIST_MODELS: "the account decides which models there are; name one",
+    Verb.GET_USAGE: "the API does not report it",
+    Verb.SEND_MESSAGE: "a batch takes no further messages",
+    Verb.APPROVE_PLAN: "a batch has no plan",
+    Verb.CREATE_PULL_REQUEST: "a batch has no repository",
+    Verb.STREAM_EVENTS: "a batch reports only counts",
+}
 
 # The id of a single request without an id.
 ONLY = "task"
@@ -84,9 +101,14 @@ def batch_error(outcome: Outcome | None) -> Failure | None:
     return next((item.error for item in items if item.error), None)
 
 
-def batch_progress(done: int | None, failed: int | None, total: int | None) -> str | None:
-    """Return the progress of a batch in one line; None where the service does not report it."""
-    if not total:
-        return None
+def batch_progress(
+    done: int | None, failed: int | None, total: int | None, *, expires_at: datetime | None = None
+) -> str | None:
+    """Return the progress of a batch in one line; None where the service reports nothing.
+
+    *expires_at* is when a batch that runs expires.
+    """
     wrong = f", {failed} failed" if failed else ""
-    return f"{done or 0} of {total} requests done{wrong}"
+    counted = f"{done or 0} of {total} requests done{wrong}" if total else None
+    expires = f"expires at {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else None
+    return ", ".join(filter(None, (counted, expires))) or None

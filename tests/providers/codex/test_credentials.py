@@ -39,7 +39,10 @@ def file(*, tokens: object = TOKENS, **changes: object) -> bytes:
 
 
 def test_a_login_is_read_whole() -> None:
-    """Tokens, account, end and the last refresh are read, and as a secret they know that they were stored (docs/reference/protocols/codex-wham.md 6.1)."""
+    """Tokens, account, end and the last refresh are read, and as a secret they know that they were stored.
+
+    See docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json".
+    """
     tokens = read_auth_file(file(), WHERE)
 
     assert ("rt", TOKENS["id_token"], 1_767_225_600.0) == (tokens.refresh_token, tokens.id_token, tokens.last_refresh)
@@ -49,7 +52,10 @@ def test_a_login_is_read_whole() -> None:
 
 
 def test_an_older_file_without_a_mode_is_a_chatgpt_login() -> None:
-    """Without `auth_mode`, without a key and without other logins, the tokens count (codex-wham.md 6.1)."""
+    """Without `auth_mode`, without a key and without other logins, the tokens count.
+
+    See docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json".
+    """
     document = {key: value for key, value in LOGIN_FILE.items() if key != "auth_mode"}
 
     assert ACCESS == read_auth_file(json.dumps(document).encode(), WHERE).access_token
@@ -60,18 +66,27 @@ def test_an_older_file_without_a_mode_is_a_chatgpt_login() -> None:
     [({"chatgpt_account_is_fedramp": True}, True), ({"chatgpt_account_is_fedramp": "true"}, False), ("x", False)],
 )
 def test_fedramp_is_said_by_the_id_token(claim: object, expected: bool) -> None:
-    """Only the claim `true` in the id_token makes a FedRAMP account (codex-wham.md 1.4)."""
+    """Only the claim `true` in the id_token makes a FedRAMP account.
+
+    See docs/reference/protocols/codex-wham.md, "1.4 Request headers".
+    """
     assert expected == read_auth_file(file(tokens=TOKENS | {"id_token": jwt(**{AUTH_CLAIM: claim})}), WHERE).is_fedramp
 
 
 @pytest.mark.parametrize("account", [None, ""])
 def test_an_absent_account_is_not_made_up(account: object) -> None:
-    """The account is not taken from a claim: the official client omits the header then (codex-wham.md 1.4)."""
+    """The account is not taken from a claim: the official client omits the header then.
+
+    See docs/reference/protocols/codex-wham.md, "1.4 Request headers".
+    """
     assert read_auth_file(file(tokens=TOKENS | {"account_id": account}), WHERE).account_id is None
 
 
 def test_a_token_that_does_not_say_its_end_has_none() -> None:
-    """An opaque access token is usable; when it ends nobody knows (codex-wham.md 6.3)."""
+    """An opaque access token is usable; when it ends nobody knows.
+
+    See docs/reference/protocols/codex-wham.md, "6.3 When it refreshes".
+    """
     assert read_auth_file(file(tokens=TOKENS | {"access_token": "opaque"}), WHERE).expires_at is None
 
 
@@ -98,7 +113,10 @@ PROBLEMS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_each_problem_is_one_line_with_its_remedy(problem: str) -> None:
-    """What is wrong, where, and what to do; nothing of what the file holds (codex-wham.md 6.1)."""
+    """What is wrong, where, and what to do; nothing of what the file holds.
+
+    See docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json".
+    """
     with pytest.raises(errors.NotLoggedInError) as raised:
         read_auth_file(PROBLEMS[problem], WHERE)
     message = f"{raised.value} {raised.value.remedy}"
@@ -146,7 +164,10 @@ def test_any_bytes_are_no_login(data: bytes) -> None:
 
 
 def test_a_token_in_the_environment_is_sent_as_it_is() -> None:
-    """A JWT counts with the account that it names; it is the caller's own, so it is not bound to trusted hosts (codex-wham.md 6.8)."""
+    """A JWT counts with the account that it names; it is the caller's own, so it is not bound to trusted hosts.
+
+    See docs/reference/protocols/codex-wham.md, "6.8 Other credentials".
+    """
     token = jwt(exp=2_000_000_000, **{AUTH_CLAIM: {"chatgpt_account_id": "acc", "chatgpt_account_is_fedramp": True}})
 
     assert Secret(
@@ -173,12 +194,19 @@ def test_the_local_cloud_takes_the_token_that_it_printed() -> None:
 
 @pytest.mark.parametrize("token", ["", "a.b", "a..c", "a.b.c", "a.b.c.d", "a.e30.", "a.W10.c", "a.!!!.c", "a.é.c"])
 def test_what_is_no_jwt_says_nothing(token: str) -> None:
-    """Three non-empty parts, the middle one a JSON object in base64url; anything else has no claims (codex-wham.md 6.2)."""
+    """Three non-empty parts, the middle one a JSON object in base64url; anything else has no claims.
+
+    See docs/reference/protocols/codex-wham.md, "6.2 JWT claims used".
+    """
     assert claims_of(token) is None
 
 
 def test_the_login_names_the_official_clients_places() -> None:
-    """The same variable, folder, file and locks as the official client, and only its hosts (codex-wham.md 1.3, 6.1, 6.5)."""
+    """The same variable, folder, file and locks as the official client, and only its hosts.
+
+    See docs/reference/protocols/codex-wham.md, "1.3 The guard in 0.152.0+", "6.1 $CODEX_HOME/auth.json" and "6.5 How
+    the file is written and locked".
+    """
     assert ("CODEX_ACCESS_TOKEN", "CODEX_HOME", "~/.codex", "auth.json", ("auth.lock", "auth.json.lock")) == (
         LOGIN.environment,
         LOGIN.file.home_variable,

@@ -35,7 +35,10 @@ from coatcheck.providers.codex.endpoints import Service
     ],
 )
 def test_bases_are_normalised_as_by_the_official_client(base: str, origin: str, path: str, page: str) -> None:
-    """Slashes go, ChatGPT's hosts get their path, and the base decides the style; nothing is doubled (docs/reference/protocols/codex-wham.md 1.1, 8)."""
+    """Slashes go, ChatGPT's hosts get their path, and the base decides the style; nothing is doubled.
+
+    See docs/reference/protocols/codex-wham.md, "1.1 Base URL and path styles" and "8 CLI surface".
+    """
     service = Service.at(base, name="codex")
 
     assert (origin, path, page) == (service.base_url, service.path("usage"), service.url_of("t"))

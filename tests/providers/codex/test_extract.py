@@ -44,7 +44,10 @@ def changed(body: bytes, *path: str | int, to: object) -> bytes:
 
 @pytest.mark.parametrize(("word", "state"), extract.STATES.items())
 def test_every_word_has_its_state_wherever_it_stands(word: str, state: TaskState) -> None:
-    """A turn's status and the older `state` share one table; the word itself is kept (section 3)."""
+    """A turn's status and the older `state` share one table; the word itself is kept.
+
+    See docs/reference/protocols/codex-wham.md, "3 Status model".
+    """
     shown = details(task_status_display={"latest_turn_status_display": {"turn_status": word}})
     older = details(task_status_display={"state": word})
     bare = details(current_assistant_turn={"turn_status": word})
@@ -65,14 +68,20 @@ def test_every_word_has_its_state_wherever_it_stands(word: str, state: TaskState
     ],
 )
 def test_the_first_source_that_says_a_word_decides(display: object, turn: object, raw_state: str | None) -> None:
-    """Turn status shown, then `state`, then the turn's own; an unknown word does not fall through (section 3)."""
+    """Turn status shown, then `state`, then the turn's own; an unknown word does not fall through.
+
+    See docs/reference/protocols/codex-wham.md, "3 Status model".
+    """
     task = details(task_status_display=display, current_assistant_turn={"turn_status": turn})
 
     assert (raw_state, extract.STATES.get(raw_state or "", TaskState.UNKNOWN)) == (task.raw_state, task.state)
 
 
 def test_a_display_at_the_top_hides_the_tasks_own() -> None:
-    """The task's own display counts only where the top-level key is absent, null hides it (docs/reference/protocols/codex-wham.md 2.3)."""
+    """The task's own display counts only where the top-level key is absent, null hides it.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
     own = {"id": "t", "task_status_display": {"state": "ready"}}
 
     assert ["ready", None, "error"] == [
@@ -113,7 +122,10 @@ def test_a_finished_task_says_all_of_it() -> None:
 
 
 def test_the_model_that_ran_comes_before_the_one_asked_for() -> None:
-    """`model_version` is what ran; the user's slug only what was asked (2.3, section 10)."""
+    """`model_version` is what ran; the user's slug only what was asked.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}" and "10 Models, 0.169.0".
+    """
     ran = changed(THREE, "current_assistant_turn", "model_version", to="gpt-5.6-sol")
 
     assert ["gpt-5.6-sol", "slug"] == [PROVIDER.extract_response(body).model for body in (ran, THREE)]
@@ -195,7 +207,10 @@ def test_siblings_bring_their_own_outcomes() -> None:
 
 
 def test_the_current_turn_is_counted_once() -> None:
-    """A server that lists the current turn among its siblings adds no attempt (codex-wham.md 2.4)."""
+    """A server that lists the current turn among its siblings adds no attempt.
+
+    See docs/reference/protocols/codex-wham.md, "2.4 GET /wham/tasks/{task_id}/turns/{turn_id}/sibling_turns".
+    """
     current = json.loads(THREE)["current_assistant_turn"]
     document = json.loads(SIBLINGS)
     document["sibling_turns"].append(current)
@@ -247,7 +262,10 @@ def test_a_page_lists_tasks() -> None:
     ],
 )
 def test_sizes_are_integers_or_nothing(counts: object, expected: tuple[int, int, int] | None) -> None:
-    """Negative counts are 0, floats and texts are ignored, as in the official client (section 3)."""
+    """Negative counts are 0, floats and texts are ignored, as in the official client.
+
+    See docs/reference/protocols/codex-wham.md, "3 Status model".
+    """
     stats = details(task_status_display={"latest_turn_status_display": {"diff_stats": counts}}).stats
 
     assert expected == (stats and (stats.files, stats.added, stats.removed))

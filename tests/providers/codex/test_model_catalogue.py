@@ -10,13 +10,19 @@ MODELS = {model.id: model for model in PROVIDER.list_models()}
 
 
 def test_the_catalogue_is_complete_and_dated() -> None:
-    """Twelve models of today and three of the first release, each once, with date, source and price (section 10)."""
+    """Twelve models of today and three of the first release, each once, with date, source and price.
+
+    See docs/reference/protocols/codex-wham.md, "10 Models, 0.169.0".
+    """
     assert 15 == len(MODELS) == len(PROVIDER.list_models())
     assert all(model.as_of and model.source and model.price == "included in the plan" for model in MODELS.values())
 
 
 def test_the_first_releases_models_keep_their_figures() -> None:
-    """What was advertised then and what the official client's source said (section 9)."""
+    """What was advertised then and what the official client's source said.
+
+    See docs/reference/protocols/codex-wham.md, "9 The first release of this protocol".
+    """
     assert {
         "gpt-5-codex": (272_000, 272_000, 128_000),
         "gpt-5": (272_000, 400_000, 128_000),

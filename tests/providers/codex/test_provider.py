@@ -99,7 +99,10 @@ def test_every_request_says_honestly_who_asks() -> None:
     ],
 )
 def test_the_secret_and_its_companions_are_headers(secret: Secret, headers: dict[str, str]) -> None:
-    """An account that is not known is not sent; FedRAMP is said only where it is so (docs/reference/protocols/codex-wham.md 1.4)."""
+    """An account that is not known is not sent; FedRAMP is said only where it is so.
+
+    See docs/reference/protocols/codex-wham.md, "1.4 Request headers".
+    """
     assert headers == dict(PROVIDER.authorize(Request("GET", "/x"), secret, 0.0).headers)
 
 
@@ -113,7 +116,10 @@ def test_every_verb_that_is_declared_is_there() -> None:
 
 
 def test_the_body_is_the_official_clients() -> None:
-    """Byte for byte, keys in the same order, no `metadata` unless something is in it (codex-wham.md 2.2)."""
+    """Byte for byte, keys in the same order, no `metadata` unless something is in it.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+    """
     expected = (
         '{"new_task":{"environment_id":"e1","branch":"main","run_environment_in_qa_mode":false},'
         '"input_items":[{"type":"message","role":"user","content":[{"content_type":"text","text":"Add dark mode"}]}]}'
@@ -154,7 +160,10 @@ def test_creating_is_one_post_and_gives_a_ticket() -> None:
     "body", [{"id": "t"}, {"task": {"id": "t"}}, {"task": {"id": "t"}, "turn": 5}, {"task": 1, "id": "t"}]
 )
 def test_the_ticket_survives_a_strange_answer(body: object) -> None:
-    """The id is worth the money: whatever else is strange in the answer, the ref is returned (codex-wham.md 2.2)."""
+    """The id is worth the money: whatever else is strange in the answer, the ref is returned.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+    """
     assert TaskRef("codex", "t") == talk(PROVIDER.create_task(SPEC), answer(body, 201)).result.ref
 
 
@@ -206,7 +215,10 @@ def test_what_cannot_be_sent_is_refused_before_any_request(change: dict[str, Any
     ],
 )
 def test_names_become_ids(spec: dict[str, Any], answers: list[Response], environment: str, branch: str) -> None:
-    """Id, label in any case, or repository; by repository first, whose failure is no matter (codex-wham.md 2.5, 5)."""
+    """Id, label in any case, or repository; by repository first, whose failure is no matter.
+
+    See docs/reference/protocols/codex-wham.md, "2.5 Environments" and "5 Environments".
+    """
     prepared = talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", **spec)), *answers).result
 
     assert (environment, branch) == (prepared.environment, prepared.branch)
@@ -260,7 +272,10 @@ def test_attempts_of_a_listed_task_need_its_details() -> None:
 
 
 def test_a_task_without_a_turn_has_no_siblings_to_ask_for() -> None:
-    """Without a turn's id no sibling request is made (codex-wham.md 2.3)."""
+    """Without a turn's id no sibling request is made.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
     assert () == talk(PROVIDER.list_attempts(PROVIDER.extract_response(b'{"task":{"id":"t"}}')), answer({})).result
 
 
@@ -276,7 +291,10 @@ def test_a_task_without_a_turn_has_no_siblings_to_ask_for() -> None:
     ],
 )
 def test_a_page_is_never_larger_than_the_service_allows(options: dict[str, Any], query: str) -> None:
-    """More than 20 is refused by the service, so it is never asked for (codex-wham.md 2.1)."""
+    """More than 20 is refused by the service, so it is never asked for.
+
+    See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
+    """
     told = talk(PROVIDER.list_tasks(**options), answer(recorded("list_page_1")))
 
     assert ([f"GET /wham/tasks/list?{query}"], "+RID:~abc==#RT:1#TRC:2#RTD:xyz") == (told.lines, told.result.cursor)
@@ -289,7 +307,10 @@ def test_a_limit_of_nothing_is_refused() -> None:
 
 
 def test_environments_keep_nothing_that_could_be_secret() -> None:
-    """Only what is needed to choose one is kept of an environment (codex-wham.md 2.5)."""
+    """Only what is needed to choose one is kept of an environment.
+
+    See docs/reference/protocols/codex-wham.md, "2.5 Environments".
+    """
     entry = {"id": "e", "label": "l", "task_count": 2.0, "env_vars": {"KEY": "hunter2"}, "secrets": {"S": "hunter2"}}
     found = talk(PROVIDER.list_environments(), answer([entry])).result
 
@@ -318,7 +339,10 @@ def test_environments_of_a_repository_are_from_both_routes() -> None:
     ],
 )
 def test_each_status_has_its_error(name: str, status: int, error: type[Exception]) -> None:
-    """Every verb that looks raises the error of the status (codex-wham.md 2.9)."""
+    """Every verb that looks raises the error of the status.
+
+    See docs/reference/protocols/codex-wham.md, "2.9 Error bodies".
+    """
     refused = answer(recorded(name), status)
     for exchange in (PROVIDER.get_task(REF), PROVIDER.list_tasks(), PROVIDER.get_usage(), PROVIDER.list_environments()):
         with pytest.raises(error):
@@ -345,7 +369,10 @@ ACTIONS = {
 
 @pytest.mark.parametrize("verb", ACTIONS)
 def test_an_action_is_one_request(verb: str) -> None:
-    """Each of the routes that others observed is one request (codex-wham.md 2.8)."""
+    """Each of the routes that others observed is one request.
+
+    See docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client calls".
+    """
     told = talk(getattr(PROVIDER, verb)(REF), answer({"success": True}))
 
     assert ([ACTIONS[verb]], None) == (told.lines, told.result)
@@ -366,7 +393,10 @@ def test_an_unknown_task_is_not_found(verb: str) -> None:
 
 
 def test_a_message_continues_the_current_turn() -> None:
-    """One look to learn the turn, then one POST that names it (codex-wham.md 2.2)."""
+    """One look to learn the turn, then one POST that names it.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+    """
     told = talk(PROVIDER.send_message(REF, "and the footer", mode="ask", model="m"), THREE, CREATED)
     sent = json.loads(told.requests[1].body)
 

@@ -18,7 +18,10 @@ def read(document: object) -> Usage:
 
 
 def test_every_window_credit_and_limit_is_told() -> None:
-    """Both windows with their length and reset, credits as text, and the limits metered beside them (docs/reference/protocols/codex-wham.md 7.1)."""
+    """Both windows with their length and reset, credits as text, and the limits metered beside them.
+
+    See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
+    """
     told = talk(PROVIDER.get_usage(), answer(recorded("usage_plus_two_windows")))
     found = told.result
     primary, secondary = found.window("primary"), found.window("secondary")
@@ -40,7 +43,10 @@ def test_every_window_credit_and_limit_is_told() -> None:
 
 
 def test_a_plan_may_have_one_window_or_none() -> None:
-    """Windows differ by plan: a weekly one alone, or none at all (codex-wham.md 7.1)."""
+    """Windows differ by plan: a weekly one alone, or none at all.
+
+    See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
+    """
     weekly = usage(Response(200, body=recorded("usage_pro_weekly_only")))
     free = usage(Response(200, body=recorded("usage_free_no_windows")))
 
@@ -54,7 +60,10 @@ def test_a_plan_may_have_one_window_or_none() -> None:
 
 
 def test_a_ceiling_is_told() -> None:
-    """A workspace's ceiling for its member is there with its amounts, which are texts (codex-wham.md 7.1)."""
+    """A workspace's ceiling for its member is there with its amounts, which are texts.
+
+    See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
+    """
     control = read(
         {"spend_control": {"reached": True, "individual_limit": {"limit": "50", "used": 12.5}}}
     ).spend_control
@@ -101,7 +110,10 @@ def test_nothing_is_estimated() -> None:
 
 
 def test_the_answer_of_a_submission_carries_counters() -> None:
-    """Limit, rest and reset of the task counters, floats as they are; no block, no limit (codex-wham.md 2.2)."""
+    """Limit, rest and reset of the task counters, floats as they are; no block, no limit.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+    """
     block = json.loads(recorded("create_response"))["rate_limit"]
     limit = task_rate_limit(block)
 

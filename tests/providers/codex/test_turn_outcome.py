@@ -62,7 +62,10 @@ def test_citations_are_data_beside_the_text() -> None:
 
 
 def test_a_turn_that_is_repeated_is_not_said_twice() -> None:
-    """The diff turn repeats the assistant's turn once there is a diff: one message, one set of files (section 4)."""
+    """The diff turn repeats the assistant's turn once there is a diff: one message, one set of files.
+
+    See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
+    """
     outcome = outcome_of("details_completed_pr_three_attempts")
 
     assert (1, 4) == (len(outcome.messages), len(outcome.files))
@@ -101,7 +104,10 @@ def test_nothing_said_is_no_message(content: object) -> None:
 
 
 def test_the_worklog_speaks_where_nobody_else_does() -> None:
-    """Without message items the assistant's worklog is the message; it is kept as worklog too (section 4)."""
+    """Without message items the assistant's worklog is the message; it is kept as worklog too.
+
+    See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
+    """
     outcome = outcome_of("details_worklog_only")
 
     assert "Only the worklog speaks.\n\nTwice." == outcome.text == outcome.worklog[0].text
@@ -145,13 +151,19 @@ EMPTY = {"type": "pr", "output_diff": {"diff": ""}}
 @pytest.mark.parametrize("item", [OUTPUT_DIFF, PR])
 @pytest.mark.parametrize("id", ["a", "b", None])
 def test_a_diff_is_found_in_either_turn_and_either_item(item: object, id: str | None) -> None:
-    """`output_diff` or `pr`, in the assistant's turn or the diff turn, even where that has the same id (section 4)."""
+    """`output_diff` or `pr`, in the assistant's turn or the diff turn, even where that has the same id.
+
+    See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
+    """
     for outcome in (made(item), made(EMPTY, item), made(diff_turn={"id": id, "output_items": [EMPTY, item]})):
         assert DIFF.encode() == bytes(outcome.patch)
 
 
 def test_the_diff_turn_comes_first() -> None:
-    """Where both turns have a diff, the one that the official client takes is taken (section 4)."""
+    """Where both turns have a diff, the one that the official client takes is taken.
+
+    See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
+    """
     theirs = {"id": "b", "output_items": [{"type": "output_diff", "diff": DIFF + " more"}]}
 
     assert (DIFF + " more").encode() == bytes(made(OUTPUT_DIFF, diff_turn=theirs).patch)

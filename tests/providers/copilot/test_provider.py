@@ -61,7 +61,10 @@ def test_what_is_asked_for_has_the_services_words(colour: str) -> None:
 
 
 def test_the_number_of_a_pull_request_is_asked_of_its_node(colour: str) -> None:
-    """The task names a node and no number (services.md 2); the diff is the pull request's, and a lost answer is asked for again."""
+    """The task names a node and no number; the diff is the pull request's, and a lost answer is asked for again.
+
+    See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+    """
     client, github = agent(colour, pull="PR_7")
     github.add_pull(7, branch="copilot/x", diff=PATCH.encode())
     github.faults.append(Reset(on="graphql"))
@@ -265,7 +268,10 @@ def test_a_server_has_no_agent() -> None:
 
 @pytest.mark.parametrize("artifact", [{"type": "pull", "data": {"head_ref": "x", "base_ref": "y"}}, {"type": "pull"}])
 def test_an_artifact_of_the_wrong_shape_is_forgiven(artifact: dict[str, object]) -> None:
-    """The order of the description's alternatives is nobody's promise (services.md 2)."""
+    """The order of the description's alternatives is nobody's promise.
+
+    See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+    """
     document = {**msgspec.json.decode(recorded("agent_task")), "artifacts": [artifact]}
 
     assert TaskState.SUCCEEDED is provider().extract_response(msgspec.json.encode(document), None).state

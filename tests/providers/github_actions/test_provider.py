@@ -57,7 +57,10 @@ def test_a_task_is_a_dispatch(colour: str) -> None:
 
 
 def test_the_newest_version_is_asked_without_the_field_that_it_lost(colour: str) -> None:
-    """`return_run_details` belongs to the version before (services.md 1.2)."""
+    """`return_run_details` belongs to the version before.
+
+    See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
+    """
     client, github = actions(colour)
     client.create_task(SPEC)
     (sent,) = github.seen("create_task")
@@ -90,7 +93,10 @@ def test_inputs_may_be_called_otherwise(colour: str) -> None:
 
 @pytest.mark.parametrize("unlisted", [0.0, 2.0, 10.0])
 def test_an_older_server_is_asked_which_run_it_made(colour: str, unlisted: float) -> None:
-    """It says 204: the run is found by the key in its name, some seconds later, and not by being the newest (services.md 1.2)."""
+    """It says 204: the run is found by the key in its name, some seconds later, and not by being the newest.
+
+    See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
+    """
     client, github = actions(colour, versions=SERVER, settings={"api_version": SERVER[0]}, unlisted=unlisted)
     refs = [client.create_task(SPEC).ref.id for _ in range(2)]
     (first, *_), queries = github.tasks, [dict(request.query) for request in github.seen("find_task")]
@@ -129,7 +135,10 @@ def test_a_run_without_our_key_is_not_taken(colour: str) -> None:
 
 
 def test_writes_are_a_second_apart(colour: str) -> None:
-    """As GitHub asks of whoever makes many (services.md 1.4)."""
+    """As GitHub asks of whoever makes many.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     client, _ = actions(colour)
     for _ in range(3):
         client.create_task(SPEC)
@@ -152,7 +161,10 @@ def test_a_finished_run_has_what_its_artifact_holds(colour: str) -> None:
 
 
 def test_the_store_of_downloads_is_told_nothing(colour: str) -> None:
-    """It refuses whoever brings a token, and ours has not come near it (services.md 1.1)."""
+    """It refuses whoever brings a token, and ours has not come near it.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
+    """
     client, github = actions(colour)
     client.poll_task(client.create_task(SPEC).ref)
     (fetched,) = [request for request in github.requests if request.path.startswith("/blobs/")]
@@ -162,7 +174,10 @@ def test_the_store_of_downloads_is_told_nothing(colour: str) -> None:
 
 
 def test_a_poll_of_a_run_that_has_not_changed_is_free(colour: str) -> None:
-    """Asked with its tag it is 304, which the primary limit does not count (services.md 1.4)."""
+    """Asked with its tag it is 304, which the primary limit does not count.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     client, github = actions(colour, life=[Act("queued"), Act("in_progress", seconds=1e9)])
     ref = client.create_task(SPEC).ref
     for _ in range(5):
@@ -220,7 +235,7 @@ def test_a_result_that_has_expired_says_so(colour: str) -> None:
 
 
 def test_a_result_that_expires_under_us_says_so(colour: str) -> None:
-    """410 is the same news (services.md 1.1)."""
+    """410 is the same news (docs/reference/protocols/services.md, "1.1 Endpoints")."""
     client, _ = actions(colour, faults=[Status(410, on="get_artifact")])
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -228,7 +243,10 @@ def test_a_result_that_expires_under_us_says_so(colour: str) -> None:
 
 
 def test_a_run_that_is_started_again_is_reported(colour: str) -> None:
-    """Same id, next attempt: it goes on after its end, and the end is that of the last attempt (services.md 1.1)."""
+    """Same id, next attempt: it goes on after its end, and the end is that of the last attempt.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
+    """
     client, github = actions(colour)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
@@ -255,7 +273,10 @@ def leaving(**document: object) -> object:
 
 
 def test_the_pull_request_is_found_by_the_branch(colour: str) -> None:
-    """Those that a run names are not the ones that it made (services.md 1.5); without a patch its diff is fetched."""
+    """Those that a run names are not the ones that it made; without a patch its diff is fetched.
+
+    See docs/reference/protocols/services.md, "1.5 Result, PR, diff".
+    """
     client, github = actions(colour, leaves=leaving(branch="coatcheck/x"))
     github.add_pull(7, branch="coatcheck/x", diff=PATCH.encode())
     github.add_pull(6, branch="other")
@@ -356,7 +377,10 @@ def test_a_ticket_tells_what_is_left(colour: str) -> None:
 
 
 def test_a_wait_sits_out_the_primary_limit(colour: str) -> None:
-    """403 with nothing remaining: until the hour is over nobody asks (services.md 1.4)."""
+    """403 with nothing remaining: until the hour is over nobody asks.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     client, github = actions(colour, limit=3)
     task = client.poll_task(client.create_task(SPEC).ref, timeout=7200)
 
@@ -365,7 +389,10 @@ def test_a_wait_sits_out_the_primary_limit(colour: str) -> None:
 
 
 def test_a_secondary_limit_is_waited_out(colour: str) -> None:
-    """It names no time, so that is a minute at least (services.md 1.4)."""
+    """It names no time, so that is a minute at least.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     limit = Status(403, "You have exceeded a secondary rate limit.", on="get_task")
     client, _ = actions(colour, faults=[limit])
     ref = client.create_task(SPEC).ref
@@ -376,7 +403,10 @@ def test_a_secondary_limit_is_waited_out(colour: str) -> None:
 
 @pytest.mark.parametrize(("rate", "seconds"), [(None, 140 / 14), ("none", 0.0), ("2", 140 / 2)])
 def test_the_secondary_limit_is_kept_without_being_told(colour: str, rate: str | None, seconds: float) -> None:
-    """Fourteen requests a second after a burst of ten, unless the setting says otherwise (services.md 1.4)."""
+    """Fourteen requests a second after a burst of ten, unless the setting says otherwise.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     environ = {"COATCHECK_LEARN": "off"} | ({"COATCHECK_GITHUB_ACTIONS_RATE": rate} if rate else {})
     clock = FakeClock()
     github = GithubEmulator(clock=clock)
@@ -388,7 +418,10 @@ def test_the_secondary_limit_is_kept_without_being_told(colour: str, rate: str |
 
 
 def test_an_interval_that_the_service_asks_for_is_kept(colour: str) -> None:
-    """`x-poll-interval` is obeyed where it comes (services.md 1.4)."""
+    """`x-poll-interval` is obeyed where it comes.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     client, github = actions(colour)
     ref = client.create_task(SPEC).ref
     answer = github._run  # type: ignore[attr-defined]

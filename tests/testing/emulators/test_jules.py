@@ -316,7 +316,7 @@ def test_a_beat_goes_on_from_the_approval() -> None:
 
 
 def test_the_time_of_a_session_moves_with_its_state_alone() -> None:
-    """What its agent does leaves it as it was (2.2)."""
+    """What its agent does leaves it as it was (docs/reference/protocols/jules.md, "2.2 Session")."""
     bare = Bare(beat=10)
     id = bare.create()
     bare.emulator.clock.sleep(40)

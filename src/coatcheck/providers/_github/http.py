@@ -1,9 +1,12 @@
-"""Requests to GitHub, and the remedies of its errors (docs/reference/protocols/services.md 1.1 to 1.4). Pure.
+"""Requests to GitHub, and the remedies of its errors. Pure.
 
 Invariants:
 
 - A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
 - Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
+
+See docs/reference/protocols/services.md, "1.1 Endpoints", "1.2 The id of a dispatched run", "1.3 States" and "1.4 Rate
+limits, conditional polling".
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ from ...provider import USER_AGENT, RateLimit, RateWindow, Request, Usage, check
 if TYPE_CHECKING:
     from ...provider import Pairs, Response
 
-# Every list's largest page (services.md 1.1, 2).
+# Every list's largest page (docs/reference/protocols/services.md, "1.1 Endpoints" and "2 GitHub Copilot cloud agent").
 PAGE_SIZE = 100
-# The primary limit is counted by the hour (services.md 1.4).
+# The primary limit is counted by the hour (docs/reference/protocols/services.md, "1.4 Rate limits, conditional
+# polling").
 HOUR = 3600
 JSON = "application/vnd.github+json"
 DIFF = "application/vnd.github.diff"
@@ -52,10 +56,12 @@ def explained(response: Response, remedies: Mapping[int, str], *, words: Mapping
 
 
 def lacking(response: Response) -> str | None:
-    """Return the permission that a refused token lacks, where the service reports it (services.md 1.1).
+    """Return the permission that a refused token lacks, where the service reports it.
 
     ``x-accepted-github-permissions`` is for fine-grained tokens and apps: lists with commas, any of which will do,
     divided by semicolons. ``x-accepted-oauth-scopes`` is for classic ones.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
     if response.status not in (403, 404):
         return None
@@ -89,7 +95,10 @@ def cursor_of(query: Pairs) -> str:
 
 
 def pause_asked(response: Response) -> float | None:
-    """Return how long to wait before the next request, in seconds: ``Retry-After``, or the newer ``x-poll-interval`` (services.md 1.4)."""
+    """Return how long to wait before the next request, in seconds: ``Retry-After``, or the newer ``x-poll-interval``.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     requested = retry_after(response.headers)
     poll = retry_after({"retry-after": response.headers.get("x-poll-interval", "")})  # seconds, of the same form
     return requested if poll is None else max(requested or 0.0, poll)
@@ -104,7 +113,10 @@ def limit_of(response: Response) -> RateLimit | None:
 
 
 def usage_of(response: Response) -> Usage:
-    """Return each limit in the response to ``GET /rate_limit`` (services.md 1.1)."""
+    """Return each limit in the response to ``GET /rate_limit``.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
+    """
     found = decode(response, Limits).resources
     limits = {name: limit(name, stated) for name, stated in found.items() if isinstance(stated, dict)}
     reached = next((name for name, each in limits.items() if each.is_reached), None)

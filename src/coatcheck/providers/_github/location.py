@@ -1,4 +1,4 @@
-"""Where a GitHub is, and which repository is meant (docs/reference/protocols/services.md 1). Pure."""
+"""Where a GitHub is, and which repository is meant (docs/reference/protocols/services.md, "1 GitHub Actions"). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ DEFAULT_BASE_URL = f"https://{HOST}"
 CLOUD_SUFFIX = ".ghe.com"
 ENTERPRISE_PATH = "/api/v3"
 
-# The newest of the cloud; servers have 2022-11-28 and reject other versions (services.md 1.1, 1.2).
+# The newest of the cloud; servers have 2022-11-28 and reject other versions (docs/reference/protocols/services.md, "1.1
+# Endpoints" and "1.2 The id of a dispatched run").
 CLOUD_VERSION = "2026-03-10"
 SERVER_VERSION = "2022-11-28"
 

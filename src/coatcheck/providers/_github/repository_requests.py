@@ -1,6 +1,8 @@
-"""Requests about a repository: its default branch, the pull request of a branch, diffs (docs/reference/protocols/services.md 1.5, 2).
+"""Requests about a repository: its default branch, the pull request of a branch, diffs.
 
 A diff that the service does not return (too large, no permission) is left out; the rest of the result is kept.
+
+See docs/reference/protocols/services.md, "1.5 Result, PR, diff" and "2 GitHub Copilot cloud agent".
 """
 
 from __future__ import annotations
@@ -10,14 +12,12 @@ from collections.abc import Mapping
 import msgspec
 
 from ...provider import (
-    DiffStats,
     Exchange,
     Patch,
     PullRequest,
     Request,
     Response,
     encoded,
-    errors,
     fields,
     flag,
     read_json,
@@ -41,7 +41,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pull(msgspec.Struct, frozen=True, gc=False):
-    """A pull request (services.md 1.5)."""
+    """A pull request (docs/reference/protocols/services.md, "1.5 Result, PR, diff")."""
 
     number: int
     title: object = None
@@ -56,7 +56,8 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 
 READ_PULLS: Mapping[int, str] = {403: "the token needs the permission pull_requests=read"}
 
-# A task names its pull request by node alone (services.md 2); REST has no way from there to the number.
+# A task names its pull request by node alone (docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent");
+# REST has no way from there to the number.
 PULL_OF_NODE = """\
 query($id: ID!) { node(id: $id) { ... on PullRequest {
   number title body url state isDraft merged headRefName baseRefName
@@ -133,14 +134,3 @@ def pull_request(pull: Pull) -> PullRequest:
         draft=flag(pull.draft),
         is_merged=text(pull.merged_at) is not None,
     )
-
-
-def stats_of(patch: Patch | None) -> DiffStats | None:
-    """Count the changes of a diff: the service reports no counts. None for a diff that cannot be read."""
-    if patch is None:
-        return None
-    try:
-        counted = patch.stats
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)

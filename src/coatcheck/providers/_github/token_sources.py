@@ -2,7 +2,8 @@
 
 Invariants:
 
-- A token that was read from another program's file goes to api.github.com alone (docs/reference/protocols/services.md 1, 2).
+- A token that was read from another program's file goes to api.github.com alone (docs/reference/protocols/services.md,
+  "1 GitHub Actions" and "2 GitHub Copilot cloud agent").
 - The file is only read: GitHub's tokens of this kind are not refreshed.
 - A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
 """

@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ from . import wire
 
 NAME = "anthropic_batch"
 
-# services.md 4: one state for every end.
+# docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs": one state for every end.
 STATES: Mapping[str, TaskState] = {
     "in_progress": TaskState.RUNNING,
     "canceling": TaskState.RUNNING,
@@ -95,9 +93,8 @@ def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> st
     """Return how far it is; while it runs the service counts nothing but how many there are."""
     numbers = [getattr(counts, word) or 0 for word in RESULTS]
     total = sum(numbers) + (counts.processing or 0)
-    done = batch_progress(sum(numbers), counts.errored, total)
-    until = None if state.is_terminal else instant(document.expires_at)
-    return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
+    expires_at = None if state.is_terminal else instant(document.expires_at)
+    return batch_progress(sum(numbers), counts.errored, total, expires_at=expires_at)
 
 
 # -- results -----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
-"""The Anthropic batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
+"""The Anthropic batch provider: one exchange per verb.
 
 Invariants:
 
 - `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
   so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
 - Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from ...provider import (
+    BATCH_MODEL,
+    BATCH_REASONS,
     USER_AGENT,
     Capabilities,
     Exchange,
@@ -74,15 +78,8 @@ CAPABILITIES = Capabilities(
         Support.DOCUMENTED,
     ),
     reasons={
-        Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
-        Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
-        Verb.LIST_MODELS: "models are the account's; name one",
-        Verb.GET_USAGE: "the API does not report it",
-        Verb.SEND_MESSAGE: "a batch is asked once",
-        Verb.ARCHIVE_TASK: "the service puts the results of old batches away itself",
-        Verb.APPROVE_PLAN: "a model answers at once",
-        Verb.CREATE_PULL_REQUEST: "a batch has no repository",
-        Verb.STREAM_EVENTS: "a batch reports only counts",
+        **BATCH_REASONS,
+        Verb.ARCHIVE_TASK: "the service deletes the results of old batches itself",
     },
     options=frozenset({"model", "instructions", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -96,7 +93,6 @@ CAPABILITIES = Capabilities(
 )
 
 
-MODEL = ProviderSetting("model", "the model of tasks that name none")
 MAX_TOKENS = ProviderSetting("max_tokens", "how many tokens one answer may have at most", str(DEFAULT_MAX_TOKENS))
 BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL, ("ANTHROPIC_BASE_URL",))
 
@@ -114,7 +110,7 @@ class Service(msgspec.Struct, frozen=True):
         tokens = MAX_TOKENS.read(settings) or ""
         if not (tokens.isascii() and tokens.isdigit() and int(tokens)):
             raise errors.ConfigurationError(f"{NAME}.max_tokens cannot be {tokens!r}", remedy="give a whole number")
-        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings), int(tokens))
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), BATCH_MODEL.read(settings), int(tokens))
 
 
 class AnthropicBatchProvider(msgspec.Struct, frozen=True):
@@ -123,7 +119,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
-    settings: ClassVar[tuple[ProviderSetting, ...]] = (MODEL, MAX_TOKENS, BASE_URL)
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (BATCH_MODEL, MAX_TOKENS, BASE_URL)
 
     service: Service = Service()
 
@@ -133,7 +129,10 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
-        """Return *request* with the key on it (services.md 4); Anthropic's SDK sends the same key as a bearer."""
+        """Return *request* with the key on it; Anthropic's SDK sends the same key as a bearer.
+
+        See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
+        """
         return request.with_headers(("x-api-key", secret.token))
 
     # -- submitting --------------------------------------------------------------------------------------------------

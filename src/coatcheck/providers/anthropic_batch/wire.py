@@ -1,6 +1,9 @@
-"""The structures of Anthropic's batches: only the fields that are read (docs/reference/protocols/services.md 4; Anthropic's SDK 2.11, ``types/messages``).
+"""The structures of Anthropic's batches: only the fields that are read.
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs"; Anthropic's SDK 2.11,
+``types/messages``.
 """
 
 from __future__ import annotations

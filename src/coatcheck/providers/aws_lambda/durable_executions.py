@@ -1,10 +1,12 @@
-"""The provider of durable executions: one exchange per verb (docs/reference/protocols/services.md 3.2).
+"""The provider of durable executions: one exchange per verb.
 
 Invariants:
 
 - A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
   may be sent again, and an execution whose answer was lost is found by it.
 - A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
+
+See docs/reference/protocols/services.md, "3.2 Durable functions".
 """
 
 from __future__ import annotations
@@ -36,12 +38,12 @@ from ...provider import (
     errors,
 )
 from . import execution_history, extract
-from .credentials import signed
-from .functions import BASE_URL, FUNCTION, REGION, Function, Service, function_of, segment_of
+from .functions import BASE_URL, FUNCTION, REGION, Function, function_of, segment_of
+from .lambda_provider import LambdaProvider
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ...provider import Events, Intent, Login, Secret, TaskRef, TaskSpec
+    from ...provider import Events, Intent, TaskRef, TaskSpec
     from .execution_history import Happening
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
@@ -88,36 +90,11 @@ CAPABILITIES = Capabilities(
 )
 
 
-class DurableProvider(msgspec.Struct, frozen=True):
+class DurableProvider(LambdaProvider, frozen=True):
     """The durable executions of one region."""
 
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
     settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, BASE_URL)
-
-    service: Service
-
-    @property
-    def name(self) -> str:
-        """The part of every ref before the colon."""
-        return self.service.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
-
-    @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL of Lambda; raises `ConfigurationError` if no region is set."""
-        return self.service.origins
-
-    @property
-    def login(self) -> Login:
-        """Where AWS's keys come from."""
-        return self.service.login
-
-    def authorize(self, request: Request, secret: Secret, now: float) -> Request:
-        """Return *request*, signed."""
-        return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
@@ -237,8 +214,8 @@ class DurableProvider(msgspec.Struct, frozen=True):
     ) -> Exchange[Page]:
         """Return one page of the executions of a function or of one of its versions, newest first.
 
-        AWS keeps the executions of an alias under the version that ran, so an alias lists those of all versions. There is
-        no archive: nothing is archived.
+        AWS keeps the executions of an alias under the version that ran, so an alias lists those of all versions. There
+        is no archive: nothing is archived.
         """
         if filter == "archived":
             return Page()

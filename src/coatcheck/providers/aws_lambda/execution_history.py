@@ -1,6 +1,8 @@
-"""What happened in a durable execution, one event at a time (docs/reference/protocols/services.md 3.2). Pure.
+"""What happened in a durable execution, one event at a time. Pure.
 
 An event has AWS's own type, and its fields under `data`; ids increase with each event.
+
+See docs/reference/protocols/services.md, "3.2 Durable functions".
 """
 
 from __future__ import annotations

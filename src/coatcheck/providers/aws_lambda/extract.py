@@ -4,8 +4,6 @@ Invariants:
 
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -34,7 +32,8 @@ from . import wire
 from .functions import Service
 from .payload import outcome, outcome_of_text, payload_fields
 
-# services.md 3.2. An execution that is being deleted has ended, and its end is no longer reported.
+# docs/reference/protocols/services.md, "3.2 Durable functions". An execution that is being deleted has ended, and its
+# end is no longer reported.
 STATES: Mapping[str, TaskState] = {
     "RUNNING": TaskState.RUNNING,
     "PAUSING": TaskState.RUNNING,
@@ -46,7 +45,7 @@ STATES: Mapping[str, TaskState] = {
     "DELETING": TaskState.UNKNOWN,
 }
 
-# The `condition` of a destination record (services.md 3.1).
+# The `condition` of a destination record (docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke").
 CONDITIONS: Mapping[str, TaskState] = {
     "Success": TaskState.SUCCEEDED,
     "RetriesExhausted": TaskState.FAILED,
@@ -77,7 +76,10 @@ def checked(response: Response) -> Response:
 
 
 def _error_type(response: Response) -> str:
-    """Return AWS's code of an error: in a header, or in the body, with or without a namespace (services.md 3.3)."""
+    """Return AWS's code of an error: in a header, or in the body, with or without a namespace.
+
+    See docs/reference/protocols/services.md, "3.3 Testing on one machine, no docker, no internet".
+    """
     word = response.headers.get("x-amzn-errortype")
     if word is None:
         values: Mapping[str, object] = _body_fields(response)

@@ -1,4 +1,4 @@
-"""The base URL, the login and the names of functions (docs/reference/protocols/services.md 3)."""
+"""The base URL, the login and the names of functions (docs/reference/protocols/services.md, "3 AWS Lambda")."""
 
 from __future__ import annotations
 
@@ -146,9 +146,11 @@ def segment_of(ref: TaskRef) -> str:
 
 
 def function_of(ref: TaskRef) -> Function | None:
-    """Return the function whose durable execution *ref* is (services.md 3.2), None where its ARN has none.
+    """Return the function whose durable execution *ref* is, None where its ARN has none.
 
     AWS's local runner makes ARNs of two random ids.
+
+    See docs/reference/protocols/services.md, "3.2 Durable functions".
     """
     arn, said, _ = unquote(ref.id).partition("/durable-execution/")
     return Function.parse(arn) if said else None

@@ -4,8 +4,6 @@ In: ``prompt``, and of ``repository``, ``branch``, ``mode``, ``title``, ``model`
 and ``working_branch`` those that are set. Out: ``message``, ``patch`` (a diff), ``base_commit`` and
 ``pull_request`` (``url``, ``title``, ``body``), each where there is one; a text alone is the message, and anything else
 is shown as the JSON that it is.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -17,13 +15,13 @@ import msgspec
 
 from ...provider import (
     UNREADABLE,
-    DiffStats,
     Failure,
     Message,
     Outcome,
     Patch,
     PatchState,
     PullRequest,
+    count_diff,
     decode_json,
     errors,
     fields,
@@ -33,7 +31,8 @@ from ...provider import (
 if TYPE_CHECKING:
     from ...provider import TaskSpec
 
-# "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke; services.md 3.1).
+# "The maximum payload size is ... 1 MB for asynchronous invocations" (AWS's description of Invoke;
+# docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke").
 MAX_PAYLOAD = 1024 * 1024
 OPTIONS = ("title", "model", "instructions", "starting_diff", "working_branch")
 _FIELDS = ("prompt", "repository", "branch", "mode", *OPTIONS)
@@ -77,7 +76,7 @@ def outcome(fields_returned: object, *, error: Failure | None = None) -> Outcome
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(fields_returned.get("base_commit")),
-        stats=_stats(patch),
+        stats=count_diff(patch),
         pull_request=_pull_request(fields_returned.get("pull_request")),
         error=error,
     )
@@ -97,14 +96,6 @@ def _read(sent: str) -> object:
 
 def _said(message: str | None) -> tuple[Message, ...]:
     return (Message(text=message),) if message else ()
-
-
-def _stats(patch: Patch | None) -> DiffStats | None:
-    try:
-        counted = patch.stats if patch else None
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed) if counted else None
 
 
 def _pull_request(value: object) -> PullRequest | None:

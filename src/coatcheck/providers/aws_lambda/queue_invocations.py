@@ -1,13 +1,13 @@
 """The provider of plain asynchronous invocations: a POST, and a queue that reports each end once.
 
-Sections are those of docs/reference/protocols/services.md (3.1).
+See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
 
 Invariants:
 
 - AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
   reports its end.
-- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when that
-  has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
+- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when
+  that has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
 - Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
 """
 
@@ -36,11 +36,12 @@ from ...provider import (
 from . import extract, wire
 from .credentials import signed
 from .durable_executions import POST_HEADERS
-from .functions import BASE_URL, FUNCTION, QUEUE, REGION, Function, Service
+from .functions import BASE_URL, FUNCTION, QUEUE, REGION, Function
+from .lambda_provider import LambdaProvider
 from .payload import OPTIONS, payload
 
 if TYPE_CHECKING:
-    from ...provider import Login, Secret, TaskRef, TaskSpec
+    from ...provider import Secret, TaskRef, TaskSpec
 
 # SQS hands out and deletes at most ten at once.
 BATCH = 10
@@ -81,38 +82,17 @@ CAPABILITIES = Capabilities(
 )
 
 
-class AsynchronousProvider(msgspec.Struct, frozen=True):
+class AsynchronousProvider(LambdaProvider, frozen=True):
     """The plain asynchronous invocations of one region, with the queue of their results."""
 
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
     settings: ClassVar[tuple[ProviderSetting, ...]] = (REGION, FUNCTION, QUEUE, BASE_URL)
-
-    service: Service
-
-    @property
-    def name(self) -> str:
-        """The part of every ref before the colon."""
-        return self.service.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the service can do."""
-        return CAPABILITIES
-
-    @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URLs of Lambda and the queue; raises `ConfigurationError` if no region is set."""
-        return self.service.origins
-
-    @property
-    def login(self) -> Login:
-        """Where AWS's keys come from."""
-        return self.service.login
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:
         """Return *request*, signed for Lambda or for SQS."""
         if request.origin == "sqs":
             return signed(request, secret, service="sqs", region=self.service.queue_region, now=now)
-        return signed(request, secret, service="lambda", region=self.service.known_region, now=now)
+        return super().authorize(request, secret, now)
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* with its function. Raises `ConfigurationError` if no queue would receive its end."""

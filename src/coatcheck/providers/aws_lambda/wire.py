@@ -1,6 +1,8 @@
-"""The structures of AWS's responses: only the fields that are read; unknown fields and values are accepted (docs/reference/protocols/services.md 3).
+"""The structures of AWS's responses: only the fields that are read; unknown fields and values are accepted.
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
+
+See docs/reference/protocols/services.md, "3 AWS Lambda".
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ class Wire(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class ErrorObject(Wire, frozen=True):
-    """Why an execution ended without success (services.md 3.2)."""
+    """Why an execution ended without success (docs/reference/protocols/services.md, "3.2 Durable functions")."""
 
     error_type: object = None
     error_message: object = None
 
 
 class Execution(Wire, frozen=True):
-    """A durable execution; a list has fewer fields (services.md 3.2)."""
+    """A durable execution; a list has fewer fields (docs/reference/protocols/services.md, "3.2 Durable functions")."""
 
     durable_execution_arn: str
     durable_execution_name: object = None
@@ -34,14 +36,17 @@ class Execution(Wire, frozen=True):
 
 
 class ExecutionPage(Wire, frozen=True):
-    """A page of durable executions, newest first (services.md 3.2)."""
+    """A page of durable executions, newest first (docs/reference/protocols/services.md, "3.2 Durable functions")."""
 
     durable_executions: list[Execution] | None = None
     next_marker: str | None = None
 
 
 class HistoryPage(Wire, frozen=True):
-    """A page of what happened (services.md 3.2); each event has its details under a name of its own kind."""
+    """A page of what happened; each event has its details under a name of its own kind.
+
+    See docs/reference/protocols/services.md, "3.2 Durable functions".
+    """
 
     events: list[dict[str, object]]
     next_marker: str | None = None
@@ -61,7 +66,7 @@ class Received(Wire, frozen=True):
 
 
 class RequestContext(msgspec.Struct, frozen=True, rename="camel"):
-    """Whose result a destination record is (services.md 3.1)."""
+    """Whose result a destination record is (docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke")."""
 
     request_id: str
     function_arn: object = None
@@ -70,13 +75,16 @@ class RequestContext(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ResponseContext(msgspec.Struct, frozen=True, rename="camel"):
-    """How the function ended (services.md 3.1)."""
+    """How the function ended (docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke")."""
 
     function_error: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True, rename="camel"):
-    """A record as a function's destination receives it (services.md 3.1)."""
+    """A record as a function's destination receives it.
+
+    See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
+    """
 
     request_context: RequestContext
     timestamp: object = None

@@ -1,8 +1,6 @@
 """OpenAI's Codex Cloud ("WHAM"), and the local cloud, which has the same protocol.
 
 Nothing is imported until a factory runs: the registry names both providers for every command.
-
-Sections are those of docs/reference/protocols/codex-wham.md.
 """
 
 from __future__ import annotations
@@ -17,7 +15,8 @@ if TYPE_CHECKING:
 def codex(settings: Settings) -> CodexProvider:
     """Return the provider of Codex Cloud; raises `ConfigurationError` for a base URL that is none.
 
-    Without the setting, the official client's variable is used (codex-wham.md 1.2).
+    Without the setting, the official client's variable is used (docs/reference/protocols/codex-wham.md, "1.2 Who uses
+    which setting").
     """
     from .credentials import LOGIN
     from .endpoints import CODEX_BASE_URL, Service

@@ -1,12 +1,14 @@
 """The login to Codex, and how the official client's file is read and written. Pure.
 
-Sections are those of docs/reference/protocols/codex-wham.md. Invariants:
+Invariants:
 
 - no message contains anything from the file, except the mode and the names of keys;
 - whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy;
-- a JWT's signature is not checked: the service does that, we only read its expiry and its owner (docs/reference/protocols/codex-wham.md 6.2);
+- a JWT's signature is not checked: the service does that, we only read its expiry and its owner
+  (docs/reference/protocols/codex-wham.md, "6.2 JWT claims used");
 - what is written keeps every unknown key, byte for byte and in its place (but half of a surrogate pair becomes U+FFFD);
-  the account never changes, and a refresh token is never removed (codex-wham.md 6.6).
+  the account never changes, and a refresh token is never removed (docs/reference/protocols/codex-wham.md, "6.6 Rules
+  for a second program sharing the file").
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import base64
 import binascii
 import codecs
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import msgspec
@@ -32,6 +33,7 @@ from ...provider import (
     clean_json,
     errors,
     fields,
+    format_time,
     instant,
     number,
     text,
@@ -40,10 +42,11 @@ from ...provider import (
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
 
-# Where a login read from a file may go: the hosts that the official client trusts (codex-wham.md 1.3).
+# Where a login read from a file may go: the hosts that the official client trusts
+# (docs/reference/protocols/codex-wham.md, "1.3 The guard in 0.152.0+").
 TRUSTED_HOSTS = frozenset({"chatgpt.com", "chat.openai.com", "chatgpt-staging.com"})
 
-# The namespace of OpenAI's own claims (codex-wham.md 6.2).
+# The namespace of OpenAI's own claims (docs/reference/protocols/codex-wham.md, "6.2 JWT claims used").
 AUTH_CLAIM = "https://api.openai.com/auth"
 
 CHATGPT, PERSONAL = "chatgpt", "personalAccessToken"
@@ -55,10 +58,11 @@ FIRST_MILLISECONDS = 1e12
 
 TOKENS = ("access_token", "id_token", "refresh_token")
 
-# How a personal access token begins (codex-wham.md 6.8).
+# How a personal access token begins (docs/reference/protocols/codex-wham.md, "6.8 Other credentials").
 PERSONAL_PREFIX = "at-"
 
-# Logins of other kinds, by `auth_mode` (codex-wham.md 6.1): their descriptions.
+# Logins of other kinds, by `auth_mode` (docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json"): their
+# descriptions.
 OTHER_MODES: Mapping[str, str] = {
     "apikey": "an API key, which Codex Cloud does not take",
     "chatgptAuthTokens": "tokens that another program lends, which are never in a file",
@@ -66,7 +70,8 @@ OTHER_MODES: Mapping[str, str] = {
     "bedrockApiKey": "a Bedrock API key, which Codex Cloud does not take",
 }
 
-# Where there is no `auth_mode`, the first of these keys that is not null determines the mode (codex-wham.md 6.1).
+# Where there is no `auth_mode`, the first of these keys that is not null determines the mode
+# (docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json").
 MODE_OF_KEY: Mapping[str, str] = {
     "personal_access_token": "personalAccessToken",
     "agent_identity": "agentIdentity",
@@ -104,21 +109,26 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
 
 
 def write_auth_file(data: bytes | None, tokens: Tokens) -> bytes:
-    """Return *data* with *tokens* in it, as the official client writes such a file (codex-wham.md 6.1): two spaces, no line end."""
+    """Return *data* with *tokens* in it, as the official client writes such a file: two spaces, no line end.
+
+    See docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json".
+    """
     login: dict[str, object] = {**_raw(data)} if data else {"auth_mode": CHATGPT, "OPENAI_API_KEY": None}
     held = {**_raw(login.get("tokens"))} or _new_login(tokens)
     fresh = {"id_token": tokens.id_token, "access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
     login["tokens"] = held | {name: token for name, token in fresh.items() if token}
-    login["last_refresh"] = _rfc3339(tokens.last_refresh or 0)
+    login["last_refresh"] = format_time(_seconds(tokens.last_refresh) or 0.0, timespec="microseconds")
     return msgspec.json.format(msgspec.json.encode(login), indent=2)
 
 
 def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) -> Tokens:
-    """Return the tokens after *answer* of the login service; every field is optional if there were some *before* (codex-wham.md 6.4).
+    """Return the tokens after *answer* of the login service; every field is optional if there were some *before*.
 
     The account is never changed by a refresh, even if the new tokens name another one. A token that cannot be used
     leaves the one before, so that a good refresh token beside it is not lost.
     Raises `UnreadableResponseError` where a token is missing or none can be used.
+
+    See docs/reference/protocols/codex-wham.md, "6.4 Refresh protocol".
     """
     value_read: dict[str, Any] = {name: _granted(answer, name, before) for name in TOKENS}
     if before is not None and any(answer.get(name) for name in TOKENS) and not any(_usable(answer, n) for n in TOKENS):
@@ -137,7 +147,10 @@ def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) 
 
 
 def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
-    """Return a personal access token with whose it is (codex-wham.md 6.8)."""
+    """Return a personal access token with whose it is.
+
+    See docs/reference/protocols/codex-wham.md, "6.8 Other credentials".
+    """
     account = text(answer.get("chatgpt_account_id"))
     if account is None or not _is_sendable(account):
         raise errors.UnreadableResponseError(
@@ -152,14 +165,17 @@ def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
 
 
 def keyring_entry(home: str) -> str:
-    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256 (codex-wham.md 6.7)."""
+    """Return the name of the login in the keyring: ``cli|`` and 16 hex of the folder's SHA-256.
+
+    See docs/reference/protocols/codex-wham.md, "6.7 Storage modes".
+    """
     import hashlib  # for those who keep their login in a keyring
 
     return f"cli|{hashlib.sha256(home.encode()).hexdigest()[:16]}"
 
 
 def read_access_token(value: str) -> Secret:
-    """Return the login in ``CODEX_ACCESS_TOKEN``. A JWT is sent as it is; an extension of codex-wham.md 6.8.
+    """Return the login in ``CODEX_ACCESS_TOKEN``. A JWT is sent as it is; an extension of docs/reference/protocols/codex-wham.md, "6.8 Other credentials".
 
     Raises `NotLoggedInError` for tokens that the task routes do not take.
     """
@@ -190,7 +206,10 @@ def read_local_token(value: str) -> Secret:
 
 
 def claims_of(token: str) -> Mapping[str, object] | None:
-    """Return the claims of a JWT, None for anything else: three non-empty parts, the middle one a JSON object (codex-wham.md 6.2)."""
+    """Return the claims of a JWT, None for anything else: three non-empty parts, the middle one a JSON object.
+
+    See docs/reference/protocols/codex-wham.md, "6.2 JWT claims used".
+    """
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
         return None
@@ -202,10 +221,12 @@ def claims_of(token: str) -> Mapping[str, object] | None:
 
 
 def expiry_of(token: str) -> float | None:
-    """Return when a token expires, in seconds since the epoch; None where it has no expiry (codex-wham.md 6.3).
+    """Return when a token expires, in seconds since the epoch; None where it has no expiry.
 
     ``exp`` is a number of seconds (RFC 7519 section 2). Milliseconds, a text and a date are understood too; what no
     calendar has is the first or the last second of ours.
+
+    See docs/reference/protocols/codex-wham.md, "6.3 When it refreshes".
     """
     return _seconds((claims_of(token) or {}).get("exp"))
 
@@ -266,7 +287,7 @@ def _mode(login: Mapping[str, object]) -> object:
 
 
 def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
-    """Return the owner's fields of an id_token (codex-wham.md 6.2)."""
+    """Return the owner's fields of an id_token (docs/reference/protocols/codex-wham.md, "6.2 JWT claims used")."""
     owner = fields(claims.get(AUTH_CLAIM))
     return {
         "plan": text(owner.get("chatgpt_plan_type")),
@@ -302,10 +323,6 @@ def _new_login(tokens: Tokens) -> dict[str, object]:
     return {**login, "account_id": tokens.account_id}
 
 
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(_seconds(seconds) or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def _sendable(token: object, what: str, where: str) -> str:
     if not isinstance(token, str) or not token or not _is_sendable(token):
         _refuse(f"{where} holds no usable {what}")
@@ -321,7 +338,8 @@ def _refuse(message: str, *, remedy: str = REMEDY) -> NoReturn:
     raise errors.NotLoggedInError(message, remedy=remedy) from None
 
 
-# Where tokens are refreshed, revoked and given out (codex-wham.md 6.4, 6.8, 6.9).
+# Where tokens are refreshed, revoked and given out (docs/reference/protocols/codex-wham.md, "6.4 Refresh protocol",
+# "6.8 Other credentials" and "6.9 Login flows").
 LOGIN_HOSTS = frozenset({"auth.openai.com"})
 
 OAUTH = OAuth(

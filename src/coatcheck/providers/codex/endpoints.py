@@ -1,4 +1,7 @@
-"""The base URL and the addresses of tasks (docs/reference/protocols/codex-wham.md 1.1 and 8)."""
+"""The base URL and the addresses of tasks.
+
+See docs/reference/protocols/codex-wham.md, "1.1 Base URL and path styles" and "8 CLI surface".
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from ...provider import ProviderSetting, TaskRef, base_url as plain_base_url, en
 
 DEFAULT_BASE_URL = "https://chatgpt.com/backend-api"
 
-# Only these get the missing path appended; the official client compares the start of the text (codex-wham.md 1.1).
+# Only these get the missing path appended; the official client compares the start of the text
+# (docs/reference/protocols/codex-wham.md, "1.1 Base URL and path styles").
 _HOMES = ("https://chatgpt.com", "https://chat.openai.com")
 
-# What the base URL contains decides how paths begin (codex-wham.md 1.1).
+# What the base URL contains decides how paths begin (docs/reference/protocols/codex-wham.md, "1.1 Base URL and path
+# styles").
 _BACKEND, _API = "/backend-api", "/api/codex"
 
 
@@ -36,10 +41,12 @@ class Service(msgspec.Struct, frozen=True):
 
     @classmethod
     def at(cls, base_url: str, *, name: str) -> Service:
-        """Return the service at *base_url*, normalised as the official client does (codex-wham.md 1.1).
+        """Return the service at *base_url*, normalised as the official client does.
 
         One difference: a base that ends in ``/api/codex`` is taken for what it means and not doubled.
         Raises `ConfigurationError` for what is no plain http or https URL.
+
+        See docs/reference/protocols/codex-wham.md, "1.1 Base URL and path styles".
         """
         base = plain_base_url(base_url, of=name)
         if base.startswith(_HOMES) and _BACKEND not in base:
@@ -57,11 +64,11 @@ class Service(msgspec.Struct, frozen=True):
         return TaskRef(self.name, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page of the task *id* (codex-wham.md 8)."""
+        """Return the page of the task *id* (docs/reference/protocols/codex-wham.md, "8 CLI surface")."""
         return _pages(self.base_url) + encoded(id)
 
 
 @cache
 def _pages(base_url: str) -> str:
-    """Return what the URLs of all tasks' pages begin with."""
+    """Return the beginning of the URLs of all tasks' pages."""
     return f"{base_url.removesuffix(_BACKEND).removesuffix(_API)}/codex/tasks/"

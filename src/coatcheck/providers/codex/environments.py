@@ -1,4 +1,4 @@
-"""Choose an environment (docs/reference/protocols/codex-wham.md 2.5 and 5). Pure."""
+"""Choose an environment (docs/reference/protocols/codex-wham.md, "2.5 Environments" and "5 Environments"). Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from ...provider import Environment, errors, repository_named
 
 
 def merged(*lists: Iterable[Environment]) -> tuple[Environment, ...]:
-    """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts (codex-wham.md 5)."""
+    """Return the environments of several lists, each id once: the first label counts, a pin anywhere counts.
+
+    See docs/reference/protocols/codex-wham.md, "5 Environments".
+    """
     by_id: dict[str, Environment] = {}
     for environment in (environment for some in lists for environment in some):
         known = by_id.setdefault(environment.id, environment)

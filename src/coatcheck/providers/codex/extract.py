@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-
-Sections are those of docs/reference/protocols/codex-wham.md.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ from .endpoints import Service
 from .rate_limits import task_rate_limit
 from .turn_outcome import outcome, prompt, pull_request, stats
 
-# Both vocabularies: turn statuses and the older `state` (codex-wham.md 3).
+# Both vocabularies: turn statuses and the older `state` (docs/reference/protocols/codex-wham.md, "3 Status model").
 STATES: Mapping[str, TaskState] = {
     "pending": TaskState.QUEUED,
     "in_progress": TaskState.RUNNING,
@@ -54,7 +52,7 @@ STATES: Mapping[str, TaskState] = {
     "cancelled": TaskState.CANCELLED,
 }
 
-# The modes of a task: `qa` makes no diff (codex-wham.md 2.2).
+# The modes of a task: `qa` makes no diff (docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks").
 MODES: Mapping[str, Literal["code", "ask"]] = {"pr": "code", "qa": "ask"}
 
 NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn()
@@ -63,9 +61,11 @@ NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn(
 def task_from_details(
     answer: Response, service: Service, *, ref: TaskRef | None = None, siblings: Response | None = None
 ) -> Task:
-    """Return the task that *answer* describes (codex-wham.md 2.3); *siblings* (codex-wham.md 2.4) adds the other attempts' outcomes.
+    """Return the task that *answer* describes; *siblings* (docs/reference/protocols/codex-wham.md, "2.4 GET /wham/tasks/{task_id}/turns/{turn_id}/sibling_turns") adds the other attempts' outcomes.
 
     *ref* is the requested task; without it the response must contain an id.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """
     details = read_json(answer.body, wire.Details, response=answer)
     turn, record = details.current_assistant_turn or NO_TURN, details.task or NO_RECORD
@@ -87,9 +87,11 @@ def task_from_details(
 
 
 def task_from_created(answer: Response, service: Service) -> Task:
-    """Return the task that was just created or continued (codex-wham.md 2.2).
+    """Return the task that was just created or continued.
 
     A response that is unexpected in any other way still yields a task, since the task exists.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
     try:
         created = read_json(answer.body, wire.Created, response=answer)
@@ -102,16 +104,21 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of the list (codex-wham.md 2.1). Its tasks have no `raw` of their own; the page has."""
+    """Return a page of the list. Its tasks have no `raw` of their own; the page has.
+
+    See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
+    """
     listed = read_json(answer.body, wire.Page, response=answer)
     tasks = [_listed(record, service, number) for number, record in enumerate(listed.items or ())]
     return Page(items=tuple(tasks), cursor=listed.cursor or None, raw=answer.body)
 
 
 def attempts(known: Iterable[Attempt], siblings: Response, *, current: str | None) -> tuple[Attempt, ...]:
-    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes (codex-wham.md 2.4).
+    """Return every attempt by placement: the *current* turn's of *known*, and the siblings with their outcomes.
 
     The service may list the current turn among its siblings; it is counted once.
+
+    See docs/reference/protocols/codex-wham.md, "2.4 GET /wham/tasks/{task_id}/turns/{turn_id}/sibling_turns".
     """
     own = [attempt for attempt in known if attempt.id == current or (current is None and attempt.outcome)]
     answered = read_json(siblings.body, wire.Siblings, response=siblings).sibling_turns or ()
@@ -135,7 +142,7 @@ def current_turn(body: bytes) -> str | None:
 
 
 def environments(known: Iterable[wire.Environment]) -> tuple[Environment, ...]:
-    """Return environments (codex-wham.md 2.5)."""
+    """Return environments (docs/reference/protocols/codex-wham.md, "2.5 Environments")."""
     return tuple(map(_environment, known))
 
 
@@ -212,10 +219,11 @@ def _follow_ups(record: wire.Record) -> int | None:
 
 def _listed(record: wire.Record, service: Service, number: int) -> Task:
     if not record.id:
-        raise _no_id(f"$.items[{number}].id")
-    # The list has no `is_review`: a task with pull requests is one (codex-wham.md 3).
-    is_review = bool(items(record.pull_requests))
+        raise _no_id(f"$.items[{number}].id")  # the path is composed only for the error
     ref, display = service.ref(record.id), _display(record.task_status_display)
+    # The list has no `is_review`: a task with pull requests is one (docs/reference/protocols/codex-wham.md, "3 Status
+    # model").
+    is_review = bool(items(record.pull_requests))
     return _recorded(ref, record, display, service, is_review=is_review)
 
 
@@ -274,7 +282,10 @@ def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
 
 
 def _known_attempts(turn: wire.Turn, outcome_of_turn: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
-    """Return the attempts that a turn names: its own, and its siblings numbered in the order given (codex-wham.md 2.3)."""
+    """Return the attempts that a turn names: its own, and its siblings numbered in the order given.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
     if turn is NO_TURN:
         return ()
     placement = turn.attempt_placement or 0
@@ -313,7 +324,10 @@ def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
 
 
 def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
-    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice (codex-wham.md 2.3)."""
+    """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
     if raw == wire.NULL:
         return True
     try:

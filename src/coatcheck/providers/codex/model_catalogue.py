@@ -1,6 +1,8 @@
-"""The models of the service: a dated data file (docs/reference/protocols/codex-wham.md 9 and 10).
+"""The models of the service: a dated data file.
 
 Which model a cloud task uses is the service's choice; `Task.model` says which one it was.
+
+See docs/reference/protocols/codex-wham.md, "9 The first release of this protocol" and "10 Models, 0.169.0".
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The Codex Cloud provider: one exchange per verb (docs/reference/protocols/codex-wham.md 2).
+"""The Codex Cloud provider: one exchange per verb (docs/reference/protocols/codex-wham.md, "2 Endpoints").
 
 Invariants:
 
 - `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
-- Routes that only third parties have seen (codex-wham.md 2.8) are marked so, and say so when the service denies them.
+- Routes that only third parties have seen (docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client
+  calls") are marked so, and say so when the service denies them.
 - What the answers mean is in `extract` and `usage`; here is only who is asked for what.
 """
 
@@ -42,11 +43,14 @@ from .turn_events import event_of
 if TYPE_CHECKING:
     from ...provider import Attempt, Environment, Events, Login, Model, Page, Secret, Task, TaskRef, TaskSpec, Usage
 
-# The server caps a page at 20 and the official client refuses more (codex-wham.md 2.1).
+# The server caps a page at 20 and the official client refuses more (docs/reference/protocols/codex-wham.md, "2.1 GET
+# /wham/tasks/list").
 PAGE_SIZE = 20
-# Where neither the caller nor the environment names a branch, the official client sends this (codex-wham.md 2.2).
+# Where neither the caller nor the environment names a branch, the official client sends this
+# (docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks").
 DEFAULT_BRANCH = "main"
-# A 404 with one of these means that the task is unknown; any other that the route is (codex-wham.md 2.9).
+# A 404 with one of these means that the task is unknown; any other that the route is
+# (docs/reference/protocols/codex-wham.md, "2.9 Error bodies").
 UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
@@ -152,7 +156,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
             prompt=spec.prompt,
             environment=spec.environment,
             branch=spec.branch,
-            attempt_total=spec.attempts,  # the answer names the first turn only (codex-wham.md 2.2)
+            attempt_total=spec.attempts,  # the answer names the first turn only (docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks")
         )
 
     def send_message(
@@ -214,7 +218,10 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:  # noqa: ARG002 - a page is a page
-        """Return one page of the current list: the state of a task there is that of its current turn (codex-wham.md 3)."""
+        """Return one page of the current list: the state of a task there is that of its current turn.
+
+        See docs/reference/protocols/codex-wham.md, "3 Status model".
+        """
         page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=page.items, cursor=page.cursor)
 
@@ -235,7 +242,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit the events of the current turn as they arrive; earlier events of the turn are emitted again.
 
-        The end of the stream is not the end of the task (codex-wham.md 2.8).
+        The end of the stream is not the end of the task (docs/reference/protocols/codex-wham.md, "2.8 Server routes no
+        open client calls").
         """
         turn = yield from self._current_turn(ref)
         query = (("item_type", "thread_event"), ("item_type", "log"))
@@ -269,7 +277,10 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return choose_environment(known, wanted.name)
 
     def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
-        """Request the environments of the repository, then all; one of the requests may fail (codex-wham.md 5)."""
+        """Request the environments of the repository, then all; one of the requests may fail.
+
+        See docs/reference/protocols/codex-wham.md, "5 Environments".
+        """
         near: tuple[Environment, ...] = ()
         if wanted.repository:
             try:
@@ -278,7 +289,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
                 )
                 near = environments.at_home(by_repository, wanted.repository)
             except errors.ProviderError:
-                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all reports the error (codex-wham.md 2.5)
+                near = ()  # 400 without a GitHub link, 404 elsewhere; the list of all reports the error (docs/reference/protocols/codex-wham.md, "2.5 Environments")
         try:
             every = yield from self._environments("environments")
         except errors.ProviderError:

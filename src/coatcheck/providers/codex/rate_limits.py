@@ -1,6 +1,8 @@
-"""From the usage document and the rate-limit block to `Usage` (docs/reference/protocols/codex-wham.md 2.2 and 7.1). Pure.
+"""From the usage document and the rate-limit block to `Usage`. Pure.
 
 The official client loses the whole document for one field of another type; here such a field is None.
+
+See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks" and "7.1 GET /wham/usage".
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ def usage(answer: Response) -> Usage:
 
 
 def task_rate_limit(value: object) -> RateLimit | None:
-    """Return the counters that the answer to a submission carries (codex-wham.md 2.2)."""
+    """Return the counters that the answer to a submission carries.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+    """
     block = fields(value)
     if not block:
         return None
@@ -93,7 +98,10 @@ def _rate_limit(value: object, *, name: str | None = None, feature: str | None =
 
 
 def _windows(block: Mapping[str, object]) -> Iterator[RateWindow]:
-    """Yield every window there is: plans differ, and the second one is often null (codex-wham.md 7.1)."""
+    """Yield every window there is: plans differ, and the second one is often null.
+
+    See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
+    """
     for key, value in block.items():
         if key.endswith(_WINDOW) and (window := fields(value)):
             seconds = number(window.get("limit_window_seconds"))

@@ -1,4 +1,7 @@
-"""The bodies that create and continue a task, byte for byte as the official client sends them (docs/reference/protocols/codex-wham.md 2.2)."""
+"""The bodies that create and continue a task, byte for byte as the official client sends them.
+
+See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import msgspec
 
 from ...provider import TaskRef, TaskSpec, errors
 
-# The official client's range (codex-wham.md 8).
+# The official client's range (docs/reference/protocols/codex-wham.md, "8 CLI surface").
 MAX_ATTEMPTS = 4
 
 

@@ -1,4 +1,7 @@
-"""From the event stream of a turn to `TaskEvent` (docs/reference/protocols/codex-wham.md 2.8). Pure."""
+"""From the event stream of a turn to `TaskEvent`. Pure.
+
+See docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client calls".
+"""
 
 from __future__ import annotations
 

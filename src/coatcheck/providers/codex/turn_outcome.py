@@ -1,4 +1,4 @@
-"""From the items of a turn to an `Outcome` (docs/reference/protocols/codex-wham.md 2.3 and 4). Pure.
+"""From the items of a turn to an `Outcome`. Pure.
 
 Invariants:
 
@@ -6,6 +6,8 @@ Invariants:
 - The diff is searched in the official client's order: the diff turn, then the assistant's; the first one that
   is not empty. A diff kept elsewhere is reported as that, never as none.
 - No loop here goes over the lines of a diff.
+
+See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}" and "4 Extraction rules".
 """
 
 from __future__ import annotations
@@ -75,7 +77,10 @@ def failure(turn: wire.Turn) -> Failure | None:
 
 
 def prompt(turn: wire.Turn | None) -> str | None:
-    """Return the user's prompt; parts are joined by a blank line, a missing role is the user's (codex-wham.md 4)."""
+    """Return the user's prompt; parts are joined by a blank line, a missing role is the user's.
+
+    See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
+    """
     if turn is None:
         return None
     user_items = [
@@ -185,7 +190,10 @@ def diff_stats(source: wire.Diff) -> DiffStats | None:
 
 
 def stats(files: object, added: object, removed: object) -> DiffStats | None:
-    """Return files, added and removed lines; negative ones are 0, None where the service states none of them (codex-wham.md 3)."""
+    """Return files, added and removed lines; negative ones are 0, None where the service states none of them.
+
+    See docs/reference/protocols/codex-wham.md, "3 Status model".
+    """
     stated = whole(files), whole(added), whole(removed)
     if stated == (None, None, None):
         return None
@@ -228,7 +236,10 @@ def _pull_request_of(
 
 
 def pull_request(value: object) -> PullRequest | None:
-    """Return a pull request of the host, bare or inside an external one (codex-wham.md 2.1); None for anything else."""
+    """Return a pull request of the host, bare or inside an external one; None for anything else.
+
+    See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
+    """
     outer = fields(value)
     found = fields(outer.get("pull_request")) or outer
     if not ("number" in found or "url" in found):

@@ -1,7 +1,7 @@
 """The structures of WHAM's responses: only the fields that are read; unknown fields and values are accepted.
 
 Typed fields decide (ids, states, texts, diffs): null or missing is fine, a wrong type is an error with its JSON path.
-Fields of type ``object`` are only shown and are read by `loose`. Sections are those of docs/reference/protocols/codex-wham.md.
+Fields of type ``object`` are only shown and are read by `loose`.
 The garbage collector leaves them alone: what is decoded from JSON cannot hold itself.
 """
 
@@ -13,7 +13,10 @@ NULL = msgspec.Raw(b"null")
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a message: text, or a citation, which has no text (codex-wham.md 2.3)."""
+    """A piece of a message: text, or a citation, which has no text.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
 
     content_type: str | None = None
     text: str | None = None
@@ -28,7 +31,10 @@ Content = list[Part | str | None] | str | None
 
 
 class Diff(msgspec.Struct, frozen=True, gc=False):
-    """A change; `diff` is null when it is kept elsewhere (codex-wham.md 2.3)."""
+    """A change; `diff` is null when it is kept elsewhere.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
 
     diff: str | None = None
     external_storage_diff: object = None
@@ -40,7 +46,10 @@ class Diff(msgspec.Struct, frozen=True, gc=False):
 
 
 class Item(Diff, frozen=True):
-    """An input or output item of any `type`; an `output_diff` carries the fields of a diff itself (codex-wham.md 2.3)."""
+    """An input or output item of any `type`; an `output_diff` carries the fields of a diff itself.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
 
     type: str | None = None
     role: str | None = None
@@ -52,52 +61,55 @@ class Item(Diff, frozen=True):
 
 
 class TurnError(msgspec.Struct, frozen=True, gc=False):
-    """Why a turn failed (codex-wham.md 2.3)."""
+    """Why a turn failed (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}")."""
 
     code: str | None = None
     message: str | None = None
 
 
 class Author(msgspec.Struct, frozen=True, gc=False):
-    """Who wrote a worklog message (codex-wham.md 2.3)."""
+    """Who wrote a worklog message (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}")."""
 
     role: str | None = None
 
 
 class WorklogContent(msgspec.Struct, frozen=True, gc=False):
-    """The content of a worklog message (codex-wham.md 2.3)."""
+    """The content of a worklog message (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}")."""
 
     parts: Content = None
 
 
 class WorklogMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message of the worklog (codex-wham.md 2.3)."""
+    """A message of the worklog (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}")."""
 
     author: Author | None = None
     content: WorklogContent | None = None
 
 
 class Worklog(msgspec.Struct, frozen=True, gc=False):
-    """What was noted while the turn ran (codex-wham.md 2.3)."""
+    """What was noted while the turn ran (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}")."""
 
     messages: list[WorklogMessage] | None = None
 
 
 class Repository(msgspec.Struct, frozen=True, gc=False):
-    """A repository of an environment (codex-wham.md 2.5)."""
+    """A repository of an environment (docs/reference/protocols/codex-wham.md, "2.5 Environments")."""
 
     repository_full_name: object = None
     default_branch: object = None
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """The environment inside a turn; the rest of it can hold secrets and is not read (codex-wham.md 2.5)."""
+    """The environment inside a turn; the rest of it can hold secrets and is not read.
+
+    See docs/reference/protocols/codex-wham.md, "2.5 Environments".
+    """
 
     repo_map: dict[str, Repository] | None = None
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
-    """A user's or an assistant's turn (codex-wham.md 2.3)."""
+    """A user's or an assistant's turn (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}")."""
 
     id: str | None = None
     attempt_placement: int | None = None
@@ -120,7 +132,10 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class StatusDisplay(msgspec.Struct, frozen=True, gc=False):
-    """What the service shows of a task; untyped inside, as the official client reads it (codex-wham.md 3)."""
+    """What the service shows of a task; untyped inside, as the official client reads it.
+
+    See docs/reference/protocols/codex-wham.md, "3 Status model".
+    """
 
     latest_turn_status_display: object = None
     state: object = None
@@ -133,7 +148,10 @@ Display = StatusDisplay | None | msgspec.UnsetType
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """The task itself, in the list (codex-wham.md 2.1) and in the details (codex-wham.md 2.3), which name the pull requests differently."""
+    """The task itself, in the list and in the details (docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}"), which name the pull requests differently.
+
+    See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
+    """
 
     id: str | None = None
     title: object = None
@@ -150,7 +168,10 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):
-    """The answer to looking at a task (codex-wham.md 2.3). The diff turn usually repeats the assistant's: it is read when needed."""
+    """The answer to looking at a task. The diff turn usually repeats the assistant's: it is read when needed.
+
+    See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
+    """
 
     task: Record | None = None
     task_status_display: Display = msgspec.UNSET
@@ -160,7 +181,10 @@ class Details(msgspec.Struct, frozen=True, gc=False):
 
 
 class Created(msgspec.Struct, frozen=True, gc=False):
-    """The answer to creating or continuing a task; the assistant's turn is called `turn` here (codex-wham.md 2.2)."""
+    """The answer to creating or continuing a task; the assistant's turn is called `turn` here.
+
+    See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
+    """
 
     task: Record | None = None
     user_turn: Turn | None = None
@@ -169,14 +193,17 @@ class Created(msgspec.Struct, frozen=True, gc=False):
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
-    """A page of the list (codex-wham.md 2.1)."""
+    """A page of the list (docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list")."""
 
     items: list[Record] | None = None
     cursor: str | None = None
 
 
 class Siblings(msgspec.Struct, frozen=True, gc=False):
-    """The other attempts (codex-wham.md 2.4)."""
+    """The other attempts.
+
+    See docs/reference/protocols/codex-wham.md, "2.4 GET /wham/tasks/{task_id}/turns/{turn_id}/sibling_turns".
+    """
 
     sibling_turns: list[Turn] | None = None
 
@@ -194,7 +221,10 @@ class CurrentTurn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Environment(msgspec.Struct, frozen=True, gc=False):
-    """An entry of the environments (codex-wham.md 2.5). Nothing else of it is read: the rest can hold secrets."""
+    """An entry of the environments. Nothing else of it is read: the rest can hold secrets.
+
+    See docs/reference/protocols/codex-wham.md, "2.5 Environments".
+    """
 
     id: str
     label: str | None = None
@@ -204,7 +234,10 @@ class Environment(msgspec.Struct, frozen=True, gc=False):
 
 
 class StreamItem(msgspec.Struct, frozen=True, gc=False):
-    """One `data:` of the event stream (codex-wham.md 2.8)."""
+    """One `data:` of the event stream.
+
+    See docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client calls".
+    """
 
     id: object = None
     item_type: object = None

@@ -1,4 +1,7 @@
-"""Where the agent is, who may use it, and what it can do (docs/reference/protocols/services.md 2)."""
+"""Where the agent is, who may use it, and what it can do.
+
+See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
     from ...provider import Login, Settings
 
 NAME = "copilot"
-# Installation tokens are refused, and so is everybody without one of these plans (services.md 2).
+# Installation tokens are refused, and so is everybody without one of these plans (docs/reference/protocols/services.md,
+# "2 GitHub Copilot cloud agent").
 WHO = "a token of a user with Copilot Business or Enterprise"
 NEEDS = f"read and write Agent tasks ({WHO})"
 
@@ -56,7 +60,8 @@ CAPABILITIES = Capabilities(
         Verb.UNARCHIVE_TASK: "as archive_task",
     },
     options=frozenset({"model", "working_branch", "open_pull_request"}),
-    # As for every request to GitHub (services.md 1.4; `github_actions.capabilities`).
+    # As for every request to GitHub (docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling";
+    # `github_actions.capabilities`).
     write_pause=1.0,
     rate=14.0,
     notes=(
@@ -84,7 +89,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
-        """Return the service of *settings*. Raises `ConfigurationError`, also for a server: none has the agent (services.md 2)."""
+        """Return the service of *settings*. Raises `ConfigurationError`, also for a server: none has the agent.
+
+        See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+        """
         base = base_of(_BASE_URL.read(settings), of=NAME)
         if is_server(base):
             raise errors.ConfigurationError(

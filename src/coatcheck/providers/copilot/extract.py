@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - The prompt is the first session's, everything else the newest one's.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ from ...provider import (
     Response,
     Task,
     TaskState,
+    count_diff,
     fields,
     instant,
     number,
@@ -35,11 +34,11 @@ from ...provider import (
     whole,
 )
 from .._github.http import next_page
-from .._github.repository_requests import stats_of
 from . import wire
 from .capabilities import Service
 
-# Every state of services.md 2; `idle` and `waiting_for_user` need a person on the task's page.
+# Every state of docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent"; `idle` and `waiting_for_user`
+# need a person on the task's page.
 STATES: Mapping[str, TaskState] = {
     "queued": TaskState.QUEUED,
     "in_progress": TaskState.RUNNING,
@@ -87,7 +86,10 @@ def state_of(agent_task: wire.Task) -> TaskState:
 
 
 def repository_of(agent_task: wire.Task) -> str | None:
-    """Return ``owner/repo`` from a task's addresses: it names its repository by number alone (services.md 2)."""
+    """Return ``owner/repo`` from a task's addresses: it names its repository by number alone.
+
+    See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+    """
     for address in (agent_task.url, agent_task.html_url):
         if place := _REPOSITORY.search(text(address) or ""):
             return place[1]
@@ -161,7 +163,7 @@ def _outcome(fetched: Fetched, error: Failure | None) -> Outcome:
     return Outcome(
         patch=fetched.patch,
         patch_state=PatchState.PRESENT if fetched.patch else PatchState.NONE,
-        stats=stats_of(fetched.patch),
+        stats=count_diff(fetched.patch),
         pull_request=fetched.pull,
         error=error,
     )

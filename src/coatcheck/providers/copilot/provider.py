@@ -1,4 +1,4 @@
-"""The Copilot provider: one exchange per verb (docs/reference/protocols/services.md 2).
+"""The Copilot provider: one exchange per verb (docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent").
 
 Invariants:
 
@@ -17,7 +17,7 @@ import msgspec
 
 from ...provider import Exchange, ProviderSetting, Request, Response, StatusPage, encoded, read_json
 from .._github import http
-from .._github.location import site_of
+from .._github.github_provider import GithubProvider
 from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
 from . import extract, wire
 from .capabilities import CAPABILITIES, NAME, SETTINGS, WHO, Service, models
@@ -25,11 +25,9 @@ from .capabilities import CAPABILITIES, NAME, SETTINGS, WHO, Service, models
 if TYPE_CHECKING:
     from ...provider import (
         Capabilities,
-        Login,
         Model,
         Page,
         PullRequest,
-        Secret,
         Task,
         TaskFilter,
         TaskRef,
@@ -45,7 +43,7 @@ REMEDIES: Mapping[int, str] = {
 UNKNOWN_TASK: Mapping[int, str] = {**REMEDIES, 404: "there is no such task, or the token may not see it"}
 
 
-class CopilotProvider(msgspec.Struct, frozen=True):
+class CopilotProvider(GithubProvider, frozen=True):
     """The coding agent of one GitHub."""
 
     name: ClassVar[str] = NAME
@@ -53,25 +51,6 @@ class CopilotProvider(msgspec.Struct, frozen=True):
     settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
-
-    @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL."""
-        return {"api": self.service.base_url}
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The base URLs of the pages of tasks."""
-        return (site_of(self.service.base_url),)
-
-    @property
-    def login(self) -> Login:
-        """Where the token comes from."""
-        return self.service.login
-
-    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
-        """Return *request* with the token on it."""
-        return request.with_headers(("authorization", f"Bearer {secret.token}"))
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
@@ -186,7 +165,10 @@ class CopilotProvider(msgspec.Struct, frozen=True):
         return extract.Fetched(pull=pull, patch=patch)
 
     def _pull(self, repository: str | None, artifacts: extract.Artifacts) -> Exchange[PullRequest | None]:
-        """Return the pull request with its number, which the task does not tell (services.md 2): by its node, else by its branch."""
+        """Return the pull request with its number, which the task does not tell: by its node, else by its branch.
+
+        See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+        """
         version = self.service.api_version
         if (
             artifacts.node is not None

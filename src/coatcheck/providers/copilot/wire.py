@@ -1,4 +1,7 @@
-"""The structures of GitHub's responses about the agent's tasks (docs/reference/protocols/services.md 2): only the fields that are read."""
+"""The structures of GitHub's responses about the agent's tasks: only the fields that are read.
+
+See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+"""
 
 from __future__ import annotations
 

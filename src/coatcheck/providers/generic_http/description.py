@@ -20,12 +20,14 @@ from .template import PLACEHOLDERS, names_in
 
 Texts: TypeAlias = Mapping[str, str]
 
-# A service may not know a task at once that it has just accepted (services.md 11); in seconds.
+# A service may not know a task at once that it has just accepted (docs/reference/protocols/services.md, "11 Unknowns");
+# in seconds.
 NOT_FOUND_SECONDS = 30.0
 # Headers that authenticate: their values are secrets, which a description must not contain.
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key"})
 
-# Services' names of the states (services.md 9), in lower case; a description's own names take precedence.
+# Services' names of the states (docs/reference/protocols/services.md, "9 States and operations of all services
+# compared"), in lower case; a description's own names take precedence.
 STATES: Mapping[str, TaskState] = {
     **dict.fromkeys(("queued", "pending", "accepted", "submitted", "created", "new", "waiting"), TaskState.QUEUED),
     **dict.fromkeys(

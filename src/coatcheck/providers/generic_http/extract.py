@@ -3,8 +3,8 @@
 Invariants:
 
 - The state is the first of these that is present: a state, an error, a `done`, the status of the response.
-- A state that the description does not name is UNKNOWN; an answer that a redirect led to, and that says no known word, is the
-  result itself.
+- A state that the description does not name is UNKNOWN; an answer that a redirect led to, and that says no known word,
+  is the result itself.
 """
 
 from __future__ import annotations
@@ -158,7 +158,10 @@ def failure(answer: Answer, described: Description) -> Failure:
 
 
 def refused_result(response: Response, ended: Task) -> Task:
-    """Return the task whose result is a refusal: failures are kept where the result would be (services.md 6)."""
+    """Return the task whose result is a refusal: failures are kept where the result would be.
+
+    See docs/reference/protocols/services.md, "6 Standards".
+    """
     why = Failure(code=str(response.status), message=detail_of(response))
     return msgspec.structs.replace(ended, state=TaskState.FAILED, error=why, outcome=Outcome(error=why))
 

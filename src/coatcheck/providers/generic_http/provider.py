@@ -1,6 +1,6 @@
 """The provider of a described service: submit, poll the address that it names, fetch the result.
 
-The pattern is that of docs/reference/protocols/services.md, section 6.
+The pattern is that of docs/reference/protocols/services.md, "6 Standards".
 
 Invariants:
 

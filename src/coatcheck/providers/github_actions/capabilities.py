@@ -1,4 +1,7 @@
-"""What runs of workflows can do, and why they cannot do the rest (docs/reference/protocols/services.md 1 and 9)."""
+"""What runs of workflows can do, and why they cannot do the rest.
+
+See docs/reference/protocols/services.md, "1 GitHub Actions" and "9 States and operations of all services compared".
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,8 @@ CAPABILITIES = Capabilities(
     # "If you are making a large number of POST, PATCH, PUT, or DELETE requests, wait at least one second between each"
     # (docs.github.com, "Best practices for using the REST API").
     write_pause=1.0,
-    # 900 points a minute are the secondary limit, and a GET answered 304 is one as well (services.md 1.4): 15 a second, less one for
+    # 900 points a minute are the secondary limit, and a GET answered 304 is one as well
+    # (docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling"): 15 a second, less one for
     # everything else that uses the token.
     rate=14.0,
     notes=(

@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - Only a run that is completed has a conclusion, and then its word is the state's.
 - A state's native word is kept; a word that the tables lack is UNKNOWN, which never ends a task.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from ...provider import (
     Response,
     Task,
     TaskState,
+    count_diff,
     errors,
     instant,
     read_json,
@@ -33,12 +32,11 @@ from ...provider import (
     whole,
 )
 from .._github.http import limit_of, next_page, pause_asked
-from .._github.repository_requests import stats_of
 from . import job_progress, wire
 from .result_artifact import Result
 from .workflow_settings import Run, Service, Workflow
 
-# Every state of services.md 1.3, read as section 9 has it.
+# Every state of docs/reference/protocols/services.md, "1.3 States", read as section 9 has it.
 STATUSES: Mapping[str, TaskState] = {
     "requested": TaskState.QUEUED,
     "queued": TaskState.QUEUED,
@@ -59,7 +57,8 @@ CONCLUSIONS: Mapping[str, TaskState] = {
     "action_required": TaskState.INPUT_REQUIRED,
 }
 COMPLETED = "completed"
-# A task's key stands in the run's name like this (services.md 1.2).
+# A task's key stands in the run's name like this (docs/reference/protocols/services.md, "1.2 The id of a dispatched
+# run").
 _KEY = re.compile(r"\s*\[([^\[\]]+)\]\s*$")
 
 
@@ -195,7 +194,10 @@ def _environment(workflow_run: wire.Run, where: Run) -> str | None:
 
 
 def _revived(workflow_run: wire.Run) -> tuple[Notice, ...]:
-    """Return the notice of a run that was started again: it has the same id, and had ended (services.md 1.1)."""
+    """Return the notice of a run that was started again: it has the same id, and had ended.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
+    """
     number = attempt_of(workflow_run)
     if number == 1:
         return ()
@@ -216,7 +218,7 @@ def _outcome(result: Result) -> Outcome:
         patch=result.patch,
         patch_state=PatchState.PRESENT if result.patch else PatchState.NONE,
         base_commit=result.base_commit,
-        stats=stats_of(result.patch),
+        stats=count_diff(result.patch),
         pull_request=result.pull_request,
         error=result.error,
     )

@@ -4,44 +4,29 @@ Invariants:
 
 - What has been reported of a job is a count; its steps are reported in the order in which they run.
 - A run that is started again has new jobs: what was reported of the old ones is discarded, and of its messages too.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Self
 
 import msgspec
 
-from ...provider import Failure, Message, Task, TaskEvent, TaskMessage, TaskProgress, TaskRef, instant, text
+from ...provider import Failure, Message, PollMemory, Task, TaskEvent, TaskMessage, TaskProgress, TaskRef, instant, text
 from . import wire
 
 BEGUN = frozenset({"in_progress", "completed"})
-# The conclusions of a job that did not succeed (services.md 1.3).
+# The conclusions of a job that did not succeed (docs/reference/protocols/services.md, "1.3 States").
 BAD = frozenset({"failure", "timed_out", "cancelled", "startup_failure", "action_required"})
 # A failure names so many places at most: a matrix may fail in hundreds.
 PLACES = 3
 
 
-class Memory(msgspec.Struct, frozen=True, array_like=True):
+class Memory(PollMemory, frozen=True, array_like=True):
     """What has been reported: how many steps of each job, how many messages."""
 
     reported: Mapping[str, int] = {}
     messages: int = 0
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Return the memory that `to_text` wrote; anything else is none."""
-        try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
-        except msgspec.MsgspecError:
-            return cls()
-
-    def to_text(self) -> str:
-        """Return what `read` reads."""
-        return msgspec.json.encode(self).decode()
 
 
 def new_events(ref: TaskRef, jobs: Iterable[wire.Job], memory: Memory) -> tuple[list[TaskEvent], Memory]:

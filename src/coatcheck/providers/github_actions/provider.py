@@ -1,19 +1,20 @@
-"""The GitHub Actions provider: one exchange per verb (docs/reference/protocols/services.md 1).
+"""The GitHub Actions provider: one exchange per verb (docs/reference/protocols/services.md, "1 GitHub Actions").
 
 Invariants:
 
 - `create_task` is one POST. Where the server does not return the run, it is found by the task's key in
-  its name, and never guessed to be the newest (services.md 1.2).
-- `get_task` is one GET, answered for nothing while nothing changes (services.md 1.4); where the run has ended, what it left is
+  its name, and never guessed to be the newest (docs/reference/protocols/services.md, "1.2 The id of a dispatched run").
+- `get_task` is one GET, answered for nothing while nothing changes (docs/reference/protocols/services.md, "1.4 Rate
+  limits, conditional polling"); where the run has ended, what it left is
   fetched as well.
-- What is downloaded comes by redirect from another host, which gets no credentials (services.md 1.1).
+- What is downloaded comes by redirect from another host, which gets no credentials
+  (docs/reference/protocols/services.md, "1.1 Endpoints").
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
@@ -37,13 +38,15 @@ from ...provider import (
     encoded,
     errors,
     flag,
+    format_time,
     instant,
     read_json,
     text,
     whole,
 )
 from .._github import http
-from .._github.location import repository_path, site_of
+from .._github.github_provider import GithubProvider
+from .._github.location import repository_path
 from .._github.repository_requests import default_branch, diff_of_pull, pull_of_branch
 from . import extract, job_progress, result_artifact, wire
 from .capabilities import CAPABILITIES
@@ -55,8 +58,6 @@ if TYPE_CHECKING:
         Environment,
         Events,
         Intent,
-        Login,
-        Secret,
         TaskFilter,
         TaskRef,
         TaskSpec,
@@ -66,10 +67,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DISPATCH = "workflow_dispatch"
-# The number is the description's (services.md 1.1); the size is of all inputs together, in characters (docs.github.com, "Events that
-# trigger workflows", workflow_dispatch).
+# The number is the description's (docs/reference/protocols/services.md, "1.1 Endpoints"); the size is of all inputs
+# together, in characters (docs.github.com, "Events that trigger workflows", workflow_dispatch).
 MAX_INPUTS, MAX_INPUT_SIZE = 25, 65_535
-# How much older than the submission a run may seem, since clocks differ (services.md 1.2).
+# How much older than the submission a run may seem, since clocks differ (docs/reference/protocols/services.md, "1.2 The
+# id of a dispatched run").
 CLOCK_SKEW = 120.0
 # Pages that are searched for a key, of a hundred runs each: more runs than a person dispatches in two minutes.
 SEARCH_PAGES = 10
@@ -96,7 +98,7 @@ CANCELLING: Mapping[int, str] = {
 }
 
 
-class ActionsProvider(msgspec.Struct, frozen=True):
+class ActionsProvider(GithubProvider, frozen=True):
     """The workflows of one GitHub."""
 
     name: ClassVar[str] = NAME
@@ -104,25 +106,6 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
-
-    @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL."""
-        return {"api": self.service.base_url}
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The base URLs of the pages of tasks."""
-        return (site_of(self.service.base_url),)
-
-    @property
-    def login(self) -> Login:
-        """Where the token comes from."""
-        return self.service.login
-
-    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
-        """Return *request* with the token on it."""
-        return request.with_headers(("authorization", f"Bearer {secret.token}"))
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
@@ -143,7 +126,10 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(spec, environment=str(workflow), branch=branch, repository=workflow.repository)
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task | None]:
-        """Dispatch the workflow: exactly one POST. None where the server does not return the run (services.md 1.2)."""
+        """Dispatch the workflow: exactly one POST. None where the server does not return the run.
+
+        See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
+        """
         workflow = self.service.find_workflow(spec.environment)
         body = {"ref": spec.branch, "inputs": _inputs(spec, self.service)}
         response = yield self._post(_workflow(workflow, "/dispatches"), body)
@@ -167,10 +153,13 @@ class ActionsProvider(msgspec.Struct, frozen=True):
         return extract.looked(task, response)
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
-        """Return the run whose name ends in the task's key, among those of its workflow and branch since then (services.md 1.2)."""
+        """Return the run whose name ends in the task's key, among those of its workflow and branch since then.
+
+        See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
+        """
         workflow = self.service.find_workflow(intent.environment)
-        since = datetime.fromtimestamp(intent.at - CLOCK_SKEW, UTC)
-        wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since:%Y-%m-%dT%H:%M:%SZ}"}
+        since = format_time(int(intent.at - CLOCK_SKEW))
+        wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since}"}
         cursor: str | None = None
         for _ in range(SEARCH_PAGES):
             response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)
@@ -276,7 +265,10 @@ class ActionsProvider(msgspec.Struct, frozen=True):
     # -- acting on a run ---------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true (services.md 1.1)."""
+        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true.
+
+        See docs/reference/protocols/services.md, "1.1 Endpoints".
+        """
         how = "/force-cancel" if self.service.force_cancel else "/cancel"
         response = yield self._post(self.service.run(ref).path(how))
         http.explained(response, CANCELLING)

@@ -1,4 +1,7 @@
-"""The structures of GitHub's responses about runs (docs/reference/protocols/services.md 1.1): only the fields that are read."""
+"""The structures of GitHub's responses about runs: only the fields that are read.
+
+See docs/reference/protocols/services.md, "1.1 Endpoints".
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,17 @@ class Repository(Wire, frozen=True):
 
 
 class Dispatched(Wire, frozen=True):
-    """The response to a dispatch, with the run that it created (services.md 1.2)."""
+    """The response to a dispatch, with the run that it created.
+
+    See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
+    """
 
     workflow_run_id: int
     html_url: object = None
 
 
 class Run(Wire, frozen=True):
-    """A run of a workflow (services.md 1.1)."""
+    """A run of a workflow (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     id: int
     status: str | None = None
@@ -45,13 +51,13 @@ class Run(Wire, frozen=True):
 
 
 class RunPage(Wire, frozen=True):
-    """A page of runs, newest first (services.md 1.1)."""
+    """A page of runs, newest first (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     workflow_runs: list[Run]
 
 
 class Step(Wire, frozen=True):
-    """A step of a job (services.md 1.1)."""
+    """A step of a job (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     name: object = None
     status: object = None
@@ -60,7 +66,7 @@ class Step(Wire, frozen=True):
 
 
 class Job(Wire, frozen=True):
-    """A job of a run (services.md 1.1)."""
+    """A job of a run (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     id: int
     name: object = None
@@ -72,13 +78,16 @@ class Job(Wire, frozen=True):
 
 
 class JobPage(Wire, frozen=True):
-    """A page of jobs (services.md 1.1)."""
+    """A page of jobs (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     jobs: list[Job]
 
 
 class Artifact(Wire, frozen=True):
-    """An artifact of a run; `name` is part of the request and not read (services.md 1.1)."""
+    """An artifact of a run; `name` is part of the request and not read.
+
+    See docs/reference/protocols/services.md, "1.1 Endpoints".
+    """
 
     id: int
     expired: object = None
@@ -88,13 +97,13 @@ class Artifact(Wire, frozen=True):
 
 
 class ArtifactPage(Wire, frozen=True):
-    """A page of artifacts, newest first (services.md 1.1)."""
+    """A page of artifacts, newest first (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     artifacts: list[Artifact]
 
 
 class Workflow(Wire, frozen=True):
-    """A workflow (services.md 1.1)."""
+    """A workflow (docs/reference/protocols/services.md, "1.1 Endpoints")."""
 
     id: int
     name: object = None

@@ -1,4 +1,7 @@
-"""Where the workflows are, what they call things, and how a run is named (docs/reference/protocols/services.md 1)."""
+"""Where the workflows are, what they call things, and how a run is named.
+
+See docs/reference/protocols/services.md, "1 GitHub Actions".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a session, one activity at a time (docs/reference/protocols/jules.md 2.4). Pure.
+"""What happens in a session, one activity at a time (docs/reference/protocols/jules.md, "2.4 Activity"). Pure.
 
 Invariants:
 
@@ -99,7 +99,10 @@ def _artifact(raw: msgspec.Raw, answer: Response, *, at: str) -> tuple[Artifact,
 
 
 def _command(ran: wire.BashOutput) -> Artifact:
-    """Return a command; proto3 leaves an exit code of 0 out (jules.md 1.1)."""
+    """Return a command; proto3 leaves an exit code of 0 out.
+
+    See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
+    """
     code = 0 if ran.exit_code is None else whole(ran.exit_code)
     return Artifact(kind="command", command=text(ran.command), output=text(ran.output), exit_code=code)
 
@@ -135,7 +138,10 @@ def message_of(activity: wire.Activity) -> Message | None:
 
 
 def progress_of(activity: wire.Activity) -> str | None:
-    """Return the agent's progress in one text; it is often missing (jules.md 2.4)."""
+    """Return the agent's progress in one text; it is often missing.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
     progress = activity.progress_updated
     lines = (progress.title, progress.description) if progress else ()
     return ": ".join(filter(None, map(text, lines))) or text(activity.description)
@@ -190,7 +196,10 @@ KINDS: Mapping[str, tuple[str, Callable[[wire.Activity, Common], TaskEvent]]] = 
 
 
 def event_of(happening: Happening, ref: TaskRef, *, cursor: str) -> TaskEvent:
-    """Return an activity as an event; one of an unknown kind keeps the service's name of it (jules.md 2.4)."""
+    """Return an activity as an event; one of an unknown kind keeps the service's name of it.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
     activity = happening.activity
     common: Common = {
         "ref": ref,

@@ -1,4 +1,7 @@
-"""The base URL, the login and the limits of plans (docs/reference/protocols/jules.md 1.1 and 1.3)."""
+"""The base URL, the login and the limits of plans.
+
+See docs/reference/protocols/jules.md, "1.1 Base, auth, versions" and "1.3 Quotas".
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ NAME = "jules"
 DEFAULT_BASE_URL = "https://jules.googleapis.com/v1alpha"
 SITE = "https://jules.google.com"
 
-# Jules has API keys only; they are created on a page and sent only to the service (jules.md 1.1).
+# Jules has API keys only; they are created on a page and sent only to the service (docs/reference/protocols/jules.md,
+# "1.1 Base, auth, versions").
 LOGIN = Login(
     name=NAME,
     remedy=f"make a key at {SITE}/settings#api and set JULES_API_KEY",
@@ -34,7 +38,8 @@ class Quota(msgspec.Struct, frozen=True):
     at_once: int
 
 
-# The plan limits of Google's usage-limits page (jules.md 1.3); the service itself reports none of them.
+# The plan limits of Google's usage-limits page (docs/reference/protocols/jules.md, "1.3 Quotas"); the service itself
+# reports none of them.
 QUOTAS: Mapping[str, Quota] = {"free": Quota(15, 3), "pro": Quota(100, 15), "ultra": Quota(300, 60)}
 DAY = 24 * 3600
 
@@ -67,7 +72,7 @@ class Service(msgspec.Struct, frozen=True):
         return TaskRef(NAME, id)
 
     def url_of(self, id: str) -> str:
-        """Return the page of the session *id* (jules.md 2.2)."""
+        """Return the page of the session *id* (docs/reference/protocols/jules.md, "2.2 Session")."""
         return f"{SITE}/session/{encoded(id)}"
 
 

@@ -3,7 +3,8 @@
 Invariants:
 
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-- A session's own state is half of the truth; where it has stopped, the activities are the other half (docs/reference/protocols/jules.md 3.1).
+- A session's own state is half of the truth; where it has stopped, the activities are the other half
+  (docs/reference/protocols/jules.md, "3.1 Decision table for a client").
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 """
 
@@ -14,7 +15,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...provider import (
-    DiffStats,
     Environment,
     Failure,
     FileSnapshot,
@@ -27,6 +27,7 @@ from ...provider import (
     Response,
     Task,
     TaskState,
+    count_diff,
     errors,
     flag,
     instant,
@@ -41,7 +42,7 @@ from .session_summary import NOTHING, Story, summarize
 if TYPE_CHECKING:
     from ...provider import FileChange
 
-# Every state of jules.md 2.3; PLANNING is called deprecated and still occurs.
+# Every state of docs/reference/protocols/jules.md, "2.3 SessionState"; PLANNING is called deprecated and still occurs.
 STATES: Mapping[str, TaskState] = {
     "STATE_UNSPECIFIED": TaskState.UNKNOWN,
     "QUEUED": TaskState.QUEUED,
@@ -66,7 +67,10 @@ def session(answer: Response) -> wire.Session:
 
 
 def needs_story(wire_session: wire.Session) -> bool:
-    """Whether the state alone does not tell what has become of *wire_session* (jules.md 3.1)."""
+    """Whether the state alone does not tell what has become of *wire_session*.
+
+    See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
+    """
     return STATES.get(wire_session.state or "", TaskState.UNKNOWN).ends_wait
 
 
@@ -149,7 +153,10 @@ def _id(wire_session: wire.Session) -> str:
 
 
 def _state(wire_session: wire.Session, story: Story) -> TaskState:
-    """Return the state; a session that completed with nothing but a plan still waits for its approval (jules.md 2.3)."""
+    """Return the state; a session that completed with nothing but a plan still waits for its approval.
+
+    See docs/reference/protocols/jules.md, "2.3 SessionState".
+    """
     state = STATES.get(wire_session.state or "", TaskState.UNKNOWN)
     if state is TaskState.SUCCEEDED and story.has_open_plan and not _artifacts_of(wire_session):
         return TaskState.INPUT_REQUIRED
@@ -188,7 +195,7 @@ def _outcome(wire_session: wire.Session, story: Story) -> Outcome:
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(change.base_commit_id) if change else None,
-        stats=_stats(patch),
+        stats=count_diff(patch),
         pull_request=_pull_request(wire_session, commit_message),
         files=new_files(patch) if patch else (),
         error=_failure(wire_session, story),
@@ -196,14 +203,20 @@ def _outcome(wire_session: wire.Session, story: Story) -> Outcome:
 
 
 def _change(wire_session: wire.Session, story: Story) -> wire.GitPatch | None:
-    """Return the output's change, else the last that an activity showed: outputs are frequently empty (jules.md 2.5)."""
+    """Return the output's change, else the last that an activity showed: outputs are frequently empty.
+
+    See docs/reference/protocols/jules.md, "2.5 outputs".
+    """
     patches = [output.change_set.git_patch for output in _artifacts_of(wire_session) if output.change_set]
     with_diff = [patch for patch in patches if patch and patch.unidiff_patch]
     return with_diff[-1] if with_diff else story.change
 
 
 def _pull_request(wire_session: wire.Session, commit_message: str | None) -> PullRequest | None:
-    """Return the pull request; the service reports its number only in its URL (jules.md 2.5)."""
+    """Return the pull request; the service reports its number only in its URL.
+
+    See docs/reference/protocols/jules.md, "2.5 outputs".
+    """
     opened = next((output.pull_request for output in _artifacts_of(wire_session) if output.pull_request), None)
     if opened is None:
         return None
@@ -220,28 +233,22 @@ def _pull_request(wire_session: wire.Session, commit_message: str | None) -> Pul
 
 
 def _failure(wire_session: wire.Session, story: Story) -> Failure | None:
-    """Return why it failed: the agent's last message, since the reason is nearly always the same text (jules.md 2.4)."""
+    """Return why it failed: the agent's last message, since the reason is nearly always the same text.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
     if STATES.get(wire_session.state or "") is not TaskState.FAILED:
         return None
     last = story.messages[-1].text if story.messages else None
     return Failure(message=": ".join(filter(None, (story.reason, last))) or None)
 
 
-def _stats(patch: Patch | None) -> DiffStats | None:
-    """Count the changes of the diff: the service reports no counts."""
-    if patch is None:
-        return None
-    try:
-        counted = patch.stats
-    except errors.PatchError:
-        return None
-    return DiffStats(files=counted.files, added=counted.added, removed=counted.removed)
-
-
 def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:
-    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff (jules.md 2.5).
+    """Return the files that *patch* makes, whole: there is no file endpoint, and only new files are in a diff.
 
     A diff that cannot be read has none; `Patch.verify` raises its error.
+
+    See docs/reference/protocols/jules.md, "2.5 outputs".
     """
     try:
         result = [change for change in patch.files if change.status.value == "added" and not change.is_binary]

@@ -1,13 +1,14 @@
-"""The Jules provider: one exchange per verb (docs/reference/protocols/jules.md 2).
+"""The Jules provider: one exchange per verb (docs/reference/protocols/jules.md, "2 Resources and methods").
 
 Invariants:
 
 - `create_task` is one POST, and `prepare` never creates anything.
 - `get_task` is one GET while the agent works; where the session has stopped, its state is half of the truth and
-  its activities are requested as well (jules.md 3.1).
-- Errors are classified by status, never by text: the message for a revoked key is wrong (jules.md 1.2).
+  its activities are requested as well (docs/reference/protocols/jules.md, "3.1 Decision table for a client").
+- Errors are classified by status, never by text: the message for a revoked key is wrong
+  (docs/reference/protocols/jules.md, "1.2 Error envelope").
 - What activities carry can be megabytes: what is only counted is requested with a mask, and without one when the
-  service does not take it (jules.md 1.1).
+  service does not take it (docs/reference/protocols/jules.md, "1.1 Base, auth, versions").
 """
 
 from __future__ import annotations
@@ -48,12 +49,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Every list's largest page; more is taken for this (jules.md 1.5).
+# Every list's largest page; more is taken for this (docs/reference/protocols/jules.md, "1.5 Pagination, filters,
+# order").
 PAGE_SIZE = 100
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
-# Every branch of every repository comes with a source: three quarters of half a megabyte (jules.md 1.5).
+# Every branch of every repository comes with a source: three quarters of half a megabyte
+# (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order").
 SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
 # The fields of activities for a summary: no images, no command output, no diffs.
 STORY_FIELDS = (
@@ -93,7 +96,7 @@ CAPABILITIES = Capabilities(
         Verb.LIST_MODELS: "Jules chooses the model and does not tell which",
     },
     options=frozenset({"title", "requires_approval", "open_pull_request", "working_branch"}),
-    # 5 to 60 minutes are reported (jules.md 3.2); this is their geometric mean.
+    # 5 to 60 minutes are reported (docs/reference/protocols/jules.md, "3.2 Intervals"); this is their geometric mean.
     typical_seconds=1000.0,
     needs_environment=False,
     notes=(
@@ -120,15 +123,20 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return {"api": self.service.base_url}
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
-        """Return *request* with the key on it; a bearer is refused (jules.md 1.1)."""
+        """Return *request* with the key on it; a bearer is refused.
+
+        See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
+        """
         return request.with_headers(("x-goog-api-key", secret.token))
 
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* where it is complete; one without a repository needs no branch (jules.md 2.5, "Repoless").
+        """Return *spec* where it is complete; one without a repository needs no branch.
 
         Raises `ConfigurationError` for a source without a known branch.
+
+        See docs/reference/protocols/jules.md, "2.5 outputs".
         """
         yield from ()
         if spec.environment and not spec.branch:
@@ -144,7 +152,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
         session = decode(response, wire.Session)
         created = extract.task(session, self.service, raw=response.body)
         return msgspec.structs.replace(
-            created,  # what a reply leaves out is what was sent (jules.md 2.2)
+            created,  # what a reply leaves out is what was sent (docs/reference/protocols/jules.md, "2.2 Session")
             prompt=created.prompt or spec.prompt,
             environment=created.environment or spec.environment,
             branch=created.branch or spec.branch,
@@ -162,7 +170,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return (yield from self.get_task(ref))
 
     def approve_plan(self, ref: TaskRef) -> Exchange[None]:
-        """Approve the plan that waits; later plans of the session run without asking (jules.md 2.3)."""
+        """Approve the plan that waits; later plans of the session run without asking.
+
+        See docs/reference/protocols/jules.md, "2.3 SessionState".
+        """
         response = yield self._post(_session(ref, ":approvePlan"), {})
         _explained(response, {400: f"no plan is waiting for approval; see: coatcheck show {ref}"})
 
@@ -289,7 +300,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     # -- acting on a session -----------------------------------------------------------------------------------------
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Archive a session; a running one is paused (jules.md 2.3)."""
+        """Archive a session; a running one is paused (docs/reference/protocols/jules.md, "2.3 SessionState")."""
         check((yield self._post(_session(ref, ":archive"), {})))
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
@@ -326,7 +337,8 @@ class JulesProvider(msgspec.Struct, frozen=True):
     ) -> Exchange[list[Happening]]:
         """Return what has happened, oldest first; of a session that is there, an unknown list is an empty one.
 
-        The list of a new session is denied for up to five minutes (jules.md 1.4, 3.3).
+        The list of a new session is denied for up to five minutes (docs/reference/protocols/jules.md, "1.4 What the
+        official SDK retries" and "3.3 Incremental activities").
         """
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[Happening], str | None]]:
@@ -347,7 +359,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return response
 
     def _masked(self, request: Request, fields: str | None) -> Exchange[Response]:
-        """Request some fields only, and all where the service does not accept the mask (jules.md 1.1)."""
+        """Request some fields only, and all where the service does not accept the mask.
+
+        See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
+        """
         if fields is None:
             response: Response = yield request
             return response
@@ -373,7 +388,10 @@ def _session(ref: TaskRef, rest: str = "") -> str:
 
 
 def _new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
-    """Return the body that creates a session: flat, and without fields that are not set (jules.md 2.2)."""
+    """Return the body that creates a session: flat, and without fields that are not set.
+
+    See docs/reference/protocols/jules.md, "2.2 Session".
+    """
     context = {
         "source": spec.environment,
         "githubRepoContext": {"startingBranch": spec.branch},

@@ -1,7 +1,9 @@
-"""Find the source that a person means: its name, or the repository behind it (docs/reference/protocols/jules.md 1.5 and 2.1).
+"""Find the source that a person means: its name, or the repository behind it.
 
 Names are never taken apart: live they look like ``sources/github/OWNER/REPO``, in the prose like
 ``sources/github-owner-repo``. What we make up is only asked for, and what the service answers is used.
+
+See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order" and "2.1 Source".
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""The summary of a session's activities: plan, messages, change and end (docs/reference/protocols/jules.md 2.3 and 3.1). Pure.
+"""The summary of a session's activities: plan, messages, change and end. Pure.
 
 Invariants:
 
 - A plan waits for approval while the newest one is followed by no approval and no end.
 - What the agent does after its end is a revival: it then re-applies its diff, reverting what was merged since.
+
+See docs/reference/protocols/jules.md, "2.3 SessionState" and "3.1 Decision table for a client".
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from . import wire
 from .activities import Happening, message_of, plan_of, progress_of
 
 ENDS = frozenset({"sessionCompleted", "sessionFailed"})
-# What decides a plan: a message of a person, or an end (jules.md 3.1).
+# What decides a plan: a message of a person, or an end (docs/reference/protocols/jules.md, "3.1 Decision table for a
+# client").
 SETTLES = frozenset({"planApproved", *ENDS})
 
 

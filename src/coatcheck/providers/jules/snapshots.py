@@ -1,49 +1,41 @@
-"""The memory of a wait between two polls of a session, and the next snapshot (docs/reference/protocols/jules.md 3.1, 3.3). Pure.
+"""The memory of a wait between two polls of a session, and the next snapshot. Pure.
 
 Invariants:
 
 - Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
 - An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
   the same: some do go on.
+
+See docs/reference/protocols/jules.md, "3.1 Decision table for a client" and "3.3 Incremental activities".
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from ...provider import Notice, Task, TaskSnapshot, TaskState
+from ...provider import Notice, PollMemory, Task, TaskSnapshot, TaskState, format_time
 from .activities import Happening, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# How far back the next poll requests activities (seconds). Activities are written in order, a few milliseconds apart (jules.md 1.1, 3.3).
+# How far back the next poll requests activities (seconds). Activities are written in order, a few milliseconds apart
+# (docs/reference/protocols/jules.md, "1.1 Base, auth, versions" and "3.3 Incremental activities").
 OVERLAP = 5.0
-# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile (jules.md 3.1).
+# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile
+# (docs/reference/protocols/jules.md, "3.1 Decision table for a client").
 STALL = 15 * 60.0
 
 
-class Memory(msgspec.Struct, frozen=True, array_like=True):
+class Memory(PollMemory, frozen=True, array_like=True):
     """What has been received: the time of the last activity, the activities near it, the agent's last activity (seconds since the epoch)."""
 
     last: float = 0.0
     around: tuple[tuple[float, str], ...] = ()
     sign: float = 0.0
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Return the memory that `to_text` wrote; anything else is none."""
-        try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
-        except msgspec.MsgspecError:
-            return cls()
-
-    def to_text(self) -> str:
-        """Return what `read` reads."""
-        return msgspec.json.encode(self).decode()
 
     @property
     def is_blank(self) -> bool:
@@ -52,11 +44,13 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def filter(self) -> str | None:
-        """Return the filter for newer activities, None for all; the service's is exclusive (jules.md 1.5)."""
+        """Return the filter for newer activities, None for all; the service's is exclusive.
+
+        See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
+        """
         if self.is_blank:
             return None
-        since = datetime.fromtimestamp(self.last, UTC) - timedelta(seconds=OVERLAP)
-        return f'create_time>"{since:%Y-%m-%dT%H:%M:%S.%fZ}"'
+        return f'create_time>"{format_time(self.last - OVERLAP, timespec="microseconds")}"'
 
     def unseen(self, happened: Iterable[Happening]) -> list[Happening]:
         """Return those of *happened* that have not been received before."""

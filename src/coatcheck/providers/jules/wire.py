@@ -1,9 +1,11 @@
 """The structures of Jules' responses: only the fields that are read; unknown fields and values are accepted.
 
-Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing (docs/reference/protocols/jules.md 1.1).
+Proto3 JSON leaves default values out, so everything may be missing, and null counts as missing
+(docs/reference/protocols/jules.md, "1.1 Base, auth, versions").
 Typed fields decide (ids, states, texts, diffs): a wrong type is an error with its JSON path. Fields of type
 ``object`` are only shown and are read by `loose`. What is one of several kinds has them all as fields, and an element
-that has none of them is kept raw: its native word is reported (jules.md 2.4, 2.5).
+that has none of them is kept raw: its native word is reported (docs/reference/protocols/jules.md, "2.4 Activity" and
+"2.5 outputs").
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GithubBranch(Wire, frozen=True):
-    """A branch (jules.md 2.1)."""
+    """A branch (docs/reference/protocols/jules.md, "2.1 Source")."""
 
     display_name: object = None
 
 
 class GithubRepo(Wire, frozen=True):
-    """The repository behind a source (jules.md 2.1)."""
+    """The repository behind a source (docs/reference/protocols/jules.md, "2.1 Source")."""
 
     owner: str | None = None
     repo: str | None = None
@@ -30,7 +32,7 @@ class GithubRepo(Wire, frozen=True):
 
 
 class Source(Wire, frozen=True):
-    """A repository that was connected in the web app (jules.md 2.1)."""
+    """A repository that was connected in the web app (docs/reference/protocols/jules.md, "2.1 Source")."""
 
     name: str | None = None
     id: object = None
@@ -38,27 +40,27 @@ class Source(Wire, frozen=True):
 
 
 class SourcePage(Wire, frozen=True):
-    """A page of sources (jules.md 1.5)."""
+    """A page of sources (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order")."""
 
     sources: list[Source] | None = None
     next_page_token: str | None = None
 
 
 class GithubRepoContext(Wire, frozen=True):
-    """Where in the repository a session starts (jules.md 2.2)."""
+    """Where in the repository a session starts (docs/reference/protocols/jules.md, "2.2 Session")."""
 
     starting_branch: str | None = None
 
 
 class SourceContext(Wire, frozen=True):
-    """Which source a session works on (jules.md 2.2)."""
+    """Which source a session works on (docs/reference/protocols/jules.md, "2.2 Session")."""
 
     source: str | None = None
     github_repo_context: GithubRepoContext | None = None
 
 
 class GitPatch(Wire, frozen=True):
-    """A diff, cumulative from the base commit (jules.md 2.4)."""
+    """A diff, cumulative from the base commit (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     unidiff_patch: str | None = None
     base_commit_id: object = None
@@ -66,13 +68,16 @@ class GitPatch(Wire, frozen=True):
 
 
 class ChangeSet(Wire, frozen=True):
-    """A change; without a diff it is an empty one, which is frequent (jules.md 2.4)."""
+    """A change; without a diff it is an empty one, which is frequent.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
 
     git_patch: GitPatch | None = None
 
 
 class PullRequest(Wire, frozen=True):
-    """A pull request that the service opened (jules.md 2.5)."""
+    """A pull request that the service opened (docs/reference/protocols/jules.md, "2.5 outputs")."""
 
     url: str | None = None
     title: object = None
@@ -82,14 +87,14 @@ class PullRequest(Wire, frozen=True):
 
 
 class Output(Wire, frozen=True):
-    """An output of a session (jules.md 2.5)."""
+    """An output of a session (docs/reference/protocols/jules.md, "2.5 outputs")."""
 
     change_set: ChangeSet | None = None
     pull_request: PullRequest | None = None
 
 
 class Session(Wire, frozen=True):
-    """A session; input-only fields never come back (jules.md 2.2)."""
+    """A session; input-only fields never come back (docs/reference/protocols/jules.md, "2.2 Session")."""
 
     name: str | None = None
     id: str | None = None
@@ -105,76 +110,79 @@ class Session(Wire, frozen=True):
 
 
 class SessionPage(Wire, frozen=True):
-    """A page of sessions, newest first (jules.md 1.5)."""
+    """A page of sessions, newest first (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order")."""
 
     sessions: list[Session] | None = None
     next_page_token: str | None = None
 
 
 class Step(Wire, frozen=True):
-    """A step of a plan (jules.md 2.4)."""
+    """A step of a plan (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     title: object = None
     description: object = None
 
 
 class Plan(Wire, frozen=True):
-    """A plan (jules.md 2.4)."""
+    """A plan (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     id: str | None = None
     steps: list[Step] | None = None
 
 
 class PlanGenerated(Wire, frozen=True):
-    """The agent made a plan (jules.md 2.4)."""
+    """The agent made a plan (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     plan: Plan | None = None
 
 
 class PlanApproved(Wire, frozen=True):
-    """A person, or the service itself, approved a plan (jules.md 2.4)."""
+    """A person, or the service itself, approved a plan (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     plan_id: object = None
 
 
 class UserMessaged(Wire, frozen=True):
-    """The user sent a message (jules.md 2.4)."""
+    """The user sent a message (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     user_message: str | None = None
 
 
 class AgentMessaged(Wire, frozen=True):
-    """The agent sent a message (jules.md 2.4)."""
+    """The agent sent a message (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     agent_message: str | None = None
 
 
 class ProgressUpdated(Wire, frozen=True):
-    """The agent did something; both texts may be absent (jules.md 2.4)."""
+    """The agent did something; both texts may be absent (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     title: object = None
     description: object = None
 
 
 class SessionCompleted(Wire, frozen=True):
-    """The agent is done, for now (jules.md 2.4)."""
+    """The agent is done, for now (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
 
 class SessionFailed(Wire, frozen=True):
-    """The agent gave up (jules.md 2.4)."""
+    """The agent gave up (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     reason: str | None = None
 
 
 class Media(Wire, frozen=True):
-    """An image or the like, in base64 (jules.md 2.4)."""
+    """An image or the like, in base64 (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     data: str | None = None
     mime_type: object = None
 
 
 class BashOutput(Wire, frozen=True):
-    """A command that the agent ran; an exit code of 0 is left out (jules.md 1.1, 2.4)."""
+    """A command that the agent ran; an exit code of 0 is left out.
+
+    See docs/reference/protocols/jules.md, "1.1 Base, auth, versions" and "2.4 Activity".
+    """
 
     command: object = None
     output: object = None
@@ -182,7 +190,7 @@ class BashOutput(Wire, frozen=True):
 
 
 class Artifact(Wire, frozen=True):
-    """Something that an activity shows (jules.md 2.4)."""
+    """Something that an activity shows (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     change_set: ChangeSet | None = None
     media: Media | None = None
@@ -190,7 +198,7 @@ class Artifact(Wire, frozen=True):
 
 
 class Activity(Wire, frozen=True):
-    """Something that happened; immutable (jules.md 2.4)."""
+    """Something that happened; immutable (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     name: str | None = None
     id: str | None = None
@@ -213,7 +221,7 @@ class Activity(Wire, frozen=True):
 
 
 class ActivityPage(Wire, frozen=True):
-    """A page of activities, oldest first (jules.md 1.5)."""
+    """A page of activities, oldest first (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order")."""
 
     activities: list[msgspec.Raw] | None = None
     next_page_token: str | None = None

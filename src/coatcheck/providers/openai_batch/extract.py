@@ -5,8 +5,6 @@ Invariants:
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - A batch that completed may hold failed requests: `completed` is a success only where one of them is.
-
-Sections are those of docs/reference/protocols/services.md.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from . import wire
 
 NAME = "openai_batch"
 
-# services.md 4.
+# docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 STATES: Mapping[str, TaskState] = {
     "validating": TaskState.QUEUED,
     "in_progress": TaskState.RUNNING,
@@ -109,10 +107,10 @@ def _ended_at(document: wire.Batch) -> datetime | None:
 
 
 def _progress(document: wire.Batch, counts: wire.Counts, state: TaskState) -> str | None:
-    """Return how far it is, and until when it has to be."""
-    done = batch_progress((counts.completed or 0) + (counts.failed or 0), counts.failed, counts.total)
-    until = None if state.is_terminal else instant(document.expires_at)
-    return ", ".join(filter(None, (done, f"expires at {until:%Y-%m-%d %H:%M} UTC" if until else None))) or None
+    """Return how far it is, and when it expires."""
+    done = (counts.completed or 0) + (counts.failed or 0)
+    expires_at = None if state.is_terminal else instant(document.expires_at)
+    return batch_progress(done, counts.failed, counts.total, expires_at=expires_at)
 
 
 def _failure(document: wire.Batch) -> Failure | None:

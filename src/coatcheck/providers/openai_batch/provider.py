@@ -1,4 +1,4 @@
-"""The OpenAI batch provider: one exchange per verb (docs/reference/protocols/services.md 4).
+"""The OpenAI batch provider: one exchange per verb.
 
 Invariants:
 
@@ -6,6 +6,8 @@ Invariants:
   and only that one is ever uncertain.
 - A batch carries the submission's key in its metadata, where a lost answer is found again.
 - Results are asked for once a batch has ended: its output file, and its error file, where it has them.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from ...provider import (
+    BATCH_MODEL,
+    BATCH_REASONS,
     USER_AGENT,
     Capabilities,
     Exchange,
@@ -75,16 +79,9 @@ CAPABILITIES = Capabilities(
         Support.DOCUMENTED,
     ),
     reasons={
-        Verb.LIST_ATTEMPTS: "a batch has requests, each with its own outcome: Outcome.items",
-        Verb.LIST_ENVIRONMENTS: "a batch runs nowhere: it asks a model",
-        Verb.LIST_MODELS: "models are the account's; name one",
-        Verb.GET_USAGE: "the API does not report it",
-        Verb.SEND_MESSAGE: "a batch is asked once",
+        **BATCH_REASONS,
         Verb.ARCHIVE_TASK: "the service has no archive of batches",
         Verb.DELETE_TASK: "batches cannot be deleted, only their files",
-        Verb.APPROVE_PLAN: "a model answers at once",
-        Verb.CREATE_PULL_REQUEST: "a batch has no repository",
-        Verb.STREAM_EVENTS: "a batch reports only counts",
     },
     options=frozenset({"model", "title", "instructions", "key", "requests"}),
     modes=frozenset({"code", "ask"}),
@@ -100,7 +97,6 @@ NO_RESULT = Notice(
 )
 
 
-MODEL = ProviderSetting("model", "the model of tasks that name none")
 BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL, ("OPENAI_BASE_URL",))
 
 
@@ -113,7 +109,7 @@ class Service(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return the service of *settings*. Raises `ConfigurationError` for an address that is none."""
-        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), MODEL.read(settings))
+        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), BATCH_MODEL.read(settings))
 
 
 class OpenAIBatchProvider(msgspec.Struct, frozen=True):
@@ -122,7 +118,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
-    settings: ClassVar[tuple[ProviderSetting, ...]] = (MODEL, BASE_URL)
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (BATCH_MODEL, BASE_URL)
 
     service: Service = Service()
 

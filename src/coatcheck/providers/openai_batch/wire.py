@@ -1,6 +1,9 @@
-"""The structures of OpenAI's batches: only the fields that are read (docs/reference/protocols/services.md 4; OpenAI's SDK 3.52, ``types/batch.py``).
+"""The structures of OpenAI's batches: only the fields that are read.
 
 Typed fields decide; fields of type ``object`` are only shown and are read by `loose`.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs"; OpenAI's SDK 3.52,
+``types/batch.py``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""AWS Lambda in memory, with the queue in which plain functions tell their ends (services.md 3).
+"""AWS Lambda in memory, with the queue in which plain functions tell their ends.
 
 Law 1. Nothing happens by itself: a durable execution goes one state on each time it is looked at, a plain invocation
        each time its queue is read, and is done after the last.
 Law 2. Every request needs a right signature; names, versions and payloads are refused as AWS refuses them.
 Law 3. A durable execution's name is taken once: the same payload finds the execution that there is, another is refused.
+
+See docs/reference/protocols/services.md, "3 AWS Lambda".
 """
 
 from __future__ import annotations
@@ -308,7 +310,10 @@ class LambdaEmulator:
         return self.queue.answer(request, now=self.clock.time())
 
     def _tell(self, execution: Execution) -> None:
-        """Put the destination record of an invocation that has ended into the queue (services.md 3.1)."""
+        """Put the destination record of an invocation that has ended into the queue.
+
+        See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
+        """
         if execution.ended is not None:
             is_good = execution.state == "SUCCEEDED"
             made = self._result(execution) if is_good else {"errorType": "AgentError", "errorMessage": "It gave up."}

@@ -1,8 +1,10 @@
-"""OpenAI's and Anthropic's batches in memory (services.md 4).
+"""OpenAI's and Anthropic's batches in memory.
 
 Law 1. Nothing happens by itself: a batch goes one state on each time it is looked at, and is done after the last.
 Law 2. Results come in another order than requests went in, as both services warn.
 Law 3. A batch that was cancelled or has expired keeps what was done by then: every other request, from the first on.
+
+See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
+from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, Status, take
 from ...cloud.responses import json_reply
 from ..fake_clock import FakeClock
@@ -402,9 +404,9 @@ class AnthropicBatchEmulator(_Emulator):
             "type": "message_batch",
             "processing_status": "ended" if has_ended else batch.state,
             "request_counts": self._counts(batch),
-            "created_at": _rfc3339(batch.created),
-            "expires_at": _rfc3339(batch.created + 86_400),
-            "ended_at": _rfc3339(batch.ended) if batch.ended is not None else None,
+            "created_at": format_time(batch.created),
+            "expires_at": format_time(batch.created + 86_400),
+            "ended_at": format_time(batch.ended) if batch.ended is not None else None,
             "cancel_initiated_at": None,
             "archived_at": None,
             "results_url": f"http://{host}/v1/messages/batches/{batch.id}/results" if has_ended else None,
@@ -439,7 +441,3 @@ def _result(id: str, params: Mapping[str, Any], end: str, lost: str) -> dict[str
         "usage": {"input_tokens": 10, "output_tokens": 5},
     }
     return {"type": "succeeded", "message": message}
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

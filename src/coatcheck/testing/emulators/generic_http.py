@@ -1,4 +1,4 @@
-"""A service that answers 202, in memory, in the three ways that services do it (services.md 6).
+"""A service that answers 202, in memory, in the three ways that services do it.
 
 * ``/jobs``: Microsoft's guidelines. 202 with ``Operation-Location`` and ``Retry-After``; the operation has a `status`
   and at its end a `resourceLocation`.
@@ -7,6 +7,8 @@
 
 Law 1. Nothing happens by itself: a task goes one state on each time it is looked at, and is done after the last.
 Law 2. Every request needs the token as a bearer, or whatever *authorization* says.
+
+See docs/reference/protocols/services.md, "6 Standards".
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
+from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, take
 from ...cloud.responses import json_reply
 from ..fake_clock import FakeClock
@@ -156,7 +158,7 @@ class Http202Emulator:
         return json_reply(self._document(request, job), headers=self._after())
 
     def _document(self, request: Request, job: Job) -> dict[str, object]:
-        document: dict[str, object] = {"id": job.id, "status": job.state, "createdDateTime": _rfc3339(job.created)}
+        document: dict[str, object] = {"id": job.id, "status": job.state, "createdDateTime": format_time(job.created)}
         document["input"] = job.asked
         if job.state == "Succeeded":
             document["resourceLocation"] = f"{_origin(request)}/results/{job.id}"
@@ -245,7 +247,7 @@ def _made(job: Job) -> dict[str, object]:
 
 def _operation_of(job: Job) -> dict[str, object]:
     """Return an AIP-151 operation: proto3 JSON leaves out a `done` that is false."""
-    metadata = {"prompt": job.asked["prompt"], "createTime": _rfc3339(job.created)}
+    metadata = {"prompt": job.asked["prompt"], "createTime": format_time(job.created)}
     operation: dict[str, object] = {"name": f"projects/demo/operations/{job.id}", "metadata": _any(metadata)}
     if job.state in ENDS:
         operation["done"] = True
@@ -261,7 +263,3 @@ def _operation_of(job: Job) -> dict[str, object]:
 def _any(value: Mapping[str, object]) -> dict[str, object]:
     """Return what a `google.protobuf.Any` of a struct is in JSON."""
     return {"@type": "type.googleapis.com/google.protobuf.Struct", "value": value}
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

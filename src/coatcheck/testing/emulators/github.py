@@ -1,9 +1,12 @@
-"""GitHub in memory: workflows, their runs and what they leave, pull requests, limits (services.md 1).
+"""GitHub in memory: workflows, their runs and what they leave, pull requests, limits.
 
 Law 1. Nothing happens by itself: a run advances by one act when it is looked at, and not before the act's time is over.
        Acts that have a time end by the clock also for whoever lists.
-Law 2. What the service is strict about is refused as it refuses it: inputs, refs, versions, pages, a missing user agent.
+Law 2. What the service is strict about is refused as it refuses it: inputs, refs, versions, pages, a missing user
+agent.
 Law 3. Downloads come from another host, for a minute, and who brings a token there is refused.
+
+See docs/reference/protocols/services.md, "1 GitHub Actions".
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
 TOKEN = "ghp_" + "0" * 36
 CLOUD_VERSIONS = ("2022-11-28", "2026-03-10")
 SERVER_VERSIONS = ("2022-11-28",)
-# From this version on a dispatch says which run it made (1.2).
+# From this version on a dispatch says which run it made (docs/reference/protocols/services.md, "1.2 The id of a
+# dispatched run").
 TELLS_RUN = "2026-03-10"
 MAX_INPUTS = 25
 

@@ -1,4 +1,7 @@
-"""The tasks of the emulated coding agent: created, looked at, listed, and nothing else (services.md 2)."""
+"""The tasks of the emulated coding agent: created, looked at, listed, and nothing else.
+
+See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How GitHub answers: errors, pages, tags, limits, and downloads from another host (services.md 1.1, 1.4)."""
+"""How GitHub answers: errors, pages, tags, limits, and downloads from another host.
+
+See docs/reference/protocols/services.md, "1.1 Endpoints" and "1.4 Rate limits, conditional polling".
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,17 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..._protocol.effects import Request, Response
+from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, Status
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 HOUR, MINUTE = 3600.0, 60.0
-# What a request costs against the secondary limit (1.4).
+# What a request costs against the secondary limit (docs/reference/protocols/services.md, "1.4 Rate limits, conditional
+# polling").
 POINTS = {"GET": 1, "HEAD": 1, "OPTIONS": 1}
 WRITE_POINTS = 5
 MAX_PAGE = 100
-# A download's address is good for so long (1.1) (seconds).
+# A download's address is good for so long (docs/reference/protocols/services.md, "1.1 Endpoints") (seconds).
 BLOB_SECONDS = 60.0
 MESSAGES = {401: "Bad credentials", 403: "Resource not accessible by personal access token", 404: "Not Found"}
 
@@ -69,7 +74,7 @@ def read_body(request: Request) -> dict[str, Any]:
 
 def moment(seconds: float | None) -> str | None:
     """Return a time as the service writes it: whole seconds."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else format_time(seconds)
 
 
 def http_date(seconds: float) -> str:
@@ -121,9 +126,11 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int | None)
 
 
 class Meter:
-    """The limits of one user: *limit* requests an hour and, where it is given, *points* a minute (1.4).
+    """The limits of one user: *limit* requests an hour and, where it is given, *points* a minute.
 
     `polls` are all requests that asked for something, `counted` those that the primary limit counted, `free` the 304s.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
 
     def __init__(self, *, limit: int, points: int | None) -> None:
@@ -177,7 +184,10 @@ class Meter:
 
 
 def tagged(request: Request, response: Response) -> Response:
-    """Return *response* with its ETag, or 304 for whoever has it: it covers Accept, Authorization and body (1.4)."""
+    """Return *response* with its ETag, or 304 for whoever has it: it covers Accept, Authorization and body.
+
+    See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
+    """
     if request.method != "GET" or response.status != 200:
         return response
     headers = dict(request.headers)

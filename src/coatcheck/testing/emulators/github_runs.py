@@ -1,4 +1,8 @@
-"""One run of the emulated Actions: what was dispatched, what it lives through, what it leaves (services.md 1.1 to 1.5)."""
+"""One run of the emulated Actions: what was dispatched, what it lives through, what it leaves.
+
+See docs/reference/protocols/services.md, "1.1 Endpoints", "1.2 The id of a dispatched run", "1.3 States", "1.4 Rate
+limits, conditional polling" and "1.5 Result, PR, diff".
+"""
 
 from __future__ import annotations
 
@@ -145,7 +149,7 @@ class EmulatedRun:
         self._become(Act("completed", conclusion, steps=self.act.steps), now)
 
     def restart(self, life: Iterable[Act], now: float) -> None:
-        """Run once more, as the same run (1.1)."""
+        """Run once more, as the same run (docs/reference/protocols/services.md, "1.1 Endpoints")."""
         self.attempt, self.started = self.attempt + 1, now
         self._begin(life, now)
 
@@ -161,7 +165,7 @@ class EmulatedRun:
     # -- documents ---------------------------------------------------------------------------------------------------
 
     def document(self) -> dict[str, object]:
-        """Return the run as the service shows it (1.1)."""
+        """Return the run as the service shows it (docs/reference/protocols/services.md, "1.1 Endpoints")."""
         at = f"https://api.github.com/repos/{self.repository}/actions/runs/{self.id}"
         repository = documents.repository(self.repository)
         before = f"{at}/attempts/{self.attempt - 1}" if self.attempt > 1 else None
@@ -201,7 +205,7 @@ class EmulatedRun:
         }
 
     def job(self) -> dict[str, object]:
-        """Return the run's one job as the service shows it (1.1)."""
+        """Return the run's one job as the service shows it (docs/reference/protocols/services.md, "1.1 Endpoints")."""
         at = f"https://api.github.com/repos/{self.repository}/actions/jobs/{self.job_id}"
         has_begun = self.act.status in ("in_progress", "completed")
         return {
@@ -245,7 +249,10 @@ class EmulatedRun:
         }
 
     def artifact(self, id: int, name: str, now: float) -> dict[str, object]:
-        """Return one of its artifacts as the service shows it (1.1)."""
+        """Return one of its artifacts as the service shows it.
+
+        See docs/reference/protocols/services.md, "1.1 Endpoints".
+        """
         data, at = self.archives[id]
         where = f"https://api.github.com/repos/{self.repository}/actions/artifacts/{id}"
         return {

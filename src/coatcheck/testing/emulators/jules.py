@@ -1,9 +1,11 @@
-"""Jules in memory: the whole API over sessions that live as a test wrote them (jules.md 1, 2 and 7).
+"""Jules in memory: the whole API over sessions that live as a test wrote them.
 
 Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at;
        once it has ended, only when it is looked at itself. With a *beat* they live by the clock, whoever looks.
 Law 2. What the service is strict about is refused as it refuses it: unknown fields, enums, filters and parameters.
 Law 3. Answers are proto3 JSON: default values are left out, activities are told apart by their milliseconds.
+
+See docs/reference/protocols/jules.md, "1 Transport", "2 Resources and methods" and "7 Checklists".
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from .jules_sessions import Session
 
 KEY = "jules-test-key"
 
-# What may be asked of each list: its default page (1.5) and the parameters that it knows.
+# What may be asked of each list: its default page (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order")
+# and the parameters that it knows.
 PAGE_SIZES = {"list_environments": 30, "list_tasks": 30, "list_activities": 50}
 SYSTEM_PARAMETERS = frozenset({"fields", "alt", "prettyPrint", "key", "$alt", "$fields"})
 PARAMETERS = {name: SYSTEM_PARAMETERS | {"pageSize", "pageToken", "filter"} for name in PAGE_SIZES}
@@ -58,8 +61,10 @@ class JulesEmulator:
     """A whole Jules. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* is what new sessions live. *unlisted* is for how many seconds the activities of a new session are denied
-    (1.4), *masks* whether field masks are taken, *wakes* whether a message wakes a completed session or is denied
-    (2.3, 6), *chunked* whether answers come without a length. *beat* is how many seconds an act takes; without one it
+    (docs/reference/protocols/jules.md, "1.4 What the official SDK retries"), *masks* whether field masks are taken,
+    *wakes* whether a message wakes a completed session or is denied
+    (docs/reference/protocols/jules.md, "2.3 SessionState" and "6 Ten frequent requests and complaints"), *chunked*
+    whether answers come without a length. *beat* is how many seconds an act takes; without one it
     takes a look. `requests` is everything that came in, faults included.
     """
 
@@ -176,7 +181,9 @@ class JulesEmulator:
             has_source=source is not None,
             has_bash_output=self.bash_output,
         )
-        number = 10**18 + len(self.requests)  # like theirs: decimal, larger than a float can tell apart (1.1)
+        number = (
+            10** 18 + len(self.requests)
+        )  # like theirs: decimal, larger than a float can tell apart (docs/reference/protocols/jules.md, "1.1 Base, auth, versions")
         session = Session(str(number), asked, self.life(order), now=self.clock.time() + len(self._sessions) / 1000)
         self._sessions[session.id] = session
         return rpc.reply(session.document())

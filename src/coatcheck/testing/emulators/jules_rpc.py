@@ -1,4 +1,7 @@
-"""How Jules words its answers and refusals: google.rpc.Status, pages, filters and field masks (jules.md 1.2, 1.5). Pure."""
+"""How Jules words its answers and refusals: google.rpc.Status, pages, filters and field masks. Pure.
+
+See docs/reference/protocols/jules.md, "1.2 Error envelope" and "1.5 Pagination, filters, order".
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,8 @@ def reply(document: object) -> Response:
     return Response(200, headers=JSON, body=msgspec.json.encode(document))
 
 
-# Both an empty object and no byte at all have been seen (1.2); no byte is the harder one.
+# Both an empty object and no byte at all have been seen (docs/reference/protocols/jules.md, "1.2 Error envelope"); no
+# byte is the harder one.
 EMPTY = Response(200, headers=JSON)
 
 
@@ -78,7 +82,8 @@ PRECONDITION = RefusalError(error(400, "Precondition check failed.", word="FAILE
 
 # -- who asks ----------------------------------------------------------------------------------------------------------
 
-# Both refusals carry the same reason, and the second text is false (1.2).
+# Both refusals carry the same reason, and the second text is false (docs/reference/protocols/jules.md, "1.2 Error
+# envelope").
 NO_KEY = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
 WRONG_KEY = "API keys are not supported by this API. Expected OAuth2 access token or other authentication credentials that assert a principal."
 CREDENTIALS_MISSING = {
@@ -120,7 +125,10 @@ def check_fields(body: Mapping[str, object], known: set[str], *, at: str | None)
 
 
 def checked_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a session as it may be created, or refuse the first thing that is wrong with it (1.2, 2.2)."""
+    """Return a session as it may be created, or refuse the first thing that is wrong with it.
+
+    See docs/reference/protocols/jules.md, "1.2 Error envelope" and "2.2 Session".
+    """
     check_fields(body, SESSION_FIELDS, at="session")
     mode = body.get("automationMode", "AUTO_CREATE_PR")
     if mode not in MODES:
@@ -144,7 +152,10 @@ def checked_session(body: dict[str, Any]) -> dict[str, Any]:
 def page(
     key: str, found: Sequence[T], query: Mapping[str, str], default: int, *, show: Callable[[T], object] | None = None
 ) -> Response:
-    """Return a page; its token is opaque, and an empty list has no key at all (1.5)."""
+    """Return a page; its token is opaque, and an empty list has no key at all.
+
+    See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
+    """
     start, size = _offset(query.get("pageToken")), page_size(query, default)
     shown = found[start : start + size]
     following = {"nextPageToken": _token(start + size)} if start + size < len(found) else {}
@@ -152,7 +163,10 @@ def page(
 
 
 def page_size(query: Mapping[str, str], default: int) -> int:
-    """Return how many to show: more than a hundred is taken for a hundred (1.5)."""
+    """Return how many to show: more than a hundred is taken for a hundred.
+
+    See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
+    """
     try:
         size = int(query.get("pageSize") or 0)
     except ValueError:
@@ -174,7 +188,10 @@ def _offset(token: str | None) -> int:
 
 
 def activity_page(activities: Sequence[Mapping[str, object]], query: Mapping[str, str], default: int) -> Response:
-    """Return a page of activities: the token is the time of its first one, inclusive; the filter is exclusive (1.5)."""
+    """Return a page of activities: the token is the time of its first one, inclusive; the filter is exclusive.
+
+    See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
+    """
     after, since = _after(query.get("filter")), _nanoseconds(query.get("pageToken"))
     found = [each for each in activities if (at := nanoseconds(str(each["createTime"]))) >= since and at > after]
     size = page_size(query, default)
@@ -206,7 +223,10 @@ def _after(filter: str | None) -> int:
 
 
 def wanted_archived(filter: str | None) -> frozenset[bool]:
-    """Return which sessions a filter wants: it knows `archived` and nothing else (1.5)."""
+    """Return which sessions a filter wants: it knows `archived` and nothing else.
+
+    See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
+    """
     if not filter:
         return frozenset({False})
     terms = [re.fullmatch(r"\s*archived\s*=\s*(true|false)\s*", term) for term in filter.split(" OR ")]
@@ -216,7 +236,10 @@ def wanted_archived(filter: str | None) -> frozenset[bool]:
 
 
 def wanted_names(filter: str | None) -> frozenset[str] | None:
-    """Return which sources a filter wants: it knows `name` and nothing else (1.5); None is all."""
+    """Return which sources a filter wants: it knows `name` and nothing else; None is all.
+
+    See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
+    """
     if not filter:
         return None
     terms = [re.fullmatch(r'\s*name\s*=\s*"?([^"\s]+)"?\s*', term) for term in filter.split(" OR ")]
@@ -226,7 +249,10 @@ def wanted_names(filter: str | None) -> frozenset[str] | None:
 
 
 def source(owner: str, repo: str, *, branches: Iterable[str] = (), name: str | None = None) -> dict[str, object]:
-    """Return a source with its repository and every branch of it (2.1); the first one is the default."""
+    """Return a source with its repository and every branch of it; the first one is the default.
+
+    See docs/reference/protocols/jules.md, "2.1 Source".
+    """
     shown = [{"displayName": branch} for branch in branches]
     about: dict[str, object] = {"owner": owner, "repo": repo}
     if shown:

@@ -1,6 +1,8 @@
-"""The lives that a session of the emulated Jules can live, as tables of acts (jules.md 2.3, 2.4 and 2.5).
+"""The lives that a session of the emulated Jules can live, as tables of acts.
 
 An act is a step: a new state, an activity, outputs. A life stops where an act waits for an approval or a message.
+
+See docs/reference/protocols/jules.md, "2.3 SessionState", "2.4 Activity" and "2.5 outputs".
 """
 
 from __future__ import annotations
@@ -55,13 +57,19 @@ Life: TypeAlias = Callable[[Order], tuple[Act, ...]]
 
 
 def plan(*titles: str, id: str = PLAN_ID) -> Json:
-    """Return the activity of a plan; the first step has no index, as proto3 leaves a zero out (1.1)."""
+    """Return the activity of a plan; the first step has no index, as proto3 leaves a zero out.
+
+    See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
+    """
     steps = [{"id": f"{n:032x}", "title": title, **({"index": n} if n else {})} for n, title in enumerate(titles)]
     return {"originator": "agent", "planGenerated": {"plan": {"id": id, "steps": steps}}}
 
 
 def approved(id: str = PLAN_ID) -> Json:
-    """Return the activity of an approval; the service's own appears as the user's as well (2.4)."""
+    """Return the activity of an approval; the service's own appears as the user's as well.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
     return {"originator": "user", "planApproved": {"planId": id}}
 
 
@@ -76,26 +84,33 @@ def told(text: str) -> Json:
 
 
 def progress(title: str | None = None, *artifacts: Json) -> Json:
-    """Return the activity of progress; its texts are often absent (2.4)."""
+    """Return the activity of progress; its texts are often absent.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
     shown = {"artifacts": list(artifacts)} if artifacts else {}
     return {"originator": "agent", **shown, "progressUpdated": {"title": title} if title else {}}
 
 
 COMPLETED: Json = {"originator": "agent", "sessionCompleted": {}}
 FAILED: Json = {"originator": "agent", "sessionFailed": {"reason": "Jules was unable to complete the task."}}
-# The prose shows it, without any kind; the official client cannot read it (2.4).
+# The prose shows it, without any kind; the official client cannot read it (docs/reference/protocols/jules.md, "2.4
+# Activity").
 STARTED: Json = {"originator": "system", "description": "Session started"}
 
 
 def change(order: Order, diff: str = DIFF) -> Json:
-    """Return a change set; without a repository it has an empty source and no base (2.5)."""
+    """Return a change set; without a repository it has an empty source and no base.
+
+    See docs/reference/protocols/jules.md, "2.5 outputs".
+    """
     patch = {"unidiffPatch": diff, "suggestedCommitMessage": "Say hello to the world"}
     if not order.has_source:
         return {"changeSet": {"source": "sources/github/", "gitPatch": patch}}
     return {"changeSet": {"source": "sources/github/owner/repo", "gitPatch": {**patch, "baseCommitId": BASE_COMMIT}}}
 
 
-# An empty one is frequent (2.4).
+# An empty one is frequent (docs/reference/protocols/jules.md, "2.4 Activity").
 NO_CHANGE: Json = {"changeSet": {"source": "sources/github/owner/repo", "gitPatch": {}}}
 BASH: Json = {"bashOutput": {"command": "make test", "output": "3 passed\n"}}
 IMAGE: Json = {"media": {"data": PIXEL, "mimeType": "image/png"}}
@@ -144,23 +159,35 @@ def ordinary(order: Order) -> tuple[Act, ...]:
 
 
 def without_outputs(order: Order) -> tuple[Act, ...]:
-    """Complete with the change in the activities only, as is frequent (2.5)."""
+    """Complete with the change in the activities only, as is frequent.
+
+    See docs/reference/protocols/jules.md, "2.5 outputs".
+    """
     return (*_planned(order), *_worked(order), Act(state="COMPLETED", activity=COMPLETED))
 
 
 def nothing_made(order: Order) -> tuple[Act, ...]:
-    """Complete and leave nothing: no output, no change, no end of its own (3.1)."""
+    """Complete and leave nothing: no output, no change, no end of its own.
+
+    See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
+    """
     return (*_planned(order), Act(activity=progress("Read the code")), Act(state="COMPLETED"))
 
 
 def plan_only(order: Order) -> tuple[Act, ...]:
-    """Call a plan that nobody approved in ten minutes completed; approving it changes nothing (2.3, 1)."""
+    """Call a plan that nobody approved in ten minutes completed; approving it changes nothing.
+
+    See docs/reference/protocols/jules.md, "2.3 SessionState" and "1 Transport".
+    """
     del order
     return (Act(), Act(state="PLANNING"), Act(activity=plan("Read the code")), Act(state="COMPLETED"))
 
 
 def revived(order: Order) -> tuple[Act, ...]:
-    """Complete, and be woken by a comment on the pull request: the change is made once more (2.3, 2)."""
+    """Complete, and be woken by a comment on the pull request: the change is made once more.
+
+    See docs/reference/protocols/jules.md, "2.3 SessionState" and "2 Resources and methods".
+    """
     again = (
         Act(state="IN_PROGRESS", activity=progress("Read a review")),
         Act(activity=progress("Fixed it", change(order))),
@@ -169,24 +196,34 @@ def revived(order: Order) -> tuple[Act, ...]:
 
 
 def paused(order: Order) -> tuple[Act, ...]:
-    """Stand still for good, as silently dead sessions do (2.3, 3)."""
+    """Stand still for good, as silently dead sessions do.
+
+    See docs/reference/protocols/jules.md, "2.3 SessionState" and "3 Detecting things; polling; what the official SDK
+    does".
+    """
     return (*_planned(order), Act(activity=progress("Read the code")), Act(state="PAUSED", waits_for="message"))
 
 
 def stalled(order: Order) -> tuple[Act, ...]:
-    """Say that it works, and never give another sign (3.1)."""
+    """Say that it works, and never give another sign.
+
+    See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
+    """
     return (*_planned(order), Act(activity=progress("Read the code")))
 
 
 def asking(order: Order) -> tuple[Act, ...]:
-    """Ask, wait for the answer, and go on (2.3)."""
+    """Ask, wait for the answer, and go on (docs/reference/protocols/jules.md, "2.3 SessionState")."""
     question = Act(state="AWAITING_USER_FEEDBACK", activity=said("Which greeting?"), waits_for="message")
     end = Act(state="COMPLETED", activity=COMPLETED, outputs=_outputs(order))
     return (*_planned(order), question, *_worked(order), end)
 
 
 def failed(order: Order) -> tuple[Act, ...]:
-    """Fail with the words it always uses; what the agent said before tells more (2.4)."""
+    """Fail with the words it always uses; what the agent said before tells more.
+
+    See docs/reference/protocols/jules.md, "2.4 Activity".
+    """
     return (*_planned(order), Act(activity=said("The tests need a database.")), Act(state="FAILED", activity=FAILED))
 
 

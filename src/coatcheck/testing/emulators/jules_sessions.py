@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
+from ..._values.rfc3339 import format_time
 from .jules_scripts import COMPLETED, Act, Json, approved, progress, told
 
-# Activities that a millisecond cannot tell apart are delivered twice by the official client (jules.md 3.4); two, since
-# the clock's float is rounded to microseconds.
+# Activities that a millisecond cannot tell apart are delivered twice by the official client
+# (docs/reference/protocols/jules.md, "3.4 @google/jules-sdk facts"); two, since the clock's float is rounded to
+# microseconds.
 APART = 0.002
-# Input-only fields, which do not come back (2.2).
+# Input-only fields, which do not come back (docs/reference/protocols/jules.md, "2.2 Session").
 INPUT_ONLY = frozenset({"requirePlanApproval", "automationMode"})
 ENDED = frozenset({"COMPLETED", "FAILED"})
 WORKS = frozenset({"QUEUED", "PLANNING", "IN_PROGRESS"})
@@ -42,7 +43,10 @@ class Session:
         return self.state in ENDED
 
     def document(self) -> dict[str, object]:
-        """Return the session as the service shows it: what is false or empty is left out (1.1)."""
+        """Return the session as the service shows it: what is false or empty is left out.
+
+        See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
+        """
         shown = {
             "name": f"sessions/{self.id}",
             "id": self.id,
@@ -75,7 +79,10 @@ class Session:
             self.advance(self._lived)
 
     def approve(self, *, now: float) -> None:
-        """Go on where an approval is waited for; a session that called itself completed does not move (2.3, 1)."""
+        """Go on where an approval is waited for; a session that called itself completed does not move.
+
+        See docs/reference/protocols/jules.md, "2.3 SessionState" and "1 Transport".
+        """
         if self._waits_for != "approval":
             return
         self._waits_for, self._lived = "", now
@@ -92,7 +99,11 @@ class Session:
             self._becomes("IN_PROGRESS", now)
 
     def mark(self, *, archived: bool, now: float) -> None:
-        """Archive or bring back; a session that works is paused by the former (2.3, 3)."""
+        """Archive or bring back; a session that works is paused by the former.
+
+        See docs/reference/protocols/jules.md, "2.3 SessionState" and "3 Detecting things; polling; what the official
+        SDK does".
+        """
         self.archived = archived
         if archived and self.state in WORKS:
             self._becomes("PAUSED", now)
@@ -109,6 +120,8 @@ class Session:
 
 
 def moment(seconds: float, *, digits: int = 6) -> str:
-    """Return a time as the service writes it: six digits in activities, up to nine in sessions (1.1)."""
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    return f"{text}{'0' * (digits - 6)}Z"
+    """Return a time as the service writes it: six digits in activities, up to nine in sessions.
+
+    See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
+    """
+    return f"{format_time(seconds, timespec='microseconds').removesuffix('Z')}{'0' * (digits - 6)}Z"
