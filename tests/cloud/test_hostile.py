@@ -215,6 +215,50 @@ AGENTS: dict[str, tuple[str, list[str], list[str]]] = {
         ["f.txt"],
         [],
     ),
+    "links that lead in circles": ("ln -s loop loop; ln -s . self; ln -s .. up; ln -s a b; ln -s b a", [], []),
+    "names that look like options and patterns": (
+        "touch -- -rf --help ':(glob)x' '!x' '#x' 'x ' '*' '[x]' '\\' '?'",
+        ["!x", "#x", "*", "--help", "-rf", ":(glob)x", "?", "[x]", "\\", "x "],
+        [],
+    ),
+    "names that differ in case": ("echo a >A; echo b >a; mkdir D; echo x >D/x; echo y >d", ["A", "D/x", "a", "d"], []),
+    "a file for a folder, and a folder for a file": (
+        "rm -r src; echo s >src; rm f.txt; mkdir f.txt; echo x >f.txt/x",
+        ["f.txt/x", "src"],
+        [],
+    ),
+    "no HEAD": ("rm .git/HEAD", [], []),
+    "a link as its .git": (
+        'mv .git ../moved; ln -s ../moved .git; echo "x" >>f.txt',
+        ["f.txt"],
+        [".git: not a folder any more; the agent's commits are not known"],
+    ),
+    "a folder as its index": (
+        "rm .git/index; mkdir .git/index; echo x >.git/index/x",
+        [],
+        [],
+    ),
+    "objects of others": (
+        "mkdir -p .git/objects/info; printf '/\\n/proc\\n../../../..\\n' >.git/objects/info/alternates; echo x >x",
+        ["x"],
+        [],
+    ),
+    "a submodule with a name of git's own folder": (
+        (
+            "mkdir GIT~1 ok; printf '[submodule \"g\"]\\n\\tpath = GIT~1\\n\\turl = ext::x\\n' >.gitmodules;"
+            " cp -r .git GIT~1/.git; echo x >ok/x"
+        ),
+        [".gitmodules", "ok/x"],
+        ["GIT~1: left out: git does not take this name"],
+    ),
+    "an index with entries that are nowhere": (
+        (
+            "x=1111111111111111111111111111111111111111; git update-index --add --cacheinfo 160000,$x,mod"
+            " --cacheinfo 100644,$x,ghost --cacheinfo 100644,$x,lost; git update-index --skip-worktree lost"
+        ),
+        [],
+        ["lost: left out: outside the sparse checkout, and not readable"],
+    ),
     "a git directory of ours that it changed": (
         (
             "cd ../base.git; git config core.fsmonitor 'touch ran'; mkdir -p info hooks; echo '*' >info/exclude;"
@@ -264,6 +308,29 @@ def test_a_submodule_is_its_commit(collect: Callable[[str], Changes], repository
 
     assert ("sub: a submodule: only its commit is in the diff",) == changes.notes
     assert "+Subproject commit" in changes.diff
+
+
+PROGRAMS = r"""
+run="touch $PWD/../ran; cat"
+for key in core.fsmonitor core.hooksPath core.pager core.editor core.sshCommand core.askPass core.alternateRefsCommand \
+  diff.external diff.x.command diff.x.textconv filter.x.clean filter.x.smudge filter.x.process merge.x.driver \
+  gpg.program log.showSignature uploadpack.packObjectsHook credential.helper sequence.editor; do git config $key "$run"; done
+git config core.hooksPath "$PWD/hooks"; git config core.worktree /; git config include.path "$PWD/more"
+mkdir -p hooks .git/hooks; for hook in post-index-change pre-commit post-checkout post-commit reference-transaction fsmonitor-watchman; do
+  printf '#!/bin/sh\ntouch %s\n' "$PWD/../ran" | tee hooks/$hook >.git/hooks/$hook; chmod +x hooks/$hook .git/hooks/$hook; done
+printf '[diff "x"]\n\tcommand = touch %s\n\ttextconv = touch %s\n[filter "x"]\n\tclean = touch %s\n\trequired\n' \
+  "$PWD/../ran" "$PWD/../ran" "$PWD/../ran" | tee more >.gitconfig
+printf '* filter=x diff=x merge=x text=auto\n' >.gitattributes; mkdir -p .git/info; cp .gitattributes .git/info/attributes
+echo more >>f.txt
+"""
+
+
+def test_nothing_that_an_agent_configures_is_run(collect: Callable[[str], Changes], tmp_path: Path) -> None:
+    """Hooks, filters, drivers, monitors and helpers of the agent's clone run nowhere while its changes are collected."""
+    changes = collect(PROGRAMS)
+    ran = list(tmp_path.rglob("ran"))
+
+    assert ("+more\n" in changes.diff, []) == (True, ran)
 
 
 SPARSE = {

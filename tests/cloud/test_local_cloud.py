@@ -418,3 +418,31 @@ def test_a_task_that_cannot_be_announced_is_taken_all_the_same(machine: Callable
     made = machine("true", on_task=announce)
 
     assert "completed" == made.run()["current_assistant_turn"]["turn_status"]
+
+
+OUTPUTS = {
+    "nothing, its pipes closed": "exec <&- >&- 2>&-",
+    "random bytes": "head -c 300000 /dev/urandom; head -c 300000 /dev/urandom >&2",
+    "half characters and controls": "printf '\\355\\240\\200\\377\\033]0;x\\007\\000\\r\\b'; printf '\\xe2\\x80'",
+    "many megabytes": "head -c 100000000 /dev/zero; head -c 10000000 /dev/zero | tr '\\0' '\\n' >&2",
+    "a process that keeps its pipes": "setsid sleep 300 & disown 2>/dev/null",
+    "stopped children": "sleep 300 & kill -STOP $!",
+    "a changed limit of files": "ulimit -n 8",
+    "another folder to work in": "cd /",
+    "a locked tree": "chattr -R +i . 2>/dev/null; chattr -R +a .. 2>/dev/null",
+    "a report that is a folder": 'mkdir "$COATCHECK_RESULT"',
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_whatever_an_agent_prints_or_leaves_its_work_is_collected(name: str, machine: Callable[..., Machine]) -> None:
+    """The attempt completes with the diff, answers are JSON, and its folder is removed."""
+    made = machine(f"echo more >>index.html\n{OUTPUTS[name]}\ntrue", timeout=200.0)
+    details = made.run()
+    diff = items(details)["pr"]["output_diff"]["diff"]
+
+    assert ("completed", True, []) == (
+        details["current_assistant_turn"]["turn_status"],
+        "+more" in diff,
+        list((made.root / "work" / "attempts").iterdir()),
+    )

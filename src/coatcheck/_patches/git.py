@@ -14,6 +14,7 @@ from ..errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping, Sequence
 
 # Each overrules a setting that runs a program, prompts the user, or changes the meaning of a patch.
@@ -74,35 +75,72 @@ def git(
     folder: str | os.PathLike[str],
     stdin: bytes = b"",
     settings: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     accept: Sequence[int] = (0,),
 ) -> bytes:
     """Run git in *folder* and return what it wrote. *settings* overrule the configuration as ``-c`` does.
 
-    Raises `GitError` for an exit status that is not in *accept*, or when there is no git.
+    It inherits *environ*, by default this process's variables, and *environment* is added. Raises `GitError` for an
+    exit status that is not in *accept*, or when there is no git.
+    """
+    variables = inherited(os.environ if environ is None else environ) | _ENVIRONMENT | dict(environment or {})
+    process = start(arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings))
+    stdout, output = _communicate(process, stdin, folder)
+    stderr = output.decode("utf-8", "replace").strip()
+    if process.returncode and (refusal := untrusted(stderr, folder)):
+        raise refusal
+    if process.returncode not in accept:
+        raise _failure(os.fsdecode(arguments[0]), process.returncode, stderr)
+    return stdout
+
+
+def start(
+    arguments: Sequence[str | bytes],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str],
+    settings: Sequence[str],
+    stderr: int | None = None,
+    is_group: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start git with exactly these variables and settings, and pipes; *stderr* is another descriptor for its errors.
+
+    With *is_group* it leads a process group (and session), so that its children can be ended with it. Raises `GitError`
+    where it cannot be started.
     """
     import subprocess  # 8 ms, and most uses of a patch start no git
 
     try:
-        done = subprocess.run(
+        return subprocess.Popen(
             _command(arguments, settings),
-            input=stdin,
-            capture_output=True,
-            cwd=os.fspath(folder),
-            env=inherited(os.environ) | _ENVIRONMENT | dict(environment or {}),
-            timeout=_SECONDS,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if stderr is None else stderr,
+            cwd=folder if folder is None else os.fspath(folder),
+            env=dict(environ),
+            start_new_session=is_group,
         )
     except FileNotFoundError as error:
         raise _missing(error, folder) from None
-    except (NotADirectoryError, PermissionError, subprocess.TimeoutExpired) as error:
-        raise GitError(f"git could not run in {os.fspath(folder)}: {type(error).__name__}") from None
-    stderr = done.stderr.decode("utf-8", "replace").strip()
-    if done.returncode and (refusal := untrusted(stderr, folder)):
-        raise refusal
-    if done.returncode not in accept:
-        raise _failure(os.fsdecode(arguments[0]), done.returncode, stderr)
-    return done.stdout
+    except (NotADirectoryError, PermissionError) as error:
+        where = os.getcwd() if folder is None else os.fspath(folder)
+        raise GitError(f"git could not run in {where}: {type(error).__name__}") from None
+
+
+def _communicate(process: subprocess.Popen[bytes], stdin: bytes, folder: str | os.PathLike[str]) -> tuple[bytes, bytes]:
+    """Return what git wrote; it is killed when it takes too long, and when this process is interrupted."""
+    from subprocess import TimeoutExpired
+
+    with process:
+        try:
+            return process.communicate(stdin, timeout=_SECONDS)
+        except TimeoutExpired:
+            process.kill()
+            raise GitError(f"git could not run in {os.fspath(folder)}: it took more than {_SECONDS:g} s") from None
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _failure(verb: str, code: int, stderr: str) -> GitError:
@@ -113,7 +151,7 @@ def _failure(verb: str, code: int, stderr: str) -> GitError:
 
 
 def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[str | bytes]:
-    options = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
+    options = [word for setting in settings for word in ("-c", setting)]
     return ["git", "--no-pager", *options, *arguments]
 
 
@@ -143,7 +181,7 @@ def untrusted(stderr: str, folder: str | os.PathLike[str]) -> GitError | None:
     )
 
 
-def _missing(error: FileNotFoundError, folder: str | os.PathLike[str]) -> ConfigurationError:
-    if error.filename == "git" and os.path.isdir(folder):
+def _missing(error: FileNotFoundError, folder: str | os.PathLike[str] | None) -> GitError:
+    if folder is None or (error.filename == "git" and os.path.isdir(folder)):
         return GitError("git is not installed", remedy="install git 2.34 or newer")
     return GitError(f"there is no folder {os.fspath(folder)}")

@@ -28,8 +28,9 @@ from .supervisor import END_TIMEOUT, INTERVAL, LENGTH_BYTES, end_descendants, pa
 
 # What an agent writes beyond this is cut out of the middle: its beginning and its end say the most.
 MAX_OUTPUT = 1024 * 1024
-# A line longer than this is not for reading.
-MAX_LINE = 10_000
+# A line longer than this is not for reading, and what follows so many lines is not shown while the agent runs: a
+# stream keeps no more (`coatcheck.cloud.turn_stream`).
+MAX_LINE, MAX_LINES = 10_000, 10_000
 # An agent that was asked to end may take this long to do so, in seconds.
 GRACE = 5.0
 # A supervisor that was stopped (SIGSTOP) this often is replaced: the attempt ends.
@@ -284,7 +285,7 @@ def _marked(mark: bytes) -> set[int]:
 
 
 class OutputCapture:
-    """Read a pipe from a thread; keep its first and last parts, tell every line."""
+    """Read a pipe from a thread; keep its first and last parts, and call *on_line* with each of the first lines."""
 
     def __init__(self, pipe: IO[bytes], on_line: Callable[[str], None], *, limit: int = MAX_OUTPUT) -> None:
         self._pipe = pipe
@@ -296,15 +297,17 @@ class OutputCapture:
         self._thread.start()
 
     def _read(self) -> None:
-        partial = b""
+        partial, lines = b"", 0
         with self._pipe:
             while chunk := os.read(self._pipe.fileno(), 65_536):
                 self._keep(chunk)
-                *lines, partial = (partial + chunk).split(b"\n")
-                for line in lines:
-                    self._on_line(plain(line[:MAX_LINE]))
-                partial = partial[-MAX_LINE:]
-        if partial:
+                if lines < MAX_LINES:
+                    *whole, partial = (partial + chunk).split(b"\n")
+                    lines += len(whole)
+                    for line in whole:
+                        self._on_line(plain(line[:MAX_LINE]))
+                    partial = partial[-MAX_LINE:]
+        if partial and lines < MAX_LINES:
             self._on_line(plain(partial))
 
     def _keep(self, chunk: bytes) -> None:

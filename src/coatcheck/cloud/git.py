@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._patches.git import inherited
+from .._patches.git import inherited, start
 from .scope import CancelScope
 
 # No git command that we run takes minutes, except the first copy of a huge repository.
@@ -89,7 +89,7 @@ class Git:
         self, *arguments: str | Path, input: bytes = b"", check: bool = True, environ: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one command to its end. Raises `WorkspaceError` with git's last line, and `Stopped`."""
-        with self._started(arguments, environ, stderr=subprocess.PIPE) as process:
+        with self._started(arguments, environ) as process:
             try:
                 stdout, stderr = process.communicate(input, timeout=self._timeout())
             except subprocess.TimeoutExpired:
@@ -139,17 +139,16 @@ class Git:
 
     @contextmanager
     def _started(
-        self, arguments: Sequence[str | Path], environ: Mapping[str, str] | None, *, stderr: int
+        self, arguments: Sequence[str | Path], environ: Mapping[str, str] | None, *, stderr: int | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start git in a process group of its own; the group is killed on cancellation and on leaving the block."""
         self._scope.check()
-        process = subprocess.Popen(
-            self._command(arguments),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        process = start(
+            [os.fspath(argument) for argument in arguments],
+            environ={**self._environ, **(environ or {})},
+            settings=SETTINGS,
             stderr=stderr,
-            env={**self._environ, **(environ or {})},
-            start_new_session=True,
+            is_group=True,
         )
         try:
             with process, self._scope.on_cancel(lambda: kill_group(process)):
@@ -161,10 +160,6 @@ class Git:
             self._scope.check()
             raise
         self._scope.check()
-
-    @staticmethod
-    def _command(arguments: Sequence[str | Path]) -> list[str]:
-        return ["git", *(part for setting in SETTINGS for part in ("-c", setting)), *map(str, arguments)]
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .. import errors
 from .._files.locks import lock_descriptor
 from .._files.processes import boot_id
-from .._patches.git import inherited, untrusted
+from .._patches.git import GitError, git
 from .._runtime.server_record import ServedEnvironment, ServerRecord
 from .._values.value import Value
 from .codex_home import refuse_foreign, write_codex_home
@@ -89,22 +88,15 @@ def environment(label: str, path: Path, *, environ: Mapping[str, str]) -> CloudE
 
 
 def _git(path: Path, *arguments: str, environ: Mapping[str, str], accept: tuple[int, ...] = (0,)) -> str:
+    """Run git with the user's settings: safe.directory is one. Raises `ConfigurationError`."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(path), *arguments],
-            env={**inherited(environ), "LC_ALL": "C"},  # with the user's settings: safe.directory is one
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        message = "git is not installed"
-        raise errors.ConfigurationError(message, remedy="install git") from None
-    if done.returncode not in accept:
-        raise untrusted(done.stderr.decode("utf-8", "replace"), path) or errors.ConfigurationError(
+        return git(*arguments, folder=path, environ=environ, accept=accept).decode("utf-8", "replace").strip()
+    except GitError as error:
+        if error.remedy:  # git is not installed, or does not trust the owner
+            raise
+        raise errors.ConfigurationError(
             f"{path} is not a git repository", remedy="make one there with: git init"
-        )
-    return done.stdout.decode("utf-8", "replace").strip()
+        ) from None
 
 
 def run(options: ServeOptions, *, announce: Callable[[ServerRecord], None]) -> None:

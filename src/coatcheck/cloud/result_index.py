@@ -21,6 +21,7 @@ from .walk import read_regular
 from .workspace import Workspace
 
 SUBMODULE = "160000"
+NAME_REFUSED = "git does not take this name"
 # A file larger than this is not for a diff.
 MAX_CONTENT = 32 * 1024 * 1024
 # An index larger than this (some two million files) is not read.
@@ -112,10 +113,15 @@ class ResultIndex:
         return copied
 
     def put(self, entries: Mapping[bytes, Entry]) -> None:
-        """Set entries without looking at the tree."""
-        if entries:
-            lines = b"".join(f"{mode} {id}\t".encode() + path + b"\0" for path, (mode, id, _) in entries.items())
-            self.run("update-index", "--replace", "-z", "--index-info", input=lines)
+        """Set entries without reading the tree; a path that git passes over (``GIT~1``) is named in `left_out`."""
+        if not entries:
+            return
+        lines = b"".join(f"{mode} {id}\t".encode() + path + b"\0" for path, (mode, id, _) in entries.items())
+        update = ("update-index", "--replace", "-z", "--index-info")
+        stderr = self._git.run(*self._here, *update, input=lines, environ=self._environ).stderr
+        for path in entries if stderr else ():
+            if b"Ignoring path " + path + b"\n" in stderr:
+                self.left_out[path] = NAME_REFUSED
 
     def check_out(self, paths: Iterable[bytes]) -> None:
         """Write what the start has to these paths in the tree: rules in a ``.gitattributes`` hold for other files."""
@@ -167,7 +173,7 @@ class ResultIndex:
         work = os.fsencode(self._work)
         for path in paths:
             if path not in taken and path not in self.left_out and is_content(os.path.join(work, path)):
-                self.left_out[path] = "git does not take this name"
+                self.left_out[path] = NAME_REFUSED
 
     def _update(self, paths: Sequence[bytes]) -> str:
         """Return why git refused one of these paths, "" if it took all of them; otherwise it takes none."""

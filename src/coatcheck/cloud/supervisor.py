@@ -179,9 +179,10 @@ class Supervisor:
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
                 reap(parent)
-            if server in ready and not self._handle(self._receive()):
-                return
+            # first the command's start: SIGTERM for it may have come in the same moment
             if reading in ready and not self._report(os.read(reading, 4096)):
+                return
+            if server in ready and not self._handle(self._receive()):
                 return
 
     def _receive(self) -> bytes:
