@@ -11,7 +11,7 @@ import pytest
 import coatcheck
 import coatcheck.provider
 import coatcheck.testing
-from coatcheck._cli.commands.config import KNOWN
+from coatcheck._runtime.config import SETTINGS
 from coatcheck.providers.codex import wire
 from coatcheck.providers.codex.extract import STATES
 from coatcheck.providers.codex.model_catalogue import models
@@ -108,7 +108,7 @@ def test_every_setting_is_documented() -> None:
     """Every setting that `coatcheck config` prints is on the page of settings."""
     page = (REFERENCE / "settings.md").read_text("utf-8")
 
-    assert [] == [name for name in KNOWN if f"`{name}`" not in page]
+    assert [] == [name for name in SETTINGS if f"`{name}`" not in page]
 
 
 MODULES = [coatcheck, coatcheck.provider, coatcheck.testing]
