@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -67,9 +68,21 @@ def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSp
 
 
 def submitting(
-    spec: TaskSpec, *, provider: Provider, ask: Ask, journal: Journal, clock: Clock, id: str, pid: int
+    spec: TaskSpec,
+    *,
+    provider: Provider,
+    ask: Ask,
+    journal: Journal,
+    clock: Clock,
+    id: str,
+    pid: int,
+    on_warning: Callable[[str], None],
 ) -> Script[Task]:
-    """Create the task that *spec* describes, exactly once."""
+    """Create the task that *spec* describes, exactly once.
+
+    A task that was created is returned even if the journal cannot record it: *on_warning* gets a message, and its
+    intent stays open.
+    """
     prepared = yield from ask(provider.prepare(checked(spec, provider.capabilities, provider.name)))
     key = prepared.key or id
     prepared = msgspec.structs.replace(prepared, key=key)
@@ -89,7 +102,10 @@ def submitting(
         task, lost = None, error
     if task is None:
         task = yield from _found(prepared, intent, lost, provider=provider, ask=ask, journal=journal, clock=clock)
-    yield Call(lambda: journal.settle(intent, task.ref))
+    try:
+        yield Call(lambda: journal.settle(intent, task.ref))
+    except errors.StoreError as error:
+        on_warning(f"{task.ref} was created and could not be recorded: {error}")
     return task
 
 
