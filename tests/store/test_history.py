@@ -177,7 +177,7 @@ def test_texts_are_searched(
 ) -> None:
     """Title, prompt and messages, by beginnings of words, with and without an index of the database."""
     if not has_index:
-        for module in ("history", "recorder"):
+        for module in ("search", "recorder"):
             monkeypatch.setattr(f"coatcheck._store.{module}.has_index", lambda _: False)
     history.record(task(1, title="Add Dark Mode", prompt="with under_score or so"))
     history.record(task(2, DONE, prompt="a darker Café", outcome=outcome("It is done 修复登录")))

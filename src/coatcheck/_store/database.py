@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import weakref
+from _thread import RLock  # `threading` takes 10 ms to import
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import RLock
 from typing import Any, ClassVar, TypeAlias
 
 from .. import errors
