@@ -29,7 +29,8 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing import FakeClock
 
 TASKS, EVENTS = 100_000, 10
-PROMPT, MESSAGE = 500, 2_000  # characters
+TITLE, PROMPT, MESSAGE = 40, 500, 2_000  # characters, of a byte each
+TEXTS = TITLE + PROMPT + MESSAGE
 SUBMISSIONS, ROUNDS, BATCH = 60, 15, 1000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # As many different words as a large code base has names.
@@ -51,7 +52,7 @@ def tasks(count: int, source: random.Random) -> Iterator[Task]:
         yield Task(
             ref=TaskRef("codex", f"task_e_{number:032x}"),
             state=TaskState.SUCCEEDED,
-            title=text(40, source),
+            title=text(TITLE, source),
             prompt=text(PROMPT, source),
             repository="owner/repo",
             created_at=START + timedelta(seconds=number),
@@ -122,12 +123,8 @@ def main() -> None:
         history = History(folder)
         seconds = fill(history, count)
         history.close()
-        texts = count * (40 + PROMPT + MESSAGE)
         print(f"{seconds * 1000:.2f} ms to record a task with {EVENTS} events, {count} tasks")
-        print(
-            f"{size_of(folder) / count:.0f} bytes a task in all, {texts / count:.0f} of them are its texts uncompressed; "
-        )
-        print(f"{(size_of(folder) - blob_bytes(folder)) / count:.0f} beside texts (goal: at most 2000)")
+        print(f"{size_of(folder) / count - TEXTS:.0f} bytes a task beside its {TEXTS} of text (goal: at most 2000)")
         python = sys.executable
         times = medians(
             {
@@ -139,16 +136,6 @@ def main() -> None:
         )
         for what, median in times.items():
             print(f"{median:7.1f} ms, {median / times['version']:.2f} x `coatcheck --version`: {what}")
-
-
-def blob_bytes(folder: str) -> int:
-    """Return the bytes of the compressed texts."""
-    import sqlite3
-
-    connection = sqlite3.connect(str(Path(folder) / "coatcheck.sqlite3"))
-    (total,) = connection.execute("SELECT sum(length(data)) FROM blob").fetchone()
-    connection.close()
-    return int(total)
 
 
 if __name__ == "__main__":

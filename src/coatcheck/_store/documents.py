@@ -49,7 +49,7 @@ def to_document(value: Any, keep: Callable[[bytes], str]) -> Any:
 def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[str, Any]]:
     fields = []
     for name, default in _defaults_of(type(value)).items():
-        attribute = getattr(value, name)
+        attribute: Any = getattr(value, name)
         if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
             continue
         if hasattr(attribute, "__bytes__") and not isinstance(attribute, bytes):  # a patch

@@ -149,7 +149,7 @@ class History:
         self._index_missing()
         with self._database.reading() as transaction:
             if has_index(transaction):
-                found, parameter = condition(transaction.dialect, text)
+                found, parameter = condition(transaction, text)
                 rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
             else:
                 every = _rows(transaction, conditions, (*parameters, EVERYTHING))

@@ -90,7 +90,7 @@ class SubmissionJournal:
         """Return how many submissions since then may have made a task (seconds since the epoch)."""
         query = "SELECT count(*) FROM submission WHERE provider = ? AND at >= ? AND state <> 'abandoned'"
         ((count,),) = self._rows(query, (provider, since))
-        return int(count)
+        return int(str(count))
 
     def close(self) -> None:
         """Close the database."""

@@ -57,7 +57,8 @@ class Recorder:
     """Stores snapshots in one transaction, which holds the lock of events."""
 
     def __init__(self, transaction: Transaction, *, level: Level, now: float) -> None:
-        self._transaction, self._level, self._now = transaction, level, now
+        self._transaction, self._now = transaction, now
+        self._level: Level = level
         self._has_index = has_index(transaction)
         if self._has_index:
             create_index(transaction)
