@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, SupportsBytes, TypeAlias
 
 import msgspec
 
@@ -49,10 +49,10 @@ def to_document(value: Any, keep: Callable[[bytes], str]) -> Any:
 def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[str, Any]]:
     fields = []
     for name, default in _defaults_of(type(value)).items():
-        attribute: Any = getattr(value, name)
+        attribute = getattr(value, name)
         if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
             continue
-        if hasattr(attribute, "__bytes__") and not isinstance(attribute, bytes):  # a patch
+        if isinstance(attribute, SupportsBytes) and not isinstance(attribute, bytes):  # a patch
             fields.append((name + DIGEST, keep(bytes(attribute))))
         else:
             fields.append((name, to_document(attribute, keep)))
