@@ -123,6 +123,21 @@ def test_a_task_that_does_not_fit_is_not_adopted(colour: str, other: ToyTask) ->
         both.create_task("do it")
 
 
+class FullJournal(MemoryJournal):
+    """A journal whose disk is full once a submission has been sent."""
+
+    def settle(self, intent: Intent, ref: TaskRef) -> bool:
+        raise errors.StoreError("the disk is full")
+
+
+def test_a_task_that_cannot_be_recorded_is_returned(colour: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The task exists: its ref is not lost by the journal, whose intent stays open."""
+    journal = FullJournal()
+    task = Both(colour, ToyProvider(), ToyService(), journal=journal).create_task("do it")
+
+    assert (True, 1) == (f"{task.ref} was created" in caplog.text, len(journal.open_intents("toy")))
+
+
 def test_a_task_that_another_intent_recorded_is_not_adopted(colour: str) -> None:
     """Two calls with one prompt never share a task."""
     service = Losing(answer=LOST, taken=False)

@@ -76,9 +76,10 @@ def test_every_event_is_read_as_it_was(log: EventLog) -> None:
 def test_a_type_of_a_newer_version_is_kept(log: EventLog, database: Database) -> None:
     """It is an unknown event with its data, whatever its subject is."""
     with database.writing() as transaction:
+        transaction.change("INSERT INTO subject (name) VALUES ('gate:1')")
         transaction.change(
-            "INSERT INTO event (at, kind, subject, data) VALUES (5.0, 'gate.opened', 'gate:1', ?)",
-            ('{"ref":"gate:1","deadline":7}',),
+            "INSERT INTO event (at, kind, subject, data) SELECT 5.0, 'gate.opened', number, ? FROM subject",
+            (b'{"deadline":7}',),
         )
     (event,) = (each.event for each in log.read())
 

@@ -59,6 +59,7 @@ class Operations:
         self._clock = clock
         self._journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
         self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
+        self._on_warning = on_trouble
         self._remedy = provider.login.remedy
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
         self._send: Send = sending(
@@ -108,6 +109,7 @@ class Operations:
             clock=self._clock,
             id=self._new_id(),
             pid=self._pid,
+            on_warning=self._on_warning,
         )
 
     def resume_submissions(self) -> Script[None]:

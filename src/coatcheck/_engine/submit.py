@@ -12,7 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -94,9 +94,21 @@ def check_texts(texts: Mapping[str, str | None]) -> None:
 
 
 def submitting(
-    spec: TaskSpec, *, provider: ProviderMethods, ask: Ask, journal: Journal, clock: Clock, id: str, pid: int
+    spec: TaskSpec,
+    *,
+    provider: ProviderMethods,
+    ask: Ask,
+    journal: Journal,
+    clock: Clock,
+    id: str,
+    pid: int,
+    on_warning: Callable[[str], None],
 ) -> Script[Task]:
-    """Create the task that *spec* describes, exactly once."""
+    """Create the task that *spec* describes, exactly once.
+
+    A task that was created is returned even if the journal cannot record it: *on_warning* gets a message, and its
+    intent stays open.
+    """
     prepared = yield from ask(prepare_spec(provider, checked(spec, provider.capabilities, provider.name)))
     key = prepared.key or id
     prepared = msgspec.structs.replace(prepared, key=key)
@@ -116,7 +128,10 @@ def submitting(
         task, lost = None, error
     if task is None:
         task = yield from _found(prepared, intent, lost, provider=provider, ask=ask, journal=journal, clock=clock)
-    yield Call(lambda: journal.settle(intent, task.ref))
+    try:
+        yield Call(lambda: journal.settle(intent, task.ref))
+    except errors.StoreError as error:
+        on_warning(f"{task.ref} was created and could not be recorded: {error}")
     return task
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 
 MOUNT_INFO = "/proc/self/mountinfo"
 # File systems whose locks or shared memory do not work, or do not work the same, on several machines.
 NETWORK = frozenset({"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"})
 NETWORK_PREFIXES = ("fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs")
-_OCTAL = re.compile(r"\\([0-7]{3})")
+# How the table writes the characters that separate its fields; the backslash last.
+ESCAPED = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
 
 def is_on_network(folder: str, *, mounts: str | None = None) -> bool:
@@ -24,10 +24,16 @@ def file_system_of(path: str, mounts: str) -> str:
     for line in mounts.splitlines():
         before, separator, after = line.partition(" - ")
         fields = before.split(" ")
-        point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4]) if separator and len(fields) > 4 else None
+        point = _unescaped(fields[4]) if separator and len(fields) > 4 else None
         if point is not None and len(point) >= longest and _is_inside(path, point):
             longest, kind = len(point), after.split(" ")[0]
     return kind
+
+
+def _unescaped(text: str) -> str:
+    for escape, character in ESCAPED:
+        text = text.replace(escape, character)
+    return text
 
 
 def _is_inside(path: str, point: str) -> bool:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import weakref
+from _thread import RLock  # `threading` takes 10 ms to import
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import RLock
 from typing import Any, ClassVar, TypeAlias
 
 from .. import errors
@@ -80,8 +80,7 @@ class Database(ABC):
         Without *is_durable* it survives the end of the process in whatever way, and not always a loss of power.
         """
         with self._lock, self._translated():
-            connection = self._opened()
-            self.begin(connection, is_durable=is_durable)
+            connection = self._begun(lambda each: self.begin(each, is_durable=is_durable))
             with self._ended(connection):
                 yield Transaction(self, connection)
 
@@ -89,8 +88,7 @@ class Database(ABC):
     def reading(self) -> Iterator[Transaction]:
         """Read one state of the database, whatever others write meanwhile."""
         with self._lock, self._translated():
-            connection = self._opened()
-            self.begin_reading(connection)
+            connection = self._begun(self.begin_reading)
             with self._ended(connection):
                 yield Transaction(self, connection)
 
@@ -100,6 +98,18 @@ class Database(ABC):
             self._connection = None
             if self._finalizer is not None:
                 self._finalizer()
+
+    def _begun(self, begin: Callable[[Any], None]) -> Any:
+        """Begin a transaction; on a new connection where the other side has closed the former one."""
+        connection = self._opened()
+        try:
+            begin(connection)
+        except Exception:
+            if self.is_usable(connection):
+                raise
+            connection = self._opened()
+            begin(connection)
+        return connection
 
     def _opened(self) -> Any:
         """Return the connection of this process; one that a fork copied is left alone."""

@@ -11,21 +11,28 @@ Invariants:
 from __future__ import annotations
 
 import enum
-import json
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, SupportsBytes, TypeAlias
 
 import msgspec
 
-from .._model.events import TaskEvent, event_from_dict
+from .._model.tasks import Task
+from .._values.json_decode import decode as _value_from
+from .._values.json_fields import base64_text
 from .._values.value import _defaults
+
+if TYPE_CHECKING:
+    from .._model.events import TaskEvent
+
+Level: TypeAlias = Literal["full", "metadata", "off"]
 
 # A service's response as it was sent: as large as all that was read from it.
 NOT_KEPT = frozenset({"raw"})
 DIGEST = "_digest"
+# An event of more bytes than this is compressed: it holds a message.
+LONGEST_PLAIN = 300
 
 
 def to_document(value: Any, keep: Callable[[bytes], str]) -> Any:
@@ -45,7 +52,7 @@ def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[s
         attribute = getattr(value, name)
         if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
             continue
-        if hasattr(attribute, "__bytes__") and not isinstance(attribute, bytes):  # a patch
+        if isinstance(attribute, SupportsBytes) and not isinstance(attribute, bytes):  # a patch
             fields.append((name + DIGEST, keep(bytes(attribute))))
         else:
             fields.append((name, to_document(attribute, keep)))
@@ -65,7 +72,7 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):
-        return b64encode(value).decode("ascii")
+        return base64_text(value)
     return str(value) if hasattr(value, "provider") else value
 
 
@@ -78,7 +85,7 @@ def with_patches(document: Any, find: Callable[[str], bytes]) -> Any:
     whole = {name: with_patches(each, find) for name, each in document.items()}
     digest = whole.pop("patch" + DIGEST, None)
     if digest is not None:
-        whole |= {"patch": "", "patch_base64": b64encode(find(digest)).decode("ascii")}
+        whole |= {"patch": "", "patch_base64": base64_text(find(digest))}
     return whole
 
 
@@ -87,6 +94,8 @@ def encode(document: Any) -> str:
     try:
         return msgspec.json.encode(document).decode()
     except UnicodeEncodeError:  # a lone surrogate
+        import json
+
         return json.dumps(document, separators=(",", ":"))
 
 
@@ -95,17 +104,37 @@ def decode(text: str | bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:  # a lone surrogate
+        import json
+
         return json.loads(text)
 
 
-def encode_event(event: TaskEvent) -> str:
-    """Return *event* as JSON; its type is kept beside it."""
-    return encode(to_document(event, _refuse))
+def summary_of(document: str) -> Task:
+    """Return the task of a row without its prompt and its result."""
+    return _value_from(Task, decode(document))
 
 
-def decode_event(kind: str, text: str) -> TaskEvent:
+def encode_event(event: TaskEvent) -> bytes:
+    """Return *event* as JSON, compressed where it is long; its type and its task are kept beside it."""
+    document = to_document(event, _refuse)
+    del document["ref"]
+    content = encode(document).encode()
+    if len(content) <= LONGEST_PLAIN:
+        return content
+    import zlib
+
+    return zlib.compress(content)
+
+
+def decode_event(kind: str, subject: str, content: bytes) -> TaskEvent:
     """Return an event of type *kind*; a type that this version does not know becomes an `UnknownEvent`."""
-    return event_from_dict({**decode(text), "type": kind})
+    from .._model.events import event_from_dict
+
+    if not content.startswith(b"{"):
+        import zlib
+
+        content = zlib.decompress(content)
+    return event_from_dict({**decode(content), "type": kind, "ref": subject})
 
 
 def _refuse(content: bytes) -> str:  # noqa: ARG001 - the signature of what keeps patches

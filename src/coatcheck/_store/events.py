@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from .._model.events import TaskEvent
 from .._model.tasks import TaskRef
 from .._protocol.effects import Call, Emit, Script, Sleep
 from .._values.value import JsonFields, Value
@@ -24,12 +23,14 @@ from .documents import decode_event, encode_event
 from .hooks import enqueue
 
 if TYPE_CHECKING:
+    from .._model.events import TaskEvent
     from .database import Database, Transaction
 
 # How many events one read returns.
 PAGE = 500
 # How often a follower reads (seconds): a third of the second within which an event of another process is to be seen.
 FOLLOW_SECONDS = 0.3
+READ = "SELECT id, at, kind, name, data FROM event JOIN subject ON number = subject WHERE id > ?"
 
 
 class StoredEvent(Value, frozen=True, kw_only=True):
@@ -60,12 +61,10 @@ class EventLog:
 
     def read(self, *, after: int = 0, ref: TaskRef | None = None, limit: int = PAGE) -> Sequence[StoredEvent]:
         """Return the events with larger ids than *after*, the oldest first; those of one task with *ref*."""
-        condition, parameters = ("", ()) if ref is None else (" AND subject = ?", (str(ref),))
+        condition, parameters = ("", ()) if ref is None else (" AND name = ?", (str(ref),))
+        query = f"{READ}{condition} ORDER BY id LIMIT ?"
         with self._database.reading() as transaction:
-            rows = transaction.rows(
-                f"SELECT id, at, kind, data FROM event WHERE id > ?{condition} ORDER BY id LIMIT ?",  # noqa: S608 - ours
-                (after, *parameters, limit),
-            )
+            rows = transaction.rows(query, (after, *parameters, limit))
         return [_stored(*row) for row in rows]
 
     def newest_id(self) -> int:
@@ -93,12 +92,10 @@ class EventLog:
 
 def append_events(transaction: Transaction, events: Iterable[TaskEvent], *, at: float) -> list[int]:
     """Store *events* in a transaction that holds the lock of events, with their deliveries; return their ids."""
+    statement = "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id"
     stored = [
         (
-            transaction.rows(
-                "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id",
-                (at, event.type, str(event.ref), encode_event(event)),
-            )[0][0],
+            transaction.rows(statement, (at, event.type, _subject(transaction, event.ref), encode_event(event)))[0][0],
             event,
         )
         for event in events
@@ -107,5 +104,22 @@ def append_events(transaction: Transaction, events: Iterable[TaskEvent], *, at: 
     return [id for id, _ in stored]
 
 
-def _stored(id: int, at: float, kind: str, data: str) -> StoredEvent:
-    return StoredEvent(id=id, recorded_at=datetime.fromtimestamp(at, UTC), event=decode_event(kind, data))
+def _subject(transaction: Transaction, ref: TaskRef) -> int:
+    """Return the number of what events are about."""
+    name = (str(ref),)
+    row = transaction.row("SELECT number FROM subject WHERE name = ?", name)
+    row = row or transaction.rows("INSERT INTO subject (name) VALUES (?) RETURNING number", name)[0]
+    return int(row[0])
+
+
+def delete_events(transaction: Transaction, ref: TaskRef) -> None:
+    """Delete the events of a task in a transaction that holds the lock of events."""
+    name = (str(ref),)
+    transaction.change("DELETE FROM event WHERE subject IN (SELECT number FROM subject WHERE name = ?)", name)
+    transaction.change("DELETE FROM subject WHERE name = ?", name)
+
+
+def _stored(id: int, at: float, kind: str, subject: str, data: bytes) -> StoredEvent:
+    return StoredEvent(
+        id=id, recorded_at=datetime.fromtimestamp(at, UTC), event=decode_event(kind, subject, bytes(data))
+    )

@@ -17,22 +17,18 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from .. import errors
-from .._model.events import TaskEvent
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef
 from .._protocol.effects import Clock
 from .._values.value import JsonFields, Value
-from .blobs import delete_unused_blobs
 from .cache_rule import is_final
+from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
-from .recorder import ROW, Recorder
-from .search import add_words, condition, create_index, has_index, matches, remove_words, words_of
-from .snapshots import Level, load_task, summary_of, text_of
-from .transfer import line_of, task_of
 
 if TYPE_CHECKING:
-    from .database import Database, Transaction
+    from .._model.events import TaskEvent
+    from .database import Database, Row, Transaction
 
 # How many tasks a page has unless it is said, and how many are deleted or indexed in one transaction.
 PAGE = 20
@@ -104,6 +100,8 @@ class History:
     def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None) -> int:
         if self._level == "off":
             return 0
+        from .recorder import Recorder
+
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             recorder = Recorder(transaction, level=self._level, now=self._time())
@@ -119,6 +117,8 @@ class History:
 
     def get(self, ref: TaskRef) -> HistoryEntry | None:
         """Return the stored task with its prompt and its result, None where it is not stored."""
+        from .snapshots import load_task
+
         query = "SELECT document, prompt, result, recorded_at, is_stale FROM task WHERE provider = ? AND id = ?"
         with self._database.reading() as transaction:
             for document, prompt, result, recorded_at, is_stale in transaction.rows(query, (ref.provider, ref.id)):
@@ -134,18 +134,27 @@ class History:
         *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
         """
         filter = filter or HistoryFilter()
-        if filter.text is not None and not words_of(filter.text):
-            raise errors.ConfigurationError(f"{filter.text!r} has no word to search for", remedy="give a word")
-        self._index_missing(filter)
         conditions, parameters = _conditions(filter, cursor)
+        if filter.text is not None:
+            return self._search(filter.text, conditions, parameters, limit=limit)
         with self._database.reading() as transaction:
-            scan: str | None = None
-            if filter.text is not None and has_index(transaction):
-                found, parameter = condition(transaction.dialect, filter.text)
-                conditions, parameters = [*conditions, found], [*parameters, parameter]
+            return _page_of(_rows(transaction, conditions, (*parameters, limit + 1)), limit)
+
+    def _search(self, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int) -> HistoryPage:
+        from .search import condition, has_index, matches, words_of
+        from .snapshots import load_task, text_of
+
+        if not words_of(text):
+            raise errors.ConfigurationError(f"{text!r} has no word to search for", remedy="give a word")
+        self._index_missing()
+        with self._database.reading() as transaction:
+            if has_index(transaction):
+                found, parameter = condition(transaction, text)
+                rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
             else:
-                scan = filter.text
-            return _page(transaction, conditions, parameters, limit=limit, scan=scan)
+                every = _rows(transaction, conditions, (*parameters, EVERYTHING))
+                rows = [row for row in every if matches(text_of(load_task(transaction, *row[2:5])), text)]
+            return _page_of(rows, limit)
 
     def search(
         self, text: str, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None
@@ -158,11 +167,13 @@ class History:
 
     def forget(self, refs: Iterable[TaskRef]) -> int:
         """Delete tasks, their events and texts; how many there were. The journal keeps which tasks were submitted."""
+        from .recorder import forget_task
+
         count = 0
         with self._database.writing() as transaction:
             transaction.lock_events()
             for ref in refs:
-                count += _forget(transaction, ref)
+                count += forget_task(transaction, ref)
         return count
 
     def prune(self, before: datetime) -> int:
@@ -181,6 +192,8 @@ class History:
 
         Raises `ConfigurationError` for one that is not stored.
         """
+        from .transfer import line_of
+
         for ref in self._refs() if refs is None else refs:
             entry = self.get(ref)
             if entry is None:
@@ -192,6 +205,9 @@ class History:
 
         Raises `ConfigurationError` with the number of a line that cannot be read; the lines before it are stored.
         """
+        from .recorder import Recorder
+        from .transfer import task_of
+
         count = 0
         for number, line in enumerate(lines, 1):
             if line.strip() and self._level != "off":
@@ -226,22 +242,19 @@ class History:
         """Close the database; a later call opens it again."""
         self._database.close()
 
-    def _index_missing(self, filter: HistoryFilter) -> None:
+    def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""
-        if filter.text is None:
-            return
-        query = "SELECT number, document, prompt, result FROM task WHERE is_indexed = 0 LIMIT ?"
-        with self._database.reading() as transaction:
-            is_complete = not has_index(transaction) or not transaction.rows(query, (1,))
-        while not is_complete:
+        from .recorder import index_tasks
+        from .search import has_index
+
+        query = "SELECT 1 FROM task WHERE is_indexed = 0 LIMIT 1"
+        while True:
+            with self._database.reading() as transaction:
+                if not has_index(transaction) or not transaction.rows(query):
+                    return
             with self._database.writing(is_durable=False) as transaction:
                 transaction.lock_events()
-                create_index(transaction)
-                rows = transaction.rows(query, (BATCH,))
-                for number, *columns in rows:
-                    add_words(transaction, number, text_of(load_task(transaction, *columns)))
-                    transaction.change("UPDATE task SET is_indexed = 1 WHERE number = ?", (number,))
-            is_complete = len(rows) < BATCH
+                index_tasks(transaction, BATCH)
 
 
 _ENDED = ", ".join(f"'{state.value}'" for state in TaskState if state.is_terminal)
@@ -276,43 +289,22 @@ def _read_cursor(cursor: str) -> tuple[float, int]:
         ) from None
 
 
-def _page(
-    transaction: Transaction, conditions: Sequence[str], parameters: Sequence[object], *, limit: int, scan: str | None
-) -> HistoryPage:
-    """Return a page of tasks; *scan* is a text to search without an index."""
+def _rows(transaction: Transaction, conditions: Sequence[str], parameters: Sequence[object]) -> list[Row]:
+    """Return the rows for which *conditions* hold, the last submitted first; the last parameter is how many at most."""
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    query = f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?"
-    rows = transaction.rows(query, (*parameters, limit + 1 if scan is None else EVERYTHING))
-    if scan is not None:
-        rows = [row for row in rows if matches(text_of(load_task(transaction, *row[2:5])), scan)][: limit + 1]
-    items = [
-        HistoryEntry(
-            task=summary_of(document), recorded_at=_moment(at), is_current=not is_stale and _has_ended(document)
-        )
-        for _, _, document, _, _, at, is_stale in rows[:limit]
-    ]
+    return transaction.rows(f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?", parameters)
+
+
+def _page_of(rows: list[Row], limit: int) -> HistoryPage:
+    """Return the first of *rows* as a page; a further one shows that there is another page."""
     last = rows[limit - 1] if len(rows) > limit else None
-    return HistoryPage(items=tuple(items), cursor=None if last is None else f"{last[1].hex()}/{last[0]}")
+    cursor = None if last is None else f"{last[1].hex()}/{last[0]}"
+    return HistoryPage(items=tuple(_entry(*row[2:]) for row in rows[:limit]), cursor=cursor)
 
 
-def _has_ended(document: str) -> bool:
-    return summary_of(document).state.is_terminal
-
-
-def _forget(transaction: Transaction, ref: TaskRef) -> bool:
-    row = transaction.row(ROW, (ref.provider, ref.id))
-    transaction.change("DELETE FROM event WHERE subject = ?", (str(ref),))
-    transaction.change("UPDATE submission SET summary = '' WHERE provider = ? AND task = ?", (ref.provider, ref.id))
-    if row is None:
-        return False
-    number, _, document, _, prompt, result, _, is_indexed = row
-    if is_indexed and has_index(transaction):
-        remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
-    blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
-    transaction.change("DELETE FROM task_blob WHERE task = ?", (number,))
-    transaction.change("DELETE FROM task WHERE number = ?", (number,))
-    delete_unused_blobs(transaction, blobs)
-    return True
+def _entry(document: str, _prompt: int | None, _result: int | None, at: float, is_stale: int) -> HistoryEntry:
+    task = summary_of(document)
+    return HistoryEntry(task=task, recorded_at=_moment(at), is_current=not is_stale and task.state.is_terminal)
 
 
 def _moment(at: float) -> datetime:

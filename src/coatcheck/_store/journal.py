@@ -100,7 +100,7 @@ class SubmissionJournal:
         """Return how many submissions since then may have made a task (seconds since the epoch)."""
         query = "SELECT count(*) FROM submission WHERE provider = ? AND at >= ? AND state <> 'abandoned'"
         ((count,),) = self._rows(query, (provider, since))
-        return int(count)
+        return int(str(count))
 
     def latest(self, limit: int, *, provider: str | None = None, prefix: str = "") -> Sequence[Submission]:
         """Return the latest submissions that created a task, the newest first; of a provider, with ids that begin so."""

@@ -65,9 +65,12 @@ FIRST = Migration(
         "CREATE INDEX task_blob_task ON task_blob (task)",
         "CREATE INDEX task_blob_blob ON task_blob (blob)",
         """CREATE TABLE event (
-            id {identity}, at DOUBLE PRECISION NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, data TEXT NOT NULL
+            id {identity}, at DOUBLE PRECISION NOT NULL, kind TEXT NOT NULL, subject BIGINT NOT NULL, data BYTEA NOT NULL
         )""",
         "CREATE INDEX event_subject ON event (subject, id)",
+        # What events are about: the refs of tasks, once each.
+        "CREATE TABLE subject (number {identity}, name TEXT NOT NULL)",
+        "CREATE UNIQUE INDEX subject_name ON subject (name)",
         """CREATE TABLE hook (
             id TEXT PRIMARY KEY, direction TEXT NOT NULL, scheme TEXT NOT NULL, url TEXT, kinds TEXT NOT NULL,
             state TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, failures BIGINT NOT NULL

@@ -11,11 +11,11 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, ClassVar
-from urllib.parse import urlsplit, urlunsplit
 
 from .. import errors
 from .database import Database, Transaction, UniqueError
@@ -26,6 +26,7 @@ SCHEMA_LOCK = 0x636F6174_0002
 CONNECT_SECONDS = 10
 # As SQLite's `BUSY_SECONDS`, in milliseconds.
 SETTINGS = "-c lock_timeout=10000 -c client_encoding=UTF8"
+_PASSWORD = re.compile(r"(?<=[?&])(?:password|sslpassword)=[^&]*&?", re.IGNORECASE)
 REMEDY = "look whether the server runs and COATCHECK_DATABASE is right: psql '{url}'"
 
 
@@ -109,12 +110,9 @@ class PostgresDatabase(Database):
 
 def without_password(url: str) -> str:
     """Return *url* without a password, in its user part or in its query."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    query = "&".join(
-        each for each in parts.query.split("&") if not each.lower().startswith(("password=", "sslpassword="))
-    )
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
+    scheme, _, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")  # the last one: a password may hold characters that it should have escaped
+    return _PASSWORD.sub("", f"{scheme}://{user.partition(':')[0]}{at}{host}").rstrip("?&")
 
 
 def _psycopg(location: str) -> Any:

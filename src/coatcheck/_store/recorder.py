@@ -17,13 +17,13 @@ import msgspec
 from .. import errors
 from .._engine.event_diff import SeenState, changes
 from .._model.events import StateEvent, TaskEvent
-from .._model.tasks import Task
+from .._model.tasks import Task, TaskRef
 from .blobs import delete_unused_blobs
 from .cache_rule import contradicts
-from .documents import encode
-from .events import append_events
+from .documents import Level, encode
+from .events import append_events, delete_events
 from .search import add_words, create_index, has_index, remove_words
-from .snapshots import Level, Snapshot, load_task, merged, store_task, text_of
+from .snapshots import Snapshot, load_task, merged, store_task, text_of
 from .transfer import ImportedTask
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Recorder:
     """Stores snapshots in one transaction, which holds the lock of events."""
 
     def __init__(self, transaction: Transaction, *, level: Level, now: float) -> None:
-        self._transaction, self._level, self._now = transaction, level, now
+        self._transaction, self._now = transaction, now
+        self._level: Level = level
         self._has_index = has_index(transaction)
         if self._has_index:
             create_index(transaction)
@@ -140,6 +141,32 @@ class Recorder:
             if before:
                 remove_words(self._transaction, number, before)
             add_words(self._transaction, number, after)
+
+
+def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
+    """Delete a task with its events and its texts; whether there was one. The journal keeps only that it was submitted."""
+    row = transaction.row(ROW, (ref.provider, ref.id))
+    delete_events(transaction, ref)
+    transaction.change("UPDATE submission SET summary = '' WHERE provider = ? AND task = ?", (ref.provider, ref.id))
+    if row is None:
+        return False
+    number, _, document, _, prompt, result, _, is_indexed = row
+    if is_indexed and has_index(transaction):
+        remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
+    blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
+    transaction.change("DELETE FROM task_blob WHERE task = ?", (number,))
+    transaction.change("DELETE FROM task WHERE number = ?", (number,))
+    delete_unused_blobs(transaction, blobs)
+    return True
+
+
+def index_tasks(transaction: Transaction, limit: int) -> None:
+    """Index tasks that a process without an index has recorded, at most so many."""
+    create_index(transaction)
+    query = "SELECT number, document, prompt, result FROM task WHERE is_indexed = 0 LIMIT ?"
+    for number, *columns in transaction.rows(query, (limit,)):
+        add_words(transaction, number, text_of(load_task(transaction, *columns)))
+        transaction.change("UPDATE task SET is_indexed = 1 WHERE number = ?", (number,))
 
 
 def _without_text(event: StateEvent) -> TaskEvent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -11,9 +11,8 @@ from .._model.tasks import Task
 from .._values.json_decode import decode as value_from
 from .blobs import digest_of, find_blob, get_blob, put_blob
 from .database import Transaction
-from .documents import decode, encode, to_document, with_patches
+from .documents import Level, decode, encode, to_document, with_patches
 
-Level: TypeAlias = Literal["full", "metadata", "off"]
 Document: TypeAlias = dict[str, Any]
 
 # Kept as blobs, beside the document.
@@ -106,11 +105,6 @@ def load_task(transaction: Transaction, document: str, prompt: int | None, resul
     if result is not None:
         whole |= decode(get_blob(transaction, result))
     return value_from(Task, with_patches(whole, lambda digest: find_blob(transaction, bytes.fromhex(digest))))
-
-
-def summary_of(document: str) -> Task:
-    """Return the task of a row without its prompt and its result."""
-    return value_from(Task, decode(document))
 
 
 def text_of(task: Task) -> str:

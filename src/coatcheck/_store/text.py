@@ -9,18 +9,28 @@ Invariant: ``unescape(escape(text)) == text`` for every text, and text without t
 
 from __future__ import annotations
 
-import re
-
-ESCAPE = "\x1a"
-_UNSAFE = re.compile("[\x00\x1a\ud800-\udfff]")
-_ESCAPED = re.compile("\x1a([0-9a-f]{4})")
+NUL, ESCAPE = "\0", "\x1a"
 
 
 def escape(text: str) -> str:
     """Return *text* as it is stored."""
-    return _UNSAFE.sub(lambda match: f"{ESCAPE}{ord(match[0]):04x}", text)
+    return text if _is_storable(text) else "".join(map(_escaped, text))
+
+
+def _is_storable(text: str) -> bool:
+    if NUL in text or ESCAPE in text:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
+def _escaped(character: str) -> str:
+    return character if _is_storable(character) else f"{ESCAPE}{ord(character):04x}"
 
 
 def unescape(text: str) -> str:
     """Return the text that `escape` was given."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if ESCAPE in text else text
+    first, *rest = text.split(ESCAPE)
+    return first + "".join(chr(int(part[:4], 16)) + part[4:] for part in rest)

@@ -70,7 +70,8 @@ def _event_document(stored: StoredEvent) -> Mapping[str, Any]:
 
 
 def _event_of(document: Mapping[str, Any]) -> tuple[float, TaskEvent]:
-    return _seconds(document["recorded_at"]), decode_event(document["type"], encode(document["event"]))
+    event = document["event"]
+    return _seconds(document["recorded_at"]), decode_event(document["type"], event["ref"], encode(event).encode())
 
 
 def _seconds(text: str) -> float:
