@@ -47,6 +47,8 @@ class RateLimiter:
 
     def reserve(self, now: float) -> float:
         """Take the next turn and return how many seconds it is away."""
+        if not self._interval:
+            return max(0.0, self._not_before - now)
         with self.lock:
             self._next = max(self._next, now - self._credit) + self._interval
             return max(0.0, self._next - self._interval - now, self._not_before - now)
