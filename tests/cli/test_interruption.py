@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import signal
@@ -9,8 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from tests.runtime.servers import Server, silent
+
+from coatcheck import errors
+from coatcheck._cli.app import run
+from coatcheck._cli.console import Console
+from coatcheck._cli.interruption import Interruption
+from coatcheck._cli.process_env import ProcessEnv
+from coatcheck._protocol.effects import Request, Response
+from coatcheck.testing.emulator_transport import EmulatorTransport
+from coatcheck.testing.fake_clock import FakeClock
 
 MAIN = "import sys; from coatcheck._cli.main import main; sys.argv[0] = 'coatcheck'; main()"
 REF = "codex:task_e_1"
@@ -58,8 +69,9 @@ def test_every_signal_names_the_task(home: Path, number: int, code: int, transpo
     """The ref and the way back are on stderr, whatever the signal and the output, and the code says which it was."""
     with Server(silent) as server:
         ended = interrupted(server, number, "wait", REF, *options, transport=transport)
+        resume = f"coatcheck wait {REF} --base-url {server.url('/backend-api')}"
 
-    assert (code, f"coatcheck: interrupted; the task is still running; resume with: coatcheck wait {REF}\n") == ended
+    assert (code, f"coatcheck: interrupted; the task is still running; resume with: {resume}\n") == ended
 
 
 STUCK = """
@@ -157,3 +169,46 @@ def test_a_pager_ends_with_its_command() -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["wait", REF], ["status", REF, "--json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.TransportError("the connection was reset"),
+        errors.ConfigurationError("this client is closed"),
+        OSError(28, "No space left on device"),
+        ValueError("a defect"),
+        click.Abort(),
+        KeyboardInterrupt(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_is_reported_whatever_the_error(
+    tmp_path: Path, number: int, error: BaseException, arguments: list[str]
+) -> None:
+    """A command that was interrupted ends with the code of its signal, whatever error the interruption led to."""
+    interruption = Interruption()
+
+    class Service:
+        def handle(self, request: Request) -> Response:
+            interruption.number = number
+            raise error
+
+    out, err = io.BytesIO(), io.BytesIO()
+    environ = {"HOME": str(tmp_path), "CODEX_ACCESS_TOKEN": "made-up"}
+    process_env = ProcessEnv(
+        environ=environ,
+        folder=str(tmp_path),
+        stdin=io.BytesIO(),
+        console=Console(out, err, environ=environ),
+        transport=EmulatorTransport(Service()),
+        clock=FakeClock(),
+        interruption=interruption,
+    )
+    code = run(arguments, process_env)
+
+    last = err.getvalue().splitlines()[-1]
+
+    assert (128 + number, b"coatcheck: interrupted") == (code, last[:22])

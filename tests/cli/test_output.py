@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.cli_support import Cli
+from tests.runtime.servers import Server, answer, answering
 
 from coatcheck._cli.app import run
 from coatcheck._cli.console import Console, OutputClosedError, OutputError, Styled, TextStream
@@ -280,7 +282,10 @@ def test_text_that_cannot_be_written_is_an_error(error: type[OutputError], numbe
     assert error is type(caught.value)
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("config",), ("list", "-h")], ids=" ".join)
+OFFLINE = ["--version", "--help", "config", "config --json", "list -h", "models", "models --json", "providers", "auth"]
+
+
+@pytest.mark.parametrize("arguments", [tuple(command.split()) for command in OFFLINE], ids=" ".join)
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
 def test_a_process_says_it_too(arguments: tuple[str, ...], redirection: str) -> None:
     """Started without standard output, or with a full one, a process says so and ends with the code for it."""
@@ -293,6 +298,26 @@ def test_a_process_says_it_too(arguments: tuple[str, ...], redirection: str) -> 
         done.returncode,
         done.stderr.count(b"\n"),
         done.stderr.startswith(b"coatcheck: cannot write to standard output: "),
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "show", "wait", "watch", "status --json", "wait --json", "watch --json"])
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_a_result_of_the_service_says_it_too(home: Path, command: str, redirection: str) -> None:
+    """So does a process whose result came from a service; it is not a failure of the task."""
+    if redirection == ">/dev/full" and not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    turn = {"id": "t", "turn_status": "completed", "output_items": []}
+    body = json.dumps({"task": {"id": "task_e_1"}, "current_assistant_turn": turn}).encode()
+    with Server(answering(answer(body))) as server:
+        arguments = [*COMMAND, *command.split(), "codex:task_e_1", "--base-url", server.url()]
+        environ = {**os.environ, "CODEX_ACCESS_TOKEN": "made-up"}
+        shell = ["sh", "-c", f'"$@" {redirection}', "sh", *arguments]
+        done = subprocess.run(shell, stderr=subprocess.PIPE, env=environ, check=False)
+
+    assert (74, True) == (
+        done.returncode,
+        done.stderr.splitlines()[-1].startswith(b"coatcheck: cannot write to standard output: "),
     )
 
 

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coatcheck._credentials.refresh_policy import (
+    CHECK_EVERY,
     EARLY,
     LATE,
-    LOOK_EVERY,
     Mode,
     RefreshNeed,
     due_at,
     fingerprint,
     has_ended,
     need_of,
-    next_look,
+    next_check,
 )
 from coatcheck._protocol.login_contract import Tokens
 
@@ -29,7 +29,7 @@ def tokens(left: float | None = None, *, refreshed: float | None = None, refresh
 @pytest.mark.parametrize("mode", Mode)
 def test_without_a_refresh_token_nothing_is_refreshed(mode: Mode) -> None:
     """Whatever the mode: only a look can help."""
-    assert RefreshNeed.LOOK is need_of(tokens(10, refresh_token=None), mode=mode, now=NOW)
+    assert RefreshNeed.READ is need_of(tokens(10, refresh_token=None), mode=mode, now=NOW)
 
 
 @given(st.floats(-1000, 1000), st.sampled_from(Mode))
@@ -38,17 +38,17 @@ def test_needs_only_grow(left: float, mode: Mode) -> None:
     needs = [need_of(tokens(left), mode=mode, now=NOW + later) for later in (0, 100, 250, 500)]
 
     assert sorted(needs) == needs
-    assert mode is not Mode.READONLY or max(needs) <= RefreshNeed.LOOK
+    assert mode is not Mode.READONLY or max(needs) <= RefreshNeed.READ
 
 
 @given(st.floats(-1000, 1000), st.floats(0, 100))
 def test_the_next_look_is_never_too_late(left: float, pause: float) -> None:
     """Not after the moment at which a refresh is due or becomes mandatory; past that, within seconds."""
     held = tokens(left)
-    look = next_look(held, now=NOW, pause=pause)
+    look = next_check(held, now=NOW, pause=pause)
 
     assert NOW <= look
-    assert look <= max(NOW + LOOK_EVERY, left + NOW - LATE)
+    assert look <= max(NOW + CHECK_EVERY, left + NOW - LATE)
 
 
 def test_times_that_nobody_knows_are_never_due() -> None:

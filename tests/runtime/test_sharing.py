@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,11 @@ class Counting(Mapping[str, str]):
 
 
 def test_threads_open_one_session() -> None:
-    """Sixteen threads whose first calls come at once read the settings as often as one thread does."""
+    """Sixty-four threads whose first calls come at once read the settings as often as one thread does."""
     one, many = Counting(), Counting()
     Client(ToyProvider(), token="good", environ=one).list_models()
     client = Client(ToyProvider(), token="good", environ=many)
-    in_threads(16, client.list_models)
+    in_threads(64, client.list_models)
 
     assert one.reads == many.reads
 
@@ -100,9 +101,9 @@ def test_threads_share_what_is_in_flight() -> None:
     """However many threads call, so many requests are under way at once and no more."""
     transport = Crowded(ToyService(), until=3)
     with Client(ToyProvider(), transport=transport, max_in_flight=3, **OPTIONS) as client:
-        results = in_threads(12, lambda: client.get_usage().plan)
+        results = in_threads(64, lambda: client.get_usage().plan)
 
-    assert (["toy"] * 12, 3) == (results, transport.most)
+    assert (["toy"] * 64, 3) == (results, transport.most)
 
 
 @pytest.mark.parametrize("colour", VARIANTS)
@@ -266,26 +267,124 @@ def test_an_outage_ends(colour: str) -> None:
     assert ["127.0.0.1:9 answers 502"] * 2 + [None] == outages
 
 
+WAITS = 2_000
+# What the service does at the requests for one task, in turn: five lost answers are more than one poll retries.
+TROUBLES = ("reset", 503, "working", "no answer", *["reset"] * 5, 429)
+ENDS = ("done", "broken", "stopped", 404)
+STATES: dict[object, object] = {
+    "done": TaskState.SUCCEEDED,
+    "broken": TaskState.FAILED,
+    "stopped": TaskState.CANCELLED,
+}
+
+
+class Unreliable(ToyService):
+    """A service whose requests mostly fail; each task ends in its own way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def handle(self, request: Request) -> Response:
+        id = request.url.rpartition("/")[2]
+        with self._lock:
+            self.seen[id] += 1
+            turn = self.seen[id] - 1
+        number = int(id[1:])
+        events = (*TROUBLES[number % 3 :], ENDS[number % len(ENDS)])
+        trouble = events[min(turn, len(events) - 1)]
+        if trouble in ("reset", "no answer"):
+            kind = errors.TransportError if trouble == "reset" else errors.TransportTimeoutError
+            raise kind(str(trouble))
+        return reply({}, trouble) if isinstance(trouble, int) else reply(ToyTask(id, str(trouble)))
+
+
+def expected_ends() -> Counter[object]:
+    """Return how many waits end in each state, and how many with the error of a task that there is not."""
+    return Counter(STATES.get(ENDS[number % len(ENDS)], errors.NotFoundError) for number in range(WAITS))
+
+
+def end_of(end: object) -> object:
+    """Return the state of a task, or the class of an error."""
+    return getattr(end, "state", type(end))
+
+
+class OwnClock(FakeClock):
+    """A clock of which each thread or task has its own time, which only its own sleeps advance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slept: ContextVar[float] = ContextVar("slept", default=0.0)
+
+    def time(self) -> float:
+        return super().time() + self._slept.get()
+
+    def monotonic(self) -> float:
+        return self.time()
+
+    def sleep(self, seconds: float) -> None:
+        self._slept.set(self._slept.get() + max(0.0, seconds))
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+        await asyncio.sleep(0)
+
+
 @pytest.mark.anyio
-async def test_waits_at_once_end_as_the_service_says(tmp_path: Path) -> None:
-    """Hundreds of waits whose requests fail now and then, and that record their ends in one file, all end well."""
-    seen: Counter[str] = Counter()
-
-    class Shaky(ToyService):
-        def handle(self, request: Request) -> Response:
-            id = request.url.rpartition("/")[2]
-            seen[id] += 1
-            if seen[id] == 1:
-                raise errors.TransportError("reset")
-            if seen[id] == 4:
-                return reply({}, 429)
-            return reply({}, 503) if seen[id] == 2 else reply(ToyTask(id, "working" if seen[id] == 3 else "done"))
-
+async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
+    """Two thousand waits of one event loop end as the service says, and their durations are all recorded."""
     options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
-    transport = AsyncEmulatorTransport(Shaky())
-    async with AsyncClient(ToyProvider(), transport=transport, clock=FakeClock(), **options) as client:
-        waits = [client.poll_task(f"toy:t{number}", interval=5, timeout=None) for number in range(200)]
+    transport = AsyncEmulatorTransport(Unreliable())
+    async with AsyncClient(ToyProvider(), transport=transport, clock=OwnClock(), **options) as client:
+        waits = [client.poll_task(f"toy:t{number}", interval=5, timeout=None) for number in range(WAITS)]
         ends = await asyncio.gather(*waits, return_exceptions=True)
     recorded = DurationFile(str(tmp_path)).recall("toy", None).count
 
-    assert ({TaskState.SUCCEEDED: 200}, 200) == (Counter(getattr(end, "state", repr(end)) for end in ends), recorded)
+    assert (expected_ends(), WAITS // len(ENDS)) == (Counter(map(end_of, ends)), recorded)
+
+
+def test_threads_wait_through_outages(tmp_path: Path) -> None:
+    """So do two thousand waits of 64 threads that share a blocking client, with so many requests under way at once."""
+    options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
+    transport, numbers = Crowded(Unreliable(), until=0), iter(range(WAITS))
+    ends: list[object] = []
+
+    def wait_for_all() -> None:
+        for number in numbers:
+            try:
+                ends.append(client.poll_task(f"toy:t{number}", interval=5, timeout=None))
+            except errors.CoatcheckError as error:
+                ends.append(error)
+
+    with Client(ToyProvider(), transport=transport, clock=OwnClock(), max_in_flight=8, **options) as client:
+        in_threads(64, wait_for_all)
+    recorded = DurationFile(str(tmp_path)).recall("toy", None).count
+
+    assert (expected_ends(), WAITS // len(ENDS), True) == (Counter(map(end_of, ends)), recorded, transport.most <= 8)
+
+
+@pytest.mark.parametrize("colour", VARIANTS)
+def test_a_batch_waits_through_outages(colour: str) -> None:
+    """One call that waits for all of them returns each task that ends, and raises the error of those that are missing."""
+    both = Both(colour, ToyProvider(), Unreliable(), environ={"COATCHECK_LEARN": "off"})
+    with pytest.raises(errors.NotFoundError, match=r"^toy:t\d+: .*refused too: (toy:t\d+(, |$)){49}"):
+        both.poll_tasks([f"toy:t{number}" for number in range(200)], interval=5, timeout=1e6)
+
+
+@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("name", ["recall", "record"])
+def test_bookkeeping_that_fails_ends_no_wait(
+    colour: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Durations that cannot be read or written are a warning, and the wait ends as the service says."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr(DurationFile, name, fail)
+    service = ToyService(states=("working", "done"))
+    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+    task = both.poll_task(both.create_task("p").ref, interval=None, timeout=None)
+
+    assert TaskState.SUCCEEDED is task.state

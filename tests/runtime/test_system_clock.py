@@ -4,7 +4,7 @@ import math
 
 from hypothesis import given, strategies as st
 
-from coatcheck._runtime.system_clock import BEATS, LONG, on_the_beat
+from coatcheck._runtime.system_clock import GRID, LONG, round_to_grid
 
 moments = st.floats(0, 1e9)
 long_naps = st.floats(LONG, 1e6)
@@ -13,25 +13,25 @@ long_naps = st.floats(LONG, 1e6)
 @given(moments, long_naps)
 def test_a_long_nap_is_longer_by_a_beat_at_most(now: float, seconds: float) -> None:
     """It is never cut short."""
-    nap = on_the_beat(seconds, now=now)
+    nap = round_to_grid(seconds, now=now)
 
-    assert seconds - 1e-6 <= nap <= seconds + 1 / BEATS + 1e-6
+    assert seconds - 1e-6 <= nap <= seconds + 1 / GRID + 1e-6
 
 
-@given(moments, long_naps, st.floats(0, 1 / BEATS))
+@given(moments, long_naps, st.floats(0, 1 / GRID))
 def test_naps_that_end_in_one_beat_end_together(now: float, seconds: float, later: float) -> None:
     """Whenever they began: who falls asleep a moment later wakes at the same time, or one beat later."""
-    first, second = (at + on_the_beat(seconds, now=at) for at in (now, now + later))
+    first, second = (at + round_to_grid(seconds, now=at) for at in (now, now + later))
 
-    assert min(abs(second - first), abs(second - first - 1 / BEATS)) < 1e-6
+    assert min(abs(second - first), abs(second - first - 1 / GRID)) < 1e-6
 
 
 @given(moments, st.floats(-1, LONG, exclude_max=True))
 def test_a_short_nap_is_what_was_asked_for(now: float, seconds: float) -> None:
     """Nobody waits for a beat who is counting on it."""
-    assert max(0.0, seconds) == on_the_beat(seconds, now=now)
+    assert max(0.0, seconds) == round_to_grid(seconds, now=now)
 
 
 def test_an_endless_nap_is_endless() -> None:
     """A wait without an end is not an error."""
-    assert math.inf == on_the_beat(math.inf, now=1.0)
+    assert math.inf == round_to_grid(math.inf, now=1.0)

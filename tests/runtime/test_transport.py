@@ -334,15 +334,27 @@ class TestFailure:
         assert (errors.ConfigurationError, "the transport is closed") == (type(error), str(error))
 
 
+def then(script: Callable[[Connection], None]) -> Callable[[Connection], None]:
+    """Return the script that answers the first request of a connection, and then is *script*."""
+
+    def first(connection: Connection) -> None:
+        connection.receive()
+        connection.send(answer())
+        script(connection)
+
+    return first
+
+
 class TestLimits:
     """Neither time nor memory is without end."""
 
     @pytest.mark.parametrize("per_request", [False, True])
     async def test_silence(self, make: Callable[..., Subject], per_request: bool) -> None:
         """No answer in time is a time-out of a request that was sent; a request's own limit goes before ours."""
-        subject = make(timeout=TIME_LIMIT if per_request else 0.2)
-        with Server(silent) as server:
-            error = await refusal(subject.get(server.url(), timeout=0.2 if per_request else None))
+        subject = make(timeout=TIME_LIMIT if per_request else 0.5)
+        with Server(then(silent)) as server:
+            await subject.get(server.url(), timeout=TIME_LIMIT)  # the connection stands
+            error = await refusal(subject.get(server.url(), timeout=0.5 if per_request else None))
             hung_up = await is_set(server.has_lost_client)
 
         message = f"GET {server.url()}: no answer in time"
@@ -362,8 +374,10 @@ class TestLimits:
             while not server.may_go_on.wait(0.02):
                 connection.send(chunk(b"x"))
 
-        with Server(script) as server:
-            error = await refusal(make(timeout=0.3).get(server.url()))
+        subject = make(timeout=TIME_LIMIT)
+        with Server(then(script)) as server:
+            await subject.get(server.url())  # the connection stands
+            error = await refusal(subject.get(server.url(), timeout=0.5))
 
         assert (errors.TransportTimeoutError, True) == (type(error), error.request_sent)
 
@@ -459,7 +473,7 @@ class TestStream:
             connection.wait_for_end()
 
         with Server(script) as server:
-            subject = make(timeout=0.1, read_timeout=0.2)
+            subject = make(timeout=0.1, read_timeout=1.5)
             response = await subject.get(server.url(), stream=True)
             got = [await subject.read(response) for _ in range(6)]
             error = await refusal(subject.read(response))
@@ -622,10 +636,10 @@ class TestColours:
     async def test_cancel(self, subject: Subject) -> None:
         """A cancelled task is free at once, its connection when the request's time is up at the latest."""
         with Server(silent) as server:
-            task = asyncio.create_task(subject.get(server.url(), timeout=0.5))
+            task = asyncio.create_task(subject.get(server.url(), timeout=2.0))
             await is_set(server.has_request)
             task.cancel()
-            done, _ = await asyncio.wait([task], timeout=0.25)
+            done, _ = await asyncio.wait([task])
             hung_up = await is_set(server.has_lost_client)
 
         assert ({task}, True, True) == (done, task.cancelled(), hung_up)

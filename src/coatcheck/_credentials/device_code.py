@@ -55,7 +55,7 @@ class _DeviceGrant(msgspec.Struct):
 def require_device(oauth: OAuth, at: Endpoints) -> DeviceRoutes:
     """Return how the service is spoken to.
 
-    Raises `UnsupportedError` where it has no device codes, `ConfigurationError` where nobody said which app asks.
+    Raises `UnsupportedError` where it has no device codes, `ConfigurationError` where no app is named.
     """
     if oauth.device is None:
         raise errors.UnsupportedError("this service has no login by device code", remedy="log in with --browser")

@@ -26,7 +26,7 @@ from .stored_credentials import StoredCredentials
 
 # How long we wait for a browser: as long as device codes are good (codex-wham.md 6.9) (seconds).
 LOGIN_TIMEOUT = 900.0
-# How long one look at the loopback server takes at most, so that a wait can be given up (seconds).
+# How long one wait for the loopback server takes at most, so that a wait can be given up (seconds).
 LOOK = 0.25
 
 
@@ -54,7 +54,7 @@ Listen = Callable[[str, tuple[int, ...], str], Callback]
 def log_in_by_device_code(login: LoginCredentials, *, show: Callable[[DeviceCode], object]) -> Script[LoginStatus]:
     """Log in from a machine without a browser: *show* is called with the address and the code for the user.
 
-    Raises `CredentialsError` when nobody approves while the code is good (15 minutes) or somebody says no,
+    Raises `CredentialsError` when the code is not approved while it is valid (15 minutes) or somebody says no,
     `UnsupportedError` where there is no such login, `ConfigurationError` where it lacks a client id.
     """
     oauth = oauth_of(login)

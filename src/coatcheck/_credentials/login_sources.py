@@ -35,7 +35,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 class Source(enum.StrEnum):
     """Where a login comes from. AUTO takes the first that is there: argument, environment, chain, own, shared.
 
-    CHAIN is wherever the service's own tools look.
+    CHAIN is where the service's own tools find it.
     """
 
     AUTO = "auto"
@@ -79,7 +79,7 @@ class LoginSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FixedCredentials:
-    """One secret that somebody gave us: it is used as it is, and never renewed."""
+    """One secret that was passed in: it is used unchanged and never renewed."""
 
     def __init__(self, secret: Secret, *, clock: Clock, remedy: str) -> None:
         self._secret, self._clock, self._remedy = secret, clock, remedy
@@ -156,7 +156,7 @@ class LoginCredentials:
         self._chosen: FixedCredentials | StoredCredentials | ChainCredentials | None = None
         self._identified: dict[str, Secret] = {}
         self._choosing, self._looking = threading.Lock(), threading.Lock()
-        self._kept: Source | None = None  # where somebody keeps a login, once that is known
+        self._kept: Source | None = None  # where a login is stored, once that is known
         self.source = self.choice.source
 
     # -- what the engine asks ----------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ class LoginCredentials:
             return self._kept
 
     def _find_kept(self) -> Source:
-        """Return where somebody keeps a login; the tools of the service come before us."""
+        """Return where a login is stored; the tools of the service come first."""
         has_own = self.has_own and self._has_own_login()
         if self.login.chain and not (has_own and self._is_chain_empty()):
             return Source.CHAIN

@@ -21,7 +21,7 @@ class LoginStatus(Value, frozen=True, kw_only=True):
     """A login as it is now. Never a token, never an address.
 
     `source` is where it comes from and `origin` where that was chosen; `place` is its file, variable or keyring entry,
-    `account` our name for it. `lock` says "held" while somebody changes it. `problems` are sentences.
+    `account` our name for it. `lock` is "held" while a program changes it. `problems` are sentences.
     """
 
     provider: str
@@ -147,7 +147,7 @@ def _nothing() -> Script[None]:
 
 
 def is_open_to_others(path: str) -> bool:
-    """Whether somebody else may read the file."""
+    """Whether other users may read the file."""
     try:
         return os.name == "posix" and bool(os.stat(path).st_mode & 0o077)
     except OSError:

@@ -222,17 +222,17 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `RefusedError`, `NoRoomError`, `UnsavedTokenError`, `TransportError` (try again later), `CredentialsError`.
         """
-        finished_task = yield from self.settle(held, unsaved)
-        current = finished_task.tokens
+        settled = yield from self.settle(held, unsaved)
+        current = settled.tokens
         if is_newer(current, held) and need_of(current, mode=self.mode, now=self.clock.time()) < RefreshNeed.MUST:
             return current
         spent = fingerprint_of(current)
         if not spent:
             raise RefusedError("missing")
         yield from self._require_presentable(current, spent, reason)
-        yield from self._reserve(finished_task, spent, is_needed=reason == REJECTED)
+        yield from self._reserve(settled, spent, is_needed=reason == REJECTED)
         fresh = yield from self._present(current, spent, reason)
-        return (yield from self._keep(finished_task, fresh, spent))
+        return (yield from self._keep(settled, fresh, spent))
 
     def _require_presentable(self, current: Tokens, spent: str, reason: str) -> Script[None]:
         """Raise `RefusedError` for a token that was refused, `TransportError` for one that must not be presented yet."""
@@ -250,16 +250,16 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
     def _endpoints(self, current: Tokens) -> service.Endpoints:
         return service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)
 
-    def _reserve(self, finished_task: Settled, spent: str, *, is_needed: bool) -> Script[None]:
+    def _reserve(self, settled: Settled, spent: str, *, is_needed: bool) -> Script[None]:
         """Reserve space for the successor of a token, beside the login and in the second place. Raises `NoRoomError`.
 
         One of them is enough for a login that has expired or *is_needed*. Other programs know only the first, so a
         login that still works is left as it is while there is no space beside it.
         """
-        size = len(finished_task.data) + GROWTH
+        size = len(settled.data) + GROWTH
         has_second, problem = yield from _attempt(lambda: self.successors.reserve(spent, size))
         is_beside, obstacle = yield from _attempt(lambda: self.store.reserve(spent, size))
-        is_needed = is_needed or has_ended(finished_task.tokens, self.clock.time())
+        is_needed = is_needed or has_ended(settled.tokens, self.clock.time())
         if is_beside or (has_second and (obstacle is None or is_needed)):
             return
         yield Call(lambda: self._discard(spent))
@@ -293,24 +293,24 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
             yield Call(lambda: self._discard(spent))
             raise
 
-    def _keep(self, finished_task: Settled, fresh: Tokens, spent: str) -> Script[Tokens]:
+    def _keep(self, settled: Settled, fresh: Tokens, spent: str) -> Script[Tokens]:
         """Save *fresh*, first in the second place, then in its own. Raises `UnsavedTokenError`."""
         log("login", INFO, "refresh of %s: a new token until %s", self.store.where, moment(fresh.expires_at))
-        data = self.file.write(finished_task.data, fresh)
+        data = self.file.write(settled.data, fresh)
         is_saved: bool = yield Call(lambda: self.successors.save(spent, data))
         try:
-            kept = yield from self._write(finished_task.stored, fresh, spent)
+            kept = yield from self._write(settled.stored, fresh, spent)
         except UnwrittenError as unwritten:
             yield Call(lambda: self._note_spent(spent, fresh))
             is_saved = is_saved or (yield Call(lambda: self.store.leftover(spent))) == data
-            replaces = fingerprint_of(finished_task.stored)
+            replaces = fingerprint_of(settled.stored)
             raise UnsavedTokenError(fresh, unwritten.error, replaces=replaces, is_saved=is_saved) from None
         except errors.CredentialsError as error:
             if isinstance(error, errors.AccountMismatchError) or (yield Call(self._is_removed)):
                 yield Call(lambda: self._discard(spent))
             yield Call(lambda: self._note_spent(spent, fresh))
-            raise UnsavedTokenError(fresh, error, replaces=fingerprint_of(finished_task.stored)) from None
-        yield Call(lambda: self._finish(finished_task.stored, fresh, spent))
+            raise UnsavedTokenError(fresh, error, replaces=fingerprint_of(settled.stored)) from None
+        yield Call(lambda: self._finish(settled.stored, fresh, spent))
         return kept
 
     def _is_removed(self) -> bool:

@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from .._protocol.login_contract import Tokens
 
 # The official client refreshes from five minutes before the end (codex-wham.md 6.3), so a shared login that has
-# less left is probably being refreshed by somebody.
+# less left is probably being refreshed by another program.
 EARLY = 300.0
 # The longest request that we make takes a minute; a token that ends during one is a 401.
 LATE = 60.0
 # Tokens that do not say their end are refreshed when they were so long ago (6.3).
 SCHEDULE = 8 * 86_400.0
-# How often a shared login is read again while its owner may refresh it, and how soon a token that should not have
-# been given out so short is looked at again (seconds). Thousands of polls ask; the disk is asked ten times a minute.
-LOOK_EVERY = 6.0
+# How often a shared login is read again while its owner may refresh it, and how soon a token that has
+# a very short life is checked again (seconds). Thousands of polls need a secret; the file is read ten times a minute.
+CHECK_EVERY = 6.0
 # The pause after an early refresh failed, before jitter (seconds): four or five tries before it becomes mandatory.
 TRY_EVERY = 50.0
 
@@ -39,7 +39,7 @@ class RefreshNeed(enum.IntEnum):
     """What a login needs now: nothing, reading it again, an early refresh, a refresh in the last minute."""
 
     NOTHING = 0
-    LOOK = 1
+    READ = 1
     TRY = 2
     MUST = 3
 
@@ -47,8 +47,8 @@ class RefreshNeed(enum.IntEnum):
 # mode -> what the time from `EARLY` on, from `LATE` on, and after `SCHEDULE` asks for
 NEEDS: Mapping[Mode, tuple[RefreshNeed, RefreshNeed, RefreshNeed]] = {
     Mode.OWN: (RefreshNeed.TRY, RefreshNeed.MUST, RefreshNeed.TRY),
-    Mode.SHARED: (RefreshNeed.LOOK, RefreshNeed.MUST, RefreshNeed.TRY),
-    Mode.READONLY: (RefreshNeed.LOOK, RefreshNeed.LOOK, RefreshNeed.NOTHING),
+    Mode.SHARED: (RefreshNeed.READ, RefreshNeed.MUST, RefreshNeed.TRY),
+    Mode.READONLY: (RefreshNeed.READ, RefreshNeed.READ, RefreshNeed.NOTHING),
 }
 
 
@@ -70,15 +70,15 @@ def due_at(tokens: Tokens) -> float:
     return float("inf") if tokens.last_refresh is None else tokens.last_refresh + SCHEDULE
 
 
-def next_look(tokens: Tokens, *, now: float, pause: float = LOOK_EVERY) -> float:
-    """Return when to look again at tokens that were looked at *now*: when they are due, or after *pause* if they are.
+def next_check(tokens: Tokens, *, now: float, pause: float = CHECK_EVERY) -> float:
+    """Return when to check tokens again that were checked *now*: when they are due, or after *pause* if they are.
 
     Never later than the moment at which a refresh becomes mandatory, unless that is past as well.
     """
     if (due := due_at(tokens)) > now:
         return due
     late = float("inf") if tokens.expires_at is None else tokens.expires_at - LATE
-    return min(now + pause, late) if late > now else now + min(pause, LOOK_EVERY)
+    return min(now + pause, late) if late > now else now + min(pause, CHECK_EVERY)
 
 
 def has_ended(tokens: Tokens, now: float) -> bool:

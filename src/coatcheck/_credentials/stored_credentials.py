@@ -4,8 +4,8 @@ Invariants:
 
 - a fresh secret costs nothing: no effect is yielded while nothing is due;
 - several first calls read the login once;
-- single flight: while somebody holds the lock, the others check whether a refresh in this process has ended, and whoever
-  gets the lock checks whether one in another process has;
+- single flight: while one caller holds the lock, the others check whether a refresh in this process has ended, and the next
+  one to get the lock checks whether one in another process has;
 - an access token that still works is served whatever goes wrong with a refresh, which is tried again after a pause with
   jitter; an error is raised once the token has expired, or when fresh tokens could not be saved anywhere;
 - a refresh token that was refused for good is not presented again; an unanswered one is no refusal;
@@ -26,7 +26,7 @@ from .._protocol.login_contract import Secret, Tokens
 from .oauth_requests import RefusedError
 from .refresh import REJECTED, LoginLocation, NoRoomError, Settled, Unsaved, UnsavedTokenError, other_account
 from .refresh_policy import (
-    LOOK_EVERY,
+    CHECK_EVERY,
     TRY_EVERY,
     Mode,
     RefreshNeed,
@@ -35,7 +35,7 @@ from .refresh_policy import (
     is_newer,
     moment,
     need_of,
-    next_look,
+    next_check,
     same_account,
 )
 from .saving import delete_login, save_login
@@ -66,11 +66,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     tokens: Tokens
     secret: Secret
-    look_at: float
+    check_at: float
     unsaved: Unsaved | None = None
 
     def __repr__(self) -> str:
-        return f"State(look_at={self.look_at!r})"
+        return f"State(check_at={self.check_at!r})"
 
 
 class StoredCredentials:
@@ -98,9 +98,9 @@ class StoredCredentials:
     def get_secret(self) -> Script[Secret]:
         """Return a secret to send now. Raises `CredentialsError`, or `TransportError` once the access token has expired."""
         state = self._state
-        if state is not None and self._clock.time() < state.look_at:
+        if state is not None and self._clock.time() < state.check_at:
             return state.secret
-        return (yield from self._attend())
+        return (yield from self._current_secret())
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
         """Return the secret that the login holds by now, else refresh it; None where we may not refresh."""
@@ -108,7 +108,7 @@ class StoredCredentials:
         state = self._state or (yield from self._load())
         if state.secret.token != rejected.token:
             return state.secret
-        found = yield from self._look(state)
+        found = yield from self._read_again(state)
         if found.secret.token != rejected.token and not has_ended(found.tokens, self._clock.time()):
             return found.secret
         if not self._may_refresh(found.tokens):
@@ -123,7 +123,7 @@ class StoredCredentials:
     # -- what people ask ---------------------------------------------------------------------------------------------
 
     def refresh_tokens(self) -> Script[Tokens]:
-        """Refresh now, unless somebody else just did. Raises `CredentialsError`."""
+        """Refresh now, unless another caller just did. Raises `CredentialsError`."""
         before = self._failure
         state = self._state or (yield from self._load())
         if self.place.mode is Mode.READONLY:
@@ -164,12 +164,12 @@ class StoredCredentials:
         if self.place.mode is Mode.READONLY:
             return newest
         try:
-            finished_task: Settled = yield Exclusive(self._lock, self.place.settle(stored, None), is_whole=True)
+            settled: Settled = yield Exclusive(self._lock, self.place.settle(stored, None), is_whole=True)
         except errors.AccountMismatchError:
             raise
         except (OSError, errors.CredentialsError):  # TimeoutError: the lock is held
             return newest
-        return finished_task.tokens
+        return settled.tokens
 
     def forget(self) -> Script[None]:
         """Delete the login."""
@@ -180,8 +180,8 @@ class StoredCredentials:
 
     def keep_fresh(self) -> Script[None]:
         """Refresh whenever it is due, until there is nothing to refresh or the login does not work any more."""
-        while (state := self._state) is not None and state.look_at != float("inf"):
-            yield Sleep(max(state.look_at - self._clock.time(), 0.0))
+        while (state := self._state) is not None and state.check_at != float("inf"):
+            yield Sleep(max(state.check_at - self._clock.time(), 0.0))
             try:
                 yield from self.get_secret()
             except errors.TransportError as error:
@@ -197,7 +197,7 @@ class StoredCredentials:
         if self.problem != before:
             self.on_trouble(self.problem)
 
-    def _attend(self) -> Script[Secret]:
+    def _current_secret(self) -> Script[Secret]:
         """Do what the tokens need now."""
         state, now, before = self._state, self._clock.time(), self._failure
         if state is None:
@@ -205,7 +205,7 @@ class StoredCredentials:
         elif state.unsaved is not None:
             state = yield from self._save(state, state.unsaved)
         elif need_of(state.tokens, mode=self.place.mode, now=now):
-            state = yield from self._look(state)
+            state = yield from self._read_again(state)
         need = need_of(state.tokens, mode=self.place.mode, now=now)
         if need >= RefreshNeed.TRY:
             is_late = need is RefreshNeed.MUST
@@ -223,14 +223,14 @@ class StoredCredentials:
         return self._state or self._hold(tokens)
 
     def _read_once(self) -> Tokens | None:
-        """Return what the first caller read, None where reading takes more than a look at the file. Blocks."""
+        """Return what the first caller read, None where reading the file once is not enough. Blocks."""
         with self._reading:
             if self._state is not None:
                 return self._state.tokens
             self._first = self._first or self.place.read_plain()
             return self._first
 
-    def _look(self, state: State) -> Script[State]:
+    def _read_again(self, state: State) -> Script[State]:
         """Read the login again and adopt newer tokens; while ours work, errors of reading do not matter."""
         try:
             found = yield from self.read()
@@ -245,10 +245,10 @@ class StoredCredentials:
     def _save(self, state: State, unsaved: Unsaved) -> Script[State]:
         """Try again to save tokens in their place; that they were not was reported when it happened."""
         try:
-            finished_task = yield from self._locked(lambda: self.place.settle(state.tokens, unsaved))
+            settled = yield from self._locked(lambda: self.place.settle(state.tokens, unsaved))
         except errors.CredentialsError:
             return self._postpone(state, pause=self._pause())
-        kept, self.problem = finished_task.tokens, None
+        kept, self.problem = settled.tokens, None
         return self._hold(kept if not has_ended(kept, self._clock.time()) else state.tokens)
 
     def _try(self, state: State, reason: str, before: errors.TransportError | None, *, is_late: bool) -> Script[State]:
@@ -262,15 +262,15 @@ class StoredCredentials:
                 self._note(error)
             return self._postpone(state)
         except NoRoomError as full:
-            return self._tolerate(state, full.error)
+            return self._usable_after(state, full.error)
         except errors.AccountMismatchError as error:
             if is_late:
                 raise
-            return self._tolerate(state, error)
+            return self._usable_after(state, error)
         except (errors.CredentialsError, errors.TransportError) as error:
-            return self._tolerate(state, error)
+            return self._usable_after(state, error)
 
-    def _tolerate(self, state: State, error: errors.CoatcheckError) -> State:
+    def _usable_after(self, state: State, error: errors.CoatcheckError) -> State:
         """Return what we can still use after a refresh failed; raises *error* if that is nothing.
 
         A refresh whose tokens could not be saved is an error that the caller must see, though they work.
@@ -286,7 +286,7 @@ class StoredCredentials:
     # -- refreshing --------------------------------------------------------------------------------------------------
 
     def _refresh(self, held: Tokens, reason: str, before: errors.TransportError | None) -> Script[State]:
-        """Return newer tokens than *held*: those that somebody else got meanwhile, or our own.
+        """Return newer tokens than *held*: those that another caller got meanwhile, or fresh ones.
 
         *before* is the last failure when the call began: one that came after it is this call's as well.
         """
@@ -350,7 +350,7 @@ class StoredCredentials:
         return state if state is not None and is_newer(state.tokens, held) else None
 
     def _locked(self, script: Callable[[], Script[T]], shortcut: Callable[[], T | None] = lambda: None) -> Script[T]:
-        """Perform *script* under the login's lock, or return what *shortcut* finds while somebody else holds it."""
+        """Perform *script* under the login's lock, or return what *shortcut* returns while another caller holds it."""
         deadline = self._clock.monotonic() + LOCK_PATIENCE
         while (found := shortcut()) is None:
             try:
@@ -394,19 +394,19 @@ class StoredCredentials:
     def _hold(self, tokens: Tokens, *, unsaved: Unsaved | None = None) -> State:
         now = self._clock.time()
         secret = tokens.to_secret(self.place.store.where)
-        look_at = next_look(tokens, now=now) if unsaved is None else now + self._pause()
-        state = State(tokens=tokens, secret=secret, look_at=look_at, unsaved=unsaved)
+        check_at = next_check(tokens, now=now) if unsaved is None else now + self._pause()
+        state = State(tokens=tokens, secret=secret, check_at=check_at, unsaved=unsaved)
         self._state, self._first = state, None
         self.on_change()
         return state
 
-    def _postpone(self, state: State, *, pause: float = LOOK_EVERY) -> State:
+    def _postpone(self, state: State, *, pause: float = CHECK_EVERY) -> State:
         held = self._state
         if held is not None and held.tokens is not state.tokens:
             return held  # another thread was faster
         now = self._clock.time()
-        look_at = next_look(state.tokens, now=now, pause=pause) if state.unsaved is None else now + pause
-        self._state = state = msgspec.structs.replace(state, look_at=look_at)
+        check_at = next_check(state.tokens, now=now, pause=pause) if state.unsaved is None else now + pause
+        self._state = state = msgspec.structs.replace(state, check_at=check_at)
         return state
 
     def _pause(self) -> float:

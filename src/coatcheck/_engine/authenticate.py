@@ -1,4 +1,4 @@
-"""Put the secret on every request, and once more after a 401 if there is a better one.
+"""Authenticate every request, and send it once more after a 401 if there is another secret.
 
 Invariants:
 - A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
@@ -18,7 +18,7 @@ from .._protocol.provider import Provider
 
 
 def authenticated(send: Send, *, provider: Provider, credentials: Credentials, clock: Clock) -> Send:
-    """Return a `Send` that proves who we are."""
+    """Return a `Send` that adds the secret to each request."""
     allowed: set[tuple[str, bool, frozenset[str] | None]] = (
         set()
     )  # origins that passed the guard: it parses URLs, once each is enough
@@ -50,7 +50,7 @@ def guard(base_url: str, secret: Secret, login: Login) -> None:
         return
     if parts.scheme != "https":
         raise errors.ConfigurationError(
-            f"{host} is not spoken to without encryption", remedy="use an https base URL; plain http is for loopback"
+            f"{host} is not used without encryption", remedy="use an https base URL; plain http is for loopback"
         )
     trusted = login.trusted_hosts if secret.hosts is None else secret.hosts & login.trusted_hosts
     if secret.is_stored and (host not in trusted or parts.port not in (None, 443)):

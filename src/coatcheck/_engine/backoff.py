@@ -1,4 +1,4 @@
-"""How long to wait before asking again after a failure.
+"""The pause before a request is sent again after a failure.
 
 Full jitter (uniform between nothing and the exponential bound) spreads many clients best; it is for retries
 only: it would spoil a polling schedule, which has its own ±10 %.

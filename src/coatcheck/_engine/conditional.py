@@ -11,7 +11,7 @@ import msgspec
 
 from .._protocol.effects import Request, Response, Script, Send
 
-# So many answers are remembered: one for each of a thousand watched runs and room for their pages.
+# How many answers are kept: one for each of a thousand watched runs, and as many pages.
 MEMORY = 2048
 
 

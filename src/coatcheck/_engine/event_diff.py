@@ -44,7 +44,7 @@ class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def to_cursor(self) -> str:
         """Return the text that `from_cursor` reads."""
-        import base64  # with struct 1 ms, when there is something to tell
+        import base64  # with struct 1 ms, only needed for an event
 
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
 

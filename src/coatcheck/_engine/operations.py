@@ -1,4 +1,4 @@
-"""Every verb of the clients, as a script: what `Client` and `AsyncClient` share is here, and they add only how it is performed."""
+"""Every verb of the clients, as a script: `Client` and `AsyncClient` share this module, and differ in how they perform it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Operations:
         )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
-        """Let *exchange* talk to its service."""
+        """Run *exchange* with retries, the login and redirects."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
     def _require(self, verb: Verb) -> None:
@@ -295,7 +295,7 @@ class Operations:
         return msgspec.structs.replace(usage, rate_limit=limit)
 
     def _counted(self, window: RateWindow) -> Script[RateWindow]:
-        """Return *window* with what the journal knows: a service that tells nothing leaves us to count our own."""
+        """Return *window* with the submissions that the journal has, for a service that reports no usage."""
         since = self._clock.time() - (window.seconds or 0)
         used = yield Call(lambda: self._journal.count_since(self.provider.name, since))
         percent = 100 * used / window.limit if window.limit else None

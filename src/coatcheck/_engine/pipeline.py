@@ -1,7 +1,7 @@
-"""Let a provider's exchange talk through everything that stands between it and the world.
+"""Run a provider's exchange: every layer between its requests and the transport.
 
-The order, from the exchange outwards: remember, retry, pace, locate, authenticate, transmit and follow redirects.
-Retrying is outside of pacing so that each try waits its turn, and of authenticating so that each gets a fresh secret;
+The order, from the exchange outwards: conditional, retry, rate limit, locate, authenticate, transmit and follow redirects.
+Retrying is outside of the rate limit so that each attempt waits its turn, and of authenticating so that each gets a fresh secret;
 locating comes before authenticating because signatures cover the URL.
 """
 
@@ -28,7 +28,7 @@ from .retry import retrying
 T = TypeVar("T")
 
 # One verb asks for pages of what belongs to a task (activities, jobs, history): the longest history of AWS has 25,000
-# events, 1,000 a page; GitHub shows at most 1,000 jobs of a run. More than this is a service that never ends.
+# events, 1,000 a page; GitHub shows at most 1,000 jobs of a run. A service that sends more does not end.
 MAX_REQUESTS = 1_000
 # No further request of one verb begins later than this (seconds): a service may answer each slowly and in time.
 MAX_SECONDS = 300.0
@@ -67,7 +67,7 @@ def run_exchange(
 ) -> Script[T]:
     """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out.
 
-    *remedy* is what to do about a login that the service does not take, where the provider does not know better.
+    *remedy* is what to do about a login that the service rejects, unless the provider sets one.
     *bounds* end an exchange whose service never comes to an end.
     """
     try:
@@ -101,7 +101,7 @@ def sending(
     pace: RateLimiter,
     reachability: Reachability,
 ) -> Send:
-    """Return the whole way from a provider's request to the world."""
+    """Return the `Send` of a provider's requests, with every layer."""
     transmit = reachability.noting(transmit_following)
     inner = authenticated(transmit, provider=provider, credentials=credentials, clock=clock)
     inner = rate_limited(located(inner, origins=provider.origins), pace=pace, clock=clock)
@@ -122,7 +122,7 @@ def located(send: Send, *, origins: Mapping[str, str]) -> Send:
 
 
 def emitted(script: Script[Any]) -> Script[list[Any]]:
-    """Collect what *script* emits instead of handing it out."""
+    """Collect what *script* emits in a list."""
     values = []
     try:
         effect = next(script)

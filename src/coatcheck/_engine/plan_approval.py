@@ -1,4 +1,4 @@
-"""Plans that wait for somebody's word while a task is waited for.
+"""Approval of plans during a wait.
 
 Invariants:
 - A plan is approved once. Approving is a POST, which is never replayed unless it certainly was not taken.

@@ -1,9 +1,9 @@
 """One budget of requests per credential, shared by every task of a process.
 
 Invariants:
-- A service that said "not before" to one request is not asked by any other until then.
-- With a rate, requests leave evenly at it after a burst; nobody is refused, everybody waits their turn.
-- Where the service wants a pause between two requests that change something, they get one.
+- After a response with ``Retry-After``, no request is sent before that time.
+- With a rate, requests are sent evenly after a burst; none is refused, each waits for its turn.
+- Requests that change something are separated by the pause that the service requires.
 - Taking a turn does no I/O; the waiting is a `Sleep`.
 """
 
@@ -18,7 +18,7 @@ from .. import errors
 from .._protocol.effects import Clock, Request, Response, Script, Send, Sleep
 from .._protocol.retry_after import is_throttled, retry_after
 
-# A pause longer than this is an error's to carry, and not everybody's to sit out (seconds).
+# A longer pause is in the error of its request, and does not hold other requests (seconds).
 LONGEST_PAUSE = 60.0
 # GitHub's secondary limit mostly names no time: "at least one minute", then exponentially longer (docs.github.com,
 # "Best practices for using the REST API"). The longest is ours (seconds).
@@ -28,9 +28,9 @@ READS = frozenset({"GET", "HEAD"})
 
 
 class RateLimiter:
-    """The budget of one credential. *rate* is in requests a second, None for as many as the service takes.
+    """The budget of one credential. *rate* is in requests a second, None for no limit.
 
-    *lock* guards its state between threads; the runtime brings one.
+    *lock* guards its state between threads; the runtime passes one.
     """
 
     def __init__(
@@ -47,12 +47,14 @@ class RateLimiter:
 
     def reserve(self, now: float) -> float:
         """Take the next turn and return how many seconds it is away."""
+        if not self._interval:
+            return max(0.0, self._not_before - now)
         with self.lock:
             self._next = max(self._next, now - self._credit) + self._interval
             return max(0.0, self._next - self._interval - now, self._not_before - now)
 
     def hold(self, until: float) -> None:
-        """Let nobody ask before *until*."""
+        """Send no request before *until*."""
         with self.lock:
             self._not_before = max(self._not_before, until)
 

@@ -1,9 +1,9 @@
-"""Follow redirects, for GET alone, and never carry a secret to another origin.
+"""Follow redirects, for GET alone, and send no secret to another origin.
 
 Invariants:
 - Only GET (and HEAD) is followed; a redirected POST is an error that the caller sees as its status.
-- When scheme, host or port changes, every header is dropped but the few that say nothing about who we are.
-- From https to plain http nobody is followed.
+- When scheme, host or port changes, only the headers of `HARMLESS_HEADERS` are kept.
+- A redirect from https to plain http is not followed.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 Invariants:
 - The intent is durable before the POST, the ref after it.
 - The POST is sent again only when it certainly was not taken (`retry.py`, or 401 after a renewal).
-- When nobody can know, the service's list is asked, and a task is adopted only if exactly one fits: same prompt
+- When the outcome is unknown, the service's list is requested, and a task is adopted only if exactly one fits: same prompt
   bytes, same environment and branch where the service reports them, created since, recorded by no other intent,
   and fitting no other open intent. A service that carries the submission's key is asked for that instead.
-- Otherwise `SubmissionUncertainError`. Never is it sent again.
+- Otherwise `SubmissionUncertainError`. It is never sent again.
 - An error that is raised after the service has taken the POST, whatever its class, leaves the outcome unknown.
 """
 
@@ -29,7 +29,7 @@ from .pipeline import Ask
 
 T = TypeVar("T")
 
-# A lost answer is looked for at most this long (seconds), every so often.
+# How long the task of a lost answer is searched, and the pause between two searches (seconds).
 SEARCH_SECONDS = 30.0
 SEARCH_PAUSE = 3.0
 # How far the service's clock may be behind ours (seconds). Too small only makes us ask the user.
@@ -118,7 +118,7 @@ def submitting(
     taken = Taken()
     try:
         task: Task | None = yield from ask(taken.watched(provider.create_task(prepared)))
-    except errors.SubmissionUncertainError:  # the provider knows that there is nothing to look for
+    except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
     except Exception as error:  # whatever failed: a submission that was taken is not lost by what its answer holds
         if not (taken.is_taken or is_uncertain(error)):
@@ -203,7 +203,7 @@ def _found(
         try:
             candidates = yield from search.candidates(intent)
         except errors.CoatcheckError:
-            candidates = ()  # the list fails as the submission did: look again until the time is over
+            candidates = ()  # the list fails as the submission did: search again until the deadline
         if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
             return candidates[0]
         if len(candidates) > 1:
@@ -239,7 +239,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
         """Return the tasks that could have come of *intent*, recorded by no intent.
 
-        A task whose service never tells what was asked could be it as well as any other.
+        A task whose service does not report the prompt is always a candidate.
         """
         if self.is_keyed:
             keyed: Task | None = yield from self.ask(self.provider.find_task(intent))
@@ -255,7 +255,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(found)
 
     def adopt(self, intent: Intent, task: Task) -> Script[bool]:
-        """Record that *task* came of *intent*, unless another intent, or somebody else, could have made it as well."""
+        """Record that *task* came of *intent*, unless another intent, or another person, could have created it as well."""
         if not self.is_keyed and (task.prompt is None or (yield from self._has_rivals(intent, task))):
             return False
         return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))

@@ -22,7 +22,7 @@ from .. import errors
 from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .driver import closed_client
-from .system_clock import SystemClock, on_the_beat
+from .system_clock import SystemClock, round_to_grid
 from .transport import AsyncTransport
 
 T = TypeVar("T")
@@ -61,10 +61,10 @@ class AsyncDriver:
                 sleep.set_exception(closed_client())
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep like `asyncio.sleep`, until the next beat or until `close`."""
+        """Sleep like `asyncio.sleep`, until the next time of the grid or until `close`."""
         loop = asyncio.get_running_loop()
         sleep: asyncio.Future[None] = loop.create_future()
-        alarm = loop.call_later(on_the_beat(seconds, now=time.monotonic()), _end, sleep)
+        alarm = loop.call_later(round_to_grid(seconds, now=time.monotonic()), _end, sleep)
         self._sleeps.add(sleep)
         try:
             await sleep

@@ -78,7 +78,7 @@ class Config:
         return Config(environ=self.environ, explicit=explicit, project=self._project_path, defaults=self._defaults)
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return the setting *name* ("attempts", "codex.base_url"), None when nobody set it."""
+        """Return the setting *name* ("attempts", "codex.base_url"), None where it is not set."""
         return self.resolve(name, variable=variable).value
 
     def resolve(self, name: str, *, variable: str | None = None) -> Setting:

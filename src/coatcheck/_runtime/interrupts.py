@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread, current_thread, main_thread
+from threading import Thread, get_ident, main_thread
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Interruptible:
 
         With *grace* an interrupted call is waited for so many seconds more.
         """
-        if not self._is_needed or current_thread() is not main_thread():
+        if not self._is_needed or get_ident() != main_thread().ident:
             return function()
         worker = self._worker if self._worker and self._worker.is_ours else _Worker()
         self._worker = None  # one that is interrupted, or busy, is not used again

@@ -32,7 +32,7 @@ TIMEOUT = 60.0
 MAX_BODY = 64 * 2**20
 # As many as the clients have in flight.
 MAX_IDLE = 32
-# Under the 60 s of AWS's ALB and the 75 s of nginx (keepalive_timeout), so that it is us who hang up: a submission
+# Under the 60 s of AWS's ALB and the 75 s of nginx (keepalive_timeout), so that this side closes the connection first: a submission
 # sent on a connection that the other side is just closing is lost, and cannot be sent again.
 KEEP_ALIVE = 50.0
 
@@ -78,7 +78,7 @@ EXPLANATIONS: tuple[tuple[str, str | None, str | None], ...] = (
 
 
 class TransportOptions(Value, frozen=True, kw_only=True):
-    """How patient and how greedy a transport is, and the environment that names proxies and certificates.
+    """Limits of time and size of a transport, and the environment that names proxies and certificates.
 
     Times are in seconds. `timeout` is for a whole request and its answer, `read_timeout` for each read of a streamed
     one, `keep_alive` for idle connections, of which `max_idle` per host are kept. `max_body` is in bytes, after
@@ -168,7 +168,7 @@ def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
 
     A value of None could not be read: it holds bytes that are not ASCII, which RFC 9110, section 5.5, leaves without a
     meaning. A field with such a value is left out, whatever else was sent under its name, and so is one that may have
-    a single value and has two that differ: nobody can act on it. One that names a place to go to becomes U+FFFD instead.
+    a single value and has two that differ: no value can be used. One that names a place to go to becomes U+FFFD instead.
     The rest of the answer is not affected.
     """
     headers: dict[str, str] = {}
@@ -197,14 +197,14 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     """Return the proxy that *environ* wants for *url*, None for none.
 
     NO_PROXY takes names (with all below them), addresses, networks (``10.0.0.0/8``), each with a port if wanted, or
-    ``*``. Loopback never goes through a proxy: curl and reqwest would send it, Go does not, and to be told apart from
+    ``*``. Loopback never goes through a proxy: curl and reqwest would send it, Go does not, and to distinguish it from
     a request to the proxy's own loopback, and to keep plain http on this machine, neither may ours.
     Raises `errors.ConfigurationError` where a variable holds no proxy's URL.
     """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:  # whoever tries to send it will say so
+    except ValueError:  # sending it raises the error
         return None
     name = next((name for name in PROXY_VARIABLES.get(parts.scheme, ()) if _counts(name, environ)), None)
     return None if name is None or _is_direct(host, port, environ) else _proxy_url(name, environ[name].strip())

@@ -20,7 +20,7 @@ from .._files.processes import boot_id, is_running
 from .._values.value import Value
 from .config import state_dir
 
-# The provider whose server is found here where nobody says where it is.
+# The provider whose server is found here unless an address is given.
 LOCAL = "local"
 FOLDER, RECORD = "servers", "server.json"
 BASE_URL = "COATCHECK_LOCAL_BASE_URL"
@@ -63,7 +63,7 @@ class ServerRecord(Value, frozen=True, kw_only=True):
         return any(each.is_named(environment) for each in self.environments)
 
     def has_task(self, id: str) -> bool:
-        """Whether it made the task with this id, as far as the id tells."""
+        """Whether it made the task with this id, as far as the id shows."""
         return bool(self.task_prefix) and id.startswith(self.task_prefix or "")
 
 

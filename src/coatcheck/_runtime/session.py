@@ -37,7 +37,7 @@ from .system_clock import SystemClock
 if TYPE_CHECKING:
     from .transport import TransportOptions
 
-# DESIGN section 3: thousands of waits sit in a heap, not in sockets.
+# Waits are timers and hold no socket, so that thousands of them need few requests at once.
 MAX_IN_FLIGHT = 32
 # An hour: longer than nine in ten cloud tasks, short enough that a forgotten script ends. None must be asked for.
 DEFAULT_TIMEOUT = 3600.0
@@ -132,7 +132,7 @@ def origins_of_client(options: Options) -> tuple[str, ...]:
 
 
 def _located(options: Options, config: Config) -> Options:
-    """Return *options* with the address and the token of the local cloud that runs, where nobody has given them."""
+    """Return *options* with the address and the token of the local cloud that runs, where they are not given."""
     if options.provider != LOCAL:
         return options
     url = options.base_url or config.get(f"{LOCAL}.base_url")
@@ -173,7 +173,7 @@ def _explicit(options: Options) -> Secret | None:
 
 
 def _warn(trouble: str) -> None:
-    import logging  # 10 ms, and mostly there is no trouble
+    import logging  # 10 ms, only needed for a warning
 
     logging.getLogger("coatcheck").warning("%s", trouble)
 
@@ -193,7 +193,7 @@ _PACES: dict[tuple[str, str, float | None], RateLimiter] = {}
 
 
 def _pace(provider: Provider, config: Config, *, is_real: bool) -> RateLimiter:
-    """Return the budget shared by everybody who goes by the real clock; a client with a clock of its own has its own."""
+    """Return the budget that all clients with the real clock share; a client with another clock has a separate one."""
     name = f"{provider.name}.rate"
     rate = config.number(name) if config.get(name) else provider.capabilities.rate
     fresh = RateLimiter(rate=rate, lock=threading.Lock())

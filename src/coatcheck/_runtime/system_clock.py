@@ -11,18 +11,18 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-# Ten thousand waits of 5 s: a poll costs 128 µs of CPU where it cost 165 without a beat (bench/polling.py). A power of
-# two, so that beats are exact; no nap is longer by more than a sixty-fourth of a second.
-BEATS = 64
-# Shorter naps are counted on: a lock that is polled, a server that is about to answer (seconds).
+# Times of the grid in a second. With ten thousand waits of 5 s a poll costs 128 µs of CPU, without a grid 165
+# (bench/polling.py). A power of two is exact in binary; a sleep is longer by at most a sixty-fourth of a second.
+GRID = 64
+# Shorter sleeps are exact, for a lock that is polled (seconds).
 LONG = 1.0
 
 
-def on_the_beat(seconds: float, *, now: float) -> float:
+def round_to_grid(seconds: float, *, now: float) -> float:
     """Return *seconds*, rounded up to the grid if it is long."""
     if seconds < LONG:
         return max(0.0, seconds)
-    return math.ceil((now + seconds) * BEATS) / BEATS - now if seconds < math.inf else seconds
+    return math.ceil((now + seconds) * GRID) / GRID - now if seconds < math.inf else seconds
 
 
 class SystemClock:
@@ -41,9 +41,9 @@ class SystemClock:
         time.sleep(max(0.0, seconds))
 
     def asleep(self, seconds: float) -> Coroutine[Any, Any, None]:
-        """Suspend for so many seconds, until the next beat."""
+        """Suspend for so many seconds, until the next time of the grid."""
         from asyncio import sleep  # 35 ms to import, and only asyncio's users sleep here
 
         return sleep(
-            on_the_beat(seconds, now=time.monotonic())
+            round_to_grid(seconds, now=time.monotonic())
         )  # a frame of our own around it would be a quarter of a kilobyte per wait

@@ -39,7 +39,7 @@ class TokenManager:
         return self._do(self._login.get_tokens())
 
     def refresh_token(self) -> Tokens:
-        """Refresh the login now, unless somebody else just did, and return what `get_token` does.
+        """Refresh the login now, unless another caller just did, and return what `get_token` does.
 
         Raises `RefreshError` when the service refuses, `PersistenceError` when the fresh login could not be saved
         (`get_token` then has it until the program ends).
@@ -102,7 +102,7 @@ class AsyncTokenManager:
         return await self._do(self._login.get_tokens())
 
     async def refresh_token(self) -> Tokens:
-        """Refresh the login now, unless somebody else just did, and return what `get_token` does.
+        """Refresh the login now, unless another caller just did, and return what `get_token` does.
 
         Raises `RefreshError` when the service refuses, `PersistenceError` when the fresh login could not be saved
         (`get_token` then has it until the program ends).

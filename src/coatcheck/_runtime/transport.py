@@ -59,7 +59,7 @@ READ_AHEAD = 4 * 2**20
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 # hyper-util's name for everything before a connection stands: DNS, TCP, TLS, proxy. pyreqwest's own classes do not
-# tell: its ConnectError is also raised for a connection that is lost after the request went out.
+# distinguish: its ConnectError is also raised for a connection that is lost after the request went out.
 _NEVER_CONNECTED = "client error (Connect)"
 
 
@@ -216,7 +216,7 @@ class _Stream:
         return b""
 
     def close(self) -> None:
-        """Hang up, any number of times."""
+        """Close the connection; may be called more than once."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.__exit__(None, None, None)
@@ -244,7 +244,7 @@ class _AsyncStream:
         return b""
 
     async def aclose(self) -> None:
-        """Hang up, any number of times."""
+        """Close the connection; may be called more than once."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             await exchange.__aexit__(None, None, None)

@@ -1,4 +1,4 @@
-"""The same transports over httpx2, for whoever needs pure Python or brings a client.
+"""The same transports over httpx2, for programs that need pure Python or pass a client.
 
 Invariants:
 
@@ -185,7 +185,7 @@ class _Stream:
             raise self._translate(error) from None
 
     def close(self) -> None:
-        """Hang up, any number of times."""
+        """Close the connection; may be called more than once."""
         self._is_closed = True
         self._answer.close()
 
@@ -211,7 +211,7 @@ class _AsyncStream:
             raise self._translate(error) from None
 
     async def aclose(self) -> None:
-        """Hang up, any number of times."""
+        """Close the connection; may be called more than once."""
         self._is_closed = True
         await self._answer.aclose()
 
@@ -427,7 +427,7 @@ def _translated(error: Exception, request: Request, proxy: str | None) -> Except
 
 def _failed(error: Exception, request: Request, proxy: str | None) -> errors.CoatcheckError:
     if "location header" in str(error):
-        # httpx2 reads the Location of an answer that it is told not to follow, and does not say which 3xx that was.
+        # httpx2 reads the Location of an answer that it must not follow, and does not report which 3xx that was.
         return errors.UnreadableResponseError("the service redirects to something that is not an address", status=300)
     return failure(request, _reason(error), is_sent=not isinstance(error, _NEVER_CONNECTED), proxy=proxy)
 
