@@ -30,7 +30,7 @@ SUBMIT = ("submit", "--environment", "owner/repo")
         ("'a b' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "a b"]),
         ("local:t is a task of local, not of codex; leave out --provider", ["status", "--provider", "codex", "local:t"]),
         ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["status", "nobody:123"]),
-        ("'soon' is not a duration; pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit", ["wait", "t", "--timeout", "soon"]),
+        ("--timeout: 'soon' is not a duration; pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit", ["wait", "t", "--timeout", "soon"]),
         ("the starting diff nowhere.patch cannot be read: No such file or directory", [*SUBMIT, "--starting-diff", "nowhere.patch", "x"]),
         ("standard input cannot be both the prompt and the diff; pass one of them as an argument", [*SUBMIT, "--starting-diff", "-", "-"]),
     ],

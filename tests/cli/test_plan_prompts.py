@@ -86,13 +86,13 @@ def test_a_provider_without_plans_says_so_before_anything_is_submitted(tmp_path:
     """One line, nothing asked."""
     cli = Cli(tmp_path)
 
-    assert "codex has no approve_plan" in cli("run", "-e", "owner/repo", "--approve-plan", "auto", "x").line
+    assert "codex does not support `approve`" in cli("run", "-e", "owner/repo", "--approve-plan", "auto", "x").line
     assert [] == cli.cloud.requests
 
 
 def test_cancelling_offers_archiving(tmp_path: Path) -> None:
     """Jules cannot stop: the line says what comes nearest."""
-    assert "jules has no cancel_task" in (line := JulesCli(tmp_path)("cancel", "jules:1").line)
+    assert "jules does not support `cancel`" in (line := JulesCli(tmp_path)("cancel", "jules:1").line)
     assert "archive_task pauses it" in line
 
 

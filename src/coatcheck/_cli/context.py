@@ -284,6 +284,16 @@ ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatc
 BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
 
 
+def refuse_empty_options(context: click.Context) -> None:
+    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
+    for param in context.command.params:
+        value = context.params.get(param.name or "")
+        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
+            raise errors.ConfigurationError(
+                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
+            )
+
+
 class Command(click.Command):
     """A command whose help may contain *notes*, which are composed when the help is printed."""
 
@@ -320,6 +330,7 @@ def command(
             **options: Any,
         ) -> Any:
             process_env: ProcessEnv = click.get_current_context().obj
+            refuse_empty_options(click.get_current_context())
             run = CommandContext(process_env, is_json=as_json, provider=provider, base_url=base_url, account=account)
             return function(run, **options)
 
@@ -338,8 +349,11 @@ attempt_option = click.option(
 )
 
 
-def seconds(text: str) -> float | None:
-    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none". Raises `ConfigurationError`."""
+def seconds(text: str, name: str = "") -> float | None:
+    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none".
+
+    Raises `ConfigurationError`, which names the option or setting *name*.
+    """
     if text.strip().lower() == "none":
         return None
     number, unit = text.strip(), 1.0
@@ -351,7 +365,8 @@ def seconds(text: str) -> float | None:
         value = -1.0
     if not 0 < value < float("inf"):
         raise errors.ConfigurationError(
-            f"{text!r} is not a duration", remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit"
+            f"{f'{name}: ' if name else ''}{text!r} is not a duration",
+            remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit",
         )
     return value
 
@@ -361,7 +376,10 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def timeout_of(run: CommandContext, option: str | None) -> float | None:
     """Return how long to wait in seconds: the option, else the setting ``timeout``."""
-    return seconds(option if option is not None else run.config.get("timeout") or "none")
+    if option is not None:
+        return seconds(option, "--timeout")
+    setting = run.config.resolve("timeout")
+    return seconds(setting.value or "none", f"timeout ({setting.origin})")
 
 
 timeout_option = click.option(

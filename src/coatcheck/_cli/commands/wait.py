@@ -45,7 +45,7 @@ def wait_command(
 
     ref = run.ref(task)
     options = WaitOptions(
-        timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None, first=first
+        timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None, first=first
     )
     expect_interruption(run, ref)
     with run.client(ref.provider) as client:
@@ -88,7 +88,9 @@ def watch_command(
     from ..wait_progress import expect_interruption
 
     refs = unique_refs([run.ref(task) for task in tasks])
-    options = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None)
+    options = WaitOptions(
+        timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None
+    )
     expect_interruption(run, *refs)
     with run.client(refs[0].provider) as client:
         for event in watch_tasks(client, refs, options, after=after, is_streamed=stream):
