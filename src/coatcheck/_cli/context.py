@@ -288,6 +288,8 @@ def refuse_empty_options(context: click.Context) -> None:
     """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
     for param in context.command.params:
         value = context.params.get(param.name or "")
+        if param.name == "as_json":  # its value may be left out
+            continue
         if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
             raise errors.ConfigurationError(
                 f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
@@ -300,6 +302,11 @@ class Command(click.Command):
     def __init__(self, name: str, *, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any) -> None:
         super().__init__(name, **attributes)
         self._notes = notes
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises `ConfigurationError` for an empty option."""
+        refuse_empty_options(ctx)
+        return super().invoke(ctx)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, and a paragraph for each note."""
@@ -330,7 +337,6 @@ def command(
             **options: Any,
         ) -> Any:
             process_env: ProcessEnv = click.get_current_context().obj
-            refuse_empty_options(click.get_current_context())
             run = CommandContext(process_env, is_json=as_json, provider=provider, base_url=base_url, account=account)
             return function(run, **options)
 
