@@ -40,12 +40,12 @@ def test_times_are_rfc_3339() -> None:
 
 
 def test_every_document_names_its_schema() -> None:
-    """A program can tell which promises hold, for documents and for each line of a stream."""
+    """Every document and every line of a stream has the schema."""
     assert "coatcheck/1" == json.loads(dump({}))["schema"] == json.loads(dump_line({}))["schema"]
 
 
 def test_a_line_is_a_line() -> None:
-    """A streamed document is one line, whatever is in it."""
+    """A streamed document is one line."""
     assert 1 == dump_line({"text": "a\nb"}).count(b"\n")
 
 
