@@ -357,7 +357,7 @@ def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected
 
 
 def test_apply_asks_which_task(checkout: Path) -> None:
-    """Without a ref `apply` is an error."""
+    """Without a ref there is nothing to apply."""
     assert "no task given; pass a REF; coatcheck list shows the latest ones" == Cli(checkout)("apply").line
 
 
