@@ -36,7 +36,7 @@ class Result:
 
     @property
     def line(self) -> str:
-        """What was said on stderr, which must be one line of ours."""
+        """The text of stderr, which must be one line that begins with coatcheck."""
         assert self.out == "", self
         assert self.err.startswith("coatcheck: "), self
         assert self.err.count("\n") == 1, self

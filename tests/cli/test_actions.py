@@ -14,7 +14,7 @@ from coatcheck.cloud.faults import Status
         ("delete", ["--yes"], "delete_task"),
     ],
 )
-def test_acts_are_asked_for(cli: Cli, verb: str, options: list[str], route: str) -> None:
+def test_actions_are_requested(cli: Cli, verb: str, options: list[str], route: str) -> None:
     """Each act is one request for this task, printed as a line and as an object."""
     ref, other = cli.submit(), cli.submit()
     done, with_json = cli(verb, *options, ref), cli(verb, *options, other, "--json")
@@ -33,7 +33,7 @@ def test_archiving_can_be_undone(cli: Cli) -> None:
     assert [ref] == [task["ref"] for task in cli("list", "--json").json["tasks"]]
 
 
-def test_deleting_wants_a_word(cli: Cli) -> None:
+def test_deleting_needs_confirmation(cli: Cli) -> None:
     """Nothing is deleted for ever without being sure."""
     ref = cli.submit()
     done = cli("delete", ref)
@@ -44,7 +44,7 @@ def test_deleting_wants_a_word(cli: Cli) -> None:
 
 @pytest.mark.parametrize("arguments", [["Use the tokens"], ["-"], []])
 def test_a_message_continues_the_task(cli: Cli, arguments: list[str]) -> None:
-    """The text, or standard input, becomes the next turn, and the way back is told."""
+    """The text, or standard input, is the next turn, and the command that waits for it is printed."""
     ref = cli.submit()
     cli("wait", ref)
     done = cli("message", ref, *arguments, stdin=b"Use the tokens")
@@ -55,14 +55,14 @@ def test_a_message_continues_the_task(cli: Cli, arguments: list[str]) -> None:
 
 
 def test_a_blank_message_is_refused(cli: Cli) -> None:
-    """Nobody runs an agent for nothing."""
+    """A blank message is an error before any request."""
     ref = cli.submit()
 
     assert "the message is blank; say what the agent should do" == cli("message", ref, " ").line
 
 
-def test_a_pull_request_is_asked_for(cli: Cli) -> None:
-    """`pr` asks for a draft; what the service cannot do is refused before anything is asked."""
+def test_a_pull_request_is_requested(cli: Cli) -> None:
+    """`pr` requests a draft; what the service does not support is refused before any request."""
     ref = cli.submit()
     cli("wait", ref)
 
@@ -72,7 +72,7 @@ def test_a_pull_request_is_asked_for(cli: Cli) -> None:
 
 
 def test_a_route_that_the_service_denies_is_unsupported(cli: Cli) -> None:
-    """What only others have seen may be denied; then that is what is said."""
+    """A route that the service denies is reported as not supported, with its verb."""
     ref = cli.submit()
     cli.cloud.faults = [Status(404, "Not Found", on="cancel_task")]
     done = cli("cancel", ref)

@@ -16,14 +16,14 @@ from coatcheck._protocol.effects import Request, Response
 
 
 class Broken:
-    """A service in which nothing works as anybody foresaw."""
+    """A service whose client raises an error that is not expected."""
 
     def handle(self, request: Request) -> Response:
         raise ZeroDivisionError("made up")
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)
-def test_every_command_explains_itself(cli: Cli, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_and_examples(cli: Cli, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command has a sentence of help, examples that call it, and ``--json``."""
     done = cli(name, "-h")
     text = capsys.readouterr().out
@@ -103,6 +103,17 @@ def test_version_is_a_command(cli: Cli) -> None:
         ("coatcheck status needs REF: a task; coatcheck list shows the latest ones", ["status"]),
         ("coatcheck workflow needs ACTION (one of: init)", ["workflow"]),
         ("coatcheck serve needs --environment OWNER/REPO=PATH", ["serve", "--agent", "x"]),
+        ("coatcheck status does not expect 'b'", ["status", "a", "b"]),
+        ("coatcheck list does not expect 'a b'", ["list", "a", "b"]),
+        ("--environment is empty; give it a value, or leave the option out", ["submit", "--environment", "", "x"]),
+        ("--repo is empty", ["environments", "--repo", ""]),
+        ("--provider is empty", ["list", "--provider", ""]),
+        ("--include is empty", ["apply", "--include", "a", "--include", "", "x"]),
+        ("--resume submits nothing and takes no prompt", ["submit", "--resume", "x"]),
+        ("--interval: '0' is not a duration", ["wait", "x", "--interval", "0"]),
+        ("anthropic_batch does not support `usage`", ["usage", "--provider", "anthropic_batch"]),
+        ("codex does not support --title; leave it out", ["submit", "-e", "x", "--title", "t", "x"]),
+        ("there is no command ''", [""]),
         ("--limit requires an argument", ["list", "--limit"]),
     ],
 )
@@ -116,7 +127,7 @@ def test_bad_usage_is_one_line(cli: Cli, expected: str, arguments: list[str]) ->
 
 
 def test_bad_usage_is_an_object_with_json(cli: Cli) -> None:
-    """A program that asked for JSON gets JSON, even for what cannot be parsed."""
+    """With --json an error of usage is a JSON document."""
     done = cli("list", "--lmit", "3", "--json")
 
     assert (2, "usage") == (done.code, done.error["code"])
@@ -127,21 +138,21 @@ def test_json_after_a_double_dash_is_an_argument(cli: Cli) -> None:
     assert "no such command" not in cli("submit", "-e", "nowhere", "--", "--json").line
 
 
-def test_what_we_did_not_foresee_is_our_bug(tmp_path: Path) -> None:
-    """A bug is called one, in one line without a traceback, and says how to see more."""
+def test_an_unexpected_error_is_a_bug(tmp_path: Path) -> None:
+    """An unexpected error is reported as a bug in one line, with the variable that shows the traceback."""
     done = Cli(tmp_path, Broken())("list")
 
     assert done.code == 70
     assert "this is a bug in coatcheck: ZeroDivisionError: made up; COATCHECK_DEBUG=1 shows where" == done.line
 
 
-def test_a_bug_can_be_looked_at(tmp_path: Path) -> None:
-    """With COATCHECK_DEBUG the traceback comes out."""
+def test_a_bug_has_a_traceback_on_request(tmp_path: Path) -> None:
+    """With COATCHECK_DEBUG the error is raised with its traceback."""
     with pytest.raises(ZeroDivisionError):
         Cli(tmp_path, Broken(), COATCHECK_DEBUG="1")("list")
 
 
-def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_reported(tmp_path: Path) -> None:
     """``coatcheck … | head`` ends in silence with the shells' exit code for SIGPIPE."""
 
     class Closed(io.BytesIO):
@@ -163,7 +174,7 @@ def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
 
 
 def test_messages_are_one_line() -> None:
-    """Whatever a service puts into its message, we print one line."""
+    """A message of several lines is printed as one line."""
     error = errors.NotFoundError("no\nsuch\r\n\ttask", status=404, remedy="look again")
 
     assert "no such task; look again" == app.one_line(error, app.exit_code_of(error))

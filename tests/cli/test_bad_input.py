@@ -30,13 +30,13 @@ SUBMIT = ("submit", "--environment", "owner/repo")
         ("'a b' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "a b"]),
         ("local:t is a task of local, not of codex; leave out --provider", ["status", "--provider", "codex", "local:t"]),
         ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["status", "nobody:123"]),
-        ("'soon' is not a duration; pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit", ["wait", "t", "--timeout", "soon"]),
+        ("--timeout: 'soon' is not a duration; pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit", ["wait", "t", "--timeout", "soon"]),
         ("the starting diff nowhere.patch cannot be read: No such file or directory", [*SUBMIT, "--starting-diff", "nowhere.patch", "x"]),
         ("standard input cannot be both the prompt and the diff; pass one of them as an argument", [*SUBMIT, "--starting-diff", "-", "-"]),
     ],
 )  # fmt: skip
 def test_bad_arguments(cli: Cli, expected: str, arguments: list[str]) -> None:
-    """What is wrong is said with what would be right, before anything is created."""
+    """A bad argument is an error with its remedy before any task is created."""
     done, with_json = cli(*arguments), cli(*arguments, "--json")
 
     assert (2, expected) == (done.code, done.line)
@@ -76,7 +76,7 @@ def test_an_ambiguous_label_lists_the_candidates(tmp_path: Path) -> None:
     ids=repr,
 )
 def test_bad_services(tmp_path: Path, code: int, fault: Fault) -> None:
-    """Whatever a service does, we end with one line, its exit code, and no token."""
+    """Every fault of a service is one line and an exit code, without a token."""
     cloud = ScriptedCloud(faults=[fault])
     cli = Cli(tmp_path, cloud)
     done = cli("list")
@@ -114,7 +114,7 @@ def login(**tokens: object) -> bytes:
     ],
 )
 def test_bad_logins(tmp_path: Path, expected: str, data: bytes | None) -> None:
-    """A login that cannot be used is told with the remedy, and nothing of what it holds."""
+    """An unusable login is an error with the remedy, without any of its content."""
     home = tmp_path / "codex"
     home.mkdir()
     if data is not None:
@@ -130,7 +130,7 @@ def test_bad_logins(tmp_path: Path, expected: str, data: bytes | None) -> None:
 
 
 def test_a_login_that_cannot_be_read(tmp_path: Path) -> None:
-    """A folder where the login should be is told as such."""
+    """A folder in place of the login is named in the error."""
     (tmp_path / "auth.json").mkdir()
     done = Cli(tmp_path, CODEX_HOME=str(tmp_path), CODEX_ACCESS_TOKEN="")("list")
 
@@ -141,7 +141,7 @@ def test_a_login_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_login_goes_to_its_own_hosts_only(tmp_path: Path) -> None:
-    """A stored login is not sent to any address that somebody sets."""
+    """A stored login is sent only to the hosts of its provider."""
     token = jwt(exp=time.time() + 10**6)
     (tmp_path / "auth.json").write_bytes(login(access_token=token, id_token=jwt(sub="x"), refresh_token=""))
     cli = Cli(tmp_path, CODEX_HOME=str(tmp_path), CODEX_ACCESS_TOKEN="")
@@ -153,7 +153,7 @@ def test_a_login_goes_to_its_own_hosts_only(tmp_path: Path) -> None:
 
 
 def test_a_lost_submission_is_uncertain(tmp_path: Path) -> None:
-    """When nobody can know whether the task exists, the exit code says so, and it is not sent again."""
+    """A submission whose outcome is unknown has an exit code of its own and is not sent again."""
     cloud = ScriptedCloud(faults=[Reset(on="create_task", times=None)])
     done = Cli(tmp_path, cloud)(*SUBMIT, "Add dark mode")
 
@@ -162,8 +162,8 @@ def test_a_lost_submission_is_uncertain(tmp_path: Path) -> None:
     assert 1 == len(cloud.seen("create_task"))
 
 
-def test_no_local_cloud_says_how_to_start_one(tmp_path: Path) -> None:
-    """`--provider local` without a server is told how to get one."""
+def test_no_local_cloud_names_the_command_that_starts_one(tmp_path: Path) -> None:
+    """`--provider local` without a server is an error with the command that starts one."""
     done = Cli(tmp_path)("list", "--provider", "local")
 
     assert done.code == 2

@@ -19,7 +19,7 @@ def test_usage_has_every_window(cli: Cli) -> None:
 
 
 def test_environments_are_listed(cli: Cli) -> None:
-    """Id, label, repository and branch, and nothing of their secrets."""
+    """Environments are printed with id, label, repository and branch, without secrets."""
     (environment,) = cli("environments", "--json").json["environments"]
 
     assert ("owner/repo", ["owner/repo"], "main") == (
@@ -31,13 +31,13 @@ def test_environments_are_listed(cli: Cli) -> None:
 
 
 def test_environments_of_a_repository(cli: Cli) -> None:
-    """--repo asks for those of one repository."""
+    """--repo lists the environments of one repository."""
     assert [] == cli("environments", "--json", "--repo", "other/thing").json["environments"]
     assert "No environments found.\n" == cli("environments", "--repo", "other/thing").out
 
 
 def test_models_are_dated(cli: Cli) -> None:
-    """Every model says as of when, and nobody is asked."""
+    """Every model has the date of its entry, and no request is sent."""
     known = cli("models", "--all", "--json").json["models"]
 
     assert all(model["as_of"] and model["source"] for model in known)
@@ -51,7 +51,7 @@ def test_hidden_models_are_shown_on_request(cli: Cli) -> None:
     assert "gpt-daybreak-blue-latest" in cli("models", "--all").out
 
 
-def test_settings_say_where_they_come_from(tmp_path: Path) -> None:
+def test_settings_have_origins(tmp_path: Path) -> None:
     """Every value has an origin: a variable, a file, or the default."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "coatcheck.toml").write_text('branch = "next"\n')
@@ -72,7 +72,7 @@ def test_settings_say_where_they_come_from(tmp_path: Path) -> None:
 
 
 def test_the_matrix_has_every_provider(cli: Cli) -> None:
-    """Who can do what, and how we know."""
+    """The matrix shows which provider supports which verb, and whether that is documented."""
     header, *rows = [line.split() for line in cli("providers").out.splitlines()]
     cancel = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "cancel_task")
 
@@ -93,5 +93,5 @@ def test_a_provider_is_shown(cli: Cli) -> None:
 
 
 def test_a_provider_must_be_named(cli: Cli) -> None:
-    """`show` alone asks which one."""
+    """`show` without a name is an error with the right command."""
     assert "no provider given; run: coatcheck providers show NAME" == cli("providers", "show").line

@@ -18,7 +18,7 @@ class Paper:
 
 @given(st.text())
 def test_nothing_but_characters_reaches_a_terminal(text: str) -> None:
-    """Whatever a service sends, no control character and no change of direction comes out, in one line."""
+    """Control and bidirectional characters of a service are escaped, and a line stays one line."""
     paper = Paper()
     paper.console.show(text)
     shown = paper.out.getvalue().decode()
@@ -29,7 +29,7 @@ def test_nothing_but_characters_reaches_a_terminal(text: str) -> None:
 
 
 def test_escapes_are_shown() -> None:
-    """An agent cannot paint, move or rename our terminal: its escapes are seen as what they are."""
+    """Escape sequences in an agent's text are printed as text."""
     assert "\\x1b]0;owned\\x07 done" == clean("\x1b]0;owned\x07 done")
 
 
@@ -103,12 +103,12 @@ def test_tables_are_aligned() -> None:
 
 
 def test_paragraphs_keep_their_lines() -> None:
-    """A message keeps its lines, whatever ends them."""
+    """A message keeps its lines with every kind of line end."""
     assert ["  one", "  ", "  two"] == paragraph("one\r\n\ntwo\n", indent="  ")
 
 
 def test_diffs_are_painted_as_git_paints_them() -> None:
-    """Headers are bold, hunks cyan, what comes green, what goes red."""
+    """Headers are bold, hunks cyan, added lines green, removed lines red."""
     data = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n"
     painted = [(line.style, line.text) if isinstance(line, Styled) else line for line in diff_lines(data)]
 

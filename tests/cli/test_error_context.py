@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._cli.app import COMMANDS
+from coatcheck._cli.spec_options import VERB_COMMANDS
+from coatcheck._protocol.provider import Verb
 from coatcheck._runtime.server_record import ServerRecord, record_path
 from coatcheck.cloud.faults import Status
 from coatcheck.cloud.http_server import recorded
@@ -71,3 +74,22 @@ def test_errors_are_one_document(cli: Cli) -> None:
     document = json.loads(cli("show", "codex:task_e_unknown", "--json").data)
 
     assert {"schema", "error"} == set(document)
+
+
+def test_a_missing_login_names_its_provider(tmp_path: Path) -> None:
+    """An error of a provider without a login names the provider and the remedy."""
+    assert Cli(tmp_path)("list", "--provider", "jules").line.startswith("there is no login for jules; ")
+
+
+def test_every_verb_with_a_command_is_a_verb() -> None:
+    """The table from verbs to commands has names of verbs and commands only."""
+    assert set() == set(VERB_COMMANDS) - {*Verb}
+    assert set() == {name.partition(" ")[0] for name in VERB_COMMANDS.values()} - {*COMMANDS}
+
+
+def test_a_folder_of_the_demo_that_cannot_be_created(cli: Cli) -> None:
+    """A folder that cannot be created is one line that names it."""
+    (cli.folder / "file").write_text("")
+    done = cli("demo", "--folder", "file/inside")
+
+    assert (2, True) == (done.code, f"the folder {cli.folder}/file/inside cannot be created" in done.line)

@@ -50,7 +50,7 @@ def interrupted(server: Server, number: int, *arguments: str, transport: str = "
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
 def test_a_command_ends_while_the_service_is_silent(home: Path, arguments: tuple[str, ...]) -> None:
-    """Ctrl-C during any command's request ends it with 130 and says so in the last line."""
+    """Ctrl-C during a request ends every command with 130 and a last line about it."""
     with Server(silent) as server:
         code, err = interrupted(server, signal.SIGINT, *arguments)
 
@@ -66,7 +66,7 @@ def test_a_command_ends_while_the_service_is_silent(home: Path, arguments: tuple
     ],
 )
 def test_every_signal_names_the_task(home: Path, number: int, code: int, transport: str, options: list[str]) -> None:
-    """The ref and the way back are on stderr, whatever the signal and the output, and the code says which it was."""
+    """After every signal the ref and the command that resumes are on stderr, and the exit code names the signal."""
     with Server(silent) as server:
         ended = interrupted(server, number, "wait", REF, *options, transport=transport)
         resume = f"coatcheck wait {REF} --base-url {server.url('/backend-api')}"

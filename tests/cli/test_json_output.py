@@ -9,15 +9,15 @@ from coatcheck import errors
 from coatcheck._cli import json_output
 from coatcheck._cli.json_output import ERROR_DETAILS, dump, dump_line, error_document, to_object
 from coatcheck._model.states import TaskState
-from coatcheck._model.tasks import Task, TaskRef
+from coatcheck._model.tasks import Task, TaskRef, TaskSpec
 from coatcheck._patches.parse import Patch
 
 REF = TaskRef("codex", "task_e_1")
 TASK = Task(ref=REF, state=TaskState.UNKNOWN)
 
 
-def test_the_fields_that_scripts_were_promised() -> None:
-    """These names never go away."""
+def test_the_documented_fields_are_present() -> None:
+    """The names that scripts rely on are present."""
     assert {"ref", "state", "raw_state", "title", "url", "error", "attempts"} <= set(TASK.to_dict())
 
 
@@ -40,12 +40,12 @@ def test_times_are_rfc_3339() -> None:
 
 
 def test_every_document_names_its_schema() -> None:
-    """A program can tell which promises hold, for documents and for each line of a stream."""
+    """Every document and every line of a stream has the schema."""
     assert "coatcheck/1" == json.loads(dump({}))["schema"] == json.loads(dump_line({}))["schema"]
 
 
 def test_a_line_is_a_line() -> None:
-    """A streamed document is one line, whatever is in it."""
+    """A streamed document is one line."""
     assert 1 == dump_line({"text": "a\nb"}).count(b"\n")
 
 
@@ -59,8 +59,8 @@ def test_patches_of_other_bytes_are_readable() -> None:
     assert "+\\xff\n" == json_output.patch_text(Patch(b"+\xff\n"))
 
 
-def test_errors_carry_what_lets_you_go_on() -> None:
-    """An error is data: its kind, its exit code, and what the exception carries."""
+def test_errors_have_their_data() -> None:
+    """An error document has the class, the exit code and the data of the error."""
     error = errors.RateLimitError("slow down", retry_after=12.5, remedy="wait")
 
     assert {
@@ -71,6 +71,7 @@ def test_errors_carry_what_lets_you_go_on() -> None:
         "remedy": "wait",
         "status": 429,
         "retry_after": 12.5,
+        "details": {"status": 429, "retry_after": 12.5},
     } == error_document(error)["error"]
 
 
@@ -80,3 +81,22 @@ def test_every_detail_belongs_to_some_error() -> None:
     source |= {"request_id", "retry_after", "reason", "path", "line", "reasons", "files"}
 
     assert set(ERROR_DETAILS) <= source
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.NotFoundError("x", status=404, detail="d", remedy="r"),
+        errors.RateLimitError(retry_after=3.0),
+        errors.SubmissionUncertainError(spec=TaskSpec(prompt="p"), candidates=[TaskRef("codex", "t")]),
+        errors.PatchConflictError("x", files=["a", "b"]),
+        errors.RefreshError("x", reason="expired"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_error_document_has_all_of_to_dict(error: errors.CoatcheckError) -> None:
+    """The error document has the fields of `CoatcheckError.to_dict`, and its exit code."""
+    document = json.loads(dump(error_document(error)))["error"]
+    expected = json.loads(json.dumps(error.to_dict()))
+
+    assert expected == {name: document[name] for name in expected}

@@ -16,7 +16,7 @@ from coatcheck.testing.emulators.github_login import CLIENT_ID
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """The command line of somebody who has not logged in yet, in front of a login service."""
+    """The command line without a login, in front of a login service."""
     cli = Cli(tmp_path / "here", CODEX_ACCESS_TOKEN="")
     cli.folder.mkdir()
     cli.environ |= {"HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "codex")}
@@ -24,7 +24,7 @@ def cli(tmp_path: Path) -> Cli:
 
 
 def approve_what_is_shown(cli: Cli) -> None:
-    """Be the person who types the code: approve the device login as soon as it is asked about."""
+    """Approve the device login as soon as it is polled."""
     handle = cli.cloud.handle
 
     def watched(request: Request) -> object:
@@ -45,7 +45,7 @@ def log_in(cli: Cli, *options: str) -> Result:
 
 
 def own_file(cli: Cli, name: str = "default") -> Path:
-    """Return where our own login is."""
+    """Return the path of coatcheck's own login."""
     return Path(cli.environ["HOME"]) / ".config" / "coatcheck" / "logins" / "codex" / f"{name}.json"
 
 
@@ -81,7 +81,7 @@ def test_accounts_live_beside_one_another(cli: Cli) -> None:
 
 
 def test_a_token_in_the_environment_comes_first(cli: Cli) -> None:
-    """The login is made, and it is said what hides it."""
+    """After a login, another login that is used before it is named."""
     cli.environ["CODEX_ACCESS_TOKEN"] = cli.cloud.book.issue().access_token
     done = log_in(cli)
 
@@ -127,12 +127,12 @@ def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_browser_is_opened_where_a_person_sees_it(environ: dict[str, str], platform: str, expected: bool) -> None:
-    """On a desktop, and not for somebody who came in by SSH."""
+    """A browser is opened on a desktop, and not over SSH."""
     assert expected is can_browse(environ, platform)
 
 
 def test_logging_out_deletes_and_revokes(cli: Cli) -> None:
-    """Afterwards nobody is logged in."""
+    """After `logout` there is no login."""
     log_in(cli)
     done = cli("logout", "codex")
 
@@ -156,7 +156,7 @@ def test_a_status_says_who_is_not_logged_in(cli: Cli) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--yes",), ("--yes", "--yes", "--json")])
 def test_a_token_is_not_printed_lightly(cli: Cli, options: tuple[str, ...]) -> None:
-    """Not without being asked twice, and never in JSON."""
+    """A token is printed only after --yes twice, and never as JSON."""
     log_in(cli)
     done = cli("auth", "print-token", *options)
 
@@ -192,7 +192,7 @@ def test_a_hostile_checkout_chooses_nothing(cli: Cli) -> None:
 
 
 def test_another_login_service_is_named_once(cli: Cli) -> None:
-    """--issuer goes with the login: its refreshes ask there as well; only loopback and the real one are taken."""
+    """--issuer is kept with the login for its refreshes; only loopback and the provider's own are accepted."""
     log_in(cli, "--issuer", "http://127.0.0.1:9")
 
     assert "http://127.0.0.1:9" in own_file(cli).read_text()
@@ -205,7 +205,7 @@ def test_another_login_service_is_named_once(cli: Cli) -> None:
 
 @pytest.fixture
 def github(tmp_path: Path) -> Cli:
-    """The command line of somebody with an OAuth app, and who types every code that is shown."""
+    """The command line with an OAuth app, whose codes are all approved."""
     service = GithubEmulator()
     cli = Cli(tmp_path / "here", service, COATCHECK_GITHUB_CLIENT_ID=CLIENT_ID, DISPLAY=":0")
     cli.folder.mkdir()
@@ -254,7 +254,7 @@ def test_github_without_an_app_is_one_line(github: Cli) -> None:
 
 
 def test_a_logout_says_what_github_does_not_do(github: Cli) -> None:
-    """The login is deleted here; a person revokes it on the page for that."""
+    """`logout` deletes the login and prints the page on which it is revoked."""
     github("login", "github")
     done = github("logout", "github")
 
@@ -266,5 +266,5 @@ def test_a_logout_says_what_github_does_not_do(github: Cli) -> None:
 
 
 def test_github_has_no_login_by_browser(github: Cli) -> None:
-    """It says what there is."""
+    """An unknown login is an error that lists the known ones."""
     assert "log in with --device-code" in github("login", "github", "--browser").line

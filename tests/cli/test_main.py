@@ -20,7 +20,7 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_the_version_is_told(option: str) -> None:
-    """One line, and nothing else."""
+    """The version is one line."""
     done = run(option)
 
     assert (0, f"coatcheck {coatcheck.__version__}\n", "") == (done.returncode, done.stdout, done.stderr)
@@ -92,7 +92,7 @@ def test_a_terminal_has_colour(tmp_path: Path) -> None:
 
 
 def test_the_shell_completes_commands() -> None:
-    """The shell is told commands and options."""
+    """Commands and options are completed by the shell."""
     environ = {"COMP_WORDS": "coatcheck sta", "COMP_CWORD": "1", "_COATCHECK_COMPLETE": "bash_complete"}
     done = run(env={**os.environ, **environ})
 

@@ -102,7 +102,7 @@ def evil(tmp_path: Path) -> Cli:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.replace(EVIL, "EVIL"))
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
 def test_no_command_prints_harmful_characters_to_a_terminal(evil: Cli, command: str, options: tuple[str, ...]) -> None:
-    """Whatever a service, an agent or an argument contains, a terminal gets characters that it shows, and our colours."""
+    """A terminal gets printable characters and our colours, for all texts of services, agents and arguments."""
     ref = evil.submit(prompt=f"go {EVIL}") if "REF" in command else ""
     done = evil(*(word.replace("REF", ref) for word in command.split(" ")), *options)
     printed = OURS.sub("", done.out + done.err)
@@ -170,7 +170,7 @@ def read_all(controller: int) -> str:
 
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
 def test_a_real_terminal_is_safe(tmp_path: Path, term: str) -> None:
-    """Through a pager, on a pseudo-terminal: nothing harmful, and on a dumb one no escape sequence at all."""
+    """A pager on a pseudo-terminal gets no harmful character, and on a dumb terminal no escape sequence."""
     cloud = evil_cloud()
     with serving(cloud) as url:
         environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": term, "LANG": "C.UTF-8", "PAGER": "cat -"}
@@ -250,15 +250,15 @@ def test_the_reason_is_said(cli: Cli) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE], ids=["full", "pipe"])
 def test_a_submitted_task_is_not_lost(cli: Cli, number: int) -> None:
-    """Where the ref cannot be printed as asked, stderr has it, with --json too."""
+    """A ref that cannot be printed to stdout is printed to stderr, with --json as well."""
     done = Printed(cli, "submit", "-e", "owner/repo", "--json", "go", out=Broken(number))
     (ref,) = (task["ref"] for task in cli("list", "--json").json["tasks"])
 
     assert f"the task was submitted; wait for it with: coatcheck wait {ref}" in done.err.getvalue().decode()
 
 
-def test_an_error_is_said_on_the_stream_that_is_left(cli: Cli) -> None:
-    """An error that cannot be printed as JSON goes to stderr, and keeps its exit code."""
+def test_an_error_is_printed_to_the_open_stream(cli: Cli) -> None:
+    """An error that cannot be printed as JSON is printed to stderr, with its exit code."""
     done = Printed(cli, "list", "--limit", "0", "--json", out=Broken(errno.ENOSPC))
 
     assert (2, True) == (done.code, done.err.getvalue().startswith(b"coatcheck: --limit needs a whole number"))
@@ -288,7 +288,7 @@ OFFLINE = ["--version", "--help", "config", "config --json", "list -h", "models"
 @pytest.mark.parametrize("arguments", [tuple(command.split()) for command in OFFLINE], ids=" ".join)
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
 def test_a_process_says_it_too(arguments: tuple[str, ...], redirection: str) -> None:
-    """Started without standard output, or with a full one, a process says so and ends with the code for it."""
+    """A process whose stdout is closed or full prints the reason and ends with the exit code for it."""
     if redirection == ">/dev/full" and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     shell = ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, *arguments]

@@ -27,7 +27,7 @@ from coatcheck._cli.pager import command_of, show
     ],
 )
 def test_whose_pager(setting: str | None, environ: dict[str, str], expected: list[str]) -> None:
-    """Ours, then git's, then everybody's; words, never a shell's."""
+    """The pager is that of the setting, of git, then PAGER; it is started without a shell."""
     assert expected == command_of(setting, environ=environ)
 
 
@@ -37,7 +37,7 @@ def script(code: str) -> list[str]:
 
 
 def test_the_pager_gets_everything(tmp_path: Path) -> None:
-    """Every line goes to its standard input, and less is told to let colours through."""
+    """The pager reads every line, and less is configured to show colours."""
     told = tmp_path / "told"
     pager = script(f"open({str(told)!r}, 'wb').write(os.environ['LESS'].encode() + sys.stdin.buffer.read())")
 
@@ -46,7 +46,7 @@ def test_the_pager_gets_everything(tmp_path: Path) -> None:
 
 
 def test_the_pager_keeps_its_settings(tmp_path: Path) -> None:
-    """What somebody has set for less stays."""
+    """An existing LESS variable is not changed."""
     told = tmp_path / "told"
     show([], script(f"open({str(told)!r}, 'w').write(os.environ['LESS'])"), environ={**os.environ, "LESS": "-S"})
 
@@ -59,7 +59,7 @@ def test_leaving_early_is_fine() -> None:
 
 
 def test_no_pager_takes_no_line() -> None:
-    """Where there is none, nothing is lost: the caller prints."""
+    """Without a pager the caller prints the lines."""
     lines: Iterator[bytes] = iter([b"one\n"])
 
     assert not show(lines, [], environ={})
@@ -96,7 +96,7 @@ run.page(["one", "two"])
 
 
 def test_a_terminal_is_paged(home: Path) -> None:
-    """On a terminal the pager speaks; in a pipe we do."""
+    """A pager is used on a terminal, and not in a pipe."""
     environ = {**os.environ, "COATCHECK_PAGER": f"{sys.executable} -c \"import sys; print('paged', *sys.stdin)\""}
     command = (sys.executable, "-c", SHOW)
     piped = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=240).stdout

@@ -18,7 +18,7 @@ ESCAPING = DIFF.replace("hello.txt", "../hello.txt")
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in *folder* as somebody."""
+    """Run git in *folder* with an author."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
     return done.stdout.decode()
@@ -44,7 +44,7 @@ def ended(folder: Path, *diffs: str | None, **facts: Any) -> tuple[Cli, str]:
 
 
 def test_apply_changes_the_work_tree_and_nothing_else(checkout: Path) -> None:
-    """The patch is in the tree, unstaged; nothing else is left there; each file is told."""
+    """The patch is applied to the work tree and not staged, and each file is printed."""
     cli, ref = ended(checkout, TWO_FILES)
     done = cli("apply", ref)
 
@@ -59,7 +59,7 @@ def test_apply_changes_the_work_tree_and_nothing_else(checkout: Path) -> None:
 
 
 def test_apply_works_from_a_folder_inside(checkout: Path) -> None:
-    """Paths of a patch start at the top of the checkout, wherever we stand."""
+    """Paths of a patch start at the root of the checkout, from every folder in it."""
     (checkout / "inside").mkdir()
     cli, ref = ended(checkout / "inside", DIFF)
 
@@ -76,7 +76,7 @@ def test_apply_stages_when_asked(checkout: Path) -> None:
 
 
 def test_check_changes_nothing(checkout: Path) -> None:
-    """--check says what would happen."""
+    """--check prints what would be done, and changes nothing."""
     cli, ref = ended(checkout, TWO_FILES)
     done = cli("apply", "--check", ref)
 
@@ -96,7 +96,7 @@ index ce01362..0000000
 
 
 def test_a_check_says_what_would_be(checkout: Path) -> None:
-    """With --check nothing is called done, in text and as JSON."""
+    """With --check results are conditional, as text and as JSON."""
     cli, ref = ended(checkout, DELETING + TWO_FILES[len(DIFF) :])
     done, with_json = cli("apply", "--check", ref), cli("apply", "--check", "--json", ref).json
 
@@ -149,7 +149,7 @@ def test_submodules_are_named(checkout: Path) -> None:
 
 
 def test_what_is_left_out_is_named(checkout: Path) -> None:
-    """Files that --exclude leaves out are named, so that nobody takes the patch for applied."""
+    """Files that --exclude leaves out are named."""
     cli, ref = ended(checkout, TWO_FILES)
     lines = cli("apply", "--check", "--exclude", "new.txt", ref).out.splitlines()
     document = cli("apply", "--exclude", "new.txt", "--json", ref).json
@@ -193,7 +193,7 @@ def test_an_attempt_is_chosen(checkout: Path) -> None:
 
 
 def test_another_attempt_of_an_applied_task_is_refused(checkout: Path) -> None:
-    """Over attempt 1, attempt 2 of the task is refused with the way back, and nothing is changed; undone, it is applied."""
+    """While attempt 1 is applied, attempt 2 is refused with the command that undoes it; after that it is applied."""
     cli, ref = ended(checkout, DIFF, DIFF.replace("+world", "+everybody"))
     cli("apply", "--attempt", "1", ref)
     refused = cli("apply", "--attempt", "2", ref)
@@ -207,7 +207,7 @@ def test_another_attempt_of_an_applied_task_is_refused(checkout: Path) -> None:
 
 
 def test_uncommitted_work_is_left_alone(checkout: Path) -> None:
-    """A file that somebody works on is skipped and told; the others are applied; the exit code says that it is not all."""
+    """A file with uncommitted changes is skipped and named; the others are applied, and the exit code is 9."""
     (checkout / "hello.txt").write_text("mine\n")
     cli, ref = ended(checkout, TWO_FILES)
     done, with_json = cli("apply", ref), cli("apply", "--json", ref)
@@ -219,7 +219,7 @@ def test_uncommitted_work_is_left_alone(checkout: Path) -> None:
 
 
 def test_a_conflict_is_told(checkout: Path) -> None:
-    """A file that was changed otherwise stays as it is, unless markers are asked for."""
+    """A file in conflict is not changed, unless --markers is given."""
     (checkout / "hello.txt").write_text("goodbye\n")
     git(checkout, "commit", "-q", "-a", "-m", "second")
     cli, ref = ended(checkout, DIFF)
@@ -242,7 +242,7 @@ def test_a_hostile_patch_is_refused(checkout: Path) -> None:
 
 
 def test_apply_needs_a_checkout(tmp_path: Path) -> None:
-    """Outside a checkout nothing is asked of the service."""
+    """Outside a checkout no request is sent."""
     cli, ref = ended(tmp_path, DIFF)
     before = len(cli.cloud.requests)
 
@@ -274,7 +274,7 @@ def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
 
 
 def test_undo_takes_the_last_application_back(checkout: Path) -> None:
-    """Everything is as it was, file by file; then there is nothing more to take back."""
+    """--undo restores every file, and a second --undo finds nothing to undo."""
     cli, ref = ended(checkout, TWO_FILES)
     cli("apply", "--index", ref)
     undone, again = cli("apply", "--undo"), cli("apply", "--undo")
@@ -288,7 +288,7 @@ def test_undo_takes_the_last_application_back(checkout: Path) -> None:
 
 
 def test_undo_leaves_alone_what_was_edited_since(checkout: Path) -> None:
-    """Newer work is worth more than an order to undo; the exit code and the document say so."""
+    """--undo does not change a file that was edited since; the exit code and the document show it."""
     cli, ref = ended(checkout, TWO_FILES)
     cli("apply", ref)
     (checkout / "hello.txt").write_text("mine\n")
@@ -320,7 +320,7 @@ def test_a_branch_has_the_text_of_the_pull_request(checkout: Path) -> None:
 
 
 def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
-    """A patch that does not fit HEAD is told where it does, and --start begins there."""
+    """A patch that does not fit HEAD is an error with the commit that it fits, which --start accepts."""
     base = git(checkout, "rev-parse", "HEAD").strip()
     (checkout / "hello.txt").write_text("goodbye\n")
     git(checkout, "commit", "-q", "-a", "-m", "second")
@@ -349,7 +349,7 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected: str) -> None:
-    """Bad options are told in one line, with the remedy."""
+    """Bad options are one line with the remedy."""
     cli, ref = ended(checkout, DIFF)
     done = cli("apply", *options, ref)
 
@@ -375,7 +375,7 @@ new file mode 100644
 
 
 def test_policies_decide(checkout: Path) -> None:
-    """What the rules find is a warning, an error or nothing, as the options say."""
+    """A finding is a warning, an error or nothing, depending on the options."""
     cli, ref = ended(checkout, WORKFLOW)
     codes = [cli("apply", "--check", *options, ref) for options in ([], ["--reject", "automation"], ["--strict"])]
     ignored = cli("apply", "--check", "--strict", "--ignore", "automation", ref)
@@ -386,7 +386,7 @@ def test_policies_decide(checkout: Path) -> None:
 
 
 def test_many_warnings_are_counted(checkout: Path) -> None:
-    """A person reads ten; a program gets all."""
+    """Ten warnings are printed; --json has all of them."""
     cli, ref = ended(checkout, "".join(WORKFLOW.replace("a.yml", f"{number}.yml") for number in range(30)))
     warned = cli("apply", "--check", ref).err.splitlines()
 
@@ -395,7 +395,7 @@ def test_many_warnings_are_counted(checkout: Path) -> None:
 
 
 def test_run_lands_what_it_made(checkout: Path) -> None:
-    """Run --apply goes from prompt to work tree."""
+    """`run --apply` applies the patch of the task."""
     cli = Cli(checkout)
     done = cli("run", "-e", "owner/repo", "--apply", "Add dark mode")
 
@@ -404,7 +404,7 @@ def test_run_lands_what_it_made(checkout: Path) -> None:
 
 
 def test_run_lands_in_json(checkout: Path) -> None:
-    """The document says what was applied, beside the task."""
+    """With --json the application is a field beside the task."""
     done = Cli(checkout)("run", "-e", "owner/repo", "--apply", "--json", "--attempts", "2", "--attempt", "2", "x")
 
     assert ("succeeded", True, ["hello.txt"]) == (
@@ -415,7 +415,7 @@ def test_run_lands_in_json(checkout: Path) -> None:
 
 
 def test_run_shows_a_result_that_cannot_land(checkout: Path) -> None:
-    """What was made is printed even when it does not fit; it was paid for."""
+    """The result is printed even where the patch does not fit."""
     script = AttemptScript(timeline=["completed"], result=CloudResult(messages=("Here you are.",), diff=ESCAPING))
     cli = Cli(checkout, ScriptedCloud(attempts=[script]))
     done, with_json = (
@@ -447,7 +447,7 @@ def test_diff_sums_up(checkout: Path) -> None:
 
 
 def test_attempts_differ(checkout: Path) -> None:
-    """--between shows how one attempt differs from another, and tells how much they share."""
+    """--between prints how one attempt differs from another, and the share that they have in common."""
     cli, ref = ended(
         checkout,
         DIFF,
@@ -485,7 +485,7 @@ def test_diff_refuses_what_cannot_be(checkout: Path, options: list[str], code: i
 
 
 def test_attempts_are_compared(checkout: Path) -> None:
-    """`attempts` tells which are the same change, how much they share, and what only one touches."""
+    """`attempts` prints equal changes, shares in common, and files of one attempt only."""
     cli, ref = ended(checkout, DIFF, TWO_FILES, DIFF)
 
     assert [
@@ -517,7 +517,7 @@ def test_a_mail_becomes_a_commit(checkout: Path) -> None:
 
 
 def test_show_speaks_other_formats(checkout: Path) -> None:
-    """Markdown for people, a chat's answer for programs; an attempt is chosen as everywhere."""
+    """--format prints Markdown or a Chat Completions response, of the chosen attempt."""
     cli, ref = ended(checkout, DIFF, TWO_FILES, title="Say hello", messages=("Done.",))
     page, chat = cli("show", "--format", "markdown", "--attempt", "2", ref), cli("show", "--format", "chat", ref)
     one = cli("show", "--format", "chat", "--attempt", "2", ref)
@@ -531,7 +531,7 @@ def test_show_speaks_other_formats(checkout: Path) -> None:
 
 
 def test_files_can_be_had(checkout: Path) -> None:
-    """`show --file` prints a file as the agent left it; one that is not there is told."""
+    """`show --file` prints a file as the agent left it; an unknown path is an error."""
     files = (CloudFile(path="a.py", content="def f():\n    pass\n"), CloudFile(path="big", missing_reason="too big"))
     cli, ref = ended(checkout, DIFF, files=files)
     shown = cli("show", "--file", "a.py", ref)

@@ -51,7 +51,7 @@ def test_a_person_decides(
 
 
 def test_auto_approves_unseen(tmp_path: Path) -> None:
-    """The service is not asked to wait; a plan that waits all the same is approved."""
+    """With auto no approval is requested, and a plan that waits is approved."""
     cli = JulesCli(tmp_path)
     done = cli.run("--approve-plan", "auto", "--title", "T", "--open-pr")
 
@@ -61,7 +61,7 @@ def test_auto_approves_unseen(tmp_path: Path) -> None:
 
 
 def test_never_ends_with_the_plan_and_approve_goes_on(tmp_path: Path) -> None:
-    """The plan is what was asked for; `approve`, `wait` bring the rest."""
+    """With never the run ends with the plan; `approve` and `wait` continue the task."""
     cli = JulesCli(tmp_path)
     planned = cli.run("--approve-plan", "never")
     ref = f"jules:{cli.jules.tasks[0]}"
@@ -73,7 +73,7 @@ def test_never_ends_with_the_plan_and_approve_goes_on(tmp_path: Path) -> None:
 
 
 def test_submit_may_ask_for_a_plan_first(tmp_path: Path) -> None:
-    """`wait` then ends with the plan, and says how to approve it; in JSON it is an object."""
+    """`wait` ends with the plan and prints the command that approves it; with --json it is an object."""
     cli = JulesCli(tmp_path)
     ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()
     waited = cli("wait", "--json", ref)
@@ -82,17 +82,17 @@ def test_submit_may_ask_for_a_plan_first(tmp_path: Path) -> None:
     assert ["Read the code", "Say hello"] == [step["title"] for step in waited.json["plan"]["steps"]]
 
 
-def test_a_provider_without_plans_says_so_before_anything_is_submitted(tmp_path: Path) -> None:
-    """One line, nothing asked."""
+def test_a_provider_without_plans_is_refused_before_submitting(tmp_path: Path) -> None:
+    """A provider without plans is one line before any request."""
     cli = Cli(tmp_path)
 
-    assert "codex has no approve_plan" in cli("run", "-e", "owner/repo", "--approve-plan", "auto", "x").line
+    assert "codex does not support `approve`" in cli("run", "-e", "owner/repo", "--approve-plan", "auto", "x").line
     assert [] == cli.cloud.requests
 
 
 def test_cancelling_offers_archiving(tmp_path: Path) -> None:
-    """Jules cannot stop: the line says what comes nearest."""
-    assert "jules has no cancel_task" in (line := JulesCli(tmp_path)("cancel", "jules:1").line)
+    """Jules has no cancellation: the error names the closest command."""
+    assert "jules does not support `cancel`" in (line := JulesCli(tmp_path)("cancel", "jules:1").line)
     assert "archive_task pauses it" in line
 
 
@@ -106,7 +106,7 @@ def test_cancelling_offers_archiving(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_wait_ends_is_said(tmp_path: Path, life: lives.Life, code: int, said: str) -> None:
-    """By the exit code, and by a line that says what to do."""
+    """A task that waits has its exit code, and a line with the next command."""
     done = JulesCli(tmp_path, life=life).run()
 
     assert code == done.code
@@ -122,7 +122,7 @@ def test_a_folder_that_is_no_checkout_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_usage_counts_what_was_submitted_from_here(tmp_path: Path) -> None:
-    """Against the plan that is configured, and says that it is our own count."""
+    """Usage is counted against the configured plan, and is described as counted here."""
     cli = JulesCli(tmp_path)
     cli.environ["COATCHECK_JULES_PLAN"] = "free"
     for _ in range(3):
@@ -134,7 +134,7 @@ def test_usage_counts_what_was_submitted_from_here(tmp_path: Path) -> None:
 
 
 def test_a_watch_prints_plans_and_artifacts(tmp_path: Path) -> None:
-    """As lines for people, as objects for programs."""
+    """Activities are lines of text, and objects with --json."""
     cli = JulesCli(tmp_path)
     ref = cli("submit", "--repo", "owner/repo", "Say hello").out.strip()
     told = cli("watch", ref)

@@ -1,4 +1,4 @@
-"""`providers`: who can do what, from whatever package or description it comes."""
+"""`providers`: capabilities of built-in, described and installed providers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("described")
 def test_a_described_service_is_listed_and_shown(cli: Cli) -> None:
-    """What a description has no table for is missing, and says so."""
+    """A verb that a description does not define is missing, with the reason."""
     assert "acme" in cli("providers").out.splitlines()[0]
     assert {"cancel_task", "delete_task", "list_tasks"} == set(
         cli("providers", "show", "acme", "--json").json["missing"]
@@ -58,7 +58,7 @@ def test_a_bad_description_is_a_warning_in_the_list_and_an_error_when_used(cli: 
 
 @pytest.mark.usefixtures("broken")
 def test_a_broken_plug_in_is_one_warning_and_one_error(cli: Cli) -> None:
-    """It is left out of the matrix, its line names the package's entry; using it says the same."""
+    """A broken plug-in is left out of the matrix, and an error names its entry point."""
     listed, reason = cli("providers"), "the provider 'broken' of no.such.module:thing cannot be loaded"
 
     assert (0, 1, False) == (listed.code, listed.err.count("\n"), "broken" in listed.out)

@@ -33,14 +33,14 @@ def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_a_new_provider_passes_its_tests(package: Path) -> None:
-    """Conformance and transcripts, before a line was edited; nothing but its own name is left in it."""
+    """A new provider passes its tests unchanged, and contains no name of the template."""
     assert " passed" in run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", folder=package
     )
 
 
 def test_a_new_provider_is_tidy(package: Path) -> None:
-    """The linter and the formatter have nothing to say."""
+    """A new provider passes the linter and the formatter."""
     ruff = BIN / "ruff"
     if not ruff.exists():
         pytest.skip("ruff is in requirements/check.txt")
@@ -60,7 +60,7 @@ def test_a_new_provider_is_typed(tmp_path: Path) -> None:
 
 
 def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    """Installed, it is a provider like any: the command line knows what it can do."""
+    """A new provider that is installed is listed with its capabilities."""
     package = tmp_path / "new"
     scaffolding.write("acme", str(package))
     info = package / "src/coatcheck_acme-0.1.0.dist-info"  # what an installer makes of its pyproject.toml
@@ -73,7 +73,7 @@ def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
 
 
 def test_the_templates_import_only_what_is_public() -> None:
-    """Whoever copies them depends on nothing that may move."""
+    """The templates import public names only."""
     text = "".join(path.read_text("utf-8") for path in Path(scaffolding.TEMPLATES).rglob("*.py.txt"))
 
     assert {"coatcheck", "coatcheck.provider", "coatcheck.testing"} == {
@@ -83,7 +83,7 @@ def test_the_templates_import_only_what_is_public() -> None:
 
 @pytest.mark.parametrize("name", ["", "Acme", "acme-cloud", "7up", "class", "a b", "../x", "a" * 25, "é"])
 def test_some_words_are_no_names(name: str, tmp_path: Path) -> None:
-    """A name becomes a module and a folder: one line says what may be one, and nothing is written."""
+    """A name that is not valid is one line with the rule, and nothing is written."""
     with pytest.raises(errors.ConfigurationError, match="is not a valid provider name"):
         scaffolding.write(name, str(tmp_path / "new"))
 
@@ -102,7 +102,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    """Whatever the system says, with the path."""
+    """A folder that cannot be written is an error with the path and the system's reason."""
     (tmp_path / "file").write_text("")
 
     with pytest.raises(errors.ConfigurationError, match=r"file/new cannot be written: Not a directory"):

@@ -47,7 +47,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(repository: Path) -> Iterator[dict[str, str]]:
-    """A local cloud that runs; what it said when it was ready."""
+    """A local cloud that runs, and what it printed when it was ready."""
     agent = f'{sys.executable} -c "{AGENT}" {{prompt}}'
     arguments = ["serve", "--environment", f"owner/repo={repository}", "--agent", agent, "--json"]
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
@@ -93,7 +93,9 @@ def test_a_server_says_goodbye(server: dict[str, str], tmp_path: Path) -> None:
         ("'soon' is not a duration", ["-e", "owner/repo=.", "--agent", "x", "--timeout", "soon"]),
     ],
 )
-def test_a_server_that_cannot_start_says_why(cli: Cli, repository: Path, expected: str, arguments: list[str]) -> None:
+def test_a_server_that_cannot_start_reports_why(
+    cli: Cli, repository: Path, expected: str, arguments: list[str]
+) -> None:
     """Bad options are one line."""
     is_about_the_folder = "not a git" in expected
     folder = cli.folder if is_about_the_folder else repository
@@ -141,7 +143,7 @@ def test_two_servers_are_told_apart(server: dict[str, str], repository: Path, tm
 
 
 def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
-    """Without home, login, identity or network: three attempts come back, one lands, and only the folder stays."""
+    """Without home, login, identity or network three attempts run, one is applied, and only the folder is left."""
     folder = tmp_path / "demo"
     temporary = tmp_path / "tmp"
     temporary.mkdir()

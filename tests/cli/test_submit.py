@@ -17,7 +17,7 @@ DIFF = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n"
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git in *folder* as somebody."""
+    """Run git in *folder* with an author."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
 
@@ -39,12 +39,12 @@ def sent(cli: Cli) -> dict:
 
 
 def branch(cli: Cli) -> str:
-    """Return the branch that was asked for."""
+    """Return the branch of the submission."""
     return sent(cli)["new_task"]["branch"]
 
 
-def test_the_ref_comes_out_and_the_way_back_beside_it(cli: Cli) -> None:
-    """Stdout is the ref alone, so that scripts can keep it; stderr says where it is and how to come back."""
+def test_the_ref_is_printed_with_the_next_command(cli: Cli) -> None:
+    """Stdout is the ref alone; stderr has its page and the command that waits."""
     done = cli("submit", "--environment", "owner/repo", "--branch", "main", "--attempts", "3", "Add dark mode")
     ref = done.out.rstrip("\n")
 
@@ -84,15 +84,15 @@ def test_the_prompt_comes_from_standard_input(cli: Cli, arguments: list[str]) ->
     assert "Füge hinzu\n" == cli.cloud.tasks[0].last.prompt
 
 
-def test_a_person_is_told_to_type(cli: Cli) -> None:
-    """Without a prompt on a terminal nothing seems to happen, so it is said."""
+def test_a_terminal_shows_how_to_end_the_prompt(cli: Cli) -> None:
+    """Without a prompt on a terminal a line says how to end the input."""
     cli.is_asking = True
 
     assert "Type the prompt, then end it with Ctrl-D." in cli("submit", "-e", "owner/repo", stdin=b"x").err
 
 
 def test_a_prompt_is_text(cli: Cli) -> None:
-    """Bytes that are not UTF-8 are refused before anything is asked."""
+    """Bytes that are not UTF-8 are refused before any request."""
     done = cli("submit", "-e", "owner/repo", "-", stdin=b"\xff")
 
     assert (2, "the prompt on standard input is not UTF-8 text") == (done.code, done.line)
@@ -107,14 +107,14 @@ def test_the_starting_diff_is_a_file(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_the_starting_diff_may_be_in_the_environment(tmp_path: Path) -> None:
-    """CODEX_STARTING_DIFF means to us what it means to the official client."""
+    """CODEX_STARTING_DIFF is the starting diff, as for the official client."""
     cli = Cli(tmp_path, CODEX_STARTING_DIFF=DIFF.decode())
     cli.submit()
 
     assert DIFF.decode() == sent(cli)["input_items"][1]["output_diff"]["diff"]
 
 
-def test_what_is_no_diff_is_refused(cli: Cli) -> None:
+def test_a_text_without_a_diff_is_refused(cli: Cli) -> None:
     """A starting diff that is none never reaches the service."""
     done = cli("submit", "-e", "owner/repo", "--starting-diff", "-", "x", stdin=b"not a diff\n")
 
@@ -123,7 +123,7 @@ def test_what_is_no_diff_is_refused(cli: Cli) -> None:
 
 
 def test_the_checkouts_branch_is_sent(checkout: Path) -> None:
-    """Without --branch the agent starts where we are, as with the official client."""
+    """Without --branch the task starts from the current branch, as with the official client."""
     cli = Cli(checkout)
     cli.submit()
 
@@ -139,7 +139,7 @@ def test_a_detached_head_leaves_it_to_the_environment(checkout: Path) -> None:
     assert "main" == branch(cli)
 
 
-def test_the_branch_of_another_repository_means_nothing(checkout: Path) -> None:
+def test_the_branch_of_another_repository_is_not_sent(checkout: Path) -> None:
     """With --repo, the branch of a checkout of something else is not sent."""
     git(checkout, "remote", "add", "origin", "https://github.com/other/thing.git")
     cli = Cli(checkout)
@@ -148,7 +148,7 @@ def test_the_branch_of_another_repository_means_nothing(checkout: Path) -> None:
     assert (0, "main") == (done.code, branch(cli))
 
 
-def test_the_remote_says_where(checkout: Path) -> None:
+def test_the_remote_names_the_repository(checkout: Path) -> None:
     """Without --environment the remote of the checkout names the repository, also from a folder inside."""
     git(checkout, "remote", "add", "origin", "ssh://git@github.com/owner/repo.git")
     (checkout / "inside").mkdir()
@@ -158,7 +158,7 @@ def test_the_remote_says_where(checkout: Path) -> None:
     assert ("e0000000000000000000000000000001", "topic") == (sent(cli)["new_task"]["environment_id"], branch(cli))
 
 
-def test_one_environment_among_several_remotes_decides(checkout: Path) -> None:
+def test_the_only_environment_of_several_remotes_is_chosen(checkout: Path) -> None:
     """A fork and its origin: if only one of them has an environment, that is it."""
     git(checkout, "remote", "add", "origin", "git@github.com:me/fork.git")
     git(checkout, "remote", "add", "upstream", "https://github.com/owner/repo")
@@ -169,7 +169,7 @@ def test_one_environment_among_several_remotes_decides(checkout: Path) -> None:
 
 
 def test_several_environments_are_an_error(checkout: Path) -> None:
-    """Where two remotes have environments, nobody guesses."""
+    """Two remotes with environments are an error that lists both."""
     git(checkout, "remote", "add", "origin", "git@github.com:me/fork.git")
     git(checkout, "remote", "add", "upstream", "https://github.com/owner/repo")
     both = [
@@ -187,8 +187,8 @@ def test_several_environments_are_an_error(checkout: Path) -> None:
     ("expected", "folder"),
     [("this folder is not in a git checkout", "."), ("no remote of this checkout names a repository", "checkout")],
 )
-def test_nowhere_to_run_lists_the_environments(checkout: Path, expected: str, folder: str) -> None:
-    """Where nothing says where, the error lists what there is."""
+def test_no_target_lists_the_environments(checkout: Path, expected: str, folder: str) -> None:
+    """Without a target the error lists the environments."""
     done = Cli(checkout.parent / folder)("submit", "x")
 
     assert 2 == done.code
@@ -196,7 +196,7 @@ def test_nowhere_to_run_lists_the_environments(checkout: Path, expected: str, fo
     assert "pass --environment or --repo; environments: owner/repo (e0000000000000000000000000000001)" in done.line
 
 
-def test_the_project_file_says_where(checkout: Path) -> None:
+def test_the_project_file_names_the_environment(checkout: Path) -> None:
     """coatcheck.toml at the top of the checkout sets environment, branch and attempts."""
     (checkout / "coatcheck.toml").write_text('environment = "owner/repo"\nbranch = "release"\nattempts = 2\n')
     (checkout / "inside").mkdir()
@@ -207,7 +207,7 @@ def test_the_project_file_says_where(checkout: Path) -> None:
 
 
 def test_the_project_file_sets_nothing_dangerous(checkout: Path) -> None:
-    """A repository may be hostile: its file may not say where a login goes."""
+    """A project's file cannot set the address to which a login is sent."""
     (checkout / "coatcheck.toml").write_text('[codex]\nbase_url = "https://evil.example"\n')
     done = Cli(checkout)("submit", "-e", "owner/repo", "x")
 
@@ -216,7 +216,7 @@ def test_the_project_file_sets_nothing_dangerous(checkout: Path) -> None:
 
 
 def test_a_lost_answer_is_found_again(tmp_path: Path) -> None:
-    """The connection breaks after the task was made: one task, and its ref comes out."""
+    """A connection that breaks after the task was created leaves one task, whose ref is printed."""
     cloud = ScriptedCloud(faults=[ResetAfterAccept(on="create_task")])
     cli = Cli(tmp_path, cloud)
 
@@ -224,7 +224,7 @@ def test_a_lost_answer_is_found_again(tmp_path: Path) -> None:
     assert 1 == len(cloud.tasks)
 
 
-def test_resume_tells_what_became_of_a_submission(cli: Cli) -> None:
+def test_resume_reports_a_submission(cli: Cli) -> None:
     """A crash after the POST left an intent: --resume finds its task."""
     ref = cli.submit()
     journal = SubmissionJournal.at(f"{cli.environ['HOME']}/.local/state/coatcheck")

@@ -1,4 +1,4 @@
-"""What an agent elsewhere will not see is said before a task is submitted."""
+"""Warnings about local work that the agent will not see."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_uncommitted_files_are_counted(checkout: Path) -> None:
 
 
 def test_unpushed_commits_are_counted(checkout: Path) -> None:
-    """Against the remote's branch as it was at the last fetch, which is said."""
+    """Commits are compared with the remote-tracking branch as of the last fetch, and the warning says so."""
     change(checkout, commit=True)
 
     assert "the agent will not see 1 commit (not pushed to origin/main as of the last fetch)" == said(checkout)
@@ -83,7 +83,7 @@ def test_a_detached_head_is_said(checkout: Path) -> None:
     "options", [["--branch", "main"], ["--environment", "owner/repo", "--branch", "main"]], ids=["repo", "environment"]
 )
 def test_a_branch_that_is_named_leaves_a_detached_head_without_meaning(checkout: Path, options: list[str]) -> None:
-    """The agent starts from what was named, whatever is checked out."""
+    """With --branch the branch that is checked out does not matter."""
     git(checkout, "switch", "-q", "--detach")
     change(checkout)
 
@@ -100,7 +100,7 @@ def test_a_starting_diff_takes_the_uncommitted_files_along(checkout: Path) -> No
 
 @pytest.mark.parametrize("how", ["never fetched", "one branch only"])
 def test_nothing_is_said_about_a_remote_whose_branches_are_not_known(checkout: Path, how: str) -> None:
-    """Without remote-tracking refs of every branch a missing one means nothing."""
+    """There is no warning about a branch where not every branch is tracked."""
     if how == "never fetched":
         git(checkout, "update-ref", "-d", "refs/remotes/origin/main")
     else:
@@ -111,7 +111,7 @@ def test_nothing_is_said_about_a_remote_whose_branches_are_not_known(checkout: P
 
 
 def test_a_checkout_of_another_repository_says_nothing(checkout: Path) -> None:
-    """Its files have nothing to do with the task."""
+    """The files of a checkout of another repository cause no warning."""
     git(checkout, "remote", "set-url", "origin", "https://github.com/else/where")
     change(checkout)
 
@@ -119,14 +119,14 @@ def test_a_checkout_of_another_repository_says_nothing(checkout: Path) -> None:
 
 
 def test_json_output_has_no_warning(checkout: Path) -> None:
-    """Programs hear nothing on standard error."""
+    """With --json there is no warning on stderr."""
     change(checkout)
 
     assert "" == said(checkout, "--json")
 
 
 def test_an_alias_of_ssh_names_the_repository(checkout: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program ssh is asked, without a shell and after ``--``."""
+    """Aliases are resolved by ssh, which is started without a shell and given the name after ``--``."""
     programs = home / "bin"
     programs.mkdir()
     program = programs / "ssh"

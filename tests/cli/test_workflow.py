@@ -16,13 +16,13 @@ PLACE = Path(".github/workflows/coatcheck.yml")
 
 
 def declared(text: str) -> list[str]:
-    """Return the inputs that a workflow declares, by the columns that they stand in."""
+    """Return the inputs that a workflow declares, by their indentation."""
     block = text.partition("    inputs:\n")[2].partition("\n\n")[0]
     return [line.strip().rstrip(":") for line in block.splitlines() if line[6:7].strip()]
 
 
 def test_it_is_written_where_actions_look(cli: Cli, tmp_path: Path) -> None:
-    """In the checkout, by its usual name; what is left to do is said."""
+    """The workflow is written into the checkout, and the next steps are printed."""
     done = cli("workflow", "init", "--agent", 'my-agent "$PROMPT"')
     path = Path(cli.folder) / PLACE
 
@@ -43,7 +43,7 @@ def test_a_file_that_is_there_stays(cli: Cli) -> None:
 
 
 def test_every_input_that_is_sent_is_declared() -> None:
-    """What a task can say, the workflow takes; and it has the names that the provider looks for."""
+    """The workflow has the inputs of a submission, with the names that the provider uses."""
     spec = TaskSpec(
         prompt="p",
         key="k",
@@ -62,7 +62,7 @@ def test_every_input_that_is_sent_is_declared() -> None:
 
 
 def test_no_input_is_written_into_a_script() -> None:
-    """Whoever may dispatch may say anything: expressions stand in `env`, `if` and `with`, and in no command."""
+    """Expressions are only in `env`, `if` and `with`, and in no command, because inputs are not trusted."""
     text = workflows.rendered(agent="x", setup="y", secrets=["KEY"])
     scripts = [part.partition("\n      - ")[0] for part in text.split("run: |\n")[1:]]
 
@@ -82,7 +82,7 @@ def test_commands_and_secrets_are_in_their_places() -> None:
 
 
 def test_without_an_agent_it_says_what_lacks() -> None:
-    """And fails, so that nobody takes nothing for a result."""
+    """A workflow without an agent fails."""
     assert "exit 1" in workflows.rendered(agent=None)
 
 
@@ -100,7 +100,7 @@ def test_without_an_agent_it_says_what_lacks() -> None:
     ],
 )
 def test_what_cannot_be_written_is_one_line(cli: Cli, arguments: tuple[str, ...], line: str) -> None:
-    """With the remedy, and nothing is written."""
+    """A bad argument is an error with the remedy, and nothing is written."""
     done = cli("workflow", "init", *arguments)
 
     assert line in done.line

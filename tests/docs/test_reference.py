@@ -22,6 +22,8 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference"
 PAYLOADS = (REFERENCE / "payloads.md").read_text("utf-8")
 CODEX = (REFERENCE / "providers/codex.md").read_text("utf-8")
 API = (REFERENCE / "api.md").read_text("utf-8")
+# The settings that have a row of their own; the variable of the file of services is on the page of described services.
+KNOWN = SETTINGS.keys() - {"poll_cost", "services_file"}
 
 
 def table_under(heading: str, page: str) -> list[list[str]]:

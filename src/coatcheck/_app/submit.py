@@ -126,7 +126,7 @@ def _checkout_branch(workspace: Workspace, repository: str | None) -> str | None
 def attempt_count(config: Config, option: int | None) -> int:
     """Return how many attempts to request: *option*, else the setting ``attempts``."""
     number = config.number("attempts") if option is None else option
-    if number is None or number != int(number):
+    if number is None or not float(number).is_integer():
         raise errors.ConfigurationError(
             f"attempts must be a whole number, not {number}", remedy="change it with: coatcheck config set attempts 1"
         )

@@ -96,7 +96,7 @@ class CommandContext:
         project = f"{self.root}/{PROJECT_FILE}" if self.root else None
         explicit = {"provider": self._provider, "account": self._account}
         # A person waits: poll ten times as often as for a program.
-        defaults = {**DEFAULTS, "look_worth": "0.1"}
+        defaults = {**DEFAULTS, "poll_cost": "0.1"}
         return Config(environ=self.process_env.environ, explicit=explicit, project=project, defaults=defaults)
 
     def with_files_read_again(self) -> Config:
@@ -353,12 +353,29 @@ ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatc
 BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
 
 
+def refuse_empty_options(context: click.Context) -> None:
+    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
+    for param in context.command.params:
+        value = context.params.get(param.name or "")
+        if param.name == "as_json":  # its value may be left out
+            continue
+        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
+            raise errors.ConfigurationError(
+                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
+            )
+
+
 class Command(click.Command):
     """A command whose help may contain *notes*, composed when it is printed, and whose ``--json`` may have FIELDS."""
 
     def __init__(self, name: str, *, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any) -> None:
         super().__init__(name, **attributes)
         self._notes = notes
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises `ConfigurationError` for an empty option."""
+        refuse_empty_options(ctx)
+        return super().invoke(ctx)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, and a paragraph for each note."""
@@ -449,8 +466,11 @@ attempt_option = click.option(
 )
 
 
-def seconds(text: str) -> float | None:
-    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none". Raises `ConfigurationError`."""
+def seconds(text: str, name: str = "") -> float | None:
+    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none".
+
+    Raises `ConfigurationError`, which names the option or setting *name*.
+    """
     if text.strip().lower() == "none":
         return None
     number, unit = text.strip(), 1.0
@@ -462,7 +482,8 @@ def seconds(text: str) -> float | None:
         value = -1.0
     if not 0 < value < float("inf"):
         raise errors.ConfigurationError(
-            f"{text!r} is not a duration", remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit"
+            f"{f'{name}: ' if name else ''}{text!r} is not a duration",
+            remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit",
         )
     return value
 
@@ -472,7 +493,10 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def timeout_of(run: CommandContext, option: str | None) -> float | None:
     """Return how long to wait in seconds: the option, else the setting ``timeout``."""
-    return seconds(option if option is not None else run.config.get("timeout") or "none")
+    if option is not None:
+        return seconds(option, "--timeout")
+    setting = run.config.resolve("timeout")
+    return seconds(setting.value or "none", f"timeout ({setting.origin})")
 
 
 timeout_option = click.option(

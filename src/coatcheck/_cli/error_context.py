@@ -19,6 +19,8 @@ def in_context(
     """Return *error*, with the ref where a service does not know a task, and with a hint where a local cloud runs."""
     if isinstance(error, errors.NotFoundError) and len(set(refs)) == 1:
         return _unknown_task(error, refs[0])
+    if type(error) is errors.NotLoggedInError and str(error) == str(errors.NotLoggedInError()):
+        error = errors.NotLoggedInError(f"there is no login for {provider}", remedy=error.remedy)
     if isinstance(error, errors.NotLoggedInError) and provider != LOCAL_PROVIDER and _has_local_cloud(environ):
         hint = f"a local cloud runs on this machine: use it with --provider {LOCAL_PROVIDER}"
         error.remedy = f"{error.remedy}; {hint}" if error.remedy else hint

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from .. import errors
 from .._values.json_fields import Fields, encode, jsonable, many, patch_text, read, to_object
 from .exit_codes import exit_code_of
 
@@ -62,7 +63,12 @@ ERROR: Fields[BaseException] = {
     "exit_code": ("the exit code", lambda e: int(exit_code_of(e))),
     "message": ("the error message", str),
     "remedy": ("how to solve it", lambda e: getattr(e, "remedy", None)),
+    "details": ("all data of the error, as `CoatcheckError.to_dict` returns them", lambda e: _as_dict(e)["details"]),
 }
+
+
+def _as_dict(error: BaseException) -> dict[str, object]:
+    return error.to_dict() if isinstance(error, errors.CoatcheckError) else {"details": {}}
 
 
 def error_document(error: BaseException) -> dict[str, object]:

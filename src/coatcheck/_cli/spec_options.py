@@ -57,6 +57,26 @@ OTHER_OPTIONS: Mapping[str, str] = {
     "is_streamed": "--stream",
 }
 
+# Verb of a provider -> the command that uses it.
+VERB_COMMANDS: Mapping[str, str] = {
+    "approve_plan": "approve",
+    "archive_task": "archive",
+    "cancel_task": "cancel",
+    "create_pull_request": "pr",
+    "create_task": "submit",
+    "delete_task": "delete",
+    "get_task": "status",
+    "get_usage": "usage",
+    "list_attempts": "attempts",
+    "list_environments": "environments",
+    "list_models": "models",
+    "list_tasks": "list",
+    "send_message": "message",
+    "stream_events": "watch --stream",
+    "unarchive_task": "unarchive",
+}
+
+_MISSING_VERB = re.compile(r"(\w+) has no (\w+): (.*)", re.DOTALL)
 _UNSUPPORTED = re.compile(r"(?<=does not support )\w+")
 
 
@@ -81,6 +101,12 @@ def with_options(error: BaseException) -> BaseException:
         return error.spelled(option_of)
     if isinstance(error, errors.PatchConflictError) and error.remedy:
         error.remedy = error.remedy.replace("start=", "--start ")
+    if isinstance(error, errors.UnsupportedError) and (match := _MISSING_VERB.fullmatch(str(error))):
+        provider, verb, reason = match.groups()
+        if verb in VERB_COMMANDS:
+            message = f"{provider} does not support `{VERB_COMMANDS[verb]}`: {reason}"
+            remedy = error.remedy or f"coatcheck providers show {provider} lists what it supports"
+            return errors.UnsupportedError(message, remedy=remedy)
     if isinstance(error, errors.UnsupportedError) and (match := _UNSUPPORTED.search(str(error))):
         message = _UNSUPPORTED.sub(option_of(match[0]), str(error))
         remedy = "leave it out; coatcheck providers show NAME lists the options that a provider supports"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,10 @@ from .. import errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# click's message about arguments beyond the last one that a command takes.
+_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 def configuration_error(error: click.ClickException) -> errors.ConfigurationError:
@@ -33,6 +38,8 @@ def _explained(error: click.ClickException, path: str) -> tuple[str, str | None]
             message,
             f"see: {path} --help" if error.ctx else "see the examples of the command: coatcheck help COMMAND",
         )
+    if match := _EXTRA.match(error.message):
+        return f"{path} does not expect {match[1]!r}", None
     message = " ".join(error.format_message().rstrip(".").split())
     return message[:1].lower() + message[1:], None
 

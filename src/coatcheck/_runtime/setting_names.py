@@ -46,10 +46,10 @@ def unknown_setting(name: str, config: Config, *, where: str = "") -> errors.Con
     elif known := settings_of_provider(provider, config):
         near = suggestion(setting, known)
         remedy = near.replace("did you mean ", f"did you mean {provider}.")
-        remedy = remedy or f"settings of {provider}: {', '.join(sorted(known))}"
+        remedy = remedy or f"settings of {provider}: {', '.join(sorted(set(known)))}"
     else:
         near = suggestion(provider, provider_names(config))
-        remedy = near.replace("?", f".{setting}?") or f"there is no provider {provider!r}"
+        remedy = near.replace("?", f".{setting}?") or (f"there is no provider {provider!r}" if provider else "")
     return errors.ConfigurationError(
         f"{where}there is no setting {name!r}", remedy=remedy or "coatcheck config --all lists the settings"
     )

@@ -172,7 +172,7 @@ def _check_value(name: str, value: str, run: CommandContext) -> None:
     if choices and value not in choices:
         raise errors.ConfigurationError(f"{name} is {value!r}", remedy=f"use one of: {', '.join(choices)}")
     if name == "timeout":
-        seconds(value)
+        seconds(value, "timeout")
     elif name == "provider":
         require_provider(value, lambda: run.config)
     elif name == "attempts" and not (value.isascii() and value.isdecimal() and int(value) > 0):

@@ -95,6 +95,11 @@ def _new_folder(run: CommandContext, folder: str | None) -> Path:
     path = Path(run.process_env.folder, folder).absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise errors.ConfigurationError(f"{path} is not empty", remedy="pass an empty folder: --folder FOLDER")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the folder {path} cannot be created: {error.strerror}"
+        raise errors.ConfigurationError(message, remedy="pass another folder: --folder FOLDER") from None
     return path
 
 

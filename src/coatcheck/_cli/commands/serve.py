@@ -84,7 +84,7 @@ def serve_command(
         data=Path(data or os.path.join(state_dir(environ), "cloud")).expanduser().absolute(),
         port=port,
         max_parallel=max_parallel,
-        timeout=seconds(timeout),
+        timeout=seconds(timeout, "--timeout"),
         record=Path(record_path(environ)),
         codex_home=Path(codex_home).expanduser().absolute() if codex_home else None,
         on_task=lambda task: run.note(task_line(task)),

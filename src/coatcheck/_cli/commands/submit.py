@@ -105,6 +105,10 @@ def _batch_lines(
     run: CommandContext, batch: str | None, first: int, *, resume: bool, options: dict[str, Any]
 ) -> list[BatchLine]:
     """Return the lines of the batch, read before a request is sent. Raises `ConfigurationError` for a contradiction."""
+    if resume and (options["words"] or options["prompt_file"]):
+        raise errors.ConfigurationError(
+            "--resume submits nothing and takes no prompt", remedy="run: coatcheck submit --resume"
+        )
     if batch is None:
         if first != 1:
             raise errors.ConfigurationError("--from-line needs --batch", remedy="pass --batch FILE as well")
@@ -152,7 +156,7 @@ def run_command(
     Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success, 10 when it needs
     input.
     """
-    wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None)
+    wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None)
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
     with run.client(environment=target_of(options), waits=True) as client:

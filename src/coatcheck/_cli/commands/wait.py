@@ -65,7 +65,7 @@ def wait_command(
 
     refs = refs_of(run, tasks)
     options = WaitOptions(
-        timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None, first=first
+        timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None, first=first
     )
     if len(refs) > 1 and (first or attempt):
         option = "--first" if first else "--attempt"
@@ -165,7 +165,9 @@ def watch_command(
     from ..wait_progress import expect_interruption
 
     refs = unique_refs([run.ref(task) for task in tasks])
-    options = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval) if interval else None)
+    options = WaitOptions(
+        timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None
+    )
     expect_interruption(run, *refs)
     progress = run.start_progress(*refs)
     with run.client(refs[0].provider, waits=True) as client:
