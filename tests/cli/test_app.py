@@ -51,7 +51,7 @@ def test_help_names_every_command(cli: Cli, capsys: pytest.CaptureFixture[str]) 
         ("no such option '--lmit'", ["list", "--lmit", "3"]),
         ("invalid value for '--limit'", ["list", "--limit", "0"]),
         ("invalid value for '--filter'", ["list", "--filter", "new"]),
-        ("missing argument 'REF'; see: coatcheck status --help", ["status"]),
+        ("missing argument 'REF...'; see: coatcheck status --help", ["status"]),
     ],
 )
 def test_bad_usage_is_one_line(cli: Cli, expected: str, arguments: list[str]) -> None:

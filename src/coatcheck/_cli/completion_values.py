@@ -187,7 +187,7 @@ def _asked(run: CommandContext, ask: Callable[[Client], Any], *, provider: str |
         config=run.config,
         environ=environ,
         transport=transport,
-        retry=RetryPolicy(retries=0),
+        retry=RetryPolicy(attempts=1),
         base_url=run.base_url,
     ) as client:
         return ask(client)

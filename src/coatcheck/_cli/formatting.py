@@ -88,7 +88,7 @@ def span(seconds: float | None) -> str:
 
 def short_span(seconds: float) -> str:
     """Return a length of time in its two largest units, short: "4m 12s", "2h 5m", "3d"."""
-    remaining, parts = max(0, int(seconds)), []
+    remaining, parts = max(0, int(seconds)), list[str]()
     for size, unit in SHORT_SPANS:
         count, remaining = divmod(remaining, size)
         if count or parts:
@@ -134,7 +134,7 @@ def taken(task: Task, now: float) -> str:
 
 def identity(task: Task) -> list[Line]:
     """Return what names a task and where it came from: ref, page, branch and prompt."""
-    facts = {"ref": Link(str(task.ref), task.url, "bold"), "page": Link(task.url or "", task.url)}
+    facts: dict[str, Part] = {"ref": Link(str(task.ref), task.url, "bold"), "page": Link(task.url or "", task.url)}
     facts |= {"branch": task.branch or "", "model": task.model or ""}
     lines: list[Line] = [(f"{name.ljust(6)}  ", fact) for name, fact in facts.items() if _length(fact)]
     if not task.prompt:

@@ -17,15 +17,12 @@ from .formatting import (
     outcome,
     plan,
     pull_request,
-    state_word,
     summary,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._model.tasks import Task, TaskRef
-    from .console import Line, Part
+    from .console import Line
     from .context import CommandContext
 
 # Required action -> the sentence before the command that performs it.
