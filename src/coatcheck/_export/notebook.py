@@ -46,7 +46,7 @@ def of_outcome(outcome: Outcome) -> str:
         block(outcome.text, "markdown") if outcome.text else "",
         f"**Error:** {safe(str(outcome.error))}" if outcome.error else "",
         f"**Pull request:** {safe(' '.join(filter(None, (pull.title, pull.url))))}" if pull else "",
-        outcome.patch._repr_markdown_() if outcome.patch else "",  # noqa: SLF001 - of ours
+        outcome.patch._repr_markdown_() if outcome.patch else "",
     )
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 
 _TICKS = re.compile(r"`{3,}")
+_RUNS = re.compile(r"`+")
+# A bar ends the cell of a table also in a code span, escaped or not by a backslash before it.
+_BAR = "\N{DIVIDES}"
 # ASCII punctuation may be escaped by a backslash (CommonMark 0.31, section 2.4); HTML and formulas need entities.
 _PUNCTUATION = re.compile(r"([!#()*+\-.\[\\\]_`{|}~:^=/@])")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "$": "&#36;"}
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 
 
 def fenced(text: str, word: str = "") -> str:
@@ -25,8 +28,16 @@ def one_line(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return *text* on one line, shown as it is wherever Markdown stands."""
-    text = _PUNCTUATION.sub(r"\\\1", one_line(text))
+    """Return *text* on one line, shown as it is wherever Markdown stands.
+
+    Text that MathJax may take for a formula is a code span, which MathJax skips; it looks at the rendered page, where
+    escapes are gone (https://docs.mathjax.org/en/latest/input/tex/delimiters.html).
+    """
+    text = one_line(text)
+    if "$" in text or "\\" in text:
+        ticks = "`" * (1 + max((len(run) for run in _RUNS.findall(text)), default=0))
+        return f"{ticks} {text.replace('|', _BAR)} {ticks}"
+    text = _PUNCTUATION.sub(r"\\\1", text)
     return "".join(_ENTITIES.get(character, character) for character in text)
 
 
