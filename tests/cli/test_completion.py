@@ -168,7 +168,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 )
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash_replaces_the_part_that_it_has_split(home: Path, expected: str, words: list[str]) -> None:
-    """bash splits words at colons and equals signs; what the script returns replaces the last part."""
+    """Bash splits words at colons and equals signs; what the script returns replaces the last part."""
     from coatcheck._model.tasks import TaskRef
     from coatcheck._protocol.intents import Intent
     from coatcheck._runtime.config import state_dir

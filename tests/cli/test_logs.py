@@ -99,15 +99,13 @@ def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture, secret: str) -> N
             body=secret.encode(),
             url=f"https://user:{secret}@api.example/t?sig={secret}&{secret}#{secret}",
         ),
-        Request(
-            "GET", "/t", query=((secret, "1"),) if False else (), url=f"https://api.example/t?X-Amz-Signature={secret}"
-        ),
+        Request("GET", "/t", url=f"https://api.example/t?X-Amz-Signature={secret}"),
     ]
     for request in requests:
         log_response(request, Response(200, {"location": secret}, secret.encode()), 0.1)
         log_failure(request, errors.TransportError(f"refused: {secret}", request_sent=False), 0.1)
 
-    assert (6, False) == (len(caplog.records), secret in caplog.text.replace(f"&{secret}=", ""))
+    assert (6, False) == (len(caplog.records), secret in caplog.text)
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])

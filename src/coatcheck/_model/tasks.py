@@ -245,8 +245,8 @@ class Task(Value, frozen=True, kw_only=True):
         """Return the error that explains why there is no patch."""
         subject = str(self.ref) if attempt is None else f"attempt {attempt} of {self.ref}"
         if not self.state.is_terminal:
-            remedy = f"wait with: coatcheck wait {self.ref}"
-            return TaskError(f"{subject} has no patch yet: it is {self.state.value}", ref=self.ref, remedy=remedy)
+            message = f"{subject} has no patch yet: it is {self.state.value}"
+            return TaskError(message, ref=self.ref, remedy=f"wait with: coatcheck wait {self.ref}")
         if self.outcome and self.outcome.external_file_id:
             place = self.outcome.external_file_id
             remedy = f"open {self.url}" if self.url else None

@@ -6,6 +6,7 @@ Notebooks render the results of ``_repr_markdown_`` as HTML, with MathJax.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _TICKS = re.compile(r"`{3,}")
 _RUNS = re.compile(r"`+")
@@ -41,7 +42,7 @@ def escaped(text: str) -> str:
     return "".join(_ENTITIES.get(character, character) for character in text)
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table of *rows*, whose cells are Markdown."""
     lines = [header, ("---",) * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
