@@ -21,6 +21,8 @@ from coatcheck.cloud.http_server import serving
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
+pytestmark = pytest.mark.peer  # each case starts a process
+
 MESSAGE = "# Done\n\nAdded **dark mode** to `app.py`, which every page of the program uses from now on, without exception.\n\n* \x1b]0;evil\x07one\n"
 SEQUENCES = re.compile(r"\x1b\[[0-9;]*[mK]|\x1b\]8;;[^\x1b]*\x1b\\")
 
@@ -41,7 +43,7 @@ def on_a_terminal(*arguments: str, width: int, environ: dict[str, str]) -> str:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     command = (sys.executable, "-P", "-c", "from coatcheck._cli.main import main; main()", *arguments)
     environ = {**{name: value for name, value in os.environ.items() if name != "NO_COLOR"}, "PAGER": "cat", **environ}
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environ) as process:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environ):
         os.close(theirs)
         data = b""
         while chunk := _read(ours):
@@ -99,9 +101,9 @@ def test_a_browser_is_started_for_a_page(cloud: dict[str, str], tmp_path: Path) 
     script = tmp_path / "browser"
     script.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/opened\n')
     script.chmod(0o700)
-    environ = {**cloud, "BROWSER": f"{script} %s"}
+    environ = {**cloud, "BROWSER": f"{script} %s", "TERM": "dumb"}
     printed = [
-        on_a_terminal(*words, width=80, environ=environ).strip()
+        on_a_terminal(*words, width=80, environ=environ).splitlines()[-1]
         for words in (("open", "@last"), ("show", "@last", "--web"))
     ]
 
