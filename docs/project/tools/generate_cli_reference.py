@@ -34,7 +34,7 @@ requested from the service, for 300 ms at most and without refreshing a login.
 ```sh
 eval "$(coatcheck completion bash)"      # in ~/.bashrc
 eval "$(coatcheck completion zsh)"       # in ~/.zshrc, after compinit
-coatcheck completion fish > ~/.config/fish/completions/coatcheck.fish
+coatcheck completion fish | source      # in ~/.config/fish/config.fish
 ```
 """
 
