@@ -160,8 +160,8 @@ def test_attempts_have_a_line_each() -> None:
     ids=lambda value: getattr(value, "type", ""),
 )
 def test_events_have_a_line_each(expected: str, event: TaskEvent) -> None:
-    """What happens is told in one line."""
-    assert [expected] == texts(formatting.event(event))
+    """An event is one line, which begins with its time."""
+    assert [f"{formatting.clock_time(NOW, NOW)}  {expected}"] == texts(formatting.event(event, NOW))
 
 
 def test_usage_shows_every_limit() -> None:

@@ -22,6 +22,8 @@ from coatcheck._cli.pager import command_of, show
         ("bat", {"COATCHECK_PAGER": "most"}, ["most"]),
         ("bat", {"COATCHECK_PAGER": ""}, []),
         (None, {"PAGER": "cat"}, []),
+        ("bat", {"NO_PAGER": "1", "PAGER": "more"}, []),
+        (None, {"NO_PAGER": "", "PAGER": "more"}, ["more"]),
         (None, {"PAGER": "less 'unfinished"}, []),
         (None, {"PAGER": "less; rm -rf /"}, ["less;", "rm", "-rf", "/"]),
     ],

@@ -319,7 +319,7 @@ def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...])
         words = shlex.split(pages[-1].err.partition("coatcheck ")[2].partition(" (or --all)")[0])
         pages.append(cli(*words))
 
-    assert refs == [page.out.split()[0] for page in pages]
+    assert refs == [page.out.splitlines()[1].split()[0] for page in pages]
     assert "" == pages[-1].err
     assert set(options) - {"-e"} <= set(shlex.split(pages[0].err.partition("coatcheck ")[2].partition(" (or")[0]))
 

@@ -27,12 +27,17 @@ WIDTH = 100
 COMPLETION = """\
 ## Shell completion
 
+Commands, options and their values are completed: providers, environments, branches, models, tasks with their prompts,
+rules, fields of `--json`, settings and files.
+Values come from this machine; environments that were not used before, and tasks where none was submitted from here, are
+requested from the service, for 300 ms at most and without refreshing a login.
+
 The shell completes commands, options and their values after one of these:
 
 ```sh
-eval "$(_COATCHECK_COMPLETE=bash_source coatcheck)"      # ~/.bashrc
-eval "$(_COATCHECK_COMPLETE=zsh_source coatcheck)"       # ~/.zshrc
-_COATCHECK_COMPLETE=fish_source coatcheck | source       # ~/.config/fish/completions/coatcheck.fish
+eval "$(coatcheck completion bash)"      # in ~/.bashrc
+eval "$(coatcheck completion zsh)"       # in ~/.zshrc, after compinit
+coatcheck completion fish | source      # in ~/.config/fish/config.fish
 ```
 """
 
@@ -43,6 +48,47 @@ Results are on stdout; notes and progress are on stderr, progress on a terminal 
 Every command takes `--json` ([what it prints](json.md)) and ends with a [documented exit code](exit-codes.md).
 A [`REF`](refs.md) is `PROVIDER:ID` as printed by `submit`, a task's id, or the URL of its page.
 `NO_COLOR` and `FORCE_COLOR` are obeyed; `COATCHECK_DEBUG=1` shows tracebacks.
+
+## Refs
+
+| A `REF` is | for example |
+| --- | --- |
+| `PROVIDER:ID`, as `submit` prints it | `codex:task_e_6a0` |
+| an id, of the configured provider | `task_e_6a0` |
+| the beginning of an id of a task that was submitted from this machine, at least four characters | `task_e_6a` |
+| the URL of the task's page | `https://chatgpt.com/codex/tasks/task_e_6a0` |
+| `@last`, `@2`, …: the latest tasks that were submitted from this machine, with `--provider` of that provider | `@last` |
+
+A beginning that several tasks share is refused, and the tasks are listed.
+`wait`, `watch`, `status`, `show`, `open`, `cancel`, `archive` and `unarchive` take several; a task that fails does not stop
+the others, and the exit code is that of the first error.
+
+## Parts of the JSON
+
+`--json FIELDS` prints only these fields: of a list an array of objects, otherwise one object.
+The word after `--json` is taken as FIELDS where it can be nothing else; `--json=FIELDS` always is.
+`--jq EXPR` filters the JSON and implies `--json`; text is printed without quotes. It needs `coatcheck[jq]`.
+
+```sh
+coatcheck list --json ref,title,state
+coatcheck list --jq '.tasks[] | select(.state == "failed") | .ref'
+coatcheck status @last --json=state
+```
+
+## Terminals
+
+On a terminal, lists fit its width, long results are shown in a pager (`COATCHECK_PAGER`, the setting `pager`, `GIT_PAGER`,
+`PAGER`, else less; `NO_PAGER=1` shows none), messages are rendered as Markdown, and refs link to the pages of their tasks
+where the terminal is known to show links (`FORCE_HYPERLINK=1` and `0` override that).
+A wait shows the state, the elapsed time, when the next poll is, and what the agent reported last; without a terminal it
+prints a line a minute on stderr. `-q` prints no progress and no notes.
+
+## Logs
+
+`-v` logs every request and every refresh of a login on stderr, `-vv` also polls; `COATCHECK_LOG` takes debug, info, warning
+or error. `--log-file FILE` appends the log to a private file instead. Programs that use the library configure the loggers
+`coatcheck.http`, `coatcheck.login` and `coatcheck.poll` of Python's `logging`.
+No header, no body and no value of a query parameter that could be a secret is logged.
 """
 
 EXIT_CODES = """\

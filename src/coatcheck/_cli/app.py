@@ -158,7 +158,7 @@ def app(ctx: click.Context) -> None:
 def run(arguments: Sequence[str], process_env: ProcessEnv) -> int:
     """Run one command line and return its exit code."""
     try:
-        if process_env.environ.get("_COATCHECK_COMPLETE"):
+        if process_env.environ.get("_COATCHECK_LINE") is not None:
             from .completion import answer  # only for shells
 
             return answer(app, process_env)

@@ -5,6 +5,7 @@ Start-up is not slower: the values are found in `completion_values`, which is im
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,9 @@ class Completed(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the values that begin with *incomplete*."""
-        from .completion_values import complete
-
-        return complete(self.kind, ctx, param, incomplete)
+        values = importlib.import_module(".completion_values", __package__)  # while a shell completes
+        items: list[CompletionItem] = values.complete(self.kind, ctx, param, incomplete)
+        return items
 
 
 def completing(param: click.Parameter) -> click.Parameter:

@@ -258,6 +258,17 @@ class Console:
             self._err.write(text.encode(self._encoding, "backslashreplace"))
             self._err.flush()
 
+    def fits(self, lines: Iterable[Line]) -> bool:
+        """Whether the terminal shows *lines* and a prompt at once."""
+        from .text_width import columns
+
+        try:
+            height = os.get_terminal_size(self._out.fileno()).lines
+        except (OSError, ValueError):
+            return False
+        width = self.width
+        return sum(1 + (columns(_composed(line, colour=False)) - 1) // width for line in lines) < height - 1
+
     @property
     def width(self) -> int:
         """The columns of results: the terminal's, or git's default without one."""

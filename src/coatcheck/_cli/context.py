@@ -245,7 +245,7 @@ class CommandContext:
         if self.is_json:
             self.print_document(document())
         elif is_long:
-            self.page(lines())
+            self._page_unless_it_fits(lines())
         else:
             self.console.show_all(lines())
 
@@ -258,6 +258,13 @@ class CommandContext:
         from .json_output import dump, dump_line
 
         self.console.write_json(dump_line(document) if is_line else dump(document))
+
+    def _page_unless_it_fits(self, lines: list[Line]) -> None:
+        """Print lines through the pager; without it where they may hold links, which a pager gets not, and fit."""
+        if self.console.has_links and self.console.fits(lines):
+            self.console.show_all(lines)
+        else:
+            self.page(lines)
 
     def page(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines, on a terminal through a pager."""

@@ -4,7 +4,8 @@ Invariants:
 
 - what is returned are lines of the console, which escapes every control character when it prints them: also one that an
   entity such as ``&#27;`` stands for. No link of a text becomes a link of the terminal: its address is printed;
-- text that is long, or that rich fails on, is returned as it is.
+- nothing is dropped: text that is long, that rich fails on, or of which a word is missing in the result (HTML, very deep
+  nesting) is returned as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._patches.hidden_characters import escape_lines
-from .console import Line, Part, Styled, paragraph
+from .console import Line, Part, Styled, paragraph, parts_of
 
 if TYPE_CHECKING:
     from rich.segment import Segment
@@ -32,9 +33,26 @@ def rendered(text: str, *, width: int) -> list[Line]:
     if len(text) > MAX_TEXT:
         return paragraph(text)
     try:
-        return _rendered(escape_lines(text.replace("\r\n", "\n")), min(width, MAX_WIDTH))
+        lines = _rendered(escape_lines(text.replace("\r\n", "\n")), min(width, MAX_WIDTH))
     except Exception:  # noqa: BLE001 - a text that a library cannot render is shown as it is
         return paragraph(text)
+    return lines if _is_whole(lines, text) else paragraph(text)
+
+
+def _is_whole(lines: list[Line], text: str) -> bool:
+    """Whether every word of *text* is in *lines*, but for the names of languages at the beginning of code blocks."""
+    parts = (part for line in lines for part in parts_of(line))
+    shown = "".join("".join(part.text if isinstance(part, Styled) else part for part in parts).split())
+    words = {
+        word for line in text.splitlines() if not line.lstrip().startswith(("```", "~~~")) for word in _words(line)
+    }
+    return all(word in shown for word in words)
+
+
+def _words(line: str) -> list[str]:
+    import re
+
+    return re.findall(r"[^\W_]+", line)
 
 
 def _rendered(text: str, width: int) -> list[Line]:

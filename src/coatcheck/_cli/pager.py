@@ -3,7 +3,7 @@
 Invariants:
 
 - the pager is ``COATCHECK_PAGER``, the setting ``pager``, ``GIT_PAGER``, ``PAGER`` or less; a repository's file cannot
-  set it. It is started without a shell; an empty one and ``cat`` mean none;
+  set it. It is started without a shell; an empty one and ``cat`` mean none, and so does ``NO_PAGER``;
 - a pager that cannot be started, or that is closed early, is not an error;
 - an interrupted command ends its pager, because two programs cannot read one terminal.
 """
@@ -31,6 +31,8 @@ def command_of(setting: str | None, *, environ: Mapping[str, str]) -> list[str]:
     """Return the pager's program and arguments, an empty list where there is none or it cannot be parsed."""
     import shlex  # 4 ms, only needed on terminals
 
+    if environ.get("NO_PAGER"):
+        return []
     candidates = (environ.get(OWN), setting, *(environ.get(name) for name in VARIABLES))
     pager = next((each for each in candidates if each is not None), DEFAULT)
     try:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from .._values.markdown_text import fenced, one_line
 from ..errors import PatchError
 
 if TYPE_CHECKING:
     from .._patches.parse import Patch
 
-_TICKS = re.compile(r"`{3,}")
-
-
-def fenced(text: str, word: str = "") -> str:
-    """Return *text* as a code block, with a fence that is longer than any in it."""
-    ticks = "`" * max(3, 1 + max((len(run) for run in _TICKS.findall(text)), default=0))
-    return f"{ticks}{word}\n{text.removesuffix(chr(10))}\n{ticks}"
+__all__ = ["facts", "fenced", "one_line", "page", "section", "summary"]
 
 
 def summary(patch: Patch) -> str | None:
@@ -43,8 +37,3 @@ def page(*sections: str) -> str:
 def facts(pairs: dict[str, str | None]) -> str:
     """Return the pairs that have a value as a list."""
     return "\n".join(f"- {name}: {one_line(value)}" for name, value in pairs.items() if value)
-
-
-def one_line(text: str) -> str:
-    """Return *text* on one line."""
-    return " ".join(text.split())

@@ -78,6 +78,12 @@ class Comparison(Value, frozen=True, kw_only=True):
         "unreadable": "attempts whose diff cannot be read",
     }
 
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows it: a table, with the paths of files escaped."""
+        from .._export.notebook import of_comparison
+
+        return of_comparison(self)
+
 
 def compare_attempts(attempts: Iterable[Attempt]) -> Comparison:
     """Compare what attempts changed: sizes, equal changes, overlaps, files that only one touches."""

@@ -345,6 +345,12 @@ class Outcome(Value, frozen=True, kw_only=True):
             markdown.section("Changes", markdown.summary(patch) if patch else None, diff),
         )
 
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows it; an agent's text has no effect there."""
+        from .._export.notebook import of_outcome
+
+        return of_outcome(self)
+
     def to_mail(self, *, author: str | None = None, date: datetime | None = None) -> bytes:
         """Return it as a mail that ``git am`` makes a commit of, by *author* (``NAME <ADDRESS>``).
 

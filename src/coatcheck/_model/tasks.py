@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import msgspec
 
 from .._values.value import JsonFields, Value
-from ..errors import ConfigurationError, TaskFailedError
+from ..errors import ConfigurationError, TaskError, TaskFailedError
 from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - exported with tasks
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .._patches.parse import Patch
     from .comparison import Comparison
     from .usage import RateLimit
 
@@ -224,6 +225,39 @@ class Task(Value, frozen=True, kw_only=True):
             message = f"{self.ref} {self.state.value}{because}"
             raise TaskFailedError(message, task=self)
         return self
+
+    def require_patch(self, *, attempt: int | None = None) -> Patch:
+        """Return the patch of *attempt*, else the task's own, else that of the first attempt that has one.
+
+        Raises `TaskError` where there is none, `ConfigurationError` for an attempt that does not exist. Whether the
+        task succeeded is not considered: ``task.raise_for_state().require_patch()`` requires both.
+        """
+        if attempt is None:
+            outcomes = [self.outcome, *(each.outcome for each in self.attempts)]
+        else:
+            outcomes = [self.outcome if attempt == 1 and not self.attempts else self.attempt(attempt).outcome]
+        patch = next((outcome.patch for outcome in outcomes if outcome and outcome.patch), None)
+        if patch is None:
+            raise self._no_patch(attempt)
+        return patch
+
+    def _no_patch(self, attempt: int | None) -> TaskError:
+        """Return the error that explains why there is no patch."""
+        subject = str(self.ref) if attempt is None else f"attempt {attempt} of {self.ref}"
+        if not self.state.is_terminal:
+            message = f"{subject} has no patch yet: it is {self.state.value}"
+            return TaskError(message, ref=self.ref, remedy=f"wait with: coatcheck wait {self.ref}")
+        if self.outcome and self.outcome.external_file_id:
+            place = self.outcome.external_file_id
+            remedy = f"open {self.url}" if self.url else None
+            return TaskError(f"the service stores the patch of {subject} in {place}", ref=self.ref, remedy=remedy)
+        return TaskError(f"{subject} has no patch", ref=self.ref)
+
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows it; an agent's text has no effect there."""
+        from .._export.notebook import of_task
+
+        return of_task(self)
 
     def attempt(self, number: int) -> Attempt:
         """Return the attempt that people call *number* (placement + 1).

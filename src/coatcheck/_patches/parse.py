@@ -91,6 +91,12 @@ class Patch:
         naming = self._naming = self._naming or Naming(data=data)
         return tuple([FileChange(data, *place, naming) for place in scan.scan(data, prove=prove, naming=naming)])
 
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows it: its summary and its diff, in code blocks."""
+        from .notebook_text import of_patch
+
+        return of_patch(self)
+
     def __bytes__(self) -> bytes:
         return self._data
 

@@ -62,6 +62,7 @@ class _Shown:
         scheme, separator, rest = url.partition("://")
         host, slash, path = rest.partition("/")
         url = f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else url
-        given = [part.partition("=")[::2] for part in query.partition("#")[0].split("&") if part]
+        # A part without a name may itself be a secret.
+        given = [part.partition("=")[::2] for part in query.partition("#")[0].split("&") if "=" in part]
         pairs = [f"{name}={value if name in SHOWN else '…'}" for name, value in (*given, *request.query)]
         return f"{url}?{'&'.join(pairs)}" if pairs else url

@@ -13,7 +13,7 @@ from ..context import CommandContext, command
     examples="""
 eval "$(coatcheck completion bash)"                     # in ~/.bashrc
 eval "$(coatcheck completion zsh)"                      # in ~/.zshrc, after compinit
-coatcheck completion fish > ~/.config/fish/completions/coatcheck.fish
+coatcheck completion fish | source                       # in ~/.config/fish/config.fish
 """,
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
