@@ -14,14 +14,16 @@ release = version = importlib.metadata.version("coatcheck")
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_title = f"coatcheck {version}"
 
-default_role = "py:obj"  # docstrings quote names in single backticks: a link where it is one of ours, code elsewhere
+default_role = "py:obj"  # docstrings have names in single backticks: links to public names, code elsewhere
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 maximum_signature_line_length = 88
 
-# autodoc looks for the order of members where a class was written, and ours name the public module.
+# autodoc reads the order of members from the module that defines a class; ours name the public module.
 for name, home in coatcheck._HOMES.items():  # noqa: SLF001 - the table that says where
     if isinstance(value := getattr(coatcheck, name), type):
         value.__module__ = f"coatcheck.{home}"
