@@ -21,6 +21,7 @@ html_title = f"coatcheck {version}"
 default_role = "py:obj"  # docstrings have names in single backticks: links to public names, code elsewhere
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes_action = "qe"  # quotes and ellipses; dashes are options
 maximum_signature_line_length = 88
 
 # autodoc reads the order of members from the module that defines a class; ours name the public module.
