@@ -25,7 +25,7 @@ smartquotes_action = "qe"  # quotes and ellipses; dashes are options
 maximum_signature_line_length = 88
 
 # autodoc reads the order of members from the module that defines a class; ours name the public module.
-for name, home in coatcheck._HOMES.items():  # noqa: SLF001 - the table that says where
+for name, home in coatcheck._HOMES.items():  # noqa: SLF001 - the table of public modules
     if isinstance(value := getattr(coatcheck, name), type):
         value.__module__ = f"coatcheck.{home}"
 
