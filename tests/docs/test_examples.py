@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.docs.examples import Shell, check_output, coatcheck_commands, commands_of, read_command_line, read_page
 from tests.docs.example_environment import example_environment
+from tests.docs.examples import Shell, check_output, coatcheck_commands, commands_of, read_command_line, read_page
 
 from coatcheck import Client
 
