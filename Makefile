@@ -45,13 +45,14 @@ demo: $(VENV)/.run ## a task from prompt to patch, on a cloud of your own
 test: $(VENV)/.test ## the tests (TESTS=path for some)
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not peer and not crash" $(TESTS)
 
-check: $(VENV)/.check ## lint, format, types, layers, generated files, documentation
+check: $(VENV)/.check ## lint, format, spelling, types, layers, generated files, documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file tests/consumer/pyproject.toml tests/consumer
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pyright --pythonpath $(BIN)/python --project tests/consumer
+	@$(BIN)/codespell README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md docs src
 	@$(BIN)/python docs/project/tools/check_examples.py
 	@$(BIN)/lint-imports --no-logo
 	@set -e; for script in docs/project/tools/generate_*.py; do \

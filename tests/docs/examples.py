@@ -2,7 +2,7 @@
 
 Invariants:
 
-- The Python blocks of a page run in order, in one namespace; a text block right after one is what it prints.
+- The Python blocks of a page run in order, in one namespace; a text block right after one is its output.
 - The console blocks of a page run in order, in one shell: what follows a line with ``$`` is what it prints, on
   stdout and stderr together; of the last command it may be a text block right after the console block.
   A command succeeds, unless the next one asks for ``$?``.
@@ -10,7 +10,7 @@ Invariants:
   it is executable if it begins with ``#!``.
 - sh blocks are valid for the shell. They are not run, unless a console block runs the file that was saved.
 - Every ``coatcheck`` command in a sh, yaml or saved block is a command line that the program accepts.
-- ``…`` stands for anything within a line, and for any lines where it is a line of its own. Columns may be wider
+- ``…`` matches any text within a line, and any lines where it is a line by itself. Columns may be wider
   than they are shown: two or more blanks match two or more.
 """
 

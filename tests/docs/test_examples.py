@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.docs.example_environment import example_environment
 from tests.docs.examples import Shell, check_output, coatcheck_commands, commands_of, read_command_line, read_page
-from tests.docs.world import world
 
 from coatcheck import Client
 
@@ -24,7 +24,7 @@ WITH_EXAMPLES = [
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_example_runs(page: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example of a page prints what the page shows."""
-    with world(tmp_path, home, monkeypatch), Shell() as shell:
+    with example_environment(tmp_path, home, monkeypatch), Shell() as shell:
         document = read_page(page)
         document.namespace["shell"] = shell
         for example in document.examples():
@@ -38,7 +38,7 @@ def test_the_script_of_the_guide_is_an_agent(tmp_path: Path, home: Path, monkeyp
     agent = tmp_path / "agent.sh"
     agent.write_text(script)
     agent.chmod(0o755)
-    with world(tmp_path, home, monkeypatch, agent=(str(agent),)), Client("local") as client:
+    with example_environment(tmp_path, home, monkeypatch, agent=(str(agent),)), Client("local") as client:
         outcome = client.create_task_and_wait("Feed the cat", repository="owner/repo").outcome
 
     assert ("I noted it in TODO.md.", "- [ ] Feed the cat\n") == (outcome.text, outcome.files[0].content)
@@ -57,7 +57,7 @@ def test_the_script_of_the_guide_is_an_agent(tmp_path: Path, home: Path, monkeyp
         ("", ""),
     ],
 )
-def test_an_ellipsis_stands_for_anything(shown: str, printed: str) -> None:
+def test_an_ellipsis_matches_any_text(shown: str, printed: str) -> None:
     """An ellipsis in a line matches any text, and an ellipsis alone matches any lines."""
     check_output(shown, printed, where="here")
 

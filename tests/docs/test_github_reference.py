@@ -1,4 +1,4 @@
-"""The pages about GitHub's services say what the code says."""
+"""The tables on the pages about GitHub's services are those of the code."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def table(page: str, head: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("page", "can", "states"), CASES, ids=lambda case: case if isinstance(case, str) else "")
-def test_the_page_says_what_is_declared(page: str, can: Capabilities, states: dict[str, coatcheck.TaskState]) -> None:
-    """Every verb with how it is known, and every missing one with a reason."""
+def test_the_page_shows_what_is_declared(page: str, can: Capabilities, states: dict[str, coatcheck.TaskState]) -> None:
+    """The page shows every verb with how it is known, and every missing one with a reason."""
     shown = {verb.strip("`"): support for verb, support in table(page, "Verb")}
 
     assert {verb: support.value for verb, support in can.verbs.items()} == shown
@@ -42,7 +42,7 @@ def test_the_page_says_what_is_declared(page: str, can: Capabilities, states: di
 def test_the_states_are_those_of_the_table(
     page: str, can: Capabilities, states: dict[str, coatcheck.TaskState]
 ) -> None:
-    """Each word leads where the code leads it, and the page says whether it ends a wait."""
+    """The page maps each state of the service as the code does, and marks the states that end a wait."""
     rows = table(page, "The service says")
     shown = {word: state.strip("`") for words, state, _ in rows for word in re.findall(r"`(\w+)`", words)}
     ends = {state.strip("`"): end == "yes" for _, state, end in rows}

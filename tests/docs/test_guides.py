@@ -39,14 +39,14 @@ DESCRIBED = blocks("any-202-service.md", "toml")
 
 @pytest.mark.parametrize("toml", DESCRIBED, ids=range(len(DESCRIBED)))
 def test_every_description_of_the_guide_is_one(toml: str) -> None:
-    """What is copied from the guide is read without complaint."""
+    """Every description of a service in the guide is valid."""
     services = tomllib.loads(toml)["services"]
 
     assert all(description.read(name, table, origin="guide") for name, table in services.items())
 
 
 def test_the_guide_has_every_key() -> None:
-    """A key that can be written is in the table, and nothing else is."""
+    """The table of the guide has every key of a description, and no other."""
     keys = set(description.Description.__struct_fields__) - set(PARTS)
     keys |= {f"{part}.{name}" for part, kind in PARTS.items() for name in kind.__struct_fields__}
     table = (GUIDES / "any-202-service.md").read_text("utf-8").partition("## Every key")[2].partition("\n## ")[0]
@@ -86,7 +86,7 @@ def test_every_verb_says_its_step(client: type, verb: str) -> None:
 
 
 def test_both_steps_at_once_say_so() -> None:
-    """The verb that does both names both."""
+    """The docstring of the method that submits and waits names both steps."""
     assert "Steps 1/2 and 2/2" in (Client.create_task_and_wait.__doc__ or "")
 
 

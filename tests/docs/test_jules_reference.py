@@ -1,4 +1,4 @@
-"""The page about Jules says what the code says."""
+"""The tables on the page about Jules are those of the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def table(head: str) -> list[list[str]]:
 
 
 def test_the_verbs_are_those_that_are_declared() -> None:
-    """With how each is known."""
+    """The page shows every capability, and how it is known."""
     shown = {verb.strip("`"): support for verb, support in table("Verb")}
 
     assert {verb: support.value for verb, support in CAPABILITIES.verbs.items()} == shown
@@ -33,7 +33,7 @@ def test_what_is_missing_has_its_reason() -> None:
 
 
 def test_the_states_are_those_of_the_table() -> None:
-    """Each word leads where the code leads it, and the page says whether it ends a wait."""
+    """The page maps each state of the service as the code does, and marks the states that end a wait."""
     shown = {
         word: state.strip("`")
         for words, state, _ in table("The service says")
@@ -46,7 +46,7 @@ def test_the_states_are_those_of_the_table() -> None:
 
 
 def test_the_quotas_are_those_of_the_plans() -> None:
-    """As the code counts against them."""
+    """The quotas on the page are those that the code uses."""
     assert {plan: (str(quota.per_day), str(quota.at_once)) for plan, quota in QUOTAS.items()} == {
         plan.strip("`"): (day, once) for plan, day, once in table("`jules.plan`")
     }

@@ -99,3 +99,15 @@ def test_pictures_have_no_network_and_a_text(picture: Path) -> None:
     svg = picture.read_text("utf-8")
 
     assert ([], True) == (re.findall(r"<script|url\(http|@import|href=\"http", svg), '<desc id="text">$ ' in svg)
+
+
+SOURCE = "".join(path.read_text("utf-8") for path in sorted((ROOT / "src").rglob("*.py")))
+QUOTED = re.findall(r'^"([^"]+)"', (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("message", QUOTED)
+def test_quoted_messages_exist(message: str) -> None:
+    """Every message that the page of symptoms quotes is a message of the program, apart from names and numbers."""
+    parts = [part.strip() for part in re.split(r"…|[A-Z]{4,}|\d+", message)]
+
+    assert [] == [part for part in parts if part not in SOURCE]

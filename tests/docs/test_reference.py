@@ -59,12 +59,12 @@ def test_every_request_is_documented() -> None:
             act(ref)
         list(client.stream_task(ref))
         client.delete_task(ref)
-    asked = {(request.method, re.sub(r"task_e_\w+", "{id}", request.path)) for request in cloud.requests}
-    asked = {(method, re.sub(r"\{id\}~\w+", "{turn}", path)) for method, path in asked}
+    requested = {(request.method, re.sub(r"task_e_\w+", "{id}", request.path)) for request in cloud.requests}
+    requested = {(method, re.sub(r"\{id\}~\w+", "{turn}", path)) for method, path in requested}
     shown = PAYLOADS.replace("{owner}/{repo}", "owner/repo")
 
     assert [] == sorted(
-        f"{method} {path}" for method, path in asked if f"{method} {path.removeprefix('/backend-api')}" not in shown
+        f"{method} {path}" for method, path in requested if f"{method} {path.removeprefix('/backend-api')}" not in shown
     )
 
 

@@ -70,7 +70,7 @@ TASKS = {
 
 
 def problems(value: Any, schema: Mapping[str, Any], where: str = "$") -> list[str]:
-    """Return where *value* is not what *schema* says; as much of JSON Schema as ours uses."""
+    """Return where *value* does not match *schema*, for the parts of JSON Schema that ours uses."""
     if "$ref" in schema:
         return problems(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], where)
     if "anyOf" in schema:
@@ -96,26 +96,26 @@ def _inside(value: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> 
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_documents_are_what_the_schema_says(name: str) -> None:
-    """A task as plain data has every field, of the type that is published, and survives JSON."""
+def test_documents_match_the_schema(name: str) -> None:
+    """A task as plain data has every field with its published type, also after JSON."""
     document = TASKS[name].to_dict()
 
     assert [] == problems(json.loads(json.dumps(document)), {"$ref": "#/$defs/TaskResult"})
 
 
-def test_outcomes_are_what_the_schema_says() -> None:
-    """The same for an outcome alone."""
+def test_outcomes_match_the_schema() -> None:
+    """The document of an outcome matches the schema."""
     assert [] == problems(json.loads(json.dumps(FULL.to_dict())), {"$ref": "#/$defs/Outcome"})
 
 
 @pytest.mark.parametrize(
     "wrong", [{"state": "great"}, {"title": 1}, {"attempts": [{}]}, {"outcome": {"stats": []}}, {"created_at": 1.5}]
 )
-def test_other_documents_are_not(wrong: Mapping[str, object]) -> None:
+def test_other_documents_do_not_match(wrong: Mapping[str, object]) -> None:
     """The schema refuses wrong types, wrong words and missing fields, at every depth."""
     assert problems({**TASKS["full"].to_dict(), **wrong}, {"$ref": "#/$defs/TaskResult"})
 
 
 def test_documents_name_their_schema() -> None:
-    """A program can tell which schema a document obeys."""
+    """Every document names its schema."""
     assert SCHEMA["title"] == TASKS["bare"].to_dict()["schema"] == FULL.to_dict()["schema"]

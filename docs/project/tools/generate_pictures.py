@@ -1,7 +1,7 @@
 """Write docs/pictures/*.svg from real runs; with --check, compare the text of the pictures with a new run.
 
 Each picture shows commands that are run here, against a local cloud with the agent of ``coatcheck demo``, with colours
-and without a terminal. Only what differs from run to run is replaced: ids, ports, commits and folders.
+and without a terminal. Only what differs from run to run is replaced: ids, ports, commits, durations and folders.
 The text of a picture is its description too, for readers who do not see it.
 """
 
@@ -99,7 +99,7 @@ SCENES = (
 REPLACED = (
     (re.compile(r"task_e_[0-9a-f]{32}"), "task_e_6a0c41d7"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:8765"),
-    (re.compile(r"\b\d+s ago"), "1s ago"),
+    (re.compile(r"\b\d+(?:\.\d+)?s\b"), "1s"),  # ages and durations
     (re.compile(r"\b[0-9a-f]{40}\b"), lambda match: match[0][:8]),
 )
 

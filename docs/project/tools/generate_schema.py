@@ -184,7 +184,7 @@ def schema_of(name: str, field: str, subject: type) -> Mapping[str, object]:
 
 
 def meaning(entry: object) -> str:
-    """Return what a field says, from its declaration."""
+    """Return the description of a field, from its declaration."""
     return entry if isinstance(entry, str) else entry[0]  # type: ignore[index]
 
 

@@ -206,15 +206,15 @@ def rules(data: dict, languages: list[dict]) -> dict[str, tuple]:
         kept = []
         for rule in entry["rules"]:
             language = rule["language"] if isinstance(rule["language"], str) else rule["language"][0]
-            asked = conditions(rule, data["named_patterns"])
+            found = conditions(rule, data["named_patterns"])
             try:
-                slow = [text for _, text in asked if not is_quick(text)]
+                slow = [text for _, text in found if not is_quick(text)]
             except (re.error, FutureWarning) as error:
                 slow = [str(error)]
             if slow:
                 print(f"left out: {entry['extensions']} {language}: {slow[0][:80]}")
                 break  # the rules below would decide what this one should
-            kept.append((current_name(language, languages), asked))
+            kept.append((current_name(language, languages), found))
         if kept:
             found |= {extension.lower(): tuple(kept) for extension in entry["extensions"]}
     return found

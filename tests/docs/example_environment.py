@@ -1,4 +1,4 @@
-"""What the examples in the documentation stand in: a checkout, a local cloud, and a login that leads to it."""
+"""The environment of the examples in the documentation: a checkout, a local cloud, and a login for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TASKS_SEEN = 40
 
 
 def usage(_: LocalCloud) -> Mapping[str, object]:
-    """Return what an account of the service has used; the local cloud itself counts nothing."""
+    """Return what an account of the service has used; the local cloud reports no usage."""
     now = int(time.time())
     windows = {"primary_window": (42, 18_000, 7_260), "secondary_window": (85, 604_800, 187_000)}
     return {
@@ -48,10 +48,10 @@ def usage(_: LocalCloud) -> Mapping[str, object]:
 
 
 @contextmanager
-def world(
+def example_environment(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch, *, agent: tuple[str, ...] | None = None
 ) -> Iterator[None]:
-    """Stand in a checkout of ``owner/repo``, for which both the local cloud and "Codex" have an environment."""
+    """Change to a checkout of ``owner/repo``, which is an environment of the local cloud and of "Codex"."""
     checkout = folder / "repo"
     make_site(checkout, environ=os.environ)
     Git(os.environ).run("-C", checkout, "remote", "add", "origin", "git@github.com:owner/repo.git")
