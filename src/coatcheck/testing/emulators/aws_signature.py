@@ -1,6 +1,6 @@
-"""Check a Signature Version 4 as AWS does, by its own description and without AWS's code. Pure.
+"""Check a Signature Version 4, written after AWS's description and without its code. Pure.
 
-Law: what is signed is what came: the raw path, the decoded query, the named headers and the bytes of the body.
+Invariant: the signature is checked over the received raw path, decoded query, named headers and body.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from ..._protocol.effects import Request
 
-# AWS refuses signatures that are much older, or younger; five minutes is what is commonly said, and was not checked.
+# AWS refuses signatures that are older or newer; five minutes is a common figure, which was not verified.
 TOLERANCE = 300.0
 
 _AUTHORIZATION = re.compile(
@@ -23,7 +23,7 @@ _AUTHORIZATION = re.compile(
 
 
 def refusal(request: Request, *, access: str, secret: str, now: float) -> str | None:
-    """Return AWS's word for what is wrong with the signature of *request*, None where it is right."""
+    """Return AWS's error code for the signature of *request*, None where it is valid."""
     headers = dict(request.headers)
     found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
     if found is None:
