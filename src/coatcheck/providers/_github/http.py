@@ -3,7 +3,7 @@
 Invariants:
 
 - A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
-- Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
+- The next page is the query of ``Link``; it is always requested from the configured origin.
 
 See docs/reference/protocols/services.md, "1.1 Endpoints", "1.2 The id of a dispatched run", "1.3 States" and "1.4 Rate
 limits, conditional polling".

@@ -3,7 +3,7 @@
 Invariants:
 
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-- What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
+- A missing fact is None; only the numbers of attempts that have nothing but ids are inferred.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 """
 

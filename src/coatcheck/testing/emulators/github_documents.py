@@ -109,7 +109,13 @@ def pull(number: int, full_name: str, *, branch: str, title: str) -> dict[str, o
     urls: Mapping[str, object] = {f"{name}_url": f"{at}/{name}" for name in _OF_PULL}
     links = ("comments", "commits", "statuses", "html", "issue", "review_comments", "review_comment", "self")
     nothing = ("assignee", "auto_merge", "closed_at", "merge_commit_sha", "merged_at", "milestone")
-    fields = {"number": number, "title": title, "body": "It says hello.", "state": "open", "author_association": "OWNER"}
+    fields = {
+        "number": number,
+        "title": title,
+        "body": "It says hello.",
+        "state": "open",
+        "author_association": "OWNER",
+    }
     return {
         **urls,
         **dict.fromkeys(nothing),
