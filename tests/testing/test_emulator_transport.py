@@ -52,8 +52,8 @@ async def test_the_asynchronous_twin_does_the_same() -> None:
     assert (b"abc", [b"abc", b""], True) == (whole.body, chunks, transport.is_closed)
 
 
-def test_an_error_is_read_whole_even_where_a_stream_was_asked_for() -> None:
-    """So that its reason can be told."""
+def test_an_error_is_read_whole_even_where_a_stream_was_requested() -> None:
+    """A cancelled run keeps its reason."""
     response = EmulatorTransport(Canned(Response(status=404, body=b"no"))).send(Request("GET", "/", stream=True))
 
     assert (b"no", None) == (response.body, response.stream)
