@@ -308,7 +308,10 @@ def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
 
 
 def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullRequest | None:
-    """Return the pull request that was made of *turn* (2.1: each names the assistant's turn)."""
+    """Return the pull request of *turn*; each names the assistant's turn.
+
+    See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
+    """
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
     pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)
