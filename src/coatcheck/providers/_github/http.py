@@ -117,8 +117,8 @@ def usage_of(response: Response) -> Usage:
 
     See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
-    found = decode(response, Limits).resources
-    limits = {name: limit(name, stated) for name, stated in found.items() if isinstance(stated, dict)}
+    resources = decode(response, Limits).resources
+    limits = {name: limit(name, stated) for name, stated in resources.items() if isinstance(stated, dict)}
     reached = next((name for name, each in limits.items() if each.is_reached), None)
     core = limits.pop("core", None)
     return Usage(rate_limit=core, extra_limits=tuple(limits.values()), reached=reached, raw=response.body)

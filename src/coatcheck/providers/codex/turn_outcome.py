@@ -322,5 +322,5 @@ def _gap(first: int, last: int) -> str:
 def _language(path: str, content: str | None) -> str | None:
     from ...provider import language_of  # a table of 700 languages, for answers with files only
 
-    found = language_of(path, content)
-    return found.name if found else None
+    language = language_of(path, content)
+    return language.name if language else None

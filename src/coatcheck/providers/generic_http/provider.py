@@ -4,10 +4,10 @@ The pattern is that of docs/reference/protocols/services.md, "6 Standards".
 
 Invariants:
 
-- `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
+- `create_task` is one request. The response names the task (202, 201, 303) or is the result itself (200).
 - `get_task` is one GET, and one more for a result that is kept elsewhere.
 - An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
-  next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
+  next poll; the ref does not change, and its first address is requested again where the new one is unknown.
 - The meaning of a response is defined by the description alone; `extract` applies it.
 """
 

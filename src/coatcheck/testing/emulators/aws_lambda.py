@@ -253,12 +253,12 @@ class LambdaEmulator:
         query, name = dict(request.query), function.rpartition(":")[2]
         if name not in self.functions:
             return problem(404, f"Function not found: {name}")
-        found = [each for each in reversed(self.tasks) if each.function == name and each.name]
+        executions = [each for each in reversed(self.tasks) if each.function == name and each.name]
         if query.get("Qualifier", VERSION) != VERSION:
-            found = []
+            executions = []
         if wanted := query.get("DurableExecutionName"):
-            found = [each for each in found if each.name == wanted]
-        return self._page("DurableExecutions", [self._summary(each) for each in found], query)
+            executions = [each for each in executions if each.name == wanted]
+        return self._page("DurableExecutions", [self._summary(each) for each in executions], query)
 
     def _history(self, request: Request, arn: str) -> Response:
         execution, query = self._durable(arn), dict(request.query)
@@ -317,8 +317,8 @@ class LambdaEmulator:
         """
         if execution.ended is not None:
             is_good = execution.state == "SUCCEEDED"
-            made = self._result(execution) if is_good else {"errorType": "AgentError", "errorMessage": "It gave up."}
-            self.queue.put(msgspec.json.encode(record(execution, made, is_good=is_good)).decode())
+            result = self._result(execution) if is_good else {"errorType": "AgentError", "errorMessage": "It gave up."}
+            self.queue.put(msgspec.json.encode(record(execution, result, is_good=is_good)).decode())
 
 
 def record(execution: Execution, made: object, *, is_good: bool) -> dict[str, object]:

@@ -25,21 +25,21 @@ _AUTHORIZATION = re.compile(
 def refusal(request: Request, *, access: str, secret: str, now: float) -> str | None:
     """Return AWS's error code for the signature of *request*, None where it is valid."""
     headers = dict(request.headers)
-    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
-    if found is None:
+    match = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    if match is None:
         return "MissingAuthenticationTokenException"
-    if found["access"] != access:
+    if match["access"] != access:
         return "UnrecognizedClientException"
     stamp = headers.get("x-amz-date", "")
-    if not stamp.startswith(found["day"]) or abs(_seconds(stamp) - now) > TOLERANCE:
+    if not stamp.startswith(match["day"]) or abs(_seconds(stamp) - now) > TOLERANCE:
         return "InvalidSignatureException"
-    scope = f"{found['day']}/{found['region']}/{found['service']}/aws4_request"
-    canonical = _canonical(request, headers, found["names"])
+    scope = f"{match['day']}/{match['region']}/{match['service']}/aws4_request"
+    canonical = _canonical(request, headers, match["names"])
     signed = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    is_right = hmac.compare_digest(hmac.new(key, signed.encode(), "sha256").hexdigest(), found["signature"])
+    is_right = hmac.compare_digest(hmac.new(key, signed.encode(), "sha256").hexdigest(), match["signature"])
     return None if is_right else "InvalidSignatureException"
 
 

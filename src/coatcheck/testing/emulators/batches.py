@@ -305,9 +305,9 @@ def _refused() -> dict[str, object]:
 
 def form_parts(request: Request) -> dict[str, bytes]:
     """Return the fields of a multipart form by name."""
-    found = re.search(r'boundary="?([^";]+)', dict(request.headers).get("content-type", ""))
+    match = re.search(r'boundary="?([^";]+)', dict(request.headers).get("content-type", ""))
     parts: dict[str, bytes] = {}
-    for part in request.body.split(b"--" + found[1].encode())[1:-1] if found else ():
+    for part in request.body.split(b"--" + match[1].encode())[1:-1] if match else ():
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         if name := re.search(rb'[; ]name="([^"]+)"', head):
             parts[name[1].decode()] = content.removesuffix(b"\r\n")

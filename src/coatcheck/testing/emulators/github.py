@@ -347,9 +347,9 @@ class GithubEmulator:
     def _pulls(self, request: Request, repository: str) -> Response:
         head = dict(request.query).get("head", "").partition(":")[2]
         newest = sorted(self.pulls.items(), reverse=True)
-        found = [pull for _, pull in newest if rest.end_of(pull, "head") == head]
+        pulls = [pull for _, pull in newest if rest.end_of(pull, "head") == head]
         del repository
-        return rest.page(request, found, key=None, base=self._base(request))
+        return rest.page(request, pulls, key=None, base=self._base(request))
 
     def _pull(self, request: Request, repository: str, number: str) -> Response:
         del repository

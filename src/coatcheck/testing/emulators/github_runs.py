@@ -284,8 +284,8 @@ class EmulatedRun:
 
 def archive(files: Files) -> bytes:
     """Return a zip archive of *files*."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as opened:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, data in files.items():
             opened.writestr(name, data)
-    return made.getvalue()
+    return buffer.getvalue()

@@ -193,10 +193,10 @@ def activity_page(activities: Sequence[Mapping[str, object]], query: Mapping[str
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
     """
     after, since = _after(query.get("filter")), _nanoseconds(query.get("pageToken"))
-    found = [each for each in activities if (at := nanoseconds(str(each["createTime"]))) >= since and at > after]
+    selected = [each for each in activities if (at := nanoseconds(str(each["createTime"]))) >= since and at > after]
     size = page_size(query, default)
-    more = {"nextPageToken": str(nanoseconds(str(found[size]["createTime"])))} if len(found) > size else {}
-    return reply({**({"activities": found[:size]} if found else {}), **more})
+    more = {"nextPageToken": str(nanoseconds(str(selected[size]["createTime"])))} if len(selected) > size else {}
+    return reply({**({"activities": selected[:size]} if selected else {}), **more})
 
 
 def nanoseconds(moment: str) -> int:
@@ -215,9 +215,9 @@ def _nanoseconds(token: str | None) -> int:
 def _after(filter: str | None) -> int:
     if not filter:
         return -1
-    found = re.fullmatch(r'\s*create_time\s*>\s*"([^"]+)"\s*', filter)
+    match = re.fullmatch(r'\s*create_time\s*>\s*"([^"]+)"\s*', filter)
     try:
-        return nanoseconds(found[1] if found else "")
+        return nanoseconds(match[1] if match else "")
     except ValueError:
         raise invalid("Invalid filter") from None
 

@@ -131,10 +131,10 @@ PULL_REQUEST: Json = {
 
 def _planned(order: Order) -> tuple[Act, ...]:
     begun = (Act(), Act(state="PLANNING", activity=progress("Cloned the repository")))
-    made = plan("Read the code", "Say hello")
+    plan_activity = plan("Read the code", "Say hello")
     if order.needs_approval:
-        return (*begun, Act(state="AWAITING_PLAN_APPROVAL", activity=made, waits_for="approval"))
-    return (*begun, Act(activity=made), Act(state="IN_PROGRESS", activity=approved()))
+        return (*begun, Act(state="AWAITING_PLAN_APPROVAL", activity=plan_activity, waits_for="approval"))
+    return (*begun, Act(activity=plan_activity), Act(state="IN_PROGRESS", activity=approved()))
 
 
 def _worked(order: Order) -> tuple[Act, ...]:
