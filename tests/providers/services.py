@@ -92,9 +92,9 @@ Change = Callable[[Request, Response], "Changed"]
 
 
 class Changed(NamedTuple):
-    """A response as it is sent: a whole response, or bytes in place of one; and header lines of any bytes."""
+    """A response as it is sent, with header lines of any bytes."""
 
-    response: Response | bytes
+    response: Response
     header_lines: tuple[bytes, ...] = ()
 
 
@@ -102,13 +102,13 @@ def serve(emulator: Any, change: Change) -> Server:
     """Return a server of *emulator* whose responses are sent as *change* returns them."""
 
     def script(connection: Connection) -> None:
-        while (received := connection.receive()) is not None:
-            request = request_of(received)
-            sent = change(request, emulator.handle(request))
-            if isinstance(sent.response, bytes):
-                connection.send(sent.response)
-                return
-            connection.send(message(sent.response, sent.header_lines))
+        try:
+            while (received := connection.receive()) is not None:
+                request = request_of(received)
+                sent = change(request, emulator.handle(request))
+                connection.send(message(sent.response, sent.header_lines))
+        finally:  # an exception of the emulator must not leave the client waiting
+            connection.sock.close()
 
     server = Server(script)
     if isinstance(emulator, LambdaEmulator):

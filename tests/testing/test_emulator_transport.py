@@ -52,15 +52,15 @@ async def test_the_asynchronous_twin_does_the_same() -> None:
     assert (b"abc", [b"abc", b""], True) == (whole.body, chunks, transport.is_closed)
 
 
-def test_an_error_is_read_whole_even_where_a_stream_was_asked_for() -> None:
-    """So that its reason can be told."""
+def test_an_error_is_read_whole_even_where_a_stream_was_requested() -> None:
+    """The body of an error is read completely where a stream was requested, so that its reason can be shown."""
     response = EmulatorTransport(Canned(Response(status=404, body=b"no"))).send(Request("GET", "/", stream=True))
 
     assert (b"no", None) == (response.body, response.stream)
 
 
 def test_a_gzip_bomb_is_not_inflated_beyond_the_limit() -> None:
-    """It is an error, and a small one."""
+    """A body that inflates beyond the limit is a transport error."""
     bomb = Response(status=200, headers={"content-encoding": "gzip"}, body=gzip.compress(bytes(1_000_000)))
     with pytest.raises(errors.TransportError, match="larger than 1000 bytes"):
         EmulatorTransport(Canned(bomb), max_body=1000).send(Request("GET", "/"))

@@ -46,7 +46,7 @@ def repeating() -> Fault:
 
 
 class TestAnthropicBatch(ProviderConformance):
-    """Anthropic's batches keep every law, against our emulator."""
+    """Anthropic's batches pass the conformance tests, against the emulator."""
 
     provider = staticmethod(lambda: PROVIDER)
     emulator = AnthropicBatchEmulator

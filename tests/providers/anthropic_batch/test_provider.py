@@ -18,17 +18,17 @@ from .test_conformance import COUNTS, PROVIDER, batch
 THREE = TaskSpec(prompt="Sum up:", requests={"a": "1", "b": "2", "c": "3"})
 
 
-def talk(colour: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatchEmulator]:
+def talk(variant: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatchEmulator]:
     """Return a client and the emulator behind it."""
     clock = FakeClock()
     emulator = AnthropicBatchEmulator(clock=clock, **options)
-    return Both(colour, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
+    return Both(variant, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_one_prompt_is_a_batch_of_one(colour: str) -> None:
-    """Its answer is the task's message; the results are asked for at our own address."""
-    client, emulator = talk(colour)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_one_prompt_is_a_batch_of_one(variant: str) -> None:
+    """The model's answer is the task's message; the results are requested from the configured origin."""
+    client, emulator = talk(variant)
     task = client.poll_task(client.create_task("Say hello").ref)
 
     assert (TaskState.SUCCEEDED, "Done: Say hello", "claude-test") == (
@@ -80,7 +80,7 @@ def test_what_was_done_before_an_early_end_is_kept() -> None:
 
 
 def test_a_cancelled_batch_keeps_what_was_done() -> None:
-    """Cancelling is asked for, and takes its time."""
+    """A cancellation is requested, and the state follows later."""
     client, _ = talk()
     ref = client.create_task(THREE).ref
     client.cancel_task(ref)
@@ -113,10 +113,10 @@ def test_a_batch_can_be_deleted_once_it_has_ended() -> None:
         client.get_task(ref)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_lost_answer_is_uncertain_and_says_what_it_could_be(colour: str) -> None:
-    """The service shows nothing of what was asked, so nobody guesses; the intent stays open."""
-    client, emulator = talk(colour, faults=[ResetAfterAccept(on="create_task")])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_lost_answer_is_uncertain_and_says_what_it_could_be(variant: str) -> None:
+    """The service returns nothing of the input, so a lost submission is uncertain and its intent stays open."""
+    client, emulator = talk(variant, faults=[ResetAfterAccept(on="create_task")])
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         client.create_task("Say hello")
 

@@ -24,23 +24,23 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:agent:$LATEST/durable-exec
 
 
 def durables(
-    colour: str = "blocking", *, provider: DurableProvider = DURABLES, **options: Any
+    variant: str = "blocking", *, provider: DurableProvider = DURABLES, **options: Any
 ) -> tuple[Any, LambdaEmulator]:
     """Return a client of durable executions and the emulator behind it, which has *options*."""
-    return _talk(colour, provider, options)
+    return _talk(variant, provider, options)
 
 
 def plains(
-    colour: str = "blocking", *, provider: AsynchronousProvider = PLAINS, **options: Any
+    variant: str = "blocking", *, provider: AsynchronousProvider = PLAINS, **options: Any
 ) -> tuple[Any, LambdaEmulator]:
     """Return a client of plain invocations and the emulator behind it, which has *options*."""
-    return _talk(colour, provider, options)
+    return _talk(variant, provider, options)
 
 
-def _talk(colour: str, provider: Any, options: dict[str, Any]) -> tuple[Any, LambdaEmulator]:
+def _talk(variant: str, provider: Any, options: dict[str, Any]) -> tuple[Any, LambdaEmulator]:
     clock = FakeClock()
     emulator = LambdaEmulator(clock=clock, **options)
-    return Both(colour, provider, emulator, token=emulator.token, clock=clock), emulator
+    return Both(variant, provider, emulator, token=emulator.token, clock=clock), emulator
 
 
 def execution(**fields: object) -> bytes:

@@ -12,7 +12,7 @@ ERROR = {"ErrorType": "AgentError", "ErrorMessage": "It gave up.", "StackTrace":
 
 
 class TestDurable(ProviderConformance):
-    """Durable executions keep every law, against our emulator."""
+    """Durable executions pass the conformance tests, against the emulator."""
 
     provider = staticmethod(lambda: DURABLES)
     emulator = LambdaEmulator
@@ -30,7 +30,7 @@ class TestDurable(ProviderConformance):
 
 
 class TestAsynchronous(ProviderConformance):
-    """Plain invocations keep every law that a service without looks can keep."""
+    """Plain invocations pass the conformance tests of a service without status requests."""
 
     provider = staticmethod(lambda: PLAINS)
     emulator = LambdaEmulator

@@ -32,7 +32,7 @@ def environ(folder: Path, **others: str) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No metadata service is asked, and nobody's own settings are read."""
+    """No metadata service is requested, and the user's own settings are not read."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         monkeypatch.delenv(name, raising=False)
@@ -79,7 +79,7 @@ def test_no_credentials_is_nobody_logged_in(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_half_a_pair_of_keys_says_which_is_missing(tmp_path: Path, name: str) -> None:
-    """Nothing else is looked for: somebody meant the environment."""
+    """The environment that is named is used, and no other place is searched."""
     with pytest.raises(errors.NotLoggedInError, match=f"{name} is set"):
         chain(environ(tmp_path, **{name: "x"}))
 

@@ -1,4 +1,4 @@
-"""Durable executions: named once, looked at by their ARN, told by their history."""
+"""Durable executions: created by name, polled by ARN, with events from their history."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def test_an_arn_is_one_printable_word() -> None:
     assert DURABLES.extract_response(b'{"DurableExecutionArn":"%s"}' % ARN.encode()).ref == ref
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     "lost",
     [ResetAfterAccept(on="create_task"), StatusAfterAccept(503, on="create_task"), Reset(on="create_task")],
     ids=lambda fault: type(fault).__name__,
 )
-def test_a_lost_answer_is_had_by_sending_the_same_again(colour: str, lost: object) -> None:
-    """AWS takes the same payload under the same name once: whoever asks again is told which execution it is."""
-    client, emulator = durables(colour, faults=[lost])
+def test_a_lost_answer_is_had_by_sending_the_same_again(variant: str, lost: object) -> None:
+    """The same payload under the same name is one execution: a second submission returns it."""
+    client, emulator = durables(variant, faults=[lost])
     task = client.create_task(SPEC)
     names = {dict(request.headers)["x-amz-durable-execution-name"] for request in emulator.seen("create_task")}
 
@@ -66,7 +66,7 @@ def test_a_lost_answer_is_had_by_sending_the_same_again(colour: str, lost: objec
 
 
 def test_where_sending_again_fails_too_the_name_finds_it() -> None:
-    """After the last try the list is asked for the name: it was taken by one of them."""
+    """After the last attempt the list is searched for the name, which one of the attempts has created."""
     client, emulator = durables(faults=[ResetAfterAccept(on="create_task", times=5)])
     task = client.create_task(SPEC)
 
@@ -85,7 +85,7 @@ def test_a_name_is_found_where_the_arn_does_not_hold_it() -> None:
 
 
 def test_a_crash_is_resumed_by_the_name() -> None:
-    """An intent that a crash left open is asked for by its id."""
+    """An intent that a crash left open is searched by its id."""
     client, emulator = durables()
     prepared = TaskSpec(prompt="Say hello", environment="agent:live", key="nightly-7")
     client.journal.begin(intent_of(prepared, id="nightly-7", provider="aws_lambda", at=0.0, pid=2**22 + 1))
@@ -97,7 +97,7 @@ def test_a_crash_is_resumed_by_the_name() -> None:
 
 
 def test_an_intent_that_no_execution_bears_is_closed() -> None:
-    """The list is believed once the submission is old."""
+    """The list counts as complete once the submission is old."""
     client, _ = durables()
     client.journal.begin(intent_of(SPEC, id="nightly-7", provider="aws_lambda", at=-1000.0, pid=2**22 + 1))
     (resumed,) = client.resume_submissions()
@@ -147,7 +147,7 @@ def test_a_function_that_does_not_exist_says_where_it_was_looked_for() -> None:
     assert ([], []) == (list(emulator.tasks), client.journal.open_intents("aws_lambda"))
 
 
-def test_a_function_that_is_not_durable_is_told_apart() -> None:
+def test_a_function_that_is_not_durable_is_reported_apart() -> None:
     """It has been started, and nobody can ask: said at once, with the provider that can wait for it."""
     client, _ = durables()
     with pytest.raises(errors.SubmissionUncertainError, match="plain-agent:live is not a durable function") as caught:
@@ -223,7 +223,7 @@ def test_throttling_is_waited_out_as_long_as_aws_says() -> None:
     ],
 )
 def test_every_end_ends_a_wait(life: tuple[str, ...], state: TaskState) -> None:
-    """An error is told in the function's words; a pause ends a wait since somebody has to resume it."""
+    """An error has the function's message; a pause ends a wait, because a person has to resume it."""
     client, _ = durables(life=life)
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -251,10 +251,10 @@ def test_an_ended_execution_can_be_deleted() -> None:
         client.get_task(ref)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_watch_tells_the_history_once(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_watch_reports_the_history_once(variant: str) -> None:
     """AWS's own events in order, what was said, and the end; a watch resumes after any of them."""
-    client, _ = durables(colour)
+    client, _ = durables(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
     kinds = [getattr(event, "kind", event.type) for event in events]
@@ -321,16 +321,16 @@ def test_a_message_that_nobody_waits_for_is_refused() -> None:
 
 
 def test_the_archive_is_empty() -> None:
-    """AWS has none, and nobody is asked."""
+    """AWS has no archive, and nothing is requested."""
     client, emulator = durables()
 
     assert ([], []) == (client.list_tasks(filter="archived"), emulator.requests)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_crowd_is_read_by_pages(colour: str) -> None:
-    """A list page tells of all; who has ended gets one look of its own."""
-    client, emulator = durables(colour)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_many_tasks_is_read_by_pages(variant: str) -> None:
+    """A page of the list has the states of all; an ended task is requested once by itself."""
+    client, emulator = durables(variant)
     refs = [client.create_task(SPEC).ref for _ in range(20)]
     for execution in emulator.tasks:
         execution.life[:] = ["SUCCEEDED"]
@@ -341,14 +341,14 @@ def test_a_crowd_is_read_by_pages(colour: str) -> None:
     assert all(task.outcome for task in ended)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("function", "is_listed"), [("agent:live", True), (None, False)], ids=["configured", "unknown"]
 )
-def test_many_whose_arns_name_no_function_are_waited_for(colour: str, function: str | None, is_listed: bool) -> None:
-    """The configured function's list is read; without one each is looked at by itself."""
+def test_many_whose_arns_name_no_function_are_waited_for(variant: str, function: str | None, is_listed: bool) -> None:
+    """The list of the configured function is read; without one each task is polled by itself."""
     provider = DurableProvider(msgspec.structs.replace(DURABLES.service, function=function))
-    client, emulator = durables(colour, provider=provider, arn=opaque, life=("SUCCEEDED",))
+    client, emulator = durables(variant, provider=provider, arn=opaque, life=("SUCCEEDED",))
     refs = [client.create_task(SPEC).ref for _ in range(3)]
     for execution in emulator.tasks:
         execution.advance(0.0)

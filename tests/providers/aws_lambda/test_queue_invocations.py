@@ -1,4 +1,4 @@
-"""Plain invocations: one POST, and an end that is told once, in a queue."""
+"""Plain invocations: one POST, and one report of the end, in a queue."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .lambda_talk import BASE, PLAIN_SPEC, PLAINS, plains, record
 VARIANTS = ("blocking", "asynchronous")
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_task_ends_with_its_record(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_task_ends_with_its_record(variant: str) -> None:
     """The record that bears the invocation's id is the task's end, and is deleted when it has been handed out."""
-    client, emulator = plains(colour)
+    client, emulator = plains(variant)
     task = client.poll_task(client.create_task(PLAIN_SPEC))
 
     assert (TaskState.SUCCEEDED, "Done: Say hello") == (task.state, task.outcome.text)
     assert ([], 1) == (emulator.queue.messages, len(emulator.seen("acknowledge")))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_one_sweep_tells_of_everybody(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_one_sweep_reports_of_everybody(variant: str) -> None:
     """One consumer reads the queue for all tasks that are waited for, ten records at once."""
-    client, emulator = plains(colour, life=("SUCCEEDED",))
+    client, emulator = plains(variant, life=("SUCCEEDED",))
     refs = [client.create_task(PLAIN_SPEC).ref for _ in range(25)]
     ended = client.poll_tasks(refs)
 
@@ -38,10 +38,10 @@ def test_one_sweep_tells_of_everybody(colour: str) -> None:
     assert (3, 3) == (len(emulator.seen("get_status_page")), len(emulator.seen("acknowledge")))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_strangers_record_is_kept(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_strangers_record_is_kept(variant: str) -> None:
     """What is not waited for here belongs to somebody else: it is not deleted, and is shown again."""
-    client, emulator = plains(colour)
+    client, emulator = plains(variant)
     for body in (record().decode(), "not a record", '{"requestContext": 7}'):
         emulator.queue.put(body)
     client.poll_task(client.create_task(PLAIN_SPEC))
@@ -90,7 +90,7 @@ def test_a_record_that_comes_twice_is_one_end() -> None:
 
 
 def test_bad_weather_at_the_queue_passes() -> None:
-    """A receive or a delete whose answer was lost is asked again: both do the same twice."""
+    """A receive or a delete whose answer was lost is requested again: both do the same twice."""
     faults = [Status(503, on="get_status_page"), Reset(on="get_status_page"), ResetAfterAccept(on="acknowledge")]
     client, emulator = plains(faults=faults)
     task = client.poll_task(client.create_task(PLAIN_SPEC))
@@ -103,7 +103,7 @@ def test_bad_weather_at_the_queue_passes() -> None:
     [("FAILED", TaskState.FAILED, "AgentError"), ("TIMED_OUT", TaskState.EXPIRED, "AgentError")],
 )
 def test_failures_say_why(life: str, state: TaskState, code: str) -> None:
-    """The function's own error is told, after AWS has given up on it."""
+    """The function's own error is reported, after AWS has given up on it."""
     client, _ = plains(life=(life,))
     task = client.poll_task(client.create_task(PLAIN_SPEC))
 
@@ -112,10 +112,10 @@ def test_failures_say_why(life: str, state: TaskState, code: str) -> None:
         task.raise_for_state()
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_lost_answer_is_uncertain_at_once(variant: str) -> None:
     """There is no key and no list: it is said, and never sent again."""
-    client, emulator = plains(colour, faults=[ResetAfterAccept(on="create_task")])
+    client, emulator = plains(variant, faults=[ResetAfterAccept(on="create_task")])
     with pytest.raises(errors.SubmissionUncertainError):
         client.create_task(PLAIN_SPEC)
 
@@ -166,7 +166,7 @@ def test_a_payload_over_the_limit_is_refused_before_any_request(prompt: str) -> 
 
 
 def test_a_function_that_does_not_exist_is_one_clear_error() -> None:
-    """With the ARN that was looked for."""
+    """The error contains the ARN."""
     client, _ = plains()
 
     with pytest.raises(errors.NotFoundError, match="function:nobody"):

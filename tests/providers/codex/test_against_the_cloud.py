@@ -64,8 +64,8 @@ def ends(request: pytest.FixtureRequest) -> ObservedDurations:
     return ObservedDurations(request.param, ScriptedCloud(attempts=lives))
 
 
-def test_a_task_lives_from_ticket_to_patch(ends: ObservedDurations) -> None:
-    """Submitted once, looked at until it ends, with the very prompt that was sent and the very diff that was made."""
+def test_a_task_runs_from_submission_to_patch(ends: ObservedDurations) -> None:
+    """Submitted once, polled until it ends, with the very prompt that was sent and the very diff that was made."""
     ticket = ends.submit()
     looks = ends.looks(ticket.ref, 3)
     last = looks[-1]
@@ -102,7 +102,7 @@ def test_pages_follow_one_another(ends: ObservedDurations) -> None:
 
 
 def test_actions_have_their_effect(ends: ObservedDurations) -> None:
-    """Cancelled, archived, brought back and deleted: each shows at the next look."""
+    """Cancelled, archived, brought back and deleted: each is visible at the next poll."""
     provider, ref = ends.provider, ends.submit().ref
     ends.ask(provider.cancel_task(ref))
     ends.ask(provider.archive_task(ref))
@@ -127,7 +127,7 @@ def test_a_message_makes_another_turn(ends: ObservedDurations) -> None:
 
 
 def test_a_finished_turn_can_be_streamed(ends: ObservedDurations) -> None:
-    """The stream tells again what the turn did, as events of this task, and ends."""
+    """The stream repeats the events of the turn as events of this task, and ends."""
     ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
     ends.looks(ref, 3)
     events = ends.ask(ends.provider.stream_events(ref))

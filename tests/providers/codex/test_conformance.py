@@ -15,7 +15,7 @@ SIBLINGS = (DATA / "sibling_turns_of_three_attempts.json").read_bytes()
 
 
 class TestCodex(ProviderConformance):
-    """Codex Cloud keeps every law, against our scripted cloud."""
+    """Codex Cloud passes the conformance tests, against the scripted cloud."""
 
     provider = staticmethod(lambda: CodexProvider(Service.at("http://127.0.0.1:9/backend-api", name="codex"), LOGIN))
     emulator = ScriptedCloud

@@ -121,8 +121,8 @@ def test_a_finished_task_says_all_of_it() -> None:
     }.items() <= msgspec.structs.asdict(task).items()
 
 
-def test_the_model_that_ran_comes_before_the_one_asked_for() -> None:
-    """`model_version` is what ran; the user's slug only what was asked.
+def test_the_model_that_ran_comes_before_the_one_requested() -> None:
+    """`model_version` is the model that ran; the user's slug is the requested one.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}" and "10 Models, 0.169.0".
     """
@@ -173,7 +173,7 @@ def test_pull_requests_are_the_tasks_and_the_turns() -> None:
 
 
 def test_a_saved_answer_without_an_id_is_unreadable() -> None:
-    """Without a ref that was asked for, the answer must name its task."""
+    """Without a requested ref, the response must name its task."""
     with pytest.raises(errors.UnreadableResponseError) as raised:
         PROVIDER.extract_response(b"{}")
 

@@ -13,11 +13,11 @@ from coatcheck.providers.codex.provider import CodexProvider
 BASE = "http://127.0.0.1:9/backend-api"
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_forty_tasks_cost_two_pages_a_round(colour: str) -> None:
-    """Two pages of twenty tell of forty tasks; each is looked at by itself once it has ended, with its attempts."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_forty_tasks_cost_two_pages_a_round(variant: str) -> None:
+    """Two pages of twenty have the states of forty tasks; each is polled by itself once it has ended, with its attempts."""
     cloud = ScriptedCloud(timeline=["pending"] * 5 + ["completed"], is_open=True)
-    both = Both(colour, CodexProvider(Service.at(BASE, name="codex"), LOGIN), cloud)
+    both = Both(variant, CodexProvider(Service.at(BASE, name="codex"), LOGIN), cloud)
     refs = [both.create_task(f"task {n}", environment="owner/repo", attempts=1 + n % 2).ref for n in range(40)]
     before = len(cloud.requests)
     tasks = both.poll_tasks(refs, interval=10)

@@ -140,7 +140,7 @@ def test_every_option_has_its_place_in_the_body() -> None:
     ) == (sent["new_task"], sent["input_items"][1], sent["metadata"])
 
 
-def test_creating_is_one_post_and_gives_a_ticket() -> None:
+def test_creating_is_one_post_and_gives_a_created_task() -> None:
     """One POST; its answer gives the ref, the state, and the counters of the rate limit."""
     told = talk(PROVIDER.create_task(SPEC), CREATED)
     task = told.result
@@ -159,7 +159,7 @@ def test_creating_is_one_post_and_gives_a_ticket() -> None:
 @pytest.mark.parametrize(
     "body", [{"id": "t"}, {"task": {"id": "t"}}, {"task": {"id": "t"}, "turn": 5}, {"task": 1, "id": "t"}]
 )
-def test_the_ticket_survives_a_strange_answer(body: object) -> None:
+def test_the_created_task_survives_a_strange_answer(body: object) -> None:
     """The id is worth the money: whatever else is strange in the answer, the ref is returned.
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
@@ -169,7 +169,7 @@ def test_the_ticket_survives_a_strange_answer(body: object) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"task": {"id": ""}}, [], b"", b"<html>", {"task": {"id": 5}}])
 def test_an_answer_without_an_id_is_unreadable(body: object) -> None:
-    """Without an id there is no ticket, and nothing else is raised."""
+    """A response without an id is unreadable, and no other error is raised."""
     with pytest.raises(errors.UnreadableResponseError):
         talk(PROVIDER.create_task(SPEC), answer(body))
 
@@ -198,7 +198,7 @@ def test_an_unprepared_spec_is_not_sent() -> None:
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_any_request(change: dict[str, Any]) -> None:
-    """A spec that the service would not take raises `ConfigurationError` without asking anything."""
+    """A spec that the service would not take raises `ConfigurationError` before any request."""
     with pytest.raises(errors.ConfigurationError):
         talk(prepare_spec(PROVIDER, checked(msgspec.structs.replace(SPEC, **change), CAPABILITIES, "codex")))
 
@@ -240,8 +240,8 @@ def test_a_failing_list_is_fatal_only_alone() -> None:
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_look_is_one_request() -> None:
-    """`get_task` is exactly one GET, and keeps the ref that was asked for."""
+def test_a_poll_is_one_request() -> None:
+    """`get_task` is exactly one GET, and keeps the ref that was requested."""
     told = talk(PROVIDER.get_task(TaskRef("codex", "a~b")), THREE)
 
     assert (["GET /wham/tasks/a~b"], TaskRef("codex", "a~b")) == (told.lines, told.result.ref)
@@ -265,7 +265,7 @@ def test_attempts_take_one_request_more() -> None:
 
 
 def test_attempts_of_a_listed_task_need_its_details() -> None:
-    """A list item knows no turn, so its details are asked for first."""
+    """A list item knows no turn, so its details are requested first."""
     listed = talk(PROVIDER.list_tasks(), answer(recorded("list_page_1"))).result.items[1]
 
     assert 3 == len(talk(PROVIDER.list_attempts(listed), THREE, SIBLINGS).result)
@@ -291,7 +291,7 @@ def test_a_task_without_a_turn_has_no_siblings_to_ask_for() -> None:
     ],
 )
 def test_a_page_is_never_larger_than_the_service_allows(options: dict[str, Any], query: str) -> None:
-    """More than 20 is refused by the service, so it is never asked for.
+    """More than 20 is refused by the service, so it is never requested.
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
@@ -339,7 +339,7 @@ def test_environments_of_a_repository_are_from_both_routes() -> None:
     ],
 )
 def test_each_status_has_its_error(name: str, status: int, error: type[Exception]) -> None:
-    """Every verb that looks raises the error of the status.
+    """Every verb that polls raises the error of the status.
 
     See docs/reference/protocols/codex-wham.md, "2.9 Error bodies".
     """
@@ -387,7 +387,7 @@ def test_a_route_that_is_gone_is_unsupported(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ACTIONS)
 def test_an_unknown_task_is_not_found(verb: str) -> None:
-    """A 404 that speaks of the task means the task."""
+    """A 404 whose text names the task means that the task is unknown."""
     with pytest.raises(errors.NotFoundError):
         talk(getattr(PROVIDER, verb)(REF), NO_TASK)
 
@@ -407,7 +407,7 @@ def test_a_message_continues_the_current_turn() -> None:
 
 @pytest.mark.parametrize(("attempt", "answers", "turn"), [(None, [], TURN), (1, [], TURN), (2, [SIBLINGS], SECOND)])
 def test_a_pull_request_is_of_one_attempt(attempt: int | None, answers: list[Response], turn: str) -> None:
-    """The attempt's number is looked up among the turns; only a draft is ever asked for."""
+    """The attempt's number is looked up among the turns; only a draft is ever requested."""
     told = talk(PROVIDER.create_pull_request(REF, attempt=attempt), THREE, *answers, answer({"success": True}))
 
     assert (f"POST /wham/tasks/{TASK}/turns/{turn}/pr", b'{"mode":"draft","add_codex_tag":false}') == (
@@ -428,7 +428,7 @@ def test_nothing_is_merged_by_surprise() -> None:
         talk(PROVIDER.create_pull_request(REF, draft=False))
 
 
-def test_the_stream_tells_what_the_turn_does() -> None:
+def test_the_stream_reports_what_the_turn_does() -> None:
     """Thread events and log lines become events in order; what is no JSON is passed over; the end is just the end."""
     delta = b'data: {"id":"1","item_type":"thread_event","event":{"method":"item/agentMessage/delta","params":{"delta":"Hel"}}}\n\n'
     log = b'data: {"id":"2","item_type":"log","key":{"type":"UserSetupScript","created_at":1790723653},"line":"npm ci"}\n\n'

@@ -17,7 +17,7 @@ def read(document: object) -> Usage:
     return usage(Response(200, body=json.dumps(document).encode()))
 
 
-def test_every_window_credit_and_limit_is_told() -> None:
+def test_every_window_credit_and_limit_is_reported() -> None:
     """Both windows with their length and reset, credits as text, and the limits metered beside them.
 
     See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
@@ -59,7 +59,7 @@ def test_a_plan_may_have_one_window_or_none() -> None:
     assert ("some_new_plan", None, "workspace_owner_usage_limit_reached") == (free.plan, free.rate_limit, free.reached)
 
 
-def test_a_ceiling_is_told() -> None:
+def test_a_ceiling_is_reported() -> None:
     """A workspace's ceiling for its member is there with its amounts, which are texts.
 
     See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".

@@ -232,7 +232,7 @@ def test_what_is_no_pull_request_is_none(data: object) -> None:
 
 
 def test_files_are_joined_with_their_gaps_in_sight() -> None:
-    """Line ranges become one text; a missing line is said where it is missing; whole and binary files are told apart."""
+    """Line ranges become one text; a missing line is said where it is missing; whole and binary files are distinguished."""
     css, js, makefile, logo = outcome_of("details_completed_pr_three_attempts").files
 
     assert "  background: #fff;\n}\n[… line 5: not sent]\n@media" in css.content

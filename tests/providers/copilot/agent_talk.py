@@ -33,13 +33,13 @@ def provider(**settings: str) -> Any:
 
 
 def agent(
-    colour: str = "blocking", *, settings: dict[str, str] | None = None, **life: Any
+    variant: str = "blocking", *, settings: dict[str, str] | None = None, **life: Any
 ) -> tuple[Any, GithubEmulator]:
     """Return a client and the emulator behind it, whose tasks live a *life*."""
     clock = FakeClock()
     emulator = GithubEmulator(clock=clock)
     emulator.agents.life = AgentLife(**life)
-    return Both(colour, provider(**(settings or {})), emulator, token=emulator.token, clock=clock), emulator
+    return Both(variant, provider(**(settings or {})), emulator, token=emulator.token, clock=clock), emulator
 
 
 def recorded(name: str) -> bytes:

@@ -9,7 +9,7 @@ from .agent_talk import provider, recorded
 
 
 class TestCopilot(ProviderConformance):
-    """The coding agent's tasks keep every law, against our emulator."""
+    """The coding agent's tasks pass the conformance tests, against the emulator."""
 
     provider = staticmethod(provider)
     emulator = GithubEmulator

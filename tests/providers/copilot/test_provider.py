@@ -1,4 +1,4 @@
-"""What is asked of GitHub's coding agent, and what comes of its answers.
+"""Requests to GitHub's coding agent, and how its responses are read.
 
 Sections are those of docs/reference/protocols/services.md.
 """
@@ -17,7 +17,7 @@ from .agent_talk import SPEC, agent, provider, recorded
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -28,9 +28,9 @@ def kinds(task: object) -> list[str]:
 # -- submitting --------------------------------------------------------------------------------------------------------
 
 
-def test_a_task_is_one_post(colour: str) -> None:
-    """The branch is the repository's own; what nobody asked for is not sent."""
-    client, github = agent(colour)
+def test_a_task_is_one_post(variant: str) -> None:
+    """The branch is the repository's default; fields that are not set are not sent."""
+    client, github = agent(variant)
     task = client.create_task(SPEC)
     (sent,) = github.seen("create_task")
 
@@ -41,9 +41,9 @@ def test_a_task_is_one_post(colour: str) -> None:
     assert (TaskState.QUEUED, "owner/repo", "main") == (task.state, task.environment, task.branch)
 
 
-def test_what_is_asked_for_has_the_services_words(colour: str) -> None:
+def test_what_is_requested_has_the_services_words(variant: str) -> None:
     """Model, branches, a pull request, and an agent of the repository's own."""
-    client, github = agent(colour, settings={"custom_agent": "tidy", "repository": "owner/repo"})
+    client, github = agent(variant, settings={"custom_agent": "tidy", "repository": "owner/repo"})
     client.create_task(TaskSpec(prompt="p", branch="next", model="m", working_branch="w", open_pull_request=False))
     (sent,) = github.seen("create_task")
 
@@ -60,12 +60,12 @@ def test_what_is_asked_for_has_the_services_words(colour: str) -> None:
 # -- what a task made --------------------------------------------------------------------------------------------------
 
 
-def test_the_number_of_a_pull_request_is_asked_of_its_node(colour: str) -> None:
-    """The task names a node and no number; the diff is the pull request's, and a lost answer is asked for again.
+def test_the_number_of_a_pull_request_is_requested_of_its_node(variant: str) -> None:
+    """The task names a node and no number; the diff is the pull request's, and a lost answer is requested again.
 
     See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
     """
-    client, github = agent(colour, pull="PR_7")
+    client, github = agent(variant, pull="PR_7")
     github.add_pull(7, branch="copilot/x", diff=PATCH.encode())
     github.faults.append(Reset(on="graphql"))
     task = client.poll_task(client.create_task(SPEC).ref)
@@ -82,18 +82,18 @@ def test_the_number_of_a_pull_request_is_asked_of_its_node(colour: str) -> None:
 
 
 @pytest.mark.parametrize("has_global_id", [False, True])
-def test_without_its_node_it_is_found_by_the_branch(colour: str, *, has_global_id: bool) -> None:
+def test_without_its_node_it_is_found_by_the_branch(variant: str, *, has_global_id: bool) -> None:
     """Where the task does not tell the node, or GraphQL does not know it."""
-    client, github = agent(colour, pull="PR_unknown", has_global_id=has_global_id)
+    client, github = agent(variant, pull="PR_unknown", has_global_id=has_global_id)
     task = client.create_task(SPEC)
     github.add_pull(9, branch=f"copilot/{task.ref.id[:8]}", diff=PATCH.encode())
 
     assert [9] == [pull.number for pull in client.poll_task(task.ref).pull_requests]
 
 
-def test_a_branch_alone_is_compared_with_its_base(colour: str) -> None:
-    """Nobody asked for a pull request: the change is what the branch has."""
-    client, github = agent(colour)
+def test_a_branch_alone_is_compared_with_its_base(variant: str) -> None:
+    """Without a pull request, the change is that of the branch."""
+    client, github = agent(variant)
     task = client.create_task(SPEC)
     github.compares[f"main...copilot/{task.ref.id[:8]}"] = PATCH.encode()
     ended = client.poll_task(task.ref)
@@ -102,16 +102,16 @@ def test_a_branch_alone_is_compared_with_its_base(colour: str) -> None:
     assert [] == github.seen("graphql") + github.seen("list_pulls")
 
 
-def test_a_task_that_made_nothing_says_so(colour: str) -> None:
+def test_a_task_that_made_nothing_says_so(variant: str) -> None:
     """No pull request, no change."""
-    client, _ = agent(colour)
+    client, _ = agent(variant)
 
     assert ["nothing_made"] == kinds(client.poll_task(client.create_task(SPEC).ref))
 
 
-def test_a_look_while_it_works_is_one_request(colour: str) -> None:
-    """What it made is asked for at its end."""
-    client, github = agent(colour, states=("queued", "in_progress", "in_progress"), pull="PR_7")
+def test_a_poll_while_it_works_is_one_request(variant: str) -> None:
+    """The result is requested at the end."""
+    client, github = agent(variant, states=("queued", "in_progress", "in_progress"), pull="PR_7")
     ref = client.create_task(SPEC).ref
     before = len(github.requests)
     client.get_task(ref)
@@ -120,9 +120,9 @@ def test_a_look_while_it_works_is_one_request(colour: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["idle", "waiting_for_user"])
-def test_a_task_that_waits_for_somebody_ends_the_wait(colour: str, state: str) -> None:
+def test_a_task_that_waits_for_somebody_ends_the_wait(variant: str, state: str) -> None:
     """On its page: the API takes no reply, and what it made so far is shown."""
-    client, github = agent(colour, states=("queued", state), pull="PR_7")
+    client, github = agent(variant, states=("queued", state), pull="PR_7")
     github.add_pull(7, branch="x", diff=PATCH.encode())
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -130,9 +130,9 @@ def test_a_task_that_waits_for_somebody_ends_the_wait(colour: str, state: str) -
     assert PATCH == str(task.outcome.patch)
 
 
-def test_a_failed_task_says_why(colour: str) -> None:
+def test_a_failed_task_says_why(variant: str) -> None:
     """In the newest session's words."""
-    client, _ = agent(colour, states=("queued", "failed"), error="no runner")
+    client, _ = agent(variant, states=("queued", "failed"), error="no runner")
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (TaskState.FAILED, "failed: no runner") == (task.state, str(task.error))
@@ -145,9 +145,9 @@ def test_a_failed_task_says_why(colour: str) -> None:
         ({"type": "premium_requests", "amount": 1.5}, "it used 1.5 premium requests"),
     ],
 )
-def test_what_it_used_is_a_notice(colour: str, usage: dict[str, object], text: str) -> None:
+def test_what_it_used_is_a_notice(variant: str, usage: dict[str, object], text: str) -> None:
     """Credits come in billionths."""
-    client, _ = agent(colour, usage=usage)
+    client, _ = agent(variant, usage=usage)
     task = client.get_task(client.create_task(SPEC).ref)
 
     assert [text] == [notice.text for notice in task.notices]
@@ -166,9 +166,9 @@ def test_all_sessions_are_summed_before_they_are_rounded() -> None:
 # -- lists -------------------------------------------------------------------------------------------------------------
 
 
-def test_lists_are_of_a_repository_or_of_everything(colour: str) -> None:
+def test_lists_are_of_a_repository_or_of_everything(variant: str) -> None:
     """Newest first, archived ones where they are wanted."""
-    client, github = agent(colour)
+    client, github = agent(variant)
     refs = [client.create_task(TaskSpec(prompt="p", repository=each)).ref for each in ("owner/a", "owner/b", "owner/a")]
     github.agents.tasks[0].is_archived = True
 
@@ -178,9 +178,9 @@ def test_lists_are_of_a_repository_or_of_everything(colour: str) -> None:
     assert [refs[2], refs[1], refs[0]] == [task.ref for task in client.list_tasks(filter="all")]
 
 
-def test_many_tasks_are_told_by_pages(colour: str) -> None:
-    """A page says who has stopped, and only those are looked at."""
-    client, github = agent(colour, states=("queued",))
+def test_many_tasks_are_reported_by_pages(variant: str) -> None:
+    """A page has the states, and only stopped tasks are polled by themselves."""
+    client, github = agent(variant, states=("queued",))
     refs = [client.create_task(SPEC).ref for _ in range(5)]
     for task in github.agents.tasks:
         task.state = "completed"
@@ -189,16 +189,16 @@ def test_many_tasks_are_told_by_pages(colour: str) -> None:
     assert 1 == len(github.seen("list_tasks"))
 
 
-def test_usage_is_of_the_api(colour: str) -> None:
-    """What the agent may use is told nowhere."""
-    client, _ = agent(colour)
+def test_usage_is_of_the_api(variant: str) -> None:
+    """The quota of the agent is not reported."""
+    client, _ = agent(variant)
 
     assert 5000 == client.get_usage().window("core").limit
 
 
-def test_models_are_those_of_the_description(colour: str) -> None:
+def test_models_are_those_of_the_description(variant: str) -> None:
     """With the day on which they were read."""
-    client, _ = agent(colour)
+    client, _ = agent(variant)
 
     assert ("claude-sonnet-4.6", "2026-11-20") == (client.list_models()[0].id, client.list_models()[0].as_of)
 
@@ -214,9 +214,9 @@ def test_models_are_those_of_the_description(colour: str) -> None:
         (404, "that the agent is enabled for it and for you"),
     ],
 )
-def test_who_may_use_it_is_said(colour: str, status: int, remedy: str) -> None:
+def test_who_may_use_it_is_said(variant: str, status: int, remedy: str) -> None:
     """The service's refusals say little."""
-    client, github = agent(colour)
+    client, github = agent(variant)
     github.faults.append(Status(status, on="create_task"))
     with pytest.raises(errors.ProviderError) as caught:
         client.create_task(SPEC)
@@ -224,9 +224,9 @@ def test_who_may_use_it_is_said(colour: str, status: int, remedy: str) -> None:
     assert remedy in (caught.value.remedy or "")
 
 
-def test_which_permission_lacks_is_said_where_the_service_says_it(colour: str) -> None:
+def test_which_permission_lacks_is_said_where_the_service_says_it(variant: str) -> None:
     """A header names it."""
-    client, github = agent(colour)
+    client, github = agent(variant)
     header = (("x-accepted-github-permissions", "agent_tasks=write"),)
     github.faults.append(Status(403, on="create_task", headers=header))
     with pytest.raises(errors.PermissionDeniedError) as caught:
@@ -242,18 +242,18 @@ def test_which_permission_lacks_is_said_where_the_service_says_it(colour: str) -
         ("send_message", "the API takes no reply; a task that waits for one is answered on its page"),
     ],
 )
-def test_what_the_api_cannot_do_is_declared(colour: str, verb: str, reason: str) -> None:
+def test_what_the_api_cannot_do_is_declared(variant: str, verb: str, reason: str) -> None:
     """Nothing is tried some other way."""
-    client, github = agent(colour)
+    client, github = agent(variant)
     with pytest.raises(errors.UnsupportedError, match=reason):
         getattr(client, verb)("copilot:x", *(["more"] if verb == "send_message" else []))
 
     assert [] == github.requests
 
 
-def test_a_repository_is_needed(colour: str) -> None:
-    """Nothing is asked without one."""
-    client, github = agent(colour)
+def test_a_repository_is_needed(variant: str) -> None:
+    """Without a repository nothing is requested."""
+    client, github = agent(variant)
     with pytest.raises(errors.ConfigurationError, match="no repository configured"):
         client.create_task("p")
 

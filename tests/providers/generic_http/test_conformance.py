@@ -30,7 +30,7 @@ def answers() -> dict[str, Transcript]:
 
 
 class TestDescribed(ProviderConformance):
-    """A service that is only described keeps every law."""
+    """A service that is only described passes the conformance tests."""
 
     provider = staticmethod(provider)
     emulator = Http202Emulator

@@ -16,19 +16,19 @@ STYLES = {"azure": AZURE, "by id": BY_ID, "plain": PLAIN, "google": GOOGLE}
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def ends(toml: str, *life: str, colour: str = "blocking", **options: object) -> tuple[Both, Http202Emulator]:
+def ends(toml: str, *life: str, variant: str = "blocking", **options: object) -> tuple[Both, Http202Emulator]:
     """Return a client and the service behind it."""
-    both = Both(colour, provider(toml), None, token=TOKEN)
+    both = Both(variant, provider(toml), None, token=TOKEN)
     emulator = Http202Emulator(life or ("NotStarted", "Running", "Succeeded"), clock=both.clock, **options)  # type: ignore[arg-type]
-    return Both(colour, provider(toml), emulator, token=TOKEN, clock=both.clock), emulator
+    return Both(variant, provider(toml), emulator, token=TOKEN, clock=both.clock), emulator
 
 
 def one(*responses: Response, toml: str = PLAIN) -> tuple[Both, list[Request]]:
-    """Return a client of a service that gives these answers, and what it is asked."""
+    """Return a client of a service with these responses, and the list of its requests."""
 
     class Saying:
         def __init__(self) -> None:
@@ -53,9 +53,9 @@ def said(body: object = None, status: int = 200, **headers: str) -> Response:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_style_comes_to_its_result(colour: str, style: str) -> None:
+def test_every_style_comes_to_its_result(variant: str, style: str) -> None:
     """Submit, look where the answer says, and read what was made."""
-    both, _ = ends(STYLES[style], colour=colour)
+    both, _ = ends(STYLES[style], variant=variant)
     task = both.create_task("Say hello", repository="owner/repo", branch="main")
     done = both.poll_task(task)
 
@@ -97,7 +97,7 @@ def test_refs_are_as_short_as_the_description_allows(style: str, id: str) -> Non
         ("google", "Canceled", "1: The operation was cancelled."),
     ],
 )
-def test_failures_are_told_in_the_services_words(style: str, life: str, error: str) -> None:
+def test_failures_are_reported_in_the_services_words(style: str, life: str, error: str) -> None:
     """A state, an error object, or a refusal where the result would be: the task failed, and says why."""
     both, _ = ends(STYLES[style], "NotStarted", life)
     task = both.poll_task(both.create_task("Say hello"))
@@ -131,9 +131,9 @@ def test_the_body_is_json_whatever_the_prompt_holds() -> None:
     } == emulator.tasks[0].asked
 
 
-def test_an_answer_at_once_is_the_result(colour: str) -> None:
+def test_an_answer_at_once_is_the_result(variant: str) -> None:
     """A service that does not need to be asked again is not; the ref says so where somebody does."""
-    both, emulator = ends(PLAIN, colour=colour, at_once=True)
+    both, emulator = ends(PLAIN, variant=variant, at_once=True)
     task = both.create_task("Say hello")
     done = both.poll_task(task)
 
@@ -176,18 +176,18 @@ def test_a_redirected_submission_is_an_error() -> None:
 
 @pytest.mark.parametrize("style", ["azure", "plain"])
 def test_retry_after_is_obeyed_from_the_first_answer_on(style: str) -> None:
-    """The submission's own Retry-After counts as well as every look's."""
+    """The submission's own Retry-After counts as well as every poll's."""
     both, _ = ends(STYLES[style], pause=50)
     both.poll_task(both.create_task("Say hello"), interval=4)
 
     assert [50.0, 50.0] == both.clock.sleeps
 
 
-def test_a_new_task_may_be_unknown_for_a_while(colour: str) -> None:
+def test_a_new_task_may_be_unknown_for_a_while(variant: str) -> None:
     """A 404 just after the submission is a queued task; half a minute later it is an error."""
-    both, _ = ends(AZURE, colour=colour, unlisted=20)
+    both, _ = ends(AZURE, variant=variant, unlisted=20)
     task = both.poll_task(both.create_task("Say hello"), interval=8)
-    late, _ = ends(AZURE, colour=colour, unlisted=100)
+    late, _ = ends(AZURE, variant=variant, unlisted=100)
 
     assert TaskState.SUCCEEDED is task.state
     with pytest.raises(errors.NotFoundError, match="It may not be there yet"):
@@ -232,7 +232,9 @@ def test_an_unchanged_answer_is_not_sent_again() -> None:
         (said({"error": None}), TaskState.SUCCEEDED, None),
     ],
 )
-def test_without_a_description_of_states_the_status_tells(answer: Response, state: TaskState, word: str | None) -> None:
+def test_without_a_description_of_states_the_status_reports(
+    answer: Response, state: TaskState, word: str | None
+) -> None:
     """A word in its usual place, an error, then 202 for "not yet" and 200 for the result."""
     both, _ = one(answer)
     task = both.get_task("plain%2F1")
@@ -247,14 +249,14 @@ def test_where_states_are_described_silence_is_unknown() -> None:
     assert TaskState.UNKNOWN is both.get_task("plain%2F1").state
 
 
-def test_words_of_the_description_go_first(colour: str) -> None:
+def test_words_of_the_description_go_first(variant: str) -> None:
     """A description may mean something else by a usual word, and any case of it."""
     both, _ = one(said({"status": "DONE"}), toml=PLAIN + '[states]\ndone = "paused"')
 
     assert TaskState.PAUSED is both.get_task("plain%2F1").state
 
 
-def test_text_is_a_result(colour: str) -> None:
+def test_text_is_a_result(variant: str) -> None:
     """A result that is a diff and no JSON is the patch where the description says so."""
     toml = PLAIN.replace('"patch"', '"body:"')
     both, _ = one(Response(200, {"content-type": "text/x-diff"}, PATCH.encode()), toml=toml)
@@ -287,7 +289,7 @@ def test_problems_are_shown() -> None:
 
 
 def test_a_redirect_is_followed_to_the_result_without_the_login() -> None:
-    """At another origin nobody is told who we are, and what is there is the result."""
+    """A request to another origin has no credentials, and its response is the result."""
     both, requests = one(
         Response(303, {"location": "https://storage.example/r?sig=a%2Bb"}), said({"message": "Here", "status": "final"})
     )
@@ -307,8 +309,8 @@ def test_a_result_that_cannot_be_had_now_is_an_error(status: int) -> None:
         both.get_task("plain%2F1")
 
 
-def test_a_status_address_elsewhere_is_asked_without_the_login() -> None:
-    """A ticket at another origin works, but our secret and headers stay at home."""
+def test_a_status_address_elsewhere_is_requested_without_the_login() -> None:
+    """A status address at another origin is polled without the secret and its headers."""
     toml = PLAIN + '[headers]\nx-tenant = "7"'
     both, requests = one(
         Response(202, {"location": "https://poll.example/t/1"}), said({"status": "running"}), toml=toml
@@ -343,9 +345,9 @@ def test_a_finished_operation_is_deleted() -> None:
     assert () == emulator.tasks
 
 
-def test_lists_are_followed_and_their_tasks_found_again(colour: str) -> None:
+def test_lists_are_followed_and_their_tasks_found_again(variant: str) -> None:
     """Newest first, page by page, each with a ref that works."""
-    both, _ = ends(GOOGLE, colour=colour)
+    both, _ = ends(GOOGLE, variant=variant)
     for number in range(5):
         both.create_task(f"Say {number}")
     tasks: list[Task] = both.list_tasks()
@@ -354,8 +356,8 @@ def test_lists_are_followed_and_their_tasks_found_again(colour: str) -> None:
     assert tasks[0].ref == both.get_task(tasks[0].ref).ref
 
 
-def test_a_crowd_is_waited_for_by_the_list() -> None:
-    """Pages in place of single looks, and each task that is handed out has its outcome."""
+def test_many_tasks_is_waited_for_by_the_list() -> None:
+    """Pages replace single polls, and each returned task has its outcome."""
     both, emulator = ends(BY_ID, "NotStarted", *["Running"] * 3, "Succeeded")
     refs = [both.create_task(f"Say {number}").ref for number in range(4)]
     for job in emulator.tasks[:2]:
@@ -366,9 +368,9 @@ def test_a_crowd_is_waited_for_by_the_list() -> None:
     assert ["Done: Say 0", "Done: Say 1"] == sorted(done)
 
 
-def test_a_lost_answer_is_found_in_the_list(colour: str) -> None:
+def test_a_lost_answer_is_found_in_the_list(variant: str) -> None:
     """Where the description has a list and says where prompts are, a task is adopted and not sent again."""
-    both, emulator = ends(BY_ID, colour=colour)
+    both, emulator = ends(BY_ID, variant=variant)
     emulator.faults.append(ResetAfterAccept(on="create_task"))
     task = both.create_task("Say hello", branch="main")
 
@@ -403,7 +405,7 @@ def test_the_secret_travels_as_described(auth: str, token: str, header: str, val
     assert value == dict(asked[0].headers).get(header)
 
 
-def test_without_a_secret_nobody_is_asked() -> None:
+def test_without_a_secret_nothing_is_requested() -> None:
     """The remedy names the variable that the description names."""
     both = Both("blocking", provider(AZURE), None, token=None)
 
@@ -413,7 +415,7 @@ def test_without_a_secret_nobody_is_asked() -> None:
     assert "set ACME_KEY" == caught.value.remedy
 
 
-def test_what_is_required_is_asked_for_before_any_request() -> None:
+def test_what_is_required_is_requested_before_any_request() -> None:
     """A description may say what a task must have."""
     both, emulator = ends(AZURE.replace('path = "/jobs"', 'path = "/jobs"\nrequires = ["branch"]'))
 
@@ -523,10 +525,10 @@ class Moving:
 @pytest.mark.parametrize("header", ["location", "operation_location", "azure_asyncoperation"])
 @pytest.mark.parametrize("status", [200, 202])
 @pytest.mark.parametrize("verb", ["poll_task", "poll_tasks"])
-def test_a_task_that_moves_is_followed(colour: str, header: str, status: int, verb: str) -> None:
+def test_a_task_that_moves_is_followed(variant: str, header: str, status: int, verb: str) -> None:
     """Each poll goes where the last answer said, and the ref stays what was given out."""
     service = Moving(header, status=status)
-    both = Both(colour, provider(PLAIN), service, token=TOKEN)
+    both = Both(variant, provider(PLAIN), service, token=TOKEN)
     ref = both.create_task("hi").ref
     ended = both.poll_task(ref) if verb == "poll_task" else both.poll_tasks([ref])[0]
 
@@ -537,11 +539,11 @@ def test_a_task_that_moves_is_followed(colour: str, header: str, status: int, ve
     )
 
 
-def test_an_address_that_is_forgotten_leads_back_to_the_refs_own(colour: str) -> None:
-    """Where the new address is unknown the task is asked about where it was before."""
+def test_an_address_that_is_forgotten_leads_back_to_the_refs_own(variant: str) -> None:
+    """Where the new address is unknown, the task is requested at its first address."""
     service = Moving("location", status=202, forgotten=("/jobs/1",))
     service.moves = 1
-    both = Both(colour, provider(PLAIN), service, token=TOKEN)
+    both = Both(variant, provider(PLAIN), service, token=TOKEN)
     ref = both.create_task("hi").ref
     with pytest.raises(errors.WaitTimeoutError):
         both.poll_task(ref, timeout=12, interval=5)

@@ -49,8 +49,8 @@ class Settings(dict[str, str]):
 class House:
     """A home without any login, in front of a GitHub."""
 
-    def __init__(self, folder: Path, colour: str = "blocking") -> None:
-        self.folder, self.colour, self.clock = folder, colour, FakeClock()
+    def __init__(self, folder: Path, variant: str = "blocking") -> None:
+        self.folder, self.variant, self.clock = folder, variant, FakeClock()
         self.service = GithubEmulator(clock=self.clock)
         self.environ: dict[str, str] = {"HOME": str(folder)}
 
@@ -83,8 +83,8 @@ class House:
         )
 
     def do(self, script: Script[Any]) -> Any:
-        """Perform a script in this colour."""
-        if self.colour == "blocking":
+        """Perform a script in this variant."""
+        if self.variant == "blocking":
             return perform(script, Driver(EmulatorTransport(self.service), self.clock))
 
         async def performed() -> Any:
@@ -95,14 +95,14 @@ class House:
         return asyncio.run(performed())
 
     def enter(self, show: Callable[[DeviceCode], object] | None = None, **options: Any) -> LoginStatus:
-        """Log in; unless told, the person approves at once."""
+        """Log in; by default the user approves at once."""
         approve = show or (lambda code: self.desk.approve(code.user_code))
         return self.do(log_in_by_device_code(self.login(**options), show=approve))
 
 
 @pytest.fixture(params=VARIANTS)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
-    """A home in each colour."""
+    """A home in each variant."""
     return House(tmp_path, request.param)
 
 
@@ -159,7 +159,7 @@ def test_slow_down_is_obeyed(house: House) -> None:
 
 
 def test_a_no_is_final(house: House) -> None:
-    """One line, nothing is asked again, and nothing is kept."""
+    """The error is one line; no request is repeated and nothing is stored."""
     with pytest.raises(errors.CredentialsError, match="the login was denied"):
         house.enter(lambda code: house.desk.deny(code.user_code))
 
@@ -174,7 +174,7 @@ def test_a_code_that_nobody_types_expires(house: House) -> None:
     assert (900.0, "try again: coatcheck login github") == (sum(house.clock.sleeps), caught.value.remedy)
 
 
-def test_a_hiccup_is_asked_again(house: House) -> None:
+def test_a_hiccup_is_requested_again(house: House) -> None:
     """A lost connection and a 503 while a person types."""
     house.service.faults += [Reset(on="device_token"), Status(503, on="device_token")]
 
@@ -191,7 +191,7 @@ def test_scopes_are_a_setting(house: House) -> None:
 
 @pytest.mark.parametrize("client_id", ["", "unknown"])
 def test_an_app_is_the_users(house: House, client_id: str) -> None:
-    """Without a client id nothing is asked; with a wrong one it is said. Nothing is made on the disk before."""
+    """Without a client id nothing is requested; a wrong one is an error. Nothing is written before."""
     with pytest.raises(errors.ConfigurationError) as caught:
         house.enter(client_id=client_id)
 
@@ -229,7 +229,7 @@ def test_there_is_no_login_by_browser(house: House) -> None:
 
 
 def test_a_login_never_replaces_another_persons(house: House) -> None:
-    """GitHub is asked whose a new token is; both are kept under different names."""
+    """The owner of a new token is requested; logins of two accounts are kept under different names."""
     house.enter()
     before, house.desk.user_id = house.file().read_bytes(), 2
     with pytest.raises(errors.AccountMismatchError):
@@ -381,7 +381,7 @@ def test_a_login_that_was_revoked_is_one_line(tmp_path: Path) -> None:
 
 
 def test_logging_out_deletes_what_it_cannot_revoke(house: House) -> None:
-    """Only whoever has the secret of the app can revoke: nothing is asked."""
+    """A revocation needs the secret of the app: nothing is requested."""
     house.enter()
     asked = len(house.service.requests)
 

@@ -26,7 +26,7 @@ def test_the_next_page_is_what_the_link_says(link: str, query: str | None) -> No
 
 
 def test_a_cursor_is_a_query() -> None:
-    """The first page is asked with what is wanted, the others with what the service said."""
+    """The first page has the given query, the others the query of the cursor."""
     assert (("per_page", "2"),) == http.query_of(None, {"per_page": "2", "event": None})
     assert (("a", "1 2"), ("b", "")) == http.query_of("a=1+2&b=", {"per_page": "2"})
 
@@ -48,7 +48,7 @@ def test_the_longer_pause_is_kept(headers: dict[str, str], seconds: float | None
     assert seconds == http.pause_asked(Response(200, headers))
 
 
-def test_an_answer_tells_its_limit() -> None:
+def test_an_answer_reports_its_limit() -> None:
     """In full, or not at all."""
     said = {"limit": "60", "used": "15", "remaining": "45", "reset": "1790000000", "resource": "core"}
     found = http.limit_of(Response(200, {f"x-ratelimit-{name}": value for name, value in said.items()}))

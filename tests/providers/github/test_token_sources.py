@@ -75,7 +75,7 @@ def test_gh_has_its_file_where_it_says(environ: dict[str, str], path: str) -> No
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"github.com: {}", None])
-def test_a_file_that_tells_nothing_is_no_login(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_reports_nothing_is_no_login(tmp_path: Path, content: bytes | None) -> None:
     """Nobody is logged in then."""
     if content is not None:
         (tmp_path / "hosts.yml").write_bytes(content)
@@ -92,37 +92,39 @@ class Settings:
         return {"base_url": self.base_url, "repository": "owner/repo"}.get(name)
 
 
-def client(colour: str, environ: dict[str, str], *, base_url: str = "http://127.0.0.1:9") -> tuple[Any, GithubEmulator]:
+def client(
+    variant: str, environ: dict[str, str], *, base_url: str = "http://127.0.0.1:9"
+) -> tuple[Any, GithubEmulator]:
     service = GithubEmulator()
     provider = github_actions(Settings(base_url))
-    return Both(colour, provider, service, token=None, environ={"COATCHECK_LEARN": "off", **environ}), service
+    return Both(variant, provider, service, token=None, environ={"COATCHECK_LEARN": "off", **environ}), service
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("variable", ["COATCHECK_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"])
-def test_a_variable_is_a_login(colour: str, variable: str) -> None:
+def test_a_variable_is_a_login(variant: str, variable: str) -> None:
     """Ours, and those of GitHub's own tools."""
-    both, service = client(colour, {variable: GithubEmulator().token, "GH_CONFIG_DIR": "/nowhere"})
+    both, service = client(variant, {variable: GithubEmulator().token, "GH_CONFIG_DIR": "/nowhere"})
     both.get_usage()
 
     assert [f"Bearer {service.token}"] == [dict(each.headers)["authorization"] for each in service.requests]
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_the_file_of_gh_goes_to_no_other_server(tmp_path: Path, colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_file_of_gh_goes_to_no_other_server(tmp_path: Path, variant: str) -> None:
     """Its token is for github.com alone; nothing is sent."""
     (tmp_path / "hosts.yml").write_text(HOSTS)
-    both, service = client(colour, {"GH_CONFIG_DIR": str(tmp_path)}, base_url="https://github.example.com")
+    both, service = client(variant, {"GH_CONFIG_DIR": str(tmp_path)}, base_url="https://github.example.com")
     with pytest.raises(errors.ConfigurationError, match=r"never sent to github\.example\.com"):
         both.get_usage()
 
     assert [] == service.requests
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_nobody_is_told_how_to_log_in(tmp_path: Path, colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nobody_is_reported_how_to_log_in(tmp_path: Path, variant: str) -> None:
     """One line with the variable, the permission and the command."""
-    both, _ = client(colour, {"GH_CONFIG_DIR": str(tmp_path)})
+    both, _ = client(variant, {"GH_CONFIG_DIR": str(tmp_path)})
     with pytest.raises(errors.NotLoggedInError) as caught:
         both.get_usage()
 

@@ -34,12 +34,12 @@ def provider(**settings: str) -> Any:
 
 
 def actions(
-    colour: str = "blocking", *, settings: Mapping[str, str] | None = None, **options: Any
+    variant: str = "blocking", *, settings: Mapping[str, str] | None = None, **options: Any
 ) -> tuple[Any, GithubEmulator]:
     """Return a client and the emulator behind it, which has *options*."""
     clock = FakeClock()
     emulator = GithubEmulator(clock=clock, **options)
-    return Both(colour, provider(**(settings or {})), emulator, token=emulator.token, clock=clock), emulator
+    return Both(variant, provider(**(settings or {})), emulator, token=emulator.token, clock=clock), emulator
 
 
 def recorded(name: str) -> bytes:

@@ -12,7 +12,7 @@ from .actions_talk import provider, recorded
 
 
 class TestActions(ProviderConformance):
-    """Runs of workflows keep every law, against our emulator."""
+    """Runs of workflows pass the conformance tests, against the emulator."""
 
     provider = staticmethod(provider)
     emulator = GithubEmulator
@@ -26,7 +26,7 @@ class TestActions(ProviderConformance):
 
 
 class TestServer(TestActions):
-    """So do those of an enterprise server, which does not say which run it made."""
+    """So do the runs of an enterprise server, which does not say which run it made."""
 
     provider = staticmethod(lambda: provider(base_url="http://127.0.0.1:9/api/v3"))
     emulator = staticmethod(lambda **options: GithubEmulator(versions=("2022-11-28",), **options))
@@ -39,7 +39,7 @@ class TestServer(TestActions):
 
 @pytest.mark.parametrize("word", [*extract.CONCLUSIONS, "coatcheck-new-word"])
 def test_a_run_that_is_completed_is_as_its_conclusion_says(word: str) -> None:
-    """The conclusion is the word that is kept; one that nobody knows ends nothing."""
+    """The conclusion is the word that is kept; one that is unknown ends nothing."""
 
     def concluded(place: dict[str, object], key: str) -> None:
         place[key] = word

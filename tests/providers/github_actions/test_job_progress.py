@@ -17,7 +17,7 @@ REF = TaskRef("github_actions", "o~r~1")
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -28,18 +28,18 @@ def texts(events: list[TaskEvent], kind: str = "task.progress") -> list[str | No
 STEPS = ["agent > Set up job", "agent > Run the agent", "agent > Upload the result", "agent > Complete job"]
 
 
-def test_a_watch_tells_every_step_once(colour: str) -> None:
+def test_a_watch_reports_every_step_once(variant: str) -> None:
     """Each as it begins, the job as it ends, then the message, and the state last."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     events = client.watch_task(client.create_task(SPEC).ref)
 
     assert [*STEPS, "agent: success"] == texts(events)
     assert (["Done: Say hello"], "success") == (texts(events, "task.message"), events[-1].raw_state)
 
 
-def test_a_watch_goes_on_where_another_ended(colour: str) -> None:
-    """What was told is not told again, whoever tells."""
-    client, github = actions(colour)
+def test_a_watch_goes_on_where_another_ended(variant: str) -> None:
+    """What was reported is not reported again."""
+    client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
     places = [index for index, event in enumerate(events) if event.text == STEPS[1]]
@@ -49,9 +49,9 @@ def test_a_watch_goes_on_where_another_ended(colour: str) -> None:
     assert github.run().has_ended
 
 
-def test_a_new_attempt_tells_its_own_steps(colour: str) -> None:
+def test_a_new_attempt_reports_its_own_steps(variant: str) -> None:
     """Its jobs are others."""
-    client, github = actions(colour)
+    client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     first = client.watch_task(ref)
     github.run().restart(failing(), client.clock.time())
@@ -60,17 +60,17 @@ def test_a_new_attempt_tells_its_own_steps(colour: str) -> None:
     assert [STEPS[0], STEPS[1], "agent: failure"] == texts(again)
 
 
-def test_who_does_not_watch_asks_for_no_jobs(colour: str) -> None:
-    """A wait costs one request a look."""
-    client, github = actions(colour)
+def test_who_does_not_watch_asks_for_no_jobs(variant: str) -> None:
+    """A wait costs one request a poll."""
+    client, github = actions(variant)
     client.poll_task(client.create_task(SPEC).ref)
 
     assert [] == github.seen("list_jobs")
 
 
-def test_a_stream_has_the_log_of_each_job_that_ended(colour: str) -> None:
+def test_a_stream_has_the_log_of_each_job_that_ended(variant: str) -> None:
     """By redirect, without a token, and without the mark that logs begin with."""
-    client, github = actions(colour)
+    client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     events = client.stream_task(ref)
@@ -82,19 +82,19 @@ def test_a_stream_has_the_log_of_each_job_that_ended(colour: str) -> None:
     assert 1 == len(github.seen("get_log"))
 
 
-def test_a_log_that_is_gone_is_left_out(colour: str) -> None:
+def test_a_log_that_is_gone_is_left_out(variant: str) -> None:
     """It is kept for so long as the repository wants."""
     from coatcheck.cloud.faults import Status
 
-    client, _ = actions(colour, faults=[Status(410, on="get_log")])
+    client, _ = actions(variant, faults=[Status(410, on="get_log")])
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
 
     assert [] == texts(client.stream_task(ref), "log")
 
 
-def test_steps_that_were_left_out_are_not_told() -> None:
-    """They are counted, so that those after them are told once."""
+def test_steps_that_were_left_out_are_not_reported() -> None:
+    """Messages are counted, so that later ones are reported once."""
     steps = [
         wire.Step(name="a", status="completed", conclusion="success"),
         wire.Step(name="b", status="completed", conclusion="skipped"),

@@ -1,4 +1,4 @@
-"""What is asked of GitHub Actions, and what comes of its answers.
+"""Requests to GitHub Actions, and how its responses are read.
 
 Sections are those of docs/reference/protocols/services.md.
 """
@@ -23,7 +23,7 @@ SERVER = ("2022-11-28",)
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -38,9 +38,9 @@ def kinds(task: object) -> list[str]:
 # -- submitting --------------------------------------------------------------------------------------------------------
 
 
-def test_a_task_is_a_dispatch(colour: str) -> None:
+def test_a_task_is_a_dispatch(variant: str) -> None:
     """The branch is the repository's own, the prompt and the key are inputs, and the answer names the run."""
-    client, github = actions(colour)
+    client, github = actions(variant)
     task = client.create_task(SPEC)
     (sent,) = github.seen("create_task")
 
@@ -56,21 +56,21 @@ def test_a_task_is_a_dispatch(colour: str) -> None:
     )
 
 
-def test_the_newest_version_is_asked_without_the_field_that_it_lost(colour: str) -> None:
+def test_the_newest_version_is_requested_without_the_field_that_it_lost(variant: str) -> None:
     """`return_run_details` belongs to the version before.
 
     See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
     """
-    client, github = actions(colour)
+    client, github = actions(variant)
     client.create_task(SPEC)
     (sent,) = github.seen("create_task")
 
     assert ("2026-03-10", {"ref", "inputs"}) == (dict(sent.headers)["x-github-api-version"], set(body_of(sent)))
 
 
-def test_what_is_asked_for_is_an_input_and_what_is_not_is_none(colour: str) -> None:
+def test_what_is_requested_is_an_input_and_what_is_not_is_none(variant: str) -> None:
     """Options have inputs of their names, settings add others, and ours win."""
-    client, github = actions(colour, settings={"inputs": "model=theirs, title=fixed"})
+    client, github = actions(variant, settings={"inputs": "model=theirs, title=fixed"})
     client.create_task(TaskSpec(prompt="p", repository="owner/repo", model="ours", open_pull_request=True))
     (sent,) = github.seen("create_task")
     inputs = body_of(sent)["inputs"]
@@ -80,24 +80,24 @@ def test_what_is_asked_for_is_an_input_and_what_is_not_is_none(colour: str) -> N
     }
 
 
-def test_inputs_may_be_called_otherwise(colour: str) -> None:
+def test_inputs_may_be_called_otherwise(variant: str) -> None:
     """A workflow that exists already is not changed for us."""
     inputs = frozenset({"task", "ticket"})
     definition = Definition(id=7, file="mine.yaml", inputs=inputs, title="x")
     settings = {"workflow": "mine.yaml", "prompt_input": "task", "key_input": "ticket"}
-    client, github = actions(colour, settings=settings, workflows=[definition])
+    client, github = actions(variant, settings=settings, workflows=[definition])
     client.create_task(SPEC)
 
     assert inputs == set(body_of(github.seen("create_task")[0])["inputs"])
 
 
 @pytest.mark.parametrize("unlisted", [0.0, 2.0, 10.0])
-def test_an_older_server_is_asked_which_run_it_made(colour: str, unlisted: float) -> None:
+def test_an_older_server_is_requested_which_run_it_made(variant: str, unlisted: float) -> None:
     """It says 204: the run is found by the key in its name, some seconds later, and not by being the newest.
 
     See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
     """
-    client, github = actions(colour, versions=SERVER, settings={"api_version": SERVER[0]}, unlisted=unlisted)
+    client, github = actions(variant, versions=SERVER, settings={"api_version": SERVER[0]}, unlisted=unlisted)
     refs = [client.create_task(SPEC).ref.id for _ in range(2)]
     (first, *_), queries = github.tasks, [dict(request.query) for request in github.seen("find_task")]
     keys = [entry[1] for entry in client.journal.entries if entry[0] == "begin"]
@@ -107,9 +107,9 @@ def test_an_older_server_is_asked_which_run_it_made(colour: str, unlisted: float
     assert {("workflow_dispatch", "main", ">=")} == {(q["event"], q["branch"], q["created"][:2]) for q in queries}
 
 
-def test_somebody_elses_newest_run_is_never_ours(colour: str) -> None:
+def test_somebody_elses_newest_run_is_never_ours(variant: str) -> None:
     """A lost answer, and a colleague who dispatched the same in the same second."""
-    client, github = actions(colour, faults=[ResetAfterAccept(on="create_task")])
+    client, github = actions(variant, faults=[ResetAfterAccept(on="create_task")])
     theirs = Both("blocking", provider(), github, token=github.token, clock=client.clock)
     find = github._workflow_runs
 
@@ -124,22 +124,22 @@ def test_somebody_elses_newest_run_is_never_ours(colour: str) -> None:
     assert (["owner~repo~30433642"], 2) == ([task.ref.id], len(github.tasks))
 
 
-def test_a_run_without_our_key_is_not_taken(colour: str) -> None:
+def test_a_run_without_our_key_is_not_taken(variant: str) -> None:
     """A workflow that does not put the key into its name leaves the submission uncertain, and nothing is sent again."""
     nameless = msgspec.structs.replace(WORKFLOWS[0], title="agent")
-    client, github = actions(colour, faults=[ResetAfterAccept(on="create_task")], workflows=[nameless])
+    client, github = actions(variant, faults=[ResetAfterAccept(on="create_task")], workflows=[nameless])
     with pytest.raises(errors.SubmissionUncertainError):
         client.create_task(SPEC)
 
     assert (1, 1) == (len(github.tasks), len(github.seen("create_task")))
 
 
-def test_writes_are_a_second_apart(colour: str) -> None:
+def test_writes_are_a_second_apart(variant: str) -> None:
     """As GitHub asks of whoever makes many.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     for _ in range(3):
         client.create_task(SPEC)
 
@@ -149,9 +149,9 @@ def test_writes_are_a_second_apart(colour: str) -> None:
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_run_has_what_its_artifact_holds(colour: str) -> None:
+def test_a_finished_run_has_what_its_artifact_holds(variant: str) -> None:
     """Message, patch and base commit, fetched by redirect once the run has ended."""
-    client, github = actions(colour)
+    client, github = actions(variant)
     task = client.poll_task(client.create_task(SPEC).ref)
     made = task.outcome
 
@@ -160,12 +160,12 @@ def test_a_finished_run_has_what_its_artifact_holds(colour: str) -> None:
     assert 1 == len(github.seen("get_artifact"))
 
 
-def test_the_store_of_downloads_is_told_nothing(colour: str) -> None:
+def test_the_store_of_downloads_is_reported_nothing(variant: str) -> None:
     """It refuses whoever brings a token, and ours has not come near it.
 
     See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
-    client, github = actions(colour)
+    client, github = actions(variant)
     client.poll_task(client.create_task(SPEC).ref)
     (fetched,) = [request for request in github.requests if request.path.startswith("/blobs/")]
 
@@ -173,12 +173,12 @@ def test_the_store_of_downloads_is_told_nothing(colour: str) -> None:
     assert github.token not in repr(fetched.headers)
 
 
-def test_a_poll_of_a_run_that_has_not_changed_is_free(colour: str) -> None:
+def test_a_poll_of_a_run_that_has_not_changed_is_free(variant: str) -> None:
     """Asked with its tag it is 304, which the primary limit does not count.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
-    client, github = actions(colour, life=[Act("queued"), Act("in_progress", seconds=1e9)])
+    client, github = actions(variant, life=[Act("queued"), Act("in_progress", seconds=1e9)])
     ref = client.create_task(SPEC).ref
     for _ in range(5):
         client.get_task(ref)
@@ -188,9 +188,9 @@ def test_a_poll_of_a_run_that_has_not_changed_is_free(colour: str) -> None:
     assert ({TaskState.RUNNING}, 0, 24) == (states, github.meter.counted - before, github.meter.free)
 
 
-def test_a_failed_run_says_where(colour: str) -> None:
+def test_a_failed_run_says_where(variant: str) -> None:
     """The job and the step that failed."""
-    client, _ = actions(colour, life=failing(), leaves=lambda _: None)
+    client, _ = actions(variant, life=failing(), leaves=lambda _: None)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (TaskState.FAILED, "failure: agent > Run the agent: failure") == (task.state, str(task.error))
@@ -200,31 +200,31 @@ def test_a_failed_run_says_where(colour: str) -> None:
     ("conclusion", "state"),
     [("cancelled", TaskState.CANCELLED), ("timed_out", TaskState.EXPIRED), ("neutral", TaskState.SUCCEEDED)],
 )
-def test_ends_are_told_apart(colour: str, conclusion: str, state: TaskState) -> None:
+def test_ends_are_reported_apart(variant: str, conclusion: str, state: TaskState) -> None:
     """A run has one end, and its conclusion says which."""
-    client, _ = actions(colour, life=failing(conclusion))
+    client, _ = actions(variant, life=failing(conclusion))
 
     assert state is client.poll_task(client.create_task(SPEC).ref).state
 
 
-def test_a_run_that_waits_for_a_review_ends_the_wait(colour: str) -> None:
+def test_a_run_that_waits_for_a_review_ends_the_wait(variant: str) -> None:
     """Somebody must act on its page."""
-    client, _ = actions(colour, life=[Act("queued"), Act("waiting")])
+    client, _ = actions(variant, life=[Act("queued"), Act("waiting")])
 
     assert TaskState.INPUT_REQUIRED is client.poll_task(client.create_task(SPEC).ref).state
 
 
-def test_a_run_that_left_nothing_says_so(colour: str) -> None:
+def test_a_run_that_left_nothing_says_so(variant: str) -> None:
     """It succeeded, and made nothing."""
-    client, _ = actions(colour, leaves=lambda _: None)
+    client, _ = actions(variant, leaves=lambda _: None)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (TaskState.SUCCEEDED, ["nothing_made"]) == (task.state, kinds(task))
 
 
-def test_a_result_that_has_expired_says_so(colour: str) -> None:
+def test_a_result_that_has_expired_says_so(variant: str) -> None:
     """The run is what it was; what it left is gone."""
-    client, github = actions(colour)
+    client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     client.clock.advance(KEPT)
@@ -234,20 +234,20 @@ def test_a_result_that_has_expired_says_so(colour: str) -> None:
     assert "has expired: start the run again" in task.notices[0].text
 
 
-def test_a_result_that_expires_under_us_says_so(colour: str) -> None:
+def test_a_result_that_expires_under_us_says_so(variant: str) -> None:
     """410 is the same news (docs/reference/protocols/services.md, "1.1 Endpoints")."""
-    client, _ = actions(colour, faults=[Status(410, on="get_artifact")])
+    client, _ = actions(variant, faults=[Status(410, on="get_artifact")])
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert ["no_result"] == kinds(task)
 
 
-def test_a_run_that_is_started_again_is_reported(colour: str) -> None:
+def test_a_run_that_is_started_again_is_reported(variant: str) -> None:
     """Same id, next attempt: it goes on after its end, and the end is that of the last attempt.
 
     See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
-    client, github = actions(colour)
+    client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     github.run().restart(failing(), client.clock.time())
@@ -257,10 +257,10 @@ def test_a_run_that_is_started_again_is_reported(colour: str) -> None:
     assert (TaskState.FAILED, "attempt 2") == (ended.state, ended.notices[0].text.split("this is ")[1][:9])
 
 
-def test_a_re_run_leaves_a_result_of_its_own(colour: str) -> None:
+def test_a_re_run_leaves_a_result_of_its_own(variant: str) -> None:
     """The newest artifact is the result."""
     texts = iter([b"first", b"second"])
-    client, github = actions(colour, leaves=lambda _: {"message.md": next(texts)})
+    client, github = actions(variant, leaves=lambda _: {"message.md": next(texts)})
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     github.run().restart(LIFE, client.clock.time())
@@ -272,12 +272,12 @@ def leaving(**document: object) -> object:
     return lambda _: {"result.json": msgspec.json.encode(document)}
 
 
-def test_the_pull_request_is_found_by_the_branch(colour: str) -> None:
+def test_the_pull_request_is_found_by_the_branch(variant: str) -> None:
     """Those that a run names are not the ones that it made; without a patch its diff is fetched.
 
     See docs/reference/protocols/services.md, "1.5 Result, PR, diff".
     """
-    client, github = actions(colour, leaves=leaving(branch="coatcheck/x"))
+    client, github = actions(variant, leaves=leaving(branch="coatcheck/x"))
     github.add_pull(7, branch="coatcheck/x", diff=PATCH.encode())
     github.add_pull(6, branch="other")
     task = client.poll_task(client.create_task(SPEC).ref)
@@ -288,18 +288,18 @@ def test_the_pull_request_is_found_by_the_branch(colour: str) -> None:
     assert "owner:coatcheck/x" == dict(github.seen("list_pulls")[0].query)["head"]
 
 
-def test_a_diff_that_the_service_does_not_give_is_none(colour: str) -> None:
+def test_a_diff_that_the_service_does_not_give_is_none(variant: str) -> None:
     """One that is too large is refused with 406; the pull request is there all the same."""
     document = {"pull_request": {"number": 7, "url": "u"}}
-    client, _ = actions(colour, leaves=leaving(**document), faults=[Status(406, on="get_pull")])
+    client, _ = actions(variant, leaves=leaving(**document), faults=[Status(406, on="get_pull")])
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (7, None) == (task.pull_requests[0].number, task.outcome.patch)
 
 
-def test_a_workflow_may_say_why_it_failed(colour: str) -> None:
+def test_a_workflow_may_say_why_it_failed(variant: str) -> None:
     """Its own word is better than a step's name."""
-    client, github = actions(colour, life=failing(), leaves=leaving(error="no budget left"))
+    client, github = actions(variant, life=failing(), leaves=leaving(error="no budget left"))
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert ("no budget left", 0) == (str(task.error), len(github.seen("list_jobs")))
@@ -308,9 +308,9 @@ def test_a_workflow_may_say_why_it_failed(colour: str) -> None:
 # -- many --------------------------------------------------------------------------------------------------------------
 
 
-def test_many_runs_are_told_by_pages(colour: str) -> None:
-    """Of two repositories, one page each a round; only ends are looked at."""
-    client, github = actions(colour, life=[Act("queued"), Act("completed", "success", seconds=60)])
+def test_many_runs_are_reported_by_pages(variant: str) -> None:
+    """A round requests one page of each repository; only ended runs are requested by themselves."""
+    client, github = actions(variant, life=[Act("queued"), Act("completed", "success", seconds=60)])
     specs = [TaskSpec(prompt="p", repository=each) for each in ("owner/repo", "owner/site") for _ in range(3)]
     refs = [client.create_task(spec).ref for spec in specs]
     for run in github.tasks:
@@ -320,9 +320,9 @@ def test_many_runs_are_told_by_pages(colour: str) -> None:
     assert (set(refs), 2) == ({task.ref for task in ended}, len(github.seen("list_tasks")))
 
 
-def test_a_list_is_followed_by_its_links(colour: str) -> None:
+def test_a_list_is_followed_by_its_links(variant: str) -> None:
     """A hundred runs a page, newest first; the next page is the one that the service names."""
-    client, github = actions(colour)
+    client, github = actions(variant)
     for _ in range(3):
         client.create_task(SPEC)
     found = client.list_tasks(limit=2)
@@ -332,9 +332,9 @@ def test_a_list_is_followed_by_its_links(colour: str) -> None:
     assert {"workflow_dispatch"} == {dict(request.query)["event"] for request in github.seen("list_tasks")}
 
 
-def test_every_page_is_read(colour: str) -> None:
+def test_every_page_is_read(variant: str) -> None:
     """With the parameters of the link, on our own origin."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     for _ in range(5):
         client.create_task(SPEC)
     cursor, ids = None, []
@@ -346,18 +346,18 @@ def test_every_page_is_read(colour: str) -> None:
     assert (["6", "5", "4", "3", "2"], None) == (ids, cursor)
 
 
-def test_environments_are_workflows(colour: str) -> None:
+def test_environments_are_workflows(variant: str) -> None:
     """Each by the name of its file."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     found = client.list_environments(repository="owner/repo")
 
     assert ["owner/repo/coatcheck.yml", "owner/repo/ci.yml"] == [each.id for each in found]
     assert {"main"} == {each.default_branch for each in found}
 
 
-def test_usage_is_every_limit(colour: str) -> None:
-    """The service tells what is used of each, and asking is free."""
-    client, _ = actions(colour, limit=100)
+def test_usage_is_every_limit(variant: str) -> None:
+    """The usage of each limit is returned."""
+    client, _ = actions(variant, limit=100)
     client.create_task(SPEC)
     usage = client.get_usage()
     core = usage.window("core")
@@ -366,9 +366,9 @@ def test_usage_is_every_limit(colour: str) -> None:
     assert ["graphql", "search"] == [limit.name for limit in usage.extra_limits]
 
 
-def test_a_ticket_tells_what_is_left(colour: str) -> None:
+def test_a_created_task_reports_what_is_left(variant: str) -> None:
     """Every answer carries the primary limit."""
-    client, _ = actions(colour, limit=100)
+    client, _ = actions(variant, limit=100)
 
     assert 98 == client.create_task(SPEC).rate_limit.remaining
 
@@ -376,25 +376,25 @@ def test_a_ticket_tells_what_is_left(colour: str) -> None:
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_wait_sits_out_the_primary_limit(colour: str) -> None:
+def test_a_wait_sits_out_the_primary_limit(variant: str) -> None:
     """403 with nothing remaining: until the hour is over nobody asks.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
-    client, github = actions(colour, limit=3)
+    client, github = actions(variant, limit=3)
     task = client.poll_task(client.create_task(SPEC).ref, timeout=7200)
 
     assert (TaskState.SUCCEEDED, True) == (task.state, sum(client.clock.sleeps) >= HOUR)
     assert github.meter.polls < 15
 
 
-def test_a_secondary_limit_is_waited_out(colour: str) -> None:
+def test_a_secondary_limit_is_waited_out(variant: str) -> None:
     """It names no time, so that is a minute at least.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
     limit = Status(403, "You have exceeded a secondary rate limit.", on="get_task")
-    client, _ = actions(colour, faults=[limit])
+    client, _ = actions(variant, faults=[limit])
     ref = client.create_task(SPEC).ref
     client.get_task(ref)
 
@@ -402,7 +402,7 @@ def test_a_secondary_limit_is_waited_out(colour: str) -> None:
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(None, 140 / 14), ("none", 0.0), ("2", 140 / 2)])
-def test_the_secondary_limit_is_kept_without_being_told(colour: str, rate: str | None, seconds: float) -> None:
+def test_the_secondary_limit_is_kept_without_being_reported(variant: str, rate: str | None, seconds: float) -> None:
     """Fourteen requests a second after a burst of ten, unless the setting says otherwise.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
@@ -410,19 +410,19 @@ def test_the_secondary_limit_is_kept_without_being_told(colour: str, rate: str |
     environ = {"COATCHECK_LEARN": "off"} | ({"COATCHECK_GITHUB_ACTIONS_RATE": rate} if rate else {})
     clock = FakeClock()
     github = GithubEmulator(clock=clock)
-    client = Both(colour, provider(), github, token=github.token, clock=clock, environ=environ)
+    client = Both(variant, provider(), github, token=github.token, clock=clock, environ=environ)
     for _ in range(150):
         client.get_usage()
 
     assert seconds == pytest.approx(sum(clock.sleeps), abs=0.01)
 
 
-def test_an_interval_that_the_service_asks_for_is_kept(colour: str) -> None:
+def test_an_interval_that_the_service_asks_for_is_kept(variant: str) -> None:
     """`x-poll-interval` is obeyed where it comes.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
-    client, github = actions(colour)
+    client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     answer = github._run  # type: ignore[attr-defined]
 
@@ -438,18 +438,18 @@ def test_an_interval_that_the_service_asks_for_is_kept(colour: str) -> None:
 # -- acting ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_cancelled(colour: str) -> None:
+def test_a_run_is_cancelled(variant: str) -> None:
     """202, and the run ends as cancelled."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     ref = client.create_task(SPEC).ref
     client.cancel_task(ref)
 
     assert TaskState.CANCELLED is client.get_task(ref).state
 
 
-def test_a_run_that_has_ended_cannot_be_cancelled(colour: str) -> None:
+def test_a_run_that_has_ended_cannot_be_cancelled(variant: str) -> None:
     """409, said in one line."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     with pytest.raises(errors.ConflictError) as caught:
@@ -459,18 +459,18 @@ def test_a_run_that_has_ended_cannot_be_cancelled(colour: str) -> None:
 
 
 @pytest.mark.parametrize(("force", "state"), [("false", TaskState.RUNNING), ("true", TaskState.CANCELLED)])
-def test_what_runs_always_is_cancelled_by_force(colour: str, force: str, state: TaskState) -> None:
+def test_what_runs_always_is_cancelled_by_force(variant: str, force: str, state: TaskState) -> None:
     """Some steps outlive a cancel, and none a forced one."""
-    client, _ = actions(colour, settings={"force_cancel": force})
+    client, _ = actions(variant, settings={"force_cancel": force})
     ref = client.create_task(TaskSpec(prompt="p", repository="owner/repo", instructions="always")).ref
     client.cancel_task(ref)
 
     assert state is client.get_task(ref).state
 
 
-def test_a_run_that_has_ended_is_deleted(colour: str) -> None:
+def test_a_run_that_has_ended_is_deleted(variant: str) -> None:
     """It is gone."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
     client.delete_task(ref)
@@ -488,7 +488,7 @@ SCOPES = (("x-accepted-oauth-scopes", "repo, workflow"), ("x-oauth-scopes", "gis
     ("settings", "faults", "remedy"),
     [
         ({"workflow": "ci.yml"}, [], "add `workflow_dispatch` to `on:`"),
-        ({"inputs": "colour=blue"}, [], "declare them under on.workflow_dispatch.inputs"),
+        ({"inputs": "variant=blue"}, [], "declare them under on.workflow_dispatch.inputs"),
         ({"prompt_input": "title"}, [], "github_actions.inputs"),
         ({"workflow": "none.yml"}, [], "coatcheck workflow init"),
         ({}, [Status(403, on="create_task", headers=PERMISSION)], "permission actions=write or contents=read"),
@@ -497,10 +497,10 @@ SCOPES = (("x-accepted-oauth-scopes", "repo, workflow"), ("x-oauth-scopes", "gis
     ],
 )
 def test_a_refused_dispatch_says_what_to_do(
-    colour: str, settings: dict[str, str], faults: list[Fault], remedy: str
+    variant: str, settings: dict[str, str], faults: list[Fault], remedy: str
 ) -> None:
     """One line with the service's reason, and the remedy; nothing is left open."""
-    client, github = actions(colour, settings=settings, faults=faults)
+    client, github = actions(variant, settings=settings, faults=faults)
     with pytest.raises(errors.ProviderError) as caught:
         client.create_task(SPEC)
 
@@ -508,9 +508,9 @@ def test_a_refused_dispatch_says_what_to_do(
     assert ((), "abandon") == (github.tasks, client.journal.entries[-1][0])
 
 
-def test_an_unknown_branch_says_so(colour: str) -> None:
+def test_an_unknown_branch_says_so(variant: str) -> None:
     """No ref of that name."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     with pytest.raises(errors.InvalidRequestError, match="No ref found for: gone") as caught:
         client.create_task(TaskSpec(prompt="p", repository="owner/repo", branch="gone"))
 
@@ -529,10 +529,10 @@ def test_an_unknown_branch_says_so(colour: str) -> None:
     ],
 )
 def test_what_cannot_be_dispatched_is_refused_before_any_request(
-    colour: str, spec: dict[str, object], settings: dict[str, str], reason: str
+    variant: str, spec: dict[str, object], settings: dict[str, str], reason: str
 ) -> None:
-    """Nothing is asked, nothing is written down."""
-    client, github = actions(colour, settings=settings)
+    """Nothing is requested, and no intent is written."""
+    client, github = actions(variant, settings=settings)
     with pytest.raises(errors.ConfigurationError, match=reason):
         client.create_task(TaskSpec(**{"prompt": "p", "repository": "owner/repo", **spec}))  # type: ignore[arg-type]
 
@@ -545,7 +545,7 @@ def test_what_cannot_be_dispatched_is_refused_before_any_request(
         ({"base_url": "ftp://x"}, "base URL of github_actions is not usable"),
         ({"workflow": "no workflow"}, "'no workflow' is no workflow"),
         ({"repository": "x"}, "'x' names no repository on GitHub"),
-        ({"inputs": "colour"}, "'colour' is no input"),
+        ({"inputs": "variant"}, "'variant' is no input"),
         ({"force_cancel": "perhaps"}, "force_cancel cannot be 'perhaps'"),
     ],
 )
@@ -556,25 +556,25 @@ def test_a_wrong_setting_is_one_line(settings: dict[str, str], reason: str) -> N
 
 
 @pytest.mark.parametrize("id", ["x", "owner~repo", "owner~repo~x", "a~b~c~1", "~1"])
-def test_an_id_that_is_none_says_how_one_looks(colour: str, id: str) -> None:
-    """Nothing is asked."""
-    client, github = actions(colour)
+def test_an_id_that_is_none_says_how_one_looks(variant: str, id: str) -> None:
+    """Nothing is requested."""
+    client, github = actions(variant)
     with pytest.raises(errors.ConfigurationError, match="names no run"):
         client.get_task(f"github_actions:{id}")
 
     assert [] == github.requests
 
 
-def test_a_bare_number_is_a_run_of_the_repository_that_is_set(colour: str) -> None:
+def test_a_bare_number_is_a_run_of_the_repository_that_is_set(variant: str) -> None:
     """So that the address of a run's page is enough."""
-    client, _ = actions(colour)
+    client, _ = actions(variant)
     ref = client.create_task(SPEC).ref
 
     assert ref == client.get_task("https://github.com/owner/repo/actions/runs/30433642").ref
 
 
-def test_a_list_of_no_repository_says_so(colour: str) -> None:
+def test_a_list_of_no_repository_says_so(variant: str) -> None:
     """Without a setting somebody has to say which."""
-    client, _ = actions(colour, settings={"repository": ""})
+    client, _ = actions(variant, settings={"repository": ""})
     with pytest.raises(errors.ConfigurationError, match="no repository configured"):
         list(client.list_tasks())

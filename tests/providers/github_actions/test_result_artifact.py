@@ -29,7 +29,7 @@ def test_three_files_are_a_result() -> None:
 
 
 @pytest.mark.parametrize("name", ["../patch.diff", "/patch.diff", "a/patch.diff", "patch.diff/", "PATCH.DIFF"])
-def test_a_file_elsewhere_is_not_looked_at(name: str) -> None:
+def test_a_file_elsewhere_is_not_polled(name: str) -> None:
     """Whatever an archive wants to be unpacked to: only the root's three names are read, and nothing is written."""
     assert result_artifact.Result() == result_artifact.read(archive({name: b"evil"}))
 
@@ -51,7 +51,7 @@ def test_reading_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (True, "no_result") == (len(bomb) < 2**16, result_artifact.read(bomb).notices[0].kind)
 
 
-def test_a_size_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_size_that_lies_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The archive says that a file has one byte."""
     monkeypatch.setattr(result_artifact, "MAX_FILE", 2**20)
     bomb = bytearray(archive({"message.md": b"0" * 2**24}))

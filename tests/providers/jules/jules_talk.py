@@ -17,11 +17,13 @@ PROVIDER = JulesProvider(Service("http://127.0.0.1:9/v1alpha"))
 SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")
 
 
-def jules(colour: str = "blocking", *, provider: JulesProvider = PROVIDER, **options: Any) -> tuple[Any, JulesEmulator]:
+def jules(
+    variant: str = "blocking", *, provider: JulesProvider = PROVIDER, **options: Any
+) -> tuple[Any, JulesEmulator]:
     """Return a client and the emulator behind it, which has *options*."""
     clock = FakeClock()
     emulator = JulesEmulator(clock=clock, **options)
-    return Both(colour, provider, emulator, token=emulator.token, clock=clock), emulator
+    return Both(variant, provider, emulator, token=emulator.token, clock=clock), emulator
 
 
 def recorded(name: str) -> bytes:

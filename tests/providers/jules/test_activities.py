@@ -31,7 +31,7 @@ def test_every_kind_has_its_event() -> None:
 
 
 def test_events_carry_what_was_said() -> None:
-    """Texts, plan, who said it, and what the service said about a kind that nobody knows."""
+    """Texts, plan and originator are read; an activity of an unknown kind keeps its data."""
     plan = EVENTS[1].plan
 
     assert "1788256080000010000" == TOKEN
@@ -42,7 +42,7 @@ def test_events_carry_what_was_said() -> None:
     assert {"width": 3} == EVENTS[7].data
 
 
-def test_artifacts_are_told() -> None:
+def test_artifacts_are_reported() -> None:
     """Commands with their codes (zero is left out by the service), bytes of an image, changes, and unknown kinds."""
     assert (
         Artifact(kind="command", command="make test", output="3 passed\n", exit_code=0),

@@ -11,7 +11,7 @@ ACTIVITIES = (DATA / "activities_all_kinds.json").read_bytes()
 
 
 class TestJules(ProviderConformance):
-    """Jules keeps every law, against our emulator."""
+    """Jules passes the conformance tests, against the emulator."""
 
     provider = staticmethod(lambda: PROVIDER)
     emulator = JulesEmulator

@@ -55,7 +55,7 @@ def test_what_is_missing_is_the_default() -> None:
     assert "https://jules.google.com/session/7" == task.url
 
 
-def test_an_id_may_be_told_by_the_name() -> None:
+def test_an_id_may_be_reported_by_the_name() -> None:
     """Both say the same."""
     assert "jules:8" == str(read({"name": "sessions/8"}).ref)
 

@@ -18,7 +18,7 @@ from .jules_talk import PROVIDER, SPEC, jules, recorded
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -34,9 +34,9 @@ def with_approval(**options: Any) -> TaskSpec:
 # -- submitting --------------------------------------------------------------------------------------------------------
 
 
-def test_a_task_lives_from_ticket_to_pull_request(colour: str) -> None:
-    """Ticket, wait, diff, new file, pull request with the number of its URL, commit message, messages."""
-    client, _ = jules(colour)
+def test_a_task_runs_from_submission_to_pull_request(variant: str) -> None:
+    """Created task, wait, diff, new file, pull request with the number of its URL, commit message, messages."""
+    client, _ = jules(variant)
     ticket = client.create_task(msgspec.structs.replace(SPEC, open_pull_request=True))
     task = client.poll_task(ticket.ref)
     made = task.outcome
@@ -53,7 +53,7 @@ def test_a_task_lives_from_ticket_to_pull_request(colour: str) -> None:
 
 
 def test_the_body_is_flat_and_holds_what_was_asked() -> None:
-    """Nothing that nobody asked for is sent: the service refuses what it does not know."""
+    """Fields that are not set are not sent: the service refuses unknown ones."""
     provider = JulesProvider(Service("http://127.0.0.1:9/v1alpha", environment_variables=True))
     client, emulator = jules(provider=provider)
     client.create_task(SPEC)
@@ -77,9 +77,9 @@ def test_the_body_is_flat_and_holds_what_was_asked() -> None:
     ] == sent(emulator, "create_task")
 
 
-def test_a_session_needs_no_repository(colour: str) -> None:
+def test_a_session_needs_no_repository(variant: str) -> None:
     """Without one nothing is looked up; the diff has no base commit."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     task = client.poll_task(client.create_task("Write a poem").ref)
 
     assert ([{"prompt": "Write a poem"}], []) == (sent(emulator, "create_task"), emulator.seen("get_environment"))
@@ -87,18 +87,18 @@ def test_a_session_needs_no_repository(colour: str) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_create_is_never_replayed_on_a_server_error(colour: str, status: int) -> None:
-    """It would cost another of fifteen a day: the list is asked, and the uncertainty is said."""
-    client, emulator = jules(colour, faults=[Status(status, on="create_task")])
+def test_a_create_is_never_replayed_on_a_server_error(variant: str, status: int) -> None:
+    """A lost submission is not repeated: the list is searched, and otherwise the outcome is uncertain."""
+    client, emulator = jules(variant, faults=[Status(status, on="create_task")])
     with pytest.raises(errors.SubmissionUncertainError):
         client.create_task(SPEC)
 
     assert 1 == len(emulator.seen("create_task"))
 
 
-def test_a_create_is_sent_again_after_429(colour: str) -> None:
+def test_a_create_is_sent_again_after_429(variant: str) -> None:
     """Throttled means not taken."""
-    client, emulator = jules(colour, faults=[Status(429, on="create_task")])
+    client, emulator = jules(variant, faults=[Status(429, on="create_task")])
     client.create_task(SPEC)
 
     assert (2, 1) == (len(emulator.seen("create_task")), len(emulator.tasks))
@@ -126,9 +126,9 @@ def test_a_source_of_another_shape_is_found_in_the_list() -> None:
     assert "sources/github-owner-repo" == client.create_task(SPEC).environment
 
 
-def test_an_unknown_source_is_one_line_with_the_remedy(colour: str) -> None:
+def test_an_unknown_source_is_one_line_with_the_remedy(variant: str) -> None:
     """Nothing is created, and the error says where repositories are connected."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     with pytest.raises(errors.ConfigurationError, match="Jules has no source for 'owner/nowhere'") as caught:
         client.create_task(TaskSpec(prompt="p", repository="owner/nowhere"))
 
@@ -136,19 +136,19 @@ def test_an_unknown_source_is_one_line_with_the_remedy(colour: str) -> None:
     assert [] == emulator.seen("create_task")
 
 
-def test_a_branch_that_nobody_knows_must_be_named(colour: str) -> None:
+def test_a_branch_that_is_unknown_must_be_named(variant: str) -> None:
     """The service would say only "invalid argument"."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     with pytest.raises(errors.ConfigurationError, match="default branch of owner/empty is not known"):
         client.create_task(TaskSpec(prompt="p", repository="owner/empty"))
 
     assert [] == emulator.seen("create_task")
 
 
-def test_sources_are_listed_through_all_pages_and_without_branches(colour: str) -> None:
+def test_sources_are_listed_through_all_pages_and_without_branches(variant: str) -> None:
     """A mask leaves the branches out; 250 sources come in three pages."""
     many = [rpc.source("o", f"r{number}", branches=("main",)) for number in range(250)]
-    client, emulator = jules(colour, sources=many)
+    client, emulator = jules(variant, sources=many)
     found = client.list_environments()
 
     assert (250, 3) == (len(found), len(emulator.requests))
@@ -156,9 +156,9 @@ def test_sources_are_listed_through_all_pages_and_without_branches(colour: str) 
     assert {True} == {"branches" not in dict(request.query)["fields"] for request in emulator.requests}
 
 
-def test_a_service_that_takes_no_masks_is_asked_without(colour: str) -> None:
+def test_a_service_that_takes_no_masks_is_requested_without(variant: str) -> None:
     """A 400 for a mask is followed by the whole."""
-    client, _ = jules(colour, masks=False)
+    client, _ = jules(variant, masks=False)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (["owner/repo", "owner/empty"], TaskState.SUCCEEDED) == (
@@ -167,9 +167,9 @@ def test_a_service_that_takes_no_masks_is_asked_without(colour: str) -> None:
     )
 
 
-def test_environments_of_a_repository(colour: str) -> None:
+def test_environments_of_a_repository(variant: str) -> None:
     """One, or none where it is not connected."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
 
     assert ["owner/repo"] == [source.label for source in client.list_environments(repository="owner/repo")]
     assert () == client.list_environments(repository="owner/nowhere")
@@ -186,9 +186,9 @@ def test_a_list_of_sources_that_goes_round_in_circles_ends() -> None:
 # -- the truths of sections 2.3 and 3.1 ----------------------------------------------------------------------------------
 
 
-def test_a_plan_that_waits_ends_the_wait_and_is_shown(colour: str) -> None:
+def test_a_plan_that_waits_ends_the_wait_and_is_shown(variant: str) -> None:
     """INPUT_REQUIRED with the plan; approving lets the session go on to its end."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     ref = client.create_task(with_approval()).ref
     waiting = client.poll_task(ref)
     client.approve_plan(ref)
@@ -199,18 +199,18 @@ def test_a_plan_that_waits_ends_the_wait_and_is_shown(colour: str) -> None:
     assert (TaskState.SUCCEEDED, True) == (ended.state, ended.plan.is_approved)
 
 
-def test_completed_with_only_a_plan_still_waits_for_approval(colour: str) -> None:
-    """The service calls it COMPLETED after ten minutes; the word is kept and the truth is told."""
-    client, _ = jules(colour, life=lives.plan_only)
+def test_completed_with_only_a_plan_still_waits_for_approval(variant: str) -> None:
+    """The service calls it COMPLETED after ten minutes; the word is kept, and the state is `INPUT_REQUIRED`."""
+    client, _ = jules(variant, life=lives.plan_only)
     task = client.poll_task(client.create_task(with_approval()).ref)
 
     assert (TaskState.INPUT_REQUIRED, "COMPLETED", ()) == (task.state, task.raw_state, task.notices)
     assert task == client.get_task(task.ref)
 
 
-def test_an_approval_that_changes_nothing_is_reported(colour: str) -> None:
+def test_an_approval_that_changes_nothing_is_reported(variant: str) -> None:
     """Five of six such approvals did nothing: the wait does not go on for ever."""
-    client, emulator = jules(colour, life=lives.plan_only)
+    client, emulator = jules(variant, life=lives.plan_only)
     ref = client.create_task(with_approval()).ref
     task = client.poll_task(ref, approve=lambda _: True)
 
@@ -219,9 +219,9 @@ def test_an_approval_that_changes_nothing_is_reported(colour: str) -> None:
 
 
 @pytest.mark.parametrize(("word", "state"), [(True, TaskState.SUCCEEDED), (False, TaskState.INPUT_REQUIRED)])
-def test_a_wait_may_decide_about_the_plan(colour: str, word: bool, state: TaskState) -> None:
+def test_a_wait_may_decide_about_the_plan(variant: str, word: bool, state: TaskState) -> None:
     """The caller is shown the plan, once; its word lets the wait go on or ends it."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     shown: list[str] = []
 
     def decide(task: Any) -> bool:
@@ -233,9 +233,9 @@ def test_a_wait_may_decide_about_the_plan(colour: str, word: bool, state: TaskSt
     assert (state, 1, int(word)) == (task.state, len(shown), len(emulator.seen("approve_plan")))
 
 
-def test_completed_without_output_is_its_own_outcome(colour: str) -> None:
+def test_completed_without_output_is_its_own_outcome(variant: str) -> None:
     """It ended well and made nothing: an empty outcome, and a notice."""
-    client, _ = jules(colour, life=lives.nothing_made)
+    client, _ = jules(variant, life=lives.nothing_made)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (TaskState.SUCCEEDED, True, ["nothing_made"]) == (
@@ -245,17 +245,17 @@ def test_completed_without_output_is_its_own_outcome(colour: str) -> None:
     )
 
 
-def test_a_change_without_outputs_is_found_in_the_activities(colour: str) -> None:
+def test_a_change_without_outputs_is_found_in_the_activities(variant: str) -> None:
     """The last change set with a diff is the whole; empty ones do not count."""
-    client, _ = jules(colour, life=lives.without_outputs)
+    client, _ = jules(variant, life=lives.without_outputs)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (DIFF.encode(), ()) == (bytes(task.outcome.patch), task.notices)
 
 
-def test_paused_ends_the_wait(colour: str) -> None:
-    """It will not move alone; a message wakes it."""
-    client, _ = jules(colour, life=lives.paused)
+def test_paused_ends_the_wait(variant: str) -> None:
+    """A paused session ends a wait; a message restarts it."""
+    client, _ = jules(variant, life=lives.paused)
     ref = client.create_task(SPEC).ref
     paused = client.poll_task(ref)
     woken = client.send_message(ref, "continue")
@@ -263,9 +263,9 @@ def test_paused_ends_the_wait(colour: str) -> None:
     assert (TaskState.PAUSED, TaskState.RUNNING) == (paused.state, woken.state)
 
 
-def test_a_question_ends_the_wait_and_is_told(colour: str) -> None:
+def test_a_question_ends_the_wait_and_is_reported(variant: str) -> None:
     """The newest message is the question; the answer lets it go on."""
-    client, _ = jules(colour, life=lives.asking)
+    client, _ = jules(variant, life=lives.asking)
     ref = client.create_task(SPEC).ref
     asking = client.poll_task(ref)
     client.send_message(ref, "hello")
@@ -275,9 +275,9 @@ def test_a_question_ends_the_wait_and_is_told(colour: str) -> None:
     assert TaskState.SUCCEEDED is client.poll_task(ref).state
 
 
-def test_a_failure_tells_what_the_agent_said_last(colour: str) -> None:
-    """The service's reason is always the same; the last message tells more."""
-    client, _ = jules(colour, life=lives.failed)
+def test_a_failure_reports_what_the_agent_said_last(variant: str) -> None:
+    """The failure has the service's reason and the agent's last message."""
+    client, _ = jules(variant, life=lives.failed)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert "Jules was unable to complete the task.: The tests need a database." == task.error.message
@@ -285,9 +285,9 @@ def test_a_failure_tells_what_the_agent_said_last(colour: str) -> None:
         task.raise_for_state()
 
 
-def test_a_stall_is_reported_and_waited_for(colour: str) -> None:
+def test_a_stall_is_reported_and_waited_for(variant: str) -> None:
     """A quarter of an hour without a sign is news, once; the wait goes on to its deadline."""
-    client, emulator = jules(colour, life=lives.stalled)
+    client, emulator = jules(variant, life=lives.stalled)
     ref = client.create_task(SPEC).ref
     heard: list[list[str]] = []
     with pytest.raises(errors.WaitTimeoutError):
@@ -299,9 +299,9 @@ def test_a_stall_is_reported_and_waited_for(colour: str) -> None:
     assert len(emulator.seen("list_activities")) < len(emulator.seen("get_task"))
 
 
-def test_a_revival_is_reported(colour: str) -> None:
+def test_a_revival_is_reported(variant: str) -> None:
     """What went on after its end has made its change over what was merged since."""
-    client, emulator = jules(colour, life=lives.revived)
+    client, emulator = jules(variant, life=lives.revived)
     ref = client.create_task(SPEC).ref
     first = client.poll_task(ref)
     emulator.advance(ref.id)
@@ -315,9 +315,9 @@ def test_a_revival_is_reported(colour: str) -> None:
     )
 
 
-def test_a_new_sessions_activities_may_be_denied(colour: str) -> None:
-    """404 for a few minutes after the creation means none yet; the watch tells them when they come."""
-    client, _ = jules(colour, unlisted=100.0)
+def test_a_new_sessions_activities_may_be_denied(variant: str) -> None:
+    """404 for the activities of a new session means that there are none yet; later ones are reported."""
+    client, _ = jules(variant, unlisted=100.0)
     ref = client.create_task(SPEC).ref
     kinds = [event.type for event in client.watch_task(ref, interval=30)]
 
@@ -325,17 +325,17 @@ def test_a_new_sessions_activities_may_be_denied(colour: str) -> None:
     assert {"task.plan", "task.message"} <= set(kinds)
 
 
-def test_an_unknown_session_is_not_found(colour: str) -> None:
-    """For every verb that looks or acts."""
-    client, _ = jules(colour)
+def test_an_unknown_session_is_not_found(variant: str) -> None:
+    """Every verb that reads or acts raises the error of the status."""
+    client, _ = jules(variant)
     for verb in ("get_task", "poll_task", "approve_plan", "archive_task", "delete_task", "stream_task"):
         with pytest.raises(errors.NotFoundError):
             getattr(client, verb)("nowhere")
 
 
-def test_what_nobody_knows_is_told_in_its_native_words(colour: str) -> None:
+def test_what_is_unknown_is_reported_in_its_native_words(variant: str) -> None:
     """State, activity and artifact keep their words, the output its bytes; the rest is read."""
-    client, emulator = jules(colour, life=lives.unknown_words)
+    client, emulator = jules(variant, life=lives.unknown_words)
     ref = client.create_task(SPEC).ref
     emulator.advance(ref.id, 5)
     strange = client.get_task(ref)
@@ -354,9 +354,9 @@ def test_what_nobody_knows_is_told_in_its_native_words(colour: str) -> None:
 # -- watching ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_watch_tells_everything_once(colour: str) -> None:
-    """Each activity once although each look asks a little further back; the state of the end last."""
-    client, emulator = jules(colour)
+def test_a_watch_reports_everything_once(variant: str) -> None:
+    """Each activity once although each poll asks a little further back; the state of the end last."""
+    client, emulator = jules(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
     told = [event.type for event in events if not hasattr(event, "state") and event.type != "task.diff"]
@@ -366,9 +366,9 @@ def test_a_watch_tells_everything_once(colour: str) -> None:
     assert all("create_time>" in dict(request.query)["filter"] for request in emulator.seen("list_activities")[2:-2])
 
 
-def test_a_watch_resumes_after_any_event(colour: str) -> None:
+def test_a_watch_resumes_after_any_event(variant: str) -> None:
     """From the cursor of any event the rest follows, and nothing twice."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     ref = client.create_task(SPEC).ref
     events = [event for event in client.watch_task(ref) if not hasattr(event, "state")]
     kinds = [event.type for event in events]
@@ -377,9 +377,9 @@ def test_a_watch_resumes_after_any_event(colour: str) -> None:
     assert [kinds[number:] for number in range(1, len(kinds) + 1)] == resumed
 
 
-def test_a_stream_holds_images_and_commands(colour: str) -> None:
+def test_a_stream_holds_images_and_commands(variant: str) -> None:
     """An image's bytes, a command with the exit code 0 that proto3 leaves out, and the change."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     ref = client.poll_task(client.create_task(SPEC).ref).ref
     shown = {each.kind: each for event in client.stream_task(ref) for each in event.artifacts}
 
@@ -388,17 +388,17 @@ def test_a_stream_holds_images_and_commands(colour: str) -> None:
     assert DIFF.encode() == shown["change"].content
 
 
-def test_a_wait_does_not_read_activities_while_the_agent_works(colour: str) -> None:
-    """They can be megabytes: they are asked for where the session stops, and where somebody watches."""
-    client, emulator = jules(colour)
+def test_a_wait_does_not_read_activities_while_the_agent_works(variant: str) -> None:
+    """Activities are requested for a watch and when the session has stopped."""
+    client, emulator = jules(variant)
     client.poll_task(client.create_task(SPEC).ref, interval=5)
 
     assert 1 == len(emulator.seen("list_activities"))
 
 
-def test_many_sessions_are_waited_for_through_the_list(colour: str) -> None:
-    """A page shows a hundred: sixty sessions cost a page a round, and a look for each that has stopped."""
-    client, emulator = jules(colour)
+def test_many_sessions_are_waited_for_through_the_list(variant: str) -> None:
+    """A page shows a hundred: sixty sessions cost a page a round, and a poll for each that has stopped."""
+    client, emulator = jules(variant)
     refs = [client.create_task(SPEC).ref for _ in range(60)]
     asking = client.create_task(with_approval()).ref
     for ref in (*refs, asking):
@@ -411,7 +411,7 @@ def test_many_sessions_are_waited_for_through_the_list(colour: str) -> None:
 
 
 def of_session(events: list[Any], ref: Any) -> list[Any]:
-    """Return what was told of a session: kinds, texts and states in their order."""
+    """Return what was reported of a session: kinds, texts and states in their order."""
     return [
         ("state" if hasattr(event, "state") else event.type, event.text, getattr(event, "state", None))
         for event in events
@@ -419,9 +419,9 @@ def of_session(events: list[Any], ref: Any) -> list[Any]:
     ]
 
 
-def test_a_crowd_is_told_what_each_alone_is_told(colour: str) -> None:
+def test_many_tasks_is_reported_what_each_alone_is_reported(variant: str) -> None:
     """Every activity comes once and in its order, and the end after it, as in a watch of one."""
-    client, _ = jules(colour, beat=26)
+    client, _ = jules(variant, beat=26)
     refs = [client.create_task(SPEC).ref for _ in range(12)]
     crowd = client.watch_tasks(refs, interval=20)
     alone = {ref: [each for each in client.watch_task(ref) if not hasattr(each, "state")] for ref in refs}
@@ -433,9 +433,9 @@ def test_a_crowd_is_told_what_each_alone_is_told(colour: str) -> None:
     assert {"state"} == {of_session(crowd, ref)[-1][0] for ref in refs}
 
 
-def test_whom_a_page_shows_is_not_asked_for_again(colour: str) -> None:
-    """A look at a session that works is one request, for the activities since the last; the end is looked at whole."""
-    client, emulator = jules(colour, beat=26)
+def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:
+    """A poll of a running session requests the activities since the last poll; an ended one is read completely."""
+    client, emulator = jules(variant, beat=26)
     refs = [client.create_task(SPEC).ref for _ in range(16)]
     client.watch_tasks(refs, interval=26)
     filtered = [request for request in emulator.seen("list_activities") if "filter" in dict(request.query)]
@@ -444,9 +444,9 @@ def test_whom_a_page_shows_is_not_asked_for_again(colour: str) -> None:
     assert 16 < len(filtered) < len(emulator.seen("list_activities")) - 16
 
 
-def test_a_crowds_silence_is_told(colour: str) -> None:
+def test_many_taskss_silence_is_reported(variant: str) -> None:
     """A session whose agent gives no sign for a quarter of an hour is reported: its page has the time of its state."""
-    client, _ = jules(colour, beat=1000)
+    client, _ = jules(variant, beat=1000)
     refs = [client.create_task(SPEC).ref for _ in range(4)]
     told = client.watch_tasks(refs, interval=60, timeout=None)
 
@@ -455,9 +455,9 @@ def test_a_crowds_silence_is_told(colour: str) -> None:
     }
 
 
-def test_the_answer_itself_can_be_kept(colour: str) -> None:
+def test_the_answer_itself_can_be_kept(variant: str) -> None:
     """Saved and read again, it is the same task."""
-    client, _ = jules(colour, life=lambda _: ())
+    client, _ = jules(variant, life=lambda _: ())
     ref = client.create_task(SPEC).ref
 
     assert client.get_task(ref) == client.extract_response(client.get_task_response(ref))
@@ -466,9 +466,9 @@ def test_the_answer_itself_can_be_kept(colour: str) -> None:
 # -- acting --------------------------------------------------------------------------------------------------------------
 
 
-def test_archived_sessions_are_listed_where_asked_for(colour: str) -> None:
+def test_archived_sessions_are_listed_where_requested(variant: str) -> None:
     """The default hides them; archiving pauses one that works, and can be taken back."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     kept, away = (client.create_task(SPEC).ref for _ in range(2))
     client.archive_task(away)
     lists = {which: [task.ref for task in client.list_tasks(filter=which)] for which in ("current", "archived", "all")}
@@ -479,26 +479,26 @@ def test_archived_sessions_are_listed_where_asked_for(colour: str) -> None:
     assert (TaskState.PAUSED, True, False) == (paused.state, paused.is_archived, client.get_task(away).is_archived)
 
 
-def test_tasks_of_a_source_are_kept_apart_here(colour: str) -> None:
+def test_tasks_of_a_source_are_kept_apart_here(variant: str) -> None:
     """The service cannot filter by source."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     ours, _ = client.create_task(SPEC).ref, client.create_task("Write a poem")
 
     assert [ours] == [task.ref for task in client.list_tasks(environment="sources/github/owner/repo")]
 
 
-def test_a_deleted_session_is_gone(colour: str) -> None:
+def test_a_deleted_session_is_gone(variant: str) -> None:
     """The answer is an empty body, and that is fine."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     ref = client.create_task(SPEC).ref
     client.delete_task(ref)
 
     assert () == emulator.tasks
 
 
-def test_a_plan_that_is_approved_already_is_refused_with_the_remedy(colour: str) -> None:
+def test_a_plan_that_is_approved_already_is_refused_with_the_remedy(variant: str) -> None:
     """The service says only that a precondition failed."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     ref = client.poll_task(client.create_task(SPEC).ref).ref
     with pytest.raises(errors.InvalidRequestError) as caught:
         client.approve_plan(ref)
@@ -506,9 +506,9 @@ def test_a_plan_that_is_approved_already_is_refused_with_the_remedy(colour: str)
     assert f"no plan is waiting for approval; see: coatcheck show {ref}" == caught.value.remedy
 
 
-def test_a_message_to_a_finished_session_is_refused_with_the_remedy(colour: str) -> None:
+def test_a_message_to_a_finished_session_is_refused_with_the_remedy(variant: str) -> None:
     """404 here does not mean that the session is unknown."""
-    client, _ = jules(colour)
+    client, _ = jules(variant)
     ref = client.poll_task(client.create_task(SPEC).ref).ref
     with pytest.raises(errors.NotFoundError) as caught:
         client.send_message(ref, "more")
@@ -516,9 +516,9 @@ def test_a_message_to_a_finished_session_is_refused_with_the_remedy(colour: str)
     assert "a session that has ended may take no more messages; submit another task" == caught.value.remedy
 
 
-def test_a_message_may_wake_a_finished_session(colour: str) -> None:
+def test_a_message_may_wake_a_finished_session(variant: str) -> None:
     """Where the service takes it, the session runs again, and its revival is reported."""
-    client, _ = jules(colour, wakes=True)
+    client, _ = jules(variant, wakes=True)
     ref = client.poll_task(client.create_task(SPEC).ref).ref
     client.send_message(ref, "more")
     task = client.poll_task(ref)
@@ -546,9 +546,9 @@ def test_cancelling_is_unsupported_and_archiving_offered() -> None:
 # -- who we are ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_revoked_key_is_told_by_its_status(colour: str) -> None:
+def test_a_revoked_key_is_reported_by_its_status(variant: str) -> None:
     """The service's text says that API keys are not supported, which is false."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     emulator.token = "another"
     with pytest.raises(errors.AuthenticationError) as caught:
         client.list_environments()
@@ -556,9 +556,9 @@ def test_a_revoked_key_is_told_by_its_status(colour: str) -> None:
     assert 401 == caught.value.status
 
 
-def test_no_key_is_said_before_any_request(colour: str) -> None:
+def test_no_key_is_said_before_any_request(variant: str) -> None:
     """With the page where keys are made."""
-    client, emulator = jules(colour)
+    client, emulator = jules(variant)
     client.client._options = msgspec.structs.replace(client.client._options, token=None)
     with pytest.raises(errors.NotLoggedInError) as caught:
         client.list_environments()
@@ -590,10 +590,10 @@ def test_a_filter_that_the_service_refuses_is_a_clear_error() -> None:
 
 @pytest.mark.parametrize(("plan", "limit", "percent"), [(None, None, None), ("free", 15, 20.0), ("ultra", 300, 1.0)])
 def test_usage_is_our_own_submissions_of_a_day(
-    colour: str, plan: str | None, limit: float | None, percent: float | None
+    variant: str, plan: str | None, limit: float | None, percent: float | None
 ) -> None:
-    """The service tells nothing: what this machine submitted in 24 hours, against the configured plan."""
-    client, emulator = jules(colour, provider=JulesProvider(Service("http://127.0.0.1:9/v1alpha", plan=plan)))
+    """Usage is what this machine submitted in 24 hours, against the configured plan."""
+    client, emulator = jules(variant, provider=JulesProvider(Service("http://127.0.0.1:9/v1alpha", plan=plan)))
     client.create_task(SPEC)
     client.clock.advance(24 * 3600 + 1)
     for _ in range(3):
@@ -624,7 +624,7 @@ def test_every_declared_verb_is_there() -> None:
 
 
 def test_a_saved_answer_is_read_with_its_activities() -> None:
-    """What is told by the activities is known where they were saved as well."""
+    """A saved session with its saved activities has the facts of the activities."""
     task = PROVIDER.extract_response(recorded("session_failed"), recorded("activities_all_kinds"))
 
     assert "Jules was unable to complete the task.: I will." == str(task.error)
@@ -653,15 +653,15 @@ def test_a_setting_that_is_none_is_refused_with_those_there_are(name: str, value
     assert "use one of" in str(caught.value.remedy)
 
 
-def test_bad_weather_on_the_way_to_a_story_is_waited_out(colour: str) -> None:
-    """Activities are asked for again like anything else."""
-    client, _ = jules(colour, faults=[Reset(on="list_activities"), Status(503, on="list_activities")])
+def test_bad_weather_on_the_way_to_a_story_is_waited_out(variant: str) -> None:
+    """Activities are requested again like anything else."""
+    client, _ = jules(variant, faults=[Reset(on="list_activities"), Status(503, on="list_activities")])
 
     assert TaskState.SUCCEEDED is client.poll_task(client.create_task(SPEC).ref).state
 
 
-def test_answers_without_a_length_are_read(colour: str) -> None:
+def test_answers_without_a_length_are_read(variant: str) -> None:
     """Chunked, as Google's front ends send."""
-    client, _ = jules(colour, chunked=True)
+    client, _ = jules(variant, chunked=True)
 
     assert TaskState.SUCCEEDED is client.poll_task(client.create_task(SPEC).ref).state

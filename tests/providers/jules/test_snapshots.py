@@ -30,8 +30,8 @@ def remembered(*happenings: Happening) -> Memory:
     return memory
 
 
-def test_two_activities_of_one_moment_are_both_heard() -> None:
-    """The filter is exclusive: asking a little further back finds the twin, the id tells it from the known one."""
+def test_two_activities_of_one_moment_are_both_received() -> None:
+    """A second activity of the same moment is found by an earlier filter, and known ones are left out by id."""
     first, twin = happening("a", NOW), happening("b", NOW)
     memory = remembered(first)
 
@@ -40,8 +40,8 @@ def test_two_activities_of_one_moment_are_both_heard() -> None:
 
 
 @given(st.lists(st.floats(0, 600), max_size=40).map(sorted), st.integers(0, 40))
-def test_whatever_the_pace_nothing_is_lost_or_told_twice(times: list[float], known: int) -> None:
-    """Any activities, heard up to any of them: the filter and the ids leave exactly the rest."""
+def test_whatever_the_pace_nothing_is_lost_or_reported_twice(times: list[float], known: int) -> None:
+    """Any activities, received up to any of them: the filter and the ids leave exactly the rest."""
     every = [happening(str(number), NOW + time) for number, time in enumerate(times)]
     memory = Memory.read(remembered(*every[:known]).to_text())
     asked = [each for each in every if not memory.last or (each.at or 0) > memory.last - OVERLAP]

@@ -46,7 +46,7 @@ def repeating() -> Fault:
 
 
 class TestOpenAIBatch(ProviderConformance):
-    """OpenAI's batches keep every law, against our emulator."""
+    """OpenAI's batches pass the conformance tests, against the emulator."""
 
     provider = staticmethod(lambda: PROVIDER)
     emulator = OpenAIBatchEmulator

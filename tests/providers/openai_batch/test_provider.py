@@ -22,17 +22,17 @@ from .test_conformance import PROVIDER, batch
 THREE = TaskSpec(prompt="Sum up:", requests={"a": "1", "b": "2", "c": "3"}, title="Sums")
 
 
-def talk(colour: str = "blocking", **options: Any) -> tuple[Any, OpenAIBatchEmulator]:
+def talk(variant: str = "blocking", **options: Any) -> tuple[Any, OpenAIBatchEmulator]:
     """Return a client and the emulator behind it."""
     clock = FakeClock()
     emulator = OpenAIBatchEmulator(clock=clock, **options)
-    return Both(colour, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
+    return Both(variant, PROVIDER, emulator, token=emulator.token, clock=clock), emulator
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_one_prompt_is_a_batch_of_one(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_one_prompt_is_a_batch_of_one(variant: str) -> None:
     """Its answer is the task's message."""
-    client, emulator = talk(colour)
+    client, emulator = talk(variant)
     task = client.poll_task(client.create_task("Say hello").ref)
 
     assert (TaskState.SUCCEEDED, "Done: Say hello", "gpt-test") == (
@@ -88,7 +88,7 @@ def test_a_batch_that_was_refused_says_why() -> None:
 
 
 def test_a_running_batch_says_how_far_it_is_and_until_when() -> None:
-    """One request, and no results are asked for."""
+    """A running batch is one request, and its results are not requested."""
     client, emulator = talk()
     ref = client.create_task(THREE).ref
     task = client.get_task(ref)
@@ -109,7 +109,7 @@ def test_results_that_have_expired_are_a_notice() -> None:
 
 
 def test_a_cancelled_batch_ends_as_cancelled() -> None:
-    """Cancelling is asked for, and takes its time."""
+    """A cancellation is requested, and the state follows later."""
     client, _ = talk()
     ref = client.create_task(THREE).ref
     client.cancel_task(ref)
@@ -129,7 +129,7 @@ def test_the_answers_of_chat_completions_are_read_too() -> None:
 # -- submitting once ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     "lost",
     [
@@ -139,9 +139,9 @@ def test_the_answers_of_chat_completions_are_read_too() -> None:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-def test_a_lost_answer_is_found_by_the_key(colour: str, lost: Any) -> None:
-    """Others may have made batches meanwhile: the metadata tells ours, and nothing is sent again."""
-    client, emulator = talk(colour, faults=[lost])
+def test_a_lost_answer_is_found_by_the_key(variant: str, lost: Any) -> None:
+    """Others may have made batches meanwhile: the batch is found by its metadata, and nothing is sent again."""
+    client, emulator = talk(variant, faults=[lost])
     other, _ = Both("blocking", PROVIDER, emulator, token=emulator.token, clock=client.clock), None
     emulator.faults.clear()
     other.create_task("Say hello")
@@ -184,7 +184,7 @@ def test_an_upload_that_fails_is_certain(fault: Any) -> None:
 
 
 def test_a_form_is_a_form_whatever_is_in_it() -> None:
-    """A prompt that looks like a form does not end ours."""
+    """A prompt that contains a multipart boundary is sent unchanged."""
     nasty = '--\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nother\r\n--'
     client, emulator = talk()
     task = client.poll_task(client.create_task(nasty).ref)
@@ -247,7 +247,7 @@ def test_the_key_is_a_bearer() -> None:
 
 
 def test_there_is_no_archive() -> None:
-    """Nobody is asked for what there is not."""
+    """A file that does not exist is not requested."""
     client, emulator = talk()
 
     assert ([], []) == (client.list_tasks(filter="archived"), emulator.requests)

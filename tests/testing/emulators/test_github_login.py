@@ -112,7 +112,7 @@ def test_what_is_wrong_is_said(talk: Talk, form: dict[str, str], code: str) -> N
 
 
 def test_an_unknown_app_is_404(talk: Talk) -> None:
-    """And one without device flow is told so."""
+    """An app without the device flow is a plain error."""
     unknown = talk.post(START, client_id="unknown")
     talk.desk.has_device_flow = False
 

@@ -56,7 +56,7 @@ def refusal(response: Response) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("key", "text"), [(None, "Request is missing required"), ("x", "API keys are not supported")])
 def test_both_refusals_of_a_key_have_one_reason(key: str | None, text: str) -> None:
-    """The second text is false, and the reason is the same: only the status tells."""
+    """Both errors have the same reason; the status distinguishes them."""
     response = Bare().send("GET", "sources", key=key)
     details = msgspec.json.decode(response.body)["error"]["details"]
 
@@ -217,7 +217,7 @@ def test_a_plan_left_alone_is_called_completed_and_stays_so() -> None:
     assert ("COMPLETED", 200, before) == (before["state"], approved, bare.live(id))
 
 
-def test_an_activity_can_be_asked_for_by_itself() -> None:
+def test_an_activity_can_be_requested_by_itself() -> None:
     """As it is in the list."""
     bare = Bare()
     id = bare.create()
@@ -276,7 +276,7 @@ def test_new_sessions_keep_their_activities_for_a_while() -> None:
     ],
 )
 def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> None:
-    """One act at each look."""
+    """Each request takes one step."""
     bare = Bare(life=life)
     id = bare.create()
     seen = ["QUEUED"]
@@ -288,7 +288,7 @@ def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> N
 
 
 def test_a_beat_is_an_act_by_the_clock() -> None:
-    """Sessions live on whether anybody looks or not, and looking makes nothing happen."""
+    """With a beat, sessions advance by the clock, and requests do not advance them."""
     bare = Bare(beat=10)
     id = bare.create()
     states = [bare.ask("GET", "sessions")["sessions"][0]["state"] for _ in range(5)]

@@ -89,7 +89,7 @@ def read_user(token: str, answer: Mapping[str, object]) -> Tokens:
     """Return a token with whose it is; names change, numbers do not."""
     id = answer.get("id")
     if not isinstance(id, int):
-        raise errors.UnreadableResponseError("GitHub does not say whose this token is", path="$.id")
+        raise errors.UnreadableResponseError("GitHub did not return the owner of this token", path="$.id")
     return Tokens(access_token=token, account_id=str(id))
 
 
@@ -158,7 +158,9 @@ def _read(data: bytes, where: str, *, site: str, remedy: str) -> Tokens:
 def _written(data: bytes | None, tokens: Tokens, *, site: str) -> bytes:
     if tokens.issuer not in (None, site):
         message = f"a login to another site is not kept as one to {site}"
-        raise errors.ConfigurationError(message, remedy="leave out --issuer, and say where the API is: --base-url")
+        raise errors.ConfigurationError(
+            message, remedy="leave out --issuer, and set the address of the API: --base-url"
+        )
     written = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
     existing: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
     kept = {name: value for name, value in (existing | written).items() if value is not None}

@@ -3,7 +3,7 @@
 Invariants:
 
 - A refusal is one line with what to do: which permission lacks, which word of the request was wrong.
-- Pages are followed by ``Link`` and never made up; what a link asks for is asked of our own origin.
+- The next page is the query of ``Link``; it is always requested from the configured origin.
 
 See docs/reference/protocols/services.md, "1.1 Endpoints", "1.2 The id of a dispatched run", "1.3 States" and "1.4 Rate
 limits, conditional polling".
@@ -117,8 +117,8 @@ def usage_of(response: Response) -> Usage:
 
     See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
-    found = decode(response, Limits).resources
-    limits = {name: limit(name, stated) for name, stated in found.items() if isinstance(stated, dict)}
+    resources = decode(response, Limits).resources
+    limits = {name: limit(name, stated) for name, stated in resources.items() if isinstance(stated, dict)}
     reached = next((name for name, each in limits.items() if each.is_reached), None)
     core = limits.pop("core", None)
     return Usage(rate_limit=core, extra_limits=tuple(limits.values()), reached=reached, raw=response.body)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def anthropic_batch(settings: Settings) -> AnthropicBatchProvider:
     """Return the provider of Anthropic's batches; raises `ConfigurationError` for a setting that is none.
 
-    ``model`` is asked where a task names none, ``max_tokens`` is how long an answer may be, and ``base_url``
+    ``model`` is the model of tasks that name none, ``max_tokens`` the length of an answer, and ``base_url``
     (``ANTHROPIC_BASE_URL``) is where the service is.
     """
     from .provider import AnthropicBatchProvider, Service

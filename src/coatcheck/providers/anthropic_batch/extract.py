@@ -4,7 +4,7 @@ Invariants:
 
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
-- `ended` says nothing of how: a batch is a success where one request is, and else what most became of them.
+- `ended` does not state a result: a batch succeeded if one of its requests did, otherwise it has the first state of `RESULTS` that a request has.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Invariants:
 
-- `create_task` is one POST that holds every request. The service takes no key and shows nothing of what was asked,
+- `create_task` is one POST that holds every request. The service takes no key and returns nothing of the input,
   so a lost answer stays uncertain: batches that could be it are named, and nothing is sent again.
-- Results are asked for once a batch has ended, at our own address: the URL that the service names is not followed.
+- Results are requested once a batch has ended, from the configured origin: the URL in the response is not followed.
 
 See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """

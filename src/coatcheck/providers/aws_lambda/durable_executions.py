@@ -73,8 +73,8 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
-        Verb.ARCHIVE_TASK: "AWS keeps ended executions for the days that the function says, and has no archive",
-        Verb.APPROVE_PLAN: "a function asks with a callback, which send_message answers",
+        Verb.ARCHIVE_TASK: "AWS keeps ended executions for the days that the function configures, and has no archive",
+        Verb.APPROVE_PLAN: "a function waits with a callback, which send_message completes",
         Verb.LIST_ATTEMPTS: "an execution is one attempt",
         Verb.LIST_ENVIRONMENTS: "functions are named, not listed: that would need another permission",
         Verb.LIST_MODELS: "the function chooses",
@@ -226,7 +226,7 @@ class DurableProvider(LambdaProvider, frozen=True):
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
         """Return the state of up to a thousand executions of one function: that of the first of *refs*, else the default one.
 
-        Where neither is known there is nothing to list, and each is looked at by itself.
+        Where neither is known there is nothing to list, and each is requested by itself.
         """
         named = function_of(refs[0])
         if named is None and not self.service.function:

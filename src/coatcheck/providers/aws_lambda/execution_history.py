@@ -83,8 +83,8 @@ def events_of(happened: Sequence[Happening], task: Task) -> tuple[TaskEvent, ...
     if not happened:
         return ()
     last = str(happened[-1].id)
-    said = task.outcome.messages if task.outcome else ()
-    messages = [TaskMessage(ref=task.ref, id=last, message=each, text=each.text) for each in said]
+    messages_of_task = task.outcome.messages if task.outcome else ()
+    messages = [TaskMessage(ref=task.ref, id=last, message=each, text=each.text) for each in messages_of_task]
     return (*(event_of(each, task.ref) for each in happened), *messages)
 
 

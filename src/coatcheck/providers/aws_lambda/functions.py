@@ -152,8 +152,8 @@ def function_of(ref: TaskRef) -> Function | None:
 
     See docs/reference/protocols/services.md, "3.2 Durable functions".
     """
-    arn, said, _ = unquote(ref.id).partition("/durable-execution/")
-    return Function.parse(arn) if said else None
+    arn, separator, _ = unquote(ref.id).partition("/durable-execution/")
+    return Function.parse(arn) if separator else None
 
 
 def _origin(url: str) -> str:

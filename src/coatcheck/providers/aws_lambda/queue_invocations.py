@@ -4,7 +4,7 @@ See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
 
 Invariants:
 
-- AWS gives an invocation an id that nothing can be asked with: only the function's destination, an SQS queue,
+- AWS gives an invocation an id with which nothing can be requested: only the function's destination, an SQS queue,
   reports its end.
 - A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when
   that has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.

@@ -154,7 +154,7 @@ def read_whoami(token: str, answer: Mapping[str, object]) -> Tokens:
     account = text(answer.get("chatgpt_account_id"))
     if account is None or not _is_sendable(account):
         raise errors.UnreadableResponseError(
-            "the login service does not say whose token this is", path="$.chatgpt_account_id"
+            "the login service did not return the owner of this token", path="$.chatgpt_account_id"
         )
     return Tokens(
         access_token=token,

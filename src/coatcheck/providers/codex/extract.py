@@ -3,7 +3,7 @@
 Invariants:
 
 - Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
-- What the service did not say is None; nothing is guessed but the numbers of attempts that only have ids.
+- A missing fact is None; only the numbers of attempts that have nothing but ids are inferred.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 """
 
@@ -337,7 +337,10 @@ def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
 
 
 def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullRequest | None:
-    """Return the pull request that was made of *turn* (2.1: each names the assistant's turn)."""
+    """Return the pull request of *turn*; each names the assistant's turn.
+
+    See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
+    """
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
     pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)

@@ -5,7 +5,7 @@ Invariants:
 - `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
 - Routes that only third parties have seen (docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client
   calls") are marked so, and say so when the service denies them.
-- What the answers mean is in `extract` and `usage`; here is only who is asked for what.
+- `extract` and `rate_limits` read the responses; this module only sends requests.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ VERBS: Mapping[Verb, Support] = {
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
-    reasons={Verb.APPROVE_PLAN: "Codex starts at once and asks for no approval"},
+    reasons={Verb.APPROVE_PLAN: "Codex starts at once and needs no approval"},
     options=frozenset({"attempts", "mode", "starting_diff", "model"}),
     modes=frozenset({"code", "ask"}),
     max_attempts=request_bodies.MAX_ATTEMPTS,

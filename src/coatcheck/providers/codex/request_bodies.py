@@ -39,8 +39,10 @@ def follow_up(ref: TaskRef, turn: str, text: str, *, mode: Literal["code", "ask"
 
 
 def _input_items(prompt: str, starting_diff: str | None) -> list[object]:
-    said = {"type": "message", "role": "user", "content": [{"content_type": "text", "text": prompt}]}
-    return [said, {"type": "pre_apply_patch", "output_diff": {"diff": starting_diff}}] if starting_diff else [said]
+    message = {"type": "message", "role": "user", "content": [{"content_type": "text", "text": prompt}]}
+    return (
+        [message, {"type": "pre_apply_patch", "output_diff": {"diff": starting_diff}}] if starting_diff else [message]
+    )
 
 
 def _body(content: dict[str, object], attempts: int, model: str | None) -> bytes:

@@ -86,7 +86,7 @@ def prompt(turn: wire.Turn | None) -> str | None:
     user_items = [
         item for item in turn.input_items or NO_ITEMS if item.type == "message" and item.role in (None, "user")
     ]
-    return "\n\n".join(said for item in user_items for said in _texts(item.content)) or None
+    return "\n\n".join(texts for item in user_items for texts in _texts(item.content)) or None
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
@@ -108,32 +108,32 @@ def _said(found: Iterable[wire.Item]) -> Iterator[Message]:
 
 def _worklog(turn: wire.Turn) -> tuple[Message, ...]:
     entries = (turn.worklog.messages if turn.worklog else None) or ()
-    said = (
+    texts = (
         _message(entry.content.parts if entry.content else None, entry.author.role if entry.author else None)
         for entry in entries
     )
-    return tuple(filter(None, said))
+    return tuple(filter(None, texts))
 
 
 def _message(content: wire.Content, role: str | None) -> Message | None:
     """Join the parts: a citation stands inside a running text, a text after a text is a new paragraph."""
     if isinstance(content, list) and len(content) == 1 and isinstance(part := content[0], wire.Part) and part.text:
         return Message(text=part.text, role=role or "assistant")  # nearly all messages
-    said: list[str] = []
+    texts: list[str] = []
     citations: list[Citation] = []
     length, is_running = 0, True
     for part in _parts(content):
         content_text = part if isinstance(part, str) else part.text
         if content_text:
             gap = "" if is_running else "\n\n"
-            said += (gap, content_text)
+            texts += (gap, content_text)
             length += len(gap) + len(content_text)
         elif isinstance(part, wire.Part) and (citation := _citation(part, length)):
             citations.append(citation)
         is_running = not content_text
     if not (length or citations):
         return None
-    return Message(text="".join(said), role=role or "assistant", citations=tuple(citations))
+    return Message(text="".join(texts), role=role or "assistant", citations=tuple(citations))
 
 
 def _parts(content: wire.Content) -> list[wire.Part | str]:
@@ -325,16 +325,16 @@ def _text_of(lines: list[str]) -> str | None:
 
 def _joined(parts: tuple[FileLines, ...], *, ends: bool) -> tuple[str, bool]:
     """Return the parts as one text with a line for every gap, and whether there is no gap."""
-    said, following = [], 1
+    texts, following = [], 1
     for part in parts:
         if part.start > following:
-            said.append(_gap(following, part.start - 1))
-        said.append(part.text)
+            texts.append(_gap(following, part.start - 1))
+        texts.append(part.text)
         following = part.start + part.text.count("\n")
-    is_whole = ends and len(said) == len(parts)
+    is_whole = ends and len(texts) == len(parts)
     if parts and not ends:
-        said.append(f"[… from line {following} on: not sent]\n")
-    return "".join(said), is_whole
+        texts.append(f"[… from line {following} on: not sent]\n")
+    return "".join(texts), is_whole
 
 
 def _gap(first: int, last: int) -> str:

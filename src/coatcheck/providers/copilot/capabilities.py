@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...provider import Login, Settings
 
 NAME = "copilot"
-# Installation tokens are refused, and so is everybody without one of these plans (docs/reference/protocols/services.md,
+# Installation tokens are refused, and so are users without one of these plans (docs/reference/protocols/services.md,
 # "2 GitHub Copilot cloud agent").
 WHO = "a token of a user with Copilot Business or Enterprise"
 NEEDS = f"read and write Agent tasks ({WHO})"

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- `create_task` is one POST. It carries no key, so a lost answer is looked for in the list, by prompt and place.
+- `create_task` is one POST. It carries no key, so a task whose response was lost is searched in the list, by prompt and repository.
 - `get_task` is one GET while the agent works; where it has stopped, what it made is fetched: the pull request by
   its node, else by its branch, and the diff.
 - What the API cannot do is declared, and not tried some other way.
@@ -165,7 +165,7 @@ class CopilotProvider(GithubProvider, frozen=True):
         return extract.Fetched(pull=pull, patch=patch)
 
     def _pull(self, repository: str | None, artifacts: extract.Artifacts) -> Exchange[PullRequest | None]:
-        """Return the pull request with its number, which the task does not tell: by its node, else by its branch.
+        """Return the pull request with its number, which the task does not contain: by its node, else by its branch.
 
         See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
         """

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- A description is read whole or not at all: what it says wrong is one line with the file and the key.
+- A description is read completely or not at all; an error is one line with the file and the key.
 - It holds no secret: it names the environment variable that does.
 """
 
@@ -178,7 +178,7 @@ def read(name: str, table: Table, *, origin: str) -> Description:
 
 
 class _Reader:
-    """Says of everything that is wrong where it stands."""
+    """Reports errors of a description with the file and the key."""
 
     def __init__(self, name: str, origin: str) -> None:
         self._name, self._origin = name, origin

@@ -37,7 +37,7 @@ class JsonSelector(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> JsonSelector:
-        """Read a place as people write it; raises ValueError that says what is wrong."""
+        """Read a selector. Raises ValueError with the reason."""
         if text.startswith((HEADER, BODY)):
             source, _, name = text.partition(":")
             return cls(source, (name.strip().lower(),))
@@ -85,7 +85,7 @@ class Places:
 
     @classmethod
     def read(cls, value: object) -> Places:
-        """Read a place or a list of them; raises ValueError that says what is wrong."""
+        """Read a selector or a list of them. Raises ValueError with the reason."""
         values = value if isinstance(value, list) else [value]
         texts = [text for text in values if isinstance(text, str)]
         if len(texts) < len(values):

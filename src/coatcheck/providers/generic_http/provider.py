@@ -4,11 +4,11 @@ The pattern is that of docs/reference/protocols/services.md, "6 Standards".
 
 Invariants:
 
-- `create_task` is one request. Its answer may be a ticket (202, 201, 303) or the result itself (200).
+- `create_task` is one request. The response names the task (202, 201, 303) or is the result itself (200).
 - `get_task` is one GET, and one more for a result that is kept elsewhere.
 - An answer that names another address for the task (``Location``, ``Operation-Location``) is followed there by the
-  next poll; the ref stays as it was given out, and its own address is asked again where the new one is unknown.
-- Nothing but the description says what anything means; `extract` reads it.
+  next poll; the ref does not change, and its first address is requested again where the new one is unknown.
+- The meaning of a response is defined by the description alone; `extract` applies it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ VERBS: Mapping[str, tuple[Verb, ...]] = {
     "delete": (Verb.DELETE_TASK,),
     "list": (Verb.LIST_TASKS, Verb.GET_STATUS_PAGE),
 }
-# Answers to a submission that was taken; 303 names where to look (RFC 9110 15.4.4).
+# Responses to an accepted submission; 303 names the address of the result (RFC 9110 15.4.4).
 TAKEN = frozenset({200, 201, 202, 204, 303})
 # Their information is in their headers; a web page in their body is ignored.
 ONLY_TAKEN = frozenset({202, 303})
@@ -82,7 +82,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the description says that the service can do."""
+        """What the service can do according to the description."""
         described, names = self.described, self.described.names
         verbs = [Verb.CREATE_TASK, Verb.GET_TASK, Verb.GET_SNAPSHOT]
         verbs += [verb for key, each in VERBS.items() if getattr(described, key) is not None for verb in each]
@@ -96,7 +96,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
             reasons=missing,
             options=frozenset(OPTIONS) & names,
             modes=frozenset({"code", "ask"} if "mode" in names else {"code"}),
-            notes=("Described in your settings: what it can do is what they say.",),
+            notes=("Described in your settings, which define what it can do.",),
         )
 
     @property
@@ -124,7 +124,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
-        """Return *spec* as it is; raises `ConfigurationError` for what the description requires and it does not say."""
+        """Return *spec* as it is; raises `ConfigurationError` for what the description requires and it lacks."""
         yield from ()
         given = values_of(spec)
         if missing := [name for name in self.described.submit.requires if not given.get(name)]:
@@ -168,7 +168,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return self._addresses.shortened(location, requested=requested) if location else None
 
     def _accepted(self, answer: Answer, native: str) -> Task:
-        """Return the task as accepted: what the answer says of its state counts, its status alone does not."""
+        """Return the task as accepted: its state is in the body; the HTTP status alone is none."""
         parsed = extract.task(answer, self.described, self._addresses, native=native)
         if parsed.raw_state is None and not self.described.task.done:
             parsed = msgspec.structs.replace(parsed, state=TaskState.QUEUED, error=None)
@@ -358,7 +358,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     # -- acting ------------------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Ask the service to stop; whether it did, the task says."""
+        """Request the cancellation; the task has the result."""
         return self._act(self.described.cancel, ref)
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:

@@ -1,4 +1,4 @@
-"""What a task says, put into what is sent.
+"""Insert the fields of a task into a request.
 
 Invariants:
 
@@ -54,7 +54,7 @@ def names_in(template: object) -> Iterator[str]:
 
 
 def values_of(spec: TaskSpec) -> Mapping[str, object]:
-    """Return what *spec* says by the names of templates."""
+    """Return the fields of *spec* by the names of placeholders."""
     all_values = {name: read(spec) for name, read in PLACEHOLDERS.items()}
     return {name: value for name, value in all_values.items() if value is not None}
 

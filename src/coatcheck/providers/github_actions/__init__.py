@@ -1,4 +1,4 @@
-"""GitHub Actions: a run of a workflow that anybody can dispatch is a task.
+"""GitHub Actions: a run of a dispatched workflow is a task.
 
 Nothing is imported until the factory runs: the registry names every provider for every command.
 """

@@ -1,4 +1,4 @@
-"""What the jobs of a run tell: each step as it begins, each job as it ends, and why a run failed. Pure.
+"""Events from the jobs of a run: each step as it begins, each job as it ends, and why a run failed. Pure.
 
 Invariants:
 

@@ -2,8 +2,7 @@
 
 Invariants:
 
-- Three names are looked up and nothing is ever written: what else an archive holds, and where it says that should
-  go, is never looked at.
+- Three files are read by name and nothing is written: other entries of an archive and their paths are ignored.
 - The size that an archive states is not trusted: reading stops at the limit.
 - A result that cannot be read is a `Notice`, not an error: the run ended as it ended.
 """
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zipfile import ZipFile
 
-# A diff of 100 MB is the largest that anybody has (the same as of the transports), packed or not.
+# A diff of 100 MB is the largest that is read (the same as of the transports), packed or not.
 MAX_ARCHIVE = MAX_FILE = 128 * 2**20
 
 

@@ -67,7 +67,7 @@ def session(answer: Response) -> wire.Session:
 
 
 def needs_story(wire_session: wire.Session) -> bool:
-    """Whether the state alone does not tell what has become of *wire_session*.
+    """Whether the state alone does not determine the result of *wire_session*.
 
     See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
     """

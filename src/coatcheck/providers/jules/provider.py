@@ -93,7 +93,7 @@ CAPABILITIES = Capabilities(
         Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",
         Verb.CREATE_PULL_REQUEST: "Jules opens one itself when the task was created with open_pull_request",
         Verb.LIST_ATTEMPTS: "a session is one attempt",
-        Verb.LIST_MODELS: "Jules chooses the model and does not tell which",
+        Verb.LIST_MODELS: "Jules chooses the model and does not report which",
     },
     options=frozenset({"title", "requires_approval", "open_pull_request", "working_branch"}),
     # 5 to 60 minutes are reported (docs/reference/protocols/jules.md, "3.2 Intervals"); this is their geometric mean.

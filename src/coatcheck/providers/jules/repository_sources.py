@@ -1,7 +1,7 @@
 """Find the source that a person means: its name, or the repository behind it.
 
-Names are never taken apart: live they look like ``sources/github/OWNER/REPO``, in the prose like
-``sources/github-owner-repo``. What we make up is only asked for, and what the service answers is used.
+Names are never parsed: the service sends ``sources/github/OWNER/REPO``, the documentation has
+``sources/github-owner-repo``. A constructed name is only requested; the name in the response is used.
 
 See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order" and "2.1 Source".
 """

@@ -26,7 +26,7 @@ SETTLES = frozenset({"planApproved", *ENDS})
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts that a session itself does not tell."""
+    """The facts that a session itself does not contain."""
 
     plan: Plan | None = None
     messages: tuple[Message, ...] = ()

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Activities of one moment must not get lost: the next look asks a little further back and drops what it knows.
+- Activities of one moment must not get lost: the next poll requests activities from a few seconds earlier and drops known ones.
 - An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
   the same: some do go on.
 

@@ -5,7 +5,7 @@ Invariants:
 - The requests are uploaded first, as a file that does nothing by itself: only the POST that follows makes a task,
   and only that one is ever uncertain.
 - A batch carries the submission's key in its metadata, where a lost answer is found again.
-- Results are asked for once a batch has ended: its output file, and its error file, where it has them.
+- Results are requested once a batch has ended: its output file, and its error file, where it has them.
 
 See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
@@ -67,7 +67,7 @@ WINDOW = "24h"
 ENDPOINT = "/v1/responses"
 # Metadata: "values are strings with a maximum length of 512 characters" (same source).
 MAX_VALUE = 512
-# The largest page of the list (OpenAI's API reference), and how many are looked through for a key: a thousand batches.
+# The largest page of the list (OpenAI's API reference), and how many are searched for a key: a thousand batches.
 PAGE_SIZE, SEARCH_PAGES = 100, 10
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))

@@ -1,1 +1,1 @@
-"""Services other than Codex, in memory: each speaks its protocol over sessions that live as a test wrote them."""
+"""Emulators of the services other than Codex, in memory. A test gives the states that each new task passes through."""

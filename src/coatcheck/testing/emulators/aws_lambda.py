@@ -1,9 +1,10 @@
-"""AWS Lambda in memory, with the queue in which plain functions tell their ends.
+"""An emulator of AWS Lambda with the queue that receives the results of plain functions.
 
-Law 1. Nothing happens by itself: a durable execution goes one state on each time it is looked at, a plain invocation
-       each time its queue is read, and is done after the last.
-Law 2. Every request needs a right signature; names, versions and payloads are refused as AWS refuses them.
-Law 3. A durable execution's name is taken once: the same payload finds the execution that there is, another is refused.
+Invariants:
+
+- a durable execution takes its next state each time it is requested, a plain invocation each time its queue is read;
+- every request needs a valid signature; invalid names, versions and payloads are refused as AWS refuses them;
+- a name belongs to one durable execution: the same payload returns it, another payload is refused.
 
 See docs/reference/protocols/services.md, "3 AWS Lambda".
 """
@@ -30,7 +31,7 @@ QUEUE_URL = f"http://127.0.0.1:9/{ACCOUNT}/ends"
 MAX_PAYLOAD = 1024 * 1024
 
 LIFE = ("RUNNING", "RUNNING", "SUCCEEDED")
-# A life may hold this: it stays RUNNING until somebody has answered its callback.
+# A state: the execution stays RUNNING until its callback has been completed.
 CALLBACK = "CALLBACK"
 ENDS = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED"})
 
@@ -44,7 +45,7 @@ index 0000000..ce01362
 +hello
 """
 
-# method, path -> the verb that it serves, and the method of `LambdaEmulator` that answers.
+# Method, path, verb, and the method of `LambdaEmulator` that handles it.
 ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
     (method, re.compile(path), verb, answer)
     for method, path, verb, answer in (
@@ -71,7 +72,7 @@ WORDS: Mapping[int, str] = {
 
 
 class Execution(msgspec.Struct):
-    """A durable execution, or a plain invocation (without a name): what was asked, and what it still lives through."""
+    """A durable execution, or a plain invocation (without a name), with its input and the states that follow."""
 
     id: str
     function: str
@@ -87,17 +88,17 @@ class Execution(msgspec.Struct):
 
     @property
     def callback(self) -> str:
-        """Return the id of its callback, which is base64."""
+        """Return the id of the callback, which is base64."""
         return f"{self.id}+/="
 
     def happen(self, kind: str, now: float, **details: object) -> None:
-        """Put an event into the history."""
+        """Append an event to the history."""
         said = {"EventType": kind, "EventId": len(self.events) + 1, "EventTimestamp": now, "Id": f"op-{self.id}"}
         name = {"Name": "agent"} if kind.startswith(("Step", "Callback")) else {}
         self.events.append({**said, **name, f"{kind}Details": details})
 
     def advance(self, now: float) -> None:
-        """Go one state on; a callback is waited for until it has been answered."""
+        """Take the next state, unless a callback is pending."""
         if not self.life or (self.state == CALLBACK and self.answer is None):
             return
         self.state = self.life.pop(0)
@@ -125,10 +126,10 @@ def execution_arn(function: str, name: str, id: str) -> str:
 
 
 class LambdaEmulator:
-    """All of it. *functions* are names of durable ones, *plain* of the others; *life* is what new tasks live through.
+    """The emulator. *functions* are names of durable functions, *plain* of others; *life* are the states of new tasks.
 
-    *result* makes what a function gives back of what it was told, and *arn* an execution's ARN of function, name and
-    id: those of AWS's local runner hold neither.
+    *result* returns the result of a function for its input; *arn* returns the ARN of an execution for function, name and
+    id. ARNs of AWS's local runner contain neither function nor name.
     """
 
     def __init__(
@@ -158,11 +159,11 @@ class LambdaEmulator:
         return tuple(self._executions.values())
 
     def seen(self, name: str) -> list[Request]:
-        """Return the requests that came in for a verb, "list_events" and "acknowledge" among them."""
+        """Return the requests received for a verb, "list_events" and "acknowledge" among them."""
         return [request for request in self.requests if _route(request)[0] == name]
 
     def handle(self, request: Request) -> Response:
-        """Answer *request*, or raise the `TransportError` that its fault stands for."""
+        """Return the response to *request*, or raise the `TransportError` of its fault."""
         with self._lock:
             self.requests.append(request)
             fault = take(self.faults, _route(request)[0], "")
@@ -252,12 +253,12 @@ class LambdaEmulator:
         query, name = dict(request.query), function.rpartition(":")[2]
         if name not in self.functions:
             return problem(404, f"Function not found: {name}")
-        found = [each for each in reversed(self.tasks) if each.function == name and each.name]
+        executions = [each for each in reversed(self.tasks) if each.function == name and each.name]
         if query.get("Qualifier", VERSION) != VERSION:
-            found = []
+            executions = []
         if wanted := query.get("DurableExecutionName"):
-            found = [each for each in found if each.name == wanted]
-        return self._page("DurableExecutions", [self._summary(each) for each in found], query)
+            executions = [each for each in executions if each.name == wanted]
+        return self._page("DurableExecutions", [self._summary(each) for each in executions], query)
 
     def _history(self, request: Request, arn: str) -> Response:
         execution, query = self._durable(arn), dict(request.query)
@@ -310,18 +311,18 @@ class LambdaEmulator:
         return self.queue.answer(request, now=self.clock.time())
 
     def _tell(self, execution: Execution) -> None:
-        """Put the destination record of an invocation that has ended into the queue.
+        """Send the destination record of an ended invocation to the queue.
 
         See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
         """
         if execution.ended is not None:
             is_good = execution.state == "SUCCEEDED"
-            made = self._result(execution) if is_good else {"errorType": "AgentError", "errorMessage": "It gave up."}
-            self.queue.put(msgspec.json.encode(record(execution, made, is_good=is_good)).decode())
+            result = self._result(execution) if is_good else {"errorType": "AgentError", "errorMessage": "It gave up."}
+            self.queue.put(msgspec.json.encode(record(execution, result, is_good=is_good)).decode())
 
 
 def record(execution: Execution, made: object, *, is_good: bool) -> dict[str, object]:
-    """Return what a function's destination is told."""
+    """Return the record that a function's destination receives."""
     condition = {"SUCCEEDED": "Success", "TIMED_OUT": "EventAgeExceeded"}.get(execution.state, "RetriesExhausted")
     moment = datetime.fromtimestamp(execution.ended or 0.0, UTC).isoformat(timespec="milliseconds")
     return {
@@ -347,19 +348,19 @@ JSON = {"content-type": "application/json"}
 
 
 def reply(document: object) -> Response:
-    """Answer with a JSON document."""
+    """Return a JSON response."""
     return Response(200, JSON, msgspec.json.encode(document))
 
 
 def problem(status: int, text: str, *, word: str | None = None) -> Response:
-    """Answer with one of AWS's errors."""
+    """Return an error response of AWS."""
     word = word or WORDS.get(status, "ServiceException")
     body = {"Type": "User", "Message": text}
     return Response(status, {**JSON, "x-amzn-errortype": word}, msgspec.json.encode(body))
 
 
 def _worded(fault: Fault, response: Response) -> Response:
-    """Return what a fault answers in AWS's own words."""
+    """Return the response of a fault with AWS's wording."""
     if not isinstance(fault, Status) or fault.is_html:
         return response
     said = problem(fault.status, fault.text or f"HTTP {fault.status}")
@@ -378,7 +379,7 @@ def _route(request: Request) -> tuple[str, str, tuple[str, ...]]:
     return "", "", ()
 
 
-def _made(told: Mapping[str, object]) -> object:
-    answer = f" ({told['answer']})" if told.get("answer") else ""
+def _made(inputs: Mapping[str, object]) -> object:
+    answer = f" ({inputs['answer']})" if inputs.get("answer") else ""
     pull = {"url": "https://git.example/pull/1", "title": "Say hello"}
-    return {"message": f"Done: {told.get('prompt')}{answer}", "patch": PATCH, "pull_request": pull}
+    return {"message": f"Done: {inputs.get('prompt')}{answer}", "patch": PATCH, "pull_request": pull}

@@ -1,6 +1,6 @@
-"""Check a Signature Version 4 as AWS does, by its own description and without AWS's code. Pure.
+"""Check a Signature Version 4, written after AWS's description and without its code. Pure.
 
-Law: what is signed is what came: the raw path, the decoded query, the named headers and the bytes of the body.
+Invariant: the signature is checked over the received raw path, decoded query, named headers and body.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from ..._protocol.effects import Request
 
-# AWS refuses signatures that are much older, or younger; five minutes is what is commonly said, and was not checked.
+# AWS refuses signatures that are older or newer; five minutes is a common figure, which was not verified.
 TOLERANCE = 300.0
 
 _AUTHORIZATION = re.compile(
@@ -23,23 +23,23 @@ _AUTHORIZATION = re.compile(
 
 
 def refusal(request: Request, *, access: str, secret: str, now: float) -> str | None:
-    """Return AWS's word for what is wrong with the signature of *request*, None where it is right."""
+    """Return AWS's error code for the signature of *request*, None where it is valid."""
     headers = dict(request.headers)
-    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
-    if found is None:
+    match = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    if match is None:
         return "MissingAuthenticationTokenException"
-    if found["access"] != access:
+    if match["access"] != access:
         return "UnrecognizedClientException"
     stamp = headers.get("x-amz-date", "")
-    if not stamp.startswith(found["day"]) or abs(_seconds(stamp) - now) > TOLERANCE:
+    if not stamp.startswith(match["day"]) or abs(_seconds(stamp) - now) > TOLERANCE:
         return "InvalidSignatureException"
-    scope = f"{found['day']}/{found['region']}/{found['service']}/aws4_request"
-    canonical = _canonical(request, headers, found["names"])
+    scope = f"{match['day']}/{match['region']}/{match['service']}/aws4_request"
+    canonical = _canonical(request, headers, match["names"])
     signed = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    is_right = hmac.compare_digest(hmac.new(key, signed.encode(), "sha256").hexdigest(), found["signature"])
+    is_right = hmac.compare_digest(hmac.new(key, signed.encode(), "sha256").hexdigest(), match["signature"])
     return None if is_right else "InvalidSignatureException"
 
 

@@ -1,8 +1,10 @@
-"""OpenAI's and Anthropic's batches in memory.
+"""Emulators of OpenAI's and Anthropic's batches.
 
-Law 1. Nothing happens by itself: a batch goes one state on each time it is looked at, and is done after the last.
-Law 2. Results come in another order than requests went in, as both services warn.
-Law 3. A batch that was cancelled or has expired keeps what was done by then: every other request, from the first on.
+Invariants:
+
+- a batch takes its next state each time it is requested;
+- results are in another order than the requests, as both services document;
+- a batch that was cancelled or has expired has the results of every other request, from the first on.
 
 See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
 """
@@ -28,7 +30,7 @@ Route: TypeAlias = tuple[str, re.Pattern[str], str, str]
 
 
 class Batch(msgspec.Struct):
-    """A batch: what was asked under which ids, and what it still lives through."""
+    """A batch with its requests by id, and the states that follow."""
 
     id: str
     asked: Asked
@@ -42,7 +44,7 @@ class Batch(msgspec.Struct):
 
 
 class _Emulator:
-    """What both have in common. *life* is what new batches live through, *fails* the ids of requests that fail."""
+    """What both have in common. *life* are the states of new batches, *fails* the ids of requests that fail."""
 
     ROUTES: ClassVar[tuple[Route, ...]] = ()
     LIFE: ClassVar[tuple[str, ...]] = ()
@@ -70,11 +72,11 @@ class _Emulator:
         return tuple(self._batches.values())
 
     def seen(self, name: str) -> list[Request]:
-        """Return the requests that came in for a verb, "upload_file" and "get_results" among them."""
+        """Return the requests received for a verb, "upload_file" and "get_results" among them."""
         return [request for request in self.requests if self._route(request)[0] == name]
 
     def handle(self, request: Request) -> Response:
-        """Answer *request*, or raise the `TransportError` that its fault stands for."""
+        """Return the response to *request*, or raise the `TransportError` of its fault."""
         with self._lock:
             self.requests.append(request)
             fault = take(self.faults, self._route(request)[0], "")
@@ -103,7 +105,7 @@ class _Emulator:
         raise NotImplementedError
 
     def problem(self, status: int, text: str) -> Response:
-        """Answer with one of the service's errors."""
+        """Return an error response of the service."""
         raise NotImplementedError
 
     def _worded(self, fault: Fault, response: Response) -> Response:
@@ -153,7 +155,7 @@ def _lines(documents: Iterable[object]) -> bytes:
 
 
 class OpenAIBatchEmulator(_Emulator):
-    """OpenAI's files and batches. *life* is what new batches live through, *fails* the ids of requests that fail."""
+    """OpenAI's files and batches. *life* are the states of new batches, *fails* the ids of requests that fail."""
 
     LIFE = ("validating", "in_progress", "finalizing", "completed")
     ENDS = frozenset({"completed", "failed", "expired", "cancelled"})
@@ -178,7 +180,7 @@ class OpenAIBatchEmulator(_Emulator):
         return headers.get("authorization") == f"Bearer {KEY}"
 
     def problem(self, status: int, text: str) -> Response:
-        """Answer with an error object."""
+        """Return an error response."""
         error = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
         return json_reply({"error": error}, status=status)
 
@@ -272,7 +274,7 @@ class OpenAIBatchEmulator(_Emulator):
         return {"total": len(ends), "completed": ends.count("done"), "failed": len(ends) - ends.count("done")}
 
     def _results(self, batch: Batch) -> tuple[str | None, str | None]:
-        """Put the results into two files, and return their ids; a file without a line is none."""
+        """Write the results into two files and return their ids; an empty file is not written."""
         ends = list(self.ends(batch, is_whole=batch.state == "completed"))
         good = [_answered(id, body) for id, body, end in ends if end == "done"]
         bad = [_unanswered(id, end, batch.state) for id, _, end in ends if end != "done"]
@@ -303,9 +305,9 @@ def _refused() -> dict[str, object]:
 
 def form_parts(request: Request) -> dict[str, bytes]:
     """Return the fields of a multipart form by name."""
-    found = re.search(r'boundary="?([^";]+)', dict(request.headers).get("content-type", ""))
+    match = re.search(r'boundary="?([^";]+)', dict(request.headers).get("content-type", ""))
     parts: dict[str, bytes] = {}
-    for part in request.body.split(b"--" + found[1].encode())[1:-1] if found else ():
+    for part in request.body.split(b"--" + match[1].encode())[1:-1] if match else ():
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         if name := re.search(rb'[; ]name="([^"]+)"', head):
             parts[name[1].decode()] = content.removesuffix(b"\r\n")
@@ -318,8 +320,8 @@ def form_parts(request: Request) -> dict[str, bytes]:
 class AnthropicBatchEmulator(_Emulator):
     """Anthropic's message batches.
 
-    *life* is what new batches live through, where "expired" is an end whose requests were not all made; *fails* are the
-    ids of requests that fail.
+    *life* are the states of new batches; after "expired" some requests have no result. *fails* are the ids of requests
+    that fail.
     """
 
     LIFE = ("in_progress", "in_progress", "ended")
@@ -338,12 +340,12 @@ class AnthropicBatchEmulator(_Emulator):
     )
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
-        """The key may come in a header of its own, as documented, or as a bearer, as Anthropic's SDK 2 sends it."""
+        """Whether the key is in `x-api-key`, as documented, or is a bearer token, as Anthropic's SDK 2 sends it."""
         is_right = KEY in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
         return is_right and "anthropic-version" in headers
 
     def problem(self, status: int, text: str) -> Response:
-        """Answer with an error object."""
+        """Return an error response."""
         words = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
         error = {"type": words.get(status, "invalid_request_error" if status < 500 else "api_error"), "message": text}
         return json_reply({"type": "error", "error": error}, status=status)
@@ -413,7 +415,7 @@ class AnthropicBatchEmulator(_Emulator):
         }
 
     def _counts(self, batch: Batch) -> dict[str, int]:
-        """Return the counts: all zero until the end but how many there are."""
+        """Return the counts: until the end, all but `processing` are zero."""
         words: Sequence[str] = ("succeeded", "errored", "canceled", "expired")
         if batch.ended is None:
             return {"processing": len(batch.asked), **dict.fromkeys(words, 0)}

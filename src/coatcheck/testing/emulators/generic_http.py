@@ -1,12 +1,14 @@
-"""A service that answers 202, in memory, in the three ways that services do it.
+"""An emulator of a service that responds 202, in three variants.
 
 * ``/jobs``: Microsoft's guidelines. 202 with ``Operation-Location`` and ``Retry-After``; the operation has a `status`
   and at its end a `resourceLocation`.
-* ``/plain``: the bare pattern. 202 with ``Location``; there 202 until 303 leads to the result, which may be a refusal.
+* ``/plain``: 202 with ``Location``; that address responds 202, then 303 to the result, which may be an error.
 * ``/v1``: Google's AIP-151. An operation with `done`, and then `response` or `error`.
 
-Law 1. Nothing happens by itself: a task goes one state on each time it is looked at, and is done after the last.
-Law 2. Every request needs the token as a bearer, or whatever *authorization* says.
+Invariants:
+
+- a task takes its next state each time it is requested;
+- every request needs the header *authorization*, by default a bearer token.
 
 See docs/reference/protocols/services.md, "6 Standards".
 """
@@ -40,7 +42,7 @@ index 0000000..ce01362
 +hello
 """
 
-# method, path -> the verb that it serves, and the method of `Http202Emulator` that answers.
+# Method, path, verb, and the method of `Http202Emulator` that handles it.
 ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
     (method, re.compile(path), verb, answer)
     for method, path, verb, answer in (
@@ -60,7 +62,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
 
 
 class Job(msgspec.Struct):
-    """A task of the service: what was asked, what it still lives through, and when it was made."""
+    """A task of the service with its input, the states that follow, and its creation time."""
 
     id: str
     asked: Mapping[str, object]
@@ -69,16 +71,16 @@ class Job(msgspec.Struct):
     state: str = ""
 
     def advance(self) -> str:
-        """Go one state on, and return it."""
+        """Take the next state and return it."""
         if self.life and self.state not in ENDS:
             self.state = self.life.pop(0)
         return self.state
 
 
 class Http202Emulator:
-    """The whole service. *life* is what new tasks live through; *pause* is every ``Retry-After``, in seconds.
+    """The emulator. *life* are the states of new tasks; *pause* is every ``Retry-After``, in seconds.
 
-    *at_once* answers submissions with the result. *unlisted* denies a new task for so many seconds.
+    With *at_once*, a submission returns the result. *unlisted* is for how many seconds a new task is 404.
     """
 
     def __init__(
@@ -105,11 +107,11 @@ class Http202Emulator:
         return tuple(self._jobs.values())
 
     def seen(self, name: str) -> list[Request]:
-        """Return the requests that came in for a verb, "get_result" among them."""
+        """Return the requests received for a verb, "get_result" among them."""
         return [request for request in self.requests if _route(request)[0] == name]
 
     def handle(self, request: Request) -> Response:
-        """Answer *request*, or raise the `TransportError` that its fault stands for."""
+        """Return the response to *request*, or raise the `TransportError` of its fault."""
         with self._lock:
             self.requests.append(request)
             fault = take(self.faults, _route(request)[0], "")
@@ -224,13 +226,13 @@ def _route(request: Request) -> tuple[str, str, tuple[str, ...]]:
 
 
 def problem(status: int, title: str, detail: str | None = None) -> Response:
-    """Answer with a problem document (RFC 9457)."""
+    """Return a problem document (RFC 9457)."""
     body = {"type": "about:blank", "title": title, "status": status, **({"detail": detail} if detail else {})}
     return json_reply(body, status=status, headers={"content-type": "application/problem+json"})
 
 
 def _origin(request: Request) -> str:
-    """Return where the service is, as this client sees it."""
+    """Return the origin to which *request* was sent."""
     if request.url:
         parts = urlsplit(request.url)
         return f"{parts.scheme}://{parts.netloc}"

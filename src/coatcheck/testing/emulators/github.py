@@ -1,10 +1,11 @@
-"""GitHub in memory: workflows, their runs and what they leave, pull requests, limits.
+"""An emulator of GitHub: workflows, runs and their artifacts, pull requests, rate limits.
 
-Law 1. Nothing happens by itself: a run advances by one act when it is looked at, and not before the act's time is over.
-       Acts that have a time end by the clock also for whoever lists.
-Law 2. What the service is strict about is refused as it refuses it: inputs, refs, versions, pages, a missing user
-agent.
-Law 3. Downloads come from another host, for a minute, and who brings a token there is refused.
+Invariants:
+
+- a run advances by one step when it is requested, not before the time of its current step is over; steps that have a
+  time also end by the clock in lists;
+- invalid inputs, refs, versions and pages and a missing user agent are refused as the service refuses them;
+- downloads are on another host for a minute, and a request with a token is refused there.
 
 See docs/reference/protocols/services.md, "1 GitHub Actions".
 """
@@ -43,7 +44,7 @@ WORKFLOWS = (
 REPOSITORY = "owner/repo"
 
 _REPO = r"/repos/([^/]+/[^/]+)"
-# method, path -> the name that faults know it by, and the method of `GithubEmulator` that answers.
+# Method, path, the name that faults use, and the method of `GithubEmulator` that handles it.
 ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
     (method, re.compile(path), name, answer)
     for method, path, name, answer in (
@@ -83,11 +84,11 @@ BLOB = re.compile(r"/blobs/(artifact|log|logs)/(\d+)")
 class GithubEmulator:
     """A GitHub with one user. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
-    *life* is what new runs live through and *leaves* what they leave, given their inputs. *versions* are those of the
-    API that it knows: without the newest a dispatch does not say which run it made. *unlisted* is for how many seconds
-    a new run is in no list. *points* a minute are the secondary limit, *limit* an hour the primary one. Downloads come
-    from *blobs*. `agents` are the tasks of the coding agent, `pulls` the pull requests by
-    number, `compares` the diffs between two refs (``base...head``), `logins` who logs in by device code.
+    *life* are the steps of new runs, and *leaves* returns their result for their inputs. *versions* are the supported
+    API versions: without the newest, the response to a dispatch does not name the run. *unlisted* is for how many seconds
+    a new run is in no list. *points* a minute are the secondary limit, *limit* an hour the primary one. *blobs* is the
+    base URL of downloads. `agents` are the tasks of the coding agent, `pulls` the pull requests by number, `compares` the
+    diffs between two refs (``base...head``), `logins` the logins by device code.
     """
 
     def __init__(
@@ -126,15 +127,15 @@ class GithubEmulator:
         return (*self._runs_by_id.values(), *self.agents.tasks)
 
     def seen(self, name: str) -> list[Request]:
-        """Return the requests that came in under a name of `ROUTES`."""
+        """Return the requests received under a name of `ROUTES`."""
         return [request for request in self.requests if find_route(request)[0] == name]
 
     def run(self, id: int | None = None) -> EmulatedRun:
-        """Return a run, the newest where none is named."""
+        """Return a run, by default the newest."""
         return self._runs_by_id[max(self._runs_by_id) if id is None else id]
 
     def handle(self, request: Request) -> Response:
-        """Answer *request*, or raise the `TransportError` that its fault stands for."""
+        """Return the response to *request*, or raise the `TransportError` of its fault."""
         with self._lock:
             self.requests.append(request)
             fault = take(self.faults, find_route(request)[0], "")
@@ -160,7 +161,7 @@ class GithubEmulator:
         return self.meter.settle(msgspec.structs.replace(response, headers=dated))
 
     def _admit(self, request: Request) -> None:
-        """Refuse whoever may not ask: no agent, a wrong token, an unknown version, a limit that is reached."""
+        """Refuse a request without a user agent, with a wrong token or an unknown version, or above a rate limit."""
         headers = dict(request.headers)
         if "user-agent" not in headers:
             raise rest.refusal(403, "Request forbidden by administrative rules.")
@@ -208,7 +209,7 @@ class GithubEmulator:
         return rest.reply({"workflow_run_id": run.id, "run_url": at["url"], "html_url": at["html_url"]})
 
     def _checked(self, definition: Definition, body: Mapping[str, object], version: str) -> dict[str, str]:
-        """Return the inputs of a dispatch, or refuse the first thing that is wrong with it."""
+        """Return the inputs of a dispatch, or refuse it for its first error."""
         known = {"ref", "inputs"} | ({"return_run_details"} if "2026-03-10" in self.versions else set[str]())
         if unknown := sorted(set(body) - known):
             raise rest.refusal(422, f'Invalid request.\n\n"{unknown[0]}" is not a permitted key.')
@@ -324,7 +325,7 @@ class GithubEmulator:
         return Response(302, headers={"location": f"{self.blobs}/blobs/{kind}/{id}?se={until}&sig=made-up"})
 
     def _blob(self, request: Request, kind: str, id: int) -> Response:
-        """Answer as the store of downloads does: to whoever has the address, and brings nothing else."""
+        """Return a download; the URL is the only credential, and a request with a token is refused."""
         if "authorization" in dict(request.headers):
             return Response(400, body=b"<Error><Code>InvalidAuthenticationInfo</Code></Error>")
         if self.clock.time() > float(dict(request.query).get("se", 0)):
@@ -338,7 +339,7 @@ class GithubEmulator:
     # -- pull requests, and the rest ---------------------------------------------------------------------------------
 
     def add_pull(self, number: int, *, branch: str, diff: bytes = b"", title: str = "Say hello") -> dict[str, object]:
-        """Have a pull request of *branch*, and return what the service says about it."""
+        """Add a pull request of *branch* and return its document."""
         self.pulls[number] = documents.pull(number, REPOSITORY, branch=branch, title=title)
         self.diffs[number] = diff
         return self.pulls[number]
@@ -346,9 +347,9 @@ class GithubEmulator:
     def _pulls(self, request: Request, repository: str) -> Response:
         head = dict(request.query).get("head", "").partition(":")[2]
         newest = sorted(self.pulls.items(), reverse=True)
-        found = [pull for _, pull in newest if rest.end_of(pull, "head") == head]
+        pulls = [pull for _, pull in newest if rest.end_of(pull, "head") == head]
         del repository
-        return rest.page(request, found, key=None, base=self._base(request))
+        return rest.page(request, pulls, key=None, base=self._base(request))
 
     def _pull(self, request: Request, repository: str, number: str) -> Response:
         del repository
@@ -379,7 +380,7 @@ class GithubEmulator:
         return rest.reply([])
 
     def _graphql(self, request: Request) -> Response:
-        """Answer the two questions that are asked: which pull request a node is, and which one a run belongs to (none)."""
+        """Return the pull request of a node, or that no pull request belongs to a run."""
         asked = rest.read_body(request)
         id = (asked.get("variables") or {}).get("id")
         if id is None:
@@ -404,7 +405,7 @@ class GithubEmulator:
         return self.agents.look(id)
 
     def _base(self, request: Request) -> str:
-        """Return where the request was sent, as far as links need it."""
+        """Return the origin to which *request* was sent, for links."""
         return "https://api.github.com" if not request.url else request.url.partition(request.path)[0]
 
 

@@ -1,4 +1,4 @@
-"""The tasks of the emulated coding agent: created, looked at, listed, and nothing else.
+"""The tasks of the emulated coding agent: create, get and list.
 
 See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
 """
@@ -15,12 +15,12 @@ from .github_rest import NOT_FOUND, moment, refusal, reply
 
 FIELDS = frozenset({"prompt", "model", "custom_agent", "create_pull_request", "base_ref", "head_ref"})
 STATES = ("queued", "in_progress", "completed")
-# Artifacts come with the end.
+# Artifacts appear with the last state.
 ENDS = frozenset({"completed", "idle", "waiting_for_user"})
 
 
 class AgentLife(Value, frozen=True, kw_only=True):
-    """What new tasks live through and what they make: a *pull* request by its node, or only a branch."""
+    """The states of new tasks, and their result: a *pull* request by its node, or only a branch."""
 
     states: tuple[str, ...] = STATES
     pull: str | None = None
@@ -40,12 +40,12 @@ class AgentTask:
         self.state = self._states.popleft()
 
     def advance(self, now: float) -> None:
-        """Go on by one state."""
+        """Take the next state."""
         if self._states:
             self.state, self.updated = self._states.popleft(), now
 
     def document(self, *, is_whole: bool) -> dict[str, object]:
-        """Return the task as the service shows it; only a look at it shows its sessions."""
+        """Return the document of the task; lists have no sessions."""
         where = f"repos/{self.repository}/tasks/{self.id}"
         shown: dict[str, object] = {
             "id": self.id,
@@ -105,7 +105,7 @@ class AgentTask:
 
 
 class Agents:
-    """Every task of the agent; `life` is what new ones live."""
+    """The tasks of the agent; `life` describes new ones."""
 
     def __init__(self, clock: Clock) -> None:
         self.life = AgentLife()
@@ -118,7 +118,7 @@ class Agents:
         return tuple(self._tasks.values())
 
     def create(self, asked: Mapping[str, Any], repository: str) -> Response:
-        """Create a task, or refuse the first thing that is wrong with it."""
+        """Create a task, or refuse it for its first error."""
         if unknown := sorted(set(asked) - FIELDS):
             raise refusal(422, f'Invalid request.\n\n"{unknown[0]}" is not a permitted key.')
         if not isinstance(asked.get("prompt"), str) or not asked["prompt"]:
@@ -129,7 +129,7 @@ class Agents:
         return reply(task.document(is_whole=True), status=201)
 
     def listed(self, request: Request, repository: str | None) -> list[dict[str, object]]:
-        """Return the tasks that a list shows, the newest change first."""
+        """Return the listed tasks, the last changed first."""
         query = dict(request.query)
         wants_archived = query.get("is_archived", "false") == "true"
         found: Iterable[AgentTask] = (
@@ -142,7 +142,7 @@ class Agents:
         return [task.document(is_whole=False) for task in newest]
 
     def look(self, id: str) -> Response:
-        """Show one task, one state on."""
+        """Take the next state of a task and return it."""
         if id not in self._tasks:
             raise NOT_FOUND
         task = self._tasks[id]

@@ -1,6 +1,6 @@
-"""People, repositories and pull requests as GitHub shows them: every field that its own description requires.
+"""Documents of users, repositories and pull requests with every field that GitHub's OpenAPI description requires.
 
-Nobody here reads most of them; a client that is made from the description refuses an answer that lacks one.
+Clients generated from the description refuse a document that lacks one of these fields.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _OF_PULL = ["comments", "commits", "diff", "issue", "patch", "review_comment", "
 
 
 def person(login: str) -> dict[str, object]:
-    """Return a person."""
+    """Return a user."""
     at = f"{API}/users/{login}"
     urls: Mapping[str, object] = {f"{name}_url": f"{at}/{name}" for name in _OF_PERSON}
     facts = {"id": 1, "node_id": "U_1", "login": login, "type": "User", "site_admin": False, "gravatar_id": ""}
@@ -109,11 +109,17 @@ def pull(number: int, full_name: str, *, branch: str, title: str) -> dict[str, o
     urls: Mapping[str, object] = {f"{name}_url": f"{at}/{name}" for name in _OF_PULL}
     links = ("comments", "commits", "statuses", "html", "issue", "review_comments", "review_comment", "self")
     nothing = ("assignee", "auto_merge", "closed_at", "merge_commit_sha", "merged_at", "milestone")
-    said = {"number": number, "title": title, "body": "It says hello.", "state": "open", "author_association": "OWNER"}
+    fields = {
+        "number": number,
+        "title": title,
+        "body": "It says hello.",
+        "state": "open",
+        "author_association": "OWNER",
+    }
     return {
         **urls,
         **dict.fromkeys(nothing),
-        **said,
+        **fields,
         "id": number * 10,
         "node_id": f"PR_{number}",
         "url": at,

@@ -1,9 +1,11 @@
 """GitHub's login by device code, in memory (docs.github.com, "Authorizing OAuth apps"; RFC 8628).
 
-Law 1. An answer is 200 whatever it says, also no; only an app that is unknown at the beginning is 404.
-Law 2. Whoever asks sooner than the interval is told to slow down, and has five seconds more to wait from then on.
-Law 3. A device code gives a token once, and none after its time. A refresh token is good once, and its use ends both.
-Law 4. Whoever does not ask for JSON is answered a form.
+Invariants:
+
+- errors have status 200; only an unknown app at the start of a login is 404;
+- a poll before the interval is over is `slow_down`, and adds five seconds to the interval;
+- a device code gives a token once, until it expires; a refresh token is valid once, and its use ends both tokens;
+- a response is a form unless the request accepts JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ LIFETIME, INTERVAL, SLOWER = 900, 5, 5
 TOKEN_LIFETIME, REFRESH_LIFETIME = 28_800, 15_897_600
 
 START, TOKEN = "/login/device/code", "/login/oauth/access_token"
-# path -> the name that faults know it by
+# Path -> the name that faults use.
 ROUTES: Mapping[str, str] = {START: "device_code", TOKEN: "device_token"}
 
 # "Error codes for the device flow"
@@ -42,7 +44,7 @@ DESCRIPTIONS: Mapping[str, str] = {
 
 
 class Device:
-    """A login that waits for a person. Its ``repr`` shows no code."""
+    """A pending login. Its ``repr`` shows no code."""
 
     def __init__(self, client_id: str, scope: str, now: float) -> None:
         self.client_id, self.scope = client_id, scope
@@ -52,10 +54,10 @@ class Device:
 
 
 class LoginDesk:
-    """The apps of a GitHub and who logs in with them.
+    """The OAuth apps of a GitHub and their logins.
 
-    *apps* are the client ids that it knows; with `has_device_flow` unset theirs is not enabled, and with *expires* set
-    their tokens end, and come with refresh tokens. `approve` and `deny` are what a person does.
+    *apps* are the known client ids. Without `has_device_flow`, the device flow is disabled; with *expires*, tokens expire
+    and have refresh tokens. `approve` and `deny` are the decisions of the user.
     """
 
     def __init__(self, clock: Clock, *, apps: Iterable[str] = (CLIENT_ID,), expires: bool = False) -> None:
@@ -63,35 +65,35 @@ class LoginDesk:
         self.user_id = 583231
         self.scopes: list[str] = []
         self._devices: dict[str, Device] = {}
-        self._tokens: dict[str, float] = {}  # token -> when it ends
-        self._refreshes: dict[str, tuple[str, float]] = {}  # refresh token -> its access token, and when it ends
+        self._tokens: dict[str, float] = {}  # Token -> its expiry.
+        self._refreshes: dict[str, tuple[str, float]] = {}  # Refresh token -> its access token, and its expiry.
 
     def accepts(self, token: str) -> bool:
-        """Whether *token* was given out here and has not ended."""
+        """Whether *token* was issued here and has not expired."""
         return self._tokens.get(token, 0.0) > self.clock.time()
 
     def revoke(self, token: str) -> None:
-        """Be the person who ends a login on the page for that."""
+        """Revoke the tokens, as the user does on the settings page."""
         self._tokens.pop(token, None)
 
     def approve(self, user_code: str) -> None:
-        """Be the person who types the code and says yes."""
+        """Approve the login with this user code."""
         self._device(user_code).is_approved = True
 
     def deny(self, user_code: str) -> None:
-        """Be the person who types the code and says no."""
+        """Deny the login with this user code."""
         self._device(user_code).is_approved = False
 
     def answer(self, request: Request) -> Response:
-        """Answer a request to one of `ROUTES`."""
+        """Return the response to a request to one of `ROUTES`."""
         form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
         known = form.get("client_id") in self.apps
         if request.path == START and not known:
             return _reply(request, {"error": "Not Found"}, status=404)
-        said = self._start(form) if request.path == START else self._give(form, is_known=known)
-        return _reply(request, said)
+        fields = self._start(form) if request.path == START else self._give(form, is_known=known)
+        return _reply(request, fields)
 
-    # -- what is said ------------------------------------------------------------------------------------------------
+    # -- responses ----------------------------------------------------------------------------------------------------
 
     def _start(self, form: Mapping[str, str]) -> dict[str, object]:
         if not self.has_device_flow:
@@ -142,13 +144,13 @@ class LoginDesk:
         now, token = self.clock.time(), ("ghu_" if self.expires else "gho_") + secrets.token_hex(18)
         self._tokens[token] = now + TOKEN_LIFETIME if self.expires else float("inf")
         self.scopes.append(scope)
-        said: dict[str, object] = {"access_token": token, "token_type": "bearer", "scope": scope.replace(" ", ",")}
+        fields: dict[str, object] = {"access_token": token, "token_type": "bearer", "scope": scope.replace(" ", ",")}
         if not self.expires:
-            return said
+            return fields
         refresh = "ghr_" + secrets.token_hex(38)
         self._refreshes[refresh] = (token, now + REFRESH_LIFETIME)
         lasts = {"expires_in": TOKEN_LIFETIME, "refresh_token_expires_in": REFRESH_LIFETIME}
-        return {**said, **lasts, "refresh_token": refresh}
+        return {**fields, **lasts, "refresh_token": refresh}
 
     def _device(self, user_code: str) -> Device:
         return next(device for device in self._devices.values() if device.user_code == user_code)
@@ -162,8 +164,8 @@ def _error(code: str) -> dict[str, object]:
     }
 
 
-def _reply(request: Request, said: Mapping[str, object], *, status: int = 200) -> Response:
+def _reply(request: Request, fields: Mapping[str, object], *, status: int = 200) -> Response:
     if "json" in dict(request.headers).get("accept", ""):
-        return Response(status, {"content-type": "application/json; charset=utf-8"}, msgspec.json.encode(said))
+        return Response(status, {"content-type": "application/json; charset=utf-8"}, msgspec.json.encode(fields))
     kind = "application/x-www-form-urlencoded; charset=utf-8"
-    return Response(status, {"content-type": kind}, urlencode(said).encode())
+    return Response(status, {"content-type": kind}, urlencode(fields).encode())

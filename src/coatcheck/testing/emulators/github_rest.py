@@ -1,4 +1,4 @@
-"""How GitHub answers: errors, pages, tags, limits, and downloads from another host.
+"""Responses of GitHub: errors, pages, ETags, rate limits, and downloads from another host.
 
 See docs/reference/protocols/services.md, "1.1 Endpoints" and "1.4 Rate limits, conditional polling".
 """
@@ -24,13 +24,13 @@ HOUR, MINUTE = 3600.0, 60.0
 POINTS = {"GET": 1, "HEAD": 1, "OPTIONS": 1}
 WRITE_POINTS = 5
 MAX_PAGE = 100
-# A download's address is good for so long (docs/reference/protocols/services.md, "1.1 Endpoints") (seconds).
+# How long the address of a download is valid (docs/reference/protocols/services.md, "1.1 Endpoints") (seconds).
 BLOB_SECONDS = 60.0
 MESSAGES = {401: "Bad credentials", 403: "Resource not accessible by personal access token", 404: "Not Found"}
 
 
 class RefusalError(Exception):
-    """Stop handling and answer with `response`."""
+    """Ends the handling of a request with `response`."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
@@ -38,18 +38,18 @@ class RefusalError(Exception):
 
 
 def reply(document: object, *, status: int = 200, **headers: str) -> Response:
-    """Answer with a JSON document."""
+    """Return a JSON response."""
     return Response(status, headers={**JSON, **headers}, body=msgspec.json.encode(document))
 
 
 def error(status: int, message: str, **headers: str) -> Response:
-    """Answer with GitHub's error object."""
-    said = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
-    return reply(said, status=status, **headers)
+    """Return an error response of GitHub."""
+    fields = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+    return reply(fields, status=status, **headers)
 
 
 def refusal(status: int, message: str) -> RefusalError:
-    """Refuse."""
+    """Return the exception that refuses a request."""
     return RefusalError(error(status, message))
 
 
@@ -57,15 +57,15 @@ NOT_FOUND = refusal(404, "Not Found")
 
 
 def worded(fault: Fault, response: Response) -> Response:
-    """Return what a fault answers in the service's own words."""
+    """Return the response of a fault with the service's wording."""
     if not isinstance(fault, Status) or fault.is_html:
         return response
-    said = error(fault.status, fault.text or MESSAGES.get(fault.status, f"HTTP {fault.status}"))
-    return msgspec.structs.replace(said, headers={**response.headers, **JSON})
+    fields = error(fault.status, fault.text or MESSAGES.get(fault.status, f"HTTP {fault.status}"))
+    return msgspec.structs.replace(fields, headers={**response.headers, **JSON})
 
 
 def read_body(request: Request) -> dict[str, Any]:
-    """Return the object that was sent, an empty one for no body."""
+    """Return the JSON object in the body, an empty one for no body."""
     try:
         return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
     except msgspec.MsgspecError:
@@ -73,7 +73,7 @@ def read_body(request: Request) -> dict[str, Any]:
 
 
 def moment(seconds: float | None) -> str | None:
-    """Return a time as the service writes it: whole seconds."""
+    """Return a time as the service writes it, in whole seconds."""
     return None if seconds is None else format_time(seconds)
 
 
@@ -83,7 +83,7 @@ def http_date(seconds: float) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """Return a time in seconds since the epoch; refuses what is none."""
+    """Return a time in seconds since the epoch; refuses any other text."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
@@ -99,7 +99,7 @@ def end_of(pull: Mapping[str, Any], end: str) -> str:
 
 
 def page(request: Request, found: Sequence[object], *, key: str | None, base: str) -> Response:
-    """Return a page with ``Link`` to its neighbours; without a *key* it is the bare list."""
+    """Return a page with ``Link`` to the pages beside it; without a *key* the body is the list itself."""
     query = dict(request.query)
     size, number = _number(query, "per_page", 30, MAX_PAGE), _number(query, "page", 1, None)
     shown = list(found[(number - 1) * size : number * size])
@@ -128,7 +128,7 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int | None)
 class Meter:
     """The limits of one user: *limit* requests an hour and, where it is given, *points* a minute.
 
-    `polls` are all requests that asked for something, `counted` those that the primary limit counted, `free` the 304s.
+    `polls` counts all GET requests, `counted` those of the primary limit, `free` the 304 responses.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
@@ -141,7 +141,7 @@ class Meter:
         self._spent, self._minute = 0, 0.0
 
     def check(self, request: Request, now: float) -> None:
-        """Count a request, and refuse it where a limit is reached."""
+        """Count a request, and refuse it above a limit."""
         self._turn(now)
         self.polls += 1
         self._spent += POINTS.get(request.method, WRITE_POINTS)
@@ -154,7 +154,7 @@ class Meter:
             raise refusal(403, "API rate limit exceeded for user ID 1.")
 
     def settle(self, response: Response) -> Response:
-        """Count an answer against the primary limit unless it is a 304, and say what is left."""
+        """Count a response against the primary limit unless it is a 304, and add the headers of the limit."""
         if response.status == 304:
             self.free += 1
         elif self._used < self.limit:
@@ -163,12 +163,12 @@ class Meter:
         return msgspec.structs.replace(response, headers={**response.headers, **self.headers()})
 
     def headers(self) -> dict[str, str]:
-        """Return what every answer says about the primary limit."""
-        said = {f"x-ratelimit-{name}": str(value) for name, value in self.document().items()}
-        return {**said, "x-ratelimit-resource": "core"}
+        """Return the headers of the primary limit, which every response has."""
+        fields = {f"x-ratelimit-{name}": str(value) for name, value in self.document().items()}
+        return {**fields, "x-ratelimit-resource": "core"}
 
     def document(self) -> dict[str, int]:
-        """Return what `GET /rate_limit` says about it."""
+        """Return the limit as `GET /rate_limit` has it."""
         return {
             "limit": self.limit,
             "used": self._used,
@@ -184,7 +184,7 @@ class Meter:
 
 
 def tagged(request: Request, response: Response) -> Response:
-    """Return *response* with its ETag, or 304 for whoever has it: it covers Accept, Authorization and body.
+    """Return *response* with its ETag, or 304 where the request has it; it covers Accept, Authorization and body.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
@@ -200,13 +200,13 @@ def tagged(request: Request, response: Response) -> Response:
 
 
 class RepeatingLink(Fault, frozen=True, kw_only=True):
-    """Send whoever lists round in circles: the next page is always the second, and the second is empty."""
+    """A list whose next page is always the second, which is empty."""
 
     on: str = "list_tasks"
     times: int | None = None
 
     def act(self, request: Request, answer: Any, clock: Any) -> Response:
-        """Answer with a link to the second page."""
+        """Respond with a link to the second page."""
         del clock
         found: Response = answer()
         link = f'<https://api.github.com{request.path}?per_page=100&page=2>; rel="next"'

@@ -1,4 +1,4 @@
-"""One run of the emulated Actions: what was dispatched, what it lives through, what it leaves.
+"""One run of the emulated Actions: its inputs, its steps, its result.
 
 See docs/reference/protocols/services.md, "1.1 Endpoints", "1.2 The id of a dispatched run", "1.3 States", "1.4 Rate
 limits, conditional polling" and "1.5 Result, PR, diff".
@@ -18,7 +18,7 @@ from ..._values.value import Value
 from . import github_documents as documents
 from .github_rest import moment
 
-# Artifacts are kept for 90 days unless somebody says otherwise (docs.github.com, "Usage limits"; seconds).
+# Artifacts are kept for 90 days by default (docs.github.com, "Usage limits"; seconds).
 KEPT = 90 * 24 * 3600.0
 STEPS = ("Set up job", "Run the agent", "Upload the result", "Complete job")
 PATCH = """\
@@ -35,7 +35,7 @@ Files = Mapping[str, bytes]
 
 
 class Act(Value, frozen=True):
-    """A state of a run: *steps* of its job are done. It lasts at least *seconds*, and until somebody looks."""
+    """A state of a run in which *steps* of its job are done; it lasts at least *seconds*, until the run is requested."""
 
     status: str
     conclusion: str | None = None
@@ -52,12 +52,12 @@ LIFE = (
 
 
 def failing(conclusion: str = "failure") -> tuple[Act, ...]:
-    """Return a life that ends badly while the agent runs."""
+    """Return the steps of a run that fails while the agent runs."""
     return (*LIFE[:2], Act("completed", conclusion, steps=2))
 
 
 def made(inputs: Mapping[str, str]) -> Files | None:
-    """Return what an ordinary run leaves: a message and a patch."""
+    """Return the result of an ordinary run: a message and a patch."""
     document = {"base_commit": "1" * 40, "model": inputs.get("model")}
     return {
         "result.json": msgspec.json.encode(document),
@@ -67,7 +67,7 @@ def made(inputs: Mapping[str, str]) -> Files | None:
 
 
 class Definition(Value, frozen=True, kw_only=True):
-    """A workflow's file: the inputs that it declares, None where nobody may dispatch it; *required* ones among them."""
+    """A workflow: the inputs that it declares, None where it cannot be dispatched, and which of them are *required*."""
 
     id: int
     file: str
@@ -77,7 +77,7 @@ class Definition(Value, frozen=True, kw_only=True):
     title: str = "{title} [{task_id}]"
 
     def document(self, repository: str) -> dict[str, object]:
-        """Return the workflow as the service shows it."""
+        """Return the document of the workflow."""
         path = f".github/workflows/{self.file}"
         return {
             "id": self.id,
@@ -94,7 +94,7 @@ class Definition(Value, frozen=True, kw_only=True):
 
 
 class EmulatedRun:
-    """A run, and its life as far as it has not been lived."""
+    """A run and the steps that follow."""
 
     def __init__(
         self,
@@ -118,38 +118,38 @@ class EmulatedRun:
 
     @property
     def title(self) -> str:
-        """The run's name, of its inputs."""
-        said = {"title": self.inputs.get("title") or "coatcheck", "task_id": self.inputs.get("task_id", "")}
-        return self.definition.title.format(**said)
+        """The name of the run, from its inputs."""
+        fields = {"title": self.inputs.get("title") or "coatcheck", "task_id": self.inputs.get("task_id", "")}
+        return self.definition.title.format(**fields)
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more happens."""
+        """Whether no step follows."""
         return self.act.status == "completed"
 
     @property
     def job_id(self) -> int:
-        """The number of its one job: each attempt has another."""
+        """The number of the one job, which differs for each attempt."""
         return self.id * 100 + self.attempt
 
     def advance(self, now: float) -> None:
-        """Live on, if the act that is lived has lasted long enough."""
+        """Take the next step, if the current one has lasted long enough."""
         self.catch_up(now)
         if self._acts and now - self._since >= self.act.seconds:
             self._become(self._acts.popleft(), now)
 
     def catch_up(self, now: float) -> None:
-        """Live what the clock alone decides."""
+        """Take the steps that end by the clock."""
         while self._acts and 0 < self.act.seconds <= now - self._since:
             self._become(self._acts.popleft(), self._since + self.act.seconds)
 
     def end(self, conclusion: str, now: float) -> None:
-        """End now, whatever was to come."""
+        """End now, without the steps that follow."""
         self._acts.clear()
         self._become(Act("completed", conclusion, steps=self.act.steps), now)
 
     def restart(self, life: Iterable[Act], now: float) -> None:
-        """Run once more, as the same run (docs/reference/protocols/services.md, "1.1 Endpoints")."""
+        """Start another attempt of the same run (docs/reference/protocols/services.md, "1.1 Endpoints")."""
         self.attempt, self.started = self.attempt + 1, now
         self._begin(life, now)
 
@@ -165,7 +165,7 @@ class EmulatedRun:
     # -- documents ---------------------------------------------------------------------------------------------------
 
     def document(self) -> dict[str, object]:
-        """Return the run as the service shows it (docs/reference/protocols/services.md, "1.1 Endpoints")."""
+        """Return the document of the run (docs/reference/protocols/services.md, "1.1 Endpoints")."""
         at = f"https://api.github.com/repos/{self.repository}/actions/runs/{self.id}"
         repository = documents.repository(self.repository)
         before = f"{at}/attempts/{self.attempt - 1}" if self.attempt > 1 else None
@@ -205,7 +205,7 @@ class EmulatedRun:
         }
 
     def job(self) -> dict[str, object]:
-        """Return the run's one job as the service shows it (docs/reference/protocols/services.md, "1.1 Endpoints")."""
+        """Return the document of the job (docs/reference/protocols/services.md, "1.1 Endpoints")."""
         at = f"https://api.github.com/repos/{self.repository}/actions/jobs/{self.job_id}"
         has_begun = self.act.status in ("in_progress", "completed")
         return {
@@ -249,7 +249,7 @@ class EmulatedRun:
         }
 
     def artifact(self, id: int, name: str, now: float) -> dict[str, object]:
-        """Return one of its artifacts as the service shows it.
+        """Return the document of an artifact.
 
         See docs/reference/protocols/services.md, "1.1 Endpoints".
         """
@@ -270,22 +270,22 @@ class EmulatedRun:
         }
 
     def log(self) -> str:
-        """Return the log of its job, as far as it went."""
+        """Return the log of the job up to the current step."""
         lines = [f"##[group]{name}\n{name} is done" for name in STEPS[: self.act.steps]]
         return (
             "\ufeff" + "\n".join(f"{moment(self.started)} {line}" for text in lines for line in text.split("\n")) + "\n"
         )
 
     def log_archive(self) -> bytes:
-        """Return the archive of all its logs, laid out as the service does: one file per step."""
+        """Return the archive of all logs with one file for each step, as the service has it."""
         steps = enumerate(STEPS[: self.act.steps], 1)
         return archive({f"agent/{number}_{name}.txt": f"{name} is done\n".encode() for number, name in steps})
 
 
 def archive(files: Files) -> bytes:
     """Return a zip archive of *files*."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as opened:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, data in files.items():
             opened.writestr(name, data)
-    return made.getvalue()
+    return buffer.getvalue()

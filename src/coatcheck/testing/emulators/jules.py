@@ -1,9 +1,11 @@
-"""Jules in memory: the whole API over sessions that live as a test wrote them.
+"""An emulator of the whole API of Jules; a test gives the steps of each session.
 
-Law 1. Nothing happens by itself: a session advances by one act when it, or its list of activities, is looked at;
-       once it has ended, only when it is looked at itself. With a *beat* they live by the clock, whoever looks.
-Law 2. What the service is strict about is refused as it refuses it: unknown fields, enums, filters and parameters.
-Law 3. Answers are proto3 JSON: default values are left out, activities are told apart by their milliseconds.
+Invariants:
+
+- a session advances by one step when it or its list of activities is requested; an ended session only when it is
+  requested itself; with a *beat*, sessions advance by the clock;
+- unknown fields, enums, filters and parameters are refused as the service refuses them;
+- responses are proto3 JSON: default values are left out, and activities differ in their milliseconds.
 
 See docs/reference/protocols/jules.md, "1 Transport", "2 Resources and methods" and "7 Checklists".
 """
@@ -26,13 +28,13 @@ from .jules_sessions import Session
 
 KEY = "jules-test-key"
 
-# What may be asked of each list: its default page (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order")
-# and the parameters that it knows.
+# The default page of each list (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order")
+# and the parameters that it accepts.
 PAGE_SIZES = {"list_environments": 30, "list_tasks": 30, "list_activities": 50}
 SYSTEM_PARAMETERS = frozenset({"fields", "alt", "prettyPrint", "key", "$alt", "$fields"})
 PARAMETERS = {name: SYSTEM_PARAMETERS | {"pageSize", "pageToken", "filter"} for name in PAGE_SIZES}
 
-# method, path -> the verb that it serves; all POST verbs have a colon (2).
+# Method, path, verb; all POST verbs have a colon (docs/reference/protocols/jules.md, "2 Resources and methods").
 ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (method, re.compile(path), name)
     for method, path, name in (
@@ -58,14 +60,14 @@ DEFAULT_SOURCES: tuple[Mapping[str, object], ...] = (
 
 
 class JulesEmulator:
-    """A whole Jules. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
+    """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
-    *life* is what new sessions live. *unlisted* is for how many seconds the activities of a new session are denied
-    (docs/reference/protocols/jules.md, "1.4 What the official SDK retries"), *masks* whether field masks are taken,
-    *wakes* whether a message wakes a completed session or is denied
+    *life* returns the steps of a new session. *unlisted* is for how many seconds the activities of a new session are 404
+    (docs/reference/protocols/jules.md, "1.4 What the official SDK retries"), *masks* whether field masks are accepted,
+    *wakes* whether a message restarts a completed session or is refused
     (docs/reference/protocols/jules.md, "2.3 SessionState" and "6 Ten frequent requests and complaints"), *chunked*
-    whether answers come without a length. *beat* is how many seconds an act takes; without one it
-    takes a look. `requests` is everything that came in, faults included.
+    whether responses have no length. *beat* is how many seconds a step takes; without it a step ends with a request.
+    `requests` are all received requests, with those of faults.
     """
 
     def __init__(
@@ -100,16 +102,16 @@ class JulesEmulator:
         return tuple(self._sessions)
 
     def seen(self, name: str) -> list[Request]:
-        """Return the requests that came in for a verb, "list_activities" and "get_environment" among them."""
+        """Return the requests received for a verb, "list_activities" and "get_environment" among them."""
         return [request for request in self.requests if find_route(request)[0] == name]
 
     def advance(self, id: str, acts: int = 1) -> None:
-        """Let a session live on without being looked at."""
+        """Advance a session without a request."""
         for _ in range(acts):
             self._sessions[id].advance(self.clock.time())
 
     def handle(self, request: Request) -> Response:
-        """Answer *request*, or raise the `TransportError` that its fault stands for."""
+        """Return the response to *request*, or raise the `TransportError` of its fault."""
         with self._lock:
             self.requests.append(request)
             fault = take(self.faults, find_route(request)[0], "")
@@ -142,7 +144,7 @@ class JulesEmulator:
         return rpc.masked(reply, query.get("fields"))
 
     def _session(self, id: str, *, is_look: bool = False) -> Session:
-        """Return a session as it is by now; a look brings it on where it does not live by the clock."""
+        """Return a session in its current state; without a *beat*, a request advances it."""
         if id not in self._sessions:
             raise rpc.NOT_FOUND
         session, now = self._sessions[id], self.clock.time()
@@ -183,7 +185,7 @@ class JulesEmulator:
         )
         number = (
             10** 18 + len(self.requests)
-        )  # like theirs: decimal, larger than a float can tell apart (docs/reference/protocols/jules.md, "1.1 Base, auth, versions")
+        )  # decimal, and larger than a float can represent exactly (docs/reference/protocols/jules.md, "1.1 Base, auth, versions")
         session = Session(str(number), asked, self.life(order), now=self.clock.time() + len(self._sessions) / 1000)
         self._sessions[session.id] = session
         return rpc.reply(session.document())
@@ -250,7 +252,7 @@ class JulesEmulator:
 
 
 def find_route(request: Request) -> tuple[str, tuple[str, ...]]:
-    """Return the verb that a request is for, and the parts of its path; "" for a route that there is not."""
+    """Return the verb of a request and the parts of its path; "" for an unknown route."""
     at = re.search(r"/(?:sources|sessions)(?:[/:]|$)", request.path)
     path = request.path[at.start() :] if at else ""
     for method, pattern, name in ROUTES:

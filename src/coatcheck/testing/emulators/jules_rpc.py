@@ -1,4 +1,4 @@
-"""How Jules words its answers and refusals: google.rpc.Status, pages, filters and field masks. Pure.
+"""Responses and errors of Jules: google.rpc.Status, pages, filters and field masks. Pure.
 
 See docs/reference/protocols/jules.md, "1.2 Error envelope" and "1.5 Pagination, filters, order".
 """
@@ -38,7 +38,7 @@ MAX_PAGE = 100
 
 
 class RefusalError(Exception):
-    """Stop handling and answer with `response`."""
+    """Ends the handling of a request with `response`."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
@@ -46,7 +46,7 @@ class RefusalError(Exception):
 
 
 def reply(document: object) -> Response:
-    """Answer with a JSON document."""
+    """Return a JSON response."""
     return Response(200, headers=JSON, body=msgspec.json.encode(document))
 
 
@@ -56,7 +56,7 @@ EMPTY = Response(200, headers=JSON)
 
 
 def error(status: int, message: str, *, word: str | None = None, details: Sequence[object] = ()) -> Response:
-    """Answer with google.rpc.Status."""
+    """Return an error response with google.rpc.Status."""
     said: dict[str, object] = {"code": status, "message": message, "status": word or STATUSES.get(status, "UNKNOWN")}
     if details:
         said["details"] = list(details)
@@ -64,7 +64,7 @@ def error(status: int, message: str, *, word: str | None = None, details: Sequen
 
 
 def worded(fault: Fault, response: Response) -> Response:
-    """Return what a fault answers in the service's own words."""
+    """Return the response of a fault with the service's wording."""
     if not isinstance(fault, Status) or fault.is_html:
         return response
     said = error(fault.status, fault.text or MESSAGES.get(fault.status, f"HTTP {fault.status}"))
@@ -72,7 +72,7 @@ def worded(fault: Fault, response: Response) -> Response:
 
 
 def invalid(message: str, *, details: Sequence[object] = ()) -> RefusalError:
-    """Refuse with 400."""
+    """Return the exception that refuses a request with 400."""
     return RefusalError(error(400, message, details=details))
 
 
@@ -80,7 +80,7 @@ NOT_FOUND = RefusalError(error(404, MESSAGES[404]))
 PRECONDITION = RefusalError(error(400, "Precondition check failed.", word="FAILED_PRECONDITION"))
 
 
-# -- who asks ----------------------------------------------------------------------------------------------------------
+# -- authentication ----------------------------------------------------------------------------------------------------
 
 # Both refusals carry the same reason, and the second text is false (docs/reference/protocols/jules.md, "1.2 Error
 # envelope").
@@ -95,13 +95,13 @@ CREDENTIALS_MISSING = {
 
 
 def check_key(request: Request, key: str) -> None:
-    """Refuse whoever has not the key."""
+    """Refuse a request without the key."""
     given = dict(request.headers).get("x-goog-api-key")
     if given != key:
         raise RefusalError(error(401, WRONG_KEY if given else NO_KEY, details=[CREDENTIALS_MISSING]))
 
 
-# -- what is asked -----------------------------------------------------------------------------------------------------
+# -- requests ----------------------------------------------------------------------------------------------------------
 
 SESSION_FIELDS = {"prompt", "title", "sourceContext", "requirePlanApproval", "automationMode"}
 CONTEXT_FIELDS = {"source", "githubRepoContext", "workingBranch", "environmentVariablesEnabled"}
@@ -110,7 +110,7 @@ MODE_TYPE = "type.googleapis.com/google.labs.jules.v1alpha.AutomationMode"
 
 
 def read_body(request: Request) -> dict[str, Any]:
-    """Return the object that was sent, an empty one for no body."""
+    """Return the JSON object in the body, an empty one for no body."""
     try:
         return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
     except msgspec.MsgspecError:
@@ -125,7 +125,7 @@ def check_fields(body: Mapping[str, object], known: set[str], *, at: str | None)
 
 
 def checked_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a session as it may be created, or refuse the first thing that is wrong with it.
+    """Return the fields of a new session, or refuse them for their first error.
 
     See docs/reference/protocols/jules.md, "1.2 Error envelope" and "2.2 Session".
     """
@@ -163,7 +163,7 @@ def page(
 
 
 def page_size(query: Mapping[str, str], default: int) -> int:
-    """Return how many to show: more than a hundred is taken for a hundred.
+    """Return the page size; more than a hundred is a hundred.
 
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
     """
@@ -193,14 +193,14 @@ def activity_page(activities: Sequence[Mapping[str, object]], query: Mapping[str
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
     """
     after, since = _after(query.get("filter")), _nanoseconds(query.get("pageToken"))
-    found = [each for each in activities if (at := nanoseconds(str(each["createTime"]))) >= since and at > after]
+    selected = [each for each in activities if (at := nanoseconds(str(each["createTime"]))) >= since and at > after]
     size = page_size(query, default)
-    more = {"nextPageToken": str(nanoseconds(str(found[size]["createTime"])))} if len(found) > size else {}
-    return reply({**({"activities": found[:size]} if found else {}), **more})
+    more = {"nextPageToken": str(nanoseconds(str(selected[size]["createTime"])))} if len(selected) > size else {}
+    return reply({**({"activities": selected[:size]} if selected else {}), **more})
 
 
 def nanoseconds(moment: str) -> int:
-    """Return a time as the page tokens count it: nanoseconds since the epoch."""
+    """Return a time as page tokens have it, in nanoseconds since the epoch."""
     at = datetime.fromisoformat(moment)
     return (int(at.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond) * 1000
 
@@ -215,15 +215,15 @@ def _nanoseconds(token: str | None) -> int:
 def _after(filter: str | None) -> int:
     if not filter:
         return -1
-    found = re.fullmatch(r'\s*create_time\s*>\s*"([^"]+)"\s*', filter)
+    match = re.fullmatch(r'\s*create_time\s*>\s*"([^"]+)"\s*', filter)
     try:
-        return nanoseconds(found[1] if found else "")
+        return nanoseconds(match[1] if match else "")
     except ValueError:
         raise invalid("Invalid filter") from None
 
 
 def wanted_archived(filter: str | None) -> frozenset[bool]:
-    """Return which sessions a filter wants: it knows `archived` and nothing else.
+    """Return which sessions a filter selects; it accepts only `archived`.
 
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
     """
@@ -236,7 +236,7 @@ def wanted_archived(filter: str | None) -> frozenset[bool]:
 
 
 def wanted_names(filter: str | None) -> frozenset[str] | None:
-    """Return which sources a filter wants: it knows `name` and nothing else; None is all.
+    """Return which sources a filter selects; it accepts only `name`; None is all.
 
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
     """

@@ -1,6 +1,6 @@
-"""The lives that a session of the emulated Jules can live, as tables of acts.
+"""Scripts of sessions of the emulated Jules, as tables of steps.
 
-An act is a step: a new state, an activity, outputs. A life stops where an act waits for an approval or a message.
+A step is a new state, an activity or outputs. A script stops at a step that waits for an approval or a message.
 
 See docs/reference/protocols/jules.md, "2.3 SessionState", "2.4 Activity" and "2.5 outputs".
 """
@@ -32,7 +32,7 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 
 
 class Act(Value, frozen=True, kw_only=True):
-    """One step of a life; `waits_for` is "approval" or "message" where it stops until somebody acts."""
+    """One step of a script; `waits_for` is "approval" or "message" where the script stops until one arrives."""
 
     state: str | None = None
     activity: Json | None = None
@@ -41,7 +41,7 @@ class Act(Value, frozen=True, kw_only=True):
 
 
 class Order(Value, frozen=True, kw_only=True):
-    """What was asked of a session, and how the emulator answers it."""
+    """The request that created a session, and the options of the emulator."""
 
     prompt: str
     needs_approval: bool = False
@@ -66,19 +66,19 @@ def plan(*titles: str, id: str = PLAN_ID) -> Json:
 
 
 def approved(id: str = PLAN_ID) -> Json:
-    """Return the activity of an approval; the service's own appears as the user's as well.
+    """Return the activity of an approval; one by the service also has the user as originator.
 
     See docs/reference/protocols/jules.md, "2.4 Activity".
     """
     return {"originator": "user", "planApproved": {"planId": id}}
 
 
-def said(text: str) -> Json:
+def agent_message(text: str) -> Json:
     """Return the activity of a message of the agent."""
     return {"originator": "agent", "agentMessaged": {"agentMessage": text}}
 
 
-def told(text: str) -> Json:
+def user_message(text: str) -> Json:
     """Return the activity of a message of the user."""
     return {"originator": "user", "userMessaged": {"userMessage": text}}
 
@@ -94,7 +94,7 @@ def progress(title: str | None = None, *artifacts: Json) -> Json:
 
 COMPLETED: Json = {"originator": "agent", "sessionCompleted": {}}
 FAILED: Json = {"originator": "agent", "sessionFailed": {"reason": "Jules was unable to complete the task."}}
-# The prose shows it, without any kind; the official client cannot read it (docs/reference/protocols/jules.md, "2.4
+# The documentation has it without a kind; the official client cannot read it (docs/reference/protocols/jules.md, "2.4
 # Activity").
 STARTED: Json = {"originator": "system", "description": "Session started"}
 
@@ -126,15 +126,15 @@ PULL_REQUEST: Json = {
 }
 
 
-# -- lives -------------------------------------------------------------------------------------------------------------
+# -- scripts -----------------------------------------------------------------------------------------------------------
 
 
 def _planned(order: Order) -> tuple[Act, ...]:
     begun = (Act(), Act(state="PLANNING", activity=progress("Cloned the repository")))
-    made = plan("Read the code", "Say hello")
+    plan_activity = plan("Read the code", "Say hello")
     if order.needs_approval:
-        return (*begun, Act(state="AWAITING_PLAN_APPROVAL", activity=made, waits_for="approval"))
-    return (*begun, Act(activity=made), Act(state="IN_PROGRESS", activity=approved()))
+        return (*begun, Act(state="AWAITING_PLAN_APPROVAL", activity=plan_activity, waits_for="approval"))
+    return (*begun, Act(activity=plan_activity), Act(state="IN_PROGRESS", activity=approved()))
 
 
 def _worked(order: Order) -> tuple[Act, ...]:
@@ -142,7 +142,7 @@ def _worked(order: Order) -> tuple[Act, ...]:
     return (
         Act(activity=progress()),
         Act(activity=progress("Ran bash command", *shown)),
-        Act(activity=said("Done in `hello.txt`.")),
+        Act(activity=agent_message("Done in `hello.txt`.")),
         Act(activity=progress("Code reviewed", change(order))),
     )
 
@@ -153,7 +153,7 @@ def _outputs(order: Order) -> tuple[Json, ...]:
 
 
 def ordinary(order: Order) -> tuple[Act, ...]:
-    """Queued, planned, approved, worked on, completed with a change, and a pull request where one was asked for."""
+    """Queued, planned, approved, in progress, completed with a change, and with a pull request if requested."""
     end = Act(state="COMPLETED", activity=COMPLETED, outputs=_outputs(order))
     return (*_planned(order), *_worked(order), end)
 
@@ -167,7 +167,7 @@ def without_outputs(order: Order) -> tuple[Act, ...]:
 
 
 def nothing_made(order: Order) -> tuple[Act, ...]:
-    """Complete and leave nothing: no output, no change, no end of its own.
+    """Complete without an output, a change or a last activity.
 
     See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
     """
@@ -175,7 +175,7 @@ def nothing_made(order: Order) -> tuple[Act, ...]:
 
 
 def plan_only(order: Order) -> tuple[Act, ...]:
-    """Call a plan that nobody approved in ten minutes completed; approving it changes nothing.
+    """Complete with a plan that was not approved in ten minutes; a later approval changes nothing.
 
     See docs/reference/protocols/jules.md, "2.3 SessionState" and "1 Transport".
     """
@@ -184,7 +184,7 @@ def plan_only(order: Order) -> tuple[Act, ...]:
 
 
 def revived(order: Order) -> tuple[Act, ...]:
-    """Complete, and be woken by a comment on the pull request: the change is made once more.
+    """Complete, and restart after a comment on the pull request: the change is made again.
 
     See docs/reference/protocols/jules.md, "2.3 SessionState" and "2 Resources and methods".
     """
@@ -196,7 +196,7 @@ def revived(order: Order) -> tuple[Act, ...]:
 
 
 def paused(order: Order) -> tuple[Act, ...]:
-    """Stand still for good, as silently dead sessions do.
+    """Stop without an end, as sessions that fail silently do.
 
     See docs/reference/protocols/jules.md, "2.3 SessionState" and "3 Detecting things; polling; what the official SDK
     does".
@@ -205,7 +205,7 @@ def paused(order: Order) -> tuple[Act, ...]:
 
 
 def stalled(order: Order) -> tuple[Act, ...]:
-    """Say that it works, and never give another sign.
+    """Stay in progress without further activities.
 
     See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
     """
@@ -213,22 +213,26 @@ def stalled(order: Order) -> tuple[Act, ...]:
 
 
 def asking(order: Order) -> tuple[Act, ...]:
-    """Ask, wait for the answer, and go on (docs/reference/protocols/jules.md, "2.3 SessionState")."""
-    question = Act(state="AWAITING_USER_FEEDBACK", activity=said("Which greeting?"), waits_for="message")
+    """Ask a question, wait for the answer, and continue (docs/reference/protocols/jules.md, "2.3 SessionState")."""
+    question = Act(state="AWAITING_USER_FEEDBACK", activity=agent_message("Which greeting?"), waits_for="message")
     end = Act(state="COMPLETED", activity=COMPLETED, outputs=_outputs(order))
     return (*_planned(order), question, *_worked(order), end)
 
 
 def failed(order: Order) -> tuple[Act, ...]:
-    """Fail with the words it always uses; what the agent said before tells more.
+    """Fail with the usual text; an earlier message of the agent has the reason.
 
     See docs/reference/protocols/jules.md, "2.4 Activity".
     """
-    return (*_planned(order), Act(activity=said("The tests need a database.")), Act(state="FAILED", activity=FAILED))
+    return (
+        *_planned(order),
+        Act(activity=agent_message("The tests need a database.")),
+        Act(state="FAILED", activity=FAILED),
+    )
 
 
 def unknown_words(order: Order) -> tuple[Act, ...]:
-    """Say words that nobody knows: a state, an activity, an artifact and an output."""
+    """Send an unknown state, activity, artifact and output."""
     strange: Json = {"originator": "agent", "riverCrossed": {"width": 3}, "artifacts": [{"hologram": {"size": 1}}]}
     ferry: Json = {"ferryTicket": {"number": 9}}
     return (

@@ -1,4 +1,4 @@
-"""One session of the emulated Jules: what was asked, what has happened, what is still to come."""
+"""One session of the emulated Jules: its request, its activities, and the steps that follow."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from ..._values.rfc3339 import format_time
-from .jules_scripts import COMPLETED, Act, Json, approved, progress, told
+from .jules_scripts import COMPLETED, Act, Json, approved, progress, user_message
 
-# Activities that a millisecond cannot tell apart are delivered twice by the official client
+# Activities with the same millisecond are delivered twice by the official client
 # (docs/reference/protocols/jules.md, "3.4 @google/jules-sdk facts"); two, since the clock's float is rounded to
 # microseconds.
 APART = 0.002
@@ -19,7 +19,7 @@ WORKS = frozenset({"QUEUED", "PLANNING", "IN_PROGRESS"})
 
 
 class Session:
-    """A session, and its life as far as it has not been lived."""
+    """A session and the steps that follow."""
 
     def __init__(self, id: str, asked: Mapping[str, object], life: Iterable[Act], *, now: float) -> None:
         self.id, self.created, self.updated = id, now, now
@@ -33,17 +33,17 @@ class Session:
 
     @property
     def has_plan(self) -> bool:
-        """Whether a plan has been made and not been approved."""
+        """Whether there is a plan that has not been approved."""
         kinds = [kind for activity in self.activities for kind in ("planGenerated", "planApproved") if kind in activity]
         return bool(kinds) and kinds[-1] == "planGenerated"
 
     @property
     def has_ended(self) -> bool:
-        """Whether it says that it has ended; it may be woken all the same."""
+        """Whether the state is an end; a message may still restart the session."""
         return self.state in ENDED
 
     def document(self) -> dict[str, object]:
-        """Return the session as the service shows it: what is false or empty is left out.
+        """Return the document of the session; false and empty values are left out.
 
         See docs/reference/protocols/jules.md, "1.1 Base, auth, versions".
         """
@@ -62,7 +62,7 @@ class Session:
         return {name: value for name, value in shown.items() if value not in (None, False, "", [])}
 
     def advance(self, now: float) -> None:
-        """Live one act, unless something is waited for."""
+        """Take the next step, unless the session waits for an approval or a message."""
         if self._waits_for or self.archived or not self._acts:
             return
         act = self._acts.popleft()
@@ -73,13 +73,13 @@ class Session:
         self._becomes(act.state, now)
 
     def live(self, now: float, beat: float) -> None:
-        """Live the acts that have come by *now*, one every *beat* seconds since it began or went on."""
+        """Take the steps that are due by *now*: one every *beat* seconds since the session began or continued."""
         while self._acts and not self._waits_for and self._lived + beat <= now:
             self._lived += beat
             self.advance(self._lived)
 
     def approve(self, *, now: float) -> None:
-        """Go on where an approval is waited for; a session that called itself completed does not move.
+        """Continue a session that waits for an approval; a completed session stays as it is.
 
         See docs/reference/protocols/jules.md, "2.3 SessionState" and "1 Transport".
         """
@@ -90,8 +90,8 @@ class Session:
         self._becomes("IN_PROGRESS", now)
 
     def hear(self, text: str, *, now: float) -> None:
-        """Take a message: an answer that was waited for, a nudge, or what wakes a completed session."""
-        self._happens(told(text), now)
+        """Receive a message: the answer that the session waits for, or one that restarts a completed session."""
+        self._happens(user_message(text), now)
         if self.state == "COMPLETED":
             self._acts.extend((Act(activity=progress("Went on")), Act(state="COMPLETED", activity=COMPLETED)))
         if self._waits_for == "message" or self.state == "COMPLETED":
@@ -99,7 +99,7 @@ class Session:
             self._becomes("IN_PROGRESS", now)
 
     def mark(self, *, archived: bool, now: float) -> None:
-        """Archive or bring back; a session that works is paused by the former.
+        """Archive or unarchive; archiving pauses a running session.
 
         See docs/reference/protocols/jules.md, "2.3 SessionState" and "3 Detecting things; polling; what the official
         SDK does".

@@ -1,6 +1,6 @@
-"""A standard queue of SQS in memory: at-least-once, in no order that anybody may trust, hidden while it is read.
+"""An emulator of a standard SQS queue: at-least-once delivery, no order, a visibility timeout.
 
-Law: a message stays until it is deleted by a receipt; who does not delete it in time is handed it again.
+Invariant: a message is delivered again after its visibility timeout, until it is deleted by its receipt handle.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEADERS = {"content-type": "application/x-amz-json-1.0"}
 
 
 class Message(msgspec.Struct):
-    """A message, and from when on it is shown (seconds since the epoch)."""
+    """A message; `shown_from` is when it becomes visible, in seconds since the epoch."""
 
     id: str
     body: str
@@ -40,14 +40,14 @@ class Queue:
         }
 
     def put(self, body: str) -> str:
-        """Put a message in, and return its id."""
+        """Add a message and return its id."""
         self._made += 1
         id = f"00000000-0000-4000-8000-{self._made:012d}"
         self.messages.append(Message(id=id, body=body))
         return id
 
     def answer(self, request: Request, *, now: float) -> Response:
-        """Answer one request of SQS's JSON protocol."""
+        """Return the response to a request of SQS's JSON protocol."""
         action = dict(request.headers).get("x-amz-target", "").rpartition(".")[2]
         asked = msgspec.json.decode(request.body, type=dict[str, Any])
         if asked.get("QueueUrl") != self.url:
@@ -76,7 +76,7 @@ class Queue:
 
 
 def refused(word: str, text: str) -> Response:
-    """Answer 400 as SQS does."""
+    """Return a 400 response of SQS."""
     body = {"__type": f"com.amazonaws.sqs#{word}", "message": text}
     return Response(400, HEADERS, msgspec.json.encode(body))
 
