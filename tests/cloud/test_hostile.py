@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck.cloud.agent_tree import mount_points
 from coatcheck.cloud.attempt_runner import Agent, Runner, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
-from coatcheck.cloud.collect_changes import Changes, harvest, printable
+from coatcheck.cloud.cancellation import Cancelled, CancelScope, TimedOut
+from coatcheck.cloud.clean_work_tree import mount_points
+from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
 from coatcheck.cloud.git import Git, WorkspaceError, git_environment
 from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
-from coatcheck.cloud.scope import Cancelled, CancelScope, TimedOut
 from coatcheck.cloud.workspace import WorkspaceManager
 
 
@@ -66,7 +66,7 @@ def collect(workspaces: WorkspaceManager, repository: Path) -> Iterator[Callable
         opened.append(workspace)
         environ = {**git_environment(os.environ), "PYTHON": sys.executable}
         subprocess.run(["bash", "-c", script], cwd=workspace.work, env=environ, capture_output=True, check=False)
-        return harvest(workspace)
+        return collect_changes(workspace)
 
     yield collect
     for workspace in opened:
@@ -523,7 +523,7 @@ def test_the_deadline_covers_collecting(
     workspace.scope = CancelScope(0.3)
     workspace.git = workspace.git.within(workspace.scope, {"PATH": f"{program.parent}:{os.environ['PATH']}"})
     with pytest.raises(TimedOut):
-        harvest(workspace)
+        collect_changes(workspace)
     workspace.remove()
 
     assert not workspace.folder.exists()

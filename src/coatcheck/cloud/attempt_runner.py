@@ -1,4 +1,4 @@
-"""Run attempts, a limited number at once: workspace, agent, harvest, result.
+"""Run attempts, a limited number at once: workspace, agent, changes, result.
 
 Invariants:
 - whatever happens to an attempt, it ends with a state and a reason, its processes end, its workspace is removed, and
@@ -22,12 +22,12 @@ import msgspec
 from .._values.value import Value
 from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, log_error, takes_argument
 from .attempts import Conclusion, Job, Listener, failed
-from .collect_changes import Changes, harvest
+from .cancellation import CancelScope, Stopped, TimedOut
+from .collect_changes import Changes, collect_changes
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .git import WorkspaceError, last_line
 from .models import CANCELLED, COMPLETED, CloudFile, CloudLog, CloudResult, title_of
-from .scope import CancelScope, Stopped, TimedOut
-from .walk import read_regular
+from .tree_walk import read_regular
 from .workspace import Workspace, WorkspaceManager
 
 # The end of what an agent printed is its message; longer ones are logs.
@@ -242,7 +242,7 @@ def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: 
         reason = last_line(ending.stderr) or last_line(ending.stdout) or "it said nothing"
         return failed(f"agent_exit_{ending.exit_code}", reason[:1000], result=CloudResult(logs=logs))
     try:
-        changes = harvest(workspace) if job.mode == "code" else Changes()
+        changes = collect_changes(workspace) if job.mode == "code" else Changes()
     except (Stopped, WorkspaceError) as error:
         return interrupted(error, timeout, "while its changes were collected", logs=logs)
     report, note = read_report(workspace.result_file)

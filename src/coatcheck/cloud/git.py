@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._patches.git import inherited, start
-from .scope import CancelScope
+from .cancellation import CancelScope
 
 # No git command that we run takes minutes, except the first copy of a huge repository.
 GIT_TIMEOUT = 1800.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .git import WorkspaceError, last_line
-from .walk import read_regular
+from .tree_walk import read_regular
 from .workspace import Workspace
 
 SUBMODULE = "160000"

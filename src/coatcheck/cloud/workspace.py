@@ -4,7 +4,7 @@ Invariants:
 - the user's repository is read by one command (a fetch into our mirror) and written by none. A clone borrows objects
   from the mirror, so whatever an agent does through ``alternates`` does not reach the user's files (borrowing from the
   repository itself would: git refreshes the times of objects that it finds there);
-- beside the agent's clone is a git directory of our own, from which `harvest` makes the one that it reads with;
+- beside the agent's clone is a git directory of our own, from which `collect_changes` makes the one that it reads with;
 - in the end every process of the attempt is ended and its folder removed. What cannot be removed is logged, and tried
   again after later attempts and at the next start; it changes no result.
 
@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .agent_process import MARK, end_strays, log_warning
+from .cancellation import CancelScope
 from .cgroup import ControlGroups, end_group
-from .folders import make_writable, remove_tree
 from .git import Git, WorkspaceError, git_failure, last_line
-from .scope import CancelScope
+from .tree_removal import make_writable, remove_tree
 
 # So many reasons are logged for a folder that cannot be removed.
 MAX_PROBLEMS = 5

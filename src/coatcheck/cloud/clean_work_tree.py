@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .folders import OPEN_FOLDER
+from .cancellation import CancelScope
 from .result_index import MAX_CONTENT
-from .scope import CancelScope
-from .walk import Folder, Walk, entries_of, read_head, read_regular
+from .tree_removal import OPEN_FOLDER
+from .tree_walk import Folder, Walk, entries_of, read_head, read_regular
 
 # Linux opens no path of 4,096 bytes (PATH_MAX), and git writes no tree deeper than 2,048 (core.maxTreeDepth).
 MAX_PATH, MAX_DEPTH = 4000, 2000
@@ -46,7 +46,7 @@ class TreeReport:
     stuck: list[bytes] = field(default_factory=list)
 
 
-class AgentTree:
+class WorkTreeCleaner:
     """The work tree *work*; what git must not see is moved to *aside*, on the same file system.
 
     *is_submodule* and *is_tracked* (a file, or a folder with such files) ask about the commit that the agent started
