@@ -61,7 +61,7 @@ class Machine:
             max_parallel=max_parallel,
             **options,
         )
-        book = TokenBook(account=Account(), time=lambda: 0.0, shelf=self.store)
+        book = TokenBook(account=Account(), time=lambda: 0.0, store=self.store)
         self.tokens: TokenSet = book.issue()
         self.handle = Router(self.cloud, book=book, oauth=OAuthServer(book, time=lambda: 0.0)).handle
         self.cloud.start()

@@ -115,7 +115,7 @@ def test_no_token_is_in_the_file(store: Store, tmp_path: Path) -> None:
     """Digests only."""
     from coatcheck.cloud.issued_tokens import Account, TokenBook
 
-    tokens = TokenBook(account=Account(), time=lambda: 0.0, shelf=store).issue()
+    tokens = TokenBook(account=Account(), time=lambda: 0.0, store=store).issue()
     store.close()
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
 

@@ -100,8 +100,8 @@ def is_newest(house: Household) -> bool:
     """Whether the refresh token of the file is one that the service would still take."""
     from coatcheck.cloud.issued_tokens import digest_of
 
-    record = house.cloud.book._shelf.find(digest_of(house.read().refresh_token or ""))
-    return record is not None and not record.fate
+    record = house.cloud.book._store.find(digest_of(house.read().refresh_token or ""))
+    return record is not None and not record.state
 
 
 def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:

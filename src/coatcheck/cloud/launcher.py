@@ -187,7 +187,7 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
     from .router import Router
 
     account, key = Account(), secrets.token_hex(4)
-    book = TokenBook(account=account, time=time.time, shelf=store)
+    book = TokenBook(account=account, time=time.time, store=store)
     oauth = OAuthServer(book, time=time.time, key=key)
     router: Router = Router(cloud, book=book, oauth=oauth)
     if options.codex_home is not None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from .. import errors
-from .issued_tokens import Fate, TokenRecord
+from .issued_tokens import TokenRecord, TokenState
 from .models import CloudAttempt, CloudResult, CloudTask, TaskPage, TaskQuery
 
 # Raised when a stored record can no longer be read by newer code.
@@ -42,7 +42,7 @@ _RESULT = msgspec.json.Decoder(CloudResult)
 
 
 class Store:
-    """Everything a local cloud remembers, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenShelf` too."""
+    """Everything a local cloud remembers, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenStore` too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -156,7 +156,7 @@ class Store:
 
     def put(self, record: TokenRecord) -> None:
         """Keep a token's record."""
-        values = (record.digest, record.kind, min(record.expires_at, 1e300), record.fate)
+        values = (record.digest, record.kind, min(record.expires_at, 1e300), record.state)
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", values)
 
@@ -166,12 +166,12 @@ class Store:
             row = connection.execute(
                 "SELECT digest, kind, expires_at, fate FROM tokens WHERE digest = ?", (digest,)
             ).fetchone()
-        return row and TokenRecord(digest=row[0], kind=row[1], expires_at=row[2], fate=row[3])
+        return row and TokenRecord(digest=row[0], kind=row[1], expires_at=row[2], state=row[3])
 
-    def replace(self, digest: str, fate: Fate) -> bool:
-        """Give the record its *fate*, unless it has met one."""
+    def replace(self, digest: str, state: TokenState) -> bool:
+        """Set the state of a record, unless it is set already."""
         with self._transaction() as connection:
-            done = connection.execute("UPDATE tokens SET fate = ? WHERE digest = ? AND fate = ''", (fate, digest))
+            done = connection.execute("UPDATE tokens SET fate = ? WHERE digest = ? AND fate = ''", (state, digest))
             return done.rowcount > 0
 
 
