@@ -181,8 +181,8 @@ def test_asking_makes_no_diff(machine: Callable[..., Machine]) -> None:
     ("script", "expected"),
     [
         ("echo first >&2; echo last words >&2; exit 7", ("agent_exit_7", "last words")),
-        ("exit 1", ("agent_exit_1", "it said nothing")),
-        ("kill -9 $$", ("agent_exit_-9", "it said nothing")),
+        ("exit 1", ("agent_exit_1", "the agent printed nothing")),
+        ("kill -9 $$", ("agent_exit_-9", "the agent printed nothing")),
         ("cd ..; rm -rf work", ("workspace_gone", "the agent removed its own clone")),
     ],
 )

@@ -1,4 +1,4 @@
-"""What an agent made of its clone: a diff, the changed files, the subject of its last commit, and notes.
+"""The changes in an agent's clone: a diff, the changed files, the subject of its last commit, and notes.
 
 Invariants:
 - the agent's ``.git`` configures and runs nothing: it is moved away, and the tree is read through a git directory of
@@ -30,12 +30,12 @@ from .workspace import Workspace
 MAX_DIFF = 64 * 1024 * 1024
 # The service shows parts of changed files; whole ones up to these sizes are enough to look at.
 MAX_FILES, MAX_FILE, MAX_SNAPSHOT = 100, 256 * 1024, 2 * 1024 * 1024
-# So much content is asked of git at once.
+# So much content is read from git at once.
 MAX_BATCH = 16 * 1024 * 1024
 
 
 class Changes(Value, frozen=True, kw_only=True):
-    """What an agent made; `notes` says what is not in the diff, or not as the agent left it."""
+    """The changes of an agent; `notes` name what is not in the diff, or not as the agent left it."""
 
     diff: str = ""
     files: tuple[CloudFile, ...] = ()
@@ -305,10 +305,10 @@ class _Collector:
 
     def _snapshots(self, changes: Iterable[_Change]) -> Iterator[CloudFile]:
         shown = [change for change in changes if change.is_file][:MAX_FILES]
-        room, taken = MAX_SNAPSHOT, set[str]()
+        free, taken = MAX_SNAPSHOT, set[str]()
         for change in shown:
-            if (size := self._size(change.new.id)) <= min(MAX_FILE, room):
-                room -= size
+            if (size := self._size(change.new.id)) <= min(MAX_FILE, free):
+                free -= size
                 taken.add(change.new.id)
         contents = dict(self._contents(taken))
         for change in shown:

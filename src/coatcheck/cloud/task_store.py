@@ -1,4 +1,4 @@
-"""Tasks and tokens in SQLite: what was answered once is still there after a crash.
+"""Tasks and tokens in SQLite; what a response reported is still there after a crash.
 
 Invariants:
 - a result is on the disk before any response reports it (WAL with ``synchronous=FULL``);
@@ -42,7 +42,7 @@ _RESULT = msgspec.json.Decoder(CloudResult)
 
 
 class Store:
-    """Everything a local cloud remembers, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenStore` too."""
+    """The tasks and tokens of a local cloud, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenStore` too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -85,7 +85,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            assert self._connection is not None, "the store is not open"  # noqa: S101 - a mistake of ours
+            assert self._connection is not None, "the store is not open"  # noqa: S101 - an error in this program
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -100,7 +100,7 @@ class Store:
             _write(connection, task)
 
     def change_task(self, id: str, change: Callable[[CloudTask], CloudTask]) -> CloudTask | None:
-        """Replace a task by what *change* makes of it, None where there is none; nobody else changes it meanwhile."""
+        """Replace a task by the result of *change* in one transaction; None where there is none."""
         with self._transaction() as connection:
             row = connection.execute("SELECT document FROM tasks WHERE id = ?", (id,)).fetchone()
             if row is None:
@@ -112,7 +112,7 @@ class Store:
     def change_attempt(
         self, task_id: str, attempt_id: str, change: Callable[[CloudAttempt], CloudAttempt], *, now: float
     ) -> CloudTask | None:
-        """Replace an attempt by what *change* makes of it, and keep its result where it got one."""
+        """Replace an attempt by the result of *change*, and keep its result where it has one."""
 
         def changed(task: CloudTask) -> CloudTask:
             return change_attempts(
@@ -150,7 +150,7 @@ class Store:
         return [task for task in tasks if any(not attempt.is_over for attempt in task.last.attempts)]
 
     def delete_task(self, id: str) -> bool:
-        """Forget a task and its results."""
+        """Delete a task and its results."""
         with self._transaction() as connection:
             return connection.execute("DELETE FROM tasks WHERE id = ?", (id,)).rowcount > 0
 
@@ -186,7 +186,7 @@ def _map_attempts(task: CloudTask, change: Callable[[CloudAttempt], CloudAttempt
 
 
 def _write(connection: sqlite3.Connection, task: CloudTask) -> None:
-    """Write the task without its results, and the results that it brings."""
+    """Write the task without its results, and those results beside it."""
     bare = _map_attempts(task, lambda attempt: msgspec.structs.replace(attempt, result=None))
     row = (task.id, task.created_at, task.environment_id, task.is_archived, task.title, msgspec.json.encode(bare))
     # not INSERT OR REPLACE: that deletes the old row, and its results with it

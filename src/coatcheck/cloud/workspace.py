@@ -29,7 +29,7 @@ MAX_PROBLEMS = 5
 
 
 class WorkspaceManager:
-    """Where workspaces are made: *root* holds mirrors and the attempts' folders, and belongs to one server."""
+    """Make workspaces: *root* holds mirrors and the attempts' folders, and belongs to one server."""
 
     def __init__(self, root: Path, *, environ: Mapping[str, str], cgroups: ControlGroups | None = None) -> None:
         self._root = root.resolve()
@@ -177,7 +177,7 @@ class Workspace:
         self.config = (self.base / "config").read_bytes()
         if (shallow := self.base / "shallow").is_file():
             self.shallow = shallow.read_bytes()
-        # a ref of its own, or the clone would not be told of a commit that no branch has
+        # a ref, or the clone would not get a commit that no branch has
         self.git.run("--git-dir", self.base, "update-ref", "refs/heads/coatcheck-start", head)
         copy = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
         self.git.run(*copy, "--", self.base, self.work)
