@@ -1,4 +1,4 @@
-"""The real cloud: prompts in, results out, whatever the agent does."""
+"""The local cloud with real agents: prompts in, results out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Machine:
         )
 
     def finish(self, id: str) -> dict:
-        """Wait for every attempt's stream to end, then look."""
+        """Wait for every attempt's stream to end, then return the task."""
         caller = Caller(self)
         for node in caller.get(f"/tasks/{id}/turns")["turn_mapping"].values():
             if node["turn"]["type"] == "assistant":
@@ -209,7 +209,7 @@ def test_an_unknown_branch_fails_the_attempt(machine: Callable[..., Machine]) ->
 
 
 def test_an_agent_that_takes_too_long_is_ended(machine: Callable[..., Machine]) -> None:
-    """And the turn says so."""
+    """A cancelled task has no attempt that runs or waits."""
     assert ("timed_out", "the agent timed out after 0.3 s") == error_of(machine("sleep 60", timeout=0.3).run())
 
 
@@ -305,7 +305,7 @@ def test_there_is_no_host_for_pull_requests(machine: Callable[..., Machine]) -> 
 
 
 def test_nothing_is_metered(machine: Callable[..., Machine]) -> None:
-    """The usage says so, in a form that clients accept."""
+    """The usage names no limit, in a form that clients accept."""
     assert ("local", None) == tuple(Caller(machine("true")).get("/usage")[key] for key in ("plan_type", "rate_limit"))
 
 
@@ -401,7 +401,7 @@ def test_an_attempt_whose_end_is_refused_is_shown_as_failed_until_it_is_kept(
 
 
 def test_a_start_that_cannot_be_kept_fails_the_attempt(machine: Callable[..., Machine]) -> None:
-    """An attempt whose start the store refuses is not forgotten in the queue."""
+    """An attempt whose start the store refuses fails, and does not stay queued."""
     made = machine("true", store=FullStore, pauses=())
     made.store.is_full = True
     shown = made.run()

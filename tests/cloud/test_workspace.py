@@ -55,7 +55,7 @@ def photograph(repository: Path) -> dict[str, tuple[object, ...]]:
 
 @pytest.fixture
 def workspaces(tmp_path: Path) -> WorkspaceManager:
-    """Make a workspaces in a folder of its own."""
+    """Make a workspace manager in a new folder."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
@@ -122,7 +122,7 @@ mkfifo pipe
 
 
 def let_loose(script: str, workspace: Workspace) -> None:
-    """Run a hostile agent, and forget what it ran itself."""
+    """Run a hostile agent, and remove what it ran itself."""
     subprocess.run(["sh", "-c", script], cwd=workspace.work, capture_output=True, check=False)
     for mark in workspace.folder.parent.glob("ran-*"):
         mark.unlink()
@@ -138,7 +138,7 @@ def test_a_hostile_agent_leaves_the_repository_byte_for_byte_as_it_was(
     before = photograph(repository)
     workspace = open_workspace()
     let_loose(script, workspace)
-    with contextlib.suppress(WorkspaceError):  # where it spoiled its own objects, nothing is left to tell
+    with contextlib.suppress(WorkspaceError):  # where it spoiled its own objects, nothing is left to collect
         collect_changes(workspace)
 
     assert before == photograph(repository)
@@ -193,7 +193,7 @@ def test_a_clone_has_history_but_no_way_back(open_workspace: Callable[..., Works
 
 
 def everything(work: Path) -> None:
-    """Change things in every way that a diff can tell."""
+    """Make every kind of change that a diff can show."""
     (work / "hello.txt").write_text("hello\nworld\n")
     (work / "new").mkdir()
     (work / "new/déjà vu.txt").write_text("untracked\n")
@@ -232,7 +232,7 @@ def test_the_diff_holds_everything_and_applies(
 
 
 def test_committed_and_uncommitted_work_counts_alike(open_workspace: Callable[..., Workspace]) -> None:
-    """Commits, also of ignored files, and what was left in the tree; the last subject is told."""
+    """Commits, also of ignored files, and what was left in the tree; the last subject is reported."""
     workspace = open_workspace()
     (workspace.work / "forced.log").write_text("forced\n")
     git(workspace.work, "add", "-f", "forced.log")
