@@ -209,8 +209,10 @@ def test_an_unknown_branch_fails_the_attempt(machine: Callable[..., Machine]) ->
 
 
 def test_an_agent_that_takes_too_long_is_ended(machine: Callable[..., Machine]) -> None:
-    """A cancelled task has no attempt that runs or waits."""
-    assert ("timed_out", "the agent timed out after 0.3 s") == error_of(machine("sleep 60", timeout=0.3).run())
+    """The failure names the timeout, whatever the attempt was doing on a busy machine."""
+    code, message = error_of(machine("sleep 60", timeout=0.3).run())
+
+    assert ("timed_out", True) == (code, "timed out after 0.3 s" in message)
 
 
 def test_cancelling_ends_what_runs_and_what_waits(machine: Callable[..., Machine]) -> None:
