@@ -91,7 +91,7 @@ def test_a_timeout_ends_the_whole_group_also_one_that_ignores_it(tmp_path: Path)
 
 
 def test_cancelling_ends_it_from_another_thread(tmp_path: Path) -> None:
-    """As soon as it was heard of."""
+    """A cancellation before the start ends the command at once."""
     up = threading.Event()
     process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=0.2)
 
@@ -139,7 +139,7 @@ def test_somebody_who_holds_the_pipe_open_holds_nobody_up(tmp_path: Path) -> Non
 
 
 def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
-    """The runner says it in words."""
+    """A command that cannot be started is an error of the runner."""
     with pytest.raises(FileNotFoundError):
         AgentProcess().run(["/no/such/program"], cwd=tmp_path, environ=os.environ, input=None, timeout=1)
 
@@ -155,7 +155,7 @@ def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     ],
 )
 def test_output_is_shown_without_control_sequences(raw: bytes, expected: str) -> None:
-    """What an agent prints never moves anybody's cursor."""
+    """Control sequences of an agent's output are removed."""
     assert expected == plain(raw)
 
 

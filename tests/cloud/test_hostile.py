@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck.cloud.agent_tree import mount_points
 from coatcheck.cloud.attempt_runner import Agent, Runner, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
-from coatcheck.cloud.collect_changes import Changes, harvest, printable
+from coatcheck.cloud.cancellation import Cancelled, CancelScope, TimedOut
+from coatcheck.cloud.clean_work_tree import mount_points
+from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
 from coatcheck.cloud.git import Git, WorkspaceError, git_environment
 from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
-from coatcheck.cloud.scope import Cancelled, CancelScope, TimedOut
 from coatcheck.cloud.workspace import WorkspaceManager
 
 
@@ -51,7 +51,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workspaces(tmp_path: Path) -> WorkspaceManager:
-    """Make a workspaces in a folder of its own."""
+    """Make a workspace manager in a new folder."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
@@ -66,7 +66,7 @@ def collect(workspaces: WorkspaceManager, repository: Path) -> Iterator[Callable
         opened.append(workspace)
         environ = {**git_environment(os.environ), "PYTHON": sys.executable}
         subprocess.run(["bash", "-c", script], cwd=workspace.work, env=environ, capture_output=True, check=False)
-        return harvest(workspace)
+        return collect_changes(workspace)
 
     yield collect
     for workspace in opened:
@@ -284,7 +284,7 @@ def test_the_rest_is_collected_and_what_is_not_is_named(name: str, collect: Call
 
 
 def test_a_diff_of_odd_names_and_encodings_applies(repository: Path, collect: Callable[[str], Changes]) -> None:
-    """`git apply` makes of the diff what the agent had."""
+    """`git apply` of the diff gives the agent's files."""
     names = "printf x >$'caf\\xe9'; printf z >$'a\\nb'; echo hi >app.rc; echo more >>f.txt; rm -r src; echo s >src"
     diff = collect(names).diff
     apply = ["git", "-C", str(repository), "apply", "--index", "-"]
@@ -294,7 +294,7 @@ def test_a_diff_of_odd_names_and_encodings_applies(repository: Path, collect: Ca
     assert [b"x", b"z", b"s\n"] == [Path(os.fsdecode(path)).read_bytes() for path in found.values()]
 
 
-def test_the_last_subject_is_told_when_objects_are_mixed_with_fifos(collect: Callable[[str], Changes]) -> None:
+def test_the_last_subject_is_read_when_objects_are_mixed_with_fifos(collect: Callable[[str], Changes]) -> None:
     """The agent's commit is read after everything but regular files was removed from its objects."""
     script = "echo two >>f.txt; git commit -qam Two; for d in .git/objects/??; do mkfifo $d/x; done"
 
@@ -378,7 +378,7 @@ def test_what_is_outside_a_sparse_checkout_is_not_deleted(name: str, collect: Ca
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_mount_points_are_known_without_walking_into_them() -> None:
-    """A folder that an agent binds into its tree looks like any other, so the system is asked."""
+    """A folder that an agent binds into its tree cannot be distinguished by its files, so the system's list is used."""
     assert b"proc" in mount_points(Path("/"))
 
 
@@ -462,7 +462,7 @@ exec {git} "$@"
 
 @pytest.fixture
 def hanging_git(tmp_path: Path) -> Iterator[Callable[[str], WorkspaceManager]]:
-    """Make a workspaces whose git reports itself and hangs at one command."""
+    """Make a workspace manager whose git reports itself and hangs at one command."""
     os.mkfifo(tmp_path / "hanging")
     reader = os.open(tmp_path / "hanging", os.O_RDWR)  # so that reporting never waits
 
@@ -499,7 +499,7 @@ def test_cancelling_ends_git_wherever_an_attempt_is(
 
 
 def test_the_deadline_covers_the_clone(hanging_git: Callable[[str], WorkspaceManager], repository: Path) -> None:
-    """A clone that hangs ends with the attempt's timeout, and the failure says when it happened."""
+    """A clone that hangs ends with the attempt's timeout, and the failure names when it happened."""
     attempts = Attempts(hanging_git("clone"), repository, ("true",), 0.3)
     attempts.submit()
     conclusion = attempts.finish()
@@ -523,7 +523,7 @@ def test_the_deadline_covers_collecting(
     workspace.scope = CancelScope(0.3)
     workspace.git = workspace.git.within(workspace.scope, {"PATH": f"{program.parent}:{os.environ['PATH']}"})
     with pytest.raises(TimedOut):
-        harvest(workspace)
+        collect_changes(workspace)
     workspace.remove()
 
     assert not workspace.folder.exists()

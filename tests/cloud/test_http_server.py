@@ -1,4 +1,4 @@
-"""Over a socket the cloud is the same, and its faults are real ones."""
+"""The cloud over a socket, with faults of the connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .conftest import create_body
 def call(
     url: str, cloud: ScriptedCloud, method: str, path: str, body: object = None, **headers: str
 ) -> tuple[int, dict, bytes]:
-    """Make one request over a connection of its own."""
+    """Make one request over a new connection."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
     try:
@@ -35,7 +35,7 @@ def call(
 
 
 def test_a_task_goes_from_prompt_to_diff_over_http() -> None:
-    """Create, look, list: through a real socket."""
+    """A task is created, read and listed through a real socket."""
     cloud = ScriptedCloud(["completed"])
     with serving(cloud) as url:
         created = msgspec.json.decode(call(url, cloud, "POST", "/wham/tasks", create_body())[2])
@@ -66,21 +66,21 @@ def test_the_path_and_query_arrive_as_they_were_sent() -> None:
 
 @pytest.mark.parametrize("fault", [faults.Reset(), faults.Refuse(), faults.ResetAfterAccept()])
 def test_a_lost_connection_is_a_real_reset(fault: faults.Fault) -> None:
-    """The client's kernel says so."""
+    """The client's connection is reset."""
     cloud = ScriptedCloud(faults=[fault])
     with serving(cloud) as url, pytest.raises(ConnectionResetError):
         call(url, cloud, "GET", "/wham/usage")
 
 
 def test_an_answer_can_be_cut_short() -> None:
-    """Fewer bytes than promised."""
+    """A truncated response has fewer bytes than its Content-Length."""
     cloud = ScriptedCloud(faults=[faults.Truncated()])
     with serving(cloud) as url, pytest.raises(http.client.IncompleteRead):
         call(url, cloud, "GET", "/wham/usage")
 
 
 def test_an_answer_can_fail_to_come() -> None:
-    """A timeout is the client's to notice."""
+    """A scripted timeout sends nothing until the client gives up."""
     cloud = ScriptedCloud(faults=[faults.Timeout()])
     with serving(cloud) as url:
         parts = urlsplit(url)
@@ -91,7 +91,7 @@ def test_an_answer_can_fail_to_come() -> None:
 
 
 def test_a_large_answer_and_a_stream_come_whole() -> None:
-    """In pieces, to their end."""
+    """A large response and an event stream are complete."""
     cloud = ScriptedCloud(["completed"], faults=[faults.Huge(1_000_000)])
     with serving(cloud) as url:
         huge = call(url, cloud, "GET", "/wham/usage")[2]
@@ -105,7 +105,7 @@ def test_a_large_answer_and_a_stream_come_whole() -> None:
 
 
 def test_another_sites_name_for_loopback_is_not_answered() -> None:
-    """Or a web page could talk to the server through its visitor's browser."""
+    """A Host header of another site is a 421, so a page of that site cannot use the server."""
     cloud = ScriptedCloud()
     with serving(cloud) as url:
         status = call(url, cloud, "GET", "/wham/usage", host="rebound.example")[0]
@@ -114,7 +114,7 @@ def test_another_sites_name_for_loopback_is_not_answered() -> None:
 
 
 def test_a_body_beyond_the_limit_is_refused() -> None:
-    """Before it is all there."""
+    """A body that grows beyond the limit is a 413 before its end."""
     from coatcheck._server.handler_app import HandlerApp
 
     sent: list[dict] = []
@@ -134,7 +134,7 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
 
 
 def test_a_handler_that_breaks_is_a_500_and_the_server_goes_on() -> None:
-    """One bad request ends nothing."""
+    """A request after an error of the handler is answered as usual."""
 
     class Breaks:
         def handle(self, request: Request) -> Response:

@@ -108,7 +108,7 @@ def test_a_codex_home_where_somebody_logged_in_meanwhile_is_left_alone(tmp_path:
 
 
 def test_two_servers_do_not_share_their_data(options: ServeOptions) -> None:
-    """The second says who is there."""
+    """A second server on the same data is refused, and the error names the folder."""
     with running(options), pytest.raises(errors.ConfigurationError, match="another server"), running(options):
         pass
 
@@ -141,7 +141,7 @@ def test_a_server_removes_its_own_record_and_stale_ones(options: ServeOptions) -
 
 
 def test_the_id_of_a_task_tells_its_server(options: ServeOptions) -> None:
-    """It begins as the record says, has the service's form, and the task is reported."""
+    """It begins with the prefix of the record, has the service's form, and the task is reported."""
     seen: list[str] = []
     with running(msgspec.structs.replace(options, on_task=lambda task: seen.append(task.id))) as record:
         body = create_body(environment_id=record.environments[0].id)
@@ -202,7 +202,7 @@ print("ended", flush=True)
 
 @contextlib.contextmanager
 def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Give a server in a process of its own, and the number of the agent that it runs."""
+    """Give a server in another process, and the number of the agent that it runs."""
     if not (root / "site").exists():
         make_site(root / "site", environ=os.environ)
     with subprocess.Popen([sys.executable, "-c", SERVE, str(root)], stdout=subprocess.PIPE, text=True) as server:
@@ -234,7 +234,7 @@ def test_a_signal_ends_the_server_and_its_agents(number: signal.Signals, tmp_pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_next_server_ends_the_agents_of_one_that_was_killed(tmp_path: Path, options: ServeOptions) -> None:
-    """Nothing goes on working for nobody; its attempt has failed, with the reason, and its clone is gone."""
+    """The next server ends an agent that was left; its attempt has failed with the reason, and its clone is removed."""
     with busy_server(tmp_path) as (server, agent):
         server.kill()
         server.wait(240)
@@ -250,7 +250,7 @@ def test_the_next_server_ends_the_agents_of_one_that_was_killed(tmp_path: Path, 
 
 
 def wait_for_line(url: str, holder: Holder, created: dict) -> None:
-    """Read the turn's stream until the agent has said that it is up."""
+    """Read the turn's stream until the agent has printed that it is up."""
     import http.client
     from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""Logging in to our own cloud works as with the real service, and nobody gets in unasked."""
+"""Logins to a local cloud work as with the real service, and need an approval."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_a_revoked_token_is_good_no_more() -> None:
 
 
 def test_an_access_token_is_no_refresh_token_and_the_other_way_round() -> None:
-    """Each opens its own door."""
+    """Each token is accepted only for its purpose."""
     cloud = ScriptedCloud()
 
     assert (401, False) == (refresh(cloud, cloud.tokens.access_token).status, opens(cloud, cloud.tokens.refresh_token))
 
 
 def test_a_device_login_waits_for_a_person_and_then_gives_tokens() -> None:
-    """403 until the code is typed, then an authorization code that its own verifier redeems, once."""
+    """403 until the code is typed, then an authorization code that its verifier redeems, once."""
     cloud = ScriptedCloud()
     asked = fields_of(post_json(cloud, "/api/accounts/deviceauth/usercode", client_id=CLIENT))
     poll = {"device_auth_id": asked["device_auth_id"], "user_code": asked["user_code"]}
@@ -124,7 +124,7 @@ def test_a_device_login_ends_after_fifteen_minutes() -> None:
 
 
 def authorization(**changes: str) -> dict[str, str]:
-    """Return what a browser login asks for."""
+    """Return the parameters of a browser login."""
     return {
         "response_type": "code",
         "client_id": CLIENT,
@@ -190,7 +190,7 @@ def test_with_an_approval_key_nobody_approves_himself() -> None:
 
 
 def test_what_is_shown_on_a_page_is_escaped() -> None:
-    """A page never runs what a query says."""
+    """Text of a query is escaped in a page."""
     cloud = ScriptedCloud(approval_key="secret")
     asked = authorization(state='"><script>alert(1)</script>')
     page = cloud.handle(Request("GET", "/oauth/authorize", query=tuple(asked.items())))

@@ -27,7 +27,7 @@ RESULT = CloudResult(
     messages=(HOSTILE,), diff=HOSTILE, title=HOSTILE, body=HOSTILE, logs=(CloudLog(name=HOSTILE, text=HOSTILE),)
 )
 KEY = "k3y"
-# Whether the system tells which user owns a socket.
+# Whether the system shows which user owns a socket.
 OWNERS = Path("/proc/net/tcp").exists()
 
 
@@ -101,7 +101,7 @@ def test_a_page_loads_and_runs_nothing(cloud: ScriptedCloud) -> None:
 def test_a_page_is_for_the_user_of_the_server_and_for_who_has_the_key(
     cloud: ScriptedCloud, is_owner: bool, body: bytes, status: int
 ) -> None:
-    """Anybody else sees a form that asks for the approval key, and nothing of the task."""
+    """Other users get a form for the approval key, and nothing of the task."""
     page = ask(cloud, "POST" if body else "GET", is_owner=is_owner, body=body)
 
     assert (status, status == 200) == (page.status, b"alert" in page.body)
@@ -140,7 +140,7 @@ def test_the_body_of_a_page_is_small(cloud: ScriptedCloud, size: int, status: in
 
 
 def test_a_mounted_cloud_answers_what_is_no_page(cloud: ScriptedCloud) -> None:
-    """Beside pages WHAM answers in its own form, and `health` needs no token."""
+    """Beside pages WHAM answers in its form, and `health` needs no token."""
     with serving(cloud, routes=pages_of(cloud)) as url:
         origin = url.removesuffix("/backend-api")
         answers = [call(origin, cloud, "GET", path) for path in ("/backend-api/wham/usage", "/no/such", "/health")]
@@ -163,7 +163,7 @@ def test_a_running_task_is_loaded_again_by_itself() -> None:
 
 @pytest.mark.skipif(not OWNERS, reason="only Linux tells who owns a socket")
 def test_the_address_that_is_printed_opens_the_page(cloud: ScriptedCloud) -> None:
-    """A browser of the same user needs no key: the kernel says whose connection it is."""
+    """A browser of the same user needs no key: the kernel shows whose connection it is."""
     with serving(cloud, routes=pages_of(cloud)) as url:
         status, headers, _ = call(url.removesuffix("/backend-api"), cloud, "GET", f"/codex/tasks/{cloud.tasks[0].id}")
 
@@ -191,7 +191,7 @@ def test_the_owner_of_a_connection_is_read_from_the_kernels_table(
 
 
 def test_nobody_is_the_owner_of_an_unknown_connection() -> None:
-    """Where the kernel tells nothing, the key is asked for."""
+    """Where the kernel does not show the owner, the key is required."""
     assert not is_same_user(("127.0.0.1", 1), ("127.0.0.1", 2), tables=[])
     assert not is_same_user(None, None)
 

@@ -174,7 +174,7 @@ def test_only_tokens_that_this_cloud_issued_open_the_door(token: str) -> None:
 
 
 def test_an_expired_token_is_refused() -> None:
-    """A token ends when its JWT says so."""
+    """A token expires at the time in its JWT."""
     caller = Caller(ScriptedCloud())
     caller.token = caller.cloud.book.issue(lifetime=-1).access_token
 
@@ -391,7 +391,7 @@ def test_changes_are_counted_by_hunk_and_not_by_the_look_of_a_line() -> None:
 
 
 def test_no_diff_counts_nothing() -> None:
-    """And a completed task without one says so with null."""
+    """A completed task without one has null."""
     caller = Caller(ScriptedCloud(DONE, result=CloudResult(messages=("An answer",))))
     caller.create()
     item = read(caller.ask("GET", "/tasks/list"))["items"][0]

@@ -1,4 +1,4 @@
-"""The scripted cloud lives exactly as it was told to."""
+"""The scripted cloud follows its script exactly."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .conftest import Caller, create_body, read
 
 
 def statuses(caller: Caller, id: str, looks: int) -> list[str]:
-    """Look so often, and return the word of each look."""
+    """Read a task so often, and return each status."""
     return [caller.get(f"/tasks/{id}")["current_assistant_turn"]["turn_status"] for _ in range(looks)]
 
 
 def test_a_task_advances_by_one_word_a_look_and_stays_at_the_last() -> None:
-    """Details are looks."""
+    """Each request for details advances the timeline."""
     caller = Caller(ScriptedCloud(["pending", "in_progress", "completed"]))
     id = caller.create()["task"]["id"]
 
@@ -180,7 +180,7 @@ def test_an_answer_that_does_not_hold_what_it_says_is_a_transport_error(fault: f
 
 
 def test_slow_takes_its_time_by_the_clock() -> None:
-    """And nobody really waits."""
+    """Time advances only by the fake clock."""
     clock = FakeClock(0.0)
     caller = Caller(ScriptedCloud(clock=clock, faults=[faults.Slow(30.0)]))
     caller.get("/usage")

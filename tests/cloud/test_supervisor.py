@@ -76,7 +76,7 @@ def test_nothing_that_an_agent_starts_outlives_it(name: str, tmp_path: Path) -> 
     assert [] == survivors(tmp_path)
 
 
-# A process that starts two of itself as long as there are fewer than the limit, each in a session of its own.
+# A process that starts two of itself as long as there are fewer than the limit, each in a new session.
 BOMB = """
 import os, sys
 path, limit = sys.argv[1], 40
@@ -174,7 +174,7 @@ def test_the_death_of_the_server_ends_its_agents(tmp_path: Path) -> None:
     assert [] == survivors(tmp_path)
 
 
-def test_an_agent_without_first_signs_of_life_has_a_problem_in_words(tmp_path: Path) -> None:
+def test_an_agent_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     """A program that may not be run, and an argument with a NUL, are the errors that `subprocess` would raise."""
     (tmp_path / "file").touch()
     errors = []

@@ -1,4 +1,4 @@
-"""What the store was told, it still knows; and a list never reads a result."""
+"""What is stored is read again, and a list never reads a result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def task(number: int, **order: object) -> CloudTask:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Open a store of its own."""
+    """Open a new store."""
     store = Store(tmp_path / "cloud.sqlite3")
     store.open()
     yield store
@@ -80,7 +80,7 @@ def test_a_list_holds_no_results(store: Store) -> None:
 
 
 def test_a_query_means_the_same_as_in_memory(store: Store) -> None:
-    """What `TaskQuery.matches` says, SQL says."""
+    """`TaskQuery.matches` and SQL select the same tasks."""
     tasks = [msgspec.structs.replace(task(number), is_archived=number % 3 == 0) for number in range(12)]
     for each in tasks:
         store.add_task(each)
@@ -115,7 +115,7 @@ def test_no_token_is_in_the_file(store: Store, tmp_path: Path) -> None:
     """Digests only."""
     from coatcheck.cloud.issued_tokens import Account, TokenBook
 
-    tokens = TokenBook(account=Account(), time=lambda: 0.0, shelf=store).issue()
+    tokens = TokenBook(account=Account(), time=lambda: 0.0, store=store).issue()
     store.close()
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck.cloud.collect_changes import Changes, harvest, quoted
-from coatcheck.cloud.folders import remove_tree
+from coatcheck.cloud.collect_changes import Changes, collect_changes, quoted
 from coatcheck.cloud.git import WorkspaceError, git_environment
+from coatcheck.cloud.tree_removal import remove_tree
 from coatcheck.cloud.workspace import Workspace, WorkspaceManager
 
 
@@ -55,7 +55,7 @@ def photograph(repository: Path) -> dict[str, tuple[object, ...]]:
 
 @pytest.fixture
 def workspaces(tmp_path: Path) -> WorkspaceManager:
-    """Make a workspaces in a folder of its own."""
+    """Make a workspace manager in a new folder."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
@@ -122,7 +122,7 @@ mkfifo pipe
 
 
 def let_loose(script: str, workspace: Workspace) -> None:
-    """Run a hostile agent, and forget what it ran itself."""
+    """Run a hostile agent, and remove what it ran itself."""
     subprocess.run(["sh", "-c", script], cwd=workspace.work, capture_output=True, check=False)
     for mark in workspace.folder.parent.glob("ran-*"):
         mark.unlink()
@@ -138,8 +138,8 @@ def test_a_hostile_agent_leaves_the_repository_byte_for_byte_as_it_was(
     before = photograph(repository)
     workspace = open_workspace()
     let_loose(script, workspace)
-    with contextlib.suppress(WorkspaceError):  # where it spoiled its own objects, nothing is left to tell
-        harvest(workspace)
+    with contextlib.suppress(WorkspaceError):  # where it spoiled its own objects, nothing is left to collect
+        collect_changes(workspace)
 
     assert before == photograph(repository)
     assert [] == list(workspace.folder.parent.glob("ran-*"))
@@ -149,7 +149,7 @@ def test_what_a_hostile_agent_configured_does_not_change_what_is_seen(open_works
     """Its filters, monitors and hooks are not asked; its links are links; what cannot be read is left out."""
     workspace = open_workspace()
     let_loose(CONFIGURING, workspace)
-    changes = harvest(workspace)
+    changes = collect_changes(workspace)
 
     assert {".gitattributes", "hello.txt", "hooks/pre-commit"} <= {file.path for file in changes.files}
     assert "+changed" in changes.diff
@@ -163,7 +163,7 @@ def test_after_a_hostile_agent_the_next_one_works(repository: Path, open_workspa
     second = open_workspace()
     (second.work / "hello.txt").write_text("hi\n")
 
-    assert ["hello.txt"] == [file.path for file in harvest(second).files]
+    assert ["hello.txt"] == [file.path for file in collect_changes(second).files]
 
 
 def test_opening_a_workspace_changes_nothing_in_the_repository(
@@ -193,7 +193,7 @@ def test_a_clone_has_history_but_no_way_back(open_workspace: Callable[..., Works
 
 
 def everything(work: Path) -> None:
-    """Change things in every way that a diff can tell."""
+    """Make every kind of change that a diff can show."""
     (work / "hello.txt").write_text("hello\nworld\n")
     (work / "new").mkdir()
     (work / "new/déjà vu.txt").write_text("untracked\n")
@@ -213,7 +213,7 @@ def test_the_diff_holds_everything_and_applies(
     """Untracked, binary, not UTF-8, executable, links: a fresh clone with the diff applied is the agent's tree."""
     workspace = open_workspace()
     everything(workspace.work)
-    checkout = applied(repository, tmp_path, harvest(workspace).diff)
+    checkout = applied(repository, tmp_path, collect_changes(workspace).diff)
     trees = [
         {
             str(path.relative_to(root)): (
@@ -232,20 +232,20 @@ def test_the_diff_holds_everything_and_applies(
 
 
 def test_committed_and_uncommitted_work_counts_alike(open_workspace: Callable[..., Workspace]) -> None:
-    """Commits, also of ignored files, and what was left in the tree; the last subject is told."""
+    """Commits, also of ignored files, and what was left in the tree; the last subject is reported."""
     workspace = open_workspace()
     (workspace.work / "forced.log").write_text("forced\n")
     git(workspace.work, "add", "-f", "forced.log")
     git(workspace.work, "commit", "-q", "-m", "Add a log\n\nBecause.")
     (workspace.work / "later.txt").write_text("later\n")
-    changes = harvest(workspace)
+    changes = collect_changes(workspace)
 
     assert ("Add a log", ["forced.log", "later.txt"]) == (changes.subject, sorted(file.path for file in changes.files))
 
 
 def test_an_agent_that_did_nothing_made_nothing(open_workspace: Callable[..., Workspace]) -> None:
     """No diff, no files, no subject."""
-    assert Changes() == harvest(open_workspace())
+    assert Changes() == collect_changes(open_workspace())
 
 
 def test_files_are_shown_as_the_agent_left_them(open_workspace: Callable[..., Workspace]) -> None:
@@ -254,7 +254,7 @@ def test_files_are_shown_as_the_agent_left_them(open_workspace: Callable[..., Wo
     (workspace.work / "a.txt").write_text("text")
     (workspace.work / "b.bin").write_bytes(b"\0")
     (workspace.work / "c.txt").write_text("x" * 300_000)
-    shown = {file.path: (file.content, file.missing_reason) for file in harvest(workspace).files}
+    shown = {file.path: (file.content, file.missing_reason) for file in collect_changes(workspace).files}
 
     assert {"a.txt": ("text", None), "b.bin": (None, "binary"), "c.txt": (None, "too_large")} == shown
 
@@ -267,7 +267,7 @@ def test_what_would_make_the_diff_too_large_is_left_out_and_named(
     workspace = open_workspace()
     (workspace.work / "a.txt").write_text("x\n" * 2000)
     (workspace.work / "b.txt").write_text("small\n")
-    changes = harvest(workspace)
+    changes = collect_changes(workspace)
 
     assert (["b.txt"], ("a.txt: left out: the diff would be larger than 0 MiB",)) == (
         [file.path for file in changes.files],
@@ -282,7 +282,7 @@ def test_a_starting_diff_is_the_base_and_a_previous_one_is_not(open_workspace: C
     workspace = open_workspace(starting_diff=start, previous_diff=previous)
     (workspace.work / "now.txt").write_text("now\n")
 
-    assert {"before.txt", "now.txt"} == {file.path for file in harvest(workspace).files}
+    assert {"before.txt", "now.txt"} == {file.path for file in collect_changes(workspace).files}
     assert (workspace.work / "start.txt").exists()
 
 

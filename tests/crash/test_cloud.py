@@ -59,7 +59,7 @@ IMMUTABLE = "mkdir i; echo x >i/x; chattr +i i/x i 2>/dev/null; mkdir -p c/c; ch
 
 
 def make_scripts(folder: Path) -> dict[str, str]:
-    """Write every kind of agent to a file of its own, and return their file names by kind."""
+    """Write every kind of agent to a file each, and return their file names by kind."""
     # the link to the report is no part of the agent's work
     gone = {name: f"{script}\nrm -f pids" for name, script in PROCESSES.items() if name != "its parent killed"}
     trees = {name: f"rm pids; ({script}); exit 0" for name, (script, _, _) in TREES.items()}
@@ -211,7 +211,7 @@ def test_hostile_agents_leave_nothing_and_get_the_right_result(machine: Machine)
 
 # -- kill -9 of the server -------------------------------------------------------------------------------------------------
 
-# An agent that leaves a process in a session and with an environment of its own, and works for a random time.
+# An agent that leaves a process in a session and with another environment, and works for a random time.
 RESTLESS = """#!/bin/bash
 setsid env -i "$PYTHON" -c "$WAITER" "$REPORTS/$COATCHECK_TASK_ID-$COATCHECK_ATTEMPT" </dev/null >/dev/null 2>&1 &
 until [ -s "$REPORTS/$COATCHECK_TASK_ID-$COATCHECK_ATTEMPT" ]; do :; done

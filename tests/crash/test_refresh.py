@@ -27,7 +27,7 @@ CROWD = 8
 
 
 class Kill(Fault, frozen=True):
-    """Kill whoever asks, while it waits for the answer; with `is_taken`, after doing what was asked."""
+    """Kill the client while it waits for the response; with `is_taken`, after the request was handled."""
 
     victim: Callable[[], int]
     is_taken: bool = False
@@ -57,7 +57,7 @@ class Processes:
         )
 
     def run(self, *deaths: str, source: str = "shared", is_hurried: bool = True) -> list[dict[str, Any]]:
-        """Run one process for each death ("" lives) at the same time."""
+        """Run one process for each death ("" is not killed) at the same time."""
         order = {"environ": self.environ, "source": source, "is_hurried": is_hurried}
         assert self.zygote.stdin is not None
         assert self.zygote.stdout is not None
@@ -100,8 +100,8 @@ def is_newest(house: Household) -> bool:
     """Whether the refresh token of the file is one that the service would still take."""
     from coatcheck.cloud.issued_tokens import digest_of
 
-    record = house.cloud.book._shelf.find(digest_of(house.read().refresh_token or ""))
-    return record is not None and not record.fate
+    record = house.cloud.book._store.find(digest_of(house.read().refresh_token or ""))
+    return record is not None and not record.state
 
 
 def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:

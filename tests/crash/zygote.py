@@ -1,4 +1,4 @@
-"""Processes of ours by the hundred: imported once, forked for each order, killed where the order says.
+"""Hundreds of test processes: imported once, forked for each order, killed where the order names it.
 
 Reads orders from stdin (one JSON object a line) and answers each with a line: how the process ended and what it said.
 It has one thread when it forks, and nothing open but its pipes.
@@ -77,7 +77,7 @@ DEATHS: dict[str, Callable[[], None]] = {
 
 
 def work(order: dict[str, Any]) -> str:
-    """Be a process of ours: get a secret, and say how that went."""
+    """Be one test process: get a secret, and report the result."""
     DEATHS.get(order["death"], lambda: None)()
     environ = order["environ"]
     login = LoginCredentials(
@@ -121,11 +121,11 @@ def main() -> None:
     for line in sys.stdin:
         orders = json.loads(line)
         running = [fork(order) for order in orders]
-        tell([pid for pid, _ in running])
-        tell([finish(*each) for each in running])
+        report([pid for pid, _ in running])
+        report([finish(*each) for each in running])
 
 
-def tell(answer: object) -> None:
+def report(answer: object) -> None:
     """Answer in one line."""
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

@@ -302,7 +302,7 @@ def test_logging_out_ends_and_deletes_the_second_place(household: Household) -> 
     revoked = house.do(log_out(house.login()))
 
     assert (True, [], False) == (revoked, files(second(house)), house.own.exists())
-    assert "" != house.cloud.book._shelf.find(digest_of(newest.refresh_token or "")).fate
+    assert "" != house.cloud.book._store.find(digest_of(newest.refresh_token or "")).state
 
 
 def test_a_read_only_source_uses_the_second_place_and_writes_nothing(household: Household) -> None:

@@ -129,7 +129,7 @@ def test_headers_that_do_not_end_are_cut_off_at_the_deadline(data: bytes) -> Non
 
 
 def test_a_whole_request_ends_the_deadline_for_headers() -> None:
-    """An agent may work for an hour on what a stream shows."""
+    """A response may take any time, as an event stream does."""
     server = Server()
     server.connect(HEAD + b"\r\n")
 
@@ -150,8 +150,8 @@ def test_a_second_request_has_a_deadline_of_its_own() -> None:
     assert ([5], [LIMITS.headers]) == (before, server.loop.pending)
 
 
-def test_a_body_that_nobody_reads_is_cut_off_at_the_deadline() -> None:
-    """After an early answer the rest of the body is dropped for a while, not for ever."""
+def test_an_unread_body_is_cut_off_at_the_deadline() -> None:
+    """After an early answer the rest of the body is dropped for a limited time."""
     server = Server()
     protocol, transport = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
     protocol.cycle.response_complete = True
@@ -176,7 +176,7 @@ def test_a_connection_has_a_deadline_after_an_unread_body_has_ended() -> None:
 
 
 def test_a_client_that_does_not_read_is_cut_off_at_the_deadline() -> None:
-    """A full socket is waited for, and not for ever."""
+    """A full socket is waited for until the deadline."""
     server = Server()
     protocol, _ = server.connect(HEAD + b"\r\n")
     protocol.pause_writing()
@@ -186,8 +186,8 @@ def test_a_client_that_does_not_read_is_cut_off_at_the_deadline() -> None:
     assert ([LIMITS.write], []) == (waiting, server.loop.pending)
 
 
-def test_the_oldest_connection_without_a_request_makes_room() -> None:
-    """Idle connections keep nobody out, and a request that is being answered goes on."""
+def test_the_oldest_connection_without_a_request_is_closed_for_a_new_one() -> None:
+    """Idle connections keep nobody out, and a request that is being answered continues."""
     server = Server()
     _, busy = server.connect(HEAD + b"\r\n")
     _, idle = server.connect(b"GET")
@@ -196,7 +196,7 @@ def test_the_oldest_connection_without_a_request_makes_room() -> None:
     assert (False, True, False) == (busy.is_closed, idle.is_aborted, new.is_closed)
 
 
-def test_an_unfinished_body_makes_room_after_idle_connections() -> None:
+def test_an_unfinished_body_is_closed_after_idle_connections() -> None:
     """Half a request keeps nobody out, whether its headers or its body are missing."""
     server = Server()
     _, body = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1")
@@ -209,7 +209,7 @@ def test_an_unfinished_body_makes_room_after_idle_connections() -> None:
 
 
 def test_a_connection_beyond_the_limit_is_refused() -> None:
-    """Where every connection is being answered, a further one hears 503 and when to come back."""
+    """Where every connection is being answered, a further one gets 503 and Retry-After."""
     server = Server()
     for _ in range(LIMITS.connections):
         server.connect(HEAD + b"\r\n")
@@ -235,7 +235,7 @@ def test_log_records_are_limited() -> None:
     assert max(len(message or "") for message in [*first, later]) < 5000
 
 
-def say(url: str, data: bytes) -> bytes:
+def first_line(url: str, data: bytes) -> bytes:
     """Send bytes, and return the first line of the answer."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
@@ -277,9 +277,9 @@ MALFORMED = {
 
 
 def test_malformed_requests_are_4xx(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is sent, the client is told that it is wrong, and no error of the server is logged."""
+    """Whatever is sent, the client gets a 4xx status, and no error of the server is logged."""
     with serving(ScriptedCloud()) as url:
-        answers = {name: say(url, data) for name, data in MALFORMED.items()}
+        answers = {name: first_line(url, data) for name, data in MALFORMED.items()}
     wrong = {name: answer for name, answer in answers.items() if not answer.startswith(b"HTTP/1.1 4")}
     logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
 
@@ -296,7 +296,7 @@ def test_a_whole_url_is_a_target() -> None:
 
     seen = SeenState()
     with serving(seen) as url:
-        answer = say(url, b"GET http://localhost/a?b HTTP/1.1\r\nhost: ignored.example\r\n\r\n")
+        answer = first_line(url, b"GET http://localhost/a?b HTTP/1.1\r\nhost: ignored.example\r\n\r\n")
 
     assert (b"HTTP/1.1 204 No Content", "/a") == (answer, seen.path)
 
@@ -306,17 +306,17 @@ def test_a_body_is_read_only_with_a_token() -> None:
     head = b"POST /backend-api/wham/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000000\r\n\r\n"
     cloud = ScriptedCloud()
     with serving(cloud._router) as url:
-        answer = say(url, head)
+        answer = first_line(url, head)
 
     assert b"HTTP/1.1 401 Unauthorized" == answer
 
 
 @pytest.mark.parametrize(("path", "size"), [("/oauth/token", 70_000), ("/codex/device", 10**9)])
 def test_a_body_without_a_token_is_small(path: str, size: int) -> None:
-    """What anybody may send has a limit of its own, which is checked before the body comes."""
+    """A body without a token has a smaller limit, which is checked before the body arrives."""
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n\r\n".encode()
     with serving(ScriptedCloud()._router) as url:
-        answer = say(url, head)
+        answer = first_line(url, head)
 
     assert b"HTTP/1.1 413 Request Entity Too Large" == answer.replace(b"Content Too Large", b"Request Entity Too Large")
 
@@ -327,7 +327,7 @@ def test_a_body_that_does_not_come_is_a_408() -> None:
     head = "POST /backend-api/wham/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n"
     limits = Limits(body=0.05)
     with serving(cloud._router, limits=limits) as url:
-        answer = say(url, f"{head}authorization: Bearer {cloud.tokens.access_token}\r\n\r\n".encode())
+        answer = first_line(url, f"{head}authorization: Bearer {cloud.tokens.access_token}\r\n\r\n".encode())
 
     assert b"HTTP/1.1 408 Request Timeout" == answer
 

@@ -86,7 +86,7 @@ def test_a_stalled_body_is_refused_when_its_memory_is_needed() -> None:
     assert expected == play(scene, patience=0)
 
 
-def test_bodies_that_wait_for_one_another_do_not_wait_for_ever() -> None:
+def test_bodies_that_wait_for_one_another_end() -> None:
     """Of two bodies that hold the memory together the older one is refused."""
 
     async def scene(budget: BodyBudget) -> list[str]:

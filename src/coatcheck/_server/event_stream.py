@@ -55,7 +55,7 @@ class StreamEvent(Value, frozen=True, kw_only=True):
 
 
 def encode_event(data: str, *, type: str = "", id: str = "") -> bytes:
-    """Return an event; each line of *data* is a field of its own. Raises `ValueError` for a type or id of two lines."""
+    """Return an event; each line of *data* becomes one field. Raises `ValueError` for a type or id of two lines."""
     if _LINE_END.search(type + id) or "\0" in id:
         raise ValueError("the type and the id of an event have one line")
     fields = [f"{name}: {value}\n" for name, value in (("id", id), ("event", type)) if value]
@@ -136,7 +136,7 @@ class Broadcast:
         self._send(event)
 
     def end(self) -> None:
-        """End the stream of every reader; the log says already that it has ended."""
+        """End the stream of every reader; the log has been marked as ended before."""
         self._send(None)
 
     def _send(self, event: StreamEvent | None) -> None:

@@ -2,9 +2,9 @@
 
 An ASGI application sees a request only after its headers, so what concerns earlier phases is here. Guarantees:
 
-- a request's headers, and a body that nobody reads, arrive before a deadline, or the connection is closed;
+- a request's headers, and an unread body, arrive before a deadline, or the connection is closed;
 - a client that does not read its response is disconnected after a deadline;
-- there are never more connections than `Limits.connections`: the oldest one without a request in progress makes room;
+- there are never more connections than `Limits.connections`: the oldest one without a request in progress is closed;
 - whatever a client sends, at most `LogLimit.BURST` log records per minute are written.
 """
 
@@ -52,7 +52,7 @@ def limits_here() -> Limits:
 
 
 class LogLimit(logging.Filter):
-    """Let through `BURST` records per `WINDOW` seconds; the next record that passes says how many were left out."""
+    """Let through `BURST` records per `WINDOW` seconds; the next record that passes names how many were left out."""
 
     BURST, WINDOW, LENGTH = 20, 60.0, 4000
 
@@ -98,15 +98,15 @@ class TransportProtocol(H11Protocol):
         self.logger, self.access_log = LOGGER, False
         self._limits = limits or Limits()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._is_refused = self.has_asked = False
+        self._is_refused = self.has_sent_request = False
         self.opened_at = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give requests the transport, begin the deadline for headers, keep the limit of connections."""
+        """Give requests the transport, begin the deadline for headers, enforce the limit of connections."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
         self._start("headers", self._limits.headers)
-        self._make_room()
+        self._close_oldest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End every deadline."""
@@ -116,14 +116,14 @@ class TransportProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, then set the deadline of the phase that the connection is in."""
+        """Read the data, then set the deadline of the phase that the connection is in."""
         if self._is_refused or self.transport.is_closing():
             return
         super().data_received(data)
         self._set_deadlines()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or read the rest of a body that the application did not want."""
+        """Continue with the next request, or read the rest of a body that the application did not want."""
         super().on_response_complete()
         self._set_deadlines()
 
@@ -146,8 +146,8 @@ class TransportProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP/1.1: 431 for headers that are too large, else 400.
 
-        An answer that has begun cannot be replaced, so then the connection is closed. The application of a request
-        whose body is malformed hears that its client is gone.
+        A response that has begun cannot be replaced, so then the connection is closed. The application of a request
+        whose body is malformed gets a disconnect.
         """
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
@@ -173,7 +173,7 @@ class TransportProtocol(H11Protocol):
     def _set_deadlines(self) -> None:
         state = self.conn.their_state
         if state is not h11.IDLE:
-            self.has_asked = True
+            self.has_sent_request = True
             self._stop("headers")
         elif self.timeout_keep_alive_task is None or self.conn.trailing_data[0]:
             # a request has begun; otherwise uvicorn's own deadline between two requests holds
@@ -194,10 +194,10 @@ class TransportProtocol(H11Protocol):
 
     @property
     def _rank(self) -> tuple[int, float]:
-        """The order in which connections make room: those that never sent a request, idle ones, unfinished bodies."""
-        return (int(self.has_asked) + int(not self.is_idle), self.opened_at)
+        """The order in which connections are closed for new ones: those that never sent a request, idle ones, unfinished bodies."""
+        return (int(self.has_sent_request) + int(not self.is_idle), self.opened_at)
 
-    def _make_room(self) -> None:
+    def _close_oldest(self) -> None:
         """Where there are too many connections, close the oldest one that waits for its client, else refuse this one."""
         others: list[TransportProtocol] = [
             each

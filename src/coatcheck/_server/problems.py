@@ -15,7 +15,7 @@ PROBLEM_TYPE = "application/problem+json"
 def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
     """Return a problem document; *detail* is one sentence for people.
 
-    Its type is "about:blank", which means that the status says everything a program needs (RFC 9457 section 4.2.1).
+    Its type is "about:blank", which means that a program needs nothing but the status (RFC 9457 section 4.2.1).
     """
     document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return Response(

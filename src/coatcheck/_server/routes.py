@@ -1,7 +1,7 @@
-"""Starlette routes beside a mounted application.
+"""Starlette routes before another application.
 
 Importing this takes 20 ms; only commands that serve such routes import it. Errors of these routes are problem
-documents (RFC 9457); the mounted application keeps its own form.
+documents (RFC 9457); the other application keeps its form of errors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def to_starlette(response: Response) -> StarletteResponse:
 
 
 async def health(_request: StarletteRequest) -> JSONResponse:
-    """Answer that the server runs; no token is needed, and nothing about tasks is said."""
+    """Answer that the server runs; no token is needed, and it shows nothing about tasks."""
     return JSONResponse({"status": "ok", "version": __version__}, headers={"cache-control": "no-store"})
 
 

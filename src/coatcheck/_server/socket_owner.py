@@ -1,7 +1,7 @@
 """Whether the other end of a loopback connection belongs to the user who runs this process.
 
-Linux shows the owner of every TCP socket in ``/proc/net/tcp`` and ``tcp6`` (proc_pid_net(5)). Elsewhere nothing can be
-told, and the answer is no.
+Linux shows the owner of every TCP socket in ``/proc/net/tcp`` and ``tcp6`` (proc_pid_net(5)). Other systems do not
+show it, and the answer is no.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _rows(tables: Iterable[Path]) -> Iterator[list[str]]:
 
 
 def _plain(address: Address) -> tuple[str, int | None]:
-    assert address is not None  # noqa: S101 - the caller has looked
+    assert address is not None  # noqa: S101 - the caller has checked it
     return str(ip_address(address[0])), address[1]
 
 

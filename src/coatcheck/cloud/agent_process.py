@@ -1,8 +1,8 @@
 """Run an agent: one command, no shell, under a supervisor that ends everything the command started.
 
 Invariants, when `AgentProcess.run` returns:
-- on Linux no process that the command started runs, whatever its session and environment (`coatcheck.cloud.supervisor`
-  says how); elsewhere no process of the command's process group runs;
+- on Linux no process that the command started runs, whatever its session and environment (see
+  `coatcheck.cloud.supervisor`); elsewhere no process of the command's process group runs;
 - nothing more is read from its output.
 """
 
@@ -26,7 +26,7 @@ from .._values.value import Value
 from . import supervisor
 from .supervisor import END_TIMEOUT, INTERVAL, LENGTH_BYTES, end_descendants, parents, send, send_group
 
-# What an agent writes beyond this is cut out of the middle: its beginning and its end say the most.
+# What an agent writes beyond this is cut out of the middle: its beginning and its end are the most useful.
 MAX_OUTPUT = 1024 * 1024
 # A line longer than this is not for reading, and what follows so many lines is not shown while the agent runs: a
 # stream keeps no more (`coatcheck.cloud.turn_stream`).
@@ -263,7 +263,7 @@ def end_strays(folder: Path) -> None:
     """Kill every process that carries *folder* in its environment, with its descendants.
 
     They are agents and supervisors of a server that was killed, and processes of an agent that killed its supervisor.
-    Linux only: elsewhere a process of the same user cannot be told from another.
+    Linux only: elsewhere a process of the same user cannot be distinguished from another.
     """
     deadline = time.monotonic() + END_TIMEOUT
     while (marked := _marked(f"{MARK}={folder}/".encode())) and time.monotonic() < deadline:
@@ -311,16 +311,16 @@ class OutputCapture:
             self._on_line(plain(partial))
 
     def _keep(self, chunk: bytes) -> None:
-        room = self._half - len(self._head)
-        self._head += chunk[:room]
-        self._tail += chunk[room:] if room else chunk
+        free = self._half - len(self._head)
+        self._head += chunk[:free]
+        self._tail += chunk[free:] if free else chunk
         surplus = len(self._tail) - self._half
         if surplus > 0:
             del self._tail[:surplus]
             self._dropped += surplus
 
     def finish(self, deadline: float) -> str:
-        """Return what was written; waits until *deadline* (monotonic) for a pipe that somebody else still holds."""
+        """Return what was written; waits until *deadline* (monotonic) for a pipe that another process still holds."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         cut = f"\n[… {self._dropped} bytes were cut out here …]\n" if self._dropped else ""
         return plain(bytes(self._head)) + cut + plain(bytes(self._tail))

@@ -1,4 +1,4 @@
-"""Run attempts, a limited number at once: workspace, agent, harvest, result.
+"""Run attempts, a limited number at once: workspace, agent, changes, result.
 
 Invariants:
 - whatever happens to an attempt, it ends with a state and a reason, its processes end, its workspace is removed, and
@@ -22,12 +22,12 @@ import msgspec
 from .._values.value import Value
 from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, log_error, takes_argument
 from .attempts import Conclusion, Job, Listener, failed
-from .collect_changes import Changes, harvest
+from .cancellation import CancelScope, Stopped, TimedOut
+from .collect_changes import Changes, collect_changes
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .git import WorkspaceError, last_line
 from .models import CANCELLED, COMPLETED, CloudFile, CloudLog, CloudResult, title_of
-from .scope import CancelScope, Stopped, TimedOut
-from .walk import read_regular
+from .tree_walk import read_regular
 from .workspace import Workspace, WorkspaceManager
 
 # The end of what an agent printed is its message; longer ones are logs.
@@ -82,7 +82,7 @@ class Runner:
             thread.start()
 
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the line."""
+        """Put a job at the end of the queue."""
         self._jobs.put(job)
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
@@ -93,7 +93,7 @@ class Runner:
             scope.cancel()
 
     def close(self, *, timeout: float = 10.0) -> None:
-        """End every attempt, drop what waits, and wait for the threads so many seconds; also before `start`."""
+        """End every attempt, drop queued jobs, and wait for the threads so many seconds; also before `start`."""
         self._closing.set()
         with self._lock:
             scopes = list(self._running.values())
@@ -154,7 +154,7 @@ class Runner:
                 self._remove(workspace)
         except (Stopped, WorkspaceError) as error:
             return interrupted(error, self._agent.timeout, "while its clone was made")
-        except Exception as error:  # noqa: BLE001 - an attempt that breaks us must end too, with a reason
+        except Exception as error:  # noqa: BLE001 - an unexpected error must end the attempt, with a reason
             log_error(error, f"attempt {job.attempt_id}")
             return failed("internal_error", f"{type(error).__name__}: {error}")
 
@@ -162,7 +162,7 @@ class Runner:
     def _remove(workspace: Workspace) -> None:
         try:
             workspace.remove()
-        except Exception as error:  # noqa: BLE001 - the result is made, and clean-up must not change it
+        except Exception as error:  # noqa: BLE001 - clean-up must not change the result
             log_error(error, f"cleaning up {workspace.folder}")
 
     def _run(self, job: Job, scope: CancelScope, workspace: Workspace) -> Conclusion:
@@ -218,7 +218,7 @@ def agent_environment(environ: Mapping[str, str], job: Job, workspace: Workspace
 
 
 def why_not_started(name: str, error: Exception) -> str:
-    """Say in words why a command did not start."""
+    """Return why a command did not start, as a sentence."""
     reasons: Mapping[type[Exception], str] = {
         FileNotFoundError: f"there is no program {name!r}",
         PermissionError: f"{name!r} may not be run",
@@ -239,10 +239,10 @@ def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: 
     if ending.is_timeout:
         return failed("timed_out", f"the agent timed out after {timeout:g} s", result=CloudResult(logs=logs))
     if ending.exit_code:
-        reason = last_line(ending.stderr) or last_line(ending.stdout) or "it said nothing"
+        reason = last_line(ending.stderr) or last_line(ending.stdout) or "the agent printed nothing"
         return failed(f"agent_exit_{ending.exit_code}", reason[:1000], result=CloudResult(logs=logs))
     try:
-        changes = harvest(workspace) if job.mode == "code" else Changes()
+        changes = collect_changes(workspace) if job.mode == "code" else Changes()
     except (Stopped, WorkspaceError) as error:
         return interrupted(error, timeout, "while its changes were collected", logs=logs)
     report, note = read_report(workspace.result_file)
@@ -284,9 +284,9 @@ def read_report(path: Path) -> tuple[Report, str]:
 def result_of(
     job: Job, ending: ProcessResult, changes: Changes, report: Report, *, notes: Sequence[str] = ()
 ) -> CloudResult:
-    """Put together what the agent printed and what it changed; the notes are a message of their own."""
-    said = ending.stdout[-MAX_MESSAGE:].strip()
-    message = said if report.message is None else report.message
+    """Combine what the agent printed and what it changed; the notes are a further message."""
+    output = ending.stdout[-MAX_MESSAGE:].strip()
+    message = output if report.message is None else report.message
     title = report.title or changes.subject or title_of(message) or title_of(job.prompt)
     files = changes.files
     if report.files is not None:

@@ -1,6 +1,6 @@
 """A ready ``CODEX_HOME`` for the official client: a login of ours, and where the cloud is.
 
-Invariant: a folder that holds somebody's login is never touched. Ours carries a mark, and its login is our account's.
+Invariant: a folder with the login of another account is never changed. One that was written here has a marker file.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def login_file(tokens: TokenSet, *, account: Account, now: float) -> bytes:
 
 
 def config_file(url: str) -> bytes:
-    """Return a ``config.toml``: where ``codex apply`` asks (codex-wham.md 1.2), and that logins stay in the file."""
+    """Return a ``config.toml``: the address that ``codex apply`` uses (codex-wham.md 1.2), and that logins are kept in the file."""
     return f'chatgpt_base_url = "{url}/"\ncli_auth_credentials_store = "file"\n'.encode()
 
 

@@ -1,9 +1,9 @@
-"""What an agent made of its clone: a diff, the changed files, the subject of its last commit, and notes.
+"""The changes in an agent's clone: a diff, the changed files, the subject of its last commit, and notes.
 
 Invariants:
 - the agent's ``.git`` configures and runs nothing: it is moved away, and the tree is read through a git directory of
   our own in whose configuration no filter, textconv or external diff exists;
-- nothing but folders and regular files is opened (`coatcheck.cloud.agent_tree`);
+- nothing but folders and regular files is opened (`coatcheck.cloud.clean_work_tree`);
 - a file that cannot be taken loses no other file, and is named in the notes.
 """
 
@@ -18,24 +18,24 @@ from itertools import accumulate
 from pathlib import Path
 
 from .._values.value import Value
-from .agent_tree import AgentTree, TreeReport
-from .folders import make_writable
+from .clean_work_tree import TreeReport, WorkTreeCleaner
 from .git import WorkspaceError
 from .models import CloudFile
 from .result_index import SUBMODULE, Entry, ResultIndex, is_content, slashes
-from .walk import Folder, Walk, entries_of, read_head
+from .tree_removal import make_writable
+from .tree_walk import Folder, Walk, entries_of, read_head
 from .workspace import Workspace
 
 # A diff beyond this is too large to review; it is also what our own server takes as a body.
 MAX_DIFF = 64 * 1024 * 1024
 # The service shows parts of changed files; whole ones up to these sizes are enough to look at.
 MAX_FILES, MAX_FILE, MAX_SNAPSHOT = 100, 256 * 1024, 2 * 1024 * 1024
-# So much content is asked of git at once.
+# So much content is read from git at once.
 MAX_BATCH = 16 * 1024 * 1024
 
 
 class Changes(Value, frozen=True, kw_only=True):
-    """What an agent made; `notes` says what is not in the diff, or not as the agent left it."""
+    """The changes of an agent; `notes` name what is not in the diff, or not as the agent left it."""
 
     diff: str = ""
     files: tuple[CloudFile, ...] = ()
@@ -43,14 +43,14 @@ class Changes(Value, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def harvest(workspace: Workspace) -> Changes:
+def collect_changes(workspace: Workspace) -> Changes:
     """Return everything the agent changed, committed or not. Raises `WorkspaceError` and `Stopped`."""
     make_writable(workspace.folder)
     if workspace.work.is_symlink() or not workspace.work.is_dir():
         raise WorkspaceError("workspace_gone", "the agent removed its own clone")
     make_writable(workspace.work)
     try:
-        return _Harvest(workspace).collect()
+        return _Collector(workspace).collect()
     except OSError as error:
         raise WorkspaceError("workspace_unreadable", f"the agent's clone cannot be read: {error}") from None
 
@@ -73,7 +73,7 @@ class _Change(Value, frozen=True, kw_only=True):
         return self.new.mode.startswith("100")
 
 
-class _Harvest:
+class _Collector:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._aside = Path(tempfile.mkdtemp(prefix="collect-", dir=workspace.folder))
@@ -151,7 +151,7 @@ class _Harvest:
         base = self._index.base
         folders = {path[:end] for path in base for end in slashes(path)}
         submodules = {path for path, entry in base.items() if entry.mode == SUBMODULE} | self._declared_submodules()
-        return AgentTree(
+        return WorkTreeCleaner(
             self._workspace.work,
             self._aside,
             self._workspace.scope,
@@ -305,10 +305,10 @@ class _Harvest:
 
     def _snapshots(self, changes: Iterable[_Change]) -> Iterator[CloudFile]:
         shown = [change for change in changes if change.is_file][:MAX_FILES]
-        room, taken = MAX_SNAPSHOT, set[str]()
+        free, taken = MAX_SNAPSHOT, set[str]()
         for change in shown:
-            if (size := self._size(change.new.id)) <= min(MAX_FILE, room):
-                room -= size
+            if (size := self._size(change.new.id)) <= min(MAX_FILE, free):
+                free -= size
                 taken.add(change.new.id)
         contents = dict(self._contents(taken))
         for change in shown:

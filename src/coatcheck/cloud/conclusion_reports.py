@@ -66,7 +66,7 @@ class ConclusionReports:
 
 
 def _without_result(conclusion: Conclusion, error: Exception) -> Conclusion:
-    """Return the failure that replaces a result; an attempt that failed or was cancelled keeps its own reason."""
+    """Return the failure that replaces a result; an attempt that failed or was cancelled keeps its reason."""
     if conclusion.state == COMPLETED:
         return failed("result_not_kept", _reason(error))
     return msgspec.structs.replace(conclusion, result=None)

@@ -127,7 +127,7 @@ def created(task: CloudTask, environments: Environments, rate_limit: Mapping[str
 
 
 def user_turn(round_: CloudRound) -> Document:
-    """Return what the user said."""
+    """Return the message of the user."""
     message = {"type": "message", "role": "user", "content": [{"content_type": "text", "text": round_.prompt}]}
     patch = {"type": "pre_apply_patch", "output_diff": {"diff": round_.starting_diff}}
     return {
@@ -276,17 +276,17 @@ def thread_events(round_: CloudRound, attempt: CloudAttempt) -> list[Document]:
         return []
     thread = {"threadId": attempt.id}
     result = attempt.result or NO_RESULT
-    said: list[object] = [
+    items: list[object] = [
         {"type": "userMessage", "id": round_.id, "content": [{"type": "text", "text": round_.prompt}]}
     ]
-    said += [
+    items += [
         {"type": "agentMessage", "id": f"{attempt.id}-{number}", "text": text}
         for number, text in enumerate(result.messages)
     ]
     return [
         _event("thread/started", thread={"id": attempt.id}),
         _event("turn/started", **thread, turn={"id": attempt.id, "status": "inProgress"}),
-        *(_event("item/completed", **thread, turnId=attempt.id, item=item) for item in said),
+        *(_event("item/completed", **thread, turnId=attempt.id, item=item) for item in items),
         _event("turn/completed", **thread, turn={"id": attempt.id, "status": attempt.state}),
     ]
 

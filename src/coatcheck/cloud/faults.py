@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, as values: each says on which route and how often, and what becomes of the answer.
+"""Faults of a scripted cloud, as values: on which route, how often, and what they do to the response.
 
 Invariant: a fault either raises what a transport raises (`TransportError`) or returns a `Response`; it holds no state.
 """
@@ -116,7 +116,7 @@ class Refuse(Fault, frozen=True, kw_only=True):
     """Let the connection not stand at all. Over a socket it is a reset: a server cannot refuse what it has accepted."""
 
     def act(self, request: Request, answer: Answer, clock: Clock) -> Response:
-        """Raise what a transport raises when nobody listens."""
+        """Raise what a transport raises where no server listens."""
         message = "the connection was refused"
         raise errors.TransportError(message, request_sent=False)
 
@@ -288,7 +288,7 @@ class OffloadedDiff(_Edited, frozen=True, kw_only=True):
 
 
 class UnknownWords(_Edited, frozen=True, kw_only=True):
-    """Say a word for every ``turn_status`` that nobody knows."""
+    """Replace every ``turn_status`` by an unknown word."""
 
     word: str = "simmering"
     times: int | None = None

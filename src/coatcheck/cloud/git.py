@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._patches.git import inherited, start
-from .scope import CancelScope
+from .cancellation import CancelScope
 
 # No git command that we run takes minutes, except the first copy of a huge repository.
 GIT_TIMEOUT = 1800.0
@@ -53,7 +53,7 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-# What no command of ours may do, whatever a configuration file says.
+# Settings of every command, which overrule configuration files.
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -141,7 +141,7 @@ class Git:
     def _started(
         self, arguments: Sequence[str | Path], environ: Mapping[str, str] | None, *, stderr: int | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Start git in a process group of its own; the group is killed on cancellation and on leaving the block."""
+        """Start git in a new process group; the group is killed on cancellation and on leaving the block."""
         self._scope.check()
         process = start(
             [os.fspath(argument) for argument in arguments],
@@ -175,5 +175,5 @@ def git_failure(stderr: bytes) -> WorkspaceError:
 
 
 def last_line(text: str) -> str:
-    """Return the last line of *text* that says something."""
+    """Return the last line of *text* that is not blank."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -20,11 +20,11 @@ import msgspec
 
 from .._values.value import Value
 
-# Long enough that nobody's login to a local cloud ever ends by itself; still below the 32-bit end of time in 2038.
+# Long enough that no login to a local cloud expires; below the 32-bit limit of time in 2038.
 ACCESS_LIFETIME = 365 * 86_400.0
 
 Kind: TypeAlias = Literal["access", "refresh"]
-Fate: TypeAlias = Literal["", "used", "expired", "invalidated"]
+TokenState: TypeAlias = Literal["", "used", "expired", "invalidated"]
 
 
 class Account(Value, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Account(Value, frozen=True, kw_only=True):
 
 
 class TokenSet(Value, frozen=True, kw_only=True):
-    """What a login or a refresh hands out. Its ``repr`` shows nothing of it."""
+    """The tokens of a login or a refresh. Its ``repr`` shows none of them."""
 
     access_token: str
     refresh_token: str
@@ -50,16 +50,16 @@ class TokenSet(Value, frozen=True, kw_only=True):
 
 
 class TokenRecord(Value, frozen=True, kw_only=True):
-    """What is kept of a token: `digest` and what became of it."""
+    """What is kept of a token: its digest, and its state: "" while it is accepted."""
 
     digest: str
     kind: Kind
     expires_at: float
-    fate: Fate = ""
+    state: TokenState = ""
 
 
-class TokenShelf(Protocol):
-    """Where token records live. `replace` changes a record only while its fate is still "", and says whether it did."""
+class TokenStore(Protocol):
+    """Where token records are kept. `replace` changes a record only while its state is "", and returns whether it did."""
 
     def put(self, record: TokenRecord) -> None:
         """Keep *record*."""
@@ -69,12 +69,12 @@ class TokenShelf(Protocol):
         """Return the record with this digest."""
         ...
 
-    def replace(self, digest: str, fate: Fate) -> bool:
-        """Give the record its *fate*, unless it has met one."""
+    def replace(self, digest: str, state: TokenState) -> bool:
+        """Set the state of a record, unless it is set already."""
         ...
 
 
-class MemoryShelf:
+class MemoryTokenStore:
     """Token records in memory."""
 
     def __init__(self) -> None:
@@ -89,26 +89,26 @@ class MemoryShelf:
         """Return the record with this digest."""
         return self._records.get(digest)
 
-    def replace(self, digest: str, fate: Fate) -> bool:
-        """Give the record its *fate*, unless it has met one."""
+    def replace(self, digest: str, state: TokenState) -> bool:
+        """Set the state of a record, unless it is set already."""
         with self._lock:
             record = self._records.get(digest)
-            if record is None or record.fate:
+            if record is None or record.state:
                 return False
-            self._records[digest] = msgspec.structs.replace(record, fate=fate)
+            self._records[digest] = msgspec.structs.replace(record, state=state)
             return True
 
 
 class RefusedTokenError(Exception):
-    """A refresh token is no good; `code` is the word that clients know (codex-wham.md 6.4)."""
+    """A refresh token is refused; `code` is the service's code (codex-wham.md 6.4)."""
 
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(code)
 
 
-# What became of the token -> the service's code (codex-wham.md 6.4).
-REFUSALS: dict[Fate, str] = {
+# The state of a refresh token -> the service's code (codex-wham.md 6.4).
+REFUSALS: dict[TokenState, str] = {
     "used": "refresh_token_reused",
     "expired": "refresh_token_expired",
     "invalidated": "refresh_token_invalidated",
@@ -116,20 +116,20 @@ REFUSALS: dict[Fate, str] = {
 
 
 class TokenBook:
-    """Issue tokens, know them again, rotate them."""
+    """Issue tokens, check them, rotate them."""
 
     def __init__(
         self,
         *,
         account: Account,
         time: Callable[[], float],
-        shelf: TokenShelf | None = None,
+        store: TokenStore | None = None,
         lifetime: float = ACCESS_LIFETIME,
     ) -> None:
         self.account = account
         self.lifetime = lifetime
         self._time = time
-        self._shelf = shelf or MemoryShelf()
+        self._store = store or MemoryTokenStore()
 
     def issue(self, *, lifetime: float | None = None) -> TokenSet:
         """Make a new set of tokens; *lifetime* in seconds may be negative to make expired ones."""
@@ -142,29 +142,29 @@ class TokenBook:
             id_token=make_jwt({**claims, "email": self.account.email, **_claims(self.account)}),
             expires_at=expires_at,
         )
-        self._shelf.put(TokenRecord(digest=digest_of(tokens.access_token), kind="access", expires_at=expires_at))
-        self._shelf.put(TokenRecord(digest=digest_of(tokens.refresh_token), kind="refresh", expires_at=float("inf")))
+        self._store.put(TokenRecord(digest=digest_of(tokens.access_token), kind="access", expires_at=expires_at))
+        self._store.put(TokenRecord(digest=digest_of(tokens.refresh_token), kind="refresh", expires_at=float("inf")))
         return tokens
 
     def accepts(self, access_token: str) -> bool:
-        """Whether this is an access token of ours that still holds."""
-        record = self._shelf.find(digest_of(access_token))
-        return record is not None and record.kind == "access" and not record.fate and record.expires_at > self._time()
+        """Whether this is an access token that was issued here, and is valid."""
+        record = self._store.find(digest_of(access_token))
+        return record is not None and record.kind == "access" and not record.state and record.expires_at > self._time()
 
     def rotate(self, refresh_token: str) -> TokenSet:
         """Use up a refresh token for a new set; raises `RefusedTokenError`."""
         digest = digest_of(refresh_token)
-        record = self._shelf.find(digest)
+        record = self._store.find(digest)
         if record is None or record.kind != "refresh":
             raise RefusedTokenError(REFUSALS["invalidated"])
-        if not self._shelf.replace(digest, "used"):
-            now = self._shelf.find(digest) or record
-            raise RefusedTokenError(REFUSALS.get(now.fate, REFUSALS["used"]))
+        if not self._store.replace(digest, "used"):
+            now = self._store.find(digest) or record
+            raise RefusedTokenError(REFUSALS.get(now.state, REFUSALS["used"]))
         return self.issue()
 
-    def end(self, token: str, fate: Fate = "invalidated") -> None:
-        """Let a token of ours be good no more."""
-        self._shelf.replace(digest_of(token), fate)
+    def end(self, token: str, state: TokenState = "invalidated") -> None:
+        """Set the state of a token that was issued here, so that it is refused."""
+        self._store.replace(digest_of(token), state)
 
 
 def digest_of(token: str) -> str:

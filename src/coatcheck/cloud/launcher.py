@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from .router import Router
     from .task_store import Store
 
-# What the runner takes where nobody says otherwise: an hour is what the service itself allows a task.
+# Defaults of the runner: the service itself allows a task an hour.
 TIMEOUT = 3600.0
 MAX_PARALLEL = 2
 
 
 class ServeOptions(Value, frozen=True, kw_only=True):
-    """What ``coatcheck serve`` is asked for. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
+    """The options of ``coatcheck serve``. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
 
-    `data` keeps tasks, mirrors and clones; `record` is the file that says where the server is; `on_task` is called
-    with each new task, from any thread; `environ` is what agents inherit, and not in the repr: it may hold anybody's
+    `data` keeps tasks, mirrors and clones; `record` is the file with the server's address; `on_task` is called
+    with each new task, from any thread; `environ` is what agents inherit, and not in the repr: it may hold
     secrets.
     """
 
@@ -60,7 +60,7 @@ class ServeOptions(Value, frozen=True, kw_only=True):
 
 
 def parse_environment(text: str, *, environ: Mapping[str, str]) -> CloudEnvironment:
-    """Read ``LABEL=PATH`` and look at the repository there. Raises `ConfigurationError`."""
+    """Read ``LABEL=PATH`` and check the repository there. Raises `ConfigurationError`."""
     label, equals, path = text.partition("=")
     if not equals or not label.strip() or not path:
         message = f"{text!r} is not LABEL=PATH"
@@ -131,7 +131,7 @@ def check(options: ServeOptions) -> None:
         "there is no environment": (not options.environments, "add --environment owner/repo=/path/to/checkout"),
         "two environments have the same label": (
             _has_twins(options.environments),
-            "give each --environment a label of its own",
+            "give each --environment a different label",
         ),
         "there is no agent command": (not options.command, "add --agent 'COMMAND {prompt}'"),
         "at least one attempt must run at a time": (options.max_parallel < 1, "give --max-parallel 1 or more"),
@@ -180,7 +180,7 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
 
 
 def task_prefix(data: Path) -> str:
-    """Return what the ids of tasks kept in *data* begin with, so that an id tells which of several servers has it."""
+    """Return the prefix of the ids of tasks in *data*: it identifies one of several servers."""
     return f"task_e_{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
 
 
@@ -190,7 +190,7 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
     from .router import Router
 
     account, key = Account(), secrets.token_hex(4)
-    book = TokenBook(account=account, time=time.time, shelf=store)
+    book = TokenBook(account=account, time=time.time, store=store)
     oauth = OAuthServer(book, time=time.time, key=key)
     router: Router = Router(cloud, book=book, oauth=oauth)
     if options.codex_home is not None:
@@ -222,7 +222,7 @@ def _real(environment: CloudEnvironment) -> str | None:
 
 @contextmanager
 def _only_one(data: Path) -> Iterator[None]:
-    """Keep a second server out of the same data: its agents' attempts would be ended as a crash's."""
+    """Refuse a second server on the same data: it would end the attempts of the first as those of a crash."""
     if sys.platform == "win32":  # checked before; for the type checkers
         return
     with (data / "lock").open("wb") as file:

@@ -92,7 +92,7 @@ class LocalCloud:
         self._runner = Runner(agent, workspaces, listener, max_parallel=max_parallel, pauses=pauses)
 
     def start(self) -> None:
-        """Clean up after a server that did not end well, and begin to work. Raises `ConfigurationError`."""
+        """Clean up after a server that was killed, and begin to work. Raises `ConfigurationError`."""
         self._workspaces.sweep()
         try:
             self._recover()
@@ -145,7 +145,7 @@ class LocalCloud:
         )
 
     def create_task(self, order: TaskOrder) -> CloudTask:
-        """Keep the task, then put its attempts in line."""
+        """Keep the task, then queue its attempts."""
         environment = find_environment(self._environments, order.environment_id)
         task = plan_task(order, environment, id=self._new_id(), now=self._time())
         self._store.add_task(task)
@@ -166,7 +166,7 @@ class LocalCloud:
         return f"{self._task_prefix}{secrets.token_hex(16)}"[: len("task_e_") + 32]
 
     def follow_up(self, follow_up: FollowUp) -> CloudTask | None:
-        """Add a round that starts from what the turn before made."""
+        """Add a round that starts from the changes of the turn before."""
         before = self._store.get_task(follow_up.task_id)
         attempt = _attempt_of(before, follow_up.turn_id)
         task = self._store.change_task(
@@ -239,7 +239,7 @@ class LocalCloud:
             recording.end()
 
     def cancel_task(self, id: str) -> bool:
-        """End what runs, and let what waits not begin."""
+        """End the attempts that run, and cancel those that wait."""
         now = self._time()
         task = self._store.change_task(
             id, lambda task: change_attempts(task, lambda each: _cancelled(each, now), now=now)
@@ -254,17 +254,17 @@ class LocalCloud:
         return True
 
     def mark_task(self, id: str, *, is_archived: bool | None = None, is_unread: bool | None = None) -> bool:
-        """Change what is marked."""
+        """Change the marks."""
         marks = {"is_archived": is_archived, "is_unread": is_unread}
         given = {name: mark for name, mark in marks.items() if mark is not None}
         return self._store.change_task(id, lambda task: msgspec.structs.replace(task, **given)) is not None
 
     def delete_task(self, id: str) -> bool:
-        """Cancel the task and forget it."""
+        """Cancel the task and delete it."""
         return self.cancel_task(id) and self._store.delete_task(id)
 
     def create_pull_request(self, id: str, turn_id: str, *, draft: bool) -> None:  # noqa: ARG002 - it is refused anyway
-        """Refuse: there is nowhere to make one."""
+        """Refuse: there is no host for one."""
         raise Refusal(detail(NO_HOST, status=400))
 
     def get_logs(self, id: str, turn_id: str) -> Sequence[CloudLog]:
@@ -277,11 +277,11 @@ class LocalCloud:
         return self._recordings.get(turn_id)
 
     def get_usage(self) -> Mapping[str, object]:
-        """Say that nothing is metered."""
+        """Return the usage document: nothing is metered."""
         return USAGE
 
     def get_rate_limit(self) -> Mapping[str, object]:
-        """Say that nothing is limited."""
+        """Return the rate-limit block: nothing is limited."""
         return RATE_LIMIT
 
 
@@ -291,7 +291,7 @@ def _attempt_of(task: CloudTask | None, turn_id: str) -> CloudAttempt | None:
 
 
 def _concluded(attempt: CloudAttempt, conclusion: Conclusion | None, now: float) -> CloudAttempt:
-    """Return an attempt that ended as *conclusion* says, unchanged without one."""
+    """Return an attempt with its *conclusion*, unchanged without one."""
     if conclusion is None:
         return attempt
     result = conclusion.result
@@ -316,6 +316,6 @@ def _ended(attempt: CloudAttempt, now: float) -> CloudAttempt:
 def _cancelled(attempt: CloudAttempt, now: float) -> CloudAttempt:
     if attempt.is_over:
         return attempt
-    if attempt.state == RUNNING:  # the runner says when it has ended
+    if attempt.state == RUNNING:  # the runner reports its end
         return msgspec.structs.replace(attempt, cancellation_requested_at=now)
     return msgspec.structs.replace(attempt, state=CANCELLED, cancellation_requested_at=now, ended_at=now)

@@ -1,4 +1,4 @@
-"""What a cloud knows about its tasks: frozen values, whoever keeps them and whoever shows them.
+"""The tasks of a cloud, as frozen values.
 
 A task is a list of rounds (what was asked, then every follow-up); a round is answered by one or more attempts.
 An attempt's *result* is kept apart from it, so that a list of tasks never loads a diff.
@@ -14,7 +14,7 @@ from .._values.value import Value
 Mode: TypeAlias = Literal["code", "ask"]
 Filter: TypeAlias = Literal["current", "archived", "all"]
 
-# The words of a turn's life (codex-wham.md 2.3).
+# The states of a turn (codex-wham.md 2.3).
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "pending", "in_progress", "completed", "failed", "cancelled"
 ENDED = frozenset({COMPLETED, FAILED, CANCELLED})
 
@@ -48,7 +48,7 @@ class CloudStats(Value, frozen=True, kw_only=True):
 
 
 class CloudFile(Value, frozen=True, kw_only=True):
-    """A file as an attempt left it; `content` is None where `missing_reason` says why."""
+    """A file as an attempt left it; `content` is None where there is a `missing_reason`."""
 
     path: str
     content: str | None = None

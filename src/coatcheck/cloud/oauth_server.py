@@ -120,7 +120,7 @@ class OAuthServer:
         return json_reply({"device_auth_id": id, "user_code": user_code, "interval": str(self._interval)})
 
     def poll_device(self, request: Request) -> Response:
-        """Answer 403 until somebody approved, then an authorization code."""
+        """Answer 403 until the login is approved, then an authorization code."""
         form = read_form(request)
         with self._lock:
             device = self._devices.get(form.get("device_auth_id", ""))
@@ -159,7 +159,7 @@ class OAuthServer:
         return html_reply("Not approved", "<p>No login waits for this code.</p>", status=400)
 
     def authorize(self, request: Request) -> Response:
-        """Begin a browser login: straight back with a code, or a page that asks for the approval key."""
+        """Begin a browser login: redirect with a code, or show a page with a field for the approval key."""
         asked = dict(request.query)
         if problem := _problem_with(asked):
             return html_reply("Not possible", f"<p>{html.escape(problem)}</p>", status=400)

@@ -4,9 +4,9 @@ Guarantees:
 
 - everything that a prompt or an agent wrote is escaped, and control, bidirectional and invisible characters are shown
   as JSON's escapes; the page has no script, loads nothing and cannot be framed;
-- it is shown to the user who runs the server, and to whoever gives the approval key
+- it is shown to the user who runs the server, and to a client that gives the approval key
   (``docs/project/decisions/0008-task-page.md``);
-- it only shows: nothing is changed by opening it.
+- opening it changes nothing.
 """
 
 from __future__ import annotations

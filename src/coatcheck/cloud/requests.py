@@ -81,7 +81,7 @@ def read_body(body: bytes, shape: type[T]) -> T:
 
 
 def read_order(body: bytes) -> TaskOrder | FollowUp:
-    """Return what a ``POST /tasks`` asks for; raises `Refusal`."""
+    """Return the request of a ``POST /tasks``; raises `Refusal`."""
     asked = read_body(body, _Body)
     if asked.new_task is not None:
         return _new_task(asked, asked.new_task)
@@ -121,8 +121,8 @@ def _mode(*, is_ask: bool) -> Mode:
 
 
 def _prompt(items: Iterable[_Item]) -> str:
-    said = (item for item in items if item.type == "message" and item.role in (None, "user"))
-    texts = [part.text for item in said for part in item.content or () if part.text]
+    messages = (item for item in items if item.type == "message" and item.role in (None, "user"))
+    texts = [part.text for item in messages for part in item.content or () if part.text]
     if not any(text.strip() for text in texts):
         raise Refusal(validation("input_items", "A message with text is required"))
     prompt = "\n\n".join(texts)

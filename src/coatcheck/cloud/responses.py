@@ -1,4 +1,4 @@
-"""Answers as WHAM words them: JSON documents, and the error bodies of codex-wham.md 2.9."""
+"""Responses in WHAM's form: JSON documents, and the error bodies of codex-wham.md 2.9."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JSON_TYPE = "application/json"
 T = TypeVar("T")
 
 
-class Refusal(Exception):  # noqa: N818 - it is the answer that refuses, raised to leave a handler early
+class Refusal(Exception):  # noqa: N818 - raised to leave a handler early, with a response
     """Stop handling and answer with `response`."""
 
     def __init__(self, response: Response) -> None:

@@ -1,4 +1,4 @@
-"""A git directory and an index of our own, made after the agent has ended, that take what the agent made of its tree.
+"""A git directory and an index of our own, made after the agent has ended, that take the agent's tree.
 
 Invariants:
 - the git directory did not exist while the agent ran, so no hook, configuration, replacement, graft or attributes file
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .git import WorkspaceError, last_line
-from .walk import read_regular
+from .tree_walk import read_regular
 from .workspace import Workspace
 
 SUBMODULE = "160000"
@@ -168,7 +168,7 @@ class ResultIndex:
         self._note_ignored(paths)
 
     def _note_ignored(self, paths: Iterable[bytes]) -> None:
-        """Note the paths that git passed over with status 0: those that it takes for its own folder (``git~1``)."""
+        """Note the paths that git passed over with status 0: those that it takes for a ``.git`` folder (``git~1``)."""
         taken = {path for path, _ in self._entries(self._environ)}
         work = os.fsencode(self._work)
         for path in paths:

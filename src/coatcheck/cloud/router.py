@@ -32,7 +32,7 @@ MAX_SUBMISSION = 64 * 1024 * 1024  # bytes: a prompt and a starting diff
 
 
 class Backend(Protocol):
-    """Where the tasks are. Unknown ids are None or False; what is impossible raises `Refusal`."""
+    """The tasks of a cloud. Unknown ids are None or False; what is impossible raises `Refusal`."""
 
     def list_environments(self) -> Sequence[CloudEnvironment]:
         """Return every environment."""
@@ -47,7 +47,7 @@ class Backend(Protocol):
         ...
 
     def create_task(self, order: TaskOrder) -> CloudTask:
-        """Take a task on."""
+        """Create a task."""
         ...
 
     def follow_up(self, follow_up: FollowUp) -> CloudTask | None:
@@ -55,15 +55,15 @@ class Backend(Protocol):
         ...
 
     def cancel_task(self, id: str) -> bool:
-        """End what still runs."""
+        """Cancel the attempts that have not ended."""
         ...
 
     def mark_task(self, id: str, *, is_archived: bool | None = None, is_unread: bool | None = None) -> bool:
-        """Change what is marked; None leaves a mark."""
+        """Change the marks; None leaves a mark as it is."""
         ...
 
     def delete_task(self, id: str) -> bool:
-        """Forget it."""
+        """Delete it."""
         ...
 
     def create_pull_request(self, id: str, turn_id: str, *, draft: bool) -> None:
@@ -71,7 +71,7 @@ class Backend(Protocol):
         ...
 
     def get_logs(self, id: str, turn_id: str) -> Sequence[CloudLog]:
-        """Return what its programs wrote."""
+        """Return what the programs of a turn wrote."""
         ...
 
     def follow(self, id: str, turn_id: str) -> EventSource | None:
@@ -142,7 +142,7 @@ class Router:
         return json_reply({"items": [documents.list_item(task) for task in page.tasks], "cursor": cursor})
 
     def create_task(self, request: Request) -> Response:
-        """Take a new task, or a further round of one."""
+        """Create a task, or a further round of one."""
         follow_up = read_order(request.body)
         task = (
             self._backend.follow_up(follow_up)
@@ -204,23 +204,23 @@ class Router:
         return responses.SUCCESS
 
     def cancel_task(self, _request: Request, task: str) -> Response:
-        """End what still runs."""
+        """Cancel the attempts that have not ended."""
         return _done(self._backend.cancel_task(task))
 
     def archive_task(self, _request: Request, task: str) -> Response:
-        """Put a task away."""
+        """Archive a task."""
         return _done(self._backend.mark_task(task, is_archived=True))
 
     def recover_task(self, _request: Request, task: str) -> Response:
-        """Bring a task back."""
+        """Take a task out of the archive."""
         return _done(self._backend.mark_task(task, is_archived=False))
 
     def mark_read(self, _request: Request, task: str) -> Response:
-        """Note that a person saw it."""
+        """Mark a task as read."""
         return _done(self._backend.mark_task(task, is_unread=False))
 
     def delete_task(self, _request: Request, task: str) -> Response:
-        """Forget a task for good."""
+        """Delete a task."""
         return _done(self._backend.delete_task(task))
 
     def environments(self, _request: Request) -> Response:
@@ -234,11 +234,11 @@ class Router:
         return json_reply(documents.environment_list(found))
 
     def usage(self, _request: Request) -> Response:
-        """Answer what is used."""
+        """Answer the usage."""
         return json_reply(self._backend.get_usage())
 
     def rate_limit(self, _request: Request) -> Response:
-        """Answer how many tasks may still come."""
+        """Answer the rate limit of tasks."""
         return json_reply(self._backend.get_rate_limit())
 
     def account(self, _request: Request) -> Response:
@@ -251,13 +251,13 @@ def _done(is_done: bool) -> Response:  # noqa: FBT001 - the backend's own answer
     return responses.SUCCESS if is_done else responses.UNKNOWN_TASK
 
 
-# A positive number that any client can mean; more digits than int() reads would be an error of ours.
+# A positive number; more digits than int() accepts would raise in the server.
 _NUMBER = re.compile(r"0{0,9}[1-9][0-9]{0,8}")
 FILTERS: Mapping[str, Filter] = {"": "current", "current": "current", "archived": "archived", "all": "all"}
 
 
 def read_query(request: Request, *, text: str | None) -> TaskQuery:
-    """Return what a list asks for; raises `Refusal`."""
+    """Return the query of a list; raises `Refusal`."""
     asked = dict(request.query)
     limit, filter = asked.get("limit", str(MAX_PAGE)), asked.get("task_filter", "")
     if not _NUMBER.fullmatch(limit):
@@ -278,13 +278,13 @@ _CURSOR = re.compile(r"\+RID:~([^=#]+)==#RT:1#TRC:([0-9]{1,18})#RTD:")
 
 
 def write_cursor(last: CloudTask) -> str:
-    """Return the cursor that goes on after *last*: a place in time, so it holds when tasks come and go."""
+    """Return the cursor of the page after *last*: a point in time, so it stays valid when tasks are added or deleted."""
     microseconds = round(last.created_at * 1e6)
     return f"+RID:~{last.id}==#RT:1#TRC:{microseconds}#RTD:"
 
 
 def read_cursor(cursor: str) -> tuple[float, str] | None:
-    """Return where a list goes on; raises `Refusal` for what is not a cursor of ours."""
+    """Return where a page begins; raises `Refusal` for what is not a cursor of ours."""
     if not cursor:
         return None
     match = _CURSOR.fullmatch(cursor)
@@ -332,7 +332,7 @@ WHAM = (
     Route("account", "GET", "/accounts/check", Router.account),
 )
 
-# The login service (codex-wham.md 6.4, 6.9); nobody has a token yet who comes here.
+# The login service (codex-wham.md 6.4, 6.9); its clients have no token yet.
 OAUTH = (
     Route("token", "POST", "/oauth/token", lambda router, request: router.oauth.token(request), is_guarded=False),
     Route("revoke", "POST", "/oauth/revoke", lambda router, request: router.oauth.revoke(request), is_guarded=False),

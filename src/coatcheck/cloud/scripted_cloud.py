@@ -119,8 +119,8 @@ class AttemptScript(Value, frozen=True, kw_only=True):
 class ScriptedCloud:
     """A whole cloud in memory. Give `handle` to a transport of `coatcheck.testing` or to `coatcheck.cloud.http_server.serving`.
 
-    New tasks live by *timeline* and end with *result*; *attempts* gives each attempt of best-of-N its own life.
-    `requests` is everything that came in, faults included. `tokens` are accepted; so is everything that a refresh
+    New tasks follow *timeline* and end with *result*; *attempts* scripts each attempt of best-of-N.
+    `requests` is every request that was received, faults included. `tokens` are accepted; so is everything that a refresh
     or a login gives out. With ``is_open=True`` any bearer is. Time advances only by *clock*; the default is a `FakeClock`.
     """
 
@@ -187,7 +187,7 @@ class ScriptedCloud:
             return self._backend.add(order, id=id)
 
     def script_of(self, attempt: CloudAttempt) -> AttemptScript:
-        """Return the life that an attempt lives."""
+        """Return the script of an attempt."""
         return self._scripts[min(attempt.placement, len(self._scripts) - 1)]
 
     def _next_fault(self, request: Request) -> Fault | None:

@@ -11,7 +11,7 @@ Invariants:
 - when the command ends, and when the server ends (its end of the socket closes), all of them are killed: first each is
   stopped until no new one appears, so that a process that forks all the time cannot get away;
 - the command's parent is a process between them: a command that kills its parent does not kill the supervisor, and
-  one that stops its parent (SIGSTOP) does not hide its own end: the parent is continued at once.
+  one that stops its parent (SIGSTOP) cannot hide that it has ended: the parent is continued at once.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ import time
 PR_SET_CHILD_SUBREAPER = 36
 # Killing takes longer only where the kernel waits for a device (state D in proc(5)), in seconds.
 END_TIMEOUT = 10.0
-# How often the children are looked at while they end, in seconds.
+# The pause between two checks of children that are ending, in seconds.
 INTERVAL = 0.01
 # The longest error message that is passed on.
 MAX_TEXT = 1000

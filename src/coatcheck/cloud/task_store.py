@@ -1,4 +1,4 @@
-"""Tasks and tokens in SQLite: what was answered once is still there after a crash.
+"""Tasks and tokens in SQLite; what a response reported is still there after a crash.
 
 Invariants:
 - a result is on the disk before any response reports it (WAL with ``synchronous=FULL``);
@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from .. import errors
-from .issued_tokens import Fate, TokenRecord
+from .issued_tokens import TokenRecord, TokenState
 from .models import CloudAttempt, CloudResult, CloudTask, TaskPage, TaskQuery
 
 # Raised when a stored record can no longer be read by newer code.
@@ -42,7 +42,7 @@ _RESULT = msgspec.json.Decoder(CloudResult)
 
 
 class Store:
-    """Everything a local cloud remembers, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenShelf` too."""
+    """The tasks and tokens of a local cloud, in the file *path* (0600). It is a `coatcheck.cloud.issued_tokens.TokenStore` too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -85,7 +85,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            assert self._connection is not None, "the store is not open"  # noqa: S101 - a mistake of ours
+            assert self._connection is not None, "the store is not open"  # noqa: S101 - an error in this program
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -100,7 +100,7 @@ class Store:
             _write(connection, task)
 
     def change_task(self, id: str, change: Callable[[CloudTask], CloudTask]) -> CloudTask | None:
-        """Replace a task by what *change* makes of it, None where there is none; nobody else changes it meanwhile."""
+        """Replace a task by the result of *change* in one transaction; None where there is none."""
         with self._transaction() as connection:
             row = connection.execute("SELECT document FROM tasks WHERE id = ?", (id,)).fetchone()
             if row is None:
@@ -112,7 +112,7 @@ class Store:
     def change_attempt(
         self, task_id: str, attempt_id: str, change: Callable[[CloudAttempt], CloudAttempt], *, now: float
     ) -> CloudTask | None:
-        """Replace an attempt by what *change* makes of it, and keep its result where it got one."""
+        """Replace an attempt by the result of *change*, and keep its result where it has one."""
 
         def changed(task: CloudTask) -> CloudTask:
             return change_attempts(
@@ -150,13 +150,13 @@ class Store:
         return [task for task in tasks if any(not attempt.is_over for attempt in task.last.attempts)]
 
     def delete_task(self, id: str) -> bool:
-        """Forget a task and its results."""
+        """Delete a task and its results."""
         with self._transaction() as connection:
             return connection.execute("DELETE FROM tasks WHERE id = ?", (id,)).rowcount > 0
 
     def put(self, record: TokenRecord) -> None:
         """Keep a token's record."""
-        values = (record.digest, record.kind, min(record.expires_at, 1e300), record.fate)
+        values = (record.digest, record.kind, min(record.expires_at, 1e300), record.state)
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", values)
 
@@ -166,12 +166,12 @@ class Store:
             row = connection.execute(
                 "SELECT digest, kind, expires_at, fate FROM tokens WHERE digest = ?", (digest,)
             ).fetchone()
-        return row and TokenRecord(digest=row[0], kind=row[1], expires_at=row[2], fate=row[3])
+        return row and TokenRecord(digest=row[0], kind=row[1], expires_at=row[2], state=row[3])
 
-    def replace(self, digest: str, fate: Fate) -> bool:
-        """Give the record its *fate*, unless it has met one."""
+    def replace(self, digest: str, state: TokenState) -> bool:
+        """Set the state of a record, unless it is set already."""
         with self._transaction() as connection:
-            done = connection.execute("UPDATE tokens SET fate = ? WHERE digest = ? AND fate = ''", (fate, digest))
+            done = connection.execute("UPDATE tokens SET fate = ? WHERE digest = ? AND fate = ''", (state, digest))
             return done.rowcount > 0
 
 
@@ -186,7 +186,7 @@ def _map_attempts(task: CloudTask, change: Callable[[CloudAttempt], CloudAttempt
 
 
 def _write(connection: sqlite3.Connection, task: CloudTask) -> None:
-    """Write the task without its results, and the results that it brings."""
+    """Write the task without its results, and those results beside it."""
     bare = _map_attempts(task, lambda attempt: msgspec.structs.replace(attempt, result=None))
     row = (task.id, task.created_at, task.environment_id, task.is_archived, task.title, msgspec.json.encode(bare))
     # not INSERT OR REPLACE: that deletes the old row, and its results with it

@@ -1,4 +1,4 @@
-"""From an order to a record: ids, titles, turns. Pure; the time is an argument."""
+"""Make tasks and rounds from requests: ids, titles, turns. Pure; the time is an argument."""
 
 from __future__ import annotations
 

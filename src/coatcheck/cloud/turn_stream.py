@@ -1,6 +1,6 @@
 """Server-sent events of one turn: replayed when it has ended, live while it runs (codex-wham.md 2.8).
 
-The end of a stream does not tell how the turn ended; clients ask for its status.
+The end of a stream does not show how the turn ended; clients request its status.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .models import CloudLog, CloudTask
 
 THREAD_EVENT, LOG = "thread_event", "log"
 
-# A live turn keeps this many items; an agent that prints on and on must not fill the memory.
+# A live turn keeps this many items; an agent that prints without end must not fill the memory.
 MAX_ITEMS = 10_000
 
 
@@ -38,7 +38,7 @@ class Recording:
         self._changed = threading.Condition()
 
     def add(self, item: documents.Document) -> None:
-        """Add an item and wake who waits."""
+        """Add an item and wake its readers."""
         with self._changed:
             if len(self._items) >= MAX_ITEMS:
                 return

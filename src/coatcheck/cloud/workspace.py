@@ -4,7 +4,7 @@ Invariants:
 - the user's repository is read by one command (a fetch into our mirror) and written by none. A clone borrows objects
   from the mirror, so whatever an agent does through ``alternates`` does not reach the user's files (borrowing from the
   repository itself would: git refreshes the times of objects that it finds there);
-- beside the agent's clone is a git directory of our own, from which `harvest` makes the one that it reads with;
+- beside the agent's clone is a git directory of our own, from which `collect_changes` makes the one that it reads with;
 - in the end every process of the attempt is ended and its folder removed. What cannot be removed is logged, and tried
   again after later attempts and at the next start; it changes no result.
 
@@ -19,17 +19,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .agent_process import MARK, end_strays, log_warning
+from .cancellation import CancelScope
 from .cgroup import ControlGroups, end_group
-from .folders import make_writable, remove_tree
 from .git import Git, WorkspaceError, git_failure, last_line
-from .scope import CancelScope
+from .tree_removal import make_writable, remove_tree
 
 # So many reasons are logged for a folder that cannot be removed.
 MAX_PROBLEMS = 5
 
 
 class WorkspaceManager:
-    """Where workspaces are made: *root* holds mirrors and the attempts' folders, and belongs to one server."""
+    """Make workspaces: *root* holds mirrors and the attempts' folders, and belongs to one server."""
 
     def __init__(self, root: Path, *, environ: Mapping[str, str], cgroups: ControlGroups | None = None) -> None:
         self._root = root.resolve()
@@ -177,7 +177,7 @@ class Workspace:
         self.config = (self.base / "config").read_bytes()
         if (shallow := self.base / "shallow").is_file():
             self.shallow = shallow.read_bytes()
-        # a ref of its own, or the clone would not be told of a commit that no branch has
+        # a ref, or the clone would not get a commit that no branch has
         self.git.run("--git-dir", self.base, "update-ref", "refs/heads/coatcheck-start", head)
         copy = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
         self.git.run(*copy, "--", self.base, self.work)

@@ -1,1 +1,1 @@
-"""What ``coatcheck demo`` shows: a sample web site, and a small scripted agent that is said to be one."""
+"""What ``coatcheck demo`` shows: a sample web site, and a small scripted agent, which is named as such."""

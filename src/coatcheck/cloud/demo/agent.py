@@ -67,7 +67,7 @@ TEST = """
 
 
 def edit(name: str, change: Callable[[str], str]) -> None:
-    """Replace a file's text by what *change* makes of it."""
+    """Replace a file's text by the result of *change*."""
     path = Path(name)
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     print(f"edited {name}", file=sys.stderr)  # noqa: T201 - an agent prints; this becomes its log
@@ -90,7 +90,7 @@ def use_variables(text: str) -> str:
 
 
 def add_a_switch() -> None:
-    """Add a button that switches, and remembers."""
+    """Add a button that switches, and keeps the choice."""
     button = (
         '    <h1>The Cloakroom</h1>\n    <button id="theme" aria-label="Switch between light and dark">◐</button>\n'
     )
@@ -106,7 +106,7 @@ def add_a_switch_with_test() -> None:
     edit("README.md", lambda text: text.replace("\nTests:", "\nIt has a dark mode: press ◐.\n\nTests:"))
 
 
-# What is done, and how it is told: one way per attempt.
+# What is done, and its message: one way per attempt.
 WAYS: Mapping[int, tuple[Callable[[], None], str]] = {
     1: (follow_the_system, "The page now follows the system's dark setting, with a media query and no script."),
     2: (
@@ -120,15 +120,15 @@ WAYS: Mapping[int, tuple[Callable[[], None], str]] = {
 def main() -> None:
     """Make the change of this attempt."""
     attempt = int(os.environ.get("COATCHECK_ATTEMPT", "1"))
-    way, told = WAYS[(attempt - 1) % len(WAYS) + 1]
+    way, message = WAYS[(attempt - 1) % len(WAYS) + 1]
     if os.environ.get("COATCHECK_MODE") == "ask":
         report = {"message": f"The site has no dark mode yet: `style.css` names its colours once each.\n\n{NOTE}"}
     else:
         way()
         report = {
-            "message": f"{told}\n\n{NOTE}",
+            "message": f"{message}\n\n{NOTE}",
             "title": "Add dark mode",
-            "body": f"### What\n{told}\n\n### Testing\n- `python -m unittest`\n\n{NOTE}",
+            "body": f"### What\n{message}\n\n### Testing\n- `python -m unittest`\n\n{NOTE}",
         }
     print(report["message"])  # noqa: T201 - an agent prints
     if path := os.environ.get("COATCHECK_RESULT"):

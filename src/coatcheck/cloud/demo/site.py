@@ -1,4 +1,4 @@
-"""A sample web site in a git repository, made without anybody's identity, settings or home."""
+"""A sample web site in a git repository, made without the user's identity, settings or home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make an agent's work tree safe to be read by git, and say what git shall not see.
+"""Make an agent's work tree safe to be read by git, and report what git shall not read.
 
 It is done when no process of the agent runs any more. Afterwards the tree holds folders, regular files and links, all
 of them readable, within git's limits, and no ``.git``: what git would open (``.gitignore``, a ``HEAD`` in an inner
@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .folders import OPEN_FOLDER
+from .cancellation import CancelScope
 from .result_index import MAX_CONTENT
-from .scope import CancelScope
-from .walk import Folder, Walk, entries_of, read_head, read_regular
+from .tree_removal import OPEN_FOLDER
+from .tree_walk import Folder, Walk, entries_of, read_head, read_regular
 
 # Linux opens no path of 4,096 bytes (PATH_MAX), and git writes no tree deeper than 2,048 (core.maxTreeDepth).
 MAX_PATH, MAX_DEPTH = 4000, 2000
-# A repository in the checkout that is larger than this is somebody's project that was looked at, not the agent's work.
+# A repository in the checkout that is larger than this is another project that was read, not the agent's work.
 MAX_NESTED_FILES, MAX_NESTED_SIZE = 1000, 4 * 1024 * 1024
 
 KINDS: Mapping[Callable[[int], bool], str] = {
@@ -46,11 +46,11 @@ class TreeReport:
     stuck: list[bytes] = field(default_factory=list)
 
 
-class AgentTree:
-    """The work tree *work*; what git must not see is moved to *aside*, on the same file system.
+class WorkTreeCleaner:
+    """The work tree *work*; what git must not read is moved to *aside*, on the same file system.
 
-    *is_submodule* and *is_tracked* (a file, or a folder with such files) ask about the commit that the agent started
-    from; *has_size* tells whether a path has this size there.
+    *is_submodule* and *is_tracked* (a file, or a folder with such files) concern the commit that the agent started
+    from; *has_size* returns whether a path has this size there.
     """
 
     def __init__(
@@ -105,13 +105,13 @@ class AgentTree:
                 return True
             self._leave_out(path, "a mounted file system", name, descriptor)
         elif stat.S_ISREG(status.st_mode):
-            self._look_at_file(folder, path, name, status, descriptor)
+            self._check_file(folder, path, name, status, descriptor)
         elif not stat.S_ISLNK(status.st_mode):
             kind = next((word for test, word in KINDS.items() if test(status.st_mode)), "a special file")
             self._leave_out(path, kind, name, descriptor)
         return False
 
-    def _look_at_file(self, folder: Folder, path: bytes, name: bytes, status: os.stat_result, descriptor: int) -> None:
+    def _check_file(self, folder: Folder, path: bytes, name: bytes, status: os.stat_result, descriptor: int) -> None:
         if status.st_size > MAX_CONTENT and not self._has_size(path, status.st_size):
             self._leave_out(path, f"larger than {MAX_CONTENT // 2**20} MiB", name, descriptor)
             return

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .folders import OPEN_FOLDER, clear_flags
-from .scope import CancelScope
+from .cancellation import CancelScope
+from .tree_removal import OPEN_FOLDER, clear_flags
 
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -24,7 +24,7 @@ OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Folder:
     """A folder of the walk: `path` is relative to the root, `waiting` are the inner folders not yet walked.
 
-    `files` and `size` count the regular files in it and below; `is_linked` tells a working tree of git-worktree(1).
+    `files` and `size` count the regular files in it and below; `is_linked` is set for a working tree of git-worktree(1).
     """
 
     path: bytes
@@ -41,7 +41,7 @@ class Folder:
 
 
 class Walk:
-    """Walk the folders below *root*: *enter* sees each one open and returns the names to descend into.
+    """Walk the folders below *root*: *enter* is called with each one open and returns the names to descend into.
 
     *leave* is called with the open parent when a folder and everything below it is done; *refuse* with a folder that
     cannot be opened.
@@ -111,7 +111,7 @@ class Walk:
 
 
 def identity(status: os.stat_result) -> tuple[int, int]:
-    """Return what tells a file from every other one."""
+    """Return what identifies a file."""
     return status.st_dev, status.st_ino
 
 
@@ -163,7 +163,7 @@ def _exchange(old: int, new: int) -> int:
 
 
 def read_head(git_dir: Path) -> str | None:
-    """Return the commit that ``HEAD`` of a git directory names, None where there is none; git is not asked."""
+    """Return the commit that ``HEAD`` of a git directory names, None where there is none; without git."""
     head = read_regular(git_dir, b"HEAD", limit=4096) or b""
     if not head.startswith(b"ref: refs/"):
         return _commit_id(head)

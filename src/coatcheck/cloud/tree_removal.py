@@ -2,7 +2,7 @@
 
 Invariants:
 - links are removed, never followed; no file is opened;
-- depth costs nothing: a folder inside the folder is moved up before it is read, so no path gets longer and no more
+- depth does not matter: a folder inside the folder is moved up before it is read, so no path gets longer and no more
   than one folder is open at a time;
 - nothing is raised: what could not be removed is returned, with the reason.
 """
