@@ -236,6 +236,16 @@ def test_the_order_of_hunks_decides_between_places(tmp_path: Path) -> None:
         pytest.param(
             "a\n\n", "@@ -1,2 +1,2 @@\n-a\n+b", "@@ -1,2 +1,2 @@\n-a\n+b\n \n", id="blank context trimmed at the end"
         ),
+        pytest.param(
+            "a\nc\nd\n",
+            "@@ -1,2 +1,2 @@\n-a\n+b\n c\n-d\n+e\n",
+            "@@ -1,3 +1,3 @@\n-a\n+b\n c\n-d\n+e\n",
+            id="counts that fit the first lines",
+        ),
+        pytest.param(
+            "a\nc\nd\n", "@@ -1 +1 @@\n-a\n+b\n c\n d\n", "@@ -1,3 +1,3 @@\n-a\n+b\n c\n d\n", id="uncounted context"
+        ),
+        pytest.param("", "@@ -0,7 +1,9 @@\n+a\n", "@@ -0,0 +1 @@\n+a\n", id="an empty file"),
         pytest.param("a\nc\n", "@@ -1,3 +1,3 @@\n-a\n+b\nc\n", "@@ -1,2 +1,2 @@\n-a\n+b\n c\n", id="unindented context"),
         pytest.param(
             "a\n  c\n", "@@ -1,2 +1,9 @@\n-a\n+b\n  c\n", "@@ -1,2 +1,2 @@\n-a\n+b\n   c\n", id="context one blank short"

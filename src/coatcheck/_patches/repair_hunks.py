@@ -132,7 +132,7 @@ class HunkRepair:
         old_start, old_declared, new_start, new_declared = numbers
         hunk.lines = self._fitting(hunk.lines, blanks, (old_declared, new_declared))
         old, new = hunk.counts()
-        if not old and old_declared and not self.is_new:
+        if not old and old_declared and old_start and not self.is_new:
             raise repair_error(
                 hunk.row.number,
                 "only added lines, and the header counts old ones: the place is ambiguous",
@@ -259,12 +259,22 @@ def counted_length(rows: Sequence[Row], at: int, old: int, new: int) -> int | No
 
 def _ends(rows: Sequence[Row], at: int) -> bool:
     """Whether no line of a hunk follows: only blank lines, a text, a signature, or the next header."""
-    blanks = 0
+    start = at
     while at < len(rows) and not rows[at].text:
-        at, blanks = at + 1, blanks + 1
-    if at >= len(rows) or not is_hunk_line(rows[at].text) or rows[at].text[:1] == b" ":
+        at += 1
+    has_blank = at > start
+    if at < len(rows) and rows[at].text[:1] in (b" ", b"\\"):
+        return has_blank and not _has_change(rows, at)
+    if at >= len(rows) or not is_hunk_line(rows[at].text):
         return at >= len(rows) or not _LOOSE_NOTE.match(rows[at].text)
-    return _is_end(rows, at) or (blanks > 0 and _LIST_ITEM.match(rows[at].text) is not None)
+    return _is_end(rows, at) or (has_blank and _LIST_ITEM.match(rows[at].text) is not None)
+
+
+def _has_change(rows: Sequence[Row], at: int) -> bool:
+    """Whether an added or removed line follows behind context lines."""
+    while at < len(rows) and rows[at].text[:1] in (b"", b" ", b"\\"):
+        at += 1
+    return at < len(rows) and rows[at].text[:1] in (b"+", b"-") and not _is_end(rows, at)
 
 
 def _is_end(rows: Sequence[Row], at: int) -> bool:
