@@ -438,3 +438,67 @@ def test_hunks_are_proved_when_read() -> None:
     first = Patch(lie).files[0]
     with pytest.raises(PatchError, match="too early"):
         _ = first.hunks
+
+
+GOOD = b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+
+
+@pytest.mark.parametrize(
+    ("dropped", "reason"),
+    [
+        (b"rename from a\nrename to b\n", "diff --git above this header line"),
+        (b"copy from a\ncopy to b\n", "diff --git above this header line"),
+        (b"old mode 100644\nnew mode 100755\n", "diff --git above this header line"),
+        (b"new file mode 100755\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n", "diff --git above this header line"),
+        (b"GIT binary patch\nliteral 0\nHcmV?d00001\n\n", "diff --git above this binary patch"),
+        (b"Submodule sub 1234567..89abcde:\n  > x\n", "summary of a submodule"),
+        (b"Submodule sub 1234567...89abcde (rewind):\n  < x\n", "summary of a submodule"),
+        (b"Submodule sub 0000000...89abcde (new submodule)\n", "summary of a submodule"),
+        (b"1d\n", "ed script"),
+        (b"2,4c\nx\n.\n", "ed script"),
+        (b"*** Begin Patch\n*** Delete File: y\n*** End Patch\n", "Codex patch"),
+    ],
+)
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "behind"])
+def test_what_git_would_drop_is_named(dropped: bytes, reason: str, is_before: bool) -> None:
+    """Beside a good diff, whatever else changes files is an error with its line, where git ignores it."""
+    with pytest.raises(PatchError, match=reason) as caught:
+        Patch.parse(dropped + GOOD if is_before else GOOD + dropped)
+
+    assert (1 if is_before else 7) == caught.value.line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Submodule names are read from .gitmodules\n",
+        b"rename from here\n",
+        b"new file mode 100644\n",
+        b"The old mode 100644 is gone\n",
+        b"3 days\n",
+        b"GIT binary patch is a format\n",
+    ],
+)
+def test_prose_is_no_format(text: bytes) -> None:
+    """Words of prose beside a diff are not taken for a format."""
+    assert ["x"] == [change.path for change in Patch.parse(text + GOOD + text).files]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("0", None), ("644", 0o644), ("100755 ", 0o100755), ("0100644", 0o100644), ("000000", None)]
+)
+def test_modes_are_read_as_git_reads_them(repository: Repository, mode: str, expected: int | None) -> None:
+    """A mode is any octal number, 0 is none, and git applies the diff."""
+    diff = f"diff --git a/n b/n\nnew file mode {mode}\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n".encode()
+    repository.git("apply", "--check", "-", stdin=diff)
+    (change,) = Patch.parse(diff).files
+
+    assert (None, expected) == (change.old_mode, change.new_mode)
+
+
+def test_a_wrong_mode_is_named_with_its_line(repository: Repository) -> None:
+    """As for git, a mode that is no octal number is an error; it names the line and the mode."""
+    diff = b"diff --git a/n b/n\nnew file mode 9\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n"
+    repository.git("apply", "--check", "-", stdin=diff, accept=(128,))
+    with pytest.raises(PatchError, match="line 2: the new file mode '9' is not an octal number"):
+        Patch.parse(diff)
