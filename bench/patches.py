@@ -155,7 +155,7 @@ def apply(folder: Path, files: int) -> None:
 
 
 def copied(checkout: Path, target: Path) -> Path:
-    """Return a copy whose index knows its files."""
+    """Return a copy with a refreshed index."""
     shutil.copytree(checkout, target)
     git(target, "update-index", "-q", "--refresh")
     return target

@@ -18,7 +18,7 @@ ESCAPING = DIFF.replace("hello.txt", "../hello.txt")
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in *folder* as somebody."""
+    """Run git in *folder* with an identity."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
     return done.stdout.decode()
@@ -44,7 +44,7 @@ def ended(folder: Path, *diffs: str | None, **facts: Any) -> tuple[Cli, str]:
 
 
 def test_apply_changes_the_work_tree_and_nothing_else(checkout: Path) -> None:
-    """The patch is in the tree, unstaged; nothing else is left there; each file is told."""
+    """The patch is in the tree, unstaged; nothing else is left there; each file is printed."""
     cli, ref = ended(checkout, TWO_FILES)
     done = cli("apply", ref)
 
@@ -59,7 +59,7 @@ def test_apply_changes_the_work_tree_and_nothing_else(checkout: Path) -> None:
 
 
 def test_apply_works_from_a_folder_inside(checkout: Path) -> None:
-    """Paths of a patch start at the top of the checkout, wherever we stand."""
+    """Paths of a patch start at the top of the checkout, whatever the working directory is."""
     (checkout / "inside").mkdir()
     cli, ref = ended(checkout / "inside", DIFF)
 
@@ -76,7 +76,7 @@ def test_apply_stages_when_asked(checkout: Path) -> None:
 
 
 def test_check_changes_nothing(checkout: Path) -> None:
-    """--check says what would happen."""
+    """--check prints what would happen."""
     cli, ref = ended(checkout, TWO_FILES)
     done = cli("apply", "--check", ref)
 
@@ -149,7 +149,7 @@ def test_submodules_are_named(checkout: Path) -> None:
 
 
 def test_what_is_left_out_is_named(checkout: Path) -> None:
-    """Files that --exclude leaves out are named, so that nobody takes the patch for applied."""
+    """Files that --exclude leaves out are named, so that the result is not mistaken for the whole patch."""
     cli, ref = ended(checkout, TWO_FILES)
     lines = cli("apply", "--check", "--exclude", "new.txt", ref).out.splitlines()
     document = cli("apply", "--exclude", "new.txt", "--json", ref).json
@@ -185,7 +185,7 @@ def test_files_can_be_left_out(checkout: Path) -> None:
 
 
 def test_an_attempt_is_chosen(checkout: Path) -> None:
-    """--attempt N lands that attempt."""
+    """--attempt N applies that attempt."""
     cli, ref = ended(checkout, DIFF, DIFF.replace("+world", "+everybody"))
     cli("apply", "--attempt", "2", ref)
 
@@ -207,7 +207,7 @@ def test_another_attempt_of_an_applied_task_is_refused(checkout: Path) -> None:
 
 
 def test_uncommitted_work_is_left_alone(checkout: Path) -> None:
-    """A file that somebody works on is skipped and told; the others are applied; the exit code says that it is not all."""
+    """A file with uncommitted changes is skipped and listed; the others are applied; the exit code is that of an incomplete application."""
     (checkout / "hello.txt").write_text("mine\n")
     cli, ref = ended(checkout, TWO_FILES)
     done, with_json = cli("apply", ref), cli("apply", "--json", ref)
@@ -305,13 +305,13 @@ def test_a_branch_has_the_text_of_the_pull_request(checkout: Path) -> None:
     """--branch makes a commit with title, text and the task's name, and touches no file; undo removes the branch."""
     cli, ref = ended(checkout, TWO_FILES, title="Say hello", body="To the world.")
     done = cli("apply", "--branch", "hello", ref)
-    said = git(checkout, "log", "-1", "--format=%B", "hello")
+    message = git(checkout, "log", "-1", "--format=%B", "hello")
     status, names = git(checkout, "status", "--porcelain"), git(checkout, "diff", "--name-only", "main", "hello")
     undone = cli("apply", "--undo")
 
     assert (0, f"Say hello\n\nTo the world.\n\nCoatcheck-Task: {ref}\n\n", "", "hello.txt\nnew.txt\n") == (
         done.code,
-        said,
+        message,
         status,
         names,
     )
@@ -320,7 +320,7 @@ def test_a_branch_has_the_text_of_the_pull_request(checkout: Path) -> None:
 
 
 def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
-    """A patch that does not fit HEAD is told where it does, and --start begins there."""
+    """For a patch that does not fit HEAD the error names the commit that it fits, and --start begins there."""
     base = git(checkout, "rev-parse", "HEAD").strip()
     (checkout / "hello.txt").write_text("goodbye\n")
     git(checkout, "commit", "-q", "-a", "-m", "second")
@@ -349,7 +349,7 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected: str) -> None:
-    """Bad options are told in one line, with the remedy."""
+    """Bad options are an error of one line, with the remedy."""
     cli, ref = ended(checkout, DIFF)
     done = cli("apply", *options, ref)
 
@@ -404,7 +404,7 @@ def test_run_lands_what_it_made(checkout: Path) -> None:
 
 
 def test_run_lands_in_json(checkout: Path) -> None:
-    """The document says what was applied, beside the task."""
+    """The document lists what was applied, beside the task."""
     done = Cli(checkout)("run", "-e", "owner/repo", "--apply", "--json", "--attempts", "2", "--attempt", "2", "x")
 
     assert ("succeeded", True, ["hello.txt"]) == (
@@ -447,7 +447,7 @@ def test_diff_sums_up(checkout: Path) -> None:
 
 
 def test_attempts_differ(checkout: Path) -> None:
-    """--between shows how one attempt differs from another, and tells how much they share."""
+    """--between shows how one attempt differs from another, and prints how much they share."""
     cli, ref = ended(
         checkout,
         DIFF,
@@ -485,7 +485,7 @@ def test_diff_refuses_what_cannot_be(checkout: Path, options: list[str], code: i
 
 
 def test_attempts_are_compared(checkout: Path) -> None:
-    """`attempts` tells which are the same change, how much they share, and what only one touches."""
+    """`attempts` prints which are the same change, how much they share, and what only one touches."""
     cli, ref = ended(checkout, DIFF, TWO_FILES, DIFF)
 
     assert [
@@ -531,7 +531,7 @@ def test_show_speaks_other_formats(checkout: Path) -> None:
 
 
 def test_files_can_be_had(checkout: Path) -> None:
-    """`show --file` prints a file as the agent left it; one that is not there is told."""
+    """`show --file` prints a file as the agent left it; for one that is not there the error names it."""
     files = (CloudFile(path="a.py", content="def f():\n    pass\n"), CloudFile(path="big", missing_reason="too big"))
     cli, ref = ended(checkout, DIFF, files=files)
     shown = cli("show", "--file", "a.py", ref)

@@ -8,7 +8,7 @@ Guarantees:
 - the result is a patch like any other: it is parsed strictly, and `Patch.verify` applies its rules to it;
 - the time is proportional to the text and the files it changes.
 
-Reading is strict everywhere else: only who calls `Patch.repair` or passes ``--repair`` gets a repaired patch.
+Reading is strict everywhere else: only `Patch.repair` and ``--repair`` repair a patch.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _converted(
 
 
 def _check_only(rows: Iterable[Row], other: Row, name: str) -> None:
-    """Raise `PatchError` where a unified diff stands beside another format."""
+    """Raise `PatchError` where a text has a unified diff beside another format."""
     for row in rows:
         if row.text.startswith((b"diff --git ", b"@@ -")):
             raise repair_error(

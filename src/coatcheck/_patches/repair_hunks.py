@@ -1,6 +1,6 @@
 """Repair the hunks of one file of a diff: their headers, counts, line numbers and context.
 
-A hunk is never moved to another place than its header or its context says. With the file at hand, the version of the
+A hunk is only placed where its header or its context places it. Where the file is known, the version of the
 hunk whose old lines are in the file is chosen.
 """
 
@@ -317,7 +317,7 @@ def _without_last_blanks(lines: list[Row]) -> list[Row]:
 
 
 def _variants(lines: list[Row], file: BaseFile) -> Iterator[list[Row]]:
-    """Yield the lines as they are, and with a blank before each context line that is in the file as it stands."""
+    """Yield the lines as they are, and with a blank before each context line that is in the file unchanged."""
     yield lines
     unindented = [
         Row(b" " + row.text, row.number)
