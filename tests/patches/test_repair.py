@@ -245,6 +245,18 @@ def test_the_order_of_hunks_decides_between_places(tmp_path: Path) -> None:
         pytest.param(
             "a\nc\nd\n", "@@ -1 +1 @@\n-a\n+b\n c\n d\n", "@@ -1,3 +1,3 @@\n-a\n+b\n c\n d\n", id="uncounted context"
         ),
+        pytest.param(
+            "a\n", "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n",
+            "@@ -1 +1 @@\n-a\n+b\n", id="notes although there is a newline",
+        ),
+        pytest.param(
+            "z\na", "@@ -1,2 +1,2 @@\n-z\n+y\n a\n", "@@ -1,2 +1,2 @@\n-z\n+y\n a\n\\ No newline at end of file\n",
+            id="note missing behind context",
+        ),
+        pytest.param(
+            "a", "@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n",
+            "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n", id="one of two notes",
+        ),
         pytest.param("", "@@ -0,7 +1,9 @@\n+a\n", "@@ -0,0 +1 @@\n+a\n", id="an empty file"),
         pytest.param("a\nc\n", "@@ -1,3 +1,3 @@\n-a\n+b\nc\n", "@@ -1,2 +1,2 @@\n-a\n+b\n c\n", id="unindented context"),
         pytest.param(

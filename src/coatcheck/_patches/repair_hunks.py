@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .codex_patch import MORE_CONTEXT, NEEDS_BASE, only_place
+from .repair_notes import NOTE
 from .repair_rows import Row, repair_error
 from .write_changes import range_of
 
@@ -23,7 +24,6 @@ HUNK_HEADER = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1
 # Line numbers with other blanks or signs around them than git writes.
 _LOOSE_HEADER = re.compile(rb"@@+ *-(\d{1,18})(?:, ?(\d{1,18}))?[ ,]+\+(\d{1,18})(?:, ?(\d{1,18}))? *@*(.*)\Z")
 _BARE_HEADER = re.compile(rb"@@+(?:[^@A-Za-z]*@@+)?[-+\d,. ]*(?P<section>.*?)(?:@@)?\Z")
-_NOTE = b"\\ No newline at end of file"
 _LOOSE_NOTE = re.compile(rb"\\? *No newline at end of file\s*\Z", re.IGNORECASE)
 _VERSION = re.compile(rb"\d+\.\d+[\w.() -]*\Z")  # what git format-patch writes below `-- `
 _LIST_ITEM = re.compile(rb"[+\-*] \S")
@@ -103,9 +103,9 @@ class HunkRepair:
         completed: list[Row] = []
         for row in lines:
             if _LOOSE_NOTE.match(row.text):
-                if row.text != _NOTE:
-                    self.repairs.add("no newline", row.number, f"wrote {_NOTE.decode()} as git does")
-                completed.append(Row(_NOTE, row.number))
+                if row.text != NOTE:
+                    self.repairs.add("no newline", row.number, f"wrote {NOTE.decode()} as git does")
+                completed.append(Row(NOTE, row.number))
             elif is_hunk_line(row.text):
                 completed.append(row)
             else:
@@ -157,7 +157,6 @@ class HunkRepair:
         start = 0 if self.is_new else self._place(hunk, old)
         self.repairs.add("line numbers", hunk.row.number, f"found the hunk at line {start + 1} of {self.name}")
         count, new = hunk.counts()
-        hunk.lines = self._with_note(hunk.lines, start + count)
         old_start, new_start = start + (count > 0), start + self.moved + (new > 0)
         self._advance(hunk, old_start)
         return [hunk.header(old_start, new_start), *hunk.lines]
@@ -202,30 +201,6 @@ class HunkRepair:
                     if extra and extra > blanks:
                         self.repairs.add("context", number, f"added {extra} blank context lines at the end of the hunk")
                     return variant
-        return lines
-
-    def _with_note(self, lines: list[Row], end: int) -> list[Row]:
-        """Note that the last old line has no line feed, where the file has none."""
-        file = self.file
-        if (
-            file is None
-            or file.has_final_newline
-            or end != len(file.lines)
-            or any(row.text[:1] == b"\\" for row in lines)
-        ):
-            return lines
-        last = max(at for at, row in enumerate(lines) if row.text[:1] not in (b"+", b"\\"))
-        if lines[last].text[:1] in (b" ", b"") and last != len(lines) - 1:
-            context = lines[last]
-            pair = [
-                Row(b"-" + context.text[1:], context.number),
-                Row(_NOTE, context.number),
-                Row(b"+" + context.text[1:], context.number),
-            ]
-            lines = [*lines[:last], *pair, *lines[last + 1 :]]
-        else:
-            lines = [*lines[: last + 1], Row(_NOTE, lines[last].number), *lines[last + 1 :]]
-        self.repairs.add("no newline", lines[last].number, "noted that the file does not end with a line feed")
         return lines
 
     def _advance(self, hunk: _Hunk, old_start: int) -> None:
