@@ -3,13 +3,12 @@ r"""Correct the notes ``\ No newline at end of file`` in the hunks of a file who
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .repair_rows import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .base_files import BaseFile
     from .repair_rows import Repairs
 
@@ -19,14 +18,11 @@ _OLD_RANGE = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? ")
 
 def correct_notes(file: BaseFile, rows: list[Row], repairs: Repairs) -> list[Row]:
     """Return the *rows* of a file's hunks with the notes that are right for its old content."""
-    return [row for hunk in _hunks(rows) for row in _corrected(file, hunk, repairs)]
-
-
-def _hunks(rows: list[Row]) -> Iterator[list[Row]]:
-    """Yield the rows of each hunk, its header first."""
     starts = [at for at, row in enumerate(rows) if row.text.startswith(b"@@")]
-    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-        yield rows[start:end]
+    corrected = rows[: starts[0]] if starts else list(rows)
+    for start, end in pairwise([*starts, len(rows)]):
+        corrected += _corrected(file, rows[start:end], repairs)
+    return corrected
 
 
 def _corrected(file: BaseFile, hunk: list[Row], repairs: Repairs) -> list[Row]:
