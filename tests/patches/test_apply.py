@@ -341,7 +341,7 @@ def test_a_base_is_only_a_name(base: str, repository: Repository) -> None:
 
 
 def test_markers_are_left_only_when_asked_for(repository: Repository) -> None:
-    """With *markers* the conflict is in the file, between the usual markers; undo takes it back."""
+    """With *markers* the conflict is in the file, between the usual markers; undo restores the file."""
     start, patch = diverge(repository, {"x": TEN}, {"x": FOUR}, {"x": TEN.replace(b"line 4\n", b"IV\n")})
     before = repository.tree()
     done = apply(repository, patch, base=start, markers=True)

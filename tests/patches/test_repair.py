@@ -127,6 +127,7 @@ def test_a_hunk_without_numbers_needs_a_base(name: str) -> None:
         b"Some prose.\n\n" + GOOD + b"-- \n2.43.0\n",
         b"diff --git a/a b/b\nsimilarity index 100%\nrename from a\nrename to b\n",
         b"diff --git a/x b/x\nold mode 100644\nnew mode 100755\n",
+        b"diff --git a/f.txt b/f.txt\nold mode 100644\nnew mode 100755",
         b"--- a/f\r\n+++ b/f\n@@ -1 +1 @@\n-a\r\n+b\r\n".replace(b"f\r", b"f"),
         b"--- f\n+++ f\n@@ -1 +1 @@\n-\x1b[1mbold\x1b[m\n+plain\n",
         b"--- f.md\n+++ f.md\n@@ -1,3 +1,3 @@\n ```diff\n-@@ -1 +1 @@\n+--- a/x\n ```\n",
@@ -236,6 +237,28 @@ def test_the_order_of_hunks_decides_between_places(tmp_path: Path) -> None:
         pytest.param(
             "a\n\n", "@@ -1,2 +1,2 @@\n-a\n+b", "@@ -1,2 +1,2 @@\n-a\n+b\n \n", id="blank context trimmed at the end"
         ),
+        pytest.param(
+            "a\nc\nd\n",
+            "@@ -1,2 +1,2 @@\n-a\n+b\n c\n-d\n+e\n",
+            "@@ -1,3 +1,3 @@\n-a\n+b\n c\n-d\n+e\n",
+            id="counts that fit the first lines",
+        ),
+        pytest.param(
+            "a\nc\nd\n", "@@ -1 +1 @@\n-a\n+b\n c\n d\n", "@@ -1,3 +1,3 @@\n-a\n+b\n c\n d\n", id="uncounted context"
+        ),
+        pytest.param(
+            "a\n", "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n",
+            "@@ -1 +1 @@\n-a\n+b\n", id="notes although there is a newline",
+        ),
+        pytest.param(
+            "z\na", "@@ -1,2 +1,2 @@\n-z\n+y\n a\n", "@@ -1,2 +1,2 @@\n-z\n+y\n a\n\\ No newline at end of file\n",
+            id="note missing behind context",
+        ),
+        pytest.param(
+            "a", "@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n",
+            "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n", id="one of two notes",
+        ),
+        pytest.param("", "@@ -0,7 +1,9 @@\n+a\n", "@@ -0,0 +1 @@\n+a\n", id="an empty file"),
         pytest.param("a\nc\n", "@@ -1,3 +1,3 @@\n-a\n+b\nc\n", "@@ -1,2 +1,2 @@\n-a\n+b\n c\n", id="unindented context"),
         pytest.param(
             "a\n  c\n", "@@ -1,2 +1,9 @@\n-a\n+b\n  c\n", "@@ -1,2 +1,2 @@\n-a\n+b\n   c\n", id="context one blank short"
@@ -403,6 +426,26 @@ def test_search_replace_blocks_become_a_diff_that_git_applies(checkout: Reposito
         "gone.txt": ("program", b"x\ny"),
         "sub/added.txt": ("file", b"one\ntwo\n"),
     } == checkout.tree()
+
+
+@pytest.mark.parametrize(
+    ("path", "above"),
+    [
+        ("f.txt", "f.txt\n"),
+        ("f.txt", "### `f.txt`:\n\n```\n"),
+        ("f.txt", "```text f.txt\n"),
+        ("sub/f", "```sub/f\n"),
+        ("a b.txt", "a b.txt\n"),
+        ("f.txt", "```\nf.txt\n"),
+    ],
+)
+def test_the_path_of_a_block_is_above_it(tmp_path: Path, path: str, above: str) -> None:
+    """It is on a line of its own or behind a code fence; with blanks it must be a file of the base."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / path).write_text("a\n")
+    patch = Patch.repair(f"{above}<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n", tmp_path).patch
+
+    assert [path] == [change.path for change in patch.files]
 
 
 def test_a_chunk_of_a_codex_patch_is_behind_its_anchor(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ class _Work:
                 )
 
     def _excuse(self, groups: list[Group], refusals: dict[int, str]) -> None:
-        """Find what is only in the way because it was applied before."""
+        """Find the groups that are skipped only because they were applied before."""
         suspects = [group for group in groups if refusals.get(id(group)) in OCCUPIED]
         self._take(suspects)
         present = self.stage.having(suspects)
@@ -307,7 +307,7 @@ class _Work:
         try:
             journals.finish(self.checkout, self.journal)
         except OSError as error:
-            remedy = "coatcheck apply --undo takes it back"
+            remedy = "coatcheck apply --undo restores the files"
             raise refused("the patch is applied, but not its journal written", error, remedy=remedy) from None
         kept = ("journal.json", "saved")
         _remove(*(entry.path for entry in os.scandir(self.journal.folder) if entry.name not in kept))
@@ -330,7 +330,7 @@ class _Work:
         if not left:
             journals.forget(self.journal)
         if isinstance(error, OSError):
-            remedy = "coatcheck apply --undo takes back the rest" if left else UNCHANGED
+            remedy = "coatcheck apply --undo restores the rest" if left else UNCHANGED
             files = [step.path for step in left]
             raise refused("the patch could not be written", error, remedy=remedy, files=files) from None
 

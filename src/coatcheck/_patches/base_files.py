@@ -17,7 +17,7 @@ from .work_tree import read_plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# How many comparisons of lines are made for each line of a file and of the hunks for it, before the search is given up.
+# The most comparisons of lines for each line of a file and of the hunks for it; beyond these the search ends with an error.
 _COMPARISONS_PER_LINE = 64
 # More places than these are not listed: two are ambiguous already.
 MOST_PLACES = 8

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .file_change import FileChange
 
-# No guess takes off more components than these.
+# At most this many components are removed as a guess.
 _DEEPEST = 16
 
 

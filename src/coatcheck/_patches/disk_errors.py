@@ -1,6 +1,6 @@
 """Disk errors as `PatchConflictError`: full, read-only, over a quota, no permission.
 
-Guarantees: whoever applies, commits or undoes a patch gets a `PatchConflictError` that names the file and the reason,
+Guarantees: applying, committing and undoing a patch raise a `PatchConflictError` that names the file and the reason,
 and never takes a git that could not write for a patch that does not fit.
 """
 

@@ -109,7 +109,7 @@ class NewIndex:
             self._git("update-index", option, "-z", "--stdin", stdin=given)
 
     def watch(self, paths: Sequence[str]) -> None:
-        """Drop skip-worktree and assume-unchanged from *paths*, so that git status looks at them."""
+        """Drop skip-worktree and assume-unchanged from *paths*, so that git status examines them."""
         self._flag("--no-skip-worktree", paths)
         self._flag("--no-assume-unchanged", paths)
 

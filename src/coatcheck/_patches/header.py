@@ -78,7 +78,7 @@ class Header:
         self.has_names = False  # has `---` and `+++`, so hunks must follow
 
 
-# The header that nearly every changed file has; whoever matches it needs no further proof.
+# The header of nearly every changed file; a header that matches it is valid.
 PLAIN_CHANGE = re.compile(
     rb'diff --git a/([^\x00-\x20"\x7f]+) b/\1\nindex [0-9a-f]{4,64}\.\.[0-9a-f]{4,64}(?: [0-7]{6})?\n'
     rb"--- a/\1\n\+\+\+ b/\1\n(?=@@ -)"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The kinds of conflict, in the terms of git status.
 CONFLICTS = {
     "misfit": "the patch does not fit, and merging was not requested",
-    "no base": "the patch does not fit, and the version it was made for is not in this repository",
+    "no base": "the patch does not fit, and its base version is not in this repository",
     "other line ends": "the patch and the file have different line ends (CR LF and LF)",
     "both modified": "the patch and this tree change the same lines",
     "both added": "the patch and this tree add the file, differently",
@@ -43,7 +43,7 @@ CONFLICTS = {
 }
 
 _NO_CHANGE = "the hunk at line {line} of the diff changes nothing, which git refuses as a corrupt patch"
-_WRONG_BASE = "the patch does not fit the version that it was made for"
+_WRONG_BASE = "the patch does not fit its base version"
 
 # ll-merge.c, ll_merge_drv: the drivers that git brings along.
 _TEXT, _BINARY, _UNION = "text", "binary", "union"
@@ -83,7 +83,7 @@ def _kind_without_merge(change: FileChange, entries: Mapping[str, Entry]) -> str
 
 
 class Merge:
-    """Merges changes into *stage*; looks at attributes and bases when they are first needed."""
+    """Merges changes into *stage*; reads attributes and bases when they are first needed."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Merge:
         self._attributes: dict[str, dict[str, str]] = {}
 
     def unmergeable(self, groups: list[Group]) -> list[Group]:
-        """Return the groups that are not to be merged line by line, and whose file is not the one they were made for.
+        """Return the groups that are not to be merged line by line, and whose file is not their base version.
 
         ``git apply --3way`` does not change those either, even where the lines fit.
         """
@@ -177,7 +177,7 @@ class Merge:
         return not others and (change.old_path is None or change.old_path in bases)
 
     def _bases(self, changes: list[FileChange]) -> dict[str, bytes]:
-        """Return the file that each change was made for, by its old path."""
+        """Return the base version of each changed file, by its old path."""
         contents: dict[str, bytes] = {}
         changes_by_path = {
             change.old_path: change for change in changes if change.old_path and "\n" not in change.old_path

@@ -1,7 +1,7 @@
 """A patch: the bytes of a diff, which are parsed on first use.
 
 * ``Patch(data)`` parses nothing; `Patch.parse` parses all of it and verifies every hunk.
-* Where nobody asked for the proof, the counts of a file are those its hunk headers give; reading `FileChange.hunks`,
+* Without `Patch.parse`, the counts of a file are those of its hunk headers; reading `FileChange.hunks`,
   `Patch.verify`, `Patch.reverse` and everything that writes proves them.
 * Text is bytes inside and ``str`` with ``surrogateescape`` outside: no byte is ever lost.
 * A patch is a claim. Only `VerifiedPatch`, which `Patch.verify` makes, can be applied.
@@ -38,7 +38,7 @@ class Patch:
     def parse(cls, text: bytes | str, *, strip: int | None = None, directory: str | None = None) -> Patch:
         """Read a diff and prove every hunk. Raises `PatchError` with the line of what is wrong.
 
-        *strip* is the number of components to take off every name, as in ``git apply -p``; without it the diff
+        *strip* is the number of components to remove from every name, as in ``git apply -p``; without it the diff
         decides, and where it does not show it, the checkout. *directory* is put in front of every name.
         """
         from .strip_level import naming_for
@@ -156,7 +156,7 @@ class Patch:
         """Return the changes whose path matches *include* (all, when empty) and not *exclude*.
 
         Patterns are git's: ``*`` stays within a directory, ``**`` does not, a name without ``/`` matches at any
-        depth, and a directory stands for all below it. The text between the files is dropped.
+        depth, and a directory means all files below it. The text between the files is dropped.
         """
         from .path_patterns import matcher
 
@@ -174,7 +174,7 @@ class Patch:
         return Patch(b"".join(render(change, reverse=True) for change in reversed(self.files)))
 
     def verify(self, *, base: str | os.PathLike[str] | None = None, policy: Policy | None = None) -> VerifiedPatch:
-        """Judge the patch, and against the checkout *base* if one is given.
+        """Check the patch against a policy, and against the checkout *base* if one is given.
 
         Raises `PatchRejectedError` with the findings the policy rejects, `PatchError` where it cannot be read.
         """

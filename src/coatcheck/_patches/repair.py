@@ -8,7 +8,7 @@ Guarantees:
 - the result is a patch like any other: it is parsed strictly, and `Patch.verify` applies its rules to it;
 - the time is proportional to the text and the files it changes.
 
-Reading is strict everywhere else: only who calls `Patch.repair` or passes ``--repair`` gets a repaired patch.
+Reading is strict everywhere else: only `Patch.repair` and ``--repair`` repair a patch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def repair(
     repairs = Repairs()
     files = None if base is None else BaseFiles(base)
     rows = repair_text.without_byte_order_mark(rows_of(data), repairs)
-    if not (parsed := _parsed(joined(rows) if repairs.all else data, parse)):
+    rows = repair_text.without_carriage_returns(rows, repairs)
+    parsed = _parsed(joined(rows) if repairs.all else data, parse)
+    if parsed is None or any(map(_is_cut_short, parsed.files)):
         rows = _converted(rows, files, naming, repairs)
         parsed = _parse(rows, parse)
     elif unfenced := _unfenced(rows, parsed, parse, repairs):
@@ -61,6 +63,12 @@ def repair(
     if tidied is not rows:
         parsed = _parse(tidied, parse)
     return RepairedPatch(parsed, tuple(sorted(repairs.all, key=lambda each: each.line)))
+
+
+def _is_cut_short(change: FileChange) -> bool:
+    """Whether a context line follows the last hunk of a file: its header counts too few."""
+    end = change.offsets[2]
+    return change.diff.startswith(b" ", end) and not change.is_combined
 
 
 def _parsed(data: bytes, parse: Callable[[bytes], P]) -> P | None:
@@ -97,8 +105,7 @@ def _converted(
     rows: list[Row], files: BaseFiles | None, naming: Callable[[bytes], Naming], repairs: Repairs
 ) -> list[Row]:
     """Return *rows* as a unified diff."""
-    for step in (repair_text.without_carriage_returns, repair_text.without_colours, repair_text.without_indentation):
-        rows = step(rows, repairs)
+    rows = repair_text.without_indentation(repair_text.without_colours(rows, repairs), repairs)
     blocks = next((row for row in rows if search_replace.MARKER.match(row.text)), None)
     if blocks is not None:
         _check_only(search_replace.outside(rows), blocks, "search/replace blocks")
@@ -114,7 +121,7 @@ def _converted(
 
 
 def _check_only(rows: Iterable[Row], other: Row, name: str) -> None:
-    """Raise `PatchError` where a unified diff stands beside another format."""
+    """Raise `PatchError` where a text has a unified diff beside another format."""
     for row in rows:
         if row.text.startswith((b"diff --git ", b"@@ -")):
             raise repair_error(

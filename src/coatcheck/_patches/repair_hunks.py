@@ -1,6 +1,6 @@
 """Repair the hunks of one file of a diff: their headers, counts, line numbers and context.
 
-A hunk is never moved to another place than its header or its context says. With the file at hand, the version of the
+A hunk is only placed where its header or its context places it. Where the file is known, the version of the
 hunk whose old lines are in the file is chosen.
 """
 
@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .codex_patch import MORE_CONTEXT, NEEDS_BASE, only_place
+from .repair_notes import NOTE
 from .repair_rows import Row, repair_error
 from .write_changes import range_of
 
@@ -23,7 +24,6 @@ HUNK_HEADER = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1
 # Line numbers with other blanks or signs around them than git writes.
 _LOOSE_HEADER = re.compile(rb"@@+ *-(\d{1,18})(?:, ?(\d{1,18}))?[ ,]+\+(\d{1,18})(?:, ?(\d{1,18}))? *@*(.*)\Z")
 _BARE_HEADER = re.compile(rb"@@+(?:[^@A-Za-z]*@@+)?[-+\d,. ]*(?P<section>.*?)(?:@@)?\Z")
-_NOTE = b"\\ No newline at end of file"
 _LOOSE_NOTE = re.compile(rb"\\? *No newline at end of file\s*\Z", re.IGNORECASE)
 _VERSION = re.compile(rb"\d+\.\d+[\w.() -]*\Z")  # what git format-patch writes below `-- `
 _LIST_ITEM = re.compile(rb"[+\-*] \S")
@@ -103,9 +103,9 @@ class HunkRepair:
         completed: list[Row] = []
         for row in lines:
             if _LOOSE_NOTE.match(row.text):
-                if row.text != _NOTE:
-                    self.repairs.add("no newline", row.number, f"wrote {_NOTE.decode()} as git does")
-                completed.append(Row(_NOTE, row.number))
+                if row.text != NOTE:
+                    self.repairs.add("no newline", row.number, f"wrote {NOTE.decode()} as git does")
+                completed.append(Row(NOTE, row.number))
             elif is_hunk_line(row.text):
                 completed.append(row)
             else:
@@ -132,7 +132,7 @@ class HunkRepair:
         old_start, old_declared, new_start, new_declared = numbers
         hunk.lines = self._fitting(hunk.lines, blanks, (old_declared, new_declared))
         old, new = hunk.counts()
-        if not old and old_declared and not self.is_new:
+        if not old and old_declared and old_start and not self.is_new:
             raise repair_error(
                 hunk.row.number,
                 "only added lines, and the header counts old ones: the place is ambiguous",
@@ -157,7 +157,6 @@ class HunkRepair:
         start = 0 if self.is_new else self._place(hunk, old)
         self.repairs.add("line numbers", hunk.row.number, f"found the hunk at line {start + 1} of {self.name}")
         count, new = hunk.counts()
-        hunk.lines = self._with_note(hunk.lines, start + count)
         old_start, new_start = start + (count > 0), start + self.moved + (new > 0)
         self._advance(hunk, old_start)
         return [hunk.header(old_start, new_start), *hunk.lines]
@@ -204,30 +203,6 @@ class HunkRepair:
                     return variant
         return lines
 
-    def _with_note(self, lines: list[Row], end: int) -> list[Row]:
-        """Note that the last old line has no line feed, where the file has none."""
-        file = self.file
-        if (
-            file is None
-            or file.has_final_newline
-            or end != len(file.lines)
-            or any(row.text[:1] == b"\\" for row in lines)
-        ):
-            return lines
-        last = max(at for at, row in enumerate(lines) if row.text[:1] not in (b"+", b"\\"))
-        if lines[last].text[:1] in (b" ", b"") and last != len(lines) - 1:
-            context = lines[last]
-            pair = [
-                Row(b"-" + context.text[1:], context.number),
-                Row(_NOTE, context.number),
-                Row(b"+" + context.text[1:], context.number),
-            ]
-            lines = [*lines[:last], *pair, *lines[last + 1 :]]
-        else:
-            lines = [*lines[: last + 1], Row(_NOTE, lines[last].number), *lines[last + 1 :]]
-        self.repairs.add("no newline", lines[last].number, "noted that the file does not end with a line feed")
-        return lines
-
     def _advance(self, hunk: _Hunk, old_start: int) -> None:
         old, new = hunk.counts()
         self.position = old_start - 1 + old if old else old_start
@@ -259,12 +234,22 @@ def counted_length(rows: Sequence[Row], at: int, old: int, new: int) -> int | No
 
 def _ends(rows: Sequence[Row], at: int) -> bool:
     """Whether no line of a hunk follows: only blank lines, a text, a signature, or the next header."""
-    blanks = 0
+    start = at
     while at < len(rows) and not rows[at].text:
-        at, blanks = at + 1, blanks + 1
-    if at >= len(rows) or not is_hunk_line(rows[at].text) or rows[at].text[:1] == b" ":
+        at += 1
+    has_blank = at > start
+    if at < len(rows) and rows[at].text[:1] in (b" ", b"\\"):
+        return has_blank and not _has_change(rows, at)
+    if at >= len(rows) or not is_hunk_line(rows[at].text):
         return at >= len(rows) or not _LOOSE_NOTE.match(rows[at].text)
-    return _is_end(rows, at) or (blanks > 0 and _LIST_ITEM.match(rows[at].text) is not None)
+    return _is_end(rows, at) or (has_blank and _LIST_ITEM.match(rows[at].text) is not None)
+
+
+def _has_change(rows: Sequence[Row], at: int) -> bool:
+    """Whether an added or removed line follows behind context lines."""
+    while at < len(rows) and rows[at].text[:1] in (b"", b" ", b"\\"):
+        at += 1
+    return at < len(rows) and rows[at].text[:1] in (b"+", b"-") and not _is_end(rows, at)
 
 
 def _is_end(rows: Sequence[Row], at: int) -> bool:
@@ -307,7 +292,7 @@ def _without_last_blanks(lines: list[Row]) -> list[Row]:
 
 
 def _variants(lines: list[Row], file: BaseFile) -> Iterator[list[Row]]:
-    """Yield the lines as they are, and with a blank before each context line that is in the file as it stands."""
+    """Yield the lines as they are, and with a blank before each context line that is in the file unchanged."""
     yield lines
     unindented = [
         Row(b" " + row.text, row.number)

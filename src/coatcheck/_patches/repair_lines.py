@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .repair_diff import is_bad_index
+from .repair_notes import correct_notes
 from .repair_rows import Row
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def _change_rows(
     kept = [row for row in header if not is_bad_index(row.text)]
     file = files.resolve(change.header.old_path, is_guess=change.header.is_guess) if files is not None else None
     hunks = _with_blanks(change, hunks, repairs)
-    return [*kept, *(_as_in_base(file, hunks, repairs) if file is not None and hunks else hunks)]
+    if file is None or not hunks:
+        return [*kept, *hunks]
+    return [*kept, *_as_in_base(file, correct_notes(file, hunks, repairs), repairs)]
 
 
 def _without_cr(rows: list[Row]) -> list[Row]:

@@ -43,7 +43,8 @@ def without_byte_order_mark(rows: list[Row], repairs: Repairs) -> list[Row]:
 
 def without_carriage_returns(rows: list[Row], repairs: Repairs) -> list[Row]:
     """Remove the CR at the end of each line where every line has one."""
-    if not rows or not all(row.text.endswith(b"\r") for row in (rows if rows[-1].text else rows[:-1])):
+    lines = rows if rows and rows[-1].text else rows[:-1]
+    if not lines or not all(row.text.endswith(b"\r") for row in lines):
         return rows
     repairs.add("line ends", rows[0].number, "removed the CR at the end of every line")
     return [Row(row.text.removesuffix(b"\r"), row.number) for row in rows]

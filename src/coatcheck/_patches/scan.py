@@ -4,10 +4,10 @@ r"""Where the files and hunks of a diff begin and end: one pass, no copies.
   header, a mail signature looks like a removed line.
 * A hunk is first guessed to reach to the next line that no hunk can hold (``@@ -``, ``diff --git``). Its header and
   the number of lines in between then determine the counts: with N lines, N - old were added and N - new removed.
-* The guess is proved (every line's first byte, every sign counted) wherever something else could stand in between, and
+* The guess is verified (every line's first byte, every sign counted) wherever other text could be in between, and
   everywhere on request. Where it does not hold, the hunk is walked line by line, and the walk decides.
 
-So whatever happens, no byte is looked at more than a fixed number of times.
+Each byte is read at most a fixed number of times, whatever the input.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COUNTS = re.compile(rb"@@ -\d{1,18}(?:,(\d{1,18}))? \+\d{1,18}(?:,(\d{1,18}))? 
 _COMBINED_HUNK = re.compile(rb"(@{3,}) ((?:-\d{1,18}(?:,\d{1,18})? )+)\+" + _RANGE + rb" @{3,}([^\n]*)(?:\n|\Z)")
 
 _NEXT_HUNK = re.compile(rb"\n@@ -")
-# `\ No newline at end of file`, in whatever language diff spoke.
+# `\ No newline at end of file`, in the language of the program that wrote the diff.
 _NOTE = b"\n\\ "
 # One byte is looked for five times as fast as a pattern, as long as it is rare (``bench/patches.py``); a hunk with more
 # of them than this (annotations, addresses) is searched by the pattern.

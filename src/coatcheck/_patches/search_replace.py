@@ -40,7 +40,7 @@ class _Block(NamedTuple):
 def convert(rows: Sequence[Row], base: BaseFiles | None) -> list[Row]:
     """Return the git diff of the blocks in *rows*; text around them is left out. Raises `PatchError`."""
     by_path: dict[bytes, list[_Block]] = {}
-    for block in _blocks(rows):
+    for block in _blocks(rows, base):
         by_path.setdefault(block.path, []).append(block)
     return [row for path, blocks in by_path.items() for row in _file_rows(path, blocks, base)]
 
@@ -57,14 +57,14 @@ def outside(rows: Sequence[Row]) -> Iterator[Row]:
             is_inside = False
 
 
-def _blocks(rows: Sequence[Row]) -> Iterator[_Block]:
+def _blocks(rows: Sequence[Row], base: BaseFiles | None) -> Iterator[_Block]:
     at, path = 0, b""
     end = 0
     while at < len(rows):
         if not MARKER.match(rows[at].text):
             at += 1
             continue
-        path = _path_above(rows, at, end) or path
+        path = _path_above(rows, at, end, base) or path
         if not path:
             raise repair_error(
                 rows[at].number, "the search/replace block names no file", remedy="put its path on the line above"
@@ -99,15 +99,16 @@ def _check_middle(rows: Sequence[Row], middle: int, end: int) -> None:
             )
 
 
-def _path_above(rows: Sequence[Row], at: int, end: int) -> bytes:
-    """Return the path on the lines above a block, empty where they have none."""
+def _path_above(rows: Sequence[Row], at: int, end: int, base: BaseFiles | None) -> bytes:
+    """Return the path on the lines above a block, empty where they have none; only a path in *base* may have blanks."""
     for row in reversed(rows[max(at - _LINES_ABOVE, end) : at]):
         text = row.text.strip(_DECORATION)
-        if _FENCE.match(row.text):
-            text = row.text.lstrip(b"`~ \t").strip()
+        if _FENCE.match(row.text):  # the word behind the language may be the path
+            text = row.text.split()[-1].lstrip(b"`~")
             text = text if b"/" in text or b"." in text else b""
         if text:
-            return text if b" " not in text else b""
+            is_known = base is not None and base.get(quoted_names.to_text(text)) is not None
+            return text if b" " not in text or is_known else b""
     return b""
 
 

@@ -35,7 +35,7 @@ _MANY = 500
 
 
 class Group:
-    """Changes that share paths (a rename, a series, a type change), and so happen together or not at all."""
+    """Changes that share paths (a rename, a series, a type change), and so are applied together or not at all."""
 
     __slots__ = ("changes", "paths")
 
@@ -154,7 +154,7 @@ class StagingArea:
     def having(self, groups: list[Group], *options: str) -> list[Group]:
         """Return those of *groups* that are applied already: taking them back would fit. Nothing is written.
 
-        With the option ``--cached``, git looks into the index of the repository.
+        With the option ``--cached``, git reads the index of the repository.
         """
         sure, unsure = split_by_context(groups)
         unsure = [group for group in unsure if not _removes_without_context(group)]
@@ -200,7 +200,7 @@ class StagingArea:
 def _is_alone(group: Group) -> bool:
     """Whether git does the same to *group* whatever else it applies at the time.
 
-    It does when no folder comes or goes, the rules for line ends stay, and there is context (`split_by_context`).
+    It does when no folder is created or removed, the rules for line ends are the same, and there is context (`split_by_context`).
     """
     (change, *others) = group.changes
     if others or change.status is not ChangeStatus.MODIFIED or change.path.endswith(".gitattributes"):

@@ -1,6 +1,6 @@
 """Read a path from a name in a diff: strip level, prefixes, and a directory in front.
 
-* With ``strip=N`` the first N components are taken off, as ``git apply -pN`` does it (apply.c, ``find_name_common``).
+* With ``strip=N`` the first N components are removed, as ``git apply -pN`` does it (apply.c, ``find_name_common``).
 * Without it a prefix is what git writes (``a/ b/``, ``i/ w/ c/ o/``) or what two names of a header differ in, here or
   in another file of the same diff. A name that shows neither is whole, and marked as a guess, which a checkout may correct.
 """
@@ -118,7 +118,7 @@ def naming_for(data: bytes, *, strip: int | None, directory: str | None) -> Nami
 
 
 def _clean(name: bytes) -> bytes:
-    """Take off ``./``."""
+    """Remove leading ``./``."""
     while name.startswith(b"./"):
         name = name[2:]
     return name

@@ -317,7 +317,7 @@ def _undo_files(checkout: Checkout, journal: Journal) -> UndoResult:
 
 
 def restore(tree: Tree, journal: Journal) -> list[Step]:
-    """Give back what every step took; return the steps of files that were edited since."""
+    """Restore the files of every step; return the steps of files that were edited since."""
     # Added paths are removed first: they may be in the place of a path to restore.
     steps = sorted(journal.steps, key=lambda step: step.before is not None)
     refused = [step for step in steps if not _restore(tree, journal, step)]
