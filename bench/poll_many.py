@@ -22,8 +22,8 @@ from loopback import LAST_SECONDS, http
 
 from coatcheck import AsyncClient, TaskRef
 from coatcheck._protocol.effects import Request
-from coatcheck._store.journal import NoJournal
 from coatcheck._runtime.transport import AsyncReqwestTransport
+from coatcheck._store.journal import NoJournal
 
 TASKS = 10_000
 LIFE = 20.0  # seconds until the last task has ended

@@ -270,7 +270,8 @@ def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
         "applied 0 files, skipped 1, in conflict 1",
         "resolve the conflict markers, then git add the files",
     ] == again.out.splitlines()
-    assert "
+    assert "<<<<<<< yours\ngoodbye\n" in (checkout / "hello.txt").read_text()
+
 
 def test_undo_takes_the_last_application_back(checkout: Path) -> None:
     """--undo restores every file, and a second --undo finds nothing to undo."""
@@ -319,7 +320,6 @@ def test_a_branch_has_the_text_of_the_pull_request(checkout: Path) -> None:
 
 
 def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
-<<<<<<< HEAD
     """A patch that does not fit HEAD is an error with the commit that it fits, which --start accepts."""
     base = git(checkout, "rev-parse", "HEAD").strip()
     (checkout / "hello.txt").write_text("goodbye\n")

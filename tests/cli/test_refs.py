@@ -4,10 +4,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from coatcheck._runtime.submission_journal import FileJournal
 from tests.cli.cli_support import Cli
 
 from coatcheck._runtime.config import state_dir
-from coatcheck._runtime.submission_journal import FileJournal
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
