@@ -23,7 +23,7 @@ PAYLOADS = (REFERENCE / "payloads.md").read_text("utf-8")
 CODEX = (REFERENCE / "providers/codex.md").read_text("utf-8")
 API = (REFERENCE / "api.md").read_text("utf-8")
 # The settings that have a row of their own; the variable of the file of services is on the page of described services.
-KNOWN = SETTINGS.keys() - {"look_worth", "services_file"}
+KNOWN = SETTINGS.keys() - {"poll_cost", "services_file"}
 
 
 def table_under(heading: str, page: str) -> list[list[str]]:

@@ -88,7 +88,7 @@ class CommandContext:
         project = f"{self.root}/{PROJECT_FILE}" if self.root else None
         explicit = {"provider": self._provider, "account": self._account}
         # A person waits: poll ten times as often as for a program.
-        defaults = {**DEFAULTS, "look_worth": "0.1"}
+        defaults = {**DEFAULTS, "poll_cost": "0.1"}
         return Config(environ=self.process_env.environ, explicit=explicit, project=project, defaults=defaults)
 
     def with_files_read_again(self) -> Config:

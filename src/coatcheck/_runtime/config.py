@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, str] = {
     "account": "which login of coatcheck, by the name given at `login`",
     "pager": "the program that shows long output (default: PAGER, else less)",
     "learn": "whether durations of tasks are kept to choose when to poll: true or false",
-    "look_worth": "seconds of delay that one poll is worth; less polls more often",
+    "poll_cost": "seconds of delay that one poll is worth; less polls more often",
     "services_file": "a further file with [services.NAME] tables",
 }
 

@@ -99,7 +99,7 @@ class Session:
             policy=options.retry or RetryPolicy(),
             pace=_pace(self.provider, self.config, is_real=options.clock is None),
             memory=NoDurationStore() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
-            poll_cost=self.config.number("look_worth") or DEFAULT_POLL_COST,
+            poll_cost=self.config.number("poll_cost") or DEFAULT_POLL_COST,
             journal=options.journal or FileJournal(state_dir(environ)),
             new_id=_new_id,
             pid=os.getpid(),
