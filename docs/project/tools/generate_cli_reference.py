@@ -31,7 +31,7 @@ rules, fields of `--json`, settings and files.
 Values come from this machine; environments that were not used before, and tasks where none was submitted from here, are
 requested from the service, for 300 ms at most and without refreshing a login.
 
-```sh
+```text
 eval "$(coatcheck completion bash)"      # in ~/.bashrc
 eval "$(coatcheck completion zsh)"       # in ~/.zshrc, after compinit
 coatcheck completion fish | source      # in ~/.config/fish/config.fish
