@@ -18,6 +18,7 @@ from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
+from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
 from .deadline import Deadline
 from .optional_methods import extract_task, get_response
@@ -54,6 +55,7 @@ class Operations:
         is_submitting: Callable[[Intent], bool],
         on_trouble: Callable[[str], None],
         on_outage: OnOutage | None = None,
+        wakes: WakeSource | None = None,
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
@@ -78,6 +80,7 @@ class Operations:
             random=random,
             durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
             reachability=self._reachability,
+            wakes=wakes,
         )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:

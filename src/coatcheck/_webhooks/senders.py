@@ -57,7 +57,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """How one sender's deliveries are verified and read.
 
     `verify` returns the delivery's id or raises `WebhookRejectedError`; `read_secret` returns the key of a printed
-    secret; `read_subject` is given the parsed body and the headers. `max_bytes` limits the body.
+    secret; `read_subject` is given the parsed body and the headers. `max_bytes` limits the body. Where an event names a
+    repository only, it concerns the repository's tasks at `repository_provider`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     read_secret: Callable[[str], bytes]
     read_subject: Callable[[Document, Mapping[str, str]], Subject]
     max_bytes: int = _MIB
+    repository_provider: str | None = None
 
 
 def verify_delivery(
@@ -197,6 +199,7 @@ SENDERS: Mapping[str, Sender] = {
             read_secret=_read_text_secret,
             read_subject=_github_subject,
             max_bytes=25 * _MIB,
+            repository_provider="copilot",  # its tasks have no event (docs/reference/protocols/webhooks.md, 5)
         ),
         Sender(
             name="cursor",

@@ -17,10 +17,11 @@ from .._runtime.config import state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.hooks import ALL_KINDS, Hook, HookDelivery, HookStore
 from .._store.location import open_database
+from .._store.received import ReceivedStore
 from .._values.value import JsonFields, Value
 from . import standard
 from .secrets_file import SecretsFile
-from .senders import sender_named
+from .senders import SENDERS, sender_named
 from .targets import read_target
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class WebhookSettings:
     """The hooks, deliveries and secrets of this user. Methods block."""
 
     def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
-        self._folder = state_dir(workspace.environ)
-        self._location = workspace.config.get("database") or self._folder
+        self.workspace, self._folder = workspace, state_dir(workspace.environ)
+        self.location = workspace.config.get("database") or self._folder
         self.clock = clock or SystemClock()
         self._database: Database | None = None
 
@@ -54,7 +55,7 @@ class WebhookSettings:
     def database(self) -> Database:
         """The store."""
         if self._database is None:
-            self._database = open_database(self._location)
+            self._database = open_database(self.location)
         return self._database
 
     @property
@@ -63,9 +64,14 @@ class WebhookSettings:
         return HookStore(self.database, clock=self.clock)
 
     @property
+    def received(self) -> ReceivedStore:
+        """The deliveries in the store that arrived."""
+        return ReceivedStore(self.database, clock=self.clock)
+
+    @property
     def secrets(self) -> SecretsFile:
-        """The file of secrets."""
-        return SecretsFile(os.path.join(self._folder, SECRETS_FILE))
+        """The file of secrets, and those of the environment."""
+        return SecretsFile(os.path.join(self._folder, SECRETS_FILE), environ=self.workspace.environ)
 
     def close(self) -> None:
         """Close the store."""
@@ -111,6 +117,15 @@ class WebhookSettings:
                 f"there is no sent delivery {id!r}", remedy="see the deliveries: coatcheck hooks log"
             )
 
+    def test(self, id: str, *, allowed: Sequence[str]) -> HookDelivery:
+        """Send ``webhook.test`` to a hook now, once; return the delivery. Raises `ConfigurationError` without a hook."""
+        from .outbox import post_test
+
+        hook, message = self.hooks.get(id), f"msg_{id}_test_{secrets.token_hex(4)}"
+        result = post_test(hook, message, self.secrets.get(id, now=self.clock.time()), self.clock.time(), allowed)
+        self.hooks.record_test(id, message, status=result.status, detail=result.error, is_sent=result.is_success)
+        return next(each for each in self.hooks.list_deliveries(hook=id) if each.id == message)
+
     def deliveries(self, *, hook: str | None, limit: int) -> Sequence[HookDelivery]:
         """Return the newest deliveries, of one hook or sender where *hook* is given."""
         return self.hooks.list_deliveries(hook=hook, limit=limit)
@@ -129,4 +144,4 @@ class WebhookSettings:
 
     def senders(self) -> Sequence[str]:
         """Return the senders whose deliveries are accepted."""
-        return [name.removeprefix("in:") for name in self.secrets.names() if name.startswith("in:")]
+        return [name for name in SENDERS if self.secrets.get(f"in:{name}", now=self.clock.time())]
