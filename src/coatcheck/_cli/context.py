@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
     from .._runtime.config import Config
+    from .._store.wakes import StoreWakes
     from .console import Console, Line
     from .json_selection import JsonOutput
     from .process_env import ProcessEnv
@@ -164,6 +165,7 @@ class CommandContext:
         base_url = self._base_url or local_server_url(
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
+        wakes = self._wakes() if waits else None
         try:
             with Client(
                 name,
@@ -173,6 +175,7 @@ class CommandContext:
                 clock=self._clock if waits else self.process_env.clock,
                 base_url=base_url,
                 on_outage=self.outages.report,
+                wakes=wakes,
             ) as client:
                 yield client
         except errors.CoatcheckError as error:
@@ -183,6 +186,17 @@ class CommandContext:
             if named is error:
                 raise
             raise named from error
+        finally:
+            if wakes is not None:
+                wakes.close()
+
+    def _wakes(self) -> StoreWakes:
+        """Return the webhooks in the user's store, which end the pauses of waits."""
+        from .._runtime.config import state_dir
+        from .._store.wakes import StoreWakes
+
+        location = self.config.get("database") or state_dir(self.process_env.environ)
+        return StoreWakes(location, clock=self._clock, on_pause=self._clock.expect_pause)
 
     def start_progress(self, *refs: TaskRef) -> WaitProgress:
         """Show the progress of a wait for *refs* from now on."""

@@ -117,6 +117,11 @@ class ProgressClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.progress: WaitProgress | None = None
+        self._pause_ends_at = 0.0
+
+    def expect_pause(self, seconds: float) -> None:
+        """Set the length of a pause that consists of several sleeps, between which webhooks are read."""
+        self._pause_ends_at = self.monotonic() + seconds
 
     def time(self) -> float:
         """Return the seconds since the epoch."""
@@ -132,11 +137,13 @@ class ProgressClock:
         if progress is None:
             return self._clock.sleep(seconds)
         end = self.monotonic() + seconds
-        progress.expect_poll(end)
+        progress.expect_poll(max(end, self._pause_ends_at))
         while (remaining := end - self.monotonic()) > 0:
             self._clock.sleep(min(progress.tick, remaining))
             progress.refresh()
-        return progress.expect_poll(None)
+        if self._pause_ends_at <= self.monotonic():
+            progress.expect_poll(None)
+        return None
 
     def asleep(self, seconds: float) -> Awaitable[None]:
         """Wait under asyncio, which no command does."""
