@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
     from .._runtime.config import Config
-    from .._store.wakes import StoreWakes
     from .console import Console, Line
     from .json_selection import JsonOutput
     from .process_env import ProcessEnv
@@ -165,18 +164,20 @@ class CommandContext:
         base_url = self._base_url or local_server_url(
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
-        wakes = self._wakes() if waits else None
         try:
-            with Client(
-                name,
-                config=self.config,
-                environ=environ,
-                transport=self.process_env.transport,
-                clock=self._clock if waits else self.process_env.clock,
-                base_url=base_url,
-                on_outage=self.outages.report,
-                wakes=wakes,
-            ) as client:
+            with (
+                self._clock.webhooks(self.workspace if waits else None) as wakes,
+                Client(
+                    name,
+                    config=self.config,
+                    environ=environ,
+                    transport=self.process_env.transport,
+                    clock=self._clock if waits else self.process_env.clock,
+                    base_url=base_url,
+                    on_outage=self.outages.report,
+                    wakes=wakes,
+                ) as client,
+            ):
                 yield client
         except errors.CoatcheckError as error:
             from .error_context import in_context  # only an error needs it
@@ -186,17 +187,6 @@ class CommandContext:
             if named is error:
                 raise
             raise named from error
-        finally:
-            if wakes is not None:
-                wakes.close()
-
-    def _wakes(self) -> StoreWakes:
-        """Return the webhooks in the user's store, which end the pauses of waits."""
-        from .._runtime.config import state_dir
-        from .._store.wakes import StoreWakes
-
-        location = self.config.get("database") or state_dir(self.process_env.environ)
-        return StoreWakes(location, clock=self._clock, on_pause=self._clock.expect_pause)
 
     def start_progress(self, *refs: TaskRef) -> WaitProgress:
         """Show the progress of a wait for *refs* from now on."""

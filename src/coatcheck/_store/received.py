@@ -9,12 +9,11 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
-    from .._protocol.effects import Clock
     from .database import Database, Transaction
 
 # Seconds for which deliveries are kept: senders repeat for three days (docs/reference/protocols/webhooks.md, 5).
@@ -47,8 +46,8 @@ class Arrival(NamedTuple):
 class ReceivedStore:
     """The deliveries that arrived, the processes that receive, and those that wait."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, *, time: Callable[[], float]) -> None:
+        self._database, self._time = database, time
 
     def close(self) -> None:
         """Close the database."""
@@ -58,7 +57,7 @@ class ReceivedStore:
         """Keep a delivery; False for one that was kept before. Old ones are deleted."""
         lines = list(names)
         with self._database.writing() as transaction:
-            now = self._clock.time()
+            now = self._time()
             transaction.change(
                 "DELETE FROM hook_delivery WHERE state = 'received' AND created_at < ?", (now - KEEP_SECONDS,)
             )
@@ -90,7 +89,7 @@ class ReceivedStore:
             " AND due_at <= ? ORDER BY due_at LIMIT ?"
         )
         with self._database.reading() as transaction:
-            rows = transaction.rows(query, (self._clock.time(), limit))
+            rows = transaction.rows(query, (self._time(), limit))
         return [Arrival(sender, id, at, _names(detail)) for sender, id, at, detail in rows]
 
     def set_due(self, arrivals: Iterable[tuple[Arrival, float | None]]) -> None:
@@ -123,7 +122,7 @@ class ReceivedStore:
 
     def beat(self, id: str) -> None:
         """Record that the process *id* receives deliveries now."""
-        now = self._clock.time()
+        now = self._time()
         with self._database.writing(is_durable=False) as transaction:
             transaction.change("DELETE FROM hook_server WHERE seen_at < ?", (now - KEEP_SECONDS,))
             transaction.change(
@@ -139,7 +138,7 @@ class ReceivedStore:
 
     def working_providers(self) -> frozenset[str]:
         """Return the providers about whose tasks deliveries arrive: one has arrived, and none was missed since."""
-        now = self._clock.time()
+        now = self._time()
         query = (
             "SELECT provider FROM hook_health WHERE delivered_at > missed_at AND delivered_at > ?"
             " AND EXISTS (SELECT 1 FROM hook_server WHERE seen_at > ?)"
@@ -152,16 +151,16 @@ class ReceivedStore:
         """Whether a process receives deliveries."""
         query = "SELECT 1 FROM hook_server WHERE seen_at > ? LIMIT 1"
         with self._database.reading() as transaction:
-            return bool(transaction.rows(query, (self._clock.time() - ALIVE_SECONDS,)))
+            return bool(transaction.rows(query, (self._time() - ALIVE_SECONDS,)))
 
     def record_missed(self, provider: str) -> None:
         """Record that no delivery announced the end of a task."""
         with self._database.writing(is_durable=False) as transaction:
-            _record_health(transaction, provider, "missed_at", self._clock.time())
+            _record_health(transaction, provider, "missed_at", self._time())
 
     def record_waiter(self, process: str, refs: Iterable[TaskRef]) -> None:
         """Record that a process waits for *refs*, has read the deliveries, and waits for no other task."""
-        now = self._clock.time()
+        now = self._time()
         with self._database.writing(is_durable=False) as transaction:
             transaction.change(
                 "DELETE FROM hook_waiter WHERE process = ? OR seen_at < ?", (process, now - ALIVE_SECONDS)

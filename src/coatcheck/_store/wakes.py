@@ -23,7 +23,6 @@ from .received import ALIVE_SECONDS, MOST, UNKNOWN_SECONDS, ReceivedStore, repos
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
-    from .._protocol.effects import Clock
 
 # Seconds between two reads of the store while a process receives deliveries, and while none does.
 SECONDS = 0.4
@@ -40,8 +39,16 @@ class StoreWakes:
     may share one.
     """
 
-    def __init__(self, location: str, *, clock: Clock, on_pause: Callable[[float], object] | None = None) -> None:
-        self._location, self._clock, self._on_pause = location, clock, on_pause
+    def __init__(
+        self,
+        location: str,
+        *,
+        time: Callable[[], float],
+        monotonic: Callable[[], float],
+        on_pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._location, self._on_pause = location, on_pause
+        self._time, self._monotonic = time, monotonic
         self._store: ReceivedStore | None = None
         self._lock = threading.Lock()
         self._process = f"{os.getpid()}-{os.urandom(6).hex()}"
@@ -57,12 +64,12 @@ class StoreWakes:
         """Return the seconds until `refresh` is to be called."""
         if self._on_pause is not None:
             self._on_pause(remaining)
-        return max(0.0, self._next_at - self._clock.monotonic())
+        return max(0.0, self._next_at - self._monotonic())
 
     def refresh(self) -> None:
         """Read the deliveries that have arrived; an error is logged once."""
         with self._lock:
-            if self._next_at > self._clock.monotonic():
+            if self._next_at > self._monotonic():
                 return  # another thread has just read them
             has_server = False
             try:
@@ -70,7 +77,7 @@ class StoreWakes:
             except (errors.CoatcheckError, OSError) as error:
                 self._warn_once(error)
             seconds = SECONDS if has_server else IDLE_SECONDS
-            self._next_at = self._clock.monotonic() + max(seconds, len(self._held) / WAITS_A_SECOND)
+            self._next_at = self._monotonic() + max(seconds, len(self._held) / WAITS_A_SECOND)
 
     def arrived_at(self, ref: TaskRef, repository: str | None) -> float:
         """Return when the newest delivery about a task arrived, as this process saw it."""
@@ -123,8 +130,8 @@ class StoreWakes:
         if self._store is None:
             if is_missing(self._location):
                 return False
-            self._store = ReceivedStore(open_database(self._location), clock=self._clock)
-        store, now = self._store, self._clock.time()
+            self._store = ReceivedStore(open_database(self._location), time=self._time)
+        store, now = self._store, self._time()
         last = self._refreshed_at
         has_gap = last is None or now - last > ALIVE_SECONDS
         since = now - UNKNOWN_SECONDS if last is None else max(now - UNKNOWN_SECONDS, last - LATE_SECONDS)

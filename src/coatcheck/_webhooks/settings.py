@@ -66,7 +66,7 @@ class WebhookSettings:
     @property
     def received(self) -> ReceivedStore:
         """The deliveries in the store that arrived."""
-        return ReceivedStore(self.database, clock=self.clock)
+        return ReceivedStore(self.database, time=self.clock.time)
 
     @property
     def secrets(self) -> SecretsFile:
