@@ -28,7 +28,7 @@ from .receiver import Receiver
 from .task_recorder import TaskRecorder
 
 if TYPE_CHECKING:
-    from .settings import WebhookSettings
+    from .settings import HookSettings, WebhookSettings
 
 # Seconds between two searches for what is due, and between two records that this process receives.
 SEARCH_EVERY = 0.5
@@ -57,7 +57,7 @@ def serving_hooks(settings: WebhookSettings, *, port: int, allowed: Sequence[str
         )
 
 
-def outbox_of(settings: WebhookSettings, allowed: Sequence[str]) -> Outbox:
+def outbox_of(settings: HookSettings, allowed: Sequence[str]) -> Outbox:
     """Return what sends the deliveries of a store."""
     return Outbox(
         settings.hooks,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,12 +42,11 @@ class NewHook(Value, frozen=True, kw_only=True):
     _hidden: ClassVar[frozenset[str]] = frozenset({"secret"})
 
 
-class WebhookSettings:
-    """The hooks, deliveries and secrets of this user. Methods block."""
+class HookSettings:
+    """The hooks, deliveries and secrets of one store at *location*; *folder* has the secrets. Methods block."""
 
-    def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
-        self.workspace, self._folder = workspace, state_dir(workspace.environ)
-        self.location = workspace.config.get("database") or self._folder
+    def __init__(self, location: str, *, folder: str, environ: Mapping[str, str], clock: Clock | None = None) -> None:
+        self.location, self._folder, self._environ = location, folder, environ
         self.clock = clock or SystemClock()
         self._database: Database | None = None
 
@@ -71,7 +70,7 @@ class WebhookSettings:
     @property
     def secrets(self) -> SecretsFile:
         """The file of secrets, and those of the environment."""
-        return SecretsFile(os.path.join(self._folder, SECRETS_FILE), environ=self.workspace.environ)
+        return SecretsFile(os.path.join(self._folder, SECRETS_FILE), environ=self._environ)
 
     def close(self) -> None:
         """Close the store."""
@@ -130,6 +129,17 @@ class WebhookSettings:
         """Return the newest deliveries, of one hook or sender where *hook* is given."""
         return self.hooks.list_deliveries(hook=hook, limit=limit)
 
+    def use_urls(self, urls: Sequence[str], *, allowed: Sequence[str]) -> Sequence[tuple[Hook, str | None]]:
+        """Send every event to *urls* and to no other address; return their hooks, with the secrets of new ones."""
+        known = {hook.url: hook for hook in self.hooks.list_hooks()}
+        for url, hook in known.items():
+            self.hooks.switch(hook.id, is_on=url in urls)
+        used: list[tuple[Hook, str | None]] = []
+        for url in dict.fromkeys(urls):
+            new = None if url in known else self.add(url, (), allowed=allowed)
+            used.append((known[url], None) if new is None else (new.hook, new.secret))
+        return used
+
     def set_sender_secret(self, sender: str, secret: str) -> None:
         """Accept deliveries of *sender* that are signed with *secret*; a former one is valid for a day.
 
@@ -145,3 +155,13 @@ class WebhookSettings:
     def senders(self) -> Sequence[str]:
         """Return the senders whose deliveries are accepted."""
         return [name for name in SENDERS if self.secrets.get(f"in:{name}", now=self.clock.time())]
+
+
+class WebhookSettings(HookSettings):
+    """The hooks, deliveries and secrets of this user."""
+
+    def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
+        folder = state_dir(workspace.environ)
+        location = workspace.config.get("database") or folder
+        super().__init__(location, folder=folder, environ=workspace.environ, clock=clock)
+        self.workspace = workspace
