@@ -71,7 +71,7 @@ class TaskHooks:
     """The hooks of a server, in *folder*; *allowed* are origins that may be sent to although they are not public."""
 
     def __init__(self, folder: Path, *, allowed: Sequence[str], environ: Mapping[str, str]) -> None:
-        self._settings = HookSettings(str(folder), folder=str(folder), environ=environ)
+        self.settings = HookSettings(str(folder), folder=str(folder), environ=environ)
         self._allowed = allowed
         self._history = History(str(folder), level="metadata")
         self._changed: SimpleQueue[CloudTask] = SimpleQueue()
@@ -82,11 +82,11 @@ class TaskHooks:
 
         What happened before an address was used is not announced to it.
         """
-        were_on = {hook.url for hook in self._settings.hooks.list_hooks() if hook.state == "on"}
+        were_on = {hook.url for hook in self.settings.hooks.list_hooks() if hook.state == "on"}
         if not were_on.issuperset(urls):
-            self._settings.use_urls([url for url in urls if url in were_on], allowed=self._allowed)
+            self.settings.use_urls([url for url in urls if url in were_on], allowed=self._allowed)
             self._history.record_all(map(task_of, _all_tasks(store)))
-        return self._settings.use_urls(urls, allowed=self._allowed)
+        return self.settings.use_urls(urls, allowed=self._allowed)
 
     def put(self, task: CloudTask) -> None:
         """Announce a task's state soon; does not block."""
@@ -95,11 +95,15 @@ class TaskHooks:
     @contextmanager
     def sending(self, store: Store) -> Iterator[None]:
         """Announce and send while the block runs; first what an earlier server did not announce."""
-        for task in _all_tasks(store):
-            self.put(task)
-        outbox = outbox_of(self._settings, self._allowed)
+        self.put_all(store)
+        outbox = outbox_of(self.settings, self._allowed)
         with repeating(self.record_changes, name="announcements"), repeating(outbox.send_due, name="outbox"):
             yield
+
+    def put_all(self, store: Store) -> None:
+        """Announce what an earlier server has not announced; a state that it has announced changes nothing."""
+        for task in _all_tasks(store):
+            self.put(task)
 
     def record_changes(self) -> None:
         """Store what has changed, with the deliveries of it."""
@@ -115,7 +119,7 @@ class TaskHooks:
         """Store what has changed last, and close the store; the next server sends it."""
         self.record_changes()
         self._history.close()
-        self._settings.close()
+        self.settings.close()
 
 
 def task_of(task: CloudTask) -> Task:
