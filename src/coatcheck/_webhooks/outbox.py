@@ -77,17 +77,17 @@ class Outbox:
 
 
 def post_test(hook: Hook, id: str, secrets: Sequence[str], now: float, allowed: Sequence[str]) -> Result:
-    """Send the message ``webhook.test`` once, with the guard and the signatures of every message."""
+    """Send the message ``webhook.test`` once, with the guard and the signatures of every message.
+
+    Raises `ConfigurationError` for an address that is refused and for a hook without a usable secret.
+    """
     body = msgspec.json.encode(
         {"type": "webhook.test", "timestamp": datetime.fromtimestamp(int(now), UTC), "data": {"hook": hook.id}}
     )
-    try:
-        target = read_target(hook.url, allowed=allowed)
-        keys = [standard.read_secret(secret) for secret in secrets]
-    except errors.ConfigurationError as error:
-        return Result(error=str(error))
+    target = read_target(hook.url, allowed=allowed)
+    keys = [standard.read_secret(secret) for secret in secrets]
     if not keys:
-        return Result(error="the hook has no secret")
+        raise errors.ConfigurationError(f"{hook.id} has no secret", remedy=f"coatcheck hooks rotate {hook.id}")
     return post(target, standard.signed_headers(keys, id=id, seconds=now, body=body), body)
 
 

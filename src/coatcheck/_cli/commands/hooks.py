@@ -120,12 +120,12 @@ def _other(run: CommandContext, settings: WebhookSettings, action: str, target: 
 
 
 def _test(run: CommandContext, delivery: HookDelivery) -> None:
-    run.answer(lambda: {"delivery": _document(delivery)}, lambda: [_delivery_line(delivery)])
     if delivery.state != "sent":
         reason = delivery.detail or f"the receiver answered {delivery.status}"
-        raise errors.ConfigurationError(
-            f"{delivery.hook} was not delivered to: {reason}", remedy="coatcheck hooks list"
+        raise errors.TransportError(
+            f"the test of {delivery.hook} failed: {reason}", remedy=f"its log: coatcheck hooks log {delivery.hook}"
         )
+    run.answer(lambda: {"delivery": _document(delivery)}, lambda: [_delivery_line(delivery)])
 
 
 def _secret(run: CommandContext, settings: WebhookSettings, sender: str, *, is_removed: bool) -> None:
