@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +14,12 @@ import msgspec
 import pytest
 from tests.webhooks.test_attempts import receiver
 
+from coatcheck import Client
+from coatcheck._webhooks import standard
 from coatcheck._webhooks.outbox import Outbox
 from coatcheck._webhooks.server import outbox_of
+from coatcheck.cloud.demo.site import agent_command, make_site
+from coatcheck.cloud.launcher import ServeOptions, environment, running
 from coatcheck.cloud.models import COMPLETED, PENDING, RUNNING, CloudAttempt, CloudRound, CloudTask
 from coatcheck.cloud.task_hooks import ObservedStore, TaskHooks, task_of
 from coatcheck.cloud.task_store import Store
@@ -148,3 +155,31 @@ def test_every_state_has_a_form(state: str) -> None:
     task = task_of(msgspec.structs.replace(cloud_task(state)))
 
     assert ("local:t1", state) == (str(task.ref), task.raw_state)
+
+
+def test_a_server_sends_to_its_addresses(tmp_path: Path) -> None:
+    """A running server delivers the end of a task, signed with the secret that it returned when the address was new."""
+    make_site(tmp_path / "site", environ=os.environ)
+    shown: list[tuple[object, str | None]] = []
+    with receiver(204) as (port, received):
+        options = ServeOptions(
+            environments=(environment("owner/repo", tmp_path / "site", environ=os.environ),),
+            command=agent_command(),
+            data=tmp_path / "data",
+            environ=dict(os.environ),
+            hooks=(f"http://127.0.0.1:{port}/x",),
+            allowed_hooks=LOOPBACK,
+            on_hooks=shown.extend,
+        )
+        with running(options) as record, Client("local", base_url=record.url, token=record.token, environ={}) as client:
+            ref = client.create_task("p", environment=record.environments[0].id).ref
+            client.poll_task(ref, interval=0.05)
+            while not any(b"task.succeeded" in body for _, body in received):
+                threading.Event().wait(0.01)
+    [(_, secret)] = shown
+    key = standard.read_secret(str(secret))
+    for headers, body in received:
+        sent = {name.lower(): value for name, value in headers.items()}
+        standard.verify(sent, body, [key], now=time.time())
+
+    assert {str(ref)} == {ref for _, ref in types(received)}

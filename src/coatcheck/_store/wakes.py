@@ -58,26 +58,29 @@ class StoreWakes:
         self._working: frozenset[str] = frozenset()
         self._refreshed_at: float | None = None
         self._next_at = self._recorded_at = 0.0
+        self._seconds = SECONDS
         self._has_warned = False
 
     def next_check(self, remaining: float) -> float:
-        """Return the seconds until `refresh` is to be called."""
+        """Return the seconds until `refresh` is to be called; 0 for one caller of those that wait at the same time."""
         if self._on_pause is not None:
             self._on_pause(remaining)
-        return max(0.0, self._next_at - self._monotonic())
+        now = self._monotonic()
+        if self._next_at > now:
+            return self._next_at - now
+        self._next_at = now + self._seconds
+        return 0.0
 
     def refresh(self) -> None:
         """Read the deliveries that have arrived; an error is logged once."""
         with self._lock:
-            if self._next_at > self._monotonic():
-                return  # another thread has just read them
             has_server = False
             try:
                 has_server = self._read()
             except (errors.CoatcheckError, OSError) as error:
                 self._warn_once(error)
-            seconds = SECONDS if has_server else IDLE_SECONDS
-            self._next_at = self._monotonic() + max(seconds, len(self._held) / WAITS_A_SECOND)
+            self._seconds = max(SECONDS if has_server else IDLE_SECONDS, len(self._held) / WAITS_A_SECOND)
+            self._next_at = self._monotonic() + self._seconds
 
     def arrived_at(self, ref: TaskRef, repository: str | None) -> float:
         """Return when the newest delivery about a task arrived, as this process saw it."""
