@@ -113,14 +113,14 @@ def test_a_process_that_ends_is_not_shown(received: ReceivedStore) -> None:
 
 
 def test_waits_are_recorded_and_expire(received: ReceivedStore, clock: FakeClock) -> None:
-    """A process is recorded with the tasks that it waits for now; a process that has ended is deleted by others."""
+    """A process is recorded with the tasks that it waits for now; what a process that ended has left is deleted."""
     one, two = TaskRef("codex", "t1"), TaskRef("codex", "t2")
     start = clock.time()
     received.record_waiter("p1", [one, two, one])
     received.record_waiter("p1", [one])
     times = [received.waited_at(str(ref)) for ref in (one, two)]
-    clock.sleep(ALIVE_SECONDS + 1)
-    received.record_waiter("p2", [])
+    clock.sleep(KEEP_SECONDS + 1)
+    received.beat("server")
 
     assert ([start, 0.0], 0.0) == (times, received.waited_at(str(one)))
 

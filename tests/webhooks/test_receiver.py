@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from coatcheck import errors
 from coatcheck._webhooks import standard
 from coatcheck._webhooks.receiver import Receiver
 from coatcheck._webhooks.senders import Delivery
@@ -99,6 +100,22 @@ def test_what_is_refused(path: str, sent: list[Header], method: str, status: int
     came, kept, body = answer(path, sent, BODY, method=method)
 
     assert (status, [], status) == (came, kept, json.loads(body)["status"])
+
+
+class FullInbox(MemoryInbox):
+    """An inbox that cannot keep anything."""
+
+    def accept(self, delivery: Delivery) -> None:
+        """Raise the error of a full disk."""
+        raise errors.StoreError("database or disk is full")
+
+
+def test_a_delivery_that_cannot_be_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """It is answered 503 without details, so that the sender repeats it, and the reason is logged."""
+    messages = asyncio.run(send(Receiver(FullInbox(), now=lambda: NOW), "/openai", headers(BODY), [BODY]))
+
+    assert (503, False) == (messages[0]["status"], b"disk" in messages[-1]["body"])
+    assert ["a delivery of openai was not kept: database or disk is full"] == caplog.messages
 
 
 def test_a_body_without_a_length_is_limited() -> None:

@@ -254,6 +254,8 @@ class History:
 
     def close(self) -> None:
         """Close the database; a later call opens it again."""
+        if (wakes := self.__dict__.pop("wakes", None)) is not None:
+            wakes.close()
         self._database.close()
 
     def _index_missing(self) -> None:

@@ -121,10 +121,11 @@ class ReceivedStore:
     # --- processes ----------------------------------------------------------------------------------------------------
 
     def beat(self, id: str) -> None:
-        """Record that the process *id* receives deliveries now."""
+        """Record that the process *id* receives deliveries now; delete what ended processes have left."""
         now = self._time()
         with self._database.writing(is_durable=False) as transaction:
-            transaction.change("DELETE FROM hook_server WHERE seen_at < ?", (now - KEEP_SECONDS,))
+            for table in ("hook_server", "hook_waiter"):
+                transaction.change(f"DELETE FROM {table} WHERE seen_at < ?", (now - KEEP_SECONDS,))  # noqa: S608 - ours
             transaction.change(
                 "INSERT INTO hook_server (id, seen_at) VALUES (?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
@@ -162,9 +163,7 @@ class ReceivedStore:
         """Record that a process waits for *refs*, has read the deliveries, and waits for no other task."""
         now = self._time()
         with self._database.writing(is_durable=False) as transaction:
-            transaction.change(
-                "DELETE FROM hook_waiter WHERE process = ? OR seen_at < ?", (process, now - ALIVE_SECONDS)
-            )
+            transaction.change("DELETE FROM hook_waiter WHERE process = ?", (process,))
             for name in sorted({str(ref) for ref in refs}):
                 transaction.change(
                     "INSERT INTO hook_waiter (task, process, seen_at) VALUES (?, ?, ?)", (name, process, now)

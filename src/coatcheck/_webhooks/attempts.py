@@ -18,6 +18,7 @@ import msgspec
 from .. import errors
 from .._protocol.effects import USER_AGENT
 from .._protocol.retry_after import retry_after
+from .._runtime.transport import import_pyreqwest
 from .targets import Target, check_addresses
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def post(target: Target, headers: Sequence[tuple[str, str]], body: bytes, *, res
 
 
 def _client(target: Target, address: str) -> SyncClient:
-    from pyreqwest.client import SyncClientBuilder  # 5 ms, when there is something to send
+    import_pyreqwest()
+    from pyreqwest.client import SyncClientBuilder
 
     builder = SyncClientBuilder().no_proxy().follow_redirects(enable=False).referer(enable=False)
     builder = builder.http1_lower_case_headers().user_agent(USER_AGENT).timeout(timedelta(seconds=TIMEOUT))

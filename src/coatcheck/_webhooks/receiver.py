@@ -4,12 +4,14 @@ Invariants:
 - the body is read within the sender's limit of size, within a time, and within memory that all requests share;
 - a body is verified in a thread, at most `VERIFYING` at once, because GitHub sends up to 25 MB;
 - 204 is sent after the delivery was kept (`Inbox.accept` has returned), and for one that was kept before;
-- refusals are problem documents (RFC 9457): 400, 401, 404, 405, 408, 410, 413 and 415.
+- refusals are problem documents (RFC 9457): 400, 401, 404, 405, 408, 410, 413 and 415;
+- a delivery that cannot be kept (a full disk) is answered 503, so that its sender repeats it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -30,6 +32,7 @@ BODY_MEMORY = 64 * 1024 * 1024
 VERIFYING = 2
 
 NO_CONTENT = Response(status=204)
+NOT_KEPT = closing(problem(503, "The delivery cannot be kept now"))
 NOT_FOUND = problem(404, "There is no such sender")
 NOT_WANTED = closing(problem(410, "No secret is set for this sender, so its deliveries are not accepted"))
 NOT_ALLOWED = problem(405, "Deliveries are sent by POST", headers={"allow": "POST"})
@@ -66,6 +69,9 @@ class Receiver:
             response = await self._answer(sender, scope, receive)
         except errors.TransportError:
             return reset_connection(scope)
+        except errors.CoatcheckError as error:  # of the store or of the file of secrets; senders repeat the delivery
+            logging.getLogger("coatcheck.webhooks").warning("a delivery of %s was not kept: %s", sender.name, error)
+            response = NOT_KEPT
         return await send_response(response, send)
 
     async def _answer(self, sender: Sender, scope: Scope, receive: Receive) -> Response:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # Seconds between two searches for what is due, and between two records that this process receives.
 SEARCH_EVERY = 0.5
 BEAT = ALIVE_SECONDS / 3
+# How long a message or a poll that is under way may delay the end of the process (seconds): it is repeated later.
+END_SECONDS = 0.3
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def repeating(action: Callable[[], object], *, name: str, seconds: float = SEARC
         yield
     finally:
         stopping.set()
-        thread.join(timeout=20)
+        thread.join(END_SECONDS)
 
 
 def _log(error: Exception) -> None:
