@@ -104,7 +104,10 @@ def test_secrets_of_the_environment(hooks: Hooks) -> None:
         headers += [("x-github-event", "workflow_run"), ("content-type", "application/json")]
         statuses.append(hooks.send("/github", [*headers, ("content-length", str(len(body)))], body))
 
-    assert ([204, 204, 401], [("github_actions:o~r~17",)] * 2) == (statuses, [names for _, names in hooks.kept])
+    assert ([204, 204, 401], [("github_actions:o~r~17", "copilot:@o/r")] * 2) == (
+        statuses,
+        [names for _, names in hooks.kept],
+    )
 
 
 NOT_UTF_8 = b'{"type":"\xff\xfe"}'

@@ -35,8 +35,8 @@ Document = Mapping[str, object]
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A genuine delivery: its id, the sender's word for the event, and the tasks that it names.
 
-    `tasks` are pairs of a provider's name and a task's id. `repository` (``owner/repo``) is given where the event
-    concerns a repository whose tasks it does not name.
+    `tasks` are pairs of a provider's name and a task's id. `repository` (``owner/repo``) is given where the event may
+    concern tasks of a repository that it does not name.
     """
 
     sender: str
@@ -121,6 +121,10 @@ class _WorkflowRun(msgspec.Struct):
     id: Any = None
 
 
+class _WorkflowJob(msgspec.Struct):
+    run_id: Any = None
+
+
 class _Body(msgspec.Struct):
     """The fields that senders' bodies are read for; the others, most of a large body, are not made into objects."""
 
@@ -130,6 +134,7 @@ class _Body(msgspec.Struct):
     data: _Data | None = None
     repository: _Repository | None = None
     workflow_run: _WorkflowRun | None = None
+    workflow_job: _WorkflowJob | None = None
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -188,15 +193,19 @@ def _coatcheck_subject(document: Document, _headers: Mapping[str, str]) -> Subje
 
 
 def _github_subject(document: Document, headers: Mapping[str, str]) -> Subject:
-    """Read an event of GitHub: a workflow run is a task; events of checks and pull requests concern the repository."""
+    """Read an event of GitHub: a workflow run is a task, and every event may concern the repository's Copilot tasks.
+
+    Those have no event, but work in a workflow run and a pull request (docs/reference/protocols/webhooks.md, 5).
+    """
     kind, action = headers.get("x-github-event", ""), text(document.get("action"))
     repository = text(fields(document.get("repository")).get("full_name"))
     run = whole(fields(document.get("workflow_run")).get("id"))
+    run = whole(fields(document.get("workflow_job")).get("run_id")) if run is None else run
     task = f"{repository.replace('/', '~')}~{run}" if repository and run is not None else None
     return Subject(
         type=f"{kind}.{action}" if action else kind,
         tasks=(("github_actions", task),) if task else (),
-        repository=None if task else repository,
+        repository=repository,
     )
 
 
