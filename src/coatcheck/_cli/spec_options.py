@@ -99,8 +99,8 @@ def with_options(error: BaseException) -> BaseException:
     """Return an error of a use case with options in place of fields; any other error as it is."""
     if isinstance(error, FieldError):
         return error.spelled(option_of)
-    if isinstance(error, errors.PatchConflictError) and error.remedy:
-        error.remedy = error.remedy.replace("start=", "--start ")
+    if isinstance(error, errors.PatchError) and error.remedy:
+        error.remedy = error.remedy.replace("start=", "--start ").replace("read it with repair=True", "pass --repair")
     if isinstance(error, errors.UnsupportedError) and (match := _MISSING_VERB.fullmatch(str(error))):
         provider, verb, reason = match.groups()
         if verb in VERB_COMMANDS:
