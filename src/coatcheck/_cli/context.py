@@ -16,11 +16,16 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER
 from .completion_types import completing
 from .console import Styled, clean, paragraph
 from .outages import Outages
+from .stored_tasks import recorded
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .._app.task_history import TaskHistory
     from .._app.workspace import Workspace
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
@@ -52,6 +57,8 @@ class CommandContext:
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
         self.outages = Outages(process_env.console)
+        # The tasks that were read from the history, and when each was recorded.
+        self.read_from_history: dict[TaskRef, datetime] = {}
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -104,6 +111,13 @@ class CommandContext:
         """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
             self.config = self.config.with_explicit({name: value})
+
+    @functools.cached_property
+    def history(self) -> TaskHistory:
+        """What the command records."""
+        from .._app.task_history import TaskHistory
+
+        return TaskHistory(self.config, clock=self.process_env.clock)
 
     @property
     def now(self) -> float:
@@ -161,6 +175,7 @@ class CommandContext:
 
         name = provider or self.provider
         environ = self.process_env.environ
+        self.history.is_live = waits
         base_url = self._base_url or local_server_url(
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
@@ -173,6 +188,7 @@ class CommandContext:
                 clock=self._clock if waits else self.process_env.clock,
                 base_url=base_url,
                 on_outage=self.outages.report,
+                store=None if self.history.level == "off" else self.history,
             ) as client:
                 yield client
         except errors.CoatcheckError as error:
@@ -313,25 +329,6 @@ def utf8(data: bytes, what: str) -> str:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
 
 
-JSON = click.Option(
-    ["--json", "as_json"], metavar="[FIELDS]", help="Print JSON instead of text; only these fields: --json ref,state."
-)
-JQ = click.Option(["--jq"], metavar="EXPR", help="Filter the JSON with a jq expression (needs coatcheck[jq]).")
-VERBOSE = click.Option(
-    ["-v", "--verbose"], count=True, help="Log requests on stderr; -vv also polls and logins. COATCHECK_LOG=debug too."
-)
-QUIET = click.Option(["-q", "--quiet"], is_flag=True, help="Print no progress and no notes, only results and errors.")
-LOG_FILE = click.Option(["--log-file"], metavar="FILE", help="Append the log to a file instead of stderr.")
-OUTPUT = (JSON, JQ, QUIET, VERBOSE, LOG_FILE)
-PROVIDER = click.Option(
-    ["--provider"],
-    metavar="NAME",
-    help=f"The service that runs the tasks; `coatcheck providers` lists them (default: {DEFAULT_PROVIDER}).",
-)
-ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
-BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
-
-
 def refuse_empty_options(context: click.Context) -> None:
     """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
     for param in context.command.params:
@@ -410,7 +407,8 @@ def command(
                 account=account,
                 output=json_output(name, as_json, jq),
             )
-            return function(run, **options)
+            with recorded(run):
+                return function(run, **options)
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT

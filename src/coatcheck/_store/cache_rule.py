@@ -6,7 +6,8 @@ Invariants:
   stored;
 - a later observation of any kind, such as an item of a list, ends that as soon as it differs: another state, a newer
   change, a further message, another archive flag, more attempts. What the observation does not report does not count;
-- so does a verb that can change the task (`History.invalidate`). Only a snapshot with a result is current again.
+- so does a verb that can change the task (`History.invalidate`). Only a snapshot with a result is current again, after
+  a verb only one that differs.
 
 What happens at the service and was observed by nobody here is not known: ``--refresh`` asks.
 """

@@ -109,11 +109,11 @@ class History:
 
     def invalidate(self, ref: TaskRef) -> None:
         """Record that *ref* may have changed: a message was sent to it, or it was archived, cancelled or approved."""
+        from .recorder import REQUESTED
+
+        query = "UPDATE task SET is_stale = ?, version = version + 1 WHERE provider = ? AND id = ? AND is_stale <> ?"
         with self._database.writing(is_durable=False) as transaction:
-            transaction.change(
-                "UPDATE task SET is_stale = 1, version = version + 1 WHERE provider = ? AND id = ? AND is_stale = 0",
-                (ref.provider, ref.id),
-            )
+            transaction.change(query, (REQUESTED, ref.provider, ref.id, REQUESTED))
 
     def get(self, ref: TaskRef) -> HistoryEntry | None:
         """Return the stored task with its prompt and its result, None where it is not stored."""

@@ -1,0 +1,112 @@
+"""Tasks that commands read from the history instead of their services, and what commands record.
+
+Invariants:
+
+- a result that comes from the history says so: a line on stderr, and ``recorded_at`` with ``--json``;
+- ``--refresh`` and ``--base-url`` ask the service;
+- what a command has observed is recorded after it has printed; a store that cannot be used is one line on stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .. import errors
+
+if TYPE_CHECKING:
+    from .._app.task_history import StoredTask, TaskReader
+    from .._model.tasks import TaskRef
+    from .context import CommandContext
+    from .several_tasks import Result
+
+T = TypeVar("T")
+refresh_option = click.option(
+    "--refresh", is_flag=True, help="Ask the service, also for a task that has ended and is in the history."
+)
+
+
+@contextmanager
+def recorded(run: CommandContext) -> Iterator[None]:
+    """Record what a command has observed when it ends, however it ends."""
+    try:
+        yield
+    finally:
+        if "history" in vars(run):
+            run.history.save()
+            run.history.close()
+            if run.history.error is not None:
+                _report(run, run.history.error)
+
+
+def _report(run: CommandContext, error: Exception) -> None:
+    remedy = getattr(error, "remedy", None) or "COATCHECK_HISTORY=off records nothing"
+    message = " ".join(str(error).split()) or type(error).__name__
+    run.console.note(f"warning: the history is not recorded: {message}; {remedy}")
+
+
+@contextmanager
+def reading(
+    run: CommandContext, ref: TaskRef, *, is_refreshed: bool, needs_attempts: bool = False
+) -> Iterator[TaskReader]:
+    """Return what reads the task *ref*: the history where it is current there, else a client.
+
+    *needs_attempts* is for callers that list the attempts of a task that has only one as well.
+    """
+    stored = None if is_refreshed else _find(run, ref)
+    if stored is not None and (stored.entry.task.attempts or not needs_attempts):
+        _print_origin(run, [stored])
+        yield stored
+        return
+    with run.client(ref.provider) as client:
+        yield client
+
+
+def read_each(
+    run: CommandContext, refs: Sequence[TaskRef], read: Callable[[TaskReader, TaskRef], T], *, is_refreshed: bool
+) -> list[Result[T]]:
+    """Return what *read* returns for each task, or its error, in the order of *refs*. The error of one task is raised."""
+    from .several_tasks import for_each
+
+    found = {} if is_refreshed else {ref: stored for ref in refs if (stored := _find(run, ref)) is not None}
+    _print_origin(run, list(found.values()))
+    results: dict[TaskRef, T | errors.CoatcheckError] = {}
+    for ref, stored in found.items():
+        try:
+            results[ref] = read(stored, ref)
+        except errors.CoatcheckError as error:
+            if len(refs) == 1:
+                raise
+            results[ref] = error
+    others = [ref for ref in refs if ref not in found]
+    results |= for_each(run, others, read, is_raised=len(refs) == 1)
+    return [(ref, results[ref]) for ref in refs]
+
+
+def with_origin(run: CommandContext, ref: TaskRef, document: dict[str, Any]) -> dict[str, Any]:
+    """Return *document* with ``recorded_at``: when the task was recorded, None where its service was asked."""
+    from .json_output import jsonable
+
+    return {**document, "recorded_at": jsonable(run.read_from_history.get(ref))}
+
+
+def _find(run: CommandContext, ref: TaskRef) -> StoredTask | None:
+    return run.history.find(ref) if run.base_url is None else None
+
+
+def _print_origin(run: CommandContext, tasks: Sequence[StoredTask]) -> None:
+    """Print which results come from the history."""
+    from .console import Styled
+    from .formatting import age
+
+    for stored in tasks:
+        run.read_from_history[stored.entry.task.ref] = stored.entry.recorded_at
+    if len(tasks) == 1:
+        (stored,) = tasks
+        when = age(stored.entry.recorded_at, run.now)
+        run.note(Styled(f"{stored.entry.task.ref} as recorded {when}; --refresh asks the service", "dim"))
+    elif tasks:
+        run.note(Styled(f"{len(tasks)} tasks are shown as recorded; --refresh asks their services", "dim"))
