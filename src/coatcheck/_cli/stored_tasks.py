@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .console import Styled
 
 if TYPE_CHECKING:
     from .._app.task_history import StoredTask, TaskReader
@@ -31,15 +32,27 @@ refresh_option = click.option(
 
 @contextmanager
 def recorded(run: CommandContext) -> Iterator[None]:
-    """Record what a command has observed when it ends, however it ends."""
+    """Print after a result where it comes from, and record what a command has observed, however it ends."""
     try:
         yield
+        if run.read_from_history:
+            run.note(Styled(_origin(run), "dim"))
     finally:
         if "history" in vars(run):
             run.history.save()
             run.history.close()
             if run.history.error is not None:
                 _report(run, run.history.error)
+
+
+def _origin(run: CommandContext) -> str:
+    """Return the line about results that come from the history."""
+    from .formatting import age
+
+    if len(run.read_from_history) > 1:
+        return f"{len(run.read_from_history)} tasks are as they were recorded; --refresh asks their services"
+    ((ref, recorded_at),) = run.read_from_history.items()
+    return f"{ref} is as it was recorded {age(recorded_at, run.now)}; --refresh asks the service"
 
 
 def _report(run: CommandContext, error: Exception) -> None:
@@ -58,7 +71,7 @@ def reading(
     """
     stored = None if is_refreshed else _find(run, ref)
     if stored is not None and (stored.entry.task.attempts or not needs_attempts):
-        _print_origin(run, [stored])
+        run.read_from_history[ref] = stored.entry.recorded_at
         yield stored
         return
     with run.client(ref.provider) as client:
@@ -72,7 +85,7 @@ def read_each(
     from .several_tasks import for_each
 
     found = {} if is_refreshed else {ref: stored for ref in refs if (stored := _find(run, ref)) is not None}
-    _print_origin(run, list(found.values()))
+    run.read_from_history.update({ref: stored.entry.recorded_at for ref, stored in found.items()})
     results: dict[TaskRef, T | errors.CoatcheckError] = {}
     for ref, stored in found.items():
         try:
@@ -95,18 +108,3 @@ def with_origin(run: CommandContext, ref: TaskRef, document: dict[str, Any]) -> 
 
 def _find(run: CommandContext, ref: TaskRef) -> StoredTask | None:
     return run.history.find(ref) if run.base_url is None else None
-
-
-def _print_origin(run: CommandContext, tasks: Sequence[StoredTask]) -> None:
-    """Print which results come from the history."""
-    from .console import Styled
-    from .formatting import age
-
-    for stored in tasks:
-        run.read_from_history[stored.entry.task.ref] = stored.entry.recorded_at
-    if len(tasks) == 1:
-        (stored,) = tasks
-        when = age(stored.entry.recorded_at, run.now)
-        run.note(Styled(f"{stored.entry.task.ref} as recorded {when}; --refresh asks the service", "dim"))
-    elif tasks:
-        run.note(Styled(f"{len(tasks)} tasks are shown as recorded; --refresh asks their services", "dim"))
