@@ -115,8 +115,10 @@ class TaskHistory:
             self.error = error
 
     def _opened(self) -> History:
+        from .._store.history import History
+
         if self._history is None:
-            self._history = open_history(self._config, clock=self._clock)
+            self._history = History(location_of(self._config), level=self.level, clock=self._clock)
         return self._history
 
 
@@ -149,6 +151,14 @@ def has_store(config: Config) -> bool:
 
 def open_history(config: Config, *, clock: Clock | None = None) -> History:
     """Return the history in the store of *config*. Raises `ConfigurationError`; its methods raise `StoreError`."""
+    from .._runtime.config import state_dir
     from .._store.history import History
+    from .._store.journal import SubmissionJournal
+    from .._store.old_journal import FILE
 
-    return History(location_of(config), level=level_of(config), clock=clock)
+    location, folder = location_of(config), state_dir(config.environ)
+    if os.path.exists(os.path.join(folder, FILE)):
+        journal = SubmissionJournal.at(location, old_folder=folder)
+        journal.latest(0)  # reads it into the store
+        journal.close()
+    return History(location, level=level_of(config), clock=clock)

@@ -26,6 +26,7 @@ CLASSES: Mapping[str, str] = {
     "list": "_model.tasks:Task",
     "status": "_model.tasks:Task",
     "show": "_model.tasks:Task",
+    "history": "_model.tasks:Task",
     "wait": "_model.tasks:Task",
     "run": "_model.tasks:Task",
     "submit": "_model.tasks:Task",
@@ -46,6 +47,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
     "status": ("recorded_at",),
     "show": ("recorded_at",),
+    "history": ("recorded_at", "is_current"),
     "attempts": ("ref", "attempts", "comparison", "recorded_at"),
     "diff": (
         "recorded_at",

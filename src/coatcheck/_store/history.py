@@ -131,9 +131,11 @@ class History:
     def list(self, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None) -> HistoryPage:
         """Return a page of stored tasks without their results, the last submitted first.
 
+        A task that was submitted and not observed since has the state "unknown", and the beginning of its prompt.
         *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
         """
         filter = filter or HistoryFilter()
+        self._record_submitted()
         conditions, parameters = _conditions(filter, cursor)
         if filter.text is not None:
             return self._search(filter.text, conditions, parameters, limit=limit)
@@ -164,6 +166,14 @@ class History:
         A word matches words that begin with it; case and diacritics do not count.
         """
         return self.list(msgspec.structs.replace(filter or HistoryFilter(), text=text), limit=limit, cursor=cursor)
+
+    def find_refs(self, prefix: str, *, provider: str | None = None, limit: int = PAGE) -> tuple[TaskRef, ...]:
+        """Return the stored tasks whose ids begin with *prefix*, in the order of their ids."""
+        condition, parameters = ("", ()) if provider is None else (" AND provider = ?", (provider,))
+        query = f"SELECT provider, id FROM task WHERE substr(id, 1, ?) = ?{condition} ORDER BY provider, id LIMIT ?"  # noqa: S608 - ours
+        with self._database.reading() as transaction:
+            rows = transaction.rows(query, (len(prefix), prefix, *parameters, limit))
+        return tuple(TaskRef(*row) for row in rows)
 
     def forget(self, refs: Iterable[TaskRef]) -> int:
         """Delete tasks, their events and texts; how many there were. The journal keeps which tasks were submitted."""
@@ -241,6 +251,18 @@ class History:
     def close(self) -> None:
         """Close the database; a later call opens it again."""
         self._database.close()
+
+    def _record_submitted(self) -> None:
+        """Record the tasks of the journal that no call has observed."""
+        from .recorder import UNRECORDED, record_submitted
+
+        while self._level != "off":
+            with self._database.reading() as transaction:
+                if not transaction.rows(UNRECORDED, (1,)):
+                    return
+            with self._database.writing(is_durable=False) as transaction:
+                transaction.lock_events()
+                record_submitted(transaction, level=self._level, limit=BATCH)
 
     def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,7 @@ import msgspec
 from .. import errors
 from .._engine.event_diff import SeenState, changes
 from .._model.events import StateEvent, TaskEvent
-from .._model.tasks import Task, TaskRef
+from .._model.tasks import Task, TaskRef, TaskState
 from .blobs import delete_unused_blobs
 from .cache_rule import contradicts
 from .documents import Level, decode, encode
@@ -43,6 +44,13 @@ UPDATE = (
 INSERT = (
     "INSERT INTO task (provider, id, submitted_at, version, recorded_at, state, repository, is_stale, is_indexed,"
     " document, seen, prompt, result) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number"
+)
+
+
+RECORDED = "UPDATE submission SET is_recorded = 1 WHERE provider = ? AND task = ?"
+UNRECORDED = (
+    "SELECT provider, task, summary, at, environment, branch FROM submission WHERE is_recorded = 0 AND task IS NOT NULL"
+    " ORDER BY at LIMIT ?"
 )
 
 
@@ -123,6 +131,7 @@ class Recorder:
         if row is None:
             submitted_at = task.created_at.timestamp() if task.created_at else self._now
             key = (task.ref.provider, task.ref.id, submitted_at, self._now)
+            self._transaction.change(RECORDED, (task.ref.provider, task.ref.id))
             return int(self._transaction.rows(INSERT, (*key, state, repository, *flags, *blobs))[0][0])
         values = (state, repository, self._now, *flags, *blobs, row.number, row.version)
         if self._transaction.change(UPDATE, values) != 1:
@@ -153,7 +162,9 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     """Delete a task with its events and its texts; whether there was one. The journal keeps only that it was submitted."""
     row = transaction.row(ROW, (ref.provider, ref.id))
     delete_events(transaction, ref)
-    transaction.change("UPDATE submission SET summary = '' WHERE provider = ? AND task = ?", (ref.provider, ref.id))
+    transaction.change(
+        "UPDATE submission SET summary = '', is_recorded = 1 WHERE provider = ? AND task = ?", (ref.provider, ref.id)
+    )
     if row is None:
         return False
     number, _, document, _, prompt, result, _, is_indexed = row
@@ -164,6 +175,18 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     transaction.change("DELETE FROM task WHERE number = ?", (number,))
     delete_unused_blobs(transaction, blobs)
     return True
+
+
+def record_submitted(transaction: Transaction, *, level: Level, limit: int) -> None:
+    """Record tasks that were submitted and never observed by a call that records, at most so many."""
+    for provider, id, summary, at, environment, branch in transaction.rows(UNRECORDED, (limit,)):
+        ref, created_at = TaskRef(provider, id), datetime.fromtimestamp(at, UTC)
+        transaction.change(RECORDED, (provider, id))
+        if summary:  # else it was forgotten, or its journal kept none
+            task = Task(ref=ref, state=TaskState.UNKNOWN, title=summary, environment=environment, branch=branch)
+            Recorder(transaction, level=level, now=at).record(
+                msgspec.structs.replace(task, created_at=created_at), events=()
+            )
 
 
 def index_tasks(transaction: Transaction, limit: int) -> None:
