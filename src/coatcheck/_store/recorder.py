@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CONTRADICTED, REQUESTED = 1, 2
 # What a service changes by itself when a task is read.
 UNRELATED = frozenset({"is_unread"})
-ROW = "SELECT number, version, document, seen, prompt, result, is_stale, is_indexed FROM task WHERE provider = ? AND id = ?"
+ROW = "SELECT number, version, recorded_at, document, seen, prompt, result, is_stale, is_indexed FROM task WHERE provider = ? AND id = ?"
 UPDATE = (
     "UPDATE task SET version = version + 1, state = ?, repository = ?, recorded_at = ?, is_stale = ?, is_indexed = ?,"
     " document = ?, seen = ?, prompt = ?, result = ? WHERE number = ? AND version = ?"
@@ -59,6 +59,7 @@ class StoredRow(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     version: int
+    recorded_at: float
     document: str
     seen: str
     prompt: int | None
@@ -167,7 +168,7 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     )
     if row is None:
         return False
-    number, _, document, _, prompt, result, _, is_indexed = row
+    number, _, _, document, _, prompt, result, _, is_indexed = row
     if is_indexed and has_index(transaction):
         remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
     blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
@@ -201,7 +202,8 @@ def index_tasks(transaction: Transaction, limit: int) -> None:
 def _staleness(row: StoredRow, earlier: Task, observed: Task, snapshot: Snapshot) -> int:
     """Return `is_stale` after *observed*, which leads from the task *earlier* to *snapshot*."""
     if observed.outcome is None:
-        return CONTRADICTED if contradicts(earlier, observed) else row.is_stale
+        recorded_at = datetime.fromtimestamp(row.recorded_at, UTC)
+        return CONTRADICTED if contradicts(earlier, observed, recorded_at=recorded_at) else row.is_stale
     return REQUESTED if row.is_stale == REQUESTED and _is_unchanged(row, snapshot) else 0
 
 
