@@ -42,7 +42,7 @@ coatcheck status @last @2
 @web_option
 @refresh_option
 def status_command(run: CommandContext, *, tasks: tuple[str, ...], web: bool, refresh: bool) -> int:
-    """Show the state of tasks, with one request each; those that have ended are read from the history.
+    """Show the state of tasks, with one request each. Those that have ended are read from the history.
 
     The exit code is 0 whatever the state is; that of `wait` depends on it.
     """
