@@ -153,11 +153,12 @@ def open_history(config: Config, *, clock: Clock | None = None) -> History:
     """Return the history in the store of *config*. Raises `ConfigurationError`; its methods raise `StoreError`."""
     from .._runtime.config import state_dir
     from .._store.history import History
-    from .._store.journal import SubmissionJournal
     from .._store.old_journal import FILE
 
     location, folder = location_of(config), state_dir(config.environ)
     if os.path.exists(os.path.join(folder, FILE)):
+        from .._store.journal import SubmissionJournal
+
         journal = SubmissionJournal.at(location, old_folder=folder)
         journal.latest(0)  # reads it into the store
         journal.close()

@@ -254,15 +254,15 @@ class History:
 
     def _record_submitted(self) -> None:
         """Record the tasks of the journal that no call has observed."""
-        from .recorder import UNRECORDED, record_submitted
-
         while self._level != "off":
             with self._database.reading() as transaction:
-                if not transaction.rows(UNRECORDED, (1,)):
+                if not transaction.rows(_UNRECORDED, (1,)):
                     return
+            from .recorder import record_submitted  # rarely
+
             with self._database.writing(is_durable=False) as transaction:
                 transaction.lock_events()
-                record_submitted(transaction, level=self._level, limit=BATCH)
+                record_submitted(transaction, transaction.rows(_UNRECORDED, (BATCH,)), level=self._level)
 
     def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""
@@ -280,6 +280,10 @@ class History:
 
 
 _ENDED = ", ".join(f"'{state.value}'" for state in TaskState if state.is_terminal)
+_UNRECORDED = (
+    "SELECT provider, task, summary, at, environment, branch FROM submission WHERE is_recorded = 0 AND task IS NOT NULL"
+    " ORDER BY at LIMIT ?"
+)
 _ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale FROM task"
 
 

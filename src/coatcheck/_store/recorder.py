@@ -30,7 +30,7 @@ from .snapshots import Snapshot, load_task, merged, store_task, text_of
 from .transfer import ImportedTask
 
 if TYPE_CHECKING:
-    from .database import Transaction
+    from .database import Row, Transaction
 
 # Values of `is_stale`: an observation has contradicted the result; a request was sent that may change the task.
 CONTRADICTED, REQUESTED = 1, 2
@@ -48,10 +48,6 @@ INSERT = (
 
 
 RECORDED = "UPDATE submission SET is_recorded = 1 WHERE provider = ? AND task = ?"
-UNRECORDED = (
-    "SELECT provider, task, summary, at, environment, branch FROM submission WHERE is_recorded = 0 AND task IS NOT NULL"
-    " ORDER BY at LIMIT ?"
-)
 
 
 class StoredRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,9 +174,9 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     return True
 
 
-def record_submitted(transaction: Transaction, *, level: Level, limit: int) -> None:
-    """Record tasks that were submitted and never observed by a call that records, at most so many."""
-    for provider, id, summary, at, environment, branch in transaction.rows(UNRECORDED, (limit,)):
+def record_submitted(transaction: Transaction, rows: Iterable[Row], *, level: Level) -> None:
+    """Record tasks that were submitted and never observed by a call that records."""
+    for provider, id, summary, at, environment, branch in rows:
         ref, created_at = TaskRef(provider, id), datetime.fromtimestamp(at, UTC)
         transaction.change(RECORDED, (provider, id))
         if summary:  # else it was forgotten, or its journal kept none
