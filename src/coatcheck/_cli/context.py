@@ -16,11 +16,10 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
-from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options
 from .completion_types import completing
 from .console import Styled, clean, paragraph
 from .outages import Outages
-from .stored_tasks import recorded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -311,6 +310,20 @@ class CommandContext:
         if not self.console.is_quiet:
             self.warn(*lines)
 
+    def print_origin(self) -> None:
+        """Print which results come from the history."""
+        if self.read_from_history:
+            from .recording import origin_line
+
+            self.note(origin_line(self.read_from_history, self.now))
+
+    def save_history(self) -> None:
+        """Record what the command has observed."""
+        if "history" in vars(self):
+            from .recording import save_history
+
+            save_history(self.history, self.console)
+
     def warn(self, *lines: Line) -> None:
         """Print warnings on stderr, with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
@@ -327,18 +340,6 @@ def utf8(data: bytes, what: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
-
-
-def refuse_empty_options(context: click.Context) -> None:
-    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
-    for param in context.command.params:
-        value = context.params.get(param.name or "")
-        if param.name == "as_json":  # its value may be left out
-            continue
-        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
-            raise errors.ConfigurationError(
-                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
-            )
 
 
 class Command(click.Command):
@@ -407,8 +408,12 @@ def command(
                 account=account,
                 output=json_output(name, as_json, jq),
             )
-            with recorded(run):
-                return function(run, **options)
+            try:
+                code = function(run, **options)
+                run.print_origin()
+            finally:
+                run.save_history()
+            return code
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT

@@ -1,10 +1,9 @@
-"""Tasks that commands read from the history instead of their services, and what commands record.
+"""Tasks that commands read from the history instead of their services.
 
 Invariants:
 
-- a result that comes from the history says so: a line on stderr, and ``recorded_at`` with ``--json``;
-- ``--refresh`` and ``--base-url`` ask the service;
-- what a command has observed is recorded after it has printed; a store that cannot be used is one line on stderr.
+- a result that comes from the history says so: a line on stderr (`recording.py`), and ``recorded_at`` with ``--json``;
+- ``--refresh`` and ``--base-url`` ask the service.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
-from .console import Styled
 
 if TYPE_CHECKING:
     from .._app.task_history import StoredTask, TaskReader
@@ -28,37 +26,6 @@ T = TypeVar("T")
 refresh_option = click.option(
     "--refresh", is_flag=True, help="Ask the service, also for a task that has ended and is in the history."
 )
-
-
-@contextmanager
-def recorded(run: CommandContext) -> Iterator[None]:
-    """Print after a result where it comes from, and record what a command has observed, however it ends."""
-    try:
-        yield
-        if run.read_from_history:
-            run.note(Styled(_origin(run), "dim"))
-    finally:
-        if "history" in vars(run):
-            run.history.save()
-            run.history.close()
-            if run.history.error is not None:
-                _report(run, run.history.error)
-
-
-def _origin(run: CommandContext) -> str:
-    """Return the line about results that come from the history."""
-    from .formatting import age
-
-    if len(run.read_from_history) > 1:
-        return f"{len(run.read_from_history)} tasks are as they were recorded; --refresh asks their services"
-    ((ref, recorded_at),) = run.read_from_history.items()
-    return f"{ref} is as it was recorded {age(recorded_at, run.now)}; --refresh asks the service"
-
-
-def _report(run: CommandContext, error: Exception) -> None:
-    remedy = getattr(error, "remedy", None) or "COATCHECK_HISTORY=off records nothing"
-    message = " ".join(str(error).split()) or type(error).__name__
-    run.console.note(f"warning: the history is not recorded: {message}; {remedy}")
 
 
 @contextmanager
