@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from tests.cli.cli_support import Cli, Result
 
-from coatcheck import errors
+from coatcheck import History, errors
+from coatcheck._store.sqlite import SqliteDatabase
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 
@@ -371,7 +372,12 @@ def newer(path: Path) -> None:
         connection.commit()
 
 
-BROKEN: dict[str, Callable[[Path], None]] = {"corrupt": corrupt, "newer": newer}
+def unusable(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+BROKEN: dict[str, Callable[[Path], None]] = {"corrupt": corrupt, "newer": newer, "unusable": unusable}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -396,6 +402,56 @@ def test_a_history_that_cannot_be_read_is_an_error(tmp_path: Path, name: str, ar
     done = cli("history", *arguments)
 
     assert (15, True) == (done.code, str(store_of(cli)) in done.line)
+
+
+def test_a_locked_store_fails_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another program holds the store, the result is printed; the change is recorded by a later command."""
+    monkeypatch.setitem(SqliteDatabase.__init__.__kwdefaults__, "busy_seconds", 0.0)
+    cli = Cli(tmp_path)
+    ref = cli.submit()
+    with closing(sqlite3.connect(store_of(cli), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        locked = cli("status", ref)
+        message = cli("message", ref, "And the footer")
+    later = cli("status", ref)
+
+    assert (0, True, 0, 0, "") == (
+        locked.code,
+        "is locked; another program holds it" in locked.err,
+        message.code,
+        later.code,
+        later.err,
+    )
+
+
+def test_a_wait_records_while_it_waits(tmp_path: Path) -> None:
+    """What a wait has seen is in the history before the task ends, so that an end of the process loses nothing."""
+    cli = Cli(tmp_path, ScriptedCloud(["pending", "in_progress", "completed"]))
+    ref = cli.submit()
+    seen = []
+    handle = cli.cloud.handle
+
+    def handle_and_look(request: Any) -> Any:
+        with closing(History(str(store_of(cli).parent))) as history:
+            seen.extend(entry.task.state.value for entry in history.list().items)
+        return handle(request)
+
+    cli.cloud.handle = handle_and_look  # type: ignore[method-assign]
+    cli("wait", ref)
+
+    assert ["queued", "running"] == [state for place, state in enumerate(seen) if state not in seen[:place]]
+
+
+def test_several_tasks_are_recorded_as_a_batch_submits_them(tmp_path: Path) -> None:
+    """Each line of a batch is in the history with its prompt."""
+    cli = Cli(tmp_path)
+    lines = b'"Add dark mode"\n{"prompt": "Fix the footer"}\n'
+    cli("submit", "--environment", "owner/repo", "--batch", "-", stdin=lines)
+    unplug(cli)
+
+    assert ["Fix the footer"] == [
+        task["prompt"] or task["title"] for task in cli("history", "--search", "footer", "--json").json["tasks"]
+    ]
 
 
 def test_a_submitted_task_is_printed_whatever_the_store_does(tmp_path: Path) -> None:

@@ -174,7 +174,6 @@ class CommandContext:
 
         name = provider or self.provider
         environ = self.process_env.environ
-        self.history.is_live = waits
         base_url = self._base_url or local_server_url(
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
@@ -205,6 +204,7 @@ class CommandContext:
 
         progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
         progress.refresh()
+        self.history.is_live = True
         return progress
 
     @functools.cached_property
