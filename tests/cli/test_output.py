@@ -114,9 +114,9 @@ def test_no_command_prints_harmful_characters_to_a_terminal(evil: Cli, command: 
 def test_json_in_a_pipe_has_the_characters(evil: Cli) -> None:
     """A program reads the text as it is; on a terminal the same document is escaped."""
     ref = evil.submit()
-    on_terminal = evil("show", "--json", ref)
+    on_terminal = evil("show", "--json", "--refresh", ref)
     evil.is_terminal = False
-    piped = evil("show", "--json", ref)
+    piped = evil("show", "--json", "--refresh", ref)
 
     assert "\u202e" in piped.out
     assert piped.json == on_terminal.json

@@ -378,7 +378,7 @@ def test_policies_decide(checkout: Path) -> None:
     """A finding is a warning, an error or nothing, depending on the options."""
     cli, ref = ended(checkout, WORKFLOW)
     codes = [cli("apply", "--check", *options, ref) for options in ([], ["--reject", "automation"], ["--strict"])]
-    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", ref)
+    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", "--refresh", ref)
 
     assert [0, 9, 9, 0, ""] == [*(done.code for done in codes), ignored.code, ignored.err]
     assert codes[0].err.startswith("warning: .github/workflows/a.yml: ")
@@ -462,7 +462,8 @@ def test_attempts_differ(checkout: Path) -> None:
         between.err,
         "-+world\n++everybody\n" in between.out,
     )
-    assert ("", "they are the same change\n") == (same.out, same.err)
+    origin = "from the history, recorded 0s ago; --refresh asks the service\n"
+    assert ("", f"they are the same change\n{origin}") == (same.out, same.err)
     assert (between.out, [1, 3], False, 0.0) == tuple(
         document[name] for name in ("diff_of_diffs", "between", "is_same_change", "share")
     )

@@ -41,6 +41,7 @@ COMMANDS = {
     "show": "show",
     "open": "show",
     "attempts": "show",
+    "history": "history",
     "pr": "actions",
     "diff": "patch",
     "apply": "patch",

@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {
     "provider": "provider",
     "reject": "rule",
     "repository": "repository",
+    "service": "provider",
     "setting": "setting",
     "start": "branch",
     "starting_diff": "file",

@@ -16,11 +16,15 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options
 from .completion_types import completing
 from .console import Styled, clean, paragraph
 from .outages import Outages
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .._app.task_history import TaskHistory
     from .._app.workspace import Workspace
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
@@ -52,6 +56,8 @@ class CommandContext:
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
         self.outages = Outages(process_env.console)
+        # The tasks that were read from the history, and when each was recorded.
+        self.read_from_history: dict[TaskRef, datetime] = {}
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -104,6 +110,13 @@ class CommandContext:
         """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
             self.config = self.config.with_explicit({name: value})
+
+    @functools.cached_property
+    def history(self) -> TaskHistory:
+        """What the command records."""
+        from .._app.task_history import TaskHistory
+
+        return TaskHistory(self.config, clock=self.process_env.clock)
 
     @property
     def now(self) -> float:
@@ -173,6 +186,7 @@ class CommandContext:
                 clock=self._clock if waits else self.process_env.clock,
                 base_url=base_url,
                 on_outage=self.outages.report,
+                store=None if self.history.level == "off" else self.history,
             ) as client:
                 yield client
         except errors.CoatcheckError as error:
@@ -190,6 +204,7 @@ class CommandContext:
 
         progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
         progress.refresh()
+        self.history.is_live = True
         return progress
 
     @functools.cached_property
@@ -295,6 +310,20 @@ class CommandContext:
         if not self.console.is_quiet:
             self.warn(*lines)
 
+    def print_origin(self) -> None:
+        """Print which results come from the history."""
+        if self.read_from_history:
+            from .recording import origin_line
+
+            self.note(origin_line(self.read_from_history, self.now))
+
+    def save_history(self) -> None:
+        """Record what the command has observed."""
+        if "history" in vars(self):
+            from .recording import save_history
+
+            save_history(self.history, self.console)
+
     def warn(self, *lines: Line) -> None:
         """Print warnings on stderr, with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
@@ -311,37 +340,6 @@ def utf8(data: bytes, what: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
-
-
-JSON = click.Option(
-    ["--json", "as_json"], metavar="[FIELDS]", help="Print JSON instead of text; only these fields: --json ref,state."
-)
-JQ = click.Option(["--jq"], metavar="EXPR", help="Filter the JSON with a jq expression (needs coatcheck[jq]).")
-VERBOSE = click.Option(
-    ["-v", "--verbose"], count=True, help="Log requests on stderr; -vv also polls and logins. COATCHECK_LOG=debug too."
-)
-QUIET = click.Option(["-q", "--quiet"], is_flag=True, help="Print no progress and no notes, only results and errors.")
-LOG_FILE = click.Option(["--log-file"], metavar="FILE", help="Append the log to a file instead of stderr.")
-OUTPUT = (JSON, JQ, QUIET, VERBOSE, LOG_FILE)
-PROVIDER = click.Option(
-    ["--provider"],
-    metavar="NAME",
-    help=f"The service that runs the tasks; `coatcheck providers` lists them (default: {DEFAULT_PROVIDER}).",
-)
-ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
-BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
-
-
-def refuse_empty_options(context: click.Context) -> None:
-    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
-    for param in context.command.params:
-        value = context.params.get(param.name or "")
-        if param.name == "as_json":  # its value may be left out
-            continue
-        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
-            raise errors.ConfigurationError(
-                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
-            )
 
 
 class Command(click.Command):
@@ -410,7 +408,12 @@ def command(
                 account=account,
                 output=json_output(name, as_json, jq),
             )
-            return function(run, **options)
+            try:
+                code = function(run, **options)
+                run.print_origin()
+            finally:
+                run.save_history()
+            return code
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT

@@ -18,6 +18,7 @@ from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
+from .._protocol.task_recorder import TaskRecorder
 from .backoff import RetryPolicy
 from .deadline import Deadline
 from .optional_methods import extract_task, get_response
@@ -25,6 +26,7 @@ from .pipeline import Bounds, emitted, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
+from .recording import TaskRecording
 from .submit import ResumedSubmission, check_texts, resuming, submitting
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Operations:
         is_submitting: Callable[[Intent], bool],
         on_trouble: Callable[[str], None],
         on_outage: OnOutage | None = None,
+        recorder: TaskRecorder | None = None,
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
@@ -61,6 +64,7 @@ class Operations:
         self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
         self._on_warning = on_trouble
         self._remedy = provider.login.remedy
+        self._recording = TaskRecording(recorder, on_warning=on_trouble)
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
         self._send: Send = sending(
             provider,
@@ -78,6 +82,7 @@ class Operations:
             random=random,
             durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
             reachability=self._reachability,
+            recording=self._recording,
         )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
@@ -101,7 +106,7 @@ class Operations:
 
     def create_task(self, spec: TaskSpec) -> Script[Task]:
         self._require(Verb.CREATE_TASK)
-        return submitting(
+        script = submitting(
             spec,
             provider=self.provider,
             ask=self.ask,
@@ -111,6 +116,7 @@ class Operations:
             pid=self._pid,
             on_warning=self._on_warning,
         )
+        return self._recording.submitted(script, spec)
 
     def resume_submissions(self) -> Script[None]:
         self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
@@ -124,11 +130,13 @@ class Operations:
                 clock=self._clock,
                 is_submitting=self._is_submitting(intent),
             )
+            if resumed.task is not None:
+                yield from self._recording.record([resumed.task])
             yield Emit(resumed)
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
         self._require(Verb.GET_TASK)
-        return self.ask(self.provider.get_task(self._own(ref)))
+        return self._recording.recorded(self.ask(self.provider.get_task(self._own(ref))))
 
     def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
         task = yield from self.get_task(ref)
@@ -141,7 +149,10 @@ class Operations:
     def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
         self._require(Verb.LIST_ATTEMPTS)
         task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
-        return (yield from self.ask(self.provider.list_attempts(task)))
+        attempts: tuple[Attempt, ...] = yield from self.ask(self.provider.list_attempts(task))
+        if task.state.is_terminal:  # the caller's task may be older than what is recorded, and its outcome too
+            yield from self._recording.record([msgspec.structs.replace(task, outcome=None, attempts=attempts)])
+        return attempts
 
     def poll_task(
         self,
@@ -188,7 +199,7 @@ class Operations:
             return None
         from .plan_approval import Approvals
 
-        return Approvals(decide, lambda: self.ask(self.provider.approve_plan(ref)), clock=self._clock)
+        return Approvals(decide, lambda: self.approve_plan(ref), clock=self._clock)
 
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
@@ -260,9 +271,7 @@ class Operations:
         environment = yield from self._environment_id(environment)
 
         def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
-            return self.ask(
-                self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
-            )
+            return self._page(filter=filter, environment=environment, limit=wanted, cursor=cursor)
 
         return (yield from paginate(ask, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
 
@@ -271,8 +280,15 @@ class Operations:
     ) -> Script[Page]:
         self._require(Verb.LIST_TASKS)
         environment = yield from self._environment_id(environment)
+        return (yield from self._page(filter=filter, environment=environment, limit=limit, cursor=cursor))
+
+    def _page(
+        self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
+    ) -> Script[Page]:
         exchange = self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor)
-        return (yield from self.ask(exchange))
+        page: Page = yield from self.ask(exchange)
+        yield from self._recording.record(page.items)
+        return page
 
     def _environment_id(self, name: str | None) -> Script[str | None]:
         """Return the id of the environment *name* where the provider resolves names, else *name*."""
@@ -309,21 +325,26 @@ class Operations:
         self._require(Verb.LIST_MODELS)
         return self.provider.list_models()
 
+    def _change(self, ref: TaskRef | str, act: Callable[[TaskRef], Exchange[T]]) -> Script[T]:
+        """Perform a verb that may change the task *ref*."""
+        own = self._own(ref)
+        return self._recording.changing(own, self.ask(act(own)))
+
     def cancel_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.CANCEL_TASK)
-        return self.ask(self.provider.cancel_task(self._own(ref)))
+        return self._change(ref, self.provider.cancel_task)
 
     def archive_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.ARCHIVE_TASK)
-        return self.ask(self.provider.archive_task(self._own(ref)))
+        return self._change(ref, self.provider.archive_task)
 
     def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.UNARCHIVE_TASK)
-        return self.ask(self.provider.unarchive_task(self._own(ref)))
+        return self._change(ref, self.provider.unarchive_task)
 
     def delete_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.DELETE_TASK)
-        return self.ask(self.provider.delete_task(self._own(ref)))
+        return self._change(ref, self.provider.delete_task)
 
     def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
@@ -332,15 +353,15 @@ class Operations:
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
         check_texts({"message": text})
-        return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
+        return self._change(ref, lambda own: self.provider.send_message(own, text, mode=mode, model=model))
 
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.APPROVE_PLAN)
-        return self.ask(self.provider.approve_plan(self._own(ref)))
+        return self._change(ref, self.provider.approve_plan)
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require(Verb.CREATE_PULL_REQUEST)
-        return self.ask(self.provider.create_pull_request(self._own(ref), attempt=attempt, draft=draft))
+        return self._change(ref, lambda own: self.provider.create_pull_request(own, attempt=attempt, draft=draft))
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return extract_task(self.provider, response, siblings)

@@ -23,6 +23,7 @@ from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
 from .pipeline import Ask
 from .reachability import Outage, Reachability
+from .recording import TaskRecording
 from .schedule import Schedule
 
 Interval: TypeAlias = Callable[[float], float]
@@ -91,6 +92,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     durations: DurationHistory
     reachability: Reachability
+    recording: TaskRecording
 
     @property
     def has_status_pages(self) -> bool:

@@ -137,6 +137,7 @@ class BatchPoller:
             )
             self._record_response()
             self._round.requests += 1
+            yield from self._poll.recording.record(page.tasks)  # before a queue forgets them
             tasks = {task.ref: task for task in page.tasks if task.ref in unseen and _has_state(task)}
             for ref in tasks:
                 del unseen[ref]
@@ -198,7 +199,9 @@ class BatchPoller:
     def _poll_task(self, ref: TaskRef, shown: Task | None) -> Script[tuple[TaskSnapshot, Task | None]]:
         memory = self._tasks[ref].seen.memory
         snapshot = yield from self._poll.get_snapshot(ref, memory, shown, is_watched=self._context.is_watched)
-        return (yield from self._poll.resolve_snapshot(snapshot, first=False))
+        snapshot, ended = yield from self._poll.resolve_snapshot(snapshot, first=False)
+        yield from self._poll.recording.record([snapshot.task])
+        return snapshot, ended
 
     def _take(self, ref: TaskRef, snapshot: TaskSnapshot, ended: Task | None) -> Script[None]:
         """Emit what a snapshot shows of a task, and remove the task if it has ended."""

@@ -126,6 +126,8 @@ def _poll(wait: Wait) -> Script[Task | None]:
     if not wait.polls:
         wait.started_at = started_at(snapshot.task) or wait.started_at
     snapshot, ended = yield from context.resolve_snapshot(snapshot, first=wait.first)
+    if wait.ended is None:  # what the caller passed may be older than what is recorded
+        yield from context.recording.record([snapshot.task])
     wait.seen, is_changed = yield from emit_changes(wait.seen, snapshot)
     if wait.on_change is not None and is_changed:
         wait.on_change(snapshot.task)

@@ -25,6 +25,7 @@ from .._protocol.effects import Clock
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider, sites_of
+from .._protocol.task_recorder import TaskRecorder
 from .._store.journal import SubmissionJournal
 from .._store.processes import is_submitting
 from .config import Config, config_dir, state_dir
@@ -61,6 +62,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     on_outage: OnOutage | None = None
+    store: TaskRecorder | None = None
 
     def __post_init__(self) -> None:
         if self.max_in_flight < 1:
@@ -107,6 +109,7 @@ class Session:
             is_submitting=lambda intent: is_submitting(intent, now=clock.time()),
             on_trouble=_warn,
             on_outage=options.on_outage,
+            recorder=options.store,
         )
 
     def transport_options(self) -> TransportOptions:

@@ -83,7 +83,14 @@ FIRST = Migration(
         "CREATE INDEX hook_delivery_due ON hook_delivery (due_at) WHERE state = 'due'",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST,)
+# Whether the task of a submission is in the table of tasks, or was deleted from it.
+SECOND = Migration(
+    statements=(
+        "ALTER TABLE submission ADD COLUMN is_recorded SMALLINT NOT NULL DEFAULT 0",
+        "CREATE INDEX submission_unrecorded ON submission (at) WHERE is_recorded = 0 AND task IS NOT NULL",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
