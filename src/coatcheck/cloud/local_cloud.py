@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from .. import errors
-from .agent_process import MAX_OUTPUT, log_error
+from .agent_process import log_error
 from .attempt_runner import Agent, Runner
 from .attempts import Conclusion, Job, Listener
 from .conclusion_reports import PAUSES
@@ -223,7 +223,7 @@ class LocalCloud:
         attempt = _attempt_of(task, job.attempt_id)
         is_running = attempt is not None and attempt.state == RUNNING
         if is_running:
-            self._outputs[job.attempt_id] = OutputEvents(ref_of(job.task_id), job.number, limit=MAX_OUTPUT)
+            self._outputs[job.attempt_id] = OutputEvents(ref_of(job.task_id), job.number)
             self._sizes.add(job)
         return is_running
 

@@ -8,6 +8,7 @@ Guarantees:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -101,21 +102,28 @@ def diff_event(ref: TaskRef, stats: CloudStats, *, at: datetime, attempt: int) -
 OUTPUT_LIMIT = "the agent writes more than events show; the result has the beginning and the end of its output"
 
 
-class OutputEvents:
-    """Turns the lines of one attempt into events: at most *limit* characters, then one event that there is more."""
+# So many lines and characters of an attempt are events: fewer lines than `OutputCapture` passes on.
+MAX_LINES, MAX_CHARACTERS = 5000, 1024 * 1024
 
-    def __init__(self, ref: TaskRef, attempt: int, *, limit: int) -> None:
-        self._ref, self._attempt, self._left = ref, attempt, limit
+
+class OutputEvents:
+    """Turns the lines of one attempt into events: up to its limits, then one event that there is more."""
+
+    def __init__(self, ref: TaskRef, attempt: int) -> None:
+        self._ref, self._attempt = ref, attempt
+        self._lines, self._characters = MAX_LINES, MAX_CHARACTERS
         self._is_full = False
+        self._lock = threading.Lock()  # each output is read by a thread
 
     def of(self, name: str, line: str, now: float) -> Iterable[TaskEvent]:
         """Return the events of a line that the agent has written to its output *name* ("stdout" or "stderr")."""
         at = datetime.fromtimestamp(now, UTC)
+        with self._lock:
+            if self._is_full:
+                return ()
+            self._lines, self._characters = self._lines - 1, self._characters - len(line)
+            self._is_full = min(self._lines, self._characters) < 0
         if self._is_full:
-            return ()
-        self._left -= len(line) + 1
-        if self._left < 0:
-            self._is_full = True
             return (TaskLog(ref=self._ref, at=at, attempt=self._attempt, text=OUTPUT_LIMIT, source="coatcheck"),)
         if name == "stdout":
             return (message_event(self._ref, line, at=at, attempt=self._attempt),)

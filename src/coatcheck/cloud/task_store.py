@@ -160,7 +160,7 @@ class Store:
             own = connection.execute(f"SELECT max(id) FROM events{condition}", values).fetchone()  # noqa: S608 - ours
             row = connection.execute("SELECT document FROM tasks WHERE id = ?", (task_id,)).fetchone()
         oldest = max(1, (newest[0] if newest else 0) - MAX_EVENTS + 1)
-        return oldest, max(own[0] or 0, oldest - 1), row is not None and _TASK.decode(row[0]).last.is_over
+        return oldest, own[0] or 0, row is not None and _TASK.decode(row[0]).last.is_over
 
     def add_task(self, task: CloudTask) -> None:
         """Keep a new task."""
