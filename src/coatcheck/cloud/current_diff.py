@@ -77,7 +77,7 @@ class RunningWorkspaces:
     def diff_of(self, attempt_id: str) -> str | None:
         """Return the current diff of an attempt, None where its agent does not run. Raises `NoDiffError`."""
         running = self._running.get(attempt_id)
-        return running and running.diff()
+        return running.diff() if running else None
 
 
 def current_diff(workspace: Workspace, scope: CancelScope) -> str:

@@ -10,7 +10,6 @@ Guarantees:
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 
@@ -21,8 +20,9 @@ from .task_store import Store, StoredEvent
 
 # The longest time (seconds) for which a line waits to be stored.
 FLUSH_SECONDS = 0.1
-# So many events wait at most; an agent that is faster than the disk waits for it.
-MAX_WAITING = 1000
+# So many events wait at most, and are stored at once: fewer than the queue of a reader holds. An agent that is faster
+# than the disk waits for it.
+MAX_WAITING = 100
 
 END_TYPES = frozenset(kind.type for state, kind in STATE_EVENTS.items() if state.is_terminal)
 
@@ -107,7 +107,7 @@ class EventFeed:
             if events:
                 try:
                     self._store.append_events(events)
-                except (OSError, sqlite3.Error) as error:
+                except Exception as error:  # noqa: BLE001 - a full disk, or anything else: agents work on
                     log_error(error, f"{len(events)} events of agents cannot be stored")
 
     def _run(self) -> None:

@@ -81,7 +81,7 @@ def _state_event(ref: TaskRef, at: datetime, round_: CloudRound) -> TaskEvent:
     state = STATES.get(round_.state, TaskState.UNKNOWN)
     if state is TaskState.FAILED:
         error = next((attempt.error for attempt in round_.attempts if attempt.error), None)
-        failure = error and Failure(code=error.code, message=error.message)
+        failure = Failure(code=error.code, message=error.message) if error else None
         return TaskFailed(ref=ref, at=at, state=state, raw_state=round_.state, error=failure)
     if state not in STATE_EVENTS:
         return UnknownEvent(ref=ref, at=at, kind="state", data=round_.state)

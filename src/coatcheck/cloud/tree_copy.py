@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from .tree_walk import OPEN_FILE
 
 # A larger clone is not copied while its agent runs; its diff is available at the end.
 MAX_FILES, MAX_BYTES, MAX_DEPTH = 100_000, 512 * 1024 * 1024, 64
+CHUNK = 1024 * 1024
 
 
 class TreeTooLargeError(Exception):
@@ -68,19 +68,10 @@ class TreeCopy:
                 return
             if self._bytes < 0:
                 raise TreeTooLargeError("its files are too large")
-            shutil.copyfileobj(_Limited(source, status.st_size), copy)  # type: ignore[misc]
-
-
-class _Limited:
-    """A file that is read no further than its size was: the agent may be writing to it."""
-
-    def __init__(self, file: object, size: int) -> None:
-        self._file, self._left = file, size
-
-    def read(self, size: int) -> bytes:
-        data: bytes = self._file.read(min(size, self._left))  # type: ignore[attr-defined]
-        self._left -= len(data)
-        return data
+            left = status.st_size  # no further: the agent may be writing to it
+            while left > 0 and (data := source.read(min(left, CHUNK))):
+                copy.write(data)
+                left -= len(data)
 
 
 def copy_tree(source: Path, target: Path, scope: CancelScope) -> None:
