@@ -55,6 +55,7 @@ COMMANDS = {
     "completion": "completion",
     "demo": "demo",
     "serve": "serve",
+    "events": "events",
     "hooks": "hooks",
     "workflow": "workflow",
     "help": "information",
