@@ -43,7 +43,7 @@ def events_command(run: CommandContext, *, task: str | None, follow: bool, after
     clock = run.process_env.clock or SystemClock()
     with closing(StoredEvents(run.config, clock=clock)) as stored:
         if after is not None and stored.has_lost(after):
-            run.note(f"Events after {after} were deleted; the oldest that is kept follows.")
+            run.warn(f"Events after {after} were deleted; the oldest that is kept follows.")
         if not (follow and after is not None):
             newest = stored.newest_id()
             for event in stored.read(after=after, ref=ref, limit=limit):
