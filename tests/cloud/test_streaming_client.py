@@ -124,11 +124,11 @@ def test_the_stream_is_beside_the_routes_of_wham() -> None:
     """Both URLs are of the same server: the streams are not below WHAM's path."""
     fake = Fake(Response(200, stream=Chunks()), Response(200, body=b"diff"))
     client = local(fake)
-    client.stream_task("task e/1")
-    client.get_current_diff("task e/1", attempt=2)
+    client.stream_task("task_e_1")
+    client.get_current_diff("task_e_1", attempt=2)
     urls = [request.url for request in fake.requests]
 
-    assert [f"http://127.0.0.1:9/tasks/task%20e%2F1/{name}" for name in ("events", "diff")] == urls
+    assert [f"http://127.0.0.1:9/tasks/task_e_1/{name}" for name in ("events", "diff")] == urls
 
 
 def test_only_the_local_cloud_shows_a_diff_that_grows() -> None:

@@ -34,9 +34,9 @@ coatcheck events --after 42 --json
     "--limit", type=click.IntRange(min=1), default=100, metavar="N", help="Print at most N events (default: 100)."
 )
 def events_command(run: CommandContext, *, task: str | None, follow: bool, after: int | None, limit: int) -> None:
-    """Print the events that were stored of every task, or of one, the oldest first. No request is sent.
+    """Print the stored events of all tasks, or of one.
 
-    Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
+    The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
     --follow prints what any process stores from now on; with --after it prints all events after that one first.
     """
     ref = run.ref(task) if task is not None else None
