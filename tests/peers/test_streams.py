@@ -72,7 +72,7 @@ def cutting_proxy(port: int, limits: Sequence[int]) -> Iterator[int]:
             head = client.recv(65_536)
             while b"\r\n\r\n" not in head:
                 head += client.recv(65_536)
-            upstream.sendall(head)
+            upstream.sendall(head.replace(b"connection: keep-alive", b"connection: close"))  # one request each
             sent = 0
             while (limit is None or sent < limit) and (data := upstream.recv(4096)):
                 data = data if limit is None else data[: limit - sent]
