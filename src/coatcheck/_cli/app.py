@@ -56,6 +56,7 @@ COMMANDS = {
     "completion": "completion",
     "demo": "demo",
     "serve": "serve",
+    "events": "events",
     "hooks": "hooks",
     "workflow": "workflow",
     "help": "information",

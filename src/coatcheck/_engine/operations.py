@@ -30,6 +30,8 @@ from .recording import TaskRecording
 from .submit import ResumedSubmission, check_texts, resuming, submitting
 
 if TYPE_CHECKING:
+    from .event_diff import SeenState
+    from .event_stream import EventStream
     from .plan_approval import Approvals, Decide
     from .poll_many import BatchContext
 
@@ -177,6 +179,7 @@ class Operations:
         known = ref if isinstance(ref, Task) else None
         ended = known if known and known.state.is_terminal and known.outcome is not None else None
         own = self._own(ref.ref if isinstance(ref, Task) else ref)
+        seen = SeenState.from_cursor(after)
         wait = Wait(
             context=self._context,
             ref=own,
@@ -188,11 +191,26 @@ class Operations:
             approvals=self._approvals(own, approve),
             ended=ended,
             on_change=on_change,
-            seen=SeenState.from_cursor(after),
+            stream=None if ended or interval is not None else self._event_stream(own, seen),
+            seen=seen,
             polls=int(known is not None and ended is None),
             retry_after=(known and known.retry_after) or 0.0,
         )
         return poll_one(wait)
+
+    def _event_stream(self, ref: TaskRef, seen: SeenState) -> EventStream | None:
+        """Return the stream that a wait reads between polls, None where the service has none that resumes."""
+        if not self.provider.capabilities.has_resumable_stream:
+            return None
+        from .event_stream import EventStream
+
+        def connect(position: str) -> Script[None]:
+            exchange = self.provider.stream_events(ref, after=position)
+            return run_exchange(
+                exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock, seconds=None)
+            )
+
+        return EventStream(connect, position=seen.memory)
 
     def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
         if decide is None:
@@ -263,6 +281,10 @@ class Operations:
         bounds = Bounds(clock=self._clock, seconds=None)
         script = run_exchange(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
         return _until(script, own, timeout, clock=self._clock)
+
+    def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:
+        self._require(Verb.GET_CURRENT_DIFF)
+        return self.ask(self.provider.get_current_diff(self._own(ref), attempt=attempt))
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None

@@ -109,7 +109,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Script[TaskSnapshot]:
         """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it."""
         if Verb.GET_SNAPSHOT not in self.provider.capabilities.verbs:
-            return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))))
+            return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))), memory=memory)
         now = self.clock.time()
         exchange = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
         return (yield from self.ask(exchange))

@@ -298,6 +298,15 @@ class AsyncClient(BaseClient[AsyncTransport]):
         async for value in aiterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver):
             yield value
 
+    async def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
+        """Return the diff of an attempt (its number; None: the first) as it is now, also while its agent works.
+
+        Raises `UnsupportedError` where the service shows a diff only at the end.
+        """
+        return await self._do(
+            self._session.verbs.get_current_diff(ref, attempt=attempt), "while fetching the current diff"
+        )
+
     async def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""
         return await self._do(self._session.verbs.get_usage(), "while fetching usage")

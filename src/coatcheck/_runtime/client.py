@@ -284,6 +284,13 @@ class Client(BaseClient[Transport]):
         """
         yield from iterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver)
 
+    def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
+        """Return the diff of an attempt (its number; None: the first) as it is now, also while its agent works.
+
+        Raises `UnsupportedError` where the service shows a diff only at the end.
+        """
+        return self._do(self._session.verbs.get_current_diff(ref, attempt=attempt), "while fetching the current diff")
+
     def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""
         return self._do(self._session.verbs.get_usage(), "while fetching usage")

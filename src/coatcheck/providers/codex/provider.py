@@ -88,21 +88,6 @@ CAPABILITIES = Capabilities(
     ),
 )
 
-# The local cloud: any command is an agent there, from a script of seconds to a model of minutes.
-LOCAL_CAPABILITIES = msgspec.structs.replace(
-    CAPABILITIES,
-    verbs={
-        verb: support for verb, support in VERBS.items() if verb not in (Verb.LIST_MODELS, Verb.CREATE_PULL_REQUEST)
-    },
-    reasons={
-        **CAPABILITIES.reasons,
-        Verb.LIST_MODELS: "the agent's command decides which models there are",
-        Verb.CREATE_PULL_REQUEST: "the local cloud has no pull requests; coatcheck apply REF --branch NAME makes a branch",
-    },
-    typical_seconds=30.0,
-    notes=(),
-)
-
 
 class CodexProvider(msgspec.Struct, frozen=True):
     """Codex Cloud, or any service with its protocol, at `service`."""
