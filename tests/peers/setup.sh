@@ -112,14 +112,14 @@ install_sdk_clients() {
         githubkit==0.16.1 hishel==1.4.0
 }
 
-# The reference libraries of Standard Webhooks, and GitHub's; openai and anthropic have verifiers of their own.
+# The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
         "$peers/python/bin/python" -m pip install --quiet standardwebhooks==1.1.0 svix==2.9.1
-    [ -d "$peers/node/node_modules/@octokit/webhooks-methods" ] && return
+    [ -d "$peers/node/node_modules/smee-client" ] && return
     mkdir -p "$peers/node"
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts standardwebhooks@1.1.1 svix@2.5.0 \
-        @octokit/webhooks-methods@6.0.0)
+        @octokit/webhooks-methods@6.0.0 smee-client@5.0.0)
 }
 
 # The parser of AsyncAPI, a validator of OpenAPI, and the EventSource of browsers.

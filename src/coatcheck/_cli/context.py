@@ -178,16 +178,20 @@ class CommandContext:
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
         try:
-            with Client(
-                name,
-                config=self.config,
-                environ=environ,
-                transport=self.process_env.transport,
-                clock=self._clock if waits else self.process_env.clock,
-                base_url=base_url,
-                on_outage=self.outages.report,
-                store=None if self.history.level == "off" else self.history,
-            ) as client:
+            with (
+                self._clock.webhooks(self.workspace if waits else None) as wakes,
+                Client(
+                    name,
+                    config=self.config,
+                    environ=environ,
+                    transport=self.process_env.transport,
+                    clock=self._clock if waits else self.process_env.clock,
+                    base_url=base_url,
+                    on_outage=self.outages.report,
+                    store=None if self.history.level == "off" else self.history,
+                    wakes=wakes,
+                ) as client,
+            ):
                 yield client
         except errors.CoatcheckError as error:
             from .error_context import in_context  # only an error needs it

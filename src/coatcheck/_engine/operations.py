@@ -19,6 +19,7 @@ from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
 from .._protocol.task_recorder import TaskRecorder
+from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
 from .deadline import Deadline
 from .optional_methods import extract_task, get_response
@@ -59,6 +60,7 @@ class Operations:
         on_trouble: Callable[[str], None],
         on_outage: OnOutage | None = None,
         recorder: TaskRecorder | None = None,
+        wakes: WakeSource | None = None,
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
@@ -85,6 +87,7 @@ class Operations:
             durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
             reachability=self._reachability,
             recording=self._recording,
+            wakes=wakes,
         )
 
     def ask(self, exchange: Exchange[T], /) -> Script[T]:

@@ -21,6 +21,7 @@ from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
+from .._protocol.wake_source import WakeSource
 from .pipeline import Ask
 from .reachability import Outage, Reachability
 from .recording import TaskRecording
@@ -84,7 +85,7 @@ class DurationHistory:
 
 
 class PollContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What all waits and watches of a client share."""
+    """What all waits and watches of a client share. *wakes* are deliveries of webhooks that end pauses."""
 
     provider: ProviderMethods
     ask: Ask
@@ -93,6 +94,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     durations: DurationHistory
     reachability: Reachability
     recording: TaskRecording
+    wakes: WakeSource | None = None
 
     @property
     def has_status_pages(self) -> bool:

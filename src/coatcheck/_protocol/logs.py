@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .effects import Request, Response
 
-# As `logging.INFO` and `logging.DEBUG`.
-INFO, DEBUG = 20, 10
+# As in `logging`.
+WARNING, INFO, DEBUG = 30, 20, 10
 # Query parameters whose values are logged; others may hold cursors, signatures or keys.
 SHOWN = frozenset(
     {"limit", "page", "per_page", "pageSize", "page_size", "filter", "task_filter", "sort", "order", "state", "status"}

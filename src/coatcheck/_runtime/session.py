@@ -26,6 +26,7 @@ from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider, sites_of
 from .._protocol.task_recorder import TaskRecorder
+from .._protocol.wake_source import WakeSource
 from .._store.journal import SubmissionJournal
 from .._store.processes import is_submitting
 from .config import Config, config_dir, state_dir
@@ -63,6 +64,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int = MAX_IN_FLIGHT
     on_outage: OnOutage | None = None
     store: TaskRecorder | None = None
+    wakes: WakeSource | None = None
 
     def __post_init__(self) -> None:
         if self.max_in_flight < 1:
@@ -110,6 +112,7 @@ class Session:
             on_trouble=_warn,
             on_outage=options.on_outage,
             recorder=options.store,
+            wakes=options.wakes,
         )
 
     def transport_options(self) -> TransportOptions:
