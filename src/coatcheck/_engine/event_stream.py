@@ -11,7 +11,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -24,13 +24,25 @@ from .._protocol.provider import TaskSnapshot
 from .poll_context import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
+    from .._model.tasks import Task, TaskRef
     from .deadline import Deadline
-    from .poll_one import Wait
+    from .event_diff import SeenState
+    from .poll_context import PollContext
 
 # A stream that is open and brings no event is not relied upon for longer than this (seconds).
 IDLE_POLL = 60.0
 # After a connection that brought no event and ended sooner than this (seconds), the next poll is as late as without it.
 SHORT = 1.0
+
+
+class Wait(Protocol):
+    """What a stream needs of the wait that it belongs to (`poll_one.Wait`)."""
+
+    context: PollContext
+    ref: TaskRef
+    seen: SeenState
+    latest: Task | None
+    on_change: Callable[[Task], object] | None
 
 
 class EventStream:
