@@ -22,7 +22,10 @@ from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
-from .transport import Transport
+from .transport import CancellableTransport, Transport
+
+# What changes nothing (RFC 9110, section 9.2.1) may be sent again after a signal cancelled it.
+SAFE = frozenset({"GET", "HEAD"})
 
 T = TypeVar("T")
 
@@ -48,12 +51,19 @@ class Driver:
     """Performs the effects of blocking scripts; threads may share one.
 
     *is_native* says that signals do not interrupt the transport; another one is called in the thread that asks.
+    *main* is the transport of the main thread, which can cancel a request; its connections are no other thread's.
     """
 
     def __init__(
-        self, transport: Transport, clock: Clock, *, max_in_flight: int | None = None, is_native: bool = False
+        self,
+        transport: Transport,
+        clock: Clock,
+        *,
+        max_in_flight: int | None = None,
+        is_native: bool = False,
+        main: CancellableTransport | None = None,
     ) -> None:
-        self._transport, self._clock = transport, clock
+        self._transport, self._main, self._clock = transport, main, clock
         self._slots, self._interrupts = Slots(max_in_flight), Interruptible(is_needed=is_native)
         self._closed, self._finished = Event(), Condition()
         self._whole: set[int] = set()  # threads that perform what must be performed to its end
@@ -86,13 +96,23 @@ class Driver:
             self._finished.wait_for(lambda: not self._whole, timeout=GRACE)
             if not self._whole:
                 self._transport.close()
+        if self._main is not None:
+            self._main.close()
         self._interrupts.close()
 
     def _request(self, request: Request) -> Response:
         with self._slots:
             if self._closed.is_set():  # while it waited for its turn
                 self._refuse()
+            return self._send(request)
+
+    def _send(self, request: Request) -> Response:
+        main = self._main
+        if main is None or not self._interrupts.is_main_thread:
             return self._interrupts.perform(partial(self._transport.send, request))
+        if request.method in SAFE and not request.stream:
+            return self._interrupts.perform_here(partial(main.send, request), cancel=partial(main.cancel, request))
+        return self._interrupts.perform(partial(main.send, request))
 
     def _sleep(self, seconds: float) -> None:
         if type(self._clock) is not SystemClock or get_ident() in self._whole:

@@ -127,6 +127,12 @@ class Clients(Generic[C]):
             self._has_proxies = any(self._environ.get(name) for names in PROXY_VARIABLES.values() for name in names)
         return find_proxy(request.url, self._environ) if self._has_proxies else None
 
+    def discard(self, request: Request) -> C | None:
+        """Forget the client for *request* and return it; the next request gets a new one."""
+        proxy = None if self._has_proxies is False else self.proxy(request)
+        with self._lock:
+            return self._clients.pop((proxy, request.url.startswith("http://"), request.stream), None)
+
     def close(self) -> list[C]:
         """Refuse to give clients from now on, and return those that are open."""
         with self._lock:
