@@ -90,7 +90,8 @@ class Operations:
     def _own(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
         if not isinstance(ref, TaskRef):
-            ref = TaskRef.parse(ref, provider=self.provider.name, origins=sites_of(self.provider))
+            origins = sites_of(self.provider) if "://" in ref else ()
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins)
         parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(

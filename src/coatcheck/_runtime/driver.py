@@ -26,6 +26,8 @@ from .transport import CancellableTransport, Transport
 
 # What changes nothing (RFC 9110, section 9.2.1) may be sent again after a signal cancelled it.
 SAFE = frozenset({"GET", "HEAD"})
+# Effects that a closed client still performs.
+LOCAL = frozenset({Call, Emit})
 
 T = TypeVar("T")
 
@@ -72,13 +74,14 @@ class Driver:
             Read: lambda effect: self._interrupts.perform(effect.stream.read),
             Sleep: lambda effect: self._sleep(effect.seconds),
             Call: lambda effect: effect.function(),
+            Emit: lambda _: None,  # the caller of `iterate` has it
             Exclusive: self._exclusive,
             Together: lambda effect: [self._outcome(script) for script in effect.scripts],
         }
 
     def answer(self, effect: Any) -> Any:
         """Do one thing. Raises `ConfigurationError` once the client is closed."""
-        if self._closed.is_set() and type(effect) is not Call:
+        if self._closed.is_set() and type(effect) not in LOCAL:
             self._refuse()
         return self._answers[type(effect)](effect)
 
@@ -165,34 +168,43 @@ def iterate(script: Script[T], driver: Driver) -> Generator[Any, None, T]:
         while True:
             if type(effect) is Emit:
                 yield effect.value
-                effect = script.send(None)
-                continue
-            try:
-                answer = driver.answer(effect)
-            except Exception as error:  # noqa: BLE001 - the script handles every error
-                effect = script.throw(error)
-            else:
-                if (stream := getattr(answer, "stream", None)) is not None:
-                    streams.append(stream)
-                effect = script.send(answer)
+            effect = _continue(script, effect, driver, streams)
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
-        script.close()
-        for stream in streams:
-            driver.end_stream(stream)
+        _end(script, driver, streams)
 
 
 def perform(script: Script[T], driver: Driver) -> T:
     """Return what *script* returns; what it emits is dropped."""
-    steps = iterate(script, driver)
+    streams: list[Any] = []
     try:
+        effect = next(script)
         while True:
-            next(steps)
+            effect = _continue(script, effect, driver, streams)
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        _end(script, driver, streams)
+
+
+def _continue(script: Script[Any], effect: Any, driver: Driver, streams: list[Any]) -> Any:
+    """Answer *effect* and return the next one of *script*. Raises `StopIteration` at its end."""
+    try:
+        answer = driver.answer(effect)
+    except Exception as error:  # noqa: BLE001 - the script handles every error
+        return script.throw(error)
+    if (stream := getattr(answer, "stream", None)) is not None:
+        streams.append(stream)
+    return script.send(answer)
+
+
+def _end(script: Script[Any], driver: Driver, streams: list[Any]) -> None:
+    script.close()
+    for stream in streams:
+        driver.end_stream(stream)
 
 
 def closed_client() -> errors.ConfigurationError:

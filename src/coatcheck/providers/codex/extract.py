@@ -341,6 +341,8 @@ def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullR
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
+    if not record.external_pull_requests:
+        return None
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
     pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)
