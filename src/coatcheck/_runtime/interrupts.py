@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
+import sys
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread, get_ident, main_thread
@@ -38,7 +38,7 @@ class Interruptible:
         self._watcher: _Watcher | None = None
         self._is_closed = False
         # Until a signal arrives whose handler does not raise: each further one would cancel a request too.
-        self._may_cancel = True
+        self._may_cancel = sys.platform != "win32"  # where pipes cannot be made non-blocking before Python 3.12
 
     def close(self) -> None:
         """End the threads: at once where they are idle, else after their call."""
@@ -127,8 +127,8 @@ class _Watcher(_Thread):
     """A thread that a signal wakes while it watches a call of the main thread; it cancels that call."""
 
     def __init__(self) -> None:
-        self._signals, self._wakeup = socket.socketpair()
-        self._wakeup.settimeout(0)  # as `signal.set_wakeup_fd` requires
+        self._signals, self._wakeup = os.pipe()
+        os.set_blocking(self._wakeup, False)
         self._cancel: Callable[[], object] | None = None
         self.has_cancelled = False
         super().__init__("coatcheck-signals")
@@ -136,8 +136,8 @@ class _Watcher(_Thread):
     def begin(self, cancel: Callable[[], object]) -> bool:
         """Let a signal call *cancel*, and return True; False where another library is woken by signals."""
         self._cancel, self.has_cancelled = cancel, False
-        previous = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
-        if previous in (-1, self._wakeup.fileno()):
+        previous = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        if previous in (-1, self._wakeup):
             return True
         signal.set_wakeup_fd(previous)
         self._cancel = None
@@ -151,14 +151,16 @@ class _Watcher(_Thread):
 
     def end(self) -> None:
         """End the thread."""
-        self._wakeup.close()
+        wakeup, self._wakeup = self._wakeup, -1
+        if wakeup >= 0:
+            os.close(wakeup)
 
     def _run(self) -> None:
-        with self._signals:
-            while self._signals.recv(64):
-                if (cancel := self._cancel) is not None:
-                    self.has_cancelled = True
-                    cancel()
+        while os.read(self._signals, 64):
+            if (cancel := self._cancel) is not None:
+                self.has_cancelled = True
+                cancel()
+        os.close(self._signals)
 
 
 class _Worker(_Thread):
