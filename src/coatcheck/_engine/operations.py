@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -25,11 +26,11 @@ from .pipeline import Bounds, emitted, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
-from .submit import ResumedSubmission, check_texts, resuming, submitting
 
 if TYPE_CHECKING:
     from .plan_approval import Approvals, Decide
     from .poll_many import BatchContext
+    from .submit import ResumedSubmission
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Operations:
         random: Callable[[], float],
         policy: RetryPolicy,
         pace: RateLimiter,
-        journal: Journal,
+        journal: Callable[[], Journal],
         memory: DurationStore,
         poll_cost: float,
         new_id: Callable[[], str],
@@ -57,7 +58,7 @@ class Operations:
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
-        self._journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
+        self._open_journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
         self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
         self._on_warning = on_trouble
         self._remedy = provider.login.remedy
@@ -80,6 +81,10 @@ class Operations:
             reachability=self._reachability,
         )
 
+    @cached_property
+    def _journal(self) -> Journal:
+        return self._open_journal()
+
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Run *exchange* with retries, the login and redirects."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
@@ -101,6 +106,8 @@ class Operations:
         return parsed
 
     def create_task(self, spec: TaskSpec) -> Script[Task]:
+        from .submit import submitting  # with it 1 ms, for submissions alone
+
         self._require(Verb.CREATE_TASK)
         return submitting(
             spec,
@@ -114,6 +121,8 @@ class Operations:
         )
 
     def resume_submissions(self) -> Script[None]:
+        from .submit import resuming  # as above
+
         self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
@@ -332,6 +341,8 @@ class Operations:
         self._require(Verb.SEND_MESSAGE)
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
+        from .submit import check_texts  # as above
+
         check_texts({"message": text})
         return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from .. import errors
 from .._engine.operations import as_bytes
 from .._engine.poll_context import Interval
-from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
@@ -22,6 +21,7 @@ from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import CancellableTransport, Transport
 
 if TYPE_CHECKING:
+    from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
     from .token_manager import TokenManager
 

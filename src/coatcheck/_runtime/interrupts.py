@@ -109,6 +109,10 @@ class _Thread:
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    def end(self) -> None:
+        """Let it end, at once where it is idle."""
+        raise NotImplementedError
+
     def join(self) -> None:
         """Wait for its end, if it is one of this process."""
         if self.is_ours:

@@ -37,7 +37,6 @@ from ...provider import (
 )
 from . import wire
 from .endpoints import Service
-from .rate_limits import task_rate_limit
 from .turn_outcome import outcome, prompt, pull_request, stats
 
 # Both vocabularies: turn statuses and the older `state` (docs/reference/protocols/codex-wham.md, "3 Status model").
@@ -93,6 +92,8 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
+    from .rate_limits import task_rate_limit  # for submissions
+
     try:
         created = read_json(answer.body, wire.Created, response=answer)
         record, turn = created.task or NO_RECORD, created.turn or NO_TURN
