@@ -31,7 +31,6 @@ from ...provider import (
     TaskFilter,
     Verb,
     check,
-    choose_environment,
     decode,
     error_for,
     errors,
@@ -276,6 +275,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def resolve_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
         """Return the environment of this id, label or repository. Raises `ConfigurationError` with the candidates."""
+        from ...provider import choose_environment
         from . import environments  # as above
 
         wanted = environments.wanted(environment, repository)
