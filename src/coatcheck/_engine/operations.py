@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -28,13 +29,13 @@ from .poll_context import DurationHistory, Interval, PollContext, every, timeout
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
 from .recording import TaskRecording
-from .submit import ResumedSubmission, check_texts, resuming, submitting
 
 if TYPE_CHECKING:
     from .event_diff import SeenState
     from .event_stream import EventStream
     from .plan_approval import Approvals, Decide
     from .poll_many import BatchContext
+    from .submit import ResumedSubmission
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class Operations:
         random: Callable[[], float],
         policy: RetryPolicy,
         pace: RateLimiter,
-        journal: Journal,
+        journal: Callable[[], Journal],
         memory: DurationStore,
         poll_cost: float,
         new_id: Callable[[], str],
@@ -64,7 +65,7 @@ class Operations:
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
-        self._journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
+        self._open_journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
         self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
         self._on_warning = on_trouble
         self._remedy = provider.login.remedy
@@ -90,6 +91,10 @@ class Operations:
             wakes=wakes,
         )
 
+    @cached_property
+    def _journal(self) -> Journal:
+        return self._open_journal()
+
     def ask(self, exchange: Exchange[T], /) -> Script[T]:
         """Run *exchange* with retries, the login and redirects."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
@@ -100,7 +105,8 @@ class Operations:
     def _own(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
         if not isinstance(ref, TaskRef):
-            ref = TaskRef.parse(ref, provider=self.provider.name, origins=sites_of(self.provider))
+            origins = sites_of(self.provider) if "://" in ref else ()
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins)
         parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(
@@ -110,6 +116,8 @@ class Operations:
         return parsed
 
     def create_task(self, spec: TaskSpec) -> Script[Task]:
+        from .submit import submitting  # with it 1 ms, for submissions alone
+
         self._require(Verb.CREATE_TASK)
         script = submitting(
             spec,
@@ -124,6 +132,8 @@ class Operations:
         return self._recording.submitted(script, spec)
 
     def resume_submissions(self) -> Script[None]:
+        from .submit import resuming  # as above
+
         self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
@@ -377,6 +387,8 @@ class Operations:
         self._require(Verb.SEND_MESSAGE)
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
+        from .submit import check_texts  # as above
+
         check_texts({"message": text})
         return self._change(ref, lambda own: self.provider.send_message(own, text, mode=mode, model=model))
 

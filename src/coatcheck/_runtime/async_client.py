@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .._engine.operations import as_bytes
 from .._engine.poll_context import Interval
-from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
@@ -23,6 +22,7 @@ from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import AsyncTransport
 
 if TYPE_CHECKING:
+    from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
     from .token_manager import AsyncTokenManager
 

@@ -37,7 +37,6 @@ from ...provider import (
 )
 from . import wire
 from .endpoints import Service
-from .rate_limits import task_rate_limit
 from .turn_outcome import outcome, prompt, pull_request, stats
 
 # Both vocabularies: turn statuses and the older `state` (docs/reference/protocols/codex-wham.md, "3 Status model").
@@ -93,6 +92,8 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
+    from .rate_limits import task_rate_limit  # for submissions
+
     try:
         created = read_json(answer.body, wire.Created, response=answer)
         record, turn = created.task or NO_RECORD, created.turn or NO_TURN
@@ -341,6 +342,8 @@ def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullR
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
+    if not record.external_pull_requests:
+        return None
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
     pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)
