@@ -233,6 +233,20 @@ def test_hunks_without_context_land_where_they_say(other: str, where: str, repos
     assert expected == repository.tree()
 
 
+@pytest.mark.parametrize("size", [4, 40])
+def test_hunks_joined_without_outer_context_are_applied(size: int, repository: Repository) -> None:
+    """A hunk of ``-U0 --inter-hunk-context`` has context only between its changes, and is applied where git made it."""
+    lines = [b"%d\n" % number for number in range(size)]
+    before = {"f": b"".join(lines)}
+    after = {"f": b"".join([b"first\n", lines[1], b"third\n", *lines[3:]])}
+    diff = repository.diff(before, after, "-U0", "--inter-hunk-context=3")
+    expected = repository.tree()
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    Patch(diff).verify(base=repository.folder).apply(repository.folder, three_way=False)
+
+    assert expected == repository.tree()
+
+
 def test_other_line_ends_are_the_reason(repository: Repository) -> None:
     """A patch that only has other line ends than the file is not reported as without its base."""
     repository.commit({"f": b"one\ntwo\nthree\n"})
