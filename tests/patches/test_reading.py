@@ -197,6 +197,8 @@ def test_several_slashes_are_one(header: str) -> None:
         (b" z\n-x\n+y\n", 7, "more lines"),
         (b"\n z\n-x\n", 8, "more lines"),
         (b"\\ No newline at end of file\n+y\n", 7, "more lines"),
+        (b"...\n-x\n+y\n", 6, "interrupts a hunk"),
+        (b"# rest unchanged\n x\n\tz\n+y\n", 6, "interrupts a hunk"),
     ],
 )
 def test_what_git_would_drop_is_refused(second: bytes, line: int, reason: str) -> None:
@@ -205,6 +207,17 @@ def test_what_git_would_drop_is_refused(second: bytes, line: int, reason: str) -
         Patch.parse(FIRST + second)
 
     assert line == caught.value.line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"Only in old: g...\n", b"...\n\n-Name\n", b"The rest:\n- a list\n", b"-- \n-the existing list\n"],
+)
+def test_text_below_a_hunk_is_left_out(text: bytes) -> None:
+    """Prose, lists and signatures below a hunk are no part of the diff."""
+    files = Patch.parse(FIRST + text + FIRST).files
+
+    assert 2 == len(files)
 
 
 @pytest.mark.parametrize("where", ["apply", "commit"])
