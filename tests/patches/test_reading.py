@@ -246,6 +246,22 @@ def test_hunks_without_context_land_where_they_say(other: str, where: str, repos
     assert expected == repository.tree()
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"a\nb", b"a\nc"), (b"a\nb\n", b"a\nb"), (b"a\nb", b""), (b"a", b"x\na")]
+)
+@pytest.mark.parametrize("other", [b"", b"other\n"])
+def test_a_note_without_its_line_feed_is_read(
+    before: bytes, after: bytes, other: bytes, repository: Repository
+) -> None:
+    """A diff that lost its last line feed (``$(git diff)``, ``strip()``) still ends a file without one."""
+    diff = repository.diff({"e": b"", "f": before}, {"e": other, "f": after})
+    expected = repository.tree()
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    Patch.parse(diff.strip()).verify(base=repository.folder).apply(repository.folder)
+
+    assert expected == repository.tree()
+
+
 @pytest.mark.parametrize("size", [4, 40])
 def test_hunks_joined_without_outer_context_are_applied(size: int, repository: Repository) -> None:
     """A hunk of ``-U0 --inter-hunk-context`` has context only between its changes, and is applied where git made it."""
