@@ -339,9 +339,9 @@ SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
 def utf8(data: bytes, what: str) -> str:
-    """Return bytes as text; raises `ConfigurationError` for what is not UTF-8."""
+    """Return bytes as text, without a byte-order mark; raises `ConfigurationError` for what is not UTF-8."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
 

@@ -152,7 +152,7 @@ def read_tables(path: str) -> Mapping[str, Any] | None:
         with open(path, "rb") as file:
             import tomllib  # 4 ms, and most runs have no file
 
-            return tomllib.load(file)
+            return tomllib.loads(file.read().decode("utf-8-sig"))  # editors of Windows write a byte-order mark
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
