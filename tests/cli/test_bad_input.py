@@ -26,6 +26,9 @@ SUBMIT = ("submit", "--environment", "owner/repo")
         ("9 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "9", "x"]),
         ("0 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "0", "x"]),
         ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["list", "--provider", "nobody"]),
+        ("there is no provider 'codx'; did you mean codex? known providers: " + ", ".join(registry.names()), ["list", "--provider", "codx"]),
+        ("'x' is not the id of an event; pass the `id` of an event, unchanged", ["watch", "codex:t", "--after", "x"]),
+        ("there is no setting 'providr'; did you mean provider?", ["config", "unset", "providr"]),
         ("'codex:' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "codex:"]),
         ("'a b' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "a b"]),
         ("local:t is a task of local, not of codex; leave out --provider", ["status", "--provider", "codex", "local:t"]),
@@ -167,4 +170,17 @@ def test_no_local_cloud_names_the_command_that_starts_one(tmp_path: Path) -> Non
     done = Cli(tmp_path)("list", "--provider", "local")
 
     assert done.code == 2
-    assert "no local cloud is running; start one with: coatcheck serve" in done.line
+    assert "no local cloud is running; start a local cloud with: coatcheck serve" in done.line
+
+
+@pytest.mark.parametrize("command", ["status", "show", "wait", "open", "cancel", "archive"])
+def test_each_unknown_task_of_several_is_named(cli: Cli, command: str) -> None:
+    """A command of several tasks names each task that the service does not know, with the remedy of one."""
+    done = cli(command, "codex:task_e_one", "codex:task_e_two")
+
+    assert 1 == done.code
+    assert [
+        f"coatcheck: codex has no task codex:task_e_{name} (HTTP 404: Invalid task ID); "
+        "see the latest tasks with: coatcheck list --provider codex"
+        for name in ("one", "two")
+    ] == done.err.splitlines()

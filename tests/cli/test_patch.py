@@ -339,7 +339,7 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     [
         (["--branch", "main"], "the branch main exists already"),
         (["--branch", "b", "--start", "nowhere"], "there is no commit nowhere to start the branch at"),
-        (["--branch", "a..b"], "'a..b' is no name for a branch"),
+        (["--branch", "a..b"], "'a..b' is not a valid branch name"),
         (["--branch", "b", "--index"], "--branch and --index cannot be combined"),
         (["--start", "main"], "--start needs --branch"),
         (["--undo"], "--undo takes no REF, no FILE and no other option"),

@@ -10,7 +10,7 @@ from tests.cli.cli_support import Cli
 
 from coatcheck._protocol import pagination
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
-from coatcheck.cloud.models import CloudResult
+from coatcheck.cloud.models import CloudFailure, CloudResult
 from coatcheck.cloud.scripted_cloud import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
 from coatcheck.testing import (
     AnthropicBatchEmulator,
@@ -19,6 +19,7 @@ from coatcheck.testing import (
     LambdaEmulator,
     OpenAIBatchEmulator,
 )
+from coatcheck.testing.fake_clock import FakeClock
 
 OTHER = DIFF.replace("+world", "+everybody")
 
@@ -282,8 +283,8 @@ def test_show_lists_every_file_of_the_diff(tmp_path: Path) -> None:
     lines = cli("show", ref).out.splitlines()
     changes = cli("show", ref, "--json").json["outcome"]["changes"]
 
+    assert "+2/-1 • 5 files" == lines[2]
     assert [
-        "  +2/-1 • 5 files",
         "  M  hello.txt             Text",
         "  D  gone.py               Python",
         "  A  new.py                Python",
@@ -351,3 +352,50 @@ def test_every_provider_lists_by_environment(
     done = Cli(tmp_path, service, **environ)("list", "--provider", provider, "--environment", environment, "--json")
 
     assert (0, []) == (done.code, done.json["tasks"])
+
+
+MESSAGE = "# Summary\n\nI added dark mode."
+
+
+@pytest.mark.parametrize(
+    ("once", "attempt"),
+    [
+        ("agent_exit_3: boom", AttemptScript(timeline=["failed"], error=CloudFailure(code="agent_exit_3", message="boom"))),
+        ("no diff", script(None)),
+        ("+1/-0 • 1 file", script(DIFF)),
+        (
+            "I added dark mode.",
+            AttemptScript(
+                timeline=["completed"],
+                result=CloudResult(messages=(MESSAGE,), diff=DIFF, title="Dark mode", body=f"{MESSAGE}\n"),
+            ),
+        ),
+    ],
+    ids=["error", "no diff", "size", "pull request text"],
+)
+@pytest.mark.parametrize("command", ["show", "wait"])
+def test_nothing_is_printed_twice(tmp_path: Path, command: str, once: str, attempt: AttemptScript) -> None:
+    """An error, the size of a change and a message that is the pull request's text are printed once."""
+    cli = Cli(tmp_path, ScriptedCloud(attempts=[attempt]))
+
+    assert 1 == cli(command, cli.submit()).out.count(once)
+
+
+def test_show_prints_the_size_of_a_chosen_attempt(tmp_path: Path) -> None:
+    """The size of an attempt that differs from the task's is printed above its files."""
+    cli, ref = ended(tmp_path, DIFF, EVERY_STATUS)
+    lines = cli("show", "--attempt", "2", ref).out.splitlines()
+
+    assert "  +2/-1 • 5 files" == lines[lines.index("Changes") + 1]
+
+
+@pytest.mark.parametrize("command", ["show", "status", "wait"])
+def test_the_time_that_a_task_took_is_printed(tmp_path: Path, command: str) -> None:
+    """Every command that describes an ended task prints how long it took."""
+    clock = FakeClock()
+    cli = Cli(tmp_path, ScriptedCloud([(0.0, "in_progress"), (252.0, "completed")], clock=clock))
+    cli.clock = clock
+    ref = cli.submit()
+    clock.sleep(252)
+
+    assert "took 4m 12s" in cli(command, ref).out

@@ -33,7 +33,7 @@ def test_run_goes_all_the_way(cli: Cli) -> None:
     done = cli("run", "--environment", "owner/repo", "Add dark mode")
 
     assert 0 == done.code
-    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "  +1/-0 • 1 file"} <= set(
+    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "+1/-0 • 1 file"} <= set(
         done.out.splitlines()
     )
 

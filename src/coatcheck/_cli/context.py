@@ -179,13 +179,20 @@ class CommandContext:
             ) as client:
                 yield client
         except errors.CoatcheckError as error:
-            from .error_context import in_context  # only an error needs it
-
-            named = in_context(error, provider=name, refs=self._refs, environ=environ)
-            named.remedy = named.remedy and self._with_options(named.remedy)
+            named = self.in_context(error, provider=name, refs=self._refs)
             if named is error:
                 raise
             raise named from error
+
+    def in_context(
+        self, error: errors.CoatcheckError, *, provider: str, refs: Sequence[TaskRef]
+    ) -> errors.CoatcheckError:
+        """Return *error* with the task that it is about, and with the options of this run in the commands of its remedy."""
+        from .error_context import in_context  # only an error needs it
+
+        named = in_context(error, provider=provider, refs=refs, environ=self.process_env.environ)
+        named.remedy = named.remedy and self._with_options(named.remedy)
+        return named
 
     def start_progress(self, *refs: TaskRef) -> WaitProgress:
         """Show the progress of a wait for *refs* from now on."""
@@ -394,14 +401,17 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args*, with ``--json`` and its FIELDS as one word."""
-        if "--json" in args:
-            position = args.index("--json") + 1
-            if position < len(args) and not args[position].startswith("-"):
-                from .json_selection import joined  # most commands print a whole document
+        if args == ["--json"]:
+            args = ["--json="]
+        elif "--json" in args:
+            from .json_selection import joined
 
-                args = joined(args, self)
-            args = ["--json=" if each == "--json" else each for each in args]
-        return super().parse_args(ctx, args)
+            args = joined(args, self)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # click's parser does not set it, and the message names the command
+            raise
 
 
 def command(

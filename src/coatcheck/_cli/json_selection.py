@@ -88,8 +88,12 @@ def splits_fields(word: str, command: click.Command) -> bool:
 
 
 def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
-    """Return *arguments* with ``--json`` and its FIELDS in one word."""
+    """Return *arguments* with ``--json`` and its FIELDS in one word.
+
+    What follows ``--``, and the value of another option, is not the option ``--json``.
+    """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    with_value = _options_with_value(command)
     words, position = [], 0
     while position < end:
         word, position = arguments[position], position + 1
@@ -98,7 +102,17 @@ def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
             word = f"--json={arguments[position] if has_fields else ''}"
             position += has_fields
         words.append(word)
+        if word in with_value and position < end:
+            words.append(arguments[position])
+            position += 1
     return [*words, *arguments[end:]]
+
+
+def _options_with_value(command: click.Command) -> set[str]:
+    """Return the options of *command* that take the next word as their value."""
+    options = (each for each in command.params if each.param_type_name == "option")
+    valued = (each for each in options if not (each.is_flag or each.count))  # type: ignore[attr-defined]
+    return {name for each in valued for name in each.opts} - {"--json"}
 
 
 class JsonOutput:

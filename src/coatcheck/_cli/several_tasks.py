@@ -52,7 +52,7 @@ def for_each(run: CommandContext, refs: Sequence[TaskRef], act: Callable[[Client
                 except errors.CoatcheckError as error:
                     if len(refs) == 1:
                         raise
-                    yield ref, error
+                    yield ref, run.in_context(error, provider=ref.provider, refs=[ref])
 
 
 def answer_each(

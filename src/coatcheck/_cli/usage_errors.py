@@ -33,11 +33,9 @@ def _explained(error: click.ClickException, path: str) -> tuple[str, str | None]
     if isinstance(error, click.BadParameter) and error.param is not None:
         return _bad_value(error, error.param)
     if isinstance(error, click.BadOptionUsage):
-        message = error.message.rstrip(".").removeprefix("Option ").replace("'", "")
-        return (
-            message,
-            f"see: {path} --help" if error.ctx else "see the examples of the command: coatcheck help COMMAND",
-        )
+        if error.message.endswith("requires an argument."):
+            return f"{error.option_name} needs a value", f"for examples see: {path} --help"
+        return error.message.rstrip(".").removeprefix("Option ").replace("'", ""), None
     if match := _EXTRA.match(error.message):
         return f"{path} does not expect {match[1]!r}", None
     message = " ".join(error.format_message().rstrip(".").split())

@@ -173,7 +173,7 @@ def revocation_page(login: LoginCredentials) -> str | None:
 def oauth_of(login: LoginCredentials) -> OAuth:
     """Return the login service; raises `UnsupportedError` where a provider has none."""
     if login.login.oauth is None:
-        raise errors.UnsupportedError(f"{login.login.name} has no login of this kind", remedy=login.login.remedy)
+        raise errors.UnsupportedError(f"{login.login.name} has no login command", remedy=login.login.remedy)
     return login.login.oauth
 
 

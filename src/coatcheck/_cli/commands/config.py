@@ -150,6 +150,8 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
 
     if value is None:
         is_changed = unset_setting(path, name)
+        if not is_changed:
+            require_setting(name, run.config)
         line = f"{name} is no longer set in {path}" if is_changed else f"{name} was not set in {path}"
     else:
         require_setting(name, run.config)
