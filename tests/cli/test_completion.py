@@ -39,6 +39,19 @@ def completed(cli: Cli, line: str) -> list[str]:
         (["ref,title"], "coatcheck list --json ref,ti"),
         (["bash", "zsh", "fish"], "coatcheck completion "),
         (["file"], "coatcheck submit --starting-diff x"),
+        (["file"], "coatcheck submit --batch "),
+        (["file"], "coatcheck message x --message-file "),
+        (["dir"], "coatcheck serve --data "),
+        (["file"], "coatcheck apply ./a"),
+        (["file"], "coatcheck diff /tmp/a"),
+        (["file"], "coatcheck attempts one.patch some/"),
+        (["timeout"], "coatcheck config get tim"),
+        (["attempts"], "coatcheck config set att"),
+        (["jules"], "coatcheck config set provider ju"),
+        (["submit"], "coatcheck help sub"),
+        (["jules"], "coatcheck providers show ju"),
+        (["codex"], "coatcheck login code"),
+        (["codex"], "coatcheck auth status code"),
         ([], "coatcheck status 'an unfinished"),
     ],
 )
@@ -57,6 +70,17 @@ def test_refs_are_completed_from_this_machine(cli: Cli) -> None:
         completed(cli, "coatcheck status @"),
         completed(cli, f"coatcheck status {one.partition(':')[2]}"),
         len(cli.cloud.requests),
+    )
+
+
+@pytest.mark.parametrize("command", ["apply", "diff", "attempts"])
+def test_refs_and_files_are_completed(cli: Cli, command: str) -> None:
+    """A command that takes a task or a patch file completes both; what begins with @ is a task."""
+    ref = cli.submit()
+
+    assert ([ref, "file"], ["@last"]) == (
+        completed(cli, f"coatcheck {command} "),
+        completed(cli, f"coatcheck {command} @"),
     )
 
 

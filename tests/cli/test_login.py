@@ -124,10 +124,12 @@ def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatc
         ({}, "darwin", True),
         ({"DISPLAY": ":10", "SSH_CONNECTION": "1 2 3 4"}, "linux", False),
         ({"SSH_TTY": "/dev/pts/1"}, "darwin", False),
+        ({"SSH_TTY": "/dev/pts/1", "BROWSER": "w3m"}, "linux", True),
+        ({"BROWSER": "firefox"}, "linux", True),
     ],
 )
 def test_a_browser_is_opened_where_a_person_sees_it(environ: dict[str, str], platform: str, expected: bool) -> None:
-    """A browser is opened on a desktop, and not over SSH."""
+    """A browser is opened on a desktop, and over SSH only where BROWSER names one."""
     assert expected is can_browse(environ, platform)
 
 

@@ -453,7 +453,7 @@ def command(
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
-        params = [completing(each) for each in (*own, *common)]
+        params = [completing(each, name) for each in (*own, *common)]
         return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
 
     return decorate
