@@ -360,7 +360,10 @@ MESSAGE = "# Summary\n\nI added dark mode."
 @pytest.mark.parametrize(
     ("once", "attempt"),
     [
-        ("agent_exit_3: boom", AttemptScript(timeline=["failed"], error=CloudFailure(code="agent_exit_3", message="boom"))),
+        (
+            "agent_exit_3: boom",
+            AttemptScript(timeline=["failed"], error=CloudFailure(code="agent_exit_3", message="boom")),
+        ),
         ("no diff", script(None)),
         ("+1/-0 • 1 file", script(DIFF)),
         (

@@ -403,7 +403,7 @@ class Command(click.Command):
         """Parse *args*, with ``--json`` and its FIELDS as one word."""
         if args == ["--json"]:
             args = ["--json="]
-        elif "--json" in args:
+        elif any(each == "--json" or each.startswith("--json=") for each in args):
             from .json_selection import joined
 
             args = joined(args, self)

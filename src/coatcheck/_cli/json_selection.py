@@ -88,24 +88,25 @@ def splits_fields(word: str, command: click.Command) -> bool:
 
 
 def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
-    """Return *arguments* with ``--json`` and its FIELDS in one word.
+    """Return *arguments* with ``--json`` and its FIELDS in one word; the fields of several are added.
 
     What follows ``--``, and the value of another option, is not the option ``--json``.
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     with_value = _options_with_value(command)
-    words, position = [], 0
+    words, fields, position = [], [], 0
     while position < end:
         word, position = arguments[position], position + 1
-        if word == "--json":
-            has_fields = position < end and splits_fields(arguments[position], command)
-            word = f"--json={arguments[position] if has_fields else ''}"
-            position += has_fields
-        words.append(word)
-        if word in with_value and position < end:
-            words.append(arguments[position])
+        if word == "--json" and position < end and splits_fields(arguments[position], command):
+            fields.append(arguments[position])
             position += 1
-    return [*words, *arguments[end:]]
+        elif word == "--json" or word.startswith("--json="):
+            fields.append(word.removeprefix("--json").removeprefix("="))
+        else:
+            size = 2 if word in with_value else 1
+            words += arguments[position - 1 : min(position - 1 + size, end)]
+            position += size - 1
+    return [f"--json={','.join(filter(None, fields))}", *words, *arguments[end:]]
 
 
 def _options_with_value(command: click.Command) -> set[str]:

@@ -72,7 +72,8 @@ def hooks_command(
 
     if action in _NEEDS_TARGET and target is None:
         raise errors.ConfigurationError(
-            f"hooks {action} needs {_NEEDS_TARGET[action]}", remedy=f"run: coatcheck hooks {action} {_NEEDS_TARGET[action]}"
+            f"hooks {action} needs {_NEEDS_TARGET[action]}",
+            remedy=f"run: coatcheck hooks {action} {_NEEDS_TARGET[action]}",
         )
     if target is not None and action not in {*_NEEDS_TARGET, "log"}:
         raise errors.ConfigurationError(f"hooks {action} takes no argument", remedy=f"leave out {target!r}")
