@@ -246,7 +246,7 @@ def test_bash_completes_a_file_whose_name_has_a_blank(home: Path, tmp_path: Path
 )
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_completes_values(home: Path, tmp_path: Path, expected: str, line: str) -> None:
-    """fish completes values, files and folders, after an equals sign too."""
+    """The shell fish completes values, files and folders, after an equals sign too."""
     (tmp_path / "with blank.patch").touch()
     (tmp_path / "folder").mkdir()
     program = tmp_path / "coatcheck"

@@ -402,8 +402,8 @@ def login_status(status: LoginStatus, now: float) -> list[Line]:
         "chosen by": status.origin,
         "name": status.account or "",
         "access token": _ending(status.expires_at, now) if status.is_logged_in else "",
-        "last refresh": age(status.last_refresh, now),
-        "refreshed": "here" if status.can_refresh else "not here",
+        "last refresh": age(status.last_refresh, now) if status.last_refresh else "",
+        "refreshed": "by coatcheck" if status.can_refresh else "not by coatcheck",
         "lock": status.lock or "",
     }
     width = max(map(len, facts))
@@ -414,7 +414,7 @@ def login_status(status: LoginStatus, now: float) -> list[Line]:
 
 def _ending(moment: datetime | None, now: float) -> str:
     if moment is None:
-        return "of unknown expiry"
+        return "valid, with no known expiry"
     left = moment.timestamp() - now
     shown = time.strftime("%b %d %H:%M", moment.astimezone().timetuple())
     return f"until {shown} (in {span(left)})" if left > 0 else f"ended {shown}"

@@ -20,7 +20,7 @@ ACTIONS = ("list", "get", "set", "unset", "edit")
 
 # What a new file of settings begins with.
 TEMPLATE = """\
-# Settings of coatcheck; `coatcheck config --all` lists them, and docs/guides explains them.
+# Settings of coatcheck; `coatcheck config --all` lists and describes them.
 # provider = "codex"
 # environment = "owner/repo"
 # attempts = 1
