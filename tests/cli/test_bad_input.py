@@ -184,3 +184,22 @@ def test_each_unknown_task_of_several_is_named(cli: Cli, command: str) -> None:
         "see the latest tasks with: coatcheck list --provider codex"
         for name in ("one", "two")
     ] == done.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("reason", "path"),
+    [
+        ("File exists", "{folder}/dangling"),
+        ("Not a directory", "{folder}/file/cloud"),
+        ("File name too long", "{folder}/" + "x" * 300),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_named(cli: Cli, reason: str, path: str) -> None:
+    """An error of the system about a path is a line that names the path, and no bug."""
+    (cli.folder / "file").touch()
+    (cli.folder / "dangling").symlink_to("nowhere")
+    (cli.folder / ".git").mkdir()
+    path = path.format(folder=cli.folder)
+    done = cli("serve", "-e", "owner/repo=.", "--agent", "true", "--data", path)
+
+    assert (2, f"{path}: {reason}; choose another path") == (done.code, done.line)

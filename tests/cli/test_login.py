@@ -144,7 +144,7 @@ def test_logging_out_deletes_and_revokes(cli: Cli) -> None:
 
 def test_logging_out_twice_says_that_there_is_nothing(cli: Cli) -> None:
     """One line, and the code of "not logged in"."""
-    assert (5, True) == ((done := cli("logout")).code, "there is no login of ours" in done.line)
+    assert (5, True) == ((done := cli("logout")).code, "coatcheck has no login of its own" in done.line)
 
 
 def test_a_status_says_who_is_not_logged_in(cli: Cli) -> None:
