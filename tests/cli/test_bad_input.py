@@ -143,7 +143,7 @@ def test_a_login_that_cannot_be_read(tmp_path: Path) -> None:
     )
 
 
-def test_a_login_goes_to_its_own_hosts_only(tmp_path: Path) -> None:
+def test_a_login_is_sent_only_to_the_hosts_of_its_provider(tmp_path: Path) -> None:
     """A stored login is sent only to the hosts of its provider."""
     token = jwt(exp=time.time() + 10**6)
     (tmp_path / "auth.json").write_bytes(login(access_token=token, id_token=jwt(sub="x"), refresh_token=""))
@@ -156,7 +156,7 @@ def test_a_login_goes_to_its_own_hosts_only(tmp_path: Path) -> None:
 
 
 def test_a_lost_submission_is_uncertain(tmp_path: Path) -> None:
-    """A submission whose outcome is unknown has an exit code of its own and is not sent again."""
+    """A submission whose outcome is unknown has its exit code and is not sent again."""
     cloud = ScriptedCloud(faults=[Reset(on="create_task", times=None)])
     done = Cli(tmp_path, cloud)(*SUBMIT, "Add dark mode")
 

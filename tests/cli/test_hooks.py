@@ -46,7 +46,7 @@ def test_a_sender_is_accepted_and_no_longer(cli: Cli) -> None:
 
 
 def test_an_empty_log(cli: Cli) -> None:
-    """Without deliveries the log says so."""
+    """Without deliveries the log is one line."""
     assert "No deliveries yet.\n" == cli("hooks", "log").out
 
 

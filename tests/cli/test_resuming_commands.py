@@ -98,7 +98,7 @@ def test_an_interrupted_submission_names_its_service(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("command", "next_command"), [("cancel", "status"), ("pr", "show")])
 def test_the_next_command_names_its_service(tmp_path: Path, command: str, next_command: str) -> None:
-    """What a successful command tells to do next uses the same address."""
+    """The next command that a successful command prints uses the same address."""
     cli = Cli(tmp_path)
     ref = cli.submit("--base-url", URL)
     done = cli(command, ref, "--base-url", URL)

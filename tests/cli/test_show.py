@@ -44,7 +44,7 @@ def test_a_task_is_named_in_three_ways(cli: Cli, form: str) -> None:
 
 
 def test_status_is_one_request(cli: Cli) -> None:
-    """A look is cheap."""
+    """`status` sends one request."""
     ref = cli.submit()
     before = len(cli.cloud.requests)
     cli("status", ref)
@@ -53,15 +53,15 @@ def test_status_is_one_request(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("word", ["pending", "completed", "failed", "cancelled"])
-def test_status_judges_nothing(tmp_path: Path, word: str) -> None:
-    """`status` has looked: its exit code is 0 whatever it saw."""
+def test_the_exit_code_of_status_is_zero_for_every_state(tmp_path: Path, word: str) -> None:
+    """The exit code of `status` is 0 whatever the state is."""
     cli = Cli(tmp_path, ScriptedCloud([word]))
 
     assert 0 == cli("status", cli.submit()).code
 
 
-def test_an_unknown_word_is_kept(tmp_path: Path) -> None:
-    """Words that nobody knew are shown as they came."""
+def test_an_unknown_state_is_shown(tmp_path: Path) -> None:
+    """The word of the service for a state that is not known is shown."""
     cloud = ScriptedCloud(["pending"])
     cli = Cli(tmp_path, cloud)
     ref = cli.submit()
@@ -99,8 +99,8 @@ def test_diff_is_the_bytes_of_the_patch(tmp_path: Path) -> None:
     assert [DIFF.encode(), OTHER.encode()] == [cli("diff", ref).data, cli("diff", ref, "--attempt", "2").data]
 
 
-def test_diff_is_painted_on_a_terminal(tmp_path: Path) -> None:
-    """People see colours, and an agent's escapes as text."""
+def test_diff_has_colours_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a diff has colours, and its escape sequences are text."""
     cli, ref = ended(tmp_path, DIFF.replace("+world", "+\x1b[2Jworld"))
     cli.is_terminal = True
 
@@ -117,8 +117,8 @@ def test_diff_without_a_number_is_the_first_there_is(tmp_path: Path) -> None:
     }
 
 
-def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) -> None:
-    """Our numbers never move; the official client counts only attempts with a diff, and that is said."""
+def test_an_attempt_without_a_diff_is_an_error_with_both_numberings(tmp_path: Path) -> None:
+    """Attempts keep their numbers; the error has the number of the official client, which counts only attempts with a diff."""
     cli, ref = ended(tmp_path, None, DIFF, OTHER)
     done = cli("diff", ref, "--attempt", "1")
 
@@ -134,7 +134,7 @@ def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) 
     [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("it has one attempt", (DIFF,), "2")],
 )
 def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
-    """A number too high is told with the numbers there are."""
+    """A number that is too high is an error that lists the attempts."""
     cli, ref = ended(tmp_path, *diffs)
     done = cli("diff", ref, "--attempt", number)
 
@@ -142,20 +142,20 @@ def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tupl
 
 
 def test_no_diff_yet(cli: Cli) -> None:
-    """While a task runs, there is no diff yet, and that is how it is said."""
+    """The error for a task that still runs names the command that waits for it."""
     ref = cli.submit()
 
     assert f"{ref} has no diff yet: it is queued; wait with: coatcheck wait {ref}" == cli("diff", ref).line
 
 
 def test_no_diff_at_all(tmp_path: Path) -> None:
-    """A task that changed nothing is not said to be running."""
+    """The error for an ended task without changes is that it has no diff."""
     cli, ref = ended(tmp_path, None)
 
     assert f"{ref} has no diff" == cli("diff", ref).line
 
 
-def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
+def test_a_diff_that_is_stored_elsewhere_is_an_error_that_names_the_place(tmp_path: Path) -> None:
     """A diff that the service keeps elsewhere is something else than no diff."""
     cli, ref = ended(tmp_path, DIFF)
     cli.cloud.faults = [OffloadedDiff(on="get_task", times=None)]
@@ -165,8 +165,8 @@ def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
     assert f"the service stores the diff of {ref} in another place (" in done.line
 
 
-def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:
-    """A page is a page; what is not shown is said, with the way to it."""
+def test_list_prints_twenty_tasks_and_the_command_for_more(cli: Cli) -> None:
+    """A list prints one page, and the command that prints the next one."""
     for _ in range(23):
         cli.submit()
     first = cli("list")
@@ -198,7 +198,7 @@ def test_list_ends_when_a_cursor_repeats(tmp_path: Path) -> None:
     assert 0 == cli("list", "--all").code
 
 
-def test_an_empty_list_says_so(cli: Cli) -> None:
+def test_an_empty_list_is_one_line(cli: Cli) -> None:
     """Nothing is not silence."""
     assert "No tasks found.\n" == cli("list").out
 
@@ -213,8 +213,8 @@ def test_lists_are_filtered(cli: Cli) -> None:
     assert 2 == len(cli("list", "--json", "--filter", "all", "-e", "OWNER/repo").json["tasks"])
 
 
-def test_a_task_of_nobody_is_refused(cli: Cli) -> None:
-    """Only the service says that an id is unknown."""
+def test_an_unknown_id_is_an_error_of_the_service(cli: Cli) -> None:
+    """An unknown id is an error of the service."""
     done = cli("status", "task_e_nobody")
 
     assert (1, "not_found" in done.line or "Invalid task ID" in done.line) == (done.code, True)
@@ -229,8 +229,8 @@ def test_results_are_whole(tmp_path: Path) -> None:
     assert ("Title", "Body") == (pull["title"], pull["body"])
 
 
-def test_list_all_says_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list without an end is stopped; that there is more is said on stderr, and its cursor is in the JSON."""
+def test_list_all_reports_that_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without an end is stopped, with a line on stderr and the cursor in the JSON."""
     monkeypatch.setattr(pagination, "MAX_PAGES", 1)
     cli = Cli(tmp_path, ScriptedCloud(faults=[]))
     for _ in range(25):
