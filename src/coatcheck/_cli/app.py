@@ -80,7 +80,9 @@ NO_STORAGE = frozenset(
 )
 
 # Errors of a path that was chosen: by an option, a setting or the environment.
-WRONG_PATH = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EPERM})
+WRONG_PATH = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EPERM}
+)
 
 ABOUT = """Submit a coding task to an agent that runs elsewhere, and get the result later.
 

@@ -16,12 +16,14 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER
 from .completion_types import completing
 from .console import Styled, clean, paragraph
+from .durations import seconds
+from .outages import Outages
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
-    from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
     from .._runtime.config import Config
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from .json_selection import JsonOutput
     from .process_env import ProcessEnv
     from .progress import ProgressClock, WaitProgress
-
-# How long an outage lasts before it is reported (seconds); each further report comes after twice that time.
-FIRST_REPORT = 5.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +53,7 @@ class CommandContext:
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
         self.progress: WaitProgress | None = None
-        self.outages = Outages(self)
+        self.outages = Outages(self.console)
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -188,17 +187,18 @@ class CommandContext:
         self, error: errors.CoatcheckError, *, provider: str, refs: Sequence[TaskRef]
     ) -> errors.CoatcheckError:
         """Return *error* with the task that it is about, and with the options of this run in the commands of its remedy."""
-        from .error_context import in_context  # only an error needs it
+        from .error_context import in_context, with_service_options  # only an error needs them
 
+        options = {"--account": self._account, "--base-url": self._base_url}
         named = in_context(error, provider=provider, refs=refs, environ=self.process_env.environ)
-        named.remedy = named.remedy and self._with_options(named.remedy)
+        named.remedy = named.remedy and with_service_options(named.remedy, options)
         return named
 
     def start_progress(self, *refs: TaskRef) -> WaitProgress:
         """Show the progress of a wait for *refs* from now on."""
         from .progress import WaitProgress
 
-        self.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
+        self.progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
         self.progress.refresh()
         return self.progress
 
@@ -220,15 +220,6 @@ class CommandContext:
         options["--base-url"] = self._base_url
         arguments = [word for name, value in options.items() if value is not None for word in (name, value)]
         return shlex.join(["coatcheck", *words, *arguments])
-
-    def _with_options(self, remedy: str) -> str:
-        """Return *remedy* with this run's account and address added to each command in it that uses the service."""
-        import re
-        import shlex
-
-        given = {"--account": self._account, "--base-url": self._base_url}
-        words = [word for name, value in given.items() if value is not None for word in (name, value)]
-        return re.sub(SERVICE_COMMAND, lambda found: " ".join([found[0], *map(shlex.quote, words)]), remedy)
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; where standard input is not a terminal, the answer is no."""
@@ -311,60 +302,12 @@ class CommandContext:
             self.console.note(*lines)
 
 
-# A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
-SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
-
-
-class Outages:
-    """Report on stderr that the service does not answer: in the progress line of a wait, else in lines.
-
-    The first line comes after `FIRST_REPORT` seconds, each further one after twice the time.
-    """
-
-    def __init__(self, run: CommandContext) -> None:
-        self._run, self._next = run, FIRST_REPORT
-        self.are_shown = False  # only commands that wait show them; others soon end with the error itself
-
-    def report(self, outage: Outage | None) -> None:
-        """Show what a client reports (`on_outage`)."""
-        if not self.are_shown:
-            return
-        if self._run.progress is not None:
-            self._run.progress.outage = outage
-            self._run.progress.refresh()
-        if outage is None:
-            self._next = FIRST_REPORT
-        elif outage.seconds >= self._next and not self._run.console.is_interactive:
-            self._next = 2 * outage.seconds
-            if not self._run.console.is_quiet:
-                self._run.console.note(f"coatcheck: {outage}, retrying")
-
-
 def utf8(data: bytes, what: str) -> str:
     """Return bytes as text; raises `ConfigurationError` for what is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
-
-
-JSON = click.Option(
-    ["--json", "as_json"], metavar="[FIELDS]", help="Print JSON instead of text; only these fields: --json ref,state."
-)
-JQ = click.Option(["--jq"], metavar="EXPR", help="Filter the JSON with a jq expression (needs coatcheck[jq]).")
-VERBOSE = click.Option(
-    ["-v", "--verbose"], count=True, help="Log requests on stderr; -vv also polls and logins. COATCHECK_LOG=debug too."
-)
-QUIET = click.Option(["-q", "--quiet"], is_flag=True, help="Print no progress and no notes, only results and errors.")
-LOG_FILE = click.Option(["--log-file"], metavar="FILE", help="Append the log to a file instead of stderr.")
-OUTPUT = (JSON, JQ, QUIET, VERBOSE, LOG_FILE)
-PROVIDER = click.Option(
-    ["--provider"],
-    metavar="NAME",
-    help=f"The service that runs the tasks; `coatcheck providers` lists them (default: {DEFAULT_PROVIDER}).",
-)
-ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
-BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
 
 
 def refuse_empty_options(context: click.Context) -> None:
@@ -481,31 +424,6 @@ refs_argument = click.argument("tasks", metavar="REF...", nargs=-1, required=Tru
 attempt_option = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never change."
 )
-
-
-def seconds(text: str, name: str = "") -> float | None:
-    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none".
-
-    Raises `ConfigurationError`, which names the option or setting *name*.
-    """
-    if text.strip().lower() == "none":
-        return None
-    number, unit = text.strip(), 1.0
-    if number[-1:].lower() in UNITS:
-        number, unit = number[:-1], UNITS[number[-1].lower()]
-    try:
-        value = float(number) * unit
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise errors.ConfigurationError(
-            f"{f'{name}: ' if name else ''}{text!r} is not a duration",
-            remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit",
-        )
-    return value
-
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def timeout_of(run: CommandContext, option: str | None) -> float | None:

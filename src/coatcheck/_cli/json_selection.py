@@ -94,7 +94,9 @@ def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     with_value = _options_with_value(command)
-    words, fields, position = [], [], 0
+    words: list[str] = []
+    fields: list[str] = []
+    position = 0
     while position < end:
         word, position = arguments[position], position + 1
         if word == "--json" and position < end and splits_fields(arguments[position], command):

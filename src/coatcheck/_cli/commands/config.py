@@ -10,7 +10,8 @@ import click
 from ... import errors
 from ..._runtime.config import SETTINGS, user_file
 from ..console import Line, table
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
+from ..durations import seconds
 from ..json_output import to_object
 
 if TYPE_CHECKING:

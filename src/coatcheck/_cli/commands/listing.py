@@ -10,7 +10,8 @@ from ... import errors
 from ..._app.listing import TaskFilter, filtered, list_tasks
 from ..._model.states import TaskState
 from ..console import Line
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
+from ..durations import seconds
 from ..json_output import to_object
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from ..context import (
     attempt_option,
     command,
     interval_option,
-    seconds,
     timeout_of,
     timeout_option,
 )
+from ..durations import seconds
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
 from ..prompts import read_prompt

@@ -17,10 +17,10 @@ from ..context import (
     command,
     interval_option,
     refs_argument,
-    seconds,
     timeout_of,
     timeout_option,
 )
+from ..durations import seconds
 from ..exit_codes import ExitCode
 from ..formatting import event as event_lines
 from ..json_output import to_object
