@@ -60,7 +60,7 @@ def test_colour_is_for_terminals_unless_told(is_painted: bool, terminal: bool, e
 
 
 def test_progress_is_silent_in_a_pipe() -> None:
-    """A log file sees no progress."""
+    """A log file contains no progress."""
     paper = Paper()
     paper.console.progress(lambda: ("half",))
 

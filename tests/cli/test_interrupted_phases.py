@@ -109,7 +109,7 @@ def reading() -> Iterator[tuple[str, Callable[[], object]]]:
 
 @contextlib.contextmanager
 def retrying() -> Iterator[tuple[str, Callable[[], object]]]:
-    """The peer asks for a pause of a minute."""
+    """The peer requires a pause of a minute."""
 
     def script(connection: Connection) -> None:
         connection.receive()
@@ -123,7 +123,7 @@ def retrying() -> Iterator[tuple[str, Callable[[], object]]]:
 
 @contextlib.contextmanager
 def sleeping() -> Iterator[tuple[str, Callable[[], object]]]:
-    """The peer says that the task is running; the next poll is an hour away."""
+    """The peer reports a running task; the next poll is in an hour."""
 
     def script(connection: Connection) -> None:
         connection.receive()
@@ -162,7 +162,7 @@ def test_a_request_ends_in_every_phase(home: Path, phase: str, transport: str, n
 
 @pytest.mark.parametrize(("verb", "number"), list(zip(["wait", "watch", "wait"], SIGNALS, strict=True)))
 def test_a_sleeping_wait_ends(home: Path, verb: str, number: int) -> None:
-    """A wait between two polls ends, and its message says how to wait again."""
+    """A wait between two polls ends, and its message has the command that waits again."""
     with sleeping() as (url, is_there):
         program = run(verb, REF, "--interval", "1h", "--base-url", url)
         code, line = interrupted(program, number, is_there)

@@ -253,7 +253,7 @@ def test_another_programs_login_is_not_ended(household: Household) -> None:
 
     with pytest.raises(errors.UnsupportedError, match="belongs to the Codex CLI"):
         house.do(log_out(house.login("shared")))
-    with pytest.raises(errors.NotLoggedInError, match="no login of ours"):
+    with pytest.raises(errors.NotLoggedInError, match="no login of its own"):
         house.do(log_out(house.login()))
 
     assert house.shared.exists()

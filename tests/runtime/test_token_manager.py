@@ -133,7 +133,7 @@ def test_a_provider_without_logins_says_so(house: Household) -> None:
         lambda: manager.log_in_by_browser(str),
         manager.log_out,
     ):
-        with pytest.raises(errors.UnsupportedError, match="no login of this kind"):
+        with pytest.raises(errors.UnsupportedError, match="no login command"):
             act()
 
 

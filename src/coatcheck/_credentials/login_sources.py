@@ -111,7 +111,7 @@ class ChainCredentials:
         """Return the current secret; raises `NotLoggedInError` if there is none."""
         secret: Secret | None = yield Call(self._current)
         if secret is None:
-            raise errors.NotLoggedInError(remedy=self._login.remedy)
+            raise errors.NotLoggedInError(f"there is no login for {self._login.name}", remedy=self._login.remedy)
         return secret
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
@@ -373,5 +373,7 @@ class LoginCredentials:
 
     def _not_logged_in(self) -> errors.NotLoggedInError:
         wanted = self.choice.source
-        message = None if wanted is Source.AUTO else f"not logged in: no token in {self.login.environment}"
+        message = f"there is no login for {self.login.name}"
+        if wanted is not Source.AUTO:
+            message = f"not logged in to {self.login.name}: no token in {self.login.environment}"
         return errors.NotLoggedInError(message, remedy=self.login.remedy)

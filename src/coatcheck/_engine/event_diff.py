@@ -58,8 +58,9 @@ class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=cls)
         except (msgspec.MsgspecError, ValueError):
-            message = "this is not the cursor of an event"
-            raise errors.ConfigurationError(message, remedy="pass the id of an event as it was") from None
+            raise errors.ConfigurationError(
+                f"{cursor!r} is not the id of an event", remedy="pass the `id` of an event, unchanged"
+            ) from None
 
 
 def new_events(seen: SeenState, snapshot: TaskSnapshot) -> Iterator[tuple[TaskEvent, SeenState]]:

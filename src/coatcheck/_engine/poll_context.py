@@ -160,5 +160,5 @@ def retry_after_of(error: errors.CoatcheckError) -> float:
 def timeout_error(ref: TaskRef, timeout: float | None, outage: Outage | None) -> errors.WaitTimeoutError:
     """Return the error of a wait whose deadline has passed, during an *outage* or not."""
     state = "it is still running" if outage is None else f"{outage}, so its state is not known"
-    message = f"{ref} has not ended within {timeout:g} seconds; {state}"
+    message = f"{ref} has not ended within {timeout:g} {'second' if timeout == 1 else 'seconds'}; {state}"
     return errors.WaitTimeoutError(message, ref=ref, remedy=f"wait again with: coatcheck wait {ref}")

@@ -134,8 +134,7 @@ def split_path(message: str) -> tuple[str, str]:
 def error_for(response: Response) -> errors.ProviderError:
     """Return the error that the response stands for."""
     kind, detail, id = kind_of(response), detail_of(response), request_id(response.headers)
-    summary = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
-    message = f"{summary} (HTTP {response.status})" + (f": {detail}" if detail else "")
+    message = f"{kind.default_message()} (HTTP {response.status})" + (f": {detail}" if detail else "")
     if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):
         after = retry_after(response.headers)
         return kind(message, status=response.status, detail=detail, request_id=id, retry_after=after)

@@ -165,6 +165,7 @@ def _task(
     task = _recorded(ref, record, display, service, is_review=flag(record.is_review))
     raw_state = task.raw_state or turn.turn_status
     known = _known_attempts(turn, made, raw_state=turn.turn_status or raw_state)
+    latest_event = fields(turn.latest_event)
     return msgspec.structs.replace(
         task,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
@@ -174,8 +175,10 @@ def _task(
         repository=_repository(turn.environment) if turn.environment else None,
         branch=text(turn.branch) or task.branch,
         started_at=instant(turn.created_at),
+        # Details have no time of the last change; the last event has one.
+        updated_at=task.updated_at or instant(latest_event.get("created")),
         model=text(turn.model_version) or (text(asked.user_model_slug) if asked else None),
-        progress=text(fields(turn.latest_event).get("text")),
+        progress=text(latest_event.get("text")),
         stats=task.stats or (made.stats if made else None),
         attempts=known,
         attempt_total=max(task.attempt_total or 0, len(known)) or None,
