@@ -169,13 +169,12 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash_replaces_the_part_that_it_has_split(home: Path, expected: str, words: list[str]) -> None:
     """Bash splits words at colons and equals signs; what the script returns replaces the last part."""
-    from coatcheck._runtime.submission_journal import FileJournal
-
     from coatcheck._model.tasks import TaskRef
     from coatcheck._protocol.intents import Intent
     from coatcheck._runtime.config import state_dir
+    from coatcheck._store.journal import SubmissionJournal
 
-    journal = FileJournal(state_dir(os.environ))
+    journal = SubmissionJournal.at(state_dir(os.environ))
     intent = Intent(id="1", provider="codex", digest="", at=1.0, summary="first")
     journal.begin(intent)
     journal.settle(intent, TaskRef("codex", "task_e_1"))

@@ -18,10 +18,10 @@ from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
 from .completion_types import completing
 from .console import Styled, clean, paragraph
+from .outages import Outages
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
-    from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
     from .._runtime.config import Config
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .process_env import ProcessEnv
     from .progress import ProgressClock, WaitProgress
 
-# How long an outage lasts before it is reported (seconds); each further report comes after twice that time.
-FIRST_REPORT = 5.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,8 +51,7 @@ class CommandContext:
         self.process_env, self.is_json, self._output = process_env, is_json, output
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
-        self.progress: WaitProgress | None = None
-        self.outages = Outages(self)
+        self.outages = Outages(process_env.console)
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -191,9 +188,9 @@ class CommandContext:
         """Show the progress of a wait for *refs* from now on."""
         from .progress import WaitProgress
 
-        self.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
-        self.progress.refresh()
-        return self.progress
+        progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
+        progress.refresh()
+        return progress
 
     @functools.cached_property
     def _clock(self) -> ProgressClock:
@@ -306,31 +303,6 @@ class CommandContext:
 
 # A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
 SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
-
-
-class Outages:
-    """Report on stderr that the service does not answer: in the progress line of a wait, else in lines.
-
-    The first line comes after `FIRST_REPORT` seconds, each further one after twice the time.
-    """
-
-    def __init__(self, run: CommandContext) -> None:
-        self._run, self._next = run, FIRST_REPORT
-        self.are_shown = False  # only commands that wait show them; others soon end with the error itself
-
-    def report(self, outage: Outage | None) -> None:
-        """Show what a client reports (`on_outage`)."""
-        if not self.are_shown:
-            return
-        if self._run.progress is not None:
-            self._run.progress.outage = outage
-            self._run.progress.refresh()
-        if outage is None:
-            self._next = FIRST_REPORT
-        elif outage.seconds >= self._next and not self._run.console.is_interactive:
-            self._next = 2 * outage.seconds
-            if not self._run.console.is_quiet:
-                self._run.console.note(f"coatcheck: {outage}, retrying")
 
 
 def utf8(data: bytes, what: str) -> str:
@@ -471,44 +443,3 @@ refs_argument = click.argument("tasks", metavar="REF...", nargs=-1, required=Tru
 attempt_option = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never change."
 )
-
-
-def seconds(text: str, name: str = "") -> float | None:
-    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none".
-
-    Raises `ConfigurationError`, which names the option or setting *name*.
-    """
-    if text.strip().lower() == "none":
-        return None
-    number, unit = text.strip(), 1.0
-    if number[-1:].lower() in UNITS:
-        number, unit = number[:-1], UNITS[number[-1].lower()]
-    try:
-        value = float(number) * unit
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise errors.ConfigurationError(
-            f"{f'{name}: ' if name else ''}{text!r} is not a duration",
-            remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit",
-        )
-    return value
-
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def timeout_of(run: CommandContext, option: str | None) -> float | None:
-    """Return how long to wait in seconds: the option, else the setting ``timeout``."""
-    if option is not None:
-        return seconds(option, "--timeout")
-    setting = run.config.resolve("timeout")
-    return seconds(setting.value or "none", f"timeout ({setting.origin})")
-
-
-timeout_option = click.option(
-    "--timeout",
-    metavar="TIME",
-    help="Stop waiting after this: 90s, 30m, 2h, none (default: 1h). The task is not stopped.",
-)
-interval_option = click.option("--interval", metavar="TIME", help="Poll this often (default: when an end is likely).")

@@ -59,7 +59,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 # Keys of documents that hold a list of objects.
 LISTS = ("tasks", "models", "environments", "settings", "providers")
 # Arguments that hold a person's words.
-FREE_TEXT = frozenset({"prompt", "text"})
+FREE_TEXT = frozenset({"prompt", "text", "words"})
 
 
 def fields_of(command: str) -> tuple[str, ...]:

@@ -52,7 +52,10 @@ def _unknown_option(error: click.NoSuchOption, path: str) -> tuple[str, str | No
         if option in _options_of_commands(error.ctx, error.ctx.command):
             return f"{option} is an option of a command", f"write it after the command: coatcheck COMMAND {option}"
         return message, None
-    return message, f"did you mean {' or '.join(sorted(error.possibilities))}?" if error.possibilities else None
+    from difflib import get_close_matches
+
+    near = get_close_matches(option, error.possibilities or (), n=2, cutoff=0.7)
+    return message, f"did you mean {' or '.join(near)}?" if near else None
 
 
 def _options_of_commands(context: click.Context, group: click.Group) -> set[str]:
@@ -104,5 +107,5 @@ def _described_range(kind: click.IntRange) -> str:
 def name_of(param: click.Parameter) -> str:
     """Return a parameter as the user writes it: ``--limit``, or the metavar of an argument."""
     if isinstance(param, click.Argument):
-        return (param.metavar or param.name or "").strip("[]").upper()
+        return (param.metavar or param.name or "").strip("[]").removesuffix("...").upper()
     return max(param.opts, key=len)

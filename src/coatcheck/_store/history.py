@@ -69,6 +69,15 @@ class HistoryFilter(Value, frozen=True, kw_only=True):
     until: datetime | None = None
     text: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "provider": "the provider's name",
+        "states": "words of TaskState",
+        "repository": "owner/repo",
+        "since": "the earliest time of submission",
+        "until": "the latest time of submission",
+        "text": "words to search for",
+    }
+
 
 class History:
     """The tasks in the store at *location*: a folder, or the URL of a PostgreSQL database.

@@ -10,8 +10,9 @@ import click
 from ... import errors
 from ..._runtime.config import SETTINGS, user_file
 from ..console import Line, table
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
 from ..json_output import to_object
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._runtime.config import Setting

@@ -10,8 +10,9 @@ from ... import errors
 from ..._app.listing import TaskFilter, filtered, list_tasks
 from ..._model.states import TaskState
 from ..console import Line
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
 from ..json_output import to_object
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._runtime.server_record import ServerRecord

@@ -174,19 +174,18 @@ def attempts_command(
     """
     from ..._app.patch_files import PatchOptions, is_patch_file
 
-    are_files = {is_patch_file(name, run.process_env.folder) for name in tasks}
+    others = [name for name in tasks if not is_patch_file(name, run.process_env.folder)]
     options = PatchOptions(strip, directory, repair, run.root)
-    if are_files == {True}:
+    if not others:
         _compare_files(run, tasks, options)
     elif len(tasks) > 1:
-        other = next(name for name in tasks if not is_patch_file(name, run.process_env.folder))
         raise errors.ConfigurationError(
-            f"{other} is not a file, and several names must be files", remedy="pass one REF, or files: ./NAME"
+            f"{others[0]} is not a file, and several names must be files", remedy="pass one REF, or files: ./NAME"
         )
     elif options != PatchOptions(root=run.root):
         raise errors.ConfigurationError("-p, --directory and --repair need a patch file", remedy="leave them out")
     else:
-        _compare_attempts(run, tasks[0])
+        _compare_attempts(run, others[0])
 
 
 def _compare_attempts(run: CommandContext, task: str) -> None:

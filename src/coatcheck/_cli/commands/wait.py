@@ -11,19 +11,11 @@ import msgspec
 from ... import errors
 from ..._app.wait import WaitOptions, unique_refs, wait_for_task, watch_tasks
 from ..console import Styled, indented
-from ..context import (
-    CommandContext,
-    attempt_option,
-    command,
-    interval_option,
-    refs_argument,
-    seconds,
-    timeout_of,
-    timeout_option,
-)
+from ..context import CommandContext, attempt_option, command, refs_argument
 from ..exit_codes import ExitCode
 from ..formatting import event as event_lines
 from ..json_output import to_object
+from ..time_options import interval_option, seconds, timeout_of, timeout_option
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task, TaskRef
@@ -116,8 +108,8 @@ def _wait_for_group(
     try:
         with run.client(refs[0].provider, waits=True, refs=refs) as client:
             for task in client.poll_tasks(refs, timeout=options.timeout, interval=options.interval):
-                if run.progress is not None:
-                    run.progress.record_event(task.ref, "", task.state)
+                if run.outages.progress is not None:
+                    run.outages.progress.record_event(task.ref, "", task.state)
                 if not run.is_json:
                     run.console.show_all([Styled(str(task.ref), "bold"), *indented(result(task, None, run)), ""])
                     print_next_step(run, task)
