@@ -109,7 +109,7 @@ def test_writing_changes_nothing_but_the_tokens(top: dict[str, Any], inner: dict
 
 
 def test_a_refresh_token_is_never_blanked() -> None:
-    """Tokens without one leave the one that is there (codex-wham.md 6.6)."""
+    """Tokens without one leave the one that is there (docs/reference/protocols/codex-wham.md, 6.6)."""
     old = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", account_id="acc")
     written = write_auth_file(write_auth_file(None, old), Tokens(access_token="b"))
 

@@ -72,7 +72,7 @@ def test_a_device_login_that_nobody_approves_ends(household: Household) -> None:
 
 
 def test_a_service_without_device_codes_says_so(household: Household) -> None:
-    """404 is "not enabled" (codex-wham.md 6.9)."""
+    """404 is "not enabled" (docs/reference/protocols/codex-wham.md, 6.9)."""
     house = household
     house.cloud.faults.append(Status(404, on="device_code"))
 

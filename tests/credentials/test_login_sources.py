@@ -116,7 +116,7 @@ class Whoami:
 
 
 def test_a_personal_access_token_is_asked_about_once(household: Household) -> None:
-    """Whoami tells its account, which is then sent with it (codex-wham.md 6.8)."""
+    """Whoami tells its account, which is then sent with it (docs/reference/protocols/codex-wham.md, 6.8)."""
     house, whoami = household, Whoami()
     house.cloud.handle = whoami
     login = house.login(CODEX_ACCESS_TOKEN="at-good")

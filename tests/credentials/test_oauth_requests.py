@@ -40,7 +40,10 @@ AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
     ],
 )
 def test_the_code_is_where_the_service_puts_it(body: bytes, code: str) -> None:
-    """`error.code`, else `error`, else `code` (codex-wham.md 6.4); nothing that is no word gets through."""
+    """`error.code`, else `error`, else `code`; nothing that is no word gets through.
+
+    See docs/reference/protocols/codex-wham.md, 6.4.
+    """
     assert code == code_of(Response(400, {}, body))
 
 

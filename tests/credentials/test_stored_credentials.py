@@ -58,7 +58,7 @@ def test_each_kind_of_login_has_its_windows(household: Household, source: str, e
 def test_a_token_that_does_not_say_its_end_is_refreshed_after_eight_days(
     household: Household, days: float | None, refreshes: int
 ) -> None:
-    """The 8-day rule of codex-wham.md 6.3, by `last_refresh`; without one it is never due."""
+    """The 8-day rule of docs/reference/protocols/codex-wham.md, 6.3, by `last_refresh`; without one it is never due."""
     import msgspec
 
     house = household
@@ -121,7 +121,10 @@ def test_a_refresh_that_fails_after_the_end_is_an_error(household: Household) ->
 
 
 def test_a_service_that_gives_nothing_new_is_not_asked_for_ever(house: Household) -> None:
-    """``{}`` is a good answer (codex-wham.md 6.4): `last_refresh` is set, and the next look comes some seconds later."""
+    """``{}`` is a good answer: `last_refresh` is set, and the next look comes some seconds later.
+
+    See docs/reference/protocols/codex-wham.md, 6.4.
+    """
     house.put(house.issue(ends_in=50))
     house.cloud.faults.append(Body(b"{}", on="token", times=None))
     login = house.login()
@@ -408,7 +411,7 @@ def test_a_refusal_for_good_is_remembered(household: Household, fate: str, reaso
 
 
 def test_any_401_of_the_login_service_is_for_good(house: Household) -> None:
-    """With or without one of the codes (codex-wham.md 6.4)."""
+    """With or without one of the codes (docs/reference/protocols/codex-wham.md, 6.4)."""
     house.put(house.issue(ends_in=-10))
     house.cloud.faults.append(Status(401, on="token"))
     login = house.login()

@@ -27,7 +27,8 @@ from .oauth_requests import Code, Endpoints, code_of, read_answer, sent
 INTERVAL, SLOWER = 5.0, 5.0
 # Never so often that it floods, nor so seldom that a person who has approved sits and waits (seconds).
 SHORTEST, LONGEST = 1.0, 60.0
-# How long a device code is good where the service does not say (codex-wham.md 6.9), and at most (seconds).
+# How long a device code is good where the service does not say (docs/reference/protocols/codex-wham.md, 6.9), and at
+# most (seconds).
 LIFETIME = 900.0
 SLOW_DOWN = "slow_down"
 

@@ -24,7 +24,8 @@ from .login_status import LoginStatus, status_of
 from .oauth_requests import Code
 from .stored_credentials import StoredCredentials
 
-# How long we wait for a browser: as long as device codes are good (codex-wham.md 6.9) (seconds).
+# How long we wait for a browser: as long as device codes are good (docs/reference/protocols/codex-wham.md, 6.9)
+# (seconds).
 LOGIN_TIMEOUT = 900.0
 # How long one wait for the loopback server takes at most, so that a wait can be given up (seconds).
 LOOK = 0.25

@@ -352,7 +352,7 @@ class LoginCredentials:
         return read(value) if read else Secret(token=value, source=variable)
 
     def _identify(self, secret: Secret) -> Script[Secret]:
-        """Ask whose a token is that does not say so itself, once (codex-wham.md 6.8)."""
+        """Ask whose a token is that does not say so itself, once (docs/reference/protocols/codex-wham.md, 6.8)."""
         whoami = self.login.whoami
         if whoami is None or whoami.only_at_login or not secret.token.startswith(whoami.prefix):
             return secret

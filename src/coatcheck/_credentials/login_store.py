@@ -169,7 +169,7 @@ class FileStore:
         target = self._target
         with suppress(FileNotFoundError):
             # Root may write anything, but a file without write permission is still not to be written
-            # (docs/reference/protocols/codex-wham.md 6.5).
+            # (docs/reference/protocols/codex-wham.md, 6.5).
             if not os.stat(target).st_mode & 0o200:
                 return f"{self.where} is read-only"
         folders = {os.path.dirname(target), os.path.dirname(os.path.abspath(self.where))}

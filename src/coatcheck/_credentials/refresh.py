@@ -29,13 +29,14 @@ from .refresh_log import SPENT, RefreshLog, RefreshRecord
 from .refresh_policy import Mode, RefreshNeed, fingerprint, has_ended, is_newer, moment, need_of, same_account
 from .successors import Successors
 
-# The older official client truncates its file and writes it in place (docs/reference/protocols/codex-wham.md 6.5): how
+# The older official client truncates its file and writes it in place (docs/reference/protocols/codex-wham.md, 6.5): how
 # long a file that is empty or cut is read again, and how often (seconds).
 TORN_PATIENCE, TORN_EVERY = 2.0, 0.1
 # Fresh tokens may be longer than the old ones. Three tokens that fit into the 8 kB of headers that servers accept by
 # default (https://httpd.apache.org/docs/2.4/mod/core.html#limitrequestfieldsize) make 24 kB (bytes).
 GROWTH = 24 * 1024
-# The official client's word for a refresh after the service rejected the access token (codex-wham.md 6.4).
+# The official client's word for a refresh after the service rejected the access token
+# (docs/reference/protocols/codex-wham.md, 6.4).
 REJECTED = "unauthorized_recovery"
 
 

@@ -47,7 +47,7 @@ LOCK_PATIENCE = 40.0
 # How often a lock that is held is tried again (seconds), before jitter; a refresh takes tenths of a second.
 LOCK_EVERY = 0.05
 # After `refresh_token_reused` another program may be about to save what it got
-# (docs/reference/protocols/codex-wham.md 6.6) (seconds).
+# (docs/reference/protocols/codex-wham.md, 6.6) (seconds).
 WINNER_PATIENCE, WINNER_EVERY = 5.0, 0.2
 
 # The official client's words for the reason of a refresh (6.4).

@@ -2,7 +2,7 @@
 
 Invariants:
 - A task with several attempts has ended when all of them have; the state of the current turn is not enough
-  (`docs/reference/protocols/codex-wham.md`, section 2.3).
+  (`docs/reference/protocols/codex-wham.md`, 2.3).
 - Durations that cannot be read or recorded are reported once and never fail a task.
 """
 

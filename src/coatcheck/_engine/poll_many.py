@@ -167,7 +167,7 @@ class BatchPoller:
     def _turns(self, tasks: list[Task]) -> list[Task]:
         """Return which running tasks of a page a watch polls: those never polled, and the longest not polled.
 
-        A page does not show what an agent reports meanwhile (`docs/reference/protocols/jules.md`, section 2.2). A page
+        A page does not show what an agent reports meanwhile (`docs/reference/protocols/jules.md`, 2.2). A page
         of n tasks costs 1/n of polling each, and what costs n times as much is worth 1/sqrt(n) of the frequency
         (`schedule.py`): sqrt(n) tasks are polled in each round.
         """

@@ -9,7 +9,8 @@ import re
 
 from .. import errors
 
-# Ids of every form seen (codex-wham.md 2.3); `~` goes into the path as it is (codex-wham.md 2.4). Anything else is percent-encoded.
+# Ids of every form seen (docs/reference/protocols/codex-wham.md, 2.3); `~` goes into the path as it is
+# (docs/reference/protocols/codex-wham.md, 2.4). Anything else is percent-encoded.
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 

@@ -183,7 +183,7 @@ def test_a_list_of_sources_that_goes_round_in_circles_ends() -> None:
     assert 2 == len(client.list_environments())
 
 
-# -- the truths of sections 2.3 and 3.1 ----------------------------------------------------------------------------------
+# -- states (docs/reference/protocols/jules.md, 2.3 and 3.1) --------------------------------------------------------------
 
 
 def test_a_plan_that_waits_ends_the_wait_and_is_shown(variant: str) -> None:

@@ -248,7 +248,7 @@ def _display(shown: wire.Display) -> wire.StatusDisplay:
 
 
 def _raw_state(display: wire.StatusDisplay, latest: Mapping[str, object]) -> str | None:
-    """Return the native word by section 3's order: the turn's, whatever it is, then the task's."""
+    """Return the turn's native state, else the task's (docs/reference/protocols/codex-wham.md, 3)."""
     status = latest.get("turn_status")
     return status if isinstance(status, str) else text(display.state)
 
