@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 from tests.runtime.servers import Connection, Server, chunk, chunked, silent
 
 MAIN = "import sys; from coatcheck._cli.main import main; sys.argv[0] = 'coatcheck'; main()"
@@ -197,18 +197,18 @@ def test_name_resolution_ends(home: Path, number: int) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_refresh_ends(home: Path, tmp_path: Path, number: int) -> None:
     """A login service that does not answer does not hold the command, and the login file is unchanged."""
-    house = Household(tmp_path)
-    house.put(house.issue(ends_in=-10))
-    before = house.shared.read_bytes()
+    logins = LoginEnvironment(tmp_path)
+    logins.put(logins.issue(ends_in=-10))
+    before = logins.shared.read_bytes()
     with Server(silent) as server:
-        environ = {**house.environ, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": server.url("/oauth/token")}
+        environ = {**logins.environ, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": server.url("/oauth/token")}
         program = run("cancel", REF, CODEX_ACCESS_TOKEN="", **environ)
         code, line = interrupted(program, number, server.has_request.wait)
 
     assert (SIGNALS[number], True, before) == (
         code,
         line.startswith("coatcheck: interrupted"),
-        house.shared.read_bytes(),
+        logins.shared.read_bytes(),
     )
 
 

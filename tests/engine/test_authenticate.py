@@ -35,25 +35,25 @@ class Renewing:
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_a_401_is_asked_once_more_with_another_secret(colour: str) -> None:
+def test_a_401_is_asked_once_more_with_another_secret(variant: str) -> None:
     """A renewed secret is sent, once."""
     service = ToyService()
     service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing("stale", "good"))
+    both = Both(variant, ToyProvider(), service, token=None, credentials=Renewing("stale", "good"))
     both.get_task("t1")
 
     assert 2 == len(service.requests)
 
 
 @pytest.mark.parametrize("tokens", [("stale",), ("stale", "staler", "stalest")])
-def test_a_401_that_nothing_renews_is_raised(colour: str, tokens: tuple[str, ...]) -> None:
+def test_a_401_that_nothing_renews_is_raised(variant: str, tokens: tuple[str, ...]) -> None:
     """One other secret is tried at most; the caller sees the service's refusal, and what to do about it."""
     service = ToyService()
-    both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
+    both = Both(variant, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
 
     with pytest.raises(errors.AuthenticationError, match="who are you") as caught:
         both.get_usage()
@@ -109,11 +109,11 @@ def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
     assert guard("https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN) is None
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_refused_host_sees_no_request(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_refused_host_sees_no_request(variant: str) -> None:
     """The guard comes before the wire."""
     service = ToyService()
-    both = Both(colour, ToyProvider("http://toy.example"), service)
+    both = Both(variant, ToyProvider("http://toy.example"), service)
 
     with pytest.raises(errors.ConfigurationError):
         both.get_usage()

@@ -105,27 +105,27 @@ def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_folder_that_cannot_be_written_fails_no_wait(
-    colour: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    variant: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Waits end as their tasks do where durations cannot be recorded, and one client warns once."""
     (tmp_path / "file").touch()
     service = ToyService(now=1_790_000_000.0, states=("working", "done"))
-    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path / "file")})
+    both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path / "file")})
     ends = [both.create_task_and_wait("p").state for _ in range(2)]
     warnings = [record.message for record in caplog.records if "cannot be recorded" in record.message]
 
     assert ([TaskState.SUCCEEDED] * 2, 1) == (ends, len(warnings))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("seen", ['{"count":-2}', '{"count":1,"mean":1e300}', '{"count":3,"squares":-9e99}'])
-def test_durations_that_make_no_sense_fail_no_wait(colour: str, seen: str, tmp_path: Path) -> None:
+def test_durations_that_make_no_sense_fail_no_wait(variant: str, seen: str, tmp_path: Path) -> None:
     """A file of durations that was written by somebody else gives the default schedule."""
     (tmp_path / "durations.json").write_text(f'{{"toy/*":{seen}}}')
     service = ToyService(now=1_790_000_000.0, states=("working", "done"))
-    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+    both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
 
     assert TaskState.SUCCEEDED is both.create_task_and_wait("p").state
 
@@ -158,49 +158,49 @@ def test_many_threads_record_into_one_file(tmp_path: Path) -> None:
     assert ([], 80, ["durations.json"]) == (failures, DurationFile(str(tmp_path)).recall("toy", None).count, names)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_wait_learns_from_the_wait_before(colour: str, tmp_path: object) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_learns_from_the_wait_before(variant: str, tmp_path: object) -> None:
     """The end of a task that was seen running moves the schedule of the next; one that had ended before does not."""
     clock_start = 1_790_000_000.0
     environ = {"COATCHECK_STATE_HOME": str(tmp_path)}
     service = ToyService(now=clock_start, states=("working",) * 2 + ("done",))
-    both = Both(colour, ToyProvider(), service, environ=environ)
+    both = Both(variant, ToyProvider(), service, environ=environ)
     both.create_task_and_wait("p")
-    found = Both(colour, ToyProvider(), service, environ=environ)
+    found = Both(variant, ToyProvider(), service, environ=environ)
     found.poll_task("t1")
 
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("verb", ["poll_tasks", "watch_tasks"])
-def test_a_wait_learns_from_a_crowd(colour: str, verb: str, tmp_path: object) -> None:
+def test_a_wait_learns_from_a_crowd(variant: str, verb: str, tmp_path: object) -> None:
     """From each whose end was seen, and not from those that had ended when they were first looked at."""
     service = ToyService(now=1_790_000_000.0, states=("working",) * 2 + ("done",))
     for _ in range(3):
         service.create({"prompt": "p", "attempts": 1})
     for _ in range(2):  # the second time round they have all ended
-        both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+        both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
         getattr(both, verb)(["t1", "t2", "t3"], interval=60)
     learnt = DurationFile(str(tmp_path)).recall("toy", None)
 
     assert (3, True) == (learnt.count, 100 < math.exp(learnt.mean) < 140)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_learning_can_be_switched_off(colour: str, tmp_path: object) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_learning_can_be_switched_off(variant: str, tmp_path: object) -> None:
     """COATCHECK_LEARN=off neither writes nor reads."""
     environ = {"COATCHECK_STATE_HOME": str(tmp_path), "COATCHECK_LEARN": "off"}
-    Both(colour, ToyProvider(), ToyService(now=1_790_000_000.0), environ=environ).create_task_and_wait("p")
+    Both(variant, ToyProvider(), ToyService(now=1_790_000_000.0), environ=environ).create_task_and_wait("p")
 
     assert NoDurationStore().recall("toy", None) == DurationFile(str(tmp_path)).recall("toy", None)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_task_that_was_just_created_is_not_looked_at_at_once(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_task_that_was_just_created_is_not_looked_at_at_once(variant: str) -> None:
     """The create answer was a look: the next comes when an end becomes likely."""
     service = ToyService(now=1_790_000_000.0, states=("done",))
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     both.create_task_and_wait("p")
 
     assert 1 == service.count("GET", "/tasks/t1")

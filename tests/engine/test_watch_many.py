@@ -108,8 +108,8 @@ class Chatty(ToyService):
         return Counter(path.removeprefix("/tasks/") for _, path in self.times if path != "/tasks")
 
 
-def watching(colour: str, service: Chatty, provider: Any = None, **options: Any) -> Both:
-    return Both(colour, provider or Listed(), service, clock=service.clock, **options)
+def watching(variant: str, service: Chatty, provider: Any = None, **options: Any) -> Both:
+    return Both(variant, provider or Listed(), service, clock=service.clock, **options)
 
 
 def told(events: list[TaskEvent], id: str) -> list[str]:
@@ -119,24 +119,24 @@ def told(events: list[TaskEvent], id: str) -> list[str]:
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_everything_is_told_of_everybody(colour: str) -> None:
+def test_everything_is_told_of_everybody(variant: str) -> None:
     """States in their order, the last of the messages before the end, the end last."""
     service = Chatty([1, 2, 3])
-    events = watching(colour, service).watch_tasks(service.ids, interval=30)
+    events = watching(variant, service).watch_tasks(service.ids, interval=30)
 
     assert [["queued", "running", "t0 said 1", "succeeded"]] == [told(events, "t0")]
     assert all("succeeded" == told(events, id)[-1] for id in service.ids)
     assert f"t2 said {service.lasts['t2']}" == told(events, "t2")[-2]
 
 
-def test_a_page_tells_of_states_and_few_are_looked_at(colour: str) -> None:
+def test_a_page_tells_of_states_and_few_are_looked_at(variant: str) -> None:
     """A hundred that work for 20 minutes: a page a round, a first and a last look at each, and ten looks a round."""
     service = Chatty([20] * 100)
-    watching(colour, service).watch_tasks(service.ids, interval=60)
+    watching(variant, service).watch_tasks(service.ids, interval=60)
     looks = service.looks()
 
     assert 22 == service.count("GET", "/tasks")
@@ -144,56 +144,56 @@ def test_a_page_tells_of_states_and_few_are_looked_at(colour: str) -> None:
     assert {3, 4} == set(looks.values())
 
 
-def test_several_pages_have_their_looks_each(colour: str) -> None:
+def test_several_pages_have_their_looks_each(variant: str) -> None:
     """Four pages of 25 cost four requests and let five tasks a page have a look."""
     service = Chatty([20] * 100, size=25)
-    watching(colour, service).watch_tasks(service.ids, interval=60)
+    watching(variant, service).watch_tasks(service.ids, interval=60)
 
     assert 4 * 22 == service.count("GET", "/tasks")
     assert 100 + 4 * 5 * 19 + 100 == sum(service.looks().values())
 
 
-def test_who_has_not_begun_is_not_looked_at(colour: str) -> None:
+def test_who_has_not_begun_is_not_looked_at(variant: str) -> None:
     """There is nothing to tell but that it waits, and the page says that."""
     service = Chatty([1] * 10)
     with pytest.raises(errors.WaitTimeoutError):
-        watching(colour, service).watch_tasks(service.ids, interval=10, timeout=55)
+        watching(variant, service).watch_tasks(service.ids, interval=10, timeout=55)
 
     assert Counter() == service.looks()
 
 
-def test_whom_the_pages_do_not_show_is_looked_at_each_round(colour: str) -> None:
+def test_whom_the_pages_do_not_show_is_looked_at_each_round(variant: str) -> None:
     """A hidden task, and one that is listed without its state, are watched all the same."""
     service = Chatty([2] * 4, hidden=["t1"], silent=["t2"])
-    events = watching(colour, service).watch_tasks(service.ids, interval=30)
+    events = watching(variant, service).watch_tasks(service.ids, interval=30)
     looks = service.looks()
 
     assert told(events, "t1")[:3] == [word.replace("t2", "t1") for word in told(events, "t2")[:3]]
     assert (7, 7) == (looks["t1"], looks["t2"])
 
 
-def test_without_pages_everybody_is_looked_at(colour: str) -> None:
+def test_without_pages_everybody_is_looked_at(variant: str) -> None:
     """A service that cannot tell of many is asked about each."""
     service = Chatty([1, 1])
-    events = watching(colour, service, Telling()).watch_tasks(service.ids, interval=60)
+    events = watching(variant, service, Telling()).watch_tasks(service.ids, interval=60)
 
     assert ["queued", "running", "t1 said 1", "succeeded"] == told(events, "t1")
     assert 0 == service.count("GET", "/tasks")
 
 
-def test_one_task_is_worth_no_page(colour: str) -> None:
+def test_one_task_is_worth_no_page(variant: str) -> None:
     """Who watches one looks at it."""
     service = Chatty([1])
-    watching(colour, service).watch_tasks(["t0"], interval=60)
+    watching(variant, service).watch_tasks(["t0"], interval=60)
 
     assert (0, {"t0": 3}) == (service.count("GET", "/tasks"), service.looks())
 
 
-def test_a_learnt_interval_is_shorter_by_the_root_of_what_a_round_costs(colour: str) -> None:
+def test_a_learnt_interval_is_shorter_by_the_root_of_what_a_round_costs(variant: str) -> None:
     """A page and ten looks for a hundred tasks are a ninth of a look each: three times as often as for one task."""
     service = Chatty([200] * 100)
     with pytest.raises(errors.WaitTimeoutError):
-        watching(colour, service).watch_tasks(service.ids, timeout=600)
+        watching(variant, service).watch_tasks(service.ids, timeout=600)
     pages = [at for at, path in service.times if path == "/tasks"]
     schedule = Schedule(belief=Durations().estimate(typical=ToyProvider.capabilities.typical_seconds))
     expected = [schedule(at) * math.sqrt((1 + 10 * (at >= 60)) / 100) for at in pages[1:-2]]
@@ -203,19 +203,19 @@ def test_a_learnt_interval_is_shorter_by_the_root_of_what_a_round_costs(colour: 
 
 
 @pytest.mark.parametrize("interval", [30, lambda age: 30.0])
-def test_a_chosen_interval_stays_as_it_is(colour: str, interval: Any) -> None:
+def test_a_chosen_interval_stays_as_it_is(variant: str, interval: Any) -> None:
     """Rounds come when they were asked for."""
     service = Chatty([2] * 100)
-    watching(colour, service).watch_tasks(service.ids, interval=interval)
+    watching(variant, service).watch_tasks(service.ids, interval=interval)
 
     assert {30.0} == set(service.clock.sleeps)
 
 
 @pytest.mark.parametrize("text", ["{} said 1", "{} said 2"])
-def test_a_watch_goes_on_where_it_stopped(colour: str, text: str) -> None:
+def test_a_watch_goes_on_where_it_stopped(variant: str, text: str) -> None:
     """With the cursor of an event of each nothing before it is told again, and everything after it is."""
     service = Chatty([2, 3])
-    both = watching(colour, service)
+    both = watching(variant, service)
     whole = both.watch_tasks(service.ids, interval=30)
     known = {str(event.ref): event.id for event in whole if event.text == text.format(event.ref.id)}
     rest = both.watch_tasks(service.ids, interval=30, after=known)
@@ -224,20 +224,20 @@ def test_a_watch_goes_on_where_it_stopped(colour: str, text: str) -> None:
     assert expected == {id: told(rest, id) for id in service.ids}
 
 
-def test_a_cursor_is_good_for_one_as_well(colour: str) -> None:
+def test_a_cursor_is_good_for_one_as_well(variant: str) -> None:
     """A watch of one task goes on where a watch of many was."""
     service = Chatty([2, 3])
-    both = watching(colour, service)
+    both = watching(variant, service)
     events = both.watch_tasks(service.ids, interval=60)
     (last,) = [event.id for event in events if event.text == "t0 said 1"]
 
     assert ["t0 said 2", "succeeded"] == told(both.watch_task("t0", after=last), "t0")
 
 
-def test_bad_weather_is_another_round(colour: str) -> None:
+def test_bad_weather_is_another_round(variant: str) -> None:
     """An outage of the list, and one of a look, are waited out; what a page told is not told again."""
     service = Chatty([2] * 3)
-    both = watching(colour, service)
+    both = watching(variant, service)
     service.script = [reply({}, 503)] * 7
     events = both.watch_tasks(service.ids, interval=60)
 
@@ -245,10 +245,10 @@ def test_bad_weather_is_another_round(colour: str) -> None:
     assert len(events) == len({(event.ref, event.type, event.text) for event in events})
 
 
-def test_everybody_obeys_retry_after(colour: str) -> None:
+def test_everybody_obeys_retry_after(variant: str) -> None:
     """One throttled look makes the next round wait."""
     service = Chatty([5] * 2)
-    both = watching(colour, service)
+    both = watching(variant, service)
     service.script = [*[None] * 2, *[reply({}, 429, retry_after="200")] * 20]
     with pytest.raises(errors.WaitTimeoutError):
         both.watch_tasks(service.ids, interval=60, timeout=1000)
@@ -256,35 +256,35 @@ def test_everybody_obeys_retry_after(colour: str) -> None:
     assert 200 == max(service.clock.sleeps)
 
 
-def test_a_refusal_is_raised_when_the_others_have_ended(colour: str) -> None:
+def test_a_refusal_is_raised_when_the_others_have_ended(variant: str) -> None:
     """A task that does not exist is an error, not a silence, and costs the others nothing."""
     service = Chatty([5])
     with pytest.raises(errors.NotFoundError) as caught:
-        watching(colour, service).watch_tasks(["t0", "nope"], interval=60)
+        watching(variant, service).watch_tasks(["t0", "nope"], interval=60)
 
     assert str(caught.value).startswith("toy:nope: ")
     assert 1 == service.count("GET", "/tasks/nope")
 
 
-def test_a_deadline_names_the_first_that_goes_on(colour: str) -> None:
+def test_a_deadline_names_the_first_that_goes_on(variant: str) -> None:
     """Who has ended was told of; the rest goes on without us."""
     service = Chatty([1, 50])
     with pytest.raises(errors.WaitTimeoutError) as caught:
-        watching(colour, service).watch_tasks(service.ids, interval=60, timeout=240)
+        watching(variant, service).watch_tasks(service.ids, interval=60, timeout=240)
 
     assert "toy:t1" == str(caught.value.ref)
 
 
-def test_a_queue_tells_ends_whole(colour: str) -> None:
+def test_a_queue_tells_ends_whole(variant: str) -> None:
     """What is there once is told as it is and given back; nobody is looked at."""
     service = Chatty([1, 1])
-    events = watching(colour, service, Queue()).watch_tasks(service.ids, interval=60)
+    events = watching(variant, service, Queue()).watch_tasks(service.ids, interval=60)
 
     assert ["queued", "running", "t0 said 1", "succeeded"] == told(events, "t0")
     assert {"acknowledge"} == set(service.looks())
 
 
-def test_several_attempts_end_together(colour: str) -> None:
+def test_several_attempts_end_together(variant: str) -> None:
     """One that a page calls done is looked at until all its attempts are."""
     service = Chatty([1, 1])
     service.state_of = lambda name: ToyTask(id=name, state="done", attempts=["a0", "a1"])  # type: ignore[method-assign]
@@ -292,18 +292,18 @@ def test_several_attempts_end_together(colour: str) -> None:
     service.route = lambda request: (  # type: ignore[method-assign]
         reply(next(asked)) if request.path.endswith("/attempts") else plain(request)
     )
-    events = watching(colour, service).watch_tasks(service.ids, interval=60)
+    events = watching(variant, service).watch_tasks(service.ids, interval=60)
 
     assert ["running", "succeeded", "succeeded", "succeeded"] == [
         event.state.value for event in events if event.ref.id == "t0" and hasattr(event, "state")
     ]
 
 
-def test_nobody_is_watched_when_nobody_is_named(colour: str) -> None:
+def test_nobody_is_watched_when_nobody_is_named(variant: str) -> None:
     """An empty crowd has ended."""
     service = Chatty([])
 
-    assert ([], []) == (watching(colour, service).watch_tasks([]), service.requests)
+    assert ([], []) == (watching(variant, service).watch_tasks([]), service.requests)
 
 
 def test_a_task_of_somebody_else_is_refused() -> None:

@@ -106,23 +106,23 @@ def test_threads_share_what_is_in_flight() -> None:
     assert (["toy"] * 64, 3) == (results, transport.most)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("number", [0, -1])
-def test_nothing_in_flight_is_no_client(colour: str, number: int) -> None:
+def test_nothing_in_flight_is_no_client(variant: str, number: int) -> None:
     """A client that may send nothing would wait for ever, and is refused."""
     with pytest.raises(errors.ConfigurationError, match="max_in_flight is at least 1"):
-        Both(colour, ToyProvider(), ToyService(), max_in_flight=number)
+        Both(variant, ToyProvider(), ToyService(), max_in_flight=number)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("was_used", [True, False])
-def test_a_closed_client_says_so(colour: str, was_used: bool) -> None:
+def test_a_closed_client_says_so(variant: str, was_used: bool) -> None:
     """After `close`, every call raises one clear error, and closing again does nothing."""
-    both = Both(colour, ToyProvider(), ToyService())
+    both = Both(variant, ToyProvider(), ToyService())
     if was_used:
         both.get_usage()
     for _ in range(2):
-        both.close() if colour == "blocking" else both.aclose()
+        both.close() if variant == "blocking" else both.aclose()
 
     with pytest.raises(errors.ConfigurationError, match="this client is closed"):
         both.get_usage()
@@ -185,7 +185,7 @@ async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
     assert {"this client is closed"} == set(map(str, ends))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -200,7 +200,7 @@ async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
     ],
 )
 @pytest.mark.parametrize("verb", ["create_task", "create_task_and_wait"])
-def test_keywords_replace_fields_of_a_spec(colour: str, verb: str, name: str, value: object) -> None:
+def test_keywords_replace_fields_of_a_spec(variant: str, verb: str, name: str, value: object) -> None:
     """What a keyword says is what is submitted, whatever the given spec says; its other fields stay."""
     specs: list[TaskSpec] = []
 
@@ -217,21 +217,21 @@ def test_keywords_replace_fields_of_a_spec(colour: str, verb: str, name: str, va
         max_attempts=3,
     )
     given = TaskSpec(prompt="p", attempts=2, mode="ask", title="kept", environment="attic")
-    getattr(Both(colour, provider, ToyService(states=("done",))), verb)(given, **{name: value})
+    getattr(Both(variant, provider, ToyService(states=("done",))), verb)(given, **{name: value})
 
     assert [(value, "kept")] == [(getattr(spec, name), spec.title) for spec in specs]
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_spec_without_keywords_stays_as_it_is(variant: str) -> None:
     """Attempts and mode that nobody gives are the spec's."""
     service = ToyService()
-    Both(colour, ToyProvider(), service).create_task(TaskSpec(prompt="p", attempts=3))
+    Both(variant, ToyProvider(), service).create_task(TaskSpec(prompt="p", attempts=3))
 
     assert b'"attempts":3' in service.requests[-1].body
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
@@ -242,11 +242,11 @@ def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
     ids=["refused", "silent", "503"],
 )
 @pytest.mark.parametrize("verb", ["poll_task", "poll_tasks", "watch_task", "watch_tasks"])
-def test_a_deadline_says_that_the_service_was_gone(colour: str, verb: str, trouble: Any, words: str) -> None:
+def test_a_deadline_says_that_the_service_was_gone(variant: str, verb: str, trouble: Any, words: str) -> None:
     """Whoever gives up during an outage is told of it, once by `on_outage` at each failure and again by the error."""
     outages: list[object] = []
     service = ToyService(None, None, None, *[trouble] * 999)
-    both = Both(colour, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and str(outage)))
+    both = Both(variant, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and str(outage)))
     ref = both.create_task("p").ref
     with pytest.raises(errors.WaitTimeoutError, match=words):
         getattr(both, verb)([ref] if verb.endswith("s") else ref, timeout=100, interval=5)
@@ -254,12 +254,12 @@ def test_a_deadline_says_that_the_service_was_gone(colour: str, verb: str, troub
     assert {True} == {str(outage).startswith(words) for outage in outages}
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_an_outage_ends(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_outage_ends(variant: str) -> None:
     """The next answer is reported with None, and a deadline after it says nothing of what is over."""
     outages: list[object] = []
     service = ToyService(None, None, None, reply({}, 502), reply({}, 502), states=("working",))
-    both = Both(colour, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and outage.what))
+    both = Both(variant, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and outage.what))
     ref = both.create_task("p").ref
     with pytest.raises(errors.WaitTimeoutError, match="it is still running"):
         both.poll_task(ref, timeout=100, interval=5)
@@ -364,18 +364,18 @@ def test_threads_wait_through_outages(tmp_path: Path) -> None:
     assert (expected_ends(), WAITS // len(ENDS), True) == (Counter(map(end_of, ends)), recorded, transport.most <= 8)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_batch_waits_through_outages(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_waits_through_outages(variant: str) -> None:
     """One call that waits for all of them returns each task that ends, and raises the error of those that are missing."""
-    both = Both(colour, ToyProvider(), Unreliable(), environ={"COATCHECK_LEARN": "off"})
+    both = Both(variant, ToyProvider(), Unreliable(), environ={"COATCHECK_LEARN": "off"})
     with pytest.raises(errors.NotFoundError, match=r"^toy:t\d+: .*refused too: (toy:t\d+(, |$)){49}"):
         both.poll_tasks([f"toy:t{number}" for number in range(200)], interval=5, timeout=1e6)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["recall", "record"])
 def test_bookkeeping_that_fails_ends_no_wait(
-    colour: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variant: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Durations that cannot be read or written are a warning, and the wait ends as the service says."""
 
@@ -384,7 +384,7 @@ def test_bookkeeping_that_fails_ends_no_wait(
 
     monkeypatch.setattr(DurationFile, name, fail)
     service = ToyService(states=("working", "done"))
-    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+    both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
     task = both.poll_task(both.create_task("p").ref, interval=None, timeout=None)
 
     assert TaskState.SUCCEEDED is task.state
