@@ -11,7 +11,7 @@ from tests.credentials.login_environment import LoginEnvironment, both_variants
 from coatcheck import errors
 from coatcheck._credentials.login_store import FileStore, KeyringStore
 from coatcheck._credentials.refresh import fingerprint_of
-from coatcheck._credentials.refresh_log import KEPT, PREFIX, SPENT, RefreshLog, RefreshRecord
+from coatcheck._credentials.refresh_log import PREFIX, RETENTION, SPENT, RefreshLog, RefreshRecord
 from coatcheck._protocol.login_contract import Keyring
 from coatcheck.cloud.faults import Reset
 from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
@@ -70,7 +70,7 @@ def test_old_notes_are_forgotten(tmp_path: Path) -> None:
     """After two months, by the clock that was given."""
     notes = RefreshLog(str(tmp_path))
     notes.present("old", now=1000.0)
-    notes.present("new", now=1000.0 + KEPT + 1)
+    notes.present("new", now=1000.0 + RETENTION + 1)
 
     assert ["new"] == os.listdir(tmp_path)
 

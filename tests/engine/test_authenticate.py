@@ -7,7 +7,7 @@ from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import errors
-from coatcheck._engine.authenticate import guard, is_loopback
+from coatcheck._engine.authenticate import is_loopback, require_permitted_host
 from coatcheck._protocol.effects import Script
 from coatcheck._protocol.login_contract import Login, Secret
 
@@ -75,7 +75,7 @@ def test_a_401_that_nothing_renews_is_raised(variant: str, tokens: tuple[str, ..
 )
 def test_a_secret_may_go_there(base: str, secret: Secret) -> None:
     """A stored login goes to trusted hosts and loopback, an explicit token to any https host."""
-    assert guard(base, secret, LOGIN) is None
+    assert require_permitted_host(base, secret, LOGIN) is None
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_secret_may_go_there(base: str, secret: Secret) -> None:
 def test_a_secret_may_not_go_there(base: str, secret: Secret, reason: str) -> None:
     """Anything else is refused before a request, naming the host and never the token."""
     with pytest.raises(errors.ConfigurationError, match=reason) as caught:
-        guard(base, secret, LOGIN)
+        require_permitted_host(base, secret, LOGIN)
 
     assert "'t'" not in str(caught.value)
 
@@ -104,14 +104,19 @@ def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
     secret = Secret(token="t", is_stored=True, hosts=hosts)
     for base in ("https://toy.example", "https://other.example"):
         with pytest.raises(errors.ConfigurationError, match="is never sent to"):
-            guard(base, secret, LOGIN)
+            require_permitted_host(base, secret, LOGIN)
 
-    assert guard("https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN) is None
+    assert (
+        require_permitted_host(
+            "https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_refused_host_sees_no_request(variant: str) -> None:
-    """The guard comes before the wire."""
+    """The require_permitted_host comes before the wire."""
     service = ToyService()
     both = Both(variant, ToyProvider("http://toy.example"), service)
 

@@ -18,12 +18,12 @@ class Wait:
     """A wait with a decision, and what was done."""
 
     def __init__(self, *, decides: bool) -> None:
-        self.clock, self.asked, self.approved = FakeClock(), 0, 0
+        self.clock, self.requested, self.approved = FakeClock(), 0, 0
         self._decides = decides
         self.approvals = Approvals(self.decide, self.approve, clock=self.clock)
 
     def decide(self, task: Task) -> bool:
-        self.asked += 1
+        self.requested += 1
         return self._decides
 
     def approve(self) -> Generator[Any, Any, None]:
@@ -45,7 +45,7 @@ def test_an_approved_plan_lets_the_wait_go_on() -> None:
     wait = Wait(decides=True)
 
     assert [None, None] == [wait.consider(WAITING), wait.consider(WAITING)]
-    assert (1, 1) == (wait.asked, wait.approved)
+    assert (1, 1) == (wait.requested, wait.approved)
 
 
 def test_a_plan_that_is_not_approved_ends_the_wait() -> None:
@@ -77,4 +77,4 @@ def test_only_a_plan_that_waits_is_asked_about(task: Task) -> None:
     """A question, a pause and an end are for the caller."""
     wait = Wait(decides=True)
 
-    assert (task, 0) == (wait.consider(task), wait.asked)
+    assert (task, 0) == (wait.consider(task), wait.requested)

@@ -201,8 +201,8 @@ class AskingForTime(ToyProvider):
     """One task of this service asks not to be asked for 50 seconds."""
 
     def _task(self, task: ToyTask, **named: object) -> Task:
-        asked = 50.0 if task.id == "t1" else None
-        return msgspec.structs.replace(super()._task(task, **named), retry_after=asked)  # type: ignore[arg-type]
+        requested = 50.0 if task.id == "t1" else None
+        return msgspec.structs.replace(super()._task(task, **named), retry_after=requested)  # type: ignore[arg-type]
 
 
 def test_a_crowd_waits_as_long_as_any_of_it_is_asked_to(variant: str) -> None:

@@ -288,9 +288,9 @@ def test_several_attempts_end_together(variant: str) -> None:
     """One that a page calls done is looked at until all its attempts are."""
     service = Chatty([1, 1])
     service.state_of = lambda name: ToyTask(id=name, state="done", attempts=["a0", "a1"])  # type: ignore[method-assign]
-    plain, asked = service.route, iter([["done", "working"]] * 2 + [["done", "done"]] * 2)
+    plain, requested = service.route, iter([["done", "working"]] * 2 + [["done", "done"]] * 2)
     service.route = lambda request: (  # type: ignore[method-assign]
-        reply(next(asked)) if request.path.endswith("/attempts") else plain(request)
+        reply(next(requested)) if request.path.endswith("/attempts") else plain(request)
     )
     events = watching(variant, service).watch_tasks(service.ids, interval=60)
 

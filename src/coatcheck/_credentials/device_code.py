@@ -119,8 +119,8 @@ def _granted(oauth: OAuth, at: Endpoints, response: Response, now: float) -> Cod
 def _slower(device: DeviceCode, response: Response) -> DeviceCode:
     """Return *device* with the interval that the service asks for now, which is never shorter than before (3.5)."""
     longer = device.interval + SLOWER
-    asked = _seconds(_fields(response), "interval", longer)
-    return msgspec.structs.replace(device, interval=max(longer, min(asked, LONGEST)))
+    requested = _seconds(_fields(response), "interval", longer)
+    return msgspec.structs.replace(device, interval=max(longer, min(requested, LONGEST)))
 
 
 def _fields(response: Response) -> Mapping[str, object]:

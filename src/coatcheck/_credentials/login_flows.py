@@ -28,7 +28,7 @@ from .stored_credentials import StoredCredentials
 # (seconds).
 LOGIN_TIMEOUT = 900.0
 # How long one wait for the loopback server takes at most, so that a wait can be given up (seconds).
-LOOK = 0.25
+WAIT_STEP = 0.25
 
 
 class Callback(Protocol):
@@ -114,7 +114,7 @@ def log_in_by_browser(
 def _returned(login: LoginCredentials, callback: Callback) -> Script[str]:
     deadline = login.clock.monotonic() + LOGIN_TIMEOUT
     while login.clock.monotonic() < deadline:
-        code: str | None = yield Call(lambda: callback.wait(LOOK))
+        code: str | None = yield Call(lambda: callback.wait(WAIT_STEP))
         if code is not None:
             return code
         yield Sleep(0.0)

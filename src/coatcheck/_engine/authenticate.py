@@ -26,7 +26,7 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
     def authorized(request: Request, secret: Secret) -> Request:
         known = (request.origin, secret.is_stored, secret.hosts)
         if known not in allowed:
-            guard(provider.origins[request.origin], secret, provider.login)
+            require_permitted_host(provider.origins[request.origin], secret, provider.login)
             allowed.add(known)
         return provider.authorize(request, secret, clock.time())
 
@@ -42,7 +42,7 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
     return sender
 
 
-def guard(base_url: str, secret: Secret, login: Login) -> None:
+def require_permitted_host(base_url: str, secret: Secret, login: Login) -> None:
     """Raise `ConfigurationError` where *secret* must not go to *base_url*."""
     parts = urlsplit(base_url)
     host = (parts.hostname or "").lower()

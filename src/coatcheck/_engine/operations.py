@@ -73,21 +73,21 @@ class Operations:
         )
         self._context = PollContext(
             provider=self.provider,
-            ask=self.ask,
+            run=self.run,
             clock=clock,
             random=random,
             durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
             reachability=self._reachability,
         )
 
-    def ask(self, exchange: Exchange[T], /) -> Script[T]:
+    def run(self, exchange: Exchange[T], /) -> Script[T]:
         """Run *exchange* with retries, the login and redirects."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
     def _require(self, verb: Verb) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
 
-    def _own(self, ref: TaskRef | str) -> TaskRef:
+    def _parse_ref(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
         if not isinstance(ref, TaskRef):
             ref = TaskRef.parse(ref, provider=self.provider.name, origins=sites_of(self.provider))
@@ -104,7 +104,7 @@ class Operations:
         return submitting(
             spec,
             provider=self.provider,
-            ask=self.ask,
+            run=self.run,
             journal=self._journal,
             clock=self._clock,
             id=self._new_id(),
@@ -119,7 +119,7 @@ class Operations:
             resumed: ResumedSubmission = yield from resuming(
                 intent,
                 provider=self.provider,
-                ask=self.ask,
+                run=self.run,
                 journal=self._journal,
                 clock=self._clock,
                 is_submitting=self._is_submitting(intent),
@@ -128,7 +128,7 @@ class Operations:
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
         self._require(Verb.GET_TASK)
-        return self.ask(self.provider.get_task(self._own(ref)))
+        return self.run(self.provider.get_task(self._parse_ref(ref)))
 
     def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
         task = yield from self.get_task(ref)
@@ -136,12 +136,12 @@ class Operations:
 
     def get_task_response(self, ref: TaskRef | str) -> Script[bytes]:
         self._require(Verb.GET_TASK)
-        return self.ask(get_response(self.provider, self._own(ref)))
+        return self.run(get_response(self.provider, self._parse_ref(ref)))
 
     def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
         self._require(Verb.LIST_ATTEMPTS)
         task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
-        return (yield from self.ask(self.provider.list_attempts(task)))
+        return (yield from self.run(self.provider.list_attempts(task)))
 
     def poll_task(
         self,
@@ -165,16 +165,16 @@ class Operations:
         self._require(Verb.GET_TASK)
         known = ref if isinstance(ref, Task) else None
         ended = known if known and known.state.is_terminal and known.outcome is not None else None
-        own = self._own(ref.ref if isinstance(ref, Task) else ref)
+        parsed_ref = self._parse_ref(ref.ref if isinstance(ref, Task) else ref)
         wait = Wait(
             context=self._context,
-            ref=own,
+            ref=parsed_ref,
             timeout=timeout,
             interval=every(interval) if isinstance(interval, int | float) else interval,
             environment=known.environment if known else None,
             first=first,
             is_watched=is_watched,
-            approvals=self._approvals(own, approve),
+            approvals=self._approvals(parsed_ref, approve),
             ended=ended,
             on_change=on_change,
             seen=SeenState.from_cursor(after),
@@ -188,7 +188,7 @@ class Operations:
             return None
         from .plan_approval import Approvals
 
-        return Approvals(decide, lambda: self.ask(self.provider.approve_plan(ref)), clock=self._clock)
+        return Approvals(decide, lambda: self.run(self.provider.approve_plan(ref)), clock=self._clock)
 
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
@@ -196,7 +196,7 @@ class Operations:
         from .poll_many import poll_many
 
         context = yield from self._batch(timeout, interval, is_watched=False)
-        yield from poll_many(map(self._own, refs), context)
+        yield from poll_many(map(self._parse_ref, refs), context)
 
     def watch_tasks(
         self,
@@ -209,8 +209,8 @@ class Operations:
         from .poll_many import watch_many
 
         context = yield from self._batch(timeout, interval, is_watched=True)
-        cursors = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
-        yield from watch_many(map(self._own, refs), context, after=cursors)
+        cursors = {self._parse_ref(ref): cursor for ref, cursor in (after or {}).items()}
+        yield from watch_many(map(self._parse_ref, refs), context, after=cursors)
 
     def _batch(
         self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
@@ -238,8 +238,8 @@ class Operations:
 
         if isinstance(ref, Task) and ref.state.is_terminal:
             return ref
-        own = ref.ref if isinstance(ref, Task) else ref
-        (task,) = yield from emitted(self.poll_tasks([own], timeout=timeout, interval=interval))
+        parsed_ref = ref.ref if isinstance(ref, Task) else ref
+        (task,) = yield from emitted(self.poll_tasks([parsed_ref], timeout=timeout, interval=interval))
         for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
             yield Emit(event)
         if on_change is not None:
@@ -248,10 +248,10 @@ class Operations:
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
         self._require(Verb.STREAM_EVENTS)
-        own = self._own(ref)
+        parsed_ref = self._parse_ref(ref)
         bounds = Bounds(clock=self._clock, seconds=None)
-        script = run_exchange(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
-        return _until(script, own, timeout, clock=self._clock)
+        script = run_exchange(self.provider.stream_events(parsed_ref), self._send, remedy=self._remedy, bounds=bounds)
+        return _until(script, parsed_ref, timeout, clock=self._clock)
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -259,12 +259,10 @@ class Operations:
         self._require(Verb.LIST_TASKS)
         environment = yield from self._environment_id(environment)
 
-        def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
-            return self.ask(
-                self.provider.list_tasks(filter=filter, environment=environment, limit=wanted, cursor=cursor)
-            )
+        def run(cursor: str | None, size: int | None) -> Script[Page]:
+            return self.run(self.provider.list_tasks(filter=filter, environment=environment, limit=size, cursor=cursor))
 
-        return (yield from paginate(ask, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
+        return (yield from paginate(run, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
 
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -272,20 +270,20 @@ class Operations:
         self._require(Verb.LIST_TASKS)
         environment = yield from self._environment_id(environment)
         exchange = self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor)
-        return (yield from self.ask(exchange))
+        return (yield from self.run(exchange))
 
     def _environment_id(self, name: str | None) -> Script[str | None]:
         """Return the id of the environment *name* where the provider resolves names, else *name*."""
         if name is None or Verb.RESOLVE_ENVIRONMENT not in self.provider.capabilities.verbs:
             return name
         if name not in self._environment_ids:
-            environment = yield from self.ask(self.provider.resolve_environment(name, repository=None))
+            environment = yield from self.run(self.provider.resolve_environment(name, repository=None))
             self._environment_ids[name] = environment.id
         return self._environment_ids[name]
 
     def get_usage(self) -> Script[Usage]:
         self._require(Verb.GET_USAGE)
-        usage = yield from self.ask(self.provider.get_usage())
+        usage = yield from self.run(self.provider.get_usage())
         if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
             return usage
         windows = list(usage.rate_limit.windows)
@@ -303,7 +301,7 @@ class Operations:
 
     def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
         self._require(Verb.LIST_ENVIRONMENTS)
-        return self.ask(self.provider.list_environments(repository=repository))
+        return self.run(self.provider.list_environments(repository=repository))
 
     def list_models(self) -> tuple[Model, ...]:
         self._require(Verb.LIST_MODELS)
@@ -311,19 +309,19 @@ class Operations:
 
     def cancel_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.CANCEL_TASK)
-        return self.ask(self.provider.cancel_task(self._own(ref)))
+        return self.run(self.provider.cancel_task(self._parse_ref(ref)))
 
     def archive_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.ARCHIVE_TASK)
-        return self.ask(self.provider.archive_task(self._own(ref)))
+        return self.run(self.provider.archive_task(self._parse_ref(ref)))
 
     def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.UNARCHIVE_TASK)
-        return self.ask(self.provider.unarchive_task(self._own(ref)))
+        return self.run(self.provider.unarchive_task(self._parse_ref(ref)))
 
     def delete_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.DELETE_TASK)
-        return self.ask(self.provider.delete_task(self._own(ref)))
+        return self.run(self.provider.delete_task(self._parse_ref(ref)))
 
     def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
@@ -332,15 +330,15 @@ class Operations:
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
         check_texts({"message": text})
-        return self.ask(self.provider.send_message(self._own(ref), text, mode=mode, model=model))
+        return self.run(self.provider.send_message(self._parse_ref(ref), text, mode=mode, model=model))
 
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.APPROVE_PLAN)
-        return self.ask(self.provider.approve_plan(self._own(ref)))
+        return self.run(self.provider.approve_plan(self._parse_ref(ref)))
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require(Verb.CREATE_PULL_REQUEST)
-        return self.ask(self.provider.create_pull_request(self._own(ref), attempt=attempt, draft=draft))
+        return self.run(self.provider.create_pull_request(self._parse_ref(ref), attempt=attempt, draft=draft))
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return extract_task(self.provider, response, siblings)

@@ -21,7 +21,7 @@ from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
-from .pipeline import Ask
+from .pipeline import ExchangeRunner
 from .reachability import Outage, Reachability
 from .schedule import Schedule
 
@@ -86,7 +86,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all waits and watches of a client share."""
 
     provider: ProviderMethods
-    ask: Ask
+    run: ExchangeRunner
     clock: Clock
     random: Callable[[], float]
     durations: DurationHistory
@@ -107,10 +107,10 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Script[TaskSnapshot]:
         """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it."""
         if Verb.GET_SNAPSHOT not in self.provider.capabilities.verbs:
-            return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))))
+            return TaskSnapshot(task=(yield from self.run(self.provider.get_task(ref))))
         now = self.clock.time()
         exchange = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
-        return (yield from self.ask(exchange))
+        return (yield from self.run(exchange))
 
     def resolve_snapshot(self, snapshot: TaskSnapshot, *, first: bool) -> Script[tuple[TaskSnapshot, Task | None]]:
         """Return the snapshot with the state of all attempts, and the task if it has ended."""
@@ -119,7 +119,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
             return snapshot, task if task.state.ends_wait else None
         ended = None
         if task.state.is_terminal or first:
-            ended = with_attempts(task, (yield from self.ask(self.provider.list_attempts(task))), first=first)
+            ended = with_attempts(task, (yield from self.run(self.provider.list_attempts(task))), first=first)
         return msgspec.structs.replace(snapshot, task=ended or _still_running(task)), ended
 
 

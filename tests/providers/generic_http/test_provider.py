@@ -128,7 +128,7 @@ def test_the_body_is_json_whatever_the_prompt_holds() -> None:
         "repository": "owner/repo",
         "labels": ["agent", "from owner"],
         "limits": {"minutes": 30},
-    } == emulator.tasks[0].asked
+    } == emulator.tasks[0].arguments
 
 
 def test_an_answer_at_once_is_the_result(variant: str) -> None:

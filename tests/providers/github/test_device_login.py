@@ -18,7 +18,7 @@ from coatcheck._credentials.device_code import DeviceCode
 from coatcheck._credentials.login_flows import log_in_by_browser, log_in_by_device_code, log_out
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
 from coatcheck._credentials.login_status import LoginStatus, status_of
-from coatcheck._engine.authenticate import guard
+from coatcheck._engine.authenticate import require_permitted_host
 from coatcheck._protocol.effects import Request, Response, Script
 from coatcheck._protocol.login_contract import Tokens
 from coatcheck._runtime.async_driver import AsyncDriver, aperform
@@ -32,7 +32,7 @@ from coatcheck.testing import serving
 from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.emulators.github import GithubEmulator
-from coatcheck.testing.emulators.github_login import CLIENT_ID, LoginDesk
+from coatcheck.testing.emulators.github_login import CLIENT_ID, LoginService
 from coatcheck.testing.fake_clock import FakeClock
 
 PROVIDERS = {"github_actions": github_actions, "copilot": copilot}
@@ -55,7 +55,7 @@ class LoginEnvironment:
         self.environ: dict[str, str] = {"HOME": str(folder)}
 
     @property
-    def desk(self) -> LoginDesk:
+    def desk(self) -> LoginService:
         return self.service.logins
 
     def file(self, family: str = "github", account: str = "default") -> Path:
@@ -264,14 +264,14 @@ def test_each_site_has_its_own_login(logins: LoginEnvironment, base_url: str, fa
     """Asked for at the site, kept under its name, and sent to its API alone."""
     logins.enter(base_url=base_url)
     login, provider = logins.login(base_url=base_url), github_actions(Settings(base_url=base_url))
-    guard(provider.origins["api"], logins.do(login.get_secret()), provider.login)
+    require_permitted_host(provider.origins["api"], logins.do(login.get_secret()), provider.login)
 
     assert (start, True) == (logins.service.requests[0].url, logins.file(family).exists())
 
 
 @pytest.mark.parametrize("base_url", ["https://ghe.example.com", "https://octo.ghe.com", "https://evil.example/api/v3"])
 def test_a_login_goes_to_no_other_site(logins: LoginEnvironment, base_url: str) -> None:
-    """There it is not found, it is refused if somebody copies it, and the guard stops its secret."""
+    """There it is not found, it is refused if somebody copies it, and the require_permitted_host stops its secret."""
     logins.enter()
     secret = logins.do(logins.login().get_secret())
     other = github_actions(Settings(base_url=base_url))
@@ -283,7 +283,7 @@ def test_a_login_goes_to_no_other_site(logins: LoginEnvironment, base_url: str) 
     with pytest.raises(errors.NotLoggedInError, match="but to another site"):
         logins.do(logins.login(base_url=base_url).get_secret())
     with pytest.raises(errors.ConfigurationError, match="is never sent to"):
-        guard(other.origins["api"], secret, github_actions(Settings()).login)
+        require_permitted_host(other.origins["api"], secret, github_actions(Settings()).login)
 
     assert ("https://github.com/login/device/code", "https://api.github.com/user") == (
         logins.service.requests[0].url,

@@ -45,7 +45,7 @@ def test_a_cursor_is_a_query() -> None:
 )
 def test_the_longer_pause_is_kept(headers: dict[str, str], seconds: float | None) -> None:
     """Two headers may ask for one."""
-    assert seconds == http.pause_asked(Response(200, headers))
+    assert seconds == http.requested_pause(Response(200, headers))
 
 
 def test_an_answer_reports_its_limit() -> None:

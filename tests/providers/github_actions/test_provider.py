@@ -14,7 +14,7 @@ from coatcheck.cloud.faults import Fault, ResetAfterAccept, Status
 from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.emulators.github import WORKFLOWS, GithubEmulator
 from coatcheck.testing.emulators.github_rest import HOUR
-from coatcheck.testing.emulators.github_runs import KEPT, LIFE, PATCH, Act, Definition, failing
+from coatcheck.testing.emulators.github_runs import LIFE, PATCH, RETENTION, Act, Definition, failing
 from coatcheck.testing.fake_clock import FakeClock
 
 from .actions_talk import SPEC, actions, provider
@@ -227,7 +227,7 @@ def test_a_result_that_has_expired_says_so(variant: str) -> None:
     client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
-    client.clock.advance(KEPT)
+    client.clock.advance(RETENTION)
     task = client.get_task(ref)
 
     assert (TaskState.SUCCEEDED, ["no_result"], 1) == (task.state, kinds(task), len(github.seen("get_artifact")))

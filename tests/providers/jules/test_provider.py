@@ -421,7 +421,7 @@ def of_session(events: list[Any], ref: Any) -> list[Any]:
 
 def test_many_tasks_is_reported_what_each_alone_is_reported(variant: str) -> None:
     """Every activity comes once and in its order, and the end after it, as in a watch of one."""
-    client, _ = jules(variant, beat=26)
+    client, _ = jules(variant, step_seconds=26)
     refs = [client.create_task(SPEC).ref for _ in range(12)]
     crowd = client.watch_tasks(refs, interval=20)
     alone = {ref: [each for each in client.watch_task(ref) if not hasattr(each, "state")] for ref in refs}
@@ -435,7 +435,7 @@ def test_many_tasks_is_reported_what_each_alone_is_reported(variant: str) -> Non
 
 def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:
     """A poll of a running session requests the activities since the last poll; an ended one is read completely."""
-    client, emulator = jules(variant, beat=26)
+    client, emulator = jules(variant, step_seconds=26)
     refs = [client.create_task(SPEC).ref for _ in range(16)]
     client.watch_tasks(refs, interval=26)
     filtered = [request for request in emulator.seen("list_activities") if "filter" in dict(request.query)]
@@ -446,7 +446,7 @@ def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:
 
 def test_many_taskss_silence_is_reported(variant: str) -> None:
     """A session whose agent gives no sign for a quarter of an hour is reported: its page has the time of its state."""
-    client, _ = jules(variant, beat=1000)
+    client, _ = jules(variant, step_seconds=1000)
     refs = [client.create_task(SPEC).ref for _ in range(4)]
     told = client.watch_tasks(refs, interval=60, timeout=None)
 

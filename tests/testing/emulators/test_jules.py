@@ -38,7 +38,7 @@ class Bare:
         id: str = self.ask("POST", "sessions", {**BODY, **more})["id"]
         return id
 
-    def live(self, id: str, acts: int = 30) -> dict[str, Any]:
+    def advance_until(self, id: str, acts: int = 30) -> dict[str, Any]:
         """Let a session live to its end and return it."""
         self.emulator.advance(id, acts)
         session: dict[str, Any] = self.ask("GET", f"sessions/{id}")
@@ -134,9 +134,9 @@ def test_default_values_are_left_out() -> None:
     """No false, no zero, no empty list; input-only fields do not come back."""
     bare = Bare(life=lives.ordinary)
     session = bare.ask("POST", "sessions", {**BODY, "requirePlanApproval": True, "automationMode": "AUTO_CREATE_PR"})
-    bare.live(session["id"])
+    bare.advance_until(session["id"])
     bare.send("POST", f"sessions/{session['id']}:approvePlan", {})
-    bare.live(session["id"])
+    bare.advance_until(session["id"])
     happened = bare.ask("GET", f"sessions/{session['id']}/activities")["activities"]
     plan = next(activity["planGenerated"] for activity in happened if "planGenerated" in activity)
     command = next(
@@ -170,7 +170,7 @@ def test_activities_are_apart_and_their_tokens_are_times() -> None:
     """Told apart by their milliseconds, six digits; a token is nanoseconds, inclusive, and may be made by hand."""
     bare = Bare()
     id = bare.create()
-    bare.live(id)
+    bare.advance_until(id)
     path = f"sessions/{id}/activities"
     times = [activity["createTime"] for activity in bare.ask("GET", path)["activities"]]
     token = bare.ask("GET", path, pageSize="2")["nextPageToken"]
@@ -200,7 +200,7 @@ def test_an_empty_answer_has_no_byte(verb: str) -> None:
     """Not even braces."""
     bare = Bare(life=lives.plan_only)
     id = bare.create()
-    bare.live(id)
+    bare.advance_until(id)
     bare.emulator.wakes = True
     response = bare.send("POST", f"sessions/{id}:{verb}", {"prompt": "x"} if verb == "sendMessage" else {})
 
@@ -211,17 +211,17 @@ def test_a_plan_left_alone_is_called_completed_and_stays_so() -> None:
     """Approving it is answered well and changes nothing."""
     bare = Bare(life=lives.plan_only)
     id = bare.create()
-    before = bare.live(id)
+    before = bare.advance_until(id)
     approved = bare.send("POST", f"sessions/{id}:approvePlan", {}).status
 
-    assert ("COMPLETED", 200, before) == (before["state"], approved, bare.live(id))
+    assert ("COMPLETED", 200, before) == (before["state"], approved, bare.advance_until(id))
 
 
 def test_an_activity_can_be_requested_by_itself() -> None:
     """As it is in the list."""
     bare = Bare()
     id = bare.create()
-    bare.live(id)
+    bare.advance_until(id)
 
     assert bare.ask("GET", f"sessions/{id}/activities")["activities"][0] == bare.ask(
         "GET", f"sessions/{id}/activities/{FIRST}"
@@ -289,7 +289,7 @@ def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> N
 
 def test_a_beat_is_an_act_by_the_clock() -> None:
     """With a beat, sessions advance by the clock, and requests do not advance them."""
-    bare = Bare(beat=10)
+    bare = Bare(step_seconds=10)
     id = bare.create()
     states = [bare.ask("GET", "sessions")["sessions"][0]["state"] for _ in range(5)]
     bare.emulator.clock.sleep(29)
@@ -303,7 +303,7 @@ def test_a_beat_is_an_act_by_the_clock() -> None:
 
 def test_a_beat_goes_on_from_the_approval() -> None:
     """While a session waits for somebody nothing piles up."""
-    bare = Bare(beat=10)
+    bare = Bare(step_seconds=10)
     id = bare.create(requirePlanApproval=True)
     bare.emulator.clock.sleep(1000)
     waiting = bare.ask("GET", f"sessions/{id}")["state"]
@@ -317,7 +317,7 @@ def test_a_beat_goes_on_from_the_approval() -> None:
 
 def test_the_time_of_a_session_moves_with_its_state_alone() -> None:
     """What its agent does leaves it as it was (docs/reference/protocols/jules.md, "2.2 Session")."""
-    bare = Bare(beat=10)
+    bare = Bare(step_seconds=10)
     id = bare.create()
     bare.emulator.clock.sleep(40)
     before = bare.ask("GET", f"sessions/{id}")

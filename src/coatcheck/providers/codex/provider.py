@@ -266,17 +266,17 @@ class CodexProvider(msgspec.Struct, frozen=True):
         """Return all environments, or the ones of a repository (``owner/repo`` or a remote's URL)."""
         if repository is None:
             return (yield from self._environments("environments"))
-        wanted = environments.wanted(None, repository)
+        wanted = environments.requested(None, repository)
         known = yield from self._known_environments(wanted)
         return environments.of_repository(known, wanted.name)
 
     def resolve_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
         """Return the environment of this id, label or repository. Raises `ConfigurationError` with the candidates."""
-        wanted = environments.wanted(environment, repository)
+        wanted = environments.requested(environment, repository)
         known = yield from self._known_environments(wanted)
         return choose_environment(known, wanted.name)
 
-    def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
+    def _known_environments(self, wanted: environments.RequestedEnvironment) -> Exchange[tuple[Environment, ...]]:
         """Request the environments of the repository, then all; one of the requests may fail.
 
         See docs/reference/protocols/codex-wham.md, "5 Environments".
