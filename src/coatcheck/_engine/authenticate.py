@@ -21,7 +21,7 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
     """Return a `Send` that adds the secret to each request."""
     allowed: set[tuple[str, bool, frozenset[str] | None]] = (
         set()
-    )  # origins that passed the guard: it parses URLs, once each is enough
+    )  # origins that were checked: a check parses URLs, once each is enough
 
     def authorized(request: Request, secret: Secret) -> Request:
         known = (request.origin, secret.is_stored, secret.hosts)

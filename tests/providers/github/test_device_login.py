@@ -430,7 +430,7 @@ def test_no_grant_breaks_us(answer: dict[str, object]) -> None:
 
 def test_what_is_kept_does_not_show_itself() -> None:
     """A struct in a traceback is read by strangers."""
-    assert "_Kept()" == repr(github._Kept(issuer="i", access_token="gho_1"))
+    assert "_LoginFile()" == repr(github._LoginFile(issuer="i", access_token="gho_1"))
 
 
 # -- for real ----------------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class _LoginFile(msgspec.Struct, omit_defaults=True):
     last_refresh: float | None = None
 
     def __repr__(self) -> str:
-        return "_Kept()"
+        return "_LoginFile()"
 
 
 def format_of(site: str, *, remedy: str) -> LoginFormat:
