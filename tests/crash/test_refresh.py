@@ -1,4 +1,4 @@
-"""Processes that are killed, and processes by the dozen: the login survives them all."""
+"""Killed processes and concurrent processes do not lose a login."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def check_the_file(logins: LoginEnvironment, path: Path) -> None:
 
 
 def is_newest(logins: LoginEnvironment) -> bool:
-    """Whether the refresh token of the file is one that the service would still take."""
+    """Whether the service accepts the refresh token of the file."""
     from coatcheck.cloud.issued_tokens import digest_of
 
     record = logins.cloud.book._store.find(digest_of(logins.read().refresh_token or ""))
     return record is not None and not record.state
 
 
-def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
+def test_kill_9_at_any_step_loses_no_login(processes: Processes) -> None:
     """A hundred deaths: the file is always whole, no lock is left, nothing that could be saved is lost.
 
     What was never on the disk (the answer was lost with its process) ends in one clear error, after one second try.
@@ -143,8 +143,8 @@ def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
     assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(logins.shared.parent))
 
 
-def test_the_dead_in_a_crowd_disturb_nobody(processes: Processes) -> None:
-    """Eight processes at once, one of which dies with the lock: the others make one refresh."""
+def test_a_killed_process_does_not_block_the_others(processes: Processes) -> None:
+    """Eight processes at once, one of which is killed with the lock: the others make one refresh."""
     logins = processes.logins
     for death in ("with the lock", "before the note", "before the call", "before the rename", "before the conclusion"):
         logins.put(logins.issue(ends_in=-10))
@@ -158,8 +158,8 @@ def test_the_dead_in_a_crowd_disturb_nobody(processes: Processes) -> None:
 
 
 @pytest.mark.parametrize("source", ["shared", "own"])
-def test_a_crowd_of_processes_makes_one_refresh(processes: Processes, source: str) -> None:
-    """Eight processes with one expiring login and a slow service, again and again: one refresh each time."""
+def test_concurrent_processes_make_one_refresh(processes: Processes, source: str) -> None:
+    """Eight processes with one expiring login and a slow service make one refresh in each round."""
     logins, rounds = processes.logins, 5
     logins.cloud.faults.append(Slow(0.1, on="token", times=None))
     for _ in range(rounds):

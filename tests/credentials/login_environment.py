@@ -63,7 +63,7 @@ class LoginEnvironment:
     # -- files -------------------------------------------------------------------------------------------------------
 
     def issue(self, *, ends_in: float = 3600.0, book: TokenBook | None = None) -> Tokens:
-        """Return new tokens, as a login would give them."""
+        """Return new tokens, as a login returns them."""
         book = book or self.cloud.book
         return tokens_of(book.issue(lifetime=ends_in), self.clock.time() - 3600, book.account.account_id)
 
@@ -115,7 +115,7 @@ class LoginEnvironment:
 
     @property
     def presented(self) -> Counter[str]:
-        """How often each refresh token was presented to the service, by fingerprint; empty ones only ask if it answers."""
+        """The presentations of each refresh token, by fingerprint; empty ones test whether the service responds."""
         bodies = [
             msgspec.json.decode(r.body) for r in self.cloud.requests if r.path == "/oauth/token" and r.body[:1] == b"{"
         ]
@@ -123,11 +123,11 @@ class LoginEnvironment:
 
     @property
     def refreshes(self) -> int:
-        """How many refreshes the service was asked for."""
+        """The number of refresh requests that the service received."""
         return self.presented.total()
 
     def accepts(self, secret: Secret) -> bool:
-        """Whether the service takes a secret."""
+        """Whether the service accepts a secret."""
         return self.cloud.book.accepts(secret.token)
 
 

@@ -1,4 +1,4 @@
-"""Whatever is in the file, the result is credentials or one clear error; whatever is written, nothing else is lost."""
+"""Any content of a login file is credentials or one clear error; writing changes only the tokens."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ TOKEN_KEYS = ["id_token", "access_token", "refresh_token", "account_id", "oauth_
 
 @pytest.fixture(scope="module")
 def logins(tmp_path_factory: pytest.TempPathFactory) -> LoginEnvironment:
-    """One home for all examples: each writes its own file and takes its own login."""
+    """One environment for all examples: each writes a file and uses an account of its own."""
     return LoginEnvironment(tmp_path_factory.mktemp("logins"), clock=FakeClock())
 
 
 def outcome(logins: LoginEnvironment, data: bytes) -> str:
-    """Return what a process of ours makes of a file: "secret", or the one line of its error."""
+    """Return what a new process reads from a file: "secret", or the one line of its error."""
     logins.shared.write_bytes(data)
     try:
         logins.secret(logins.login())
@@ -63,7 +63,7 @@ def test_any_bytes_are_one_clear_error(logins: LoginEnvironment, data: bytes) ->
 
 
 @given(data=st.data(), ends_in=st.sampled_from([-10, 10, 200, 4000]))
-def test_any_login_gives_credentials_or_one_clear_error(logins: LoginEnvironment, data: Any, ends_in: float) -> None:
+def test_any_login_is_credentials_or_one_clear_error(logins: LoginEnvironment, data: Any, ends_in: float) -> None:
     """Any key missing or of a wrong type: a secret, or one line; and what could not be read is never written."""
     document = json.loads(write_auth_file(None, logins.issue(ends_in=ends_in)))
     for keys, target in ((KEYS, document), (TOKEN_KEYS, document["tokens"])):
@@ -94,7 +94,7 @@ def account_of(document: dict[str, Any]) -> object:
     indent=st.sampled_from([None, 1, 4]),
 )
 def test_writing_changes_nothing_but_the_tokens(top: dict[str, Any], inner: dict[str, Any], indent: int | None) -> None:
-    """Every key that we do not know keeps its value and its place; reading gives back what was written."""
+    """Unknown keys keep their values and places; reading returns what was written."""
     old = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", account_id="acc", last_refresh=1.0)
     document = json.loads(write_auth_file(None, old))
     document = top | document | {"tokens": inner | document["tokens"]}
@@ -159,7 +159,7 @@ def test_a_time_to_the_nanosecond_is_read() -> None:
 
 
 def jwt(payload: bytes) -> str:
-    """Return a JWT that says *payload*."""
+    """Return a JWT whose claims are *payload*."""
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b"{}", payload, b"s"))
 
 
@@ -192,7 +192,7 @@ def jwt(payload: bytes) -> str:
     ],
 )
 def test_any_expiry_is_read_as_a_time_of_the_calendar_or_as_none(exp: str, expires_at: float | None) -> None:
-    """Seconds (RFC 7519 section 2), and what services send instead; whatever is read can be shown as a date."""
+    """Seconds (RFC 7519 section 2) and what services send instead are read as a date, or as no expiry."""
     found = expiry_of(jwt(b'{"exp": ' + exp.encode() + b"}"))
 
     assert expires_at == found
@@ -201,7 +201,7 @@ def test_any_expiry_is_read_as_a_time_of_the_calendar_or_as_none(exp: str, expir
 
 @pytest.mark.parametrize("last_refresh", [1e300, 10**400, -1e300, [], "0001-01-01T00:00:00+14:00", True])
 def test_any_time_of_the_last_refresh_can_be_read_and_shown(logins: LoginEnvironment, last_refresh: object) -> None:
-    """A status is given for a login that works, whatever stands there."""
+    """A working login has a status for any value of `last_refresh`."""
     logins.put(logins.issue())
     document = json.loads(logins.shared.read_bytes()) | {"last_refresh": last_refresh}
     logins.shared.write_text(json.dumps(document))

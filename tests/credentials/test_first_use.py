@@ -84,7 +84,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("source", ["shared", "own", "auto", "shared-readonly"])
 def test_a_file_is_read_once(tmp_path: Path, reads: Counter[str], way: str, source: str) -> None:
-    """Whatever the source, one caller reads the file and all get its token."""
+    """For each source, one caller reads the file and all callers get its token."""
     logins = LoginEnvironment(tmp_path)
     path = logins.own if source == "own" else logins.shared
     held = logins.put(logins.issue(), path)
@@ -95,7 +95,7 @@ def test_a_file_is_read_once(tmp_path: Path, reads: Counter[str], way: str, sour
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_keyring_is_read_once(tmp_path: Path, reads: Counter[str], ring: Ring, way: str) -> None:  # noqa: F811
-    """A keyring, which may ask a person for its password, is asked once."""
+    """A keyring, which may ask for a password, is read once."""
     logins = LoginEnvironment(tmp_path)
     held = logins.put(logins.issue())
     ring.entries[("Codex Auth", keyring_entry(os.path.realpath(logins.shared.parent)))] = logins.shared.read_text()
@@ -114,7 +114,7 @@ def test_a_login_that_is_missing_is_missing_for_all(tmp_path: Path, way: str) ->
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_expired_login_is_read_and_refreshed_once(tmp_path: Path, way: str) -> None:
-    """First calls that come together with an expired token share its refresh."""
+    """Concurrent first calls with an expired token share one refresh."""
     logins = LoginEnvironment(tmp_path, clock=SystemClock())
     logins.put(logins.issue(ends_in=-10))
     tokens = WAYS[way](logins, logins.login())
@@ -124,7 +124,7 @@ def test_an_expired_login_is_read_and_refreshed_once(tmp_path: Path, way: str) -
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_tools_of_a_service_are_opened_once(tmp_path: Path, way: str) -> None:
-    """Where the service's own tools have the login, they are loaded once and asked for each secret."""
+    """Where the service's official tools have the login, they are loaded once and called for each secret."""
     logins, calls = LoginEnvironment(tmp_path), Counter[str]()
 
     def chain(_: object) -> Callable[[], Secret]:

@@ -1,4 +1,4 @@
-"""One refresh for everybody: threads, tasks, clients, whatever they share."""
+"""Threads, tasks and clients share one refresh."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SlowTransport:
 
 @pytest.fixture
 def busy(tmp_path: Path) -> LoginEnvironment:
-    """A home in real time, since a crowd of threads shares no fake clock."""
+    """An environment in real time, since many threads cannot share a fake clock."""
     logins = LoginEnvironment(tmp_path, clock=SystemClock())
     logins.random = random.random
     return logins
@@ -74,7 +74,7 @@ def test_two_hundred_threads_make_one_refresh(busy: LoginEnvironment, is_shared:
 
 @pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
 def test_two_hundred_tasks_make_one_refresh(busy: LoginEnvironment, is_shared: bool) -> None:
-    """The same in one event loop, which goes on meanwhile."""
+    """Two hundred tasks of one event loop make one refresh, and the loop is not blocked."""
     logins = busy
     logins.put(logins.issue(ends_in=10))
     one, beats = logins.login(), 0
@@ -100,7 +100,7 @@ def test_two_hundred_tasks_make_one_refresh(busy: LoginEnvironment, is_shared: b
 
 
 def test_two_hundred_rejected_tasks_make_one_refresh(busy: LoginEnvironment) -> None:
-    """After a 401 for everybody one refreshes, and the others take what it got."""
+    """After 401 responses one task refreshes, and the others use its token."""
     logins = busy
     logins.put(logins.issue())
     login = logins.login()
@@ -114,8 +114,8 @@ def test_two_hundred_rejected_tasks_make_one_refresh(busy: LoginEnvironment) -> 
     assert (1, 1) == (len(asyncio.run(main())), logins.refreshes)
 
 
-def test_a_cancelled_refresh_goes_on_for_the_others(busy: LoginEnvironment) -> None:
-    """Somebody stops waiting while his refresh is under way: its answer is not lost, and nobody refreshes again."""
+def test_a_cancelled_refresh_continues_for_the_others(busy: LoginEnvironment) -> None:
+    """The caller that started a refresh is cancelled: the response is kept, and no second refresh is made."""
     logins = busy
     logins.put(logins.issue(ends_in=10))
 
@@ -132,8 +132,8 @@ def test_a_cancelled_refresh_goes_on_for_the_others(busy: LoginEnvironment) -> N
     assert {1} == set(logins.presented.values())
 
 
-def test_closing_a_client_waits_for_a_refresh_that_nobody_waits_for(busy: LoginEnvironment) -> None:
-    """A wait that timed out in the middle of a refresh does not cost the login."""
+def test_closing_a_client_waits_for_a_pending_refresh(busy: LoginEnvironment) -> None:
+    """A wait that timed out during a refresh does not lose the login."""
     logins = busy
     held = logins.put(logins.issue(ends_in=10))
 
@@ -183,7 +183,7 @@ class HandClock(SystemClock):
             self._wakes.remove(wake)
 
     async def advance(self, seconds: float, sleepers: int = 1) -> None:
-        """Move the hands while so many sleep, and return when those who woke sleep again."""
+        """Advance the clock while *sleepers* wait, and return when those that woke up wait again."""
         while len(self._wakes) != sleepers:  # noqa: ASYNC110 - the hands are moved by the test
             await asyncio.sleep(0.001)
         self.now += seconds
@@ -203,8 +203,8 @@ def client(logins: LoginEnvironment, kind: type, transport: type) -> object:
     )
 
 
-def test_an_asynchronous_client_keeps_its_login_fresh_by_itself(tmp_path: Path) -> None:
-    """Between ``__aenter__`` and `aclose` it refreshes without being asked for anything, and stops with the client."""
+def test_an_asynchronous_client_refreshes_in_the_background(tmp_path: Path) -> None:
+    """Between ``__aenter__`` and `aclose` it refreshes without a call, and stops with the client."""
     logins = LoginEnvironment(tmp_path, clock=HandClock())
     logins.put(logins.issue(ends_in=1000), logins.own)
 
@@ -225,8 +225,8 @@ def test_an_asynchronous_client_keeps_its_login_fresh_by_itself(tmp_path: Path) 
     assert [0, 0, 1, 2, 2, 0, 1] == asyncio.run(main())
 
 
-def test_trouble_in_the_background_is_told_and_kills_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged as a warning, shown by the status, and the client goes on."""
+def test_a_failure_in_the_background_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged as a warning and shown by the status, and the client continues."""
     logins = LoginEnvironment(tmp_path, clock=HandClock())
     logins.put(logins.issue(ends_in=400), logins.own)
     logins.cloud.faults += [Status(503, on="token")] * 3
@@ -249,7 +249,7 @@ def test_trouble_in_the_background_is_told_and_kills_nothing(tmp_path: Path, cap
 
 
 def test_a_client_without_a_login_has_no_task(tmp_path: Path) -> None:
-    """Nothing runs that nobody needs."""
+    """A client without a login starts no background task."""
     logins = LoginEnvironment(tmp_path)
     logins.environ["CODEX_ACCESS_TOKEN"] = logins.issue().access_token
 
@@ -262,7 +262,7 @@ def test_a_client_without_a_login_has_no_task(tmp_path: Path) -> None:
 
 
 def test_a_blocking_client_has_nothing_in_the_background(tmp_path: Path) -> None:
-    """It checks before each request, between the sleeps of a wait, and never otherwise."""
+    """It checks before each request and between the sleeps of a wait."""
     logins = LoginEnvironment(tmp_path)
     logins.put(logins.issue(ends_in=400), logins.own)
     before = threading.active_count()
@@ -275,8 +275,8 @@ def test_a_blocking_client_has_nothing_in_the_background(tmp_path: Path) -> None
         assert (0, 1, before) == (idle, logins.refreshes, threading.active_count())
 
 
-def test_a_401_in_a_client_is_recovered_once_for_everybody(tmp_path: Path) -> None:
-    """The access token was revoked: fifty waits go on with one refresh, and ask again once each."""
+def test_a_401_is_recovered_once_for_all_waits(tmp_path: Path) -> None:
+    """The access token was revoked: fifty waits continue after one refresh, and repeat their request once each."""
     logins = LoginEnvironment(tmp_path, clock=SystemClock())
     held = logins.put(logins.issue())
     logins.cloud.book.end(held.access_token)
@@ -288,8 +288,8 @@ def test_a_401_in_a_client_is_recovered_once_for_everybody(tmp_path: Path) -> No
     assert (1, 1, 100) == (asyncio.run(main()), logins.refreshes, len(logins.cloud.seen("usage")))
 
 
-def test_a_crowd_shares_a_failed_refresh(tmp_path: Path) -> None:
-    """Whoever waited for a refresh that was not answered gets its error: the outage is not asked about once for each."""
+def test_waiting_callers_share_a_failed_refresh(tmp_path: Path) -> None:
+    """Callers that waited for an unanswered refresh get its error, and the outage is tested once."""
     logins = LoginEnvironment(tmp_path, clock=SystemClock())
     logins.put(logins.issue(ends_in=-10))
     logins.cloud.faults.append(Reset(on="token", times=None))

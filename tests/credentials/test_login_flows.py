@@ -26,7 +26,7 @@ def secret_of(*values: str) -> object:
 
 @both_variants
 def test_a_device_login_waits_for_a_person(logins: LoginEnvironment) -> None:
-    """It shows where to go and what to type, asks at the service's pace, and saves an own login."""
+    """It shows the page and the code, polls at the service's interval, and saves a login."""
     shown = []
     sleep, asleep = logins.clock.sleep, logins.clock.asleep
 
@@ -54,8 +54,8 @@ def test_a_device_login_waits_for_a_person(logins: LoginEnvironment) -> None:
 
 
 @both_variants
-def test_a_hiccup_does_not_end_a_device_login(logins: LoginEnvironment) -> None:
-    """A lost connection or a 503 while a person types is asked again."""
+def test_a_transient_error_does_not_end_a_device_login(logins: LoginEnvironment) -> None:
+    """A lost connection or a 503 is retried while a person types the code."""
     logins.cloud.faults += [Reset(on="device_token"), Status(503, on="device_token")]
     status = logins.do(log_in_by_device_code(logins.login(), show=lambda code: logins.cloud.approve(code.user_code)))
 
@@ -63,8 +63,8 @@ def test_a_hiccup_does_not_end_a_device_login(logins: LoginEnvironment) -> None:
 
 
 @both_variants
-def test_a_device_login_that_nobody_approves_ends(logins: LoginEnvironment) -> None:
-    """After 15 minutes, with one clear line, and nothing is saved."""
+def test_a_device_login_without_approval_expires(logins: LoginEnvironment) -> None:
+    """It ends after 15 minutes with one clear line, and nothing is saved."""
     with pytest.raises(errors.CredentialsError, match="nobody approved"):
         logins.do(log_in_by_device_code(logins.login(), show=lambda _: None))
 
@@ -72,8 +72,8 @@ def test_a_device_login_that_nobody_approves_ends(logins: LoginEnvironment) -> N
 
 
 @both_variants
-def test_a_service_without_device_codes_says_so(logins: LoginEnvironment) -> None:
-    """404 is "not enabled" (docs/reference/protocols/codex-wham.md, 6.9)."""
+def test_a_service_without_device_codes_is_an_error(logins: LoginEnvironment) -> None:
+    """404 means "not enabled" (docs/reference/protocols/codex-wham.md, 6.9)."""
     logins.cloud.faults.append(Status(404, on="device_code"))
 
     with pytest.raises(errors.UnsupportedError, match="not enabled"):
@@ -81,8 +81,8 @@ def test_a_service_without_device_codes_says_so(logins: LoginEnvironment) -> Non
 
 
 @both_variants
-def test_nobody_logs_in_for_nothing(logins: LoginEnvironment) -> None:
-    """Where the login could not be saved, that is said before a person is bothered."""
+def test_a_login_that_cannot_be_saved_fails_first(logins: LoginEnvironment) -> None:
+    """Where the login could not be saved, the error comes before a person has to approve."""
     logins.put(logins.issue(), logins.own)
     logins.own.chmod(0o400)
 
@@ -145,8 +145,8 @@ def browse(logins: LoginEnvironment, browser: Browser) -> object:
 
 
 @both_variants
-def test_a_browser_login_checks_what_comes_back(logins: LoginEnvironment) -> None:
-    """PKCE with S256 and a state: strangers on the port are turned away, the real answer logs in."""
+def test_a_browser_login_verifies_the_callback(logins: LoginEnvironment) -> None:
+    """PKCE with S256 and a state: other requests on the port are rejected, the right one logs in."""
     browser = Browser(logins)
     status = browse(logins, browser)
     asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.url).query).items()}
@@ -163,8 +163,8 @@ def test_a_browser_login_checks_what_comes_back(logins: LoginEnvironment) -> Non
 
 
 @both_variants
-def test_a_browser_login_that_was_refused_says_why(logins: LoginEnvironment) -> None:
-    """The service's reason, scrubbed."""
+def test_a_refused_browser_login_has_the_reason(logins: LoginEnvironment) -> None:
+    """The error quotes the service's reason without secrets."""
 
     def refuse(back: dict[str, str]) -> dict[str, str]:
         return {"state": back["state"], "error": "access_denied", "error_description": "p@example.com said no"}
@@ -174,7 +174,7 @@ def test_a_browser_login_that_was_refused_says_why(logins: LoginEnvironment) -> 
 
 
 def test_ports_are_tried_in_order() -> None:
-    """The second one where the first is taken; both taken is one clear line."""
+    """The second port is used where the first is occupied; if both are, the error is one clear line."""
     first = CallbackServer("/x", (0,), "s")
     second = CallbackServer("/x", (0,), "s")
     ports = [int(urlsplit(server.redirect).port or 0) for server in (first, second)]
@@ -209,7 +209,7 @@ def test_a_login_never_replaces_another_accounts(logins: LoginEnvironment) -> No
 
 @both_variants
 def test_logging_out_revokes_and_deletes(logins: LoginEnvironment) -> None:
-    """The service knows the refresh token no more, and neither does the disk."""
+    """The refresh token is revoked at the service and deleted from the disk."""
     held = logins.put(logins.issue(), logins.own)
     shared = logins.put(logins.issue())
     is_revoked = logins.do(log_out(logins.login()))
@@ -230,7 +230,7 @@ def refusal_of(logins: LoginEnvironment, refresh_token: str) -> str:
 
 @pytest.mark.parametrize("fault", [Reset(on="revoke"), Status(500, on="revoke")])
 @both_variants
-def test_logging_out_deletes_even_if_nobody_answers(logins: LoginEnvironment, fault: object) -> None:
+def test_logging_out_deletes_without_a_response(logins: LoginEnvironment, fault: object) -> None:
     """Revoking is best effort."""
     logins.put(logins.issue(), logins.own)
     logins.cloud.faults.append(fault)
@@ -249,7 +249,7 @@ def test_a_broken_login_can_be_logged_out(logins: LoginEnvironment) -> None:
 
 @both_variants
 def test_another_programs_login_is_not_ended(logins: LoginEnvironment) -> None:
-    """The shared login is the Codex CLI's: the remedy says so."""
+    """The shared login belongs to the Codex CLI, and the remedy names its command."""
     logins.put(logins.issue())
 
     with pytest.raises(errors.UnsupportedError, match="belongs to the Codex CLI"):

@@ -34,7 +34,7 @@ def test_the_first_login_that_is_there_is_taken(logins: LoginEnvironment) -> Non
 @pytest.mark.parametrize("source", ["own", "shared", "shared-readonly", "environment"])
 @both_variants
 def test_a_setting_names_the_source(logins: LoginEnvironment, source: str) -> None:
-    """What was chosen is taken, whatever else is there."""
+    """The chosen source is used although others are available."""
     own, shared, variable = logins.put(logins.issue(), logins.own), logins.put(logins.issue()), logins.issue()
     expected = {"own": own, "shared": shared, "shared-readonly": shared, "environment": variable}[source]
 
@@ -43,8 +43,8 @@ def test_a_setting_names_the_source(logins: LoginEnvironment, source: str) -> No
 
 @pytest.mark.parametrize("source", ["own", "shared", "shared-readonly", "environment", "auto"])
 @both_variants
-def test_no_login_says_how_to_get_one(logins: LoginEnvironment, source: str) -> None:
-    """Every source that has nothing ends in the same remedy."""
+def test_no_login_has_a_remedy(logins: LoginEnvironment, source: str) -> None:
+    """Every source without a login has the same remedy."""
     with pytest.raises(errors.NotLoggedInError) as caught:
         logins.secret(logins.login(source))
 
@@ -52,8 +52,8 @@ def test_no_login_says_how_to_get_one(logins: LoginEnvironment, source: str) -> 
 
 
 @both_variants
-def test_accounts_have_names_and_files_of_their_own(logins: LoginEnvironment) -> None:
-    """An account that is asked for by name is never replaced by another login."""
+def test_each_account_has_a_name_and_a_file(logins: LoginEnvironment) -> None:
+    """An account that is requested by name is never replaced by another login."""
     work = logins.put(logins.issue(), logins.own.with_name("work.json"))
     logins.put(logins.issue(), logins.own)
 
@@ -69,8 +69,8 @@ def test_accounts_have_names_and_files_of_their_own(logins: LoginEnvironment) ->
         ("own", "../x", "not a name for an account"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(source: str, account: str | None, message: str) -> None:
-    """With the words that would."""
+def test_invalid_settings_are_refused(source: str, account: str | None, message: str) -> None:
+    """The error lists the valid values."""
     with pytest.raises(errors.ConfigurationError, match=message) as caught:
         LoginSelection.read(source, origin="from there", account=account, issuer=None)
 
@@ -85,7 +85,7 @@ def test_a_token_in_the_environment_that_ended_is_not_sent(logins: LoginEnvironm
 
 
 @both_variants
-def test_a_given_token_is_not_renewed(logins: LoginEnvironment) -> None:
+def test_a_token_argument_is_not_refreshed(logins: LoginEnvironment) -> None:
     """Neither after a 401 nor on demand."""
     login = logins.login(explicit=EXPLICIT)
 
@@ -95,7 +95,7 @@ def test_a_given_token_is_not_renewed(logins: LoginEnvironment) -> None:
 
 
 class Whoami:
-    """An account service that knows one personal access token."""
+    """An account service that accepts one personal access token."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -114,8 +114,8 @@ class Whoami:
 
 
 @both_variants
-def test_a_personal_access_token_is_asked_about_once(logins: LoginEnvironment) -> None:
-    """Whoami tells its account, which is then sent with it (docs/reference/protocols/codex-wham.md, 6.8)."""
+def test_the_account_of_a_personal_access_token_is_requested_once(logins: LoginEnvironment) -> None:
+    """The account is requested, and then sent with the token (docs/reference/protocols/codex-wham.md, 6.8)."""
     whoami = Whoami()
     logins.cloud.handle = whoami
     login = logins.login(CODEX_ACCESS_TOKEN="at-good")
@@ -136,8 +136,8 @@ def test_a_personal_access_token_in_the_shared_file_works_too(logins: LoginEnvir
 
 
 @both_variants
-def test_a_personal_access_token_that_nobody_knows_is_refused(logins: LoginEnvironment) -> None:
-    """Without quoting it."""
+def test_an_unknown_personal_access_token_is_refused(logins: LoginEnvironment) -> None:
+    """The error does not quote it."""
     logins.cloud.handle = Whoami()
 
     with pytest.raises(errors.NotLoggedInError, match="does not accept the personal access token") as caught:
@@ -167,7 +167,7 @@ def test_a_refresh_token_goes_to_its_login_service_only(logins: LoginEnvironment
 
 
 @both_variants
-def test_a_file_that_names_another_issuer_is_not_believed(logins: LoginEnvironment) -> None:
+def test_a_file_that_names_another_issuer_is_refused(logins: LoginEnvironment) -> None:
     """`oauth_provenance` may name the login service or loopback, and no other."""
     logins.put(logins.issue(ends_in=10))
     document = json.loads(logins.shared.read_bytes())
@@ -190,8 +190,8 @@ def test_the_official_clients_variable_moves_the_refresh(logins: LoginEnvironmen
     assert "/somewhere/oauth/token" == logins.cloud.requests[-1].path
 
 
-def test_a_service_without_logins_of_ours_says_so(logins: LoginEnvironment) -> None:
-    """The local cloud has a token and nothing else."""
+def test_a_login_to_the_local_cloud_is_an_error(logins: LoginEnvironment) -> None:
+    """The local cloud has a token and no login."""
     login = LoginCredentials(
         LOCAL_LOGIN,
         environ=logins.environ,
@@ -230,7 +230,7 @@ CHAIN = Login(name="chained", remedy="run: tools configure", trusted_hosts=froze
 
 
 def chain_secret(login: Login, *, renewed: bool = False) -> Secret | None:
-    """What the credentials of such a login give, or what they give after a refusal."""
+    """Return the secret of such a login, or the one after a rejection."""
     credentials = LoginCredentials(
         login, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir=""
     )
@@ -248,13 +248,13 @@ def perform(script: Any) -> Any:
         return stop.value
 
 
-def test_a_chain_is_asked_for_each_secret() -> None:
-    """The service's own tools keep their secret fresh, so what they have now is what is sent."""
+def test_a_chain_is_read_for_each_secret() -> None:
+    """The service's official tools refresh their secret, so the current one is sent."""
     assert EXPLICIT == chain_secret(chained(EXPLICIT))
 
 
-def test_a_chain_that_finds_nothing_says_how_to_log_in() -> None:
-    """Nothing found is nobody logged in."""
+def test_an_empty_chain_has_a_remedy() -> None:
+    """No secret found means not logged in."""
     with pytest.raises(errors.NotLoggedInError) as caught:
         chain_secret(chained(None))
 
@@ -262,7 +262,7 @@ def test_a_chain_that_finds_nothing_says_how_to_log_in() -> None:
 
 
 def test_a_refused_secret_of_a_chain_is_replaced_by_another_one_only() -> None:
-    """After a refusal the chain is looked through anew; the same secret is not sent again."""
+    """After a rejection the chain is read again; the same secret is not sent again."""
     other = Secret(token="other", account_id="acc-9")
 
     assert (None, other) == (
@@ -271,8 +271,8 @@ def test_a_refused_secret_of_a_chain_is_replaced_by_another_one_only() -> None:
     )
 
 
-def test_a_service_without_a_chain_says_so() -> None:
-    """A setting that asks for what is not there is one clear line."""
+def test_a_service_without_a_chain_is_an_error() -> None:
+    """A setting that names a missing chain is one clear line."""
     choice = LoginSelection(source=Source.CHAIN)
     credentials = LoginCredentials(
         CHAIN, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir="", choice=choice

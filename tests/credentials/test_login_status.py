@@ -13,13 +13,13 @@ from coatcheck.cloud.faults import Reset
 
 
 def status(logins: LoginEnvironment, source: str = "auto", **environ: str) -> LoginStatus:
-    """Return the status that a new process sees."""
+    """Return the status that a new process shows."""
     return logins.do(status_of(logins.login(source, **environ)))
 
 
 @both_variants
-def test_a_login_that_is_well(logins: LoginEnvironment) -> None:
-    """Where it is, whose, how long; nothing else, and nothing is asked."""
+def test_a_working_login(logins: LoginEnvironment) -> None:
+    """Place, account and expiry are shown, and no request is sent."""
     logins.put(logins.issue(ends_in=3600))
 
     assert LoginStatus(
@@ -57,8 +57,8 @@ def test_problems_are_sentences(logins: LoginEnvironment) -> None:
 
 
 @both_variants
-def test_a_login_that_ends_says_who_refreshes_it(logins: LoginEnvironment) -> None:
-    """Read-only: when it will end, and that any start of the Codex CLI helps."""
+def test_a_read_only_login_names_the_program_that_refreshes_it(logins: LoginEnvironment) -> None:
+    """It shows the expiry, and that any start of the Codex CLI refreshes it."""
     logins.put(logins.issue(ends_in=600))
     (problem,) = status(logins, "shared-readonly").problems
 
@@ -76,8 +76,8 @@ def test_no_login_is_a_status_too(logins: LoginEnvironment) -> None:
 
 
 @both_variants
-def test_a_token_from_elsewhere_shows_its_place(logins: LoginEnvironment) -> None:
-    """The variable's name; a token that nobody can refresh."""
+def test_a_token_from_the_environment_shows_its_variable(logins: LoginEnvironment) -> None:
+    """The name of the variable is shown; such a token cannot be refreshed."""
     seen = status(logins, CODEX_ACCESS_TOKEN=logins.issue().access_token)
 
     assert ("environment", "CODEX_ACCESS_TOKEN", "acc-1", False) == (
@@ -92,7 +92,7 @@ def test_a_token_from_elsewhere_shows_its_place(logins: LoginEnvironment) -> Non
 
 @both_variants
 def test_a_lock_that_is_held_is_shown(logins: LoginEnvironment) -> None:
-    """With its file; and looking makes no lock file."""
+    """Its file is named, and reading the status creates no lock file."""
     logins.put(logins.issue())
     free = status(logins).lock
     files = os.listdir(logins.shared.parent)
@@ -118,8 +118,8 @@ def test_a_refused_refresh_token_is_a_problem(logins: LoginEnvironment, fate: st
 
 
 @both_variants
-def test_an_answer_that_never_came_is_told(logins: LoginEnvironment) -> None:
-    """The status says so, and when the refresh is tried again."""
+def test_an_unanswered_refresh_is_shown(logins: LoginEnvironment) -> None:
+    """The status shows when the refresh is tried again."""
     logins.put(logins.issue(ends_in=-10))
     logins.cloud.faults.append(Reset(on="token"))
     with pytest.raises(Exception, match="reset"):

@@ -20,7 +20,7 @@ from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old file stays, no temporary file does, and the error names the place and the reason."""
+    """The old file is unchanged, no temporary file is left, and the error names the file and the reason."""
     store = FileStore(str(tmp_path / "auth.json"), locks=())
     store.write(b"old")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
@@ -42,7 +42,7 @@ def test_a_file_without_write_permission_is_an_obstacle(tmp_path: Path, mode: in
 
 
 def test_a_folder_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
-    """What is no file cannot be read, and a folder that cannot be made is named."""
+    """A folder in place of the file cannot be read, and a folder that cannot be created is named."""
     (tmp_path / "auth.json").mkdir()
     (tmp_path / "file").write_bytes(b"")
 
@@ -66,8 +66,8 @@ def test_a_note_counts_and_concludes(tmp_path: Path) -> None:
     assert RefreshRecord(presented=1, at=6.0, pid=os.getpid(), outcome=SPENT) == notes.find("f")
 
 
-def test_old_notes_are_forgotten(tmp_path: Path) -> None:
-    """After two months, by the clock that was given."""
+def test_old_notes_are_deleted(tmp_path: Path) -> None:
+    """Notes are deleted after two months by the clock argument."""
     notes = RefreshLog(str(tmp_path))
     notes.present("old", now=1000.0)
     notes.present("new", now=1000.0 + RETENTION + 1)
@@ -200,7 +200,7 @@ def test_without_the_extra_the_remedy_is_to_install_it(
 def test_a_locked_keyring_is_one_clear_error(
     logins: LoginEnvironment, ring: Ring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the keyring raises, and without its text, which may quote the entry."""
+    """Any error of a keyring is reported without its text, which may quote the entry."""
     monkeypatch.setattr(ring, "get_password", lambda *_: (_ for _ in ()).throw(RuntimeError("rt_secret")))
 
     with pytest.raises(errors.NotLoggedInError, match="cannot be used: RuntimeError") as caught:
@@ -220,7 +220,7 @@ class Item:
 
 
 def test_another_programs_item_is_changed_in_place(tmp_path: Path, ring: Ring) -> None:
-    """A second item beside it would never be seen by its owner."""
+    """The item is changed, since its program would not read a second one."""
     item, asked = Item(b"old"), []
 
     class Collection:

@@ -1,4 +1,4 @@
-"""A refresh that is not answered: the login goes on while it works, and works again after the outage."""
+"""A refresh without a response: the login is used while it works, and is refreshed after the outage."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_a_login_works_again_after_any_number_of_unanswered_refreshes(logins: Lo
 
 
 @both_variants
-def test_an_outage_is_asked_about_without_the_token(logins: LoginEnvironment) -> None:
-    """While the service does not answer, the refresh token is presented once and an empty one instead of it."""
+def test_an_outage_is_tested_without_the_token(logins: LoginEnvironment) -> None:
+    """While the service does not respond, the refresh token is presented once, and then an empty one."""
     logins.put(logins.issue(ends_in=-10))
     logins.cloud.faults += [Reset(on="token")] * 5
     for _ in range(5):
@@ -129,7 +129,7 @@ def test_a_token_that_was_taken_is_refused_by_the_service_alone(logins: LoginEnv
 
 @both_variants
 def test_a_refusal_does_not_end_a_login_that_still_works(logins: LoginEnvironment) -> None:
-    """The access token is used to its end; then the error says that the refresh token was revoked."""
+    """The access token is used until it expires; then the error reports the revoked refresh token."""
     held = logins.put(logins.issue(ends_in=30))
     logins.cloud.book.end(held.refresh_token or "", "invalidated")
     login = logins.login()
@@ -143,7 +143,7 @@ def test_a_refusal_does_not_end_a_login_that_still_works(logins: LoginEnvironmen
 
 @both_variants
 def test_a_rejected_access_token_is_no_longer_waited_for(logins: LoginEnvironment) -> None:
-    """The service does not take the access token although it has not expired: the unanswered token is presented again."""
+    """The service rejects an access token that has not expired: the unanswered token is presented again."""
     held = logins.put(logins.issue(ends_in=3600))
     login = logins.login()
     rejected = logins.secret(login)
@@ -170,7 +170,7 @@ def test_a_refresh_on_demand_waits_for_the_end_as_well(logins: LoginEnvironment)
 
 @both_variants
 def test_a_good_refresh_token_beside_a_bad_access_token_is_kept(logins: LoginEnvironment) -> None:
-    """The answer's access token cannot be sent: its refresh token is saved, and gives a good one next time."""
+    """The new access token cannot be sent: its refresh token is saved, and refreshes the next time."""
     held = logins.put(logins.issue(ends_in=50))
     successor = logins.cloud.book.rotate(held.refresh_token or "").refresh_token
     body = json.dumps({"access_token": "café", "refresh_token": successor}).encode()
@@ -205,7 +205,7 @@ def test_an_answer_with_a_byte_order_mark_and_half_a_surrogate_is_read(logins: L
 @pytest.mark.parametrize(("ahead", "refreshes"), [(3600, 1), (-3600, 0), (7200, 1)])
 @both_variants
 def test_a_clock_that_is_wrong_by_hours_ends_no_login(logins: LoginEnvironment, ahead: float, refreshes: int) -> None:
-    """Our clock and the service's differ: a fresh token is used, however its times look here, and not refreshed again."""
+    """A fresh token is used and not refreshed again although the clocks differ by hours."""
     service_time = logins.clock.time
     logins.cloud.book._time = lambda: service_time() - ahead
     issued = logins.cloud.book.issue(lifetime=3000)

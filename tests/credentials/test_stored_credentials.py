@@ -58,7 +58,7 @@ def test_each_kind_of_login_has_its_windows(
 
 @pytest.mark.parametrize(("days", "refreshes"), [(7.9, 0), (8.1, 1), (None, 0)])
 @both_variants
-def test_a_token_that_does_not_say_its_end_is_refreshed_after_eight_days(
+def test_a_token_without_expiry_is_refreshed_after_eight_days(
     logins: LoginEnvironment, days: float | None, refreshes: int
 ) -> None:
     """The 8-day rule of docs/reference/protocols/codex-wham.md, 6.3, by `last_refresh`; without one it is never due."""
@@ -78,7 +78,7 @@ def test_a_token_that_does_not_say_its_end_is_refreshed_after_eight_days(
 
 @both_variants
 def test_a_shared_login_is_read_again_before_it_is_refreshed(logins: LoginEnvironment) -> None:
-    """From 5 minutes before the end the file is looked at: what its owner put there is adopted, nothing is asked."""
+    """From 5 minutes before the end the file is read again: newer tokens in it are used, and no request is sent."""
     logins.put(logins.issue(ends_in=400))
     login = logins.login()
     logins.secret(login)
@@ -90,7 +90,7 @@ def test_a_shared_login_is_read_again_before_it_is_refreshed(logins: LoginEnviro
 
 @both_variants
 def test_an_early_refresh_that_fails_keeps_the_token_and_is_tried_again(logins: LoginEnvironment) -> None:
-    """Early is advisory: the valid token is served, the next try comes a jittered minute later."""
+    """An early refresh is optional: the valid token is used, and the next try follows a minute later with jitter."""
     held = logins.put(logins.issue(ends_in=290), logins.own)
     logins.cloud.faults += [Status(503, on="token"), Status(503, on="token")]
     login = logins.login()
@@ -122,11 +122,8 @@ def test_a_refresh_that_fails_after_the_end_is_an_error(logins: LoginEnvironment
     assert caught.value.request_sent is False
 
 
-def test_a_service_that_gives_nothing_new_is_not_asked_for_ever(logins: LoginEnvironment) -> None:
-    """``{}`` is a good answer: `last_refresh` is set, and the next look comes some seconds later.
-
-    See docs/reference/protocols/codex-wham.md, 6.4.
-    """
+def test_an_empty_refresh_response_is_accepted(logins: LoginEnvironment) -> None:
+    """``{}`` sets `last_refresh`; see docs/reference/protocols/codex-wham.md, 6.4."""
     logins.put(logins.issue(ends_in=50))
     logins.cloud.faults.append(Body(b"{}", on="token", times=None))
     login = logins.login()
@@ -140,7 +137,7 @@ def test_a_service_that_gives_nothing_new_is_not_asked_for_ever(logins: LoginEnv
 
 
 @both_variants
-def test_what_is_written_is_what_was_there_with_other_tokens(logins: LoginEnvironment) -> None:
+def test_writing_replaces_only_the_tokens(logins: LoginEnvironment) -> None:
     """Unknown keys and their order stay, the mode is 0600, `last_refresh` is set, the account is the same."""
     logins.put(logins.issue(ends_in=10), login_owner_id="who", future={"b": 1.50, "a": [1e400, 0.1]})
     text = logins.shared.read_text().replace("Infinity", "123456789012345678901234567890.10")
@@ -174,7 +171,7 @@ def test_a_symbolic_link_stays_one(logins: LoginEnvironment) -> None:
 
 @both_variants
 def test_a_read_only_file_is_used_and_never_refreshed(logins: LoginEnvironment) -> None:
-    """Its refresh token is not spent, since what came of it could not be saved; the error says when it ended."""
+    """Its refresh token is not spent, since the result could not be saved; the error gives the expiry."""
     logins.put(logins.issue(ends_in=50))
     logins.shared.chmod(0o400)
     login = logins.login()
@@ -189,7 +186,7 @@ def test_a_read_only_file_is_used_and_never_refreshed(logins: LoginEnvironment) 
 
 @both_variants
 def test_a_read_only_source_names_who_can_refresh(logins: LoginEnvironment) -> None:
-    """`shared-readonly` never refreshes; its error says when the token ended and that any start of codex helps."""
+    """`shared-readonly` never refreshes; its error gives the expiry, and names the command that refreshes."""
     logins.put(logins.issue(ends_in=-5))
 
     with pytest.raises(errors.NotLoggedInError, match="expired at") as caught:
@@ -201,7 +198,7 @@ def test_a_read_only_source_names_who_can_refresh(logins: LoginEnvironment) -> N
 
 @both_variants
 def test_another_accounts_file_is_never_written(logins: LoginEnvironment) -> None:
-    """The login was changed to another account while ours ran out: an error, and the file stays as it is."""
+    """The file changed to another account while this one expired: an error, and the file is unchanged."""
     logins.put(logins.issue(ends_in=400))
     login = logins.login()
     logins.secret(login)
@@ -217,7 +214,7 @@ def test_another_accounts_file_is_never_written(logins: LoginEnvironment) -> Non
 
 
 def swap_while_refreshing(logins: LoginEnvironment, write: object) -> None:
-    """Let *write* happen while the login service works."""
+    """Run *write* while the login service handles the refresh."""
     handle = logins.cloud.handle
 
     def meanwhile(request: object) -> object:
@@ -231,7 +228,7 @@ def swap_while_refreshing(logins: LoginEnvironment, write: object) -> None:
 
 @both_variants
 def test_an_account_that_is_swapped_under_a_refresh_keeps_its_file(logins: LoginEnvironment) -> None:
-    """Neither account's tokens end in the other's file; ours stay usable in memory."""
+    """Neither account's tokens are written to the other's file; ours stay usable in memory."""
     logins.put(logins.issue(ends_in=10))
     other = TokenBook(account=Account(account_id="acc-2"), time=logins.clock.time)
     theirs = logins.issue(book=other)
@@ -247,8 +244,8 @@ def test_an_account_that_is_swapped_under_a_refresh_keeps_its_file(logins: Login
 
 
 @both_variants
-def test_what_somebody_wrote_meanwhile_is_not_overwritten(logins: LoginEnvironment) -> None:
-    """A program that takes no locks logged in again: its newer login is adopted, ours is dropped."""
+def test_a_newer_login_is_not_overwritten(logins: LoginEnvironment) -> None:
+    """A program without locks logged in again: its newer login is used."""
     logins.put(logins.issue(ends_in=10))
     newer = logins.issue()
     swap_while_refreshing(logins, lambda: logins.put(newer))
@@ -257,8 +254,8 @@ def test_what_somebody_wrote_meanwhile_is_not_overwritten(logins: LoginEnvironme
 
 
 @both_variants
-def test_a_login_that_was_removed_meanwhile_is_not_brought_back(logins: LoginEnvironment) -> None:
-    """Somebody logged out during the refresh: the file stays away, the tokens are kept in memory, and it is told."""
+def test_a_removed_login_is_not_restored(logins: LoginEnvironment) -> None:
+    """After a logout during the refresh no file is written, the tokens stay in memory, and it is reported."""
     logins.put(logins.issue(ends_in=10))
     swap_while_refreshing(logins, logins.shared.unlink)
     login = logins.login()
@@ -317,8 +314,8 @@ def test_whoever_gets_the_lock_second_adopts(logins: LoginEnvironment) -> None:
 
 
 @both_variants
-def test_a_lock_that_is_never_given_back_is_a_clear_error(logins: LoginEnvironment) -> None:
-    """It is polled for a while, then named."""
+def test_a_lock_that_is_never_released_is_a_clear_error(logins: LoginEnvironment) -> None:
+    """It is polled for a limited time, then named."""
     logins.put(logins.issue(ends_in=10))
     held = try_lock(str(logins.shared.parent / "auth.lock"))
     assert held is not None
@@ -354,7 +351,7 @@ def test_both_of_the_official_locks_are_held_around_the_call(logins: LoginEnviro
 
 @both_variants
 def test_a_rejected_secret_is_replaced_by_what_the_file_has(logins: LoginEnvironment) -> None:
-    """Somebody logged in again: no refresh is needed."""
+    """After a new login no refresh is needed."""
     logins.put(logins.issue())
     login = logins.login()
     rejected = logins.secret(login)
@@ -365,8 +362,8 @@ def test_a_rejected_secret_is_replaced_by_what_the_file_has(logins: LoginEnviron
 
 
 @both_variants
-def test_a_rejected_secret_is_refreshed_once_for_everybody(logins: LoginEnvironment) -> None:
-    """However many requests were answered 401, one refresh serves them all."""
+def test_a_rejected_secret_is_refreshed_once(logins: LoginEnvironment) -> None:
+    """One refresh serves all requests that were answered with 401."""
     logins.put(logins.issue())
     login = logins.login()
     rejected = logins.secret(login)
@@ -378,7 +375,7 @@ def test_a_rejected_secret_is_refreshed_once_for_everybody(logins: LoginEnvironm
 
 @both_variants
 def test_a_rejected_secret_that_may_not_be_refreshed_stays_rejected(logins: LoginEnvironment) -> None:
-    """Read-only: None, and the service's own refusal is what the caller sees."""
+    """Read-only: None, and the caller gets the service's refusal."""
     logins.put(logins.issue())
     login = logins.login("shared-readonly")
 
@@ -397,8 +394,8 @@ def test_a_rejected_secret_that_may_not_be_refreshed_stays_rejected(logins: Logi
     ],
 )
 @both_variants
-def test_a_refusal_for_good_is_remembered(logins: LoginEnvironment, fate: str, reason: str, words: str) -> None:
-    """It says what happened and the remedy, and no process of ours presents that token again."""
+def test_a_permanent_refusal_is_recorded(logins: LoginEnvironment, fate: str, reason: str, words: str) -> None:
+    """It has reason and remedy, and no process presents that token again."""
     held = logins.put(logins.issue(ends_in=-10))
     logins.cloud.book.end(held.refresh_token, fate)
     login = logins.login()
@@ -425,8 +422,8 @@ def test_any_401_of_the_login_service_is_for_good(logins: LoginEnvironment) -> N
 
 
 @both_variants
-def test_a_token_that_somebody_else_just_used_is_waited_for(logins: LoginEnvironment) -> None:
-    """`refresh_token_reused`: the winner may be about to save what it got, so the file is read for up to 5 s."""
+def test_a_token_that_another_program_just_used_is_waited_for(logins: LoginEnvironment) -> None:
+    """After `refresh_token_reused` the file is read for up to 5 s, since the other program may be saving its tokens."""
     held = logins.put(logins.issue(ends_in=10))
     winner = logins.cloud.book.rotate(held.refresh_token)
     waits = []
@@ -455,8 +452,8 @@ def test_a_token_that_somebody_else_just_used_is_waited_for(logins: LoginEnviron
 
 @pytest.mark.parametrize("fault", [Refuse(on="token"), Status(429, on="token"), Status(503, on="token")])
 @both_variants
-def test_a_token_that_was_not_taken_may_be_presented_again(logins: LoginEnvironment, fault: object) -> None:
-    """A connection that never stood, and an answer that is no answer, spend nothing: as often as it takes."""
+def test_an_unaccepted_token_may_be_presented_again(logins: LoginEnvironment, fault: object) -> None:
+    """A failed connection and an unusable response spend nothing; the token may be presented again."""
     logins.put(logins.issue(ends_in=-10))
     logins.cloud.faults += [fault] * 3
     login = logins.login()

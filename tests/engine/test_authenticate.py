@@ -39,7 +39,7 @@ def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_a_401_is_asked_once_more_with_another_secret(variant: str) -> None:
+def test_a_401_is_retried_once_with_another_secret(variant: str) -> None:
     """A renewed secret is sent, once."""
     service = ToyService()
     service.create({"prompt": "p", "attempts": 1})
@@ -50,8 +50,8 @@ def test_a_401_is_asked_once_more_with_another_secret(variant: str) -> None:
 
 
 @pytest.mark.parametrize("tokens", [("stale",), ("stale", "staler", "stalest")])
-def test_a_401_that_nothing_renews_is_raised(variant: str, tokens: tuple[str, ...]) -> None:
-    """One other secret is tried at most; the caller sees the service's refusal, and what to do about it."""
+def test_a_401_that_cannot_be_renewed_is_raised(variant: str, tokens: tuple[str, ...]) -> None:
+    """One other secret is tried at most; the error is the service's refusal with a remedy."""
     service = ToyService()
     both = Both(variant, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
 
@@ -99,8 +99,8 @@ def test_a_secret_may_not_go_there(base: str, secret: Secret, reason: str) -> No
 
 
 @pytest.mark.parametrize("hosts", [frozenset({"other.example"}), frozenset[str]()])
-def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
-    """It goes where both allow it: its own hosts narrow those of the login, and widen nothing."""
+def test_a_secret_may_have_narrower_hosts(hosts: frozenset[str]) -> None:
+    """It is sent where both allow it: the hosts of a secret narrow those of the login, and widen nothing."""
     secret = Secret(token="t", is_stored=True, hosts=hosts)
     for base in ("https://toy.example", "https://other.example"):
         with pytest.raises(errors.ConfigurationError, match="is never sent to"):
@@ -115,8 +115,8 @@ def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_refused_host_sees_no_request(variant: str) -> None:
-    """The require_permitted_host comes before the wire."""
+def test_a_refused_host_gets_no_request(variant: str) -> None:
+    """The host is checked before the request is sent."""
     service = ToyService()
     both = Both(variant, ToyProvider("http://toy.example"), service)
 

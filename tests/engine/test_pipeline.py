@@ -1,4 +1,4 @@
-"""What goes wrong with a request is told to whoever made it."""
+"""Errors of requests reach the exchange that made them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOST = errors.TransportError("the connection was reset")
 
 
 class Cautious(ToyProvider):
-    """Asks another place where the first cannot be reached."""
+    """Requests another address where the first cannot be reached."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         try:
@@ -26,8 +26,8 @@ class Cautious(ToyProvider):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_provider_hears_what_went_wrong_and_may_go_on(variant: str) -> None:
-    """An error is thrown into the exchange at the request that had it; one that is caught is over."""
+def test_a_provider_may_catch_an_error(variant: str) -> None:
+    """An error is thrown into the exchange at its request; an exchange that catches it continues."""
     service = ToyService(LOST)
     service.create({"prompt": "p", "attempts": 1})
 
@@ -35,14 +35,14 @@ def test_a_provider_hears_what_went_wrong_and_may_go_on(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_nobody_catches_is_raised(variant: str) -> None:
-    """As it was."""
+def test_an_error_that_is_not_caught_is_raised(variant: str) -> None:
+    """The error is raised unchanged."""
     with pytest.raises(errors.TransportError, match="reset"):
         Both(variant, ToyProvider(), ToyService(LOST)).cancel_task("t1")
 
 
 class Endless(ToyProvider):
-    """Asks for one more page of a task for as long as it may."""
+    """Requests one more page of a task for as long as it may."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         while True:
@@ -51,7 +51,7 @@ class Endless(ToyProvider):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_an_exchange_without_an_end_is_stopped(variant: str) -> None:
-    """A service that always has more to tell is asked so many times."""
+    """A service that always announces a further page is stopped after a number of requests."""
     service = ToyService()
     with pytest.raises(errors.UnreadableResponseError, match="does not come to an end"):
         Both(variant, Endless(), service).get_task("t1")

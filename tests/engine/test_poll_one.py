@@ -1,4 +1,4 @@
-"""Waiting: it ends when the task has, or when asked to."""
+"""Waiting for one task."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def waiting_for(variant: str, **options: object) -> tuple[Both, ToyService]:
     return Both(variant, ToyProvider(), service), service
 
 
-def test_a_wait_looks_until_the_end(variant: str) -> None:
-    """Each look is one GET, each pause near the interval, the first at a random phase of it."""
+def test_a_wait_polls_until_the_end(variant: str) -> None:
+    """Each poll is one GET, each pause near the interval, the first at a random phase of it."""
     both, service = waiting_for(variant)
     task = both.poll_task("t1", interval=4.0)
 
@@ -43,8 +43,8 @@ def test_every_terminal_state_ends_the_wait(variant: str, end: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["asking", "paused"])
-def test_what_stands_still_ends_the_wait(variant: str, state: str) -> None:
-    """A task that waits for somebody, or is paused, will not move alone; a watch ends with that state."""
+def test_a_task_that_needs_input_ends_the_wait(variant: str, state: str) -> None:
+    """A task that needs input or is paused does not continue alone; a watch ends with that state."""
     both, service = waiting_for(variant, states=("working", state))
     task = both.poll_task("t1")
     service.lives["t1"] = iter(("working", state))
@@ -56,7 +56,7 @@ def test_what_stands_still_ends_the_wait(variant: str, state: str) -> None:
 
 
 def test_a_service_without_plans_is_not_waited_for_with_a_decision(variant: str) -> None:
-    """Deciding about plans where there are none is a mistake that is told before the first look."""
+    """A decision about plans where there are none is an error before the first poll."""
     both, service = waiting_for(variant)
     with pytest.raises(errors.UnsupportedError, match="toy has no approve_plan"):
         both.poll_task("t1", approve=lambda _: True)
@@ -64,8 +64,8 @@ def test_a_service_without_plans_is_not_waited_for_with_a_decision(variant: str)
     assert [] == service.requests
 
 
-def test_an_unknown_word_is_waited_on_until_the_deadline(variant: str) -> None:
-    """A state nobody knows never ends a wait; the deadline does, naming the task and the way back."""
+def test_an_unknown_state_is_polled_until_the_deadline(variant: str) -> None:
+    """An unknown state never ends a wait; the error at the deadline names the task and the next command."""
     both, _ = waiting_for(variant, states=("meditating",))
 
     with pytest.raises(errors.WaitTimeoutError) as caught:
@@ -76,8 +76,8 @@ def test_an_unknown_word_is_waited_on_until_the_deadline(variant: str) -> None:
     assert 60.0 == pytest.approx(sum(both.clock.sleeps))
 
 
-def test_bad_weather_is_waited_out_within_the_deadline(variant: str) -> None:
-    """After a first good look, throttling and outages are only later looks."""
+def test_transient_errors_are_retried_within_the_deadline(variant: str) -> None:
+    """After a successful poll, throttling and outages only delay the next one."""
     both, service = waiting_for(variant)
     service.script = [
         None,
@@ -90,7 +90,7 @@ def test_bad_weather_is_waited_out_within_the_deadline(variant: str) -> None:
 
 
 def test_an_outage_that_lasts_is_not_waited_for_without_a_deadline(variant: str) -> None:
-    """timeout=None is for long tasks, not for a service that has been away for a quarter of an hour."""
+    """With timeout=None a wait ends after a quarter of an hour without any response."""
     both, service = waiting_for(variant)
     service.script = [None, *[errors.TransportError("gone")] * 10_000]
 
@@ -100,8 +100,8 @@ def test_an_outage_that_lasts_is_not_waited_for_without_a_deadline(variant: str)
     assert 900 < sum(both.clock.sleeps) < 1200
 
 
-def test_a_service_that_is_not_there_is_reported_at_once(variant: str) -> None:
-    """The first look must succeed: an unreachable host is not waited for."""
+def test_an_unreachable_service_is_reported_at_once(variant: str) -> None:
+    """The first poll must succeed."""
     both, service = waiting_for(variant)
     service.script = [errors.TransportError("refused", request_sent=False)] * 100
 
@@ -124,7 +124,7 @@ def test_a_refusal_ends_the_wait(variant: str, status: int) -> None:
 
 
 def test_several_attempts_end_when_all_have(variant: str) -> None:
-    """The current attempt's end is not the task's: the siblings are asked, and asked again."""
+    """The end of the current attempt is not the task's: the siblings are requested again."""
     service = ToyService(states=("working", "done"))
     service.create({"prompt": "p", "attempts": 3})
     service.attempt_states = [["done", "working", "working"], ["done", "broken", "working"], ["done", "broken", "done"]]
@@ -135,7 +135,7 @@ def test_several_attempts_end_when_all_have(variant: str) -> None:
     assert 3 == service.count("GET", "/tasks/t1/attempts")
 
 
-def test_the_first_attempt_is_enough_when_asked(variant: str) -> None:
+def test_the_first_attempt_is_enough_with_first(variant: str) -> None:
     """first=True returns when any attempt has ended, the current one or not."""
     service = ToyService(states=("working",))
     service.create({"prompt": "p", "attempts": 2})
@@ -145,8 +145,8 @@ def test_the_first_attempt_is_enough_when_asked(variant: str) -> None:
     assert (TaskState.SUCCEEDED, 2) == (task.state, len(task.attempts))
 
 
-def test_a_caller_hears_of_every_change(variant: str) -> None:
-    """on_change is called when something is new, and not for a look that shows the same."""
+def test_on_change_gets_every_change(variant: str) -> None:
+    """on_change is called for what is new, and not for a poll that shows the same."""
     both, _ = waiting_for(variant, states=("queued", "queued", "working", "working", "done"))
     heard: list[str | None] = []
     both.poll_task("t1", on_change=lambda task: heard.append(task.raw_state))
@@ -154,7 +154,7 @@ def test_a_caller_hears_of_every_change(variant: str) -> None:
     assert ["queued", "working", "done"] == heard
 
 
-def test_a_watch_tells_what_happens(variant: str) -> None:
+def test_a_watch_reports_states_and_messages(variant: str) -> None:
     """States and messages come in order, the end last."""
     both, service = waiting_for(variant)
     service.tasks["t1"].text = "Hello."
@@ -168,7 +168,7 @@ def test_a_watch_tells_what_happens(variant: str) -> None:
 
 
 def test_a_watch_resumes_after_any_event(variant: str) -> None:
-    """The cursor of an event leaves out what was told up to it, in another process as well."""
+    """The cursor of an event skips all events up to it, in another process as well."""
     both, service = waiting_for(variant)
     service.tasks["t1"].text = "Hello."
     queued, _, _, done = both.watch_task("t1")
@@ -190,8 +190,8 @@ def test_a_cursor_of_nothing_is_a_clear_error(variant: str) -> None:
         both.watch_task("t1", after="gibberish!")
 
 
-def test_a_cursor_says_nothing_of_the_work() -> None:
-    """Neither messages nor progress can be read out of a cursor."""
+def test_a_cursor_contains_no_content() -> None:
+    """Neither messages nor progress can be read from a cursor."""
     seen = SeenState(state="running/x", messages=3, progress=12345)
 
     assert seen == SeenState.from_cursor(seen.to_cursor())
@@ -199,25 +199,25 @@ def test_a_cursor_says_nothing_of_the_work() -> None:
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan")])
 def test_an_interval_is_positive(variant: str, interval: float) -> None:
-    """Nobody hammers a service by mistake."""
+    """Zero and negative intervals are refused."""
     both, _ = waiting_for(variant)
 
     with pytest.raises(errors.ConfigurationError, match="positive number"):
         both.poll_task("t1", interval=interval)
 
 
-class AskingForTime(ToyProvider):
-    """Every answer asks not to be followed by another for 50 seconds."""
+class Throttling(ToyProvider):
+    """Every response has Retry-After: 50."""
 
     def _task(self, *arguments: object, **named: object) -> Task:
         return msgspec.structs.replace(super()._task(*arguments, **named), retry_after=50.0)  # type: ignore[arg-type]
 
 
-def test_every_answer_may_ask_for_time(variant: str) -> None:
-    """Retry-After lengthens the pause after a good look as after a bad one."""
+def test_retry_after_of_any_response_is_obeyed(variant: str) -> None:
+    """Retry-After lengthens the pause after a successful poll as after an error."""
     service = ToyService()
     service.create({"prompt": "p", "attempts": 1})
-    both = Both(variant, AskingForTime(), service)
+    both = Both(variant, Throttling(), service)
     both.poll_task("t1", interval=4.0)
 
     assert [50.0, 50.0] == both.clock.sleeps
@@ -231,8 +231,8 @@ class Hasty(ToyProvider):
         return msgspec.structs.replace(task, state=TaskState.SUCCEEDED, outcome=task.outcome or Outcome())
 
 
-def test_a_result_that_came_at_once_is_not_asked_for(variant: str) -> None:
-    """A task that came with its end and its outcome is returned as it is: the service may show nothing more."""
+def test_a_result_of_the_submission_is_not_requested_again(variant: str) -> None:
+    """A task that was created with its end and its outcome is returned as it is."""
     service = ToyService()
     both = Both(variant, Hasty(), service)
     task = both.poll_task(both.create_task("p"))

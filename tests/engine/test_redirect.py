@@ -32,7 +32,7 @@ def test_a_get_is_followed_with_its_login_on_the_same_origin(variant: str, statu
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:10/x", "http://localhost:9/x", "https://127.0.0.1:9/x"])
 def test_another_origin_gets_no_secret(variant: str, where: str) -> None:
-    """Scheme, host or port changed: the Authorization header stays behind."""
+    """The Authorization header is not sent where scheme, host or port differ."""
     service = ToyService(moved(where))
     both = Both(variant, ToyProvider(), service)
 

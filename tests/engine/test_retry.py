@@ -1,4 +1,4 @@
-"""What is asked again, and what never is."""
+"""Which requests are retried."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def service_with_task(**options: object) -> ToyService:
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 429), reply({}, 503), LOST, REFUSED])
-def test_a_get_is_asked_again_after_bad_weather(variant: str, trouble: object) -> None:
-    """A GET survives throttling, server errors and lost connections, with a jittered exponential pause."""
+def test_a_get_is_retried_after_transient_errors(variant: str, trouble: object) -> None:
+    """A GET is repeated after throttling, server errors and lost connections, with jittered exponential pauses."""
     service = service_with_task()
     service.script = [trouble, trouble]
     both = Both(variant, ToyProvider(), service)
@@ -38,8 +38,8 @@ def test_a_get_is_asked_again_after_bad_weather(variant: str, trouble: object) -
     assert [0.5, 1.0] == both.clock.sleeps
 
 
-def test_a_limit_that_says_403_is_a_limit(variant: str) -> None:
-    """Even a POST is sent again after it: what was limited was not taken."""
+def test_a_403_rate_limit_is_retried(variant: str) -> None:
+    """Even a POST is sent again after it, since a limited request was not performed."""
     service = ToyService(None, reply({}, 403, retry_after="7"))
     both = Both(variant, ToyProvider(), service)
     both.create_task("p")
@@ -48,7 +48,7 @@ def test_a_limit_that_says_403_is_a_limit(variant: str) -> None:
 
 
 def test_a_limit_that_is_too_long_is_an_error_with_its_time(variant: str) -> None:
-    """Who waits for a task waits it out; who asks is told."""
+    """A wait for a task waits it out; any other call raises."""
     service = service_with_task()
     service.script = [reply({}, 403, retry_after="3600")]
     both = Both(variant, ToyProvider(), service)
@@ -70,8 +70,8 @@ def test_a_limit_that_is_too_long_is_an_error_with_its_time(variant: str) -> Non
         ),
     ],
 )
-def test_the_pause_a_service_asks_for_is_never_shortened(variant: str, headers: dict[str, str], pause: float) -> None:
-    """Retry-After in every form is waited for, spread upwards by at most a tenth."""
+def test_retry_after_is_never_shortened(variant: str, headers: dict[str, str], pause: float) -> None:
+    """Every form of Retry-After is obeyed, lengthened at random by at most a tenth."""
     service = service_with_task()
     service.script = [Response(429, headers)]
     both = Both(variant, ToyProvider(), service)
@@ -80,8 +80,8 @@ def test_the_pause_a_service_asks_for_is_never_shortened(variant: str, headers: 
     assert [pytest.approx(pause * 1.05)] == both.clock.sleeps
 
 
-def test_a_longer_pause_than_our_patience_is_the_callers_to_make(variant: str) -> None:
-    """A service that asks for an hour gets no sleep at all: the error carries the hour."""
+def test_a_pause_over_the_limit_is_raised(variant: str) -> None:
+    """A Retry-After of an hour is not slept: the error carries the hour."""
     service = service_with_task()
     service.script = [Response(429, {"retry-after": "3600"})]
     both = Both(variant, ToyProvider(), service)
@@ -106,8 +106,8 @@ def test_the_last_answer_is_the_error(variant: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 502), LOST])
-def test_a_post_that_may_have_been_taken_is_not_sent_again(variant: str, trouble: object) -> None:
-    """A message, a cancel, a submit: one POST, whatever the weather, when nobody can know."""
+def test_a_post_that_may_have_been_performed_is_not_repeated(variant: str, trouble: object) -> None:
+    """Messages, cancellations and submissions are posted once where the outcome is unknown."""
     service = service_with_task()
     service.script = [trouble]
     both = Both(variant, ToyProvider(), service)
@@ -131,7 +131,7 @@ def test_a_post_that_was_certainly_not_taken_is_sent_again(variant: str, trouble
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
 def test_a_refusal_is_final(variant: str, status: int) -> None:
-    """What the service refuses is not asked again."""
+    """A refused request is not repeated."""
     service = service_with_task()
     service.script = [reply({"detail": "no"}, status)]
     both = Both(variant, ToyProvider(), service)
@@ -143,7 +143,7 @@ def test_a_refusal_is_final(variant: str, status: int) -> None:
 
 
 class KeyedProvider(ToyProvider):
-    """The toy as a service that knows submissions by a key."""
+    """The toy as a service that finds submissions by a key."""
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         body = msgspec.json.encode({"prompt": spec.prompt, "attempts": 1})
@@ -152,8 +152,8 @@ class KeyedProvider(ToyProvider):
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 429), reply({}, 503), LOST, REFUSED])
-def test_a_submission_with_a_key_is_sent_again_after_bad_weather(variant: str, trouble: object) -> None:
-    """What a provider calls idempotent is repeated like a GET: the service takes it once."""
+def test_a_submission_with_a_key_is_retried(variant: str, trouble: object) -> None:
+    """A request that a provider calls idempotent is repeated like a GET, and performed once."""
     service = ToyService(None, trouble, trouble)
     both = Both(variant, KeyedProvider(), service)
 
@@ -162,7 +162,7 @@ def test_a_submission_with_a_key_is_sent_again_after_bad_weather(variant: str, t
 
 
 def test_a_key_does_not_outlast_the_policy(variant: str) -> None:
-    """A service that stays away is uncertain in the end, key or no key."""
+    """A service that stays unavailable leaves the outcome unknown, with and without a key."""
     service = ToyService(None, *[LOST] * 50)
     both = Both(variant, KeyedProvider(), service, retry=RetryPolicy(attempts=2))
 

@@ -1,4 +1,4 @@
-"""One call, one task: whatever the network does."""
+"""One call creates one task, whatever fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def variant(request: pytest.FixtureRequest) -> str:
 
 
 class Losing(ToyService):
-    """A service whose answer to POST is lost, after (or before) the task was made; `others` appear beside it."""
+    """A service whose response to POST is lost, after (or before) the task was created; `others` are listed beside it."""
 
     def __init__(self, *, answer: Response | Exception, taken: bool = True, others: int = 0) -> None:
         super().__init__(now=NOW)
@@ -48,7 +48,7 @@ TROUBLES = [LOST, SLOW, reply({}, 500), reply({}, 502), reply({}, 504), Response
 
 
 def test_an_intent_is_durable_before_the_post_and_settled_after(variant: str) -> None:
-    """The journal knows of a submission before the service does, and of its ref as soon as it is known."""
+    """The journal has the submission before the service does, and its ref as soon as it is known."""
     service = ToyService()
     both = Both(variant, ToyProvider(), service)
     seen: list[int] = []
@@ -62,7 +62,7 @@ def test_an_intent_is_durable_before_the_post_and_settled_after(variant: str) ->
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_lost_answer_is_found_in_the_list(variant: str, trouble: Response | Exception) -> None:
-    """The task that was made is adopted, and the POST was sent once."""
+    """The created task is adopted, and the POST was sent once."""
     service = Losing(answer=trouble)
     both = Both(variant, ToyProvider(), service)
     task = both.create_task("do it")
@@ -72,7 +72,7 @@ def test_a_lost_answer_is_found_in_the_list(variant: str, trouble: Response | Ex
 
 
 def test_a_task_that_appears_late_is_waited_for(variant: str) -> None:
-    """The list may lag: it is asked again for up to half a minute."""
+    """The list may lag: it is requested again for up to half a minute."""
     service = Losing(answer=LOST)
     service.looks_before_listed = 3
     both = Both(variant, ToyProvider(), service)
@@ -81,8 +81,8 @@ def test_a_task_that_appears_late_is_waited_for(variant: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_task_that_was_not_made_is_uncertain_and_not_sent_again(variant: str, trouble: Response | Exception) -> None:
-    """When the list shows nothing for 30 seconds, the caller is told what is known."""
+def test_a_missing_task_is_uncertain_and_not_submitted_again(variant: str, trouble: Response | Exception) -> None:
+    """When the list shows nothing for 30 seconds, the error names what is known."""
     service = Losing(answer=trouble, taken=False)
     both = Both(variant, ToyProvider(), service)
 
@@ -94,8 +94,8 @@ def test_a_task_that_was_not_made_is_uncertain_and_not_sent_again(variant: str, 
     assert 1 == len(both.journal.open_intents("toy"))
 
 
-def test_two_tasks_that_fit_are_not_guessed_between(variant: str) -> None:
-    """Both are named; neither is adopted."""
+def test_of_two_matching_tasks_neither_is_adopted(variant: str) -> None:
+    """The error names both."""
     service = Losing(answer=LOST, others=1)
     both = Both(variant, ToyProvider(), service)
 
@@ -114,7 +114,7 @@ def test_two_tasks_that_fit_are_not_guessed_between(variant: str) -> None:
     ],
 )
 def test_a_task_that_does_not_fit_is_not_adopted(variant: str, other: ToyTask) -> None:
-    """Same prompt bytes, and made since: anything else is somebody else's."""
+    """Only a task with the same prompt bytes, created since, is adopted."""
     service = Losing(answer=LOST, taken=False)
     service.tasks["o"], service.lives["o"] = other, iter(["queued"] * 100)
     both = Both(variant, ToyProvider(), service)
@@ -131,7 +131,7 @@ class FullJournal(MemoryJournal):
 
 
 def test_a_task_that_cannot_be_recorded_is_returned(variant: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The task exists: its ref is not lost by the journal, whose intent stays open."""
+    """A failing journal does not lose the ref of a created task; its intent stays open."""
     journal = FullJournal()
     task = Both(variant, ToyProvider(), ToyService(), journal=journal).create_task("do it")
 
@@ -151,7 +151,7 @@ def test_a_task_that_another_intent_recorded_is_not_adopted(variant: str) -> Non
 
 
 def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(variant: str) -> None:
-    """Two calls lost at once, one task in the list: whose is it? Nobody says."""
+    """Two responses were lost and one task is listed: neither call adopts it."""
     journal = MemoryJournal()
     nothing = Losing(answer=LOST, taken=False)
     with pytest.raises(errors.SubmissionUncertainError):
@@ -164,7 +164,7 @@ def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(variant: s
 
 @pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 409, 422])
 def test_a_refusal_is_certain(variant: str, status: int) -> None:
-    """What the service refused was not made: the intent is closed and the error is the service's."""
+    """A refused submission created nothing: the intent is closed and the service's error is raised."""
     service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))
     both = Both(variant, ToyProvider(), service)
 
@@ -208,7 +208,7 @@ def test_a_wrong_spec_is_refused_before_any_post(variant: str, spec: TaskSpec, r
 
 
 def crashed(variant: str, service: ToyService, *, age: float = 100) -> Both:
-    """Return a client whose journal holds an intent of a process that died in the middle of a submission."""
+    """Return a client whose journal holds an intent of a process that was killed during a submission."""
     both = Both(variant, ToyProvider(), service)
 
     class DeadError(Exception):
@@ -227,7 +227,7 @@ def crashed(variant: str, service: ToyService, *, age: float = 100) -> Both:
 
 
 def test_a_crash_leaves_an_intent_that_resume_finishes(variant: str) -> None:
-    """The task that a dead process made is found and recorded."""
+    """The task that a killed process created is found and recorded."""
     service = ToyService(now=NOW)
     both = crashed(variant, service)
     service.create({"prompt": "do it", "attempts": 1})
@@ -237,8 +237,8 @@ def test_a_crash_leaves_an_intent_that_resume_finishes(variant: str) -> None:
     assert [] == both.journal.open_intents("toy")
 
 
-def test_an_old_intent_of_which_nothing_came_is_closed(variant: str) -> None:
-    """Long enough after the crash the list is believed."""
+def test_an_old_intent_without_a_task_is_closed(variant: str) -> None:
+    """Long after the crash, the list decides."""
     both = crashed(variant, ToyService())
     (resumed,) = both.resume_submissions()
 
@@ -246,7 +246,7 @@ def test_an_old_intent_of_which_nothing_came_is_closed(variant: str) -> None:
     assert [] == both.journal.open_intents("toy")
 
 
-def test_a_young_intent_of_which_nothing_came_stays_open(variant: str) -> None:
+def test_a_young_intent_without_a_task_stays_open(variant: str) -> None:
     """Within half a minute the task may still appear."""
     both = crashed(variant, ToyService(), age=5)
     list(both.resume_submissions())
@@ -261,7 +261,7 @@ class Listless(ToyProvider):
 
 
 def test_without_a_list_a_lost_answer_is_uncertain_at_once(variant: str) -> None:
-    """Where there is no list to look in, nobody waits for one."""
+    """Where there is no list to search, nothing is waited for."""
     both = Both(variant, Listless(), Losing(answer=LOST))
 
     with pytest.raises(errors.SubmissionUncertainError, match="no list to look in"):
@@ -271,7 +271,7 @@ def test_without_a_list_a_lost_answer_is_uncertain_at_once(variant: str) -> None
 
 
 class Keyed(ToyProvider):
-    """Speaks to a service that carries a submission's key, and may not say which task it made."""
+    """A service that stores a submission's key, and may not return the id of the created task."""
 
     capabilities = Capabilities(
         verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK, Verb.FIND_TASK), Support.DOCUMENTED)
@@ -296,7 +296,7 @@ class Silent(Keyed):
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_lost_answer_is_found_by_its_key(variant: str, trouble: Response | Exception) -> None:
-    """Others may have asked the same in the same second: the key tells which task is ours."""
+    """The key identifies the task among others with the same prompt and time."""
     service = Losing(answer=trouble)
     both = Both(variant, Keyed(), service)
     service.tasks["other"], service.lives["other"] = ToyTask(id="other", prompt="do it", created=NOW), iter([])
@@ -305,8 +305,8 @@ def test_a_lost_answer_is_found_by_its_key(variant: str, trouble: Response | Exc
     assert ("t2", 1) == (task.ref.id, service.count("POST", "/tasks"))
 
 
-def test_a_service_that_does_not_say_which_task_it_made_is_asked_by_key(variant: str) -> None:
-    """Taken without a name, the task appears some seconds later."""
+def test_a_task_whose_id_is_not_returned_is_found_by_its_key(variant: str) -> None:
+    """An accepted submission without an id appears in the list some seconds later."""
     service = Losing(answer=reply(ToyTask(id="?")))
     service.looks_before_listed = 2
     both = Both(variant, Silent(), service)
@@ -357,14 +357,14 @@ def test_a_key_is_refused_where_the_service_carries_none(variant: str) -> None:
 
 
 class Forgetful(ToyProvider):
-    """A service that never tells what was asked."""
+    """A service that never shows the prompt of a task."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         return msgspec.structs.replace((yield from super().get_task(ref)), prompt=None)
 
 
-def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(variant: str) -> None:
-    """It could be ours or anybody's: it is named, and the user decides."""
+def test_a_task_without_its_prompt_is_never_adopted(variant: str) -> None:
+    """It could belong to another call: it is named, and the user decides."""
     both = Both(variant, Forgetful(), Losing(answer=LOST))
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         both.create_task("do it")
@@ -374,7 +374,7 @@ def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(variant: str) 
 
 
 class Confused(ToyProvider):
-    """Fails while it reads the answer to a submission that was taken."""
+    """Fails while it reads the response to an accepted submission."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -397,8 +397,8 @@ class Confused(ToyProvider):
     ],
 )
 @pytest.mark.parametrize("taken", [True, False])
-def test_an_error_after_the_task_was_taken_leaves_it_uncertain(variant: str, error: Exception, *, taken: bool) -> None:
-    """Whatever is wrong with the answer, the task is looked for, and never said to be unsent."""
+def test_an_error_after_acceptance_leaves_the_outcome_unknown(variant: str, error: Exception, *, taken: bool) -> None:
+    """Whatever is wrong with the response, the task is searched for, and never reported as not submitted."""
     service = Losing(answer=reply({}, 201), taken=taken)
     both = Both(variant, Confused(error), service)
     came: object
@@ -431,7 +431,7 @@ def test_what_the_service_does_not_report_is_not_compared(variant: str, missing:
 
 
 def test_two_that_fit_where_little_is_reported_are_uncertain(variant: str) -> None:
-    """Both could be it: neither is taken."""
+    """Where two tasks match, neither is adopted."""
     both = Both(variant, SilentProvider(), Losing(answer=LOST, others=1))
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         both.create_task("do it")
@@ -440,7 +440,7 @@ def test_two_that_fit_where_little_is_reported_are_uncertain(variant: str) -> No
 
 
 def test_a_task_that_could_be_of_another_environments_intent_is_uncertain(variant: str) -> None:
-    """Two lost submissions of one prompt to two environments: a task that names none could be either's."""
+    """Two lost submissions of one prompt to two environments: a task without an environment could be either's."""
     both = Both(variant, SilentProvider(), Losing(answer=LOST, taken=False))
     with pytest.raises(errors.SubmissionUncertainError):
         both.create_task("do it", environment="attic")

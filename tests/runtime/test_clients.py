@@ -140,8 +140,8 @@ def test_durations_are_seconds_or_timedelta(variant: str) -> None:
     assert seen[0] == seen[1] == seen[2] != []
 
 
-def test_both_clients_ask_and_sleep_the_same() -> None:
-    """The same calls in the same weather make the same requests and the same pauses."""
+def test_both_clients_request_and_sleep_the_same() -> None:
+    """The same calls with the same failures make the same requests and the same pauses."""
     seen = {}
     for variant in VARIANTS:
         service = ToyService(None, None, reply({}, 503), None, reply({}, 429, retry_after="3"))
@@ -153,7 +153,7 @@ def test_both_clients_ask_and_sleep_the_same() -> None:
 
 
 def test_a_verb_that_the_service_lacks_fails_before_any_request(variant: str) -> None:
-    """The capabilities say so, with the reason."""
+    """The error has the reason of the capabilities."""
     service = ToyService()
     both = Both(variant, ToyProvider(), service)
 
@@ -164,15 +164,15 @@ def test_a_verb_that_the_service_lacks_fails_before_any_request(variant: str) ->
 
 
 def test_a_task_of_another_provider_is_refused(variant: str) -> None:
-    """A ref knows whose it is, and the remedy says which client to use."""
+    """The remedy names the client to use."""
     both = Both(variant, ToyProvider(), ToyService())
 
     with pytest.raises(errors.ConfigurationError, match="jules:1 is a task of jules, not of toy"):
         both.get_task(TaskRef("jules", "1"))
 
 
-def test_every_verb_does_its_one_thing(variant: str) -> None:
-    """Look, status, raw answer, saved answer, usage, environments, models, cancel, message, stream, page."""
+def test_every_verb_makes_its_request(variant: str) -> None:
+    """Poll, status, raw response, saved response, usage, environments, models, cancel, message, stream, page."""
     service = ToyService(states=("working",))
     service.create({"prompt": "p", "attempts": 1})
     both = Both(variant, ToyProvider(), service)
@@ -246,7 +246,7 @@ def test_at_most_so_many_requests_are_in_flight() -> None:
 
 
 def test_a_cancelled_wait_leaves_nothing_behind() -> None:
-    """Cancelling an asyncio wait closes its script: the client goes on with the next call."""
+    """Cancelling an asyncio wait closes its script, and the client makes the next call."""
     service = ToyService(states=("working",))
     service.create({"prompt": "p", "attempts": 1})
 

@@ -1,4 +1,4 @@
-"""Both drivers do what a script asks, and clean up after it."""
+"""Both drivers perform the effects of a script, and clean up after it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_effects_are_answered(variant: str) -> None:
-    """A call by its result, a sleep by nothing, an emission by nothing; the return value comes back."""
+def test_effects_have_results(variant: str) -> None:
+    """A call returns its result, a sleep and an emission nothing; the return value is that of the script."""
 
     def script() -> Script[Any]:
         answer = yield Call(lambda: 42)
@@ -78,8 +78,8 @@ def test_effects_are_answered(variant: str) -> None:
     assert [3.0] == clock.sleeps
 
 
-def test_what_goes_wrong_is_thrown_into_the_script(variant: str) -> None:
-    """The script that asked may catch it and go on."""
+def test_errors_are_thrown_into_the_script(variant: str) -> None:
+    """The script may catch the error and continue."""
 
     def script() -> Script[str]:
         try:
@@ -125,8 +125,8 @@ def test_a_stream_is_read_in_chunks_and_closed(variant: str) -> None:
     assert 1 == server.closed
 
 
-class Deaf:
-    """A transport that takes being cancelled for an answer, as pyreqwest 0.15 does when the two come together."""
+class SwallowingTransport:
+    """A transport that swallows a cancellation, as pyreqwest 0.15 does when it coincides with a response."""
 
     def __init__(self, answer: Response | errors.TransportError) -> None:
         self._answer, self.sent = answer, asyncio.Event()
@@ -145,7 +145,7 @@ class Deaf:
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [Response(200), errors.TransportError("gone", request_sent=True)])
 async def test_no_cancellation_is_lost(answer: Response | errors.TransportError) -> None:
-    """Whatever the transport makes of it, the script goes no further."""
+    """The script stops although the transport swallows the cancellation."""
     steps = []
 
     def script() -> Script[None]:
@@ -155,7 +155,7 @@ async def test_no_cancellation_is_lost(answer: Response | errors.TransportError)
             steps.append("error")
         steps.append("went on")
 
-    transport = Deaf(answer)
+    transport = SwallowingTransport(answer)
     task = asyncio.create_task(aperform(script(), AsyncDriver(transport, FakeClock(), max_in_flight=1)))
     await transport.sent.wait()
     task.cancel()
@@ -165,7 +165,7 @@ async def test_no_cancellation_is_lost(answer: Response | errors.TransportError)
 
 
 def test_a_lock_is_held_during_the_script_and_released_after(variant: str, tmp_path: Path) -> None:
-    """Inside nobody else gets it; afterwards everybody does, also after an error."""
+    """No other holder gets it before the script has ended; it is released also after an error."""
     path = str(tmp_path / "lock")
 
     def inside() -> Script[object]:
@@ -184,8 +184,8 @@ def test_a_lock_is_held_during_the_script_and_released_after(variant: str, tmp_p
     assert None is not try_lock(path)
 
 
-def test_a_lock_that_cannot_be_had_is_given_up(variant: str, tmp_path: Path) -> None:
-    """It is tried until its time is over, never blocked on; the error names the file and nothing stays held."""
+def test_a_lock_that_stays_held_is_given_up(variant: str, tmp_path: Path) -> None:
+    """It is tried until its time is over, without blocking; the error names the file and nothing stays held."""
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
     taken = try_lock(second)
     clock = FakeClock()
@@ -231,7 +231,7 @@ def test_threads_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_a_removed_lock_file_is_not_a_lock(tmp_path: Path) -> None:
-    """Whoever locked a file that was deleted and made anew holds nothing: the path decides."""
+    """A lock on a file that was deleted and created again holds nothing: the path decides."""
     path = tmp_path / "lock"
     old = try_lock(str(path))
     path.unlink()

@@ -58,7 +58,7 @@ def surface(manager: type) -> dict[str, object]:
 
 
 def test_both_managers_offer_the_same() -> None:
-    """Every public method exists on both, with the same parameters, results and words."""
+    """Every public method exists on both, with the same parameters, results and docstrings."""
     assert surface(TokenManager) == surface(AsyncTokenManager)
 
 
@@ -80,7 +80,7 @@ def test_a_refresh_on_demand_is_one_refresh(logins: LoginEnvironment) -> None:
 
 
 def test_a_read_only_login_is_not_refreshed_on_demand_either(logins: LoginEnvironment) -> None:
-    """The setting, or the file's mode, says so; the remedy names who does it."""
+    """The setting, or the file's mode, forbids it; the remedy names the program that refreshes it."""
     logins.put(logins.issue())
     with pytest.raises(errors.CredentialsError, match="used read-only") as caught:
         Manager(logins, environ=logins.environ | {"COATCHECK_CODEX_CREDENTIALS": "shared-readonly"}).refresh_token()
@@ -91,8 +91,8 @@ def test_a_read_only_login_is_not_refreshed_on_demand_either(logins: LoginEnviro
     assert ("let the Codex CLI refresh it", 0) == (caught.value.remedy, logins.refreshes)
 
 
-def test_tokens_from_elsewhere_become_our_own_login(logins: LoginEnvironment) -> None:
-    """Saved where the next program finds them, and used from then on."""
+def test_imported_tokens_become_a_login(logins: LoginEnvironment) -> None:
+    """They are saved where the next program finds them, and used from then on."""
     manager = Manager(logins)
     manager.store_tokens(logins.issue())
 
@@ -101,7 +101,7 @@ def test_tokens_from_elsewhere_become_our_own_login(logins: LoginEnvironment) ->
 
 
 def test_another_accounts_tokens_replace_nothing(logins: LoginEnvironment) -> None:
-    """The file of the account that is there stays as it is."""
+    """The file of the existing account is unchanged."""
     held = logins.put(logins.issue(), logins.own)
 
     with pytest.raises(errors.AccountMismatchError):
@@ -122,14 +122,14 @@ class Custom:
         return None
 
 
-def test_credentials_of_the_callers_own_are_asked_directly(logins: LoginEnvironment) -> None:
-    """We do not manage what we were given."""
+def test_credentials_of_the_caller_are_used_directly(logins: LoginEnvironment) -> None:
+    """Credentials that the caller passes are not managed."""
     with pytest.raises(errors.UnsupportedError, match="was given its credentials"):
         Manager(logins, credentials=Custom()).get_token()
 
 
-def test_a_provider_without_logins_says_so(logins: LoginEnvironment) -> None:
-    """There is nothing to log in to or out of."""
+def test_a_provider_without_logins_is_an_error(logins: LoginEnvironment) -> None:
+    """There is no login to create or end."""
     manager = Manager(logins, provider=ToyProvider())
 
     for act in (
@@ -142,7 +142,7 @@ def test_a_provider_without_logins_says_so(logins: LoginEnvironment) -> None:
 
 
 def test_tokens_show_nothing_but_times_and_the_plan() -> None:
-    """Neither tokens, nor the account, nor who gave them."""
+    """Neither tokens, nor the account, nor the issuer."""
     tokens = Tokens(
         access_token="a", refresh_token="r", id_token="i", account_id="x", plan="plus", expires_at=1.0, issuer="u"
     )

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shared login 
 
 @pytest.fixture
 def full_disk() -> Iterator[Callable[[], None]]:
-    """Return what lets no file of this process grow beyond a small note, as a quota does; called again, it ends that."""
+    """Return a function that limits the size of files of this process, as a quota does; a second call removes the limit."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     limits = [before, (4096, before[1])]
 
@@ -46,7 +46,7 @@ def beside(logins: LoginEnvironment, held: Tokens, path: Path | None = None) -> 
 
 
 def block(path: Path) -> None:
-    """Put something in the way of a file that root cannot write either."""
+    """Create an obstacle at the path of a file, which stops root as well."""
     path.unlink(missing_ok=True)
     path.mkdir(parents=True)
 
@@ -57,7 +57,7 @@ def second(logins: LoginEnvironment) -> Path:
 
 
 def during_the_refresh(logins: LoginEnvironment, act: Callable[[], object]) -> None:
-    """Let *act* happen while the login service works on the next refresh."""
+    """Run *act* while the login service handles the next refresh."""
     handle = logins.cloud.handle
 
     def meanwhile(request: object) -> object:
@@ -80,7 +80,7 @@ def files(folder: Path) -> list[str]:
 def test_a_full_disk_leaves_the_token_unpresented(
     logins: LoginEnvironment, full_disk: Callable[[], None], source: str
 ) -> None:
-    """A login that works goes on; one that has expired is one clear error; with room again, both are refreshed."""
+    """A working login is used, an expired one is one clear error, and both are refreshed once there is space."""
     path = logins.own if source == "own" else logins.shared
     held = logins.put(logins.issue(ends_in=30), path)
     login = logins.login(source)
@@ -114,8 +114,8 @@ def test_a_refresh_on_demand_and_after_a_401_name_the_full_disk(
 
 
 @both_variants
-def test_room_for_tokens_that_are_longer_than_before_is_reserved(logins: LoginEnvironment) -> None:
-    """While the service works there are bytes beside the login and in the second place, also for longer tokens."""
+def test_space_for_longer_tokens_is_reserved(logins: LoginEnvironment) -> None:
+    """During a refresh, bytes are reserved beside the login and in the second place, also for longer tokens."""
     held = logins.put(logins.issue(ends_in=10))
     size = logins.shared.stat().st_size + GROWTH
     seen = []
@@ -146,8 +146,8 @@ def test_what_was_reserved_is_enough_on_a_full_disk(logins: LoginEnvironment, fu
 
 
 @both_variants
-def test_without_room_beside_it_a_login_that_works_is_left_alone(logins: LoginEnvironment) -> None:
-    """Other programs know only that place; once the login has expired, the second place is enough."""
+def test_without_space_beside_it_a_working_login_is_unchanged(logins: LoginEnvironment) -> None:
+    """Other programs read only that place; once the login has expired, the second place is enough."""
     held = logins.put(logins.issue(ends_in=30))
     block(beside(logins, held))
     login = logins.login()
@@ -160,7 +160,7 @@ def test_without_room_beside_it_a_login_that_works_is_left_alone(logins: LoginEn
 
 @both_variants
 def test_without_a_second_place_the_first_is_enough(logins: LoginEnvironment) -> None:
-    """A file is in the way of the folder in the state folder."""
+    """A file blocks the path of the second place."""
     logins.put(logins.issue(ends_in=10))
     (logins.folder / "state").mkdir()
     second(logins).write_text("in the way")
@@ -169,7 +169,7 @@ def test_without_a_second_place_the_first_is_enough(logins: LoginEnvironment) ->
 
 
 def only_in_the_second_place(logins: LoginEnvironment, source: str = "shared", ends_in: float = -10) -> Tokens:
-    """Refresh a login whose own place cannot be written any more when the answer comes; return the spent tokens."""
+    """Refresh a login whose file cannot be written when the response arrives; return the spent tokens."""
     path = logins.own if source == "own" else logins.shared
     held = logins.put(logins.issue(ends_in=ends_in), path)
     obstacle = beside(logins, held, path)
@@ -203,8 +203,8 @@ def test_the_status_restores_a_login_as_well(logins: LoginEnvironment) -> None:
 
 
 @both_variants
-def test_a_status_says_where_the_newest_tokens_are(logins: LoginEnvironment) -> None:
-    """The login's own place still cannot be written: they are used all the same."""
+def test_a_status_shows_the_place_of_the_newest_tokens(logins: LoginEnvironment) -> None:
+    """The login's file still cannot be written, and the tokens are used."""
     only_in_the_second_place(logins)
     block(logins.shared.parent / ".auth.json.new.coatcheck")
     status = logins.do(status_of(logins.login()))
@@ -215,8 +215,8 @@ def test_a_status_says_where_the_newest_tokens_are(logins: LoginEnvironment) -> 
 
 
 @both_variants
-def test_tokens_of_the_second_place_can_be_refreshed_in_their_turn(logins: LoginEnvironment) -> None:
-    """The login's own place stays unwritable for three refreshes, then gets the newest tokens."""
+def test_tokens_of_the_second_place_can_be_refreshed(logins: LoginEnvironment) -> None:
+    """The login's file stays unwritable for three refreshes, then gets the newest tokens."""
     held = only_in_the_second_place(logins)
     block(logins.shared.parent / ".auth.json.new.coatcheck")
     for _ in range(3):
@@ -234,7 +234,7 @@ def test_tokens_of_the_second_place_can_be_refreshed_in_their_turn(logins: Login
 
 @both_variants
 def test_a_running_program_saves_its_login_as_soon_as_it_can(logins: LoginEnvironment) -> None:
-    """The program that refreshed goes on with its tokens, reports once, and writes them in their place later."""
+    """The program that refreshed continues with its tokens, reports once, and writes the file later."""
     held = logins.put(logins.issue(ends_in=-10))
     obstacle = beside(logins, held)
     blocked = logins.shared.parent / ".auth.json.new.coatcheck"
@@ -273,7 +273,7 @@ def test_tokens_that_could_be_saved_nowhere_are_an_error_and_still_used(logins: 
 
 @both_variants
 def test_a_new_login_is_not_replaced_by_an_older_second_place(logins: LoginEnvironment) -> None:
-    """Somebody logged in again: the successor of the tokens before it fits no longer, whatever its times say."""
+    """After a new login, the successor of the earlier tokens is ignored."""
     only_in_the_second_place(logins)
     newer = logins.put(logins.issue())
 
@@ -282,7 +282,7 @@ def test_a_new_login_is_not_replaced_by_an_older_second_place(logins: LoginEnvir
 
 @both_variants
 def test_the_second_place_of_another_account_is_not_used(logins: LoginEnvironment) -> None:
-    """The file names another account than the successor: it stays as it is."""
+    """The file names another account than the successor, and is unchanged."""
     held = only_in_the_second_place(logins, ends_in=-10)
     text = logins.shared.read_text().replace('"acc-1"', '"acc-2"')
     logins.shared.write_text(text)
@@ -334,7 +334,7 @@ def test_a_keyring_that_was_locked_meanwhile_gets_its_login_later(
     ring: Ring,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second place keeps the tokens until the keyring takes them."""
+    """The second place holds the tokens until the keyring accepts them."""
     entry = ("Codex Auth", keyring_entry(str(logins.shared.parent.resolve())))
     ring.entries[entry] = write_auth_file(None, logins.issue(ends_in=-10)).decode()
 
@@ -351,7 +351,7 @@ def test_a_keyring_that_was_locked_meanwhile_gets_its_login_later(
 
 @both_variants
 def test_a_read_only_folder_is_respected_by_root_as_well(logins: LoginEnvironment) -> None:
-    """A folder without write permission: its login is used, never refreshed, and the error says why."""
+    """In a folder without write permission the login is used and not refreshed, and the error names the reason."""
     logins.put(logins.issue(ends_in=30))
     logins.shared.parent.chmod(0o500)
     try:
@@ -369,7 +369,7 @@ def test_a_read_only_folder_is_respected_by_root_as_well(logins: LoginEnvironmen
 @pytest.mark.parametrize("is_logout", [True, False], ids=["logout", "refresh"])
 @both_variants
 def test_a_copy_that_a_crash_left_is_deleted(logins: LoginEnvironment, is_logout: bool) -> None:
-    """A process died after it saved the login and before it deleted the copy: the next refresh or logout does."""
+    """A process was killed between saving the login and deleting the copy: the next refresh or logout deletes it."""
     logins.put(logins.issue(ends_in=-10), logins.own)
     during_the_refresh(logins, lambda: None)
     secret = logins.secret(logins.login())
@@ -381,8 +381,8 @@ def test_a_copy_that_a_crash_left_is_deleted(logins: LoginEnvironment, is_logout
 
 
 @both_variants
-def test_a_login_that_is_broken_when_the_answer_comes_is_not_lost(logins: LoginEnvironment) -> None:
-    """Another program left half a file behind: once the old file is back, the next process finds the new tokens."""
+def test_a_login_file_damaged_during_the_refresh_is_not_lost(logins: LoginEnvironment) -> None:
+    """Another program left half a file: once it is restored, the next process finds the new tokens."""
     logins.put(logins.issue(ends_in=-10))
     whole = logins.shared.read_bytes()
     during_the_refresh(logins, lambda: logins.shared.write_bytes(whole[:100]))
@@ -395,8 +395,8 @@ def test_a_login_that_is_broken_when_the_answer_comes_is_not_lost(logins: LoginE
 
 
 @both_variants
-def test_a_login_that_was_removed_when_the_answer_comes_leaves_nothing_behind(logins: LoginEnvironment) -> None:
-    """Somebody logged out during the refresh: no token stays in the second place either."""
+def test_a_logout_during_the_refresh_leaves_no_token(logins: LoginEnvironment) -> None:
+    """No token is left in the second place either."""
     logins.put(logins.issue(ends_in=-10))
     during_the_refresh(logins, logins.shared.unlink)
     with pytest.raises(errors.PersistenceError, match="was not saved"):
