@@ -39,7 +39,7 @@ PROVIDERS = {"github_actions": github_actions, "copilot": copilot}
 
 
 class Settings(dict[str, str]):
-    """Settings that were given."""
+    """Settings with given values."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:  # type: ignore[override]
         del variable
@@ -55,7 +55,7 @@ class LoginEnvironment:
         self.environ: dict[str, str] = {"HOME": str(folder)}
 
     @property
-    def desk(self) -> LoginService:
+    def login_service(self) -> LoginService:
         return self.service.logins
 
     def file(self, family: str = "github", account: str = "default") -> Path:
@@ -96,7 +96,7 @@ class LoginEnvironment:
 
     def enter(self, show: Callable[[DeviceCode], object] | None = None, **options: Any) -> LoginStatus:
         """Log in; by default the user approves at once."""
-        approve = show or (lambda code: self.desk.approve(code.user_code))
+        approve = show or (lambda code: self.login_service.approve(code.user_code))
         return self.do(log_in_by_device_code(self.login(**options), show=approve))
 
 
@@ -126,14 +126,14 @@ def later(logins: LoginEnvironment, act: Callable[[], object], *, after: int) ->
 def test_a_login_waits_for_a_person_and_is_kept(logins: LoginEnvironment) -> None:
     """At the service's pace, with the scopes that the providers need, in a file of its owner alone."""
     shown: list[DeviceCode] = []
-    later(logins, lambda: logins.desk.approve(shown[0].user_code), after=3)
+    later(logins, lambda: logins.login_service.approve(shown[0].user_code), after=3)
     status = logins.enter(shown.append)
 
     assert ("https://github.com/login/device", [5.0, 5.0, 5.0]) == (shown[0].url, logins.clock.sleeps)
     assert ("own", True, "583231", False) == (status.source, status.is_logged_in, status.account_id, status.can_refresh)
-    assert ["repo workflow"] == logins.desk.scopes
+    assert ["repo workflow"] == logins.login_service.scopes
     assert [0o600, 0o700] == [path.stat().st_mode & 0o777 for path in (logins.file(), logins.file().parent)]
-    assert logins.desk.accepts(logins.do(logins.login().get_secret()).token)
+    assert logins.login_service.accepts(logins.do(logins.login().get_secret()).token)
 
 
 def test_one_login_serves_both_providers(logins: LoginEnvironment) -> None:
@@ -145,14 +145,14 @@ def test_one_login_serves_both_providers(logins: LoginEnvironment) -> None:
 
 
 def test_slow_down_is_obeyed(logins: LoginEnvironment) -> None:
-    """Each time five seconds more, and for good."""
+    """The interval grows by five seconds each time, and stays so."""
     shown: list[DeviceCode] = []
 
     def show(code: DeviceCode) -> None:
         shown.append(code)
-        next(iter(logins.desk._devices.values())).interval = 12
+        next(iter(logins.login_service._devices.values())).interval = 12
 
-    later(logins, lambda: logins.desk.approve(shown[0].user_code), after=3)
+    later(logins, lambda: logins.login_service.approve(shown[0].user_code), after=3)
     logins.enter(show)
 
     assert [5.0, 17.0, 17.0] == logins.clock.sleeps
@@ -161,13 +161,13 @@ def test_slow_down_is_obeyed(logins: LoginEnvironment) -> None:
 def test_a_no_is_final(logins: LoginEnvironment) -> None:
     """The error is one line; no request is repeated and nothing is stored."""
     with pytest.raises(errors.CredentialsError, match="the login was denied"):
-        logins.enter(lambda code: logins.desk.deny(code.user_code))
+        logins.enter(lambda code: logins.login_service.deny(code.user_code))
 
     assert ([5.0], False) == (logins.clock.sleeps, logins.file().exists())
 
 
-def test_a_code_that_nobody_types_expires(logins: LoginEnvironment) -> None:
-    """After the time that the service names."""
+def test_a_code_that_is_not_entered_expires(logins: LoginEnvironment) -> None:
+    """It expires after the time that the service names."""
     with pytest.raises(errors.CredentialsError, match="the code expired") as caught:
         logins.enter(lambda _: None)
 
@@ -186,7 +186,7 @@ def test_scopes_are_a_setting(logins: LoginEnvironment) -> None:
     for scopes in ("public_repo,workflow", " "):
         logins.enter(scopes=scopes)
 
-    assert ["public_repo workflow", ""] == logins.desk.scopes
+    assert ["public_repo workflow", ""] == logins.login_service.scopes
 
 
 @pytest.mark.parametrize("client_id", ["", "unknown"])
@@ -212,8 +212,8 @@ def test_the_remedy_names_the_other_ways(logins: LoginEnvironment) -> None:
 
 
 def test_an_app_may_have_no_device_flow(logins: LoginEnvironment) -> None:
-    """It is said what to tick."""
-    logins.desk.has_device_flow = False
+    """The remedy names the setting of the app."""
+    logins.login_service.has_device_flow = False
     with pytest.raises(errors.UnsupportedError, match="no device flow") as caught:
         logins.enter()
 
@@ -231,7 +231,7 @@ def test_there_is_no_login_by_browser(logins: LoginEnvironment) -> None:
 def test_a_login_never_replaces_another_persons(logins: LoginEnvironment) -> None:
     """The owner of a new token is requested; logins of two accounts are kept under different names."""
     logins.enter()
-    before, logins.desk.user_id = logins.file().read_bytes(), 2
+    before, logins.login_service.user_id = logins.file().read_bytes(), 2
     with pytest.raises(errors.AccountMismatchError):
         logins.enter()
     logins.enter(account="work")
@@ -260,8 +260,8 @@ def test_tokens_are_shown_nowhere(logins: LoginEnvironment) -> None:
         ("http://127.0.0.1:9", "github-127.0.0.1_9", "http://127.0.0.1:9/login/device/code"),
     ],
 )
-def test_each_site_has_its_own_login(logins: LoginEnvironment, base_url: str, family: str, start: str) -> None:
-    """Asked for at the site, kept under its name, and sent to its API alone."""
+def test_each_site_has_a_login(logins: LoginEnvironment, base_url: str, family: str, start: str) -> None:
+    """It is requested at the site, kept under its name, and sent to its API alone."""
     logins.enter(base_url=base_url)
     login, provider = logins.login(base_url=base_url), github_actions(Settings(base_url=base_url))
     require_permitted_host(provider.origins["api"], logins.do(login.get_secret()), provider.login)
@@ -270,8 +270,8 @@ def test_each_site_has_its_own_login(logins: LoginEnvironment, base_url: str, fa
 
 
 @pytest.mark.parametrize("base_url", ["https://ghe.example.com", "https://octo.ghe.com", "https://evil.example/api/v3"])
-def test_a_login_goes_to_no_other_site(logins: LoginEnvironment, base_url: str) -> None:
-    """There it is not found, it is refused if somebody copies it, and the require_permitted_host stops its secret."""
+def test_a_login_is_sent_to_no_other_site(logins: LoginEnvironment, base_url: str) -> None:
+    """It is not found there, a copied file is refused, and `require_permitted_host` stops its secret."""
     logins.enter()
     secret = logins.do(logins.login().get_secret())
     other = github_actions(Settings(base_url=base_url))
@@ -302,7 +302,7 @@ def test_another_login_service_is_refused(logins: LoginEnvironment) -> None:
 
 
 def test_a_repository_cannot_name_the_app(tmp_path: Path) -> None:
-    """Who may act for somebody is not for a checkout to say (DESIGN 10)."""
+    """The file of a checkout cannot set the client id (`docs/guides/settings.md`)."""
     project = tmp_path / "coatcheck.toml"
     for name in ("client_id", "scopes"):
         project.write_text(f"github_actions.{name} = 'x'")
@@ -314,8 +314,8 @@ def test_a_repository_cannot_name_the_app(tmp_path: Path) -> None:
     )
 
 
-def test_what_the_tools_have_comes_before_ours(logins: LoginEnvironment) -> None:
-    """A variable first, then gh's file, then our login, unless the settings say otherwise."""
+def test_official_tools_have_precedence(logins: LoginEnvironment) -> None:
+    """A variable, then gh's file, then our login, unless the settings name another order."""
     logins.enter()
     gh = logins.folder / "gh"
     gh.mkdir()
@@ -344,24 +344,24 @@ def test_what_gh_has_for_github_com_hides_no_other_login(logins: LoginEnvironmen
 
 
 def test_tokens_that_expire_are_refreshed(logins: LoginEnvironment) -> None:
-    """Those of a GitHub app: before their end, with the client id that they were given to, and once."""
-    logins.desk.expires = True
+    """Tokens of a GitHub app are refreshed once before their end, with the client id that they were issued to."""
+    logins.login_service.expires = True
     logins.enter()
     first = logins.do(logins.login().get_secret())
     logins.clock.advance(28_700)
     login = logins.login(client_id="")
     second = logins.do(login.get_secret())
 
-    assert (True, False) == (logins.desk.accepts(second.token), logins.desk.accepts(first.token))
+    assert (True, False) == (logins.login_service.accepts(second.token), logins.login_service.accepts(first.token))
     assert second == logins.do(logins.login().get_secret())
     assert "583231" == logins.do(status_of(login)).account_id
 
 
 def test_a_refresh_that_is_refused_is_not_tried_again(logins: LoginEnvironment) -> None:
-    """GitHub says no with 200; one line says what became of the token."""
-    logins.desk.expires = True
+    """GitHub refuses with status 200; the error is one line."""
+    logins.login_service.expires = True
     logins.enter()
-    logins.desk._refreshes.clear()
+    logins.login_service._refreshes.clear()
     for _ in range(2):
         with pytest.raises(errors.RefreshError, match="was used, has expired or was revoked"):
             logins.do(logins.login().refresh_tokens())
@@ -371,7 +371,7 @@ def test_a_refresh_that_is_refused_is_not_tried_again(logins: LoginEnvironment) 
 
 
 def test_a_login_that_was_revoked_is_one_line(tmp_path: Path) -> None:
-    """The service says 401, and there is nothing to renew it with."""
+    """The service answers 401, and there is nothing to renew the login with."""
     logins = LoginEnvironment(tmp_path)
     logins.enter()
     login = logins.login()
@@ -392,8 +392,8 @@ def test_logging_out_deletes_what_it_cannot_revoke(logins: LoginEnvironment) -> 
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_we_do_not_know_in_a_file_stays() -> None:
-    """And a refresh token that is gone goes."""
+def test_unknown_fields_of_a_file_are_kept() -> None:
+    """A refresh token that is absent from new tokens is removed."""
     form = github.format_of("https://github.com", remedy="")
     first = form.write(b'{"theirs": [1,  2]}', Tokens(access_token="a", refresh_token="r", client_id="c"))
     second = form.write(first, Tokens(access_token="b"))
@@ -405,8 +405,8 @@ def test_what_we_do_not_know_in_a_file_stays() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_file_breaks_us(data: bytes) -> None:
-    """Whatever is in it: tokens, or one line."""
+def test_any_file_is_tokens_or_one_line(data: bytes) -> None:
+    """Any content is tokens, or one line."""
     with pytest.raises(errors.NotLoggedInError) as caught:
         github.format_of("https://github.com", remedy="again").read(data, "the file")
 
@@ -428,8 +428,8 @@ def test_no_grant_breaks_us(answer: dict[str, object]) -> None:
     assert github.is_sendable(token)
 
 
-def test_what_is_kept_does_not_show_itself() -> None:
-    """A struct in a traceback is read by strangers."""
+def test_the_repr_of_a_login_has_no_secret() -> None:
+    """Tracebacks may be published."""
     assert "_LoginFile()" == repr(github._LoginFile(issuer="i", access_token="gho_1"))
 
 

@@ -106,8 +106,8 @@ def test_a_session_is_created_strictly(body: object, expected: tuple[int, str]) 
         ("POST", "sessions/{id}:approvePlan", {}, {}),
     ],
 )
-def test_what_the_service_does_not_know_is_invalid(method: str, path: str, body: object, query: dict[str, str]) -> None:
-    """Parameters, filters, tokens and fields of other names are 400, and so is an approval of nothing."""
+def test_unknown_parameters_are_invalid(method: str, path: str, body: object, query: dict[str, str]) -> None:
+    """Unknown parameters, filters, tokens and fields are 400, and so is an approval without a plan."""
     bare = Bare()
 
     assert 400 == bare.send(method, path.format(id=bare.create()), body, **query).status
@@ -131,7 +131,7 @@ def test_a_verb_has_a_colon() -> None:
 
 
 def test_default_values_are_left_out() -> None:
-    """No false, no zero, no empty list; input-only fields do not come back."""
+    """No false, no zero, no empty list; input-only fields are not returned."""
     bare = Bare(life=lives.ordinary)
     session = bare.ask("POST", "sessions", {**BODY, "requirePlanApproval": True, "automationMode": "AUTO_CREATE_PR"})
     bare.advance_until(session["id"])
@@ -156,7 +156,7 @@ def test_an_empty_list_has_no_key() -> None:
 
 
 def test_a_page_is_never_larger_than_a_hundred() -> None:
-    """More is taken for a hundred; the next page follows by its token, newest first."""
+    """Larger sizes mean a hundred; the next page follows by its token, newest first."""
     bare = Bare()
     ids = [bare.create() for _ in range(103)]
     first = bare.ask("GET", "sessions", pageSize="1000")
@@ -166,8 +166,8 @@ def test_a_page_is_never_larger_than_a_hundred() -> None:
     assert (100, False) == (len(first["sessions"]), "nextPageToken" in second)
 
 
-def test_activities_are_apart_and_their_tokens_are_times() -> None:
-    """Told apart by their milliseconds, six digits; a token is nanoseconds, inclusive, and may be made by hand."""
+def test_activities_have_distinct_times() -> None:
+    """They differ by milliseconds, six digits; a token is nanoseconds, inclusive, and may be made by hand."""
     bare = Bare()
     id = bare.create()
     bare.advance_until(id)
@@ -182,7 +182,7 @@ def test_activities_are_apart_and_their_tokens_are_times() -> None:
 
 
 def test_archived_sessions_are_hidden_by_default() -> None:
-    """The filter knows `archived` and nothing else; a session that works is paused by archiving it."""
+    """The filter supports `archived` alone; archiving pauses a running session."""
     bare = Bare()
     id = bare.create()
     bare.emulator.advance(id, 3)
@@ -228,8 +228,8 @@ def test_an_activity_can_be_requested_by_itself() -> None:
     )
 
 
-def test_a_mask_cuts_an_answer_to_what_it_names() -> None:
-    """Nested, through lists."""
+def test_a_mask_selects_fields() -> None:
+    """Nested, and in lists."""
     found = Bare().ask("GET", "sources", fields="sources(name,githubRepo(owner,defaultBranch)),nextPageToken")
 
     assert {
@@ -275,8 +275,8 @@ def test_new_sessions_keep_their_activities_for_a_while() -> None:
         (lives.unknown_words, ["QUEUED", "PLANNING", "IN_PROGRESS", "MEDITATING", "COMPLETED"]),
     ],
 )
-def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> None:
-    """Each request takes one step."""
+def test_each_request_advances_a_session(life: lives.Life, states: list[str]) -> None:
+    """Each request makes one step."""
     bare = Bare(life=life)
     id = bare.create()
     seen = ["QUEUED"]
@@ -287,8 +287,8 @@ def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> N
     assert states == seen
 
 
-def test_a_beat_is_an_act_by_the_clock() -> None:
-    """With a beat, sessions advance by the clock, and requests do not advance them."""
+def test_step_seconds_advances_by_the_clock() -> None:
+    """With `step_seconds`, sessions advance by the clock, and requests do not advance them."""
     bare = Bare(step_seconds=10)
     id = bare.create()
     states = [bare.ask("GET", "sessions")["sessions"][0]["state"] for _ in range(5)]
@@ -301,8 +301,8 @@ def test_a_beat_is_an_act_by_the_clock() -> None:
     assert ["progressUpdated", "planGenerated"] == [next(iter(set(each) - COMMON)) for each in told]
 
 
-def test_a_beat_goes_on_from_the_approval() -> None:
-    """While a session waits for somebody nothing piles up."""
+def test_steps_continue_from_the_approval() -> None:
+    """No steps accumulate while a session waits."""
     bare = Bare(step_seconds=10)
     id = bare.create(requirePlanApproval=True)
     bare.emulator.clock.sleep(1000)
