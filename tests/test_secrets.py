@@ -1,6 +1,6 @@
 """No token, key or address of an account is shown by a repr, an error, a note, a log, a document or a command.
 
-The service is hostile: it returns, in every shape, whatever it was sent.
+The service is hostile: it returns everything it was sent, in every form.
 """
 
 from __future__ import annotations

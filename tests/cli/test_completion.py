@@ -60,8 +60,8 @@ def test_refs_are_completed_from_this_machine(cli: Cli) -> None:
     )
 
 
-def test_a_service_is_asked_where_nothing_is_known(cli: Cli, tmp_path: Path) -> None:
-    """Environments come from the service where none was used from here, by GET requests alone."""
+def test_a_service_is_requested_where_nothing_is_known(cli: Cli, tmp_path: Path) -> None:
+    """Environments are requested where none was used before, by GET requests alone."""
     values = completed(cli, "coatcheck submit -e ")
 
     assert (["owner/repo"], {"GET"}) == (values, {request.method for request in cli.cloud.requests})

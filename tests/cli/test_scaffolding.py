@@ -1,4 +1,4 @@
-"""What `providers new` writes is a provider: it passes every law, the linter and the type checker, untouched."""
+"""The package that `providers new` writes passes every conformance test, the linter and the type checker, unchanged."""
 
 from __future__ import annotations
 

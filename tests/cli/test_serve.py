@@ -75,7 +75,7 @@ def test_another_terminal_finds_the_server(server: dict[str, str], repository: P
     assert 'it\'s "fun"' == (repository / "made.txt").read_text()
 
 
-def test_a_server_says_goodbye(server: dict[str, str], tmp_path: Path) -> None:
+def test_a_server_reports_its_end(server: dict[str, str], tmp_path: Path) -> None:
     """While it runs, it is found; the ready line has what a program needs."""
     found = coatcheck("environments", "--provider", "local", "--json", folder=tmp_path)
 
@@ -112,8 +112,8 @@ def test_a_server_that_cannot_start_reports_why(
         ("./nosuch", "warning: the agent's program './nosuch' cannot be run: there is no such program; install it, "),
     ],
 )
-def test_a_server_says_whether_its_agent_exists(tmp_path: Path, program: str, expected: str) -> None:
-    """Before the first task fails for it."""
+def test_a_server_reports_a_missing_agent(tmp_path: Path, program: str, expected: str) -> None:
+    """The warning comes before the first task fails."""
     (tmp_path / "tool").write_text("#!/bin/sh\n")
     (tmp_path / "tool").chmod(0o755)
     line = agent_line([program, "{prompt}"], {"PATH": str(tmp_path)})
@@ -121,8 +121,8 @@ def test_a_server_says_whether_its_agent_exists(tmp_path: Path, program: str, ex
     assert line.startswith(expected.format(folder=tmp_path))
 
 
-def test_two_servers_are_told_apart(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
-    """By environment, task and checkout; otherwise the error lists both, and the first is found when it is alone."""
+def test_two_servers_are_distinguished(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
+    """By environment, task and checkout; otherwise the error lists both, and a single server is found."""
     arguments = ["-e", f"owner/two={repository}", "--agent", "true", "--data", str(tmp_path / "two"), "--json"]
     second = subprocess.Popen([*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, text=True)
     try:

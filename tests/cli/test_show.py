@@ -43,7 +43,7 @@ def test_a_task_is_named_in_three_ways(cli: Cli, form: str) -> None:
 
 
 def test_status_is_one_request(cli: Cli) -> None:
-    """A look is cheap."""
+    """`status` makes one request."""
     ref = cli.submit()
     before = len(cli.cloud.requests)
     cli("status", ref)
@@ -52,15 +52,15 @@ def test_status_is_one_request(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("word", ["pending", "completed", "failed", "cancelled"])
-def test_status_judges_nothing(tmp_path: Path, word: str) -> None:
-    """`status` has looked: its exit code is 0 whatever it saw."""
+def test_status_has_exit_code_0_for_any_state(tmp_path: Path, word: str) -> None:
+    """The exit code of `status` does not depend on the state."""
     cli = Cli(tmp_path, ScriptedCloud([word]))
 
     assert 0 == cli("status", cli.submit()).code
 
 
-def test_an_unknown_word_is_kept(tmp_path: Path) -> None:
-    """Words that nobody knew are shown as they came."""
+def test_an_unknown_state_is_shown(tmp_path: Path) -> None:
+    """Unknown native states are shown unchanged."""
     cloud = ScriptedCloud(["pending"])
     cli = Cli(tmp_path, cloud)
     ref = cli.submit()
@@ -92,7 +92,7 @@ def test_attempts_are_listed(tmp_path: Path) -> None:
 
 
 def test_diff_is_the_bytes_of_the_patch(tmp_path: Path) -> None:
-    """Nothing is added to a diff and nothing taken away; --attempt chooses."""
+    """Nothing is added to a diff or removed; --attempt chooses the attempt."""
     cli, ref = ended(tmp_path, DIFF, OTHER)
 
     assert [DIFF.encode(), OTHER.encode()] == [cli("diff", ref).data, cli("diff", ref, "--attempt", "2").data]
@@ -116,8 +116,8 @@ def test_diff_without_a_number_is_the_first_there_is(tmp_path: Path) -> None:
     }
 
 
-def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) -> None:
-    """Our numbers never move; the official client counts only attempts with a diff, and that is said."""
+def test_an_attempt_without_a_diff_shows_both_numbers(tmp_path: Path) -> None:
+    """Our numbers never change; the official client counts only attempts with a diff: both are shown."""
     cli, ref = ended(tmp_path, None, DIFF, OTHER)
     done = cli("diff", ref, "--attempt", "1")
 
@@ -132,8 +132,8 @@ def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) 
     ("expected", "diffs", "number"),
     [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("it has one attempt", (DIFF,), "2")],
 )
-def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
-    """A number too high is told with the numbers there are."""
+def test_an_unknown_attempt(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
+    """The error lists the numbers there are."""
     cli, ref = ended(tmp_path, *diffs)
     done = cli("diff", ref, "--attempt", number)
 
@@ -141,21 +141,21 @@ def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tupl
 
 
 def test_no_diff_yet(cli: Cli) -> None:
-    """While a task runs, there is no diff yet, and that is how it is said."""
+    """The diff of a running task is reported as not there yet."""
     ref = cli.submit()
 
     assert f"{ref} has no diff yet: it is queued; wait with: coatcheck wait {ref}" == cli("diff", ref).line
 
 
 def test_no_diff_at_all(tmp_path: Path) -> None:
-    """A task that changed nothing is not said to be running."""
+    """An ended task without changes is not reported as running."""
     cli, ref = ended(tmp_path, None)
 
     assert f"{ref} has no diff" == cli("diff", ref).line
 
 
-def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
-    """A diff that the service keeps elsewhere is something else than no diff."""
+def test_an_off_loaded_diff_is_reported(tmp_path: Path) -> None:
+    """A diff that the service stores elsewhere differs from no diff."""
     cli, ref = ended(tmp_path, DIFF)
     cli.cloud.faults = [OffloadedDiff(on="get_task", times=None)]
     done = cli("diff", ref)
@@ -164,8 +164,8 @@ def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
     assert f"the service stores the diff of {ref} in another place (" in done.line
 
 
-def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:
-    """A page is a page; what is not shown is said, with the way to it."""
+def test_list_shows_twenty_and_names_the_next_page(cli: Cli) -> None:
+    """The command for the next page is printed."""
     for _ in range(23):
         cli.submit()
     first = cli("list")
@@ -178,8 +178,8 @@ def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(("expected", "options"), [(23, ["--all"]), (22, ["--limit", "22"]), (5, ["--limit", "5"])])
-def test_list_shows_as_many_as_asked(cli: Cli, expected: int, options: list[str]) -> None:
-    """The service's pages are not the user's business."""
+def test_list_shows_as_many_as_requested(cli: Cli, expected: int, options: list[str]) -> None:
+    """The limit is independent of the service's page size."""
     for _ in range(23):
         cli.submit()
 
@@ -197,8 +197,8 @@ def test_list_ends_when_a_cursor_repeats(tmp_path: Path) -> None:
     assert 0 == cli("list", "--all").code
 
 
-def test_an_empty_list_says_so(cli: Cli) -> None:
-    """Nothing is not silence."""
+def test_an_empty_list_is_reported(cli: Cli) -> None:
+    """An empty list is a line of text."""
     assert "No tasks found.\n" == cli("list").out
 
 
@@ -212,15 +212,15 @@ def test_lists_are_filtered(cli: Cli) -> None:
     assert 2 == len(cli("list", "--json", "--filter", "all", "-e", "OWNER/repo").json["tasks"])
 
 
-def test_a_task_of_nobody_is_refused(cli: Cli) -> None:
-    """Only the service says that an id is unknown."""
+def test_an_unknown_task_is_refused(cli: Cli) -> None:
+    """Only the service decides whether an id is known."""
     done = cli("status", "task_e_nobody")
 
     assert (1, "not_found" in done.line or "Invalid task ID" in done.line) == (done.code, True)
 
 
 def test_results_are_whole(tmp_path: Path) -> None:
-    """What the cloud made is what comes out."""
+    """The printed result is the whole result of the cloud."""
     made = msgspec.structs.replace(DEFAULT_RESULT, title="Title", body="Body")
     cli = Cli(tmp_path, ScriptedCloud(["completed"], result=made))
     pull = cli("show", "--json", cli.submit()).json["outcome"]["pull_request"]
@@ -228,8 +228,8 @@ def test_results_are_whole(tmp_path: Path) -> None:
     assert ("Title", "Body") == (pull["title"], pull["body"])
 
 
-def test_list_all_says_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list without an end is stopped; that there is more is said on stderr, and its cursor is in the JSON."""
+def test_list_all_reports_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without an end is stopped; stderr has a line about it, and the JSON has its cursor."""
     monkeypatch.setattr(pagination, "MAX_PAGES", 1)
     cli = Cli(tmp_path, ScriptedCloud(faults=[]))
     for _ in range(25):
@@ -311,8 +311,8 @@ def test_show_lists_the_files_of_the_attempt(tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
-    """The command that `list` names for the next page has all that was given, and prints that page."""
+def test_the_next_page_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
+    """The command for the next page has all given options, and prints that page."""
     refs = [cli.submit() for _ in range(3)][::-1]
     pages = [cli("list", *options)]
     for _ in range(2):
@@ -324,8 +324,8 @@ def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...])
     assert set(options) - {"-e"} <= set(shlex.split(pages[0].err.partition("coatcheck ")[2].partition(" (or")[0]))
 
 
-def test_other_hints_keep_the_options(cli: Cli) -> None:
-    """The command to come back with has the address that was given."""
+def test_other_commands_keep_the_options(cli: Cli) -> None:
+    """The command that resumes has the given address."""
     done = cli("submit", "-e", "owner/repo", "--base-url", "https://chatgpt.com/backend-api", "go")
 
     assert f"coatcheck wait {done.out.strip()} --base-url https://chatgpt.com/backend-api\n" in done.err
@@ -345,7 +345,7 @@ def test_other_hints_keep_the_options(cli: Cli) -> None:
 def test_every_provider_lists_by_environment(
     tmp_path: Path, provider: str, emulator: Any, environment: str, secrets: tuple[str, ...]
 ) -> None:
-    """A provider without a list of environments takes the name as it is."""
+    """A provider without a list of environments uses the name as it is."""
     service = emulator()
     environ = {**dict.fromkeys(secrets, getattr(service, "token", "made-up")), "AWS_REGION": "us-east-1"}
     done = Cli(tmp_path, service, **environ)("list", "--provider", provider, "--environment", environment, "--json")

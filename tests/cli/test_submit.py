@@ -54,7 +54,7 @@ def test_the_ref_is_printed_with_the_next_command(cli: Cli) -> None:
 
 
 def test_json_is_the_task(cli: Cli) -> None:
-    """With --json the ticket is an object, and stderr is silent."""
+    """With --json the ticket is an object, and stderr is empty."""
     done = cli(
         "submit", "--environment", "owner/repo", "--branch", "main", "--attempts", "3", "--json", "Add dark mode"
     )

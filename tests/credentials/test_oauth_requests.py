@@ -39,8 +39,8 @@ AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
         (b"<html>", ""),
     ],
 )
-def test_the_code_is_where_the_service_puts_it(body: bytes, code: str) -> None:
-    """`error.code`, else `error`, else `code`; nothing that is no word gets through.
+def test_the_code_has_three_places(body: bytes, code: str) -> None:
+    """`error.code`, else `error`, else `code`; text that is no identifier is dropped.
 
     See docs/reference/protocols/codex-wham.md, 6.4.
     """

@@ -35,7 +35,7 @@ class Conversation:
         return json.loads(self.post(START, scope="repo workflow").body)
 
     def poll(self, code: str, *, after: float = 5.0, **form: str) -> Any:
-        """Ask for the token after some seconds."""
+        """Poll for the token after some seconds."""
         self.clock.advance(after)
         answer = self.post(TOKEN, device_code=code, **{"grant_type": DEVICE_GRANT, **form})
         assert 200 == answer.status
