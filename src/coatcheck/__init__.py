@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from ._patches.verify import VerifiedPatch as VerifiedPatch
     from ._protocol.intents import Intent as Intent, Journal as Journal
     from ._protocol.login_contract import Tokens as Tokens
+    from ._protocol.task_recorder import TaskRecorder as TaskRecorder
     from ._protocol.wake_source import WakeSource as WakeSource
     from ._runtime.async_client import AsyncClient as AsyncClient
     from ._runtime.base_client import Seconds as Seconds
@@ -181,6 +182,7 @@ _HOMES = {
     "TaskNotice": "_model.events",
     "TaskPlan": "_model.events",
     "TaskProgress": "_model.events",
+    "TaskRecorder": "_protocol.task_recorder",
     "TaskRef": "_model.tasks",
     "TaskSpec": "_model.tasks",
     "TaskStarted": "_model.events",

@@ -83,6 +83,13 @@ FIRST = Migration(
         "CREATE INDEX hook_delivery_due ON hook_delivery (due_at) WHERE state = 'due'",
     )
 )
+# Whether the task of a submission is in the table of tasks, or was deleted from it.
+SECOND = Migration(
+    statements=(
+        "ALTER TABLE submission ADD COLUMN is_recorded SMALLINT NOT NULL DEFAULT 0",
+        "CREATE INDEX submission_unrecorded ON submission (at) WHERE is_recorded = 0 AND task IS NOT NULL",
+    )
+)
 WEBHOOKS = Migration(
     statements=(
         # Waits read the deliveries that arrived last; `hooks serve` reads those that it has not handled.
@@ -100,7 +107,7 @@ WEBHOOKS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, WEBHOOKS)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

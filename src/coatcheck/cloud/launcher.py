@@ -223,6 +223,7 @@ def task_prefix(data: Path) -> str:
 
 
 def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitStack) -> ServerRecord:
+    from .event_routes import EventRoutes
     from .oauth_server import OAuthServer
     from .page import TaskPages
     from .router import Router
@@ -234,7 +235,9 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
     if options.codex_home is not None:
         refuse_foreign(options.codex_home, account)
     pages = TaskPages(cloud, is_key=oauth.is_key)
-    url = stack.enter_context(serving(router, port=options.port, routes=pages.routes()))
+    events = EventRoutes(cloud, accepts=book.accepts)
+    routes = (*pages.routes(), *events.routes())
+    url = stack.enter_context(serving(router, port=options.port, routes=routes))
     tokens = book.issue()
     if options.codex_home is not None:
         write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())
