@@ -65,7 +65,7 @@ class Waiting:
         self.client = Both(variant, ToyProvider(), self, clock=self.clock, wakes=self.wakes)
 
     def handle(self, request: Any) -> Any:
-        """Answer a request, and note when it came."""
+        """Answer a request, and record its time."""
         self.requests.append((self.clock.time() - START, request.path.rpartition("/")[2]))
         return self.service.handle(request)
 
@@ -116,7 +116,7 @@ def test_many_deliveries_cost_a_poll_a_second(variant: str) -> None:
 
 
 def test_a_delivery_does_not_shorten_what_the_service_requires(variant: str) -> None:
-    """After 429 with Retry-After the next request comes when it may, whatever arrives."""
+    """After 429 with Retry-After the next request is sent when the service permits it, also if deliveries arrive."""
     waiting = Waiting(variant, (12.0, "t1"), (20.0, "t1"), states=("working", "done"))
     waiting.service.script = [None, reply({}, 429, retry_after="90")]
     waiting.client.poll_task("t1", interval=10.0)

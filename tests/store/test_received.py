@@ -55,7 +55,7 @@ def test_old_deliveries_are_deleted(received: ReceivedStore, clock: FakeClock, d
 
 
 def test_a_delivery_is_handled_until_it_is_not_due(received: ReceivedStore, clock: FakeClock) -> None:
-    """One that is postponed comes again at its time, one that was handled does not; one without names never does."""
+    """One that is postponed is returned again at its time, one that was handled does not; one without names never does."""
     received.receive(sender="github", id="none", names=[])
     received.receive(sender="github", id="d1", names=["codex:t1"])
     received.receive(sender="github", id="d2", names=["codex:t2"])
@@ -76,7 +76,7 @@ def test_deliveries_work_while_they_arrive(received: ReceivedStore, clock: FakeC
     steps = [received.working_providers()]
     received.receive(sender="github", id="d1", names=["github_actions:o~r~1", repository_name("copilot", "o/r")])
     steps.append(received.working_providers())
-    received.beat("p1")
+    received.record_server("p1")
     steps.append(received.working_providers())
     clock.sleep(1)
     received.record_missed("copilot")
@@ -92,22 +92,22 @@ def test_deliveries_work_while_they_arrive(received: ReceivedStore, clock: FakeC
 @pytest.mark.parametrize(("seconds", "is_seen"), [(ALIVE_SECONDS, False), (WORKING_SECONDS, True)])
 def test_deliveries_stop_working(received: ReceivedStore, clock: FakeClock, seconds: float, is_seen: bool) -> None:
     """They do not work once no process receives, nor after a day without one."""
-    received.beat("p1")
+    received.record_server("p1")
     received.receive(sender="github", id="d1", names=["github_actions:o~r~1"])
     clock.sleep(seconds)
     if is_seen:
-        received.beat("p1")
+        received.record_server("p1")
 
     assert (set(), is_seen) == (received.working_providers(), received.has_server())
 
 
 def test_a_process_that_ends_is_not_shown(received: ReceivedStore) -> None:
     """A process that stops receiving removes itself; others stay."""
-    received.beat("p1")
-    received.beat("p2")
-    received.end("p1")
+    received.record_server("p1")
+    received.record_server("p2")
+    received.remove_server("p1")
     with_one = received.has_server()
-    received.end("p2")
+    received.remove_server("p2")
 
     assert (True, False) == (with_one, received.has_server())
 
@@ -120,7 +120,7 @@ def test_waits_are_recorded_and_expire(received: ReceivedStore, clock: FakeClock
     received.record_waiter("p1", [one])
     times = [received.waited_at(str(ref)) for ref in (one, two)]
     clock.sleep(KEEP_SECONDS + 1)
-    received.beat("server")
+    received.record_server("server")
 
     assert ([start, 0.0], 0.0) == (times, received.waited_at(str(one)))
 

@@ -26,7 +26,7 @@ def clock() -> FakeClock:
 def received(connect: Callable[[], Database], clock: FakeClock) -> ReceivedStore:
     """Return what the process that receives has."""
     received = ReceivedStore(connect(), time=clock.time)
-    received.beat("server")
+    received.record_server("server")
     return received
 
 
@@ -90,7 +90,7 @@ def test_reads_are_bounded(wakes: StoreWakes, received: ReceivedStore, clock: Fa
     """Waits share a read; it is less frequent while no process receives, and with thousands of waits."""
     wakes.refresh()
     intervals = [wakes.next_check(60.0)]
-    received.end("server")
+    received.remove_server("server")
     clock.sleep(1)
     wakes.refresh()
     intervals.append(wakes.next_check(60.0))
@@ -127,7 +127,7 @@ def test_waits_are_shown_to_the_receiver(wakes: StoreWakes, received: ReceivedSt
     times.append(received.waited_at(str(REF)) - start)
     wakes.release([REF])
     clock.sleep(ALIVE_SECONDS)
-    received.beat("server")
+    received.record_server("server")
     wakes.refresh()
     times.append(received.waited_at(str(REF)))
 

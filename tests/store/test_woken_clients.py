@@ -40,7 +40,8 @@ class EventfulClock(FakeClock):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("has_server", [True, False])
-def test_a_wait_ends_within_a_second_of_a_delivery(variant: str, has_server: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["store", "wakes"])
+def test_a_wait_ends_within_a_second_of_a_delivery(variant: str, has_server: bool, option: str, tmp_path: Path) -> None:
     """A wait with a pause of five minutes ends when another process has received a delivery."""
     clock = EventfulClock(at=100.0)
     database = open_database(str(tmp_path))
@@ -48,11 +49,13 @@ def test_a_wait_ends_within_a_second_of_a_delivery(variant: str, has_server: boo
     service = ToyService(states=("working", "done"))
     service.create({"prompt": "p", "attempts": 1})
     history = History(str(tmp_path), clock=clock)
-    client = Both(variant, ToyProvider(), service, clock=clock, wakes=history.wakes)
+    client = Both(
+        variant, ToyProvider(), service, clock=clock, **{option: history.wakes if option == "wakes" else history}
+    )
 
     def deliver() -> None:
         if has_server:
-            received.beat("p1")
+            received.record_server("p1")
         received.receive(sender="coatcheck", id="d1", names=["toy:t1"])
 
     clock.action = deliver

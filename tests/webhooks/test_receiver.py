@@ -97,9 +97,9 @@ def test_a_genuine_delivery_is_kept() -> None:
 )
 def test_what_is_refused(path: str, sent: list[Header], method: str, status: int) -> None:
     """Nothing else is kept, and the response is a problem document with the status."""
-    came, kept, body = answer(path, sent, BODY, method=method)
+    answered, kept, body = answer(path, sent, BODY, method=method)
 
-    assert (status, [], status) == (came, kept, json.loads(body)["status"])
+    assert (status, [], status) == (answered, kept, json.loads(body)["status"])
 
 
 class FullInbox(MemoryInbox):

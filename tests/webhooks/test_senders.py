@@ -126,7 +126,7 @@ def test_a_repeated_header_is_rejected(sender: str) -> None:
 
 @pytest.mark.parametrize("sender", list(SENDERS))
 def test_a_compressed_or_other_body_is_rejected(sender: str) -> None:
-    """A body that is compressed, a form or not JSON has a status of its own, before anything is parsed."""
+    """A body that is compressed, a form or not JSON has its status, before anything is parsed."""
     headers, body = signed(sender, {"type": "x"})
     form = [("content-type", "application/x-www-form-urlencoded"), *headers[1:]]
     broken, text = signed(sender, b"\xff{")

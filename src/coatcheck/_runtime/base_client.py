@@ -68,7 +68,8 @@ class BaseClient(Generic[AnyTransport]):
         answer, and with None at its next answer.
         *store* records the tasks that calls observe: a `History`, which the caller closes, or another `TaskRecorder`.
         A task that it cannot record is reported to the logger, and is returned all the same.
-        *wakes* are the webhooks that end pauses of waits, as `History.wakes` returns them; without it waits only poll.
+        *wakes* are the webhooks that end pauses of waits; without them those of *store* do, and without both waits only
+        poll.
 
         Raises `ConfigurationError` for an unknown provider. Only a name that is not built in is looked up, in the
         user's settings and the installed entry points; everything else is read by the first call.

@@ -112,7 +112,7 @@ class Session:
             on_trouble=_warn,
             on_outage=options.on_outage,
             recorder=options.store,
-            wakes=options.wakes,
+            wakes=options.wakes or getattr(options.store, "wakes", None),  # of a `History`
         )
 
     def transport_options(self) -> TransportOptions:

@@ -198,7 +198,7 @@ class HookStore:
 
 
 def enqueue(transaction: Transaction, stored: Iterable[tuple[int, TaskEvent]], *, at: float) -> None:
-    """Add a delivery of each event to every hook that wants it, in the transaction of the events."""
+    """Add a delivery of each event to every hook for its type, in the transaction of the events."""
     hooks = transaction.rows("SELECT id, kinds FROM hook WHERE direction = 'out' AND state = 'on'")
     for number, event in stored if hooks else ():
         for hook, kinds in hooks:

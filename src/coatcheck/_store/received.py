@@ -120,7 +120,7 @@ class ReceivedStore:
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
-    def beat(self, id: str) -> None:
+    def record_server(self, id: str) -> None:
         """Record that the process *id* receives deliveries now; delete what ended processes have left."""
         now = self._time()
         with self._database.writing(is_durable=False) as transaction:
@@ -132,7 +132,7 @@ class ReceivedStore:
                 (id, now),
             )
 
-    def end(self, id: str) -> None:
+    def remove_server(self, id: str) -> None:
         """Record that the process *id* receives no more."""
         with self._database.writing(is_durable=False) as transaction:
             transaction.change("DELETE FROM hook_server WHERE id = ?", (id,))

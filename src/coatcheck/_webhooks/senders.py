@@ -1,13 +1,13 @@
 """The senders of webhooks, as a table: how each signs, and how it names a task.
 
-A delivery only causes a poll: it carries no state, and what it says about a task is not used
+A delivery only causes a poll: a state in it is not used
 (docs/reference/protocols/webhooks.md, 6).
 
 Invariants:
 - a body is verified, as the exact bytes that arrived, before it is parsed;
 - signatures and tokens are compared in constant time;
 - a header that arrives twice is refused, because programs differ in which one they take;
-- whatever is wrong with a delivery is one `WebhookRejectedError`, whose `status` is the HTTP status to answer.
+- every fault of a delivery is one `WebhookRejectedError`, whose `status` is the HTTP status to answer.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def verify_delivery(
 
 
 def unique_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    """Return *headers* by lower-case name. Raises `WebhookRejectedError` for one that concerns us and comes twice."""
+    """Return *headers* by lower-case name. Raises `WebhookRejectedError` for one that is read here and was sent twice."""
     known: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()  # noqa: PLW2901 - the same header
@@ -141,7 +141,7 @@ _BODY = msgspec.json.Decoder(_Body)
 
 
 def _parsed(body: bytes) -> Document:
-    """Return the fields of a body that are read, of whatever types. Raises `WebhookRejectedError` for no JSON."""
+    """Return the fields of a body that are read, of any types. Raises `WebhookRejectedError` for no JSON."""
     try:
         try:
             return fields(msgspec.to_builtins(_BODY.decode(body)))

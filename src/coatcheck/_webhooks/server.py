@@ -1,7 +1,7 @@
 """Receive deliveries, send those that are due, and poll the tasks that deliveries name, from one process.
 
 Invariants:
-- the store shows that this process receives: it is recorded before the first delivery is accepted, again every `BEAT`
+- the store shows that this process receives: it is recorded before the first delivery is accepted, again every `HEARTBEAT`
   seconds, and removed at the end;
 - sending, polling and receiving do not wait for one another.
 """
@@ -21,18 +21,18 @@ from .._server.http_protocol import limits_here
 from .._server.listener import serving_app
 from .._store.events import EventLog
 from .._store.received import ALIVE_SECONDS
-from .delivery_poller import DeliveryPoller
+from .delivery_handler import DeliveryHandler
 from .inbox import StoreInbox
 from .outbox import Outbox
 from .receiver import Receiver
-from .task_recorder import TaskRecorder
+from .task_poller import TaskPoller
 
 if TYPE_CHECKING:
     from .settings import HookSettings, WebhookSettings
 
 # Seconds between two searches for what is due, and between two records that this process receives.
 SEARCH_EVERY = 0.5
-BEAT = ALIVE_SECONDS / 3
+HEARTBEAT = ALIVE_SECONDS / 3
 # How long a message or a poll that is under way may delay the end of the process (seconds): it is repeated later.
 END_SECONDS = 0.3
 
@@ -41,19 +41,19 @@ END_SECONDS = 0.3
 def serving_hooks(settings: WebhookSettings, *, port: int, allowed: Sequence[str]) -> Iterator[str]:
     """Receive deliveries on loopback, send those that are due, and poll named tasks while the block runs.
 
-    It gives the origin. The ``Host`` header is not checked, because a tunnel passes the public name; every delivery is
+    The block gets the origin. The ``Host`` header is not checked, because a tunnel passes the public name; every delivery is
     signed.
     """
     received, clock = settings.received, settings.clock
     inbox = StoreInbox(received, settings.secrets, clock=clock)
-    recorder = TaskRecorder(settings.workspace, settings.location, clock=clock)
-    poller = DeliveryPoller(received, recorder.poll, clock=clock)
+    poller = TaskPoller(settings.workspace, settings.location, clock=clock)
+    handler = DeliveryHandler(received, poller.poll, clock=clock)
     receiver = Receiver(inbox, now=clock.time)
     with ExitStack() as stack:
-        stack.callback(recorder.close)
+        stack.callback(poller.close)
         stack.enter_context(_shown_as_receiving(settings))
         stack.enter_context(repeating(outbox_of(settings, allowed).send_due, name="outbox"))
-        stack.enter_context(repeating(poller.handle_due, name="poller"))
+        stack.enter_context(repeating(handler.handle_due, name="handler"))
         yield stack.enter_context(
             serving_app(receiver, limits_here(), port=port, on_stop=lambda: None, is_loopback_only=False)
         )
@@ -74,13 +74,13 @@ def outbox_of(settings: HookSettings, allowed: Sequence[str]) -> Outbox:
 @contextmanager
 def _shown_as_receiving(settings: WebhookSettings) -> Iterator[None]:
     id, received = f"{os.getpid()}-{os.urandom(6).hex()}", settings.received
-    received.beat(id)
+    received.record_server(id)
     try:
-        with repeating(lambda: received.beat(id), name="heartbeat", seconds=BEAT):
+        with repeating(lambda: received.record_server(id), name="heartbeat", seconds=HEARTBEAT):
             yield
     finally:
         try:
-            received.end(id)
+            received.remove_server(id)
         except errors.CoatcheckError as error:
             _log(error)
 

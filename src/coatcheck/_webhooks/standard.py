@@ -5,7 +5,7 @@ Invariants:
 - a signature is compared in constant time;
 - a timestamp is ASCII digits and nothing else, at most `TOLERANCE` seconds from now in either direction;
 - an entry of the signature header that cannot be read, or has another version, is skipped;
-- whatever is wrong with a message is one `WebhookRejectedError`.
+- every fault of a message is one `WebhookRejectedError`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RETRY = RetryPolicy(attempts=2, initial=0.5, maximum=2.0, patience=5.0)
 
 
-class TaskRecorder:
+class TaskPoller:
     """Polls tasks of every provider, each with one client."""
 
     def __init__(self, workspace: Workspace, location: str, *, clock: Clock) -> None:
@@ -38,7 +38,7 @@ class TaskRecorder:
         try:
             client = self._client(ref)
             if Verb.GET_TASK in client.capabilities.verbs:
-                self._history.record(client.get_task(ref))
+                client.get_task(ref)
         except errors.CoatcheckError:
             self._history.invalidate(ref)
             raise
@@ -59,5 +59,6 @@ class TaskRecorder:
                 config=self._workspace.config,
                 environ=self._workspace.environ,
                 retry=RETRY,
+                store=self._history,
             )
         return self._clients[key]

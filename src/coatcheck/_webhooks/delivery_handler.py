@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .._store.received import Arrival, ReceivedStore
 
-# Seconds between two polls of a task, and before a task that another process waits for is looked at again.
+# Seconds between two polls of a task, and before a task that another process waits for is handled again.
 SHORTEST = 1.0
 # Deliveries that one round handles, and tasks of one repository that it polls.
 DELIVERIES = 200
 TASKS = 20
 
 
-class DeliveryPoller:
+class DeliveryHandler:
     """Handles deliveries; *poll* polls a task and records it."""
 
     def __init__(self, received: ReceivedStore, poll: Callable[[TaskRef], object], *, clock: Clock) -> None:

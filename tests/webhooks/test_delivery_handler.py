@@ -13,7 +13,7 @@ from coatcheck._model.tasks import Task, TaskState
 from coatcheck._store.history import History
 from coatcheck._store.location import open_database
 from coatcheck._store.received import ALIVE_SECONDS, UNKNOWN_SECONDS, ReceivedStore, repository_name
-from coatcheck._webhooks.delivery_poller import DELIVERIES, TASKS, DeliveryPoller
+from coatcheck._webhooks.delivery_handler import DELIVERIES, TASKS, DeliveryHandler
 from coatcheck.testing import FakeClock
 
 REF = TaskRef("codex", "t1")
@@ -28,11 +28,11 @@ class Polling:
         self.folder, self.database = str(folder), open_database(str(folder))
         self.received = ReceivedStore(self.database, time=self.clock.time)
         self.polls: list[tuple[float, str]] = []
-        self.poller = self.new_poller()
+        self.handler = self.new_handler()
 
-    def new_poller(self) -> DeliveryPoller:
-        """Return the poller of a process that starts."""
-        return DeliveryPoller(self.received, self.poll, clock=self.clock)
+    def new_handler(self) -> DeliveryHandler:
+        """Return the handler of a process that starts."""
+        return DeliveryHandler(self.received, self.poll, clock=self.clock)
 
     def poll(self, ref: TaskRef) -> None:
         """Note a poll; raise an error if one is to be raised."""
@@ -53,7 +53,7 @@ class Polling:
     def run(self, seconds: float, step: float = 0.5) -> list[tuple[float, str]]:
         """Let time pass; return the polls so far."""
         for _ in range(int(seconds / step)):
-            self.poller.handle_due()
+            self.handler.handle_due()
             self.clock.sleep(step)
         return self.polls
 
@@ -106,7 +106,7 @@ def test_an_unknown_task_is_given_up(polling: Polling) -> None:
     polling.receive()
     counts = []
     for _ in range(int(UNKNOWN_SECONDS * 2)):
-        counts.append(polling.poller.handle_due())
+        counts.append(polling.handler.handle_due())
         polling.clock.sleep(1)
 
     assert (True, 0) == (sum(counts) < 25, sum(counts[int(UNKNOWN_SECONDS * 1.6) :]))
@@ -139,9 +139,9 @@ def test_a_crash_before_the_poll(polling: Polling) -> None:
     """A delivery that the process before has acknowledged and not handled is handled by the next one, once."""
     polling.record("t1")
     polling.receive()
-    polling.poller = polling.new_poller()
+    polling.handler = polling.new_handler()
     polling.run(2)
-    polling.poller = polling.new_poller()
+    polling.handler = polling.new_handler()
 
     assert [(0.0, "t1")] == polling.run(2)
 
@@ -175,4 +175,4 @@ def test_many_deliveries_are_handled_in_parts(polling: Polling) -> None:
     for number in range(DELIVERIES + 10):
         polling.receive(f"codex:{number}")
 
-    assert [DELIVERIES, 10, 0] == [polling.poller.handle_due() for _ in range(3)]
+    assert [DELIVERIES, 10, 0] == [polling.handler.handle_due() for _ in range(3)]
