@@ -110,6 +110,10 @@ def test_processes_that_start_at_once_create_the_schema_once(tmp_path: Path) -> 
     assert ([0] * 5, list("01234")) == (codes, known)
 
 
+# The version of the schema after the newest one.
+NEWER = len(migrations.MIGRATIONS) + 1
+
+
 def with_migrations(database: Database, number: int, *, oldest_writer: int = 1) -> None:
     """Open *database* as a version with so many migrations would."""
     further = [
@@ -124,7 +128,7 @@ def with_migrations(database: Database, number: int, *, oldest_writer: int = 1) 
 def test_an_older_version_writes_what_a_newer_one_allows(connect: Callable[[], Database]) -> None:
     """A database with further tables is used as long as it allows this version to write."""
     add(connect(), "a")
-    with_migrations(connect(), 3)
+    with_migrations(connect(), NEWER)
     add(connect(), "b")
 
     assert ["a", "b"] == paths(connect())
@@ -133,12 +137,12 @@ def test_an_older_version_writes_what_a_newer_one_allows(connect: Callable[[], D
 def test_a_database_of_a_newer_version_is_one_clear_error(connect: Callable[[], Database]) -> None:
     """It is not changed, and the remedy is to upgrade."""
     add(connect(), "a")
-    with_migrations(connect(), 3, oldest_writer=3)
+    with_migrations(connect(), NEWER, oldest_writer=NEWER)
     error = refused(lambda: add(connect(), "b"))
 
     assert ("pip install --upgrade coatcheck", True) == (
         (error.remedy or "").partition(": ")[2],
-        "schema 3" in str(error),
+        f"schema {NEWER}" in str(error),
     )
 
 

@@ -173,20 +173,17 @@ class CommandContext:
         from .._runtime.client import Client
 
         name = provider or self.provider
-        environ = self.process_env.environ
-        base_url = self._base_url or local_server_url(
-            name, self.workspace, refs=refs or self._refs, environment=environment
-        )
+        url = self._base_url or local_server_url(name, self.workspace, refs=refs or self._refs, environment=environment)
         try:
             with (
                 self._clock.webhooks(self.workspace if waits else None) as wakes,
                 Client(
                     name,
                     config=self.config,
-                    environ=environ,
+                    environ=self.process_env.environ,
                     transport=self.process_env.transport,
                     clock=self._clock if waits else self.process_env.clock,
-                    base_url=base_url,
+                    base_url=url,
                     on_outage=self.outages.report,
                     store=None if self.history.level == "off" else self.history,
                     wakes=wakes,
