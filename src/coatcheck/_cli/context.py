@@ -166,8 +166,7 @@ class CommandContext:
     ) -> Iterator[Client]:
         """Open a client of *provider*, or of the configured one; one that *waits* shows the progress of its waits.
 
-        It is for the tasks *refs*, else for all tasks of the command.
-        Of several local clouds it uses the one that has the command's tasks or serves *environment*.
+        Of several local clouds it uses the one that has *refs* (default: the command's tasks) or serves *environment*.
         """
         from .._app.task_lookup import local_server_url
         from .._runtime.client import Client
