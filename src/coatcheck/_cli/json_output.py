@@ -90,7 +90,7 @@ DOCUMENTS: Mapping[str, str] = {
     "submit": "task; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
     "number of the line, and `task` or `error`",
     "wait": "task result; of several tasks `tasks`: these, or `ref` and `error`",
-    "watch": "one event per line (NDJSON)",
+    "watch": "one event per line (NDJSON); with --diff also `type` (diff), `ref`, `attempt` and `diff`",
     "status": "task, and `recorded_at`: when it was recorded, null where its service was asked; of several tasks `tasks`: "
     "these, or `ref` and `error`",
     "show": "task result, and `recorded_at` as `status`; of several tasks `tasks`: these, or `ref` and `error`",
@@ -120,8 +120,10 @@ DOCUMENTS: Mapping[str, str] = {
     "auth": "login status",
     "config": "`settings`: setting objects; with set, unset and edit also `path`: the file that was changed",
     "completion": "`shell` and `script`",
-    "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
-    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; log: `deliveries`: delivery "
+    "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
+    "`--hook`, with its `secret` where it is new",
+    "events": "one stored event per line (NDJSON)",
+    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",

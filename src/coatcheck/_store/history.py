@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +21,7 @@ from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef
 from .._protocol.effects import Clock
+from .._protocol.wake_source import WakeSource
 from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
@@ -89,6 +91,7 @@ class History:
     def __init__(self, location: str, *, level: Level = "full", clock: Clock | None = None) -> None:
         if level not in ("full", "metadata", "off"):
             raise errors.ConfigurationError(f"history is full, metadata or off, not {level!r}")
+        self._location, self._clock = location, clock
         self._database: Database = open_database(location)
         self._level: Level = level
         self._time: Callable[[], float] = clock.time if clock else _time
@@ -256,6 +259,17 @@ class History:
         while events := self.events.read(after=last, ref=ref):
             yield from events
             last = events[-1].id
+
+    @functools.cached_property
+    def wakes(self) -> WakeSource:
+        """The webhooks that `coatcheck hooks serve` receives into this store: they end the pauses of waits."""
+        import time
+
+        from .wakes import StoreWakes
+
+        return StoreWakes(
+            self._location, time=self._time, monotonic=self._clock.monotonic if self._clock else time.monotonic
+        )
 
     def close(self) -> None:
         """Close the database; a later call opens it again."""
