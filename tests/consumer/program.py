@@ -13,11 +13,16 @@ from coatcheck import (
     Client,
     DiffStats,
     Failure,
+    History,
+    HistoryEntry,
+    HistoryFilter,
+    HistoryPage,
     Message,
     Outcome,
     Patch,
     Policy,
     PullRequest,
+    StoredEvent,
     Task,
     TaskEvent,
     TaskFailed,
@@ -48,6 +53,24 @@ def submit_and_apply(checkout: str) -> AppliedPatch | None:
             print(error.ref)
             return None
         return apply(task.outcome, checkout)
+
+
+def record(folder: str) -> list[str]:
+    """Record the tasks of a list, and search them without the network."""
+    history = History(folder, level="metadata")
+    assert_type(history, History)
+    with Client("local", store=history) as client:
+        client.get_page(limit=10)
+    page = history.search("dark mode", HistoryFilter(states=(TaskState.SUCCEEDED,)))
+    assert_type(page, HistoryPage)
+    for entry in page.items:
+        assert_type(entry, HistoryEntry)
+        assert_type(entry.recorded_at, datetime)
+        assert_type(entry.is_current, bool)
+    for stored in history.events.read():
+        assert_type(stored, StoredEvent)
+    history.close()
+    return [str(entry.task.ref) for entry in page.items]
 
 
 def apply(outcome: Outcome | None, checkout: str) -> AppliedPatch | None:

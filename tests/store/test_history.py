@@ -14,6 +14,7 @@ from coatcheck import (
     Failure,
     History,
     HistoryFilter,
+    Intent,
     Message,
     Outcome,
     Patch,
@@ -25,6 +26,7 @@ from coatcheck import (
     errors,
 )
 from coatcheck._store import search
+from coatcheck._store.journal import SubmissionJournal
 from coatcheck.testing import FakeClock
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -356,6 +358,58 @@ def test_a_line_that_cannot_be_read_is_named(history: History, tmp_path: Path, l
     other.close()
 
     assert (True, ["t1"]) == (str(caught.value).startswith("line 3 is not"), kept)
+
+
+def test_tasks_are_found_by_the_beginning_of_their_ids(history: History) -> None:
+    """`find_refs` returns the refs whose ids begin so, of one provider or of all."""
+    others = [TaskRef("toy", "x_%"), TaskRef("toy", "x_1"), TaskRef("jules", "x_1")]
+    history.record_all(Task(ref=each, state=DONE) for each in (*others, ref()))
+
+    assert (tuple(sorted(others, key=str)), (others[0],), (others[2],), ()) == (
+        tuple(sorted(history.find_refs("x_"), key=str)),
+        history.find_refs("x_%"),
+        history.find_refs("x_", provider="jules"),
+        history.find_refs("y"),
+    )
+
+
+def submit(location: str, number: int = 1) -> None:
+    """Write a submission into the journal, as a client without a history does."""
+    journal = SubmissionJournal.at(location)
+    intent = Intent(
+        id=f"i{number}", provider="toy", digest="d", at=1000.0 + number, summary="Add dark mode", branch="main"
+    )
+    journal.begin(intent)
+    journal.settle(intent, ref(number))
+    journal.close()
+
+
+def test_a_submission_that_no_call_recorded_is_listed(location: str, history: History) -> None:
+    """A task of the journal is in the list with the beginning of its prompt, until a call observes it."""
+    submit(location)
+    unknown = history.list().items[0].task
+    history.record(task(state=DONE, title="The title", outcome=outcome()))
+
+    assert (TaskState.UNKNOWN, "Add dark mode", "main") == (unknown.state, unknown.title, unknown.branch)
+    assert ["The title"] == [entry.task.title for entry in history.list().items]
+    assert ["task.message", "task.succeeded"] == [each.event.type for each in history.events.read()]
+
+
+def test_a_submission_that_was_forgotten_is_not_listed_again(location: str, history: History) -> None:
+    """The journal keeps that the task was submitted; the list does not show it."""
+    submit(location)
+    history.list()
+    history.forget([ref()])
+
+    assert () == history.list().items
+
+
+def test_with_off_no_submission_is_listed(location: str) -> None:
+    """A history that records nothing does not take tasks from the journal either."""
+    submit(location)
+    history = History(location, level="off")
+
+    assert () == history.list().items
 
 
 def test_only_stored_tasks_are_exported(history: History) -> None:

@@ -29,7 +29,7 @@ COMPLETION = """\
 
 Commands, options and their values are completed: providers, environments, branches, models, tasks with their prompts,
 rules, fields of `--json`, settings and files.
-Values come from this machine; environments that were not used before, and tasks where none was submitted from here, are
+Values come from this machine; environments that were not used before, and tasks where none was submitted or seen from here, are
 requested from the service, for 300 ms at most and without refreshing a login.
 
 The shell completes commands, options and their values after one of these:
@@ -55,7 +55,7 @@ A [`REF`](refs.md) is `PROVIDER:ID` as printed by `submit`, a task's id, or the 
 | --- | --- |
 | `PROVIDER:ID`, as `submit` prints it | `codex:task_e_6a0` |
 | an id, of the configured provider | `task_e_6a0` |
-| the beginning of an id of a task that was submitted from this machine, at least four characters | `task_e_6a` |
+| the beginning of an id of a task that was submitted or seen from this machine, at least four characters | `task_e_6a` |
 | the URL of the task's page | `https://chatgpt.com/codex/tasks/task_e_6a0` |
 | `@last`, `@2`, …: the latest tasks that were submitted from this machine, with `--provider` of that provider | `@last` |
 

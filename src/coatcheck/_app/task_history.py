@@ -61,7 +61,8 @@ class TaskHistory:
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         """Raises `ConfigurationError` for a level that does not exist."""
-        self.level, self._config, self._clock = level_of(config), config, clock
+        self.level: Level = level_of(config)
+        self._config, self._clock = config, clock
         self._history: History | None = None
         self._pending: list[list[Task] | TaskRef] = []
         self.is_live = False

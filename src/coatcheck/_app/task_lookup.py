@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def find_ref(text: str, workspace: Workspace, *, provider: str | None = None, base_url: str | None = None) -> TaskRef:
     """Return the task that *text* names: ``PROVIDER:ID``, an id, the URL of its page, ``@last`` or ``@N``.
 
-    An id may be cut where one task that was submitted from here has an id that begins so (`recent_tasks`).
+    An id may be cut where one task that was submitted or seen from here has an id that begins so (`recent_tasks`).
     *provider* and *base_url* are what the caller chose explicitly, None where nothing was chosen. Raises
     `ConfigurationError` for a task of another provider than the explicit one.
     """
