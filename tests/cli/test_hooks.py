@@ -28,7 +28,7 @@ def test_a_hook_is_added_listed_and_removed(cli: Cli) -> None:
 
     assert ("whsec_" in shown.out, "whsec_" in listed, 0) == (True, False, removed.code)
     assert f"{id}  on  http://127.0.0.1:9/x  task.succeeded, task.failed\n" == listed
-    assert "No hooks, and no sender's deliveries are accepted.\n" == cli("hooks").out
+    assert "No hooks; add one with: coatcheck hooks add URL\n" == cli("hooks").out
 
 
 def test_a_secret_is_replaced(cli: Cli) -> None:
@@ -51,17 +51,17 @@ def test_a_sender_is_accepted_and_no_longer(cli: Cli) -> None:
 
 
 def test_an_empty_log(cli: Cli) -> None:
-    """Without deliveries the log says so."""
+    """Without deliveries the log is one line."""
     assert "No deliveries yet.\n" == cli("hooks", "log").out
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("add",), "hooks add needs URL; coatcheck hooks add URL"),
-        (("remove",), "hooks remove needs HOOK; coatcheck hooks remove HOOK"),
+        (("add",), "hooks add needs URL; run: coatcheck hooks add URL"),
+        (("remove",), "hooks remove needs HOOK; run: coatcheck hooks remove HOOK"),
         (("serve", "x"), "hooks serve takes no argument; leave out 'x'"),
-        (("remove", "hook_x"), "there is no hook 'hook_x'; coatcheck hooks add URL"),
+        (("remove", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
         (("replay", "msg_x"), "there is no sent delivery 'msg_x'; see the deliveries: coatcheck hooks log"),
         (
             ("add", "http://127.0.0.1:9/"),

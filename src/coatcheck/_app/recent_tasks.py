@@ -22,7 +22,7 @@ LIMIT = 1000
 # Shorter texts are not prefixes: nearly every id begins with them.
 MIN_PREFIX = 4
 # So many tasks are named where a prefix is ambiguous.
-MAX_CANDIDATES = 10
+MAX_CANDIDATES = 4
 
 
 def recent_tasks(

@@ -1,4 +1,4 @@
-"""Options that commands share: of the output, and of the service."""
+"""The options that every command has, and those of commands that use a service."""
 
 from __future__ import annotations
 

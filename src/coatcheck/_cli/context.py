@@ -194,13 +194,21 @@ class CommandContext:
             ):
                 yield client
         except errors.CoatcheckError as error:
-            from .error_context import in_context  # only an error needs it
-
-            named = in_context(error, provider=name, refs=self._refs, environ=environ)
-            named.remedy = named.remedy and self._with_options(named.remedy)
+            named = self.in_context(error, provider=name, refs=self._refs)
             if named is error:
                 raise
             raise named from error
+
+    def in_context(
+        self, error: errors.CoatcheckError, *, provider: str, refs: Sequence[TaskRef]
+    ) -> errors.CoatcheckError:
+        """Return *error* with the task that it is about, and with the options of this run in the commands of its remedy."""
+        from .error_context import in_context, with_service_options  # only an error needs them
+
+        options = {"--account": self._account, "--base-url": self._base_url}
+        named = in_context(error, provider=provider, refs=refs, environ=self.process_env.environ)
+        named.remedy = named.remedy and with_service_options(named.remedy, options)
+        return named
 
     def start_progress(self, *refs: TaskRef) -> WaitProgress:
         """Show the progress of a wait for *refs* from now on."""
@@ -229,15 +237,6 @@ class CommandContext:
         options["--base-url"] = self._base_url
         arguments = [word for name, value in options.items() if value is not None for word in (name, value)]
         return shlex.join(["coatcheck", *words, *arguments])
-
-    def _with_options(self, remedy: str) -> str:
-        """Return *remedy* with this run's account and address added to each command in it that uses the service."""
-        import re
-        import shlex
-
-        given = {"--account": self._account, "--base-url": self._base_url}
-        words = [word for name, value in given.items() if value is not None for word in (name, value)]
-        return re.sub(SERVICE_COMMAND, lambda found: " ".join([found[0], *map(shlex.quote, words)]), remedy)
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; where standard input is not a terminal, the answer is no."""
@@ -339,9 +338,9 @@ SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
 def utf8(data: bytes, what: str) -> str:
-    """Return bytes as text; raises `ConfigurationError` for what is not UTF-8."""
+    """Return bytes as text, without a byte-order mark; raises `ConfigurationError` for what is not UTF-8."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
 
@@ -368,14 +367,17 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args*, with ``--json`` and its FIELDS as one word."""
-        if "--json" in args:
-            position = args.index("--json") + 1
-            if position < len(args) and not args[position].startswith("-"):
-                from .json_selection import joined  # most commands print a whole document
+        if args == ["--json"]:
+            args = ["--json="]
+        elif any(each == "--json" or each.startswith("--json=") for each in args):
+            from .json_selection import joined
 
-                args = joined(args, self)
-            args = ["--json=" if each == "--json" else each for each in args]
-        return super().parse_args(ctx, args)
+            args = joined(args, self)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # click's parser does not set it, and the message names the command
+            raise
 
 
 def command(
@@ -422,7 +424,7 @@ def command(
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
-        params = [completing(each) for each in (*own, *common)]
+        params = [completing(each, name) for each in (*own, *common)]
         return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
 
     return decorate

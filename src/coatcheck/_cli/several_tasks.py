@@ -58,7 +58,7 @@ def for_each(
                 except errors.CoatcheckError as error:
                     if is_raised:
                         raise
-                    yield ref, error
+                    yield ref, run.in_context(error, provider=ref.provider, refs=[ref])
 
 
 def answer_each(

@@ -17,15 +17,17 @@ import msgspec
 
 from .. import errors
 from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent
-from .._model.tasks import Task, TaskRef, TaskState
+from .._model.tasks import TaskState
 from .._protocol.effects import Emit, Request, Script
 from .._protocol.logs import DEBUG, log
 from .._protocol.provider import TaskSnapshot
-from .poll_context import TRANSIENT_ERRORS, PollContext
+from .poll_context import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
+    from .._model.tasks import Task, TaskRef
     from .deadline import Deadline
     from .event_diff import SeenState
+    from .poll_context import PollContext
 
 # A stream that is open and brings no event is not relied upon for longer than this (seconds).
 IDLE_POLL = 60.0
@@ -33,8 +35,8 @@ IDLE_POLL = 60.0
 SHORT = 1.0
 
 
-class StreamedWait(Protocol):
-    """A wait, as far as its stream needs it (`coatcheck._engine.poll_one.Wait`)."""
+class Wait(Protocol):
+    """What a stream needs of the wait that it belongs to (`poll_one.Wait`)."""
 
     context: PollContext
     ref: TaskRef
@@ -63,7 +65,7 @@ class EventStream:
             self._script.close()
         self._script = self._effect = None
 
-    def without_repetition(self, wait: StreamedWait, snapshot: TaskSnapshot) -> TaskSnapshot:
+    def without_repetition(self, wait: Wait, snapshot: TaskSnapshot) -> TaskSnapshot:
         """Return *snapshot* as one whose messages and progress the stream reports.
 
         After the end of a task they are left in, unless the stream has come to the end as well.
@@ -75,7 +77,7 @@ class EventStream:
             wait.seen = msgspec.structs.replace(wait.seen, messages=len(snapshot.task.outcome.messages))
         return msgspec.structs.replace(snapshot, events=())
 
-    def read(self, wait: StreamedWait, deadline: Deadline) -> Script[bool]:
+    def read(self, wait: Wait, deadline: Deadline) -> Script[bool]:
         """Emit events until a poll is due; return False where the ordinary pause comes first."""
         clock = wait.context.clock
         began, has_read = clock.monotonic(), False
@@ -128,7 +130,7 @@ class EventStream:
         ids = (event.id, self._position)
         return not all(id.isdecimal() for id in ids) or int(event.id) > int(self._position)
 
-    def _take(self, event: TaskEvent, wait: StreamedWait) -> Script[bool]:
+    def _take(self, event: TaskEvent, wait: Wait) -> Script[bool]:
         """Emit an event, unless a poll reports it; return whether a poll is due."""
         self._position = event.id or self._position
         wait.seen = msgspec.structs.replace(wait.seen, memory=self._position)

@@ -152,11 +152,13 @@ def read_tables(path: str) -> Mapping[str, Any] | None:
         with open(path, "rb") as file:
             import tomllib  # 4 ms, and most runs have no file
 
-            return tomllib.load(file)
+            return tomllib.loads(file.read().decode("utf-8-sig"))  # editors of Windows write a byte-order mark
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise errors.ConfigurationError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise errors.ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise errors.ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the TOML") from None
 
 
 def read_project(path: str) -> Mapping[str, str]:

@@ -107,7 +107,8 @@ class HookStore:
         known = {hook.id: hook for hook in self.list_hooks()}
         if id not in known:
             raise errors.ConfigurationError(
-                f"there is no hook {id!r}", remedy=f"hooks: {', '.join(known)}" if known else "coatcheck hooks add URL"
+                f"there is no hook {id!r}",
+                remedy=f"hooks: {', '.join(known)}" if known else "add one with: coatcheck hooks add URL",
             )
         return known[id]
 

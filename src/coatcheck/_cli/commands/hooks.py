@@ -75,7 +75,8 @@ def hooks_command(
 
     if action in _NEEDS_TARGET and target is None:
         raise errors.ConfigurationError(
-            f"hooks {action} needs {_NEEDS_TARGET[action]}", remedy=f"coatcheck hooks {action} {_NEEDS_TARGET[action]}"
+            f"hooks {action} needs {_NEEDS_TARGET[action]}",
+            remedy=f"run: coatcheck hooks {action} {_NEEDS_TARGET[action]}",
         )
     if target is not None and action not in {*_NEEDS_TARGET, "log"}:
         raise errors.ConfigurationError(f"hooks {action} takes no argument", remedy=f"leave out {target!r}")
@@ -180,7 +181,7 @@ def _list_lines(hooks: object, senders: object) -> list[Line]:
         for hook in hooks  # type: ignore[attr-defined]
     ]
     lines += [f"{sender}  received" for sender in senders]  # type: ignore[attr-defined]
-    return lines or ["No hooks, and no sender's deliveries are accepted."]
+    return lines or ["No hooks; add one with: coatcheck hooks add URL"]
 
 
 def _delivery_line(delivery: HookDelivery) -> Line:

@@ -83,7 +83,7 @@ def list_command(
         lambda: _lines(run, tasks),
         is_long=True,
     )
-    if next_cursor and (not run.is_json or run.has_chosen_fields):
+    if next_cursor and not run.console.is_quiet and (not run.is_json or run.has_chosen_fields):
         import shlex
 
         options = _options(

@@ -91,7 +91,7 @@ def serve_command(
     from ..._runtime.server_record import record_path
     from ...cloud.launcher import ServeOptions, parse_environment, run as serve
 
-    environ, arguments = run.process_env.environ, split(agent)
+    environ, arguments = run.process_env.environ, agent_command(agent, run.process_env.folder)
     used: list[tuple[Hook, str | None]] = []
     options = ServeOptions(
         environments=tuple(parse_environment(each, environ=environ) for each in environments),
@@ -125,6 +125,16 @@ def agent_line(command: Sequence[str], environ: Mapping[str, str]) -> str:
         return f"Agent: {path}"
     where = "there is no such program" if os.path.dirname(program) else "it is not in PATH"
     return f"warning: the agent's program {program!r} cannot be run: {where}; install it, or give another --agent"
+
+
+def agent_command(agent: str, folder: str) -> tuple[str, ...]:
+    """Return the arguments of an agent's command; a program with a relative path is the file in *folder*, if it exists.
+
+    Agents are started in clones, where that path may not exist or may be another version of the file.
+    """
+    program, *arguments = split(agent) or ("",)
+    path = os.path.abspath(os.path.join(folder, program))
+    return (path if os.path.dirname(program) and os.path.isfile(path) else program, *arguments)
 
 
 def split(agent: str) -> tuple[str, ...]:

@@ -68,7 +68,11 @@ coatcheck open @last
 )
 @refs_argument
 def open_command(run: CommandContext, *, tasks: tuple[str, ...]) -> int:
-    """Open the pages of tasks in a browser: $BROWSER, else the system's."""
+    """Open the pages of tasks in a browser and print their URLs.
+
+    The browser is BROWSER, else the system's. Over SSH and without a desktop (unless BROWSER is set), and with --json,
+    only the URLs are printed.
+    """
     return open_pages(run, list(for_each(run, refs_of(run, tasks), lambda client, ref: client.get_task(ref))))
 
 

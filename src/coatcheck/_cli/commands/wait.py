@@ -122,7 +122,8 @@ def _wait_for_group(
                     print_next_step(run, task)
                 results[task.ref] = task
     except errors.CoatcheckError as error:
-        results |= {ref: error for ref in refs if ref not in results}
+        missing = [ref for ref in refs if ref not in results]
+        results |= {ref: run.in_context(error, provider=ref.provider, refs=[ref]) for ref in missing}
     return results
 
 
