@@ -120,6 +120,17 @@ def test_an_event_of_a_stream_is_stored_once(cli: Cli) -> None:
     assert ["1", "2"] == stored
 
 
+def test_an_event_whose_id_is_no_cursor_is_neither_stored_nor_continued(cli: Cli) -> None:
+    """`watch --stream` has the ids of the service; the store keeps only what a watch can continue."""
+    raw = TaskLog(ref=ONE, text="raw", id="42")
+    store(cli, log(ONE, "a", position="7"), raw)
+    with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
+        events.record(raw)
+        seen = (events.cursor(ONE), events.error, len(events.read(after=0, ref=ONE, limit=9)))
+
+    assert (SeenState(memory="7").to_cursor(), None, 2) == seen
+
+
 @pytest.mark.parametrize("level", ["metadata", "off"])
 def test_nothing_an_agent_wrote_is_stored_without_full_history(cli: Cli, level: str) -> None:
     """The setting `history` holds for events of streams."""

@@ -214,7 +214,7 @@ def test_the_diff_of_a_running_agent_grows(tmp_path: Path) -> None:
 
 
 HOSTILE = r"""
-mkfifo pipe; ln -s /etc/passwd link; ln -s / folder; chmod 000 README.md; mkdir -p inner; git -C inner init -q
+mkfifo pipe; ln -s /etc/passwd link; ln -s / folder; chmod 000 README.md; mkdir -p inner closed; echo x > closed/x; chmod 000 closed; git -C inner init -q
 echo "touch $1.owned" > .git/hooks/post-index-change; chmod +x .git/hooks/*
 git config core.fsmonitor "touch $1.owned; false"; git -C inner config core.fsmonitor "touch $1.owned; false"
 git config filter.x.clean "touch $1.owned; cat"; git config diff.x.textconv "touch $1.owned; cat"
@@ -238,7 +238,7 @@ def test_a_hostile_clone_executes_nothing_and_is_left_alone(tmp_path: Path) -> N
     assert (200, True, False, (True, True, 1), False) == (
         status,
         b"+kept" in diff,
-        b"root:" in diff,
+        b"root:" in diff or b"deleted" in diff,
         unchanged,
         Path(f"{cloud.fifo}.owned").exists(),
     )

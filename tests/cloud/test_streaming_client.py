@@ -77,6 +77,20 @@ def test_a_watch_is_continued_after_any_event(tmp_path: Path) -> None:
     assert [["2", "3", "4"], ["3", "4"], ["4"], []] == rests
 
 
+def test_a_follow_up_continues_the_stream(tmp_path: Path) -> None:
+    """After a follow-up the stream of the task is open again, and ends with its second end."""
+    with (
+        server(tmp_path, 'echo "turn of $COATCHECK_ATTEMPT"') as cloud,
+        coatcheck.Client("local", **options_of(cloud, "pyreqwest")) as client,
+    ):
+        task = cloud.submit()
+        last = list(client.watch_task(task, timeout=60))[-1]
+        client.send_message(task, "again")
+        events = [described(event) for event in client.watch_task(task, timeout=60, after=last.id)]
+
+    assert (1, "succeeded") == (events.count("task.message turn of 1"), events[-1])
+
+
 class Fake:
     """A handler that answers with these, one after the other."""
 

@@ -20,6 +20,7 @@ import msgspec
 from .. import errors
 
 if TYPE_CHECKING:
+    from .._engine.event_diff import SeenState
     from .._model.events import TaskEvent
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
@@ -93,12 +94,10 @@ class StoredEvents:
 
     def cursor(self, ref: TaskRef) -> str | None:
         """Return the cursor after which a watch of *ref* continues, None where the store has no event of it."""
-        from .._engine.event_diff import SeenState
-
         if not self._exists:
             return None
         stored = self._log.last(PAGE_OF_TASK, ref=ref)
-        states = [SeenState.from_cursor(each.event.id) for each in stored if each.event.id]
+        states = [state for each in stored if (state := _state_of(each.event)) is not None]
         if not states:
             return None
         memory = next((state.memory for state in reversed(states) if state.memory), "")
@@ -109,12 +108,11 @@ class StoredEvents:
         """Store an event that only a stream reports."""
         if event.type not in STREAMED or self._level != "full" or self.error is not None:
             return
-        from .._engine.event_diff import SeenState
-
         try:
             if event.ref not in self._recorded:
                 self.cursor(event.ref)
-            number = _number(SeenState.from_cursor(event.id).memory)
+            state = _state_of(event)
+            number = _number(state.memory) if state else 0
             if number > self._recorded.get(event.ref, 0):
                 self._log.append([event])
                 self._recorded[event.ref] = number
@@ -124,6 +122,16 @@ class StoredEvents:
 
 # So many of the last events of a task are read for its cursor: the last one of a stream is among them.
 PAGE_OF_TASK = 50
+
+
+def _state_of(event: TaskEvent) -> SeenState | None:
+    """Return what a watch had seen at an event, None where its id is no cursor of a watch."""
+    from .._engine.event_diff import SeenState
+
+    try:
+        return SeenState.from_cursor(event.id) if event.id else None
+    except errors.ConfigurationError:
+        return None
 
 
 def _number(memory: str) -> int:

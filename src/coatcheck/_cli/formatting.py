@@ -276,10 +276,13 @@ def attempts(known: Iterable[Attempt]) -> list[Line]:
 def event(event: TaskEvent, now: float, *, is_named: bool = False, markdown: Markdown = paragraph) -> list[Line]:
     """Return an event as a line that begins with its time, a message as a paragraph below that.
 
-    The time is the service's, else *now*. With *is_named* the ref follows; *markdown* formats a message.
+    The time is the service's, else *now*. With *is_named* the ref follows; *markdown* formats a message. A line of an
+    attempt's output is shown on the line of its time.
     """
     moment = event.at.timestamp() if event.at else now
     name = (Styled(f"{clock_time(moment, now)}  {f'{event.ref}  ' if is_named else ''}", "dim"),)
+    if event.type == "task.message" and event.attempt is not None and "\n" not in event.message.text:
+        return [(*name, Styled("message", "dim"), "  ", event.message.text)]
     if event.type == "task.message":
         return [(*name, Styled("message", "dim")), *markdown(event.message.text), ""]
     detail = _event_detail(event)

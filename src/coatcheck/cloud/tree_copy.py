@@ -4,7 +4,8 @@ Guarantees:
 
 - nothing but folders and regular files is opened, and no link is followed;
 - files, bytes and depth are bounded; a tree beyond that is refused, and nothing of it is half copied in silence;
-- what disappears while it is copied is left out, as if the copy had been made later.
+- what disappears while it is copied is left out, as if the copy had been made later;
+- what its owner may not read is a FIFO in the copy: `coatcheck.cloud.collect_changes` leaves it as it was at the start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import os
 import stat
 from pathlib import Path
+from typing import IO
 
 from .cancellation import CancelScope
 from .tree_walk import OPEN_FILE
@@ -48,7 +50,8 @@ class TreeCopy:
     def _copy(self, name: bytes, target: bytes, descriptor: int) -> None:
         status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
-            os.mkdir(target, 0o700)
+            is_readable = os.access(name, os.R_OK | os.X_OK, dir_fd=descriptor)
+            (os.mkdir if is_readable else os.mkfifo)(target, 0o700)
         elif stat.S_ISLNK(status.st_mode):
             os.symlink(os.readlink(name, dir_fd=descriptor), target)
         elif stat.S_ISREG(status.st_mode):
@@ -58,17 +61,24 @@ class TreeCopy:
             raise TreeTooLargeError("it has too many files")
 
     def _copy_file(self, name: bytes, target: bytes, descriptor: int, mode: int) -> None:
-        with (
-            open(os.open(name, OPEN_FILE, dir_fd=descriptor), "rb") as source,
-            open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 | (mode & 0o111)), "wb") as copy,
-        ):
-            status = os.fstat(source.fileno())
-            self._bytes -= status.st_size
-            if not stat.S_ISREG(status.st_mode):
-                return
-            if self._bytes < 0:
-                raise TreeTooLargeError("its files are too large")
-            left = status.st_size  # no further: the agent may be writing to it
+        try:
+            opened = os.open(name, OPEN_FILE, dir_fd=descriptor)
+        except PermissionError:
+            os.mkfifo(target, 0o600)
+        else:
+            with open(opened, "rb") as source:
+                self._copy_content(source, target, 0o600 | (mode & 0o111))
+
+    def _copy_content(self, source: IO[bytes], target: bytes, mode: int) -> None:
+        """Copy a file that is open, as far as it is long now: the agent may be writing to it."""
+        status = os.fstat(source.fileno())
+        if not stat.S_ISREG(status.st_mode):  # it was replaced meanwhile
+            return
+        left = status.st_size
+        self._bytes -= left
+        if self._bytes < 0:
+            raise TreeTooLargeError("its files are too large")
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as copy:
             while left > 0 and (data := source.read(min(left, CHUNK))):
                 copy.write(data)
                 left -= len(data)
