@@ -219,7 +219,7 @@ class _Work:
             markers=self.request.markers,
             base=self.request.base,
         )
-        held = merge.unmergeable(wanted)
+        held = merge.unmergeable(wanted) + merge.numbered_for_base(wanted)
         fitting, failed = self.stage.apply([group for group in wanted if group not in held])
         applied = Merged("applied")
         results = {id(group): applied._replace(stages=stages) for group, stages in self._stages(fitting)}
