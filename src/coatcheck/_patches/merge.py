@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .checkout import Checkout, Entry
 from .git import GitError, git
 from .header import ChangeStatus
-from .staging_area import Group, StagingArea, split_by_context
+from .staging_area import Group, StagingArea, has_hunk_without_context
 from .work_tree import read_plain
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Merge:
 
         Such a hunk has only line numbers, which are those of the base: ``git apply --3way`` merges it as well.
         """
-        return self._on_other_versions(split_by_context(groups)[1]) if self.three_way else []
+        return self._on_other_versions(list(filter(has_hunk_without_context, groups))) if self.three_way else []
 
     def _on_other_versions(self, suspects: list[Group]) -> list[Group]:
         single = [group.changes[0] for group in suspects if len(group.changes) == 1]
