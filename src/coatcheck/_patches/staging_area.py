@@ -228,7 +228,7 @@ def _needs_unidiff_zero(change: FileChange) -> bool:
     hunks = change.hunks
     return any(
         not _has_outer_context(hunk)
-        and (len(hunks) > 1 or hunk.old_start > 1 or hunk.new_start > 1 or (not hunk.old_lines and hunk.old_start > 0))
+        and (len(hunks) > 1 or hunk.old_start > 1 or hunk.new_start > 1 or not hunk.old_lines)
         for hunk in hunks
     )
 
