@@ -221,7 +221,7 @@ def _of_modes(change: FileChange, old: int | None, new: int | None) -> Iterator[
     if _SUBMODULE in (old, new):
         yield "submodule", change.path, None, "a submodule moves to another commit"
     if new is not None and new & 0o111 and new & _TYPE_BITS == 0o100000 and not (old or 0) & 0o111:
-        yield "executable", change.path, None, "the file becomes a program"
+        yield "executable", change.path, None, "the file becomes executable"
     if new is not None and new & _TYPE_BITS == _LINK and change.new_path is not None:
         yield from _of_link(change)
 
