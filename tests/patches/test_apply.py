@@ -635,7 +635,7 @@ def test_a_branch_is_all_or_nothing(repository: Repository) -> None:
     resolve_snapshot.commit(repository.folder, branch="b", message="m", start=start)
     with pytest.raises(GitError, match="exists already"):
         resolve_snapshot.commit(repository.folder, branch="b", message="m", start=start)
-    with pytest.raises(GitError, match="no name for a branch"):
+    with pytest.raises(GitError, match="not a valid branch name"):
         resolve_snapshot.commit(repository.folder, branch="-b..", message="m")
 
     assert ("x",) == caught.value.files

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck._patches import undo_journal as journals
-from coatcheck._patches.disk_errors import git_could_not_write
+from coatcheck._patches.disk_errors import git_could_not_write, refused
 from coatcheck._patches.git import GitError
 from coatcheck._patches.parse import Patch
 from coatcheck._patches.undo_journal import undo
@@ -188,9 +188,17 @@ def test_another_file_system_will_do(patch: bytes, repository: Repository, tmp_p
         ("fatal: unable to write file 'x' mode 100644: No space left on device", True),
         ("fatal: sha1 file '.git/index.lock' write error. Out of diskspace", True),
         ("error: unable to create file x: Permission denied\nerror: x", True),
+        ("error: insufficient permission for adding an object to repository database .git/objects", True),
         ('error: open("x"): Permission denied', None),
     ],
 )
 def test_disk_errors_of_git_are_recognized(message: str, expected: bool | None) -> None:
     """Messages about the disk are distinguished from those about the patch."""
     assert expected == (git_could_not_write(GitError("git failed", stderr=message)) and True)
+
+
+def test_a_move_that_fails_names_where_it_went() -> None:
+    """The error of a rename names its target: the file of the checkout, and none of ours."""
+    error = refused("not written", PermissionError(13, "Permission denied", "ours/f", None, "checkout/f"))
+
+    assert str(error).startswith("not written: checkout/f: Permission denied")

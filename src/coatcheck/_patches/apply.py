@@ -219,7 +219,7 @@ class _Work:
             markers=self.request.markers,
             base=self.request.base,
         )
-        held = merge.unmergeable(applicable)
+        held = merge.unmergeable(applicable) + merge.numbered_for_base(applicable)
         fitting, failed = self.stage.apply([group for group in applicable if group not in held])
         applied = Merged("applied")
         results = {id(group): applied._replace(stages=stages) for group, stages in self._stages(fitting)}

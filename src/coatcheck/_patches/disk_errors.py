@@ -24,7 +24,9 @@ _REASONS = {
 }
 # git ends its messages with strerror's words, here those of the C locale.
 _NO_STORAGE = re.compile("|".join(map(re.escape, (*_REASONS.values(), "Out of diskspace"))))
-_NO_PERMISSION = re.compile(rf"unable to (?:write|create|unlink|remove).*{os.strerror(errno.EACCES)}")
+_NO_PERMISSION = re.compile(
+    rf"unable to (?:write|create|unlink|remove).*{os.strerror(errno.EACCES)}|insufficient permission for adding an object"
+)
 
 UNCHANGED = "everything is as it was"
 
@@ -44,7 +46,8 @@ def named_errors(what: str) -> Iterator[None]:
 
 def refused(what: str, error: OSError, *, remedy: str = UNCHANGED, files: Sequence[str] = ()) -> PatchConflictError:
     """Return the error for a failed disk operation."""
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    name = error.filename2 or error.filename  # the second is where a file was moved to
+    place = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
     return PatchConflictError(f"{what}: {place}{error.strerror or error}", remedy=remedy, files=files)
 
 

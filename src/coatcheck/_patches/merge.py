@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .checkout import Checkout, Entry
 from .git import GitError, git
 from .header import ChangeStatus
-from .staging_area import Group, StagingArea
+from .staging_area import Group, StagingArea, has_hunk_without_context
 from .work_tree import read_plain
 
 if TYPE_CHECKING:
@@ -112,7 +112,18 @@ class Merge:
         if not self.three_way:
             return []
         self._read_attributes(groups)
-        suspects = [group for group in groups if not self._is_mergeable(self._driver(group.changes[0]))]
+        return self._on_other_versions(
+            [group for group in groups if not self._is_mergeable(self._driver(group.changes[0]))]
+        )
+
+    def numbered_for_base(self, groups: list[Group]) -> list[Group]:
+        """Return the groups with hunks without context whose file is not their base version, where that is known.
+
+        Such a hunk has only line numbers, which are those of the base: ``git apply --3way`` merges it as well.
+        """
+        return self._on_other_versions(list(filter(has_hunk_without_context, groups))) if self.three_way else []
+
+    def _on_other_versions(self, suspects: list[Group]) -> list[Group]:
         single = [group.changes[0] for group in suspects if len(group.changes) == 1]
         bases = self._bases(single) if single else {}
         moved_on = {path for path, data in bases.items() if path in self.entries and self._ours(path) != data}

@@ -166,7 +166,7 @@ class StagingArea:
         """Apply hunks without context as ``--unidiff-zero`` does, also those about whole files that do not fit so."""
         sure, unsure = split_by_context(groups)
         fitting, failed = self._try_groups(sure, *options)
-        unsure += [group for group in failed if _is_about_first_lines(group)]
+        unsure += [group for group in failed if has_hunk_without_context(group)]
         failed = [group for group in failed if group not in unsure]
         others, misfits = self._try_groups(unsure, *options, "--unidiff-zero")
         return fitting + others, failed + misfits
@@ -228,12 +228,13 @@ def _needs_unidiff_zero(change: FileChange) -> bool:
     hunks = change.hunks
     return any(
         not _has_outer_context(hunk)
-        and (len(hunks) > 1 or hunk.old_start > 1 or hunk.new_start > 1 or (not hunk.old_lines and hunk.old_start > 0))
+        and (len(hunks) > 1 or hunk.old_start > 1 or hunk.new_start > 1 or not hunk.old_lines)
         for hunk in hunks
     )
 
 
-def _is_about_first_lines(group: Group) -> bool:
+def has_hunk_without_context(group: Group) -> bool:
+    """Whether a hunk that changes a file neither begins nor ends with context."""
     return any(
         change.old_path is not None and change.new_path is not None and not _has_outer_context(hunk)
         for change in group.changes
