@@ -49,13 +49,13 @@ def test_a_line_is_a_line() -> None:
     assert 1 == dump_line({"text": "a\nb"}).count(b"\n")
 
 
-def test_what_utf8_cannot_say_is_escaped() -> None:
+def test_what_utf8_cannot_encode_is_escaped() -> None:
     """A file name of other bytes does not break the document."""
     assert ["\\udcff"] == json.loads(dump({"files": ["\udcff"]}))["files"]
 
 
 def test_patches_of_other_bytes_are_readable() -> None:
-    """The text of a patch shows bytes that are not UTF-8; `diff` gives them."""
+    """The text of a patch shows bytes that are not UTF-8; `diff` prints them unchanged."""
     assert "+\\xff\n" == json_output.patch_text(Patch(b"+\xff\n"))
 
 

@@ -49,7 +49,7 @@ def own_file(cli: Cli, name: str = "default") -> Path:
     return Path(cli.environ["HOME"]) / ".config" / "coatcheck" / "logins" / "codex" / f"{name}.json"
 
 
-def test_a_device_login_tells_a_person_what_to_do(cli: Cli) -> None:
+def test_a_device_login_prints_the_url_and_the_code(cli: Cli) -> None:
     """Where to go and what to type on stderr, the result on stdout; then commands work."""
     done = log_in(cli)
 
@@ -80,8 +80,8 @@ def test_accounts_live_beside_one_another(cli: Cli) -> None:
     assert 0 == cli("usage", "--account", "work").code
 
 
-def test_a_token_in_the_environment_comes_first(cli: Cli) -> None:
-    """After a login, another login that is used before it is named."""
+def test_a_token_in_the_environment_has_precedence(cli: Cli) -> None:
+    """After a login, another login that has precedence is named."""
     cli.environ["CODEX_ACCESS_TOKEN"] = cli.cloud.book.issue().access_token
     done = log_in(cli)
 
@@ -124,10 +124,12 @@ def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatc
         ({}, "darwin", True),
         ({"DISPLAY": ":10", "SSH_CONNECTION": "1 2 3 4"}, "linux", False),
         ({"SSH_TTY": "/dev/pts/1"}, "darwin", False),
+        ({"SSH_TTY": "/dev/pts/1", "BROWSER": "w3m"}, "linux", True),
+        ({"BROWSER": "firefox"}, "linux", True),
     ],
 )
 def test_a_browser_is_opened_where_a_person_sees_it(environ: dict[str, str], platform: str, expected: bool) -> None:
-    """A browser is opened on a desktop, and not over SSH."""
+    """A browser is opened on a desktop, and over SSH only where BROWSER names one."""
     assert expected is can_browse(environ, platform)
 
 
@@ -140,12 +142,12 @@ def test_logging_out_deletes_and_revokes(cli: Cli) -> None:
     assert 5 == cli("usage").code
 
 
-def test_logging_out_twice_says_that_there_is_nothing(cli: Cli) -> None:
+def test_logging_out_twice_is_an_error(cli: Cli) -> None:
     """One line, and the code of "not logged in"."""
-    assert (5, True) == ((done := cli("logout")).code, "there is no login of ours" in done.line)
+    assert (5, True) == ((done := cli("logout")).code, "coatcheck has no login of its own" in done.line)
 
 
-def test_a_status_says_who_is_not_logged_in(cli: Cli) -> None:
+def test_a_status_names_the_service_without_a_login(cli: Cli) -> None:
     """Its exit code as well, with the document all the same."""
     done = cli("auth", "status", "--json")
 
@@ -164,7 +166,7 @@ def test_a_token_is_not_printed_lightly(cli: Cli, options: tuple[str, ...]) -> N
     assert "eyJ" not in done.out + done.err
 
 
-def test_a_token_is_printed_to_those_who_ask_twice(cli: Cli) -> None:
+def test_a_token_is_printed_on_explicit_request(cli: Cli) -> None:
     """The token and a line end, for a header."""
     log_in(cli)
     done = cli("auth", "print-token", "--yes", "--yes")
@@ -253,7 +255,7 @@ def test_github_without_an_app_is_one_line(github: Cli) -> None:
     assert all(word in done.line for word in ("github_actions.client_id", "GITHUB_TOKEN", "gh auth login"))
 
 
-def test_a_logout_says_what_github_does_not_do(github: Cli) -> None:
+def test_a_logout_prints_what_github_does_not_do(github: Cli) -> None:
     """`logout` deletes the login and prints the page on which it is revoked."""
     github("login", "github")
     done = github("logout", "github")

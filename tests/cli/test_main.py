@@ -19,7 +19,7 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
-def test_the_version_is_told(option: str) -> None:
+def test_the_version_is_printed(option: str) -> None:
     """The version is one line."""
     done = run(option)
 
@@ -42,8 +42,8 @@ def test_no_arguments_print_the_help() -> None:
     assert (0, run("--help").stdout) == (done.returncode, done.stdout)
 
 
-def test_the_exit_code_comes_out() -> None:
-    """The process ends with the command's exit code, its output written."""
+def test_the_exit_code_is_that_of_the_command() -> None:
+    """The process ends with the command's exit code after its output was written."""
     done = run("xyzzy")
 
     assert (2, "coatcheck: there is no command 'xyzzy'; see: coatcheck --help\n") == (done.returncode, done.stderr)
@@ -57,7 +57,7 @@ def test_output_is_written_before_the_end() -> None:
 
 
 def test_a_closed_pipe_is_quiet() -> None:
-    """Nobody reads: the shells' exit code for it, and no traceback."""
+    """A closed pipe ends with the shells' exit code for it, and without a traceback."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -69,7 +69,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 
 def test_closed_streams_are_no_traceback() -> None:
-    """Started without stdout, a command has nowhere to print, and fails or ends without a word."""
+    """Without stdout a command fails or ends without any output."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "config"], stderr=subprocess.PIPE, timeout=240, check=False
     )
@@ -78,7 +78,7 @@ def test_closed_streams_are_no_traceback() -> None:
 
 
 def test_a_terminal_has_colour(tmp_path: Path) -> None:
-    """On a terminal the output is painted."""
+    """On a terminal the output has colours."""
     controller, terminal = pty.openpty()
     environ = {**os.environ, "TERM": "xterm"}
     try:

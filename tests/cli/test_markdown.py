@@ -51,7 +51,7 @@ def test_emphasis_has_styles() -> None:
 
 
 def test_a_link_shows_its_address() -> None:
-    """The address of a link is printed: a text that hides where it leads is no help."""
+    """The address of a link is printed after its text."""
     assert any("https://example.com/guide" in line for line in texts(rendered(TEXT, width=80)))
 
 
@@ -87,3 +87,10 @@ def test_every_text_is_shown(text: str) -> None:
     shown = "".join(texts(rendered(text, width=80)))
 
     assert ("x" in text, "a" in text) == ("x" in shown, "a" in shown)
+
+
+def test_headings_begin_at_the_left() -> None:
+    """A heading of any level begins in the first column, as on the page of a service."""
+    lines = rendered("# One\n\n## Two\n\n### Three", width=80)
+
+    assert ["One", "Two", "Three"] == [line for line in texts(lines) if line]

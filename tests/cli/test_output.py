@@ -1,4 +1,4 @@
-"""What reaches a terminal, and what happens where standard output cannot be written."""
+"""Output to a terminal, and errors of standard output."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ def test_no_command_prints_harmful_characters_to_a_terminal(evil: Cli, command: 
 def test_json_in_a_pipe_has_the_characters(evil: Cli) -> None:
     """A program reads the text as it is; on a terminal the same document is escaped."""
     ref = evil.submit()
-    on_terminal = evil("show", "--json", ref)
+    on_terminal = evil("show", "--json", "--refresh", ref)
     evil.is_terminal = False
-    piped = evil("show", "--json", ref)
+    piped = evil("show", "--json", "--refresh", ref)
 
     assert "\u202e" in piped.out
     assert piped.json == on_terminal.json
@@ -226,7 +226,7 @@ PRINTING = [command for command in COMMANDS if EVIL not in command]
 @pytest.mark.parametrize(
     ("expected", "number"), [(74, errno.ENOSPC), (74, errno.EBADF), (141, errno.EPIPE)], ids=["full", "closed", "pipe"]
 )
-def test_output_that_cannot_be_written_is_said(
+def test_output_that_cannot_be_written_is_an_error(
     tmp_path: Path, expected: int, number: int, command: str, options: tuple[str, ...]
 ) -> None:
     """Every command has one documented exit code for it, at most a line, and no traceback."""
@@ -234,14 +234,14 @@ def test_output_that_cannot_be_written_is_said(
     cli = Cli(tmp_path, ScriptedCloud(attempts=scripts))
     ref = cli.submit("--attempts", "2") if "REF" in command else ""
     done = Printed(cli, *(word.replace("REF", ref) for word in command.split(" ")), *options, out=Broken(number))
-    said = done.err.getvalue().decode()
+    output = done.err.getvalue().decode()
 
     assert done.code in (expected, 2, 9)
-    assert "bug" not in said
-    assert "Traceback" not in said
+    assert "bug" not in output
+    assert "Traceback" not in output
 
 
-def test_the_reason_is_said(cli: Cli) -> None:
+def test_the_reason_is_printed(cli: Cli) -> None:
     """A full disk is called one."""
     done = Printed(cli, "models", out=Broken(errno.ENOSPC))
 
@@ -287,7 +287,7 @@ OFFLINE = ["--version", "--help", "config", "config --json", "list -h", "models"
 
 @pytest.mark.parametrize("arguments", [tuple(command.split()) for command in OFFLINE], ids=" ".join)
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
-def test_a_process_says_it_too(arguments: tuple[str, ...], redirection: str) -> None:
+def test_a_process_reports_it_too(arguments: tuple[str, ...], redirection: str) -> None:
     """A process whose stdout is closed or full prints the reason and ends with the exit code for it."""
     if redirection == ">/dev/full" and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
@@ -303,8 +303,8 @@ def test_a_process_says_it_too(arguments: tuple[str, ...], redirection: str) -> 
 
 @pytest.mark.parametrize("command", ["status", "show", "wait", "watch", "status --json", "wait --json", "watch --json"])
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
-def test_a_result_of_the_service_says_it_too(home: Path, command: str, redirection: str) -> None:
-    """So does a process whose result came from a service; it is not a failure of the task."""
+def test_a_process_with_a_result_of_a_service_reports_it_too(home: Path, command: str, redirection: str) -> None:
+    """A process whose result came from a service does so too; the task has not failed."""
     if redirection == ">/dev/full" and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     turn = {"id": "t", "turn_status": "completed", "output_items": []}

@@ -67,7 +67,7 @@ def test_apply_works_from_a_folder_inside(checkout: Path) -> None:
     assert "hello\nworld\n" == (checkout / "hello.txt").read_text()
 
 
-def test_apply_stages_when_asked(checkout: Path) -> None:
+def test_apply_stages_with_index(checkout: Path) -> None:
     """--index stages what is applied."""
     cli, ref = ended(checkout, TWO_FILES)
     cli("apply", "--index", ref)
@@ -95,7 +95,7 @@ index ce01362..0000000
 """
 
 
-def test_a_check_says_what_would_be(checkout: Path) -> None:
+def test_a_check_prints_what_would_be_done(checkout: Path) -> None:
     """With --check results are conditional, as text and as JSON."""
     cli, ref = ended(checkout, DELETING + TWO_FILES[len(DIFF) :])
     done, with_json = cli("apply", "--check", ref), cli("apply", "--check", "--json", ref).json
@@ -218,7 +218,7 @@ def test_uncommitted_work_is_left_alone(checkout: Path) -> None:
     assert ["skipped", "dirty"] == [with_json.json["files"][0][name] for name in ("status", "kind")]
 
 
-def test_a_conflict_is_told(checkout: Path) -> None:
+def test_a_conflict_is_reported(checkout: Path) -> None:
     """A file in conflict is not changed, unless --markers is given."""
     (checkout / "hello.txt").write_text("goodbye\n")
     git(checkout, "commit", "-q", "-a", "-m", "second")
@@ -250,7 +250,7 @@ def test_apply_needs_a_checkout(tmp_path: Path) -> None:
     assert before == len(cli.cloud.requests)
 
 
-def test_a_conflict_says_its_kind_and_what_to_do(checkout: Path) -> None:
+def test_a_conflict_has_its_kind_and_a_remedy(checkout: Path) -> None:
     """The kind is git's word for it; with markers the second try shows the conflict in the file."""
     (checkout / "hello.txt").write_text("goodbye\n")
     git(checkout, "commit", "-q", "-a", "-m", "second")
@@ -339,7 +339,7 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     [
         (["--branch", "main"], "the branch main exists already"),
         (["--branch", "b", "--start", "nowhere"], "there is no commit nowhere to start the branch at"),
-        (["--branch", "a..b"], "'a..b' is no name for a branch"),
+        (["--branch", "a..b"], "'a..b' is not a valid branch name"),
         (["--branch", "b", "--index"], "--branch and --index cannot be combined"),
         (["--start", "main"], "--start needs --branch"),
         (["--undo"], "--undo takes no REF, no FILE and no other option"),
@@ -356,7 +356,7 @@ def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected
     assert (2, True) == (done.code, done.line.startswith(expected))
 
 
-def test_apply_asks_which_task(checkout: Path) -> None:
+def test_apply_needs_a_task_or_a_file(checkout: Path) -> None:
     """Without a ref there is nothing to apply."""
     assert (
         "no task and no file given; pass a REF or a FILE; coatcheck list shows the latest tasks"
@@ -378,7 +378,7 @@ def test_policies_decide(checkout: Path) -> None:
     """A finding is a warning, an error or nothing, depending on the options."""
     cli, ref = ended(checkout, WORKFLOW)
     codes = [cli("apply", "--check", *options, ref) for options in ([], ["--reject", "automation"], ["--strict"])]
-    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", ref)
+    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", "--refresh", ref)
 
     assert [0, 9, 9, 0, ""] == [*(done.code for done in codes), ignored.code, ignored.err]
     assert codes[0].err.startswith("warning: .github/workflows/a.yml: ")
@@ -394,7 +394,7 @@ def test_many_warnings_are_counted(checkout: Path) -> None:
     assert 30 == len(cli("apply", "--check", "--json", ref).json["findings"])
 
 
-def test_run_lands_what_it_made(checkout: Path) -> None:
+def test_run_applies_its_result(checkout: Path) -> None:
     """`run --apply` applies the patch of the task."""
     cli = Cli(checkout)
     done = cli("run", "-e", "owner/repo", "--apply", "Add dark mode")
@@ -403,7 +403,7 @@ def test_run_lands_what_it_made(checkout: Path) -> None:
     assert "hello\nworld\n" == (checkout / "hello.txt").read_text()
 
 
-def test_run_lands_in_json(checkout: Path) -> None:
+def test_run_applies_with_json(checkout: Path) -> None:
     """With --json the application is a field beside the task."""
     done = Cli(checkout)("run", "-e", "owner/repo", "--apply", "--json", "--attempts", "2", "--attempt", "2", "x")
 
@@ -462,7 +462,8 @@ def test_attempts_differ(checkout: Path) -> None:
         between.err,
         "-+world\n++everybody\n" in between.out,
     )
-    assert ("", "they are the same change\n") == (same.out, same.err)
+    origin = "from the history, recorded 0s ago; --refresh asks the service\n"
+    assert ("", f"they are the same change\n{origin}") == (same.out, same.err)
     assert (between.out, [1, 3], False, 0.0) == tuple(
         document[name] for name in ("diff_of_diffs", "between", "is_same_change", "share")
     )
@@ -508,7 +509,7 @@ def test_attempts_are_compared(checkout: Path) -> None:
 
 
 def test_a_mail_becomes_a_commit(checkout: Path) -> None:
-    """`show --format mail` is what git am takes."""
+    """The command git am accepts the output of `show --format mail`."""
     cli, ref = ended(checkout, TWO_FILES, title="Grüße", body="An alle.")
     (checkout.parent / "mail").write_bytes(cli("show", "--format", "mail", ref).data)
     git(checkout, "am", "-q", str(checkout.parent / "mail"))
@@ -516,7 +517,7 @@ def test_a_mail_becomes_a_commit(checkout: Path) -> None:
     assert f"coatcheck Grüße An alle.\n\nCoatcheck-Task: {ref}\n\n" == git(checkout, "log", "-1", "--format=%an %s %b")
 
 
-def test_show_speaks_other_formats(checkout: Path) -> None:
+def test_show_has_other_formats(checkout: Path) -> None:
     """--format prints Markdown or a Chat Completions response, of the chosen attempt."""
     cli, ref = ended(checkout, DIFF, TWO_FILES, title="Say hello", messages=("Done.",))
     page, chat = cli("show", "--format", "markdown", "--attempt", "2", ref), cli("show", "--format", "chat", ref)

@@ -69,7 +69,7 @@ def test_a_broken_plug_in_is_one_warning_and_one_error(cli: Cli) -> None:
     ]
 
 
-def test_a_new_provider_is_written_where_we_stand(cli: Cli) -> None:
+def test_a_new_provider_is_written_to_the_working_directory(cli: Cli) -> None:
     """Its files on stdout, what to do next on stderr."""
     done = cli("providers", "new", "acme_cloud")
     paths = [Path(line) for line in done.out.splitlines()]
@@ -82,7 +82,7 @@ def test_a_new_provider_is_written_where_we_stand(cli: Cli) -> None:
 
 
 def test_a_new_provider_in_json(cli: Cli, tmp_path: Path) -> None:
-    """The folder and the files, and no word more."""
+    """The folder and the files, and nothing else."""
     done = cli("providers", "new", "acme", "--folder", "here", "--json")
 
     assert ("acme", str(tmp_path / "here")) == (done.json["name"], done.json["folder"])

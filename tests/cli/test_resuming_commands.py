@@ -88,7 +88,7 @@ def test_an_uncertain_submission_names_its_service(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_submission_names_its_service(tmp_path: Path) -> None:
-    """So does the command that is named when Ctrl-C comes before the answer."""
+    """Ctrl-C before the response prints a command with the same address."""
     cli = Cli(tmp_path, Interrupted())
     cli.cloud.count = 2
     line = cli("submit", "-e", "owner/repo", "x", "--base-url", URL).line
@@ -98,9 +98,21 @@ def test_an_interrupted_submission_names_its_service(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("command", "next_command"), [("cancel", "status"), ("pr", "show")])
 def test_the_next_command_names_its_service(tmp_path: Path, command: str, next_command: str) -> None:
-    """What a successful command tells to do next uses the same address."""
+    """The next command that a successful command prints uses the same address."""
     cli = Cli(tmp_path)
     ref = cli.submit("--base-url", URL)
     done = cli(command, ref, "--base-url", URL)
 
     assert done.out.rstrip().endswith(f"coatcheck {next_command} {ref} --base-url {URL}")
+
+
+@pytest.mark.parametrize("refs", [1, 2])
+def test_the_remedy_of_an_error_names_its_service(tmp_path: Path, refs: int) -> None:
+    """The command in the remedy of an error uses the same address, for one task and for several."""
+    cli = Cli(tmp_path, ScriptedCloud(["completed"]))
+    ended = [cli.submit("--base-url", URL) for _ in range(refs)]
+    done = cli("cancel", *ended, "--base-url", URL)
+
+    assert [f"coatcheck show {ref} --base-url {URL}" for ref in ended] == [
+        line.partition("with: ")[2] for line in done.err.splitlines()
+    ]

@@ -10,7 +10,7 @@ from tests.cli.cli_support import Cli
 
 from coatcheck._protocol import pagination
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
-from coatcheck.cloud.models import CloudResult
+from coatcheck.cloud.models import CloudFailure, CloudResult
 from coatcheck.cloud.scripted_cloud import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
 from coatcheck.testing import (
     AnthropicBatchEmulator,
@@ -19,6 +19,7 @@ from coatcheck.testing import (
     LambdaEmulator,
     OpenAIBatchEmulator,
 )
+from coatcheck.testing.fake_clock import FakeClock
 
 OTHER = DIFF.replace("+world", "+everybody")
 
@@ -43,7 +44,7 @@ def test_a_task_is_named_in_three_ways(cli: Cli, form: str) -> None:
 
 
 def test_status_is_one_request(cli: Cli) -> None:
-    """A look is cheap."""
+    """`status` sends one request."""
     ref = cli.submit()
     before = len(cli.cloud.requests)
     cli("status", ref)
@@ -52,15 +53,15 @@ def test_status_is_one_request(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("word", ["pending", "completed", "failed", "cancelled"])
-def test_status_judges_nothing(tmp_path: Path, word: str) -> None:
-    """`status` has looked: its exit code is 0 whatever it saw."""
+def test_the_exit_code_of_status_is_zero_for_every_state(tmp_path: Path, word: str) -> None:
+    """The exit code of `status` is 0 whatever the state is."""
     cli = Cli(tmp_path, ScriptedCloud([word]))
 
     assert 0 == cli("status", cli.submit()).code
 
 
-def test_an_unknown_word_is_kept(tmp_path: Path) -> None:
-    """Words that nobody knew are shown as they came."""
+def test_an_unknown_state_is_shown(tmp_path: Path) -> None:
+    """The word of the service for a state that is not known is shown."""
     cloud = ScriptedCloud(["pending"])
     cli = Cli(tmp_path, cloud)
     ref = cli.submit()
@@ -92,14 +93,14 @@ def test_attempts_are_listed(tmp_path: Path) -> None:
 
 
 def test_diff_is_the_bytes_of_the_patch(tmp_path: Path) -> None:
-    """Nothing is added to a diff and nothing taken away; --attempt chooses."""
+    """Nothing is added to a diff or removed; --attempt chooses the attempt."""
     cli, ref = ended(tmp_path, DIFF, OTHER)
 
     assert [DIFF.encode(), OTHER.encode()] == [cli("diff", ref).data, cli("diff", ref, "--attempt", "2").data]
 
 
-def test_diff_is_painted_on_a_terminal(tmp_path: Path) -> None:
-    """People see colours, and an agent's escapes as text."""
+def test_diff_has_colours_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a diff has colours, and its escape sequences are text."""
     cli, ref = ended(tmp_path, DIFF.replace("+world", "+\x1b[2Jworld"))
     cli.is_terminal = True
 
@@ -116,8 +117,8 @@ def test_diff_without_a_number_is_the_first_there_is(tmp_path: Path) -> None:
     }
 
 
-def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) -> None:
-    """Our numbers never move; the official client counts only attempts with a diff, and that is said."""
+def test_an_attempt_without_a_diff_is_an_error_with_both_numberings(tmp_path: Path) -> None:
+    """Attempts keep their numbers; the error has the number of the official client, which counts only attempts with a diff."""
     cli, ref = ended(tmp_path, None, DIFF, OTHER)
     done = cli("diff", ref, "--attempt", "1")
 
@@ -133,7 +134,7 @@ def test_an_attempt_without_a_diff_is_told_with_the_other_count(tmp_path: Path) 
     [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("it has one attempt", (DIFF,), "2")],
 )
 def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
-    """A number too high is told with the numbers there are."""
+    """A number that is too high is an error that lists the attempts."""
     cli, ref = ended(tmp_path, *diffs)
     done = cli("diff", ref, "--attempt", number)
 
@@ -141,20 +142,20 @@ def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tupl
 
 
 def test_no_diff_yet(cli: Cli) -> None:
-    """While a task runs, there is no diff yet, and that is how it is said."""
+    """The error for a task that still runs names the command that waits for it."""
     ref = cli.submit()
 
     assert f"{ref} has no diff yet: it is queued; wait with: coatcheck wait {ref}" == cli("diff", ref).line
 
 
 def test_no_diff_at_all(tmp_path: Path) -> None:
-    """A task that changed nothing is not said to be running."""
+    """The error for an ended task without changes is that it has no diff."""
     cli, ref = ended(tmp_path, None)
 
     assert f"{ref} has no diff" == cli("diff", ref).line
 
 
-def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
+def test_a_diff_that_is_stored_elsewhere_is_an_error_that_names_the_place(tmp_path: Path) -> None:
     """A diff that the service keeps elsewhere is something else than no diff."""
     cli, ref = ended(tmp_path, DIFF)
     cli.cloud.faults = [OffloadedDiff(on="get_task", times=None)]
@@ -164,8 +165,8 @@ def test_an_off_loaded_diff_is_said_to_be_elsewhere(tmp_path: Path) -> None:
     assert f"the service stores the diff of {ref} in another place (" in done.line
 
 
-def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:
-    """A page is a page; what is not shown is said, with the way to it."""
+def test_list_prints_twenty_tasks_and_the_command_for_more(cli: Cli) -> None:
+    """A list prints one page, and the command that prints the next one."""
     for _ in range(23):
         cli.submit()
     first = cli("list")
@@ -178,8 +179,8 @@ def test_list_shows_twenty_and_says_that_there_are_more(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(("expected", "options"), [(23, ["--all"]), (22, ["--limit", "22"]), (5, ["--limit", "5"])])
-def test_list_shows_as_many_as_asked(cli: Cli, expected: int, options: list[str]) -> None:
-    """The service's pages are not the user's business."""
+def test_list_shows_as_many_as_requested(cli: Cli, expected: int, options: list[str]) -> None:
+    """The limit is independent of the service's page size."""
     for _ in range(23):
         cli.submit()
 
@@ -197,7 +198,7 @@ def test_list_ends_when_a_cursor_repeats(tmp_path: Path) -> None:
     assert 0 == cli("list", "--all").code
 
 
-def test_an_empty_list_says_so(cli: Cli) -> None:
+def test_an_empty_list_is_one_line(cli: Cli) -> None:
     """Nothing is not silence."""
     assert "No tasks found.\n" == cli("list").out
 
@@ -212,15 +213,15 @@ def test_lists_are_filtered(cli: Cli) -> None:
     assert 2 == len(cli("list", "--json", "--filter", "all", "-e", "OWNER/repo").json["tasks"])
 
 
-def test_a_task_of_nobody_is_refused(cli: Cli) -> None:
-    """Only the service says that an id is unknown."""
+def test_an_unknown_id_is_an_error_of_the_service(cli: Cli) -> None:
+    """An unknown id is an error of the service."""
     done = cli("status", "task_e_nobody")
 
     assert (1, "not_found" in done.line or "Invalid task ID" in done.line) == (done.code, True)
 
 
 def test_results_are_whole(tmp_path: Path) -> None:
-    """What the cloud made is what comes out."""
+    """The printed result is the whole result of the cloud."""
     made = msgspec.structs.replace(DEFAULT_RESULT, title="Title", body="Body")
     cli = Cli(tmp_path, ScriptedCloud(["completed"], result=made))
     pull = cli("show", "--json", cli.submit()).json["outcome"]["pull_request"]
@@ -228,8 +229,8 @@ def test_results_are_whole(tmp_path: Path) -> None:
     assert ("Title", "Body") == (pull["title"], pull["body"])
 
 
-def test_list_all_says_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list without an end is stopped; that there is more is said on stderr, and its cursor is in the JSON."""
+def test_list_all_reports_that_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without an end is stopped, with a line on stderr and the cursor in the JSON."""
     monkeypatch.setattr(pagination, "MAX_PAGES", 1)
     cli = Cli(tmp_path, ScriptedCloud(faults=[]))
     for _ in range(25):
@@ -282,8 +283,8 @@ def test_show_lists_every_file_of_the_diff(tmp_path: Path) -> None:
     lines = cli("show", ref).out.splitlines()
     changes = cli("show", ref, "--json").json["outcome"]["changes"]
 
+    assert "+2/-1 • 5 files" == lines[2]
     assert [
-        "  +2/-1 • 5 files",
         "  M  hello.txt             Text",
         "  D  gone.py               Python",
         "  A  new.py                Python",
@@ -311,8 +312,8 @@ def test_show_lists_the_files_of_the_attempt(tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
-    """The command that `list` names for the next page has all that was given, and prints that page."""
+def test_the_next_page_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
+    """The command for the next page has all given options, and prints that page."""
     refs = [cli.submit() for _ in range(3)][::-1]
     pages = [cli("list", *options)]
     for _ in range(2):
@@ -324,8 +325,8 @@ def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...])
     assert set(options) - {"-e"} <= set(shlex.split(pages[0].err.partition("coatcheck ")[2].partition(" (or")[0]))
 
 
-def test_other_hints_keep_the_options(cli: Cli) -> None:
-    """The command to come back with has the address that was given."""
+def test_other_commands_keep_the_options(cli: Cli) -> None:
+    """The command that resumes has the given address."""
     done = cli("submit", "-e", "owner/repo", "--base-url", "https://chatgpt.com/backend-api", "go")
 
     assert f"coatcheck wait {done.out.strip()} --base-url https://chatgpt.com/backend-api\n" in done.err
@@ -345,9 +346,59 @@ def test_other_hints_keep_the_options(cli: Cli) -> None:
 def test_every_provider_lists_by_environment(
     tmp_path: Path, provider: str, emulator: Any, environment: str, secrets: tuple[str, ...]
 ) -> None:
-    """A provider without a list of environments takes the name as it is."""
+    """A provider without a list of environments uses the name as it is."""
     service = emulator()
     environ = {**dict.fromkeys(secrets, getattr(service, "token", "made-up")), "AWS_REGION": "us-east-1"}
     done = Cli(tmp_path, service, **environ)("list", "--provider", provider, "--environment", environment, "--json")
 
     assert (0, []) == (done.code, done.json["tasks"])
+
+
+MESSAGE = "# Summary\n\nI added dark mode."
+
+
+@pytest.mark.parametrize(
+    ("once", "attempt"),
+    [
+        (
+            "agent_exit_3: boom",
+            AttemptScript(timeline=["failed"], error=CloudFailure(code="agent_exit_3", message="boom")),
+        ),
+        ("no diff", script(None)),
+        ("+1/-0 • 1 file", script(DIFF)),
+        (
+            "I added dark mode.",
+            AttemptScript(
+                timeline=["completed"],
+                result=CloudResult(messages=(MESSAGE,), diff=DIFF, title="Dark mode", body=f"{MESSAGE}\n"),
+            ),
+        ),
+    ],
+    ids=["error", "no diff", "size", "pull request text"],
+)
+@pytest.mark.parametrize("command", ["show", "wait"])
+def test_nothing_is_printed_twice(tmp_path: Path, command: str, once: str, attempt: AttemptScript) -> None:
+    """An error, the size of a change and a message that is the pull request's text are printed once."""
+    cli = Cli(tmp_path, ScriptedCloud(attempts=[attempt]))
+
+    assert 1 == cli(command, cli.submit()).out.count(once)
+
+
+def test_show_prints_the_size_of_a_chosen_attempt(tmp_path: Path) -> None:
+    """The size of an attempt that differs from the task's is printed above its files."""
+    cli, ref = ended(tmp_path, DIFF, EVERY_STATUS)
+    lines = cli("show", "--attempt", "2", ref).out.splitlines()
+
+    assert "  +2/-1 • 5 files" == lines[lines.index("Changes") + 1]
+
+
+@pytest.mark.parametrize("command", ["show", "status", "wait"])
+def test_the_time_that_a_task_took_is_printed(tmp_path: Path, command: str) -> None:
+    """Every command that describes an ended task prints how long it took."""
+    clock = FakeClock()
+    cli = Cli(tmp_path, ScriptedCloud([(0.0, "in_progress"), (252.0, "completed")], clock=clock))
+    cli.clock = clock
+    ref = cli.submit()
+    clock.sleep(252)
+
+    assert "took 4m 12s" in cli(command, ref).out

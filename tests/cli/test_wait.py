@@ -15,8 +15,8 @@ from coatcheck.cloud.faults import Status
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
-class Impatient(ScriptedCloud):
-    """A cloud whose user presses Ctrl-C at the third look."""
+class InterruptedCloud(ScriptedCloud):
+    """A cloud whose user presses Ctrl-C at the third poll."""
 
     looks = 0
 
@@ -28,12 +28,12 @@ class Impatient(ScriptedCloud):
         return super().handle(request)
 
 
-def test_run_goes_all_the_way(cli: Cli) -> None:
+def test_run_prints_the_result_of_a_prompt(cli: Cli) -> None:
     """One command from prompt to result: message, size, pull request text."""
     done = cli("run", "--environment", "owner/repo", "Add dark mode")
 
     assert 0 == done.code
-    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "  +1/-0 • 1 file"} <= set(
+    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "+1/-0 • 1 file"} <= set(
         done.out.splitlines()
     )
 
@@ -46,7 +46,7 @@ def test_run_keeps_stdout_for_the_result(cli: Cli) -> None:
 
 
 def test_progress_is_shown_on_a_terminal(cli: Cli) -> None:
-    """A person sees that something goes on."""
+    """A terminal shows progress."""
     cli.is_terminal = True
 
     assert "running" in cli("run", "--environment", "owner/repo", "Add dark mode").err
@@ -54,7 +54,7 @@ def test_progress_is_shown_on_a_terminal(cli: Cli) -> None:
 
 @pytest.mark.parametrize(("code", "word"), [(0, "completed"), (3, "failed"), (3, "cancelled")])
 @pytest.mark.parametrize("verb", ["run", "wait"])
-def test_the_exit_code_judges_the_task(tmp_path: Path, verb: str, code: int, word: str) -> None:
+def test_the_exit_code_depends_on_the_state(tmp_path: Path, verb: str, code: int, word: str) -> None:
     """Success is 0, any other end is 3, and the result is printed in both."""
     cli = Cli(tmp_path, ScriptedCloud(["pending", word]))
     arguments = ["-e", "owner/repo", "x"] if verb == "run" else [cli.submit()]
@@ -63,8 +63,8 @@ def test_the_exit_code_judges_the_task(tmp_path: Path, verb: str, code: int, wor
     assert (code, True) == (done.code, done.out.startswith("["))
 
 
-def test_a_deadline_is_not_the_tasks_end(tmp_path: Path) -> None:
-    """Giving up has its own exit code, and the way back is told."""
+def test_a_deadline_does_not_stop_the_task(tmp_path: Path) -> None:
+    """The deadline has its exit code, and the message has the command that waits again."""
     cli = Cli(tmp_path, ScriptedCloud(["pending"]))
     ref = cli.submit()
     done, with_json = cli("wait", "-q", "--timeout", "90s", ref), cli("wait", "-q", "--timeout", "90s", "--json", ref)
@@ -79,8 +79,8 @@ def test_a_deadline_is_not_the_tasks_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["wait", "watch"])
 def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
-    """Who leaves is told that the task goes on and how to come back; nothing is cancelled."""
-    cli = Cli(tmp_path, Impatient(["pending"]))
+    """Ctrl-C prints that the task is still running and the command that resumes; nothing is cancelled."""
+    cli = Cli(tmp_path, InterruptedCloud(["pending"]))
     ref = cli.submit()
     done = cli(verb, ref)
 
@@ -90,8 +90,8 @@ def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
 
 
 def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
-    """A program that sent the signal can go on with the ref, and so can whoever reads stderr alone."""
-    cli = Cli(tmp_path, Impatient(["pending"]))
+    """The ref is on stdout with --json and on stderr, so that either reader can continue."""
+    cli = Cli(tmp_path, InterruptedCloud(["pending"]))
     ref = cli.submit()
     done = cli("wait", ref, "--json")
     error = done.json["error"]
@@ -108,7 +108,7 @@ def test_an_attempt_that_there_will_not_be(cli: Cli) -> None:
     assert () == cli.cloud.tasks
 
 
-def test_ctrl_c_while_submitting_tells_how_to_find_out(tmp_path: Path) -> None:
+def test_ctrl_c_while_submitting_prints_the_command_that_finds_the_task(tmp_path: Path) -> None:
     """Whether the task exists is not known then; --resume finds out."""
 
     class Hasty(ScriptedCloud):
@@ -126,7 +126,7 @@ def test_ctrl_c_while_submitting_tells_how_to_find_out(tmp_path: Path) -> None:
 
 
 def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
-    """A 503 in the middle of a wait is nobody's business."""
+    """A 503 in the middle of a wait is retried, and not printed."""
     cloud = ScriptedCloud()
     cli = Cli(tmp_path, cloud)
     ref = cli.submit()
@@ -136,7 +136,7 @@ def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
 
 
 def test_a_task_of_another_provider_is_asked_there(cli: Cli) -> None:
-    """A ref says whom to ask; without --provider it is believed."""
+    """Without --provider the provider of the ref is used."""
     done = cli("wait", "local:task_e_1")
 
     assert (2, True) == (done.code, done.line.startswith("no local cloud is running"))
@@ -148,7 +148,7 @@ def events(done: Any) -> list[dict[str, Any]]:
 
 
 def test_watch_streams_lines(cli: Cli) -> None:
-    """Each event is one JSON line, and the last says how it ended."""
+    """Each event is one JSON line, and the last one has the terminal state."""
     seen = events(cli("watch", "--json", cli.submit()))
 
     assert {"coatcheck/1"} == {event["schema"] for event in seen}
@@ -156,7 +156,7 @@ def test_watch_streams_lines(cli: Cli) -> None:
 
 
 def test_a_watch_can_be_resumed(cli: Cli) -> None:
-    """--after goes on behind an event: nothing is told twice, nothing is left out."""
+    """--after continues after an event: no event is repeated, none is left out."""
     ref = cli.submit()
     seen = events(cli("watch", "--json", ref))
     again = events(cli("watch", "--json", ref, "--after", seen[-2]["id"]))
@@ -165,7 +165,7 @@ def test_a_watch_can_be_resumed(cli: Cli) -> None:
 
 
 def test_many_are_watched_at_once(cli: Cli) -> None:
-    """Several refs are one stream of events, each with its task; a ref that is given twice is told of once."""
+    """Several refs are one stream of events, each with its task; a ref that is given twice is watched once."""
     refs = [cli.submit(), cli.submit()]
     told = events(cli("watch", "--json", *refs, refs[0]))
     ends = [event["ref"] for event in told if event["type"] == "task.succeeded"]
@@ -173,7 +173,7 @@ def test_many_are_watched_at_once(cli: Cli) -> None:
     assert sorted(refs) == sorted(ends)
 
 
-def test_whose_event_it_is_comes_first(cli: Cli) -> None:
+def test_lines_of_many_tasks_name_the_task(cli: Cli) -> None:
     """In text each line of many tasks names its task, and a message has the name above it."""
     one, other = cli.submit(), cli.submit()
     lines = cli("watch", one, other).out.splitlines()
@@ -194,8 +194,8 @@ def test_many_are_watched_of_one_provider_and_from_the_beginning(cli: Cli) -> No
 
 
 def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
-    """Nothing is cancelled, and the command that comes back names every task."""
-    cli = Cli(tmp_path, Impatient(["in_progress"]))
+    """Nothing is cancelled, and the command that resumes names every task."""
+    cli = Cli(tmp_path, InterruptedCloud(["in_progress"]))
     refs = [cli.submit() for _ in range(3)]
     done = cli("watch", *refs)
     line = f"coatcheck: interrupted; the 3 tasks are still running; resume with: coatcheck watch {' '.join(refs)}"
@@ -203,8 +203,8 @@ def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
     assert (130, line, []) == (done.code, done.err.splitlines()[-1], cli.cloud.seen("cancel_task"))
 
 
-class Out(ScriptedCloud):
-    """A cloud that cannot be reached for two minutes after the first look, by the clock that it is given."""
+class UnreachableCloud(ScriptedCloud):
+    """A cloud that cannot be reached for two minutes after the first poll, by the clock that it is given."""
 
     clock: Any = None
     begins = 0.0
@@ -217,15 +217,15 @@ class Out(ScriptedCloud):
 
 def waiting_through_an_outage(folder: Path, *options: str, is_terminal: bool) -> Result:
     """Wait for a task whose service cannot be reached for two minutes."""
-    cli = Cli(folder, Out())
+    cli = Cli(folder, UnreachableCloud())
     ref = cli.submit()
     cli.is_terminal = is_terminal
     cli.cloud.clock, cli.cloud.begins = cli.clock, cli.clock.monotonic()
     return cli("wait", ref, *options)
 
 
-def test_an_outage_is_said_while_it_lasts(tmp_path: Path) -> None:
-    """In a pipe a line names the host and the time, less and less often; the wait ends as the service says."""
+def test_an_outage_is_printed_while_it_lasts(tmp_path: Path) -> None:
+    """In a pipe lines name the host and the time, at growing intervals; the wait then ends as usual."""
     done = waiting_through_an_outage(tmp_path, is_terminal=False)
     lines = done.err.splitlines()
     outages = [line for line in lines if re.fullmatch(r"coatcheck: cannot reach \S+ for \d+ s, retrying", line)]
@@ -234,21 +234,21 @@ def test_an_outage_is_said_while_it_lasts(tmp_path: Path) -> None:
     assert (0, [], True) == (done.code, others, 1 <= len(outages) <= 6)
 
 
-def test_an_outage_is_said_on_a_terminal(tmp_path: Path) -> None:
-    """The line of progress says it, and goes away with the result."""
+def test_an_outage_is_shown_in_the_progress_line(tmp_path: Path) -> None:
+    """The progress line has the outage, and is cleared before the result."""
     done = waiting_through_an_outage(tmp_path, is_terminal=True)
 
     assert (0, True, False) == (done.code, "cannot reach " in done.err, "coatcheck: cannot reach" in done.err)
 
 
-def test_a_program_that_asked_for_json_gets_one_document(tmp_path: Path) -> None:
+def test_an_outage_keeps_json_one_document(tmp_path: Path) -> None:
     """During an outage, stdout stays one JSON document."""
     done = waiting_through_an_outage(tmp_path, "--json", is_terminal=False)
 
     assert (0, "succeeded") == (done.code, done.json["state"])
 
 
-def test_watch_tells_people(cli: Cli) -> None:
+def test_watch_prints_events_as_lines(cli: Cli) -> None:
     """In text an event is a line, a message its own lines."""
     out = cli("watch", cli.submit()).out
 

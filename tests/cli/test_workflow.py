@@ -21,7 +21,7 @@ def declared(text: str) -> list[str]:
     return [line.strip().rstrip(":") for line in block.splitlines() if line[6:7].strip()]
 
 
-def test_it_is_written_where_actions_look(cli: Cli, tmp_path: Path) -> None:
+def test_it_is_written_to_the_folder_of_workflows(cli: Cli, tmp_path: Path) -> None:
     """The workflow is written into the checkout, and the next steps are printed."""
     done = cli("workflow", "init", "--agent", 'my-agent "$PROMPT"')
     path = Path(cli.folder) / PLACE
@@ -81,7 +81,7 @@ def test_commands_and_secrets_are_in_their_places() -> None:
     assert 1 == text.count("          API_KEY: ${{ secrets.API_KEY }}\n")
 
 
-def test_without_an_agent_it_says_what_lacks() -> None:
+def test_without_an_agent_the_workflow_fails_with_the_reason() -> None:
     """A workflow without an agent fails."""
     assert "exit 1" in workflows.rendered(agent=None)
 

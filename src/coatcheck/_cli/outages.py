@@ -1,4 +1,7 @@
-"""Report that a service does not answer, while a command waits for it."""
+"""Report on stderr that a service does not answer.
+
+Invariant: only commands that wait report an outage; others soon end with the error itself.
+"""
 
 from __future__ import annotations
 

@@ -33,15 +33,18 @@ def _explained(error: click.ClickException, path: str) -> tuple[str, str | None]
     if isinstance(error, click.BadParameter) and error.param is not None:
         return _bad_value(error, error.param)
     if isinstance(error, click.BadOptionUsage):
-        message = error.message.rstrip(".").removeprefix("Option ").replace("'", "")
-        return (
-            message,
-            f"see: {path} --help" if error.ctx else "see the examples of the command: coatcheck help COMMAND",
-        )
+        return _bad_option(error, path)
     if match := _EXTRA.match(error.message):
         return f"{path} does not expect {match[1]!r}", None
     message = " ".join(error.format_message().rstrip(".").split())
     return message[:1].lower() + message[1:], None
+
+
+def _bad_option(error: click.BadOptionUsage, path: str) -> tuple[str, str | None]:
+    """Return message and remedy for an option whose value is missing, or that has one and takes none."""
+    if error.message.endswith("requires an argument."):
+        return f"{error.option_name} needs a value", f"for examples see: {path} --help"
+    return error.message.rstrip(".").removeprefix("Option ").replace("'", ""), None
 
 
 def _unknown_option(error: click.NoSuchOption, path: str) -> tuple[str, str | None]:

@@ -153,7 +153,7 @@ def message_command(
     from ..prompts import read_prompt
 
     ref = run.ref(task)
-    message = read_prompt(run, words, file, what="the message", facts=[f"Task: {ref}"], before=(str(ref),))
+    message = read_prompt(run, words, file, what="the message", facts=lambda: [f"Task: {ref}"], before=(str(ref),))
     with run.client(ref.provider) as client:
         continued = client.send_message(ref, message, mode="ask" if ask else "code", model=model)
     again = run.hint("wait", str(continued.ref))
