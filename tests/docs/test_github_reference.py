@@ -43,7 +43,7 @@ def test_the_states_are_those_of_the_table(
     page: str, can: Capabilities, states: dict[str, coatcheck.TaskState]
 ) -> None:
     """The page maps each state of the service as the code does, and marks the states that end a wait."""
-    rows = table(page, "The service says")
+    rows = table(page, "State at GitHub")
     shown = {word: state.strip("`") for words, state, _ in rows for word in re.findall(r"`(\w+)`", words)}
     ends = {state.strip("`"): end == "yes" for _, state, end in rows}
 

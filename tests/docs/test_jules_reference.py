@@ -35,11 +35,9 @@ def test_what_is_missing_has_its_reason() -> None:
 def test_the_states_are_those_of_the_table() -> None:
     """The page maps each state of the service as the code does, and marks the states that end a wait."""
     shown = {
-        word: state.strip("`")
-        for words, state, _ in table("The service says")
-        for word in re.findall(r"`(\w+)`", words)
+        word: state.strip("`") for words, state, _ in table("State at Jules") for word in re.findall(r"`(\w+)`", words)
     }
-    ends = {state.strip("`"): end == "yes" for _, state, end in table("The service says")}
+    ends = {state.strip("`"): end == "yes" for _, state, end in table("State at Jules")}
 
     assert {word: state.name for word, state in STATES.items()} == shown
     assert {state: coatcheck.TaskState[state].ends_wait for state in ends} == ends
