@@ -46,12 +46,21 @@ def path(tmp_path: Path) -> str:
     ],
 )
 def test_a_setting_is_written(path: str, name: str, value: str, line: str) -> None:
-    """A setting that was written reads back, and every other setting stays."""
+    """A setting that was written is read back, and every other setting is unchanged."""
     before = dict(read_file(path))
     set_setting(path, name, value)
 
     assert line in Path(path).read_text()
     assert {**before, name: value} == read_file(path)
+
+
+def test_a_byte_order_mark_is_ignored(path: str) -> None:
+    """A file that begins with a byte-order mark, as editors of Windows write it, is read and changed like any other."""
+    Path(path).write_bytes(b"\xef\xbb\xbf" + FILE.encode())
+    before = dict(read_file(path))
+    set_setting(path, "jules.plan", "pro")
+
+    assert {**before, "jules.plan": "pro"} == read_file(path)
 
 
 def test_comments_stay(path: str) -> None:

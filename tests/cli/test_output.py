@@ -1,4 +1,4 @@
-"""What reaches a terminal, and what happens where standard output cannot be written."""
+"""Output to a terminal, and errors of standard output."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ def test_no_command_prints_harmful_characters_to_a_terminal(evil: Cli, command: 
 def test_json_in_a_pipe_has_the_characters(evil: Cli) -> None:
     """A program reads the text as it is; on a terminal the same document is escaped."""
     ref = evil.submit()
-    on_terminal = evil("show", "--json", ref)
+    on_terminal = evil("show", "--json", "--refresh", ref)
     evil.is_terminal = False
-    piped = evil("show", "--json", ref)
+    piped = evil("show", "--json", "--refresh", ref)
 
     assert "\u202e" in piped.out
     assert piped.json == on_terminal.json
@@ -234,11 +234,11 @@ def test_output_that_cannot_be_written_is_an_error(
     cli = Cli(tmp_path, ScriptedCloud(attempts=scripts))
     ref = cli.submit("--attempts", "2") if "REF" in command else ""
     done = Printed(cli, *(word.replace("REF", ref) for word in command.split(" ")), *options, out=Broken(number))
-    said = done.err.getvalue().decode()
+    output = done.err.getvalue().decode()
 
     assert done.code in (expected, 2, 9)
-    assert "bug" not in said
-    assert "Traceback" not in said
+    assert "bug" not in output
+    assert "Traceback" not in output
 
 
 def test_the_reason_is_printed(cli: Cli) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 
-from coatcheck._cli.commands.serve import agent_line
+from coatcheck._cli.commands.serve import agent_command, agent_line
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serve is not supported there")
 
@@ -119,6 +119,28 @@ def test_a_server_prints_whether_its_agent_exists(tmp_path: Path, program: str, 
     line = agent_line([program, "{prompt}"], {"PATH": str(tmp_path)})
 
     assert line.startswith(expected.format(folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("./tool {prompt}", ("{folder}/work/tool", "{{prompt}}")),
+        ("../tool", ("{folder}/tool",)),
+        ("bin/nosuch ./tool", ("bin/nosuch", "./tool")),
+        ("tool ./tool", ("tool", "./tool")),
+        ("/bin/sh -c x", ("/bin/sh", "-c", "x")),
+        ("", ("",)),
+    ],
+)
+def test_the_agents_program_is_found_from_the_folder_of_serve(
+    tmp_path: Path, agent: str, expected: tuple[str, ...]
+) -> None:
+    """A relative path of the agent's program is a file of the folder in which the server was started."""
+    (tmp_path / "work").mkdir()
+    for path in (tmp_path / "tool", tmp_path / "work/tool"):
+        path.touch()
+
+    assert tuple(each.format(folder=tmp_path) for each in expected) == agent_command(agent, str(tmp_path / "work"))
 
 
 def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository: Path, tmp_path: Path) -> None:

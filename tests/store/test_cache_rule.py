@@ -36,7 +36,7 @@ observations = st.builds(
 
 @given(observations)
 def test_a_task_that_can_change_is_not_final(task: Task) -> None:
-    """Whatever else is known: not before its end, not without an outcome, not with one that is elsewhere."""
+    """Not before its end, not without an outcome, not with an outcome elsewhere."""
     has_result = task.outcome is not None and task.outcome.patch_state is not PatchState.OFFLOADED
 
     assert not is_final(task) or (task.state.is_terminal and has_result)
@@ -44,7 +44,7 @@ def test_a_task_that_can_change_is_not_final(task: Task) -> None:
 
 @given(observations)
 def test_every_attempt_of_a_final_task_has_ended(task: Task) -> None:
-    """None is missing, still at work, or without its outcome."""
+    """None is missing, running, or without its outcome."""
     missing = len(task.attempts) < (task.attempt_total or 0) > 1
     open_ones = [each for each in task.attempts if not each.state.is_terminal or each.outcome is None]
 
@@ -65,7 +65,7 @@ def test_an_observation_of_the_state_alone_does_not_contradict(task: Task) -> No
 
 @given(observations, observations)
 def test_another_state_contradicts(task: Task, observed: Task) -> None:
-    """Whatever else the observation reports."""
+    """For any other fields of the observation."""
     assert task.state is observed.state or contradicts(task, observed)
 
 
@@ -92,6 +92,25 @@ def test_what_shows_a_change_is_a_list(change: dict[str, Any], *, expected: bool
     )  # fmt: skip
 
     assert expected == contradicts(stored, msgspec.structs.replace(stored, **change))
+
+
+@pytest.mark.parametrize(("expected", "day"), [(False, 1), (False, 2), (True, 3)])
+def test_a_time_that_only_lists_report_is_compared_with_the_recording(day: int, *, expected: bool) -> None:
+    """A result without the time of its last change has changed where a list shows a time after it was recorded."""
+    stored = Task(ref=REF, state=DONE, outcome=WHOLE)
+    listed = Task(ref=REF, state=DONE, updated_at=datetime(2026, 1, day, tzinfo=UTC), follow_ups=0)
+
+    assert expected == contradicts(stored, listed, recorded_at=datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_attempts_whose_states_are_not_reported_keep_theirs() -> None:
+    """A snapshot that only counts the other attempts does not replace what is known of them."""
+    ended = tuple(Attempt(id=f"a{place}", placement=place, state=DONE, outcome=WHOLE) for place in range(2))
+    earlier = Task(ref=REF, state=DONE, outcome=WHOLE, attempts=ended, attempt_total=2)
+    unreported = msgspec.structs.replace(ended[1], state=TaskState.UNKNOWN, outcome=None)
+    observed = msgspec.structs.replace(earlier, attempts=(ended[0], unreported))
+
+    assert ended == merged(earlier, observed).attempts
 
 
 @given(observations, observations)

@@ -12,7 +12,7 @@ from coatcheck._model.events import TaskEvent, TaskFailed, TaskMessage, TaskSucc
 from coatcheck._model.outcome import Message
 from coatcheck._store.database import Database
 from coatcheck._store.events import EventLog, append_events
-from coatcheck._store.hooks import CLAIM_SECONDS, KEEP_SECONDS, MAX_FAILURES, Hook, HookStore
+from coatcheck._store.hooks import CLAIM_SECONDS, MAX_FAILURES, Hook, HookStore
 from coatcheck.testing import FakeClock
 
 REF = TaskRef("local", "t1")
@@ -43,7 +43,7 @@ def append(database: Database, clock: FakeClock) -> Callable[..., list[int]]:
 
 
 def hook(id: str = "h1", *kinds: str) -> Hook:
-    """Return a hook that wants *kinds*, all without any."""
+    """Return a hook for *kinds*, for all without any."""
     return Hook(id=id, url="https://example.com/", kinds=kinds or ("*",), created_at=datetime.fromtimestamp(1, UTC))
 
 
@@ -55,8 +55,8 @@ def due(hooks: HookStore) -> list[str]:
     return ids
 
 
-def test_a_hook_gets_the_events_that_it_wants(hooks: HookStore, append: Callable[..., list[int]]) -> None:
-    """Each event becomes a delivery to every hook that wants its type; earlier events do not."""
+def test_a_hook_gets_the_events_of_its_types(hooks: HookStore, append: Callable[..., list[int]]) -> None:
+    """Each event becomes a delivery to every hook for its type; earlier events do not."""
     append(SUCCEEDED)
     hooks.add(hook("all"))
     hooks.add(hook("ends", "task.failed", "task.succeeded"))
@@ -112,7 +112,7 @@ def test_a_retry_keeps_its_id(hooks: HookStore, append: Callable[..., list[int]]
 def test_a_hook_that_always_fails_is_switched_off(
     hooks: HookStore, append: Callable[..., list[int]], clock: FakeClock
 ) -> None:
-    """After some deliveries in a row that were given up the hook gets no more; success resets the count."""
+    """After a number of failed deliveries in a row the hook gets no more; success resets the count."""
     hooks.add(hook())
     states = []
     for state in ("failed", "sent", *["failed"] * MAX_FAILURES):
@@ -154,21 +154,3 @@ def test_an_unknown_hook(hooks: HookStore) -> None:
         hooks.get("h2")
 
     assert "hooks: h1" == raised.value.remedy
-
-
-def test_an_incoming_delivery_is_kept_once(hooks: HookStore, clock: FakeClock) -> None:
-    """A repeated delivery changes nothing; one of another sender with the same id is another one."""
-    kept = [hooks.receive(sender=sender, id="d1", tasks=["codex:t1"]) for sender in ("github", "github", "openai")]
-    named = hooks.received_since(clock.time())
-    clock.sleep(1)
-
-    assert ([True, False, True], ["codex:t1"] * 2, []) == (kept, named, hooks.received_since(clock.time()))
-
-
-def test_old_incoming_deliveries_are_deleted(hooks: HookStore, clock: FakeClock) -> None:
-    """What arrived longer ago than senders repeat is deleted."""
-    hooks.receive(sender="github", id="d1", tasks=[])
-    clock.sleep(KEEP_SECONDS + 1)
-    hooks.receive(sender="github", id="d2", tasks=[])
-
-    assert ["d2"] == [delivery.id for delivery in hooks.list_deliveries()]

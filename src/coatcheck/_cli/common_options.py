@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 
 JSON = click.Option(
@@ -23,3 +24,15 @@ PROVIDER = click.Option(
 )
 ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
 BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
+
+
+def refuse_empty_options(context: click.Context) -> None:
+    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
+    for param in context.command.params:
+        value = context.params.get(param.name or "")
+        if param.name == "as_json":  # its value may be left out
+            continue
+        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
+            raise errors.ConfigurationError(
+                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
+            )

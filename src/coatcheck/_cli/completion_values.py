@@ -81,10 +81,11 @@ def _fields(command: str, incomplete: str) -> list[CompletionItem]:
 
 
 def _refs(run: CommandContext, incomplete: str) -> Pairs:
-    from .._app.recent_tasks import recent_tasks
+    from .._app.recent_tasks import known_tasks, recent_tasks
 
     provider, colon, id = incomplete.partition(":")
-    known = recent_tasks(run.workspace, limit=MAX_REFS, provider=provider if colon else None)
+    find = recent_tasks if incomplete.startswith("@") else known_tasks
+    known = find(run.workspace, limit=MAX_REFS, provider=provider if colon else None)
     if incomplete.startswith("@"):
         return [("@last" if number == 1 else f"@{number}", each.summary) for number, each in enumerate(known, 1)]
     if any(str(each.ref).startswith(incomplete) for each in known):

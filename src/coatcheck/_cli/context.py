@@ -16,13 +16,15 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
-from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options
 from .completion_types import completing
 from .console import Styled, clean, paragraph
-from .durations import seconds
 from .outages import Outages
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .._app.task_history import TaskHistory
     from .._app.workspace import Workspace
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .json_selection import JsonOutput
     from .process_env import ProcessEnv
     from .progress import ProgressClock, WaitProgress
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,8 +55,9 @@ class CommandContext:
         self.process_env, self.is_json, self._output = process_env, is_json, output
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
-        self.progress: WaitProgress | None = None
-        self.outages = Outages(self.console)
+        self.outages = Outages(process_env.console)
+        # The tasks that were read from the history, and when each was recorded.
+        self.read_from_history: dict[TaskRef, datetime] = {}
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -106,6 +110,13 @@ class CommandContext:
         """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
             self.config = self.config.with_explicit({name: value})
+
+    @functools.cached_property
+    def history(self) -> TaskHistory:
+        """What the command records."""
+        from .._app.task_history import TaskHistory
+
+        return TaskHistory(self.config, clock=self.process_env.clock)
 
     @property
     def now(self) -> float:
@@ -167,15 +178,20 @@ class CommandContext:
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
         try:
-            with Client(
-                name,
-                config=self.config,
-                environ=environ,
-                transport=self.process_env.transport,
-                clock=self._clock if waits else self.process_env.clock,
-                base_url=base_url,
-                on_outage=self.outages.report,
-            ) as client:
+            with (
+                self._clock.webhooks(self.workspace if waits else None) as wakes,
+                Client(
+                    name,
+                    config=self.config,
+                    environ=environ,
+                    transport=self.process_env.transport,
+                    clock=self._clock if waits else self.process_env.clock,
+                    base_url=base_url,
+                    on_outage=self.outages.report,
+                    store=None if self.history.level == "off" else self.history,
+                    wakes=wakes,
+                ) as client,
+            ):
                 yield client
         except errors.CoatcheckError as error:
             named = self.in_context(error, provider=name, refs=self._refs)
@@ -198,9 +214,10 @@ class CommandContext:
         """Show the progress of a wait for *refs* from now on."""
         from .progress import WaitProgress
 
-        self.progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
-        self.progress.refresh()
-        return self.progress
+        progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
+        progress.refresh()
+        self.history.is_live = True
+        return progress
 
     @functools.cached_property
     def _clock(self) -> ProgressClock:
@@ -296,30 +313,36 @@ class CommandContext:
         if not self.console.is_quiet:
             self.warn(*lines)
 
+    def print_origin(self) -> None:
+        """Print which results come from the history."""
+        if self.read_from_history:
+            from .recording import origin_line
+
+            self.note(origin_line(self.read_from_history, self.now))
+
+    def save_history(self) -> None:
+        """Record what the command has observed."""
+        if "history" in vars(self):
+            from .recording import save_history
+
+            save_history(self.history, self.console)
+
     def warn(self, *lines: Line) -> None:
         """Print warnings on stderr, with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
             self.console.note(*lines)
 
 
+# A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
+SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
+
+
 def utf8(data: bytes, what: str) -> str:
-    """Return bytes as text; raises `ConfigurationError` for what is not UTF-8."""
+    """Return bytes as text, without a byte-order mark; raises `ConfigurationError` for what is not UTF-8."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
-
-
-def refuse_empty_options(context: click.Context) -> None:
-    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
-    for param in context.command.params:
-        value = context.params.get(param.name or "")
-        if param.name == "as_json":  # its value may be left out
-            continue
-        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
-            raise errors.ConfigurationError(
-                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
-            )
 
 
 class Command(click.Command):
@@ -391,7 +414,12 @@ def command(
                 account=account,
                 output=json_output(name, as_json, jq),
             )
-            return function(run, **options)
+            try:
+                code = function(run, **options)
+                run.print_origin()
+            finally:
+                run.save_history()
+            return code
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
@@ -424,19 +452,3 @@ refs_argument = click.argument("tasks", metavar="REF...", nargs=-1, required=Tru
 attempt_option = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never change."
 )
-
-
-def timeout_of(run: CommandContext, option: str | None) -> float | None:
-    """Return how long to wait in seconds: the option, else the setting ``timeout``."""
-    if option is not None:
-        return seconds(option, "--timeout")
-    setting = run.config.resolve("timeout")
-    return seconds(setting.value or "none", f"timeout ({setting.origin})")
-
-
-timeout_option = click.option(
-    "--timeout",
-    metavar="TIME",
-    help="Stop waiting after this: 90s, 30m, 2h, none (default: 1h). The task is not stopped.",
-)
-interval_option = click.option("--interval", metavar="TIME", help="Poll this often (default: when an end is likely).")

@@ -24,7 +24,7 @@ class Outages:
 
     def __init__(self, console: Console) -> None:
         self._console, self._next = console, FIRST_REPORT
-        self.progress: WaitProgress | None = None
+        self.progress: WaitProgress | None = None  # of the command's wait, while there is one
         self.are_shown = False  # only commands that wait show them; others soon end with the error itself
 
     def report(self, outage: Outage | None) -> None:

@@ -84,7 +84,7 @@ def spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a submission to a command; their values are named by the fields."""
     for option in reversed(SPEC_OPTIONS):
         is_flag = option.metavar is None
-        attributes = {"is_flag": True} if is_flag else {"metavar": option.metavar, "type": option.type}
+        attributes: dict[str, Any] = {"is_flag": True} if is_flag else {"metavar": option.metavar, "type": option.type}
         function = click.option(option.field, *option.spellings, help=option.help, **attributes)(function)
     return function
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -23,13 +22,14 @@ from .._protocol.effects import Exchange, Pairs, Request, Response
 from .._protocol.hosts import may_go_to
 from .._protocol.json_text import clean_json
 from .._protocol.login_contract import OAuth, Tokens, Whoami
+from .._protocol.urls import encoded_query
 from .._version import __version__
 
 # The lock is held while a refresh runs, and others wait for it (DESIGN: at most 15 s). Revoking has 10 s (6.4).
 TIMEOUT, REVOKE_TIMEOUT = 15.0, 10.0
 # The errors of a server that certainly did not take the token: not implemented, unavailable, HTTP version not supported
 # (RFC 9110 15.6.2, 15.6.4, 15.6.6). Any other 5xx leaves open what the service, or the one behind a gateway, did.
-NOT_TAKEN = frozenset({501, 503, 505})
+NOT_ACCEPTED = frozenset({501, 503, 505})
 # RFC 6749 5.2: the refresh token is invalid, expired or revoked.
 INVALID_GRANT = "invalid_grant"
 
@@ -167,7 +167,7 @@ def refusal(oauth: OAuth, response: Response) -> Exception:
     if response.status == 401 and not _is_page(response):
         return RefusedError(code or "unauthorized")
     error = error_for(response)
-    is_lost = response.status >= 500 and response.status not in NOT_TAKEN
+    is_lost = response.status >= 500 and response.status not in NOT_ACCEPTED
     return UnansweredError(error) if is_lost else passing(error)
 
 
@@ -251,7 +251,7 @@ def sent(url: str, fields: Mapping[str, str | None], *, is_json: bool) -> Reques
     if is_json:
         return post(url, msgspec.json.encode(fields), headers=JSON)
     form = {name: value for name, value in fields.items() if value is not None}
-    return post(url, urlencode(form).encode(), headers=FORM)
+    return post(url, encoded_query(tuple(form.items())).encode(), headers=FORM)
 
 
 def post(url: str, body: bytes, *, headers: Pairs) -> Request:

@@ -23,7 +23,8 @@ from .retry_after import is_throttled, retry_after
 
 T = TypeVar("T")
 
-# A longer detail adds nothing; Cloudflare's error pages are 10 kB of HTML (codex-wham.md 2.9).
+# A longer detail adds nothing; Cloudflare's error pages are 10 kB of HTML (docs/reference/protocols/codex-wham.md,
+# 2.9).
 MAX_DETAIL = 300
 
 STATUSES: Mapping[int, type[errors.ProviderError]] = {
@@ -63,10 +64,17 @@ def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response |
     *at* is the path of *body* where it is a part of an answer.
     """
     try:
-        result: T = decode_json(body, shape)
+        result: T = decoder(cast("Hashable", shape)).decode(body)
+    except UNREADABLE:
+        return _read_repaired(body, shape, response, at)
+    return result
+
+
+def _read_repaired(body: bytes | msgspec.Raw, shape: type[T], response: Response | None, at: str) -> T:
+    try:
+        return decode_json(body, shape)
     except UNREADABLE as error:
         raise _unreadable(body, error, response, at) from None
-    return result
 
 
 # The exceptions of `decode_json` for a text that is not JSON, or not of the expected shape.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .._engine.operations import as_bytes
 from .._engine.poll_context import Interval
-from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
@@ -23,6 +22,7 @@ from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import AsyncTransport
 
 if TYPE_CHECKING:
+    from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
     from .token_manager import AsyncTokenManager
 
@@ -37,13 +37,13 @@ class AsyncClient(BaseClient[AsyncTransport]):
     """
 
     _opened: tuple[Session, AsyncDriver] | None = None
-    _keeper: BackgroundRefresh | None = None
+    _background_refresh: BackgroundRefresh | None = None
     _is_closed = False
 
     async def __aenter__(self) -> Self:
-        self._keeper = BackgroundRefresh()
+        self._background_refresh = BackgroundRefresh()
         if self._opened is not None:
-            self._keeper.look_after(self._session.credentials, self._driver)
+            self._background_refresh.refresh_when_known(self._session.credentials, self._driver)
         return self
 
     async def __aexit__(
@@ -57,8 +57,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
         A closed client raises `ConfigurationError`.
         """
         self._is_closed = True
-        if self._keeper is not None:
-            await self._keeper.aclose()
+        if self._background_refresh is not None:
+            await self._background_refresh.aclose()
         if self._opened is not None:
             await self._opened[1].settle()  # first, so that a refresh that has begun keeps its answer
             self._opened[1].close()
@@ -298,6 +298,15 @@ class AsyncClient(BaseClient[AsyncTransport]):
         async for value in aiterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver):
             yield value
 
+    async def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
+        """Return the diff of an attempt (its number; None: the first) as it is now, also while its agent works.
+
+        Raises `UnsupportedError` where the service shows a diff only at the end.
+        """
+        return await self._do(
+            self._session.verbs.get_current_diff(ref, attempt=attempt), "while fetching the current diff"
+        )
+
     async def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""
         return await self._do(self._session.verbs.get_usage(), "while fetching usage")
@@ -367,8 +376,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
                 self._transport = _transport(session)
             driver = AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight)
             self._opened = session, driver
-            if self._keeper is not None:
-                self._keeper.look_after(session.credentials, driver)
+            if self._background_refresh is not None:
+                self._background_refresh.refresh_when_known(session.credentials, driver)
         return self._opened
 
     def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:

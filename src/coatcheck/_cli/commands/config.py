@@ -11,8 +11,8 @@ from ... import errors
 from ..._runtime.config import SETTINGS, user_file
 from ..console import Line, table
 from ..context import CommandContext, command
-from ..durations import seconds
 from ..json_output import to_object
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._runtime.config import Setting

@@ -17,19 +17,12 @@ from ..._model.states import TaskState
 from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings
 from ..batch import read_lines, run_batch
 from ..console import Styled
-from ..context import (
-    CommandContext,
-    attempt_option,
-    command,
-    interval_option,
-    timeout_of,
-    timeout_option,
-)
-from ..durations import seconds
+from ..context import CommandContext, attempt_option, command
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
 from ..prompts import read_prompt
 from ..spec_options import spec_options
+from ..time_options import interval_option, seconds, timeout_of, timeout_option
 from ..wait_progress import (
     ask_about_plan,
     expect_interruption,
