@@ -124,7 +124,7 @@ def test_a_server_prints_whether_its_agent_exists(tmp_path: Path, program: str, 
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        ("./tool {prompt}", ("{folder}/work/tool", "{{prompt}}")),
+        ("./tool {prompt}", ("{folder}/site/tool", "{{prompt}}")),
         ("../tool", ("{folder}/tool",)),
         ("bin/nosuch ./tool", ("bin/nosuch", "./tool")),
         ("tool ./tool", ("tool", "./tool")),
@@ -136,11 +136,11 @@ def test_the_agents_program_is_found_from_the_folder_of_serve(
     tmp_path: Path, agent: str, expected: tuple[str, ...]
 ) -> None:
     """A relative path of the agent's program is a file of the folder in which the server was started."""
-    (tmp_path / "work").mkdir()
-    for path in (tmp_path / "tool", tmp_path / "work/tool"):
+    (tmp_path / "site").mkdir()
+    for path in (tmp_path / "tool", tmp_path / "site/tool"):
         path.touch()
 
-    assert tuple(each.format(folder=tmp_path) for each in expected) == agent_command(agent, str(tmp_path / "work"))
+    assert tuple(each.format(folder=tmp_path) for each in expected) == agent_command(agent, str(tmp_path / "site"))
 
 
 def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_op
 from .completion_types import completing
 from .console import Styled, clean, paragraph
 from .outages import Outages
+from .process_env import utf8
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -335,14 +336,6 @@ class CommandContext:
 
 # A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
 SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
-
-
-def utf8(data: bytes, what: str) -> str:
-    """Return bytes as text, without a byte-order mark; raises `ConfigurationError` for what is not UTF-8."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
 
 
 class Command(click.Command):

@@ -72,7 +72,7 @@ def _quoted(run: CommandContext, words: Sequence[str], before: Sequence[str]) ->
 
 
 def _read_file(run: CommandContext, file: str, what: str) -> str:
-    from .context import utf8
+    from .process_env import utf8
 
     if file == "-":
         return run.text("-", what)
@@ -101,7 +101,7 @@ def prompt_path(run: CommandContext) -> str:
 def _edited(run: CommandContext, what: str, facts: Sequence[str]) -> str:
     """Return what the user writes in the editor. Raises `ConfigurationError` for an empty text."""
     from .._files.private import make_private_folder, replace_file
-    from .context import utf8
+    from .process_env import utf8
 
     path = prompt_path(run)
     try:
