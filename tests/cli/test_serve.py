@@ -80,7 +80,7 @@ def test_a_server_ends_cleanly(server: dict[str, str], tmp_path: Path) -> None:
     found = coatcheck("environments", "--provider", "local", "--json", folder=tmp_path)
 
     assert ["owner/repo"] == [each["label"] for each in json.loads(found.stdout)["environments"]]
-    assert {"schema", "url", "pid", "approval_key", "codex_home"} == server.keys()
+    assert {"schema", "url", "pid", "approval_key", "codex_home", "hooks"} == server.keys()
 
 
 @pytest.mark.parametrize(
