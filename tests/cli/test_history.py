@@ -246,7 +246,7 @@ def test_a_recorded_task_is_shown_in_any_state(tmp_path: Path) -> None:
     unplug(cli)
     shown = cli("history", "show", ref)
 
-    assert (0, True, f"{ref} was recorded 0s ago; ask its service with: coatcheck show {ref}\n") == (
+    assert (0, True, f"{ref} was recorded 0s ago; get it from its service with: coatcheck show {ref}\n") == (
         shown.code,
         "Add dark mode" in shown.out,
         shown.err,
@@ -293,20 +293,23 @@ def test_old_tasks_are_pruned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "arguments"),
     [
-        ("history show needs REF; coatcheck history show REF", ("show",)),
-        ("history prune needs --before; coatcheck history prune --before 90d", ("prune",)),
+        ("history show needs REF; run: coatcheck history show REF", ("show",)),
+        ("history prune needs --before; run: coatcheck history prune --before 90d", ("prune",)),
         ("history list takes no argument; leave out 'x'", ("list", "x")),
         ("history show takes no --limit; leave it out", ("show", "codex:x", "--limit", "3")),
         ("history list takes no --before; leave it out", ("--before", "1d")),
         (
-            "codex:nothing is not in the history; ask its service with: coatcheck show codex:nothing",
+            "codex:nothing is not in the history; get it from its service with: coatcheck show codex:nothing",
             ("show", "codex:nothing"),
         ),
         (
-            "codex:nothing is not in the history; ask its service with: coatcheck show codex:nothing",
+            "codex:nothing is not in the history; get it from its service with: coatcheck show codex:nothing",
             ("forget", "codex:nothing"),
         ),
-        ("codex:nothing is not in the history; look with: coatcheck history", ("export", "codex:nothing")),
+        (
+            "codex:nothing is not in the history; list the recorded tasks with: coatcheck history",
+            ("export", "codex:nothing"),
+        ),
         (
             "--until 'soon' is neither a duration nor a date; pass 30m, 2h, 7d, 2026-11-28 or 2026-11-28T09:00",
             ("--until", "soon"),

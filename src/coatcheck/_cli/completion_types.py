@@ -49,6 +49,8 @@ KINDS_OF_COMMANDS: Mapping[tuple[str, str], str] = {
     ("config", "value"): "setting_value",
     ("diff", "task"): "patch",
     ("help", "name"): "command",
+    ("history", "service"): "provider",
+    ("history", "targets"): "patch",
     ("providers", "name"): "provider",
 }
 

@@ -219,7 +219,9 @@ class History:
         for ref in self._refs() if refs is None else refs:
             entry = self.get(ref)
             if entry is None:
-                raise errors.ConfigurationError(f"{ref} is not in the history", remedy="look with: coatcheck history")
+                raise errors.ConfigurationError(
+                    f"{ref} is not in the history", remedy="list the recorded tasks with: coatcheck history"
+                )
             yield line_of(entry.task, entry.recorded_at, list(self._events_of(ref)))
 
     def import_lines(self, lines: Iterable[bytes]) -> int:

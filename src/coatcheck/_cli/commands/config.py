@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 ACTIONS = ("list", "get", "set", "unset", "edit")
 
+# Setting -> the values that it can have, where these are a few words.
+CHOICES = {
+    "transport": ("pyreqwest", "httpx2"),
+    "learn": ("true", "false"),
+    "history": ("full", "metadata", "off"),
+}
+
 # What a new file of settings begins with.
 TEMPLATE = """\
 # Settings of coatcheck; `coatcheck config --all` lists and describes them.
@@ -171,15 +178,27 @@ def _check_value(name: str, value: str, run: CommandContext) -> None:
     """Raise `ConfigurationError` for a value that the setting cannot have."""
     from ..._runtime.provider_lookup import require_provider
 
-    choices = {"transport": ("pyreqwest", "httpx2"), "learn": ("true", "false")}.get(name)
+    choices = CHOICES.get(name)
     if choices and value not in choices:
         raise errors.ConfigurationError(f"{name} is {value!r}", remedy=f"use one of: {', '.join(choices)}")
-    if name == "timeout":
+    if name == "poll_cost" or name.endswith(".rate"):
+        _check_number(name, value)
+    elif name == "timeout":
         seconds(value, "timeout")
     elif name == "provider":
         require_provider(value, lambda: run.config)
     elif name == "attempts" and not (value.isascii() and value.isdecimal() and int(value) > 0):
         raise errors.ConfigurationError(f"attempts is {value!r}", remedy="use a whole number of at least 1")
+
+
+def _check_number(name: str, value: str) -> None:
+    """Raise `ConfigurationError` unless *value* is a number that is not negative, or "none"."""
+    try:
+        is_number = value.lower() == "none" or 0 <= float(value) < float("inf")
+    except ValueError:
+        is_number = False
+    if not is_number:
+        raise errors.ConfigurationError(f"{name} is {value!r}", remedy="use a number such as 0.5, or none")
 
 
 def _edit(run: CommandContext, path: str) -> None:

@@ -27,7 +27,7 @@ coatcheck events --follow --json | jq -r .event.type
 coatcheck events --after 42 --json
 """,
 )
-@click.argument("task", metavar="REF", required=False)
+@click.argument("task", metavar="[REF]", required=False)
 @click.option("--follow", is_flag=True, help="Print further events as they are stored, until Ctrl-C.")
 @click.option("--after", type=click.IntRange(min=0), metavar="ID", help="Begin after this event: an `id` of --json.")
 @click.option(

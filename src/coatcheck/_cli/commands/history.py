@@ -57,7 +57,7 @@ def history_command(run: CommandContext, *, action: str, targets: tuple[str, ...
 
     show prints a task as it was recorded. export writes tasks as lines of JSON, all without REF, and import reads such
     lines. forget deletes tasks from the history, prune those that have ended; the services keep them. The setting
-    history says what is recorded: full, metadata (no text) or off.
+    history chooses what is recorded: full, metadata (no text) or off.
     """
     from ..._app.task_history import open_history
 
@@ -80,11 +80,13 @@ def history_command(run: CommandContext, *, action: str, targets: tuple[str, ...
 def _check(action: str, targets: Sequence[str], options: dict[str, Any]) -> None:
     """Raise `ConfigurationError` for what the action does not take, and for what it lacks."""
     if action in NEEDS_TARGET and not targets:
-        raise errors.ConfigurationError(f"history {action} needs REF", remedy=f"coatcheck history {action} REF")
+        raise errors.ConfigurationError(f"history {action} needs REF", remedy=f"run: coatcheck history {action} REF")
     if targets and ACTIONS[action] is None:
         raise errors.ConfigurationError(f"history {action} takes no argument", remedy=f"leave out {targets[0]!r}")
     if action == "prune" and not options["before"]:
-        raise errors.ConfigurationError("history prune needs --before", remedy="coatcheck history prune --before 90d")
+        raise errors.ConfigurationError(
+            "history prune needs --before", remedy="run: coatcheck history prune --before 90d"
+        )
     own = {"list": set(options) - {"before"}, "prune": {"before"}}.get(action, set())
     for name, value in options.items():
         if value and name not in own:
@@ -152,7 +154,7 @@ def _show(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> Non
     )
     for entry in entries:
         when = f"{entry.task.ref} was recorded {age(entry.recorded_at, run.now)}"
-        more = "" if entry.is_current else f"; ask its service with: coatcheck show {entry.task.ref}"
+        more = "" if entry.is_current else f"; get it from its service with: coatcheck show {entry.task.ref}"
         run.note(Styled(when + more, "dim"))
 
 
@@ -160,7 +162,7 @@ def _require(history: History, ref: TaskRef) -> HistoryEntry:
     entry = history.get(ref)
     if entry is None:
         raise errors.TaskError(
-            f"{ref} is not in the history", ref=ref, remedy=f"ask its service with: coatcheck show {ref}"
+            f"{ref} is not in the history", ref=ref, remedy=f"get it from its service with: coatcheck show {ref}"
         )
     return entry
 
