@@ -73,13 +73,13 @@ def lambda_prompts(service: LambdaEmulator) -> Iterator[str]:
 
 def batch_prompts(service: OpenAIBatchEmulator | AnthropicBatchEmulator) -> Iterator[str]:
     """Yield the prompt of the one request of each batch, in either service's shape."""
-    bodies = (task.asked[0][1] for task in service.tasks)
+    bodies = (task.requests[0][1] for task in service.tasks)
     return (body["input"] if "input" in body else body["messages"][0]["content"] for body in bodies)
 
 
 def run_prompts(service: GithubEmulator) -> Iterator[str]:
     """Yield the prompt of each workflow run and of each agent task."""
-    return (task.inputs["prompt"] if hasattr(task, "inputs") else task.asked["prompt"] for task in service.tasks)  # type: ignore[attr-defined]
+    return (task.inputs["prompt"] if hasattr(task, "inputs") else task.arguments["prompt"] for task in service.tasks)  # type: ignore[attr-defined]
 
 
 class FixedSettings:

@@ -119,7 +119,7 @@ def read(head: str) -> Request:
 
 
 def _serve(pipe: Connection, origin: float, scale: float) -> None:
-    emulator = Jules.emulator = JulesEmulator(clock=FastClock(origin, scale), beat=ACTIVITY_SECONDS)
+    emulator = Jules.emulator = JulesEmulator(clock=FastClock(origin, scale), step_seconds=ACTIVITY_SECONDS)
     for emulator.life in lives():
         body = {"prompt": "Do it", "sourceContext": CONTEXT}
         headers = (("x-goog-api-key", emulator.token),)

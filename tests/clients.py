@@ -1,4 +1,4 @@
-"""Both clients behind one blocking face; the test kit's own."""
+"""Both clients behind one blocking interface, from the test kit."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """No token, key or address of an account is shown by a repr, an error, a note, a log, a document or a command.
 
-The service is hostile: it returns, in every shape, whatever it was sent.
+The service is hostile: it returns everything it was sent, in every form.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.cli.cli_support import Cli
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 
 import coatcheck
 from coatcheck import AsyncClient, Client, errors
@@ -120,29 +120,29 @@ def verbs(client: Any) -> list[Callable[[], object]]:
     ]
 
 
-def logins(household: Household) -> dict[str, Any]:
+def logins(login_env: LoginEnvironment) -> dict[str, Any]:
     """Return logins of every kind, each with the tokens that must stay hidden."""
     shared, own = (
-        household.put(household.issue(ends_in=100)),
-        household.put(household.issue(ends_in=100), household.own),
+        login_env.put(login_env.issue(ends_in=100)),
+        login_env.put(login_env.issue(ends_in=100), login_env.own),
     )
-    return {"shared": shared, "own": own, "environment": household.issue(), "argument": household.issue()}
+    return {"shared": shared, "own": own, "environment": login_env.issue(), "argument": login_env.issue()}
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_service_that_returns_every_request(tmp_path: Path, collected: Collected, status: int) -> None:
     """No verb, with any kind of login and any shape of response, shows a token or an address."""
-    household = Household(tmp_path)
-    kinds = logins(household)
+    login_env = LoginEnvironment(tmp_path)
+    kinds = logins(login_env)
     for shape in range(6):
         for kind, tokens in kinds.items():
             service = Echo(status=status, shape=shape)
-            environ = household.environ | {"COATCHECK_CODEX_CREDENTIALS": kind if kind != "argument" else "auto"}
+            environ = login_env.environ | {"COATCHECK_CODEX_CREDENTIALS": kind if kind != "argument" else "auto"}
             client = Client(
                 "codex",
                 token=tokens.access_token if kind == "argument" else None,
                 environ=environ | {"CODEX_ACCESS_TOKEN": kinds["environment"].access_token},
-                clock=household.clock,
+                clock=login_env.clock,
                 transport=EmulatorTransport(service),
                 journal=MemoryJournal(),
                 random=lambda: 0.5,
@@ -159,29 +159,29 @@ def test_a_service_that_returns_every_request(tmp_path: Path, collected: Collect
 
 def test_a_service_that_works(tmp_path: Path, collected: Collected) -> None:
     """A refresh, a recovery after 401, a broken file and a file of another account show nothing, in both clients."""
-    household = Household(tmp_path)
-    held = household.put(household.issue(ends_in=30))
+    login_env = LoginEnvironment(tmp_path)
+    held = login_env.put(login_env.issue(ends_in=30))
 
     async def main() -> None:
         async with AsyncClient(
             "codex",
-            environ=household.environ,
-            clock=household.clock,
-            transport=AsyncEmulatorTransport(household.cloud),
+            environ=login_env.environ,
+            clock=login_env.clock,
+            transport=AsyncEmulatorTransport(login_env.cloud),
             journal=MemoryJournal(),
             random=lambda: 0.5,
         ) as client:
             collected.add(client, client.tokens, await client.get_usage(), await client.tokens.get_status())
-            household.cloud.book.end(household.read().access_token)
+            login_env.cloud.book.end(login_env.read().access_token)
             collected.add(await client.get_usage(), await client.tokens.get_token())
             collected.collect_live_objects()
 
     asyncio.run(main())
-    now = household.read()
-    for broken in (household.shared.read_bytes()[:-40], b"[" + household.shared.read_bytes() + b"]"):
-        household.shared.write_bytes(broken)
-        attempt(collected, lambda: household.secret(household.login()))
-        attempt(collected, lambda: read_auth_file(household.shared.read_bytes(), "the file"))
+    now = login_env.read()
+    for broken in (login_env.shared.read_bytes()[:-40], b"[" + login_env.shared.read_bytes() + b"]"):
+        login_env.shared.write_bytes(broken)
+        attempt(collected, lambda: login_env.secret(login_env.login()))
+        attempt(collected, lambda: read_auth_file(login_env.shared.read_bytes(), "the file"))
 
     assert [] == collected.leaks(EMAIL, held.access_token, held.refresh_token, now.access_token, now.refresh_token)
 
@@ -191,12 +191,12 @@ def test_no_command_shows_a_secret(tmp_path: Path, status: int) -> None:
     """No command shows a secret on stdout or stderr, with text, with --json and with COATCHECK_DEBUG."""
     texts, secrets = io.StringIO(), []
     for shape in range(6):
-        household = Household(tmp_path / str(shape))
-        tokens = household.put(household.issue(ends_in=100))
+        login_env = LoginEnvironment(tmp_path / str(shape))
+        tokens = login_env.put(login_env.issue(ends_in=100))
         secrets += [tokens.access_token, tokens.refresh_token, tokens.id_token]
         for options in ((), ("--json",)):
             cli = Cli(tmp_path, Echo(status=status, shape=shape), CODEX_ACCESS_TOKEN="", COATCHECK_DEBUG="1")
-            cli.environ |= household.environ
+            cli.environ |= login_env.environ
             for command in (
                 ("usage",),
                 ("list",),
@@ -216,17 +216,17 @@ def test_no_command_shows_a_secret(tmp_path: Path, status: int) -> None:
 
 def test_no_state_file_contains_a_secret(tmp_path: Path) -> None:
     """No file in the state folder contains a secret after a refresh and a submission."""
-    household = Household(tmp_path)
-    held = household.put(household.issue(ends_in=30))
+    login_env = LoginEnvironment(tmp_path)
+    held = login_env.put(login_env.issue(ends_in=30))
     with Client(
         "codex",
-        environ=household.environ,
-        clock=household.clock,
-        transport=EmulatorTransport(household.cloud),
+        environ=login_env.environ,
+        clock=login_env.clock,
+        transport=EmulatorTransport(login_env.cloud),
         random=lambda: 0.5,
     ) as client:
         client.create_task("p", environment="owner/repo", branch="main")
-    now = household.read()
+    now = login_env.read()
     state = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
 
     assert state

@@ -47,7 +47,7 @@ class ToyPage(msgspec.Struct):
 
 
 class ToyProvider:
-    """Speaks to `ToyService`."""
+    """The provider of `ToyService`."""
 
     name = "toy"
     login = Login(

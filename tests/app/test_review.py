@@ -64,7 +64,7 @@ def test_a_patch_is_applied_and_undone(client: Client, task: Task, checkout: Pat
 
 
 def test_a_check_changes_nothing(client: Client, task: Task, checkout: Path) -> None:
-    """With `check` the report is the same, and the checkout stays."""
+    """With `check` the report is the same, and the checkout is unchanged."""
     options = ApplyOptions(check=True)
     report = apply_patch(str(checkout), load_patch(client, task, None), options, task=task)
 
@@ -72,7 +72,7 @@ def test_a_check_changes_nothing(client: Client, task: Task, checkout: Path) -> 
 
 
 def test_a_patch_is_committed_to_a_branch(client: Client, task: Task, checkout: Path) -> None:
-    """With `branch` the patch is a commit that names the task, and the checkout stays."""
+    """With `branch` the patch is a commit that names the task, and the work tree is unchanged."""
     options = ApplyOptions.of(branch="dark-mode")
     apply_patch(str(checkout), load_patch(client, task, None), options, task=task)
 

@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> str:
     ],
 )
 def test_a_setting_is_written(path: str, name: str, value: str, line: str) -> None:
-    """A setting that was written reads back, and every other setting stays."""
+    """A setting that was written is read back, and every other setting is unchanged."""
     before = dict(read_file(path))
     set_setting(path, name, value)
 

@@ -51,8 +51,8 @@ def test_escapes_are_shown() -> None:
         (False, True, {"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}),
     ],
 )
-def test_colour_is_for_terminals_unless_told(is_painted: bool, terminal: bool, environ: dict[str, str]) -> None:
-    """NO_COLOR, FORCE_COLOR, CLICOLOR and CLICOLOR_FORCE mean what they mean everywhere."""
+def test_colour_is_for_terminals_unless_set(is_painted: bool, terminal: bool, environ: dict[str, str]) -> None:
+    """NO_COLOR, FORCE_COLOR, CLICOLOR and CLICOLOR_FORCE have their common meaning."""
     paper = Paper(terminal=terminal, **environ)
     paper.console.show(Styled("good", "green"))
 
@@ -87,8 +87,8 @@ def test_progress_moves_while_nothing_happens() -> None:
     assert f"{CLEAR_LINE}1s{CLEAR_LINE}2s{CLEAR_LINE}done\n" == paper.err.getvalue().decode()
 
 
-def test_what_the_encoding_cannot_say_is_escaped() -> None:
-    """A terminal of another encoding, or half a surrogate pair, is no reason to fail."""
+def test_characters_outside_the_encoding_are_escaped() -> None:
+    """A terminal of another encoding, or half a surrogate pair, is no error."""
     paper = Paper()
     paper.console.show("file \udcff")
 

@@ -42,8 +42,8 @@ def test_every_state_has_a_style() -> None:
 @pytest.mark.parametrize(
     ("expected", "seconds"), [("0s ago", -5), ("59s ago", 59.9), ("1m ago", 60), ("59m ago", 3599), ("23h ago", 86399)]
 )
-def test_ages_are_told_in_one_unit(expected: str, seconds: float) -> None:
-    """Ages read as those of the official client do."""
+def test_ages_have_one_unit(expected: str, seconds: float) -> None:
+    """Ages have the form of the official client."""
     assert expected == formatting.age(moment(seconds), NOW)
 
 
@@ -56,8 +56,8 @@ def test_old_tasks_have_a_date() -> None:
     ("expected", "seconds"),
     [("5 hours", 18_000), ("1 week", 604_800), ("1 day 1 hour", 90_061), ("0 seconds", 0), ("an unknown time", None)],
 )
-def test_spans_are_told_in_two_units(expected: str, seconds: float | None) -> None:
-    """Windows are named by their own length."""
+def test_spans_have_two_units(expected: str, seconds: float | None) -> None:
+    """Windows are named by their length."""
     assert expected == formatting.span(seconds)
 
 
@@ -94,7 +94,7 @@ def test_a_failure_is_told() -> None:
     assert "error: oom: out of memory" == texts(formatting.summary(task, NOW))[-1]
 
 
-def test_an_outcome_shows_all_that_was_made() -> None:
+def test_an_outcome_shows_all_parts() -> None:
     """Messages, pull request, size, files with their languages."""
     made = Outcome(
         messages=(Message(text="Done.\nTwice."),),
@@ -189,6 +189,6 @@ def test_usage_shows_every_limit() -> None:
     ] == texts(formatting.usage(used, NOW))
 
 
-def test_usage_that_says_nothing_is_said() -> None:
+def test_usage_without_limits_is_stated() -> None:
     """Nothing is estimated: an account without limits shows none."""
     assert ["plan unknown", "the service reports no limit"] == texts(formatting.usage(Usage(), NOW))

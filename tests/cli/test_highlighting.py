@@ -71,7 +71,7 @@ def test_code_is_highlighted() -> None:
     )
 )
 def test_no_diff_loses_a_character(body: list[str]) -> None:
-    """Whatever a lexer makes of half a file, every line is there as it was."""
+    """Every line is unchanged for any result of a lexer on half a file."""
     old, new = (sum(line[0] in signs for line in body) for signs in ("- ", "+ "))
     diff = f"--- a/a.py\n+++ b/a.py\n@@ -1,{old} +1,{new} @@\n" + "".join(f"{line}\n" for line in body)
 
@@ -85,7 +85,7 @@ def test_a_diff_that_cannot_be_read_is_coloured_by_line(diff: str) -> None:
 
 
 def test_long_texts_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that is long is given to a lexer: an agent cannot make us read for hours."""
+    """Long texts are not highlighted, so their cost is bounded."""
     line = "+" + "'" * highlighting.MAX_LINE + "\n"
     long_line = f"--- a/a.py\n+++ b/a.py\n@@ -0,0 +1 @@\n{line}"
     big = f"--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,30000 @@\n{'+def f(): pass' + chr(10)}" + "+def f(): pass\n" * 29999

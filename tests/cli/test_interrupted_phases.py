@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 from tests.runtime.servers import Connection, Server, chunk, chunked, silent
 
 MAIN = "import sys; from coatcheck._cli.main import main; sys.argv[0] = 'coatcheck'; main()"
@@ -50,7 +50,7 @@ def interrupted(program: subprocess.Popen[str], number: int, is_there: Callable[
 
 @contextlib.contextmanager
 def connecting() -> Iterator[tuple[str, Callable[[], object]]]:
-    """The peer's queue of connections is full, so that it takes no other."""
+    """The peer's queue of connections is full, so that it accepts no other."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         port, ours = listener.getsockname()[1], set()
         for _ in range(8):
@@ -88,7 +88,7 @@ def shaking_hands() -> Iterator[tuple[str, Callable[[], object]]]:
 
 @contextlib.contextmanager
 def awaiting_an_answer() -> Iterator[tuple[str, Callable[[], object]]]:
-    """The peer takes the request and never answers."""
+    """The peer reads the request and never responds."""
     with Server(silent) as server:
         yield server.url(), server.has_request.wait
 
@@ -149,7 +149,7 @@ CASES = [
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/net/tcp")
 @pytest.mark.parametrize(("phase", "transport", "number"), CASES)
 def test_a_request_ends_in_every_phase(home: Path, phase: str, transport: str, number: int) -> None:
-    """Whatever the service keeps a request waiting for, a signal ends the command, which names the task."""
+    """A signal ends the command in every phase of a request, and the message names the task."""
     with PHASES[phase]() as (url, is_there):
         program = run("status", REF, "--base-url", url, COATCHECK_TRANSPORT=transport)
         ended = interrupted(program, number, is_there)
@@ -186,7 +186,7 @@ socket.getaddrinfo = never
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_name_resolution_ends(home: Path, number: int) -> None:
-    """A resolver that does not come back, and that no signal ends, does not hold the command."""
+    """A resolver that hangs and ignores signals does not delay the command."""
     program = run("list", "--base-url", "https://service.example", code=RESOLVING, COATCHECK_TRANSPORT="httpx2")
     assert program.stdout is not None
 
@@ -197,18 +197,18 @@ def test_name_resolution_ends(home: Path, number: int) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_refresh_ends(home: Path, tmp_path: Path, number: int) -> None:
     """A login service that does not answer does not hold the command, and the login file is unchanged."""
-    house = Household(tmp_path)
-    house.put(house.issue(ends_in=-10))
-    before = house.shared.read_bytes()
+    logins = LoginEnvironment(tmp_path)
+    logins.put(logins.issue(ends_in=-10))
+    before = logins.shared.read_bytes()
     with Server(silent) as server:
-        environ = {**house.environ, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": server.url("/oauth/token")}
+        environ = {**logins.environ, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": server.url("/oauth/token")}
         program = run("cancel", REF, CODEX_ACCESS_TOKEN="", **environ)
         code, line = interrupted(program, number, server.has_request.wait)
 
     assert (SIGNALS[number], True, before) == (
         code,
         line.startswith("coatcheck: interrupted"),
-        house.shared.read_bytes(),
+        logins.shared.read_bytes(),
     )
 
 

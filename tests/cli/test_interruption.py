@@ -105,7 +105,7 @@ def test_a_command_that_does_not_end_is_ended() -> None:
 
 
 def test_an_ignored_signal_stays_ignored(home: Path) -> None:
-    """Under nohup a command survives its terminal: what ignores SIGHUP is not changed."""
+    """Under nohup a command survives the end of its terminal: an ignored SIGHUP stays ignored."""
     script = 'trap "" HUP; exec "$@"'
     with Server(silent) as server:
         environ = {**os.environ, "CODEX_ACCESS_TOKEN": "made-up"}
@@ -140,15 +140,15 @@ def test_a_question_can_be_left(home: Path) -> None:
         [sys.executable, "-c", PROMPT], env=environ, stdin=theirs, stdout=theirs, stderr=theirs
     ) as program:
         os.close(theirs)
-        said = b""
-        while b"permanently?" not in said:
-            said += os.read(ours, 1000)
+        output = b""
+        while b"permanently?" not in output:
+            output += os.read(ours, 1000)
         program.send_signal(signal.SIGTERM)
         program.wait()
-    said += os.read(ours, 1000)
+    output += os.read(ours, 1000)
     os.close(ours)
 
-    assert (143, True) == (program.returncode, b"coatcheck status codex:task_e_1" in said)
+    assert (143, True) == (program.returncode, b"coatcheck status codex:task_e_1" in output)
 
 
 def test_a_pager_ends_with_its_command() -> None:
@@ -185,10 +185,10 @@ def test_a_pager_ends_with_its_command() -> None:
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_is_reported_whatever_the_error(
+def test_an_interruption_is_reported_for_any_error(
     tmp_path: Path, number: int, error: BaseException, arguments: list[str]
 ) -> None:
-    """A command that was interrupted ends with the code of its signal, whatever error the interruption led to."""
+    """An interrupted command ends with the code of its signal, for any error that the interruption caused."""
     interruption = Interruption()
 
     class Service:

@@ -55,7 +55,7 @@ def test_what_utf8_cannot_encode_is_escaped() -> None:
 
 
 def test_patches_of_other_bytes_are_readable() -> None:
-    """The text of a patch shows bytes that are not UTF-8; `diff` gives them."""
+    """The text of a patch shows bytes that are not UTF-8; `diff` prints them unchanged."""
     assert "+\\xff\n" == json_output.patch_text(Patch(b"+\xff\n"))
 
 

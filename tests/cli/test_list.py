@@ -71,12 +71,12 @@ def test_a_pipe_gets_whole_titles() -> None:
     [("abc", "abc", 3), ("ab…", "abcd", 3), ("予…", "予定表", 4), ("", "abc", 0), ("e\u0301…", "e\u0301abc", 2)],
 )
 def test_text_is_cut_by_columns(expected: str, text: str, width: int) -> None:
-    """Wide characters take two columns, combining ones none."""
+    """Wide characters have two columns, combining ones none."""
     assert expected == shorten(text, width)
 
 
 def test_a_list_is_filtered(cli: Cli) -> None:
-    """State, words and time choose among the tasks; the options can be combined."""
+    """State, words and time filter the tasks; the options can be combined."""
     dark, light = cli.submit(prompt="Add dark mode"), cli.submit(prompt="Add light mode")
 
     def refs(*options: str) -> list[str]:
@@ -91,7 +91,7 @@ def test_a_list_is_filtered(cli: Cli) -> None:
     ]
 
 
-def test_a_filtered_list_goes_on_where_it_ended(cli: Cli) -> None:
+def test_a_filtered_list_continues_after_its_last_task(cli: Cli) -> None:
     """The limit counts the tasks that match, and the cursor continues after the last one: nothing is shown twice."""
     refs = [cli.submit(prompt=f"{'even' if number % 2 == 0 else 'odd'} {number}") for number in range(12)]
     found: list[str] = []
@@ -182,7 +182,7 @@ def test_a_wrong_jq_program_is_one_line(cli: Cli, program: str) -> None:
 
 
 def test_every_field_that_is_offered_is_in_the_document(cli: Cli) -> None:
-    """The fields of `list` and `show` that ``--json FIELDS`` takes are those of their documents."""
+    """The fields of ``--json FIELDS`` for `list` and `show` are those of their documents."""
     from coatcheck._cli.json_selection import fields_of
 
     ref = cli.submit()

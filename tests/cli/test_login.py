@@ -80,8 +80,8 @@ def test_accounts_live_beside_one_another(cli: Cli) -> None:
     assert 0 == cli("usage", "--account", "work").code
 
 
-def test_a_token_in_the_environment_comes_first(cli: Cli) -> None:
-    """After a login, another login that is used before it is named."""
+def test_a_token_in_the_environment_has_precedence(cli: Cli) -> None:
+    """After a login, another login that has precedence is named."""
     cli.environ["CODEX_ACCESS_TOKEN"] = cli.cloud.book.issue().access_token
     done = log_in(cli)
 
@@ -166,7 +166,7 @@ def test_a_token_is_not_printed_lightly(cli: Cli, options: tuple[str, ...]) -> N
     assert "eyJ" not in done.out + done.err
 
 
-def test_a_token_is_printed_to_those_who_ask_twice(cli: Cli) -> None:
+def test_a_token_is_printed_on_explicit_request(cli: Cli) -> None:
     """The token and a line end, for a header."""
     log_in(cli)
     done = cli("auth", "print-token", "--yes", "--yes")

@@ -42,8 +42,8 @@ def test_no_arguments_print_the_help() -> None:
     assert (0, run("--help").stdout) == (done.returncode, done.stdout)
 
 
-def test_the_exit_code_comes_out() -> None:
-    """The process ends with the command's exit code, its output written."""
+def test_the_exit_code_is_that_of_the_command() -> None:
+    """The process ends with the command's exit code after its output was written."""
     done = run("xyzzy")
 
     assert (2, "coatcheck: there is no command 'xyzzy'; see: coatcheck --help\n") == (done.returncode, done.stderr)
@@ -69,7 +69,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 
 def test_closed_streams_are_no_traceback() -> None:
-    """Started without stdout, a command has nowhere to print, and fails or ends without a word."""
+    """Without stdout a command fails or ends without any output."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "config"], stderr=subprocess.PIPE, timeout=240, check=False
     )

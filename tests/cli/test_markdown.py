@@ -51,7 +51,7 @@ def test_emphasis_has_styles() -> None:
 
 
 def test_a_link_shows_its_address() -> None:
-    """The address of a link is printed: a text that hides where it leads is no help."""
+    """The address of a link is printed after its text."""
     assert any("https://example.com/guide" in line for line in texts(rendered(TEXT, width=80)))
 
 

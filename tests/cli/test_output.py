@@ -1,4 +1,4 @@
-"""What reaches a terminal, and what happens where standard output cannot be written."""
+"""Output to a terminal, and errors of standard output."""
 
 from __future__ import annotations
 
@@ -234,11 +234,11 @@ def test_output_that_cannot_be_written_is_an_error(
     cli = Cli(tmp_path, ScriptedCloud(attempts=scripts))
     ref = cli.submit("--attempts", "2") if "REF" in command else ""
     done = Printed(cli, *(word.replace("REF", ref) for word in command.split(" ")), *options, out=Broken(number))
-    said = done.err.getvalue().decode()
+    output = done.err.getvalue().decode()
 
     assert done.code in (expected, 2, 9)
-    assert "bug" not in said
-    assert "Traceback" not in said
+    assert "bug" not in output
+    assert "Traceback" not in output
 
 
 def test_the_reason_is_printed(cli: Cli) -> None:

@@ -40,19 +40,19 @@ def script(code: str) -> list[str]:
 
 def test_the_pager_gets_everything(tmp_path: Path) -> None:
     """The pager reads every line, and less is configured to show colours."""
-    told = tmp_path / "told"
-    pager = script(f"open({str(told)!r}, 'wb').write(os.environ['LESS'].encode() + sys.stdin.buffer.read())")
+    output = tmp_path / "output"
+    pager = script(f"open({str(output)!r}, 'wb').write(os.environ['LESS'].encode() + sys.stdin.buffer.read())")
 
     assert show([b"one\n", b"two\n"], pager, environ=os.environ)
-    assert b"FRXone\ntwo\n" == told.read_bytes()
+    assert b"FRXone\ntwo\n" == output.read_bytes()
 
 
 def test_the_pager_keeps_its_settings(tmp_path: Path) -> None:
     """An existing LESS variable is not changed."""
-    told = tmp_path / "told"
-    show([], script(f"open({str(told)!r}, 'w').write(os.environ['LESS'])"), environ={**os.environ, "LESS": "-S"})
+    output = tmp_path / "output"
+    show([], script(f"open({str(output)!r}, 'w').write(os.environ['LESS'])"), environ={**os.environ, "LESS": "-S"})
 
-    assert "-S" == told.read_text()
+    assert "-S" == output.read_text()
 
 
 def test_leaving_early_is_fine() -> None:
@@ -70,11 +70,11 @@ def test_no_pager_takes_no_line() -> None:
 
 
 def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
-    """Run *command* with its stdout on a terminal, and return what came."""
+    """Run *command* with its stdout on a terminal, and return the output."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, env=environ) as process:
         os.close(theirs)
-        said = b""
+        output = b""
         while True:
             try:
                 data = os.read(ours, 65536)
@@ -82,10 +82,10 @@ def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
                 break
             if not data:
                 break
-            said += data
+            output += data
         process.wait()
     os.close(ours)
-    return said.decode()
+    return output.decode()
 
 
 SHOW = """

@@ -67,7 +67,7 @@ def test_apply_works_from_a_folder_inside(checkout: Path) -> None:
     assert "hello\nworld\n" == (checkout / "hello.txt").read_text()
 
 
-def test_apply_stages_when_asked(checkout: Path) -> None:
+def test_apply_stages_with_index(checkout: Path) -> None:
     """--index stages what is applied."""
     cli, ref = ended(checkout, TWO_FILES)
     cli("apply", "--index", ref)
@@ -394,7 +394,7 @@ def test_many_warnings_are_counted(checkout: Path) -> None:
     assert 30 == len(cli("apply", "--check", "--json", ref).json["findings"])
 
 
-def test_run_lands_what_it_made(checkout: Path) -> None:
+def test_run_applies_its_result(checkout: Path) -> None:
     """`run --apply` applies the patch of the task."""
     cli = Cli(checkout)
     done = cli("run", "-e", "owner/repo", "--apply", "Add dark mode")
@@ -403,7 +403,7 @@ def test_run_lands_what_it_made(checkout: Path) -> None:
     assert "hello\nworld\n" == (checkout / "hello.txt").read_text()
 
 
-def test_run_lands_in_json(checkout: Path) -> None:
+def test_run_applies_with_json(checkout: Path) -> None:
     """With --json the application is a field beside the task."""
     done = Cli(checkout)("run", "-e", "owner/repo", "--apply", "--json", "--attempts", "2", "--attempt", "2", "x")
 
@@ -509,7 +509,7 @@ def test_attempts_are_compared(checkout: Path) -> None:
 
 
 def test_a_mail_becomes_a_commit(checkout: Path) -> None:
-    """`show --format mail` is what git am takes."""
+    """The command git am accepts the output of `show --format mail`."""
     cli, ref = ended(checkout, TWO_FILES, title="Grüße", body="An alle.")
     (checkout.parent / "mail").write_bytes(cli("show", "--format", "mail", ref).data)
     git(checkout, "am", "-q", str(checkout.parent / "mail"))
@@ -517,7 +517,7 @@ def test_a_mail_becomes_a_commit(checkout: Path) -> None:
     assert f"coatcheck Grüße An alle.\n\nCoatcheck-Task: {ref}\n\n" == git(checkout, "log", "-1", "--format=%an %s %b")
 
 
-def test_show_speaks_other_formats(checkout: Path) -> None:
+def test_show_has_other_formats(checkout: Path) -> None:
     """--format prints Markdown or a Chat Completions response, of the chosen attempt."""
     cli, ref = ended(checkout, DIFF, TWO_FILES, title="Say hello", messages=("Done.",))
     page, chat = cli("show", "--format", "markdown", "--attempt", "2", ref), cli("show", "--format", "chat", ref)

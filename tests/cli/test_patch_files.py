@@ -55,7 +55,7 @@ def test_apply_takes_a_file(cli: Cli, checkout: Path, name: str) -> None:
 
 
 def test_apply_takes_an_absolute_path_and_a_folder_inside(cli: Cli, checkout: Path) -> None:
-    """A file is looked up from the working directory, and applied from the top of the checkout."""
+    """A file is found from the working directory, and applied from the top of the checkout."""
     (checkout / "inside").mkdir()
     inside = Cli(checkout / "inside", no_service)
     codes = [
@@ -223,7 +223,7 @@ def series(checkout: Path, count: int) -> list[bytes]:
 
 
 def test_patches_are_committed_in_a_row_and_undone_one_by_one(cli: Cli, checkout: Path) -> None:
-    """Each application is a commit of its own on top of the last, and undo takes the newest back."""
+    """Each application is a commit on top of the last, and undo removes the newest."""
     patches = series(checkout, 4)
     (checkout / "staged").write_text("staged\n")
     git(checkout, "add", "staged")
@@ -285,7 +285,7 @@ def other_branch(checkout: Path) -> None:
 def test_an_undo_does_not_rewrite_other_commits(
     cli: Cli, checkout: Path, prepare: Callable[[Path], None], message: str
 ) -> None:
-    """A commit that is not the newest of the current branch is not taken back; nothing changes."""
+    """A commit that is not the newest of the current branch is not undone; nothing changes."""
     cli("apply", "../one.patch", "--commit")
     prepare(checkout)
     head = git(checkout, "rev-parse", "HEAD")
@@ -320,7 +320,7 @@ def test_a_commit_needs_a_head(cli: Cli, checkout: Path, prepare: Callable[[Path
 
 
 def test_a_detached_head_moves(cli: Cli, checkout: Path) -> None:
-    """Without a branch HEAD itself gets the commit, and gives it back."""
+    """Without a branch HEAD itself moves to the commit and back."""
     git(checkout, "checkout", "-q", "--detach")
     cli("apply", "../one.patch", "--commit")
     there = last_commit(checkout).partition("\n")[0]

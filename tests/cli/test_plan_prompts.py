@@ -72,7 +72,7 @@ def test_never_stops_at_the_plan_and_approve_continues(tmp_path: Path) -> None:
     assert "Done in `hello.txt`." in ended.out
 
 
-def test_submit_may_ask_for_a_plan_first(tmp_path: Path) -> None:
+def test_submit_may_require_a_plan_first(tmp_path: Path) -> None:
     """`wait` ends with the plan and prints the command that approves it; with --json it is an object."""
     cli = JulesCli(tmp_path)
     ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()

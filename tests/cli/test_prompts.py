@@ -57,7 +57,7 @@ def test_words_of_other_commands(cli: Cli, command: tuple[str, ...]) -> None:
 
 
 def test_a_prompt_file(cli: Cli) -> None:
-    """--prompt-file reads the file, whatever the prompt begins with."""
+    """--prompt-file reads the file, whatever its first character is."""
     (cli.folder / "p.md").write_text("# Dark mode\n\nAdd it.\n")
     cli(*SUBMIT, "--prompt-file", "p.md")
 

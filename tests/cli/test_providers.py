@@ -82,7 +82,7 @@ def test_a_new_provider_is_written_to_the_working_directory(cli: Cli) -> None:
 
 
 def test_a_new_provider_in_json(cli: Cli, tmp_path: Path) -> None:
-    """The folder and the files, and no word more."""
+    """The folder and the files, and nothing else."""
     done = cli("providers", "new", "acme", "--folder", "here", "--json")
 
     assert ("acme", str(tmp_path / "here")) == (done.json["name"], done.json["folder"])

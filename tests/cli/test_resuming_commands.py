@@ -88,7 +88,7 @@ def test_an_uncertain_submission_names_its_service(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_submission_names_its_service(tmp_path: Path) -> None:
-    """So does the command that is named when Ctrl-C comes before the answer."""
+    """Ctrl-C before the response prints a command with the same address."""
     cli = Cli(tmp_path, Interrupted())
     cli.cloud.count = 2
     line = cli("submit", "-e", "owner/repo", "x", "--base-url", URL).line

@@ -93,7 +93,7 @@ def test_attempts_are_listed(tmp_path: Path) -> None:
 
 
 def test_diff_is_the_bytes_of_the_patch(tmp_path: Path) -> None:
-    """Nothing is added to a diff and nothing taken away; --attempt chooses."""
+    """Nothing is added to a diff or removed; --attempt chooses the attempt."""
     cli, ref = ended(tmp_path, DIFF, OTHER)
 
     assert [DIFF.encode(), OTHER.encode()] == [cli("diff", ref).data, cli("diff", ref, "--attempt", "2").data]
@@ -179,8 +179,8 @@ def test_list_prints_twenty_tasks_and_the_command_for_more(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(("expected", "options"), [(23, ["--all"]), (22, ["--limit", "22"]), (5, ["--limit", "5"])])
-def test_list_shows_as_many_as_asked(cli: Cli, expected: int, options: list[str]) -> None:
-    """The service's pages are not the user's business."""
+def test_list_shows_as_many_as_requested(cli: Cli, expected: int, options: list[str]) -> None:
+    """The limit is independent of the service's page size."""
     for _ in range(23):
         cli.submit()
 
@@ -221,7 +221,7 @@ def test_an_unknown_id_is_an_error_of_the_service(cli: Cli) -> None:
 
 
 def test_results_are_whole(tmp_path: Path) -> None:
-    """What the cloud made is what comes out."""
+    """The printed result is the whole result of the cloud."""
     made = msgspec.structs.replace(DEFAULT_RESULT, title="Title", body="Body")
     cli = Cli(tmp_path, ScriptedCloud(["completed"], result=made))
     pull = cli("show", "--json", cli.submit()).json["outcome"]["pull_request"]
@@ -312,8 +312,8 @@ def test_show_lists_the_files_of_the_attempt(tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
-    """The command that `list` names for the next page has all that was given, and prints that page."""
+def test_the_next_page_keeps_the_options(cli: Cli, options: tuple[str, ...]) -> None:
+    """The command for the next page has all given options, and prints that page."""
     refs = [cli.submit() for _ in range(3)][::-1]
     pages = [cli("list", *options)]
     for _ in range(2):
@@ -325,8 +325,8 @@ def test_the_hint_for_more_keeps_the_options(cli: Cli, options: tuple[str, ...])
     assert set(options) - {"-e"} <= set(shlex.split(pages[0].err.partition("coatcheck ")[2].partition(" (or")[0]))
 
 
-def test_other_hints_keep_the_options(cli: Cli) -> None:
-    """The command to come back with has the address that was given."""
+def test_other_commands_keep_the_options(cli: Cli) -> None:
+    """The command that resumes has the given address."""
     done = cli("submit", "-e", "owner/repo", "--base-url", "https://chatgpt.com/backend-api", "go")
 
     assert f"coatcheck wait {done.out.strip()} --base-url https://chatgpt.com/backend-api\n" in done.err
@@ -346,7 +346,7 @@ def test_other_hints_keep_the_options(cli: Cli) -> None:
 def test_every_provider_lists_by_environment(
     tmp_path: Path, provider: str, emulator: Any, environment: str, secrets: tuple[str, ...]
 ) -> None:
-    """A provider without a list of environments takes the name as it is."""
+    """A provider without a list of environments uses the name as it is."""
     service = emulator()
     environ = {**dict.fromkeys(secrets, getattr(service, "token", "made-up")), "AWS_REGION": "us-east-1"}
     done = Cli(tmp_path, service, **environ)("list", "--provider", provider, "--environment", environment, "--json")

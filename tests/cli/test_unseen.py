@@ -29,7 +29,7 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def said(folder: Path, *options: str, stdin: bytes = b"") -> str:
+def warning_of(folder: Path, *options: str, stdin: bytes = b"") -> str:
     """Submit from *folder*, and return the warning without its first word, "" where there was none."""
     done = Cli(folder)("submit", *options, "x", stdin=stdin)
     assert done.code == 0, done
@@ -45,9 +45,9 @@ def change(folder: Path, *, commit: bool = False) -> None:
         git(folder, "commit", "-qam", "second")
 
 
-def test_nothing_is_said_where_the_agent_sees_everything(checkout: Path) -> None:
+def test_a_pushed_branch_has_no_warning(checkout: Path) -> None:
     """A clean checkout of a pushed branch needs no warning."""
-    assert "" == said(checkout)
+    assert "" == warning_of(checkout)
 
 
 def test_uncommitted_files_are_counted(checkout: Path) -> None:
@@ -55,28 +55,30 @@ def test_uncommitted_files_are_counted(checkout: Path) -> None:
     change(checkout)
     (checkout / "new").touch()
 
-    assert "the agent will not see 1 changed file and 1 new file (not committed)" == said(checkout)
+    assert "the agent will not see 1 changed file and 1 new file (not committed)" == warning_of(checkout)
 
 
 def test_unpushed_commits_are_counted(checkout: Path) -> None:
     """Commits are compared with the remote-tracking branch as of the last fetch, which the warning mentions."""
     change(checkout, commit=True)
 
-    assert "the agent will not see 1 commit (not pushed to origin/main as of the last fetch)" == said(checkout)
+    assert "the agent will not see 1 commit (not pushed to origin/main as of the last fetch)" == warning_of(checkout)
 
 
-def test_a_branch_that_the_remote_does_not_have_is_said(checkout: Path) -> None:
-    """With the command that pushes it."""
+def test_a_branch_that_is_not_pushed_is_reported(checkout: Path) -> None:
+    """The warning has the command that pushes it."""
     git(checkout, "switch", "-qc", "topic")
 
-    assert "origin has no branch topic as of the last fetch; push it with: git push -u origin topic" == said(checkout)
+    assert "origin has no branch topic as of the last fetch; push it with: git push -u origin topic" == warning_of(
+        checkout
+    )
 
 
-def test_a_detached_head_is_said(checkout: Path) -> None:
-    """No branch is sent then, so the agent starts elsewhere."""
+def test_a_detached_head_is_reported(checkout: Path) -> None:
+    """No branch is sent then, so the agent starts from another commit."""
     git(checkout, "switch", "-q", "--detach")
 
-    assert said(checkout).startswith("HEAD is detached at ")
+    assert warning_of(checkout).startswith("HEAD is detached at ")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_branch_that_is_named_leaves_a_detached_head_without_meaning(checkout:
     git(checkout, "switch", "-q", "--detach")
     change(checkout)
 
-    assert "" == said(checkout, *options)
+    assert "" == warning_of(checkout, *options)
 
 
 def test_a_starting_diff_takes_the_uncommitted_files_along(checkout: Path) -> None:
@@ -95,11 +97,11 @@ def test_a_starting_diff_takes_the_uncommitted_files_along(checkout: Path) -> No
     change(checkout)
     diff = b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n"
 
-    assert "" == said(checkout, "--starting-diff", "-", stdin=diff)
+    assert "" == warning_of(checkout, "--starting-diff", "-", stdin=diff)
 
 
 @pytest.mark.parametrize("how", ["never fetched", "one branch only"])
-def test_nothing_is_said_about_a_remote_whose_branches_are_not_known(checkout: Path, how: str) -> None:
+def test_a_remote_with_unknown_branches_has_no_warning(checkout: Path, how: str) -> None:
     """There is no warning about a branch where not every branch is tracked."""
     if how == "never fetched":
         git(checkout, "update-ref", "-d", "refs/remotes/origin/main")
@@ -107,26 +109,26 @@ def test_nothing_is_said_about_a_remote_whose_branches_are_not_known(checkout: P
         git(checkout, "config", "remote.origin.fetch", "+refs/heads/main:refs/remotes/origin/main")
     git(checkout, "switch", "-qc", "topic")
 
-    assert "" == said(checkout)
+    assert "" == warning_of(checkout)
 
 
-def test_a_checkout_of_another_repository_says_nothing(checkout: Path) -> None:
+def test_a_checkout_of_another_repository_has_no_warning(checkout: Path) -> None:
     """The files of a checkout of another repository cause no warning."""
     git(checkout, "remote", "set-url", "origin", "https://github.com/else/where")
     change(checkout)
 
-    assert "" == said(checkout, "--environment", "owner/repo")
+    assert "" == warning_of(checkout, "--environment", "owner/repo")
 
 
 def test_json_output_has_no_warning(checkout: Path) -> None:
     """With --json there is no warning on stderr."""
     change(checkout)
 
-    assert "" == said(checkout, "--json")
+    assert "" == warning_of(checkout, "--json")
 
 
 def test_an_alias_of_ssh_names_the_repository(checkout: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Aliases are resolved by ssh, which is started without a shell and given the name after ``--``."""
+    """Aliases are resolved by ssh, which is started without a shell and with the name after ``--``."""
     programs = home / "bin"
     programs.mkdir()
     program = programs / "ssh"

@@ -15,7 +15,7 @@ from coatcheck.cloud.faults import Status
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
-class Impatient(ScriptedCloud):
+class InterruptedCloud(ScriptedCloud):
     """A cloud whose user presses Ctrl-C at the third poll."""
 
     looks = 0
@@ -80,7 +80,7 @@ def test_a_deadline_does_not_stop_the_task(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["wait", "watch"])
 def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
     """Ctrl-C prints that the task is still running and the command that resumes; nothing is cancelled."""
-    cli = Cli(tmp_path, Impatient(["pending"]))
+    cli = Cli(tmp_path, InterruptedCloud(["pending"]))
     ref = cli.submit()
     done = cli(verb, ref)
 
@@ -91,7 +91,7 @@ def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
 
 def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
     """The ref is on stdout with --json and on stderr, so that either reader can continue."""
-    cli = Cli(tmp_path, Impatient(["pending"]))
+    cli = Cli(tmp_path, InterruptedCloud(["pending"]))
     ref = cli.submit()
     done = cli("wait", ref, "--json")
     error = done.json["error"]
@@ -173,7 +173,7 @@ def test_many_are_watched_at_once(cli: Cli) -> None:
     assert sorted(refs) == sorted(ends)
 
 
-def test_whose_event_it_is_comes_first(cli: Cli) -> None:
+def test_lines_of_many_tasks_name_the_task(cli: Cli) -> None:
     """In text each line of many tasks names its task, and a message has the name above it."""
     one, other = cli.submit(), cli.submit()
     lines = cli("watch", one, other).out.splitlines()
@@ -194,8 +194,8 @@ def test_many_are_watched_of_one_provider_and_from_the_beginning(cli: Cli) -> No
 
 
 def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
-    """Nothing is cancelled, and the command that comes back names every task."""
-    cli = Cli(tmp_path, Impatient(["in_progress"]))
+    """Nothing is cancelled, and the command that resumes names every task."""
+    cli = Cli(tmp_path, InterruptedCloud(["in_progress"]))
     refs = [cli.submit() for _ in range(3)]
     done = cli("watch", *refs)
     line = f"coatcheck: interrupted; the 3 tasks are still running; resume with: coatcheck watch {' '.join(refs)}"
@@ -203,7 +203,7 @@ def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
     assert (130, line, []) == (done.code, done.err.splitlines()[-1], cli.cloud.seen("cancel_task"))
 
 
-class Out(ScriptedCloud):
+class UnreachableCloud(ScriptedCloud):
     """A cloud that cannot be reached for two minutes after the first poll, by the clock that it is given."""
 
     clock: Any = None
@@ -217,7 +217,7 @@ class Out(ScriptedCloud):
 
 def waiting_through_an_outage(folder: Path, *options: str, is_terminal: bool) -> Result:
     """Wait for a task whose service cannot be reached for two minutes."""
-    cli = Cli(folder, Out())
+    cli = Cli(folder, UnreachableCloud())
     ref = cli.submit()
     cli.is_terminal = is_terminal
     cli.cloud.clock, cli.cloud.begins = cli.clock, cli.clock.monotonic()
@@ -241,7 +241,7 @@ def test_an_outage_is_shown_in_the_progress_line(tmp_path: Path) -> None:
     assert (0, True, False) == (done.code, "cannot reach " in done.err, "coatcheck: cannot reach" in done.err)
 
 
-def test_a_program_that_asked_for_json_gets_one_document(tmp_path: Path) -> None:
+def test_an_outage_keeps_json_one_document(tmp_path: Path) -> None:
     """During an outage, stdout stays one JSON document."""
     done = waiting_through_an_outage(tmp_path, "--json", is_terminal=False)
 

@@ -43,7 +43,7 @@ def read(response: Response) -> dict:
 
 
 def create_body(prompt: str = "Say hello", *, attempts: int = 1, **new_task: object) -> dict:
-    """What the official client sends (codex-wham.md 2.2)."""
+    """What the official client sends (docs/reference/protocols/codex-wham.md, 2.2)."""
     body = {
         "new_task": {
             "environment_id": "e0000000000000000000000000000001",

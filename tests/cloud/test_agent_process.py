@@ -29,7 +29,7 @@ def run(
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process is dead, or dies within seconds: a signal is sent, not awaited."""
+    """Whether a process has ended, or ends within seconds: a signal is sent, not awaited."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -40,22 +40,22 @@ def has_ended(pid: int) -> bool:
         os.close(descriptor)
 
 
-def test_a_command_tells_its_code_and_what_it_wrote(tmp_path: Path) -> None:
-    """Both outputs, apart."""
+def test_a_command_returns_its_code_and_outputs(tmp_path: Path) -> None:
+    """Both outputs, separately."""
     ending = run("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path)
 
     assert ProcessResult(exit_code=3, stdout="out\n", stderr="err\n") == ending
 
 
-def test_the_prompt_comes_on_standard_input(tmp_path: Path) -> None:
-    """Byte by byte."""
+def test_the_prompt_is_sent_to_standard_input(tmp_path: Path) -> None:
+    """The bytes are unchanged."""
     prompt = tmp_path / "prompt"
     prompt.write_text("Grüße\n$(touch x) `y`")
 
     assert "Grüße\n$(touch x) `y`" == run("import sys; print(sys.stdin.read(), end='')", tmp_path, input=prompt).stdout
 
 
-def test_the_prompt_stands_where_the_template_says() -> None:
+def test_the_prompt_replaces_its_placeholder() -> None:
     """As one argument, or inside one; nothing of it is interpreted."""
     assert ["a", "--say=x; {y} 'z'", "x; {y} 'z'"] == arguments_of(["a", "--say={prompt}", "{prompt}"], "x; {y} 'z'")
 
@@ -113,8 +113,8 @@ def test_an_agent_cancelled_before_it_began_ends_at_once(tmp_path: Path) -> None
     assert run("import signal; signal.pause()", tmp_path, process=process).is_cancelled
 
 
-def test_an_agent_that_has_time_to_say_goodbye_can(tmp_path: Path) -> None:
-    """TERM comes first."""
+def test_an_agent_may_end_after_sigterm(tmp_path: Path) -> None:
+    """SIGTERM is sent before SIGKILL."""
     code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))\nprint('up', flush=True)\nsignal.pause()"
     up = threading.Event()
     process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=10)
@@ -124,15 +124,15 @@ def test_an_agent_that_has_time_to_say_goodbye_can(tmp_path: Path) -> None:
 
 
 def test_much_output_is_cut_in_the_middle_with_a_mark(tmp_path: Path) -> None:
-    """Its beginning and its end stay; memory is bounded."""
+    """The beginning and the end are kept; memory is bounded."""
     text = run("import sys; sys.stdout.write('begin' + 'x' * 5_000_000 + 'end')", tmp_path).stdout
 
     assert (True, True, True) == (text.startswith("begin"), text.endswith("end"), "bytes were cut out here" in text)
     assert len(text) < 1_100_000
 
 
-def test_somebody_who_holds_the_pipe_open_holds_nobody_up(tmp_path: Path) -> None:
-    """A daemon that left the group cannot make an attempt last."""
+def test_an_open_pipe_does_not_prolong_an_attempt(tmp_path: Path) -> None:
+    """A daemon that left the process group does not prolong an attempt."""
     code = "import os, sys, time\nprint('parent', flush=True)\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\n    os._exit(0)\n"
 
     assert "parent\n" == run(code, tmp_path).stdout

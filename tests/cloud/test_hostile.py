@@ -34,7 +34,7 @@ def git(where: Path, *arguments: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Make a repository with rules for encodings, line ends and ignored files."""
+    """Return a repository with rules for encodings, line ends and ignored files."""
     path = tmp_path / "repository"
     (path / "src").mkdir(parents=True)
     git(path, "init", "-q", "-b", "main")
@@ -51,7 +51,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workspaces(tmp_path: Path) -> WorkspaceManager:
-    """Make a workspace manager in a new folder."""
+    """Return a workspace manager in a new folder."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
@@ -272,7 +272,7 @@ AGENTS: dict[str, tuple[str, list[str], list[str]]] = {
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_the_rest_is_collected_and_what_is_not_is_named(name: str, collect: Callable[[str], Changes]) -> None:
-    """Whatever an agent leaves beside it, z.txt is in the diff, and every path that is not is in the notes."""
+    """For anything an agent leaves beside it, z.txt is in the diff, and every path that is not is in the notes."""
     script, files, notes = AGENTS[name]
     changes = collect(f"echo z >z.txt; ({script})")
     found = [
@@ -284,7 +284,7 @@ def test_the_rest_is_collected_and_what_is_not_is_named(name: str, collect: Call
 
 
 def test_a_diff_of_odd_names_and_encodings_applies(repository: Path, collect: Callable[[str], Changes]) -> None:
-    """`git apply` of the diff gives the agent's files."""
+    """`git apply` of the diff creates the agent's files."""
     names = "printf x >$'caf\\xe9'; printf z >$'a\\nb'; echo hi >app.rc; echo more >>f.txt; rm -r src; echo s >src"
     diff = collect(names).diff
     apply = ["git", "-C", str(repository), "apply", "--index", "-"]
@@ -377,7 +377,7 @@ def test_what_is_outside_a_sparse_checkout_is_not_deleted(name: str, collect: Ca
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_mount_points_are_known_without_walking_into_them() -> None:
+def test_mount_points_are_known_without_entering_them() -> None:
     """A folder that an agent binds into its tree cannot be distinguished by its files, so the system's list is used."""
     assert b"proc" in mount_points(Path("/"))
 
@@ -396,7 +396,7 @@ def test_a_path_in_a_note_is_one_line() -> None:
 
 
 def test_many_notes_are_counted() -> None:
-    """A message stays short enough to read."""
+    """A message has a maximum length."""
     (message,) = notes_message([str(number) for number in range(150)])
 
     assert ("Notes on this result:", "- and 50 more") == (message.splitlines()[0], message.splitlines()[-1])
@@ -462,7 +462,7 @@ exec {git} "$@"
 
 @pytest.fixture
 def hanging_git(tmp_path: Path) -> Iterator[Callable[[str], WorkspaceManager]]:
-    """Make a workspace manager whose git reports itself and hangs at one command."""
+    """Return a workspace manager whose git reports itself and hangs at one command."""
     os.mkfifo(tmp_path / "hanging")
     reader = os.open(tmp_path / "hanging", os.O_RDWR)  # so that reporting never waits
 
@@ -530,7 +530,7 @@ def test_the_deadline_covers_collecting(
 
 
 def test_a_scope_that_was_cancelled_cancels_what_comes_later() -> None:
-    """A cancellation before the start is not lost, and wins over the deadline."""
+    """A cancellation before the start is not lost, and has precedence over the deadline."""
     scope, calls = CancelScope(0.0), []
     with pytest.raises(TimedOut):
         scope.check()

@@ -79,7 +79,7 @@ def test_an_answer_can_be_cut_short() -> None:
         call(url, cloud, "GET", "/wham/usage")
 
 
-def test_an_answer_can_fail_to_come() -> None:
+def test_a_response_can_be_omitted() -> None:
     """A scripted timeout sends nothing until the client gives up."""
     cloud = ScriptedCloud(faults=[faults.Timeout()])
     with serving(cloud) as url:
@@ -90,7 +90,7 @@ def test_an_answer_can_fail_to_come() -> None:
                 connection.recv(1)
 
 
-def test_a_large_answer_and_a_stream_come_whole() -> None:
+def test_a_large_response_and_a_stream_are_complete() -> None:
     """A large response and an event stream are complete."""
     cloud = ScriptedCloud(["completed"], faults=[faults.Huge(1_000_000)])
     with serving(cloud) as url:
@@ -133,7 +133,7 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
     assert 413 == sent[0]["status"]
 
 
-def test_a_handler_that_breaks_is_a_500_and_the_server_goes_on() -> None:
+def test_an_error_of_the_handler_is_a_500() -> None:
     """A request after an error of the handler is answered as usual."""
 
     class Breaks:

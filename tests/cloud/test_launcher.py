@@ -30,7 +30,7 @@ from .test_http_server import call
 
 @pytest.fixture
 def options(tmp_path: Path) -> ServeOptions:
-    """Ask for a server over the demo site."""
+    """Return options of a server over the demo site."""
     if not (tmp_path / "site").exists():
         make_site(tmp_path / "site", environ=os.environ)
     return ServeOptions(
@@ -51,7 +51,7 @@ class Holder:
 
 
 def test_a_server_is_found_by_its_record_while_it_runs(options: ServeOptions) -> None:
-    """0600, with a token that opens the door; gone afterwards."""
+    """The record has mode 0600 and a valid token; it is removed afterwards."""
     assert options.record is not None
     with running(options) as record:
         found = read_record(options.record)
@@ -62,7 +62,7 @@ def test_a_server_is_found_by_its_record_while_it_runs(options: ServeOptions) ->
     assert not options.record.exists()
 
 
-def test_a_codex_home_holds_a_login_that_opens_the_door(options: ServeOptions) -> None:
+def test_a_codex_home_has_a_valid_login(options: ServeOptions) -> None:
     """Private, with the date of the last refresh and the address."""
     assert options.codex_home is not None
     with running(options) as record:
@@ -74,16 +74,16 @@ def test_a_codex_home_holds_a_login_that_opens_the_door(options: ServeOptions) -
     assert f'chatgpt_base_url = "{record.url}/"' in (options.codex_home / "config.toml").read_text()
 
 
-def test_a_second_start_writes_its_own_codex_home_again(options: ServeOptions) -> None:
-    """It knows its mark."""
+def test_a_second_start_replaces_its_codex_home(options: ServeOptions) -> None:
+    """It is recognised by its mark."""
     for _ in range(2):
         with running(options):
             pass
 
 
 @pytest.mark.parametrize("name", ["auth.json", "config.toml"])
-def test_somebody_elses_codex_home_is_left_alone(name: str, options: ServeOptions) -> None:
-    """Whatever it holds; and no server starts."""
+def test_another_codex_home_is_unchanged(name: str, options: ServeOptions) -> None:
+    """No server starts over any other content."""
     assert options.codex_home is not None
     options.codex_home.mkdir()
     (options.codex_home / name).write_text("{}")
@@ -93,8 +93,8 @@ def test_somebody_elses_codex_home_is_left_alone(name: str, options: ServeOption
     assert [name] == [path.name for path in options.codex_home.iterdir()]
 
 
-def test_a_codex_home_where_somebody_logged_in_meanwhile_is_left_alone(tmp_path: Path) -> None:
-    """The mark alone is not enough: the account counts."""
+def test_a_codex_home_with_a_new_login_is_unchanged(tmp_path: Path) -> None:
+    """The mark alone is not enough: the account is compared."""
     account = Account()
     tokens = TokenBook(account=account, time=lambda: 0.0).issue()
     write_codex_home(tmp_path / "home", url="http://127.0.0.1:1/backend-api", tokens=tokens, account=account, now=0.0)
@@ -140,7 +140,7 @@ def test_a_server_removes_its_own_record_and_stale_ones(options: ServeOptions) -
     assert (["one", "other"], ["other"]) == (during, after)
 
 
-def test_the_id_of_a_task_tells_its_server(options: ServeOptions) -> None:
+def test_the_id_of_a_task_names_its_server(options: ServeOptions) -> None:
     """It begins with the prefix of the record, has the service's form, and the task is reported."""
     seen: list[str] = []
     with running(msgspec.structs.replace(options, on_task=lambda task: seen.append(task.id))) as record:
@@ -202,7 +202,7 @@ print("ended", flush=True)
 
 @contextlib.contextmanager
 def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Give a server in another process, and the number of the agent that it runs."""
+    """Return a server in another process, and the number of the agent that it runs."""
     if not (root / "site").exists():
         make_site(root / "site", environ=os.environ)
     with subprocess.Popen([sys.executable, "-c", SERVE, str(root)], stdout=subprocess.PIPE, text=True) as server:
@@ -222,7 +222,7 @@ def busy_server(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_server_and_its_agents(number: signal.Signals, tmp_path: Path) -> None:
-    """Cleanly: the agent is dead, the record gone, no clone left."""
+    """The agent has ended, the record is removed, and no clone is left."""
     with busy_server(tmp_path) as (server, agent):
         server.send_signal(number)
         said = server.communicate(timeout=20)[0]
@@ -265,7 +265,7 @@ def wait_for_line(url: str, holder: Holder, created: dict) -> None:
 
 
 def ended(pid: int) -> bool:
-    """Tell whether a process is gone, or goes within seconds."""
+    """Whether a process has ended, or ends within seconds."""
     if sys.platform != "linux":
         return True
     try:

@@ -94,7 +94,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
-    """Make machines whose agent is a shell line, and end them."""
+    """Return machines whose agent is a shell line, and end them."""
     with ExitStack() as stack:
 
         def make(script: str | tuple[str, ...], **options: object) -> Machine:
@@ -155,8 +155,8 @@ def test_a_report_wins_over_what_was_printed(machine: Callable[..., Machine]) ->
     )
 
 
-def test_an_agent_knows_its_attempt_and_none_of_our_secrets(machine: Callable[..., Machine]) -> None:
-    """COATCHECK_ and GIT_ variables of the server stay with the server."""
+def test_an_agent_gets_its_attempt_and_none_of_our_secrets(machine: Callable[..., Machine]) -> None:
+    """COATCHECK_ and GIT_ variables of the server are not passed on."""
     script = 'echo "$COATCHECK_ATTEMPT/$COATCHECK_ATTEMPTS $COATCHECK_MODE $COATCHECK_BRANCH [$COATCHECK_TOKEN$GIT_DIR] $(cat "$COATCHECK_PROMPT_FILE")"'
     details = machine(script).run("The prompt")
 
@@ -170,8 +170,8 @@ def test_without_a_place_for_it_the_prompt_is_on_standard_input(machine: Callabl
     assert "Read me" == items(details)["message"]["content"][0]["text"]
 
 
-def test_asking_makes_no_diff(machine: Callable[..., Machine]) -> None:
-    """Whatever the agent changed while it looked."""
+def test_ask_mode_has_no_diff(machine: Callable[..., Machine]) -> None:
+    """Changes of the agent are dropped."""
     details = machine("echo answer; echo x > x").run(run_environment_in_qa_mode=True)
 
     assert (["message"], None) == (list(items(details)), details["current_diff_task_turn"])
@@ -186,8 +186,10 @@ def test_asking_makes_no_diff(machine: Callable[..., Machine]) -> None:
         ("cd ..; rm -rf work", ("workspace_gone", "the agent removed its own clone")),
     ],
 )
-def test_a_failure_says_why(script: str, expected: tuple[str, str], machine: Callable[..., Machine]) -> None:
-    """A code for programs, the last words for people."""
+def test_a_failure_has_code_and_message(
+    script: str, expected: tuple[str, str], machine: Callable[..., Machine]
+) -> None:
+    """A code for programs, the last output for people."""
     assert expected == error_of(machine(script).run())
 
 
@@ -196,20 +198,20 @@ def test_a_program_that_is_not_there_fails_the_attempt(machine: Callable[..., Ma
     assert ("agent_not_started", "there is no program '/no/such'") == error_of(machine(("/no/such",)).run())
 
 
-def test_a_prompt_too_long_for_an_argument_says_what_to_do(machine: Callable[..., Machine]) -> None:
-    """Linux takes 128 KiB per argument."""
+def test_a_prompt_too_long_for_an_argument_has_a_remedy(machine: Callable[..., Machine]) -> None:
+    """Linux allows 128 KiB per argument."""
     code, message = error_of(machine("true").run("x" * 200_000))
 
     assert ("agent_not_started", True) == (code, "standard input" in message)
 
 
 def test_an_unknown_branch_fails_the_attempt(machine: Callable[..., Machine]) -> None:
-    """Naming it."""
+    """The failure names it."""
     assert ("unknown_branch", "the repository has no branch 'nope'") == error_of(machine("true").run(branch="nope"))
 
 
 def test_an_agent_that_takes_too_long_is_ended(machine: Callable[..., Machine]) -> None:
-    """The failure names the timeout, whatever the attempt was doing on a busy machine."""
+    """The failure names the timeout, for any phase of the attempt."""
     code, message = error_of(machine("sleep 60", timeout=0.3).run())
 
     assert ("timed_out", True) == (code, "timed out after 0.3 s" in message)
@@ -235,7 +237,7 @@ def test_cancelling_ends_what_runs_and_what_waits(machine: Callable[..., Machine
 
 
 def test_a_task_is_in_progress_until_all_attempts_ended(machine: Callable[..., Machine]) -> None:
-    """Though the first one is done."""
+    """The first attempt has ended."""
     made = machine('[ "$COATCHECK_ATTEMPT" = 1 ] || sleep 60')
     created = made.order(attempts=2)
     id, turn = created["task"]["id"], created["turn"]["id"]
@@ -269,7 +271,7 @@ def test_after_a_restart_what_ran_has_failed_and_what_was_done_is_there(machine:
     assert [] == list((made.root / "work").glob("attempts/*"))
 
 
-def test_a_follow_up_goes_on_from_the_turn_before(machine: Callable[..., Machine]) -> None:
+def test_a_follow_up_starts_from_the_previous_turn(machine: Callable[..., Machine]) -> None:
     """Its diff holds both."""
     made = machine('echo "$1" >> "$1.txt"; ls *.txt | xargs')
     first = made.run("one")
@@ -285,8 +287,8 @@ def test_a_follow_up_goes_on_from_the_turn_before(machine: Callable[..., Machine
     assert ["one.txt", "two.txt"] == [file["path"] for file in items(second)["partial_repo_snapshot"]["files"]]
 
 
-def test_a_follow_up_of_what_still_runs_is_a_conflict(machine: Callable[..., Machine]) -> None:
-    """One thing after the other."""
+def test_a_follow_up_of_a_running_turn_is_a_conflict(machine: Callable[..., Machine]) -> None:
+    """The response is a 409."""
     made = machine("sleep 60")
     created = made.order()
     body = create_body("two")
@@ -297,7 +299,7 @@ def test_a_follow_up_of_what_still_runs_is_a_conflict(machine: Callable[..., Mac
 
 
 def test_there_is_no_host_for_pull_requests(machine: Callable[..., Machine]) -> None:
-    """Said, and not pretended."""
+    """The request is refused with the reason."""
     made = machine("echo x > x")
     details = made.run()
     path = f"/tasks/{details['task']['id']}/turns/{details['current_assistant_turn']['id']}/pr"
@@ -312,7 +314,7 @@ def test_nothing_is_metered(machine: Callable[..., Machine]) -> None:
 
 
 def test_deleting_a_running_task_ends_it(machine: Callable[..., Machine]) -> None:
-    """And the server goes on."""
+    """The server continues."""
     made = machine('[ "$1" = quick ] || { echo up; sleep 60; }')
     created = made.order("slow")
     id, turn = created["task"]["id"], created["turn"]["id"]
@@ -347,8 +349,8 @@ def test_the_demo_change_keeps_the_sites_own_tests_passing(machine: Callable[...
     assert (0, True) == (done.returncode, "Ran 2 tests" in done.stderr)
 
 
-def test_environments_know_their_branch_and_repository(tmp_path: Path) -> None:
-    """The id is opaque, and stays the same from start to start."""
+def test_environments_have_their_branch_and_repository(tmp_path: Path) -> None:
+    """The id is opaque, and is the same after a restart."""
     make_site(tmp_path / "site", environ=os.environ)
     first, second = (environment("owner/repo", tmp_path / "site", environ=os.environ) for _ in range(2))
 
@@ -358,7 +360,7 @@ def test_environments_know_their_branch_and_repository(tmp_path: Path) -> None:
 
 
 def test_a_cloud_closes_before_it_starts(tmp_path: Path) -> None:
-    """A server that fails between its making and its start is taken apart as any other."""
+    """A server that fails before its start is closed as any other."""
     store = Store(tmp_path / "cloud.sqlite3")
     store.open()
     workspaces = WorkspaceManager(tmp_path, environ=os.environ)
@@ -402,7 +404,7 @@ def test_an_attempt_whose_end_is_refused_is_shown_as_failed_until_it_is_kept(
     )
 
 
-def test_a_start_that_cannot_be_kept_fails_the_attempt(machine: Callable[..., Machine]) -> None:
+def test_a_start_that_cannot_be_stored_fails_the_attempt(machine: Callable[..., Machine]) -> None:
     """An attempt whose start the store refuses fails, and does not stay queued."""
     made = machine("true", store=FullStore, pauses=())
     made.store.is_full = True
@@ -411,7 +413,7 @@ def test_a_start_that_cannot_be_kept_fails_the_attempt(machine: Callable[..., Ma
     assert "not_started" == error_of(shown)[0]
 
 
-def test_a_task_that_cannot_be_announced_is_taken_all_the_same(machine: Callable[..., Machine]) -> None:
+def test_a_task_that_cannot_be_announced_is_accepted(machine: Callable[..., Machine]) -> None:
     """A closed terminal of the server refuses no submission: the client would send it again."""
 
     def announce(_task: object) -> None:
@@ -437,8 +439,8 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_whatever_an_agent_prints_or_leaves_its_work_is_collected(name: str, machine: Callable[..., Machine]) -> None:
-    """The attempt completes with the diff, answers are JSON, and its folder is removed."""
+def test_work_is_collected_for_any_output(name: str, machine: Callable[..., Machine]) -> None:
+    """The attempt completes with the diff, responses are JSON, and its folder is removed."""
     made = machine(f"echo more >>index.html\n{OUTPUTS[name]}\ntrue", timeout=200.0)
     details = made.run()
     diff = items(details)["pr"]["output_diff"]["diff"]

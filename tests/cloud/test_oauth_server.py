@@ -35,17 +35,17 @@ def fields_of(response: Response) -> dict:
 
 
 def refresh(cloud: ScriptedCloud, token: str) -> Response:
-    """Ask for new tokens."""
+    """Request new tokens."""
     return post_json(cloud, "/oauth/token", client_id=CLIENT, grant_type="refresh_token", refresh_token=token)
 
 
 def opens(cloud: ScriptedCloud, token: str) -> bool:
-    """Tell whether the door opens."""
+    """Whether a request with the token is accepted."""
     return cloud.handle(Request("GET", "/wham/usage", headers=(("authorization", f"Bearer {token}"),))).status == 200
 
 
-def test_a_refresh_gives_three_new_tokens_that_open_the_door() -> None:
-    """And the old access token still holds until it expires."""
+def test_a_refresh_returns_three_valid_tokens() -> None:
+    """The old access token stays valid until it expires."""
     cloud = ScriptedCloud()
     tokens = fields_of(refresh(cloud, cloud.tokens.refresh_token))
 
@@ -65,16 +65,16 @@ def test_a_refresh_token_is_good_once() -> None:
 @pytest.mark.parametrize(
     ("fate", "code"), [("expired", "refresh_token_expired"), ("invalidated", "refresh_token_invalidated")]
 )
-def test_a_refresh_token_that_ended_says_why(fate: str, code: str) -> None:
-    """With the service's own words."""
+def test_an_ended_refresh_token_has_its_code(fate: str, code: str) -> None:
+    """The code is the service's."""
     cloud = ScriptedCloud()
     cloud.book.end(cloud.tokens.refresh_token, fate)
 
     assert code == fields_of(refresh(cloud, cloud.tokens.refresh_token))["error"]["code"]
 
 
-def test_a_revoked_token_is_good_no_more() -> None:
-    """Refresh and access tokens alike."""
+def test_a_revoked_token_is_refused() -> None:
+    """Refresh and access tokens."""
     cloud = ScriptedCloud()
     post_json(
         cloud, "/oauth/revoke", token=cloud.tokens.refresh_token, token_type_hint="refresh_token", client_id=CLIENT
@@ -91,8 +91,8 @@ def test_an_access_token_is_no_refresh_token_and_the_other_way_round() -> None:
     assert (401, False) == (refresh(cloud, cloud.tokens.access_token).status, opens(cloud, cloud.tokens.refresh_token))
 
 
-def test_a_device_login_waits_for_a_person_and_then_gives_tokens() -> None:
-    """403 until the code is typed, then an authorization code that its verifier redeems, once."""
+def test_a_device_login_waits_and_then_returns_tokens() -> None:
+    """403 until the code is entered, then an authorization code that its verifier redeems, once."""
     cloud = ScriptedCloud()
     asked = fields_of(post_json(cloud, "/api/accounts/deviceauth/usercode", client_id=CLIENT))
     poll = {"device_auth_id": asked["device_auth_id"], "user_code": asked["user_code"]}
@@ -113,7 +113,7 @@ def test_a_device_login_waits_for_a_person_and_then_gives_tokens() -> None:
 
 
 def test_a_device_login_ends_after_fifteen_minutes() -> None:
-    """Then neither the page nor the poll knows it."""
+    """Then the code is unknown to page and poll."""
     clock = FakeClock()
     cloud = ScriptedCloud(clock=clock)
     asked = fields_of(post_json(cloud, "/api/accounts/deviceauth/usercode", client_id=CLIENT))
@@ -136,7 +136,7 @@ def authorization(**changes: str) -> dict[str, str]:
     }
 
 
-def test_a_browser_login_comes_back_with_state_and_a_code_for_the_verifier() -> None:
+def test_a_browser_login_redirects_with_state_and_code() -> None:
     """PKCE: another verifier gets nothing."""
     cloud = ScriptedCloud()
     codes = []
@@ -172,8 +172,8 @@ def test_a_browser_login_goes_back_to_loopback_only(change: dict[str, str]) -> N
     assert 400 == response.status
 
 
-def test_with_an_approval_key_nobody_approves_himself() -> None:
-    """Other people of the same machine can reach the port, but they do not know the key."""
+def test_an_approval_needs_the_approval_key() -> None:
+    """Other users of the machine can reach the port, and do not have the key."""
     cloud = ScriptedCloud(approval_key="secret")
     asked = fields_of(post_json(cloud, "/api/accounts/deviceauth/usercode", client_id=CLIENT))
     page = cloud.handle(Request("GET", "/oauth/authorize", query=tuple(authorization().items())))

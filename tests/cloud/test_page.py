@@ -1,4 +1,4 @@
-"""The page of a task shows what came back, harmless, to the user who runs the server."""
+"""The page of a task shows its result, escaped, to the user who runs the server."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_page_of_no_task_is_a_404(cloud: ScriptedCloud, id: str) -> None:
 
 
 def test_another_method_is_a_405(cloud: ScriptedCloud) -> None:
-    """A page is only read, so other methods are a problem document that names the right ones."""
+    """Other methods are a problem document that names the right ones."""
     with serving(cloud, routes=pages_of(cloud)) as url:
         path = f"/codex/tasks/{cloud.tasks[0].id}"
         status, headers, _ = call(url.removesuffix("/backend-api"), cloud, "DELETE", path)
@@ -153,7 +153,7 @@ def test_a_mounted_cloud_answers_what_is_no_page(cloud: ScriptedCloud) -> None:
     ] == [(status, kind, keys[:4]) for status, kind, keys in actual]
 
 
-def test_a_running_task_is_loaded_again_by_itself() -> None:
+def test_the_page_of_a_running_task_reloads() -> None:
     """Without a script, until it has ended."""
     cloud = ScriptedCloud(["in_progress"])
     Caller(cloud).create("x")
@@ -190,7 +190,7 @@ def test_the_owner_of_a_connection_is_read_from_the_kernels_table(
     assert expected == is_same_user(("127.0.0.1", port), ("127.0.0.1", 80), tables=[tmp_path / "none", table])
 
 
-def test_nobody_is_the_owner_of_an_unknown_connection() -> None:
+def test_an_unknown_connection_has_no_owner() -> None:
     """Where the kernel does not show the owner, the key is required."""
     assert not is_same_user(("127.0.0.1", 1), ("127.0.0.1", 2), tables=[])
     assert not is_same_user(None, None)
@@ -256,7 +256,7 @@ def test_queries_that_mean_nothing_are_400(query: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("field", ["prompt", "branch", "model"])
 def test_a_nul_is_refused_when_a_task_is_submitted(field: str) -> None:
-    """No argument and no variable of an agent can hold one, so no attempt is begun with it."""
+    """No argument and no variable of an agent can hold one, so no attempt is started with it."""
     from .conftest import create_body
 
     body = create_body("a\0b" if field == "prompt" else "a")
@@ -269,7 +269,7 @@ def test_a_nul_is_refused_when_a_task_is_submitted(field: str) -> None:
     assert (400, True) == (answer.status, "NUL" in msgspec.json.decode(answer.body)["error"]["message"])
 
 
-def test_a_path_knows_its_methods() -> None:
+def test_a_path_names_its_methods() -> None:
     """Another method is a 405 that names them (RFC 9110 section 15.5.6), and HEAD is GET."""
     caller = Caller(ScriptedCloud())
     wrong, head = caller.ask("PUT", "/usage"), caller.ask("HEAD", "/usage")

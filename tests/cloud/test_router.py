@@ -63,8 +63,8 @@ NOT_OURS = (
         ("environments", "environments"),
     ],
 )
-def test_answers_hold_every_key_of_the_live_service(transcript: str, ours: str) -> None:
-    """Whatever key a recorded answer has, ours has too."""
+def test_responses_have_every_key_of_the_live_service(transcript: str, ours: str) -> None:
+    """Every key of a recorded response is in ours."""
     answers = Answers()
     missing = {
         path
@@ -140,14 +140,14 @@ def test_an_attempt_alone_has_no_siblings_and_no_placement() -> None:
     assert [None, None] == [turn["sibling_turn_ids"], turn["attempt_placement"]]
 
 
-def test_sibling_turns_leave_out_the_turn_that_was_asked_about() -> None:
-    """Or clients would count it twice."""
+def test_sibling_turns_leave_out_the_requested_turn() -> None:
+    """Clients would count it twice."""
     siblings = Answers().siblings()["sibling_turns"]
 
     assert [1, 2] == [turn["attempt_placement"] for turn in siblings]
 
 
-def test_a_file_snapshot_gives_back_the_very_content() -> None:
+def test_a_file_snapshot_has_the_exact_content() -> None:
     """The last newline is neither lost nor doubled."""
     snapshot = Answers().completed()["current_assistant_turn"]["output_items"][1]
 
@@ -164,8 +164,8 @@ def test_both_path_styles_reach_the_same_tasks() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "made-up", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"])
-def test_only_tokens_that_this_cloud_issued_open_the_door(token: str) -> None:
-    """Everything else is the service's 401, on every guarded route."""
+def test_only_issued_tokens_are_accepted(token: str) -> None:
+    """Every other token is a 401 of the service's form, on every guarded route."""
     caller = Caller(ScriptedCloud())
     caller.token = token
     answers = [caller.ask("GET", path) for path in ("/tasks/list", "/usage", "/environments", "/tasks/x")]
@@ -185,14 +185,14 @@ def test_an_expired_token_is_refused() -> None:
     "method_and_path", [("GET", "/tasks/nope"), ("POST", "/tasks/nope/cancel"), ("DELETE", "/tasks/nope")]
 )
 def test_an_unknown_task_is_the_services_404(method_and_path: tuple[str, str]) -> None:
-    """With its very words."""
+    """The text is the service's."""
     response = Caller(ScriptedCloud()).ask(*method_and_path)
 
     assert (404, load("error_404")) == (response.status, msgspec.json.decode(response.body))
 
 
 def test_a_page_holds_twenty_at_most_and_the_cursor_reaches_every_task_once() -> None:
-    """Whatever limit is asked for, following the cursor sees all tasks, newest first, none twice."""
+    """For any limit, the cursors list all tasks, newest first, none twice."""
     caller = Caller(ScriptedCloud())
     ids = [caller.create()["task"]["id"] for _ in range(45)]
     pages, cursor = [], ""
@@ -205,8 +205,8 @@ def test_a_page_holds_twenty_at_most_and_the_cursor_reaches_every_task_once() ->
     assert ids[::-1] == [id for page in pages for id in page]
 
 
-def test_a_cursor_goes_on_where_it_was_though_tasks_come_and_go() -> None:
-    """It is a place in time and not a count."""
+def test_a_cursor_continues_although_the_list_changes() -> None:
+    """It is a time and not a count."""
     caller = Caller(ScriptedCloud())
     ids = [caller.create()["task"]["id"] for _ in range(6)]
     first = caller.get("/tasks/list", limit="3")
@@ -257,7 +257,7 @@ def test_filters_and_environments_narrow_a_list() -> None:
     assert [[second], [first], [second, first], [first]] == listed
 
 
-def test_archive_recover_read_and_delete_do_what_they_say() -> None:
+def test_archive_recover_read_and_delete() -> None:
     """Each route changes the one thing it names."""
     caller = Caller(ScriptedCloud())
     id = caller.create()["task"]["id"]
@@ -291,8 +291,8 @@ def test_cancel_ends_every_attempt_that_still_runs() -> None:
     ]
 
 
-def test_a_follow_up_adds_a_round_to_the_same_task() -> None:
-    """New turn ids, the same task id, and the tree knows who followed whom."""
+def test_a_follow_up_adds_a_turn_to_the_same_task() -> None:
+    """New turn ids, the same task id, and the tree has the order."""
     caller = Caller(ScriptedCloud(DONE))
     created = caller.create()
     id, turn = created["task"]["id"], created["turn"]["id"]
@@ -318,8 +318,8 @@ def test_a_follow_up_adds_a_round_to_the_same_task() -> None:
         {"input_items": [{"type": "message", "content": [{"content_type": "text", "text": "  "}]}]},
     ],
 )
-def test_an_order_that_makes_no_sense_is_a_400_and_no_task(change: dict) -> None:
-    """The service validates, so do we."""
+def test_an_invalid_request_is_a_400_and_no_task(change: dict) -> None:
+    """The service validates as well."""
     caller = Caller(ScriptedCloud())
     response = caller.ask("POST", "/tasks", {**create_body(), **change})
 
@@ -327,8 +327,8 @@ def test_an_order_that_makes_no_sense_is_a_400_and_no_task(change: dict) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"[" * 100_000])
-def test_a_body_that_is_not_an_order_is_a_400(body: bytes) -> None:
-    """Whatever bytes come, an answer goes."""
+def test_a_body_of_any_bytes_has_a_response(body: bytes) -> None:
+    """Any bytes are answered with a 400."""
     cloud = ScriptedCloud()
     headers = (("authorization", f"Bearer {cloud.tokens.access_token}"),)
 
@@ -336,7 +336,7 @@ def test_a_body_that_is_not_an_order_is_a_400(body: bytes) -> None:
 
 
 def test_the_prompt_the_patch_and_the_model_are_kept() -> None:
-    """What was asked can be read back."""
+    """All fields of the request can be read back."""
     caller = Caller(ScriptedCloud())
     body = create_body("Do it")
     body["input_items"].append({"type": "pre_apply_patch", "output_diff": {"diff": "diff --git a/x b/x\n"}})
@@ -346,7 +346,7 @@ def test_the_prompt_the_patch_and_the_model_are_kept() -> None:
     assert "gpt-6-sol" == created["user_turn"]["user_model_slug"]
 
 
-def test_environments_are_found_by_repository_whatever_the_case() -> None:
+def test_environments_are_found_by_repository_in_any_case() -> None:
     """An unknown repository is an empty list."""
     caller = Caller(ScriptedCloud())
     found = [caller.get(f"/environments/by-repo/github/{name}") for name in ("Owner/Repo", "owner/other")]
@@ -367,8 +367,8 @@ def test_a_turn_is_streamed_as_server_sent_events() -> None:
     assert b"" == end
 
 
-def test_a_task_goes_on_until_all_its_attempts_have_ended() -> None:
-    """One success is success; the word of a mixed task that still runs is in_progress."""
+def test_a_task_runs_until_all_its_attempts_have_ended() -> None:
+    """One success is success; the state of a mixed task that still runs is in_progress."""
     cases = {
         ("pending", "pending"): "pending",
         ("pending", "completed"): "in_progress",
@@ -381,7 +381,7 @@ def test_a_task_goes_on_until_all_its_attempts_have_ended() -> None:
     assert list(cases.values()) == [joint_state(states) for states in cases]
 
 
-def test_changes_are_counted_by_hunk_and_not_by_the_look_of_a_line() -> None:
+def test_changes_are_counted_by_hunk() -> None:
     """A removed line may begin with "-- " and an added one with "++ "."""
     diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n--- a comment\n+++ a counter\n same\ndiff --git a/y b/y\nnew file mode 100644\n"
     stats = count_changes(diff)

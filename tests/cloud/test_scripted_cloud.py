@@ -21,16 +21,16 @@ def statuses(caller: Caller, id: str, looks: int) -> list[str]:
     return [caller.get(f"/tasks/{id}")["current_assistant_turn"]["turn_status"] for _ in range(looks)]
 
 
-def test_a_task_advances_by_one_word_a_look_and_stays_at_the_last() -> None:
-    """Each request for details advances the timeline."""
+def test_a_task_advances_by_one_state_a_poll() -> None:
+    """Each request for details advances the timeline, which stays at its last state."""
     caller = Caller(ScriptedCloud(["pending", "in_progress", "completed"]))
     id = caller.create()["task"]["id"]
 
     assert ["pending", "in_progress", "completed", "completed"] == statuses(caller, id, 4)
 
 
-def test_a_list_is_a_look_too() -> None:
-    """Whoever polls by the list sees the task advance."""
+def test_a_list_is_a_poll_too() -> None:
+    """A client that polls by the list sees the task advance."""
     caller = Caller(ScriptedCloud(["pending", "completed"]))
     caller.create()
     seen = [
@@ -41,8 +41,8 @@ def test_a_list_is_a_look_too() -> None:
     assert ["pending", "completed"] == seen
 
 
-def test_the_siblings_are_seen_as_the_last_look_left_them() -> None:
-    """Asking for them advances nothing."""
+def test_the_siblings_have_the_state_of_the_last_poll() -> None:
+    """Requesting them advances nothing."""
     caller = Caller(ScriptedCloud(["in_progress", "completed"]))
     created = caller.create(attempts=2)
     id, turn = created["task"]["id"], created["turn"]["id"]
@@ -58,7 +58,7 @@ def test_the_siblings_are_seen_as_the_last_look_left_them() -> None:
 
 
 def test_a_timed_task_advances_by_the_clock_alone() -> None:
-    """However often it is looked at."""
+    """Polls do not advance it."""
     clock = FakeClock()
     caller = Caller(ScriptedCloud([(0, "pending"), (5, "in_progress"), (60, "completed")], clock=clock))
     id = caller.create()["task"]["id"]
@@ -70,8 +70,8 @@ def test_a_timed_task_advances_by_the_clock_alone() -> None:
     assert ["pending"] * 4 + ["in_progress"] * 2 + ["completed"] * 2 == seen
 
 
-def test_each_attempt_lives_its_own_life() -> None:
-    """A script per placement; the last one serves the rest."""
+def test_each_attempt_has_a_script() -> None:
+    """A script per placement; the last one is used for the rest."""
     scripts = (
         AttemptScript(timeline=("completed",), result=CloudResult(messages=("one",))),
         AttemptScript(timeline=("failed",)),
@@ -85,7 +85,7 @@ def test_each_attempt_lives_its_own_life() -> None:
     assert [None, "container exited"] == [turn["error"] and turn["error"]["message"] for turn in turns[:2]]
 
 
-def test_everything_that_came_in_can_be_looked_at() -> None:
+def test_requests_are_recorded() -> None:
     """By route, faults included."""
     caller = Caller(ScriptedCloud(faults=[faults.Status(500, on="create_task")]))
     caller.ask("POST", "/tasks", create_body())
@@ -95,7 +95,7 @@ def test_everything_that_came_in_can_be_looked_at() -> None:
 
 
 def test_faults_are_consumed_in_order_and_only_on_their_route() -> None:
-    """A fault for one route waits while others are asked."""
+    """A fault for one route is kept while others are requested."""
     caller = Caller(ScriptedCloud(faults=[faults.Status(429, on="usage", retry_after=7), faults.Status(503, times=2)]))
     answers = [
         caller.ask("GET", path).status for path in ("/tasks/list", "/usage", "/tasks/list", "/usage", "/tasks/list")
@@ -125,8 +125,8 @@ def test_a_fault_of_no_route_leaves_the_login_alone() -> None:
         (faults.Timeout(is_accepted=True), True, 1),
     ],
 )
-def test_a_lost_connection_says_what_the_client_may_know(fault: faults.Fault, tasks: int, *, was_sent: bool) -> None:
-    """Only a refused connection is certainly not sent; only an accepted request makes a task."""
+def test_a_lost_connection_has_the_right_outcome(fault: faults.Fault, tasks: int, *, was_sent: bool) -> None:
+    """Only a refused connection is certainly not sent; only an accepted request creates a task."""
     caller = Caller(ScriptedCloud(faults=[fault]))
     with pytest.raises(errors.TransportError) as caught:
         caller.ask("POST", "/tasks", create_body())
@@ -149,15 +149,15 @@ def test_a_lost_connection_says_what_the_client_may_know(fault: faults.Fault, ta
         (faults.StatusAfterAccept(), 502, ("content-type", "text/html; charset=utf-8")),
     ],
 )
-def test_a_status_fault_answers_as_told(fault: faults.Fault, status: int, header: tuple[str, str]) -> None:
-    """Status, and the header that matters."""
+def test_a_status_fault_sets_status_and_header(fault: faults.Fault, status: int, header: tuple[str, str]) -> None:
+    """Status, and the header that belongs to it."""
     response = Caller(ScriptedCloud(faults=[fault])).ask("GET", "/usage")
 
     assert (status, header[1]) == (response.status, response.headers[header[0]])
 
 
 def through_transport(fault: faults.Fault, *, max_body: int = 1000_000) -> Response:
-    """Ask for the usage through a transport."""
+    """Request the usage through a transport."""
     cloud = ScriptedCloud(faults=[fault])
     headers = (("authorization", f"Bearer {cloud.tokens.access_token}"),)
     return EmulatorTransport(cloud, max_body=max_body).send(Request("GET", "/wham/usage", headers=headers))
@@ -171,8 +171,8 @@ def test_gzip_is_inflated_on_the_way() -> None:
 
 
 @pytest.mark.parametrize("fault", [faults.Gzip(is_broken=True), faults.Truncated(), faults.Huge(2_000_000)])
-def test_an_answer_that_does_not_hold_what_it_says_is_a_transport_error(fault: faults.Fault) -> None:
-    """Cut short, broken or larger than allowed."""
+def test_an_incomplete_response_is_a_transport_error(fault: faults.Fault) -> None:
+    """Truncated, damaged or larger than allowed."""
     with pytest.raises(errors.TransportError) as caught:
         through_transport(fault)
 
@@ -207,15 +207,15 @@ def test_a_diff_can_be_kept_elsewhere() -> None:
     assert (None, "file_diff", 1) == (diff["diff"], diff["external_storage_diff"]["file_id"], diff["files_modified"])
 
 
-def test_words_can_be_unknown() -> None:
-    """In the turn and in the display alike."""
+def test_states_can_be_unknown() -> None:
+    """In the turn and in the display."""
     caller = Caller(ScriptedCloud(faults=[faults.UnknownWords(on="get_task")]))
     id = caller.create()["task"]["id"]
 
     assert ["simmering"] == statuses(caller, id, 1)
 
 
-def test_an_open_cloud_takes_any_bearer_but_not_none() -> None:
+def test_an_open_cloud_accepts_any_bearer_but_not_none() -> None:
     """For tests that are not about the login."""
     caller = Caller(ScriptedCloud(is_open=True))
     caller.token = "anything"
@@ -225,8 +225,8 @@ def test_an_open_cloud_takes_any_bearer_but_not_none() -> None:
     assert [200, 401] == [first, caller.ask("GET", "/usage").status]
 
 
-def test_a_huge_answer_comes_in_pieces() -> None:
-    """Nobody has to hold it whole."""
+def test_a_huge_response_is_sent_in_pieces() -> None:
+    """It is never held whole."""
     cloud = ScriptedCloud(faults=[faults.Huge(200_000)])
     response = EmulatorTransport(cloud).send(Request("GET", "/wham/usage", stream=True))
     sizes = list(iter(lambda: len(response.stream.read()), 0))

@@ -69,8 +69,8 @@ def survivors(tmp_path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_nothing_that_an_agent_starts_outlives_it(name: str, tmp_path: Path) -> None:
-    """Whatever session, parent, environment or signal handler a process has, it ends with the agent."""
+def test_every_process_of_an_agent_ends_with_it(name: str, tmp_path: Path) -> None:
+    """A process of any session, parent, environment or signal handler ends with the agent."""
     run(AGENTS[name], tmp_path)
 
     assert [] == survivors(tmp_path)
@@ -195,7 +195,7 @@ MOUNTS = """\
 
 
 def test_the_groups_of_both_versions_are_found() -> None:
-    """Version 2 comes first; of version 1 a hierarchy that can stop its processes."""
+    """Version 2 is preferred; of version 1 a hierarchy that can stop its processes is used."""
     membership = "6:freezer:/user\n1:cpu:/x\n0::/session.scope\n"
     expected = [Path("/sys/fs/cgroup/a b/session.scope"), Path("/sys/fs/cgroup/freezer/user")]
 

@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def test_a_task_comes_back_from_another_process_as_it_was(store: Store, tmp_path: Path) -> None:
+def test_a_task_is_read_by_another_process(store: Store, tmp_path: Path) -> None:
     """With its results."""
     kept = task(1)
     store.add_task(kept)
@@ -104,8 +104,8 @@ def test_the_file_is_its_owners_alone(store: Store, tmp_path: Path) -> None:
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("cloud.sqlite3*")}
 
 
-def test_a_token_meets_one_fate(store: Store) -> None:
-    """Also when two ask at once: only one of them changed it."""
+def test_a_token_is_exchanged_once(store: Store) -> None:
+    """Of two concurrent requests only one changes it."""
     store.put(TokenRecord(digest="d", kind="refresh", expires_at=float("inf")))
 
     assert [True, False] == [store.replace("d", "used"), store.replace("d", "used")]

@@ -1,4 +1,4 @@
-"""The user's repository is never touched, and what the agent made is all there."""
+"""The user's repository is never changed, and the agent's result is complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def git(where: Path, *arguments: str, **environ: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Make a repository with a history, a second branch, an ignored file and an annotated tag."""
+    """Return a repository with a history, a second branch, an ignored file and an annotated tag."""
     path = tmp_path / "repository"
     path.mkdir()
     git(path, "init", "-q", "-b", "main")
@@ -55,7 +55,7 @@ def photograph(repository: Path) -> dict[str, tuple[object, ...]]:
 
 @pytest.fixture
 def workspaces(tmp_path: Path) -> WorkspaceManager:
-    """Make a workspace manager in a new folder."""
+    """Return a workspace manager in a new folder."""
     (tmp_path / "data").mkdir()
     return WorkspaceManager(tmp_path / "data", environ=os.environ)
 
@@ -145,8 +145,8 @@ def test_a_hostile_agent_leaves_the_repository_byte_for_byte_as_it_was(
     assert [] == list(workspace.folder.parent.glob("ran-*"))
 
 
-def test_what_a_hostile_agent_configured_does_not_change_what_is_seen(open_workspace: Callable[..., Workspace]) -> None:
-    """Its filters, monitors and hooks are not asked; its links are links; what cannot be read is left out."""
+def test_the_configuration_of_a_hostile_agent_is_ignored(open_workspace: Callable[..., Workspace]) -> None:
+    """Its filters, monitors and hooks are not run; its links are links; what cannot be read is left out."""
     workspace = open_workspace()
     let_loose(CONFIGURING, workspace)
     changes = collect_changes(workspace)
@@ -157,7 +157,7 @@ def test_what_a_hostile_agent_configured_does_not_change_what_is_seen(open_works
 
 
 def test_after_a_hostile_agent_the_next_one_works(repository: Path, open_workspace: Callable[..., Workspace]) -> None:
-    """A mirror that was spoiled is made anew."""
+    """A damaged mirror is created again."""
     first = open_workspace()
     let_loose(SPOILING, first)
     second = open_workspace()
@@ -177,7 +177,7 @@ def test_opening_a_workspace_changes_nothing_in_the_repository(
     assert before == photograph(repository)
 
 
-def test_a_clone_has_history_but_no_way_back(open_workspace: Callable[..., Workspace], repository: Path) -> None:
+def test_a_clone_has_history_and_no_remote(open_workspace: Callable[..., Workspace], repository: Path) -> None:
     """No remote, no path of the repository anywhere in its configuration or alternates."""
     workspace = open_workspace()
     config = (workspace.work / ".git" / "config").read_text() + (
@@ -231,8 +231,8 @@ def test_the_diff_holds_everything_and_applies(
     assert trees[0] == trees[1]
 
 
-def test_committed_and_uncommitted_work_counts_alike(open_workspace: Callable[..., Workspace]) -> None:
-    """Commits, also of ignored files, and what was left in the tree; the last subject is reported."""
+def test_committed_and_uncommitted_work_is_collected(open_workspace: Callable[..., Workspace]) -> None:
+    """Commits, also of ignored files, and changes of the tree; the last subject is reported."""
     workspace = open_workspace()
     (workspace.work / "forced.log").write_text("forced\n")
     git(workspace.work, "add", "-f", "forced.log")
@@ -294,10 +294,10 @@ def test_a_starting_diff_is_the_base_and_a_previous_one_is_not(open_workspace: C
         ({"starting_diff": "nonsense"}, "diff_does_not_apply"),
     ],
 )
-def test_what_cannot_be_prepared_says_why_and_leaves_nothing(
+def test_a_failed_preparation_has_its_reason_and_leaves_nothing(
     options: dict[str, str], code: str, open_workspace: Callable[..., Workspace], tmp_path: Path
 ) -> None:
-    """A code for programs, words for people, no folder."""
+    """A code for programs, a message for people, no folder."""
     with pytest.raises(WorkspaceError) as caught:
         open_workspace(**options)
 
@@ -320,19 +320,19 @@ def test_new_commits_are_seen_by_the_next_workspace(repository: Path, open_works
 
 
 def test_a_folder_without_repository_is_a_clear_failure(workspaces: WorkspaceManager, tmp_path: Path) -> None:
-    """In git's words."""
+    """The message is git's."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(WorkspaceError, match="repository"):
         workspaces.open("a", mirror="x", source=tmp_path / "empty", branch="main")
 
 
 def test_a_pattern_means_one_file(tmp_path: Path) -> None:
-    """Whatever characters its name has."""
+    """For any characters in its name."""
     assert rb"/a\\*\"\303\251 b" == quoted('a*"é b'.encode())
 
 
 def test_removing_a_tree_follows_no_link(tmp_path: Path) -> None:
-    """Closed folders go, linked ones stay."""
+    """Folders without permissions are removed, the targets of links are not."""
     kept, doomed = tmp_path / "kept", tmp_path / "doomed"
     (kept / "inner").mkdir(parents=True)
     (doomed / "closed" / "x").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The local cloud under hostile agents by the hundred, and under ``kill -9``.
+"""The local cloud under hundreds of hostile agents and under ``kill -9``.
 
 The number of attempts and of kills is in `COATCHECK_CRASH` ("200,20" where it is not set); `make crash` sets it.
 """
@@ -84,7 +84,7 @@ def git(where: Path, *arguments: str) -> None:
 
 
 def make_repository(path: Path) -> Path:
-    """Make the repository that the table of `tests/cloud/test_hostile.py` is about."""
+    """Create the repository that the tests of `tests/cloud/test_hostile.py` use."""
     (path / "src").mkdir(parents=True)
     git(path, "init", "-q", "-b", "main")
     (path / "f.txt").write_text("one\n")

@@ -1,4 +1,4 @@
-"""Processes that are killed, and processes by the dozen: the login survives them all."""
+"""Killed processes and concurrent processes do not lose a login."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.crash.zygote import DEATHS
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 
 from coatcheck._files.locks import try_lock
 from coatcheck._protocol.effects import Clock, Request, Response
@@ -40,11 +40,11 @@ class Kill(Fault, frozen=True):
 
 
 class Processes:
-    """Real processes of ours in one household, whose cloud listens on loopback."""
+    """Real processes of ours in one logins, whose cloud listens on loopback."""
 
-    def __init__(self, house: Household, base_url: str) -> None:
-        self.house = house
-        self.environ = house.environ | {
+    def __init__(self, logins: LoginEnvironment, base_url: str) -> None:
+        self.logins = logins
+        self.environ = logins.environ | {
             "CODEX_REFRESH_TOKEN_URL_OVERRIDE": base_url.removesuffix("/backend-api") + "/oauth/token"
         }
         self.pids: list[int] = []
@@ -78,16 +78,16 @@ class Processes:
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
     """Processes of ours beside a login service."""
-    house = Household(tmp_path, clock=SystemClock())
-    with serving(house.cloud) as base_url:
-        processes = Processes(house, base_url)
+    logins = LoginEnvironment(tmp_path, clock=SystemClock())
+    with serving(logins.cloud) as base_url:
+        processes = Processes(logins, base_url)
         yield processes
         processes.close()
 
 
-def check_the_file(house: Household, path: Path) -> None:
+def check_the_file(logins: LoginEnvironment, path: Path) -> None:
     """The file is whole, of the right account, private, and no lock is left."""
-    tokens = house.read(path)
+    tokens = logins.read(path)
     locks = [try_lock(str(path.parent / name)) for name in ("auth.lock", "auth.json.lock")]
     for lock in locks:
         assert lock is not None
@@ -96,76 +96,76 @@ def check_the_file(house: Household, path: Path) -> None:
     assert ("acc-1", 0o600) == (tokens.account_id, path.stat().st_mode & 0o777)
 
 
-def is_newest(house: Household) -> bool:
-    """Whether the refresh token of the file is one that the service would still take."""
+def is_newest(logins: LoginEnvironment) -> bool:
+    """Whether the service accepts the refresh token of the file."""
     from coatcheck.cloud.issued_tokens import digest_of
 
-    record = house.cloud.book._store.find(digest_of(house.read().refresh_token or ""))
+    record = logins.cloud.book._store.find(digest_of(logins.read().refresh_token or ""))
     return record is not None and not record.state
 
 
-def test_a_login_survives_kill_9_at_every_step(processes: Processes) -> None:
+def test_kill_9_at_any_step_loses_no_login(processes: Processes) -> None:
     """A hundred deaths: the file is always whole, no lock is left, nothing that could be saved is lost.
 
     What was never on the disk (the answer was lost with its process) ends in one clear error, after one second try.
     """
-    house = processes.house
+    logins = processes.logins
     pid_of_the_victim = lambda: processes.pids[0]  # noqa: E731
     for round_ in range(ROUNDS):
         death = list(DEATHS)[round_ % len(DEATHS)]
         is_lost = death.endswith("(spent)")
-        held = house.put(house.issue(ends_in=-10), keep=round_)
+        held = logins.put(logins.issue(ends_in=-10), keep=round_)
         if death.startswith("in the call"):
-            house.cloud.faults.append(Kill(pid_of_the_victim, is_lost, on="token"))
+            logins.cloud.faults.append(Kill(pid_of_the_victim, is_lost, on="token"))
         (killed,) = processes.run(death)
         assert killed["is_killed"], death
-        check_the_file(house, house.shared)
+        check_the_file(logins, logins.shared)
         (survivor,) = processes.run("")
 
-        check_the_file(house, house.shared)
+        check_the_file(logins, logins.shared)
         if is_lost:
             assert survivor["said"].startswith("RefreshError: "), (death, survivor)
             assert "was already used" in survivor["said"]
-            assert house.read().refresh_token == held.refresh_token
+            assert logins.read().refresh_token == held.refresh_token
         else:
-            assert house.read().access_token == survivor["said"], death
-            assert house.read().access_token != held.access_token
-            assert is_newest(house)
+            assert logins.read().access_token == survivor["said"], death
+            assert logins.read().access_token != held.access_token
+            assert is_newest(logins)
         if death not in (
             "after the rename",
             "before the conclusion",
         ):  # a copy of what was saved, until the next refresh
-            assert [] == os.listdir(house.folder / "state" / "unsaved-logins")
-        shutil.rmtree(house.folder / "state" / "unsaved-logins", ignore_errors=True)
-        assert round_ == json.loads(house.shared.read_bytes())["keep"]
+            assert [] == os.listdir(logins.folder / "state" / "unsaved-logins")
+        shutil.rmtree(logins.folder / "state" / "unsaved-logins", ignore_errors=True)
+        assert round_ == json.loads(logins.shared.read_bytes())["keep"]
 
-    assert max(house.presented.values()) <= 2
-    assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(house.shared.parent))
+    assert max(logins.presented.values()) <= 2
+    assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(logins.shared.parent))
 
 
-def test_the_dead_in_a_crowd_disturb_nobody(processes: Processes) -> None:
-    """Eight processes at once, one of which dies with the lock: the others make one refresh."""
-    house = processes.house
+def test_a_killed_process_does_not_block_the_others(processes: Processes) -> None:
+    """Eight processes at once, one of which is killed with the lock: the others make one refresh."""
+    logins = processes.logins
     for death in ("with the lock", "before the note", "before the call", "before the rename", "before the conclusion"):
-        house.put(house.issue(ends_in=-10))
-        before = house.refreshes
+        logins.put(logins.issue(ends_in=-10))
+        before = logins.refreshes
         ended = processes.run(death, *[""] * (CROWD - 1))
         said = {each["said"] for each in ended if not each["is_killed"]}
 
-        assert {house.read().access_token} == said, death
-        assert house.refreshes - before <= 1
-        check_the_file(house, house.shared)
+        assert {logins.read().access_token} == said, death
+        assert logins.refreshes - before <= 1
+        check_the_file(logins, logins.shared)
 
 
 @pytest.mark.parametrize("source", ["shared", "own"])
-def test_a_crowd_of_processes_makes_one_refresh(processes: Processes, source: str) -> None:
-    """Eight processes with one expiring login and a slow service, again and again: one refresh each time."""
-    house, rounds = processes.house, 5
-    house.cloud.faults.append(Slow(0.1, on="token", times=None))
+def test_concurrent_processes_make_one_refresh(processes: Processes, source: str) -> None:
+    """Eight processes with one expiring login and a slow service make one refresh in each round."""
+    logins, rounds = processes.logins, 5
+    logins.cloud.faults.append(Slow(0.1, on="token", times=None))
     for _ in range(rounds):
-        house.put(house.issue(ends_in=10), house.own if source == "own" else None)
+        logins.put(logins.issue(ends_in=10), logins.own if source == "own" else None)
         ended = processes.run(*[""] * CROWD, source=source, is_hurried=False)
 
-        assert {house.read(house.own if source == "own" else None).access_token} == {each["said"] for each in ended}
+        assert {logins.read(logins.own if source == "own" else None).access_token} == {each["said"] for each in ended}
 
-    assert (rounds, {1}) == (house.refreshes, set(house.presented.values()))
+    assert (rounds, {1}) == (logins.refreshes, set(logins.presented.values()))

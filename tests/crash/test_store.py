@@ -49,7 +49,7 @@ def acknowledged(folder: Path, name: str, lines: int) -> list[list[str]]:
 
 
 def check(folder: Path, rounds: int) -> None:
-    """Kill so many writers one after the other; all that they acknowledged is there, with the id that they were given."""
+    """Kill writers one after the other; all that they acknowledged is stored, with the id that was returned."""
     source = random.Random(rounds)
     printed = [line for name in range(rounds) for line in acknowledged(folder, str(name), source.randrange(1, 40))]
     database = open_database(str(folder))

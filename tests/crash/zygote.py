@@ -27,7 +27,7 @@ from coatcheck.providers.codex.credentials import LOGIN
 
 
 class Hurried(SystemClock):
-    """Waiting goes fifty times as fast, so that patience with a winner that never comes costs a tenth of a second."""
+    """A clock on which waits take a fiftieth of their time, so that waiting for a killed process stays short."""
 
     def monotonic(self) -> float:
         return time.monotonic() * 50

@@ -3,16 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.credentials.household import VARIANTS, Household
-
-
-@pytest.fixture(params=VARIANTS)
-def household(request: pytest.FixtureRequest, tmp_path: Path) -> Household:
-    """A home, in both colours."""
-    return Household(tmp_path, colour=request.param)
+from tests.credentials.login_environment import LoginEnvironment
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Household:
-    """A home, where the colour does not matter."""
-    return Household(tmp_path)
+def variant() -> str:
+    """The kind of driver; `both_variants` runs a test with each."""
+    return "blocking"
+
+
+@pytest.fixture
+def logins(tmp_path: Path, variant: str) -> LoginEnvironment:
+    """An environment without any login."""
+    return LoginEnvironment(tmp_path, variant=variant)

@@ -27,7 +27,7 @@ DEVICE = DeviceCode(id="d", user_code="U", url="https://x.example", interval=5.0
 
 
 def answer(exchange: Exchange[object], *responses: Response) -> object:
-    """Let an exchange talk to somebody who says *responses*."""
+    """Run an exchange against a service that sends *responses*."""
     try:
         next(exchange)
         for response in responses:
@@ -43,7 +43,7 @@ def said(status: int = 200, **fields: object) -> Response:
 
 
 def poll(response: Response, oauth: Any = PLAIN) -> Any:
-    """Ask once, and be answered so."""
+    """Poll once with the given response."""
     return answer(poll_device(oauth, AT, DEVICE, now=7.0), response)
 
 
@@ -51,7 +51,7 @@ def poll(response: Response, oauth: Any = PLAIN) -> Any:
     ("interval", "seconds"), [('"5"', 5), ('"7.5"', 7.5), ("3", 3), ('"0"', 1), ('"soon"', 5), ("1e9", 60)]
 )
 def test_the_interval_is_a_string_or_a_number(interval: str, seconds: float) -> None:
-    """A string with this service (6.9); never so short that it floods, never so long that nobody waits."""
+    """The interval is a string here (6.9) and a number elsewhere, and is kept between a minimum and a maximum."""
     body = f'{{"device_auth_id":"d","user_code":"U","interval":{interval}}}'.encode()
 
     assert seconds == answer(start_device(OAUTH, AT), Response(200, {}, body)).interval
@@ -64,7 +64,7 @@ def test_a_login_service_may_have_no_device_codes() -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_nobody_has_approved_yet(status: int) -> None:
+def test_pending_approval(status: int) -> None:
     """403 and 404 mean "wait" (6.9)."""
     device = answer(start_device(OAUTH, AT), Response(200, {}, b'{"device_auth_id":"d","user_code":"U"}'))
 
@@ -88,16 +88,16 @@ def test_nobody_has_approved_yet(status: int) -> None:
         ),
     ],
 )
-def test_each_service_is_sent_its_own_fields(exchange: Exchange[object], kind: str, body: bytes) -> None:
-    """What its routes say, as JSON or as a form."""
+def test_each_service_gets_the_fields_of_its_routes(exchange: Exchange[object], kind: str, body: bytes) -> None:
+    """The fields that the routes name, as JSON or as a form."""
     request = next(exchange)
     assert isinstance(request, Request)
 
     assert (kind, body) == (dict(request.headers)["content-type"], request.body)
 
 
-def test_the_service_says_where_to_go_and_for_how_long() -> None:
-    """Where the routes name no page (RFC 8628 3.2); no code is good for longer than a quarter of an hour."""
+def test_the_response_gives_page_and_lifetime() -> None:
+    """Where the routes name no page (RFC 8628 3.2); no code is valid for longer than a quarter of an hour."""
     fields = {"device_code": "d", "user_code": "U", "verification_uri": "https://x.example/device", "interval": 7}
     devices = [answer(start_device(PLAIN, AT), said(**fields, expires_in=each)) for each in (600, 1e9)]
 
@@ -118,22 +118,22 @@ def test_the_service_says_where_to_go_and_for_how_long() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-def test_asking_goes_on_at_the_services_pace(status: int, fields: dict[str, object], interval: float) -> None:
-    """``slow_down`` is five seconds more, or what it asks for; GitHub says so with 200, the RFC with 400."""
+def test_polling_follows_the_services_interval(status: int, fields: dict[str, object], interval: float) -> None:
+    """``slow_down`` adds five seconds, or uses the interval sent; GitHub sends it with 200, RFC 8628 with 400."""
     assert msgspec.structs.replace(DEVICE, interval=interval) == poll(said(status, **fields))
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_a_refusal_says_what_to_do(status: int) -> None:
-    """In the words of the routes."""
+def test_a_refusal_has_a_remedy(status: int) -> None:
+    """The remedy is that of the routes."""
     with pytest.raises(errors.CredentialsError) as caught:
         poll(said(status, error="access_denied"))
 
     assert ("somebody said no", "ask nicely") == (str(caught.value), caught.value.remedy)
 
 
-def test_tokens_say_who_gave_them() -> None:
-    """The service, and the client that they were given to."""
+def test_tokens_have_their_issuer() -> None:
+    """Tokens have the issuer and the client id that they were issued to."""
     tokens = poll(said(access_token="t"))
 
     assert ("t", 7.0, AT.issuer, AT.client_id) == (
@@ -155,16 +155,16 @@ def test_what_is_needed_is_named(missing: str) -> None:
 
 
 @given(st.binary(max_size=40), st.integers(200, 599))
-def test_no_answer_breaks_us(body: bytes, status: int) -> None:
-    """Whatever is said, it is an error of ours."""
+def test_any_response_is_a_documented_error(body: bytes, status: int) -> None:
+    """Any response raises an error of this package."""
     with pytest.raises(errors.CoatcheckError) as caught:
         answer(start_device(PLAIN, AT), Response(status, {}, body))
 
     assert isinstance(caught.value, errors.CoatcheckError)
 
 
-def test_nobody_asks_without_an_app() -> None:
-    """One line that says what is missing."""
+def test_no_request_without_an_app() -> None:
+    """One line names the missing setting, and nothing is sent."""
     with pytest.raises(errors.ConfigurationError, match="needs the client id of an OAuth app") as caught:
         require_device(
             msgspec.structs.replace(PLAIN, client_remedy="make one"), msgspec.structs.replace(AT, client_id=None)

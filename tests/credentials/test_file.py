@@ -1,4 +1,4 @@
-"""Whatever is in the file, the result is credentials or one clear error; whatever is written, nothing else is lost."""
+"""Any content of a login file is credentials or one clear error; writing changes only the tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 
 from coatcheck import errors
 from coatcheck._credentials.login_status import status_of
@@ -35,16 +35,16 @@ TOKEN_KEYS = ["id_token", "access_token", "refresh_token", "account_id", "oauth_
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Household:
-    """One home for all examples: each writes its own file and takes its own login."""
-    return Household(tmp_path_factory.mktemp("house"), clock=FakeClock())
+def logins(tmp_path_factory: pytest.TempPathFactory) -> LoginEnvironment:
+    """One environment for all examples: each writes a file and uses an account of its own."""
+    return LoginEnvironment(tmp_path_factory.mktemp("logins"), clock=FakeClock())
 
 
-def outcome(house: Household, data: bytes) -> str:
-    """Return what a process of ours makes of a file: "secret", or the one line of its error."""
-    house.shared.write_bytes(data)
+def outcome(logins: LoginEnvironment, data: bytes) -> str:
+    """Return what a new process reads from a file: "secret", or the one line of its error."""
+    logins.shared.write_bytes(data)
     try:
-        house.secret(house.login())
+        logins.secret(logins.login())
     except (errors.CredentialsError, errors.ConfigurationError) as error:
         return str(error) if error.remedy else "no remedy"
     except errors.TransportError as error:
@@ -53,19 +53,19 @@ def outcome(house: Household, data: bytes) -> str:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_one_clear_error(house: Household, data: bytes) -> None:
+def test_any_bytes_are_one_clear_error(logins: LoginEnvironment, data: bytes) -> None:
     """Bytes that are no login raise a credentials error, in one line, and stay on the disk as they are."""
-    said = outcome(house, data)
+    said = outcome(logins, data)
 
     assert "\n" not in said
     assert said not in ("secret", "no remedy")
-    assert data == house.shared.read_bytes()
+    assert data == logins.shared.read_bytes()
 
 
 @given(data=st.data(), ends_in=st.sampled_from([-10, 10, 200, 4000]))
-def test_any_login_gives_credentials_or_one_clear_error(house: Household, data: Any, ends_in: float) -> None:
+def test_any_login_is_credentials_or_one_clear_error(logins: LoginEnvironment, data: Any, ends_in: float) -> None:
     """Any key missing or of a wrong type: a secret, or one line; and what could not be read is never written."""
-    document = json.loads(write_auth_file(None, house.issue(ends_in=ends_in)))
+    document = json.loads(write_auth_file(None, logins.issue(ends_in=ends_in)))
     for keys, target in ((KEYS, document), (TOKEN_KEYS, document["tokens"])):
         for key in data.draw(st.lists(st.sampled_from(keys), max_size=2)):
             if data.draw(st.booleans()):
@@ -73,14 +73,14 @@ def test_any_login_gives_credentials_or_one_clear_error(house: Household, data: 
             else:
                 target[key] = data.draw(anything)
     before = json.dumps(document).encode()
-    said = outcome(house, before)
+    said = outcome(logins, before)
 
     assert "\n" not in said
     assert said == scrub(said) != "no remedy"
     if said != "secret":
-        assert before == house.shared.read_bytes()
+        assert before == logins.shared.read_bytes()
     else:
-        assert account_of(document) == account_of(json.loads(house.shared.read_bytes()))
+        assert account_of(document) == account_of(json.loads(logins.shared.read_bytes()))
 
 
 def account_of(document: dict[str, Any]) -> object:
@@ -94,7 +94,7 @@ def account_of(document: dict[str, Any]) -> object:
     indent=st.sampled_from([None, 1, 4]),
 )
 def test_writing_changes_nothing_but_the_tokens(top: dict[str, Any], inner: dict[str, Any], indent: int | None) -> None:
-    """Every key that we do not know keeps its value and its place; reading gives back what was written."""
+    """Unknown keys keep their values and places; reading returns what was written."""
     old = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", account_id="acc", last_refresh=1.0)
     document = json.loads(write_auth_file(None, old))
     document = top | document | {"tokens": inner | document["tokens"]}
@@ -109,7 +109,7 @@ def test_writing_changes_nothing_but_the_tokens(top: dict[str, Any], inner: dict
 
 
 def test_a_refresh_token_is_never_blanked() -> None:
-    """Tokens without one leave the one that is there (codex-wham.md 6.6)."""
+    """Tokens without one leave the one that is there (docs/reference/protocols/codex-wham.md, 6.6)."""
     old = Tokens(access_token="a", refresh_token="r", id_token="x.e30.x", account_id="acc")
     written = write_auth_file(write_auth_file(None, old), Tokens(access_token="b"))
 
@@ -159,7 +159,7 @@ def test_a_time_to_the_nanosecond_is_read() -> None:
 
 
 def jwt(payload: bytes) -> str:
-    """Return a JWT that says *payload*."""
+    """Return a JWT whose claims are *payload*."""
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b"{}", payload, b"s"))
 
 
@@ -192,7 +192,7 @@ def jwt(payload: bytes) -> str:
     ],
 )
 def test_any_expiry_is_read_as_a_time_of_the_calendar_or_as_none(exp: str, expires_at: float | None) -> None:
-    """Seconds (RFC 7519 section 2), and what services send instead; whatever is read can be shown as a date."""
+    """Seconds (RFC 7519 section 2) and what services send instead are read as a date, or as no expiry."""
     found = expiry_of(jwt(b'{"exp": ' + exp.encode() + b"}"))
 
     assert expires_at == found
@@ -200,46 +200,46 @@ def test_any_expiry_is_read_as_a_time_of_the_calendar_or_as_none(exp: str, expir
 
 
 @pytest.mark.parametrize("last_refresh", [1e300, 10**400, -1e300, [], "0001-01-01T00:00:00+14:00", True])
-def test_any_time_of_the_last_refresh_can_be_read_and_shown(house: Household, last_refresh: object) -> None:
-    """A status is given for a login that works, whatever stands there."""
-    house.put(house.issue())
-    document = json.loads(house.shared.read_bytes()) | {"last_refresh": last_refresh}
-    house.shared.write_text(json.dumps(document))
+def test_any_time_of_the_last_refresh_can_be_read_and_shown(logins: LoginEnvironment, last_refresh: object) -> None:
+    """A working login has a status for any value of `last_refresh`."""
+    logins.put(logins.issue())
+    document = json.loads(logins.shared.read_bytes()) | {"last_refresh": last_refresh}
+    logins.shared.write_text(json.dumps(document))
 
-    assert house.do(status_of(house.login())).is_logged_in
+    assert logins.do(status_of(logins.login())).is_logged_in
 
 
-def test_a_byte_order_mark_and_half_a_surrogate_are_read(house: Household) -> None:
+def test_a_byte_order_mark_and_half_a_surrogate_are_read(logins: LoginEnvironment) -> None:
     """RFC 8259 sections 8.1 and 8.2: the login is used and refreshed, and written without them."""
-    held = house.put(house.issue(ends_in=-10), note="HALF")
-    data = house.shared.read_bytes().replace(b"HALF", rb"a \ud83d \ud83d\ude00 \\ud83d b")
-    house.shared.write_bytes(b"\xef\xbb\xbf" + data)
-    secret = house.secret(house.login())
-    after = json.loads(house.shared.read_bytes())
+    held = logins.put(logins.issue(ends_in=-10), note="HALF")
+    data = logins.shared.read_bytes().replace(b"HALF", rb"a \ud83d \ud83d\ude00 \\ud83d b")
+    logins.shared.write_bytes(b"\xef\xbb\xbf" + data)
+    secret = logins.secret(logins.login())
+    after = json.loads(logins.shared.read_bytes())
 
     assert held.access_token != secret.token == after["tokens"]["access_token"]
     assert "a \ufffd \U0001f600 \\ud83d b" == after["note"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_another_encoding_is_one_clear_error(house: Household, encoding: str) -> None:
+def test_another_encoding_is_one_clear_error(logins: LoginEnvironment, encoding: str) -> None:
     """A file that an editor saved in UTF-16 is named as that, and stays as it is."""
-    house.put(house.issue())
-    data = house.shared.read_text().encode(encoding)
+    logins.put(logins.issue())
+    data = logins.shared.read_text().encode(encoding)
 
-    assert ("UTF-16" in outcome(house, data), data) == (encoding != "utf-16-le", house.shared.read_bytes())
+    assert ("UTF-16" in outcome(logins, data), data) == (encoding != "utf-16-le", logins.shared.read_bytes())
 
 
 @pytest.mark.parametrize("key", ["access_token", "refresh_token", "id_token", "account_id"])
-def test_half_a_surrogate_in_a_login_is_never_sent(house: Household, key: str) -> None:
+def test_half_a_surrogate_in_a_login_is_never_sent(logins: LoginEnvironment, key: str) -> None:
     """It is refused in one line, or the login is used without being refreshed."""
-    house.put(house.issue(ends_in=-10))
-    document = json.loads(house.shared.read_bytes())
+    logins.put(logins.issue(ends_in=-10))
+    document = json.loads(logins.shared.read_bytes())
     document["tokens"][key] = "a\ud83db"
-    before = house.refreshes
+    before = logins.refreshes
 
-    assert "secret" != outcome(house, json.dumps(document).encode())
-    assert before == house.refreshes
+    assert "secret" != outcome(logins, json.dumps(document).encode())
+    assert before == logins.refreshes
 
 
 def test_the_keyring_entry_is_named_after_the_folder() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 from tests.credentials.test_login_store import Ring, ring  # noqa: F401 - a fixture
 
 from coatcheck import errors
@@ -26,9 +26,9 @@ from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, Emulato
 COUNT = 64
 
 
-def in_threads(house: Household, login: LoginCredentials) -> list[object]:
+def in_threads(logins: LoginEnvironment, login: LoginCredentials) -> list[object]:
     """Return the secret, or the error, that each of many threads gets which start at the same time."""
-    driver, barrier = Driver(EmulatorTransport(house.cloud), house.clock), threading.Barrier(COUNT)
+    driver, barrier = Driver(EmulatorTransport(logins.cloud), logins.clock), threading.Barrier(COUNT)
     results: list[object] = []
 
     def call() -> None:
@@ -46,11 +46,11 @@ def in_threads(house: Household, login: LoginCredentials) -> list[object]:
     return results
 
 
-def in_tasks(house: Household, login: LoginCredentials) -> list[object]:
+def in_tasks(logins: LoginEnvironment, login: LoginCredentials) -> list[object]:
     """Return the same for tasks of one event loop."""
 
     async def main() -> list[object]:
-        driver = AsyncDriver(AsyncEmulatorTransport(house.cloud), house.clock, max_in_flight=32)
+        driver = AsyncDriver(AsyncEmulatorTransport(logins.cloud), logins.clock, max_in_flight=32)
         calls = [aperform(login.get_secret(), driver) for _ in range(COUNT)]
         ends = await asyncio.gather(*calls, return_exceptions=True)
         return [end.token if isinstance(end, Secret) else type(end) for end in ends]
@@ -84,22 +84,22 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("source", ["shared", "own", "auto", "shared-readonly"])
 def test_a_file_is_read_once(tmp_path: Path, reads: Counter[str], way: str, source: str) -> None:
-    """Whatever the source, one caller reads the file and all get its token."""
-    house = Household(tmp_path)
-    path = house.own if source == "own" else house.shared
-    held = house.put(house.issue(), path)
-    tokens = WAYS[way](house, house.login(source))
+    """For each source, one caller reads the file and all callers get its token."""
+    logins = LoginEnvironment(tmp_path)
+    path = logins.own if source == "own" else logins.shared
+    held = logins.put(logins.issue(), path)
+    tokens = WAYS[way](logins, logins.login(source))
 
     assert ({str(path): 1}, [held.access_token] * COUNT) == (dict(reads), tokens)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_keyring_is_read_once(tmp_path: Path, reads: Counter[str], ring: Ring, way: str) -> None:  # noqa: F811
-    """A keyring, which may ask a person for its password, is asked once."""
-    house = Household(tmp_path)
-    held = house.put(house.issue())
-    ring.entries[("Codex Auth", keyring_entry(os.path.realpath(house.shared.parent)))] = house.shared.read_text()
-    tokens = WAYS[way](house, house.login("keyring"))
+    """A keyring, which may ask for a password, is read once."""
+    logins = LoginEnvironment(tmp_path)
+    held = logins.put(logins.issue())
+    ring.entries[("Codex Auth", keyring_entry(os.path.realpath(logins.shared.parent)))] = logins.shared.read_text()
+    tokens = WAYS[way](logins, logins.login("keyring"))
 
     assert (1, [held.access_token] * COUNT) == (reads.total(), tokens)
 
@@ -107,25 +107,25 @@ def test_a_keyring_is_read_once(tmp_path: Path, reads: Counter[str], ring: Ring,
 @pytest.mark.parametrize("way", WAYS)
 def test_a_login_that_is_missing_is_missing_for_all(tmp_path: Path, way: str) -> None:
     """Every caller gets the error, and none waits for another."""
-    house = Household(tmp_path)
+    logins = LoginEnvironment(tmp_path)
 
-    assert [errors.NotLoggedInError] * COUNT == WAYS[way](house, house.login("shared"))
+    assert [errors.NotLoggedInError] * COUNT == WAYS[way](logins, logins.login("shared"))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_expired_login_is_read_and_refreshed_once(tmp_path: Path, way: str) -> None:
-    """First calls that come together with an expired token share its refresh."""
-    house = Household(tmp_path, clock=SystemClock())
-    house.put(house.issue(ends_in=-10))
-    tokens = WAYS[way](house, house.login())
+    """Concurrent first calls with an expired token share one refresh."""
+    logins = LoginEnvironment(tmp_path, clock=SystemClock())
+    logins.put(logins.issue(ends_in=-10))
+    tokens = WAYS[way](logins, logins.login())
 
-    assert (1, [house.read().access_token] * COUNT) == (house.refreshes, tokens)
+    assert (1, [logins.read().access_token] * COUNT) == (logins.refreshes, tokens)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_tools_of_a_service_are_opened_once(tmp_path: Path, way: str) -> None:
-    """Where the service's own tools have the login, they are loaded once and asked for each secret."""
-    house, calls = Household(tmp_path), Counter[str]()
+    """Where the service's official tools have the login, they are loaded once and called for each secret."""
+    logins, calls = LoginEnvironment(tmp_path), Counter[str]()
 
     def chain(_: object) -> Callable[[], Secret]:
         calls["opened"] += 1
@@ -138,24 +138,24 @@ def test_the_tools_of_a_service_are_opened_once(tmp_path: Path, way: str) -> Non
 
     login = LoginCredentials(
         Login(name="lambda", remedy="log in", chain=chain),
-        environ=house.environ,
-        clock=house.clock,
-        random=house.random,
-        config_dir=house.environ["COATCHECK_CONFIG_HOME"],
-        state_dir=house.environ["COATCHECK_STATE_HOME"],
+        environ=logins.environ,
+        clock=logins.clock,
+        random=logins.random,
+        config_dir=logins.environ["COATCHECK_CONFIG_HOME"],
+        state_dir=logins.environ["COATCHECK_STATE_HOME"],
     )
 
-    assert (["t"] * COUNT, {"opened": 1, "asked": COUNT}) == (WAYS[way](house, login), dict(calls))
+    assert (["t"] * COUNT, {"opened": 1, "asked": COUNT}) == (WAYS[way](logins, login), dict(calls))
 
 
 def test_a_login_is_read_again_after_it_was_forgotten(tmp_path: Path) -> None:
     """What was read once is not kept beyond the login that it was read from."""
-    house = Household(tmp_path)
-    house.put(house.issue(), house.own)
-    login = house.login("own")
-    house.secret(login)
+    logins = LoginEnvironment(tmp_path)
+    logins.put(logins.issue(), logins.own)
+    login = logins.login("own")
+    logins.secret(login)
     stored = login.find()
-    house.do(house.do(stored).forget())
-    new = house.put(house.issue(), house.own)
+    logins.do(logins.do(stored).forget())
+    new = logins.put(logins.issue(), logins.own)
 
-    assert new.access_token == house.secret(login).token
+    assert new.access_token == logins.secret(login).token

@@ -1,4 +1,4 @@
-"""One refresh for everybody: threads, tasks, clients, whatever they share."""
+"""Threads, tasks and clients share one refresh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 
 from coatcheck import AsyncClient, Client, errors
 from coatcheck._protocol.effects import Request
@@ -42,26 +42,26 @@ class SlowTransport:
 
 
 @pytest.fixture
-def busy(tmp_path: Path) -> Household:
-    """A home in real time, since a crowd of threads shares no fake clock."""
-    house = Household(tmp_path, clock=SystemClock())
-    house.random = random.random
-    return house
+def busy(tmp_path: Path) -> LoginEnvironment:
+    """An environment in real time, since many threads cannot share a fake clock."""
+    logins = LoginEnvironment(tmp_path, clock=SystemClock())
+    logins.random = random.random
+    return logins
 
 
 @pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
-def test_two_hundred_threads_make_one_refresh(busy: Household, is_shared: bool) -> None:
+def test_two_hundred_threads_make_one_refresh(busy: LoginEnvironment, is_shared: bool) -> None:
     """All of them get the same fresh token, whether they share the credentials or only the file."""
-    house = busy
-    house.put(house.issue(ends_in=10))
-    house.cloud.faults.append(Slow(LATENCY, on="token", times=None))
-    one, tokens = house.login(), []
+    logins = busy
+    logins.put(logins.issue(ends_in=10))
+    logins.cloud.faults.append(Slow(LATENCY, on="token", times=None))
+    one, tokens = logins.login(), []
     gate = threading.Barrier(CROWD)
 
     def work() -> None:
-        login = one if is_shared else house.login()
+        login = one if is_shared else logins.login()
         gate.wait()
-        tokens.append(perform(login.get_secret(), Driver(EmulatorTransport(house.cloud), house.clock)).token)
+        tokens.append(perform(login.get_secret(), Driver(EmulatorTransport(logins.cloud), logins.clock)).token)
 
     threads = [threading.Thread(target=work) for _ in range(CROWD)]
     for thread in threads:
@@ -69,15 +69,15 @@ def test_two_hundred_threads_make_one_refresh(busy: Household, is_shared: bool) 
     for thread in threads:
         thread.join()
 
-    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), house.refreshes)
+    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
 
 
 @pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
-def test_two_hundred_tasks_make_one_refresh(busy: Household, is_shared: bool) -> None:
-    """The same in one event loop, which goes on meanwhile."""
-    house = busy
-    house.put(house.issue(ends_in=10))
-    one, beats = house.login(), 0
+def test_two_hundred_tasks_make_one_refresh(busy: LoginEnvironment, is_shared: bool) -> None:
+    """Two hundred tasks of one event loop make one refresh, and the loop is not blocked."""
+    logins = busy
+    logins.put(logins.issue(ends_in=10))
+    one, beats = logins.login(), 0
 
     async def pulse() -> None:
         nonlocal beats
@@ -86,59 +86,59 @@ def test_two_hundred_tasks_make_one_refresh(busy: Household, is_shared: bool) ->
             beats += 1
 
     async def main() -> list[str]:
-        world = AsyncDriver(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        world = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
         heart = asyncio.create_task(pulse())
-        logins = [one if is_shared else house.login() for _ in range(CROWD)]
-        secrets = await asyncio.gather(*(aperform(login.get_secret(), world) for login in logins))
+        credentials = [one if is_shared else logins.login() for _ in range(CROWD)]
+        secrets = await asyncio.gather(*(aperform(login.get_secret(), world) for login in credentials))
         heart.cancel()
         return [secret.token for secret in secrets]
 
     tokens = asyncio.run(main())
 
-    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), house.refreshes)
+    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
     assert beats > CROWD
 
 
-def test_two_hundred_rejected_tasks_make_one_refresh(busy: Household) -> None:
-    """After a 401 for everybody one refreshes, and the others take what it got."""
-    house = busy
-    house.put(house.issue())
-    login = house.login()
-    rejected = house.secret(login)
+def test_two_hundred_rejected_tasks_make_one_refresh(busy: LoginEnvironment) -> None:
+    """After 401 responses one task refreshes, and the others use its token."""
+    logins = busy
+    logins.put(logins.issue())
+    login = logins.login()
+    rejected = logins.secret(login)
 
     async def main() -> set[str]:
-        world = AsyncDriver(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        world = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
         secrets = await asyncio.gather(*(aperform(login.renew_secret(rejected), world) for _ in range(CROWD)))
         return {secret.token for secret in secrets}
 
-    assert (1, 1) == (len(asyncio.run(main())), house.refreshes)
+    assert (1, 1) == (len(asyncio.run(main())), logins.refreshes)
 
 
-def test_a_cancelled_refresh_goes_on_for_the_others(busy: Household) -> None:
-    """Somebody stops waiting while his refresh is under way: its answer is not lost, and nobody refreshes again."""
-    house = busy
-    house.put(house.issue(ends_in=10))
+def test_a_cancelled_refresh_continues_for_the_others(busy: LoginEnvironment) -> None:
+    """The caller that started a refresh is cancelled: the response is kept, and no second refresh is made."""
+    logins = busy
+    logins.put(logins.issue(ends_in=10))
 
     async def main() -> str:
-        transport = SlowTransport(house.cloud)
-        world = AsyncDriver(transport, house.clock, max_in_flight=32)
-        task = asyncio.create_task(aperform(house.login().get_secret(), world))
+        transport = SlowTransport(logins.cloud)
+        world = AsyncDriver(transport, logins.clock, max_in_flight=32)
+        task = asyncio.create_task(aperform(logins.login().get_secret(), world))
         await transport.was_asked.wait()
         task.cancel()
         await asyncio.wait({task})
-        return (await aperform(house.login().get_secret(), world)).token
+        return (await aperform(logins.login().get_secret(), world)).token
 
-    assert asyncio.run(main()) == house.read().access_token
-    assert {1} == set(house.presented.values())
+    assert asyncio.run(main()) == logins.read().access_token
+    assert {1} == set(logins.presented.values())
 
 
-def test_closing_a_client_waits_for_a_refresh_that_nobody_waits_for(busy: Household) -> None:
-    """A wait that timed out in the middle of a refresh does not cost the login."""
-    house = busy
-    held = house.put(house.issue(ends_in=10))
+def test_closing_a_client_waits_for_a_pending_refresh(busy: LoginEnvironment) -> None:
+    """A wait that timed out during a refresh does not lose the login."""
+    logins = busy
+    held = logins.put(logins.issue(ends_in=10))
 
     async def main() -> None:
-        async with client(house, AsyncClient, SlowTransport) as codex:
+        async with client(logins, AsyncClient, SlowTransport) as codex:
             task = asyncio.create_task(codex.get_usage())
             await codex._transport.was_asked.wait()
             task.cancel()
@@ -146,8 +146,8 @@ def test_closing_a_client_waits_for_a_refresh_that_nobody_waits_for(busy: Househ
 
     asyncio.run(main())
 
-    assert held.access_token != house.read().access_token
-    assert 1 == house.refreshes
+    assert held.access_token != logins.read().access_token
+    assert 1 == logins.refreshes
 
 
 # -- clients -----------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class HandClock(SystemClock):
             self._wakes.remove(wake)
 
     async def advance(self, seconds: float, sleepers: int = 1) -> None:
-        """Move the hands while so many sleep, and return when those who woke sleep again."""
+        """Advance the clock while *sleepers* wait, and return when those that woke up wait again."""
         while len(self._wakes) != sleepers:  # noqa: ASYNC110 - the hands are moved by the test
             await asyncio.sleep(0.001)
         self.now += seconds
@@ -191,51 +191,51 @@ class HandClock(SystemClock):
             await asyncio.sleep(0.001)
 
 
-def client(house: Household, kind: type, transport: type) -> object:
-    """Return a client to the household's cloud with the logins that are there."""
+def client(logins: LoginEnvironment, kind: type, transport: type) -> object:
+    """Return a client to the logins's cloud with the logins that are there."""
     return kind(
         "codex",
-        environ=house.environ,
-        clock=house.clock,
-        transport=transport(house.cloud),
+        environ=logins.environ,
+        clock=logins.clock,
+        transport=transport(logins.cloud),
         journal=MemoryJournal(),
         random=lambda: 0.5,
     )
 
 
-def test_an_asynchronous_client_keeps_its_login_fresh_by_itself(tmp_path: Path) -> None:
-    """Between ``__aenter__`` and `aclose` it refreshes without being asked for anything, and stops with the client."""
-    house = Household(tmp_path, clock=HandClock())
-    house.put(house.issue(ends_in=1000), house.own)
+def test_an_asynchronous_client_refreshes_in_the_background(tmp_path: Path) -> None:
+    """Between ``__aenter__`` and `aclose` it refreshes without a call, and stops with the client."""
+    logins = LoginEnvironment(tmp_path, clock=HandClock())
+    logins.put(logins.issue(ends_in=1000), logins.own)
 
     async def main() -> list[int]:
         counts = []
-        async with client(house, AsyncClient, AsyncEmulatorTransport) as codex:
+        async with client(logins, AsyncClient, AsyncEmulatorTransport) as codex:
             await codex.get_usage()
-            counts.append(house.refreshes)
-            await house.clock.advance(650)
-            counts.append(house.refreshes)
-            await house.clock.advance(100)
-            counts.append(house.refreshes)
-            await house.clock.advance(3400)
-            counts.append(house.refreshes)
-        await house.clock.advance(10_000, sleepers=0)
-        return [*counts, house.refreshes, house.clock.sleepers, len(asyncio.all_tasks())]
+            counts.append(logins.refreshes)
+            await logins.clock.advance(650)
+            counts.append(logins.refreshes)
+            await logins.clock.advance(100)
+            counts.append(logins.refreshes)
+            await logins.clock.advance(3400)
+            counts.append(logins.refreshes)
+        await logins.clock.advance(10_000, sleepers=0)
+        return [*counts, logins.refreshes, logins.clock.sleepers, len(asyncio.all_tasks())]
 
     assert [0, 0, 1, 2, 2, 0, 1] == asyncio.run(main())
 
 
-def test_trouble_in_the_background_is_told_and_kills_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged as a warning, shown by the status, and the client goes on."""
-    house = Household(tmp_path, clock=HandClock())
-    house.put(house.issue(ends_in=400), house.own)
-    house.cloud.faults += [Status(503, on="token")] * 3
+def test_a_failure_in_the_background_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged as a warning and shown by the status, and the client continues."""
+    logins = LoginEnvironment(tmp_path, clock=HandClock())
+    logins.put(logins.issue(ends_in=400), logins.own)
+    logins.cloud.faults += [Status(503, on="token")] * 3
 
     async def main() -> object:
-        async with client(house, AsyncClient, AsyncEmulatorTransport) as codex:
+        async with client(logins, AsyncClient, AsyncEmulatorTransport) as codex:
             await codex.get_usage()
             for _ in range(4):
-                await house.clock.advance(110)
+                await logins.clock.advance(110)
             status = await codex.tokens.get_status()
             await codex.get_usage()
             return status
@@ -245,16 +245,16 @@ def test_trouble_in_the_background_is_told_and_kills_nothing(tmp_path: Path, cap
 
     assert "could not be refreshed" in caplog.text
     assert status.is_logged_in
-    assert house.refreshes >= 2
+    assert logins.refreshes >= 2
 
 
 def test_a_client_without_a_login_has_no_task(tmp_path: Path) -> None:
-    """Nothing runs that nobody needs."""
-    house = Household(tmp_path)
-    house.environ["CODEX_ACCESS_TOKEN"] = house.issue().access_token
+    """A client without a login starts no background task."""
+    logins = LoginEnvironment(tmp_path)
+    logins.environ["CODEX_ACCESS_TOKEN"] = logins.issue().access_token
 
     async def main() -> int:
-        async with client(house, AsyncClient, AsyncEmulatorTransport) as codex:
+        async with client(logins, AsyncClient, AsyncEmulatorTransport) as codex:
             await codex.get_usage()
             return len(asyncio.all_tasks())
 
@@ -262,48 +262,48 @@ def test_a_client_without_a_login_has_no_task(tmp_path: Path) -> None:
 
 
 def test_a_blocking_client_has_nothing_in_the_background(tmp_path: Path) -> None:
-    """It checks before each request, between the sleeps of a wait, and never otherwise."""
-    house = Household(tmp_path)
-    house.put(house.issue(ends_in=400), house.own)
+    """It checks before each request and between the sleeps of a wait."""
+    logins = LoginEnvironment(tmp_path)
+    logins.put(logins.issue(ends_in=400), logins.own)
     before = threading.active_count()
-    with client(house, Client, EmulatorTransport) as codex:
+    with client(logins, Client, EmulatorTransport) as codex:
         codex.get_usage()
-        house.clock.advance(200)
-        idle = house.refreshes
+        logins.clock.advance(200)
+        idle = logins.refreshes
         codex.get_usage()
 
-        assert (0, 1, before) == (idle, house.refreshes, threading.active_count())
+        assert (0, 1, before) == (idle, logins.refreshes, threading.active_count())
 
 
-def test_a_401_in_a_client_is_recovered_once_for_everybody(tmp_path: Path) -> None:
-    """The access token was revoked: fifty waits go on with one refresh, and ask again once each."""
-    house = Household(tmp_path, clock=SystemClock())
-    held = house.put(house.issue())
-    house.cloud.book.end(held.access_token)
+def test_a_401_is_recovered_once_for_all_waits(tmp_path: Path) -> None:
+    """The access token was revoked: fifty waits continue after one refresh, and repeat their request once each."""
+    logins = LoginEnvironment(tmp_path, clock=SystemClock())
+    held = logins.put(logins.issue())
+    logins.cloud.book.end(held.access_token)
 
     async def main() -> int:
-        async with client(house, AsyncClient, SlowTransport) as codex:
+        async with client(logins, AsyncClient, SlowTransport) as codex:
             return len({usage.plan for usage in await asyncio.gather(*(codex.get_usage() for _ in range(50)))})
 
-    assert (1, 1, 100) == (asyncio.run(main()), house.refreshes, len(house.cloud.seen("usage")))
+    assert (1, 1, 100) == (asyncio.run(main()), logins.refreshes, len(logins.cloud.seen("usage")))
 
 
-def test_a_crowd_shares_a_failed_refresh(tmp_path: Path) -> None:
-    """Whoever waited for a refresh that was not answered gets its error: the outage is not asked about once for each."""
-    house = Household(tmp_path, clock=SystemClock())
-    house.put(house.issue(ends_in=-10))
-    house.cloud.faults.append(Reset(on="token", times=None))
-    login = house.login()
+def test_waiting_callers_share_a_failed_refresh(tmp_path: Path) -> None:
+    """Callers that waited for an unanswered refresh get its error, and the outage is tested once."""
+    logins = LoginEnvironment(tmp_path, clock=SystemClock())
+    logins.put(logins.issue(ends_in=-10))
+    logins.cloud.faults.append(Reset(on="token", times=None))
+    login = logins.login()
 
     async def main() -> list[object]:
-        world = AsyncDriver(SlowTransport(house.cloud), house.clock, max_in_flight=32)
+        world = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
         return await asyncio.gather(
             *(aperform(login.get_secret(), world) for _ in range(CROWD)), return_exceptions=True
         )
 
     kinds = {type(each) for each in asyncio.run(main())}
 
-    assert ({errors.TransportError}, 1) == (kinds, len(house.cloud.seen("token")))
+    assert ({errors.TransportError}, 1) == (kinds, len(logins.cloud.seen("token")))
 
 
 class GatedTransport:
@@ -323,29 +323,29 @@ class GatedTransport:
         await self._inner.aclose()
 
 
-def background_refresh_at_close(house: Household, closings: int) -> tuple[list[str], list[str]]:
+def background_refresh_at_close(logins: LoginEnvironment, closings: int) -> tuple[list[str], list[str]]:
     """Close a client *closings* times while its background refresh waits; return the tasks that are left, twice."""
-    house.put(house.issue(ends_in=290), house.own)
+    logins.put(logins.issue(ends_in=290), logins.own)
 
     async def main() -> tuple[list[str], list[str]]:
         def left() -> list[str]:
             return [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
 
-        transport = GatedTransport(house.cloud)
+        transport = GatedTransport(logins.cloud)
         transport.gate.set()
-        async with client(house, AsyncClient, lambda _: transport) as codex:
+        async with client(logins, AsyncClient, lambda _: transport) as codex:
             await codex.tokens.get_status()
             await codex.get_usage()
             transport.asked.clear()
             transport.gate.clear()
-            house.clock.now += 3400
+            logins.clock.now += 3400
             await transport.asked.wait()
             closing = [asyncio.create_task(codex.aclose()) for _ in range(closings)]
             await asyncio.sleep(0)
             transport.gate.set()
             await asyncio.gather(*closing)
             first = left()
-        await house.clock.advance(10_000, sleepers=0)
+        await logins.clock.advance(10_000, sleepers=0)
         return first, left()
 
     return asyncio.run(main())
@@ -354,8 +354,8 @@ def background_refresh_at_close(house: Household, closings: int) -> tuple[list[s
 @pytest.mark.parametrize("closings", [1, 2])
 def test_closing_ends_the_background_refresh_for_good(tmp_path: Path, closings: int) -> None:
     """The refresh that was under way is finished and saved, and no task is started afterwards."""
-    house = Household(tmp_path, clock=HandClock())
-    left = background_refresh_at_close(house, closings)
+    logins = LoginEnvironment(tmp_path, clock=HandClock())
+    left = background_refresh_at_close(logins, closings)
 
     assert ([], []) == left
-    assert (2, True) == (house.refreshes, house.read(house.own).expires_at > 0)
+    assert (2, True) == (logins.refreshes, logins.read(logins.own).expires_at > 0)

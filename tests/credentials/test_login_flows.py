@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 import msgspec
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment, both_variants
 
 from coatcheck import errors
 from coatcheck._credentials.device_code import DeviceCode
@@ -24,14 +24,15 @@ def secret_of(*values: str) -> object:
 # -- device code -------------------------------------------------------------------------------------------------------
 
 
-def test_a_device_login_waits_for_a_person(household: Household) -> None:
-    """It shows where to go and what to type, asks at the service's pace, and saves an own login."""
-    house, shown = household, []
-    sleep, asleep = house.clock.sleep, house.clock.asleep
+@both_variants
+def test_a_device_login_waits_for_a_person(logins: LoginEnvironment) -> None:
+    """It shows the page and the code, polls at the service's interval, and saves a login."""
+    shown = []
+    sleep, asleep = logins.clock.sleep, logins.clock.asleep
 
     def approve() -> None:
-        if len(house.clock.sleeps) == 3:
-            house.cloud.approve(shown[0].user_code)
+        if len(logins.clock.sleeps) == 3:
+            logins.cloud.approve(shown[0].user_code)
 
     def person(seconds: float) -> None:
         sleep(seconds)
@@ -41,55 +42,54 @@ def test_a_device_login_waits_for_a_person(household: Household) -> None:
         await asleep(seconds)
         approve()
 
-    house.clock.sleep, house.clock.asleep = person, aperson
-    status = house.do(log_in_by_device_code(house.login(), show=shown.append))
+    logins.clock.sleep, logins.clock.asleep = person, aperson
+    status = logins.do(log_in_by_device_code(logins.login(), show=shown.append))
 
     assert ("own", "acc-1", "plus", True) == (status.source, status.account_id, status.plan, status.can_refresh)
-    assert [5.0, 5.0, 5.0] == house.clock.sleeps[:3]
+    assert [5.0, 5.0, 5.0] == logins.clock.sleeps[:3]
     assert "https://auth.openai.com/codex/device" == shown[0].url
-    assert house.accepts(house.secret(house.login()))
-    assert 0o600 == house.own.stat().st_mode & 0o777
-    assert 0o700 == house.own.parent.stat().st_mode & 0o777
+    assert logins.accepts(logins.secret(logins.login()))
+    assert 0o600 == logins.own.stat().st_mode & 0o777
+    assert 0o700 == logins.own.parent.stat().st_mode & 0o777
 
 
-def test_a_hiccup_does_not_end_a_device_login(household: Household) -> None:
-    """A lost connection or a 503 while a person types is asked again."""
-    house = household
-    house.cloud.faults += [Reset(on="device_token"), Status(503, on="device_token")]
-    status = house.do(log_in_by_device_code(house.login(), show=lambda code: house.cloud.approve(code.user_code)))
+@both_variants
+def test_a_transient_error_does_not_end_a_device_login(logins: LoginEnvironment) -> None:
+    """A lost connection or a 503 is retried while a person types the code."""
+    logins.cloud.faults += [Reset(on="device_token"), Status(503, on="device_token")]
+    status = logins.do(log_in_by_device_code(logins.login(), show=lambda code: logins.cloud.approve(code.user_code)))
 
     assert status.is_logged_in
 
 
-def test_a_device_login_that_nobody_approves_ends(household: Household) -> None:
-    """After 15 minutes, with one clear line, and nothing is saved."""
-    house = household
-
+@both_variants
+def test_a_device_login_without_approval_expires(logins: LoginEnvironment) -> None:
+    """It ends after 15 minutes with one clear line, and nothing is saved."""
     with pytest.raises(errors.CredentialsError, match="nobody approved"):
-        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+        logins.do(log_in_by_device_code(logins.login(), show=lambda _: None))
 
-    assert not house.own.exists()
+    assert not logins.own.exists()
 
 
-def test_a_service_without_device_codes_says_so(household: Household) -> None:
-    """404 is "not enabled" (codex-wham.md 6.9)."""
-    house = household
-    house.cloud.faults.append(Status(404, on="device_code"))
+@both_variants
+def test_a_service_without_device_codes_is_an_error(logins: LoginEnvironment) -> None:
+    """404 means "not enabled" (docs/reference/protocols/codex-wham.md, 6.9)."""
+    logins.cloud.faults.append(Status(404, on="device_code"))
 
     with pytest.raises(errors.UnsupportedError, match="not enabled"):
-        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+        logins.do(log_in_by_device_code(logins.login(), show=lambda _: None))
 
 
-def test_nobody_logs_in_for_nothing(household: Household) -> None:
-    """Where the login could not be saved, that is said before a person is bothered."""
-    house = household
-    house.put(house.issue(), house.own)
-    house.own.chmod(0o400)
+@both_variants
+def test_a_login_that_cannot_be_saved_fails_first(logins: LoginEnvironment) -> None:
+    """Where the login could not be saved, the error comes before a person has to approve."""
+    logins.put(logins.issue(), logins.own)
+    logins.own.chmod(0o400)
 
     with pytest.raises(errors.PersistenceError, match="read-only"):
-        house.do(log_in_by_device_code(house.login(), show=lambda _: None))
+        logins.do(log_in_by_device_code(logins.login(), show=lambda _: None))
 
-    assert [] == house.cloud.requests
+    assert [] == logins.cloud.requests
 
 
 def test_a_device_code_does_not_show_itself() -> None:
@@ -105,15 +105,15 @@ def test_a_device_code_does_not_show_itself() -> None:
 class Browser:
     """A browser that follows the login service's redirect from a thread of its own; *change* edits what it sends."""
 
-    def __init__(self, house: Household, *, change: object = dict) -> None:
-        self.house, self.change = house, change
+    def __init__(self, logins: LoginEnvironment, *, change: object = dict) -> None:
+        self.logins, self.change = logins, change
         self.pages: list[tuple[int, str]] = []
         self.thread = threading.Thread()
 
     def __call__(self, url: str) -> None:
         self.url = url
         query = tuple((name, values[0]) for name, values in parse_qs(urlsplit(url).query).items())
-        answer = self.house.cloud.handle(Request("GET", "/oauth/authorize", query=query))
+        answer = self.logins.cloud.handle(Request("GET", "/oauth/authorize", query=query))
         parts = urlsplit(answer.headers["location"])
         back = self.change({name: values[0] for name, values in parse_qs(parts.query).items()})
         base = f"http://{parts.netloc}"
@@ -129,12 +129,12 @@ class Browser:
                 self.pages.append((getattr(error, "code", 0), ""))
 
 
-def browse(house: Household, browser: Browser) -> object:
+def browse(logins: LoginEnvironment, browser: Browser) -> object:
     """Log in with a browser."""
     try:
-        return house.do(
+        return logins.do(
             log_in_by_browser(
-                house.login(),
+                logins.login(),
                 open_browser=browser,
                 listen=lambda path, _, state: CallbackServer(path, (0,), state),
                 new_secret=secret_of("state-1", "verifier-1" * 5),
@@ -144,10 +144,11 @@ def browse(house: Household, browser: Browser) -> object:
         browser.thread.join(240)
 
 
-def test_a_browser_login_checks_what_comes_back(household: Household) -> None:
-    """PKCE with S256 and a state: strangers on the port are turned away, the real answer logs in."""
-    house, browser = household, Browser(household)
-    status = browse(house, browser)
+@both_variants
+def test_a_browser_login_verifies_the_callback(logins: LoginEnvironment) -> None:
+    """PKCE with S256 and a state: other requests on the port are rejected, the right one logs in."""
+    browser = Browser(logins)
+    status = browse(logins, browser)
     asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.url).query).items()}
 
     assert [404, 400, 200] == [page[0] for page in browser.pages]
@@ -158,22 +159,22 @@ def test_a_browser_login_checks_what_comes_back(household: Household) -> None:
         asked["state"],
     )
     assert asked["redirect_uri"].startswith("http://127.0.0.1:")
-    assert house.accepts(house.secret(house.login()))
+    assert logins.accepts(logins.secret(logins.login()))
 
 
-def test_a_browser_login_that_was_refused_says_why(household: Household) -> None:
-    """The service's reason, scrubbed."""
-    house = household
+@both_variants
+def test_a_refused_browser_login_has_the_reason(logins: LoginEnvironment) -> None:
+    """The error quotes the service's reason without secrets."""
 
     def refuse(back: dict[str, str]) -> dict[str, str]:
         return {"state": back["state"], "error": "access_denied", "error_description": "p@example.com said no"}
 
     with pytest.raises(errors.CredentialsError, match=r"refused: \[hidden\] said no"):
-        browse(house, Browser(house, change=refuse))
+        browse(logins, Browser(logins, change=refuse))
 
 
 def test_ports_are_tried_in_order() -> None:
-    """The second one where the first is taken; both taken is one clear line."""
+    """The second port is used where the first is occupied; if both are, the error is one clear line."""
     first = CallbackServer("/x", (0,), "s")
     second = CallbackServer("/x", (0,), "s")
     ports = [int(urlsplit(server.redirect).port or 0) for server in (first, second)]
@@ -191,92 +192,92 @@ def test_ports_are_tried_in_order() -> None:
 # -- logging in again, and out -----------------------------------------------------------------------------------------
 
 
-def test_a_login_never_replaces_another_accounts(household: Household) -> None:
+@both_variants
+def test_a_login_never_replaces_another_accounts(logins: LoginEnvironment) -> None:
     """The remedy names the way to keep both."""
     import msgspec
 
-    house = household
-    house.put(msgspec.structs.replace(house.issue(), account_id="acc-2"), house.own)
-    before = house.own.read_bytes()
+    logins.put(msgspec.structs.replace(logins.issue(), account_id="acc-2"), logins.own)
+    before = logins.own.read_bytes()
 
     with pytest.raises(errors.AccountMismatchError) as caught:
-        house.do(log_in_by_device_code(house.login(), show=lambda code: house.cloud.approve(code.user_code)))
+        logins.do(log_in_by_device_code(logins.login(), show=lambda code: logins.cloud.approve(code.user_code)))
 
     assert "--account" in (caught.value.remedy or "")
-    assert before == house.own.read_bytes()
+    assert before == logins.own.read_bytes()
 
 
-def test_logging_out_revokes_and_deletes(household: Household) -> None:
-    """The service knows the refresh token no more, and neither does the disk."""
-    house = household
-    held = house.put(house.issue(), house.own)
-    shared = house.put(house.issue())
-    is_revoked = house.do(log_out(house.login()))
+@both_variants
+def test_logging_out_revokes_and_deletes(logins: LoginEnvironment) -> None:
+    """The refresh token is revoked at the service and deleted from the disk."""
+    held = logins.put(logins.issue(), logins.own)
+    shared = logins.put(logins.issue())
+    is_revoked = logins.do(log_out(logins.login()))
 
-    assert (True, False) == (is_revoked, house.own.exists())
-    assert "refresh_token_invalidated" == refusal_of(house, held.refresh_token or "")
-    assert shared == house.read()
+    assert (True, False) == (is_revoked, logins.own.exists())
+    assert "refresh_token_invalidated" == refusal_of(logins, held.refresh_token or "")
+    assert shared == logins.read()
 
 
-def refusal_of(house: Household, refresh_token: str) -> str:
+def refusal_of(logins: LoginEnvironment, refresh_token: str) -> str:
     """Return why the service refuses a refresh token."""
     from coatcheck.cloud.issued_tokens import RefusedTokenError
 
     with pytest.raises(RefusedTokenError) as caught:
-        house.cloud.book.rotate(refresh_token)
+        logins.cloud.book.rotate(refresh_token)
     return caught.value.code
 
 
 @pytest.mark.parametrize("fault", [Reset(on="revoke"), Status(500, on="revoke")])
-def test_logging_out_deletes_even_if_nobody_answers(household: Household, fault: object) -> None:
+@both_variants
+def test_logging_out_deletes_without_a_response(logins: LoginEnvironment, fault: object) -> None:
     """Revoking is best effort."""
-    house = household
-    house.put(house.issue(), house.own)
-    house.cloud.faults.append(fault)
+    logins.put(logins.issue(), logins.own)
+    logins.cloud.faults.append(fault)
 
-    assert (False, False) == (house.do(log_out(house.login())), house.own.exists())
+    assert (False, False) == (logins.do(log_out(logins.login())), logins.own.exists())
 
 
-def test_a_broken_login_can_be_logged_out(household: Household) -> None:
+@both_variants
+def test_a_broken_login_can_be_logged_out(logins: LoginEnvironment) -> None:
     """What cannot be read is deleted all the same."""
-    house = household
-    house.own.parent.mkdir(parents=True)
-    house.own.write_bytes(b"[]")
+    logins.own.parent.mkdir(parents=True)
+    logins.own.write_bytes(b"[]")
 
-    assert (False, False) == (house.do(log_out(house.login())), house.own.exists())
+    assert (False, False) == (logins.do(log_out(logins.login())), logins.own.exists())
 
 
-def test_another_programs_login_is_not_ended(household: Household) -> None:
-    """The shared login is the Codex CLI's: the remedy says so."""
-    house = household
-    house.put(house.issue())
+@both_variants
+def test_another_programs_login_is_not_ended(logins: LoginEnvironment) -> None:
+    """The shared login belongs to the Codex CLI, and the remedy names its command."""
+    logins.put(logins.issue())
 
     with pytest.raises(errors.UnsupportedError, match="belongs to the Codex CLI"):
-        house.do(log_out(house.login("shared")))
+        logins.do(log_out(logins.login("shared")))
     with pytest.raises(errors.NotLoggedInError, match="no login of its own"):
-        house.do(log_out(house.login()))
+        logins.do(log_out(logins.login()))
 
-    assert house.shared.exists()
+    assert logins.shared.exists()
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"tokens": 5}'])
-def test_a_new_login_replaces_a_file_of_ours_that_is_no_login(household: Household, broken: bytes) -> None:
+@both_variants
+def test_a_new_login_replaces_a_file_of_ours_that_is_no_login(logins: LoginEnvironment, broken: bytes) -> None:
     """A login that a person has just approved is not lost because the old file is broken."""
-    house = household
-    house.own.parent.mkdir(parents=True)
-    house.own.write_bytes(broken)
-    fresh = house.issue()
-    house.do(house.login().store_tokens(fresh))
+    logins.own.parent.mkdir(parents=True)
+    logins.own.write_bytes(broken)
+    fresh = logins.issue()
+    logins.do(logins.login().store_tokens(fresh))
 
-    assert fresh.access_token == house.secret(house.login()).token
+    assert fresh.access_token == logins.secret(logins.login()).token
 
 
-def test_tokens_that_are_no_text_are_refused_before_they_are_saved(household: Household) -> None:
+@both_variants
+def test_tokens_that_are_no_text_are_refused_before_they_are_saved(logins: LoginEnvironment) -> None:
     """Half a surrogate pair cannot be written or sent: one clear error, and the login that is there stays."""
-    house = household
-    held = house.put(house.issue(), house.own)
+    held = logins.put(logins.issue(), logins.own)
     for broken in ("a\ud83d", "a b", ""):
         with pytest.raises(errors.CredentialsError):
-            house.do(house.login().store_tokens(msgspec.structs.replace(house.issue(), access_token=broken)))
+            logins.do(logins.login().store_tokens(msgspec.structs.replace(logins.issue(), access_token=broken)))
 
-    assert held.access_token == house.read(house.own).access_token
+    assert held.access_token == logins.read(logins.own).access_token

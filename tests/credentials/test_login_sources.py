@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment, both_variants
 
 from coatcheck import errors
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
@@ -17,50 +17,49 @@ from coatcheck.testing.fake_clock import FakeClock
 EXPLICIT = Secret(token="explicit", account_id="acc-9")
 
 
-def test_the_first_login_that_is_there_is_taken(household: Household) -> None:
+@both_variants
+def test_the_first_login_that_is_there_is_taken(logins: LoginEnvironment) -> None:
     """Explicit, environment, own, shared: in this order."""
-    house = household
-    shared = house.put(house.issue())
-    seen = [house.secret(house.login()).token]
-    own = house.put(house.issue(), house.own)
-    seen.append(house.secret(house.login()).token)
-    variable = house.issue().access_token
-    seen.append(house.secret(house.login(CODEX_ACCESS_TOKEN=variable)).token)
-    seen.append(house.secret(house.login(CODEX_ACCESS_TOKEN=variable, explicit=EXPLICIT)).token)
+    shared = logins.put(logins.issue())
+    seen = [logins.secret(logins.login()).token]
+    own = logins.put(logins.issue(), logins.own)
+    seen.append(logins.secret(logins.login()).token)
+    variable = logins.issue().access_token
+    seen.append(logins.secret(logins.login(CODEX_ACCESS_TOKEN=variable)).token)
+    seen.append(logins.secret(logins.login(CODEX_ACCESS_TOKEN=variable, explicit=EXPLICIT)).token)
 
     assert [shared.access_token, own.access_token, variable, "explicit"] == seen
 
 
 @pytest.mark.parametrize("source", ["own", "shared", "shared-readonly", "environment"])
-def test_a_setting_names_the_source(household: Household, source: str) -> None:
-    """What was chosen is taken, whatever else is there."""
-    house = household
-    own, shared, variable = house.put(house.issue(), house.own), house.put(house.issue()), house.issue()
+@both_variants
+def test_a_setting_names_the_source(logins: LoginEnvironment, source: str) -> None:
+    """The chosen source is used although others are available."""
+    own, shared, variable = logins.put(logins.issue(), logins.own), logins.put(logins.issue()), logins.issue()
     expected = {"own": own, "shared": shared, "shared-readonly": shared, "environment": variable}[source]
 
-    assert expected.access_token == house.secret(house.login(source, CODEX_ACCESS_TOKEN=variable.access_token)).token
+    assert expected.access_token == logins.secret(logins.login(source, CODEX_ACCESS_TOKEN=variable.access_token)).token
 
 
 @pytest.mark.parametrize("source", ["own", "shared", "shared-readonly", "environment", "auto"])
-def test_no_login_says_how_to_get_one(household: Household, source: str) -> None:
-    """Every source that has nothing ends in the same remedy."""
-    house = household
-
+@both_variants
+def test_no_login_has_a_remedy(logins: LoginEnvironment, source: str) -> None:
+    """Every source without a login has the same remedy."""
     with pytest.raises(errors.NotLoggedInError) as caught:
-        house.secret(house.login(source))
+        logins.secret(logins.login(source))
 
     assert "coatcheck login codex" in (caught.value.remedy or "")
 
 
-def test_accounts_have_names_and_files_of_their_own(household: Household) -> None:
-    """An account that is asked for by name is never replaced by another login."""
-    house = household
-    work = house.put(house.issue(), house.own.with_name("work.json"))
-    house.put(house.issue(), house.own)
+@both_variants
+def test_each_account_has_a_name_and_a_file(logins: LoginEnvironment) -> None:
+    """An account that is requested by name is never replaced by another login."""
+    work = logins.put(logins.issue(), logins.own.with_name("work.json"))
+    logins.put(logins.issue(), logins.own)
 
-    assert work.access_token == house.secret(house.login(account="work", CODEX_ACCESS_TOKEN="other")).token
+    assert work.access_token == logins.secret(logins.login(account="work", CODEX_ACCESS_TOKEN="other")).token
     with pytest.raises(errors.NotLoggedInError, match=r"home\.json"):
-        house.secret(house.login(account="home"))
+        logins.secret(logins.login(account="home"))
 
 
 @pytest.mark.parametrize(
@@ -70,34 +69,33 @@ def test_accounts_have_names_and_files_of_their_own(household: Household) -> Non
         ("own", "../x", "not a name for an account"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(source: str, account: str | None, message: str) -> None:
-    """With the words that would."""
+def test_invalid_settings_are_refused(source: str, account: str | None, message: str) -> None:
+    """The error lists the valid values."""
     with pytest.raises(errors.ConfigurationError, match=message) as caught:
         LoginSelection.read(source, origin="from there", account=account, issuer=None)
 
     assert caught.value.remedy
 
 
-def test_a_token_in_the_environment_that_ended_is_not_sent(household: Household) -> None:
+@both_variants
+def test_a_token_in_the_environment_that_ended_is_not_sent(logins: LoginEnvironment) -> None:
     """The error names the variable and the time."""
-    house = household
-
     with pytest.raises(errors.NotLoggedInError, match="CODEX_ACCESS_TOKEN expired at 20"):
-        house.secret(house.login(CODEX_ACCESS_TOKEN=house.issue(ends_in=-1).access_token))
+        logins.secret(logins.login(CODEX_ACCESS_TOKEN=logins.issue(ends_in=-1).access_token))
 
 
-def test_a_given_token_is_not_renewed(household: Household) -> None:
+@both_variants
+def test_a_token_argument_is_not_refreshed(logins: LoginEnvironment) -> None:
     """Neither after a 401 nor on demand."""
-    house = household
-    login = house.login(explicit=EXPLICIT)
+    login = logins.login(explicit=EXPLICIT)
 
-    assert None is house.do(login.renew_secret(EXPLICIT))
+    assert None is logins.do(login.renew_secret(EXPLICIT))
     with pytest.raises(errors.CredentialsError, match="argument cannot be refreshed"):
-        house.do(login.refresh_tokens())
+        logins.do(login.refresh_tokens())
 
 
 class Whoami:
-    """An account service that knows one personal access token."""
+    """An account service that accepts one personal access token."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -115,33 +113,35 @@ class Whoami:
         return Response(200, {}, json.dumps(answer).encode())
 
 
-def test_a_personal_access_token_is_asked_about_once(household: Household) -> None:
-    """Whoami tells its account, which is then sent with it (codex-wham.md 6.8)."""
-    house, whoami = household, Whoami()
-    house.cloud.handle = whoami
-    login = house.login(CODEX_ACCESS_TOKEN="at-good")
-    secrets = [house.secret(login) for _ in range(3)]
+@both_variants
+def test_the_account_of_a_personal_access_token_is_requested_once(logins: LoginEnvironment) -> None:
+    """The account is requested, and then sent with the token (docs/reference/protocols/codex-wham.md, 6.8)."""
+    whoami = Whoami()
+    logins.cloud.handle = whoami
+    login = logins.login(CODEX_ACCESS_TOKEN="at-good")
+    secrets = [logins.secret(login) for _ in range(3)]
 
     assert {("at-good", "acc-7", True)} == {(s.token, s.account_id, s.is_fedramp) for s in secrets}
     assert [("GET", "https://auth.openai.com/api/accounts/v1/user-auth-credential/whoami")] == whoami.asked
 
 
-def test_a_personal_access_token_in_the_shared_file_works_too(household: Household) -> None:
+@both_variants
+def test_a_personal_access_token_in_the_shared_file_works_too(logins: LoginEnvironment) -> None:
     """The official client's ``login --with-access-token`` writes it without a mode (6.1)."""
-    house, whoami = household, Whoami()
-    house.cloud.handle = whoami
-    house.shared.write_text('{"OPENAI_API_KEY": null, "personal_access_token": "at-good"}')
+    whoami = Whoami()
+    logins.cloud.handle = whoami
+    logins.shared.write_text('{"OPENAI_API_KEY": null, "personal_access_token": "at-good"}')
 
-    assert "acc-7" == house.secret(house.login()).account_id
+    assert "acc-7" == logins.secret(logins.login()).account_id
 
 
-def test_a_personal_access_token_that_nobody_knows_is_refused(household: Household) -> None:
-    """Without quoting it."""
-    house = household
-    house.cloud.handle = Whoami()
+@both_variants
+def test_an_unknown_personal_access_token_is_refused(logins: LoginEnvironment) -> None:
+    """The error does not quote it."""
+    logins.cloud.handle = Whoami()
 
     with pytest.raises(errors.NotLoggedInError, match="does not accept the personal access token") as caught:
-        house.secret(house.login(CODEX_ACCESS_TOKEN="at-bad"))
+        logins.secret(logins.login(CODEX_ACCESS_TOKEN="at-bad"))
 
     assert "at-bad" not in str(caught.value)
 
@@ -155,47 +155,47 @@ def test_a_personal_access_token_that_nobody_knows_is_refused(household: Househo
         {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": "https://auth.openai.com@evil.example/oauth/token"},
     ],
 )
-def test_a_refresh_token_goes_to_its_login_service_only(household: Household, environ: dict[str, str]) -> None:
+@both_variants
+def test_a_refresh_token_goes_to_its_login_service_only(logins: LoginEnvironment, environ: dict[str, str]) -> None:
     """Another host, or plain http, is refused before anything is sent."""
-    house = household
-    house.put(house.issue(ends_in=10))
+    logins.put(logins.issue(ends_in=10))
 
     with pytest.raises(errors.ConfigurationError, match="never sent to"):
-        house.secret(house.login(**environ))
+        logins.secret(logins.login(**environ))
 
-    assert [] == house.cloud.requests
+    assert [] == logins.cloud.requests
 
 
-def test_a_file_that_names_another_issuer_is_not_believed(household: Household) -> None:
+@both_variants
+def test_a_file_that_names_another_issuer_is_refused(logins: LoginEnvironment) -> None:
     """`oauth_provenance` may name the login service or loopback, and no other."""
-    house = household
-    house.put(house.issue(ends_in=10))
-    document = json.loads(house.shared.read_bytes())
+    logins.put(logins.issue(ends_in=10))
+    document = json.loads(logins.shared.read_bytes())
     document["tokens"]["oauth_provenance"] = {"issuer": "https://evil.example", "client_id": "x"}
-    house.shared.write_text(json.dumps(document))
+    logins.shared.write_text(json.dumps(document))
 
     with pytest.raises(errors.ConfigurationError, match="never sent to"):
-        house.secret(house.login())
+        logins.secret(logins.login())
 
-    assert [] == house.cloud.requests
+    assert [] == logins.cloud.requests
 
 
-def test_the_official_clients_variable_moves_the_refresh(household: Household) -> None:
+@both_variants
+def test_the_official_clients_variable_moves_the_refresh(logins: LoginEnvironment) -> None:
     """To loopback, as its own tests do."""
-    house = household
-    house.put(house.issue(ends_in=-10))
+    logins.put(logins.issue(ends_in=-10))
     with pytest.raises(errors.TransportError, match="404"):
-        house.secret(house.login(CODEX_REFRESH_TOKEN_URL_OVERRIDE="http://127.0.0.1:9/somewhere/oauth/token"))
+        logins.secret(logins.login(CODEX_REFRESH_TOKEN_URL_OVERRIDE="http://127.0.0.1:9/somewhere/oauth/token"))
 
-    assert "/somewhere/oauth/token" == house.cloud.requests[-1].path
+    assert "/somewhere/oauth/token" == logins.cloud.requests[-1].path
 
 
-def test_a_service_without_logins_of_ours_says_so(house: Household) -> None:
-    """The local cloud has a token and nothing else."""
+def test_a_login_to_the_local_cloud_is_an_error(logins: LoginEnvironment) -> None:
+    """The local cloud has a token and no login."""
     login = LoginCredentials(
         LOCAL_LOGIN,
-        environ=house.environ,
-        clock=house.clock,
+        environ=logins.environ,
+        clock=logins.clock,
         random=lambda: 0.5,
         config_dir="",
         state_dir="",
@@ -203,21 +203,21 @@ def test_a_service_without_logins_of_ours_says_so(house: Household) -> None:
     )
 
     with pytest.raises(errors.UnsupportedError, match="local has no own login"):
-        house.secret(login)
+        logins.secret(login)
 
 
-def test_a_variable_without_a_reader_is_the_token(house: Household) -> None:
+def test_a_variable_without_a_reader_is_the_token(logins: LoginEnvironment) -> None:
     """A provider needs no code for the simplest login there is."""
     login = LoginCredentials(
         Login(name="toy", remedy="log in", environment="TOY"),
         environ={"TOY": " t "},
-        clock=house.clock,
+        clock=logins.clock,
         random=lambda: 0.5,
         config_dir="",
         state_dir="",
     )
 
-    assert "t" == house.secret(login).token
+    assert "t" == logins.secret(login).token
 
 
 def chained(*found: Secret | None) -> Login:
@@ -230,7 +230,7 @@ CHAIN = Login(name="chained", remedy="run: tools configure", trusted_hosts=froze
 
 
 def chain_secret(login: Login, *, renewed: bool = False) -> Secret | None:
-    """What the credentials of such a login give, or what they give after a refusal."""
+    """Return the secret of such a login, or the one after a rejection."""
     credentials = LoginCredentials(
         login, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir=""
     )
@@ -248,13 +248,13 @@ def perform(script: Any) -> Any:
         return stop.value
 
 
-def test_a_chain_is_asked_for_each_secret() -> None:
-    """The service's own tools keep their secret fresh, so what they have now is what is sent."""
+def test_a_chain_is_read_for_each_secret() -> None:
+    """The service's official tools refresh their secret, so the current one is sent."""
     assert EXPLICIT == chain_secret(chained(EXPLICIT))
 
 
-def test_a_chain_that_finds_nothing_says_how_to_log_in() -> None:
-    """Nothing found is nobody logged in."""
+def test_an_empty_chain_has_a_remedy() -> None:
+    """No secret found means not logged in."""
     with pytest.raises(errors.NotLoggedInError) as caught:
         chain_secret(chained(None))
 
@@ -262,7 +262,7 @@ def test_a_chain_that_finds_nothing_says_how_to_log_in() -> None:
 
 
 def test_a_refused_secret_of_a_chain_is_replaced_by_another_one_only() -> None:
-    """After a refusal the chain is looked through anew; the same secret is not sent again."""
+    """After a rejection the chain is read again; the same secret is not sent again."""
     other = Secret(token="other", account_id="acc-9")
 
     assert (None, other) == (
@@ -271,8 +271,8 @@ def test_a_refused_secret_of_a_chain_is_replaced_by_another_one_only() -> None:
     )
 
 
-def test_a_service_without_a_chain_says_so() -> None:
-    """A setting that asks for what is not there is one clear line."""
+def test_a_service_without_a_chain_is_an_error() -> None:
+    """A setting that names a missing chain is one clear line."""
     choice = LoginSelection(source=Source.CHAIN)
     credentials = LoginCredentials(
         CHAIN, environ={}, clock=FakeClock(), random=lambda: 0.5, config_dir="", state_dir="", choice=choice

@@ -6,12 +6,12 @@ import types
 from pathlib import Path
 
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment, both_variants
 
 from coatcheck import errors
 from coatcheck._credentials.login_store import FileStore, KeyringStore
 from coatcheck._credentials.refresh import fingerprint_of
-from coatcheck._credentials.refresh_log import KEPT, PREFIX, SPENT, RefreshLog, RefreshRecord
+from coatcheck._credentials.refresh_log import PREFIX, RETENTION, SPENT, RefreshLog, RefreshRecord
 from coatcheck._protocol.login_contract import Keyring
 from coatcheck.cloud.faults import Reset
 from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
@@ -20,7 +20,7 @@ from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old file stays, no temporary file does, and the error names the place and the reason."""
+    """The old file is unchanged, no temporary file is left, and the error names the file and the reason."""
     store = FileStore(str(tmp_path / "auth.json"), locks=())
     store.write(b"old")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
@@ -42,7 +42,7 @@ def test_a_file_without_write_permission_is_an_obstacle(tmp_path: Path, mode: in
 
 
 def test_a_folder_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
-    """What is no file cannot be read, and a folder that cannot be made is named."""
+    """A folder in place of the file cannot be read, and a folder that cannot be created is named."""
     (tmp_path / "auth.json").mkdir()
     (tmp_path / "file").write_bytes(b"")
 
@@ -66,11 +66,11 @@ def test_a_note_counts_and_concludes(tmp_path: Path) -> None:
     assert RefreshRecord(presented=1, at=6.0, pid=os.getpid(), outcome=SPENT) == notes.find("f")
 
 
-def test_old_notes_are_forgotten(tmp_path: Path) -> None:
-    """After two months, by the clock that was given."""
+def test_old_notes_are_deleted(tmp_path: Path) -> None:
+    """Notes are deleted after two months by the clock argument."""
     notes = RefreshLog(str(tmp_path))
     notes.present("old", now=1000.0)
-    notes.present("new", now=1000.0 + KEPT + 1)
+    notes.present("new", now=1000.0 + RETENTION + 1)
 
     assert ["new"] == os.listdir(tmp_path)
 
@@ -78,61 +78,61 @@ def test_old_notes_are_forgotten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["shared", "own"])
 def test_a_login_is_refreshed_without_a_state_folder(tmp_path: Path, source: str) -> None:
     """Where the state folder cannot be written, the folder of the login holds the note and the reserved space."""
-    house = Household(tmp_path)
+    logins = LoginEnvironment(tmp_path)
     (tmp_path / "state").write_bytes(b"in the way")
-    path = house.own if source == "own" else house.shared
-    held = house.put(house.issue(ends_in=-10), path)
-    secret = house.secret(house.login(source))
+    path = logins.own if source == "own" else logins.shared
+    held = logins.put(logins.issue(ends_in=-10), path)
+    secret = logins.secret(logins.login(source))
 
-    assert (1, 1, True) == (house.presented[fingerprint_of(held)], house.refreshes, house.accepts(secret))
+    assert (1, 1, True) == (logins.presented[fingerprint_of(held)], logins.refreshes, logins.accepts(secret))
 
 
 def test_a_note_beside_the_login_is_used_by_the_next_process(tmp_path: Path) -> None:
     """A token that was not answered is not presented again while its access token works, wherever its note is."""
-    house = Household(tmp_path)
+    logins = LoginEnvironment(tmp_path)
     (tmp_path / "state").write_bytes(b"in the way")
-    held = house.put(house.issue(ends_in=30))
-    house.cloud.faults.append(Reset(on="token", times=1))
-    house.secret(house.login())
+    held = logins.put(logins.issue(ends_in=30))
+    logins.cloud.faults.append(Reset(on="token", times=1))
+    logins.secret(logins.login())
     (tmp_path / "state").unlink()
-    house.secret(house.login())
+    logins.secret(logins.login())
 
-    assert 1 == house.presented[fingerprint_of(held)]
+    assert 1 == logins.presented[fingerprint_of(held)]
 
 
 def test_old_notes_beside_a_login_are_deleted(tmp_path: Path) -> None:
     """After sixty days a note is deleted there as well, and no file of another program is."""
-    house = Household(tmp_path)
+    logins = LoginEnvironment(tmp_path)
     (tmp_path / "state").write_bytes(b"in the way")
-    old, other = (house.shared.parent / name for name in (f"{PREFIX}0", "config.toml"))
+    old, other = (logins.shared.parent / name for name in (f"{PREFIX}0", "config.toml"))
     for path in (old, other):
         path.write_text("{}")
         os.utime(path, (0, 0))
-    house.put(house.issue(ends_in=-10))
-    house.secret(house.login())
+    logins.put(logins.issue(ends_in=-10))
+    logins.secret(logins.login())
 
     assert (False, True) == (old.exists(), other.exists())
 
 
 def test_a_note_that_cannot_be_written_stops_the_refresh(tmp_path: Path) -> None:
     """A token that could be noted nowhere is not presented."""
-    house = Household(tmp_path)
+    logins = LoginEnvironment(tmp_path)
     (tmp_path / "state").write_bytes(b"in the way")
-    held = house.put(house.issue(ends_in=-10))
-    (house.shared.parent / f"{PREFIX}{fingerprint_of(held)}").mkdir()
+    held = logins.put(logins.issue(ends_in=-10))
+    (logins.shared.parent / f"{PREFIX}{fingerprint_of(held)}").mkdir()
 
     with pytest.raises(errors.CredentialsError, match="was not refreshed, since") as caught:
-        house.secret(house.login())
+        logins.secret(logins.login())
 
-    assert ("COATCHECK_STATE_HOME" in (caught.value.remedy or ""), 0) == (True, house.refreshes)
+    assert ("COATCHECK_STATE_HOME" in (caught.value.remedy or ""), 0) == (True, logins.refreshes)
 
 
-def test_notes_hold_no_token(house: Household) -> None:
+def test_notes_hold_no_token(logins: LoginEnvironment) -> None:
     """A fingerprint is enough."""
-    held = house.put(house.issue(ends_in=10))
-    house.secret(house.login())
-    (name,) = os.listdir(house.folder / "state" / "refreshes")
-    content = (house.folder / "state" / "refreshes" / name).read_text()
+    held = logins.put(logins.issue(ends_in=10))
+    logins.secret(logins.login())
+    (name,) = os.listdir(logins.folder / "state" / "refreshes")
+    content = (logins.folder / "state" / "refreshes" / name).read_text()
 
     assert held.refresh_token not in name + content
     assert 32 == len(name)
@@ -166,40 +166,45 @@ def ring(monkeypatch: pytest.MonkeyPatch) -> Ring:
     return ring
 
 
-def test_a_login_in_the_keyring_is_used_and_refreshed(household: Household, ring: Ring) -> None:
+@both_variants
+def test_a_login_in_the_keyring_is_used_and_refreshed(logins: LoginEnvironment, ring: Ring) -> None:
     """The official client's entry, kept compact, under its own locks."""
-    house = household
-    entry = ("Codex Auth", keyring_entry(str(house.shared.parent.resolve())))
-    ring.entries[entry] = write_auth_file(None, house.issue(ends_in=10)).decode()
-    secret = house.secret(house.login("keyring"))
+    entry = ("Codex Auth", keyring_entry(str(logins.shared.parent.resolve())))
+    ring.entries[entry] = write_auth_file(None, logins.issue(ends_in=10)).decode()
+    secret = logins.secret(logins.login("keyring"))
 
     assert secret.token in ring.entries[entry]
     assert "\n" not in ring.entries[entry]
-    assert (1, True) == (house.refreshes, house.accepts(secret))
+    assert (1, True) == (logins.refreshes, logins.accepts(secret))
 
 
-def test_an_empty_keyring_is_no_login(household: Household, ring: Ring) -> None:
+@both_variants
+def test_an_empty_keyring_is_no_login(logins: LoginEnvironment, ring: Ring) -> None:
     """It names the entry."""
     with pytest.raises(errors.NotLoggedInError, match="there is no keyring entry 'Codex Auth'"):
-        household.secret(household.login("keyring"))
+        logins.secret(logins.login("keyring"))
 
 
-def test_without_the_extra_the_remedy_is_to_install_it(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_remedy_is_to_install_it(
+    logins: LoginEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One line instead of an ImportError."""
     monkeypatch.setitem(sys.modules, "keyring", None)
 
     with pytest.raises(errors.ConfigurationError, match="one more package") as caught:
-        house.secret(house.login("keyring"))
+        logins.secret(logins.login("keyring"))
 
     assert "coatcheck[keyring]" in (caught.value.remedy or "")
 
 
-def test_a_locked_keyring_is_one_clear_error(house: Household, ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the keyring raises, and without its text, which may quote the entry."""
+def test_a_locked_keyring_is_one_clear_error(
+    logins: LoginEnvironment, ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any error of a keyring is reported without its text, which may quote the entry."""
     monkeypatch.setattr(ring, "get_password", lambda *_: (_ for _ in ()).throw(RuntimeError("rt_secret")))
 
     with pytest.raises(errors.NotLoggedInError, match="cannot be used: RuntimeError") as caught:
-        house.secret(house.login("keyring"))
+        logins.secret(logins.login("keyring"))
 
     assert "rt_secret" not in str(caught.value)
 
@@ -215,7 +220,7 @@ class Item:
 
 
 def test_another_programs_item_is_changed_in_place(tmp_path: Path, ring: Ring) -> None:
-    """A second item beside it would never be seen by its owner."""
+    """The item is changed, since its program would not read a second one."""
     item, asked = Item(b"old"), []
 
     class Collection:

@@ -39,8 +39,11 @@ AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
         (b"<html>", ""),
     ],
 )
-def test_the_code_is_where_the_service_puts_it(body: bytes, code: str) -> None:
-    """`error.code`, else `error`, else `code` (codex-wham.md 6.4); nothing that is no word gets through."""
+def test_the_code_has_three_places(body: bytes, code: str) -> None:
+    """`error.code`, else `error`, else `code`; text that is no identifier is dropped.
+
+    See docs/reference/protocols/codex-wham.md, 6.4.
+    """
     assert code == code_of(Response(400, {}, body))
 
 
@@ -70,15 +73,15 @@ def test_an_answer_is_one_of_three_refusals(status: int, code: str, kind: type) 
 
 
 @given(st.binary(max_size=40), st.integers(300, 599))
-def test_no_answer_breaks_us(body: bytes, status: int) -> None:
-    """Whatever is said, it is one of the three."""
+def test_any_response_is_one_of_three_errors(body: bytes, status: int) -> None:
+    """Any response is one of the three errors."""
     assert isinstance(
         refusal(OAUTH, Response(status, {}, body)), RefusedError | UnansweredError | errors.TransportError
     )
 
 
 def test_a_web_page_with_401_is_no_refusal() -> None:
-    """A proxy that wants a login of its own says nothing about the refresh token."""
+    """The 401 of a proxy is no verdict about the refresh token."""
     page = Response(401, {"content-type": "text/html"}, b"<!doctype html><title>Log in to the network</title>")
 
     assert errors.TransportError is type(refusal(OAUTH, page))
@@ -114,7 +117,7 @@ def test_a_redirect_of_the_login_service_is_not_followed(status: int) -> None:
     ],
 )
 def test_an_outage_ends_with_an_answer_of_the_login_service(status: int, body: bytes, is_answering: bool) -> None:
-    """It is asked with an empty refresh token; an error of a server and the page of a proxy are no answer."""
+    """An empty refresh token is sent; a server error and the page of a proxy are no response of the login service."""
     exchange = service_answers(OAUTH, AT)
     request = next(exchange)
     with pytest.raises(StopIteration) as stopped:
@@ -166,8 +169,8 @@ def test_a_form_leaves_out_what_there_is_not() -> None:
     )
 
 
-def test_a_service_that_ends_no_login_is_not_asked_to() -> None:
-    """The answer is no, at once."""
+def test_a_service_without_revocation_gets_no_request() -> None:
+    """The result is False at once."""
     at = msgspec.structs.replace(AT, revoke=None)
     with pytest.raises(StopIteration) as stopped:
         next(revoke(at, Tokens(access_token="a")))

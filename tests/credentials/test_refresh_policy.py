@@ -28,13 +28,13 @@ def tokens(left: float | None = None, *, refreshed: float | None = None, refresh
 
 @pytest.mark.parametrize("mode", Mode)
 def test_without_a_refresh_token_nothing_is_refreshed(mode: Mode) -> None:
-    """Whatever the mode: only a look can help."""
+    """Without a refresh token, any mode only reads the login again."""
     assert RefreshNeed.READ is need_of(tokens(10, refresh_token=None), mode=mode, now=NOW)
 
 
 @given(st.floats(-1000, 1000), st.sampled_from(Mode))
 def test_needs_only_grow(left: float, mode: Mode) -> None:
-    """The closer the end, the more is needed; a read-only login never needs more than a look."""
+    """The need never decreases as the end approaches; a read-only login is only read again."""
     needs = [need_of(tokens(left), mode=mode, now=NOW + later) for later in (0, 100, 250, 500)]
 
     assert sorted(needs) == needs
@@ -42,8 +42,8 @@ def test_needs_only_grow(left: float, mode: Mode) -> None:
 
 
 @given(st.floats(-1000, 1000), st.floats(0, 100))
-def test_the_next_look_is_never_too_late(left: float, pause: float) -> None:
-    """Not after the moment at which a refresh is due or becomes mandatory; past that, within seconds."""
+def test_the_next_check_is_never_too_late(left: float, pause: float) -> None:
+    """Not after a refresh is due or required; past that moment, within seconds."""
     held = tokens(left)
     look = next_check(held, now=NOW, pause=pause)
 
@@ -51,14 +51,14 @@ def test_the_next_look_is_never_too_late(left: float, pause: float) -> None:
     assert look <= max(NOW + CHECK_EVERY, left + NOW - LATE)
 
 
-def test_times_that_nobody_knows_are_never_due() -> None:
+def test_unknown_times_are_never_due() -> None:
     """No end and no last refresh: infinity."""
     assert (float("inf"), False) == (due_at(tokens()), has_ended(tokens(), NOW))
     assert NOW + 1000 - EARLY == due_at(tokens(1000))
 
 
-def test_a_fingerprint_is_short_and_tells_apart() -> None:
-    """128 bits, the same for the same token."""
+def test_a_fingerprint_is_short_and_distinct() -> None:
+    """128 bits, equal for equal tokens."""
     assert (32, True, False) == (
         len(fingerprint("a")),
         fingerprint("a") == fingerprint("a"),

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment, both_variants
 
 from coatcheck import errors
 from coatcheck._credentials.stored_credentials import LOCK_PATIENCE
@@ -15,11 +15,11 @@ from coatcheck.cloud.issued_tokens import Account, TokenBook
 # -- freshness ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_fresh_secret_costs_nothing(house: Household) -> None:
+def test_a_fresh_secret_costs_nothing(logins: LoginEnvironment) -> None:
     """Once it was read, a secret that is not due yields no effect: no call, no stat, no lock."""
-    house.put(house.issue())
-    login = house.login()
-    first = house.secret(login)
+    logins.put(logins.issue())
+    login = logins.login()
+    first = logins.secret(login)
     script = login.get_secret()
     with pytest.raises(StopIteration) as stopped:
         next(script)
@@ -45,175 +45,177 @@ def test_a_fresh_secret_costs_nothing(house: Household) -> None:
         ("shared-readonly", 30, 0),
     ],
 )
-def test_each_kind_of_login_has_its_windows(household: Household, source: str, ends_in: float, refreshes: int) -> None:
+@both_variants
+def test_each_kind_of_login_has_its_windows(
+    logins: LoginEnvironment, source: str, ends_in: float, refreshes: int
+) -> None:
     """An own login is refreshed from 5 minutes before its end, a shared one from 60 seconds, a read-only one never."""
-    house = household
-    house.put(house.issue(ends_in=ends_in), house.own if source == "own" else house.shared)
-    secret = house.secret(house.login(source))
+    logins.put(logins.issue(ends_in=ends_in), logins.own if source == "own" else logins.shared)
+    secret = logins.secret(logins.login(source))
 
-    assert (refreshes, True) == (house.refreshes, house.accepts(secret))
+    assert (refreshes, True) == (logins.refreshes, logins.accepts(secret))
 
 
 @pytest.mark.parametrize(("days", "refreshes"), [(7.9, 0), (8.1, 1), (None, 0)])
-def test_a_token_that_does_not_say_its_end_is_refreshed_after_eight_days(
-    household: Household, days: float | None, refreshes: int
+@both_variants
+def test_a_token_without_expiry_is_refreshed_after_eight_days(
+    logins: LoginEnvironment, days: float | None, refreshes: int
 ) -> None:
-    """The 8-day rule of codex-wham.md 6.3, by `last_refresh`; without one it is never due."""
+    """The 8-day rule of docs/reference/protocols/codex-wham.md, 6.3, by `last_refresh`; without one it is never due."""
     import msgspec
 
-    house = household
-    last = None if days is None else house.clock.time() - days * 86_400
-    tokens = msgspec.structs.replace(house.issue(), access_token="opaque", last_refresh=last)
-    house.put(tokens)
+    last = None if days is None else logins.clock.time() - days * 86_400
+    tokens = msgspec.structs.replace(logins.issue(), access_token="opaque", last_refresh=last)
+    logins.put(tokens)
     if last is None:
-        document = json.loads(house.shared.read_bytes())
+        document = json.loads(logins.shared.read_bytes())
         del document["last_refresh"]
-        house.shared.write_text(json.dumps(document))
-    house.secret(house.login())
+        logins.shared.write_text(json.dumps(document))
+    logins.secret(logins.login())
 
-    assert refreshes == house.refreshes
-
-
-def test_a_shared_login_is_read_again_before_it_is_refreshed(household: Household) -> None:
-    """From 5 minutes before the end the file is looked at: what its owner put there is adopted, nothing is asked."""
-    house = household
-    house.put(house.issue(ends_in=400))
-    login = house.login()
-    house.secret(login)
-    house.clock.advance(150)
-    newer = house.put(house.issue(ends_in=3600))
-
-    assert (newer.access_token, 0) == (house.secret(login).token, house.refreshes)
+    assert refreshes == logins.refreshes
 
 
-def test_an_early_refresh_that_fails_keeps_the_token_and_is_tried_again(household: Household) -> None:
-    """Early is advisory: the valid token is served, the next try comes a jittered minute later."""
-    house = household
-    held = house.put(house.issue(ends_in=290), house.own)
-    house.cloud.faults += [Status(503, on="token"), Status(503, on="token")]
-    login = house.login()
-    served = [house.secret(login).token]
-    house.clock.advance(20)
-    served.append(house.secret(login).token)
-    asked = [house.refreshes]
-    house.clock.advance(40)
-    served.append(house.secret(login).token)
-    asked.append(house.refreshes)
-    house.clock.advance(60)
-    fresh = house.secret(login)
+@both_variants
+def test_a_shared_login_is_read_again_before_it_is_refreshed(logins: LoginEnvironment) -> None:
+    """From 5 minutes before the end the file is read again: newer tokens in it are used, and no request is sent."""
+    logins.put(logins.issue(ends_in=400))
+    login = logins.login()
+    logins.secret(login)
+    logins.clock.advance(150)
+    newer = logins.put(logins.issue(ends_in=3600))
+
+    assert (newer.access_token, 0) == (logins.secret(login).token, logins.refreshes)
+
+
+@both_variants
+def test_an_early_refresh_that_fails_keeps_the_token_and_is_tried_again(logins: LoginEnvironment) -> None:
+    """An early refresh is optional: the valid token is used, and the next try follows a minute later with jitter."""
+    held = logins.put(logins.issue(ends_in=290), logins.own)
+    logins.cloud.faults += [Status(503, on="token"), Status(503, on="token")]
+    login = logins.login()
+    served = [logins.secret(login).token]
+    logins.clock.advance(20)
+    served.append(logins.secret(login).token)
+    asked = [logins.refreshes]
+    logins.clock.advance(40)
+    served.append(logins.secret(login).token)
+    asked.append(logins.refreshes)
+    logins.clock.advance(60)
+    fresh = logins.secret(login)
 
     assert [held.access_token] * 3 == served
-    assert [1, 2, 3] == [*asked, house.refreshes]
-    assert house.accepts(fresh)
+    assert [1, 2, 3] == [*asked, logins.refreshes]
+    assert logins.accepts(fresh)
     assert fresh.token != held.access_token
 
 
-def test_a_refresh_that_fails_after_the_end_is_an_error(household: Household) -> None:
+@both_variants
+def test_a_refresh_that_fails_after_the_end_is_an_error(logins: LoginEnvironment) -> None:
     """Once the access token has expired, an error of the login service is a transport error, not a bad login."""
-    house = household
-    house.put(house.issue(ends_in=-10))
-    house.cloud.faults.append(Status(503, on="token"))
+    logins.put(logins.issue(ends_in=-10))
+    logins.cloud.faults.append(Status(503, on="token"))
 
     with pytest.raises(errors.TransportError, match=r"could not be refreshed.*503") as caught:
-        house.secret(house.login())
+        logins.secret(logins.login())
 
     assert caught.value.request_sent is False
 
 
-def test_a_service_that_gives_nothing_new_is_not_asked_for_ever(house: Household) -> None:
-    """``{}`` is a good answer (codex-wham.md 6.4): `last_refresh` is set, and the next look comes some seconds later."""
-    house.put(house.issue(ends_in=50))
-    house.cloud.faults.append(Body(b"{}", on="token", times=None))
-    login = house.login()
-    secrets = [house.secret(login).token for _ in range(5)]
+def test_an_empty_refresh_response_is_accepted(logins: LoginEnvironment) -> None:
+    """``{}`` sets `last_refresh`; see docs/reference/protocols/codex-wham.md, 6.4."""
+    logins.put(logins.issue(ends_in=50))
+    logins.cloud.faults.append(Body(b"{}", on="token", times=None))
+    login = logins.login()
+    secrets = [logins.secret(login).token for _ in range(5)]
 
-    assert (1, 1) == (len(set(secrets)), house.refreshes)
-    assert house.clock.time() == pytest.approx(house.read().last_refresh)
+    assert (1, 1) == (len(set(secrets)), logins.refreshes)
+    assert logins.clock.time() == pytest.approx(logins.read().last_refresh)
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_written_is_what_was_there_with_other_tokens(household: Household) -> None:
+@both_variants
+def test_writing_replaces_only_the_tokens(logins: LoginEnvironment) -> None:
     """Unknown keys and their order stay, the mode is 0600, `last_refresh` is set, the account is the same."""
-    house = household
-    house.put(house.issue(ends_in=10), login_owner_id="who", future={"b": 1.50, "a": [1e400, 0.1]})
-    text = house.shared.read_text().replace("Infinity", "123456789012345678901234567890.10")
-    house.shared.write_text(text)
+    logins.put(logins.issue(ends_in=10), login_owner_id="who", future={"b": 1.50, "a": [1e400, 0.1]})
+    text = logins.shared.read_text().replace("Infinity", "123456789012345678901234567890.10")
+    logins.shared.write_text(text)
     before = json.loads(text)
-    secret = house.secret(house.login())
-    after = json.loads(house.shared.read_bytes())
+    secret = logins.secret(logins.login())
+    after = json.loads(logins.shared.read_bytes())
 
     assert secret.token == after["tokens"]["access_token"]
-    assert b"123456789012345678901234567890.10" in house.shared.read_bytes()
+    assert b"123456789012345678901234567890.10" in logins.shared.read_bytes()
     assert list(before) == list(after)
     assert (before["login_owner_id"], before["future"]) == (after["login_owner_id"], after["future"])
     assert before["tokens"]["account_id"] == after["tokens"]["account_id"]
     assert before["tokens"]["refresh_token"] != after["tokens"]["refresh_token"]
     assert before["last_refresh"] < after["last_refresh"]
-    assert 0o600 == house.shared.stat().st_mode & 0o777
-    assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(house.shared.parent))
+    assert 0o600 == logins.shared.stat().st_mode & 0o777
+    assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(logins.shared.parent))
 
 
-def test_a_symbolic_link_stays_one(house: Household) -> None:
+def test_a_symbolic_link_stays_one(logins: LoginEnvironment) -> None:
     """The target is replaced, in its own folder."""
-    target = house.folder / "elsewhere" / "login.json"
-    house.put(house.issue(ends_in=10), target)
-    house.shared.symlink_to(target)
-    secret = house.secret(house.login())
+    target = logins.folder / "elsewhere" / "login.json"
+    logins.put(logins.issue(ends_in=10), target)
+    logins.shared.symlink_to(target)
+    secret = logins.secret(logins.login())
 
-    assert house.shared.is_symlink()
-    assert secret.token == house.read(target).access_token
+    assert logins.shared.is_symlink()
+    assert secret.token == logins.read(target).access_token
     assert ["login.json"] == os.listdir(target.parent)
 
 
-def test_a_read_only_file_is_used_and_never_refreshed(household: Household) -> None:
-    """Its refresh token is not spent, since what came of it could not be saved; the error says when it ended."""
-    house = household
-    house.put(house.issue(ends_in=50))
-    house.shared.chmod(0o400)
-    login = house.login()
-    assert house.accepts(house.secret(login))
-    house.clock.advance(60)
+@both_variants
+def test_a_read_only_file_is_used_and_never_refreshed(logins: LoginEnvironment) -> None:
+    """Its refresh token is not spent, since the result could not be saved; the error gives the expiry."""
+    logins.put(logins.issue(ends_in=50))
+    logins.shared.chmod(0o400)
+    login = logins.login()
+    assert logins.accepts(logins.secret(login))
+    logins.clock.advance(60)
 
     with pytest.raises(errors.NotLoggedInError, match="expired at 20"):
-        house.secret(login)
+        logins.secret(login)
 
-    assert 0 == house.refreshes
+    assert 0 == logins.refreshes
 
 
-def test_a_read_only_source_names_who_can_refresh(household: Household) -> None:
-    """`shared-readonly` never refreshes; its error says when the token ended and that any start of codex helps."""
-    house = household
-    house.put(house.issue(ends_in=-5))
+@both_variants
+def test_a_read_only_source_names_who_can_refresh(logins: LoginEnvironment) -> None:
+    """`shared-readonly` never refreshes; its error gives the expiry, and names the command that refreshes."""
+    logins.put(logins.issue(ends_in=-5))
 
     with pytest.raises(errors.NotLoggedInError, match="expired at") as caught:
-        house.secret(house.login("shared-readonly"))
+        logins.secret(logins.login("shared-readonly"))
 
     assert "any start of the Codex CLI refreshes it" in (caught.value.remedy or "")
-    assert 0 == house.refreshes
+    assert 0 == logins.refreshes
 
 
-def test_another_accounts_file_is_never_written(household: Household) -> None:
-    """The login was changed to another account while ours ran out: an error, and the file stays as it is."""
-    house = household
-    house.put(house.issue(ends_in=400))
-    login = house.login()
-    house.secret(login)
-    other = TokenBook(account=Account(account_id="acc-2"), time=house.clock.time)
-    house.put(house.issue(book=other))
-    before = house.shared.read_bytes()
-    house.clock.advance(390)
+@both_variants
+def test_another_accounts_file_is_never_written(logins: LoginEnvironment) -> None:
+    """The file changed to another account while this one expired: an error, and the file is unchanged."""
+    logins.put(logins.issue(ends_in=400))
+    login = logins.login()
+    logins.secret(login)
+    other = TokenBook(account=Account(account_id="acc-2"), time=logins.clock.time)
+    logins.put(logins.issue(book=other))
+    before = logins.shared.read_bytes()
+    logins.clock.advance(390)
 
     with pytest.raises(errors.AccountMismatchError, match="another account"):
-        house.secret(login)
+        logins.secret(login)
 
-    assert (0, before) == (house.refreshes, house.shared.read_bytes())
+    assert (0, before) == (logins.refreshes, logins.shared.read_bytes())
 
 
-def swap_while_refreshing(house: Household, write: object) -> None:
-    """Let *write* happen while the login service works."""
-    handle = house.cloud.handle
+def swap_while_refreshing(logins: LoginEnvironment, write: object) -> None:
+    """Run *write* while the login service handles the refresh."""
+    handle = logins.cloud.handle
 
     def meanwhile(request: object) -> object:
         answer = handle(request)
@@ -221,121 +223,121 @@ def swap_while_refreshing(house: Household, write: object) -> None:
             write()
         return answer
 
-    house.cloud.handle = meanwhile
+    logins.cloud.handle = meanwhile
 
 
-def test_an_account_that_is_swapped_under_a_refresh_keeps_its_file(household: Household) -> None:
-    """Neither account's tokens end in the other's file; ours stay usable in memory."""
-    house = household
-    house.put(house.issue(ends_in=10))
-    other = TokenBook(account=Account(account_id="acc-2"), time=house.clock.time)
-    theirs = house.issue(book=other)
-    swap_while_refreshing(house, lambda: house.put(theirs))
-    login = house.login()
+@both_variants
+def test_an_account_that_is_swapped_under_a_refresh_keeps_its_file(logins: LoginEnvironment) -> None:
+    """Neither account's tokens are written to the other's file; ours stay usable in memory."""
+    logins.put(logins.issue(ends_in=10))
+    other = TokenBook(account=Account(account_id="acc-2"), time=logins.clock.time)
+    theirs = logins.issue(book=other)
+    swap_while_refreshing(logins, lambda: logins.put(theirs))
+    login = logins.login()
 
     with pytest.raises(errors.AccountMismatchError):
-        house.secret(login)
+        logins.secret(login)
 
-    assert theirs.access_token == house.read().access_token
-    assert house.accepts(house.secret(login))
-    assert 1 == house.refreshes
-
-
-def test_what_somebody_wrote_meanwhile_is_not_overwritten(household: Household) -> None:
-    """A program that takes no locks logged in again: its newer login is adopted, ours is dropped."""
-    house = household
-    house.put(house.issue(ends_in=10))
-    newer = house.issue()
-    swap_while_refreshing(house, lambda: house.put(newer))
-
-    assert newer.access_token == house.secret(house.login()).token == house.read().access_token
+    assert theirs.access_token == logins.read().access_token
+    assert logins.accepts(logins.secret(login))
+    assert 1 == logins.refreshes
 
 
-def test_a_login_that_was_removed_meanwhile_is_not_brought_back(household: Household) -> None:
-    """Somebody logged out during the refresh: the file stays away, the tokens are kept in memory, and it is told."""
-    house = household
-    house.put(house.issue(ends_in=10))
-    swap_while_refreshing(house, house.shared.unlink)
-    login = house.login()
+@both_variants
+def test_a_newer_login_is_not_overwritten(logins: LoginEnvironment) -> None:
+    """A program without locks logged in again: its newer login is used."""
+    logins.put(logins.issue(ends_in=10))
+    newer = logins.issue()
+    swap_while_refreshing(logins, lambda: logins.put(newer))
+
+    assert newer.access_token == logins.secret(logins.login()).token == logins.read().access_token
+
+
+@both_variants
+def test_a_removed_login_is_not_restored(logins: LoginEnvironment) -> None:
+    """After a logout during the refresh no file is written, the tokens stay in memory, and it is reported."""
+    logins.put(logins.issue(ends_in=10))
+    swap_while_refreshing(logins, logins.shared.unlink)
+    login = logins.login()
 
     with pytest.raises(errors.PersistenceError, match="was not saved"):
-        house.secret(login)
+        logins.secret(login)
 
-    assert house.accepts(house.secret(login))
-    assert not house.shared.exists()
+    assert logins.accepts(logins.secret(login))
+    assert not logins.shared.exists()
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"tokens": {"acc'])
-def test_a_torn_file_is_read_again(household: Household, torn: bytes) -> None:
+@both_variants
+def test_a_torn_file_is_read_again(logins: LoginEnvironment, torn: bytes) -> None:
     """The older official client truncates in place: a file that is whole within two seconds was never broken."""
-    house = household
-    house.put(house.issue())
-    whole, sleep, asleep = house.shared.read_bytes(), house.clock.sleep, house.clock.asleep
-    house.shared.write_bytes(torn)
+    logins.put(logins.issue())
+    whole, sleep, asleep = logins.shared.read_bytes(), logins.clock.sleep, logins.clock.asleep
+    logins.shared.write_bytes(torn)
 
     def mend(seconds: float) -> None:
-        house.shared.write_bytes(whole)
+        logins.shared.write_bytes(whole)
         sleep(seconds)
 
     async def amend(seconds: float) -> None:
-        house.shared.write_bytes(whole)
+        logins.shared.write_bytes(whole)
         await asleep(seconds)
 
-    house.clock.sleep, house.clock.asleep = mend, amend
+    logins.clock.sleep, logins.clock.asleep = mend, amend
 
-    assert house.accepts(house.secret(house.login()))
+    assert logins.accepts(logins.secret(logins.login()))
 
 
-def test_a_file_that_stays_torn_is_one_clear_error(household: Household) -> None:
+@both_variants
+def test_a_file_that_stays_torn_is_one_clear_error(logins: LoginEnvironment) -> None:
     """After two seconds it is broken."""
-    house = household
-    house.shared.write_bytes(b"{")
-    started = house.clock.monotonic()
+    logins.shared.write_bytes(b"{")
+    started = logins.clock.monotonic()
 
     with pytest.raises(errors.NotLoggedInError, match="is not JSON"):
-        house.secret(house.login())
+        logins.secret(logins.login())
 
-    assert 2.0 == pytest.approx(house.clock.monotonic() - started, abs=0.2)
+    assert 2.0 == pytest.approx(logins.clock.monotonic() - started, abs=0.2)
 
 
 # -- single flight -----------------------------------------------------------------------------------------------------
 
 
-def test_whoever_gets_the_lock_second_adopts(household: Household) -> None:
+@both_variants
+def test_whoever_gets_the_lock_second_adopts(logins: LoginEnvironment) -> None:
     """Two processes with one expiring login: one refresh, one token."""
-    house = household
-    house.put(house.issue(ends_in=10))
-    one, two = house.login(), house.login()
+    logins.put(logins.issue(ends_in=10))
+    one, two = logins.login(), logins.login()
 
-    assert house.secret(one).token == house.secret(two).token
-    assert 1 == house.refreshes
+    assert logins.secret(one).token == logins.secret(two).token
+    assert 1 == logins.refreshes
 
 
-def test_a_lock_that_is_never_given_back_is_a_clear_error(household: Household) -> None:
-    """It is polled for a while, then named."""
-    house = household
-    house.put(house.issue(ends_in=10))
-    held = try_lock(str(house.shared.parent / "auth.lock"))
+@both_variants
+def test_a_lock_that_is_never_released_is_a_clear_error(logins: LoginEnvironment) -> None:
+    """It is polled for a limited time, then named."""
+    logins.put(logins.issue(ends_in=10))
+    held = try_lock(str(logins.shared.parent / "auth.lock"))
     assert held is not None
-    started = house.clock.monotonic()
+    started = logins.clock.monotonic()
     try:
         with pytest.raises(errors.CredentialsError, match=r"held .*auth\.lock") as caught:
-            house.secret(house.login())
+            logins.secret(logins.login())
     finally:
         os.close(held)
 
     assert "fuser" in (caught.value.remedy or "")
-    assert LOCK_PATIENCE <= house.clock.monotonic() - started < LOCK_PATIENCE + 1
-    assert 0 == house.refreshes
+    assert LOCK_PATIENCE <= logins.clock.monotonic() - started < LOCK_PATIENCE + 1
+    assert 0 == logins.refreshes
 
 
-def test_both_of_the_official_locks_are_held_around_the_call(house: Household) -> None:
+def test_both_of_the_official_locks_are_held_around_the_call(logins: LoginEnvironment) -> None:
     """`auth.lock` and `auth.json.lock`, while the login service works; and neither afterwards."""
-    house.put(house.issue(ends_in=10))
-    paths = [str(house.shared.parent / name) for name in ("auth.lock", "auth.json.lock")]
+    logins.put(logins.issue(ends_in=10))
+    paths = [str(logins.shared.parent / name) for name in ("auth.lock", "auth.json.lock")]
     seen = []
-    swap_while_refreshing(house, lambda: seen.extend(try_lock(path) for path in paths))
-    house.secret(house.login())
+    swap_while_refreshing(logins, lambda: seen.extend(try_lock(path) for path in paths))
+    logins.secret(logins.login())
     free = [try_lock(path) for path in paths]
     for descriptor in free:
         os.close(descriptor)
@@ -347,37 +349,37 @@ def test_both_of_the_official_locks_are_held_around_the_call(house: Household) -
 # -- 401 ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_rejected_secret_is_replaced_by_what_the_file_has(household: Household) -> None:
-    """Somebody logged in again: no refresh is needed."""
-    house = household
-    house.put(house.issue())
-    login = house.login()
-    rejected = house.secret(login)
-    newer = house.put(house.issue())
-    renewed = house.do(login.renew_secret(rejected))
+@both_variants
+def test_a_rejected_secret_is_replaced_by_what_the_file_has(logins: LoginEnvironment) -> None:
+    """After a new login no refresh is needed."""
+    logins.put(logins.issue())
+    login = logins.login()
+    rejected = logins.secret(login)
+    newer = logins.put(logins.issue())
+    renewed = logins.do(login.renew_secret(rejected))
 
-    assert (newer.access_token, 0) == (renewed.token, house.refreshes)
+    assert (newer.access_token, 0) == (renewed.token, logins.refreshes)
 
 
-def test_a_rejected_secret_is_refreshed_once_for_everybody(household: Household) -> None:
-    """However many requests were answered 401, one refresh serves them all."""
-    house = household
-    house.put(house.issue())
-    login = house.login()
-    rejected = house.secret(login)
-    renewed = {house.do(login.renew_secret(rejected)).token for _ in range(5)}
+@both_variants
+def test_a_rejected_secret_is_refreshed_once(logins: LoginEnvironment) -> None:
+    """One refresh serves all requests that were answered with 401."""
+    logins.put(logins.issue())
+    login = logins.login()
+    rejected = logins.secret(login)
+    renewed = {logins.do(login.renew_secret(rejected)).token for _ in range(5)}
 
-    assert (1, 1) == (len(renewed), house.refreshes)
+    assert (1, 1) == (len(renewed), logins.refreshes)
     assert rejected.token not in renewed
 
 
-def test_a_rejected_secret_that_may_not_be_refreshed_stays_rejected(household: Household) -> None:
-    """Read-only: None, and the service's own refusal is what the caller sees."""
-    house = household
-    house.put(house.issue())
-    login = house.login("shared-readonly")
+@both_variants
+def test_a_rejected_secret_that_may_not_be_refreshed_stays_rejected(logins: LoginEnvironment) -> None:
+    """Read-only: None, and the caller gets the service's refusal."""
+    logins.put(logins.issue())
+    login = logins.login("shared-readonly")
 
-    assert None is house.do(login.renew_secret(house.secret(login)))
+    assert None is logins.do(login.renew_secret(logins.secret(login)))
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
@@ -391,48 +393,48 @@ def test_a_rejected_secret_that_may_not_be_refreshed_stays_rejected(household: H
         ("invalidated", "refresh_token_invalidated", "was revoked"),
     ],
 )
-def test_a_refusal_for_good_is_remembered(household: Household, fate: str, reason: str, words: str) -> None:
-    """It says what happened and the remedy, and no process of ours presents that token again."""
-    house = household
-    held = house.put(house.issue(ends_in=-10))
-    house.cloud.book.end(held.refresh_token, fate)
-    login = house.login()
+@both_variants
+def test_a_permanent_refusal_is_recorded(logins: LoginEnvironment, fate: str, reason: str, words: str) -> None:
+    """It has reason and remedy, and no process presents that token again."""
+    held = logins.put(logins.issue(ends_in=-10))
+    logins.cloud.book.end(held.refresh_token, fate)
+    login = logins.login()
     seen = []
-    for each in (login, login, house.login()):
+    for each in (login, login, logins.login()):
         with pytest.raises(errors.RefreshError, match=words) as caught:
-            house.secret(each)
+            logins.secret(each)
         seen.append((caught.value.reason, "coatcheck login codex" in (caught.value.remedy or "")))
 
     assert [(reason, True)] * 3 == seen
-    assert 1 == house.refreshes
+    assert 1 == logins.refreshes
 
 
-def test_any_401_of_the_login_service_is_for_good(house: Household) -> None:
-    """With or without one of the codes (codex-wham.md 6.4)."""
-    house.put(house.issue(ends_in=-10))
-    house.cloud.faults.append(Status(401, on="token"))
-    login = house.login()
+def test_any_401_of_the_login_service_is_for_good(logins: LoginEnvironment) -> None:
+    """With or without one of the codes (docs/reference/protocols/codex-wham.md, 6.4)."""
+    logins.put(logins.issue(ends_in=-10))
+    logins.cloud.faults.append(Status(401, on="token"))
+    login = logins.login()
     for _ in range(2):
         with pytest.raises(errors.RefreshError, match="not accepted any more"):
-            house.secret(login)
+            logins.secret(login)
 
-    assert 1 == house.refreshes
+    assert 1 == logins.refreshes
 
 
-def test_a_token_that_somebody_else_just_used_is_waited_for(household: Household) -> None:
-    """`refresh_token_reused`: the winner may be about to save what it got, so the file is read for up to 5 s."""
-    house = household
-    held = house.put(house.issue(ends_in=10))
-    winner = house.cloud.book.rotate(held.refresh_token)
+@both_variants
+def test_a_token_that_another_program_just_used_is_waited_for(logins: LoginEnvironment) -> None:
+    """After `refresh_token_reused` the file is read for up to 5 s, since the other program may be saving its tokens."""
+    held = logins.put(logins.issue(ends_in=10))
+    winner = logins.cloud.book.rotate(held.refresh_token)
     waits = []
-    sleep, asleep = house.clock.sleep, house.clock.asleep
+    sleep, asleep = logins.clock.sleep, logins.clock.asleep
 
     def note(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 10:
-            from tests.credentials.household import tokens_of
+            from tests.credentials.login_environment import tokens_of
 
-            house.put(tokens_of(winner, house.clock.time(), "acc-1"))
+            logins.put(tokens_of(winner, logins.clock.time(), "acc-1"))
 
     def watched(seconds: float) -> None:
         note(seconds)
@@ -442,22 +444,22 @@ def test_a_token_that_somebody_else_just_used_is_waited_for(household: Household
         note(seconds)
         await asleep(seconds)
 
-    house.clock.sleep, house.clock.asleep = watched, awatched
+    logins.clock.sleep, logins.clock.asleep = watched, awatched
 
-    assert winner.access_token == house.secret(house.login()).token
-    assert 1 == house.refreshes
+    assert winner.access_token == logins.secret(logins.login()).token
+    assert 1 == logins.refreshes
 
 
 @pytest.mark.parametrize("fault", [Refuse(on="token"), Status(429, on="token"), Status(503, on="token")])
-def test_a_token_that_was_not_taken_may_be_presented_again(household: Household, fault: object) -> None:
-    """A connection that never stood, and an answer that is no answer, spend nothing: as often as it takes."""
-    house = household
-    house.put(house.issue(ends_in=-10))
-    house.cloud.faults += [fault] * 3
-    login = house.login()
+@both_variants
+def test_an_unaccepted_token_may_be_presented_again(logins: LoginEnvironment, fault: object) -> None:
+    """A failed connection and an unusable response spend nothing; the token may be presented again."""
+    logins.put(logins.issue(ends_in=-10))
+    logins.cloud.faults += [fault] * 3
+    login = logins.login()
     for _ in range(3):
         with pytest.raises(errors.TransportError) as caught:
-            house.secret(login)
+            logins.secret(login)
         assert caught.value.request_sent is False
 
-    assert house.accepts(house.secret(login))
+    assert logins.accepts(logins.secret(login))

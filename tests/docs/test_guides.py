@@ -80,18 +80,18 @@ STEPS = {
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize("verb", STEPS)
-def test_every_verb_says_its_step(client: type, verb: str) -> None:
+def test_every_verb_names_its_step(client: type, verb: str) -> None:
     """The docstrings of both clients name the step of each method."""
     assert STEPS[verb] in (getattr(client, verb).__doc__ or "")
 
 
-def test_both_steps_at_once_say_so() -> None:
+def test_submitting_and_waiting_names_both_steps() -> None:
     """The docstring of the method that submits and waits names both steps."""
     assert "Steps 1/2 and 2/2" in (Client.create_task_and_wait.__doc__ or "")
 
 
 @pytest.mark.parametrize("verb", [name for name in vars(Client) if not name.startswith("_")])
-def test_both_clients_say_the_same(verb: str) -> None:
+def test_both_clients_have_the_same_docstrings(verb: str) -> None:
     """Both clients have the same docstrings."""
     different = {"close": "aclose", "tokens": "tokens"}
 

@@ -7,7 +7,7 @@ from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import errors
-from coatcheck._engine.authenticate import guard, is_loopback
+from coatcheck._engine.authenticate import is_loopback, require_permitted_host
 from coatcheck._protocol.effects import Script
 from coatcheck._protocol.login_contract import Login, Secret
 
@@ -35,25 +35,25 @@ class Renewing:
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_a_401_is_asked_once_more_with_another_secret(colour: str) -> None:
+def test_a_401_is_retried_once_with_another_secret(variant: str) -> None:
     """A renewed secret is sent, once."""
     service = ToyService()
     service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing("stale", "good"))
+    both = Both(variant, ToyProvider(), service, token=None, credentials=Renewing("stale", "good"))
     both.get_task("t1")
 
     assert 2 == len(service.requests)
 
 
 @pytest.mark.parametrize("tokens", [("stale",), ("stale", "staler", "stalest")])
-def test_a_401_that_nothing_renews_is_raised(colour: str, tokens: tuple[str, ...]) -> None:
-    """One other secret is tried at most; the caller sees the service's refusal, and what to do about it."""
+def test_a_401_that_cannot_be_renewed_is_raised(variant: str, tokens: tuple[str, ...]) -> None:
+    """One other secret is tried at most; the error is the service's refusal with a remedy."""
     service = ToyService()
-    both = Both(colour, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
+    both = Both(variant, ToyProvider(), service, token=None, credentials=Renewing(*tokens))
 
     with pytest.raises(errors.AuthenticationError, match="who are you") as caught:
         both.get_usage()
@@ -75,7 +75,7 @@ def test_a_401_that_nothing_renews_is_raised(colour: str, tokens: tuple[str, ...
 )
 def test_a_secret_may_go_there(base: str, secret: Secret) -> None:
     """A stored login goes to trusted hosts and loopback, an explicit token to any https host."""
-    assert guard(base, secret, LOGIN) is None
+    assert require_permitted_host(base, secret, LOGIN) is None
 
 
 @pytest.mark.parametrize(
@@ -93,27 +93,32 @@ def test_a_secret_may_go_there(base: str, secret: Secret) -> None:
 def test_a_secret_may_not_go_there(base: str, secret: Secret, reason: str) -> None:
     """Anything else is refused before a request, naming the host and never the token."""
     with pytest.raises(errors.ConfigurationError, match=reason) as caught:
-        guard(base, secret, LOGIN)
+        require_permitted_host(base, secret, LOGIN)
 
     assert "'t'" not in str(caught.value)
 
 
 @pytest.mark.parametrize("hosts", [frozenset({"other.example"}), frozenset[str]()])
-def test_a_secret_may_know_better_where_it_goes(hosts: frozenset[str]) -> None:
-    """It goes where both allow it: its own hosts narrow those of the login, and widen nothing."""
+def test_a_secret_may_have_narrower_hosts(hosts: frozenset[str]) -> None:
+    """It is sent where both allow it: the hosts of a secret narrow those of the login, and widen nothing."""
     secret = Secret(token="t", is_stored=True, hosts=hosts)
     for base in ("https://toy.example", "https://other.example"):
         with pytest.raises(errors.ConfigurationError, match="is never sent to"):
-            guard(base, secret, LOGIN)
+            require_permitted_host(base, secret, LOGIN)
 
-    assert guard("https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN) is None
+    assert (
+        require_permitted_host(
+            "https://toy.example", Secret(token="t", is_stored=True, hosts=LOGIN.trusted_hosts), LOGIN
+        )
+        is None
+    )
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_refused_host_sees_no_request(colour: str) -> None:
-    """The guard comes before the wire."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_refused_host_gets_no_request(variant: str) -> None:
+    """The host is checked before the request is sent."""
     service = ToyService()
-    both = Both(colour, ToyProvider("http://toy.example"), service)
+    both = Both(variant, ToyProvider("http://toy.example"), service)
 
     with pytest.raises(errors.ConfigurationError):
         both.get_usage()

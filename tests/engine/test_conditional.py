@@ -1,4 +1,4 @@
-"""Ask only for what has changed."""
+"""Conditional requests."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def ask(server: Tagged, *requests: Request, **options: int) -> list[Response]:
 
 
 @pytest.mark.parametrize("tag", ['"abc"', 'W/"abc"'])
-def test_an_unchanged_answer_comes_back_from_memory(tag: str) -> None:
-    """The tag is sent back verbatim, and 304 is the old answer, marked unchanged."""
+def test_an_unchanged_response_is_read_from_memory(tag: str) -> None:
+    """The tag is sent verbatim, and 304 returns the stored response, marked unchanged."""
     server = Tagged(
         Response(200, {"etag": tag}, b"one"), Response(304, {}), Response(304, {"etag": '"new"'}), Response(304)
     )
@@ -55,8 +55,8 @@ def test_a_changed_answer_replaces_the_old_one() -> None:
     assert [None, '"1"', '"2"'] == server.tags
 
 
-def test_what_was_not_asked_to_be_remembered_is_not() -> None:
-    """Only conditional requests carry tags, and only tagged answers are kept."""
+def test_only_conditional_responses_are_stored() -> None:
+    """Only conditional requests carry tags, and only tagged responses are stored."""
     plain = Request("GET", "/runs/1", url="http://127.0.0.1/runs/1")
     server = Tagged(Response(200, {"etag": '"1"'}), Response(200, {}), Response(200, {}))
     ask(server, plain, REQUEST, REQUEST)
@@ -64,8 +64,8 @@ def test_what_was_not_asked_to_be_remembered_is_not() -> None:
     assert [None, None, None] == server.tags
 
 
-def test_pages_are_told_apart() -> None:
-    """The query is part of what is remembered."""
+def test_pages_are_distinct() -> None:
+    """The query is part of the key."""
     other = Request("GET", "/runs/1", query=(("page", "2"),), url="http://127.0.0.1/runs/1", conditional=True)
     server = Tagged(Response(200, {"etag": '"1"'}), Response(200, {"etag": '"2"'}), Response(304), Response(304))
     ask(server, REQUEST, other, REQUEST, other)

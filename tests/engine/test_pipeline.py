@@ -1,4 +1,4 @@
-"""What goes wrong with a request is told to whoever made it."""
+"""Errors of requests reach the exchange that made them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOST = errors.TransportError("the connection was reset")
 
 
 class Cautious(ToyProvider):
-    """Asks another place where the first cannot be reached."""
+    """Requests another address where the first cannot be reached."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         try:
@@ -25,60 +25,60 @@ class Cautious(ToyProvider):
         raise AssertionError
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_provider_hears_what_went_wrong_and_may_go_on(colour: str) -> None:
-    """An error is thrown into the exchange at the request that had it; one that is caught is over."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_provider_may_catch_an_error(variant: str) -> None:
+    """An error is thrown into the exchange at its request; an exchange that catches it continues."""
     service = ToyService(LOST)
     service.create({"prompt": "p", "attempts": 1})
 
-    assert "t1" == Both(colour, Cautious(), service).get_task("t1").ref.id
+    assert "t1" == Both(variant, Cautious(), service).get_task("t1").ref.id
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_what_nobody_catches_is_raised(colour: str) -> None:
-    """As it was."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_error_that_is_not_caught_is_raised(variant: str) -> None:
+    """The error is raised unchanged."""
     with pytest.raises(errors.TransportError, match="reset"):
-        Both(colour, ToyProvider(), ToyService(LOST)).cancel_task("t1")
+        Both(variant, ToyProvider(), ToyService(LOST)).cancel_task("t1")
 
 
 class Endless(ToyProvider):
-    """Asks for one more page of a task for as long as it may."""
+    """Requests one more page of a task for as long as it may."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         while True:
             yield Request("GET", "/usage")
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_an_exchange_without_an_end_is_stopped(colour: str) -> None:
-    """A service that always has more to tell is asked so many times."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_exchange_without_an_end_is_stopped(variant: str) -> None:
+    """A service that always announces a further page is stopped after a number of requests."""
     service = ToyService()
     with pytest.raises(errors.UnreadableResponseError, match="does not come to an end"):
-        Both(colour, Endless(), service).get_task("t1")
+        Both(variant, Endless(), service).get_task("t1")
 
     assert MAX_REQUESTS == len(service.requests)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_an_exchange_that_is_slow_each_time_is_stopped(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_exchange_that_is_slow_each_time_is_stopped(variant: str) -> None:
     """No request begins after the time of one verb."""
     service, clock = ToyService(), FakeClock()
     answer = service.route
     service.route = lambda request: (clock.advance(59), answer(request))[1]  # type: ignore[method-assign]
     with pytest.raises(errors.TransportTimeoutError, match="after 300 seconds") as caught:
-        Both(colour, Endless(), service, clock=clock).get_task("t1")
+        Both(variant, Endless(), service, clock=clock).get_task("t1")
 
     assert (6, False) == (len(service.requests), caught.value.request_sent)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_stream_without_an_end_is_left_at_the_timeout(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_without_an_end_is_left_at_the_timeout(variant: str) -> None:
     """Events for ever end with the timeout, and the error has the ref."""
     service, clock = ToyService(), FakeClock()
     service.create({"prompt": "p", "attempts": 1})
     service.about = lambda *_: Response(200, stream=Flood(clock))  # type: ignore[method-assign]
     with pytest.raises(errors.WaitTimeoutError) as caught:
-        Both(colour, ToyProvider(), service, clock=clock).stream_task("t1", timeout=100)
+        Both(variant, ToyProvider(), service, clock=clock).stream_task("t1", timeout=100)
 
     assert TaskRef("toy", "t1") == caught.value.ref
 

@@ -1,4 +1,4 @@
-"""Plans that wait for a word: asked once, approved once, and not for ever."""
+"""Plans that wait for approval: decided once, approved once, and with a time limit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Wait:
     """A wait with a decision, and what was done."""
 
     def __init__(self, *, decides: bool) -> None:
-        self.clock, self.asked, self.approved = FakeClock(), 0, 0
+        self.clock, self.requested, self.approved = FakeClock(), 0, 0
         self._decides = decides
         self.approvals = Approvals(self.decide, self.approve, clock=self.clock)
 
     def decide(self, task: Task) -> bool:
-        self.asked += 1
+        self.requested += 1
         return self._decides
 
     def approve(self) -> Generator[Any, Any, None]:
@@ -40,12 +40,12 @@ class Wait:
             return stop.value
 
 
-def test_an_approved_plan_lets_the_wait_go_on() -> None:
-    """Asked once and approved once, however often the service shows it again."""
+def test_a_wait_continues_after_an_approval() -> None:
+    """It is decided once and approved once, however often the service shows it again."""
     wait = Wait(decides=True)
 
     assert [None, None] == [wait.consider(WAITING), wait.consider(WAITING)]
-    assert (1, 1) == (wait.asked, wait.approved)
+    assert (1, 1) == (wait.requested, wait.approved)
 
 
 def test_a_plan_that_is_not_approved_ends_the_wait() -> None:
@@ -55,8 +55,8 @@ def test_a_plan_that_is_not_approved_ends_the_wait() -> None:
     assert (WAITING, 0) == (wait.consider(WAITING), wait.approved)
 
 
-def test_an_ignored_approval_ends_the_wait_and_says_so() -> None:
-    """After the grace the task is handed out, with a notice; it is not approved again."""
+def test_an_ignored_approval_ends_the_wait_with_a_notice() -> None:
+    """After the grace period the task is returned with a notice, and not approved again."""
     wait = Wait(decides=True)
     wait.consider(WAITING)
     wait.clock.advance(GRACE + 1)
@@ -73,8 +73,8 @@ def test_an_ignored_approval_ends_the_wait_and_says_so() -> None:
         Task(ref=WAITING.ref, state=TaskState.SUCCEEDED, plan=Plan(id="p")),
     ],
 )
-def test_only_a_plan_that_waits_is_asked_about(task: Task) -> None:
-    """A question, a pause and an end are for the caller."""
+def test_only_a_waiting_plan_is_decided(task: Task) -> None:
+    """A question, a pause and an end are returned to the caller."""
     wait = Wait(decides=True)
 
-    assert (task, 0) == (wait.consider(task), wait.asked)
+    assert (task, 0) == (wait.consider(task), wait.requested)

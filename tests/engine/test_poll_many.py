@@ -1,4 +1,4 @@
-"""Waiting for a crowd: the cheaper way, and everybody once."""
+"""Waiting for many tasks: by pages where they are cheaper, and each task returned once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from coatcheck._protocol.provider import StatusPage, Support, Verb
 
 
 class Sweeping(ToyProvider):
-    """The toy, read by pages. `is_final` makes its pages a queue's: what is there is all there is."""
+    """The toy service with status pages; `is_final` makes its pages those of a queue."""
 
     is_final = False
     capabilities = msgspec.structs.replace(
@@ -69,7 +69,7 @@ class Busy(ToyService):
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -77,10 +77,10 @@ def ids(tasks: list[Task]) -> list[str]:
     return [task.ref.id for task in tasks]
 
 
-def test_pages_tell_of_a_crowd(colour: str) -> None:
-    """100 tasks on pages of 20, ten ending at a time: five requests a round and one look at each end."""
+def test_pages_replace_polls_of_many_tasks(variant: str) -> None:
+    """100 tasks on pages of 20, ten ending at a time: five requests a round and one poll for each end."""
     service = Busy(100, size=20, a_round=10)
-    both = Both(colour, Sweeping(), service)
+    both = Both(variant, Sweeping(), service)
     tasks = both.poll_tasks([f"t{n}" for n in range(100)], interval=10)
 
     assert sorted(ids(tasks)) == sorted(f"t{n}" for n in range(100))
@@ -88,100 +88,100 @@ def test_pages_tell_of_a_crowd(colour: str) -> None:
     assert service.count("GET", "/tasks") <= 5 * 10
 
 
-def test_without_pages_everybody_is_looked_at(colour: str) -> None:
-    """A service that cannot tell of many is asked for each."""
+def test_without_pages_each_task_is_polled(variant: str) -> None:
+    """A service without status pages is polled for each task."""
     service = ToyService(states=("working", "done"))
     for _ in range(3):
         service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     assert ["t1", "t2", "t3"] == ids(both.poll_tasks(["t1", "t2", "t3"], interval=10))
     assert 6 == len(service.requests)
 
 
-def test_no_more_pages_are_read_than_show_somebody(colour: str) -> None:
+def test_only_pages_that_list_a_task_are_read(variant: str) -> None:
     """Five tasks at the head of a list of a thousand cost one page, not fifty."""
     service = Busy(5, size=20, a_round=5, others=995)
-    both = Both(colour, Sweeping(), service)
+    both = Both(variant, Sweeping(), service)
     both.poll_tasks([f"t{n}" for n in range(5)], interval=10)
 
     assert 1 == service.count("GET", "/tasks")
 
 
-def test_whom_the_pages_do_not_show_is_looked_at(colour: str) -> None:
-    """An archived task is on no page, and is waited for all the same."""
+def test_a_task_that_pages_do_not_list_is_polled(variant: str) -> None:
+    """An archived task is on no page, and is waited for."""
     service = Busy(2, size=20, a_round=2)
     hidden = service.tasks.pop("t1")
     service.route = lambda request, route=service.route: (  # type: ignore[method-assign, misc]
         reply(msgspec.structs.replace(hidden, state="done")) if request.path.endswith("/t1") else route(request)
     )
-    both = Both(colour, Sweeping(), service)
+    both = Both(variant, Sweeping(), service)
 
     assert ["t0", "t1"] == sorted(ids(both.poll_tasks(["t0", "t1"], interval=10)))
 
 
-def test_a_queue_is_acknowledged_after_its_tasks_were_handed_out(colour: str) -> None:
-    """What is there once is taken as it is, and given back only then; strangers on it are given back too."""
+def test_a_queue_is_acknowledged_after_its_tasks_were_returned(variant: str) -> None:
+    """A record is acknowledged after its task was returned; records of other tasks are released."""
     service = Busy(2, size=20, a_round=2, others=1)
-    both = Both(colour, Queue(), service)
+    both = Both(variant, Queue(), service)
 
     assert ["t0", "t1"] == sorted(ids(both.poll_tasks(["t0", "t1"], interval=10)))
     assert ["t0", "t1", "t2"] == service.acknowledged
     assert 0 == sum(service.count("GET", f"/tasks/t{n}") for n in range(3))
 
 
-def test_bad_weather_is_another_round(colour: str) -> None:
+def test_a_transient_error_is_retried_in_the_next_round(variant: str) -> None:
     """An outage of the list is waited out."""
     service = Busy(2, size=20, a_round=2)
     service.script = [reply({}, 503)] * 7
-    both = Both(colour, Sweeping(), service)
+    both = Both(variant, Sweeping(), service)
 
     assert 2 == len(both.poll_tasks(["t0", "t1"], interval=10))
 
 
-def test_a_refusal_of_one_is_raised_when_the_others_have_ended(colour: str) -> None:
+def test_a_refusal_of_one_is_raised_when_the_others_have_ended(variant: str) -> None:
     """A task that does not exist costs the others nothing, and is not passed over in silence."""
     service = Busy(2, size=20, a_round=1)
     with pytest.raises(errors.NotFoundError) as caught:
-        Both(colour, Sweeping(), service).poll_tasks(["nope", "t0", "t1", "gone"], interval=10)
+        Both(variant, Sweeping(), service).poll_tasks(["nope", "t0", "t1", "gone"], interval=10)
 
     assert str(caught.value).startswith("toy:nope: ")
     assert str(caught.value).endswith("; refused too: toy:gone")
     assert [1, 1, 1, 1] == [service.count("GET", f"/tasks/{id}") for id in ("nope", "gone", "t0", "t1")]
 
 
-def test_a_refused_login_is_everybodys(colour: str) -> None:
-    """Nobody is waited for with a token that is not taken."""
-    both = Both(colour, ToyProvider(), ToyService(*[reply({}, 401)] * 3))
+def test_a_refused_login_ends_the_wait(variant: str) -> None:
+    """A token that is not accepted ends the wait for all tasks."""
+    both = Both(variant, ToyProvider(), ToyService(*[reply({}, 401)] * 3))
     with pytest.raises(errors.AuthenticationError):
         both.poll_tasks(["t0", "t1"], interval=10)
 
     assert [] == both.clock.sleeps
 
 
-def test_an_outage_without_a_deadline_is_reported(colour: str) -> None:
-    """After a quarter of an hour without any answer, and not as if the tasks went on."""
-    both = Both(colour, Sweeping(), ToyService(*[reply({}, 503)] * 1000))
+def test_an_outage_without_a_deadline_is_reported(variant: str) -> None:
+    """After a quarter of an hour without any response."""
+    both = Both(variant, Sweeping(), ToyService(*[reply({}, 503)] * 1000))
     with pytest.raises(errors.ProviderUnavailableError):
         both.poll_tasks(["t0", "t1"], interval=60, timeout=None)
 
     assert 900 < sum(both.clock.sleeps) < 1200
 
 
-def test_an_outage_of_looks_without_a_deadline_is_reported(colour: str) -> None:
+def test_an_outage_of_polls_without_a_deadline_is_reported(variant: str) -> None:
     """The same where there is no list."""
-    both = Both(colour, ToyProvider(), ToyService(*[reply({}, 503)] * 1000))
+    both = Both(variant, ToyProvider(), ToyService(*[reply({}, 503)] * 1000))
     with pytest.raises(errors.ProviderUnavailableError):
         both.poll_tasks(["t0", "t1"], interval=60, timeout=None)
 
     assert 900 < sum(both.clock.sleeps) < 1200
 
 
-def test_a_deadline_names_the_first_that_has_not_ended(colour: str) -> None:
-    """What ended before was handed out; the rest goes on without us."""
+def test_a_deadline_names_the_first_that_has_not_ended(variant: str) -> None:
+    """Ended tasks were returned before; the others are still running."""
     service = Busy(2, size=20, a_round=1)
     service.to_end = ["t0"]
-    both = Both(colour, Sweeping(), service)
+    both = Both(variant, Sweeping(), service)
 
     with pytest.raises(errors.WaitTimeoutError) as caught:
         both.poll_tasks(["t0", "t1"], interval=10, timeout=60)
@@ -189,35 +189,35 @@ def test_a_deadline_names_the_first_that_has_not_ended(colour: str) -> None:
     assert "toy:t1" == str(caught.value.ref)
 
 
-def test_nobody_is_waited_for_when_nobody_is_named(colour: str) -> None:
-    """An empty crowd has ended."""
+def test_waiting_for_no_task_returns_at_once(variant: str) -> None:
+    """A wait for no task has ended."""
     service = ToyService()
 
-    assert [] == Both(colour, ToyProvider(), service).poll_tasks([])
+    assert [] == Both(variant, ToyProvider(), service).poll_tasks([])
     assert [] == service.requests
 
 
-class AskingForTime(ToyProvider):
-    """One task of this service asks not to be asked for 50 seconds."""
+class Throttling(ToyProvider):
+    """One task of this service sends Retry-After: 50."""
 
     def _task(self, task: ToyTask, **named: object) -> Task:
-        asked = 50.0 if task.id == "t1" else None
-        return msgspec.structs.replace(super()._task(task, **named), retry_after=asked)  # type: ignore[arg-type]
+        requested = 50.0 if task.id == "t1" else None
+        return msgspec.structs.replace(super()._task(task, **named), retry_after=requested)  # type: ignore[arg-type]
 
 
-def test_a_crowd_waits_as_long_as_any_of_it_is_asked_to(colour: str) -> None:
-    """Retry-After of one task lengthens everybody's pause, and jitter never shortens it."""
+def test_retry_after_of_one_task_delays_the_round(variant: str) -> None:
+    """Retry-After of one task lengthens the pause of all, and jitter never shortens it."""
     service = ToyService()
     for _ in range(3):
         service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, AskingForTime(), service, random=lambda: 0.0)
+    both = Both(variant, Throttling(), service, random=lambda: 0.0)
     both.poll_tasks(["t1", "t2"], interval=4.0)
 
     assert [50.0, 50.0] == both.clock.sleeps
 
 
 class Inbox(Queue):
-    """A service that tells of an end once, in a queue, and of nothing else."""
+    """A service that reports an end once, in a queue, and nothing else."""
 
     capabilities = msgspec.structs.replace(
         Queue.capabilities,
@@ -229,20 +229,20 @@ class Inbox(Queue):
         check((yield Request("POST", "/tasks/acknowledge", body=msgspec.json.encode(page.receipts))))
 
 
-def test_what_is_told_in_a_queue_alone_is_never_looked_at(colour: str) -> None:
-    """A service without looks is swept until everybody's end was told, and each record is acknowledged."""
+def test_tasks_of_a_queue_are_never_polled(variant: str) -> None:
+    """A service without polls is read until every end was reported, and each record is acknowledged."""
     service = Busy(count=3, size=10, a_round=1)
-    both = Both(colour, Inbox(), service)
+    both = Both(variant, Inbox(), service)
 
     assert ["t0", "t1", "t2"] == ids(both.poll_tasks(["toy:t0", "toy:t1", "toy:t2"], interval=1))
     assert {"/toy/tasks", "/toy/tasks/acknowledge"} == {request.path for request in service.requests}
     assert {"t0", "t1", "t2"} <= set(service.acknowledged)
 
 
-def test_one_task_is_waited_for_in_the_queue(colour: str) -> None:
-    """`poll_task` sweeps where nobody can look, and hands the record out; a watch tells its state."""
+def test_one_task_is_waited_for_in_the_queue(variant: str) -> None:
+    """`poll_task` reads the queue where a task cannot be polled, and returns the record; a watch reports its state."""
     service = Busy(count=1, size=10, a_round=1)
-    both = Both(colour, Inbox(), service)
+    both = Both(variant, Inbox(), service)
     seen: list[Task] = []
     task = both.poll_task("toy:t0", interval=1, on_change=seen.append)
 
@@ -250,17 +250,17 @@ def test_one_task_is_waited_for_in_the_queue(colour: str) -> None:
     assert task is both.poll_task(task)
 
 
-def test_a_watch_of_the_queue_tells_the_end(colour: str) -> None:
-    """All that there is to watch is the end."""
-    both = Both(colour, Inbox(), Busy(count=1, size=10, a_round=1))
+def test_a_watch_of_the_queue_reports_the_end(variant: str) -> None:
+    """The end is the only event."""
+    both = Both(variant, Inbox(), Busy(count=1, size=10, a_round=1))
 
     assert ["task.succeeded"] == [event.type for event in both.watch_task("toy:t0", interval=1)]
 
 
-def test_a_record_that_cannot_be_acknowledged_is_not_lost(colour: str) -> None:
-    """The error is told, the record stays, and the next wait has it."""
+def test_a_record_that_cannot_be_acknowledged_is_not_lost(variant: str) -> None:
+    """The error is reported, the record stays, and the next wait gets it."""
     service = Busy(count=1, size=10, a_round=1)
-    both = Both(colour, Inbox(), service)
+    both = Both(variant, Inbox(), service)
     service.script = [None, reply({}, 403)]
     with pytest.raises(errors.PermissionDeniedError):
         both.poll_task("toy:t0", interval=1)
@@ -268,27 +268,27 @@ def test_a_record_that_cannot_be_acknowledged_is_not_lost(colour: str) -> None:
     assert "t0" == both.poll_task("toy:t0", interval=1).ref.id
 
 
-def test_a_queue_that_stays_empty_ends_with_the_deadline(colour: str) -> None:
-    """Nobody can be looked at, so the deadline is all that ends the wait."""
-    both = Both(colour, Inbox(), Busy(count=1, size=10, a_round=0))
+def test_a_queue_that_stays_empty_ends_with_the_deadline(variant: str) -> None:
+    """Tasks cannot be polled, so only the deadline ends the wait."""
+    both = Both(variant, Inbox(), Busy(count=1, size=10, a_round=0))
 
     with pytest.raises(errors.WaitTimeoutError):
         both.poll_task("toy:t0", timeout=30, interval=1)
 
 
-def test_the_verb_that_looks_says_why_it_cannot(colour: str) -> None:
-    """A service without looks refuses a look before any request."""
+def test_polling_without_the_verb_is_an_error(variant: str) -> None:
+    """A service without polls refuses one before any request."""
     service = Busy(count=1, size=10, a_round=1)
     with pytest.raises(errors.UnsupportedError, match="ends are told in a queue"):
-        Both(colour, Inbox(), service).get_task("toy:t0")
+        Both(variant, Inbox(), service).get_task("toy:t0")
 
     assert [] == service.requests
 
 
-def test_bad_weather_passes_while_a_queue_is_swept(colour: str) -> None:
-    """A lost answer is thrown to whoever retries, also where one task is waited for."""
+def test_transient_errors_of_a_queue_are_retried(variant: str) -> None:
+    """A lost response is thrown to the caller that retries, also where one task is waited for."""
     service = Busy(count=1, size=10, a_round=1)
-    both = Both(colour, Inbox(), service)
+    both = Both(variant, Inbox(), service)
     service.script = [errors.TransportError("the connection was reset"), reply({}, 503)]
 
     assert "t0" == both.poll_task("toy:t0", interval=1).ref.id
@@ -302,8 +302,8 @@ class Repeated(Busy):
         return reply(ToyPage(tasks=[task for task in self.tasks.values() for _ in range(2)]))
 
 
-def test_a_task_that_a_page_lists_twice_is_returned_once(colour: str) -> None:
-    """A list that changes while it is read can show a task twice."""
-    both = Both(colour, Sweeping(), Repeated(2, size=20, a_round=2))
+def test_a_task_that_a_page_lists_twice_is_returned_once(variant: str) -> None:
+    """A list that changes between two pages can list a task twice."""
+    both = Both(variant, Sweeping(), Repeated(2, size=20, a_round=2))
 
     assert ["t0", "t1"] == sorted(ids(both.poll_tasks(["t0", "t1"], interval=10)))

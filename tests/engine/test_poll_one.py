@@ -1,4 +1,4 @@
-"""Waiting: it ends when the task has, or when asked to."""
+"""Waiting for one task."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from coatcheck._protocol.effects import Exchange
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def waiting_for(colour: str, **options: object) -> tuple[Both, ToyService]:
+def waiting_for(variant: str, **options: object) -> tuple[Both, ToyService]:
     service = ToyService(**options)  # type: ignore[arg-type]
     service.create({"prompt": "p", "attempts": 1})
-    return Both(colour, ToyProvider(), service), service
+    return Both(variant, ToyProvider(), service), service
 
 
-def test_a_wait_looks_until_the_end(colour: str) -> None:
-    """Each look is one GET, each pause near the interval, the first at a random phase of it."""
-    both, service = waiting_for(colour)
+def test_a_wait_polls_until_the_end(variant: str) -> None:
+    """Each poll is one GET, each pause near the interval, the first at a random phase of it."""
+    both, service = waiting_for(variant)
     task = both.poll_task("t1", interval=4.0)
 
     assert TaskState.SUCCEEDED is task.state
@@ -35,17 +35,17 @@ def test_a_wait_looks_until_the_end(colour: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["done", "broken", "stopped"])
-def test_every_terminal_state_ends_the_wait(colour: str, end: str) -> None:
+def test_every_terminal_state_ends_the_wait(variant: str, end: str) -> None:
     """Failed and cancelled tasks are returned, not waited for."""
-    both, _ = waiting_for(colour, states=("working", end))
+    both, _ = waiting_for(variant, states=("working", end))
 
     assert end == both.poll_task("t1").raw_state
 
 
 @pytest.mark.parametrize("state", ["asking", "paused"])
-def test_what_stands_still_ends_the_wait(colour: str, state: str) -> None:
-    """A task that waits for somebody, or is paused, will not move alone; a watch ends with that state."""
-    both, service = waiting_for(colour, states=("working", state))
+def test_a_task_that_needs_input_ends_the_wait(variant: str, state: str) -> None:
+    """A task that needs input or is paused does not continue alone; a watch ends with that state."""
+    both, service = waiting_for(variant, states=("working", state))
     task = both.poll_task("t1")
     service.lives["t1"] = iter(("working", state))
 
@@ -55,18 +55,18 @@ def test_what_stands_still_ends_the_wait(colour: str, state: str) -> None:
     )
 
 
-def test_a_service_without_plans_is_not_waited_for_with_a_decision(colour: str) -> None:
-    """Deciding about plans where there are none is a mistake that is told before the first look."""
-    both, service = waiting_for(colour)
+def test_a_service_without_plans_is_not_waited_for_with_a_decision(variant: str) -> None:
+    """A decision about plans where there are none is an error before the first poll."""
+    both, service = waiting_for(variant)
     with pytest.raises(errors.UnsupportedError, match="toy has no approve_plan"):
         both.poll_task("t1", approve=lambda _: True)
 
     assert [] == service.requests
 
 
-def test_an_unknown_word_is_waited_on_until_the_deadline(colour: str) -> None:
-    """A state nobody knows never ends a wait; the deadline does, naming the task and the way back."""
-    both, _ = waiting_for(colour, states=("meditating",))
+def test_an_unknown_state_is_polled_until_the_deadline(variant: str) -> None:
+    """An unknown state never ends a wait; the error at the deadline names the task and the next command."""
+    both, _ = waiting_for(variant, states=("meditating",))
 
     with pytest.raises(errors.WaitTimeoutError) as caught:
         both.poll_task("t1", timeout=60, interval=7)
@@ -76,9 +76,9 @@ def test_an_unknown_word_is_waited_on_until_the_deadline(colour: str) -> None:
     assert 60.0 == pytest.approx(sum(both.clock.sleeps))
 
 
-def test_bad_weather_is_waited_out_within_the_deadline(colour: str) -> None:
-    """After a first good look, throttling and outages are only later looks."""
-    both, service = waiting_for(colour)
+def test_transient_errors_are_retried_within_the_deadline(variant: str) -> None:
+    """After a successful poll, throttling and outages only delay the next one."""
+    both, service = waiting_for(variant)
     service.script = [
         None,
         *[reply({}, 503)] * 12,
@@ -89,9 +89,9 @@ def test_bad_weather_is_waited_out_within_the_deadline(colour: str) -> None:
     assert TaskState.SUCCEEDED is both.poll_task("t1", timeout=3600).state
 
 
-def test_an_outage_that_lasts_is_not_waited_for_without_a_deadline(colour: str) -> None:
-    """timeout=None is for long tasks, not for a service that has been away for a quarter of an hour."""
-    both, service = waiting_for(colour)
+def test_an_outage_that_lasts_is_not_waited_for_without_a_deadline(variant: str) -> None:
+    """With timeout=None a wait ends after a quarter of an hour without any response."""
+    both, service = waiting_for(variant)
     service.script = [None, *[errors.TransportError("gone")] * 10_000]
 
     with pytest.raises(errors.TransportError, match="gone"):
@@ -100,9 +100,9 @@ def test_an_outage_that_lasts_is_not_waited_for_without_a_deadline(colour: str) 
     assert 900 < sum(both.clock.sleeps) < 1200
 
 
-def test_a_service_that_is_not_there_is_reported_at_once(colour: str) -> None:
-    """The first look must succeed: an unreachable host is not waited for."""
-    both, service = waiting_for(colour)
+def test_an_unreachable_service_is_reported_at_once(variant: str) -> None:
+    """The first poll must succeed."""
+    both, service = waiting_for(variant)
     service.script = [errors.TransportError("refused", request_sent=False)] * 100
 
     with pytest.raises(errors.TransportError, match="refused"):
@@ -112,9 +112,9 @@ def test_a_service_that_is_not_there_is_reported_at_once(colour: str) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refusal_ends_the_wait(colour: str, status: int) -> None:
+def test_a_refusal_ends_the_wait(variant: str, status: int) -> None:
     """What will not pass is raised at once, with a note of what was being done."""
-    both, service = waiting_for(colour)
+    both, service = waiting_for(variant)
     service.script = [None, reply({}, status)]
 
     with pytest.raises(errors.ProviderError) as caught:
@@ -123,40 +123,40 @@ def test_a_refusal_ends_the_wait(colour: str, status: int) -> None:
     assert ["while polling t1"] == caught.value.__notes__
 
 
-def test_several_attempts_end_when_all_have(colour: str) -> None:
-    """The current attempt's end is not the task's: the siblings are asked, and asked again."""
+def test_several_attempts_end_when_all_have(variant: str) -> None:
+    """The end of the current attempt is not the task's: the siblings are requested again."""
     service = ToyService(states=("working", "done"))
     service.create({"prompt": "p", "attempts": 3})
     service.attempt_states = [["done", "working", "working"], ["done", "broken", "working"], ["done", "broken", "done"]]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     task = both.poll_task("t1")
 
     assert ["done", "broken", "done"] == [attempt.raw_state for attempt in task.attempts]
     assert 3 == service.count("GET", "/tasks/t1/attempts")
 
 
-def test_the_first_attempt_is_enough_when_asked(colour: str) -> None:
+def test_the_first_attempt_is_enough_with_first(variant: str) -> None:
     """first=True returns when any attempt has ended, the current one or not."""
     service = ToyService(states=("working",))
     service.create({"prompt": "p", "attempts": 2})
     service.attempt_states = [["working", "working"], ["working", "done"]]
-    task = Both(colour, ToyProvider(), service).poll_task("t1", first=True)
+    task = Both(variant, ToyProvider(), service).poll_task("t1", first=True)
 
     assert (TaskState.SUCCEEDED, 2) == (task.state, len(task.attempts))
 
 
-def test_a_caller_hears_of_every_change(colour: str) -> None:
-    """on_change is called when something is new, and not for a look that shows the same."""
-    both, _ = waiting_for(colour, states=("queued", "queued", "working", "working", "done"))
+def test_on_change_gets_every_change(variant: str) -> None:
+    """on_change is called for what is new, and not for a poll that shows the same."""
+    both, _ = waiting_for(variant, states=("queued", "queued", "working", "working", "done"))
     heard: list[str | None] = []
     both.poll_task("t1", on_change=lambda task: heard.append(task.raw_state))
 
     assert ["queued", "working", "done"] == heard
 
 
-def test_a_watch_tells_what_happens(colour: str) -> None:
+def test_a_watch_reports_states_and_messages(variant: str) -> None:
     """States and messages come in order, the end last."""
-    both, service = waiting_for(colour)
+    both, service = waiting_for(variant)
     service.tasks["t1"].text = "Hello."
 
     assert [
@@ -167,9 +167,9 @@ def test_a_watch_tells_what_happens(colour: str) -> None:
     ] == [(event.type, getattr(event, "raw_state", None)) for event in both.watch_task("t1")]
 
 
-def test_a_watch_resumes_after_any_event(colour: str) -> None:
-    """The cursor of an event leaves out what was told up to it, in another process as well."""
-    both, service = waiting_for(colour)
+def test_a_watch_resumes_after_any_event(variant: str) -> None:
+    """The cursor of an event skips all events up to it, in another process as well."""
+    both, service = waiting_for(variant)
     service.tasks["t1"].text = "Hello."
     queued, _, _, done = both.watch_task("t1")
     service.lives["t1"] = iter(service.states)
@@ -182,42 +182,42 @@ def test_a_watch_resumes_after_any_event(colour: str) -> None:
     assert [] == both.watch_task("t1", after=done.id)
 
 
-def test_a_cursor_of_nothing_is_a_clear_error(colour: str) -> None:
+def test_a_cursor_of_nothing_is_a_clear_error(variant: str) -> None:
     """Any other text is refused with the remedy."""
-    both, _ = waiting_for(colour)
+    both, _ = waiting_for(variant)
 
     with pytest.raises(errors.ConfigurationError, match="not the id of an event"):
         both.watch_task("t1", after="gibberish!")
 
 
-def test_a_cursor_says_nothing_of_the_work() -> None:
-    """Neither messages nor progress can be read out of a cursor."""
+def test_a_cursor_contains_no_content() -> None:
+    """Neither messages nor progress can be read from a cursor."""
     seen = SeenState(state="running/x", messages=3, progress=12345)
 
     assert seen == SeenState.from_cursor(seen.to_cursor())
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan")])
-def test_an_interval_is_positive(colour: str, interval: float) -> None:
-    """Nobody hammers a service by mistake."""
-    both, _ = waiting_for(colour)
+def test_an_interval_is_positive(variant: str, interval: float) -> None:
+    """Zero and negative intervals are refused."""
+    both, _ = waiting_for(variant)
 
     with pytest.raises(errors.ConfigurationError, match="positive number"):
         both.poll_task("t1", interval=interval)
 
 
-class AskingForTime(ToyProvider):
-    """Every answer asks not to be followed by another for 50 seconds."""
+class Throttling(ToyProvider):
+    """Every response has Retry-After: 50."""
 
     def _task(self, *arguments: object, **named: object) -> Task:
         return msgspec.structs.replace(super()._task(*arguments, **named), retry_after=50.0)  # type: ignore[arg-type]
 
 
-def test_every_answer_may_ask_for_time(colour: str) -> None:
-    """Retry-After lengthens the pause after a good look as after a bad one."""
+def test_retry_after_of_any_response_is_obeyed(variant: str) -> None:
+    """Retry-After lengthens the pause after a successful poll as after an error."""
     service = ToyService()
     service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, AskingForTime(), service)
+    both = Both(variant, Throttling(), service)
     both.poll_task("t1", interval=4.0)
 
     assert [50.0, 50.0] == both.clock.sleeps
@@ -231,10 +231,10 @@ class Hasty(ToyProvider):
         return msgspec.structs.replace(task, state=TaskState.SUCCEEDED, outcome=task.outcome or Outcome())
 
 
-def test_a_result_that_came_at_once_is_not_asked_for(colour: str) -> None:
-    """A task that came with its end and its outcome is returned as it is: the service may show nothing more."""
+def test_a_result_of_the_submission_is_not_requested_again(variant: str) -> None:
+    """A task that was created with its end and its outcome is returned as it is."""
     service = ToyService()
-    both = Both(colour, Hasty(), service)
+    both = Both(variant, Hasty(), service)
     task = both.poll_task(both.create_task("p"))
 
     assert ([], 0, TaskState.SUCCEEDED) == (both.clock.sleeps, service.count("GET", "/tasks/t1"), task.state)

@@ -1,4 +1,4 @@
-"""One budget of requests for everybody."""
+"""One rate of requests for all users of a client."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from coatcheck.testing.fake_clock import FakeClock
 from coatcheck.testing.memory_journal import MemoryJournal
 
 
-def test_without_a_rate_nobody_waits() -> None:
-    """As many as the service takes."""
+def test_without_a_rate_no_request_waits() -> None:
+    """All requests leave at once."""
     pace = RateLimiter()
 
     assert [0.0] * 100 == [pace.reserve(5.0) for _ in range(100)]
 
 
 def test_after_a_burst_requests_leave_evenly() -> None:
-    """Ten at once, then one a second; an idle minute gives the burst back and no more."""
+    """Ten at once, then one a second; an idle minute restores the burst and no more."""
     pace = RateLimiter(rate=1.0, burst=10)
 
     assert [0.0] * 10 + [1.0, 2.0, 3.0] == [pytest.approx(pace.reserve(100.0)) for _ in range(13)]
@@ -72,12 +72,12 @@ def test_a_limit_without_a_time_is_waited_out_longer_each_time() -> None:
 
 @pytest.mark.parametrize("response", [Response(403), Response(403, {"retry-after": "5"}, SECONDARY.body)])
 def test_what_names_a_time_or_is_no_limit_stays_as_it_is(response: Response) -> None:
-    """A refusal is a refusal, and a service that says when is believed."""
+    """A refusal is no rate limit, and a time that the service sends is used."""
     assert response == RateLimiter().named(response)
 
 
 def test_requests_that_change_something_are_spaced() -> None:
-    """A second after one the next may leave; reading waits for nobody."""
+    """They leave at least a second apart; reads do not wait."""
     clock = FakeClock()
     world = Driver(EmulatorTransport(type("S", (), {"handle": lambda _self, _request: Response(200)})()), clock)
     send = spaced(transmit, seconds=1.0, clock=clock)
@@ -143,8 +143,8 @@ def test_a_not_before_for_one_is_for_all() -> None:
     assert [20.0] == clock.sleeps
 
 
-def test_a_throttled_crowd_is_quiet_until_it_may_ask() -> None:
-    """Fifty waits, one 429 with 30 seconds: nobody asks again before they are over."""
+def test_throttled_waits_send_nothing_before_retry_after() -> None:
+    """Fifty waits, one 429 with 30 seconds: no request leaves before they are over."""
     clock = FakeClock()
     service = ToyService(None, reply({}, 429, retry_after="30"), states=("working", "done"))
     times: list[float] = []

@@ -12,7 +12,7 @@ from coatcheck._protocol.effects import Request, Response
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -21,20 +21,20 @@ def moved(where: str, status: int = 302) -> Response:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_get_is_followed_with_its_login_on_the_same_origin(colour: str, status: int) -> None:
+def test_a_get_is_followed_with_its_login_on_the_same_origin(variant: str, status: int) -> None:
     """Within scheme, host and port a redirect is the same conversation."""
     service = ToyService(moved("/toy/tasks/t1", status))
     service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     assert "p" == both.get_task("elsewhere").prompt
 
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:10/x", "http://localhost:9/x", "https://127.0.0.1:9/x"])
-def test_another_origin_gets_no_secret(colour: str, where: str) -> None:
-    """Scheme, host or port changed: the Authorization header stays behind."""
+def test_another_origin_gets_no_secret(variant: str, where: str) -> None:
+    """The Authorization header is not sent where scheme, host or port differ."""
     service = ToyService(moved(where))
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.AuthenticationError):
         both.get_task("t1")
@@ -42,10 +42,10 @@ def test_another_origin_gets_no_secret(colour: str, where: str) -> None:
     assert [] == [name for name, _ in service.requests[1].headers if name not in ("accept", "user-agent")]
 
 
-def test_a_redirected_submit_is_an_error(colour: str) -> None:
+def test_a_redirected_submit_is_an_error(variant: str) -> None:
     """A POST is never followed anywhere."""
     service = ToyService(None, moved("/toy/tasks", 307))
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.ProviderError, match="HTTP 307"):
         both.create_task("p")
@@ -53,10 +53,10 @@ def test_a_redirected_submit_is_an_error(colour: str) -> None:
     assert 1 == service.count("POST", "/tasks")
 
 
-def test_a_loop_of_redirects_ends(colour: str) -> None:
+def test_a_loop_of_redirects_ends(variant: str) -> None:
     """Five redirects are followed, a sixth is an error."""
     service = ToyService(*[moved("/toy/tasks/t1") for _ in range(20)])
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.ProviderError, match="redirects more than 5 times"):
         both.get_task("t1")

@@ -1,4 +1,4 @@
-"""What is asked again, and what never is."""
+"""Which requests are retried."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFUSED = errors.TransportError("refused", request_sent=False)
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -28,30 +28,30 @@ def service_with_task(**options: object) -> ToyService:
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 429), reply({}, 503), LOST, REFUSED])
-def test_a_get_is_asked_again_after_bad_weather(colour: str, trouble: object) -> None:
-    """A GET survives throttling, server errors and lost connections, with a jittered exponential pause."""
+def test_a_get_is_retried_after_transient_errors(variant: str, trouble: object) -> None:
+    """A GET is repeated after throttling, server errors and lost connections, with jittered exponential pauses."""
     service = service_with_task()
     service.script = [trouble, trouble]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     assert TaskState.QUEUED is both.get_task("t1").state
     assert [0.5, 1.0] == both.clock.sleeps
 
 
-def test_a_limit_that_says_403_is_a_limit(colour: str) -> None:
-    """Even a POST is sent again after it: what was limited was not taken."""
+def test_a_403_rate_limit_is_retried(variant: str) -> None:
+    """Even a POST is sent again after it, since a limited request was not performed."""
     service = ToyService(None, reply({}, 403, retry_after="7"))
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     both.create_task("p")
 
     assert (2, [pytest.approx(7.35)]) == (service.count("POST", "/tasks"), both.clock.sleeps)
 
 
-def test_a_limit_that_is_too_long_is_an_error_with_its_time(colour: str) -> None:
-    """Who waits for a task waits it out; who asks is told."""
+def test_a_limit_that_is_too_long_is_an_error_with_its_time(variant: str) -> None:
+    """A wait for a task waits it out; any other call raises."""
     service = service_with_task()
     service.script = [reply({}, 403, retry_after="3600")]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     with pytest.raises(errors.RateLimitError) as caught:
         both.get_task("t1")
 
@@ -70,21 +70,21 @@ def test_a_limit_that_is_too_long_is_an_error_with_its_time(colour: str) -> None
         ),
     ],
 )
-def test_the_pause_a_service_asks_for_is_never_shortened(colour: str, headers: dict[str, str], pause: float) -> None:
-    """Retry-After in every form is waited for, spread upwards by at most a tenth."""
+def test_retry_after_is_never_shortened(variant: str, headers: dict[str, str], pause: float) -> None:
+    """Every form of Retry-After is obeyed, lengthened at random by at most a tenth."""
     service = service_with_task()
     service.script = [Response(429, headers)]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     both.get_task("t1")
 
     assert [pytest.approx(pause * 1.05)] == both.clock.sleeps
 
 
-def test_a_longer_pause_than_our_patience_is_the_callers_to_make(colour: str) -> None:
-    """A service that asks for an hour gets no sleep at all: the error carries the hour."""
+def test_a_pause_over_the_limit_is_raised(variant: str) -> None:
+    """A Retry-After of an hour is not slept: the error carries the hour."""
     service = service_with_task()
     service.script = [Response(429, {"retry-after": "3600"})]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.RateLimitError) as caught:
         both.get_task("t1")
@@ -93,11 +93,11 @@ def test_a_longer_pause_than_our_patience_is_the_callers_to_make(colour: str) ->
     assert [] == both.clock.sleeps
 
 
-def test_the_last_answer_is_the_error(colour: str) -> None:
+def test_the_last_answer_is_the_error(variant: str) -> None:
     """After the last try the service's own answer is raised."""
     service = service_with_task()
     service.script = [reply({"detail": "down"}, 502)] * 3
-    both = Both(colour, ToyProvider(), service, retry=RetryPolicy(attempts=3))
+    both = Both(variant, ToyProvider(), service, retry=RetryPolicy(attempts=3))
 
     with pytest.raises(errors.ProviderUnavailableError, match=r"HTTP 502.*: down"):
         both.get_task("t1")
@@ -106,11 +106,11 @@ def test_the_last_answer_is_the_error(colour: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 502), LOST])
-def test_a_post_that_may_have_been_taken_is_not_sent_again(colour: str, trouble: object) -> None:
-    """A message, a cancel, a submit: one POST, whatever the weather, when nobody can know."""
+def test_a_post_that_may_have_been_performed_is_not_repeated(variant: str, trouble: object) -> None:
+    """Messages, cancellations and submissions are posted once where the outcome is unknown."""
     service = service_with_task()
     service.script = [trouble]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises((errors.ProviderUnavailableError, errors.TransportError)):
         both.cancel_task("t1")
@@ -119,22 +119,22 @@ def test_a_post_that_may_have_been_taken_is_not_sent_again(colour: str, trouble:
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 429), REFUSED])
-def test_a_post_that_was_certainly_not_taken_is_sent_again(colour: str, trouble: object) -> None:
+def test_a_post_that_was_certainly_not_taken_is_sent_again(variant: str, trouble: object) -> None:
     """Throttled, or never connected: the POST is repeated."""
     service = service_with_task()
     service.script = [trouble]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     both.cancel_task("t1")
 
     assert 2 == service.count("POST", "/tasks/t1/cancel")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-def test_a_refusal_is_final(colour: str, status: int) -> None:
-    """What the service refuses is not asked again."""
+def test_a_refusal_is_final(variant: str, status: int) -> None:
+    """A refused request is not repeated."""
     service = service_with_task()
     service.script = [reply({"detail": "no"}, status)]
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.ProviderError) as caught:
         both.get_task("t1")
@@ -143,7 +143,7 @@ def test_a_refusal_is_final(colour: str, status: int) -> None:
 
 
 class KeyedProvider(ToyProvider):
-    """The toy as a service that knows submissions by a key."""
+    """The toy as a service that finds submissions by a key."""
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         body = msgspec.json.encode({"prompt": spec.prompt, "attempts": 1})
@@ -152,19 +152,19 @@ class KeyedProvider(ToyProvider):
 
 
 @pytest.mark.parametrize("trouble", [reply({}, 500), reply({}, 429), reply({}, 503), LOST, REFUSED])
-def test_a_submission_with_a_key_is_sent_again_after_bad_weather(colour: str, trouble: object) -> None:
-    """What a provider calls idempotent is repeated like a GET: the service takes it once."""
+def test_a_submission_with_a_key_is_retried(variant: str, trouble: object) -> None:
+    """A request that a provider calls idempotent is repeated like a GET, and performed once."""
     service = ToyService(None, trouble, trouble)
-    both = Both(colour, KeyedProvider(), service)
+    both = Both(variant, KeyedProvider(), service)
 
     assert "t1" == both.create_task("p").ref.id
     assert [0.5, 1.0] == both.clock.sleeps
 
 
-def test_a_key_does_not_outlast_the_policy(colour: str) -> None:
-    """A service that stays away is uncertain in the end, key or no key."""
+def test_a_key_does_not_outlast_the_policy(variant: str) -> None:
+    """A service that stays unavailable leaves the outcome unknown, with and without a key."""
     service = ToyService(None, *[LOST] * 50)
-    both = Both(colour, KeyedProvider(), service, retry=RetryPolicy(attempts=2))
+    both = Both(variant, KeyedProvider(), service, retry=RetryPolicy(attempts=2))
 
     with pytest.raises(errors.SubmissionUncertainError):
         both.create_task("p")

@@ -1,4 +1,4 @@
-"""When to look next."""
+"""When the next poll is due."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from coatcheck._runtime.duration_file import DurationFile
     st.floats(10, 1000),
 )
 def test_no_pause_leaves_its_bounds(age: float, belief: DurationEstimate, shortest: float, longest: float) -> None:
-    """Whatever is believed and however old the task is: never under the shortest, never over the longest."""
+    """For any estimate and age, a pause is between the shortest and the longest."""
     assert shortest <= Schedule(belief=belief, shortest=shortest, longest=longest)(age) <= longest
 
 
-def test_the_first_look_comes_when_an_end_becomes_likely() -> None:
-    """Two deviations below the median, also when jitter brought half of the pause forward."""
+def test_the_first_poll_is_due_when_an_end_becomes_likely() -> None:
+    """Two deviations below the median, also with jitter."""
     schedule = Schedule(belief=DurationEstimate(median=360.0, spread=0.8))
     first = 360 * math.exp(-1.6)
 
@@ -40,7 +40,7 @@ def test_the_first_look_comes_when_an_end_becomes_likely() -> None:
     assert schedule(first) == pytest.approx(schedule(first * 0.9))
 
 
-def test_looks_are_closest_where_ends_are_likeliest() -> None:
+def test_polls_are_closest_where_ends_are_likeliest() -> None:
     """Around half the median the pauses are shortest; before and after they are longer."""
     schedule = Schedule()
 
@@ -48,14 +48,14 @@ def test_looks_are_closest_where_ends_are_likeliest() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"poll_cost": 0.0}, {"shortest": 0.0}, {"shortest": 5.0, "longest": 1.0}])
-def test_nonsense_is_refused(wrong: dict[str, float]) -> None:
-    """A schedule that would hammer or never look is a configuration error."""
+def test_invalid_schedules_are_refused(wrong: dict[str, float]) -> None:
+    """A schedule that would poll without pause, or never, is a configuration error."""
     with pytest.raises(errors.ConfigurationError):
         Schedule(**wrong)
 
 
-def test_a_belief_follows_what_is_seen() -> None:
-    """One task moves it a little, a hundred decide; the spread never falls under what is safe."""
+def test_an_estimate_follows_the_observed_durations() -> None:
+    """One task changes it a little, a hundred determine it; the spread has a lower bound."""
     seen = Durations()
     one = seen.with_another(3600).estimate(typical=360)
     for _ in range(100):
@@ -71,8 +71,8 @@ def test_a_belief_follows_what_is_seen() -> None:
 
 
 @given(st.lists(st.floats(0, 1e8), max_size=30))
-def test_any_durations_give_a_belief(durations: list[float]) -> None:
-    """Zero seconds or years: the belief is a positive median and a bounded spread."""
+def test_any_durations_give_an_estimate(durations: list[float]) -> None:
+    """From zero seconds to years, the estimate is a positive median and a bounded spread."""
     seen = Durations()
     for seconds in durations:
         seen = seen.with_another(seconds)
@@ -93,8 +93,8 @@ def test_durations_are_kept_per_environment_and_shared_by_processes(tmp_path: ob
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"toy/*": {"count": "x"}}'])
-def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
-    """Losing it costs a few looks, so nobody hears of it; the next record mends it."""
+def test_a_broken_file_is_ignored(tmp_path: object, content: bytes) -> None:
+    """Its loss costs a few polls, so it is not reported; the next record replaces it."""
     path = f"{tmp_path}/durations.json"
     with open(path, "wb") as file:
         file.write(content)
@@ -105,33 +105,33 @@ def test_a_broken_file_is_no_memory(tmp_path: object, content: bytes) -> None:
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_folder_that_cannot_be_written_fails_no_wait(
-    colour: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    variant: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Waits end as their tasks do where durations cannot be recorded, and one client warns once."""
     (tmp_path / "file").touch()
     service = ToyService(now=1_790_000_000.0, states=("working", "done"))
-    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path / "file")})
+    both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path / "file")})
     ends = [both.create_task_and_wait("p").state for _ in range(2)]
     warnings = [record.message for record in caplog.records if "cannot be recorded" in record.message]
 
     assert ([TaskState.SUCCEEDED] * 2, 1) == (ends, len(warnings))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("seen", ['{"count":-2}', '{"count":1,"mean":1e300}', '{"count":3,"squares":-9e99}'])
-def test_durations_that_make_no_sense_fail_no_wait(colour: str, seen: str, tmp_path: Path) -> None:
-    """A file of durations that was written by somebody else gives the default schedule."""
+def test_invalid_durations_fail_no_wait(variant: str, seen: str, tmp_path: Path) -> None:
+    """A file of durations with other content gives the default schedule."""
     (tmp_path / "durations.json").write_text(f'{{"toy/*":{seen}}}')
     service = ToyService(now=1_790_000_000.0, states=("working", "done"))
-    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+    both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
 
     assert TaskState.SUCCEEDED is both.create_task_and_wait("p").state
 
 
 def test_many_threads_record_into_one_file(tmp_path: Path) -> None:
-    """No end is lost and none fails, however the threads that record, and those that read, take turns."""
+    """Threads that read and record at once lose no duration and raise nothing."""
     durations, barrier, failures = DurationFile(str(tmp_path)), threading.Barrier(8), list[BaseException]()
 
     def record(number: int) -> None:
@@ -158,49 +158,49 @@ def test_many_threads_record_into_one_file(tmp_path: Path) -> None:
     assert ([], 80, ["durations.json"]) == (failures, DurationFile(str(tmp_path)).recall("toy", None).count, names)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_wait_learns_from_the_wait_before(colour: str, tmp_path: object) -> None:
-    """The end of a task that was seen running moves the schedule of the next; one that had ended before does not."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_uses_the_duration_of_the_previous_one(variant: str, tmp_path: object) -> None:
+    """An observed end changes the next schedule; that of a task that had ended before does not."""
     clock_start = 1_790_000_000.0
     environ = {"COATCHECK_STATE_HOME": str(tmp_path)}
     service = ToyService(now=clock_start, states=("working",) * 2 + ("done",))
-    both = Both(colour, ToyProvider(), service, environ=environ)
+    both = Both(variant, ToyProvider(), service, environ=environ)
     both.create_task_and_wait("p")
-    found = Both(colour, ToyProvider(), service, environ=environ)
+    found = Both(variant, ToyProvider(), service, environ=environ)
     found.poll_task("t1")
 
     assert 1 == DurationFile(str(tmp_path)).recall("toy", None).count
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("verb", ["poll_tasks", "watch_tasks"])
-def test_a_wait_learns_from_a_crowd(colour: str, verb: str, tmp_path: object) -> None:
-    """From each whose end was seen, and not from those that had ended when they were first looked at."""
+def test_a_wait_uses_the_durations_of_many(variant: str, verb: str, tmp_path: object) -> None:
+    """Each observed end is recorded, and none of tasks that had ended at their first poll."""
     service = ToyService(now=1_790_000_000.0, states=("working",) * 2 + ("done",))
     for _ in range(3):
         service.create({"prompt": "p", "attempts": 1})
     for _ in range(2):  # the second time round they have all ended
-        both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+        both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
         getattr(both, verb)(["t1", "t2", "t3"], interval=60)
     learnt = DurationFile(str(tmp_path)).recall("toy", None)
 
     assert (3, True) == (learnt.count, 100 < math.exp(learnt.mean) < 140)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_learning_can_be_switched_off(colour: str, tmp_path: object) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_learning_can_be_switched_off(variant: str, tmp_path: object) -> None:
     """COATCHECK_LEARN=off neither writes nor reads."""
     environ = {"COATCHECK_STATE_HOME": str(tmp_path), "COATCHECK_LEARN": "off"}
-    Both(colour, ToyProvider(), ToyService(now=1_790_000_000.0), environ=environ).create_task_and_wait("p")
+    Both(variant, ToyProvider(), ToyService(now=1_790_000_000.0), environ=environ).create_task_and_wait("p")
 
     assert NoDurationStore().recall("toy", None) == DurationFile(str(tmp_path)).recall("toy", None)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_task_that_was_just_created_is_not_looked_at_at_once(colour: str) -> None:
-    """The create answer was a look: the next comes when an end becomes likely."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_created_task_is_not_polled_at_once(variant: str) -> None:
+    """The response to the submission counts as a poll: the next is due when an end becomes likely."""
     service = ToyService(now=1_790_000_000.0, states=("done",))
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     both.create_task_and_wait("p")
 
     assert 1 == service.count("GET", "/tasks/t1")

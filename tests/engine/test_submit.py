@@ -1,4 +1,4 @@
-"""One call, one task: whatever the network does."""
+"""One call creates one task, whatever fails."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NOW = 1_790_000_000.0
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 class Losing(ToyService):
-    """A service whose answer to POST is lost, after (or before) the task was made; `others` appear beside it."""
+    """A service whose response to POST is lost, after (or before) the task was created; `others` are listed beside it."""
 
     def __init__(self, *, answer: Response | Exception, taken: bool = True, others: int = 0) -> None:
         super().__init__(now=NOW)
@@ -47,10 +47,10 @@ SLOW = errors.TransportTimeoutError("no answer in 60 seconds")
 TROUBLES = [LOST, SLOW, reply({}, 500), reply({}, 502), reply({}, 504), Response(201, {}, b"<html>")]
 
 
-def test_an_intent_is_durable_before_the_post_and_settled_after(colour: str) -> None:
-    """The journal knows of a submission before the service does, and of its ref as soon as it is known."""
+def test_an_intent_is_durable_before_the_post_and_settled_after(variant: str) -> None:
+    """The journal has the submission before the service does, and its ref as soon as it is known."""
     service = ToyService()
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     seen: list[int] = []
     create = service.create
     service.create = lambda body: (seen.append(len(both.journal.entries)), create(body))[1]  # type: ignore[method-assign]
@@ -61,30 +61,30 @@ def test_an_intent_is_durable_before_the_post_and_settled_after(colour: str) -> 
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_lost_answer_is_found_in_the_list(colour: str, trouble: Response | Exception) -> None:
-    """The task that was made is adopted, and the POST was sent once."""
+def test_a_lost_answer_is_found_in_the_list(variant: str, trouble: Response | Exception) -> None:
+    """The created task is adopted, and the POST was sent once."""
     service = Losing(answer=trouble)
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     task = both.create_task("do it")
 
     assert ("t1", "do it", 1) == (task.ref.id, task.prompt, service.count("POST", "/tasks"))
     assert "settle" == both.journal.entries[-1][0]
 
 
-def test_a_task_that_appears_late_is_waited_for(colour: str) -> None:
-    """The list may lag: it is asked again for up to half a minute."""
+def test_a_task_that_appears_late_is_waited_for(variant: str) -> None:
+    """The list may lag: it is requested again for up to half a minute."""
     service = Losing(answer=LOST)
     service.looks_before_listed = 3
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     assert "t1" == both.create_task("do it").ref.id
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_task_that_was_not_made_is_uncertain_and_not_sent_again(colour: str, trouble: Response | Exception) -> None:
-    """When the list shows nothing for 30 seconds, the caller is told what is known."""
+def test_a_missing_task_is_uncertain_and_not_submitted_again(variant: str, trouble: Response | Exception) -> None:
+    """When the list shows nothing for 30 seconds, the error names what is known."""
     service = Losing(answer=trouble, taken=False)
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         both.create_task("do it")
@@ -94,10 +94,10 @@ def test_a_task_that_was_not_made_is_uncertain_and_not_sent_again(colour: str, t
     assert 1 == len(both.journal.open_intents("toy"))
 
 
-def test_two_tasks_that_fit_are_not_guessed_between(colour: str) -> None:
-    """Both are named; neither is adopted."""
+def test_of_two_matching_tasks_neither_is_adopted(variant: str) -> None:
+    """The error names both."""
     service = Losing(answer=LOST, others=1)
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         both.create_task("do it")
@@ -113,11 +113,11 @@ def test_two_tasks_that_fit_are_not_guessed_between(colour: str) -> None:
         ToyTask(id="o", prompt="something else", created=NOW),
     ],
 )
-def test_a_task_that_does_not_fit_is_not_adopted(colour: str, other: ToyTask) -> None:
-    """Same prompt bytes, and made since: anything else is somebody else's."""
+def test_a_task_that_does_not_fit_is_not_adopted(variant: str, other: ToyTask) -> None:
+    """Only a task with the same prompt bytes, created since, is adopted."""
     service = Losing(answer=LOST, taken=False)
     service.tasks["o"], service.lives["o"] = other, iter(["queued"] * 100)
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.SubmissionUncertainError):
         both.create_task("do it")
@@ -130,43 +130,43 @@ class FullJournal(MemoryJournal):
         raise errors.StoreError("the disk is full")
 
 
-def test_a_task_that_cannot_be_recorded_is_returned(colour: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The task exists: its ref is not lost by the journal, whose intent stays open."""
+def test_a_task_that_cannot_be_recorded_is_returned(variant: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A failing journal does not lose the ref of a created task; its intent stays open."""
     journal = FullJournal()
-    task = Both(colour, ToyProvider(), ToyService(), journal=journal).create_task("do it")
+    task = Both(variant, ToyProvider(), ToyService(), journal=journal).create_task("do it")
 
     assert (True, 1) == (f"{task.ref} was created" in caplog.text, len(journal.open_intents("toy")))
 
 
-def test_a_task_that_another_intent_recorded_is_not_adopted(colour: str) -> None:
+def test_a_task_that_another_intent_recorded_is_not_adopted(variant: str) -> None:
     """Two calls with one prompt never share a task."""
     service = Losing(answer=LOST, taken=False)
     journal = MemoryJournal()
     good = ToyService(now=NOW)
-    Both(colour, ToyProvider(), good, journal=journal).create_task("do it")
+    Both(variant, ToyProvider(), good, journal=journal).create_task("do it")
     service.tasks, service.lives = good.tasks, good.lives
 
     with pytest.raises(errors.SubmissionUncertainError):
-        Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
+        Both(variant, ToyProvider(), service, journal=journal).create_task("do it")
 
 
-def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(colour: str) -> None:
-    """Two calls lost at once, one task in the list: whose is it? Nobody says."""
+def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(variant: str) -> None:
+    """Two responses were lost and one task is listed: neither call adopts it."""
     journal = MemoryJournal()
     nothing = Losing(answer=LOST, taken=False)
     with pytest.raises(errors.SubmissionUncertainError):
-        Both(colour, ToyProvider(), nothing, journal=journal).create_task("do it")
+        Both(variant, ToyProvider(), nothing, journal=journal).create_task("do it")
     service = Losing(answer=LOST)
 
     with pytest.raises(errors.SubmissionUncertainError):
-        Both(colour, ToyProvider(), service, journal=journal).create_task("do it")
+        Both(variant, ToyProvider(), service, journal=journal).create_task("do it")
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 409, 422])
-def test_a_refusal_is_certain(colour: str, status: int) -> None:
-    """What the service refused was not made: the intent is closed and the error is the service's."""
+def test_a_refusal_is_certain(variant: str, status: int) -> None:
+    """A refused submission created nothing: the intent is closed and the service's error is raised."""
     service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.ProviderError, match="no"):
         both.create_task("do it")
@@ -174,10 +174,10 @@ def test_a_refusal_is_certain(colour: str, status: int) -> None:
     assert "abandon" == both.journal.entries[-1][0]
 
 
-def test_a_connection_that_never_stood_is_certain(colour: str) -> None:
+def test_a_connection_that_never_stood_is_certain(variant: str) -> None:
     """Refused connections are tried again, and then raised as what they are."""
     service = ToyService(None, *[errors.TransportError("refused", request_sent=False)] * 9)
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.TransportError, match="refused"):
         both.create_task("do it")
@@ -196,10 +196,10 @@ def test_a_connection_that_never_stood_is_certain(colour: str) -> None:
         (TaskSpec(prompt="p", environment="moon"), "no environment 'moon': attic, cellar"),
     ],
 )
-def test_a_wrong_spec_is_refused_before_any_post(colour: str, spec: TaskSpec, reason: str) -> None:
+def test_a_wrong_spec_is_refused_before_any_post(variant: str, spec: TaskSpec, reason: str) -> None:
     """One clear sentence, nothing sent, nothing written down."""
     service = ToyService()
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.ConfigurationError, match=reason):
         both.create_task(spec)
@@ -207,9 +207,9 @@ def test_a_wrong_spec_is_refused_before_any_post(colour: str, spec: TaskSpec, re
     assert (0, []) == (service.count("POST", "/tasks"), both.journal.entries)
 
 
-def crashed(colour: str, service: ToyService, *, age: float = 100) -> Both:
-    """Return a client whose journal holds an intent of a process that died in the middle of a submission."""
-    both = Both(colour, ToyProvider(), service)
+def crashed(variant: str, service: ToyService, *, age: float = 100) -> Both:
+    """Return a client whose journal holds an intent of a process that was killed during a submission."""
+    both = Both(variant, ToyProvider(), service)
 
     class DeadError(Exception):
         pass
@@ -221,15 +221,15 @@ def crashed(colour: str, service: ToyService, *, age: float = 100) -> Both:
 
     dying = type("Dying", (), {"handle": staticmethod(die)})()
     with pytest.raises(DeadError):
-        Both(colour, ToyProvider(), dying, journal=both.journal, clock=both.clock).create_task("do it")
+        Both(variant, ToyProvider(), dying, journal=both.journal, clock=both.clock).create_task("do it")
     both.clock.advance(age)
     return both
 
 
-def test_a_crash_leaves_an_intent_that_resume_finishes(colour: str) -> None:
-    """The task that a dead process made is found and recorded."""
+def test_a_crash_leaves_an_intent_that_resume_finishes(variant: str) -> None:
+    """The task that a killed process created is found and recorded."""
     service = ToyService(now=NOW)
-    both = crashed(colour, service)
+    both = crashed(variant, service)
     service.create({"prompt": "do it", "attempts": 1})
     (resumed,) = both.resume_submissions()
 
@@ -237,18 +237,18 @@ def test_a_crash_leaves_an_intent_that_resume_finishes(colour: str) -> None:
     assert [] == both.journal.open_intents("toy")
 
 
-def test_an_old_intent_of_which_nothing_came_is_closed(colour: str) -> None:
-    """Long enough after the crash the list is believed."""
-    both = crashed(colour, ToyService())
+def test_an_old_intent_without_a_task_is_closed(variant: str) -> None:
+    """Long after the crash, the list decides."""
+    both = crashed(variant, ToyService())
     (resumed,) = both.resume_submissions()
 
     assert (None, ()) == (resumed.task, resumed.candidates)
     assert [] == both.journal.open_intents("toy")
 
 
-def test_a_young_intent_of_which_nothing_came_stays_open(colour: str) -> None:
+def test_a_young_intent_without_a_task_stays_open(variant: str) -> None:
     """Within half a minute the task may still appear."""
-    both = crashed(colour, ToyService(), age=5)
+    both = crashed(variant, ToyService(), age=5)
     list(both.resume_submissions())
 
     assert 1 == len(both.journal.open_intents("toy"))
@@ -260,9 +260,9 @@ class Listless(ToyProvider):
     capabilities = Capabilities(verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK), Support.DOCUMENTED))
 
 
-def test_without_a_list_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
-    """Where there is no list to look in, nobody waits for one."""
-    both = Both(colour, Listless(), Losing(answer=LOST))
+def test_without_a_list_a_lost_answer_is_uncertain_at_once(variant: str) -> None:
+    """Where there is no list to search, nothing is waited for."""
+    both = Both(variant, Listless(), Losing(answer=LOST))
 
     with pytest.raises(errors.SubmissionUncertainError, match="no list to look in"):
         both.create_task("p")
@@ -271,7 +271,7 @@ def test_without_a_list_a_lost_answer_is_uncertain_at_once(colour: str) -> None:
 
 
 class Keyed(ToyProvider):
-    """Speaks to a service that carries a submission's key, and may not say which task it made."""
+    """A service that stores a submission's key, and may not return the id of the created task."""
 
     capabilities = Capabilities(
         verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_TASK, Verb.FIND_TASK), Support.DOCUMENTED)
@@ -295,41 +295,41 @@ class Silent(Keyed):
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_lost_answer_is_found_by_its_key(colour: str, trouble: Response | Exception) -> None:
-    """Others may have asked the same in the same second: the key tells which task is ours."""
+def test_a_lost_answer_is_found_by_its_key(variant: str, trouble: Response | Exception) -> None:
+    """The key identifies the task among others with the same prompt and time."""
     service = Losing(answer=trouble)
-    both = Both(colour, Keyed(), service)
+    both = Both(variant, Keyed(), service)
     service.tasks["other"], service.lives["other"] = ToyTask(id="other", prompt="do it", created=NOW), iter([])
     task = both.create_task("do it")
 
     assert ("t2", 1) == (task.ref.id, service.count("POST", "/tasks"))
 
 
-def test_a_service_that_does_not_say_which_task_it_made_is_asked_by_key(colour: str) -> None:
-    """Taken without a name, the task appears some seconds later."""
+def test_a_task_whose_id_is_not_returned_is_found_by_its_key(variant: str) -> None:
+    """An accepted submission without an id appears in the list some seconds later."""
     service = Losing(answer=reply(ToyTask(id="?")))
     service.looks_before_listed = 2
-    both = Both(colour, Silent(), service)
+    both = Both(variant, Silent(), service)
     task = both.create_task("do it")
 
     assert ("t1", 1, [3.0, 3.0]) == (task.ref.id, service.count("POST", "/tasks"), both.clock.sleeps)
 
 
-def test_a_task_that_no_key_finds_is_uncertain(colour: str) -> None:
+def test_a_task_that_no_key_finds_is_uncertain(variant: str) -> None:
     """The search is bounded, and nothing is sent again."""
     service = Losing(answer=reply(ToyTask(id="?")), taken=False)
-    both = Both(colour, Silent(), service)
+    both = Both(variant, Silent(), service)
     with pytest.raises(errors.SubmissionUncertainError, match="did not say which task"):
         both.create_task("do it")
 
     assert (1, True) == (service.count("POST", "/tasks"), 30 <= sum(both.clock.sleeps) < 40)
 
 
-def test_a_crash_is_resumed_by_key(colour: str) -> None:
+def test_a_crash_is_resumed_by_key(variant: str) -> None:
     """An intent's id is the key that its submission carried."""
     service = ToyService(now=NOW)
-    toy = crashed(colour, service)
-    both = Both(colour, Keyed(), service, journal=toy.journal, clock=toy.clock)
+    toy = crashed(variant, service)
+    both = Both(variant, Keyed(), service, journal=toy.journal, clock=toy.clock)
     (intent,) = toy.journal.open_intents("toy")
     service.create({"prompt": f"do it [{intent.id}]", "attempts": 1})
     (resumed,) = both.resume_submissions()
@@ -341,31 +341,31 @@ class Naming(Keyed):
     capabilities = msgspec.structs.replace(Keyed.capabilities, options=frozenset({"key"}))
 
 
-def test_a_key_of_ones_own_is_the_submissions(colour: str) -> None:
+def test_a_key_of_ones_own_is_the_submissions(variant: str) -> None:
     """Who names a submission has it carried under that name, and written down under it."""
     service = ToyService()
-    both = Both(colour, Naming(), service)
+    both = Both(variant, Naming(), service)
     both.create_task(TaskSpec(prompt="do it", key="nightly-7"))
 
     assert ("do it [nightly-7]", "nightly-7") == (service.tasks["t1"].prompt, both.journal.entries[0][1])
 
 
-def test_a_key_is_refused_where_the_service_carries_none(colour: str) -> None:
+def test_a_key_is_refused_where_the_service_carries_none(variant: str) -> None:
     """A name that would be lost is no name."""
     with pytest.raises(errors.UnsupportedError, match="toy does not support key"):
-        Both(colour, ToyProvider(), ToyService()).create_task(TaskSpec(prompt="do it", key="nightly-7"))
+        Both(variant, ToyProvider(), ToyService()).create_task(TaskSpec(prompt="do it", key="nightly-7"))
 
 
 class Forgetful(ToyProvider):
-    """A service that never tells what was asked."""
+    """A service that never shows the prompt of a task."""
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         return msgspec.structs.replace((yield from super().get_task(ref)), prompt=None)
 
 
-def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(colour: str) -> None:
-    """It could be ours or anybody's: it is named, and the user decides."""
-    both = Both(colour, Forgetful(), Losing(answer=LOST))
+def test_a_task_without_its_prompt_is_never_adopted(variant: str) -> None:
+    """It could belong to another call: it is named, and the user decides."""
+    both = Both(variant, Forgetful(), Losing(answer=LOST))
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         both.create_task("do it")
 
@@ -374,7 +374,7 @@ def test_a_task_that_does_not_say_what_was_asked_is_never_adopted(colour: str) -
 
 
 class Confused(ToyProvider):
-    """Fails while it reads the answer to a submission that was taken."""
+    """Fails while it reads the response to an accepted submission."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -397,10 +397,10 @@ class Confused(ToyProvider):
     ],
 )
 @pytest.mark.parametrize("taken", [True, False])
-def test_an_error_after_the_task_was_taken_leaves_it_uncertain(colour: str, error: Exception, *, taken: bool) -> None:
-    """Whatever is wrong with the answer, the task is looked for, and never said to be unsent."""
+def test_an_error_after_acceptance_leaves_the_outcome_unknown(variant: str, error: Exception, *, taken: bool) -> None:
+    """Whatever is wrong with the response, the task is searched for, and never reported as not submitted."""
     service = Losing(answer=reply({}, 201), taken=taken)
-    both = Both(colour, Confused(error), service)
+    both = Both(variant, Confused(error), service)
     came: object
     try:
         came = both.create_task("do it").ref.id
@@ -421,30 +421,30 @@ class SilentProvider(ToyProvider):
 
 
 @pytest.mark.parametrize("missing", [("environment",), ("branch",), ("environment", "branch")], ids=",".join)
-def test_what_the_service_does_not_report_is_not_compared(colour: str, missing: tuple[str, ...]) -> None:
+def test_what_the_service_does_not_report_is_not_compared(variant: str, missing: tuple[str, ...]) -> None:
     """A task without environment or branch is found by its prompt, its time and what other intents recorded."""
     provider = SilentProvider()
     provider.missing = missing
-    both = Both(colour, provider, Losing(answer=LOST))
+    both = Both(variant, provider, Losing(answer=LOST))
 
     assert "t1" == both.create_task("do it").ref.id
 
 
-def test_two_that_fit_where_little_is_reported_are_uncertain(colour: str) -> None:
-    """Both could be it: neither is taken."""
-    both = Both(colour, SilentProvider(), Losing(answer=LOST, others=1))
+def test_two_that_fit_where_little_is_reported_are_uncertain(variant: str) -> None:
+    """Where two tasks match, neither is adopted."""
+    both = Both(variant, SilentProvider(), Losing(answer=LOST, others=1))
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         both.create_task("do it")
 
     assert ["t1", "t2"] == sorted(ref.id for ref in caught.value.candidates)
 
 
-def test_a_task_that_could_be_of_another_environments_intent_is_uncertain(colour: str) -> None:
-    """Two lost submissions of one prompt to two environments: a task that names none could be either's."""
-    both = Both(colour, SilentProvider(), Losing(answer=LOST, taken=False))
+def test_a_task_that_could_be_of_another_environments_intent_is_uncertain(variant: str) -> None:
+    """Two lost submissions of one prompt to two environments: a task without an environment could be either's."""
+    both = Both(variant, SilentProvider(), Losing(answer=LOST, taken=False))
     with pytest.raises(errors.SubmissionUncertainError):
         both.create_task("do it", environment="attic")
-    other = Both(colour, SilentProvider(), Losing(answer=LOST), journal=both.journal)
+    other = Both(variant, SilentProvider(), Losing(answer=LOST), journal=both.journal)
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         other.create_task("do it", environment="cellar")
 

@@ -1,4 +1,4 @@
-"""Watching a crowd: pages for states, looks where they are worth it, everything told once."""
+"""Watching many tasks: pages for states, polls where they add something, each event once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Telling(ToyProvider):
 
 
 class Listed(Telling):
-    """The toy, read by pages that tell of states and not of what is said. With `is_final` they are a queue's."""
+    """The toy service with pages that show states and no messages; with `is_final` they are a queue's."""
 
     is_final = False
     capabilities = msgspec.structs.replace(
@@ -57,8 +57,8 @@ class Queue(Listed):
     )
 
 
-class Chatty(ToyService):
-    """Tasks that live by the clock: each begins after a minute, says something every minute, and ends in its time.
+class Talking(ToyService):
+    """Tasks that progress with the clock: each starts after a minute, sends a message every minute, and ends in time.
 
     `lasts` is how many minutes each works. Pages hold `size`; those in `hidden` are on none, those in `silent` are
     listed without a state.
@@ -103,97 +103,97 @@ class Chatty(ToyService):
         end = start + self.size
         return reply(ToyPage(tasks=shown[start:end], next=str(end) if end < len(shown) else None))
 
-    def looks(self) -> Counter[str]:
-        """Return how often each task was looked at by itself."""
+    def polls(self) -> Counter[str]:
+        """Return the number of polls of each task."""
         return Counter(path.removeprefix("/tasks/") for _, path in self.times if path != "/tasks")
 
 
-def watching(colour: str, service: Chatty, provider: Any = None, **options: Any) -> Both:
-    return Both(colour, provider or Listed(), service, clock=service.clock, **options)
+def watching(variant: str, service: Talking, provider: Any = None, **options: Any) -> Both:
+    return Both(variant, provider or Listed(), service, clock=service.clock, **options)
 
 
-def told(events: list[TaskEvent], id: str) -> list[str]:
-    """Return what was told of one task: its states by name, and texts."""
+def events_of(events: list[TaskEvent], id: str) -> list[str]:
+    """Return the events of one task: its states by name, and texts."""
     mine = [event for event in events if event.ref.id == id]
     return [event.state.value if hasattr(event, "state") else str(event.text) for event in mine]
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_everything_is_told_of_everybody(colour: str) -> None:
+def test_every_event_of_every_task_is_reported(variant: str) -> None:
     """States in their order, the last of the messages before the end, the end last."""
-    service = Chatty([1, 2, 3])
-    events = watching(colour, service).watch_tasks(service.ids, interval=30)
+    service = Talking([1, 2, 3])
+    events = watching(variant, service).watch_tasks(service.ids, interval=30)
 
-    assert [["queued", "running", "t0 said 1", "succeeded"]] == [told(events, "t0")]
-    assert all("succeeded" == told(events, id)[-1] for id in service.ids)
-    assert f"t2 said {service.lasts['t2']}" == told(events, "t2")[-2]
+    assert [["queued", "running", "t0 said 1", "succeeded"]] == [events_of(events, "t0")]
+    assert all("succeeded" == events_of(events, id)[-1] for id in service.ids)
+    assert f"t2 said {service.lasts['t2']}" == events_of(events, "t2")[-2]
 
 
-def test_a_page_tells_of_states_and_few_are_looked_at(colour: str) -> None:
-    """A hundred that work for 20 minutes: a page a round, a first and a last look at each, and ten looks a round."""
-    service = Chatty([20] * 100)
-    watching(colour, service).watch_tasks(service.ids, interval=60)
-    looks = service.looks()
+def test_pages_report_states_and_few_tasks_are_polled(variant: str) -> None:
+    """A hundred tasks of 20 minutes: a page a round, a first and a last poll of each, and ten polls a round."""
+    service = Talking([20] * 100)
+    watching(variant, service).watch_tasks(service.ids, interval=60)
+    polls = service.polls()
 
     assert 22 == service.count("GET", "/tasks")
-    assert 100 + 10 * 19 + 100 == sum(looks.values())
-    assert {3, 4} == set(looks.values())
+    assert 100 + 10 * 19 + 100 == sum(polls.values())
+    assert {3, 4} == set(polls.values())
 
 
-def test_several_pages_have_their_looks_each(colour: str) -> None:
-    """Four pages of 25 cost four requests and let five tasks a page have a look."""
-    service = Chatty([20] * 100, size=25)
-    watching(colour, service).watch_tasks(service.ids, interval=60)
+def test_each_page_adds_polls(variant: str) -> None:
+    """Four pages of 25 cost four requests and five polls for each page."""
+    service = Talking([20] * 100, size=25)
+    watching(variant, service).watch_tasks(service.ids, interval=60)
 
     assert 4 * 22 == service.count("GET", "/tasks")
-    assert 100 + 4 * 5 * 19 + 100 == sum(service.looks().values())
+    assert 100 + 4 * 5 * 19 + 100 == sum(service.polls().values())
 
 
-def test_who_has_not_begun_is_not_looked_at(colour: str) -> None:
-    """There is nothing to tell but that it waits, and the page says that."""
-    service = Chatty([1] * 10)
+def test_a_queued_task_is_not_polled(variant: str) -> None:
+    """The page shows all there is to report."""
+    service = Talking([1] * 10)
     with pytest.raises(errors.WaitTimeoutError):
-        watching(colour, service).watch_tasks(service.ids, interval=10, timeout=55)
+        watching(variant, service).watch_tasks(service.ids, interval=10, timeout=55)
 
-    assert Counter() == service.looks()
-
-
-def test_whom_the_pages_do_not_show_is_looked_at_each_round(colour: str) -> None:
-    """A hidden task, and one that is listed without its state, are watched all the same."""
-    service = Chatty([2] * 4, hidden=["t1"], silent=["t2"])
-    events = watching(colour, service).watch_tasks(service.ids, interval=30)
-    looks = service.looks()
-
-    assert told(events, "t1")[:3] == [word.replace("t2", "t1") for word in told(events, "t2")[:3]]
-    assert (7, 7) == (looks["t1"], looks["t2"])
+    assert Counter() == service.polls()
 
 
-def test_without_pages_everybody_is_looked_at(colour: str) -> None:
-    """A service that cannot tell of many is asked about each."""
-    service = Chatty([1, 1])
-    events = watching(colour, service, Telling()).watch_tasks(service.ids, interval=60)
+def test_a_task_that_pages_do_not_show_is_polled_each_round(variant: str) -> None:
+    """A hidden task, and one that is listed without its state, are watched."""
+    service = Talking([2] * 4, hidden=["t1"], silent=["t2"])
+    events = watching(variant, service).watch_tasks(service.ids, interval=30)
+    polls = service.polls()
 
-    assert ["queued", "running", "t1 said 1", "succeeded"] == told(events, "t1")
+    assert events_of(events, "t1")[:3] == [word.replace("t2", "t1") for word in events_of(events, "t2")[:3]]
+    assert (7, 7) == (polls["t1"], polls["t2"])
+
+
+def test_without_pages_each_task_is_polled(variant: str) -> None:
+    """A service without status pages is polled for each task."""
+    service = Talking([1, 1])
+    events = watching(variant, service, Telling()).watch_tasks(service.ids, interval=60)
+
+    assert ["queued", "running", "t1 said 1", "succeeded"] == events_of(events, "t1")
     assert 0 == service.count("GET", "/tasks")
 
 
-def test_one_task_is_worth_no_page(colour: str) -> None:
-    """Who watches one looks at it."""
-    service = Chatty([1])
-    watching(colour, service).watch_tasks(["t0"], interval=60)
+def test_one_task_is_polled_without_pages(variant: str) -> None:
+    """A watch of one task polls it."""
+    service = Talking([1])
+    watching(variant, service).watch_tasks(["t0"], interval=60)
 
-    assert (0, {"t0": 3}) == (service.count("GET", "/tasks"), service.looks())
+    assert (0, {"t0": 3}) == (service.count("GET", "/tasks"), service.polls())
 
 
-def test_a_learnt_interval_is_shorter_by_the_root_of_what_a_round_costs(colour: str) -> None:
-    """A page and ten looks for a hundred tasks are a ninth of a look each: three times as often as for one task."""
-    service = Chatty([200] * 100)
+def test_an_estimated_interval_follows_the_cost_of_a_round(variant: str) -> None:
+    """A page and ten polls for a hundred tasks are a ninth of a poll each: three times as often as for one task."""
+    service = Talking([200] * 100)
     with pytest.raises(errors.WaitTimeoutError):
-        watching(colour, service).watch_tasks(service.ids, timeout=600)
+        watching(variant, service).watch_tasks(service.ids, timeout=600)
     pages = [at for at, path in service.times if path == "/tasks"]
     schedule = Schedule(belief=Durations().estimate(typical=ToyProvider.capabilities.typical_seconds))
     expected = [schedule(at) * math.sqrt((1 + 10 * (at >= 60)) / 100) for at in pages[1:-2]]
@@ -203,52 +203,52 @@ def test_a_learnt_interval_is_shorter_by_the_root_of_what_a_round_costs(colour: 
 
 
 @pytest.mark.parametrize("interval", [30, lambda age: 30.0])
-def test_a_chosen_interval_stays_as_it_is(colour: str, interval: Any) -> None:
-    """Rounds come when they were asked for."""
-    service = Chatty([2] * 100)
-    watching(colour, service).watch_tasks(service.ids, interval=interval)
+def test_a_chosen_interval_is_kept(variant: str, interval: Any) -> None:
+    """Rounds start at the chosen interval."""
+    service = Talking([2] * 100)
+    watching(variant, service).watch_tasks(service.ids, interval=interval)
 
     assert {30.0} == set(service.clock.sleeps)
 
 
 @pytest.mark.parametrize("text", ["{} said 1", "{} said 2"])
-def test_a_watch_goes_on_where_it_stopped(colour: str, text: str) -> None:
-    """With the cursor of an event of each nothing before it is told again, and everything after it is."""
-    service = Chatty([2, 3])
-    both = watching(colour, service)
+def test_a_watch_resumes_after_its_cursors(variant: str, text: str) -> None:
+    """With a cursor for each task no event before it is repeated, and all after it are reported."""
+    service = Talking([2, 3])
+    both = watching(variant, service)
     whole = both.watch_tasks(service.ids, interval=30)
     known = {str(event.ref): event.id for event in whole if event.text == text.format(event.ref.id)}
     rest = both.watch_tasks(service.ids, interval=30, after=known)
-    expected = {id: told(whole, id)[told(whole, id).index(text.format(id)) + 1 :] for id in service.ids}
+    expected = {id: events_of(whole, id)[events_of(whole, id).index(text.format(id)) + 1 :] for id in service.ids}
 
-    assert expected == {id: told(rest, id) for id in service.ids}
+    assert expected == {id: events_of(rest, id) for id in service.ids}
 
 
-def test_a_cursor_is_good_for_one_as_well(colour: str) -> None:
-    """A watch of one task goes on where a watch of many was."""
-    service = Chatty([2, 3])
-    both = watching(colour, service)
+def test_a_cursor_of_a_watch_of_many_resumes_one(variant: str) -> None:
+    """A watch of one task resumes from a cursor of a watch of many."""
+    service = Talking([2, 3])
+    both = watching(variant, service)
     events = both.watch_tasks(service.ids, interval=60)
     (last,) = [event.id for event in events if event.text == "t0 said 1"]
 
-    assert ["t0 said 2", "succeeded"] == told(both.watch_task("t0", after=last), "t0")
+    assert ["t0 said 2", "succeeded"] == events_of(both.watch_task("t0", after=last), "t0")
 
 
-def test_bad_weather_is_another_round(colour: str) -> None:
-    """An outage of the list, and one of a look, are waited out; what a page told is not told again."""
-    service = Chatty([2] * 3)
-    both = watching(colour, service)
+def test_a_transient_error_is_retried_in_the_next_round(variant: str) -> None:
+    """An outage of the list, and one of a poll, are waited out; no event is repeated."""
+    service = Talking([2] * 3)
+    both = watching(variant, service)
     service.script = [reply({}, 503)] * 7
     events = both.watch_tasks(service.ids, interval=60)
 
-    assert [1] * 3 == [told(events, id).count("succeeded") for id in service.ids]
+    assert [1] * 3 == [events_of(events, id).count("succeeded") for id in service.ids]
     assert len(events) == len({(event.ref, event.type, event.text) for event in events})
 
 
-def test_everybody_obeys_retry_after(colour: str) -> None:
-    """One throttled look makes the next round wait."""
-    service = Chatty([5] * 2)
-    both = watching(colour, service)
+def test_retry_after_of_one_task_delays_the_round(variant: str) -> None:
+    """One throttled poll delays the next round."""
+    service = Talking([5] * 2)
+    both = watching(variant, service)
     service.script = [*[None] * 2, *[reply({}, 429, retry_after="200")] * 20]
     with pytest.raises(errors.WaitTimeoutError):
         both.watch_tasks(service.ids, interval=60, timeout=1000)
@@ -256,59 +256,59 @@ def test_everybody_obeys_retry_after(colour: str) -> None:
     assert 200 == max(service.clock.sleeps)
 
 
-def test_a_refusal_is_raised_when_the_others_have_ended(colour: str) -> None:
+def test_a_refusal_is_raised_when_the_others_have_ended(variant: str) -> None:
     """A task that does not exist is an error, not a silence, and costs the others nothing."""
-    service = Chatty([5])
+    service = Talking([5])
     with pytest.raises(errors.NotFoundError) as caught:
-        watching(colour, service).watch_tasks(["t0", "nope"], interval=60)
+        watching(variant, service).watch_tasks(["t0", "nope"], interval=60)
 
     assert str(caught.value).startswith("toy:nope: ")
     assert 1 == service.count("GET", "/tasks/nope")
 
 
-def test_a_deadline_names_the_first_that_goes_on(colour: str) -> None:
-    """Who has ended was told of; the rest goes on without us."""
-    service = Chatty([1, 50])
+def test_a_deadline_names_the_first_running_task(variant: str) -> None:
+    """Ended tasks were reported; the others are still running."""
+    service = Talking([1, 50])
     with pytest.raises(errors.WaitTimeoutError) as caught:
-        watching(colour, service).watch_tasks(service.ids, interval=60, timeout=240)
+        watching(variant, service).watch_tasks(service.ids, interval=60, timeout=240)
 
     assert "toy:t1" == str(caught.value.ref)
 
 
-def test_a_queue_tells_ends_whole(colour: str) -> None:
-    """What is there once is told as it is and given back; nobody is looked at."""
-    service = Chatty([1, 1])
-    events = watching(colour, service, Queue()).watch_tasks(service.ids, interval=60)
+def test_a_queue_reports_ends_without_polls(variant: str) -> None:
+    """A record is reported as it is and acknowledged; no task is polled."""
+    service = Talking([1, 1])
+    events = watching(variant, service, Queue()).watch_tasks(service.ids, interval=60)
 
-    assert ["queued", "running", "t0 said 1", "succeeded"] == told(events, "t0")
-    assert {"acknowledge"} == set(service.looks())
+    assert ["queued", "running", "t0 said 1", "succeeded"] == events_of(events, "t0")
+    assert {"acknowledge"} == set(service.polls())
 
 
-def test_several_attempts_end_together(colour: str) -> None:
-    """One that a page calls done is looked at until all its attempts are."""
-    service = Chatty([1, 1])
+def test_several_attempts_end_together(variant: str) -> None:
+    """A task that a page calls done is polled until all its attempts are."""
+    service = Talking([1, 1])
     service.state_of = lambda name: ToyTask(id=name, state="done", attempts=["a0", "a1"])  # type: ignore[method-assign]
-    plain, asked = service.route, iter([["done", "working"]] * 2 + [["done", "done"]] * 2)
+    plain, requested = service.route, iter([["done", "working"]] * 2 + [["done", "done"]] * 2)
     service.route = lambda request: (  # type: ignore[method-assign]
-        reply(next(asked)) if request.path.endswith("/attempts") else plain(request)
+        reply(next(requested)) if request.path.endswith("/attempts") else plain(request)
     )
-    events = watching(colour, service).watch_tasks(service.ids, interval=60)
+    events = watching(variant, service).watch_tasks(service.ids, interval=60)
 
     assert ["running", "succeeded", "succeeded", "succeeded"] == [
         event.state.value for event in events if event.ref.id == "t0" and hasattr(event, "state")
     ]
 
 
-def test_nobody_is_watched_when_nobody_is_named(colour: str) -> None:
-    """An empty crowd has ended."""
-    service = Chatty([])
+def test_watching_no_task_returns_at_once(variant: str) -> None:
+    """A watch of no task has ended."""
+    service = Talking([])
 
-    assert ([], []) == (watching(colour, service).watch_tasks([]), service.requests)
+    assert ([], []) == (watching(variant, service).watch_tasks([]), service.requests)
 
 
-def test_a_task_of_somebody_else_is_refused() -> None:
-    """A ref of another provider fails before any request."""
-    service = Chatty([])
+def test_a_task_of_another_provider_is_refused() -> None:
+    """It fails before any request."""
+    service = Talking([])
     with pytest.raises(errors.ConfigurationError, match="not of toy"):
         watching("blocking", service).watch_tasks(["codex:t0"])
 

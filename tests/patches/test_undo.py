@@ -126,7 +126,7 @@ def test_an_edited_file_that_is_brought_back_is_no_obstacle(repository: Reposito
 
 def test_only_so_many_are_kept(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest applications are forgotten when there are too many."""
-    monkeypatch.setattr(journals, "MOST_KEPT", 2)
+    monkeypatch.setattr(journals, "MAX_JOURNALS", 2)
     repository.commit({"a": b"a\n"})
     for name in ("one", "two", "three"):
         apply(repository, new(name))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.credentials.household import Household, is_ours
+from tests.credentials.login_environment import LoginEnvironment, is_ours
 from tests.peers.peer_support import OURS, PEERS, TIME_LIMIT, bare_environ, find_codex
 
 from coatcheck._credentials.refresh_policy import fingerprint
@@ -33,16 +33,16 @@ NO_TASK = "task_e_" + "0" * 32
 class Flat:
     """Programs that share one `CODEX_HOME`, with a cloud on loopback."""
 
-    def __init__(self, folder: Path, house: Household, url: str) -> None:
-        self.house, self.url = house, url
-        self.home = house.shared.parent
+    def __init__(self, folder: Path, logins: LoginEnvironment, url: str) -> None:
+        self.logins, self.url = logins, url
+        self.home = logins.shared.parent
         root = url.removesuffix("/backend-api")
         self.root = root
         (folder / "cwd").mkdir()
         self.cwd = folder / "cwd"
         self.environ = (
             bare_environ(folder)
-            | house.environ
+            | logins.environ
             | {
                 "CODEX_CLOUD_TASKS_BASE_URL": url,
                 "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{root}/oauth/token",
@@ -80,20 +80,20 @@ class Flat:
 
     def presented(self, *, by_us: bool) -> Counter[str]:
         """How often each refresh token was presented, by us and by the official clients."""
-        requests = [request for request in self.house.cloud.seen("token") if is_ours(request) is by_us]
+        requests = [request for request in self.logins.cloud.seen("token") if is_ours(request) is by_us]
         return Counter(fingerprint(json.loads(request.body)["refresh_token"]) for request in requests)
 
     def document(self) -> dict[str, Any]:
         """Return the file."""
-        return json.loads(self.house.shared.read_bytes())
+        return json.loads(self.logins.shared.read_bytes())
 
 
 @contextlib.contextmanager
 def flat(folder: Path) -> Iterator[Flat]:
     """Serve a cloud for programs that share a login."""
-    house = Household(folder, clock=SystemClock(), device_interval=1)
-    with serving(house.cloud) as url:
-        yield Flat(folder, house, url)
+    logins = LoginEnvironment(folder, clock=SystemClock(), device_interval=1)
+    with serving(logins.cloud) as url:
+        yield Flat(folder, logins, url)
 
 
 @pytest.fixture
@@ -106,11 +106,11 @@ def shared(tmp_path: Path) -> Iterator[Flat]:
 @pytest.mark.timeout(300)
 def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None:
     """In twenty rounds with an expiring token and a slow service all of ours succeed and present no token twice."""
-    house = shared.house
-    house.cloud.faults.append(Slow(LATENCY, on="token", times=None))
+    logins = shared.logins
+    logins.cloud.faults.append(Slow(LATENCY, on="token", times=None))
     failed = []
     for _ in range(ROUNDS):
-        house.put(house.issue(ends_in=30))
+        logins.put(logins.issue(ends_in=30))
         theirs = [shared.start(*shared.official_starts[n % 2]) for n in range(EACH)]
         ours = [shared.start(str(OURS), "list", "--json") for _ in range(EACH)]
         for process in ours:
@@ -119,9 +119,9 @@ def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None
                 failed.append((process.returncode, out + err))
         for process in theirs:
             process.communicate(timeout=TIME_LIMIT)
-        tokens = house.read()
+        tokens = logins.read()
 
-        assert ("acc-1", True) == (tokens.account_id, house.cloud.book.accepts(tokens.access_token))
+        assert ("acc-1", True) == (tokens.account_id, logins.cloud.book.accepts(tokens.access_token))
 
     assert [] == failed
     assert {1} >= set(shared.presented(by_us=True).values())
@@ -131,11 +131,11 @@ def test_eight_of_ours_and_eight_of_theirs_share_one_login(shared: Flat) -> None
 @pytest.mark.parametrize("version", [0, 1], ids=["0.151.0", "newest"])
 def test_the_official_client_uses_our_refresh(shared: Flat, version: int) -> None:
     """After our refresh the official client uses the new token without another refresh, and its own keys are unchanged."""
-    house = shared.house
-    house.put(house.issue(ends_in=30))
+    logins = shared.logins
+    logins.put(logins.issue(ends_in=30))
     document = shared.document()
     document["tokens"] |= {"oauth_provenance": {"issuer": shared.root, "client_id": "app_x"}, "login_owner_id": "me"}
-    house.shared.write_text(json.dumps(document, indent=2))
+    logins.shared.write_text(json.dumps(document, indent=2))
     assert 0 == shared.ours("list")[0]
     after = shared.document()
     output = shared.run(*shared.official_starts[version])[1]
@@ -149,12 +149,12 @@ def test_the_official_client_uses_our_refresh(shared: Flat, version: int) -> Non
 @pytest.mark.parametrize("version", [0, 1], ids=["0.151.0", "newest"])
 def test_we_use_the_refresh_of_the_official_client(shared: Flat, version: int) -> None:
     """After a refresh of the official client we read its file, in each way that it writes it."""
-    house = shared.house
-    held = house.put(house.issue(ends_in=200))
+    logins = shared.logins
+    held = logins.put(logins.issue(ends_in=200))
     shared.run(*shared.official_starts[version])
     code, output = shared.ours("auth", "status", "--json")
 
-    assert held.refresh_token != house.read().refresh_token
+    assert held.refresh_token != logins.read().refresh_token
     assert (0, True) == (code, json.loads(output)["is_logged_in"])
     assert 0 == shared.ours("list")[0]
     assert 0 == shared.presented(by_us=True).total()
@@ -162,11 +162,11 @@ def test_we_use_the_refresh_of_the_official_client(shared: Flat, version: int) -
 
 def test_a_device_login_of_the_official_client_is_a_login_for_us(shared: Flat) -> None:
     """``codex login --device-auth`` at our login service writes a file that we read, and its status command confirms the login."""
-    house = shared.house
+    logins = shared.logins
     process = shared.start(
         shared.newest, "login", "--device-auth", "--experimental_issuer", shared.root, "--experimental_client-id", "app"
     )
-    approve_until(house, process)
+    approve_until(logins, process)
     code, output = shared.run(shared.newest, "login", "status")
 
     assert (0, True) == (code, "Logged in" in output)
@@ -174,12 +174,12 @@ def test_a_device_login_of_the_official_client_is_a_login_for_us(shared: Flat) -
     assert json.loads(shared.ours("auth", "status", "--json")[1])["account_id"] == "acc-1"
 
 
-def approve_until(house: Household, process: subprocess.Popen[bytes]) -> bytes:
+def approve_until(logins: LoginEnvironment, process: subprocess.Popen[bytes]) -> bytes:
     """Approve pending device logins until *process* has ended with success; return its output."""
     output = b""
     while process.poll() is None:
-        for device in list(house.cloud._oauth._devices.values()):
-            house.cloud.approve(device.user_code)
+        for device in list(logins.cloud._oauth._devices.values()):
+            logins.cloud.approve(device.user_code)
         with contextlib.suppress(subprocess.TimeoutExpired):
             output = b"".join(process.communicate(timeout=0.2))
     assert 0 == process.returncode, output.decode()
@@ -188,10 +188,10 @@ def approve_until(house: Household, process: subprocess.Popen[bytes]) -> bytes:
 
 def test_our_own_login_is_one_that_the_official_client_reads(shared: Flat) -> None:
     """The file that `coatcheck login` writes, copied into a home folder, is a login for the official client."""
-    house = shared.house
+    logins = shared.logins
     process = shared.start(str(OURS), "login", "codex", "--device-code", "--issuer", shared.root)
-    approve_until(house, process)
-    house.shared.write_bytes(house.own.read_bytes())
+    approve_until(logins, process)
+    logins.shared.write_bytes(logins.own.read_bytes())
 
     assert "Logged in" in shared.run(shared.newest, "login", "status")[1]
     code, output = shared.run(shared.old, "cloud", "list")
@@ -209,7 +209,7 @@ def test_a_login_in_the_keyring_is_shared_as_well(shared: Flat, tmp_path: Path) 
     """A login that the official client stores in a Secret Service is read and refreshed there by us, and it uses the result."""
     if shutil.which("dbus-run-session") is None:
         pytest.fail("there is no dbus-run-session: install Debian's package dbus-daemon", pytrace=False)
-    house = shared.house
+    logins = shared.logins
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     (shared.home / "config.toml").write_text(
@@ -221,7 +221,7 @@ def test_a_login_in_the_keyring_is_shared_as_well(shared: Flat, tmp_path: Path) 
         "PATH": f"{PEERS}{os.pathsep}{os.environ['PATH']}",
         "COATCHECK_CODEX_CREDENTIALS": "keyring",
     }
-    house.cloud.book.lifetime = 45.0
+    logins.cloud.book.lifetime = 45.0
     login = (shared.newest, "login", "--device-auth", "--experimental_issuer", shared.root)
     script = " && ".join(
         (
@@ -232,9 +232,9 @@ def test_a_login_in_the_keyring_is_shared_as_well(shared: Flat, tmp_path: Path) 
         )
     )
     process = shared.start("dbus-run-session", "--", "sh", "-c", KEYRING_SESSION, "sh", "sh", "-c", script, **environ)
-    out = approve_until(house, process)
+    out = approve_until(logins, process)
 
-    assert not house.shared.exists()
+    assert not logins.shared.exists()
     assert 1 == shared.presented(by_us=True).total()
     assert b"keyring entry 'Codex Auth'" in out
     assert b"Logged in" in out

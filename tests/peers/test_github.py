@@ -146,6 +146,6 @@ def test_gh_cancels_once(hub: Hub) -> None:
 
 def test_gh_is_refused_as_we_are(hub: Hub) -> None:
     """Both get 422 with GitHub's message for an undeclared input."""
-    said = hub.gh("workflow", "run", "coatcheck.yml", "--ref", "main", "-f", "colour=blue", code=1)
+    said = hub.gh("workflow", "run", "coatcheck.yml", "--ref", "main", "-f", "variant=blue", code=1)
 
-    assert 'Unexpected inputs provided: ["colour"]' in said
+    assert 'Unexpected inputs provided: ["variant"]' in said

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.providers.copilot.agent_talk import provider as copilot
+from tests.providers.copilot.agent_support import provider as copilot
 from tests.providers.generic_http.descriptions import BY_ID, GOOGLE, provider as described
-from tests.providers.github_actions.actions_talk import provider as github_actions
+from tests.providers.github_actions.actions_support import provider as github_actions
 from tests.runtime.servers import Connection, Received, Server
 
 from coatcheck import TaskSpec
@@ -117,7 +117,7 @@ def serve(emulator: Any, change: Change) -> Server:
 
 
 def request_of(received: Received) -> Request:
-    """Return a request as an emulator takes it."""
+    """Return a request in the form of an emulator."""
     parts = urlsplit(received.target)
     headers = tuple((name.lower(), value) for name, value in received.headers)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))

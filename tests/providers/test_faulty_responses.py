@@ -128,7 +128,7 @@ class Scenario:
 
 @cache
 def plain(name: str) -> dict[str, object]:
-    """Return what is seen of a service without peculiarities."""
+    """Return the requests and results of a service without peculiarities."""
     with Scenario(name, "reqwest") as scenario:
         return scenario.play()
 

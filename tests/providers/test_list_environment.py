@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.providers.anthropic_batch.test_conformance import PROVIDER as ANTHROPIC_BATCH
-from tests.providers.aws_lambda.lambda_talk import DURABLES
-from tests.providers.codex.talk import PROVIDER as CODEX
-from tests.providers.copilot.agent_talk import provider as copilot
+from tests.providers.aws_lambda.lambda_support import DURABLES
+from tests.providers.codex.exchange_support import PROVIDER as CODEX
+from tests.providers.copilot.agent_support import provider as copilot
 from tests.providers.generic_http.descriptions import BY_ID, provider as described
-from tests.providers.github_actions.actions_talk import provider as github_actions
-from tests.providers.jules.jules_talk import PROVIDER as JULES
+from tests.providers.github_actions.actions_support import provider as github_actions
+from tests.providers.jules.jules_support import PROVIDER as JULES
 from tests.providers.openai_batch.test_conformance import PROVIDER as OPENAI_BATCH
 
 from coatcheck import TaskSpec, errors
@@ -83,7 +83,7 @@ def submit(client: Both, service: Service, count: int) -> list[str]:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_tasks_of_an_environment_are_found_on_every_page(name: str, variant: str) -> None:
-    """Every name of an environment lists its tasks and no other, on however many pages they are."""
+    """Every name of an environment lists its tasks and no other, on any number of pages."""
     service = SERVICES[name]
     client, _ = client_of(service, variant)
     refs = submit(client, service, 25)
@@ -109,8 +109,8 @@ def test_pages_of_an_environment_follow_one_another(name: str, limit: int) -> No
     assert refs == listed
 
 
-def test_a_list_that_is_filtered_here_asks_for_large_pages() -> None:
-    """One task of an environment that has few of them is found with a request a hundred sessions."""
+def test_a_filtered_list_requests_large_pages() -> None:
+    """A rare task of an environment is found with one request for each hundred sessions."""
     service = SERVICES["jules"]
     client, emulator = client_of(service)
     client.create_task(TaskSpec(prompt="First", environment="owner/a"))
@@ -192,7 +192,7 @@ def test_an_address_of_another_host_is_no_environment(name: str, environment: st
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_description_without_environments_says_so(variant: str) -> None:
+def test_a_description_without_environments_is_an_error(variant: str) -> None:
     """Where no selector of a description finds the environment of a task, the list is refused and not filtered."""
     client, _ = client_of(Service(described(), Http202Emulator, (), ""), variant)
     with pytest.raises(errors.UnsupportedError, match="selects no environment"):

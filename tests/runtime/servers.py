@@ -1,4 +1,4 @@
-"""Servers of raw bytes: each connection is a script, and nothing but the test decides when it goes on."""
+"""Servers of raw bytes: each connection is a script that the test drives step by step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIME_LIMIT = 120.0
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came over the wire."""
+    """One request as received."""
 
     method: str
     target: str
@@ -58,12 +58,12 @@ class Connection:
         self.sock.sendall(data)
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from here on."""
+        """Use TLS from here on."""
         self.sock = context.wrap_socket(self.sock, server_side=True)
         self.sock.settimeout(TIME_LIMIT)
 
     def wait_for_end(self) -> None:
-        """Wait until the other side hangs up, and say so."""
+        """Wait until the client closes the connection; return whether it did."""
         with contextlib.suppress(ConnectionError):
             while self._more():
                 pass
@@ -149,7 +149,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def answering(*answers: bytes) -> Callable[[Connection], None]:
-    """Return the script that gives these answers in turn, the last one for ever."""
+    """Return a script that sends these responses in turn, and the last one from then on."""
 
     def script(connection: Connection) -> None:
         remaining = list(answers)
@@ -170,7 +170,7 @@ def saying(data: bytes) -> Callable[[Connection], None]:
 
 
 def silent(connection: Connection) -> None:
-    """Take a request and never answer."""
+    """Read a request and send no response."""
     connection.receive()
     connection._server.has_request.set()
     connection.wait_for_end()

@@ -25,7 +25,7 @@ TWINS = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -111,14 +111,14 @@ def test_the_constructor_reads_nothing_for_a_built_in_provider(client: type[Clie
     assert name in repr(client(name, environ=Untouchable()))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_durations_are_seconds_or_timedelta(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_durations_are_seconds_or_timedelta(variant: str) -> None:
     """A timeout and an interval mean the same as a number and as a timedelta, in pauses and in the error."""
     seen = []
     for timeout, interval in ((60, 20), (60.0, 20.0), (timedelta(minutes=1), timedelta(seconds=20))):
         service = ToyService(states=("working",))
         service.create({"prompt": "p", "attempts": 1})
-        both = Both(colour, ToyProvider(), service)
+        both = Both(variant, ToyProvider(), service)
         for call in (
             lambda both=both, timeout=timeout, interval=interval: both.poll_task(
                 "t1", timeout=timeout, interval=interval
@@ -140,22 +140,22 @@ def test_durations_are_seconds_or_timedelta(colour: str) -> None:
     assert seen[0] == seen[1] == seen[2] != []
 
 
-def test_both_clients_ask_and_sleep_the_same() -> None:
-    """The same calls in the same weather make the same requests and the same pauses."""
+def test_both_clients_request_and_sleep_the_same() -> None:
+    """The same calls with the same failures make the same requests and the same pauses."""
     seen = {}
-    for colour in VARIANTS:
+    for variant in VARIANTS:
         service = ToyService(None, None, reply({}, 503), None, reply({}, 429, retry_after="3"))
-        both = Both(colour, ToyProvider(), service)
+        both = Both(variant, ToyProvider(), service)
         task = both.create_task_and_wait("p")
-        seen[colour] = (task, [(r.method, r.url) for r in service.requests], both.clock.sleeps)
+        seen[variant] = (task, [(r.method, r.url) for r in service.requests], both.clock.sleeps)
 
     assert seen["blocking"] == seen["asynchronous"]
 
 
-def test_a_verb_that_the_service_lacks_fails_before_any_request(colour: str) -> None:
-    """The capabilities say so, with the reason."""
+def test_a_verb_that_the_service_lacks_fails_before_any_request(variant: str) -> None:
+    """The error has the reason of the capabilities."""
     service = ToyService()
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
 
     with pytest.raises(errors.UnsupportedError, match="toy has no delete_task: the toy keeps everything"):
         both.delete_task("t1")
@@ -163,19 +163,19 @@ def test_a_verb_that_the_service_lacks_fails_before_any_request(colour: str) -> 
     assert [] == service.requests
 
 
-def test_a_task_of_another_provider_is_refused(colour: str) -> None:
-    """A ref knows whose it is, and the remedy says which client to use."""
-    both = Both(colour, ToyProvider(), ToyService())
+def test_a_task_of_another_provider_is_refused(variant: str) -> None:
+    """The remedy names the client to use."""
+    both = Both(variant, ToyProvider(), ToyService())
 
     with pytest.raises(errors.ConfigurationError, match="jules:1 is a task of jules, not of toy"):
         both.get_task(TaskRef("jules", "1"))
 
 
-def test_every_verb_does_its_one_thing(colour: str) -> None:
-    """Look, status, raw answer, saved answer, usage, environments, models, cancel, message, stream, page."""
+def test_every_verb_makes_its_request(variant: str) -> None:
+    """Poll, status, raw response, saved response, usage, environments, models, cancel, message, stream, page."""
     service = ToyService(states=("working",))
     service.create({"prompt": "p", "attempts": 1})
-    both = Both(colour, ToyProvider(), service)
+    both = Both(variant, ToyProvider(), service)
     raw = both.get_task_response("t1")
 
     assert TaskState.RUNNING is both.get_task_status("toy:t1")
@@ -190,15 +190,15 @@ def test_every_verb_does_its_one_thing(colour: str) -> None:
     assert TaskState.CANCELLED is both.get_task_status("t1")
 
 
-def test_a_blank_message_is_refused(colour: str) -> None:
+def test_a_blank_message_is_refused(variant: str) -> None:
     """Nothing is sent."""
     with pytest.raises(errors.ConfigurationError, match="message is blank"):
-        Both(colour, ToyProvider(), ToyService()).send_message("t1", " ")
+        Both(variant, ToyProvider(), ToyService()).send_message("t1", " ")
 
 
-def test_no_login_is_a_clear_error(colour: str) -> None:
+def test_no_login_is_a_clear_error(variant: str) -> None:
     """Without a token the login's own remedy is shown."""
-    both = Both(colour, ToyProvider(), ToyService(), token=None)
+    both = Both(variant, ToyProvider(), ToyService(), token=None)
 
     with pytest.raises(errors.NotLoggedInError) as caught:
         both.get_usage()
@@ -206,9 +206,9 @@ def test_no_login_is_a_clear_error(colour: str) -> None:
     assert "run: toy login" == caught.value.remedy
 
 
-def test_the_environments_token_is_found(colour: str) -> None:
+def test_the_environments_token_is_found(variant: str) -> None:
     """The service's own variable logs in."""
-    both = Both(colour, ToyProvider(), ToyService(), token=None, environ={"TOY_TOKEN": "good"})
+    both = Both(variant, ToyProvider(), ToyService(), token=None, environ={"TOY_TOKEN": "good"})
 
     assert "toy" == both.get_usage().plan
 
@@ -246,7 +246,7 @@ def test_at_most_so_many_requests_are_in_flight() -> None:
 
 
 def test_a_cancelled_wait_leaves_nothing_behind() -> None:
-    """Cancelling an asyncio wait closes its script: the client goes on with the next call."""
+    """Cancelling an asyncio wait closes its script, and the client makes the next call."""
     service = ToyService(states=("working",))
     service.create({"prompt": "p", "attempts": 1})
 

@@ -1,4 +1,4 @@
-"""Where settings come from."""
+"""The places of settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def config(tmp_path: Path, *, user: str = "", project: str | None = None, **envi
 
 
 def test_the_order_is_environment_project_user_default(tmp_path: Path) -> None:
-    """Each place wins over the next, and says where it is."""
+    """Each place has precedence over the next, and is reported as the origin."""
     both = config(tmp_path, user="attempts = 2\nbranch = 'u'", project="attempts = 3", COATCHECK_ATTEMPTS="4")
 
     assert ("4", "environment COATCHECK_ATTEMPTS") == (both.resolve("attempts").value, both.resolve("attempts").origin)
@@ -38,7 +38,7 @@ def test_an_argument_wins_over_everything() -> None:
     assert "a" == Config(environ={"COATCHECK_BRANCH": "e"}, explicit={"branch": "a"}).get("branch")
 
 
-def test_our_variable_comes_before_the_services_own(tmp_path: Path) -> None:
+def test_our_variable_precedes_the_services(tmp_path: Path) -> None:
     """COATCHECK_CODEX_BASE_URL, then CODEX_CLOUD_TASKS_BASE_URL, then the files."""
     name, theirs = "codex.base_url", "CODEX_CLOUD_TASKS_BASE_URL"
     user = "[codex]\nbase_url = 'file'"
@@ -66,8 +66,8 @@ def test_a_broken_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
         config(tmp_path, user=text).get("branch")
 
 
-def test_a_number_that_is_none_names_its_origin(tmp_path: Path) -> None:
-    """So that it can be mended where it is."""
+def test_an_invalid_number_names_its_origin(tmp_path: Path) -> None:
+    """The error names the place where it can be corrected."""
     with pytest.raises(
         errors.ConfigurationError, match=r"timeout should be a number, not 'soon' \(environment COATCHECK_TIMEOUT\)"
     ):
@@ -76,7 +76,7 @@ def test_a_number_that_is_none_names_its_origin(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("90", 90.0), ("none", None), ("1.5", 1.5)])
 def test_a_number_may_be_none(tmp_path: Path, value: str, expected: float | None) -> None:
-    """None waits for ever, and must be asked for."""
+    """None means without limit, and must be explicit."""
     assert expected == config(tmp_path, COATCHECK_TIMEOUT=value).number("timeout")
 
 

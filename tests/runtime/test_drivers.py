@@ -1,4 +1,4 @@
-"""Both drivers do what a script asks, and clean up after it."""
+"""Both drivers perform the effects of a script, and clean up after it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Streaming:
         self.closed += 1
 
 
-def run(colour: str, script: Script[Any], handler: Any = None, clock: FakeClock | None = None) -> Any:
+def run(variant: str, script: Script[Any], handler: Any = None, clock: FakeClock | None = None) -> Any:
     clock = clock or FakeClock()
-    if colour == "blocking":
+    if variant == "blocking":
         return perform(script, Driver(EmulatorTransport(handler), clock))
 
     async def main() -> Any:
@@ -47,8 +47,8 @@ def run(colour: str, script: Script[Any], handler: Any = None, clock: FakeClock 
     return asyncio.run(main())
 
 
-def collect(colour: str, script: Script[Any], handler: Any = None) -> list[Any]:
-    if colour == "blocking":
+def collect(variant: str, script: Script[Any], handler: Any = None) -> list[Any]:
+    if variant == "blocking":
         return list(iterate(script, Driver(EmulatorTransport(handler), FakeClock())))
 
     async def main() -> list[Any]:
@@ -59,12 +59,12 @@ def collect(colour: str, script: Script[Any], handler: Any = None) -> list[Any]:
 
 
 @pytest.fixture(params=VARIANTS)
-def colour(request: pytest.FixtureRequest) -> str:
+def variant(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_effects_are_answered(colour: str) -> None:
-    """A call by its result, a sleep by nothing, an emission by nothing; the return value comes back."""
+def test_effects_have_results(variant: str) -> None:
+    """A call returns its result, a sleep and an emission nothing; the return value is that of the script."""
 
     def script() -> Script[Any]:
         answer = yield Call(lambda: 42)
@@ -74,12 +74,12 @@ def test_effects_are_answered(colour: str) -> None:
 
     clock = FakeClock()
 
-    assert (42, None) == run(colour, script(), clock=clock)
+    assert (42, None) == run(variant, script(), clock=clock)
     assert [3.0] == clock.sleeps
 
 
-def test_what_goes_wrong_is_thrown_into_the_script(colour: str) -> None:
-    """The script that asked may catch it and go on."""
+def test_errors_are_thrown_into_the_script(variant: str) -> None:
+    """The script may catch the error and continue."""
 
     def script() -> Script[str]:
         try:
@@ -88,20 +88,20 @@ def test_what_goes_wrong_is_thrown_into_the_script(colour: str) -> None:
             return (yield Call(lambda: "went on"))
         return "unreachable"
 
-    assert "went on" == run(colour, script())
+    assert "went on" == run(variant, script())
 
 
-def test_what_the_script_does_not_catch_reaches_the_caller(colour: str) -> None:
+def test_what_the_script_does_not_catch_reaches_the_caller(variant: str) -> None:
     """Uncaught, it is the caller's."""
 
     def script() -> Script[None]:
         yield Call(lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
-        run(colour, script())
+        run(variant, script())
 
 
-def test_emitted_values_are_iterated(colour: str) -> None:
+def test_emitted_values_are_iterated(variant: str) -> None:
     """Whoever iterates gets what is emitted, in order, between other effects."""
 
     def script() -> Script[None]:
@@ -109,10 +109,10 @@ def test_emitted_values_are_iterated(colour: str) -> None:
             yield Sleep(1)
             yield Emit(number)
 
-    assert [0, 1, 2] == collect(colour, script())
+    assert [0, 1, 2] == collect(variant, script())
 
 
-def test_a_stream_is_read_in_chunks_and_closed(colour: str) -> None:
+def test_a_stream_is_read_in_chunks_and_closed(variant: str) -> None:
     """The end of a script closes its streams, read to the end or not."""
 
     def script() -> Script[bytes]:
@@ -121,12 +121,12 @@ def test_a_stream_is_read_in_chunks_and_closed(colour: str) -> None:
 
     server = Streaming()
 
-    assert b"a" == run(colour, script(), server)
+    assert b"a" == run(variant, script(), server)
     assert 1 == server.closed
 
 
-class Deaf:
-    """A transport that takes being cancelled for an answer, as pyreqwest 0.15 does when the two come together."""
+class SwallowingTransport:
+    """A transport that swallows a cancellation, as pyreqwest 0.15 does when it coincides with a response."""
 
     def __init__(self, answer: Response | errors.TransportError) -> None:
         self._answer, self.sent = answer, asyncio.Event()
@@ -145,7 +145,7 @@ class Deaf:
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [Response(200), errors.TransportError("gone", request_sent=True)])
 async def test_no_cancellation_is_lost(answer: Response | errors.TransportError) -> None:
-    """Whatever the transport makes of it, the script goes no further."""
+    """The script stops although the transport swallows the cancellation."""
     steps = []
 
     def script() -> Script[None]:
@@ -155,7 +155,7 @@ async def test_no_cancellation_is_lost(answer: Response | errors.TransportError)
             steps.append("error")
         steps.append("went on")
 
-    transport = Deaf(answer)
+    transport = SwallowingTransport(answer)
     task = asyncio.create_task(aperform(script(), AsyncDriver(transport, FakeClock(), max_in_flight=1)))
     await transport.sent.wait()
     task.cancel()
@@ -164,8 +164,8 @@ async def test_no_cancellation_is_lost(answer: Response | errors.TransportError)
     assert (True, []) == (task.cancelled(), steps)
 
 
-def test_a_lock_is_held_during_the_script_and_released_after(colour: str, tmp_path: Path) -> None:
-    """Inside nobody else gets it; afterwards everybody does, also after an error."""
+def test_a_lock_is_held_during_the_script_and_released_after(variant: str, tmp_path: Path) -> None:
+    """No other holder gets it before the script has ended; it is released also after an error."""
     path = str(tmp_path / "lock")
 
     def inside() -> Script[object]:
@@ -180,12 +180,12 @@ def test_a_lock_is_held_during_the_script_and_released_after(colour: str, tmp_pa
             yield Exclusive(Lock((path,)), failing())
         return held
 
-    assert None is run(colour, script())
+    assert None is run(variant, script())
     assert None is not try_lock(path)
 
 
-def test_a_lock_that_cannot_be_had_is_given_up(colour: str, tmp_path: Path) -> None:
-    """It is tried until its time is over, never blocked on; the error names the file and nothing stays held."""
+def test_a_lock_that_stays_held_is_given_up(variant: str, tmp_path: Path) -> None:
+    """It is tried until its time is over, without blocking; the error names the file and nothing stays held."""
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
     taken = try_lock(second)
     clock = FakeClock()
@@ -194,7 +194,7 @@ def test_a_lock_that_cannot_be_had_is_given_up(colour: str, tmp_path: Path) -> N
         yield Exclusive(Lock((first, second), timeout=2.0), iter(()))
 
     with pytest.raises(TimeoutError, match="second"):
-        run(colour, script(), clock=clock)
+        run(variant, script(), clock=clock)
 
     assert taken is not None
     assert 2.0 <= sum(clock.sleeps) < 2.2
@@ -231,7 +231,7 @@ def test_threads_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_a_removed_lock_file_is_not_a_lock(tmp_path: Path) -> None:
-    """Whoever locked a file that was deleted and made anew holds nothing: the path decides."""
+    """A lock on a file that was deleted and created again holds nothing: the path decides."""
     path = tmp_path / "lock"
     old = try_lock(str(path))
     path.unlink()

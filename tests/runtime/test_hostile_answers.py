@@ -94,8 +94,8 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-class Asked:
-    """A client of either kind over a transport of either kind, asked as if it were blocking."""
+class Caller:
+    """Calls a client of either kind over a transport of either kind as if it were blocking."""
 
     def __init__(self, kind: str, server: Server, folder: Path) -> None:
         services = folder / "services.toml"
@@ -125,7 +125,7 @@ class Asked:
 def test_a_submission_whose_answer_is_unreadable_is_uncertain(kind: str, tmp_path: Path, name: str) -> None:
     """It is sent once, its outcome is unknown, and its intent stays open."""
     with Server(saying({**UNREADABLE, **LOCATIONS}[name])) as server:
-        asked = Asked(kind, server, tmp_path)
+        asked = Caller(kind, server, tmp_path)
         with pytest.raises(errors.SubmissionUncertainError):
             asked.call("create_task", "hi")
         methods = [received.method for received in server.requests]
@@ -134,10 +134,10 @@ def test_a_submission_whose_answer_is_unreadable_is_uncertain(kind: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_look_whose_answer_is_unreadable_is_an_error_of_the_service(kind: str, tmp_path: Path, name: str) -> None:
+def test_an_unreadable_poll_is_an_error_of_the_service(kind: str, tmp_path: Path, name: str) -> None:
     """It is a transport error or an unreadable response; never a configuration error."""
     with Server(saying(UNREADABLE[name])) as server:
-        asked = Asked(kind, server, tmp_path)
+        asked = Caller(kind, server, tmp_path)
         with pytest.raises((errors.TransportError, errors.UnreadableResponseError)) as caught:
             asked.call("get_task", "demo:jobs%2F1")
 
@@ -146,21 +146,21 @@ def test_a_look_whose_answer_is_unreadable_is_an_error_of_the_service(kind: str,
 
 @pytest.mark.parametrize("location", [b"http://[::1/jobs", b"/caf\xe9", b"http://127.0.0.1:99999/", b"file:///x"])
 def test_a_redirect_to_no_address_is_the_services_error(kind: str, tmp_path: Path, location: bytes) -> None:
-    """It is asked once, and ends at once: no retry makes an address of it."""
+    """It is requested once and not retried."""
     with Server(saying(located(location, b"302 Found"))) as server:
         with pytest.raises(errors.ProviderError) as caught:
-            Asked(kind, server, tmp_path).call("get_task", "demo:jobs%2F1")
+            Caller(kind, server, tmp_path).call("get_task", "demo:jobs%2F1")
         asked = len(server.requests)
 
     assert (True, 1) == ("redirects to something that is not" in str(caught.value), asked)
 
 
 def test_a_header_that_is_not_ascii_is_left_out_alone(kind: str, tmp_path: Path) -> None:
-    """A byte above 0x7F in a field that nobody needs does not lose the task, in either answer."""
+    """A byte above 0x7F in an unused field does not lose the task, in either response."""
     accepted = ACCEPTED.replace(b"content-length", b"x-owner: caf\xe9\r\ncontent-length")
     ended = ENDED.replace(b"content-type", "content-disposition: attachment; filename=é\r\ncontent-type".encode())
     with Server(_in_turn(accepted, ended)) as server:
-        task = Asked(kind, server, tmp_path).call("create_task_and_wait", "hi", interval=1)
+        task = Caller(kind, server, tmp_path).call("create_task_and_wait", "hi", interval=1)
 
     assert (TaskState.SUCCEEDED, "ok") == (task.state, task.outcome.text)
 
@@ -178,7 +178,7 @@ def test_a_header_that_is_not_ascii_is_left_out_alone(kind: str, tmp_path: Path)
     ],
 )
 def test_all_transports_read_the_same_headers(kind: str, lines: bytes, headers: dict[str, str]) -> None:
-    """Values that are not ASCII, and single fields with two values, are left out by all four alike."""
+    """Values that are not ASCII, and single fields with two values, are left out by all four transports."""
     with Server(saying(b"HTTP/1.1 204 No Content\r\n" + lines + b"\r\n")) as server:
         response = sent(kind, Request("GET", "/", url=server.url()), OPTIONS)
 
@@ -187,7 +187,7 @@ def test_all_transports_read_the_same_headers(kind: str, lines: bytes, headers: 
 
 @pytest.mark.parametrize("part", [b"HTTP/1.1 100 Continue\r\n\r\n", b"x"], ids=["endless-1xx", "endless-header"])
 def test_an_answer_that_never_begins_ends_with_the_requests_time(kind: str, part: bytes) -> None:
-    """Interim answers and header bytes that go on for ever do not prolong the time limit of a request."""
+    """Endless interim responses and header bytes do not prolong the time limit of a request."""
 
     def script(connection: Connection) -> None:
         connection.receive()
@@ -224,7 +224,7 @@ def sent(kind: str, request: Request, options: TransportOptions) -> Response:
 
 
 def _in_turn(*answers: bytes) -> Callable[[Connection], None]:
-    """Return a script of a connection that gives these answers by the number of the request."""
+    """Return a script of a connection that sends these responses by the number of the request."""
 
     def script(connection: Connection) -> None:
         while connection.receive() is not None:

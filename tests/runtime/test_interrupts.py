@@ -29,7 +29,7 @@ with Client("codex", token="made-up", account_id="a", base_url=sys.argv[1], envi
 
 @pytest.mark.parametrize("transport", ["pyreqwest", "httpx2"])
 def test_interrupt_ends_a_request(transport: str) -> None:
-    """Ctrl-C during a request that nobody answers is a KeyboardInterrupt in the program that uses the library."""
+    """Ctrl-C during an unanswered request raises KeyboardInterrupt in the program that uses the library."""
     with (
         Server(silent) as server,
         subprocess.Popen(
@@ -53,7 +53,7 @@ def test_calls_of_the_main_thread_share_one_other_thread() -> None:
 
 
 def test_an_error_of_a_call_is_raised() -> None:
-    """What a call raises is raised where it was asked for, and the next call works."""
+    """An error of a call is raised by its caller, and the next call works."""
     calls = Interruptible()
     with pytest.raises(ZeroDivisionError):
         calls.perform(lambda: 1 / 0)

@@ -1,4 +1,4 @@
-"""pyreqwest is loaded so that no thread that ends takes its allocator with it."""
+"""pyreqwest is imported so that no ending thread frees its allocator."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ def test_bad_proxy_is_not_shown(value: str) -> None:
     assert "https_proxy is not the URL of a proxy" == str(caught.value)
 
 
-def test_first_certificate_variable_wins(tmp_path: Path) -> None:
-    """Our own variable goes before Codex's, and that before everybody's."""
+def test_first_certificate_variable_has_precedence(tmp_path: Path) -> None:
+    """Our variable precedes Codex's, and that the common one."""
     path = tmp_path / "a.pem"
     path.write_text("-----BEGIN CERTIFICATE-----")
     environ = {"COATCHECK_CA_CERTIFICATE": str(path), "CODEX_CA_CERTIFICATE": "/none", "SSL_CERT_FILE": "/none"}
@@ -110,8 +110,8 @@ def test_missing_certificates(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1), st.sampled_from(["", "?x=1"]))
-def test_query_survives(query: list[tuple[str, str]], start: str) -> None:
-    """Whatever is asked arrives, after what the URL asked already."""
+def test_query_is_kept(query: list[tuple[str, str]], start: str) -> None:
+    """Query parameters are sent after those of the URL."""
     url = address(Request("GET", "/", query=tuple(query), url=f"https://u:p@a.test/b{start}"))
 
     expected = ("a.test", "/b", [("x", "1")][: len(start)] + query)
@@ -125,7 +125,7 @@ def test_options_hide_the_environment() -> None:
 
 
 def test_one_client_per_route() -> None:
-    """Requests that take the same way share a client; streams, plain http and each proxy have their own."""
+    """Requests with one route share a client; streams, plain http and each proxy have another one."""
     clients = Clients(TransportOptions(environ={"https_proxy": P, "no_proxy": "b.test"}), lambda _, route: route)
     urls = ("https://a.test/1", "https://a.test/2", "https://b.test/", "http://a.test/")
     routes = [clients.take(Request("GET", "/", url=url)) for url in urls]
@@ -147,7 +147,7 @@ def test_one_client_per_route() -> None:
     ],
 )
 def test_reasons(reason: str, words: str, has_remedy: bool) -> None:
-    """A reason is told in plain words on one line, with a remedy where there is one."""
+    """A reason is one line in plain words, with a remedy where there is one."""
     error = failure(Request("GET", "/", url="https://u:s3cret@a.test/b?s3cret"), reason, is_sent=True)
 
     assert (f"GET https://a.test/b: {words}", has_remedy) == (str(error), error.remedy is not None)

@@ -26,14 +26,14 @@ def config(folder: Path, text: str = ACME, **environ: str) -> Config:
 
 
 def test_a_described_service_is_a_provider_by_name(folder: Path) -> None:
-    """A client of that name speaks to it, and refs begin with it."""
+    """A client of that name uses it, and refs begin with it."""
     client = Client("acme", config=config(folder), environ={})
 
     assert {"create_task", "get_task", "get_snapshot"} == set(client.capabilities.verbs)
 
 
 def test_described_services_are_listed_with_the_installed(folder: Path) -> None:
-    """Whoever asks which providers there are hears of all."""
+    """The list of providers contains both."""
     assert {"acme", *registry.BUILT_IN} <= set(provider_names(config(folder)))
 
 
@@ -65,7 +65,7 @@ def test_a_file_of_its_own_goes_first(folder: Path, tmp_path: Path) -> None:
         ("[services", "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_file(folder: Path, text: str, wrong: str) -> None:
+def test_an_error_names_the_file(folder: Path, text: str, wrong: str) -> None:
     """One line with the file and the key, never a traceback."""
     with pytest.raises(errors.ConfigurationError) as caught:
         provider_of("acme", config(folder, text))
@@ -74,14 +74,14 @@ def test_what_is_wrong_is_said_with_its_file(folder: Path, text: str, wrong: str
     assert wrong in str(caught.value)
 
 
-def test_a_named_file_must_be_there(folder: Path) -> None:
-    """Somebody meant something by it."""
+def test_a_named_file_must_exist(folder: Path) -> None:
+    """A missing file that a setting names is an error."""
     with pytest.raises(errors.ConfigurationError, match=r"/nowhere\.toml does not exist"):
         provider_of("acme", config(folder, COATCHECK_SERVICES_FILE="/nowhere.toml"))
 
 
 def test_an_unknown_name_lists_the_described_too(folder: Path) -> None:
-    """The remedy names what there is."""
+    """The remedy lists the described services as well."""
     with pytest.raises(errors.ConfigurationError, match="no provider 'nope'") as caught:
         provider_of("nope", config(folder))
 

@@ -61,8 +61,8 @@ async def test_an_asynchronous_client_finds_the_running_server(record: Callable[
     assert "plus" == used.plan
 
 
-def test_who_says_where_the_server_is_is_believed(record: Callable[..., ServerRecord]) -> None:
-    """An address that was given wins over the record."""
+def test_a_given_address_precedes_the_record(record: Callable[..., ServerRecord]) -> None:
+    """An address that was given has precedence over the record."""
     cloud = ScriptedCloud()
     record(cloud)
     url, token = "http://127.0.0.1:10/backend-api", cloud.tokens.access_token
@@ -73,7 +73,7 @@ def test_who_says_where_the_server_is_is_believed(record: Callable[..., ServerRe
 
 
 def test_a_killed_server_is_none_though_its_process_number_is_in_use(record: Callable[..., ServerRecord]) -> None:
-    """A record that nobody holds leads to the remedy, not to a refused connection."""
+    """A record without a lock holder leads to the remedy, not to a refused connection."""
     record(ScriptedCloud(), is_running=False, pid=os.getpid())
     with Client("local") as client, pytest.raises(errors.ConfigurationError) as caught:
         client.get_usage()
@@ -110,7 +110,7 @@ ONE = {
         ({"tasks": ["task_e_11111111abc"], "environments": ["owner/two"]}, 9),
     ],
 )
-def test_of_two_servers_the_one_that_serves_the_environment_or_made_the_task_is_found(
+def test_of_two_servers_the_matching_one_is_found(
     record: Callable[..., ServerRecord], hints: dict[str, list[str]], port: int
 ) -> None:
     """The environment may be named by id, label, repository or path, and a task by its id."""
@@ -174,7 +174,7 @@ def test_a_token_alone_finds_the_address(record: Callable[..., ServerRecord]) ->
 
 
 def test_a_token_that_is_given_is_used(record: Callable[..., ServerRecord], monkeypatch: pytest.MonkeyPatch) -> None:
-    """``COATCHECK_LOCAL_TOKEN`` wins over the record of the server at that address."""
+    """``COATCHECK_LOCAL_TOKEN`` has precedence over the record of the server at that address."""
     cloud = ScriptedCloud()
     record(cloud, token="another")
     monkeypatch.setenv("COATCHECK_LOCAL_BASE_URL", "http://127.0.0.1:9/backend-api")
@@ -187,7 +187,7 @@ def test_a_token_that_is_given_is_used(record: Callable[..., ServerRecord], monk
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"url": "http://127.0.0.1"}'])
 def test_a_broken_record_is_none(content: bytes) -> None:
-    """A record that cannot be read says nothing."""
+    """An unreadable record is ignored."""
     path = Path(record_path(os.environ))
     path.parent.mkdir(parents=True)
     path.write_bytes(content)

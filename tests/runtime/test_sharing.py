@@ -44,8 +44,8 @@ def in_threads(count: int, function: Callable[[], object]) -> list[object]:
     return results
 
 
-class Crowded:
-    """A transport that answers when as many requests have come as are going to, and counts those under way."""
+class Barrier:
+    """A transport that responds once a number of requests have arrived, and counts those under way."""
 
     def __init__(self, service: ToyService, *, until: int) -> None:
         self.service, self.until = service, until
@@ -88,7 +88,7 @@ class Counting(Mapping[str, str]):
 
 
 def test_threads_open_one_session() -> None:
-    """Sixty-four threads whose first calls come at once read the settings as often as one thread does."""
+    """The first calls of sixty-four threads read the settings as often as one thread does."""
     one, many = Counting(), Counting()
     Client(ToyProvider(), token="good", environ=one).list_models()
     client = Client(ToyProvider(), token="good", environ=many)
@@ -97,40 +97,40 @@ def test_threads_open_one_session() -> None:
     assert one.reads == many.reads
 
 
-def test_threads_share_what_is_in_flight() -> None:
-    """However many threads call, so many requests are under way at once and no more."""
-    transport = Crowded(ToyService(), until=3)
+def test_threads_share_the_limit_of_requests() -> None:
+    """The number of requests under way is limited for any number of threads."""
+    transport = Barrier(ToyService(), until=3)
     with Client(ToyProvider(), transport=transport, max_in_flight=3, **OPTIONS) as client:
         results = in_threads(64, lambda: client.get_usage().plan)
 
     assert (["toy"] * 64, 3) == (results, transport.most)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("number", [0, -1])
-def test_nothing_in_flight_is_no_client(colour: str, number: int) -> None:
+def test_nothing_in_flight_is_no_client(variant: str, number: int) -> None:
     """A client that may send nothing would wait for ever, and is refused."""
     with pytest.raises(errors.ConfigurationError, match="max_in_flight is at least 1"):
-        Both(colour, ToyProvider(), ToyService(), max_in_flight=number)
+        Both(variant, ToyProvider(), ToyService(), max_in_flight=number)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("was_used", [True, False])
-def test_a_closed_client_says_so(colour: str, was_used: bool) -> None:
+def test_a_closed_client_raises(variant: str, was_used: bool) -> None:
     """After `close`, every call raises one clear error, and closing again does nothing."""
-    both = Both(colour, ToyProvider(), ToyService())
+    both = Both(variant, ToyProvider(), ToyService())
     if was_used:
         both.get_usage()
     for _ in range(2):
-        both.close() if colour == "blocking" else both.aclose()
+        both.close() if variant == "blocking" else both.aclose()
 
     with pytest.raises(errors.ConfigurationError, match="this client is closed"):
         both.get_usage()
 
 
 def test_closing_ends_the_requests_of_other_threads() -> None:
-    """Those under way and those that wait for their turn raise; nothing waits on."""
-    transport = Crowded(ToyService(), until=99)
+    """Requests under way and waiting ones raise."""
+    transport = Barrier(ToyService(), until=99)
     client = Client(ToyProvider(), transport=transport, max_in_flight=2, **OPTIONS)
 
     def close_when_two_are_under_way() -> None:
@@ -147,7 +147,7 @@ def test_closing_ends_the_requests_of_other_threads() -> None:
 
 
 class Announcing(ToyService):
-    """A service whose task runs for ever, and that says when it was asked about it."""
+    """A service whose task never ends, and that signals when it is polled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class Announcing(ToyService):
 def test_closing_ends_the_sleeps_of_other_threads() -> None:
     """A wait of another thread, whose next request is an hour away, ends with its client."""
     service = Announcing()
-    client = Client(ToyProvider(), transport=Crowded(service, until=0), **OPTIONS)
+    client = Client(ToyProvider(), transport=Barrier(service, until=0), **OPTIONS)
     closer = threading.Thread(target=lambda: (service.was_asked.wait(), client.close()))
     closer.start()
     results = in_threads(3, lambda: client.poll_task("toy:t1", interval=3600, timeout=None))
@@ -173,7 +173,7 @@ def test_closing_ends_the_sleeps_of_other_threads() -> None:
 
 @pytest.mark.anyio
 async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
-    """The same for tasks: each gets the error, and none is cancelled."""
+    """Each task gets the error, and none is cancelled."""
     client = AsyncClient(ToyProvider(), transport=AsyncEmulatorTransport(Announcing()), **OPTIONS)
     waits = [asyncio.create_task(client.poll_task("toy:t1", interval=3600, timeout=None)) for _ in range(3)]
     sleeps = client._driver._sleeps
@@ -185,7 +185,7 @@ async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
     assert {"this client is closed"} == set(map(str, ends))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -200,8 +200,8 @@ async def test_closing_ends_the_sleeps_of_other_tasks() -> None:
     ],
 )
 @pytest.mark.parametrize("verb", ["create_task", "create_task_and_wait"])
-def test_keywords_replace_fields_of_a_spec(colour: str, verb: str, name: str, value: object) -> None:
-    """What a keyword says is what is submitted, whatever the given spec says; its other fields stay."""
+def test_keywords_replace_fields_of_a_spec(variant: str, verb: str, name: str, value: object) -> None:
+    """A keyword has precedence over the field of the spec; its other fields are kept."""
     specs: list[TaskSpec] = []
 
     class Recording(ToyProvider):
@@ -217,21 +217,21 @@ def test_keywords_replace_fields_of_a_spec(colour: str, verb: str, name: str, va
         max_attempts=3,
     )
     given = TaskSpec(prompt="p", attempts=2, mode="ask", title="kept", environment="attic")
-    getattr(Both(colour, provider, ToyService(states=("done",))), verb)(given, **{name: value})
+    getattr(Both(variant, provider, ToyService(states=("done",))), verb)(given, **{name: value})
 
     assert [(value, "kept")] == [(getattr(spec, name), spec.title) for spec in specs]
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
-    """Attempts and mode that nobody gives are the spec's."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_spec_without_keywords_stays_as_it_is(variant: str) -> None:
+    """Without keywords, attempts and mode are those of the spec."""
     service = ToyService()
-    Both(colour, ToyProvider(), service).create_task(TaskSpec(prompt="p", attempts=3))
+    Both(variant, ToyProvider(), service).create_task(TaskSpec(prompt="p", attempts=3))
 
     assert b'"attempts":3' in service.requests[-1].body
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
@@ -242,11 +242,11 @@ def test_a_spec_without_keywords_stays_as_it_is(colour: str) -> None:
     ids=["refused", "silent", "503"],
 )
 @pytest.mark.parametrize("verb", ["poll_task", "poll_tasks", "watch_task", "watch_tasks"])
-def test_a_deadline_says_that_the_service_was_gone(colour: str, verb: str, trouble: Any, words: str) -> None:
-    """Whoever gives up during an outage is told of it, once by `on_outage` at each failure and again by the error."""
+def test_a_deadline_during_an_outage_reports_it(variant: str, verb: str, trouble: Any, words: str) -> None:
+    """The outage is reported by `on_outage` at each failure and by the error."""
     outages: list[object] = []
     service = ToyService(None, None, None, *[trouble] * 999)
-    both = Both(colour, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and str(outage)))
+    both = Both(variant, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and str(outage)))
     ref = both.create_task("p").ref
     with pytest.raises(errors.WaitTimeoutError, match=words):
         getattr(both, verb)([ref] if verb.endswith("s") else ref, timeout=100, interval=5)
@@ -254,12 +254,12 @@ def test_a_deadline_says_that_the_service_was_gone(colour: str, verb: str, troub
     assert {True} == {str(outage).startswith(words) for outage in outages}
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_an_outage_ends(colour: str) -> None:
-    """The next answer is reported with None, and a deadline after it says nothing of what is over."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_outage_ends(variant: str) -> None:
+    """The next response is reported with None, and a later deadline does not mention the outage."""
     outages: list[object] = []
     service = ToyService(None, None, None, reply({}, 502), reply({}, 502), states=("working",))
-    both = Both(colour, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and outage.what))
+    both = Both(variant, ToyProvider(), service, on_outage=lambda outage: outages.append(outage and outage.what))
     ref = both.create_task("p").ref
     with pytest.raises(errors.WaitTimeoutError, match="it is still running"):
         both.poll_task(ref, timeout=100, interval=5)
@@ -279,7 +279,7 @@ STATES: dict[object, object] = {
 
 
 class Unreliable(ToyService):
-    """A service whose requests mostly fail; each task ends in its own way."""
+    """A service most of whose requests fail; each task ends differently."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -310,8 +310,8 @@ def end_of(end: object) -> object:
     return getattr(end, "state", type(end))
 
 
-class OwnClock(FakeClock):
-    """A clock of which each thread or task has its own time, which only its own sleeps advance."""
+class SeparateClock(FakeClock):
+    """A clock on which each thread or task has a time that only its sleeps advance."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -333,10 +333,10 @@ class OwnClock(FakeClock):
 
 @pytest.mark.anyio
 async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
-    """A thousand waits of one event loop end as the service says, and their durations are all recorded."""
+    """A thousand waits of one event loop return the service's results, and their durations are all recorded."""
     options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
     transport = AsyncEmulatorTransport(Unreliable())
-    async with AsyncClient(ToyProvider(), transport=transport, clock=OwnClock(), **options) as client:
+    async with AsyncClient(ToyProvider(), transport=transport, clock=SeparateClock(), **options) as client:
         waits = [client.poll_task(f"toy:t{number}", interval=5, timeout=None) for number in range(WAITS)]
         ends = await asyncio.gather(*waits, return_exceptions=True)
     recorded = DurationFile(str(tmp_path)).recall("toy", None).count
@@ -345,9 +345,9 @@ async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
 
 
 def test_threads_wait_through_outages(tmp_path: Path) -> None:
-    """So do a thousand waits of 64 threads that share a blocking client, with so many requests under way at once."""
+    """A thousand waits of 64 threads that share a blocking client do the same, with a limit of requests under way."""
     options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
-    transport, numbers = Crowded(Unreliable(), until=0), iter(range(WAITS))
+    transport, numbers = Barrier(Unreliable(), until=0), iter(range(WAITS))
     ends: list[object] = []
 
     def wait_for_all() -> None:
@@ -357,34 +357,34 @@ def test_threads_wait_through_outages(tmp_path: Path) -> None:
             except errors.CoatcheckError as error:
                 ends.append(error)
 
-    with Client(ToyProvider(), transport=transport, clock=OwnClock(), max_in_flight=8, **options) as client:
+    with Client(ToyProvider(), transport=transport, clock=SeparateClock(), max_in_flight=8, **options) as client:
         in_threads(64, wait_for_all)
     recorded = DurationFile(str(tmp_path)).recall("toy", None).count
 
     assert (expected_ends(), WAITS // len(ENDS), True) == (Counter(map(end_of, ends)), recorded, transport.most <= 8)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_batch_waits_through_outages(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_waits_through_outages(variant: str) -> None:
     """One call that waits for all of them returns each task that ends, and raises the error of those that are missing."""
-    both = Both(colour, ToyProvider(), Unreliable(), environ={"COATCHECK_LEARN": "off"})
+    both = Both(variant, ToyProvider(), Unreliable(), environ={"COATCHECK_LEARN": "off"})
     with pytest.raises(errors.NotFoundError, match=r"^toy:t\d+: .*refused too: (toy:t\d+(, |$)){49}"):
         both.poll_tasks([f"toy:t{number}" for number in range(200)], interval=5, timeout=1e6)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["recall", "record"])
 def test_bookkeeping_that_fails_ends_no_wait(
-    colour: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variant: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Durations that cannot be read or written are a warning, and the wait ends as the service says."""
+    """Durations that cannot be read or written are a warning, and the wait returns its result."""
 
     def fail(*_: object) -> None:
         raise RuntimeError(name)
 
     monkeypatch.setattr(DurationFile, name, fail)
     service = ToyService(states=("working", "done"))
-    both = Both(colour, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
+    both = Both(variant, ToyProvider(), service, environ={"COATCHECK_STATE_HOME": str(tmp_path)})
     task = both.poll_task(both.create_task("p").ref, interval=None, timeout=None)
 
     assert TaskState.SUCCEEDED is task.state

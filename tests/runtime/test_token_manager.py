@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.clients import VARIANTS
-from tests.credentials.household import Household
+from tests.credentials.login_environment import LoginEnvironment
 from tests.toy import ToyProvider
 
 from coatcheck import AsyncClient, AsyncTokenManager, Client, TokenManager, Tokens, errors
@@ -18,15 +18,19 @@ from coatcheck.testing.memory_journal import MemoryJournal
 
 
 class Manager:
-    """The token manager of a client of either colour; calls block."""
+    """The token manager of a client of either variant; calls block."""
 
-    def __init__(self, house: Household, **options: Any) -> None:
-        is_async = house.colour == "asynchronous"
+    def __init__(self, logins: LoginEnvironment, **options: Any) -> None:
+        is_async = logins.variant == "asynchronous"
         kind = AsyncClient if is_async else Client
         transport = AsyncEmulatorTransport if is_async else EmulatorTransport
-        options = {"provider": "codex", "environ": house.environ, **options}
+        options = {"provider": "codex", "environ": logins.environ, **options}
         self.client: Any = kind(
-            clock=house.clock, transport=transport(house.cloud), journal=MemoryJournal(), random=lambda: 0.5, **options
+            clock=logins.clock,
+            transport=transport(logins.cloud),
+            journal=MemoryJournal(),
+            random=lambda: 0.5,
+            **options,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -40,8 +44,8 @@ class Manager:
 
 
 @pytest.fixture(params=VARIANTS)
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Household:
-    return Household(tmp_path, colour=request.param)
+def logins(request: pytest.FixtureRequest, tmp_path: Path) -> LoginEnvironment:
+    return LoginEnvironment(tmp_path, variant=request.param)
 
 
 def surface(manager: type) -> dict[str, object]:
@@ -54,56 +58,56 @@ def surface(manager: type) -> dict[str, object]:
 
 
 def test_both_managers_offer_the_same() -> None:
-    """Every public method exists on both, with the same parameters, results and words."""
+    """Every public method exists on both, with the same parameters, results and docstrings."""
     assert surface(TokenManager) == surface(AsyncTokenManager)
 
 
-def test_what_is_handed_out_is_what_is_sent(house: Household) -> None:
+def test_what_is_handed_out_is_what_is_sent(logins: LoginEnvironment) -> None:
     """The access token with its account and its end, refreshed if it was due; never the refresh token."""
-    house.put(house.issue(ends_in=10))
-    tokens = Manager(house).get_token()
+    logins.put(logins.issue(ends_in=10))
+    tokens = Manager(logins).get_token()
 
-    assert (house.read().access_token, "acc-1", None) == (tokens.access_token, tokens.account_id, tokens.refresh_token)
-    assert 1 == house.refreshes
+    assert (logins.read().access_token, "acc-1", None) == (tokens.access_token, tokens.account_id, tokens.refresh_token)
+    assert 1 == logins.refreshes
 
 
-def test_a_refresh_on_demand_is_one_refresh(house: Household) -> None:
+def test_a_refresh_on_demand_is_one_refresh(logins: LoginEnvironment) -> None:
     """Also of a token that is fresh; and it is saved."""
-    held = house.put(house.issue())
-    tokens = Manager(house).refresh_token()
+    held = logins.put(logins.issue())
+    tokens = Manager(logins).refresh_token()
 
-    assert (1, True) == (house.refreshes, held.access_token != tokens.access_token == house.read().access_token)
+    assert (1, True) == (logins.refreshes, held.access_token != tokens.access_token == logins.read().access_token)
 
 
-def test_a_read_only_login_is_not_refreshed_on_demand_either(house: Household) -> None:
-    """The setting, or the file's mode, says so; the remedy names who does it."""
-    house.put(house.issue())
+def test_a_read_only_login_is_not_refreshed_on_demand_either(logins: LoginEnvironment) -> None:
+    """The setting, or the file's mode, forbids it; the remedy names the program that refreshes it."""
+    logins.put(logins.issue())
     with pytest.raises(errors.CredentialsError, match="used read-only") as caught:
-        Manager(house, environ=house.environ | {"COATCHECK_CODEX_CREDENTIALS": "shared-readonly"}).refresh_token()
-    house.shared.chmod(0o400)
+        Manager(logins, environ=logins.environ | {"COATCHECK_CODEX_CREDENTIALS": "shared-readonly"}).refresh_token()
+    logins.shared.chmod(0o400)
     with pytest.raises(errors.CredentialsError, match="is read-only"):
-        Manager(house).refresh_token()
+        Manager(logins).refresh_token()
 
-    assert ("let the Codex CLI refresh it", 0) == (caught.value.remedy, house.refreshes)
-
-
-def test_tokens_from_elsewhere_become_our_own_login(house: Household) -> None:
-    """Saved where the next program finds them, and used from then on."""
-    manager = Manager(house)
-    manager.store_tokens(house.issue())
-
-    assert house.read(house.own).access_token == manager.get_token().access_token
-    assert "own" == Manager(house).get_status().source
+    assert ("let the Codex CLI refresh it", 0) == (caught.value.remedy, logins.refreshes)
 
 
-def test_another_accounts_tokens_replace_nothing(house: Household) -> None:
-    """The file of the account that is there stays as it is."""
-    held = house.put(house.issue(), house.own)
+def test_imported_tokens_become_a_login(logins: LoginEnvironment) -> None:
+    """They are saved where the next program finds them, and used from then on."""
+    manager = Manager(logins)
+    manager.store_tokens(logins.issue())
+
+    assert logins.read(logins.own).access_token == manager.get_token().access_token
+    assert "own" == Manager(logins).get_status().source
+
+
+def test_another_accounts_tokens_replace_nothing(logins: LoginEnvironment) -> None:
+    """The file of the existing account is unchanged."""
+    held = logins.put(logins.issue(), logins.own)
 
     with pytest.raises(errors.AccountMismatchError):
-        Manager(house).store_tokens(msgspec.structs.replace(house.issue(), account_id="acc-2"))
+        Manager(logins).store_tokens(msgspec.structs.replace(logins.issue(), account_id="acc-2"))
 
-    assert held.access_token == house.read(house.own).access_token
+    assert held.access_token == logins.read(logins.own).access_token
 
 
 class Custom:
@@ -118,15 +122,15 @@ class Custom:
         return None
 
 
-def test_credentials_of_the_callers_own_are_asked_directly(house: Household) -> None:
-    """We do not manage what we were given."""
+def test_credentials_of_the_caller_are_used_directly(logins: LoginEnvironment) -> None:
+    """Credentials that the caller passes are not managed."""
     with pytest.raises(errors.UnsupportedError, match="was given its credentials"):
-        Manager(house, credentials=Custom()).get_token()
+        Manager(logins, credentials=Custom()).get_token()
 
 
-def test_a_provider_without_logins_says_so(house: Household) -> None:
-    """There is nothing to log in to or out of."""
-    manager = Manager(house, provider=ToyProvider())
+def test_a_provider_without_logins_is_an_error(logins: LoginEnvironment) -> None:
+    """There is no login to create or end."""
+    manager = Manager(logins, provider=ToyProvider())
 
     for act in (
         lambda: manager.log_in_by_device_code(lambda _: None),
@@ -138,7 +142,7 @@ def test_a_provider_without_logins_says_so(house: Household) -> None:
 
 
 def test_tokens_show_nothing_but_times_and_the_plan() -> None:
-    """Neither tokens, nor the account, nor who gave them."""
+    """Neither tokens, nor the account, nor the issuer."""
     tokens = Tokens(
         access_token="a", refresh_token="r", id_token="i", account_id="x", plan="plus", expires_at=1.0, issuer="u"
     )

@@ -1,4 +1,4 @@
-"""All four transports, held to the same laws over real sockets."""
+"""All four transports have the same properties over real sockets."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def make(kind: str) -> AsyncIterator[Callable[..., Subject]]:
-    """Return a maker of transports with the options that it is given."""
+    """Return a function that makes transports with the given options."""
     made: list[Subject] = []
 
     def make(**options: Any) -> Subject:
@@ -118,16 +118,16 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 def certificate(authority: trustme.CA, tmp_path: Path) -> str:
-    """Return the path of a bundle: a stranger's certificate, then ours."""
+    """Return the path of a bundle: an unrelated certificate, then ours."""
     path = tmp_path / "authority.pem"
     path.write_bytes(trustme.CA().cert_pem.bytes() + authority.cert_pem.bytes())
     return str(path)
 
 
 class TestRequest:
-    """What goes out is what was given."""
+    """The request is sent as given."""
 
-    async def test_everything_as_given(self, subject: Subject) -> None:
+    async def test_the_request_is_unchanged(self, subject: Subject) -> None:
         """Method, path, query (form-encoded), headers in order, and body reach the server unchanged."""
         headers = (("b", "1"), ("user-agent", "mine/1"), ("a", "2"), ("accept", "text/plain"))
         with Server(answering(answer())) as server:
@@ -152,7 +152,7 @@ class TestRequest:
         assert (set(), [USER_AGENT]) == (names & {"cookie", "authorization", "referer"}, got.values("user-agent"))
 
     async def test_empty_body_has_a_length(self, subject: Subject) -> None:
-        """A POST without a body says so, as RFC 9110 section 8.6 wants; a GET says nothing."""
+        """A POST without a body has Content-Length: 0 (RFC 9110, section 8.6); a GET has none."""
         with Server(answering(answer())) as server:
             await subject.send(Request("POST", "/", url=server.url()))
             await subject.get(server.url())
@@ -180,7 +180,7 @@ class TestRequest:
 
 
 class TestResponse:
-    """What comes back is what was answered."""
+    """The response is returned as sent."""
 
     @pytest.mark.parametrize("status", ["201 Created", "302 Found", "404 Not Found", "503 Busy"])
     async def test_any_status(self, subject: Subject, status: str) -> None:
@@ -191,7 +191,7 @@ class TestResponse:
         assert (int(status[:3]), b"body", 1) == (response.status, response.body, len(server.requests))
 
     async def test_header_names(self, subject: Subject) -> None:
-        """Header names are lower-case and repeated ones are joined."""
+        """Header names are lower-case and repeated fields are joined."""
         with Server(answering(answer(headers=("X-A: 1", "x-a: 2", "ETag: W/x")))) as server:
             response = await subject.get(server.url())
 
@@ -211,7 +211,7 @@ class TestResponse:
         ids=["gzip", "deflate", "empty-gzip", "chunked", "chunked-gzip", "until-close", "204"],
     )
     async def test_bodies(self, subject: Subject, data: bytes, body: bytes) -> None:
-        """However a body is sent, it arrives as it is, and no header speaks of a coding that was undone."""
+        """Bodies of every transfer coding are returned decoded, without a header that names the removed coding."""
         with Server(saying(data)) as server:
             response = await subject.get(server.url())
 
@@ -225,7 +225,7 @@ class TestResponse:
         assert (200, b"", "999999999999") == (response.status, response.body, response.headers["content-length"])
 
     async def test_many_at_once(self, make: Callable[..., Subject]) -> None:
-        """Thirty-two requests are under way together, from as many threads where it blocks."""
+        """Thirty-two requests are under way together, from as many threads in the blocking variant."""
         together = threading.Barrier(32)
 
         def script(connection: Connection) -> None:
@@ -245,7 +245,7 @@ class TestResponse:
 
 
 class TestFailure:
-    """What goes wrong is told in one line, and says whether the request may have arrived."""
+    """A failure is one line, and shows whether the request may have arrived."""
 
     async def test_refused(self, subject: Subject) -> None:
         """A refused connection carried nothing; the error names the address, and neither user nor query."""
@@ -257,7 +257,7 @@ class TestFailure:
         assert (expected, False, True) == (str(error), error.request_sent, bool(error.remedy))
 
     async def test_unknown_host(self, subject: Subject) -> None:
-        """A host that nobody knows got nothing."""
+        """An unknown host received nothing."""
         error = await refusal(subject.get("http://no-such-host.localhost:1/"))
 
         assert (errors.TransportError, False) == (type(error), error.request_sent)
@@ -293,7 +293,7 @@ class TestFailure:
         )
 
     async def test_post_on_a_stale_connection_is_sent_at_most_once(self, subject: Subject) -> None:
-        """Where the server hangs up between two requests, the second is seen once or lost, never doubled."""
+        """Where the server closes between two requests, the second arrives once or not at all."""
         seen = []
         for _ in range(10):
             with Server(saying(answer(b"ok"))) as server:
@@ -324,7 +324,7 @@ class TestFailure:
         assert (errors.TransportError, True) == (type(error), error.request_sent)
 
     async def test_closed(self, subject: Subject) -> None:
-        """Closing twice is fine; sending afterwards is an error that says so."""
+        """Closing twice is allowed; sending afterwards is a clear error."""
         with Server(answering(answer())) as server:
             await subject.get(server.url())
             await subject.close()
@@ -425,10 +425,10 @@ class TestLimits:
 
 
 class TestStream:
-    """With ``stream=True`` an answer is read as it comes."""
+    """With ``stream=True`` a response is read as it arrives."""
 
-    async def test_chunks_as_they_come(self, subject: Subject) -> None:
-        """The first chunk is here before the second is sent; the end is empty, as often as it is asked for."""
+    async def test_chunks_are_read_as_they_arrive(self, subject: Subject) -> None:
+        """The first chunk is read before the second is sent; the end is empty, however often it is read."""
 
         def script(connection: Connection) -> None:
             connection.receive()
@@ -500,7 +500,7 @@ class TestStream:
         assert errors.TransportTimeoutError is type(error)
 
     async def test_close_early(self, subject: Subject) -> None:
-        """Closing hangs up, any number of times; reading afterwards is an error that says so."""
+        """Closing ends the connection, any number of times; reading afterwards is a clear error."""
 
         def script(connection: Connection) -> None:
             connection.receive()
@@ -519,10 +519,10 @@ class TestStream:
 
 
 class TestTrust:
-    """Certificates are always looked at."""
+    """Certificates are always verified."""
 
-    async def test_stranger(self, subject: Subject, tls: ssl.SSLContext) -> None:
-        """An unknown authority is refused before anything is sent, with the way out."""
+    async def test_unknown_authority(self, subject: Subject, tls: ssl.SSLContext) -> None:
+        """An unknown authority is refused before anything is sent, with a remedy."""
         with Server(answering(answer(b"ok")), context=tls) as server:
             error = await refusal(subject.get(server.url()))
 
@@ -563,10 +563,10 @@ class TestTrust:
 
 
 class TestProxy:
-    """The environment says which proxy to take."""
+    """The environment names the proxy."""
 
     async def test_plain(self, make: Callable[..., Subject]) -> None:
-        """Plain http is asked of the proxy, with the user that its URL names."""
+        """A plain http request is sent to the proxy, with the user that its URL names."""
         with Server(answering(answer(b"ok"))) as server:
             proxy = f"http://us%40er:pw@127.0.0.1:{server.port}"
             response = await make(environ={"http_proxy": proxy}).get("http://service.test/x?y=1")
@@ -579,7 +579,7 @@ class TestProxy:
         )
 
     async def test_tunnel(self, make: Callable[..., Subject], tls: ssl.SSLContext, certificate: str) -> None:
-        """Https goes through a tunnel, in which the certificate is the service's; the proxy sees no header."""
+        """Https uses a tunnel, in which the certificate is the service's; the proxy gets no header."""
 
         def script(connection: Connection) -> None:
             connection.receive()
@@ -602,7 +602,7 @@ class TestProxy:
         )
 
     async def test_refused_tunnel(self, make: Callable[..., Subject]) -> None:
-        """A proxy that refuses kept the request from being sent; its password is not told."""
+        """A refusing proxy means that the request was not sent; the error does not contain its password."""
         with Server(answering(answer(status="407 Proxy Authentication Required"))) as server:
             environ = {"ALL_PROXY": f"http://user:s3cret@127.0.0.1:{server.port}"}
             error = await refusal(make(environ=environ).get("https://service.test/"))
@@ -615,7 +615,7 @@ class TestProxy:
         )
 
     async def test_loopback_goes_direct(self, make: Callable[..., Subject]) -> None:
-        """A request to this machine stays on it, whatever the environment says."""
+        """A request to this machine uses no proxy, whatever the environment names."""
         with Server(answering(answer(b"ok"))) as server:
             environ = dict.fromkeys(("http_proxy", "all_proxy"), "http://127.0.0.1:1")
             response = await make(environ=environ).get(server.url())
@@ -656,7 +656,7 @@ class TestColours:
         assert f"GET {server.url()}: the client was closed meanwhile" == str(error)
 
     async def test_brought_client(self) -> None:
-        """A client that is brought is used as it is, and stays open."""
+        """A client that is passed in is used as it is, and stays open."""
 
         def handle(request: httpx2.Request) -> httpx2.Response:
             return httpx2.Response(200, content=f"{request.method} {request.url.path}".encode())
@@ -696,7 +696,7 @@ print(sorted({"asyncio", "ssl", "httpx2", "pyreqwest", "pathlib"} & set(sys.modu
 
 
 def test_httpx2_is_an_extra() -> None:
-    """Without httpx2 its transport says what to install."""
+    """Without httpx2 its transport names the package to install."""
     code = """
 import sys
 sys.modules["httpx2"] = None

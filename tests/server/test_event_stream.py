@@ -31,7 +31,7 @@ def test_any_data_is_read_back(data: str, type: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a\nb", "a\r\rdata: x", "\n\ndata: x\n\n"])
 def test_a_comment_is_never_an_event(text: str) -> None:
-    """Whatever a comment holds, readers ignore all of it."""
+    """Readers ignore any content of a comment."""
     assert [] == EventStreamReader().feed(encode_comment(text) + encode_comment())
 
 
@@ -164,8 +164,8 @@ def test_a_reader_resumes_after_its_last_event(cut: int) -> None:
         ("9" * 19, False, 400),
     ],
 )
-def test_the_status_tells_a_reader_whether_to_come_back(last_id: str, is_over: bool, expected: int) -> None:
-    """204 after the end, 410 for what is not kept, 400 for what is no id."""
+def test_the_status_decides_whether_a_reader_reconnects(last_id: str, is_over: bool, expected: int) -> None:
+    """204 after the end, 410 for an id that is no longer stored, 400 for an invalid id."""
 
     async def scene(log: MemoryLog, stream: EventStream) -> object:
         log.add(20)
@@ -180,7 +180,7 @@ def test_the_status_tells_a_reader_whether_to_come_back(last_id: str, is_over: b
 
 
 def test_an_empty_stream_that_has_ended_is_a_204() -> None:
-    """There is nothing to come back for."""
+    """A reader does not connect again."""
 
     async def scene(log: MemoryLog, stream: EventStream) -> object:
         log.end()

@@ -25,7 +25,7 @@ LIMITS = Limits(headers=10, body=30, drain=20, write=60, connections=2)
 
 
 class FakeTimer:
-    """A deadline that only a test lets pass."""
+    """A deadline that passes when the test triggers it."""
 
     def __init__(self, seconds: float, callback: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self.seconds, self.is_cancelled = seconds, False
@@ -118,7 +118,7 @@ class Server:
 
 @pytest.mark.parametrize("data", [b"", b"GET / HT", HEAD])
 def test_headers_that_do_not_end_are_cut_off_at_the_deadline(data: bytes) -> None:
-    """A connection without a whole request lasts no longer than the deadline for headers, however slowly it sends."""
+    """A connection without a whole request ends at the deadline for headers, at any speed."""
     server = Server()
     protocol, transport = server.connect(data)
     protocol.data_received(b"x")
@@ -136,8 +136,8 @@ def test_a_whole_request_ends_the_deadline_for_headers() -> None:
     assert [] == server.loop.pending
 
 
-def test_a_second_request_has_a_deadline_of_its_own() -> None:
-    """Between requests the keep-alive time holds, and from the first byte on the deadline for headers."""
+def test_each_request_has_a_deadline() -> None:
+    """Between requests the keep-alive time counts, and from the first byte on the deadline for headers."""
     server = Server()
     protocol, _ = server.connect(HEAD + b"\r\n")
     protocol.conn.send(h11.Response(status_code=204, headers=[]))
@@ -151,7 +151,7 @@ def test_a_second_request_has_a_deadline_of_its_own() -> None:
 
 
 def test_an_unread_body_is_cut_off_at_the_deadline() -> None:
-    """After an early answer the rest of the body is dropped for a limited time."""
+    """After an early response the rest of the body is dropped for a limited time."""
     server = Server()
     protocol, transport = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
     protocol.cycle.response_complete = True
@@ -163,7 +163,7 @@ def test_an_unread_body_is_cut_off_at_the_deadline() -> None:
 
 
 def test_a_connection_has_a_deadline_after_an_unread_body_has_ended() -> None:
-    """Dropping the rest of a body leaves no connection behind that may idle for ever."""
+    """After the rest of a body was dropped, the keep-alive time counts."""
     server = Server()
     protocol, _ = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n")
     protocol.conn.send(h11.Response(status_code=401, headers=[("content-length", "0")]))
@@ -187,7 +187,7 @@ def test_a_client_that_does_not_read_is_cut_off_at_the_deadline() -> None:
 
 
 def test_the_oldest_connection_without_a_request_is_closed_for_a_new_one() -> None:
-    """Idle connections keep nobody out, and a request that is being answered continues."""
+    """Idle connections block no new one, and a request that is being answered continues."""
     server = Server()
     _, busy = server.connect(HEAD + b"\r\n")
     _, idle = server.connect(b"GET")
@@ -197,7 +197,7 @@ def test_the_oldest_connection_without_a_request_is_closed_for_a_new_one() -> No
 
 
 def test_an_unfinished_body_is_closed_after_idle_connections() -> None:
-    """Half a request keeps nobody out, whether its headers or its body are missing."""
+    """Half a request blocks no new connection, whether its headers or its body are missing."""
     server = Server()
     _, body = server.connect(b"POST /x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1")
     _, head = server.connect(b"GET")
@@ -277,7 +277,7 @@ MALFORMED = {
 
 
 def test_malformed_requests_are_4xx(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is sent, the client gets a 4xx status, and no error of the server is logged."""
+    """Any malformed request has a 4xx status, and no error of the server is logged."""
     with serving(ScriptedCloud()) as url:
         answers = {name: first_line(url, data) for name, data in MALFORMED.items()}
     wrong = {name: answer for name, answer in answers.items() if not answer.startswith(b"HTTP/1.1 4")}
@@ -302,7 +302,7 @@ def test_a_whole_url_is_a_target() -> None:
 
 
 def test_a_body_is_read_only_with_a_token() -> None:
-    """The answer to a submission without a token comes although its body never does."""
+    """The response to a submission without a token is sent although its body is not."""
     head = b"POST /backend-api/wham/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000000\r\n\r\n"
     cloud = ScriptedCloud()
     with serving(cloud._router) as url:
@@ -321,7 +321,7 @@ def test_a_body_without_a_token_is_small(path: str, size: int) -> None:
     assert b"HTTP/1.1 413 Request Entity Too Large" == answer.replace(b"Content Too Large", b"Request Entity Too Large")
 
 
-def test_a_body_that_does_not_come_is_a_408() -> None:
+def test_a_missing_body_is_a_408() -> None:
     """The deadline for a body is the server's."""
     cloud = ScriptedCloud()
     head = "POST /backend-api/wham/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n"
@@ -333,7 +333,7 @@ def test_a_body_that_does_not_come_is_a_408() -> None:
 
 
 class Endless:
-    """A stream that would go on for ever."""
+    """A stream without an end."""
 
     def __init__(self) -> None:
         self.is_closed = False

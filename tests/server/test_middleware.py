@@ -1,4 +1,4 @@
-"""What is refused before an application sees it."""
+"""Requests that are refused before an application sees them."""
 
 from __future__ import annotations
 

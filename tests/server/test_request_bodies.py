@@ -17,7 +17,7 @@ LIMIT = 8 * SMALL_BODY
 
 
 class Client:
-    """A client that sends a body when the test says so."""
+    """A client that sends a body when the test triggers it."""
 
     def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
@@ -48,7 +48,7 @@ async def settle() -> None:
 
 
 def play(scene: Callable[[BodyBudget], Coroutine[Any, Any, list[str]]], *, patience: float) -> list[str]:
-    """Return what a scene saw; whatever still reads is cancelled."""
+    """Return the result of a scene; readers that still run are cancelled."""
 
     async def run() -> list[str]:
         return await scene(BodyBudget(SIZE, patience=patience))
@@ -57,7 +57,7 @@ def play(scene: Callable[[BodyBudget], Coroutine[Any, Any, list[str]]], *, patie
 
 
 def test_a_client_that_sends_nothing_holds_nothing() -> None:
-    """Any number of stalled bodies leaves the memory to others, whatever size they announced."""
+    """Any number of stalled bodies of any announced size leaves the memory to others."""
 
     async def scene(budget: BodyBudget) -> list[str]:
         stalled = [Client(budget) for _ in range(20)]
@@ -134,8 +134,8 @@ def test_a_young_body_is_not_refused() -> None:
     assert expected == play(scene, patience=600)
 
 
-def test_memory_comes_back_however_a_body_ends() -> None:
-    """Bodies that are too large, refused or cancelled leave nothing behind."""
+def test_memory_is_released_for_any_end_of_a_body() -> None:
+    """Bodies that are too large, refused or cancelled release their memory."""
 
     async def scene(budget: BodyBudget) -> list[str]:
         large, cancelled, last = Client(budget), Client(budget), Client(budget)
@@ -154,7 +154,7 @@ def test_memory_comes_back_however_a_body_ends() -> None:
 
 
 def test_a_disconnect_is_a_transport_error() -> None:
-    """A body without its end is not taken for a whole one."""
+    """A body without its end is not treated as a whole one."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}

@@ -1,4 +1,4 @@
-"""The databases that every test of the store runs on: SQLite always, PostgreSQL in ``make peers``."""
+"""The databases of the tests of the store: SQLite always, PostgreSQL in ``make peers``."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def new_schema(url: str) -> Iterator[str]:
 
 
 def _run(program: str, *arguments: str) -> None:
-    """Run a program of PostgreSQL, which refuses root: there in a user namespace where it is nobody."""
+    """Run a program of PostgreSQL, which refuses root: in a user namespace without privileges."""
     as_nobody = ["unshare", "--user"] if os.geteuid() == 0 else []
     command = [*as_nobody, str(BINARIES / program), *arguments]
     # To a file and not to a pipe: the server inherits it, and a pipe would stay open for as long as it runs.

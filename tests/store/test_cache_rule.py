@@ -36,7 +36,7 @@ observations = st.builds(
 
 @given(observations)
 def test_a_task_that_can_change_is_not_final(task: Task) -> None:
-    """Whatever else is known: not before its end, not without an outcome, not with one that is elsewhere."""
+    """Not before its end, not without an outcome, not with an outcome elsewhere."""
     has_result = task.outcome is not None and task.outcome.patch_state is not PatchState.OFFLOADED
 
     assert not is_final(task) or (task.state.is_terminal and has_result)
@@ -44,7 +44,7 @@ def test_a_task_that_can_change_is_not_final(task: Task) -> None:
 
 @given(observations)
 def test_every_attempt_of_a_final_task_has_ended(task: Task) -> None:
-    """None is missing, still at work, or without its outcome."""
+    """None is missing, running, or without its outcome."""
     missing = len(task.attempts) < (task.attempt_total or 0) > 1
     open_ones = [each for each in task.attempts if not each.state.is_terminal or each.outcome is None]
 
@@ -65,7 +65,7 @@ def test_an_observation_of_the_state_alone_does_not_contradict(task: Task) -> No
 
 @given(observations, observations)
 def test_another_state_contradicts(task: Task, observed: Task) -> None:
-    """Whatever else the observation reports."""
+    """For any other fields of the observation."""
     assert task.state is observed.state or contradicts(task, observed)
 
 

@@ -45,7 +45,7 @@ def refused(act: Callable[[], object]) -> errors.StoreError:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UniqueError])
 def test_a_transaction_is_written_as_a_whole_or_not_at_all(database: Database, error: type[BaseException]) -> None:
-    """Whatever interrupts it, nothing of it stays, and the next one works."""
+    """After any interruption nothing of it is stored, and the next one works."""
     with suppress(error), database.writing() as transaction:
         transaction.change(ADD, ("half",))
         raise error
@@ -122,7 +122,7 @@ def with_migrations(database: Database, number: int, *, oldest_writer: int = 1) 
 
 
 def test_an_older_version_writes_what_a_newer_one_allows(connect: Callable[[], Database]) -> None:
-    """A database with further tables is used as long as it says that this version may write."""
+    """A database with further tables is used as long as it allows this version to write."""
     add(connect(), "a")
     with_migrations(connect(), 3)
     add(connect(), "b")
@@ -145,7 +145,7 @@ def test_a_database_of_a_newer_version_is_one_clear_error(connect: Callable[[], 
 def test_a_migration_that_fails_changes_nothing(
     connect: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The version stays, and the next start runs it again."""
+    """The version is unchanged, and the next start runs it again."""
     broken = Migration(statements=("CREATE TABLE further (id BIGINT)", "no statement"))
     monkeypatch.setattr(migrate, "__kwdefaults__", {"migrations": [migrations.FIRST, broken]})
     refused(lambda: paths(connect()))
@@ -159,7 +159,7 @@ def test_a_migration_that_fails_changes_nothing(
 
 @pytest.mark.parametrize("damage", ["text", "middle"])
 def test_a_corrupt_file_is_one_clear_error(tmp_path: Path, damage: str) -> None:
-    """The file stays as it is; the remedy moves it away."""
+    """The file is unchanged; the remedy moves it away."""
     database = open_database(str(tmp_path))
     add(database, "a")
     database.close()
@@ -221,7 +221,7 @@ def test_a_folder_that_is_read_only_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_the_files_are_private(tmp_path: Path) -> None:
-    """Database and write-ahead log have mode 0600, the folder 0700, whatever the umask is."""
+    """Database and write-ahead log have mode 0600, the folder 0700, for any umask."""
     before = os.umask(0)
     database = open_database(str(tmp_path / "state"))
     add(database, "a")

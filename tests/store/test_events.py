@@ -74,7 +74,7 @@ def test_every_event_is_read_as_it_was(log: EventLog) -> None:
 
 
 def test_a_type_of_a_newer_version_is_kept(log: EventLog, database: Database) -> None:
-    """It is an unknown event with its data, whatever its subject is."""
+    """It is an unknown event with its data, for any subject."""
     with database.writing() as transaction:
         transaction.change("INSERT INTO subject (name) VALUES ('gate:1')")
         transaction.change(
@@ -115,7 +115,7 @@ def test_an_empty_log_has_no_ids(log: EventLog) -> None:
 
 
 def follow(log: EventLog, sleeps: int, at_sleep: Callable[[int], None]) -> Iterator[str]:
-    """Drive a follower through so many sleeps; yield "sleep" or the text of an event for each effect."""
+    """Drive a follower through a number of sleeps; yield "sleep" or the text of an event for each effect."""
     script = log.follow()
     effect = next(script)
     while True:
@@ -134,7 +134,7 @@ def follow(log: EventLog, sleeps: int, at_sleep: Callable[[int], None]) -> Itera
 
 
 def test_a_follower_sleeps_between_readings(log: EventLog) -> None:
-    """It emits what is there, and what another connection stores while it sleeps; it never reads in a busy loop."""
+    """It emits the stored events, and those that another connection stores meanwhile; it never reads in a busy loop."""
     log.append([progress("first"), progress("second")])
 
     assert ["first", "second", "sleep", "at 2", "sleep", "at 1", "sleep"] == list(
@@ -143,14 +143,14 @@ def test_a_follower_sleeps_between_readings(log: EventLog) -> None:
 
 
 def test_a_follower_reads_a_backlog_without_sleeping(log: EventLog) -> None:
-    """More events than one reading returns come at once."""
+    """More events than one reading returns are emitted at once."""
     log.append(progress("x") for _ in range(PAGE + 1))
 
     assert ["x"] * (PAGE + 1) + ["sleep"] == list(follow(log, 1, lambda _: None))
 
 
 def test_a_reader_skips_no_event_of_two_writers(connect: Callable[[], Database]) -> None:
-    """Ids are in the order of commits: whoever reads after the last id that it saw sees every event."""
+    """Ids are in the order of commits: a reader that continues after its last id gets every event."""
     writers, total = 2, 2500 if connect().dialect == "postgres" else 150  # two events each time
     done = threading.Event()
     seen: list[int] = []
@@ -185,7 +185,7 @@ def test_a_reader_skips_no_event_of_two_writers(connect: Callable[[], Database])
 
 @given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\0\x1a\ud800\udfff0a")))
 def test_text_is_escaped_without_loss(text: str) -> None:
-    """What is stored is UTF-8 without NUL, and comes back equal."""
+    """Stored text is UTF-8 without NUL, and is read back equal."""
     stored = escape(text)
 
     assert (text, False, stored) == (unescape(stored), "\0" in stored, stored.encode().decode())

@@ -1,4 +1,4 @@
-"""Every task that was seen can be found and read again."""
+"""Every task that was recorded can be found and read again."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ids(history: History, filter: HistoryFilter | None = None, **options: Any) -
 
 
 def test_a_task_is_read_as_it_was(history: History) -> None:
-    """Prompt, messages, attempts and the bytes of the patch come back; a service's raw response does not."""
+    """Prompt, messages, attempts and the bytes of the patch are read back; a service's raw response is not stored."""
     attempts = (Attempt(id="a", placement=0, state=DONE, outcome=outcome()),)
     done = task(state=DONE, prompt="Add dark mode", title="Dark", outcome=outcome(), attempts=attempts)
     history.record(done)
@@ -71,8 +71,8 @@ def test_a_task_is_read_as_it_was(history: History) -> None:
     assert (done, True, DIFF) == (entry.task, entry.is_current, bytes(entry.task.outcome.patch))  # type: ignore[union-attr, arg-type]
 
 
-def test_text_that_databases_refuse_comes_back(history: History) -> None:
-    """NUL, a lone surrogate and the escape character itself survive in a title, a prompt, a message and an error."""
+def test_text_that_databases_refuse_is_stored(history: History) -> None:
+    """NUL, a lone surrogate and the escape character survive in a title, a prompt, a message and an error."""
     text = "a\0b\ud800c\x1ad"
     odd = task(state=DONE, title=text, prompt=text, raw_state=text, error=Failure(message=text), outcome=outcome(text))
     history.record(odd)
@@ -90,7 +90,7 @@ def test_only_what_has_changed_is_written(history: History) -> None:
 
 
 def test_an_item_of_a_list_does_not_replace_a_result(history: History) -> None:
-    """What the item lacks stays, and the entry is still current."""
+    """Fields that the item lacks are kept, and the entry is still current."""
     history.record(task(state=DONE, prompt="p", title="old", outcome=outcome()))
     history.record(task(state=DONE, title="new"))
     entry = history.get(ref())
@@ -212,7 +212,7 @@ def test_what_was_recorded_without_an_index_is_indexed_later(history: History, m
 
 
 def test_a_changed_text_is_searched_as_it_is_now(history: History) -> None:
-    """Words that are gone no longer match."""
+    """Words that were removed no longer match."""
     history.record(task(title="first name"))
     history.record(task(title="second name"))
 
@@ -229,7 +229,7 @@ def test_a_query_without_a_word_is_an_error(history: History, query: str) -> Non
 
 
 def test_the_same_text_is_stored_once(history: History) -> None:
-    """A patch that two tasks have is one blob, which stays until neither has it."""
+    """A patch of two tasks is one blob, which is kept until neither has it."""
     for number in (1, 2):
         history.record(task(number, DONE, outcome=outcome(f"task {number}")))
     counts = [len(rows(history, "SELECT 1 FROM blob"))]
@@ -245,8 +245,8 @@ def rows(history: History, query: str) -> list[Any]:
         return transaction.rows(query)
 
 
-def test_what_is_forgotten_is_gone(history: History) -> None:
-    """Neither the task, nor its events, nor its words are found; other tasks stay."""
+def test_what_is_forgotten_is_deleted(history: History) -> None:
+    """The task, its events and its words are no longer found; other tasks are unchanged."""
     for number in (1, 2):
         history.record(task(number, DONE, prompt="words", outcome=outcome()))
     forgotten = history.forget([ref(1), ref(9)])
@@ -261,7 +261,7 @@ def test_what_is_forgotten_is_gone(history: History) -> None:
 
 
 def test_only_ended_tasks_are_pruned(history: History, clock: FakeClock) -> None:
-    """A task that was recorded since, and one that may still change, stay."""
+    """A task that was recorded since, and one that may still change, are kept."""
     history.record(task(1, DONE))
     history.record(task(2))
     clock.advance(100)
@@ -332,7 +332,7 @@ def test_an_exported_history_is_imported_equal(history: History, tmp_path: Path)
 
 
 def test_an_import_does_not_replace_a_later_snapshot(history: History, clock: FakeClock) -> None:
-    """What was recorded after the export stays."""
+    """What was recorded after the export is kept."""
     history.record(task(title="old"))
     lines = list(history.export_lines([ref()]))
     clock.advance(10)

@@ -43,7 +43,7 @@ def append(database: Database, clock: FakeClock) -> Callable[..., list[int]]:
 
 
 def hook(id: str = "h1", *kinds: str) -> Hook:
-    """Return a hook that wants *kinds*, all without any."""
+    """Return a hook for *kinds*, for all without any."""
     return Hook(id=id, url="https://example.com/", kinds=kinds or ("*",), created_at=datetime.fromtimestamp(1, UTC))
 
 
@@ -55,8 +55,8 @@ def due(hooks: HookStore) -> list[str]:
     return ids
 
 
-def test_a_hook_gets_the_events_that_it_wants(hooks: HookStore, append: Callable[..., list[int]]) -> None:
-    """Each event becomes a delivery to every hook that wants its type; earlier events do not."""
+def test_a_hook_gets_the_events_of_its_types(hooks: HookStore, append: Callable[..., list[int]]) -> None:
+    """Each event becomes a delivery to every hook for its type; earlier events do not."""
     append(SUCCEEDED)
     hooks.add(hook("all"))
     hooks.add(hook("ends", "task.failed", "task.succeeded"))
@@ -112,7 +112,7 @@ def test_a_retry_keeps_its_id(hooks: HookStore, append: Callable[..., list[int]]
 def test_a_hook_that_always_fails_is_switched_off(
     hooks: HookStore, append: Callable[..., list[int]], clock: FakeClock
 ) -> None:
-    """After some deliveries in a row that were given up the hook gets no more; success resets the count."""
+    """After a number of failed deliveries in a row the hook gets no more; success resets the count."""
     hooks.add(hook())
     states = []
     for state in ("failed", "sent", *["failed"] * MAX_FAILURES):

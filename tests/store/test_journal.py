@@ -39,8 +39,8 @@ def test_an_intent_is_open_until_it_is_settled(journal: SubmissionJournal) -> No
     assert {TaskRef("toy", "t1")} == journal.claimed([TaskRef("toy", "t1"), TaskRef("toy", "t2"), TaskRef("x", "t1")])
 
 
-def test_what_may_have_made_a_task_is_counted(journal: SubmissionJournal) -> None:
-    """Open and settled submissions of one provider since a moment; abandoned ones made nothing."""
+def test_submissions_that_may_have_created_a_task_are_counted(journal: SubmissionJournal) -> None:
+    """Open and settled submissions of one provider since a moment; abandoned ones created nothing."""
     for id, at in (("old", 1.0), ("open", 5.0), ("settled", 6.0), ("abandoned", 7.0)):
         journal.begin(intent(id, at))
     journal.settle(intent("settled"), TaskRef("toy", "t1"))
@@ -53,8 +53,8 @@ def test_what_may_have_made_a_task_is_counted(journal: SubmissionJournal) -> Non
     )
 
 
-def test_a_submission_under_the_same_key_goes_on(journal: SubmissionJournal) -> None:
-    """The same key is the same submission: it is open again, and has one task in the end."""
+def test_a_submission_with_the_same_key_is_opened_again(journal: SubmissionJournal) -> None:
+    """The same key is the same submission: it has one task in the end."""
     ref = TaskRef("toy", "t1")
     for _ in range(2):
         journal.begin(intent("one"))
@@ -65,7 +65,7 @@ def test_a_submission_under_the_same_key_goes_on(journal: SubmissionJournal) -> 
 
 
 def test_an_abandoned_intent_is_closed(journal: SubmissionJournal) -> None:
-    """What certainly made nothing is not looked for."""
+    """An intent that certainly created nothing is not searched for."""
     journal.begin(intent())
     journal.abandon(intent())
 
@@ -73,7 +73,7 @@ def test_an_abandoned_intent_is_closed(journal: SubmissionJournal) -> None:
 
 
 def test_a_task_belongs_to_one_intent(journal: SubmissionJournal) -> None:
-    """Whoever is second is told so, and stays open."""
+    """The second intent gets an error, and stays open."""
     journal.begin(intent("i1"))
     journal.begin(intent("i2", at=2.0))
 
@@ -118,7 +118,7 @@ def test_processes_share_a_journal(tmp_path: Path) -> None:
 
 
 def test_a_settled_submission_is_not_abandoned(journal: SubmissionJournal) -> None:
-    """A process that continues after another one gave its intent up still records the task, and that stays."""
+    """A process that continues after another one abandoned its intent still records the task, which is kept."""
     journal.begin(intent())
     journal.abandon(intent())
     is_first = journal.settle(intent(), TaskRef("toy", "t1"))

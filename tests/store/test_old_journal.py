@@ -95,7 +95,7 @@ def test_a_submission_that_was_settled_here_stays_settled(journal: SubmissionJou
 
 
 def test_a_task_that_both_versions_recorded_belongs_to_the_first(journal: SubmissionJournal, old: OldVersion) -> None:
-    """The other intent is closed: nothing came of it that is not recorded."""
+    """The other intent is closed."""
     (intent,) = journal.open_intents("toy")
     journal.settle(intent, TaskRef("toy", "t2"))
     old.run(INSERT, ("second", 4.0, "t2", 0))

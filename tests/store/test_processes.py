@@ -39,7 +39,7 @@ def test_a_later_process_with_the_same_number_does_not_submit() -> None:
 
 @pytest.mark.parametrize("pid", [1, os.getpid(), 2**22 + 1], ids=["init", "own", "none"])
 def test_an_intent_of_another_host_is_judged_by_its_age_alone(pid: int) -> None:
-    """Whatever runs here under that number, it counts as being submitted for the quiet time and not longer."""
+    """For any process of that number here, it counts as being submitted for the quiet time and not longer."""
     elsewhere = intent(pid=pid, host="another host", boot=boot_id(), started="0")
 
     assert (True, True, False) == tuple(

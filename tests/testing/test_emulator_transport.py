@@ -1,4 +1,4 @@
-"""The in-process transports hand out what a real one would."""
+"""The in-process transports return what a real one would."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_an_absolute_url_arrives_as_its_path_and_query() -> None:
 
 
 def test_a_stream_is_read_and_closed() -> None:
-    """A body comes as one chunk, then the end."""
+    """A body is one chunk, then the end."""
     response = EmulatorTransport(Canned(Response(status=200, body=b"abc"))).send(Request("GET", "/", stream=True))
     chunks = [response.stream.read(), response.stream.read()]
     response.stream.close()
@@ -41,8 +41,8 @@ def test_a_stream_is_read_and_closed() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_asynchronous_twin_does_the_same() -> None:
-    """Whole answers and streams."""
+async def test_the_asynchronous_transport_does_the_same() -> None:
+    """Whole responses and streams."""
     transport = AsyncEmulatorTransport(Canned(Response(status=200, body=b"abc")))
     whole = await transport.send(Request("GET", "/"))
     streamed = await transport.send(Request("GET", "/", stream=True))

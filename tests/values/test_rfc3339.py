@@ -35,7 +35,7 @@ def test_the_forms_of_a_time(text: str, expected: datetime) -> None:
 
 
 def test_the_form_that_is_written() -> None:
-    """A time is written in UTC with a Z, with as many digits as were asked for."""
+    """A time is written in UTC with a Z, with the requested number of digits."""
     written = (format_time(1.5), format_time(1.5, timespec="milliseconds"))
 
     assert ("1970-01-01T00:00:01Z", "1970-01-01T00:00:01.500Z") == written

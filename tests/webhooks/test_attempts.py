@@ -102,7 +102,7 @@ def test_no_receiver() -> None:
 
 @given(st.integers(1, len(DELAYS)), st.floats(0, 1, exclude_max=True), st.floats(0, 1e9) | st.none())
 def test_the_delay_of_a_failure(attempts: int, random: float, asked: float | None) -> None:
-    """A delay is at least that of the schedule, at most a tenth longer unless the receiver asked for more."""
+    """A delay is at least that of the schedule, at most a tenth longer unless the receiver requested more."""
     delay = next_delay(attempts, Result(status=503, retry_after=asked), random=random)
     longest = max(DELAYS[attempts - 1] * 1.1, min(asked or 0.0, MAX_RETRY_AFTER))
 

@@ -82,7 +82,7 @@ def test_an_event_is_delivered(tmp_path: Path) -> None:
 
 
 def test_a_failed_delivery_is_tried_again(tmp_path: Path) -> None:
-    """The schedule is followed to its end; then the delivery is given up."""
+    """The schedule is followed to its end; then the delivery has failed."""
     with receiver(503) as (port, received):
         sending = Sending(tmp_path, f"http://hooks.test:{port}/hook")
         counts = [sending.send()]

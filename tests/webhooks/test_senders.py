@@ -1,4 +1,4 @@
-"""Deliveries of each sender: genuine ones name tasks, others are rejected with the status to answer."""
+"""Deliveries of each sender: genuine ones name tasks, others are rejected with a status."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_a_genuine_delivery_names(  # noqa: PLR0917 - a table
     tasks: tuple[tuple[str, str], ...],
     repository: str | None,
 ) -> None:
-    """A delivery has the sender's word for the event, and the tasks or the repository that it concerns."""
+    """A delivery has the sender's name of the event, and the tasks or the repository that it concerns."""
     headers, body = signed(sender, document, *more)
     delivery = verify_delivery(
         SENDERS[sender], headers, body, ["former", SECRET] if sender in HEX else [SECRET], now=NOW
@@ -109,7 +109,7 @@ def test_another_body_is_rejected(sender: str) -> None:
 
 
 @pytest.mark.parametrize("sender", list(SENDERS))
-def test_a_header_that_comes_twice_is_rejected(sender: str) -> None:
+def test_a_repeated_header_is_rejected(sender: str) -> None:
     """Two headers of one name are refused, even where both are genuine."""
     headers, body = signed(sender, {"type": "x"})
 
@@ -157,7 +157,7 @@ def test_a_malformed_signature_of_github(signature: str) -> None:
     )
 )
 def test_no_genuine_body_is_a_fault(document: object) -> None:
-    """Any JSON that is genuinely signed is a delivery, whatever it holds."""
+    """Any JSON that is genuinely signed is a delivery."""
     for sender in SENDERS:
         headers, body = signed(sender, document)
 

@@ -134,7 +134,7 @@ def test_the_forms_of_a_secret(text: str, key: bytes) -> None:
 
 
 def test_a_secret_of_openai_without_prefix_is_text() -> None:
-    """Where the sender's own library takes it as text, so do we."""
+    """The sender's library reads it as text."""
     assert b"MTIz" == standard.read_secret("MTIz", is_text=True)
 
 

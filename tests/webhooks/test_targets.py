@@ -83,7 +83,7 @@ def test_global_addresses(address: str, expected: bool) -> None:
 
 
 def test_one_inner_address_refuses_all() -> None:
-    """A name with a public and an inner address is refused, whatever their order."""
+    """A name with a public and an inner address is refused, in any order."""
     target = read_target("https://example.com/")
     refused = []
     for addresses in ((PUBLIC, "10.0.0.1"), ("10.0.0.1", PUBLIC), (), ("fe80::1%eth0",)):

@@ -27,7 +27,8 @@ from .oauth_requests import Code, Endpoints, code_of, read_answer, sent
 INTERVAL, SLOWER = 5.0, 5.0
 # Never so often that it floods, nor so seldom that a person who has approved sits and waits (seconds).
 SHORTEST, LONGEST = 1.0, 60.0
-# How long a device code is good where the service does not say (codex-wham.md 6.9), and at most (seconds).
+# How long a device code is good where the service does not say (docs/reference/protocols/codex-wham.md, 6.9), and at
+# most (seconds).
 LIFETIME = 900.0
 SLOW_DOWN = "slow_down"
 
@@ -118,8 +119,8 @@ def _granted(oauth: OAuth, at: Endpoints, response: Response, now: float) -> Cod
 def _slower(device: DeviceCode, response: Response) -> DeviceCode:
     """Return *device* with the interval that the service asks for now, which is never shorter than before (3.5)."""
     longer = device.interval + SLOWER
-    asked = _seconds(_fields(response), "interval", longer)
-    return msgspec.structs.replace(device, interval=max(longer, min(asked, LONGEST)))
+    requested = _seconds(_fields(response), "interval", longer)
+    return msgspec.structs.replace(device, interval=max(longer, min(requested, LONGEST)))
 
 
 def _fields(response: Response) -> Mapping[str, object]:

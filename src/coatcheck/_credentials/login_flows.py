@@ -24,10 +24,11 @@ from .login_status import LoginStatus, status_of
 from .oauth_requests import Code
 from .stored_credentials import StoredCredentials
 
-# How long we wait for a browser: as long as device codes are good (codex-wham.md 6.9) (seconds).
+# How long we wait for a browser: as long as device codes are good (docs/reference/protocols/codex-wham.md, 6.9)
+# (seconds).
 LOGIN_TIMEOUT = 900.0
 # How long one wait for the loopback server takes at most, so that a wait can be given up (seconds).
-LOOK = 0.25
+WAIT_STEP = 0.25
 
 
 class Callback(Protocol):
@@ -113,7 +114,7 @@ def log_in_by_browser(
 def _returned(login: LoginCredentials, callback: Callback) -> Script[str]:
     deadline = login.clock.monotonic() + LOGIN_TIMEOUT
     while login.clock.monotonic() < deadline:
-        code: str | None = yield Call(lambda: callback.wait(LOOK))
+        code: str | None = yield Call(lambda: callback.wait(WAIT_STEP))
         if code is not None:
             return code
         yield Sleep(0.0)

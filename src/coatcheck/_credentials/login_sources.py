@@ -156,7 +156,7 @@ class LoginCredentials:
         self._chosen: FixedCredentials | StoredCredentials | ChainCredentials | None = None
         self._identified: dict[str, Secret] = {}
         self._choosing, self._looking = threading.Lock(), threading.Lock()
-        self._kept: Source | None = None  # where a login is stored, once that is known
+        self._stored_source: Source | None = None  # where a login is stored, once that is known
         self.source = self.choice.source
 
     # -- what the engine asks ----------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ class LoginCredentials:
         """Save *tokens* as the login of *source*: by default the source that the settings name, else our own."""
         named = self.choice.source if self.choice.source in MODES else Source.OWN
         yield from self.stored(source or named).store_tokens(tokens)
-        self._chosen = self._kept = None
+        self._chosen = self._stored_source = None
 
     def keep_fresh(self) -> Script[None]:
         """Refresh whenever it is due, as long as there is something to refresh."""
@@ -247,25 +247,25 @@ class LoginCredentials:
     def _find_source(self) -> Script[Source]:
         if self._explicit is not None:
             return Source.ARGUMENT
-        wanted = self.choice.source
-        if wanted is not Source.AUTO:
-            return wanted
+        requested = self.choice.source
+        if requested is not Source.AUTO:
+            return requested
         if self.choice.account is not None:
             return Source.OWN
         if self._variable():
             return Source.ENVIRONMENT
-        kept: Source = yield Call(self._find_kept_once)
-        return kept
+        stored_source: Source = yield Call(self._find_stored_once)
+        return stored_source
 
-    def _find_kept_once(self) -> Source:
-        """Return `_find_kept`, computed by the first of several threads. Blocks."""
+    def _find_stored_once(self) -> Source:
+        """Return `_find_stored`, computed by the first of several threads. Blocks."""
         with self._looking:
-            self._kept = self._kept or self._find_kept()
-            return self._kept
+            self._stored_source = self._stored_source or self._find_stored()
+            return self._stored_source
 
-    def _find_kept(self) -> Source:
+    def _find_stored(self) -> Source:
         """Return where a login is stored; the tools of the service come first."""
-        has_own = self.has_own and self._has_own_login()
+        has_own = self.has_own and self._has_our_login()
         if self.login.chain and not (has_own and self._is_chain_empty()):
             return Source.CHAIN
         if has_own:
@@ -333,7 +333,7 @@ class LoginCredentials:
         home = self._environ.get("HOME") or os.path.expanduser("~")
         return self._environ.get(file.home_variable) or file.home.replace("~", home, 1)
 
-    def _has_own_login(self) -> bool:
+    def _has_our_login(self) -> bool:
         return os.path.exists(self.own_path)
 
     def _is_chain_empty(self) -> bool:
@@ -352,7 +352,7 @@ class LoginCredentials:
         return read(value) if read else Secret(token=value, source=variable)
 
     def _identify(self, secret: Secret) -> Script[Secret]:
-        """Ask whose a token is that does not say so itself, once (codex-wham.md 6.8)."""
+        """Ask whose a token is that does not say so itself, once (docs/reference/protocols/codex-wham.md, 6.8)."""
         whoami = self.login.whoami
         if whoami is None or whoami.only_at_login or not secret.token.startswith(whoami.prefix):
             return secret

@@ -169,7 +169,7 @@ class FileStore:
         target = self._target
         with suppress(FileNotFoundError):
             # Root may write anything, but a file without write permission is still not to be written
-            # (docs/reference/protocols/codex-wham.md 6.5).
+            # (docs/reference/protocols/codex-wham.md, 6.5).
             if not os.stat(target).st_mode & 0o200:
                 return f"{self.where} is read-only"
         folders = {os.path.dirname(target), os.path.dirname(os.path.abspath(self.where))}
@@ -214,7 +214,7 @@ class KeyringStore:
 
     def read(self) -> bytes | None:
         """Return the entry, None if there is none."""
-        entry = self._ask(lambda ring: ring.get_password(self._service, self._entry))
+        entry = self._call_keyring(lambda ring: ring.get_password(self._service, self._entry))
         return None if entry is None else str(entry).encode()
 
     def reserve(self, spent: str, size: int) -> bool:  # noqa: ARG002 - the protocol's signature
@@ -227,7 +227,7 @@ class KeyringStore:
 
         text = msgspec.json.format(data, indent=-1).decode()  # compact, as the official client keeps it (6.7)
         try:
-            self._ask(lambda ring: _change(ring, self._service, self._entry, text))
+            self._call_keyring(lambda ring: _change(ring, self._service, self._entry, text))
         except errors.NotLoggedInError as error:
             raise errors.PersistenceError(
                 f"the fresh login could not be saved: {error}", remedy="unlock the keyring"
@@ -235,7 +235,7 @@ class KeyringStore:
 
     def delete(self) -> None:
         """Remove the entry."""
-        self._ask(lambda ring: ring.delete_password(self._service, self._entry))
+        self._call_keyring(lambda ring: ring.delete_password(self._service, self._entry))
 
     def obstacle(self) -> str | None:
         """Return why it cannot be written: its lock files need a writable folder."""
@@ -255,10 +255,10 @@ class KeyringStore:
     def _entry(self) -> str:
         return self._name(os.path.realpath(self._home))
 
-    def _ask(self, question: Callable[[_Ring], object]) -> object:
+    def _call_keyring(self, operation: Callable[[_Ring], object]) -> object:
         ring = _keyring()
         try:
-            return question(ring)
+            return operation(ring)
         except Exception as error:  # noqa: BLE001 - every keyring has errors of its own; their text may quote an entry
             raise errors.NotLoggedInError(
                 f"{self.where} cannot be used: {type(error).__name__}", remedy="unlock the system's keyring"

@@ -29,7 +29,7 @@ from .._version import __version__
 TIMEOUT, REVOKE_TIMEOUT = 15.0, 10.0
 # The errors of a server that certainly did not take the token: not implemented, unavailable, HTTP version not supported
 # (RFC 9110 15.6.2, 15.6.4, 15.6.6). Any other 5xx leaves open what the service, or the one behind a gateway, did.
-NOT_TAKEN = frozenset({501, 503, 505})
+NOT_ACCEPTED = frozenset({501, 503, 505})
 # RFC 6749 5.2: the refresh token is invalid, expired or revoked.
 INVALID_GRANT = "invalid_grant"
 
@@ -167,7 +167,7 @@ def refusal(oauth: OAuth, response: Response) -> Exception:
     if response.status == 401 and not _is_page(response):
         return RefusedError(code or "unauthorized")
     error = error_for(response)
-    is_lost = response.status >= 500 and response.status not in NOT_TAKEN
+    is_lost = response.status >= 500 and response.status not in NOT_ACCEPTED
     return UnansweredError(error) if is_lost else passing(error)
 
 

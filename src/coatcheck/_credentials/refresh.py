@@ -29,17 +29,18 @@ from .refresh_log import SPENT, RefreshLog, RefreshRecord
 from .refresh_policy import Mode, RefreshNeed, fingerprint, has_ended, is_newer, moment, need_of, same_account
 from .successors import Successors
 
-# The older official client truncates its file and writes it in place (docs/reference/protocols/codex-wham.md 6.5): how
+# The older official client truncates its file and writes it in place (docs/reference/protocols/codex-wham.md, 6.5): how
 # long a file that is empty or cut is read again, and how often (seconds).
 TORN_PATIENCE, TORN_EVERY = 2.0, 0.1
 # Fresh tokens may be longer than the old ones. Three tokens that fit into the 8 kB of headers that servers accept by
 # default (https://httpd.apache.org/docs/2.4/mod/core.html#limitrequestfieldsize) make 24 kB (bytes).
 GROWTH = 24 * 1024
-# The official client's word for a refresh after the service rejected the access token (codex-wham.md 6.4).
+# The official client's word for a refresh after the service rejected the access token
+# (docs/reference/protocols/codex-wham.md, 6.4).
 REJECTED = "unauthorized_recovery"
 
 
-class NoRoomError(Exception):
+class NoSpaceError(Exception):
     """The successor of a refresh token could not be kept, so the token was not presented. `error` is what to raise."""
 
     def __init__(self, error: errors.PersistenceError) -> None:
@@ -220,7 +221,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
     def refresh(self, held: Tokens, *, reason: str, unsaved: Unsaved | None = None) -> Script[Tokens]:
         """Return tokens that are newer than *held*. Call it under the login's lock.
 
-        Raises `RefusedError`, `NoRoomError`, `UnsavedTokenError`, `TransportError` (try again later), `CredentialsError`.
+        Raises `RefusedError`, `NoSpaceError`, `UnsavedTokenError`, `TransportError` (try again later), `CredentialsError`.
         """
         settled = yield from self.settle(held, unsaved)
         current = settled.tokens
@@ -251,7 +252,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
         return service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)
 
     def _reserve(self, settled: Settled, spent: str, *, is_needed: bool) -> Script[None]:
-        """Reserve space for the successor of a token, beside the login and in the second place. Raises `NoRoomError`.
+        """Reserve space for the successor of a token, beside the login and in the second place. Raises `NoSpaceError`.
 
         One of them is enough for a login that has expired or *is_needed*. Other programs know only the first, so a
         login that still works is left as it is while there is no space beside it.
@@ -263,7 +264,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
         if is_beside or (has_second and (obstacle is None or is_needed)):
             return
         yield Call(lambda: self._discard(spent))
-        raise NoRoomError(
+        raise NoSpaceError(
             errors.PersistenceError(
                 f"{self.store.where} was not refreshed, since the new login could not be saved: {obstacle or problem}",
                 remedy="free disk space or fix the permissions",
@@ -299,7 +300,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
         data = self.file.write(settled.data, fresh)
         is_saved: bool = yield Call(lambda: self.successors.save(spent, data))
         try:
-            kept = yield from self._write(settled.stored, fresh, spent)
+            saved = yield from self._write(settled.stored, fresh, spent)
         except UnwrittenError as unwritten:
             yield Call(lambda: self._note_spent(spent, fresh))
             is_saved = is_saved or (yield Call(lambda: self.store.leftover(spent))) == data
@@ -311,7 +312,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
             yield Call(lambda: self._note_spent(spent, fresh))
             raise UnsavedTokenError(fresh, error, replaces=fingerprint_of(settled.stored)) from None
         yield Call(lambda: self._finish(settled.stored, fresh, spent))
-        return kept
+        return saved
 
     def _is_removed(self) -> bool:
         try:

@@ -21,7 +21,7 @@ from .. import errors
 from .._files.private import make_private_folder, replace_file
 
 # Longer than a backup of a login is useful: the service ends tokens that were not used for so long anyway (seconds).
-KEPT = 60 * 86_400.0
+RETENTION = 60 * 86_400.0
 
 
 class RefreshRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class RefreshLog:
             with suppress(OSError):
                 for entry in list(os.scandir(folder)):
                     is_note = folder == self._folder or entry.name.startswith(PREFIX)
-                    if is_note and entry.stat().st_mtime < now - KEPT:
+                    if is_note and entry.stat().st_mtime < now - RETENTION:
                         os.unlink(entry.path)
 
     def _paths(self, fingerprint: str) -> list[str]:

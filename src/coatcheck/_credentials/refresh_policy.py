@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from .._protocol.login_contract import Tokens
 
-# The official client refreshes from five minutes before the end (codex-wham.md 6.3), so a shared login that has
-# less left is probably being refreshed by another program.
+# The official client refreshes from five minutes before the end (docs/reference/protocols/codex-wham.md, 6.3), so a
+# shared login that has less left is probably being refreshed by another program.
 EARLY = 300.0
 # The longest request that we make takes a minute; a token that ends during one is a 401.
 LATE = 60.0

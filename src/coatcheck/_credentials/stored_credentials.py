@@ -24,7 +24,7 @@ from .. import errors
 from .._protocol.effects import Call, Exclusive, Lock, Script, Sleep
 from .._protocol.login_contract import Secret, Tokens
 from .oauth_requests import RefusedError
-from .refresh import REJECTED, LoginLocation, NoRoomError, Settled, Unsaved, UnsavedTokenError, other_account
+from .refresh import REJECTED, LoginLocation, NoSpaceError, Settled, Unsaved, UnsavedTokenError, other_account
 from .refresh_policy import (
     CHECK_EVERY,
     TRY_EVERY,
@@ -47,7 +47,7 @@ LOCK_PATIENCE = 40.0
 # How often a lock that is held is tried again (seconds), before jitter; a refresh takes tenths of a second.
 LOCK_EVERY = 0.05
 # After `refresh_token_reused` another program may be about to save what it got
-# (docs/reference/protocols/codex-wham.md 6.6) (seconds).
+# (docs/reference/protocols/codex-wham.md, 6.6) (seconds).
 WINNER_PATIENCE, WINNER_EVERY = 5.0, 0.2
 
 # The official client's words for the reason of a refresh (6.4).
@@ -117,7 +117,7 @@ class StoredCredentials:
             return (yield from self._refresh(found.tokens, REJECTED, before)).secret
         except ReadOnlyError:
             return None
-        except NoRoomError as full:
+        except NoSpaceError as full:
             raise full.error from None
 
     # -- what people ask ---------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class StoredCredentials:
             return (yield from self._refresh(state.tokens, FORCED, before)).tokens
         except ReadOnlyError as error:
             raise errors.CredentialsError(f"the login cannot be refreshed: {error}") from None
-        except NoRoomError as full:
+        except NoSpaceError as full:
             raise full.error from None
 
     def store_tokens(self, tokens: Tokens) -> Script[None]:
@@ -248,8 +248,8 @@ class StoredCredentials:
             settled = yield from self._locked(lambda: self.place.settle(state.tokens, unsaved))
         except errors.CredentialsError:
             return self._postpone(state, pause=self._pause())
-        kept, self.problem = settled.tokens, None
-        return self._hold(kept if not has_ended(kept, self._clock.time()) else state.tokens)
+        saved, self.problem = settled.tokens, None
+        return self._hold(saved if not has_ended(saved, self._clock.time()) else state.tokens)
 
     def _try(self, state: State, reason: str, before: errors.TransportError | None, *, is_late: bool) -> Script[State]:
         """Refresh. While the access token works, it is returned whatever goes wrong; later, errors are raised."""
@@ -261,7 +261,7 @@ class StoredCredentials:
             if is_late:
                 self._note(error)
             return self._postpone(state)
-        except NoRoomError as full:
+        except NoSpaceError as full:
             return self._usable_after(state, full.error)
         except errors.AccountMismatchError as error:
             if is_late:

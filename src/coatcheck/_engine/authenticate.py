@@ -20,12 +20,12 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
     """Return a `Send` that adds the secret to each request."""
     allowed: set[tuple[str, bool, frozenset[str] | None]] = (
         set()
-    )  # origins that passed the guard: it parses URLs, once each is enough
+    )  # origins that were checked: a check parses URLs, once each is enough
 
     def authorized(request: Request, secret: Secret) -> Request:
         known = (request.origin, secret.is_stored, secret.hosts)
         if known not in allowed:
-            guard(provider.origins[request.origin], secret, provider.login)
+            require_permitted_host(provider.origins[request.origin], secret, provider.login)
             allowed.add(known)
         return provider.authorize(request, secret, clock.time())
 
@@ -41,7 +41,7 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
     return sender
 
 
-def guard(base_url: str, secret: Secret, login: Login) -> None:
+def require_permitted_host(base_url: str, secret: Secret, login: Login) -> None:
     """Raise `ConfigurationError` where *secret* must not go to *base_url*."""
     scheme, host, port = origin_of(base_url)
     if is_loopback(host):

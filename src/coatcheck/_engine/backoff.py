@@ -38,15 +38,15 @@ class RetryPolicy(Value, frozen=True, kw_only=True):
         """Return the longest pause before retry number *retries* (from 0), without jitter."""
         return min(self.maximum, self.initial * self.multiplier**retries)
 
-    def pause(self, retries: int, *, random: Callable[[], float], asked: float | None = None) -> float | None:
+    def pause(self, retries: int, *, random: Callable[[], float], requested: float | None = None) -> float | None:
         """Return the pause before the next try in seconds, None when there should be no next try.
 
-        What the service *asked* for is never shortened, only spread upwards by a tenth.
+        A pause that the service *requested* is never shortened, only lengthened at random by up to a tenth.
         """
-        if retries + 1 >= self.attempts or (asked is not None and asked > self.patience):
+        if retries + 1 >= self.attempts or (requested is not None and requested > self.patience):
             return None
-        if asked is not None:
-            return asked * (1 + 0.1 * random())
+        if requested is not None:
+            return requested * (1 + 0.1 * random())
         return self.bound(retries) * random()
 
 

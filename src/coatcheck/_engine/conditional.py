@@ -2,7 +2,7 @@
 
 Only for requests that are ``conditional``: a provider asks for it where its service answers so. Tags are compared by
 the service and sent back verbatim, quotes and weakness included; a 304 without a tag keeps the old one
-(`docs/reference/protocols/services.md`, section 1.4; RFC 9110 sections 13.1.2 and 15.4.5).
+(`docs/reference/protocols/services.md`, 1.4; RFC 9110 sections 13.1.2 and 15.4.5).
 """
 
 from __future__ import annotations

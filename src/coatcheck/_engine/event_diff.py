@@ -65,13 +65,13 @@ class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def new_events(seen: SeenState, snapshot: TaskSnapshot) -> Iterator[tuple[TaskEvent, SeenState]]:
     """Yield what is new in a *snapshot*, each event with what has been seen after it: the state of the end last."""
-    reported, service_tells = snapshot.events or (), snapshot.events is not None
+    reported, has_events = snapshot.events or (), snapshot.events is not None
     if snapshot.task.state.ends_wait:
         yield from _reported(seen, reported)
         seen = msgspec.structs.replace(seen, memory=snapshot.memory)
-        yield from changes(seen, snapshot.task, service_tells=service_tells)
+        yield from changes(seen, snapshot.task, has_events=has_events)
         return
-    for event, after in changes(seen, snapshot.task, service_tells=service_tells):
+    for event, after in changes(seen, snapshot.task, has_events=has_events):
         seen = after
         yield event, seen
     yield from _reported(seen, reported)
@@ -94,12 +94,12 @@ def _reported(seen: SeenState, events: tuple[TaskEvent, ...]) -> Iterator[tuple[
         yield msgspec.structs.replace(event, id=seen.to_cursor()), seen
 
 
-def changes(seen: SeenState, task: Task, *, service_tells: bool = False) -> Iterator[tuple[TaskEvent, SeenState]]:
+def changes(seen: SeenState, task: Task, *, has_events: bool = False) -> Iterator[tuple[TaskEvent, SeenState]]:
     """Yield what is new in *task*, each event with what has been seen after it; the state of the end comes last.
 
     Where the service reports messages and progress itself (*service_tells*), they are left to it.
     """
-    for field, value, event in _observations(seen, task, service_tells=service_tells):
+    for field, value, event in _observations(seen, task, has_events=has_events):
         if getattr(seen, field) != value:
             seen = msgspec.structs.replace(seen, **{field: value})
             yield msgspec.structs.replace(event, id=seen.to_cursor(), at=task.updated_at), seen
@@ -109,10 +109,10 @@ def changes(seen: SeenState, task: Task, *, service_tells: bool = False) -> Iter
 Observation: TypeAlias = tuple[str, object, TaskEvent]
 
 
-def _observations(seen: SeenState, task: Task, *, service_tells: bool) -> Iterator[Observation]:
+def _observations(seen: SeenState, task: Task, *, has_events: bool) -> Iterator[Observation]:
     if not task.state.ends_wait:
         yield _state(task)
-    if not service_tells:
+    if not has_events:
         yield from _words(seen, task)
     if task.stats:
         stats = (task.stats.files, task.stats.added, task.stats.removed)

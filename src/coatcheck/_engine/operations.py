@@ -82,7 +82,7 @@ class Operations:
         )
         self._context = PollContext(
             provider=self.provider,
-            ask=self.ask,
+            run=self.run,
             clock=clock,
             random=random,
             durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
@@ -95,14 +95,14 @@ class Operations:
     def _journal(self) -> Journal:
         return self._open_journal()
 
-    def ask(self, exchange: Exchange[T], /) -> Script[T]:
+    def run(self, exchange: Exchange[T], /) -> Script[T]:
         """Run *exchange* with retries, the login and redirects."""
         return run_exchange(exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock))
 
     def _require(self, verb: Verb) -> None:
         self.provider.capabilities.require(verb, self.provider.name)
 
-    def _own(self, ref: TaskRef | str) -> TaskRef:
+    def _parse_ref(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
         if not isinstance(ref, TaskRef):
             origins = sites_of(self.provider) if "://" in ref else ()
@@ -122,7 +122,7 @@ class Operations:
         script = submitting(
             spec,
             provider=self.provider,
-            ask=self.ask,
+            run=self.run,
             journal=self._journal,
             clock=self._clock,
             id=self._new_id(),
@@ -140,7 +140,7 @@ class Operations:
             resumed: ResumedSubmission = yield from resuming(
                 intent,
                 provider=self.provider,
-                ask=self.ask,
+                run=self.run,
                 journal=self._journal,
                 clock=self._clock,
                 is_submitting=self._is_submitting(intent),
@@ -151,7 +151,7 @@ class Operations:
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
         self._require(Verb.GET_TASK)
-        return self._recording.recorded(self.ask(self.provider.get_task(self._own(ref))))
+        return self._recording.recorded(self.run(self.provider.get_task(self._parse_ref(ref))))
 
     def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
         task = yield from self.get_task(ref)
@@ -159,12 +159,12 @@ class Operations:
 
     def get_task_response(self, ref: TaskRef | str) -> Script[bytes]:
         self._require(Verb.GET_TASK)
-        return self.ask(get_response(self.provider, self._own(ref)))
+        return self.run(get_response(self.provider, self._parse_ref(ref)))
 
     def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
         self._require(Verb.LIST_ATTEMPTS)
         task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
-        attempts: tuple[Attempt, ...] = yield from self.ask(self.provider.list_attempts(task))
+        attempts: tuple[Attempt, ...] = yield from self.run(self.provider.list_attempts(task))
         if task.state.is_terminal:  # the caller's task may be older than what is recorded, and its outcome too
             yield from self._recording.record([msgspec.structs.replace(task, outcome=None, attempts=attempts)])
         return attempts
@@ -191,20 +191,20 @@ class Operations:
         self._require(Verb.GET_TASK)
         known = ref if isinstance(ref, Task) else None
         ended = known if known and known.state.is_terminal and known.outcome is not None else None
-        own = self._own(ref.ref if isinstance(ref, Task) else ref)
+        parsed_ref = self._parse_ref(ref.ref if isinstance(ref, Task) else ref)
         seen = SeenState.from_cursor(after)
         wait = Wait(
             context=self._context,
-            ref=own,
+            ref=parsed_ref,
             timeout=timeout,
             interval=every(interval) if isinstance(interval, int | float) else interval,
             environment=known.environment if known else None,
             first=first,
             is_watched=is_watched,
-            approvals=self._approvals(own, approve),
+            approvals=self._approvals(parsed_ref, approve),
             ended=ended,
             on_change=on_change,
-            stream=None if ended or interval is not None else self._event_stream(own, seen),
+            stream=None if ended or interval is not None else self._event_stream(parsed_ref, seen),
             seen=seen,
             polls=int(known is not None and ended is None),
             retry_after=(known and known.retry_after) or 0.0,
@@ -238,7 +238,7 @@ class Operations:
         from .poll_many import poll_many
 
         context = yield from self._batch(timeout, interval, is_watched=False)
-        yield from poll_many(map(self._own, refs), context)
+        yield from poll_many(map(self._parse_ref, refs), context)
 
     def watch_tasks(
         self,
@@ -251,8 +251,8 @@ class Operations:
         from .poll_many import watch_many
 
         context = yield from self._batch(timeout, interval, is_watched=True)
-        cursors = {self._own(ref): cursor for ref, cursor in (after or {}).items()}
-        yield from watch_many(map(self._own, refs), context, after=cursors)
+        cursors = {self._parse_ref(ref): cursor for ref, cursor in (after or {}).items()}
+        yield from watch_many(map(self._parse_ref, refs), context, after=cursors)
 
     def _batch(
         self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
@@ -280,8 +280,8 @@ class Operations:
 
         if isinstance(ref, Task) and ref.state.is_terminal:
             return ref
-        own = ref.ref if isinstance(ref, Task) else ref
-        (task,) = yield from emitted(self.poll_tasks([own], timeout=timeout, interval=interval))
+        parsed_ref = ref.ref if isinstance(ref, Task) else ref
+        (task,) = yield from emitted(self.poll_tasks([parsed_ref], timeout=timeout, interval=interval))
         for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
             yield Emit(event)
         if on_change is not None:
@@ -290,14 +290,14 @@ class Operations:
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
         self._require(Verb.STREAM_EVENTS)
-        own = self._own(ref)
+        parsed_ref = self._parse_ref(ref)
         bounds = Bounds(clock=self._clock, seconds=None)
-        script = run_exchange(self.provider.stream_events(own), self._send, remedy=self._remedy, bounds=bounds)
-        return _until(script, own, timeout, clock=self._clock)
+        script = run_exchange(self.provider.stream_events(parsed_ref), self._send, remedy=self._remedy, bounds=bounds)
+        return _until(script, parsed_ref, timeout, clock=self._clock)
 
     def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:
         self._require(Verb.GET_CURRENT_DIFF)
-        return self.ask(self.provider.get_current_diff(self._own(ref), attempt=attempt))
+        return self.run(self.provider.get_current_diff(self._parse_ref(ref), attempt=attempt))
 
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -305,10 +305,10 @@ class Operations:
         self._require(Verb.LIST_TASKS)
         environment = yield from self._environment_id(environment)
 
-        def ask(cursor: str | None, wanted: int | None) -> Script[Page]:
-            return self._page(filter=filter, environment=environment, limit=wanted, cursor=cursor)
+        def run(cursor: str | None, size: int | None) -> Script[Page]:
+            return self._page(filter=filter, environment=environment, limit=size, cursor=cursor)
 
-        return (yield from paginate(ask, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
+        return (yield from paginate(run, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
 
     def get_page(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
@@ -321,7 +321,7 @@ class Operations:
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
     ) -> Script[Page]:
         exchange = self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor)
-        page: Page = yield from self.ask(exchange)
+        page: Page = yield from self.run(exchange)
         yield from self._recording.record(page.items)
         return page
 
@@ -330,13 +330,13 @@ class Operations:
         if name is None or Verb.RESOLVE_ENVIRONMENT not in self.provider.capabilities.verbs:
             return name
         if name not in self._environment_ids:
-            environment = yield from self.ask(self.provider.resolve_environment(name, repository=None))
+            environment = yield from self.run(self.provider.resolve_environment(name, repository=None))
             self._environment_ids[name] = environment.id
         return self._environment_ids[name]
 
     def get_usage(self) -> Script[Usage]:
         self._require(Verb.GET_USAGE)
-        usage = yield from self.ask(self.provider.get_usage())
+        usage = yield from self.run(self.provider.get_usage())
         if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
             return usage
         windows = list(usage.rate_limit.windows)
@@ -354,7 +354,7 @@ class Operations:
 
     def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
         self._require(Verb.LIST_ENVIRONMENTS)
-        return self.ask(self.provider.list_environments(repository=repository))
+        return self.run(self.provider.list_environments(repository=repository))
 
     def list_models(self) -> tuple[Model, ...]:
         self._require(Verb.LIST_MODELS)
@@ -362,8 +362,8 @@ class Operations:
 
     def _change(self, ref: TaskRef | str, act: Callable[[TaskRef], Exchange[T]]) -> Script[T]:
         """Perform a verb that may change the task *ref*."""
-        own = self._own(ref)
-        return self._recording.changing(own, self.ask(act(own)))
+        parsed_ref = self._parse_ref(ref)
+        return self._recording.changing(parsed_ref, self.run(act(parsed_ref)))
 
     def cancel_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.CANCEL_TASK)
@@ -390,7 +390,9 @@ class Operations:
         from .submit import check_texts  # as above
 
         check_texts({"message": text})
-        return self._change(ref, lambda own: self.provider.send_message(own, text, mode=mode, model=model))
+        return self._change(
+            ref, lambda parsed_ref: self.provider.send_message(parsed_ref, text, mode=mode, model=model)
+        )
 
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.APPROVE_PLAN)
@@ -398,7 +400,9 @@ class Operations:
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require(Verb.CREATE_PULL_REQUEST)
-        return self._change(ref, lambda own: self.provider.create_pull_request(own, attempt=attempt, draft=draft))
+        return self._change(
+            ref, lambda parsed_ref: self.provider.create_pull_request(parsed_ref, attempt=attempt, draft=draft)
+        )
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return extract_task(self.provider, response, siblings)

@@ -33,7 +33,7 @@ MAX_REQUESTS = 1_000
 MAX_SECONDS = 300.0
 
 
-class Ask(Protocol):
+class ExchangeRunner(Protocol):
     """Run an exchange with retries, a login and redirects around each request."""
 
     def __call__(self, exchange: Exchange[T], /) -> Script[T]: ...

@@ -3,7 +3,8 @@
 Invariants:
 - A plan is approved once. Approving is a POST, which is never replayed unless it certainly was not taken.
 - An approval that changes nothing is reported and not repeated: some services accept it and do not move
-  (`docs/reference/protocols/jules.md`, section 2.3: five times out of six where the session had been left alone for ten minutes).
+  (`docs/reference/protocols/jules.md`, 2.3: five times out of six where the session had been left alone for ten
+  minutes).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .._protocol.effects import Clock, Script
 Decide: TypeAlias = Callable[[Task], bool]
 
 # How long a service may take to act upon an approval before it counts as ignored (seconds). Agents answer in 72 s at
-# the median (`docs/reference/protocols/jules.md`, section 2.3) and state changes show at once in every report.
+# the median (`docs/reference/protocols/jules.md`, 2.3) and state changes show at once in every report.
 GRACE = 120.0
 IGNORED = Notice(kind="approval_ignored", text="the plan was approved, but the service did not go on")
 

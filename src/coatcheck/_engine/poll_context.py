@@ -2,7 +2,7 @@
 
 Invariants:
 - A task with several attempts has ended when all of them have; the state of the current turn is not enough
-  (`docs/reference/protocols/codex-wham.md`, section 2.3).
+  (`docs/reference/protocols/codex-wham.md`, 2.3).
 - Durations that cannot be read or recorded are reported once and never fail a task.
 """
 
@@ -22,7 +22,7 @@ from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
 from .._protocol.wake_source import WakeSource
-from .pipeline import Ask
+from .pipeline import ExchangeRunner
 from .reachability import Outage, Reachability
 from .recording import TaskRecording
 from .schedule import Schedule
@@ -88,7 +88,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all waits and watches of a client share. *wakes* are deliveries of webhooks that end pauses."""
 
     provider: ProviderMethods
-    ask: Ask
+    run: ExchangeRunner
     clock: Clock
     random: Callable[[], float]
     durations: DurationHistory
@@ -111,10 +111,10 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Script[TaskSnapshot]:
         """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it."""
         if Verb.GET_SNAPSHOT not in self.provider.capabilities.verbs:
-            return TaskSnapshot(task=(yield from self.ask(self.provider.get_task(ref))), memory=memory)
+            return TaskSnapshot(task=(yield from self.run(self.provider.get_task(ref))), memory=memory)
         now = self.clock.time()
         exchange = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
-        return (yield from self.ask(exchange))
+        return (yield from self.run(exchange))
 
     def resolve_snapshot(self, snapshot: TaskSnapshot, *, first: bool) -> Script[tuple[TaskSnapshot, Task | None]]:
         """Return the snapshot with the state of all attempts, and the task if it has ended."""
@@ -123,7 +123,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
             return snapshot, task if task.state.ends_wait else None
         ended = None
         if task.state.is_terminal or first:
-            ended = with_attempts(task, (yield from self.ask(self.provider.list_attempts(task))), first=first)
+            ended = with_attempts(task, (yield from self.run(self.provider.list_attempts(task))), first=first)
         return msgspec.structs.replace(snapshot, task=ended or _still_running(task)), ended
 
 

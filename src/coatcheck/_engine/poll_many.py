@@ -148,7 +148,7 @@ class BatchPoller:
         """Request pages, and remove the tasks that they show from *unseen*."""
         cursor, reach = None, 0
         for number in range(1, min(self._reach + 1, len(unseen)) + 1):
-            page: StatusPage = yield from self._poll.ask(
+            page: StatusPage = yield from self._poll.run(
                 self._poll.provider.get_status_page(tuple(unseen), cursor=cursor)
             )
             self._record_response()
@@ -159,7 +159,7 @@ class BatchPoller:
                 del unseen[ref]
             yield from self._take_page(page, list(tasks.values()))
             if page.receipts:
-                yield from self._poll.ask(self._poll.provider.acknowledge(page))
+                yield from self._poll.run(self._poll.provider.acknowledge(page))
             reach = number if tasks else reach
             if not unseen or page.cursor in (None, cursor):
                 break
@@ -184,7 +184,7 @@ class BatchPoller:
     def _turns(self, tasks: list[Task]) -> list[Task]:
         """Return which running tasks of a page a watch polls: those never polled, and the longest not polled.
 
-        A page does not show what an agent reports meanwhile (`docs/reference/protocols/jules.md`, section 2.2). A page
+        A page does not show what an agent reports meanwhile (`docs/reference/protocols/jules.md`, 2.2). A page
         of n tasks costs 1/n of polling each, and what costs n times as much is worth 1/sqrt(n) of the frequency
         (`schedule.py`): sqrt(n) tasks are polled in each round.
         """
@@ -278,12 +278,12 @@ class BatchPoller:
         return max(min(pause, SHORTEST), pause * math.sqrt(share))
 
     def _raise_lasting_outage(self) -> None:
-        is_silent = self._context.timeout is None and self._silent_for > OUTAGE_LIMIT
-        if self._last_error is not None and is_silent:
+        is_unreachable = self._context.timeout is None and self._seconds_since_response > OUTAGE_LIMIT
+        if self._last_error is not None and is_unreachable:
             raise self._last_error
 
     @property
-    def _silent_for(self) -> float:
+    def _seconds_since_response(self) -> float:
         return self._poll.clock.monotonic() - self._last_response_at
 
     def _pause_or_poll_named(self, pauses: WakeablePauses, seconds: float) -> Script[None]:

@@ -79,10 +79,10 @@ class Wait(msgspec.Struct, kw_only=True):
         return max(self.retry_after, scheduled * phase * (1 + JITTER * (2 * context.random() - 1)))
 
     @property
-    def is_given_up(self) -> bool:
+    def is_failed(self) -> bool:
         """Whether a transient error ends the wait: at the first poll, and without a deadline after `OUTAGE_LIMIT`."""
-        is_silent = self.timeout is None and self.context.clock.monotonic() - self.last_response_at > OUTAGE_LIMIT
-        return not self.polls or is_silent
+        is_unreachable = self.timeout is None and self.context.clock.monotonic() - self.last_response_at > OUTAGE_LIMIT
+        return not self.polls or is_unreachable
 
 
 def poll_one(wait: Wait) -> Script[Task]:
@@ -115,7 +115,7 @@ def _poll_until_end(wait: Wait) -> Script[Task]:
         try:
             ended = yield from _poll(wait)
         except TRANSIENT_ERRORS as error:
-            if wait.is_given_up:
+            if wait.is_failed:
                 raise
             wait.retry_after = retry_after_of(error)
         else:

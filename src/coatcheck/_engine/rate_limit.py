@@ -87,8 +87,8 @@ def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
             yield Sleep(seconds)
         response = pace.named((yield from send(request)))
         is_busy = response.status == 503 or is_throttled(response.status, response.headers)
-        if is_busy and (asked := retry_after(response.headers)) is not None:
-            pace.hold(clock.monotonic() + min(asked, LONGEST_PAUSE))
+        if is_busy and (requested := retry_after(response.headers)) is not None:
+            pace.hold(clock.monotonic() + min(requested, LONGEST_PAUSE))
         return response
 
     return sender

@@ -39,7 +39,7 @@ def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) ->
             else:
                 if response.status < 400 or not is_transient(request, response):
                     return response
-                pause = policy.pause(retries, random=random, asked=retry_after(response.headers))
+                pause = policy.pause(retries, random=random, requested=retry_after(response.headers))
                 if pause is None:
                     return response
             log("http", INFO, "retry %d of %s in %.1f s", retries + 1, request.method, pause)

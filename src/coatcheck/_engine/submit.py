@@ -25,7 +25,7 @@ from .._protocol.provider import Capabilities, ProviderMethods, Verb
 from .._values.value import JsonFields, Value
 from .deadline import Deadline
 from .optional_methods import prepare_spec
-from .pipeline import Ask
+from .pipeline import ExchangeRunner
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ def submitting(
     spec: TaskSpec,
     *,
     provider: ProviderMethods,
-    ask: Ask,
+    run: ExchangeRunner,
     journal: Journal,
     clock: Clock,
     id: str,
@@ -109,25 +109,25 @@ def submitting(
     A task that was created is returned even if the journal cannot record it: *on_warning* gets a message, and its
     intent stays open.
     """
-    prepared = yield from ask(prepare_spec(provider, checked(spec, provider.capabilities, provider.name)))
+    prepared = yield from run(prepare_spec(provider, checked(spec, provider.capabilities, provider.name)))
     key = prepared.key or id
     prepared = msgspec.structs.replace(prepared, key=key)
     intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
     yield Call(lambda: journal.begin(intent))
     lost: Exception | None = None
-    taken = Taken()
+    tracker = AcceptanceTracker()
     try:
-        task: Task | None = yield from ask(taken.watched(provider.create_task(prepared)))
+        task: Task | None = yield from run(tracker.track(provider.create_task(prepared)))
     except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
     except Exception as error:  # whatever failed: a submission that was taken is not lost by what its answer holds
-        if not (taken.is_taken or is_uncertain(error)):
+        if not (tracker.is_accepted or is_uncertain(error)):
             if isinstance(error, errors.CoatcheckError):
                 yield Call(lambda: journal.abandon(intent))
             raise
         task, lost = None, error
     if task is None:
-        task = yield from _found(prepared, intent, lost, provider=provider, ask=ask, journal=journal, clock=clock)
+        task = yield from _find_task(prepared, intent, lost, provider=provider, run=run, journal=journal, clock=clock)
     try:
         yield Call(lambda: journal.settle(intent, task.ref))
     except errors.StoreError as error:
@@ -135,7 +135,7 @@ def submitting(
     return task
 
 
-class Taken:
+class AcceptanceTracker:
     """Whether the service took what an exchange last sent to change something: it answered 2xx, or 303.
 
     An error that is raised afterwards is about the answer, not about the submission. (303 means that the request was
@@ -143,23 +143,23 @@ class Taken:
     """
 
     def __init__(self) -> None:
-        self.is_taken = False
+        self.is_accepted = False
 
-    def watched(self, exchange: Exchange[T]) -> Exchange[T]:
+    def track(self, exchange: Exchange[T]) -> Exchange[T]:
         """Run *exchange* unchanged, and remember the answer to its last request that was no GET."""
         try:
             request = next(exchange)
             while True:
                 is_change = isinstance(request, Request) and request.method not in ("GET", "HEAD")
                 if is_change:
-                    self.is_taken = False
+                    self.is_accepted = False
                 try:
                     answer = yield request
                 except errors.CoatcheckError as error:
                     request = exchange.throw(error)
                 else:
                     if is_change:
-                        self.is_taken = 200 <= answer.status < 300 or answer.status == 303
+                        self.is_accepted = 200 <= answer.status < 300 or answer.status == 303
                     request = exchange.send(answer)
         except StopIteration as stop:
             result: T = stop.value
@@ -173,13 +173,13 @@ def is_uncertain(error: Exception) -> bool:
     return isinstance(error, UNCERTAIN) and getattr(error, "request_sent", True)
 
 
-def _found(
+def _find_task(
     spec: TaskSpec,
     intent: Intent,
     error: Exception | None,
     *,
     provider: ProviderMethods,
-    ask: Ask,
+    run: ExchangeRunner,
     journal: Journal,
     clock: Clock,
 ) -> Script[Task]:
@@ -196,7 +196,7 @@ def _found(
             spec=spec,
             remedy="look where the service shows its tasks before you submit again",
         ) from error
-    search = Search(provider=provider, ask=ask, journal=journal)
+    search = Search(provider=provider, run=run, journal=journal)
     deadline = Deadline(SEARCH_SECONDS, clock=clock)
     candidates: tuple[Task, ...] = ()
     while not deadline.is_past:
@@ -228,7 +228,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     """Look for the task that an intent made: by its key where the service carries one, else through the list."""
 
     provider: ProviderMethods
-    ask: Ask
+    run: ExchangeRunner
     journal: Journal
 
     @property
@@ -242,14 +242,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         A task whose service does not report the prompt is always a candidate.
         """
         if self.is_keyed:
-            keyed: Task | None = yield from self.ask(self.provider.find_task(intent))
+            keyed: Task | None = yield from self.run(self.provider.find_task(intent))
             return () if keyed is None else (keyed,)
         recent = yield from self._recent(intent)
         claimed = yield Call(lambda: self.journal.claimed(recent))
         found = []
         for ref in recent:
             if ref not in claimed:
-                task: Task = yield from self.ask(self.provider.get_task(ref))
+                task: Task = yield from self.run(self.provider.get_task(ref))
                 if task.prompt is None or _fits(task, intent):
                     found.append(task)
         return tuple(found)
@@ -269,7 +269,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         """List, newest first, until the time of the intent is passed. A list item carries no prompt."""
         refs, cursor = [], None
         for _ in range(SEARCH_PAGES):
-            page = yield from self.ask(self._page(cursor))
+            page = yield from self.run(self._page(cursor))
             young = [task.ref for task in page.items if _is_young(task, intent)]
             refs += young
             cursor = page.cursor
@@ -308,12 +308,18 @@ class ResumedSubmission(Value, frozen=True, kw_only=True):
 
 
 def resuming(
-    intent: Intent, *, provider: ProviderMethods, ask: Ask, journal: Journal, clock: Clock, is_submitting: bool
+    intent: Intent,
+    *,
+    provider: ProviderMethods,
+    run: ExchangeRunner,
+    journal: Journal,
+    clock: Clock,
+    is_submitting: bool,
 ) -> Script[ResumedSubmission]:
     """Find out what became of *intent*; one of which nothing came is closed, a very young one is left open."""
     if is_submitting:
         return ResumedSubmission(intent=intent, is_busy=True)
-    search = Search(provider=provider, ask=ask, journal=journal)
+    search = Search(provider=provider, run=run, journal=journal)
     candidates = yield from search.candidates(intent)
     if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
         return ResumedSubmission(intent=intent, task=candidates[0])

@@ -19,17 +19,15 @@ if TYPE_CHECKING:
     from .._patches.parse import Patch
 
 # git am requires an author.
-NOBODY = "coatcheck <coatcheck@localhost>"
+DEFAULT_SENDER = "coatcheck <coatcheck@localhost>"
 
 # The first line that git format-patch writes; programs recognize the format by it.
 _SEPARATOR = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 _AUTHOR = re.compile(r"([^<>\x00-\x1f\x7f]*?)\s*<([^<>\s\x00-\x1f\x7f]+)>")
 # mailinfo.c, `patchbreak`; mailsplit.c, `is_from_line`.
-_TAKEN_FOR_A_PATCH = re.compile(r"^(?=diff -|Index: |---(?:[ \t]*$| \S)|>?From )", re.MULTILINE)
+_PATCH_LINE = re.compile(r"^(?=diff -|Index: |---(?:[ \t]*$| \S)|>?From )", re.MULTILINE)
 # mailinfo.c, `check_inbody_header`: only the first lines can be headers.
-_TAKEN_FOR_A_HEADER = re.compile(
-    r"(?=(?:From|Date|Subject|Content-[\w-]+|MIME-Version|In-Reply-To):|\[PATCH)", re.IGNORECASE
-)
+_HEADER_LINE = re.compile(r"(?=(?:From|Date|Subject|Content-[\w-]+|MIME-Version|In-Reply-To):|\[PATCH)", re.IGNORECASE)
 # Control characters but tabs and line feeds; git refuses NULs in a message.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -41,7 +39,7 @@ def message(title: str, body: str, *, trailers: tuple[str, ...] = ()) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def mail(patch: Patch | None, *, message: str, author: str = NOBODY, date: datetime | None = None) -> bytes:
+def mail(patch: Patch | None, *, message: str, author: str = DEFAULT_SENDER, date: datetime | None = None) -> bytes:
     """Return the mail. The first line of *message* is its subject; without *date* ``git am`` takes the present.
 
     Raises `PatchError` where there is no diff or it cannot be written anew, `ConfigurationError` for an author that
@@ -98,8 +96,8 @@ def _encoded(title: str) -> str:
 
 
 def _prose(body: str) -> str:
-    text = _TAKEN_FOR_A_PATCH.sub(" ", body.strip("\n"))
-    return f" {text}" if _TAKEN_FOR_A_HEADER.match(text) else text
+    text = _PATCH_LINE.sub(" ", body.strip("\n"))
+    return f" {text}" if _HEADER_LINE.match(text) else text
 
 
 def _quoted_printable(content: bytes) -> bytes:

@@ -10,7 +10,8 @@ from .._values.value import JsonFields, Value
 class Environment(Value, frozen=True, kw_only=True):
     """A prepared place where tasks run.
 
-    Only what is needed to choose one is kept: the service's answer can carry secrets (codex-wham.md 2.5).
+    Only what is needed to choose one is kept: the service's answer can carry secrets
+    (docs/reference/protocols/codex-wham.md, 2.5).
     """
 
     id: str

@@ -18,7 +18,8 @@ PRIOR_SPREAD = 1.5
 class DurationEstimate(Value, frozen=True, kw_only=True):
     """How long tasks take: half of them less than `median` seconds; `spread` is the deviation of the logarithm.
 
-    The defaults are those of cloud coding tasks: minutes, with a long tail (codex-wham.md 2.3, "Life cycle").
+    The defaults are those of cloud coding tasks: minutes, with a long tail (docs/reference/protocols/codex-wham.md,
+    2.3, "Life cycle").
     """
 
     median: float = 360.0

@@ -359,7 +359,7 @@ class Outcome(Value, frozen=True, kw_only=True):
         """
         from .._export import mail
 
-        return mail.mail(self.patch, message=self.commit_message(), author=author or mail.NOBODY, date=date)
+        return mail.mail(self.patch, message=self.commit_message(), author=author or mail.DEFAULT_SENDER, date=date)
 
     def commit_message(self, *, trailers: tuple[str, ...] = ()) -> str:
         """Return a commit's message: the pull request's title and text, else the messages; then *trailers*."""

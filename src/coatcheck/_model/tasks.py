@@ -313,7 +313,7 @@ class Task(Value, frozen=True, kw_only=True):
 
         outcome = self._outcome_of(attempt) or Outcome()
         message = outcome.commit_message(trailers=(self.trailer,))
-        return mail.mail(outcome.patch, message=message, author=author or mail.NOBODY, date=self.updated_at)
+        return mail.mail(outcome.patch, message=message, author=author or mail.DEFAULT_SENDER, date=self.updated_at)
 
     @property
     def trailer(self) -> str:

@@ -14,8 +14,9 @@ class RateWindow(Value, frozen=True, kw_only=True):
     """A span of time in which only so much may be used.
 
     `name` is the service's ("primary", "secondary", ...). Read `seconds`, never assume five hours and a week:
-    the windows differ by plan (docs/reference/protocols/codex-wham.md, section 7.1). Where the service reports nothing, `used` is the
-    number of submissions of this machine and `is_counted_here` is True; other uses of the account are not counted.
+    the windows differ by plan (docs/reference/protocols/codex-wham.md, 7.1). Where the service reports nothing, `used`
+    is the number of submissions of this machine and `is_counted_here` is True; other uses of the account are not
+    counted.
     """
 
     name: str

@@ -148,10 +148,10 @@ class _Work:
         )
         refusals = {id(group): kind for group in groups if (kind := refusals_by_rule.of(group))}
         self._excuse(groups, refusals)
-        wanted = [group for group in groups if id(group) not in refusals]
+        applicable = [group for group in groups if id(group) not in refusals]
         results = {id(group): Merged("skipped", kind) for group in groups if (kind := refusals.get(id(group)))}
-        results |= self._apply(wanted)
-        written = [group for group in wanted if _is_written(results[id(group)])]
+        results |= self._apply(applicable)
+        written = [group for group in applicable if _is_written(results[id(group)])]
         staged = {path: _facts(self.stage.path(path)) for group in written for path in group.paths}
         self._check_links(written, staged)
         for group in written:
@@ -204,11 +204,11 @@ class _Work:
         self.stage.take(self.tree, names)
         self.stage.take(self.tree, _attribute_files(names))
 
-    def _apply(self, wanted: list[Group]) -> dict[int, Merged]:
-        """Stage *wanted*; return the result of each."""
-        self._take(wanted)
+    def _apply(self, applicable: list[Group]) -> dict[int, Merged]:
+        """Stage *applicable*; return the result of each."""
+        self._take(applicable)
         if self.request.to_index:
-            names = [path for group in wanted for path in group.paths]
+            names = [path for group in applicable for path in group.paths]
             known = dict.fromkeys((*names, *_attribute_files(names)))
             self.stage.fill_index({path: self.entries[path] for path in known if path in self.entries})
         merge = Merge(
@@ -219,11 +219,11 @@ class _Work:
             markers=self.request.markers,
             base=self.request.base,
         )
-        held = merge.unmergeable(wanted)
-        fitting, failed = self.stage.apply([group for group in wanted if group not in held])
+        held = merge.unmergeable(applicable)
+        fitting, failed = self.stage.apply([group for group in applicable if group not in held])
         applied = Merged("applied")
         results = {id(group): applied._replace(stages=stages) for group, stages in self._stages(fitting)}
-        failed = [group for group in wanted if id(group) not in results]
+        failed = [group for group in applicable if id(group) not in results]
         return results | {id(group): result for group, result in zip(failed, merge.run(failed), strict=True)}
 
     def _stages(self, groups: list[Group]) -> Iterator[tuple[Group, dict[str, Stages] | None]]:

@@ -55,7 +55,7 @@ class Checkout(NamedTuple):
         Raises `GitError` where there is none, or no work tree in it.
         """
         try:
-            is_inside, root, git_directory, objects = _ask(path)
+            is_inside, root, git_directory, objects = _read_git(path)
         except GitError as error:
             if "must be run in a work tree" in error.stderr or "not a git repository" in error.stderr:
                 raise GitError(
@@ -128,8 +128,8 @@ class Checkout(NamedTuple):
 
     def blobs(self, names: Mapping[str, str]) -> dict[str, bytes]:
         """Return the contents of *names* that the repository has, by path."""
-        wanted = "".join(f"{name}\n" for name in names.values()).encode("utf-8", "surrogateescape")
-        answer = self.git("cat-file", "--batch", stdin=wanted) if names else b""
+        requests = "".join(f"{name}\n" for name in names.values()).encode("utf-8", "surrogateescape")
+        answer = self.git("cat-file", "--batch", stdin=requests) if names else b""
         contents, at = {}, 0
         for path in names:
             end = answer.index(b"\n", at)
@@ -157,10 +157,10 @@ class Checkout(NamedTuple):
 
     def attributes(self, paths: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
         """Return the gitattributes called *names* of each path: "set", "unset", "unspecified" or a value."""
-        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
         values: dict[str, dict[str, str]] = {}
-        if given:
-            fields = iter(self.git("check-attr", "-z", "--stdin", *names, stdin=given).split(b"\0")[:-1])
+        if stdin:
+            fields = iter(self.git("check-attr", "-z", "--stdin", *names, stdin=stdin).split(b"\0")[:-1])
             for path, name, value in zip(fields, fields, fields, strict=True):
                 values.setdefault(os.fsdecode(path), {})[name.decode()] = os.fsdecode(value)
         return values
@@ -172,7 +172,7 @@ class Checkout(NamedTuple):
         return {path for path, values in self.attributes(paths, "filter").items() if values["filter"] in self.filters}
 
 
-def _ask(path: str | os.PathLike[str]) -> list[str]:
+def _read_git(path: str | os.PathLike[str]) -> list[str]:
     """Return what ``git rev-parse`` reports of *path*.
 
     A folder's name may hold line feeds, so an unknown option, which git prints unchanged, is put between

@@ -50,8 +50,8 @@ def _sizes_in_repository(changes: Iterable[FileChange], place: Checkout, base: s
     names = [(path, blob) for path, blob in blobs.items() if blob]
     if base is not None and _NAME.fullmatch(base):
         names += [(path, f"{base}:{path}") for path in blobs]
-    wanted = "".join(f"{name}\n" for _, name in names).encode("utf-8", "surrogateescape")
-    answer = place.git("cat-file", "--batch-check", stdin=wanted) if names else b""
+    requests = "".join(f"{name}\n" for _, name in names).encode("utf-8", "surrogateescape")
+    answer = place.git("cat-file", "--batch-check", stdin=requests) if names else b""
     sizes: dict[str, int] = {}
     for (path, _), line in zip(names, answer.split(b"\n"), strict=False):
         if facts := _OBJECT.fullmatch(line):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .checkout import Checkout
 
 # The committer where git has no identity, as on CI machines.
-_NOBODY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
+_DEFAULT_IDENTITY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
 # The variables of git-commit-tree(1); EMAIL is no variable of git's own and is passed on anyway.
 _IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
 
@@ -19,7 +19,7 @@ _IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for
 def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
     """Write the commit, with the author and the committer that ``git commit`` would use.
 
-    Raises `GitError` where they cannot be used; where git has no identity, the committer is `_NOBODY`.
+    Raises `GitError` where they cannot be used; where git has no identity, the committer is `_DEFAULT_IDENTITY`.
     """
     environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
     for who in ("AUTHOR", "COMMITTER"):
@@ -47,6 +47,6 @@ def _completed(place: Checkout, who: str, environment: dict[str, str]) -> dict[s
                 stderr=error.stderr,
                 remedy="run: git config user.name NAME; git config user.email ADDRESS",
             ) from None
-        given = {f"GIT_{who}_{what}": value for what, value in _NOBODY.items()}
-        return {name: value for name, value in given.items() if not environment.get(name)}
+        identity = {f"GIT_{who}_{what}": value for what, value in _DEFAULT_IDENTITY.items()}
+        return {name: value for name, value in identity.items() if not environment.get(name)}
     return {}

@@ -105,8 +105,8 @@ class NewIndex:
 
     def _flag(self, option: str, paths: Sequence[str]) -> None:
         if paths:
-            given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-            self._git("update-index", option, "-z", "--stdin", stdin=given)
+            stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
+            self._git("update-index", option, "-z", "--stdin", stdin=stdin)
 
     def watch(self, paths: Sequence[str]) -> None:
         """Drop skip-worktree and assume-unchanged from *paths*, so that git status examines them."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Linguist looks at 50 KiB (heuristics.rb, HEURISTICS_CONSIDER_BYTES). The rules were checked against hostile text of
 # this many characters (make_languages.py), so no more is shown to them.
-_LOOKED_AT = 4096
+_BYTES_READ = 4096
 
 
 class Language(Value, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ def _by_extension(tables: _Tables, name: str) -> tuple[str, Language | None]:
 
 
 def _beginning(content: bytes | str) -> str:
-    start = content[:_LOOKED_AT]
+    start = content[:_BYTES_READ]
     return start.decode("utf-8", "replace") if isinstance(start, bytes) else start
 
 

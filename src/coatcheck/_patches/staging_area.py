@@ -160,18 +160,18 @@ class StagingArea:
         sure, unsure = split_by_context(groups)
         unsure = [group for group in unsure if not _removes_without_context(group)]
         options = ("--reverse", "--check", *options)
-        return self._sort_alike(sure, *options)[0] + self._sort_alike(unsure, *options, "--unidiff-zero")[0]
+        return self._try_groups(sure, *options)[0] + self._try_groups(unsure, *options, "--unidiff-zero")[0]
 
     def _sort(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         """Apply hunks without context as ``--unidiff-zero`` does, also those about whole files that do not fit so."""
         sure, unsure = split_by_context(groups)
-        fitting, failed = self._sort_alike(sure, *options)
+        fitting, failed = self._try_groups(sure, *options)
         unsure += [group for group in failed if _is_about_first_lines(group)]
         failed = [group for group in failed if group not in unsure]
-        others, misfits = self._sort_alike(unsure, *options, "--unidiff-zero")
+        others, misfits = self._try_groups(unsure, *options, "--unidiff-zero")
         return fitting + others, failed + misfits
 
-    def _sort_alike(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
+    def _try_groups(self, groups: list[Group], *options: str) -> tuple[list[Group], list[Group]]:
         failed: list[Group] = []
         for _ in range(_ROUNDS):
             output = self._try(groups, *options) if groups else ""

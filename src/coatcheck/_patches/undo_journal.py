@@ -6,7 +6,7 @@
   further work, restores what it can and names the rest.
 * The end of an application needs no disk space: a file is removed.
 
-The journals live in ``git rev-parse --git-path coatcheck``, the newest `MOST_KEPT` of them, and hold no content of the
+The journals live in ``git rev-parse --git-path coatcheck``, the newest `MAX_JOURNALS` of them, and hold no content of the
 patch.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _VERSION = 2
 
 # How many applications can be undone; what an older one replaced is removed from the git directory.
-MOST_KEPT = 100
+MAX_JOURNALS = 100
 
 
 class Step(NamedTuple):
@@ -269,7 +269,7 @@ def commit(checkout: Checkout, journal: Journal) -> None:
 def finish(checkout: Checkout, journal: Journal) -> None:
     """Note that every step is taken, and remove the oldest journals when there are too many."""
     journal.finish()
-    for name in _names(checkout)[:-MOST_KEPT]:
+    for name in _names(checkout)[:-MAX_JOURNALS]:
         shutil.rmtree(os.path.join(_stack(checkout), name), ignore_errors=True)
 
 

@@ -23,7 +23,8 @@ from .retry_after import is_throttled, retry_after
 
 T = TypeVar("T")
 
-# A longer detail adds nothing; Cloudflare's error pages are 10 kB of HTML (codex-wham.md 2.9).
+# A longer detail adds nothing; Cloudflare's error pages are 10 kB of HTML (docs/reference/protocols/codex-wham.md,
+# 2.9).
 MAX_DETAIL = 300
 
 STATUSES: Mapping[int, type[errors.ProviderError]] = {

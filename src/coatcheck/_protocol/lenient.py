@@ -1,6 +1,7 @@
 """Read fields that are only displayed: a value of the wrong type counts as missing.
 
-Official clients read such fields from untyped maps and ignore what does not fit (docs/reference/protocols/codex-wham.md 2.3, 3).
+Official clients read such fields from untyped maps and ignore what does not fit
+(docs/reference/protocols/codex-wham.md, 2.3, 3).
 What matters (ids, states, texts, diffs) is typed in a provider's `wire` and rejected there.
 """
 
@@ -40,7 +41,10 @@ def flag(value: object) -> bool | None:
 
 
 def whole(value: object) -> int | None:
-    """Return an integer; floats and texts are ignored, as the official client does (codex-wham.md 3)."""
+    """Return an integer; floats and texts are ignored, as the official client does.
+
+    See docs/reference/protocols/codex-wham.md, 3.
+    """
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -17,7 +17,7 @@ from .effects import Clock, Emit, Script
 if TYPE_CHECKING:
     from .._model.tasks import Page
 
-# Twenty tasks on a page of the official service (codex-wham.md 2.1) make 20,000.
+# Twenty tasks on a page of the official service (docs/reference/protocols/codex-wham.md, 2.1) make 20,000.
 MAX_PAGES = 1_000
 MAX_SECONDS = 120.0
 

@@ -1,4 +1,4 @@
-"""Read the GitHub repository from a text or a git remote (docs/reference/protocols/codex-wham.md 5). Pure."""
+"""Read the GitHub repository from a text or a git remote (docs/reference/protocols/codex-wham.md, 5). Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 def repository_of(remote_url: str) -> str | None:
     """Return the ``owner/repo`` on github.com that a git remote names, None for any other remote.
 
-    Reads every form the official client knows and the ones it misses (codex-wham.md 5): ``ssh://git@github.com/o/r.git``,
-    ``www.``, any case of the host, ports, a trailing slash. Other hosts, GitHub Enterprise among them, are others.
+    Reads every form the official client knows and the ones it misses (docs/reference/protocols/codex-wham.md, 5):
+    ``ssh://git@github.com/o/r.git``, ``www.``, any case of the host, ports, a trailing slash. Returns None for other
+    hosts, GitHub Enterprise included.
     """
     # git also reads [user@host:port]:path (connect.c, parse_connect_url)
     match = _REMOTE.fullmatch(_BRACKETS.sub(r"ssh://\1/", remote_url.strip()))

@@ -6,8 +6,9 @@ Invariants:
 - dates have one of the three forms of RFC 9110, section 5.6.7, and are UTC where they name no other zone;
 - anything else counts as a missing header.
 
-Read as well: Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``, Amazon's ``x-amz-retry-after`` (docs/reference/protocols/services.md 6), and
-GitHub's ``x-ratelimit-reset`` beside ``x-ratelimit-remaining: 0`` (services.md 1.4).
+Read as well: Azure's ``retry-after-ms`` and ``x-ms-retry-after-ms``, Amazon's ``x-amz-retry-after``
+(docs/reference/protocols/services.md, 6), and GitHub's ``x-ratelimit-reset`` beside ``x-ratelimit-remaining: 0``
+(docs/reference/protocols/services.md, 1.4).
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
 
 
 def is_throttled(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a response is a rate limit: 429, or GitHub's 403 with the time of the reset (services.md 1.4)."""
+    """Whether a response is a rate limit: 429, or GitHub's 403 with the time of the reset.
+
+    See docs/reference/protocols/services.md, 1.4.
+    """
     has_time = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
     return status == 429 or (status == 403 and has_time)
 

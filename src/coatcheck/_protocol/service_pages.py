@@ -26,19 +26,19 @@ _INSIDE = re.compile(r"(.*)#([0-9]{1,9})", re.DOTALL)
 
 
 def collect_pages(
-    ask: Callable[[str | None], Exchange[tuple[Sequence[T], str | None]]],
+    fetch: Callable[[str | None], Exchange[tuple[Sequence[T], str | None]]],
     *,
     is_known: Callable[[T], bool] | None = None,
 ) -> Exchange[list[T]]:
     """Return the items of all pages, or of those before the first page with an item that *is_known*, without such items.
 
-    *ask* takes a cursor, and returns a page's items and the next cursor.
+    *fetch* takes a cursor, and returns a page's items and the next cursor.
     """
     items: list[T] = []
     cursor: str | None = None
     seen: set[str | None] = {None}
     while True:
-        page_items, cursor = yield from ask(cursor)
+        page_items, cursor = yield from fetch(cursor)
         fresh = page_items if is_known is None else [item for item in page_items if not is_known(item)]
         items += fresh
         if cursor in seen or len(fresh) < len(page_items):
@@ -47,24 +47,24 @@ def collect_pages(
 
 
 def filter_page(
-    ask: Callable[[str | None], Exchange[Page]],
-    is_kept: Callable[[Task], bool],
+    fetch: Callable[[str | None], Exchange[Page]],
+    is_included: Callable[[Task], bool],
     *,
     limit: int | None,
     cursor: str | None,
 ) -> Exchange[Page]:
     """Return the tasks of one page that are kept, at most *limit*, for a service that cannot filter its list.
 
-    *ask* takes the service's own cursor and requests a page of its largest size: one of *limit* tasks would mean a
+    *fetch* takes the service's own cursor and requests a page of its largest size: one of *limit* tasks would mean a
     request for every few tasks that are not kept.
     """
     match = _INSIDE.fullmatch(cursor or "")
-    own, start = (match[1] or None, int(match[2])) if match else (cursor, 0)
-    page = yield from ask(own)
-    kept = [(place, task) for place, task in enumerate(page.items) if place >= start and is_kept(task)]
+    service_cursor, start = (match[1] or None, int(match[2])) if match else (cursor, 0)
+    page = yield from fetch(service_cursor)
+    included = [(place, task) for place, task in enumerate(page.items) if place >= start and is_included(task)]
     following = page.cursor
-    if limit is not None and len(kept) > limit:
-        following = f"{own or ''}#{kept[limit][0]}"
+    if limit is not None and len(included) > limit:
+        following = f"{service_cursor or ''}#{included[limit][0]}"
     elif following is not None and _INSIDE.fullmatch(following):
         following = f"{following}#0"
-    return msgspec.structs.replace(page, items=tuple(task for _, task in kept[:limit]), cursor=following)
+    return msgspec.structs.replace(page, items=tuple(task for _, task in included[:limit]), cursor=following)

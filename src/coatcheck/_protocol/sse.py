@@ -16,7 +16,8 @@ import msgspec
 
 from .. import errors
 
-# An event carries one log line or one message delta (codex-wham.md 2.8); a whole details answer is 3.5 MB.
+# An event carries one log line or one message delta (docs/reference/protocols/codex-wham.md, 2.8); a whole details
+# answer is 3.5 MB.
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"

@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 from .. import errors
 
-# Ids of every form seen (codex-wham.md 2.3); `~` goes into the path as it is (codex-wham.md 2.4). Anything else is percent-encoded.
+# Ids of every form seen (docs/reference/protocols/codex-wham.md, 2.3); `~` goes into the path as it is
+# (docs/reference/protocols/codex-wham.md, 2.4). Anything else is percent-encoded.
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.~-]*")
 # Scheme, host and port of nearly every address. Others are left to `urllib.parse`, whose import takes 2 ms.

@@ -37,13 +37,13 @@ class AsyncClient(BaseClient[AsyncTransport]):
     """
 
     _opened: tuple[Session, AsyncDriver] | None = None
-    _keeper: BackgroundRefresh | None = None
+    _background_refresh: BackgroundRefresh | None = None
     _is_closed = False
 
     async def __aenter__(self) -> Self:
-        self._keeper = BackgroundRefresh()
+        self._background_refresh = BackgroundRefresh()
         if self._opened is not None:
-            self._keeper.look_after(self._session.credentials, self._driver)
+            self._background_refresh.refresh_when_known(self._session.credentials, self._driver)
         return self
 
     async def __aexit__(
@@ -57,8 +57,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
         A closed client raises `ConfigurationError`.
         """
         self._is_closed = True
-        if self._keeper is not None:
-            await self._keeper.aclose()
+        if self._background_refresh is not None:
+            await self._background_refresh.aclose()
         if self._opened is not None:
             await self._opened[1].settle()  # first, so that a refresh that has begun keeps its answer
             self._opened[1].close()
@@ -376,8 +376,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
                 self._transport = _transport(session)
             driver = AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight)
             self._opened = session, driver
-            if self._keeper is not None:
-                self._keeper.look_after(session.credentials, driver)
+            if self._background_refresh is not None:
+                self._background_refresh.refresh_when_known(session.credentials, driver)
         return self._opened
 
     def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:

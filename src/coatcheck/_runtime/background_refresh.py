@@ -26,7 +26,7 @@ class BackgroundRefresh:
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    def look_after(self, credentials: Credentials, driver: AsyncDriver) -> None:
+    def refresh_when_known(self, credentials: Credentials, driver: AsyncDriver) -> None:
         """Keep *credentials* fresh as soon as their tokens are known; credentials of the caller's own are left alone."""
         if isinstance(credentials, LoginCredentials):
             credentials.on_change = partial(self._start, credentials, driver)

@@ -30,8 +30,9 @@ C = TypeVar("C")
 CONNECT_TIMEOUT = 10.0
 # Where nginx (proxy_read_timeout) and AWS (ALB idle timeout) give up on a silent service themselves.
 TIMEOUT = 60.0
-# The largest answer seen is 3.5 MB (codex-wham.md 2.3), and GitHub takes no file above 100 MB, of which a diff is rarely
-# the whole. An answer is held twice for a moment, so this is half of the memory that a service can make us use.
+# The largest answer seen is 3.5 MB (docs/reference/protocols/codex-wham.md, 2.3), and GitHub takes no file above 100
+# MB, of which a diff is rarely the whole. An answer is held twice for a moment, so this is half of the memory that a
+# service can make us use.
 MAX_BODY = 64 * 2**20
 # As many as the clients have in flight.
 MAX_IDLE = 32

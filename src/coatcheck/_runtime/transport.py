@@ -331,10 +331,10 @@ def _configured(builder: B, options: TransportOptions, route: Route) -> B:
     builder = builder.pool_max_idle_per_host(options.max_idle).pool_idle_timeout(timedelta(seconds=options.keep_alive))
     if options.connect_timeout is not None:
         builder = builder.connect_timeout(timedelta(seconds=options.connect_timeout))
-    return _trusting(_patient(builder, options, route), options, route)
+    return _with_certificates(_with_timeouts(builder, options, route), options, route)
 
 
-def _patient(builder: B, options: TransportOptions, route: Route) -> B:
+def _with_timeouts(builder: B, options: TransportOptions, route: Route) -> B:
     limit = options.read_timeout if route.is_stream else options.timeout
     if limit is None:
         return builder
@@ -342,7 +342,7 @@ def _patient(builder: B, options: TransportOptions, route: Route) -> B:
     return set_limit(timedelta(seconds=limit))
 
 
-def _trusting(builder: B, options: TransportOptions, route: Route) -> B:
+def _with_certificates(builder: B, options: TransportOptions, route: Route) -> B:
     if route.proxy is not None:
         from pyreqwest.proxy import ProxyBuilder  # for those who have one
 

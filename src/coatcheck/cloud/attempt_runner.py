@@ -37,7 +37,8 @@ MAX_MESSAGE = 64 * 1024
 MAX_RESULT_FILE = 4 * 1024 * 1024
 # So many notes on a result are shown, so much of each.
 MAX_NOTES, MAX_NOTE = 100, 600
-# The official client calls a task without any message an error (codex-wham.md 4), so there always is one.
+# The official client calls a task without any message an error (docs/reference/protocols/codex-wham.md, 4), so there
+# always is one.
 SILENCE = "(The agent printed nothing.)"
 TIMEOUT = 3600.0
 MAX_PARALLEL = 2

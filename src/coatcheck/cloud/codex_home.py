@@ -55,7 +55,10 @@ def _is_ours(path: Path, account: Account) -> bool:
 
 
 def login_file(tokens: TokenSet, *, account: Account, now: float) -> bytes:
-    """Return an ``auth.json``; without ``last_refresh`` the client sends no token at all (codex-wham.md 6.1)."""
+    """Return an ``auth.json``; without ``last_refresh`` the client sends no token at all.
+
+    See docs/reference/protocols/codex-wham.md, 6.1.
+    """
     login = {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": None,
@@ -71,7 +74,10 @@ def login_file(tokens: TokenSet, *, account: Account, now: float) -> bytes:
 
 
 def config_file(url: str) -> bytes:
-    """Return a ``config.toml``: the address that ``codex apply`` uses (codex-wham.md 1.2), and that logins are kept in the file."""
+    """Return a ``config.toml``: the address that ``codex apply`` uses, and that logins are kept in the file.
+
+    See docs/reference/protocols/codex-wham.md, 1.2.
+    """
     return f'chatgpt_base_url = "{url}/"\ncli_auth_credentials_store = "file"\n'.encode()
 
 

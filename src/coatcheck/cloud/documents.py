@@ -1,4 +1,6 @@
-"""Records in, WHAM documents out: every key that the live service sends (codex-wham.md 2.1 to 2.5).
+"""Records in, WHAM documents out: every key that the live service sends.
+
+See docs/reference/protocols/codex-wham.md, 2.1 to 2.5.
 
 Invariant: every field that a client requires is present and not null; a value that this cloud does not have is null.
 """
@@ -27,13 +29,16 @@ from .models import (
 Document: TypeAlias = dict[str, object]
 Environments: TypeAlias = Mapping[str, CloudEnvironment]
 
-INTENTS = {"code": "pr", "ask": "qa"}  # codex-wham.md 2.2
-REPOSITORY_ID = "github-{}"  # codex-wham.md 2.5
+INTENTS = {"code": "pr", "ask": "qa"}  # docs/reference/protocols/codex-wham.md, 2.2
+REPOSITORY_ID = "github-{}"  # docs/reference/protocols/codex-wham.md, 2.5
 NO_RESULT = CloudResult()
 
 
 def list_item(task: CloudTask) -> Document:
-    """Return an entry of ``tasks/list``; all of its booleans and strings are demanded (codex-wham.md 2.1)."""
+    """Return an entry of ``tasks/list``; all of its booleans and strings are demanded.
+
+    See docs/reference/protocols/codex-wham.md, 2.1.
+    """
     return {
         "id": task.id,
         "title": task.title,
@@ -48,7 +53,7 @@ def list_item(task: CloudTask) -> Document:
 
 
 def status_display(task: CloudTask) -> Document:
-    """Return the form of status that the live service uses (codex-wham.md 3, form 1)."""
+    """Return the form of status that the live service uses (docs/reference/protocols/codex-wham.md, 3, form 1)."""
     current = task.last.attempts[0]
     return {
         "latest_turn_status_display": {
@@ -103,7 +108,10 @@ def task_record(task: CloudTask) -> Document:
 
 
 def details(task: CloudTask, environments: Environments) -> Document:
-    """Return a details answer; the diff turn repeats the assistant turn once there is a diff (codex-wham.md 2.3)."""
+    """Return a details answer; the diff turn repeats the assistant turn once there is a diff.
+
+    See docs/reference/protocols/codex-wham.md, 2.3.
+    """
     round_ = task.last
     turn = assistant_turn(task, round_, round_.attempts[0], environments)
     result = round_.attempts[0].result
@@ -116,7 +124,10 @@ def details(task: CloudTask, environments: Environments) -> Document:
 
 
 def created(task: CloudTask, environments: Environments, rate_limit: Mapping[str, object] | None) -> Document:
-    """Return the answer to a create or a follow-up; the assistant turn's key is ``turn`` (codex-wham.md 2.2)."""
+    """Return the answer to a create or a follow-up; the assistant turn's key is ``turn``.
+
+    See docs/reference/protocols/codex-wham.md, 2.2.
+    """
     return {
         "task": task_record(task),
         "user_turn": user_turn(task.last),
@@ -143,7 +154,10 @@ def user_turn(round_: CloudRound) -> Document:
 
 
 def assistant_turn(task: CloudTask, round_: CloudRound, attempt: CloudAttempt, environments: Environments) -> Document:
-    """Return one attempt; alone it has neither siblings nor a placement (codex-wham.md 2.3)."""
+    """Return one attempt; alone it has neither siblings nor a placement.
+
+    See docs/reference/protocols/codex-wham.md, 2.3.
+    """
     is_alone = len(round_.attempts) == 1
     environment = environments.get(task.environment_id)
     result = attempt.result or NO_RESULT
@@ -226,7 +240,10 @@ def _logs(result: CloudResult) -> Document | None:
 
 
 def output_items(attempt: CloudAttempt, result: CloudResult, *, title: str) -> list[Document]:
-    """Return message, partial_repo_snapshot and pr, in the service's order (codex-wham.md 2.3)."""
+    """Return message, partial_repo_snapshot and pr, in the service's order.
+
+    See docs/reference/protocols/codex-wham.md, 2.3.
+    """
     items: list[Document] = [
         {"type": "message", "role": "assistant", "content": [{"content_type": "text", "text": text}]}
         for text in result.messages
@@ -271,7 +288,10 @@ def _pull_request(attempt: CloudAttempt, result: CloudResult, title: str) -> Doc
 
 
 def thread_events(round_: CloudRound, attempt: CloudAttempt) -> list[Document]:
-    """Return what happened as app-server records: nothing until the turn ends, then all at once (codex-wham.md 2.3)."""
+    """Return what happened as app-server records: nothing until the turn ends, then all at once.
+
+    See docs/reference/protocols/codex-wham.md, 2.3.
+    """
     if not attempt.is_over:
         return []
     thread = {"threadId": attempt.id}
@@ -296,7 +316,10 @@ def _event(method: str, **params: object) -> Document:
 
 
 def sibling_turns(task: CloudTask, current_id: str, environments: Environments) -> Document:
-    """Return the other attempts: never the one asked about, or clients count it twice (codex-wham.md 2.4)."""
+    """Return the other attempts: never the one asked about, or clients count it twice.
+
+    See docs/reference/protocols/codex-wham.md, 2.4.
+    """
     found = task.find_turn(current_id)
     round_ = found[0] if found else task.last
     others = [attempt for attempt in round_.attempts if attempt.id != current_id]
@@ -304,7 +327,7 @@ def sibling_turns(task: CloudTask, current_id: str, environments: Environments) 
 
 
 def turn(task: CloudTask, id: str, environments: Environments) -> Document | None:
-    """Return one turn with what it answers (codex-wham.md 2.8)."""
+    """Return one turn with what it answers (docs/reference/protocols/codex-wham.md, 2.8)."""
     if (found := task.find_turn(id)) is None:
         return None
     round_, attempt = found
@@ -316,7 +339,7 @@ def turn(task: CloudTask, id: str, environments: Environments) -> Document | Non
 
 
 def turns(task: CloudTask, environments: Environments) -> Document:
-    """Return every turn of the task as a tree (codex-wham.md 2.8)."""
+    """Return every turn of the task as a tree (docs/reference/protocols/codex-wham.md, 2.8)."""
     mapping: Document = {}
     for round_, following in zip(task.rounds, (*task.rounds[1:], None), strict=True):
         mapping[round_.id] = _node(
@@ -335,7 +358,7 @@ def _node(id: str, turn: Document, parent: str | None, children: list[str]) -> D
 
 
 def environment_list(environments: Iterable[CloudEnvironment]) -> list[Document]:
-    """Return the JSON array of environments (codex-wham.md 2.5)."""
+    """Return the JSON array of environments (docs/reference/protocols/codex-wham.md, 2.5)."""
     return [environment_entry(environment) for environment in environments]
 
 

@@ -269,7 +269,10 @@ class RepeatingCursor(_Edited, frozen=True, kw_only=True):
 
 
 class OffloadedDiff(_Edited, frozen=True, kw_only=True):
-    """Keep every diff elsewhere: ``diff`` is null and ``external_storage_diff`` names a file (codex-wham.md 2.3)."""
+    """Keep every diff elsewhere: ``diff`` is null and ``external_storage_diff`` names a file.
+
+    See docs/reference/protocols/codex-wham.md, 2.3.
+    """
 
     times: int | None = None
 

@@ -3,8 +3,9 @@
 Guarantees:
 
 - only a token's SHA-256 digest is stored;
-- a refresh token is accepted once; it is replaced by another one (codex-wham.md 6.4);
-- signatures are not verified, as no client does it (codex-wham.md 6.2): a token is stored or it is not accepted.
+- a refresh token is accepted once; it is replaced by another one (docs/reference/protocols/codex-wham.md, 6.4);
+- signatures are not verified, as no client does it (docs/reference/protocols/codex-wham.md, 6.2): a token is stored or
+  it is not accepted.
 """
 
 from __future__ import annotations
@@ -100,14 +101,14 @@ class MemoryTokenStore:
 
 
 class RefusedTokenError(Exception):
-    """A refresh token is refused; `code` is the service's code (codex-wham.md 6.4)."""
+    """A refresh token is refused; `code` is the service's code (docs/reference/protocols/codex-wham.md, 6.4)."""
 
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(code)
 
 
-# The state of a refresh token -> the service's code (codex-wham.md 6.4).
+# The state of a refresh token -> the service's code (docs/reference/protocols/codex-wham.md, 6.4).
 REFUSALS: dict[TokenState, str] = {
     "used": "refresh_token_reused",
     "expired": "refresh_token_expired",

@@ -44,7 +44,7 @@ from .workspace import WorkspaceManager
 
 RESTARTED = CloudFailure(code="server_restarted", message="the server was restarted while this attempt ran")
 
-# Clients accept any word for a plan and null for what is not limited (codex-wham.md 7.1).
+# Clients accept any word for a plan and null for what is not limited (docs/reference/protocols/codex-wham.md, 7.1).
 USAGE: Mapping[str, object] = {
     "plan_type": "local",
     "rate_limit": None,

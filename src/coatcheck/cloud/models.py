@@ -14,7 +14,7 @@ from .._values.value import Value
 Mode: TypeAlias = Literal["code", "ask"]
 Filter: TypeAlias = Literal["current", "archived", "all"]
 
-# The states of a turn (codex-wham.md 2.3).
+# The states of a turn (docs/reference/protocols/codex-wham.md, 2.3).
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "pending", "in_progress", "completed", "failed", "cancelled"
 ENDED = frozenset({COMPLETED, FAILED, CANCELLED})
 
@@ -200,7 +200,7 @@ def joint_state(states: Iterable[str]) -> str:
 
 
 def turn_id(task_id: str, kind: Literal["user", "asst"], number: int) -> str:
-    """Return a turn's id in the service's form (codex-wham.md 2.3)."""
+    """Return a turn's id in the service's form (docs/reference/protocols/codex-wham.md, 2.3)."""
     return f"{task_id}~{kind}trn_e_{number:032x}"
 
 

@@ -1,4 +1,6 @@
-"""The login service: refresh, authorization code with PKCE, device code, revoke (codex-wham.md 6.4, 6.9).
+"""The login service: refresh, authorization code with PKCE, device code, revoke.
+
+See docs/reference/protocols/codex-wham.md, 6.4, 6.9.
 
 Every user of a machine can reach a port on loopback, so a login is approved with the *key* that the server printed
 when it started. Without a key (in tests) every login is approved at once.
@@ -25,7 +27,7 @@ from .responses import Refusal, decode, html_reply, json_reply, oauth_error
 
 Form: TypeAlias = Mapping[str, str]
 
-# How long a device code or an authorization code may be used (codex-wham.md 6.9: 15 minutes).
+# How long a device code or an authorization code may be used (docs/reference/protocols/codex-wham.md, 6.9: 15 minutes).
 CODE_LIFETIME = 900.0
 # More logins than this are never open at once; a flood of them must not fill the memory.
 MAX_OPEN = 100
@@ -107,7 +109,10 @@ class OAuthServer:
         return json_reply({})
 
     def start_device(self, request: Request) -> Response:
-        """Open a device login; `interval` is a string because clients demand one (codex-wham.md 6.9)."""
+        """Open a device login; `interval` is a string because clients demand one.
+
+        See docs/reference/protocols/codex-wham.md, 6.9.
+        """
         if not read_form(request).get("client_id"):
             return oauth_error("invalid_request", "client_id is missing")
         id, user_code = f"deviceauth_{secrets.token_hex(16)}", new_user_code()

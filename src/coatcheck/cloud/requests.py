@@ -1,4 +1,7 @@
-"""Read what a client posts (codex-wham.md 2.2), as strictly as the service: what is missing is named in a 400."""
+"""Read what a client posts, as strictly as the service: what is missing is named in a 400.
+
+See docs/reference/protocols/codex-wham.md, 2.2.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from .responses import Refusal, decode, validation
 
 T = TypeVar("T")
 
-MAX_ATTEMPTS = 4  # codex-wham.md 8: --attempts 1..4
+MAX_ATTEMPTS = 4  # docs/reference/protocols/codex-wham.md, 8: --attempts 1..4
 
 
 class _Part(msgspec.Struct):

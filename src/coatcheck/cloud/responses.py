@@ -1,4 +1,4 @@
-"""Responses in WHAM's form: JSON documents, and the error bodies of codex-wham.md 2.9."""
+"""Responses in WHAM's form: JSON documents, and the error bodies of docs/reference/protocols/codex-wham.md, 2.9."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def validation(location: str, message: str, *, type: str = "value_error") -> Res
 
 
 def oauth_error(code: str, message: str, *, status: int = 400) -> Response:
-    """Answer as the token service does; clients read ``error.code`` (codex-wham.md 6.4)."""
+    """Answer as the token service does; clients read ``error.code`` (docs/reference/protocols/codex-wham.md, 6.4)."""
     return json_reply(
         {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}, status=status
     )

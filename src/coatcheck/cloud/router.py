@@ -27,7 +27,7 @@ from .requests import FollowUp, PullRequestRequest, read_body, read_order
 from .responses import Refusal, json_reply
 from .turn_stream import EventSource, Stream, replay
 
-MAX_PAGE = 20  # codex-wham.md 2.1: the server caps a page at 20
+MAX_PAGE = 20  # docs/reference/protocols/codex-wham.md, 2.1: the server caps a page at 20
 MAX_SUBMISSION = 64 * 1024 * 1024  # bytes: a prompt and a starting diff
 
 
@@ -273,7 +273,7 @@ def read_query(request: Request, *, text: str | None) -> TaskQuery:
     )
 
 
-# The live cursor's form, with characters that must be encoded (codex-wham.md 2.1).
+# The live cursor's form, with characters that must be encoded (docs/reference/protocols/codex-wham.md, 2.1).
 _CURSOR = re.compile(r"\+RID:~([^=#]+)==#RT:1#TRC:([0-9]{1,18})#RTD:")
 
 
@@ -307,7 +307,8 @@ class Route(msgspec.Struct, frozen=True):
     max_body: int = SMALL_BODY
 
 
-# What `codex cloud` calls, then what others have seen (codex-wham.md 2.1 to 2.8). First match wins.
+# What `codex cloud` calls, then what others have seen (docs/reference/protocols/codex-wham.md, 2.1 to 2.8). First match
+# wins.
 WHAM = (
     Route("list_tasks", "GET", "/tasks/list", Router.list_tasks),
     Route("search_tasks", "GET", "/tasks/search", Router.search_tasks),
@@ -332,7 +333,7 @@ WHAM = (
     Route("account", "GET", "/accounts/check", Router.account),
 )
 
-# The login service (codex-wham.md 6.4, 6.9); its clients have no token yet.
+# The login service (docs/reference/protocols/codex-wham.md, 6.4, 6.9); its clients have no token yet.
 OAUTH = (
     Route("token", "POST", "/oauth/token", lambda router, request: router.oauth.token(request), is_guarded=False),
     Route("revoke", "POST", "/oauth/revoke", lambda router, request: router.oauth.revoke(request), is_guarded=False),
@@ -380,7 +381,7 @@ OAUTH = (
     ),
 )
 
-# Both path styles, and the first without its base (codex-wham.md 1.1).
+# Both path styles, and the first without its base (docs/reference/protocols/codex-wham.md, 1.1).
 PREFIXES = ("/backend-api/wham", "/api/codex", "/wham")
 
 

@@ -62,7 +62,7 @@ DEFAULT_ENVIRONMENT = CloudEnvironment(
 )
 DEFAULT_FAILURE = CloudFailure(code="internal_error", message="container exited")
 
-# The answers of codex-wham.md 7.1 and 2.2, with everything at ease.
+# The answers of docs/reference/protocols/codex-wham.md, 7.1 and 2.2, with everything at ease.
 DEFAULT_USAGE: Mapping[str, object] = {
     "plan_type": "plus",
     "rate_limit": {

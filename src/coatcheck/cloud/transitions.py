@@ -65,7 +65,10 @@ def _with_round(task: CloudTask, order: TaskOrder, *, previous: str | None, now:
 
 
 def find_environment(environments: tuple[CloudEnvironment, ...], id: str) -> CloudEnvironment:
-    """Return the environment an order names by its id; raises `Refusal`. Labels are the client's business (codex-wham.md 9)."""
+    """Return the environment an order names by its id; raises `Refusal`. Labels are the client's business.
+
+    See docs/reference/protocols/codex-wham.md, 9.
+    """
     for environment in environments:
         if environment.id == id:
             return environment

@@ -1,4 +1,6 @@
-"""Server-sent events of one turn: replayed when it has ended, live while it runs (codex-wham.md 2.8).
+"""Server-sent events of one turn: replayed when it has ended, live while it runs.
+
+See docs/reference/protocols/codex-wham.md, 2.8.
 
 The end of a stream does not show how the turn ended; clients request its status.
 """

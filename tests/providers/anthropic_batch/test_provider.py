@@ -1,4 +1,4 @@
-"""Anthropic's batches: one POST, one word for every end, and a result for each request."""
+"""Anthropic's batches: one POST, one state for every end, and a result for each request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .test_conformance import COUNTS, PROVIDER, batch
 THREE = TaskSpec(prompt="Sum up:", requests={"a": "1", "b": "2", "c": "3"})
 
 
-def talk(variant: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatchEmulator]:
+def batch_client(variant: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatchEmulator]:
     """Return a client and the emulator behind it."""
     clock = FakeClock()
     emulator = AnthropicBatchEmulator(clock=clock, **options)
@@ -28,7 +28,7 @@ def talk(variant: str = "blocking", **options: Any) -> tuple[Any, AnthropicBatch
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_one_prompt_is_a_batch_of_one(variant: str) -> None:
     """The model's answer is the task's message; the results are requested from the configured origin."""
-    client, emulator = talk(variant)
+    client, emulator = batch_client(variant)
     task = client.poll_task(client.create_task("Say hello").ref)
 
     assert (TaskState.SUCCEEDED, "Done: Say hello", "claude-test") == (
@@ -39,9 +39,9 @@ def test_one_prompt_is_a_batch_of_one(variant: str) -> None:
     assert 1 == len(emulator.seen("get_results"))
 
 
-def test_every_request_has_its_own_outcome() -> None:
-    """What failed says why, and a notice counts."""
-    client, _ = talk(fails={"b"})
+def test_every_request_has_an_outcome() -> None:
+    """A failed request has its error, and a notice counts them."""
+    client, _ = batch_client(fails={"b"})
     task = client.poll_task(client.create_task(THREE).ref)
 
     assert [("a", "succeeded"), ("b", "failed"), ("c", "succeeded")] == [
@@ -64,16 +64,16 @@ def test_every_request_has_its_own_outcome() -> None:
         ({}, TaskState.SUCCEEDED),
     ],
 )
-def test_the_counts_say_how_a_batch_ended(counts: dict[str, int], state: TaskState) -> None:
-    """`ended` is every end; one success makes it one."""
+def test_the_counts_decide_the_state(counts: dict[str, int], state: TaskState) -> None:
+    """`ended` is every end; one success makes it a success."""
     body = batch(processing_status="ended", request_counts={**COUNTS, "processing": 0, **counts})
 
     assert (state, "ended") == ((task := PROVIDER.extract_response(body, None)).state, task.raw_state)
 
 
 def test_what_was_done_before_an_early_end_is_kept() -> None:
-    """Requests that were not made say so."""
-    client, _ = talk(life=("in_progress", "expired"))
+    """Requests that were not made have an error."""
+    client, _ = batch_client(life=("in_progress", "expired"))
     task = client.poll_task(client.create_task(THREE).ref)
 
     assert [TaskState.SUCCEEDED, TaskState.EXPIRED, TaskState.SUCCEEDED] == [item.state for item in task.outcome.items]
@@ -81,7 +81,7 @@ def test_what_was_done_before_an_early_end_is_kept() -> None:
 
 def test_a_cancelled_batch_keeps_what_was_done() -> None:
     """A cancellation is requested, and the state follows later."""
-    client, _ = talk()
+    client, _ = batch_client()
     ref = client.create_task(THREE).ref
     client.cancel_task(ref)
     task = client.poll_task(ref)
@@ -91,9 +91,9 @@ def test_a_cancelled_batch_keeps_what_was_done() -> None:
     ]
 
 
-def test_a_running_batch_says_until_when_it_has_time() -> None:
-    """The service counts nothing else until the end."""
-    client, _ = talk()
+def test_a_running_batch_shows_its_expiry() -> None:
+    """The service reports no counts before the end."""
+    client, _ = batch_client()
     task = client.get_task(client.create_task(THREE).ref)
 
     assert task.progress is not None
@@ -101,8 +101,8 @@ def test_a_running_batch_says_until_when_it_has_time() -> None:
 
 
 def test_a_batch_can_be_deleted_once_it_has_ended() -> None:
-    """Before, the service says no."""
-    client, _ = talk()
+    """Before that, the service refuses."""
+    client, _ = batch_client()
     ref = client.create_task("Say hello").ref
     with pytest.raises(errors.InvalidRequestError, match="once they have ended"):
         client.delete_task(ref)
@@ -114,9 +114,9 @@ def test_a_batch_can_be_deleted_once_it_has_ended() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_lost_answer_is_uncertain_and_says_what_it_could_be(variant: str) -> None:
+def test_a_lost_answer_is_uncertain(variant: str) -> None:
     """The service returns nothing of the input, so a lost submission is uncertain and its intent stays open."""
-    client, emulator = talk(variant, faults=[ResetAfterAccept(on="create_task")])
+    client, emulator = batch_client(variant, faults=[ResetAfterAccept(on="create_task")])
     with pytest.raises(errors.SubmissionUncertainError) as caught:
         client.create_task("Say hello")
 
@@ -135,7 +135,7 @@ def test_batches_whose_results_were_put_away_are_archived() -> None:
 
 def test_the_archive_and_the_rest_are_listed_apart() -> None:
     """Here nothing was put away."""
-    client, _ = talk()
+    client, _ = batch_client()
     client.create_task("Say hello")
 
     assert (1, 0, 1) == tuple(len(client.list_tasks(filter=which)) for which in ("current", "archived", "all"))
@@ -156,9 +156,9 @@ def test_no_model_no_batch() -> None:
 
 
 def test_too_many_bytes_are_refused_before_any_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As large as the service takes; the limit is lowered here."""
+    """The limit is the service's, lowered here."""
     monkeypatch.setattr("coatcheck.providers.anthropic_batch.provider.MAX_BYTES", 1000)
-    client, emulator = talk()
+    client, emulator = batch_client()
     with pytest.raises(errors.ConfigurationError, match="takes 1,000"):
         client.create_task("x" * 1000)
 
@@ -174,8 +174,8 @@ def test_a_number_of_tokens_that_is_none_is_refused(tokens: str) -> None:
         Client("anthropic_batch", environ=environ, journal=MemoryJournal()).create_task("p")
 
 
-def test_no_key_is_nobody_logged_in() -> None:
-    """The variable is named."""
+def test_no_key_means_not_logged_in() -> None:
+    """The error names the variable."""
     environ = {"COATCHECK_ANTHROPIC_BATCH_MODEL": "m"}
     with pytest.raises(errors.NotLoggedInError) as caught:
         Client("anthropic_batch", environ=environ, journal=MemoryJournal()).create_task("p")

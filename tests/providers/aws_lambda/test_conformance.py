@@ -5,7 +5,7 @@ from coatcheck.providers.aws_lambda import extract
 from coatcheck.testing.conformance import ProviderConformance, Transcript
 from coatcheck.testing.emulators.aws_lambda import LambdaEmulator
 
-from .lambda_talk import DURABLES, PLAIN_SPEC, PLAINS, SPEC, execution, record
+from .lambda_support import DURABLES, PLAIN_SPEC, PLAINS, SPEC, execution, record
 
 RESULT = '{"message":"Done","patch":"diff --git a/x b/x\\n","pull_request":{"url":"https://git.example/1"}}'
 ERROR = {"ErrorType": "AgentError", "ErrorMessage": "It gave up.", "StackTrace": ["a", "b"]}

@@ -43,8 +43,8 @@ def write(folder: Path, name: str, text: str) -> None:
     (folder / ".aws" / name).write_text(text)
 
 
-def test_keys_in_the_environment_come_first(tmp_path: Path) -> None:
-    """They need no file and no botocore, and may go wherever the caller says."""
+def test_keys_in_the_environment_have_precedence(tmp_path: Path) -> None:
+    """They need no file and no botocore, and may be sent to any host that the caller sets."""
     write(tmp_path, "credentials", "[default]\naws_access_key_id = AKFILE\naws_secret_access_key = x\n")
     variables = {"AWS_ACCESS_KEY_ID": "AKENV", "AWS_SECRET_ACCESS_KEY": "y", "AWS_SESSION_TOKEN": "z=="}
     secret = chain(environ(tmp_path, **variables))()
@@ -62,7 +62,7 @@ def test_aws_files_are_read_by_botocore(tmp_path: Path, profile: str, key: str) 
     assert (f"{key}:x", True) == (secret and secret.token, secret and secret.is_stored)
 
 
-def test_no_credentials_is_nobody_logged_in(tmp_path: Path) -> None:
+def test_no_credentials_means_not_logged_in(tmp_path: Path) -> None:
     """One line with the remedy, and no request."""
     emulator = LambdaEmulator()
     client = Client(
@@ -78,14 +78,14 @@ def test_no_credentials_is_nobody_logged_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_half_a_pair_of_keys_says_which_is_missing(tmp_path: Path, name: str) -> None:
+def test_half_a_pair_of_keys_names_the_missing_one(tmp_path: Path, name: str) -> None:
     """The environment that is named is used, and no other place is searched."""
     with pytest.raises(errors.NotLoggedInError, match=f"{name} is set"):
         chain(environ(tmp_path, **{name: "x"}))
 
 
-def test_a_profile_that_is_not_there_says_so(tmp_path: Path) -> None:
-    """In botocore's words."""
+def test_a_missing_profile_is_an_error(tmp_path: Path) -> None:
+    """The message is botocore's."""
     with pytest.raises(errors.NotLoggedInError, match="nowhere"):
         chain(environ(tmp_path, AWS_PROFILE="nowhere"))()
 
@@ -108,7 +108,7 @@ def test_a_token_that_is_no_pair_of_keys_is_refused(token: str) -> None:
 
 
 def test_without_botocore_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line says what to install."""
+    """One line names the package to install."""
     real = builtins.__import__
 
     def without(name: str, *arguments: Any, **named: Any) -> Any:
@@ -131,7 +131,7 @@ def test_without_botocore_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
 
 
 def theirs(request: Request, region: str) -> str:
-    """The header that botocore itself makes, on the same day."""
+    """Return the header that botocore makes on the same day."""
     aws = AWSRequest(request.method, request.url, dict(request.headers), request.body, params=request.query)
     with patch("botocore.auth.get_current_datetime", lambda: datetime.fromtimestamp(NOW, UTC)):
         SigV4Auth(Credentials("AKIDEXAMPLE", "s/ecret+", None), "lambda", region).add_auth(aws)
@@ -142,8 +142,8 @@ WORDS = st.text(st.characters(codec="ascii", exclude_categories=("Cc", "Zs")), m
 
 
 @given(query=st.lists(st.tuples(WORDS, WORDS), max_size=3), body=st.binary(max_size=40), segment=WORDS)
-def test_a_signature_is_botocores_and_aws_takes_it(query: list[tuple[str, str]], body: bytes, segment: str) -> None:
-    """Our pure signature is the one that botocore makes by its clock, and an independent check accepts it."""
+def test_a_signature_equals_botocores(query: list[tuple[str, str]], body: bytes, segment: str) -> None:
+    """The pure signature equals botocore's at its time, and an independent check accepts it."""
     from urllib.parse import quote
 
     path = f"/2025-12-01/functions/{quote(segment.replace('.', 'x'), safe=':~')}/durable-executions"

@@ -14,18 +14,18 @@ from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
 from coatcheck.providers.aws_lambda.payload import MAX_PAYLOAD
 from coatcheck.testing.emulators.aws_lambda import ACCOUNT, CALLBACK, REGION
 
-from .lambda_talk import ARN, DURABLES, SPEC, durables
+from .lambda_support import ARN, DURABLES, SPEC, durables
 
 VARIANTS = ("blocking", "asynchronous")
 
 
 def opaque(function: str, name: str, id: str) -> str:
-    """Return an ARN as AWS's local runner makes them."""
+    """Return an ARN in the form of AWS's local runner."""
     return f"{id}/{id}"
 
 
-def test_a_task_comes_back_with_what_the_function_made() -> None:
-    """Message, patch and pull request are what the result's JSON says; the ARN alone is enough to come back."""
+def test_a_task_has_the_result_of_the_function() -> None:
+    """Message, patch and pull request are those of the result's JSON; the ARN alone identifies the task."""
     client, _ = durables()
     task = client.poll_task(str(client.create_task(SPEC).ref))
 
@@ -76,7 +76,7 @@ def test_where_sending_again_fails_too_the_name_finds_it() -> None:
 
 
 def test_a_name_is_found_where_the_arn_does_not_hold_it() -> None:
-    """The list says the name of each execution; AWS's local runner makes ARNs of random ids."""
+    """The list has the name of each execution; AWS's local runner makes ARNs of random ids."""
     client, emulator = durables(arn=opaque, faults=[ResetAfterAccept(on="create_task", times=5)])
     task = client.create_task(SPEC)
 
@@ -96,7 +96,7 @@ def test_a_crash_is_resumed_by_the_name() -> None:
     assert emulator.tasks[0].arn == resumed.task.ref.id.replace("%2F", "/")
 
 
-def test_an_intent_that_no_execution_bears_is_closed() -> None:
+def test_an_intent_without_an_execution_is_closed() -> None:
     """The list counts as complete once the submission is old."""
     client, _ = durables()
     client.journal.begin(intent_of(SPEC, id="nightly-7", provider="aws_lambda", at=-1000.0, pid=2**22 + 1))
@@ -106,7 +106,7 @@ def test_an_intent_that_no_execution_bears_is_closed() -> None:
 
 
 def test_the_same_work_under_the_same_key_is_the_same_task() -> None:
-    """Who names a submission may submit it twice."""
+    """A submission with a key may be repeated."""
     client, emulator = durables()
     named = TaskSpec(prompt="Say hello", environment="agent:live", key="nightly-7")
 
@@ -115,7 +115,7 @@ def test_the_same_work_under_the_same_key_is_the_same_task() -> None:
 
 
 def test_other_work_under_the_same_key_is_refused() -> None:
-    """A name that is taken is one clear line."""
+    """An occupied name is one clear line."""
     client, emulator = durables()
     client.create_task(TaskSpec(prompt="Say hello", environment="agent:live", key="nightly-7"))
     with pytest.raises(errors.ConflictError, match="nightly-7") as caught:
@@ -129,7 +129,7 @@ def test_other_work_under_the_same_key_is_refused() -> None:
 
 
 def test_an_unqualified_durable_function_is_refused_before_any_request() -> None:
-    """AWS would refuse it too; we say what to write."""
+    """AWS would refuse it too; the error shows what to write."""
     client, emulator = durables()
     with pytest.raises(errors.ConfigurationError, match="agent names none") as caught:
         client.create_task("Say hello", environment="agent")
@@ -137,7 +137,7 @@ def test_an_unqualified_durable_function_is_refused_before_any_request() -> None
     assert ("agent:live" in (caught.value.remedy or ""), []) == (True, emulator.requests)
 
 
-def test_a_function_that_does_not_exist_says_where_it_was_looked_for() -> None:
+def test_a_missing_function_is_named_with_its_region() -> None:
     """AWS names the ARN, and the remedy the region."""
     client, emulator = durables()
     with pytest.raises(errors.NotFoundError, match="function:nobody") as caught:
@@ -147,8 +147,8 @@ def test_a_function_that_does_not_exist_says_where_it_was_looked_for() -> None:
     assert ([], []) == (list(emulator.tasks), client.journal.open_intents("aws_lambda"))
 
 
-def test_a_function_that_is_not_durable_is_reported_apart() -> None:
-    """It has been started, and nobody can ask: said at once, with the provider that can wait for it."""
+def test_a_function_that_is_not_durable_has_another_error() -> None:
+    """It was started and cannot be polled: the error names the provider that can wait for it."""
     client, _ = durables()
     with pytest.raises(errors.SubmissionUncertainError, match="plain-agent:live is not a durable function") as caught:
         client.create_task("Say hello", environment="plain-agent:live")
@@ -203,7 +203,7 @@ def test_a_name_of_an_execution_that_aws_would_not_take_is_refused() -> None:
     assert [] == emulator.requests
 
 
-def test_throttling_is_waited_out_as_long_as_aws_says() -> None:
+def test_throttling_is_waited_out() -> None:
     """429 with Retry-After is a pause and no error; there is one execution."""
     client, emulator = durables(faults=[Status(429, on="create_task", retry_after=7)])
     client.create_task(SPEC)
@@ -232,7 +232,7 @@ def test_every_end_ends_a_wait(life: tuple[str, ...], state: TaskState) -> None:
 
 
 def test_a_stopped_execution_is_cancelled() -> None:
-    """Stop is AWS's word for cancel, and says who asked."""
+    """AWS's stop is a cancellation, with the name of the caller."""
     client, emulator = durables(life=("RUNNING",) * 50)
     ref = client.create_task(SPEC).ref
     client.cancel_task(ref)
@@ -253,7 +253,7 @@ def test_an_ended_execution_can_be_deleted() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_watch_reports_the_history_once(variant: str) -> None:
-    """AWS's own events in order, what was said, and the end; a watch resumes after any of them."""
+    """AWS's events in order, messages, and the end; a watch resumes after any of them."""
     client, _ = durables(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
@@ -274,7 +274,7 @@ def test_a_watch_reports_the_history_once(variant: str) -> None:
 
 
 def test_a_long_history_is_read_from_its_end() -> None:
-    """What is known is not read again: pages go back until the first event that was seen."""
+    """Known events are not read again: pages are read backwards to the first of them."""
     client, emulator = durables(life=("RUNNING",) * 2500 + ("SUCCEEDED",))
     ref = client.create_task(SPEC).ref
     for _ in range(2500):
@@ -299,7 +299,7 @@ def test_the_stream_is_all_that_has_happened() -> None:
 
 
 def test_a_message_answers_the_callback_that_waits() -> None:
-    """Input goes to the one callback of the history, and the execution goes on."""
+    """The message is the result of the one open callback, and the execution continues."""
     client, emulator = durables(life=("RUNNING", CALLBACK, "RUNNING", "SUCCEEDED"))
     ref = client.create_task(SPEC).ref
     for _ in range(2):
@@ -310,8 +310,8 @@ def test_a_message_answers_the_callback_that_waits() -> None:
     assert b"blue" == emulator.seen("send_message")[0].body
 
 
-def test_a_message_that_nobody_waits_for_is_refused() -> None:
-    """Without a callback there is nowhere to put it."""
+def test_a_message_without_an_open_callback_is_refused() -> None:
+    """Nothing is sent."""
     client, emulator = durables()
     ref = client.create_task(SPEC).ref
     with pytest.raises(errors.ConfigurationError, match="no callback waits"):
@@ -328,7 +328,7 @@ def test_the_archive_is_empty() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_many_tasks_is_read_by_pages(variant: str) -> None:
+def test_many_tasks_are_polled_by_pages(variant: str) -> None:
     """A page of the list has the states of all; an ended task is requested once by itself."""
     client, emulator = durables(variant)
     refs = [client.create_task(SPEC).ref for _ in range(20)]

@@ -12,14 +12,14 @@ from coatcheck.cloud.faults import Reset, ResetAfterAccept, Status
 from coatcheck.providers.aws_lambda.functions import Service
 from coatcheck.testing.emulators.aws_lambda import QUEUE_URL, REGION
 
-from .lambda_talk import BASE, PLAIN_SPEC, PLAINS, plains, record
+from .lambda_support import BASE, PLAIN_SPEC, PLAINS, plains, record
 
 VARIANTS = ("blocking", "asynchronous")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_task_ends_with_its_record(variant: str) -> None:
-    """The record that bears the invocation's id is the task's end, and is deleted when it has been handed out."""
+    """The record with the invocation's id is the task's end, and is deleted after it was returned."""
     client, emulator = plains(variant)
     task = client.poll_task(client.create_task(PLAIN_SPEC))
 
@@ -28,8 +28,8 @@ def test_a_task_ends_with_its_record(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_one_sweep_reports_of_everybody(variant: str) -> None:
-    """One consumer reads the queue for all tasks that are waited for, ten records at once."""
+def test_one_consumer_reads_the_queue_for_all_tasks(variant: str) -> None:
+    """Ten records at once are read for all tasks that are waited for."""
     client, emulator = plains(variant, life=("SUCCEEDED",))
     refs = [client.create_task(PLAIN_SPEC).ref for _ in range(25)]
     ended = client.poll_tasks(refs)
@@ -39,8 +39,8 @@ def test_one_sweep_reports_of_everybody(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_strangers_record_is_kept(variant: str) -> None:
-    """What is not waited for here belongs to somebody else: it is not deleted, and is shown again."""
+def test_a_record_of_another_task_is_kept(variant: str) -> None:
+    """It is not deleted, and becomes visible again."""
     client, emulator = plains(variant)
     for body in (record().decode(), "not a record", '{"requestContext": 7}'):
         emulator.queue.put(body)
@@ -51,8 +51,8 @@ def test_a_strangers_record_is_kept(variant: str) -> None:
     assert all(message.shown_from <= client.clock.time() for message in emulator.queue.messages)
 
 
-def test_strangers_never_fill_every_batch() -> None:
-    """Records that were seen are hidden for a while, so a full queue is read through to its end."""
+def test_records_of_other_tasks_never_fill_every_batch() -> None:
+    """Records that were read are hidden for a while, so a full queue is read to its end."""
     client, emulator = plains(life=("SUCCEEDED",))
     for _ in range(35):
         emulator.queue.put(record().decode())
@@ -89,8 +89,8 @@ def test_a_record_that_comes_twice_is_one_end() -> None:
     assert [] == emulator.queue.messages
 
 
-def test_bad_weather_at_the_queue_passes() -> None:
-    """A receive or a delete whose answer was lost is requested again: both do the same twice."""
+def test_lost_responses_of_the_queue_are_retried() -> None:
+    """A receive or a delete without a response is repeated: both are idempotent."""
     faults = [Status(503, on="get_status_page"), Reset(on="get_status_page"), ResetAfterAccept(on="acknowledge")]
     client, emulator = plains(faults=faults)
     task = client.poll_task(client.create_task(PLAIN_SPEC))
@@ -102,8 +102,8 @@ def test_bad_weather_at_the_queue_passes() -> None:
     ("life", "state", "code"),
     [("FAILED", TaskState.FAILED, "AgentError"), ("TIMED_OUT", TaskState.EXPIRED, "AgentError")],
 )
-def test_failures_say_why(life: str, state: TaskState, code: str) -> None:
-    """The function's own error is reported, after AWS has given up on it."""
+def test_failures_have_their_reason(life: str, state: TaskState, code: str) -> None:
+    """The function's error is reported once AWS stops retrying."""
     client, _ = plains(life=(life,))
     task = client.poll_task(client.create_task(PLAIN_SPEC))
 
@@ -114,7 +114,7 @@ def test_failures_say_why(life: str, state: TaskState, code: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_lost_answer_is_uncertain_at_once(variant: str) -> None:
-    """There is no key and no list: it is said, and never sent again."""
+    """There is no key and no list: nothing is sent again."""
     client, emulator = plains(variant, faults=[ResetAfterAccept(on="create_task")])
     with pytest.raises(errors.SubmissionUncertainError):
         client.create_task(PLAIN_SPEC)
@@ -123,7 +123,7 @@ def test_a_lost_answer_is_uncertain_at_once(variant: str) -> None:
 
 
 def test_a_wait_that_is_given_up_names_the_task() -> None:
-    """The deadline ends the wait, and the record will still be there."""
+    """The deadline ends the wait, and the record is still in the queue."""
     client, _ = plains(life=("RUNNING",) * 1000)
     ref = client.create_task(PLAIN_SPEC).ref
     with pytest.raises(errors.WaitTimeoutError) as caught:
@@ -136,7 +136,7 @@ def test_a_wait_that_is_given_up_names_the_task() -> None:
 
 
 def test_without_a_queue_nothing_is_called() -> None:
-    """A result that nobody could read is not paid for."""
+    """The function is not invoked where its result could not be read."""
     provider = msgspec.structs.replace(PLAINS, service=Service(name="aws_lambda_async", region=REGION, base_url=BASE))
     client, emulator = plains(provider=provider)
     with pytest.raises(errors.ConfigurationError, match="has no queue that receives") as caught:
@@ -145,8 +145,8 @@ def test_without_a_queue_nothing_is_called() -> None:
     assert ("aws_lambda_async.queue" in (caught.value.remedy or ""), []) == (True, emulator.requests)
 
 
-def test_a_queue_that_is_not_there_says_so() -> None:
-    """SQS's word becomes a line with the remedy."""
+def test_a_missing_queue_is_one_line() -> None:
+    """SQS's error code becomes a line with the remedy."""
     service = msgspec.structs.replace(PLAINS.service, queue=QUEUE_URL + "-not")
     client, _ = plains(provider=msgspec.structs.replace(PLAINS, service=service))
     with pytest.raises(errors.InvalidRequestError, match="does not exist") as caught:

@@ -29,8 +29,8 @@ class ObservedDurations:
         self.cloud = cloud
         self.path = base.removeprefix("http://127.0.0.1:1")
 
-    def ask(self, exchange: Generator[Any, Any, Any]) -> Any:
-        """Let the cloud answer what *exchange* asks; return its result, or what it emitted."""
+    def perform(self, exchange: Generator[Any, Any, Any]) -> Any:
+        """Answer the requests of *exchange* by the cloud; return its result, or what it emitted."""
         reply, emitted = None, []
         try:
             while True:
@@ -41,7 +41,7 @@ class ObservedDurations:
             return emitted or stop.value
 
     def answer(self, wish: object) -> object:
-        """Do one thing that an exchange wants."""
+        """Return the result of one effect of an exchange."""
         if isinstance(wish, Request):
             secret = Secret(token=self.cloud.tokens.access_token, account_id="acc")
             located = msgspec.structs.replace(wish, path=self.path + wish.path)
@@ -50,11 +50,11 @@ class ObservedDurations:
 
     def submit(self, spec: TaskSpec = SPEC) -> Any:
         """Prepare and create a task."""
-        return self.ask(self.provider.create_task(self.ask(prepare_spec(self.provider, spec))))
+        return self.perform(self.provider.create_task(self.perform(prepare_spec(self.provider, spec))))
 
-    def looks(self, ref: Any, number: int) -> list[Any]:
-        """Look so many times."""
-        return [self.ask(self.provider.get_task(ref)) for _ in range(number)]
+    def poll(self, ref: Any, number: int) -> list[Any]:
+        """Poll a number of times."""
+        return [self.perform(self.provider.get_task(ref)) for _ in range(number)]
 
 
 @pytest.fixture(params=BASES)
@@ -65,10 +65,10 @@ def ends(request: pytest.FixtureRequest) -> ObservedDurations:
 
 
 def test_a_task_runs_from_submission_to_patch(ends: ObservedDurations) -> None:
-    """Submitted once, polled until it ends, with the very prompt that was sent and the very diff that was made."""
+    """It is submitted once, polled until it ends, and has exactly the sent prompt and the created diff."""
     ticket = ends.submit()
-    looks = ends.looks(ticket.ref, 3)
-    last = looks[-1]
+    poll = ends.poll(ticket.ref, 3)
+    last = poll[-1]
 
     assert ("pending", 2) == (ticket.raw_state, ticket.attempt_total)
     assert TaskState.SUCCEEDED == last.state
@@ -81,10 +81,10 @@ def test_a_task_runs_from_submission_to_patch(ends: ObservedDurations) -> None:
     assert (PatchState.PRESENT, DIFF.encode()) == (last.outcome.patch_state, bytes(last.outcome.patch))
 
 
-def test_each_attempt_has_its_own_end(ends: ObservedDurations) -> None:
-    """The siblings tell the other attempt's state and error under its own number."""
+def test_each_attempt_has_a_state(ends: ObservedDurations) -> None:
+    """The siblings have the other attempt's state and error under its number."""
     ref = ends.submit().ref
-    attempts = ends.ask(ends.provider.list_attempts(ends.looks(ref, 3)[-1]))
+    attempts = ends.perform(ends.provider.list_attempts(ends.poll(ref, 3)[-1]))
 
     assert [(1, TaskState.SUCCEEDED, None), (2, TaskState.FAILED, "internal_error: container exited")] == [
         (a.number, a.state, a.outcome.error and str(a.outcome.error)) for a in attempts
@@ -92,10 +92,10 @@ def test_each_attempt_has_its_own_end(ends: ObservedDurations) -> None:
 
 
 def test_pages_follow_one_another(ends: ObservedDurations) -> None:
-    """Cursors lead through every task once, newest first, whatever characters they hold."""
+    """Cursors with any characters list each task once, newest first."""
     refs = [ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref for _ in range(23)]
-    first = ends.ask(ends.provider.list_tasks())
-    second = ends.ask(ends.provider.list_tasks(cursor=first.cursor))
+    first = ends.perform(ends.provider.list_tasks())
+    second = ends.perform(ends.provider.list_tasks(cursor=first.cursor))
 
     assert refs[::-1] == [task.ref for page in (first, second) for task in page.items]
     assert (20, None) == (len(first.items), second.cursor)
@@ -104,39 +104,39 @@ def test_pages_follow_one_another(ends: ObservedDurations) -> None:
 def test_actions_have_their_effect(ends: ObservedDurations) -> None:
     """Cancelled, archived, brought back and deleted: each is visible at the next poll."""
     provider, ref = ends.provider, ends.submit().ref
-    ends.ask(provider.cancel_task(ref))
-    ends.ask(provider.archive_task(ref))
-    archived = ends.ask(provider.list_tasks(filter="archived")).items
-    ends.ask(provider.unarchive_task(ref))
-    current = ends.ask(provider.list_tasks()).items
-    ends.ask(provider.delete_task(ref))
+    ends.perform(provider.cancel_task(ref))
+    ends.perform(provider.archive_task(ref))
+    archived = ends.perform(provider.list_tasks(filter="archived")).items
+    ends.perform(provider.unarchive_task(ref))
+    current = ends.perform(provider.list_tasks()).items
+    ends.perform(provider.delete_task(ref))
 
     assert [(ref, TaskState.CANCELLED)] == [(task.ref, task.state) for task in archived]
     assert [ref] == [task.ref for task in current]
     with pytest.raises(errors.NotFoundError):
-        ends.ask(provider.get_task(ref))
+        ends.perform(provider.get_task(ref))
 
 
 def test_a_message_makes_another_turn(ends: ObservedDurations) -> None:
-    """The same task goes on with the new prompt."""
+    """The same task continues with the new prompt."""
     ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
-    ends.looks(ref, 3)
-    continued = ends.ask(ends.provider.send_message(ref, "and the footer"))
+    ends.poll(ref, 3)
+    continued = ends.perform(ends.provider.send_message(ref, "and the footer"))
 
-    assert (ref, "and the footer") == (continued.ref, ends.looks(ref, 1)[0].prompt)
+    assert (ref, "and the footer") == (continued.ref, ends.poll(ref, 1)[0].prompt)
 
 
 def test_a_finished_turn_can_be_streamed(ends: ObservedDurations) -> None:
     """The stream repeats the events of the turn as events of this task, and ends."""
     ref = ends.submit(TaskSpec(prompt="x", environment="owner/repo")).ref
-    ends.looks(ref, 3)
-    events = ends.ask(ends.provider.stream_events(ref))
+    ends.poll(ref, 3)
+    events = ends.perform(ends.provider.stream_events(ref))
 
     assert {ref} == {event.ref for event in events}
 
 
 def test_usage_is_read(ends: ObservedDurations) -> None:
-    """Both windows of the cloud's usage come through."""
-    usage = ends.ask(ends.provider.get_usage())
+    """Both windows of the cloud's usage are returned."""
+    usage = ends.perform(ends.provider.get_usage())
 
     assert (42.0, 85.0) == tuple(window.used_percent for window in usage.rate_limit.windows)

@@ -8,7 +8,7 @@ from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
 from coatcheck.testing.conformance import ProviderConformance, Transcript
 
-from .talk import DATA
+from .exchange_support import DATA
 
 DISPLAY = ("task", "task_status_display", "latest_turn_status_display", "turn_status")
 SIBLINGS = (DATA / "sibling_turns_of_three_attempts.json").read_bytes()

@@ -23,7 +23,7 @@ WHERE = "~/.codex/auth.json"
 
 
 def jwt(**claims: object) -> str:
-    """Return a token that says *claims*; nobody checks its signature."""
+    """Return an unsigned token with *claims*."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"eyJhbGciOiJub25lIn0.{payload}.c2ln"
 
@@ -39,7 +39,7 @@ def file(*, tokens: object = TOKENS, **changes: object) -> bytes:
 
 
 def test_a_login_is_read_whole() -> None:
-    """Tokens, account, end and the last refresh are read, and as a secret they know that they were stored.
+    """Tokens, account, expiry and the last refresh are read, and the secret is marked as stored.
 
     See docs/reference/protocols/codex-wham.md, "6.1 $CODEX_HOME/auth.json".
     """
@@ -65,7 +65,7 @@ def test_an_older_file_without_a_mode_is_a_chatgpt_login() -> None:
     ("claim", "expected"),
     [({"chatgpt_account_is_fedramp": True}, True), ({"chatgpt_account_is_fedramp": "true"}, False), ("x", False)],
 )
-def test_fedramp_is_said_by_the_id_token(claim: object, expected: bool) -> None:
+def test_fedramp_is_a_claim_of_the_id_token(claim: object, expected: bool) -> None:
     """Only the claim `true` in the id_token makes a FedRAMP account.
 
     See docs/reference/protocols/codex-wham.md, "1.4 Request headers".
@@ -74,7 +74,7 @@ def test_fedramp_is_said_by_the_id_token(claim: object, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("account", [None, ""])
-def test_an_absent_account_is_not_made_up(account: object) -> None:
+def test_an_absent_account_is_not_sent(account: object) -> None:
     """The account is not taken from a claim: the official client omits the header then.
 
     See docs/reference/protocols/codex-wham.md, "1.4 Request headers".
@@ -82,8 +82,8 @@ def test_an_absent_account_is_not_made_up(account: object) -> None:
     assert read_auth_file(file(tokens=TOKENS | {"account_id": account}), WHERE).account_id is None
 
 
-def test_a_token_that_does_not_say_its_end_has_none() -> None:
-    """An opaque access token is usable; when it ends nobody knows.
+def test_a_token_without_expiry_claim_has_no_end() -> None:
+    """An opaque access token is usable, and its end is unknown.
 
     See docs/reference/protocols/codex-wham.md, "6.3 When it refreshes".
     """
@@ -176,16 +176,16 @@ def test_a_token_in_the_environment_is_sent_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("value", ["sk-abc", "", "  ", "two words", "with\nnewline", "ümlaut"])
-def test_other_tokens_in_the_environment_say_what_works(value: str) -> None:
-    """A token that the task routes do not take is refused without being shown."""
+def test_other_tokens_in_the_environment_have_a_remedy(value: str) -> None:
+    """A token that the task routes do not accept is refused without being shown."""
     with pytest.raises(errors.NotLoggedInError) as raised:
         read_access_token(value)
 
     assert "abc" not in f"{raised.value}{raised.value.remedy}"
 
 
-def test_the_local_cloud_takes_the_token_that_it_printed() -> None:
-    """Any printable token is one; an empty one says how to start a cloud."""
+def test_the_local_cloud_accepts_its_token() -> None:
+    """Any printable token is sent; for an empty one the error shows how to start a cloud."""
     assert "t" == read_local_token("t\n").token
     with pytest.raises(errors.NotLoggedInError) as raised:
         read_local_token("")
@@ -193,7 +193,7 @@ def test_the_local_cloud_takes_the_token_that_it_printed() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "a.b", "a..c", "a.b.c", "a.b.c.d", "a.e30.", "a.W10.c", "a.!!!.c", "a.é.c"])
-def test_what_is_no_jwt_says_nothing(token: str) -> None:
+def test_other_text_has_no_claims(token: str) -> None:
     """Three non-empty parts, the middle one a JSON object in base64url; anything else has no claims.
 
     See docs/reference/protocols/codex-wham.md, "6.2 JWT claims used".

@@ -15,7 +15,7 @@ from coatcheck._protocol.effects import Response
 from coatcheck.providers.codex import extract
 from coatcheck.providers.codex.rate_limits import usage
 
-from .talk import DATA, PROVIDER, recorded
+from .exchange_support import DATA, PROVIDER, recorded
 
 SERVICE = PROVIDER.service
 THREE = recorded("details_completed_pr_three_attempts")
@@ -43,8 +43,8 @@ def changed(body: bytes, *path: str | int, to: object) -> bytes:
 
 
 @pytest.mark.parametrize(("word", "state"), extract.STATES.items())
-def test_every_word_has_its_state_wherever_it_stands(word: str, state: TaskState) -> None:
-    """A turn's status and the older `state` share one table; the word itself is kept.
+def test_every_native_state_has_a_state(word: str, state: TaskState) -> None:
+    """A turn's status and the older `state` share one table; the native state is kept.
 
     See docs/reference/protocols/codex-wham.md, "3 Status model".
     """
@@ -67,8 +67,8 @@ def test_every_word_has_its_state_wherever_it_stands(word: str, state: TaskState
         ({}, None, None),
     ],
 )
-def test_the_first_source_that_says_a_word_decides(display: object, turn: object, raw_state: str | None) -> None:
-    """Turn status shown, then `state`, then the turn's own; an unknown word does not fall through.
+def test_the_first_source_of_the_state_decides(display: object, turn: object, raw_state: str | None) -> None:
+    """Turn status shown, then `state`, then the turn's; an unknown state is not skipped.
 
     See docs/reference/protocols/codex-wham.md, "3 Status model".
     """
@@ -77,8 +77,8 @@ def test_the_first_source_that_says_a_word_decides(display: object, turn: object
     assert (raw_state, extract.STATES.get(raw_state or "", TaskState.UNKNOWN)) == (task.raw_state, task.state)
 
 
-def test_a_display_at_the_top_hides_the_tasks_own() -> None:
-    """The task's own display counts only where the top-level key is absent, null hides it.
+def test_a_display_at_the_top_hides_the_tasks() -> None:
+    """The task's display counts only where the top-level key is absent; null hides it.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """
@@ -94,8 +94,8 @@ def test_a_display_at_the_top_hides_the_tasks_own() -> None:
 # -- what a task says --------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_task_says_all_of_it() -> None:
-    """Everything that the details hold and a user may want is in the task."""
+def test_a_finished_task_has_all_details() -> None:
+    """The task has every documented field of the details."""
     task = PROVIDER.extract_response(THREE)
 
     assert {
@@ -143,8 +143,8 @@ def test_an_older_record_is_read_as_well() -> None:
     )
 
 
-def test_a_failed_task_says_why() -> None:
-    """The turn's error is the task's, as `code: message`, and raising for it carries both."""
+def test_a_failed_task_has_its_error() -> None:
+    """The turn's error is the task's, as `code: message`, and raising for it has both."""
     task = PROVIDER.extract_response(recorded("details_failed"))
 
     with pytest.raises(errors.TaskFailedError, match="env_setup_failed: setup script exited with 1"):
@@ -194,8 +194,8 @@ def test_attempts_are_known_before_their_outcomes() -> None:
     ] == [(a.number, a.id, a.state, a.outcome is not None) for a in task.attempts]
 
 
-def test_siblings_bring_their_own_outcomes() -> None:
-    """With the siblings saved too, each attempt has its own message, patch and error, whatever their order."""
+def test_siblings_have_outcomes() -> None:
+    """With the saved siblings, each attempt has its message, patch and error, in any order."""
     attempts = PROVIDER.extract_response(THREE, SIBLINGS).attempts
 
     assert ["Add dark mode", "Add a dark class", None] == [
@@ -220,7 +220,7 @@ def test_the_current_turn_is_counted_once() -> None:
 
 
 def test_attempts_without_a_placement_take_the_free_numbers() -> None:
-    """A sibling that does not say its place gets the first number that nobody has; without an id it is dropped."""
+    """A sibling without a placement gets the first free number; without an id it is dropped."""
     siblings = {"sibling_turns": [{"id": "x"}, {"id": "y", "attempt_placement": 1}, {"turn_status": "failed"}]}
     task = PROVIDER.extract_response(THREE, json.dumps(siblings).encode())
 
@@ -228,7 +228,7 @@ def test_attempts_without_a_placement_take_the_free_numbers() -> None:
 
 
 def test_the_attempt_of_a_turn_without_a_status_follows_the_task() -> None:
-    """Where the turn says nothing of its state, what is shown of the task is the attempt's."""
+    """Where the turn has no state, the attempt has the displayed state of the task."""
     task = details(task_status_display={"state": "ready"}, current_assistant_turn={"id": "a"})
 
     assert TaskState.SUCCEEDED == task.attempts[0].state
@@ -272,7 +272,7 @@ def test_sizes_are_integers_or_nothing(counts: object, expected: tuple[int, int,
 
 
 def test_one_item_without_an_id_is_named() -> None:
-    """An item that cannot be addressed is an error that says which."""
+    """An item without an id is an error that names its place."""
     with pytest.raises(errors.UnreadableResponseError) as raised:
         extract.page(Response(200, body=b'{"items":[{"id":"a"},{"title":"b"}]}'), SERVICE)
 
@@ -324,7 +324,7 @@ def variants(document: Any) -> Iterator[str]:
 
 
 def blamed(read: Reader, body: bytes) -> str | None:
-    """Return the path that reading *body* complains of, None when it gives a value."""
+    """Return the path in the error about *body*, None when it gives a value."""
     try:
         value = read(body)
     except errors.UnreadableResponseError as error:
@@ -333,7 +333,7 @@ def blamed(read: Reader, body: bytes) -> str | None:
 
 
 def is_near(path: str, blame: str | None) -> bool:
-    """Tell whether *blame* is at, above or below *path*; a key of a map is not named."""
+    """Whether *blame* is at, above or below *path*; a key of a map is not named."""
     return blame is None or path.startswith(blame.partition("[...]")[0]) or blame.startswith(path)
 
 

@@ -4,7 +4,7 @@ from coatcheck._runtime.config import Config
 from coatcheck._runtime.provider_lookup import provider_of
 from coatcheck.provider import Verb
 
-from .talk import PROVIDER
+from .exchange_support import PROVIDER
 
 MODELS = {model.id: model for model in PROVIDER.list_models()}
 
@@ -19,7 +19,7 @@ def test_the_catalogue_is_complete_and_dated() -> None:
 
 
 def test_the_first_releases_models_keep_their_figures() -> None:
-    """What was advertised then and what the official client's source said.
+    """The figures are those of the official client's source.
 
     See docs/reference/protocols/codex-wham.md, "9 The first release of this protocol".
     """

@@ -15,7 +15,7 @@ from coatcheck._protocol.provider import Support
 from coatcheck._protocol.registry import load
 from coatcheck.providers.codex.provider import CAPABILITIES
 
-from .talk import PROVIDER, Stream, answer, recorded, talk
+from .exchange_support import PROVIDER, Stream, answer, answer_exchange, recorded
 
 TASK = "task_e_00000000000000000000000000000002"
 REF = TaskRef("codex", TASK)
@@ -33,7 +33,7 @@ NO_TASK = answer(recorded("error_404"), 404)
 
 def body_of(spec: TaskSpec) -> str:
     """Return what is posted for *spec*."""
-    return talk(PROVIDER.create_task(spec), CREATED).requests[0].body.decode()
+    return answer_exchange(PROVIDER.create_task(spec), CREATED).requests[0].body.decode()
 
 
 class Settings(dict[str, str]):
@@ -54,32 +54,32 @@ class Settings(dict[str, str]):
         ({"base_url": "http://[::1]:2", "CODEX_CLOUD_TASKS_BASE_URL": "http://h"}, "http://[::1]:2"),
     ],
 )
-def test_our_setting_comes_before_the_official_clients(settings: dict[str, str], base: str) -> None:
-    """The base URL is ours, else the official client's variable, else the service itself."""
+def test_our_setting_precedes_the_official_clients(settings: dict[str, str], base: str) -> None:
+    """The base URL is ours, else the official client's variable, else the service's."""
     provider = load("codex")(Settings(settings))
 
     assert ({"api": base}, "codex") == (provider.origins, provider.name)
 
 
 def test_the_local_cloud_is_the_same_provider_elsewhere() -> None:
-    """`local` makes refs of its own and takes its address from the settings."""
+    """`local` makes refs of its name and reads its address from the settings."""
     provider = load("local")(Settings(base_url="http://127.0.0.1:1/backend-api/"))
     task = provider.extract_response(recorded("details_failed"), None)
 
     assert (f"local:{TASK}", f"http://127.0.0.1:1/codex/tasks/{TASK}") == (str(task.ref), task.url)
 
 
-def test_no_local_cloud_says_how_to_start_one() -> None:
-    """Without an address there is no local cloud, and the error says what to type."""
+def test_no_local_cloud_has_a_remedy() -> None:
+    """Without an address there is no local cloud, and the error has the command that starts one."""
     with pytest.raises(errors.ConfigurationError) as raised:
         load("local")(Settings())
 
     assert "coatcheck serve" in str(raised.value.remedy)
 
 
-def test_every_request_says_honestly_who_asks() -> None:
+def test_every_request_has_our_user_agent() -> None:
     """The user agent is ours, and a body is declared as JSON."""
-    request = talk(PROVIDER.create_task(SPEC), CREATED).requests[0]
+    request = answer_exchange(PROVIDER.create_task(SPEC), CREATED).requests[0]
 
     assert {
         "user-agent": f"coatcheck/{__version__}",
@@ -99,7 +99,7 @@ def test_every_request_says_honestly_who_asks() -> None:
     ],
 )
 def test_the_secret_and_its_companions_are_headers(secret: Secret, headers: dict[str, str]) -> None:
-    """An account that is not known is not sent; FedRAMP is said only where it is so.
+    """An unknown account is not sent; FedRAMP is sent only where it is true.
 
     See docs/reference/protocols/codex-wham.md, "1.4 Request headers".
     """
@@ -141,8 +141,8 @@ def test_every_option_has_its_place_in_the_body() -> None:
 
 
 def test_creating_is_one_post_and_gives_a_created_task() -> None:
-    """One POST; its answer gives the ref, the state, and the counters of the rate limit."""
-    told = talk(PROVIDER.create_task(SPEC), CREATED)
+    """One POST; its response has the ref, the state, and the counters of the rate limit."""
+    told = answer_exchange(PROVIDER.create_task(SPEC), CREATED)
     task = told.result
 
     assert ["POST /wham/tasks"] == told.lines
@@ -159,25 +159,25 @@ def test_creating_is_one_post_and_gives_a_created_task() -> None:
 @pytest.mark.parametrize(
     "body", [{"id": "t"}, {"task": {"id": "t"}}, {"task": {"id": "t"}, "turn": 5}, {"task": 1, "id": "t"}]
 )
-def test_the_created_task_survives_a_strange_answer(body: object) -> None:
-    """The id is worth the money: whatever else is strange in the answer, the ref is returned.
+def test_a_created_task_is_returned_for_an_odd_response(body: object) -> None:
+    """The ref is returned although other parts of the response are invalid.
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
-    assert TaskRef("codex", "t") == talk(PROVIDER.create_task(SPEC), answer(body, 201)).result.ref
+    assert TaskRef("codex", "t") == answer_exchange(PROVIDER.create_task(SPEC), answer(body, 201)).result.ref
 
 
 @pytest.mark.parametrize("body", [{}, {"task": {"id": ""}}, [], b"", b"<html>", {"task": {"id": 5}}])
 def test_an_answer_without_an_id_is_unreadable(body: object) -> None:
     """A response without an id is unreadable, and no other error is raised."""
     with pytest.raises(errors.UnreadableResponseError):
-        talk(PROVIDER.create_task(SPEC), answer(body))
+        answer_exchange(PROVIDER.create_task(SPEC), answer(body))
 
 
 def test_an_unprepared_spec_is_not_sent() -> None:
     """An environment that is still a name is never posted."""
     with pytest.raises(errors.ConfigurationError):
-        talk(PROVIDER.create_task(TaskSpec(prompt="x", repository="o/r")))
+        answer_exchange(PROVIDER.create_task(TaskSpec(prompt="x", repository="o/r")))
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_an_unprepared_spec_is_not_sent() -> None:
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_any_request(change: dict[str, Any]) -> None:
-    """A spec that the service would not take raises `ConfigurationError` before any request."""
+    """A spec that the service would refuse raises `ConfigurationError` before any request."""
     with pytest.raises(errors.ConfigurationError):
-        talk(prepare_spec(PROVIDER, checked(msgspec.structs.replace(SPEC, **change), CAPABILITIES, "codex")))
+        answer_exchange(prepare_spec(PROVIDER, checked(msgspec.structs.replace(SPEC, **change), CAPABILITIES, "codex")))
 
 
 @pytest.mark.parametrize(
@@ -215,26 +215,29 @@ def test_what_cannot_be_sent_is_refused_before_any_request(change: dict[str, Any
     ],
 )
 def test_names_become_ids(spec: dict[str, Any], answers: list[Response], environment: str, branch: str) -> None:
-    """Id, label in any case, or repository; by repository first, whose failure is no matter.
+    """Id, label in any case, or repository; a failure of the list by repository is ignored.
 
     See docs/reference/protocols/codex-wham.md, "2.5 Environments" and "5 Environments".
     """
-    prepared = talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", **spec)), *answers).result
+    prepared = answer_exchange(prepare_spec(PROVIDER, TaskSpec(prompt="x", **spec)), *answers).result
 
     assert (environment, branch) == (prepared.environment, prepared.branch)
 
 
-def test_the_environments_own_branch_is_the_default() -> None:
-    """Without a branch the environment's default branch is taken."""
+def test_the_environments_branch_is_the_default() -> None:
+    """Without a branch the environment's default branch is used."""
     entry = {"id": "e", "repo_map": {"r": {"repository_full_name": "o/r", "default_branch": "trunk"}}}
 
-    assert "trunk" == talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", environment="e")), answer([entry])).result.branch
+    assert (
+        "trunk"
+        == answer_exchange(prepare_spec(PROVIDER, TaskSpec(prompt="x", environment="e")), answer([entry])).result.branch
+    )
 
 
 def test_a_failing_list_is_fatal_only_alone() -> None:
     """When neither route finds anything, the list's own error is raised."""
     with pytest.raises(errors.AuthenticationError):
-        talk(prepare_spec(PROVIDER, TaskSpec(prompt="x", repository="o/r")), answer([]), answer({}, 401))
+        answer_exchange(prepare_spec(PROVIDER, TaskSpec(prompt="x", repository="o/r")), answer([]), answer({}, 401))
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------
@@ -242,21 +245,21 @@ def test_a_failing_list_is_fatal_only_alone() -> None:
 
 def test_a_poll_is_one_request() -> None:
     """`get_task` is exactly one GET, and keeps the ref that was requested."""
-    told = talk(PROVIDER.get_task(TaskRef("codex", "a~b")), THREE)
+    told = answer_exchange(PROVIDER.get_task(TaskRef("codex", "a~b")), THREE)
 
     assert (["GET /wham/tasks/a~b"], TaskRef("codex", "a~b")) == (told.lines, told.result.ref)
 
 
 @pytest.mark.parametrize(("id", "path"), [("a/b?", "a%2Fb%3F"), ("ü%", "%C3%BC%25"), ("..", "%252E%252E")])
 def test_ids_never_leave_their_segment(id: str, path: str) -> None:
-    """Ids are opaque: whatever one holds, it stays one segment of the path."""
-    assert [f"GET /wham/tasks/{path}"] == talk(PROVIDER.get_task(TaskRef("codex", id)), THREE).lines
+    """An opaque id stays one segment of the path."""
+    assert [f"GET /wham/tasks/{path}"] == answer_exchange(PROVIDER.get_task(TaskRef("codex", id)), THREE).lines
 
 
-def test_attempts_take_one_request_more() -> None:
-    """The current turn's attempt comes from the task, the others from its siblings, in the order of their numbers."""
-    task = talk(PROVIDER.get_task(REF), THREE).result
-    told = talk(PROVIDER.list_attempts(task), SIBLINGS)
+def test_attempts_need_one_more_request() -> None:
+    """The current turn's attempt is in the task, the others in its siblings, in the order of their numbers."""
+    task = answer_exchange(PROVIDER.get_task(REF), THREE).result
+    told = answer_exchange(PROVIDER.list_attempts(task), SIBLINGS)
 
     assert [f"GET /wham/tasks/{TASK}/turns/{TURN}/sibling_turns"] == told.lines
     assert [(1, TaskState.SUCCEEDED), (2, TaskState.SUCCEEDED), (3, TaskState.FAILED)] == [
@@ -265,18 +268,21 @@ def test_attempts_take_one_request_more() -> None:
 
 
 def test_attempts_of_a_listed_task_need_its_details() -> None:
-    """A list item knows no turn, so its details are requested first."""
-    listed = talk(PROVIDER.list_tasks(), answer(recorded("list_page_1"))).result.items[1]
+    """A list item has no turn, so its details are requested first."""
+    listed = answer_exchange(PROVIDER.list_tasks(), answer(recorded("list_page_1"))).result.items[1]
 
-    assert 3 == len(talk(PROVIDER.list_attempts(listed), THREE, SIBLINGS).result)
+    assert 3 == len(answer_exchange(PROVIDER.list_attempts(listed), THREE, SIBLINGS).result)
 
 
-def test_a_task_without_a_turn_has_no_siblings_to_ask_for() -> None:
+def test_a_task_without_a_turn_has_no_siblings() -> None:
     """Without a turn's id no sibling request is made.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """
-    assert () == talk(PROVIDER.list_attempts(PROVIDER.extract_response(b'{"task":{"id":"t"}}')), answer({})).result
+    assert (
+        ()
+        == answer_exchange(PROVIDER.list_attempts(PROVIDER.extract_response(b'{"task":{"id":"t"}}')), answer({})).result
+    )
 
 
 @pytest.mark.parametrize(
@@ -295,15 +301,15 @@ def test_a_page_is_never_larger_than_the_service_allows(options: dict[str, Any],
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
-    told = talk(PROVIDER.list_tasks(**options), answer(recorded("list_page_1")))
+    told = answer_exchange(PROVIDER.list_tasks(**options), answer(recorded("list_page_1")))
 
     assert ([f"GET /wham/tasks/list?{query}"], "+RID:~abc==#RT:1#TRC:2#RTD:xyz") == (told.lines, told.result.cursor)
 
 
 def test_a_limit_of_nothing_is_refused() -> None:
-    """A limit below one is a mistake, said before any request."""
+    """A limit below one is an error before any request."""
     with pytest.raises(errors.ConfigurationError):
-        talk(PROVIDER.list_tasks(limit=0))
+        answer_exchange(PROVIDER.list_tasks(limit=0))
 
 
 def test_environments_keep_nothing_that_could_be_secret() -> None:
@@ -312,7 +318,7 @@ def test_environments_keep_nothing_that_could_be_secret() -> None:
     See docs/reference/protocols/codex-wham.md, "2.5 Environments".
     """
     entry = {"id": "e", "label": "l", "task_count": 2.0, "env_vars": {"KEY": "hunter2"}, "secrets": {"S": "hunter2"}}
-    found = talk(PROVIDER.list_environments(), answer([entry])).result
+    found = answer_exchange(PROVIDER.list_environments(), answer([entry])).result
 
     assert ("e", 2) == (found[0].id, found[0].task_count)
     assert "hunter2" not in repr(found)
@@ -320,7 +326,7 @@ def test_environments_keep_nothing_that_could_be_secret() -> None:
 
 def test_environments_of_a_repository_are_from_both_routes() -> None:
     """By repository and by list, each id once, others left out."""
-    told = talk(
+    told = answer_exchange(
         PROVIDER.list_environments(repository="https://github.com/Owner/Repo"), answer([{"id": "n"}]), ENVIRONMENTS
     )
 
@@ -346,15 +352,15 @@ def test_each_status_has_its_error(name: str, status: int, error: type[Exception
     refused = answer(recorded(name), status)
     for exchange in (PROVIDER.get_task(REF), PROVIDER.list_tasks(), PROVIDER.get_usage(), PROVIDER.list_environments()):
         with pytest.raises(error):
-            talk(exchange, refused)
+            answer_exchange(exchange, refused)
 
 
 def test_a_web_page_is_not_an_answer() -> None:
-    """HTML with status 200 is unreadable, and the error says what came."""
+    """HTML with status 200 is unreadable, and the error quotes its content type."""
     page = Response(200, {"content-type": "text/html"}, b"<html>")
     for exchange in (PROVIDER.get_task(REF), PROVIDER.list_tasks(), PROVIDER.get_usage(), PROVIDER.list_environments()):
         with pytest.raises(errors.UnreadableResponseError, match="text/html"):
-            talk(exchange, page)
+            answer_exchange(exchange, page)
 
 
 # -- acting ------------------------------------------------------------------------------------------------------------
@@ -373,31 +379,31 @@ def test_an_action_is_one_request(verb: str) -> None:
 
     See docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client calls".
     """
-    told = talk(getattr(PROVIDER, verb)(REF), answer({"success": True}))
+    told = answer_exchange(getattr(PROVIDER, verb)(REF), answer({"success": True}))
 
     assert ([ACTIONS[verb]], None) == (told.lines, told.result)
 
 
 @pytest.mark.parametrize("verb", ACTIONS)
 def test_a_route_that_is_gone_is_unsupported(verb: str) -> None:
-    """A 404 that does not speak of the task means that the service has no such route (any more)."""
+    """A 404 whose text does not name the task means that the service has no such route."""
     with pytest.raises(errors.UnsupportedError, match=verb):
-        talk(getattr(PROVIDER, verb)(REF), NO_ROUTE)
+        answer_exchange(getattr(PROVIDER, verb)(REF), NO_ROUTE)
 
 
 @pytest.mark.parametrize("verb", ACTIONS)
 def test_an_unknown_task_is_not_found(verb: str) -> None:
     """A 404 whose text names the task means that the task is unknown."""
     with pytest.raises(errors.NotFoundError):
-        talk(getattr(PROVIDER, verb)(REF), NO_TASK)
+        answer_exchange(getattr(PROVIDER, verb)(REF), NO_TASK)
 
 
 def test_a_message_continues_the_current_turn() -> None:
-    """One look to learn the turn, then one POST that names it.
+    """One poll for the current turn, then one POST that names it.
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
-    told = talk(PROVIDER.send_message(REF, "and the footer", mode="ask", model="m"), THREE, CREATED)
+    told = answer_exchange(PROVIDER.send_message(REF, "and the footer", mode="ask", model="m"), THREE, CREATED)
     sent = json.loads(told.requests[1].body)
 
     assert [f"GET /wham/tasks/{TASK}", "POST /wham/tasks"] == told.lines
@@ -407,8 +413,10 @@ def test_a_message_continues_the_current_turn() -> None:
 
 @pytest.mark.parametrize(("attempt", "answers", "turn"), [(None, [], TURN), (1, [], TURN), (2, [SIBLINGS], SECOND)])
 def test_a_pull_request_is_of_one_attempt(attempt: int | None, answers: list[Response], turn: str) -> None:
-    """The attempt's number is looked up among the turns; only a draft is ever requested."""
-    told = talk(PROVIDER.create_pull_request(REF, attempt=attempt), THREE, *answers, answer({"success": True}))
+    """The turn is found by the attempt's number; only a draft is ever requested."""
+    told = answer_exchange(
+        PROVIDER.create_pull_request(REF, attempt=attempt), THREE, *answers, answer({"success": True})
+    )
 
     assert (f"POST /wham/tasks/{TASK}/turns/{turn}/pr", b'{"mode":"draft","add_codex_tag":false}') == (
         told.lines[-1],
@@ -416,16 +424,16 @@ def test_a_pull_request_is_of_one_attempt(attempt: int | None, answers: list[Res
     )
 
 
-def test_an_attempt_that_is_not_there_is_named() -> None:
-    """An unknown number is an error that lists the known ones, and nothing is posted."""
+def test_an_unknown_attempt_is_named() -> None:
+    """The error lists the known numbers, and nothing is posted."""
     with pytest.raises(errors.ConfigurationError, match="1, 2, 3"):
-        talk(PROVIDER.create_pull_request(REF, attempt=9), THREE, SIBLINGS)
+        answer_exchange(PROVIDER.create_pull_request(REF, attempt=9), THREE, SIBLINGS)
 
 
-def test_nothing_is_merged_by_surprise() -> None:
-    """The only other mode ever seen merges by itself, so it is not offered."""
+def test_nothing_is_merged() -> None:
+    """The only other known mode merges automatically, so it is not offered."""
     with pytest.raises(errors.UnsupportedError):
-        talk(PROVIDER.create_pull_request(REF, draft=False))
+        answer_exchange(PROVIDER.create_pull_request(REF, draft=False))
 
 
 def test_the_stream_reports_what_the_turn_does() -> None:
@@ -434,7 +442,7 @@ def test_the_stream_reports_what_the_turn_does() -> None:
     log = b'data: {"id":"2","item_type":"log","key":{"type":"UserSetupScript","created_at":1790723653},"line":"npm ci"}\n\n'
     whole = b": hello\n\n" + delta + b"data: {torn\n\n" + log
     response = Response(200, stream=Stream([whole[:50], whole[50:]]))
-    told = talk(PROVIDER.stream_events(REF), THREE, response)
+    told = answer_exchange(PROVIDER.stream_events(REF), THREE, response)
 
     assert [("item/agentMessage/delta", "Hel", "1"), ("task.log", "npm ci", "2")] == [
         (getattr(event, "kind", event.type), event.text, event.id) for event in told.emitted
@@ -445,6 +453,6 @@ def test_the_stream_reports_what_the_turn_does() -> None:
 def test_a_stream_needs_a_turn() -> None:
     """A task whose details name no turn has nothing to stream."""
     with pytest.raises(errors.UnreadableResponseError) as raised:
-        talk(PROVIDER.stream_events(REF), answer({"task": {"id": TASK}}))
+        answer_exchange(PROVIDER.stream_events(REF), answer({"task": {"id": TASK}}))
 
     assert "$.current_assistant_turn.id" == raised.value.path

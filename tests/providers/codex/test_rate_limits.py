@@ -9,7 +9,7 @@ from coatcheck import Usage, errors
 from coatcheck._protocol.effects import Response
 from coatcheck.providers.codex.rate_limits import task_rate_limit, usage
 
-from .talk import PROVIDER, answer, recorded, talk
+from .exchange_support import PROVIDER, answer, answer_exchange, recorded
 
 
 def read(document: object) -> Usage:
@@ -22,7 +22,7 @@ def test_every_window_credit_and_limit_is_reported() -> None:
 
     See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
     """
-    told = talk(PROVIDER.get_usage(), answer(recorded("usage_plus_two_windows")))
+    told = answer_exchange(PROVIDER.get_usage(), answer(recorded("usage_plus_two_windows")))
     found = told.result
     primary, secondary = found.window("primary"), found.window("secondary")
 
@@ -105,7 +105,7 @@ def test_what_is_no_object_is_unreadable(body: bytes) -> None:
 
 
 def test_nothing_is_estimated() -> None:
-    """An empty document says nothing, and so do we."""
+    """An empty document gives no limits."""
     assert Usage(raw=b"{}") == read({})
 
 

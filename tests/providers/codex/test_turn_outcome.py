@@ -7,7 +7,7 @@ import pytest
 
 from coatcheck import Citation, Outcome, PatchState, PullRequest
 
-from .talk import DATA, PROVIDER, recorded
+from .exchange_support import DATA, PROVIDER, recorded
 
 DIFF = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
 
@@ -50,7 +50,7 @@ def snapshot(*ranges: tuple[int, list[str], bool], **file: object) -> dict[str, 
 
 
 def test_citations_are_data_beside_the_text() -> None:
-    """The text reads on where a citation stood; the citation says where that was."""
+    """The text continues at a citation; the citation has its position."""
     message = outcome_of("details_ask_mode_message_only").messages[0]
 
     assert "### Summary\n\n* Done in `hello.txt`. \n* Testing: none" == message.text
@@ -61,7 +61,7 @@ def test_citations_are_data_beside_the_text() -> None:
     assert message.text[36:].startswith("\n* Testing")
 
 
-def test_a_turn_that_is_repeated_is_not_said_twice() -> None:
+def test_a_repeated_turn_is_read_once() -> None:
     """The diff turn repeats the assistant's turn once there is a diff: one message, one set of files.
 
     See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
@@ -71,15 +71,15 @@ def test_a_turn_that_is_repeated_is_not_said_twice() -> None:
     assert (1, 4) == (len(outcome.messages), len(outcome.files))
 
 
-def test_the_same_content_is_not_said_twice_either() -> None:
-    """A diff turn with another id that says the same adds only what is new, in the official client's order."""
+def test_repeated_content_of_another_turn_is_read_once() -> None:
+    """A diff turn with another id and the same content adds only what is new, in the official client's order."""
     earlier = {"id": "b", "output_items": [said("Hello"), said("Before")]}
 
     assert ["Before", "Hello"] == [message.text for message in made(said("Hello"), diff_turn=earlier).messages]
 
 
-def test_one_turn_may_say_the_same_twice() -> None:
-    """Repetition inside a turn is the agent's own and stays."""
+def test_repetition_inside_a_turn_is_kept() -> None:
+    """Repeated messages of one turn are the agent's."""
     assert "Done.\n\nDone." == made(said("Done."), said("Done.")).text
 
 
@@ -98,12 +98,12 @@ def test_parts_make_one_text(content: object, text: str) -> None:
 
 
 @pytest.mark.parametrize("content", [None, [], [""], [None], [{"content_type": "text"}]])
-def test_nothing_said_is_no_message(content: object) -> None:
+def test_an_empty_item_is_no_message(content: object) -> None:
     """An item without text and citation is no message."""
     assert () == made({"type": "message", "content": content}).messages
 
 
-def test_the_worklog_speaks_where_nobody_else_does() -> None:
+def test_the_worklog_is_the_message_where_there_is_no_other() -> None:
     """Without message items the assistant's worklog is the message; it is kept as worklog too.
 
     See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
@@ -125,7 +125,7 @@ def test_the_worklog_is_no_message_otherwise() -> None:
 
 
 def test_the_patch_is_the_services_bytes() -> None:
-    """The diff comes back as the very bytes, binary parts, CRLF and odd names included."""
+    """The diff is returned byte by byte, binary parts, CRLF and odd names included."""
     outcome = outcome_of("details_completed_pr_three_attempts")
 
     assert (DATA / "dark_mode.patch").read_bytes() == bytes(outcome.patch)
@@ -136,7 +136,7 @@ def test_the_patch_is_the_services_bytes() -> None:
     )
 
 
-def test_a_diff_kept_elsewhere_hides_behind_no_empty_one() -> None:
+def test_an_empty_diff_does_not_hide_an_off_loaded_one() -> None:
     """An empty item before it does not make an off-loaded diff absent."""
     kept = {"type": "output_diff", "diff": None, "external_storage_diff": {"file_id": "f"}}
 
@@ -159,8 +159,8 @@ def test_a_diff_is_found_in_either_turn_and_either_item(item: object, id: str | 
         assert DIFF.encode() == bytes(outcome.patch)
 
 
-def test_the_diff_turn_comes_first() -> None:
-    """Where both turns have a diff, the one that the official client takes is taken.
+def test_the_diff_turn_has_precedence() -> None:
+    """Where both turns have a diff, the official client's choice is used.
 
     See docs/reference/protocols/codex-wham.md, "4 Extraction rules".
     """
@@ -169,7 +169,7 @@ def test_the_diff_turn_comes_first() -> None:
     assert (DIFF + " more").encode() == bytes(made(OUTPUT_DIFF, diff_turn=theirs).patch)
 
 
-def test_a_diff_kept_elsewhere_is_said_to_be() -> None:
+def test_an_off_loaded_diff_names_its_file() -> None:
     """A null diff with a storage entry is off-loaded, not absent, and its file is named."""
     outcome = outcome_of("details_diff_off_loaded")
 
@@ -185,7 +185,7 @@ def test_a_diff_kept_elsewhere_is_said_to_be() -> None:
     "items", [[], [EMPTY], [{"type": "pr", "output_diff": None}], [{"type": "a_new_word", "diff": DIFF}]]
 )
 def test_no_diff_is_none(items: list[object]) -> None:
-    """An agent that changed nothing leaves no patch; a diff inside an item of an unknown kind is not taken for one."""
+    """An agent without changes has no patch; a diff in an item of an unknown kind is ignored."""
     outcome = made(*items)
 
     assert (None, PatchState.NONE) == (outcome.patch, outcome.patch_state)
@@ -195,7 +195,7 @@ def test_no_diff_is_none(items: list[object]) -> None:
 
 
 def test_a_pull_request_is_a_text_before_it_exists() -> None:
-    """Title, body, base and size are there as soon as the agent wrote them; number and URL come from the host."""
+    """Title, body, base and size are known as soon as the agent wrote them; number and URL are the host's."""
     pull_request = outcome_of("details_completed_pr_three_attempts").pull_request
 
     assert ("Add dark mode", "main", "Add dark mode", 20, None, None) == (
@@ -208,7 +208,7 @@ def test_a_pull_request_is_a_text_before_it_exists() -> None:
     )
 
 
-def test_the_turns_own_record_of_the_host_counts() -> None:
+def test_the_turns_record_of_the_pull_request_is_used() -> None:
     """`pull_request_data` gives number and URL, with or without the agent's text."""
     data = {"number": 7, "url": "https://github.com/o/r/pull/7", "head": "codex/x"}
 
@@ -231,8 +231,8 @@ def test_what_is_no_pull_request_is_none(data: object) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def test_files_are_joined_with_their_gaps_in_sight() -> None:
-    """Line ranges become one text; a missing line is said where it is missing; whole and binary files are distinguished."""
+def test_files_are_joined_with_their_gaps_marked() -> None:
+    """Line ranges become one text; missing lines are marked; whole and binary files are distinguished."""
     css, js, makefile, logo = outcome_of("details_completed_pr_three_attempts").files
 
     assert "  background: #fff;\n}\n[… line 5: not sent]\n@media" in css.content
@@ -263,7 +263,7 @@ def test_ranges_make_a_file(ranges: list[tuple[int, list[str], bool]], content: 
 
 
 def test_an_overlap_is_cut_off_the_later_part() -> None:
-    """Each part says where its own lines begin; no line is in two parts."""
+    """Each part has its first line number; no line is in two parts."""
     parts = made(snapshot((1, ["a", "b"], False), (2, ["b", "c"], True))).files[0].parts
 
     assert [(1, "a\nb\n"), (3, "c\n")] == [(part.start, part.text) for part in parts]
@@ -280,8 +280,8 @@ def test_an_overlap_is_cut_off_the_later_part() -> None:
         [{"path": "a", "line_range_contents": [{"line_range_start": 1, "content": [5]}]}],
     ],
 )
-def test_strange_snapshots_lose_no_task(files: object) -> None:
-    """Files are only shown: one that cannot be read is left out or left empty."""
+def test_invalid_snapshots_lose_no_task(files: object) -> None:
+    """A file that cannot be read is left out or left empty."""
     outcome = made(said("Done."), {"type": "partial_repo_snapshot", "files": files})
 
     assert ("Done.", [None]) >= (outcome.text, [file.content for file in outcome.files])

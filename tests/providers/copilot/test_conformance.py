@@ -5,7 +5,7 @@ from coatcheck.testing.conformance import ProviderConformance, Transcript
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_rest import RepeatingLink
 
-from .agent_talk import provider, recorded
+from .agent_support import provider, recorded
 
 
 class TestCopilot(ProviderConformance):

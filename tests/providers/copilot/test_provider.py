@@ -13,7 +13,7 @@ from coatcheck.cloud.faults import Reset, Status
 from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulators.github_runs import PATCH
 
-from .agent_talk import SPEC, agent, provider, recorded
+from .agent_support import SPEC, agent, provider, recorded
 
 
 @pytest.fixture(params=VARIANTS)
@@ -83,7 +83,7 @@ def test_the_number_of_a_pull_request_is_requested_of_its_node(variant: str) -> 
 
 @pytest.mark.parametrize("has_global_id", [False, True])
 def test_without_its_node_it_is_found_by_the_branch(variant: str, *, has_global_id: bool) -> None:
-    """Where the task does not tell the node, or GraphQL does not know it."""
+    """The branch is used where the task has no node, or GraphQL does not find it."""
     client, github = agent(variant, pull="PR_unknown", has_global_id=has_global_id)
     task = client.create_task(SPEC)
     github.add_pull(9, branch=f"copilot/{task.ref.id[:8]}", diff=PATCH.encode())
@@ -102,7 +102,7 @@ def test_a_branch_alone_is_compared_with_its_base(variant: str) -> None:
     assert [] == github.seen("graphql") + github.seen("list_pulls")
 
 
-def test_a_task_that_made_nothing_says_so(variant: str) -> None:
+def test_a_task_without_changes_has_a_notice(variant: str) -> None:
     """No pull request, no change."""
     client, _ = agent(variant)
 
@@ -120,8 +120,8 @@ def test_a_poll_while_it_works_is_one_request(variant: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["idle", "waiting_for_user"])
-def test_a_task_that_waits_for_somebody_ends_the_wait(variant: str, state: str) -> None:
-    """On its page: the API takes no reply, and what it made so far is shown."""
+def test_a_task_that_needs_input_ends_the_wait(variant: str, state: str) -> None:
+    """It needs input on its page, since the API accepts no reply; its outcome so far is shown."""
     client, github = agent(variant, states=("queued", state), pull="PR_7")
     github.add_pull(7, branch="x", diff=PATCH.encode())
     task = client.poll_task(client.create_task(SPEC).ref)
@@ -130,8 +130,8 @@ def test_a_task_that_waits_for_somebody_ends_the_wait(variant: str, state: str) 
     assert PATCH == str(task.outcome.patch)
 
 
-def test_a_failed_task_says_why(variant: str) -> None:
-    """In the newest session's words."""
+def test_a_failed_task_has_its_error(variant: str) -> None:
+    """The error is that of the newest session."""
     client, _ = agent(variant, states=("queued", "failed"), error="no runner")
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -167,7 +167,7 @@ def test_all_sessions_are_summed_before_they_are_rounded() -> None:
 
 
 def test_lists_are_of_a_repository_or_of_everything(variant: str) -> None:
-    """Newest first, archived ones where they are wanted."""
+    """Newest first, archived ones where they are requested."""
     client, github = agent(variant)
     refs = [client.create_task(TaskSpec(prompt="p", repository=each)).ref for each in ("owner/a", "owner/b", "owner/a")]
     github.agents.tasks[0].is_archived = True
@@ -214,8 +214,8 @@ def test_models_are_those_of_the_description(variant: str) -> None:
         (404, "that the agent is enabled for it and for you"),
     ],
 )
-def test_who_may_use_it_is_said(variant: str, status: int, remedy: str) -> None:
-    """The service's refusals say little."""
+def test_refusals_name_the_requirements(variant: str, status: int, remedy: str) -> None:
+    """The service's refusals do not name them."""
     client, github = agent(variant)
     github.faults.append(Status(status, on="create_task"))
     with pytest.raises(errors.ProviderError) as caught:
@@ -224,8 +224,8 @@ def test_who_may_use_it_is_said(variant: str, status: int, remedy: str) -> None:
     assert remedy in (caught.value.remedy or "")
 
 
-def test_which_permission_lacks_is_said_where_the_service_says_it(variant: str) -> None:
-    """A header names it."""
+def test_a_missing_permission_is_named(variant: str) -> None:
+    """A header of the response names it."""
     client, github = agent(variant)
     header = (("x-accepted-github-permissions", "agent_tasks=write"),)
     github.faults.append(Status(403, on="create_task", headers=header))
@@ -243,7 +243,7 @@ def test_which_permission_lacks_is_said_where_the_service_says_it(variant: str) 
     ],
 )
 def test_what_the_api_cannot_do_is_declared(variant: str, verb: str, reason: str) -> None:
-    """Nothing is tried some other way."""
+    """Unsupported verbs make no request."""
     client, github = agent(variant)
     with pytest.raises(errors.UnsupportedError, match=reason):
         getattr(client, verb)("copilot:x", *(["more"] if verb == "send_message" else []))
@@ -261,14 +261,14 @@ def test_a_repository_is_needed(variant: str) -> None:
 
 
 def test_a_server_has_no_agent() -> None:
-    """Said before anything is sent."""
+    """An enterprise server is refused before any request."""
     with pytest.raises(errors.ConfigurationError, match="GitHub Enterprise Server has no coding agent"):
         provider(base_url="https://github.example.com")
 
 
 @pytest.mark.parametrize("artifact", [{"type": "pull", "data": {"head_ref": "x", "base_ref": "y"}}, {"type": "pull"}])
-def test_an_artifact_of_the_wrong_shape_is_forgiven(artifact: dict[str, object]) -> None:
-    """The order of the description's alternatives is nobody's promise.
+def test_an_artifact_of_another_form_is_ignored(artifact: dict[str, object]) -> None:
+    """Alternatives of the description are accepted in any order.
 
     See docs/reference/protocols/services.md, "2 GitHub Copilot cloud agent".
     """

@@ -1,4 +1,4 @@
-"""Descriptions of the three faces of `Http202Emulator`, as a user would write them."""
+"""Descriptions of the three interfaces of `Http202Emulator`, as a user would write them."""
 
 from __future__ import annotations
 

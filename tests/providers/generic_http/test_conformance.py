@@ -14,7 +14,7 @@ AZURE_WORDS = ("notstarted", "validating", "canceling")
 
 
 def answers() -> dict[str, Transcript]:
-    """Return what the service says of a task at each of its states, with the result."""
+    """Return the service's response for a task in each of its states, with the result."""
     found = {}
     for life in (("NotStarted", "Running", "Succeeded"), ("NotStarted", "Failed"), ("NotStarted", "Canceled")):
         emulator = Http202Emulator(life)

@@ -13,7 +13,7 @@ SUBMIT = '[submit]\npath = "/tasks"\n'
 
 
 class NoSettings:
-    """Settings that nobody made."""
+    """Settings without any value."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
         return None
@@ -68,8 +68,8 @@ def test_what_a_description_has_is_what_can_be_done(toml: str) -> None:
     assert ({"title"} if toml in (AZURE, BY_ID) else set()) == capabilities.options
 
 
-def test_a_preset_is_laid_under_what_is_written() -> None:
-    """Key by key: a table of the description does not take away what the preset has beside it."""
+def test_a_description_overrides_its_preset() -> None:
+    """Key by key: a table of the description keeps the preset's other keys."""
     found = provider(GOOGLE.replace("/v1/projects/demo", "/v2")).described
 
     assert found.list is not None
@@ -87,13 +87,13 @@ def test_words_are_the_users_then_the_presets_then_the_usual() -> None:
 
 
 def test_a_service_without_an_address_is_refused() -> None:
-    """A preset knows no host."""
+    """A preset has no host."""
     with pytest.raises(errors.ConfigurationError, match=r"services\.acme: no base URL is set"):
         described("acme", tomllib.loads(SUBMIT), NoSettings(), origin="here")
 
 
 def test_the_address_is_the_tables() -> None:
-    """Where no setting says otherwise."""
+    """It is used where no setting has another one."""
     table = tomllib.loads(f'base_url = "{BASE}/"\n{SUBMIT}')
 
     assert {"api": BASE} == described("acme", table, NoSettings(), origin="here").origins

@@ -27,7 +27,7 @@ ANSWER = Answer(document=DOCUMENT, headers={"x-id": "7"}, text="hello")
     ],
 )
 def test_a_place_leads_to_one_value(place: str, found: object) -> None:
-    """Keys, indices, quoted keys, headers and the text; whatever is in the way, nothing is found there."""
+    """Keys, indices, quoted keys, headers and the text; where the path does not fit, the result is None."""
     assert found == JsonSelector.read(place).find(ANSWER)
 
 
@@ -45,7 +45,7 @@ def test_the_first_place_that_holds_something_counts() -> None:
 
 @pytest.mark.parametrize(("place", "word"), [("task.off", "false"), ('task["odd key"].x', "1"), ("task.runs", None)])
 def test_scalars_are_words(place: str, word: str | None) -> None:
-    """A state may be a boolean or a number; an object is no word."""
+    """A state may be a boolean or a number; an object is none."""
     assert word == Places.read(place).word(ANSWER)
 
 
@@ -58,7 +58,7 @@ KEYS = st.text(min_size=1).filter(lambda text: '"' not in text)
 
 
 @given(st.lists(KEYS | st.integers(0, 3), min_size=1, max_size=4), st.integers())
-def test_whatever_is_there_can_be_named(path: list[str | int], value: int) -> None:
+def test_every_value_can_be_selected(path: list[str | int], value: int) -> None:
     """Quoted keys and indices reach every value of every document."""
     document: object = value
     for step in reversed(path):

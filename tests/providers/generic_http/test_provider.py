@@ -53,8 +53,8 @@ def said(body: object = None, status: int = 200, **headers: str) -> Response:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_style_comes_to_its_result(variant: str, style: str) -> None:
-    """Submit, look where the answer says, and read what was made."""
+def test_every_style_returns_its_result(variant: str, style: str) -> None:
+    """Submit, poll the address of the response, and read the result."""
     both, _ = ends(STYLES[style], variant=variant)
     task = both.create_task("Say hello", repository="owner/repo", branch="main")
     done = both.poll_task(task)
@@ -97,16 +97,16 @@ def test_refs_are_as_short_as_the_description_allows(style: str, id: str) -> Non
         ("google", "Canceled", "1: The operation was cancelled."),
     ],
 )
-def test_failures_are_reported_in_the_services_words(style: str, life: str, error: str) -> None:
-    """A state, an error object, or a refusal where the result would be: the task failed, and says why."""
+def test_failures_have_the_services_reason(style: str, life: str, error: str) -> None:
+    """A state, an error object, or a refusal instead of the result: the task failed with that reason."""
     both, _ = ends(STYLES[style], "NotStarted", life)
     task = both.poll_task(both.create_task("Say hello"))
 
     assert ({"Failed": "failed", "Canceled": "cancelled"}[life], error) == (task.state.value, str(task.error))
 
 
-def test_all_that_was_made_is_read() -> None:
-    """Message, patch and pull request, from where the description says."""
+def test_the_whole_result_is_read() -> None:
+    """Message, patch and pull request, from the places of the description."""
     both, _ = ends(AZURE)
     outcome = both.poll_task(both.create_task("Say hello")).outcome
 
@@ -117,8 +117,8 @@ def test_all_that_was_made_is_read() -> None:
     )
 
 
-def test_the_body_is_json_whatever_the_prompt_holds() -> None:
-    """Values are put in as JSON values; what the task does not say is left out."""
+def test_the_body_is_json_for_any_prompt() -> None:
+    """Values are inserted as JSON; fields that the task does not have are left out."""
     both, emulator = ends(AZURE)
     prompt = 'Say "hello"}, {"admin": true}\n{branch}'
     both.create_task(prompt, repository="owner/repo")
@@ -128,11 +128,11 @@ def test_the_body_is_json_whatever_the_prompt_holds() -> None:
         "repository": "owner/repo",
         "labels": ["agent", "from owner"],
         "limits": {"minutes": 30},
-    } == emulator.tasks[0].asked
+    } == emulator.tasks[0].arguments
 
 
-def test_an_answer_at_once_is_the_result(variant: str) -> None:
-    """A service that does not need to be asked again is not; the ref says so where somebody does."""
+def test_a_result_of_the_submission_is_not_polled(variant: str) -> None:
+    """A service that returns the result at once is not polled; the ref names where it could be."""
     both, emulator = ends(PLAIN, variant=variant, at_once=True)
     task = both.create_task("Say hello")
     done = both.poll_task(task)
@@ -145,7 +145,7 @@ def test_an_answer_at_once_is_the_result(variant: str) -> None:
 
 
 def test_an_accepted_task_without_an_address_is_uncertain() -> None:
-    """202 and nowhere to ask: the task exists, so the submission is not simply refused."""
+    """202 without an address: the task exists, so the submission is not simply refused."""
     both, requests = one(Response(202))
 
     with pytest.raises(errors.SubmissionUncertainError, match="holds neither an address nor the result"):
@@ -154,15 +154,15 @@ def test_an_accepted_task_without_an_address_is_uncertain() -> None:
     assert 1 == len(requests)
 
 
-def test_a_submission_that_is_sent_elsewhere_was_taken() -> None:
-    """303 to a POST names where to look (RFC 9110 15.4.4)."""
+def test_a_303_means_that_the_submission_was_accepted() -> None:
+    """303 to a POST names the address to poll (RFC 9110 15.4.4)."""
     both, _ = one(Response(303, {"location": "/plain/7"}))
 
     assert "acme:plain%2F7" == str(both.create_task("Say hello").ref)
 
 
 def test_a_redirected_submission_is_an_error() -> None:
-    """307 to a POST is not followed: nobody knows who would get it."""
+    """307 to a POST is not followed, since another host could receive the task."""
     both, requests = one(Response(307, {"location": "https://elsewhere.example/plain"}))
 
     with pytest.raises(errors.ProviderError, match="HTTP 307"):
@@ -176,7 +176,7 @@ def test_a_redirected_submission_is_an_error() -> None:
 
 @pytest.mark.parametrize("style", ["azure", "plain"])
 def test_retry_after_is_obeyed_from_the_first_answer_on(style: str) -> None:
-    """The submission's own Retry-After counts as well as every poll's."""
+    """Retry-After of the submission counts as well as that of a poll."""
     both, _ = ends(STYLES[style], pause=50)
     both.poll_task(both.create_task("Say hello"), interval=4)
 
@@ -195,7 +195,7 @@ def test_a_new_task_may_be_unknown_for_a_while(variant: str) -> None:
     assert 30 <= sum(late.clock.sleeps) < 50
 
 
-def test_a_task_that_was_there_and_is_not_is_an_error() -> None:
+def test_a_task_that_disappears_is_an_error() -> None:
     """Only a task that was never seen may be unknown."""
     both, emulator = ends(AZURE, "NotStarted", "Running")
     events = both.client.watch_task(both.create_task("Say hello").ref, interval=8)
@@ -208,7 +208,7 @@ def test_a_task_that_was_there_and_is_not_is_an_error() -> None:
 
 
 def test_an_unchanged_answer_is_not_sent_again() -> None:
-    """Looks carry the ETag of the last answer, and 304 is that answer."""
+    """Polls carry the ETag of the last response, and 304 stands for that response."""
     both, requests = one(said({"status": "running"}, etag='"1"'), Response(304), said({"status": "done"}))
     task = both.poll_task("plain%2F1", interval=5)
 
@@ -232,32 +232,30 @@ def test_an_unchanged_answer_is_not_sent_again() -> None:
         (said({"error": None}), TaskState.SUCCEEDED, None),
     ],
 )
-def test_without_a_description_of_states_the_status_reports(
-    answer: Response, state: TaskState, word: str | None
-) -> None:
-    """A word in its usual place, an error, then 202 for "not yet" and 200 for the result."""
+def test_without_described_states_the_status_decides(answer: Response, state: TaskState, word: str | None) -> None:
+    """A state in its usual place, an error, then 202 for "not yet" and 200 for the result."""
     both, _ = one(answer)
     task = both.get_task("plain%2F1")
 
     assert (state, word) == (task.state, task.raw_state)
 
 
-def test_where_states_are_described_silence_is_unknown() -> None:
-    """A described state that is not there ends nothing."""
+def test_a_missing_described_state_is_unknown() -> None:
+    """A described state that is missing ends nothing."""
     both, _ = one(said({"anything": 1}), toml=PLAIN + '[task]\nstate = "phase"')
 
     assert TaskState.UNKNOWN is both.get_task("plain%2F1").state
 
 
-def test_words_of_the_description_go_first(variant: str) -> None:
-    """A description may mean something else by a usual word, and any case of it."""
+def test_states_of_the_description_have_precedence(variant: str) -> None:
+    """A description may redefine a usual state, in any case."""
     both, _ = one(said({"status": "DONE"}), toml=PLAIN + '[states]\ndone = "paused"')
 
     assert TaskState.PAUSED is both.get_task("plain%2F1").state
 
 
 def test_text_is_a_result(variant: str) -> None:
-    """A result that is a diff and no JSON is the patch where the description says so."""
+    """A result that is a diff and no JSON is the patch where the description declares it."""
     toml = PLAIN.replace('"patch"', '"body:"')
     both, _ = one(Response(200, {"content-type": "text/x-diff"}, PATCH.encode()), toml=toml)
 
@@ -281,7 +279,7 @@ def test_what_is_no_answer_ends_nothing(answer: Response) -> None:
 
 
 def test_problems_are_shown() -> None:
-    """What RFC 9457 says for people is in the message."""
+    """The message has the title and detail of RFC 9457."""
     both, _ = one(problem(403, "No credit", "Your balance is 30, but that costs 50."))
 
     with pytest.raises(errors.PermissionDeniedError, match=r"Your balance is 30, but that costs 50\."):
@@ -301,8 +299,8 @@ def test_a_redirect_is_followed_to_the_result_without_the_login() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 500])
-def test_a_result_that_cannot_be_had_now_is_an_error(status: int) -> None:
-    """Only a refusal of the work itself says that the task failed."""
+def test_a_result_that_is_unavailable_now_is_an_error(status: int) -> None:
+    """Only a refusal of the work itself means that the task failed."""
     both, _ = one(Response(303, {"location": "/results/1"}), problem(status, "No"))
 
     with pytest.raises(errors.ProviderError):
@@ -329,7 +327,7 @@ def test_a_status_address_elsewhere_is_requested_without_the_login() -> None:
 
 @pytest.mark.parametrize("style", ["azure", "by id", "google"])
 def test_a_task_is_cancelled(style: str) -> None:
-    """By its status address, or by a path; whether it worked, the task says."""
+    """By its status address, or by a path; the state of the task shows whether it worked."""
     both, _ = ends(STYLES[style])
     ref = both.create_task("Say hello").ref
     both.cancel_task(ref)
@@ -338,14 +336,14 @@ def test_a_task_is_cancelled(style: str) -> None:
 
 
 def test_a_finished_operation_is_deleted() -> None:
-    """AIP-151: delete means that nobody is interested any more."""
+    """In AIP-151, delete means that the result is no longer needed."""
     both, emulator = ends(GOOGLE)
     both.delete_task(both.create_task("Say hello").ref)
 
     assert () == emulator.tasks
 
 
-def test_lists_are_followed_and_their_tasks_found_again(variant: str) -> None:
+def test_lists_are_followed_and_their_refs_work(variant: str) -> None:
     """Newest first, page by page, each with a ref that works."""
     both, _ = ends(GOOGLE, variant=variant)
     for number in range(5):
@@ -356,7 +354,7 @@ def test_lists_are_followed_and_their_tasks_found_again(variant: str) -> None:
     assert tasks[0].ref == both.get_task(tasks[0].ref).ref
 
 
-def test_many_tasks_is_waited_for_by_the_list() -> None:
+def test_many_tasks_are_waited_for_by_the_list() -> None:
     """Pages replace single polls, and each returned task has its outcome."""
     both, emulator = ends(BY_ID, "NotStarted", *["Running"] * 3, "Succeeded")
     refs = [both.create_task(f"Say {number}").ref for number in range(4)]
@@ -369,7 +367,7 @@ def test_many_tasks_is_waited_for_by_the_list() -> None:
 
 
 def test_a_lost_answer_is_found_in_the_list(variant: str) -> None:
-    """Where the description has a list and says where prompts are, a task is adopted and not sent again."""
+    """Where the description has a list with prompts, a task is adopted and not sent again."""
     both, emulator = ends(BY_ID, variant=variant)
     emulator.faults.append(ResetAfterAccept(on="create_task"))
     task = both.create_task("Say hello", branch="main")
@@ -415,8 +413,8 @@ def test_without_a_secret_nothing_is_requested() -> None:
     assert "set ACME_KEY" == caught.value.remedy
 
 
-def test_what_is_required_is_requested_before_any_request() -> None:
-    """A description may say what a task must have."""
+def test_required_fields_are_checked_before_any_request() -> None:
+    """A description may name the required fields of a task."""
     both, emulator = ends(AZURE.replace('path = "/jobs"', 'path = "/jobs"\nrequires = ["branch"]'))
 
     with pytest.raises(errors.ConfigurationError, match="acme needs a branch"):
@@ -436,7 +434,7 @@ def test_what_is_not_sent_is_not_taken() -> None:
 
 
 def test_a_downgrade_is_not_followed() -> None:
-    """An https service that names an http address is not asked there."""
+    """An http address from an https service is not requested."""
     described = provider(PLAIN, base_url="https://acme.example")
 
     with pytest.raises(errors.ConfigurationError, match=r"names poll\.example without encryption"):
@@ -462,7 +460,7 @@ class Saying:
 
 
 def test_redirects_of_a_moved_status_are_followed() -> None:
-    """A status address that has moved says its state as before."""
+    """A status address that has moved returns the state as before."""
     both, emulator = ends(AZURE)
     ref = both.create_task("Say hello").ref
     emulator.faults.append(Redirect(location="/operations/job1", on="get_task", status=307))
@@ -471,8 +469,8 @@ def test_redirects_of_a_moved_status_are_followed() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["two\nlines", "naïve"])
-def test_a_header_holds_what_headers_hold(prompt: str) -> None:
-    """Nothing that a prompt says can end its header and begin another."""
+def test_a_prompt_cannot_add_a_header(prompt: str) -> None:
+    """No prompt can end its header and begin another."""
     both, emulator = ends(PLAIN.replace("[result]", 'headers = { x-title = "{prompt}" }\n[result]'))
 
     with pytest.raises(errors.ConfigurationError, match="x-title holds printable ASCII only"):
@@ -503,7 +501,7 @@ def test_the_submission_may_name_the_id_elsewhere() -> None:
 
 
 class Moving:
-    """A service that gives each poll a new address, and knows nothing of the task at *forgotten* ones."""
+    """A service that gives each poll a new address, and answers 404 at *forgotten* ones."""
 
     def __init__(self, header: str, *, status: int, forgotten: tuple[str, ...] = (), moves: int = 3) -> None:
         self.header, self.status, self.forgotten, self.moves = header, status, forgotten, moves
@@ -526,7 +524,7 @@ class Moving:
 @pytest.mark.parametrize("status", [200, 202])
 @pytest.mark.parametrize("verb", ["poll_task", "poll_tasks"])
 def test_a_task_that_moves_is_followed(variant: str, header: str, status: int, verb: str) -> None:
-    """Each poll goes where the last answer said, and the ref stays what was given out."""
+    """Each poll uses the address of the last response, and the ref stays the same."""
     service = Moving(header, status=status)
     both = Both(variant, provider(PLAIN), service, token=TOKEN)
     ref = both.create_task("hi").ref

@@ -39,7 +39,7 @@ def test_names_are_found_wherever_they_stand() -> None:
 
 
 def test_every_field_of_a_task_has_a_name() -> None:
-    """What a task can say, a template can send; a description is one attempt of one request, and has no keys."""
+    """A template can send every field of a task; a description is one attempt of one request, and has no keys."""
     assert {*TaskSpec.__struct_fields__, "owner", "repo"} - {"attempts", "key", "requests"} == set(PLACEHOLDERS)
 
 
@@ -52,5 +52,5 @@ def test_a_value_in_a_path_is_one_segment(text: str) -> None:
 
 
 def test_a_name_with_slashes_may_keep_them() -> None:
-    """``{+id}`` is RFC 6570's reserved expansion, and still no way up."""
+    """``{+id}`` is RFC 6570's reserved expansion, and does not leave the path."""
     assert "/v1/operations/a%20b/%252E%252E:cancel" == filled_path("/v1/{+id}:cancel", {"id": "operations/a b/.."})

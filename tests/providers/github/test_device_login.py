@@ -18,7 +18,7 @@ from coatcheck._credentials.device_code import DeviceCode
 from coatcheck._credentials.login_flows import log_in_by_browser, log_in_by_device_code, log_out
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
 from coatcheck._credentials.login_status import LoginStatus, status_of
-from coatcheck._engine.authenticate import guard
+from coatcheck._engine.authenticate import require_permitted_host
 from coatcheck._protocol.effects import Request, Response, Script
 from coatcheck._protocol.login_contract import Tokens
 from coatcheck._runtime.async_driver import AsyncDriver, aperform
@@ -32,21 +32,21 @@ from coatcheck.testing import serving
 from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.emulators.github import GithubEmulator
-from coatcheck.testing.emulators.github_login import CLIENT_ID, LoginDesk
+from coatcheck.testing.emulators.github_login import CLIENT_ID, LoginService
 from coatcheck.testing.fake_clock import FakeClock
 
 PROVIDERS = {"github_actions": github_actions, "copilot": copilot}
 
 
 class Settings(dict[str, str]):
-    """Settings that were given."""
+    """Settings with given values."""
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:  # type: ignore[override]
         del variable
         return super().get(name)
 
 
-class House:
+class LoginEnvironment:
     """A home without any login, in front of a GitHub."""
 
     def __init__(self, folder: Path, variant: str = "blocking") -> None:
@@ -55,7 +55,7 @@ class House:
         self.environ: dict[str, str] = {"HOME": str(folder)}
 
     @property
-    def desk(self) -> LoginDesk:
+    def login_service(self) -> LoginService:
         return self.service.logins
 
     def file(self, family: str = "github", account: str = "default") -> Path:
@@ -96,19 +96,19 @@ class House:
 
     def enter(self, show: Callable[[DeviceCode], object] | None = None, **options: Any) -> LoginStatus:
         """Log in; by default the user approves at once."""
-        approve = show or (lambda code: self.desk.approve(code.user_code))
+        approve = show or (lambda code: self.login_service.approve(code.user_code))
         return self.do(log_in_by_device_code(self.login(**options), show=approve))
 
 
 @pytest.fixture(params=VARIANTS)
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+def logins(request: pytest.FixtureRequest, tmp_path: Path) -> LoginEnvironment:
     """A home in each variant."""
-    return House(tmp_path, request.param)
+    return LoginEnvironment(tmp_path, request.param)
 
 
-def later(house: House, act: Callable[[], object], *, after: int) -> None:
+def later(logins: LoginEnvironment, act: Callable[[], object], *, after: int) -> None:
     """Have a person act after so many polls."""
-    handle, polls = house.service.handle, []
+    handle, polls = logins.service.handle, []
 
     def watched(request: Request) -> Response:
         if request.path.endswith("access_token"):
@@ -117,93 +117,93 @@ def later(house: House, act: Callable[[], object], *, after: int) -> None:
                 act()
         return handle(request)
 
-    house.service.handle = watched  # type: ignore[method-assign]
+    logins.service.handle = watched  # type: ignore[method-assign]
 
 
 # -- logging in --------------------------------------------------------------------------------------------------------
 
 
-def test_a_login_waits_for_a_person_and_is_kept(house: House) -> None:
+def test_a_login_waits_for_a_person_and_is_kept(logins: LoginEnvironment) -> None:
     """At the service's pace, with the scopes that the providers need, in a file of its owner alone."""
     shown: list[DeviceCode] = []
-    later(house, lambda: house.desk.approve(shown[0].user_code), after=3)
-    status = house.enter(shown.append)
+    later(logins, lambda: logins.login_service.approve(shown[0].user_code), after=3)
+    status = logins.enter(shown.append)
 
-    assert ("https://github.com/login/device", [5.0, 5.0, 5.0]) == (shown[0].url, house.clock.sleeps)
+    assert ("https://github.com/login/device", [5.0, 5.0, 5.0]) == (shown[0].url, logins.clock.sleeps)
     assert ("own", True, "583231", False) == (status.source, status.is_logged_in, status.account_id, status.can_refresh)
-    assert ["repo workflow"] == house.desk.scopes
-    assert [0o600, 0o700] == [path.stat().st_mode & 0o777 for path in (house.file(), house.file().parent)]
-    assert house.desk.accepts(house.do(house.login().get_secret()).token)
+    assert ["repo workflow"] == logins.login_service.scopes
+    assert [0o600, 0o700] == [path.stat().st_mode & 0o777 for path in (logins.file(), logins.file().parent)]
+    assert logins.login_service.accepts(logins.do(logins.login().get_secret()).token)
 
 
-def test_one_login_serves_both_providers(house: House) -> None:
+def test_one_login_serves_both_providers(logins: LoginEnvironment) -> None:
     """Actions and the coding agent are one GitHub."""
-    house.enter(provider="copilot")
-    secrets = [house.do(house.login(provider).get_secret()) for provider in PROVIDERS]
+    logins.enter(provider="copilot")
+    secrets = [logins.do(logins.login(provider).get_secret()) for provider in PROVIDERS]
 
     assert secrets[0] == secrets[1]
 
 
-def test_slow_down_is_obeyed(house: House) -> None:
-    """Each time five seconds more, and for good."""
+def test_slow_down_is_obeyed(logins: LoginEnvironment) -> None:
+    """The interval grows by five seconds each time, and stays so."""
     shown: list[DeviceCode] = []
 
     def show(code: DeviceCode) -> None:
         shown.append(code)
-        next(iter(house.desk._devices.values())).interval = 12
+        next(iter(logins.login_service._devices.values())).interval = 12
 
-    later(house, lambda: house.desk.approve(shown[0].user_code), after=3)
-    house.enter(show)
+    later(logins, lambda: logins.login_service.approve(shown[0].user_code), after=3)
+    logins.enter(show)
 
-    assert [5.0, 17.0, 17.0] == house.clock.sleeps
+    assert [5.0, 17.0, 17.0] == logins.clock.sleeps
 
 
-def test_a_no_is_final(house: House) -> None:
+def test_a_no_is_final(logins: LoginEnvironment) -> None:
     """The error is one line; no request is repeated and nothing is stored."""
     with pytest.raises(errors.CredentialsError, match="the login was denied"):
-        house.enter(lambda code: house.desk.deny(code.user_code))
+        logins.enter(lambda code: logins.login_service.deny(code.user_code))
 
-    assert ([5.0], False) == (house.clock.sleeps, house.file().exists())
+    assert ([5.0], False) == (logins.clock.sleeps, logins.file().exists())
 
 
-def test_a_code_that_nobody_types_expires(house: House) -> None:
-    """After the time that the service names."""
+def test_a_code_that_is_not_entered_expires(logins: LoginEnvironment) -> None:
+    """It expires after the time that the service names."""
     with pytest.raises(errors.CredentialsError, match="the code expired") as caught:
-        house.enter(lambda _: None)
+        logins.enter(lambda _: None)
 
-    assert (900.0, "try again: coatcheck login github") == (sum(house.clock.sleeps), caught.value.remedy)
+    assert (900.0, "try again: coatcheck login github") == (sum(logins.clock.sleeps), caught.value.remedy)
 
 
-def test_a_hiccup_is_requested_again(house: House) -> None:
+def test_a_hiccup_is_requested_again(logins: LoginEnvironment) -> None:
     """A lost connection and a 503 while a person types."""
-    house.service.faults += [Reset(on="device_token"), Status(503, on="device_token")]
+    logins.service.faults += [Reset(on="device_token"), Status(503, on="device_token")]
 
-    assert house.enter().is_logged_in
+    assert logins.enter().is_logged_in
 
 
-def test_scopes_are_a_setting(house: House) -> None:
+def test_scopes_are_a_setting(logins: LoginEnvironment) -> None:
     """Commas or blanks between them; none at all where the setting is empty."""
     for scopes in ("public_repo,workflow", " "):
-        house.enter(scopes=scopes)
+        logins.enter(scopes=scopes)
 
-    assert ["public_repo workflow", ""] == house.desk.scopes
+    assert ["public_repo workflow", ""] == logins.login_service.scopes
 
 
 @pytest.mark.parametrize("client_id", ["", "unknown"])
-def test_an_app_is_the_users(house: House, client_id: str) -> None:
+def test_an_app_is_the_users(logins: LoginEnvironment, client_id: str) -> None:
     """Without a client id nothing is requested; a wrong one is an error. Nothing is written before."""
     with pytest.raises(errors.ConfigurationError) as caught:
-        house.enter(client_id=client_id)
+        logins.enter(client_id=client_id)
 
     words = "needs the client id of an OAuth app" if not client_id else "knows no app with this client id"
     assert words in str(caught.value)
-    assert (0 if not client_id else 1) == len(house.service.requests)
+    assert (0 if not client_id else 1) == len(logins.service.requests)
 
 
-def test_the_remedy_names_the_other_ways(house: House) -> None:
+def test_the_remedy_names_the_other_ways(logins: LoginEnvironment) -> None:
     """The setting, a token in the environment, and GitHub's own command line."""
     with pytest.raises(errors.ConfigurationError) as caught:
-        house.enter(client_id="")
+        logins.enter(client_id="")
 
     remedy = caught.value.remedy or ""
     assert all(
@@ -211,39 +211,39 @@ def test_the_remedy_names_the_other_ways(house: House) -> None:
     )
 
 
-def test_an_app_may_have_no_device_flow(house: House) -> None:
-    """It is said what to tick."""
-    house.desk.has_device_flow = False
+def test_an_app_may_have_no_device_flow(logins: LoginEnvironment) -> None:
+    """The remedy names the setting of the app."""
+    logins.login_service.has_device_flow = False
     with pytest.raises(errors.UnsupportedError, match="no device flow") as caught:
-        house.enter()
+        logins.enter()
 
     assert "Enable Device Flow" in (caught.value.remedy or "")
 
 
-def test_there_is_no_login_by_browser(house: House) -> None:
+def test_there_is_no_login_by_browser(logins: LoginEnvironment) -> None:
     """It needs the secret of an app."""
     with pytest.raises(errors.UnsupportedError, match="no login by browser") as caught:
-        house.do(log_in_by_browser(house.login(), open_browser=print, listen=lambda *_: None, new_secret=str))  # type: ignore[arg-type,return-value]
+        logins.do(log_in_by_browser(logins.login(), open_browser=print, listen=lambda *_: None, new_secret=str))  # type: ignore[arg-type,return-value]
 
     assert "log in with --device-code" == caught.value.remedy
 
 
-def test_a_login_never_replaces_another_persons(house: House) -> None:
+def test_a_login_never_replaces_another_persons(logins: LoginEnvironment) -> None:
     """The owner of a new token is requested; logins of two accounts are kept under different names."""
-    house.enter()
-    before, house.desk.user_id = house.file().read_bytes(), 2
+    logins.enter()
+    before, logins.login_service.user_id = logins.file().read_bytes(), 2
     with pytest.raises(errors.AccountMismatchError):
-        house.enter()
-    house.enter(account="work")
+        logins.enter()
+    logins.enter(account="work")
 
-    assert (before, True) == (house.file().read_bytes(), house.file(account="work").exists())
+    assert (before, True) == (logins.file().read_bytes(), logins.file(account="work").exists())
 
 
-def test_tokens_are_shown_nowhere(house: House) -> None:
+def test_tokens_are_shown_nowhere(logins: LoginEnvironment) -> None:
     """In no repr of what holds them, no status, no error."""
-    house.enter()
-    login = house.login()
-    shown = f"{login.login!r} {house.do(status_of(login))!r} {house.do(login.get_tokens())!r} {house.do(login.get_secret())!r}"
+    logins.enter()
+    login = logins.login()
+    shown = f"{login.login!r} {logins.do(status_of(login))!r} {logins.do(login.get_tokens())!r} {logins.do(login.get_secret())!r}"
 
     assert "gho_" not in shown
 
@@ -260,49 +260,49 @@ def test_tokens_are_shown_nowhere(house: House) -> None:
         ("http://127.0.0.1:9", "github-127.0.0.1_9", "http://127.0.0.1:9/login/device/code"),
     ],
 )
-def test_each_site_has_its_own_login(house: House, base_url: str, family: str, start: str) -> None:
-    """Asked for at the site, kept under its name, and sent to its API alone."""
-    house.enter(base_url=base_url)
-    login, provider = house.login(base_url=base_url), github_actions(Settings(base_url=base_url))
-    guard(provider.origins["api"], house.do(login.get_secret()), provider.login)
+def test_each_site_has_a_login(logins: LoginEnvironment, base_url: str, family: str, start: str) -> None:
+    """It is requested at the site, kept under its name, and sent to its API alone."""
+    logins.enter(base_url=base_url)
+    login, provider = logins.login(base_url=base_url), github_actions(Settings(base_url=base_url))
+    require_permitted_host(provider.origins["api"], logins.do(login.get_secret()), provider.login)
 
-    assert (start, True) == (house.service.requests[0].url, house.file(family).exists())
+    assert (start, True) == (logins.service.requests[0].url, logins.file(family).exists())
 
 
 @pytest.mark.parametrize("base_url", ["https://ghe.example.com", "https://octo.ghe.com", "https://evil.example/api/v3"])
-def test_a_login_goes_to_no_other_site(house: House, base_url: str) -> None:
-    """There it is not found, it is refused if somebody copies it, and the guard stops its secret."""
-    house.enter()
-    secret = house.do(house.login().get_secret())
+def test_a_login_is_sent_to_no_other_site(logins: LoginEnvironment, base_url: str) -> None:
+    """It is not found there, a copied file is refused, and `require_permitted_host` stops its secret."""
+    logins.enter()
+    secret = logins.do(logins.login().get_secret())
     other = github_actions(Settings(base_url=base_url))
     with pytest.raises(errors.NotLoggedInError):
-        house.do(house.login(base_url=base_url).get_secret())
-    copy = house.file(other.login.family or "")
+        logins.do(logins.login(base_url=base_url).get_secret())
+    copy = logins.file(other.login.family or "")
     copy.parent.mkdir(parents=True)
-    copy.write_bytes(house.file().read_bytes())
+    copy.write_bytes(logins.file().read_bytes())
     with pytest.raises(errors.NotLoggedInError, match="but to another site"):
-        house.do(house.login(base_url=base_url).get_secret())
+        logins.do(logins.login(base_url=base_url).get_secret())
     with pytest.raises(errors.ConfigurationError, match="is never sent to"):
-        guard(other.origins["api"], secret, github_actions(Settings()).login)
+        require_permitted_host(other.origins["api"], secret, github_actions(Settings()).login)
 
     assert ("https://github.com/login/device/code", "https://api.github.com/user") == (
-        house.service.requests[0].url,
-        house.service.requests[-1].url,
+        logins.service.requests[0].url,
+        logins.service.requests[-1].url,
     )
 
 
-def test_another_login_service_is_refused(house: House) -> None:
+def test_another_login_service_is_refused(logins: LoginEnvironment) -> None:
     """Neither a foreign one, nor a login from loopback as one to github.com."""
     with pytest.raises(errors.ConfigurationError, match="never sent to"):
-        house.enter(issuer="https://evil.example")
+        logins.enter(issuer="https://evil.example")
     with pytest.raises(errors.ConfigurationError, match="not kept as one to"):
-        house.enter(issuer="http://127.0.0.1:9")
+        logins.enter(issuer="http://127.0.0.1:9")
 
-    assert not house.file().exists()
+    assert not logins.file().exists()
 
 
 def test_a_repository_cannot_name_the_app(tmp_path: Path) -> None:
-    """Who may act for somebody is not for a checkout to say (DESIGN 10)."""
+    """The file of a checkout cannot set the client id (`docs/guides/settings.md`)."""
     project = tmp_path / "coatcheck.toml"
     for name in ("client_id", "scopes"):
         project.write_text(f"github_actions.{name} = 'x'")
@@ -314,86 +314,86 @@ def test_a_repository_cannot_name_the_app(tmp_path: Path) -> None:
     )
 
 
-def test_what_the_tools_have_comes_before_ours(house: House) -> None:
-    """A variable first, then gh's file, then our login, unless the settings say otherwise."""
-    house.enter()
-    gh = house.folder / "gh"
+def test_official_tools_have_precedence(logins: LoginEnvironment) -> None:
+    """A variable, then gh's file, then our login, unless the settings name another order."""
+    logins.enter()
+    gh = logins.folder / "gh"
     gh.mkdir()
     (gh / "hosts.yml").write_text("github.com:\n    oauth_token: gho_of_gh\n")
-    found = [house.do(house.login().get_secret()).source]
-    house.environ["GH_CONFIG_DIR"] = str(gh)
-    found += [house.do(house.login().get_secret()).source]
-    found += [house.do(house.login(source=Source.OWN).get_secret()).source]
-    house.environ["COATCHECK_GITHUB_TOKEN"] = "ghp_x"
-    found += [house.do(house.login().get_secret()).source]
+    found = [logins.do(logins.login().get_secret()).source]
+    logins.environ["GH_CONFIG_DIR"] = str(gh)
+    found += [logins.do(logins.login().get_secret()).source]
+    found += [logins.do(logins.login(source=Source.OWN).get_secret()).source]
+    logins.environ["COATCHECK_GITHUB_TOKEN"] = "ghp_x"
+    found += [logins.do(logins.login().get_secret()).source]
 
-    assert [str(house.file()), str(gh / "hosts.yml"), str(house.file()), "COATCHECK_GITHUB_TOKEN"] == found
+    assert [str(logins.file()), str(gh / "hosts.yml"), str(logins.file()), "COATCHECK_GITHUB_TOKEN"] == found
 
 
-def test_what_gh_has_for_github_com_hides_no_other_login(house: House) -> None:
+def test_what_gh_has_for_github_com_hides_no_other_login(logins: LoginEnvironment) -> None:
     """A token of github.com is no use at a server."""
     server = {"base_url": "https://ghe.example.com"}
-    house.enter(**server)
-    (house.folder / "hosts.yml").write_text("github.com:\n    oauth_token: gho_of_gh\n")
-    house.environ["GH_CONFIG_DIR"] = str(house.folder)
+    logins.enter(**server)
+    (logins.folder / "hosts.yml").write_text("github.com:\n    oauth_token: gho_of_gh\n")
+    logins.environ["GH_CONFIG_DIR"] = str(logins.folder)
 
-    assert str(house.file("github-ghe.example.com")) == house.do(house.login(**server).get_secret()).source
+    assert str(logins.file("github-ghe.example.com")) == logins.do(logins.login(**server).get_secret()).source
 
 
 # -- keeping it, and out ------------------------------------------------------------------------------------------------
 
 
-def test_tokens_that_expire_are_refreshed(house: House) -> None:
-    """Those of a GitHub app: before their end, with the client id that they were given to, and once."""
-    house.desk.expires = True
-    house.enter()
-    first = house.do(house.login().get_secret())
-    house.clock.advance(28_700)
-    login = house.login(client_id="")
-    second = house.do(login.get_secret())
+def test_tokens_that_expire_are_refreshed(logins: LoginEnvironment) -> None:
+    """Tokens of a GitHub app are refreshed once before their end, with the client id that they were issued to."""
+    logins.login_service.expires = True
+    logins.enter()
+    first = logins.do(logins.login().get_secret())
+    logins.clock.advance(28_700)
+    login = logins.login(client_id="")
+    second = logins.do(login.get_secret())
 
-    assert (True, False) == (house.desk.accepts(second.token), house.desk.accepts(first.token))
-    assert second == house.do(house.login().get_secret())
-    assert "583231" == house.do(status_of(login)).account_id
+    assert (True, False) == (logins.login_service.accepts(second.token), logins.login_service.accepts(first.token))
+    assert second == logins.do(logins.login().get_secret())
+    assert "583231" == logins.do(status_of(login)).account_id
 
 
-def test_a_refresh_that_is_refused_is_not_tried_again(house: House) -> None:
-    """GitHub says no with 200; one line says what became of the token."""
-    house.desk.expires = True
-    house.enter()
-    house.desk._refreshes.clear()
+def test_a_refresh_that_is_refused_is_not_tried_again(logins: LoginEnvironment) -> None:
+    """GitHub refuses with status 200; the error is one line."""
+    logins.login_service.expires = True
+    logins.enter()
+    logins.login_service._refreshes.clear()
     for _ in range(2):
         with pytest.raises(errors.RefreshError, match="was used, has expired or was revoked"):
-            house.do(house.login().refresh_tokens())
+            logins.do(logins.login().refresh_tokens())
 
-    polls = [each for each in house.service.seen("device_token") if b"refresh_token" in each.body]
+    polls = [each for each in logins.service.seen("device_token") if b"refresh_token" in each.body]
     assert 1 == len(polls)
 
 
 def test_a_login_that_was_revoked_is_one_line(tmp_path: Path) -> None:
-    """The service says 401, and there is nothing to renew it with."""
-    house = House(tmp_path)
-    house.enter()
-    login = house.login()
-    secret = house.do(login.get_secret())
+    """The service answers 401, and there is nothing to renew the login with."""
+    logins = LoginEnvironment(tmp_path)
+    logins.enter()
+    login = logins.login()
+    secret = logins.do(login.get_secret())
 
-    assert None is house.do(login.renew_secret(secret))
+    assert None is logins.do(login.renew_secret(secret))
 
 
-def test_logging_out_deletes_what_it_cannot_revoke(house: House) -> None:
+def test_logging_out_deletes_what_it_cannot_revoke(logins: LoginEnvironment) -> None:
     """A revocation needs the secret of the app: nothing is requested."""
-    house.enter()
-    asked = len(house.service.requests)
+    logins.enter()
+    asked = len(logins.service.requests)
 
-    assert (False, False) == (house.do(log_out(house.login())), house.file().exists())
-    assert asked == len(house.service.requests)
+    assert (False, False) == (logins.do(log_out(logins.login())), logins.file().exists())
+    assert asked == len(logins.service.requests)
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_we_do_not_know_in_a_file_stays() -> None:
-    """And a refresh token that is gone goes."""
+def test_unknown_fields_of_a_file_are_kept() -> None:
+    """A refresh token that is absent from new tokens is removed."""
     form = github.format_of("https://github.com", remedy="")
     first = form.write(b'{"theirs": [1,  2]}', Tokens(access_token="a", refresh_token="r", client_id="c"))
     second = form.write(first, Tokens(access_token="b"))
@@ -405,8 +405,8 @@ def test_what_we_do_not_know_in_a_file_stays() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_file_breaks_us(data: bytes) -> None:
-    """Whatever is in it: tokens, or one line."""
+def test_any_file_is_tokens_or_one_line(data: bytes) -> None:
+    """Any content is tokens, or one line."""
     with pytest.raises(errors.NotLoggedInError) as caught:
         github.format_of("https://github.com", remedy="again").read(data, "the file")
 
@@ -428,9 +428,9 @@ def test_no_grant_breaks_us(answer: dict[str, object]) -> None:
     assert github.is_sendable(token)
 
 
-def test_what_is_kept_does_not_show_itself() -> None:
-    """A struct in a traceback is read by strangers."""
-    assert "_Kept()" == repr(github._Kept(issuer="i", access_token="gho_1"))
+def test_the_repr_of_a_login_has_no_secret() -> None:
+    """Tracebacks may be published."""
+    assert "_LoginFile()" == repr(github._LoginFile(issuer="i", access_token="gho_1"))
 
 
 # -- for real ----------------------------------------------------------------------------------------------------------
@@ -460,6 +460,6 @@ def test_a_login_over_loopback(tmp_path: Path) -> None:
 
 def test_a_status_is_a_value(tmp_path: Path) -> None:
     """It can be sent on as JSON, and holds no token."""
-    house = House(tmp_path)
+    logins = LoginEnvironment(tmp_path)
 
-    assert b"gho_" not in msgspec.json.encode(house.enter())
+    assert b"gho_" not in msgspec.json.encode(logins.enter())

@@ -1,4 +1,4 @@
-"""How GitHub's answers are read, whichever of its services gave them."""
+"""Responses of all GitHub services are read the same way."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from coatcheck.providers._github import http
         ("nonsense", None),
     ],
 )
-def test_the_next_page_is_what_the_link_says(link: str, query: str | None) -> None:
-    """Its parameters are taken, and never its host (RFC 8288)."""
+def test_the_next_page_is_that_of_the_link(link: str, query: str | None) -> None:
+    """Its parameters are used, and never its host (RFC 8288)."""
     assert query == http.next_page(Response(200, {"link": link}))
 
 
@@ -43,9 +43,9 @@ def test_a_cursor_is_a_query() -> None:
         ({"retry-after": "5"}, 5.0),
     ],
 )
-def test_the_longer_pause_is_kept(headers: dict[str, str], seconds: float | None) -> None:
-    """Two headers may ask for one."""
-    assert seconds == http.pause_asked(Response(200, headers))
+def test_the_longer_pause_is_used(headers: dict[str, str], seconds: float | None) -> None:
+    """Two headers may request a pause."""
+    assert seconds == http.requested_pause(Response(200, headers))
 
 
 def test_an_answer_reports_its_limit() -> None:
@@ -74,7 +74,7 @@ def test_a_time_that_is_none_is_left_out(reset: object) -> None:
         (422, {"x-accepted-github-permissions": "actions=write"}, None),
     ],
 )
-def test_the_service_says_which_permission_lacks(status: int, headers: dict[str, str], remedy: str | None) -> None:
+def test_a_missing_permission_is_named(status: int, headers: dict[str, str], remedy: str | None) -> None:
     """Fine-grained tokens by permission, classic ones by scope; a token that has it lacks something else."""
     with pytest.raises(errors.ProviderError) as caught:
         http.explained(Response(status, headers, b'{"message": "no"}'), {403: "by status"})

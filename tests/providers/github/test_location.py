@@ -44,7 +44,7 @@ def test_only_servers_have_that_path() -> None:
     assert [False, True] == [location.is_server(base) for base in ("https://api.github.com", "https://h/api/v3")]
 
 
-def test_a_repository_is_named_or_an_error_says_how() -> None:
+def test_a_repository_is_named_or_the_error_has_a_remedy() -> None:
     """By owner and name, or by a remote."""
     assert "o/r" == location.repository_in("git@github.com:o/r.git")
     with pytest.raises(errors.ConfigurationError, match="names no repository"):
@@ -52,5 +52,5 @@ def test_a_repository_is_named_or_an_error_says_how() -> None:
 
 
 def test_names_are_segments_of_paths() -> None:
-    """Whatever they hold."""
+    """Any character is encoded."""
     assert "/repos/o/r%3Fx/y" == location.repository_path("o/r?x", "/y")

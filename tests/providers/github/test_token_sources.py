@@ -53,7 +53,7 @@ def test_the_file_of_gh_is_read(text: str, token: str | None) -> None:
     ],
 )
 def test_the_order_is_that_of_gh(tmp_path: Path, environ: dict[str, str], source: str) -> None:
-    """Variables first, then its file; a file's token is stored, and stays with GitHub."""
+    """Variables, then its file; a file's token counts as stored, and is sent to GitHub only."""
     (tmp_path / "hosts.yml").write_text(HOSTS)
     secret = github.tools_of({"GH_CONFIG_DIR": str(tmp_path), **environ})()
 
@@ -69,14 +69,14 @@ def test_the_order_is_that_of_gh(tmp_path: Path, environ: dict[str, str], source
         ({"HOME": "/h"}, "/h/.config/gh/hosts.yml"),
     ],
 )
-def test_gh_has_its_file_where_it_says(environ: dict[str, str], path: str) -> None:
-    """By its own variable, or in the folder of settings."""
+def test_the_file_of_gh_is_found(environ: dict[str, str], path: str) -> None:
+    """By gh's variable, or in the folder of settings."""
     assert path == github.hosts_file(environ)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"github.com: {}", None])
-def test_a_file_that_reports_nothing_is_no_login(tmp_path: Path, content: bytes | None) -> None:
-    """Nobody is logged in then."""
+def test_a_file_without_a_token_is_no_login(tmp_path: Path, content: bytes | None) -> None:
+    """The error is "not logged in"."""
     if content is not None:
         (tmp_path / "hosts.yml").write_bytes(content)
 
@@ -122,7 +122,7 @@ def test_the_file_of_gh_goes_to_no_other_server(tmp_path: Path, variant: str) ->
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_nobody_is_reported_how_to_log_in(tmp_path: Path, variant: str) -> None:
+def test_no_login_has_a_remedy(tmp_path: Path, variant: str) -> None:
     """One line with the variable, the permission and the command."""
     both, _ = client(variant, {"GH_CONFIG_DIR": str(tmp_path)})
     with pytest.raises(errors.NotLoggedInError) as caught:

@@ -8,7 +8,7 @@ from coatcheck.testing.conformance import ProviderConformance, Transcript, chang
 from coatcheck.testing.emulators.github import GithubEmulator
 from coatcheck.testing.emulators.github_rest import RepeatingLink
 
-from .actions_talk import provider, recorded
+from .actions_support import provider, recorded
 
 
 class TestActions(ProviderConformance):
@@ -26,7 +26,7 @@ class TestActions(ProviderConformance):
 
 
 class TestServer(TestActions):
-    """So do the runs of an enterprise server, which does not say which run it made."""
+    """Runs of an enterprise server, which does not return the id of a dispatched run."""
 
     provider = staticmethod(lambda: provider(base_url="http://127.0.0.1:9/api/v3"))
     emulator = staticmethod(lambda **options: GithubEmulator(versions=("2022-11-28",), **options))
@@ -34,12 +34,12 @@ class TestServer(TestActions):
 
     @pytest.mark.skip(reason="a server's tickets are found by name, and a run's name has no prompt")
     def test_a_created_task_has_its_prompt(self) -> None:
-        """The key is what it is found by."""
+        """A run is found by its key."""
 
 
 @pytest.mark.parametrize("word", [*extract.CONCLUSIONS, "coatcheck-new-word"])
-def test_a_run_that_is_completed_is_as_its_conclusion_says(word: str) -> None:
-    """The conclusion is the word that is kept; one that is unknown ends nothing."""
+def test_the_conclusion_decides_the_state(word: str) -> None:
+    """The conclusion is the native state; an unknown one ends nothing."""
 
     def concluded(place: dict[str, object], key: str) -> None:
         place[key] = word

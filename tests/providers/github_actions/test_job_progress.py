@@ -1,4 +1,4 @@
-"""What the jobs of a run tell, once each."""
+"""The events of a run's jobs, once each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coatcheck.providers.github_actions.job_progress import Memory
 from coatcheck.testing.both_clients import VARIANTS
 from coatcheck.testing.emulators.github_runs import LIFE, failing
 
-from .actions_talk import SPEC, actions
+from .actions_support import SPEC, actions
 
 REF = TaskRef("github_actions", "o~r~1")
 
@@ -37,8 +37,8 @@ def test_a_watch_reports_every_step_once(variant: str) -> None:
     assert (["Done: Say hello"], "success") == (texts(events, "task.message"), events[-1].raw_state)
 
 
-def test_a_watch_goes_on_where_another_ended(variant: str) -> None:
-    """What was reported is not reported again."""
+def test_a_watch_resumes_after_another(variant: str) -> None:
+    """Events that were reported are not reported again."""
     client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
@@ -60,7 +60,7 @@ def test_a_new_attempt_reports_its_own_steps(variant: str) -> None:
     assert [STEPS[0], STEPS[1], "agent: failure"] == texts(again)
 
 
-def test_who_does_not_watch_asks_for_no_jobs(variant: str) -> None:
+def test_a_wait_requests_no_jobs(variant: str) -> None:
     """A wait costs one request a poll."""
     client, github = actions(variant)
     client.poll_task(client.create_task(SPEC).ref)
@@ -83,7 +83,7 @@ def test_a_stream_has_the_log_of_each_job_that_ended(variant: str) -> None:
 
 
 def test_a_log_that_is_gone_is_left_out(variant: str) -> None:
-    """It is kept for so long as the repository wants."""
+    """Its retention is a setting of the repository."""
     from coatcheck.cloud.faults import Status
 
     client, _ = actions(variant, faults=[Status(410, on="get_log")])
@@ -115,18 +115,18 @@ def test_a_failure_names_few_places() -> None:
 
 
 @given(st.text(max_size=40))
-def test_a_memory_that_is_none_is_blank(text: str) -> None:
-    """A cursor of somebody else's is no reason to fail."""
+def test_an_invalid_cursor_starts_anew(text: str) -> None:
+    """A cursor of another program is no error."""
     assert isinstance(Memory.read(text), Memory)
 
 
-def test_a_memory_survives_its_text() -> None:
-    """What is written is what is read."""
+def test_a_cursor_round_trips() -> None:
+    """Reading returns what was written."""
     memory = Memory({"17": 4}, 1)
 
     assert memory == Memory.read(memory.to_text())
 
 
-def test_lives_are_as_the_service_lives_them() -> None:
-    """Of the emulator: the ordinary life ends well, with all of its steps done."""
+def test_the_emulated_run_has_the_services_states() -> None:
+    """The usual run succeeds, with all of its steps done."""
     assert ("success", 4) == (LIFE[-1].conclusion, LIFE[-1].steps)

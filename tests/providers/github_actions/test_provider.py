@@ -14,10 +14,10 @@ from coatcheck.cloud.faults import Fault, ResetAfterAccept, Status
 from coatcheck.testing.both_clients import VARIANTS, Both
 from coatcheck.testing.emulators.github import WORKFLOWS, GithubEmulator
 from coatcheck.testing.emulators.github_rest import HOUR
-from coatcheck.testing.emulators.github_runs import KEPT, LIFE, PATCH, Act, Definition, failing
+from coatcheck.testing.emulators.github_runs import LIFE, PATCH, RETENTION, Act, Definition, failing
 from coatcheck.testing.fake_clock import FakeClock
 
-from .actions_talk import SPEC, actions, provider
+from .actions_support import SPEC, actions, provider
 
 SERVER = ("2022-11-28",)
 
@@ -39,7 +39,7 @@ def kinds(task: object) -> list[str]:
 
 
 def test_a_task_is_a_dispatch(variant: str) -> None:
-    """The branch is the repository's own, the prompt and the key are inputs, and the answer names the run."""
+    """The branch is the repository's default, the prompt and the key are inputs, and the response names the run."""
     client, github = actions(variant)
     task = client.create_task(SPEC)
     (sent,) = github.seen("create_task")
@@ -92,8 +92,8 @@ def test_inputs_may_be_called_otherwise(variant: str) -> None:
 
 
 @pytest.mark.parametrize("unlisted", [0.0, 2.0, 10.0])
-def test_an_older_server_is_requested_which_run_it_made(variant: str, unlisted: float) -> None:
-    """It says 204: the run is found by the key in its name, some seconds later, and not by being the newest.
+def test_a_run_of_an_older_server_is_found_by_its_key(variant: str, unlisted: float) -> None:
+    """After a 204 the run is found by the key in its name some seconds later, not by being the newest.
 
     See docs/reference/protocols/services.md, "1.2 The id of a dispatched run".
     """
@@ -107,8 +107,8 @@ def test_an_older_server_is_requested_which_run_it_made(variant: str, unlisted: 
     assert {("workflow_dispatch", "main", ">=")} == {(q["event"], q["branch"], q["created"][:2]) for q in queries}
 
 
-def test_somebody_elses_newest_run_is_never_ours(variant: str) -> None:
-    """A lost answer, and a colleague who dispatched the same in the same second."""
+def test_the_newest_run_of_another_user_is_not_adopted(variant: str) -> None:
+    """The response was lost, and another user dispatched the same in the same second."""
     client, github = actions(variant, faults=[ResetAfterAccept(on="create_task")])
     theirs = Both("blocking", provider(), github, token=github.token, clock=client.clock)
     find = github._workflow_runs
@@ -135,7 +135,7 @@ def test_a_run_without_our_key_is_not_taken(variant: str) -> None:
 
 
 def test_writes_are_a_second_apart(variant: str) -> None:
-    """As GitHub asks of whoever makes many.
+    """GitHub requires it of clients with many writes.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
@@ -160,8 +160,8 @@ def test_a_finished_run_has_what_its_artifact_holds(variant: str) -> None:
     assert 1 == len(github.seen("get_artifact"))
 
 
-def test_the_store_of_downloads_is_reported_nothing(variant: str) -> None:
-    """It refuses whoever brings a token, and ours has not come near it.
+def test_the_store_of_downloads_gets_no_token(variant: str) -> None:
+    """It refuses requests with a token.
 
     See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
@@ -174,7 +174,7 @@ def test_the_store_of_downloads_is_reported_nothing(variant: str) -> None:
 
 
 def test_a_poll_of_a_run_that_has_not_changed_is_free(variant: str) -> None:
-    """Asked with its tag it is 304, which the primary limit does not count.
+    """With its tag the response is 304, which the primary limit does not count.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
@@ -188,7 +188,7 @@ def test_a_poll_of_a_run_that_has_not_changed_is_free(variant: str) -> None:
     assert ({TaskState.RUNNING}, 0, 24) == (states, github.meter.counted - before, github.meter.free)
 
 
-def test_a_failed_run_says_where(variant: str) -> None:
+def test_a_failed_run_names_the_step(variant: str) -> None:
     """The job and the step that failed."""
     client, _ = actions(variant, life=failing(), leaves=lambda _: None)
     task = client.poll_task(client.create_task(SPEC).ref)
@@ -200,42 +200,42 @@ def test_a_failed_run_says_where(variant: str) -> None:
     ("conclusion", "state"),
     [("cancelled", TaskState.CANCELLED), ("timed_out", TaskState.EXPIRED), ("neutral", TaskState.SUCCEEDED)],
 )
-def test_ends_are_reported_apart(variant: str, conclusion: str, state: TaskState) -> None:
-    """A run has one end, and its conclusion says which."""
+def test_conclusions_are_distinguished(variant: str, conclusion: str, state: TaskState) -> None:
+    """A run has one end, and its conclusion decides which."""
     client, _ = actions(variant, life=failing(conclusion))
 
     assert state is client.poll_task(client.create_task(SPEC).ref).state
 
 
 def test_a_run_that_waits_for_a_review_ends_the_wait(variant: str) -> None:
-    """Somebody must act on its page."""
+    """A person must act on its page."""
     client, _ = actions(variant, life=[Act("queued"), Act("waiting")])
 
     assert TaskState.INPUT_REQUIRED is client.poll_task(client.create_task(SPEC).ref).state
 
 
-def test_a_run_that_left_nothing_says_so(variant: str) -> None:
-    """It succeeded, and made nothing."""
+def test_a_run_without_result_has_a_notice(variant: str) -> None:
+    """It succeeded without a result."""
     client, _ = actions(variant, leaves=lambda _: None)
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert (TaskState.SUCCEEDED, ["nothing_made"]) == (task.state, kinds(task))
 
 
-def test_a_result_that_has_expired_says_so(variant: str) -> None:
-    """The run is what it was; what it left is gone."""
+def test_an_expired_result_has_a_notice(variant: str) -> None:
+    """The state is kept, and the artifact is gone."""
     client, github = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
-    client.clock.advance(KEPT)
+    client.clock.advance(RETENTION)
     task = client.get_task(ref)
 
     assert (TaskState.SUCCEEDED, ["no_result"], 1) == (task.state, kinds(task), len(github.seen("get_artifact")))
     assert "has expired: start the run again" in task.notices[0].text
 
 
-def test_a_result_that_expires_under_us_says_so(variant: str) -> None:
-    """410 is the same news (docs/reference/protocols/services.md, "1.1 Endpoints")."""
+def test_a_result_that_expires_during_the_download_has_a_notice(variant: str) -> None:
+    """410 means the same (docs/reference/protocols/services.md, "1.1 Endpoints")."""
     client, _ = actions(variant, faults=[Status(410, on="get_artifact")])
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -243,7 +243,7 @@ def test_a_result_that_expires_under_us_says_so(variant: str) -> None:
 
 
 def test_a_run_that_is_started_again_is_reported(variant: str) -> None:
-    """Same id, next attempt: it goes on after its end, and the end is that of the last attempt.
+    """Same id, next attempt: it continues after its end, and the end is that of the last attempt.
 
     See docs/reference/protocols/services.md, "1.1 Endpoints".
     """
@@ -273,7 +273,7 @@ def leaving(**document: object) -> object:
 
 
 def test_the_pull_request_is_found_by_the_branch(variant: str) -> None:
-    """Those that a run names are not the ones that it made; without a patch its diff is fetched.
+    """Pull requests that a run names are not those that it created; without a patch the diff is fetched.
 
     See docs/reference/protocols/services.md, "1.5 Result, PR, diff".
     """
@@ -288,8 +288,8 @@ def test_the_pull_request_is_found_by_the_branch(variant: str) -> None:
     assert "owner:coatcheck/x" == dict(github.seen("list_pulls")[0].query)["head"]
 
 
-def test_a_diff_that_the_service_does_not_give_is_none(variant: str) -> None:
-    """One that is too large is refused with 406; the pull request is there all the same."""
+def test_a_diff_that_is_too_large_is_none(variant: str) -> None:
+    """It is refused with 406, and the pull request is shown."""
     document = {"pull_request": {"number": 7, "url": "u"}}
     client, _ = actions(variant, leaves=leaving(**document), faults=[Status(406, on="get_pull")])
     task = client.poll_task(client.create_task(SPEC).ref)
@@ -297,8 +297,8 @@ def test_a_diff_that_the_service_does_not_give_is_none(variant: str) -> None:
     assert (7, None) == (task.pull_requests[0].number, task.outcome.patch)
 
 
-def test_a_workflow_may_say_why_it_failed(variant: str) -> None:
-    """Its own word is better than a step's name."""
+def test_a_workflow_may_name_its_failure(variant: str) -> None:
+    """Its message has precedence over the name of a step."""
     client, github = actions(variant, life=failing(), leaves=leaving(error="no budget left"))
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -367,7 +367,7 @@ def test_usage_is_every_limit(variant: str) -> None:
 
 
 def test_a_created_task_reports_what_is_left(variant: str) -> None:
-    """Every answer carries the primary limit."""
+    """Every response has the primary limit."""
     client, _ = actions(variant, limit=100)
 
     assert 98 == client.create_task(SPEC).rate_limit.remaining
@@ -376,8 +376,8 @@ def test_a_created_task_reports_what_is_left(variant: str) -> None:
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_wait_sits_out_the_primary_limit(variant: str) -> None:
-    """403 with nothing remaining: until the hour is over nobody asks.
+def test_a_wait_pauses_for_the_primary_limit(variant: str) -> None:
+    """403 with nothing remaining: no request is sent until the hour is over.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
@@ -402,8 +402,8 @@ def test_a_secondary_limit_is_waited_out(variant: str) -> None:
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(None, 140 / 14), ("none", 0.0), ("2", 140 / 2)])
-def test_the_secondary_limit_is_kept_without_being_reported(variant: str, rate: str | None, seconds: float) -> None:
-    """Fourteen requests a second after a burst of ten, unless the setting says otherwise.
+def test_the_secondary_limit_is_obeyed(variant: str, rate: str | None, seconds: float) -> None:
+    """Fourteen requests a second after a burst of ten, unless a setting has another rate.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
     """
@@ -417,7 +417,7 @@ def test_the_secondary_limit_is_kept_without_being_reported(variant: str, rate: 
     assert seconds == pytest.approx(sum(clock.sleeps), abs=0.01)
 
 
-def test_an_interval_that_the_service_asks_for_is_kept(variant: str) -> None:
+def test_x_poll_interval_is_obeyed(variant: str) -> None:
     """`x-poll-interval` is obeyed where it comes.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".
@@ -448,7 +448,7 @@ def test_a_run_is_cancelled(variant: str) -> None:
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled(variant: str) -> None:
-    """409, said in one line."""
+    """409 becomes one line."""
     client, _ = actions(variant)
     ref = client.create_task(SPEC).ref
     client.poll_task(ref)
@@ -496,10 +496,10 @@ SCOPES = (("x-accepted-oauth-scopes", "repo, workflow"), ("x-oauth-scopes", "gis
         ({}, [Status(403, on="create_task")], "the token needs the permission actions=write"),
     ],
 )
-def test_a_refused_dispatch_says_what_to_do(
+def test_a_refused_dispatch_has_a_remedy(
     variant: str, settings: dict[str, str], faults: list[Fault], remedy: str
 ) -> None:
-    """One line with the service's reason, and the remedy; nothing is left open."""
+    """One line with the service's reason, and the remedy; no intent is left open."""
     client, github = actions(variant, settings=settings, faults=faults)
     with pytest.raises(errors.ProviderError) as caught:
         client.create_task(SPEC)
@@ -508,7 +508,7 @@ def test_a_refused_dispatch_says_what_to_do(
     assert ((), "abandon") == (github.tasks, client.journal.entries[-1][0])
 
 
-def test_an_unknown_branch_says_so(variant: str) -> None:
+def test_an_unknown_branch_is_named(variant: str) -> None:
     """No ref of that name."""
     client, _ = actions(variant)
     with pytest.raises(errors.InvalidRequestError, match="No ref found for: gone") as caught:
@@ -550,13 +550,13 @@ def test_what_cannot_be_dispatched_is_refused_before_any_request(
     ],
 )
 def test_a_wrong_setting_is_one_line(settings: dict[str, str], reason: str) -> None:
-    """With what may be said instead."""
+    """The error lists the valid values."""
     with pytest.raises(errors.ConfigurationError, match=reason):
         provider(**settings)
 
 
 @pytest.mark.parametrize("id", ["x", "owner~repo", "owner~repo~x", "a~b~c~1", "~1"])
-def test_an_id_that_is_none_says_how_one_looks(variant: str, id: str) -> None:
+def test_an_invalid_id_shows_the_form(variant: str, id: str) -> None:
     """Nothing is requested."""
     client, github = actions(variant)
     with pytest.raises(errors.ConfigurationError, match="names no run"):
@@ -573,8 +573,8 @@ def test_a_bare_number_is_a_run_of_the_repository_that_is_set(variant: str) -> N
     assert ref == client.get_task("https://github.com/owner/repo/actions/runs/30433642").ref
 
 
-def test_a_list_of_no_repository_says_so(variant: str) -> None:
-    """Without a setting somebody has to say which."""
+def test_a_list_without_a_repository_is_an_error(variant: str) -> None:
+    """Without a setting the repository must be given."""
     client, _ = actions(variant, settings={"repository": ""})
     with pytest.raises(errors.ConfigurationError, match="no repository configured"):
         list(client.list_tasks())

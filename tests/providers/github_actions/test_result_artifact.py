@@ -1,4 +1,4 @@
-"""What an archive that nobody can trust is made of."""
+"""Archives from untrusted workflows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_three_files_are_a_result() -> None:
 
 
 @pytest.mark.parametrize("name", ["../patch.diff", "/patch.diff", "a/patch.diff", "patch.diff/", "PATCH.DIFF"])
-def test_a_file_elsewhere_is_not_polled(name: str) -> None:
-    """Whatever an archive wants to be unpacked to: only the root's three names are read, and nothing is written."""
+def test_a_file_elsewhere_is_not_read(name: str) -> None:
+    """Only the three names at the root of an archive are read, and nothing is written."""
     assert result_artifact.Result() == result_artifact.read(archive({name: b"evil"}))
 
 
@@ -51,8 +51,8 @@ def test_reading_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (True, "no_result") == (len(bomb) < 2**16, result_artifact.read(bomb).notices[0].kind)
 
 
-def test_a_size_that_lies_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The archive says that a file has one byte."""
+def test_a_wrong_size_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive declares one byte for a file."""
     monkeypatch.setattr(result_artifact, "MAX_FILE", 2**20)
     bomb = bytearray(archive({"message.md": b"0" * 2**24}))
     place = bomb.rindex(b"PK\x01\x02") + 24
@@ -63,7 +63,7 @@ def test_a_size_that_lies_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_encrypted_archive_is_a_notice() -> None:
-    """Nobody has its password."""
+    """There is no password for it."""
     locked = bytearray(archive({"message.md": b"x"}))
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         struct.pack_into("<H", locked, locked.index(mark) + at, 1)
@@ -81,7 +81,7 @@ def test_facts_that_are_none_are_left_out(document: bytes) -> None:
 
 @given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=8))
 def test_a_broken_archive_is_a_result_or_a_notice(place: int, noise: bytes) -> None:
-    """Whatever bytes come: never an exception."""
+    """Any damage gives a result or a notice, never an exception."""
     broken = GOOD[:place] + noise + GOOD[place + len(noise) :]
 
     assert isinstance(result_artifact.read(broken), result_artifact.Result)
@@ -89,7 +89,7 @@ def test_a_broken_archive_is_a_result_or_a_notice(place: int, noise: bytes) -> N
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_notice(data: bytes) -> None:
-    """What is no archive says so."""
+    """The notice names content that is no archive."""
     try:
         zipfile.ZipFile(io.BytesIO(data))
     except zipfile.BadZipFile:

@@ -7,7 +7,7 @@ from coatcheck import Artifact, Message, TaskRef, errors
 from coatcheck._protocol.effects import Response
 from coatcheck.providers.jules.activities import event_of, read_page
 
-from .jules_talk import recorded
+from .jules_support import recorded
 
 REF = TaskRef("jules", "78")
 PAGE, TOKEN = read_page(Response(200, body=recorded("activities_all_kinds")))
@@ -15,7 +15,7 @@ EVENTS = [event_of(happening, REF, cursor=str(number)) for number, happening in 
 
 
 def test_every_kind_has_its_event() -> None:
-    """Our words for what is known, the native word for what is not, "activity" for what has none."""
+    """Known kinds have our event, unknown ones their native name, "activity" where there is none."""
     assert [
         "activity",
         "task.plan",
@@ -30,7 +30,7 @@ def test_every_kind_has_its_event() -> None:
     ] == [getattr(event, "kind", event.type) for event in EVENTS]
 
 
-def test_events_carry_what_was_said() -> None:
+def test_events_have_the_texts() -> None:
     """Texts, plan and originator are read; an activity of an unknown kind keeps its data."""
     plan = EVENTS[1].plan
 

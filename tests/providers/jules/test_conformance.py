@@ -5,7 +5,7 @@ from coatcheck.providers.jules import extract
 from coatcheck.testing.conformance import ProviderConformance, Transcript
 from coatcheck.testing.emulators.jules import JulesEmulator
 
-from .jules_talk import DATA, PROVIDER
+from .jules_support import DATA, PROVIDER
 
 ACTIVITIES = (DATA / "activities_all_kinds.json").read_bytes()
 

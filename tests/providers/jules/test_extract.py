@@ -11,7 +11,7 @@ from coatcheck.providers.jules import extract
 from coatcheck.providers.jules.endpoints import Service
 from coatcheck.providers.jules.extract import task_from
 
-from .jules_talk import recorded
+from .jules_support import recorded
 
 SERVICE = Service("https://jules.googleapis.com/v1alpha")
 
@@ -55,13 +55,13 @@ def test_what_is_missing_is_the_default() -> None:
     assert "https://jules.google.com/session/7" == task.url
 
 
-def test_an_id_may_be_reported_by_the_name() -> None:
-    """Both say the same."""
+def test_an_id_may_be_in_the_name() -> None:
+    """Both forms give the same id."""
     assert "jules:8" == str(read({"name": "sessions/8"}).ref)
 
 
 def test_a_session_without_an_id_is_unreadable() -> None:
-    """There would be nothing to come back to."""
+    """Such a session could not be polled."""
     with pytest.raises(errors.UnreadableResponseError) as caught:
         read({"state": "QUEUED"})
 
@@ -83,7 +83,7 @@ def test_a_session_without_an_id_is_unreadable() -> None:
     ],
 )
 def test_what_completed_means_is_in_the_activities(kinds: list[str], state: TaskState, notices: list[str]) -> None:
-    """The decision table: an open plan waits, an end is an end, what goes on after it was revived."""
+    """An open plan waits, an end is an end, and activity after the end is a revival."""
     activities = happened(*kinds)
     for activity in activities["activities"]:  # type: ignore[attr-defined]
         if "userMessaged" in activity:
@@ -93,20 +93,20 @@ def test_what_completed_means_is_in_the_activities(kinds: list[str], state: Task
     assert (state, notices) == (task.state, [notice.kind for notice in task.notices])
 
 
-def test_an_output_ends_the_doubt_about_a_plan() -> None:
-    """What made something was not waiting."""
+def test_an_output_means_that_no_plan_waits() -> None:
+    """A session with an output was not waiting."""
     session = msgspec.json.decode(recorded("session_completed_pull_request"))
 
     assert TaskState.SUCCEEDED is read(session, activities=happened("planGenerated")).state
 
 
-def test_nothing_is_said_about_what_nobody_asked() -> None:
-    """Without activities there are no notices: a list item does not tell."""
+def test_without_activities_there_are_no_notices() -> None:
+    """A list item has none."""
     assert () == read({"id": "1", "state": "COMPLETED"}).notices
 
 
 def test_a_diff_that_cannot_be_read_is_kept_and_has_no_files() -> None:
-    """Agents' output is hostile: the bytes are there, and verifying says what is wrong."""
+    """The bytes are kept, and verifying reports the error."""
     patch = {"unidiffPatch": "diff --git a/x b/x\n--- /dev/null\n+++ b/x\n@@ -0,0 +1,9 @@\n+x\n"}
     task = read({"id": "1", "state": "COMPLETED", "outputs": [{"changeSet": {"gitPatch": patch}}]})
 

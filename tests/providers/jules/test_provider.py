@@ -14,7 +14,7 @@ from coatcheck.providers.jules.provider import CAPABILITIES, JulesProvider
 from coatcheck.testing.emulators import jules_rpc as rpc, jules_scripts as lives
 from coatcheck.testing.emulators.jules_scripts import DIFF
 
-from .jules_talk import PROVIDER, SPEC, jules, recorded
+from .jules_support import PROVIDER, SPEC, jules, recorded
 
 
 @pytest.fixture(params=VARIANTS)
@@ -23,7 +23,7 @@ def variant(request: pytest.FixtureRequest) -> str:
 
 
 def sent(emulator: Any, name: str) -> list[dict[str, Any]]:
-    """Return the bodies that came in for a verb."""
+    """Return the bodies of the requests of a verb."""
     return [msgspec.json.decode(request.body or b"{}") for request in emulator.seen(name)]
 
 
@@ -52,7 +52,7 @@ def test_a_task_runs_from_submission_to_pull_request(variant: str) -> None:
     )
 
 
-def test_the_body_is_flat_and_holds_what_was_asked() -> None:
+def test_the_body_is_flat() -> None:
     """Fields that are not set are not sent: the service refuses unknown ones."""
     provider = JulesProvider(Service("http://127.0.0.1:9/v1alpha", environment_variables=True))
     client, emulator = jules(provider=provider)
@@ -78,7 +78,7 @@ def test_the_body_is_flat_and_holds_what_was_asked() -> None:
 
 
 def test_a_session_needs_no_repository(variant: str) -> None:
-    """Without one nothing is looked up; the diff has no base commit."""
+    """Without one nothing is requested first; the diff has no base commit."""
     client, emulator = jules(variant)
     task = client.poll_task(client.create_task("Write a poem").ref)
 
@@ -97,7 +97,7 @@ def test_a_create_is_never_replayed_on_a_server_error(variant: str, status: int)
 
 
 def test_a_create_is_sent_again_after_429(variant: str) -> None:
-    """Throttled means not taken."""
+    """A throttled request was not performed."""
     client, emulator = jules(variant, faults=[Status(429, on="create_task")])
     client.create_task(SPEC)
 
@@ -118,8 +118,8 @@ def test_a_source_is_found_by_any_of_its_names(wanted: str) -> None:
     assert "sources/github/owner/repo" == client.create_task(TaskSpec(prompt="p", environment=wanted)).environment
 
 
-def test_a_source_of_another_shape_is_found_in_the_list() -> None:
-    """The prose shows names with dashes: what the service answers is used, not what we made up."""
+def test_a_source_of_another_form_is_found_in_the_list() -> None:
+    """The documentation shows names with dashes: the service's list decides."""
     dashed = rpc.source("owner", "repo", branches=("main",), name="github-owner-repo")
     client, _ = jules(sources=[dashed])
 
@@ -137,7 +137,7 @@ def test_an_unknown_source_is_one_line_with_the_remedy(variant: str) -> None:
 
 
 def test_a_branch_that_is_unknown_must_be_named(variant: str) -> None:
-    """The service would say only "invalid argument"."""
+    """The service would report only "invalid argument"."""
     client, emulator = jules(variant)
     with pytest.raises(errors.ConfigurationError, match="default branch of owner/empty is not known"):
         client.create_task(TaskSpec(prompt="p", repository="owner/empty"))
@@ -156,8 +156,8 @@ def test_sources_are_listed_through_all_pages_and_without_branches(variant: str)
     assert {True} == {"branches" not in dict(request.query)["fields"] for request in emulator.requests}
 
 
-def test_a_service_that_takes_no_masks_is_requested_without(variant: str) -> None:
-    """A 400 for a mask is followed by the whole."""
+def test_a_service_without_masks_is_requested_without(variant: str) -> None:
+    """A 400 for a mask is followed by a request without it."""
     client, _ = jules(variant, masks=False)
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -183,11 +183,11 @@ def test_a_list_of_sources_that_goes_round_in_circles_ends() -> None:
     assert 2 == len(client.list_environments())
 
 
-# -- the truths of sections 2.3 and 3.1 ----------------------------------------------------------------------------------
+# -- states (docs/reference/protocols/jules.md, 2.3 and 3.1) --------------------------------------------------------------
 
 
 def test_a_plan_that_waits_ends_the_wait_and_is_shown(variant: str) -> None:
-    """INPUT_REQUIRED with the plan; approving lets the session go on to its end."""
+    """INPUT_REQUIRED with the plan; after an approval the session continues to its end."""
     client, _ = jules(variant)
     ref = client.create_task(with_approval()).ref
     waiting = client.poll_task(ref)
@@ -200,7 +200,7 @@ def test_a_plan_that_waits_ends_the_wait_and_is_shown(variant: str) -> None:
 
 
 def test_completed_with_only_a_plan_still_waits_for_approval(variant: str) -> None:
-    """The service calls it COMPLETED after ten minutes; the word is kept, and the state is `INPUT_REQUIRED`."""
+    """The service reports COMPLETED after ten minutes; the native state is kept, and the state is `INPUT_REQUIRED`."""
     client, _ = jules(variant, life=lives.plan_only)
     task = client.poll_task(client.create_task(with_approval()).ref)
 
@@ -209,7 +209,7 @@ def test_completed_with_only_a_plan_still_waits_for_approval(variant: str) -> No
 
 
 def test_an_approval_that_changes_nothing_is_reported(variant: str) -> None:
-    """Five of six such approvals did nothing: the wait does not go on for ever."""
+    """Five of six such approvals have no effect: the wait ends."""
     client, emulator = jules(variant, life=lives.plan_only)
     ref = client.create_task(with_approval()).ref
     task = client.poll_task(ref, approve=lambda _: True)
@@ -220,7 +220,7 @@ def test_an_approval_that_changes_nothing_is_reported(variant: str) -> None:
 
 @pytest.mark.parametrize(("word", "state"), [(True, TaskState.SUCCEEDED), (False, TaskState.INPUT_REQUIRED)])
 def test_a_wait_may_decide_about_the_plan(variant: str, word: bool, state: TaskState) -> None:
-    """The caller is shown the plan, once; its word lets the wait go on or ends it."""
+    """The callback gets the plan once; its decision continues or ends the wait."""
     client, emulator = jules(variant)
     shown: list[str] = []
 
@@ -233,8 +233,8 @@ def test_a_wait_may_decide_about_the_plan(variant: str, word: bool, state: TaskS
     assert (state, 1, int(word)) == (task.state, len(shown), len(emulator.seen("approve_plan")))
 
 
-def test_completed_without_output_is_its_own_outcome(variant: str) -> None:
-    """It ended well and made nothing: an empty outcome, and a notice."""
+def test_completed_without_output_is_an_empty_outcome(variant: str) -> None:
+    """It succeeded without a result: an empty outcome, and a notice."""
     client, _ = jules(variant, life=lives.nothing_made)
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -246,7 +246,7 @@ def test_completed_without_output_is_its_own_outcome(variant: str) -> None:
 
 
 def test_a_change_without_outputs_is_found_in_the_activities(variant: str) -> None:
-    """The last change set with a diff is the whole; empty ones do not count."""
+    """The last change set with a diff is the complete one; empty ones do not count."""
     client, _ = jules(variant, life=lives.without_outputs)
     task = client.poll_task(client.create_task(SPEC).ref)
 
@@ -264,7 +264,7 @@ def test_paused_ends_the_wait(variant: str) -> None:
 
 
 def test_a_question_ends_the_wait_and_is_reported(variant: str) -> None:
-    """The newest message is the question; the answer lets it go on."""
+    """The newest message is the question; after an answer the session continues."""
     client, _ = jules(variant, life=lives.asking)
     ref = client.create_task(SPEC).ref
     asking = client.poll_task(ref)
@@ -275,7 +275,7 @@ def test_a_question_ends_the_wait_and_is_reported(variant: str) -> None:
     assert TaskState.SUCCEEDED is client.poll_task(ref).state
 
 
-def test_a_failure_reports_what_the_agent_said_last(variant: str) -> None:
+def test_a_failure_has_the_last_message(variant: str) -> None:
     """The failure has the service's reason and the agent's last message."""
     client, _ = jules(variant, life=lives.failed)
     task = client.poll_task(client.create_task(SPEC).ref)
@@ -286,7 +286,7 @@ def test_a_failure_reports_what_the_agent_said_last(variant: str) -> None:
 
 
 def test_a_stall_is_reported_and_waited_for(variant: str) -> None:
-    """A quarter of an hour without a sign is news, once; the wait goes on to its deadline."""
+    """A quarter of an hour without activity is reported once; the wait continues to its deadline."""
     client, emulator = jules(variant, life=lives.stalled)
     ref = client.create_task(SPEC).ref
     heard: list[list[str]] = []
@@ -300,7 +300,7 @@ def test_a_stall_is_reported_and_waited_for(variant: str) -> None:
 
 
 def test_a_revival_is_reported(variant: str) -> None:
-    """What went on after its end has made its change over what was merged since."""
+    """The activity after the end made its change over later merges."""
     client, emulator = jules(variant, life=lives.revived)
     ref = client.create_task(SPEC).ref
     first = client.poll_task(ref)
@@ -333,8 +333,8 @@ def test_an_unknown_session_is_not_found(variant: str) -> None:
             getattr(client, verb)("nowhere")
 
 
-def test_what_is_unknown_is_reported_in_its_native_words(variant: str) -> None:
-    """State, activity and artifact keep their words, the output its bytes; the rest is read."""
+def test_unknown_values_are_kept(variant: str) -> None:
+    """State, activity and artifact keep their native names, the output its bytes; the rest is read."""
     client, emulator = jules(variant, life=lives.unknown_words)
     ref = client.create_task(SPEC).ref
     emulator.advance(ref.id, 5)
@@ -355,7 +355,7 @@ def test_what_is_unknown_is_reported_in_its_native_words(variant: str) -> None:
 
 
 def test_a_watch_reports_everything_once(variant: str) -> None:
-    """Each activity once although each poll asks a little further back; the state of the end last."""
+    """Each activity once although each poll starts a little earlier; the state of the end last."""
     client, emulator = jules(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
@@ -419,9 +419,9 @@ def of_session(events: list[Any], ref: Any) -> list[Any]:
     ]
 
 
-def test_many_tasks_is_reported_what_each_alone_is_reported(variant: str) -> None:
-    """Every activity comes once and in its order, and the end after it, as in a watch of one."""
-    client, _ = jules(variant, beat=26)
+def test_a_watch_of_many_reports_the_same_as_of_one(variant: str) -> None:
+    """Every activity is reported once and in order, and the end after it."""
+    client, _ = jules(variant, step_seconds=26)
     refs = [client.create_task(SPEC).ref for _ in range(12)]
     crowd = client.watch_tasks(refs, interval=20)
     alone = {ref: [each for each in client.watch_task(ref) if not hasattr(each, "state")] for ref in refs}
@@ -435,7 +435,7 @@ def test_many_tasks_is_reported_what_each_alone_is_reported(variant: str) -> Non
 
 def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:
     """A poll of a running session requests the activities since the last poll; an ended one is read completely."""
-    client, emulator = jules(variant, beat=26)
+    client, emulator = jules(variant, step_seconds=26)
     refs = [client.create_task(SPEC).ref for _ in range(16)]
     client.watch_tasks(refs, interval=26)
     filtered = [request for request in emulator.seen("list_activities") if "filter" in dict(request.query)]
@@ -444,9 +444,9 @@ def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:
     assert 16 < len(filtered) < len(emulator.seen("list_activities")) - 16
 
 
-def test_many_taskss_silence_is_reported(variant: str) -> None:
-    """A session whose agent gives no sign for a quarter of an hour is reported: its page has the time of its state."""
-    client, _ = jules(variant, beat=1000)
+def test_a_stall_of_many_tasks_is_reported(variant: str) -> None:
+    """A session without activity for a quarter of an hour is reported: its page has the time of its state."""
+    client, _ = jules(variant, step_seconds=1000)
     refs = [client.create_task(SPEC).ref for _ in range(4)]
     told = client.watch_tasks(refs, interval=60, timeout=None)
 
@@ -467,7 +467,7 @@ def test_the_answer_itself_can_be_kept(variant: str) -> None:
 
 
 def test_archived_sessions_are_listed_where_requested(variant: str) -> None:
-    """The default hides them; archiving pauses one that works, and can be taken back."""
+    """The default hides them; archiving pauses a running session, and can be undone."""
     client, _ = jules(variant)
     kept, away = (client.create_task(SPEC).ref for _ in range(2))
     client.archive_task(away)
@@ -479,7 +479,7 @@ def test_archived_sessions_are_listed_where_requested(variant: str) -> None:
     assert (TaskState.PAUSED, True, False) == (paused.state, paused.is_archived, client.get_task(away).is_archived)
 
 
-def test_tasks_of_a_source_are_kept_apart_here(variant: str) -> None:
+def test_tasks_are_filtered_by_source(variant: str) -> None:
     """The service cannot filter by source."""
     client, _ = jules(variant)
     ours, _ = client.create_task(SPEC).ref, client.create_task("Write a poem")
@@ -497,7 +497,7 @@ def test_a_deleted_session_is_gone(variant: str) -> None:
 
 
 def test_a_plan_that_is_approved_already_is_refused_with_the_remedy(variant: str) -> None:
-    """The service says only that a precondition failed."""
+    """The service reports only a failed precondition."""
     client, _ = jules(variant)
     ref = client.poll_task(client.create_task(SPEC).ref).ref
     with pytest.raises(errors.InvalidRequestError) as caught:
@@ -516,8 +516,8 @@ def test_a_message_to_a_finished_session_is_refused_with_the_remedy(variant: str
     assert "a session that has ended may take no more messages; submit another task" == caught.value.remedy
 
 
-def test_a_message_may_wake_a_finished_session(variant: str) -> None:
-    """Where the service takes it, the session runs again, and its revival is reported."""
+def test_a_message_may_restart_a_finished_session(variant: str) -> None:
+    """Where the service accepts it, the session runs again, and its revival is reported."""
     client, _ = jules(variant, wakes=True)
     ref = client.poll_task(client.create_task(SPEC).ref).ref
     client.send_message(ref, "more")
@@ -537,7 +537,7 @@ def test_a_message_is_text_and_nothing_else(options: dict[str, str]) -> None:
 
 
 def test_cancelling_is_unsupported_and_archiving_offered() -> None:
-    """The reason says what comes nearest."""
+    """The reason names archiving."""
     client, _ = jules()
     with pytest.raises(errors.UnsupportedError, match="archive_task pauses it and can be taken back"):
         client.cancel_task("1")
@@ -547,7 +547,7 @@ def test_cancelling_is_unsupported_and_archiving_offered() -> None:
 
 
 def test_a_revoked_key_is_reported_by_its_status(variant: str) -> None:
-    """The service's text says that API keys are not supported, which is false."""
+    """The service's text claims that API keys are not supported, which is false."""
     client, emulator = jules(variant)
     emulator.token = "another"
     with pytest.raises(errors.AuthenticationError) as caught:
@@ -556,8 +556,8 @@ def test_a_revoked_key_is_reported_by_its_status(variant: str) -> None:
     assert 401 == caught.value.status
 
 
-def test_no_key_is_said_before_any_request(variant: str) -> None:
-    """With the page where keys are made."""
+def test_no_key_is_an_error_before_any_request(variant: str) -> None:
+    """The error has the page where keys are created."""
     client, emulator = jules(variant)
     client.client._options = msgspec.structs.replace(client.client._options, token=None)
     with pytest.raises(errors.NotLoggedInError) as caught:
@@ -577,7 +577,7 @@ def test_the_key_travels_in_its_own_header() -> None:
 
 
 def test_a_filter_that_the_service_refuses_is_a_clear_error() -> None:
-    """The service's words, by status."""
+    """The error has the service's message."""
     client, emulator = jules()
     ref = client.create_task(SPEC).ref
     emulator.faults.append(Status(400, "Invalid filter", on="list_activities", times=None))
@@ -607,8 +607,8 @@ def test_usage_is_our_own_submissions_of_a_day(
     assert (plan, limit, 3, percent) == (usage.plan, window.limit, window.used, window.used_percent)
 
 
-def test_usage_asks_nobody() -> None:
-    """There is nobody to ask."""
+def test_usage_makes_no_request() -> None:
+    """The service has no such route."""
     client, emulator = jules()
     client.get_usage()
 
@@ -653,8 +653,8 @@ def test_a_setting_that_is_none_is_refused_with_those_there_are(name: str, value
     assert "use one of" in str(caught.value.remedy)
 
 
-def test_bad_weather_on_the_way_to_a_story_is_waited_out(variant: str) -> None:
-    """Activities are requested again like anything else."""
+def test_transient_errors_of_activities_are_retried(variant: str) -> None:
+    """Activities are requested again like all else."""
     client, _ = jules(variant, faults=[Reset(on="list_activities"), Status(503, on="list_activities")])
 
     assert TaskState.SUCCEEDED is client.poll_task(client.create_task(SPEC).ref).state

@@ -31,7 +31,7 @@ def remembered(*happenings: Happening) -> Memory:
 
 
 def test_two_activities_of_one_moment_are_both_received() -> None:
-    """A second activity of the same moment is found by an earlier filter, and known ones are left out by id."""
+    """A second activity of the same moment is found by an earlier filter, and known ones are skipped by id."""
     first, twin = happening("a", NOW), happening("b", NOW)
     memory = remembered(first)
 
@@ -40,8 +40,8 @@ def test_two_activities_of_one_moment_are_both_received() -> None:
 
 
 @given(st.lists(st.floats(0, 600), max_size=40).map(sorted), st.integers(0, 40))
-def test_whatever_the_pace_nothing_is_lost_or_reported_twice(times: list[float], known: int) -> None:
-    """Any activities, received up to any of them: the filter and the ids leave exactly the rest."""
+def test_no_activity_is_lost_or_reported_twice(times: list[float], known: int) -> None:
+    """For activities received in any steps, the filter and the ids leave exactly the rest."""
     every = [happening(str(number), NOW + time) for number, time in enumerate(times)]
     memory = Memory.read(remembered(*every[:known]).to_text())
     asked = [each for each in every if not memory.last or (each.at or 0) > memory.last - OVERLAP]
@@ -57,8 +57,8 @@ def test_a_memory_stays_short() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "gibberish", "[1,", '{"last":1}'])
-def test_another_services_memory_is_none(text: str) -> None:
-    """A cursor is somebody's text: what cannot be read begins anew."""
+def test_an_unreadable_cursor_starts_anew(text: str) -> None:
+    """A cursor that cannot be read starts at the beginning."""
     assert Memory() == Memory.read(text)
 
 

@@ -35,7 +35,7 @@ def batch(**fields: object) -> bytes:
 
 
 class Repeating(RepeatingCursor, frozen=True, kw_only=True):
-    """A list that says that there is more, for ever."""
+    """A list that always announces a further page."""
 
     def edit(self, document: object) -> object:
         return {**document, "has_more": True} if isinstance(document, dict) else document

@@ -22,7 +22,7 @@ from .test_conformance import PROVIDER, batch
 THREE = TaskSpec(prompt="Sum up:", requests={"a": "1", "b": "2", "c": "3"}, title="Sums")
 
 
-def talk(variant: str = "blocking", **options: Any) -> tuple[Any, OpenAIBatchEmulator]:
+def batch_client(variant: str = "blocking", **options: Any) -> tuple[Any, OpenAIBatchEmulator]:
     """Return a client and the emulator behind it."""
     clock = FakeClock()
     emulator = OpenAIBatchEmulator(clock=clock, **options)
@@ -32,7 +32,7 @@ def talk(variant: str = "blocking", **options: Any) -> tuple[Any, OpenAIBatchEmu
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_one_prompt_is_a_batch_of_one(variant: str) -> None:
     """Its answer is the task's message."""
-    client, emulator = talk(variant)
+    client, emulator = batch_client(variant)
     task = client.poll_task(client.create_task("Say hello").ref)
 
     assert (TaskState.SUCCEEDED, "Done: Say hello", "gpt-test") == (
@@ -43,9 +43,9 @@ def test_one_prompt_is_a_batch_of_one(variant: str) -> None:
     assert (1, 1) == (len(emulator.seen("upload_file")), len(emulator.seen("create_task")))
 
 
-def test_every_request_has_its_own_outcome() -> None:
-    """By its id, in whatever order the service answers; what failed says why, and a notice counts."""
-    client, _ = talk(fails={"b"})
+def test_every_request_has_an_outcome() -> None:
+    """Outcomes are matched by id in any order; a failed request has its error, and a notice counts them."""
+    client, _ = batch_client(fails={"b"})
     task = client.poll_task(client.create_task(THREE).ref)
 
     assert [("a", "succeeded"), ("b", "failed"), ("c", "succeeded")] == [
@@ -61,8 +61,8 @@ def test_every_request_has_its_own_outcome() -> None:
 
 
 def test_a_batch_that_completed_without_one_success_has_failed() -> None:
-    """`completed` is the service's word for "through", not for "good"."""
-    client, _ = talk(fails={"task"})
+    """`completed` means that all requests were processed, not that they succeeded."""
+    client, _ = batch_client(fails={"task"})
     task = client.poll_task(client.create_task("Say hello").ref)
 
     assert (TaskState.FAILED, "completed", "server_error") == (task.state, task.raw_state, task.error.code)
@@ -70,26 +70,26 @@ def test_a_batch_that_completed_without_one_success_has_failed() -> None:
 
 @pytest.mark.parametrize(("end", "state"), [("expired", TaskState.EXPIRED), ("cancelled", TaskState.CANCELLED)])
 def test_what_was_done_before_an_early_end_is_kept(end: str, state: TaskState) -> None:
-    """Requests that were not made say so, each for itself."""
-    client, _ = talk(life=("validating", "in_progress", end))
+    """Each request that was not made has an error."""
+    client, _ = batch_client(life=("validating", "in_progress", end))
     task = client.poll_task(client.create_task(THREE).ref)
 
     assert state is task.state
     assert [TaskState.SUCCEEDED, state, TaskState.SUCCEEDED] == [item.state for item in task.outcome.items]
 
 
-def test_a_batch_that_was_refused_says_why() -> None:
-    """In the service's words; there are no results to ask for."""
-    client, emulator = talk(life=("validating", "failed"))
+def test_a_refused_batch_has_the_reason() -> None:
+    """The reason is the service's, and no results are requested."""
+    client, emulator = batch_client(life=("validating", "failed"))
     task = client.poll_task(client.create_task("Say hello").ref)
 
     assert (TaskState.FAILED, "invalid_json_line") == (task.state, task.error.code)
     assert [] == emulator.seen("get_results")
 
 
-def test_a_running_batch_says_how_far_it_is_and_until_when() -> None:
+def test_a_running_batch_shows_progress_and_expiry() -> None:
     """A running batch is one request, and its results are not requested."""
-    client, emulator = talk()
+    client, emulator = batch_client()
     ref = client.create_task(THREE).ref
     task = client.get_task(ref)
 
@@ -100,7 +100,7 @@ def test_a_running_batch_says_how_far_it_is_and_until_when() -> None:
 
 def test_results_that_have_expired_are_a_notice() -> None:
     """The batch is there longer than its files are."""
-    client, emulator = talk()
+    client, emulator = batch_client()
     ref = client.poll_task(client.create_task("Say hello").ref).ref
     emulator.files.clear()
     task = client.get_task(ref)
@@ -110,7 +110,7 @@ def test_results_that_have_expired_are_a_notice() -> None:
 
 def test_a_cancelled_batch_ends_as_cancelled() -> None:
     """A cancellation is requested, and the state follows later."""
-    client, _ = talk()
+    client, _ = batch_client()
     ref = client.create_task(THREE).ref
     client.cancel_task(ref)
 
@@ -118,7 +118,7 @@ def test_a_cancelled_batch_ends_as_cancelled() -> None:
 
 
 def test_the_answers_of_chat_completions_are_read_too() -> None:
-    """Batches that others made are shown as well."""
+    """Batches that other programs created are shown as well."""
     body = {"choices": [{"message": {"role": "assistant", "content": "hi"}}]}
     line = msgspec.json.encode({"custom_id": "a", "response": {"status_code": 200, "body": body}})
     task = PROVIDER.extract_response(batch(status="completed"), line)
@@ -140,8 +140,8 @@ def test_the_answers_of_chat_completions_are_read_too() -> None:
     ids=lambda fault: type(fault).__name__,
 )
 def test_a_lost_answer_is_found_by_the_key(variant: str, lost: Any) -> None:
-    """Others may have made batches meanwhile: the batch is found by its metadata, and nothing is sent again."""
-    client, emulator = talk(variant, faults=[lost])
+    """The batch is found by its metadata among others, and nothing is sent again."""
+    client, emulator = batch_client(variant, faults=[lost])
     other, _ = Both("blocking", PROVIDER, emulator, token=emulator.token, clock=client.clock), None
     emulator.faults.clear()
     other.create_task("Say hello")
@@ -151,9 +151,9 @@ def test_a_lost_answer_is_found_by_the_key(variant: str, lost: Any) -> None:
     assert ("batch_0002", 2, 2) == (task.ref.id, len(emulator.tasks), len(emulator.seen("create_task")))
 
 
-def test_a_key_is_looked_for_through_the_pages() -> None:
+def test_a_key_is_searched_on_all_pages() -> None:
     """The list is long, and newest first."""
-    client, emulator = talk()
+    client, emulator = batch_client()
     prepared = TaskSpec(prompt="p", key="mine", model="m")
     client.create_task(TaskSpec(prompt="p", key="mine"))
     for _ in range(150):
@@ -166,8 +166,8 @@ def test_a_key_is_looked_for_through_the_pages() -> None:
 
 @pytest.mark.parametrize("fault", [Reset, ResetAfterAccept])
 def test_an_upload_is_repeated_since_it_starts_nothing(fault: Any) -> None:
-    """One batch is made of the last upload."""
-    client, emulator = talk(faults=[fault(on="upload_file"), Status(503, on="upload_file")])
+    """One batch is created from the last upload."""
+    client, emulator = batch_client(faults=[fault(on="upload_file"), Status(503, on="upload_file")])
     client.create_task("Say hello")
 
     assert (3, 1) == (len(emulator.seen("upload_file")), len(emulator.tasks))
@@ -176,17 +176,17 @@ def test_an_upload_is_repeated_since_it_starts_nothing(fault: Any) -> None:
 @pytest.mark.parametrize("fault", [Reset(on="upload_file", times=None), Status(500, on="upload_file", times=None)])
 def test_an_upload_that_fails_is_certain(fault: Any) -> None:
     """Without a file there is no batch: an ordinary error, and no open intent."""
-    client, emulator = talk(faults=[fault])
+    client, emulator = batch_client(faults=[fault])
     with pytest.raises(errors.TransportError, match="could not be uploaded"):
         client.create_task("Say hello")
 
     assert ([], []) == (list(emulator.tasks), client.journal.open_intents("openai_batch"))
 
 
-def test_a_form_is_a_form_whatever_is_in_it() -> None:
+def test_a_prompt_may_contain_a_boundary() -> None:
     """A prompt that contains a multipart boundary is sent unchanged."""
     nasty = '--\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nother\r\n--'
-    client, emulator = talk()
+    client, emulator = batch_client()
     task = client.poll_task(client.create_task(nasty).ref)
     (upload,) = emulator.seen("upload_file")
 
@@ -210,7 +210,7 @@ def test_no_model_no_batch() -> None:
 
 def test_too_many_requests_are_refused_before_any_is_sent() -> None:
     """The service's own limit."""
-    client, emulator = talk()
+    client, emulator = batch_client()
     requests = {str(number): "x" for number in range(MAX_REQUESTS + 1)}
     with pytest.raises(errors.ConfigurationError, match="50,000"):
         client.create_task(TaskSpec(prompt="p", requests=requests))
@@ -219,17 +219,17 @@ def test_too_many_requests_are_refused_before_any_is_sent() -> None:
 
 
 def test_too_many_bytes_are_refused_before_any_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As large as the service takes; the limit is lowered here."""
+    """The limit is the service's, lowered here."""
     monkeypatch.setattr("coatcheck.providers.openai_batch.provider.MAX_BYTES", 1000)
-    client, emulator = talk()
+    client, emulator = batch_client()
     with pytest.raises(errors.ConfigurationError, match="takes 1,000"):
         client.create_task("x" * 1000)
 
     assert [] == emulator.requests
 
 
-def test_no_key_is_nobody_logged_in() -> None:
-    """The variable is named."""
+def test_no_key_means_not_logged_in() -> None:
+    """The error names the variable."""
     with pytest.raises(errors.NotLoggedInError) as caught:
         Client("openai_batch", environ={"COATCHECK_OPENAI_BATCH_MODEL": "m"}, journal=MemoryJournal()).create_task("p")
 
@@ -237,8 +237,8 @@ def test_no_key_is_nobody_logged_in() -> None:
 
 
 def test_the_key_is_a_bearer() -> None:
-    """And nothing else of the request changes."""
-    client, emulator = talk()
+    """No other header of the request changes."""
+    client, emulator = batch_client()
     client.list_tasks()
     (request,) = emulator.seen("list_tasks")
 
@@ -248,6 +248,6 @@ def test_the_key_is_a_bearer() -> None:
 
 def test_there_is_no_archive() -> None:
     """A file that does not exist is not requested."""
-    client, emulator = talk()
+    client, emulator = batch_client()
 
     assert ([], []) == (client.list_tasks(filter="archived"), emulator.requests)

@@ -1,4 +1,4 @@
-"""The emulated login by device code says what GitHub's documentation says."""
+"""The emulated login by device code behaves as GitHub documents it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from coatcheck.testing.emulators.github_login import CLIENT_ID, START, TOKEN
 from coatcheck.testing.fake_clock import FakeClock
 
 
-class Talk:
-    """Somebody who talks to the desk by hand."""
+class Conversation:
+    """Requests to the login service, one by one."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.service = GithubEmulator(clock=self.clock)
-        self.desk = self.service.logins
+        self.login_service = self.service.logins
 
     def post(self, path: str, *, accept: str = "application/json", **form: str) -> Response:
         """Send a form."""
@@ -35,7 +35,7 @@ class Talk:
         return json.loads(self.post(START, scope="repo workflow").body)
 
     def poll(self, code: str, *, after: float = 5.0, **form: str) -> Any:
-        """Ask for the token after some seconds."""
+        """Poll for the token after some seconds."""
         self.clock.advance(after)
         answer = self.post(TOKEN, device_code=code, **{"grant_type": DEVICE_GRANT, **form})
         assert 200 == answer.status
@@ -47,50 +47,50 @@ class Talk:
 
 
 @pytest.fixture
-def talk() -> Talk:
-    """A desk and its clock."""
-    return Talk()
+def service() -> Conversation:
+    """A login service and its clock."""
+    return Conversation()
 
 
-def test_a_login_begins_as_documented(talk: Talk) -> None:
+def test_a_login_begins_as_documented(service: Conversation) -> None:
     """Fifteen minutes, every five seconds."""
-    started = talk.start()
+    started = service.start()
 
     assert {"verification_uri": "https://github.com/login/device", "expires_in": 900, "interval": 5} == {
         name: value for name, value in started.items() if not name.endswith("_code")
     }
 
 
-def test_a_token_is_given_once(talk: Talk) -> None:
-    """After the person's yes; then the code is unknown."""
-    started = talk.start()
-    pending = talk.code(started["device_code"])
-    talk.desk.approve(started["user_code"])
-    given = talk.poll(started["device_code"])
+def test_a_token_is_issued_once(service: Conversation) -> None:
+    """After the approval; then the code is unknown."""
+    started = service.start()
+    pending = service.code(started["device_code"])
+    service.login_service.approve(started["user_code"])
+    given = service.poll(started["device_code"])
 
     assert ("authorization_pending", "bearer", "repo,workflow") == (pending, given["token_type"], given["scope"])
-    assert talk.desk.accepts(given["access_token"])
-    assert "incorrect_device_code" == talk.code(started["device_code"])
+    assert service.login_service.accepts(given["access_token"])
+    assert "incorrect_device_code" == service.code(started["device_code"])
 
 
-def test_who_asks_too_soon_waits_longer(talk: Talk) -> None:
-    """Five seconds more each time, and the answer says how long."""
-    code = talk.start()["device_code"]
-    answers = [talk.poll(code, after=after) for after in (1, 9, 15)]
+def test_early_polls_lengthen_the_interval(service: Conversation) -> None:
+    """Five seconds more each time, and the response has the interval."""
+    code = service.start()["device_code"]
+    answers = [service.poll(code, after=after) for after in (1, 9, 15)]
 
     assert [("slow_down", 10), ("slow_down", 15), ("authorization_pending", None)] == [
         (each["error"], each.get("interval")) for each in answers
     ]
 
 
-def test_a_no_and_the_end_of_time(talk: Talk) -> None:
-    """Both are said with 200."""
-    denied, late = talk.start(), talk.start()
-    talk.desk.deny(denied["user_code"])
+def test_denial_and_expiry(service: Conversation) -> None:
+    """Both have status 200."""
+    denied, late = service.start(), service.start()
+    service.login_service.deny(denied["user_code"])
 
     assert ["access_denied", "expired_token"] == [
-        talk.code(denied["device_code"]),
-        talk.code(late["device_code"], after=900),
+        service.code(denied["device_code"]),
+        service.code(late["device_code"], after=900),
     ]
 
 
@@ -103,57 +103,57 @@ def test_a_no_and_the_end_of_time(talk: Talk) -> None:
         ({"grant_type": "refresh_token", "refresh_token": "unknown"}, "bad_refresh_token"),
     ],
 )
-def test_what_is_wrong_is_said(talk: Talk, form: dict[str, str], code: str) -> None:
-    """By its code."""
-    device = talk.start()["device_code"]
+def test_errors_have_codes(service: Conversation, form: dict[str, str], code: str) -> None:
+    """Each error has its documented code."""
+    device = service.start()["device_code"]
     fields = {"device_code": device, "grant_type": DEVICE_GRANT, **form}
 
-    assert code == json.loads(talk.post(TOKEN, **fields).body)["error"]
+    assert code == json.loads(service.post(TOKEN, **fields).body)["error"]
 
 
-def test_an_unknown_app_is_404(talk: Talk) -> None:
+def test_an_unknown_app_is_404(service: Conversation) -> None:
     """An app without the device flow is a plain error."""
-    unknown = talk.post(START, client_id="unknown")
-    talk.desk.has_device_flow = False
+    unknown = service.post(START, client_id="unknown")
+    service.login_service.has_device_flow = False
 
-    assert (404, "device_flow_disabled") == (unknown.status, talk.start()["error"])
+    assert (404, "device_flow_disabled") == (unknown.status, service.start()["error"])
 
 
-def test_tokens_may_expire(talk: Talk) -> None:
+def test_tokens_may_expire(service: Conversation) -> None:
     """With a refresh token that is good once; its use ends the token before."""
-    talk.desk.expires = True
-    started = talk.start()
-    talk.desk.approve(started["user_code"])
-    given = talk.poll(started["device_code"])
+    service.login_service.expires = True
+    started = service.start()
+    service.login_service.approve(started["user_code"])
+    given = service.poll(started["device_code"])
     trade = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
-    fresh, again = (json.loads(talk.post(TOKEN, **trade).body) for _ in range(2))
+    fresh, again = (json.loads(service.post(TOKEN, **trade).body) for _ in range(2))
 
     assert (28800, 15897600, "bad_refresh_token") == (
         given["expires_in"],
         given["refresh_token_expires_in"],
         again["error"],
     )
-    assert [False, True] == [talk.desk.accepts(each["access_token"]) for each in (given, fresh)]
+    assert [False, True] == [service.login_service.accepts(each["access_token"]) for each in (given, fresh)]
 
 
-def test_who_does_not_ask_for_json_gets_a_form(talk: Talk) -> None:
-    """As the documentation warns."""
-    answer = talk.post(TOKEN, accept="*/*", grant_type="password")
+def test_without_accept_the_response_is_a_form(service: Conversation) -> None:
+    """As documented."""
+    answer = service.post(TOKEN, accept="*/*", grant_type="password")
 
     assert ["unsupported_grant_type"] == parse_qs(answer.body.decode())["error"]
 
 
-def test_a_token_is_good_for_the_api_until_a_person_ends_it(talk: Talk) -> None:
-    """The API knows whose it is."""
-    started = talk.start()
-    talk.desk.approve(started["user_code"])
-    token = talk.poll(started["device_code"])["access_token"]
+def test_a_token_is_valid_until_it_is_revoked(service: Conversation) -> None:
+    """The API returns its owner."""
+    started = service.start()
+    service.login_service.approve(started["user_code"])
+    token = service.poll(started["device_code"])["access_token"]
 
     def ask() -> int:
         headers = (("user-agent", "x"), ("authorization", f"Bearer {token}"))
-        return talk.service.handle(Request("GET", "/user", headers=headers)).status
+        return service.service.handle(Request("GET", "/user", headers=headers)).status
 
     before = ask()
-    talk.desk.revoke(token)
+    service.login_service.revoke(token)
 
     assert (200, 401) == (before, ask())

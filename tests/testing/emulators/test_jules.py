@@ -38,7 +38,7 @@ class Bare:
         id: str = self.ask("POST", "sessions", {**BODY, **more})["id"]
         return id
 
-    def live(self, id: str, acts: int = 30) -> dict[str, Any]:
+    def advance_until(self, id: str, acts: int = 30) -> dict[str, Any]:
         """Let a session live to its end and return it."""
         self.emulator.advance(id, acts)
         session: dict[str, Any] = self.ask("GET", f"sessions/{id}")
@@ -106,8 +106,8 @@ def test_a_session_is_created_strictly(body: object, expected: tuple[int, str]) 
         ("POST", "sessions/{id}:approvePlan", {}, {}),
     ],
 )
-def test_what_the_service_does_not_know_is_invalid(method: str, path: str, body: object, query: dict[str, str]) -> None:
-    """Parameters, filters, tokens and fields of other names are 400, and so is an approval of nothing."""
+def test_unknown_parameters_are_invalid(method: str, path: str, body: object, query: dict[str, str]) -> None:
+    """Unknown parameters, filters, tokens and fields are 400, and so is an approval without a plan."""
     bare = Bare()
 
     assert 400 == bare.send(method, path.format(id=bare.create()), body, **query).status
@@ -131,12 +131,12 @@ def test_a_verb_has_a_colon() -> None:
 
 
 def test_default_values_are_left_out() -> None:
-    """No false, no zero, no empty list; input-only fields do not come back."""
+    """No false, no zero, no empty list; input-only fields are not returned."""
     bare = Bare(life=lives.ordinary)
     session = bare.ask("POST", "sessions", {**BODY, "requirePlanApproval": True, "automationMode": "AUTO_CREATE_PR"})
-    bare.live(session["id"])
+    bare.advance_until(session["id"])
     bare.send("POST", f"sessions/{session['id']}:approvePlan", {})
-    bare.live(session["id"])
+    bare.advance_until(session["id"])
     happened = bare.ask("GET", f"sessions/{session['id']}/activities")["activities"]
     plan = next(activity["planGenerated"] for activity in happened if "planGenerated" in activity)
     command = next(
@@ -156,7 +156,7 @@ def test_an_empty_list_has_no_key() -> None:
 
 
 def test_a_page_is_never_larger_than_a_hundred() -> None:
-    """More is taken for a hundred; the next page follows by its token, newest first."""
+    """Larger sizes mean a hundred; the next page follows by its token, newest first."""
     bare = Bare()
     ids = [bare.create() for _ in range(103)]
     first = bare.ask("GET", "sessions", pageSize="1000")
@@ -166,11 +166,11 @@ def test_a_page_is_never_larger_than_a_hundred() -> None:
     assert (100, False) == (len(first["sessions"]), "nextPageToken" in second)
 
 
-def test_activities_are_apart_and_their_tokens_are_times() -> None:
-    """Told apart by their milliseconds, six digits; a token is nanoseconds, inclusive, and may be made by hand."""
+def test_activities_have_distinct_times() -> None:
+    """They differ by milliseconds, six digits; a token is nanoseconds, inclusive, and may be made by hand."""
     bare = Bare()
     id = bare.create()
-    bare.live(id)
+    bare.advance_until(id)
     path = f"sessions/{id}/activities"
     times = [activity["createTime"] for activity in bare.ask("GET", path)["activities"]]
     token = bare.ask("GET", path, pageSize="2")["nextPageToken"]
@@ -182,7 +182,7 @@ def test_activities_are_apart_and_their_tokens_are_times() -> None:
 
 
 def test_archived_sessions_are_hidden_by_default() -> None:
-    """The filter knows `archived` and nothing else; a session that works is paused by archiving it."""
+    """The filter supports `archived` alone; archiving pauses a running session."""
     bare = Bare()
     id = bare.create()
     bare.emulator.advance(id, 3)
@@ -200,7 +200,7 @@ def test_an_empty_answer_has_no_byte(verb: str) -> None:
     """Not even braces."""
     bare = Bare(life=lives.plan_only)
     id = bare.create()
-    bare.live(id)
+    bare.advance_until(id)
     bare.emulator.wakes = True
     response = bare.send("POST", f"sessions/{id}:{verb}", {"prompt": "x"} if verb == "sendMessage" else {})
 
@@ -211,25 +211,25 @@ def test_a_plan_left_alone_is_called_completed_and_stays_so() -> None:
     """Approving it is answered well and changes nothing."""
     bare = Bare(life=lives.plan_only)
     id = bare.create()
-    before = bare.live(id)
+    before = bare.advance_until(id)
     approved = bare.send("POST", f"sessions/{id}:approvePlan", {}).status
 
-    assert ("COMPLETED", 200, before) == (before["state"], approved, bare.live(id))
+    assert ("COMPLETED", 200, before) == (before["state"], approved, bare.advance_until(id))
 
 
 def test_an_activity_can_be_requested_by_itself() -> None:
     """As it is in the list."""
     bare = Bare()
     id = bare.create()
-    bare.live(id)
+    bare.advance_until(id)
 
     assert bare.ask("GET", f"sessions/{id}/activities")["activities"][0] == bare.ask(
         "GET", f"sessions/{id}/activities/{FIRST}"
     )
 
 
-def test_a_mask_cuts_an_answer_to_what_it_names() -> None:
-    """Nested, through lists."""
+def test_a_mask_selects_fields() -> None:
+    """Nested, and in lists."""
     found = Bare().ask("GET", "sources", fields="sources(name,githubRepo(owner,defaultBranch)),nextPageToken")
 
     assert {
@@ -275,8 +275,8 @@ def test_new_sessions_keep_their_activities_for_a_while() -> None:
         (lives.unknown_words, ["QUEUED", "PLANNING", "IN_PROGRESS", "MEDITATING", "COMPLETED"]),
     ],
 )
-def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> None:
-    """Each request takes one step."""
+def test_each_request_advances_a_session(life: lives.Life, states: list[str]) -> None:
+    """Each request makes one step."""
     bare = Bare(life=life)
     id = bare.create()
     seen = ["QUEUED"]
@@ -287,9 +287,9 @@ def test_lives_go_through_their_states(life: lives.Life, states: list[str]) -> N
     assert states == seen
 
 
-def test_a_beat_is_an_act_by_the_clock() -> None:
-    """With a beat, sessions advance by the clock, and requests do not advance them."""
-    bare = Bare(beat=10)
+def test_step_seconds_advances_by_the_clock() -> None:
+    """With `step_seconds`, sessions advance by the clock, and requests do not advance them."""
+    bare = Bare(step_seconds=10)
     id = bare.create()
     states = [bare.ask("GET", "sessions")["sessions"][0]["state"] for _ in range(5)]
     bare.emulator.clock.sleep(29)
@@ -301,9 +301,9 @@ def test_a_beat_is_an_act_by_the_clock() -> None:
     assert ["progressUpdated", "planGenerated"] == [next(iter(set(each) - COMMON)) for each in told]
 
 
-def test_a_beat_goes_on_from_the_approval() -> None:
-    """While a session waits for somebody nothing piles up."""
-    bare = Bare(beat=10)
+def test_steps_continue_from_the_approval() -> None:
+    """No steps accumulate while a session waits."""
+    bare = Bare(step_seconds=10)
     id = bare.create(requirePlanApproval=True)
     bare.emulator.clock.sleep(1000)
     waiting = bare.ask("GET", f"sessions/{id}")["state"]
@@ -317,7 +317,7 @@ def test_a_beat_goes_on_from_the_approval() -> None:
 
 def test_the_time_of_a_session_moves_with_its_state_alone() -> None:
     """What its agent does leaves it as it was (docs/reference/protocols/jules.md, "2.2 Session")."""
-    bare = Bare(beat=10)
+    bare = Bare(step_seconds=10)
     id = bare.create()
     bare.emulator.clock.sleep(40)
     before = bare.ask("GET", f"sessions/{id}")

@@ -116,7 +116,7 @@ def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) 
     )
 
 
-class _Kept(msgspec.Struct, omit_defaults=True):
+class _LoginFile(msgspec.Struct, omit_defaults=True):
     """The file of a login."""
 
     issuer: str
@@ -128,7 +128,7 @@ class _Kept(msgspec.Struct, omit_defaults=True):
     last_refresh: float | None = None
 
     def __repr__(self) -> str:
-        return "_Kept()"
+        return "_LoginFile()"
 
 
 def format_of(site: str, *, remedy: str) -> LoginFormat:
@@ -145,7 +145,7 @@ def format_of(site: str, *, remedy: str) -> LoginFormat:
 
 def _read(data: bytes, where: str, *, site: str, remedy: str) -> Tokens:
     try:
-        kept = msgspec.json.decode(clean_json(data), type=_Kept)
+        kept = msgspec.json.decode(clean_json(data), type=_LoginFile)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise errors.NotLoggedInError(f"{where} is no login to GitHub of ours", remedy=remedy) from None
     if kept.issuer != site:
@@ -161,7 +161,7 @@ def _written(data: bytes | None, tokens: Tokens, *, site: str) -> bytes:
         raise errors.ConfigurationError(
             message, remedy="leave out --issuer, and set the address of the API: --base-url"
         )
-    written = {name: getattr(tokens, name) for name in _Kept.__struct_fields__} | {"issuer": site}
+    written = {name: getattr(tokens, name) for name in _LoginFile.__struct_fields__} | {"issuer": site}
     existing: dict[str, Any] = msgspec.json.decode(clean_json(data), type=dict[str, msgspec.Raw]) if data else {}
     kept = {name: value for name, value in (existing | written).items() if value is not None}
     return msgspec.json.format(msgspec.json.encode(kept), indent=2)

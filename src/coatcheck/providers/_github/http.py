@@ -94,7 +94,7 @@ def cursor_of(query: Pairs) -> str:
     return urlencode(query)
 
 
-def pause_asked(response: Response) -> float | None:
+def requested_pause(response: Response) -> float | None:
     """Return how long to wait before the next request, in seconds: ``Retry-After``, or the newer ``x-poll-interval``.
 
     See docs/reference/protocols/services.md, "1.4 Rate limits, conditional polling".

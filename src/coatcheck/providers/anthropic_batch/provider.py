@@ -167,14 +167,14 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a batch: one GET while it is running, and one for its results once it has ended."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         batch_page = extract.batch(response)
         results = (yield from self._results(ref)) if batch_page.results_url else None
         return extract.task(batch_page, results=results, raw=response.body)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the batch as it came."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         return response.body
 
     def list_tasks(
@@ -228,7 +228,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _look(self, ref: TaskRef) -> Exchange[Response]:
+    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield Request("GET", _batch(ref), headers=HEADERS)
         check(response)
         return response

@@ -172,12 +172,12 @@ class DurableProvider(LambdaProvider, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return an execution with its result: one GET."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         return extract.execution_task(response, self.service)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the execution as it came."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         return response.body
 
     def get_snapshot(
@@ -251,15 +251,15 @@ class DurableProvider(LambdaProvider, frozen=True):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _look(self, ref: TaskRef) -> Exchange[Response]:
+    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield Request(
             "GET", _execution(ref), query=(("IncludeExecutionData", "true"),), headers=HEADERS
         )
         return extract.checked(response)
 
     def _page(self, function: Function, *, limit: int | None, cursor: str | None, query: Pairs = ()) -> Exchange[Page]:
-        wanted = {"MaxItems": str(min(limit or PAGE_SIZE, PAGE_SIZE)), "Marker": cursor}
-        response = yield self._list(function, (*query, *((name, value) for name, value in wanted.items() if value)))
+        page = {"MaxItems": str(min(limit or PAGE_SIZE, PAGE_SIZE)), "Marker": cursor}
+        response = yield self._list(function, (*query, *((name, value) for name, value in page.items() if value)))
         return extract.page(extract.checked(response), self.service)
 
     def _list(self, function: Function, query: Pairs) -> Request:

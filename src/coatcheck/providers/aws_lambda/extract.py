@@ -135,11 +135,11 @@ def task(execution: wire.Execution, service: Service, *, raw: bytes = b"") -> Ta
         outcome=outcome_of_text(execution.result, error=why) if state.is_terminal and raw else None,
         error=why,
         raw=raw,
-        **_asked(execution.input_payload),
+        **_request_of(execution.input_payload),
     )
 
 
-def _asked(payload_field: object) -> dict[str, Any]:
+def _request_of(payload_field: object) -> dict[str, Any]:
     """Return the fields of a task that are in its payload."""
     values = payload_fields(payload_field)
     known = {name: text(values.get(name)) for name in ("prompt", "repository", "branch", "title", "model")}
@@ -173,7 +173,7 @@ def record_task(body: bytes, service: Service) -> Task:
         outcome=result_outcome,
         error=why,
         raw=body,
-        **_asked(record.request_payload),
+        **_request_of(record.request_payload),
     )
 
 

@@ -65,12 +65,12 @@ def outcome(fields_returned: object, *, error: Failure | None = None) -> Outcome
             if isinstance(fields_returned, str)
             else msgspec.json.encode(fields_returned).decode()
         )
-        return Outcome(messages=_said(message), error=error)
+        return Outcome(messages=_messages(message), error=error)
     diff = text(fields_returned.get("patch"))
     patch = Patch(diff.encode()) if diff else None
     known = {"message", "patch", "base_commit", "pull_request"} & set(fields_returned)
     return Outcome(
-        messages=_said(
+        messages=_messages(
             text(fields_returned.get("message")) if known else msgspec.json.encode(fields_returned).decode()
         ),
         patch=patch,
@@ -94,7 +94,7 @@ def _read(sent: str) -> object:
         return sent
 
 
-def _said(message: str | None) -> tuple[Message, ...]:
+def _messages(message: str | None) -> tuple[Message, ...]:
     return (Message(text=message),) if message else ()
 
 

@@ -129,12 +129,12 @@ class AsynchronousProvider(LambdaProvider, frozen=True):
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
         """Take what lies in the queue: the ends of *refs*, and how to delete their records; all others are kept."""
-        wanted = {
+        parameters = {
             "MaxNumberOfMessages": BATCH,
             "WaitTimeSeconds": WAIT_SECONDS,
             "VisibilityTimeout": HIDDEN_SECONDS,
         }
-        response = yield self._sqs("ReceiveMessage", wanted)
+        response = yield self._sqs("ReceiveMessage", parameters)
         messages = read_json(response.body, wire.Received, response=extract.checked(response)).messages or ()
         received = [
             (task, each.receipt_handle)

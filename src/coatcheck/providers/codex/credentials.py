@@ -104,7 +104,7 @@ def read_auth_file(data: bytes, where: str) -> Tokens:
         last_refresh=_seconds(login.get("last_refresh")),
         issuer=text(provenance.get("issuer")),
         client_id=text(provenance.get("client_id")),
-        **_said_by(claims),
+        **_account_of(claims),
     )
 
 
@@ -142,7 +142,7 @@ def read_grant(answer: Mapping[str, object], before: Tokens | None, now: float) 
         account_id=account if before is None else before.account_id,
         expires_at=_granted_until(value_read["access_token"], answer, now),
         last_refresh=now,
-        **_said_by(claims),
+        **_account_of(claims),
     )
 
 
@@ -286,7 +286,7 @@ def _mode(login: Mapping[str, object]) -> object:
     return next((mode for key, mode in MODE_OF_KEY.items() if login.get(key) is not None), CHATGPT)
 
 
-def _said_by(claims: Mapping[str, object]) -> dict[str, Any]:
+def _account_of(claims: Mapping[str, object]) -> dict[str, Any]:
     """Return the owner's fields of an id_token (docs/reference/protocols/codex-wham.md, "6.2 JWT claims used")."""
     owner = fields(claims.get(AUTH_CLAIM))
     return {

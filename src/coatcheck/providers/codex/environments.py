@@ -33,21 +33,21 @@ def _merged(first: Environment, second: Environment) -> Environment:
     )
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class RequestedEnvironment(msgspec.Struct, frozen=True):
     """Where a task should run: the name of an environment, and the repository that it names if any."""
 
     name: str
     repository: str | None = None
 
 
-def wanted(environment: str | None, repository: str | None) -> Wanted:
+def requested(environment: str | None, repository: str | None) -> RequestedEnvironment:
     """Return the environment of a spec if it names one, else its repository.
 
     Raises `ConfigurationError` when the repository is none of github.com.
     """
     name = (environment or "").strip()
     if name:
-        return Wanted(
+        return RequestedEnvironment(
             name=name, repository=repository_named(name) or (repository and repository_named(repository)) or None
         )
     by_id = repository_named(repository or "")
@@ -55,7 +55,7 @@ def wanted(environment: str | None, repository: str | None) -> Wanted:
         raise errors.ConfigurationError(
             f"{repository!r} is no repository on github.com", remedy="give OWNER/REPO, or an environment by id or label"
         )
-    return Wanted(by_id, by_id)
+    return RequestedEnvironment(by_id, by_id)
 
 
 def at_home(environments: Iterable[Environment], repository: str) -> tuple[Environment, ...]:

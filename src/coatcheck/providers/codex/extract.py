@@ -75,8 +75,8 @@ def task_from_details(
         _display(shown),
         turn,
         service,
-        asked=details.current_user_turn,
-        made=_outcome_of(details, record),
+        user_turn=details.current_user_turn,
+        turn_outcome=_outcome_of(details, record),
         raw=answer.body,
     )
     if siblings is None:
@@ -100,7 +100,7 @@ def task_from_created(answer: Response, service: Service) -> Task:
         ref, display = service.ref(_required_id(record.id)), _display(record.task_status_display)
     except errors.UnreadableResponseError:
         return _bare_task(answer, service)
-    task = _task(ref, record, display, turn, service, asked=created.user_turn, made=None, raw=answer.body)
+    task = _task(ref, record, display, turn, service, user_turn=created.user_turn, turn_outcome=None, raw=answer.body)
     return msgspec.structs.replace(task, rate_limit=task_rate_limit(created.rate_limit))
 
 
@@ -157,33 +157,33 @@ def _task(
     turn: wire.Turn,
     service: Service,
     *,
-    asked: wire.Turn | None,
-    made: Outcome | None,
+    user_turn: wire.Turn | None,
+    turn_outcome: Outcome | None,
     raw: bytes,
 ) -> Task:
     """Return the task of details: what its record has, and what its turn adds."""
     task = _recorded(ref, record, display, service, is_review=flag(record.is_review))
     raw_state = task.raw_state or turn.turn_status
-    known = _known_attempts(turn, made, raw_state=turn.turn_status or raw_state)
+    known = _known_attempts(turn, turn_outcome, raw_state=turn.turn_status or raw_state)
     latest_event = fields(turn.latest_event)
     return msgspec.structs.replace(
         task,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
         raw_state=raw_state,
-        prompt=prompt(asked),
+        prompt=prompt(user_turn),
         environment=text(turn.environment_id) or task.environment,
         repository=_repository(turn.environment) if turn.environment else None,
         branch=text(turn.branch) or task.branch,
         started_at=instant(turn.created_at),
         # Details have no time of the last change; the last event has one.
         updated_at=task.updated_at or instant(latest_event.get("created")),
-        model=text(turn.model_version) or (text(asked.user_model_slug) if asked else None),
+        model=text(turn.model_version) or (text(user_turn.user_model_slug) if user_turn else None),
         progress=text(latest_event.get("text")),
-        stats=task.stats or (made.stats if made else None),
+        stats=task.stats or (turn_outcome.stats if turn_outcome else None),
         attempts=known,
         attempt_total=max(task.attempt_total or 0, len(known)) or None,
-        outcome=made,
-        error=made.error if made else None,
+        outcome=turn_outcome,
+        error=turn_outcome.error if turn_outcome else None,
         raw=raw,
     )
 
@@ -252,7 +252,7 @@ def _display(shown: wire.Display) -> wire.StatusDisplay:
 
 
 def _raw_state(display: wire.StatusDisplay, latest: Mapping[str, object]) -> str | None:
-    """Return the native word by section 3's order: the turn's, whatever it is, then the task's."""
+    """Return the turn's native state, else the task's (docs/reference/protocols/codex-wham.md, 3)."""
     status = latest.get("turn_status")
     return status if isinstance(status, str) else text(display.state)
 

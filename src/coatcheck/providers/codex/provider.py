@@ -254,7 +254,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
         if repository is None:
             return (yield from self._environments("environments"))
-        wanted = environments.wanted(None, repository)
+        wanted = environments.requested(None, repository)
         known = yield from self._known_environments(wanted)
         return environments.of_repository(known, wanted.name)
 
@@ -263,11 +263,11 @@ class CodexProvider(msgspec.Struct, frozen=True):
         from ...provider import choose_environment
         from . import environments  # as above
 
-        wanted = environments.wanted(environment, repository)
+        wanted = environments.requested(environment, repository)
         known = yield from self._known_environments(wanted)
         return choose_environment(known, wanted.name)
 
-    def _known_environments(self, wanted: environments.Wanted) -> Exchange[tuple[Environment, ...]]:
+    def _known_environments(self, wanted: environments.RequestedEnvironment) -> Exchange[tuple[Environment, ...]]:
         """Request the environments of the repository, then all; one of the requests may fail.
 
         See docs/reference/protocols/codex-wham.md, "5 Environments".

@@ -93,14 +93,14 @@ def prompt(turn: wire.Turn | None) -> str | None:
 
 
 def _messages(both: list[wire.Item], own: list[wire.Item]) -> tuple[Message, ...]:
-    own_messages = tuple(_said(own))
+    own_messages = tuple(_assistant_messages(own))
     if len(both) == len(own):
         return own_messages
-    others = _said(both[: len(both) - len(own)])
+    others = _assistant_messages(both[: len(both) - len(own)])
     return (*(message for message in others if message not in own_messages), *own_messages)
 
 
-def _said(found: Iterable[wire.Item]) -> Iterator[Message]:
+def _assistant_messages(found: Iterable[wire.Item]) -> Iterator[Message]:
     for item in found:
         if item.type == "message" and (message := _message(item.content, item.role)):
             yield message

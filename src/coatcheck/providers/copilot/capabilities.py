@@ -115,10 +115,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         """Return the ref of the task *id*."""
         return TaskRef(NAME, id)
 
-    def find_repository(self, wanted: str | None) -> str:
+    def find_repository(self, name: str | None) -> str:
         """Return the repository; raises `ConfigurationError` if none is given or set."""
-        if wanted:
-            return repository_in(wanted)
+        if name:
+            return repository_in(name)
         if self.repository is None:
             raise errors.ConfigurationError(
                 "no repository configured", remedy=f"pass --repo OWNER/REPO, or set {NAME}.repository"

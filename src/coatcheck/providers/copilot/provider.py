@@ -92,15 +92,17 @@ class CopilotProvider(GithubProvider, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: one GET while it is running, and requests for its result once it has stopped."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         agent_task = extract.task_in(response)
         fetched = (yield from self._fetch_result(agent_task)) if extract.state_of(agent_task).ends_wait else None
         task = extract.task(agent_task, self.service, fetched=fetched, raw=response.body)
-        return msgspec.structs.replace(task, rate_limit=http.limit_of(response), retry_after=http.pause_asked(response))
+        return msgspec.structs.replace(
+            task, rate_limit=http.limit_of(response), retry_after=http.requested_pause(response)
+        )
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the body of the response for a task, unchanged."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         return response.body
 
     def list_tasks(
@@ -179,7 +181,7 @@ class CopilotProvider(GithubProvider, frozen=True):
             return None
         return (yield from pull_of_branch(repository, artifacts.branch, version=version))
 
-    def _look(self, ref: TaskRef) -> Exchange[Response]:
+    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
         path = f"/agents/tasks/{encoded(ref.id)}"
         response: Response = yield http.get(path, version=self.service.api_version, conditional=True)
         http.explained(response, UNKNOWN_TASK)

@@ -66,9 +66,9 @@ VERBS: Mapping[str, tuple[Verb, ...]] = {
     "list": (Verb.LIST_TASKS, Verb.GET_STATUS_PAGE),
 }
 # Responses to an accepted submission; 303 names the address of the result (RFC 9110 15.4.4).
-TAKEN = frozenset({200, 201, 202, 204, 303})
+ACCEPTED = frozenset({200, 201, 202, 204, 303})
 # Their information is in their headers; a web page in their body is ignored.
-ONLY_TAKEN = frozenset({202, 303})
+ACCEPTED_WITHOUT_BODY = frozenset({202, 303})
 
 
 class Http202Provider(msgspec.Struct, frozen=True):
@@ -126,8 +126,8 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
         """Return *spec* as it is; raises `ConfigurationError` for what the description requires and it lacks."""
         yield from ()
-        given = values_of(spec)
-        if missing := [name for name in self.described.submit.requires if not given.get(name)]:
+        values = values_of(spec)
+        if missing := [name for name in self.described.submit.requires if not values.get(name)]:
             raise errors.ConfigurationError(f"{self.name} needs a {missing[0]}", remedy=f"give a {missing[0]}")
         return spec
 
@@ -135,9 +135,9 @@ class Http202Provider(msgspec.Struct, frozen=True):
         """Submit the task: exactly one request. A result in the response is kept in the task."""
         request = self._submission(spec)
         response: Response = yield request
-        if response.status not in TAKEN:
+        if response.status not in ACCEPTED:
             check(response)
-        answer = extract.read(response, is_lenient=response.status in ONLY_TAKEN)
+        answer = extract.read(response, is_lenient=response.status in ACCEPTED_WITHOUT_BODY)
         native = self._native_of(answer, requested=self.base_url + request.path)
         parsed = self._accepted(answer, native) if native else self._at_once(answer, spec, raw=response.body)
         return msgspec.structs.replace(
@@ -196,7 +196,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def _polled(self, ref: TaskRef, address: str | None) -> Exchange[tuple[Task, str | None]]:
         """Poll a task at *address* (None: its ref's own), and return it with the address to poll next."""
         response: Response = yield self._status_request(ref, address=address)
-        requested = self._url_asked(ref, address)
+        requested = self._task_url(ref, address)
         task = yield from self._task_of(response, ref, requested=requested)
         return task, None if task.state.is_terminal else self._moved_to(response, requested) or address
 
@@ -239,7 +239,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the body of the status response, unchanged."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         check(response)
         return response.body
 
@@ -254,7 +254,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
             return parsed
         return extract.with_outcome(parsed, answer, self.described)
 
-    def _look(self, ref: TaskRef) -> Exchange[Response]:
+    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield self._status_request(ref)
         return response
 
@@ -304,7 +304,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def _has_result_elsewhere(self) -> bool:
         return bool(self.described.result.path or self.described.result.location)
 
-    def _url_asked(self, ref: TaskRef, address: str | None = None) -> str:
+    def _task_url(self, ref: TaskRef, address: str | None = None) -> str:
         request = self._status_request(ref, address=address)
         return request.url or self.base_url + request.path
 

@@ -31,7 +31,7 @@ from ...provider import (
     text,
     whole,
 )
-from .._github.http import limit_of, next_page, pause_asked
+from .._github.http import limit_of, next_page, requested_pause
 from . import job_progress, wire
 from .result_artifact import Result
 from .workflow_settings import Run, Service, Workflow
@@ -122,9 +122,9 @@ def task(workflow_run: wire.Run, service: Service, *, fetched: Result | None = N
     )
 
 
-def looked(task: Task, answer: Response) -> Task:
+def with_rate_limits(task: Task, answer: Response) -> Task:
     """Return *task* with the rate limits of its response."""
-    return msgspec.structs.replace(task, rate_limit=limit_of(answer), retry_after=pause_asked(answer))
+    return msgspec.structs.replace(task, rate_limit=limit_of(answer), retry_after=requested_pause(answer))
 
 
 def task_from(answer: Response, service: Service, *, jobs: Response | None = None) -> Task:

@@ -150,7 +150,7 @@ class ActionsProvider(GithubProvider, frozen=True):
             branch=spec.branch,
             raw=response.body,
         )
-        return extract.looked(task, response)
+        return extract.with_rate_limits(task, response)
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
         """Return the run whose name ends in the task's key, among those of its workflow and branch since then.
@@ -159,10 +159,10 @@ class ActionsProvider(GithubProvider, frozen=True):
         """
         workflow = self.service.find_workflow(intent.environment)
         since = format_time(int(intent.at - CLOCK_SKEW))
-        wanted = {"event": DISPATCH, "branch": intent.branch, "created": f">={since}"}
+        query = {"event": DISPATCH, "branch": intent.branch, "created": f">={since}"}
         cursor: str | None = None
         for _ in range(SEARCH_PAGES):
-            response = yield self._page(_workflow(workflow, "/runs"), cursor, **wanted)
+            response = yield self._page(_workflow(workflow, "/runs"), cursor, **query)
             http.explained(response, REMEDIES)
             for candidate in read_json(response.body, wire.RunPage, response=response).workflow_runs:
                 if extract.key_of(candidate) == intent.id:
@@ -177,7 +177,7 @@ class ActionsProvider(GithubProvider, frozen=True):
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a run: one GET while it is running, and its artifacts as well once it has ended."""
         where = self.service.run(ref)
-        response = yield from self._look(where)
+        response = yield from self._fetch_task(where)
         return (yield from self._task_from_run(where, response))
 
     def get_snapshot(
@@ -199,7 +199,7 @@ class ActionsProvider(GithubProvider, frozen=True):
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the body of the response for a run, unchanged."""
-        response = yield from self._look(self.service.run(ref))
+        response = yield from self._fetch_task(self.service.run(ref))
         return response.body
 
     def list_tasks(
@@ -233,7 +233,7 @@ class ActionsProvider(GithubProvider, frozen=True):
     def stream_events(self, ref: TaskRef) -> Events:
         """Emit every step of a run, from the first to now, and the log of each job that has ended."""
         where = self.service.run(ref)
-        yield from self._look(where)  # an unknown run is an error, and one without jobs is not
+        yield from self._fetch_task(where)  # an unknown run is an error, and one without jobs is not
         for job in (yield from self._jobs(where)):
             events, _ = job_progress.new_events(ref, [job], job_progress.Memory())
             for event in events:
@@ -287,7 +287,9 @@ class ActionsProvider(GithubProvider, frozen=True):
         fetched = (
             (yield from self._fetch_result(where, workflow_run)) if extract.state_of(workflow_run).is_terminal else None
         )
-        return extract.looked(extract.task(workflow_run, self.service, fetched=fetched, raw=response.body), response)
+        return extract.with_rate_limits(
+            extract.task(workflow_run, self.service, fetched=fetched, raw=response.body), response
+        )
 
     def _fetch_result(self, where: Run, run: wire.Run) -> Exchange[result_artifact.Result]:
         fetched, version = (yield from self._result(where)), self.service.api_version
@@ -331,7 +333,7 @@ class ActionsProvider(GithubProvider, frozen=True):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _look(self, where: Run) -> Exchange[Response]:
+    def _fetch_task(self, where: Run) -> Exchange[Response]:
         query = (("exclude_pull_requests", "true"),)
         response: Response = yield self._get(where.path(), query=query, conditional=True)
         http.explained(response, {404: "there is no such run, or the token may not see it"})
@@ -355,8 +357,8 @@ class ActionsProvider(GithubProvider, frozen=True):
 
         return (yield from collect_pages(ask))
 
-    def _page(self, path: str, cursor: str | None, **wanted: str | None) -> Request:
-        query = http.query_of(cursor, {"per_page": str(http.PAGE_SIZE), **wanted})
+    def _page(self, path: str, cursor: str | None, **filters: str | None) -> Request:
+        query = http.query_of(cursor, {"per_page": str(http.PAGE_SIZE), **filters})
         return self._get(path, query=query, conditional=True)
 
     def _get(self, path: str, *, query: Pairs = (), conditional: bool = False) -> Request:

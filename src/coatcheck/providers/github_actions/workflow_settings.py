@@ -121,19 +121,19 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         """Where the token comes from."""
         return login(NAME, needs="read and write Actions", base_url=self.base_url, app=self.app)
 
-    def find_workflow(self, wanted: str | None) -> Workflow:
-        """Return the workflow that *wanted* names: ``owner/repo``, a remote's URL, either with a file after it, or a file.
+    def find_workflow(self, name: str | None) -> Workflow:
+        """Return the workflow that *name* names: ``owner/repo``, a remote's URL, either with a file after it, or a file.
 
         What is not named is the setting's. Raises `ConfigurationError`.
         """
-        if not (wanted or "").strip():
+        if not (name or "").strip():
             return Workflow(self._default(), self.workflow)
-        place, file = _split(wanted or "")
+        place, file = _split(name or "")
         return Workflow(repository_in(place) if place else self._default(), file or self.workflow)
 
-    def names_workflow(self, wanted: str) -> bool:
-        """Whether *wanted* names a workflow, and not only a repository."""
-        return _split(wanted)[1] is not None
+    def names_workflow(self, name: str) -> bool:
+        """Whether *name* names a workflow, and not only a repository."""
+        return _split(name)[1] is not None
 
     def ref(self, repository: str, id: str) -> TaskRef:
         """Return the ref of a run."""
@@ -171,13 +171,13 @@ def file_in(text: str) -> str:
     return match[1]
 
 
-def _split(wanted: str) -> tuple[str, str | None]:
-    """Return the repository and the file of the workflow in *wanted*; a repository may itself be called ``x.yml``."""
-    wanted = wanted.strip().removesuffix("/")
-    place, _, file = wanted.rpartition("/")
-    if repository_named(wanted) is None and _WORKFLOW.fullmatch(file):
+def _split(name: str) -> tuple[str, str | None]:
+    """Return the repository and the file of the workflow in *name*; a repository may itself be called ``x.yml``."""
+    name = name.strip().removesuffix("/")
+    place, _, file = name.rpartition("/")
+    if repository_named(name) is None and _WORKFLOW.fullmatch(file):
         return place.removesuffix("/.github/workflows"), file
-    return wanted, None
+    return name, None
 
 
 def _inputs(text: str) -> tuple[tuple[str, str], ...]:

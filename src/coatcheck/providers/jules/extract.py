@@ -37,7 +37,7 @@ from ...provider import (
 from . import wire
 from .activities import read_page
 from .endpoints import Service
-from .session_summary import NOTHING, Story, summarize
+from .session_summary import NOTHING, SessionSummary, summarize
 
 if TYPE_CHECKING:
     from ...provider import FileChange
@@ -55,9 +55,7 @@ STATES: Mapping[str, TaskState] = {
     "COMPLETED": TaskState.SUCCEEDED,
 }
 
-NOTHING_MADE = Notice(
-    kind="nothing_made", text="it completed and made nothing: no output, no change, no end of its own"
-)
+NO_OUTCOME = Notice(kind="nothing_made", text="it completed and made nothing: no output, no change, no end of its own")
 NO_CONTEXT = wire.SourceContext()
 
 
@@ -66,7 +64,7 @@ def session(answer: Response) -> wire.Session:
     return read_json(answer.body, wire.Session, response=answer)
 
 
-def needs_story(wire_session: wire.Session) -> bool:
+def needs_activities(wire_session: wire.Session) -> bool:
     """Whether the state alone does not determine the result of *wire_session*.
 
     See docs/reference/protocols/jules.md, "3.1 Decision table for a client".
@@ -74,13 +72,15 @@ def needs_story(wire_session: wire.Session) -> bool:
     return STATES.get(wire_session.state or "", TaskState.UNKNOWN).ends_wait
 
 
-def task(wire_session: wire.Session, service: Service, *, story: Story | None = None, raw: bytes = b"") -> Task:
-    """Return the task that a session is; *story* is the summary of its activities, None where they were not requested.
+def task(
+    wire_session: wire.Session, service: Service, *, summary: SessionSummary | None = None, raw: bytes = b""
+) -> Task:
+    """Return the task that a session is; *summary* is the summary of its activities, None where they were not requested.
 
     Raises `UnreadableResponseError` for a session without an id.
     """
     ref, context = service.ref(_id(wire_session)), wire_session.source_context or NO_CONTEXT
-    known, result = story or NOTHING, _outcome(wire_session, story or NOTHING)
+    known, result = summary or NOTHING, _outcome(wire_session, summary or NOTHING)
     state = _state(wire_session, known)
     return Task(
         ref=ref,
@@ -99,7 +99,7 @@ def task(wire_session: wire.Session, service: Service, *, story: Story | None = 
         outcome=result if state.ends_wait or not result.is_empty else None,
         error=result.error,
         plan=known.plan,
-        notices=_notices(wire_session, state, known, result) if story else (),
+        notices=_notices(wire_session, state, known, result) if summary else (),
         pull_requests=(result.pull_request,) if result.pull_request else (),
         is_archived=bool(flag(wire_session.archived)),
         raw=raw,
@@ -108,8 +108,8 @@ def task(wire_session: wire.Session, service: Service, *, story: Story | None = 
 
 def task_from(answer: Response, service: Service, *, activities: Response | None = None) -> Task:
     """Return the task of a saved or live answer; *activities* is the saved list of what happened."""
-    story = None if activities is None else summarize(read_page(activities)[0])
-    return task(session(answer), service, story=story, raw=answer.body)
+    summary = None if activities is None else summarize(read_page(activities)[0])
+    return task(session(answer), service, summary=summary, raw=answer.body)
 
 
 def page(answer: Response, service: Service) -> Page:
@@ -152,13 +152,13 @@ def _id(wire_session: wire.Session) -> str:
     return id
 
 
-def _state(wire_session: wire.Session, story: Story) -> TaskState:
+def _state(wire_session: wire.Session, summary: SessionSummary) -> TaskState:
     """Return the state; a session that completed with nothing but a plan still waits for its approval.
 
     See docs/reference/protocols/jules.md, "2.3 SessionState".
     """
     state = STATES.get(wire_session.state or "", TaskState.UNKNOWN)
-    if state is TaskState.SUCCEEDED and story.has_open_plan and not _artifacts_of(wire_session):
+    if state is TaskState.SUCCEEDED and summary.has_open_plan and not _artifacts_of(wire_session):
         return TaskState.INPUT_REQUIRED
     return state
 
@@ -167,17 +167,19 @@ def _artifacts_of(wire_session: wire.Session) -> list[wire.Output]:
     return [output for output in wire_session.outputs or () if output.change_set or output.pull_request]
 
 
-def _notices(wire_session: wire.Session, state: TaskState, story: Story, outcome: Outcome) -> tuple[Notice, ...]:
+def _notices(
+    wire_session: wire.Session, state: TaskState, summary: SessionSummary, outcome: Outcome
+) -> tuple[Notice, ...]:
     notices = []
-    if story.revived_at is not None:
-        notices.append(_revived(story))
-    if state is TaskState.SUCCEEDED and not (_artifacts_of(wire_session) or outcome.patch or story.has_completed):
-        notices.append(NOTHING_MADE)
+    if summary.revived_at is not None:
+        notices.append(_revived(summary))
+    if state is TaskState.SUCCEEDED and not (_artifacts_of(wire_session) or outcome.patch or summary.has_completed):
+        notices.append(NO_OUTCOME)
     return tuple(notices)
 
 
-def _revived(story: Story) -> Notice:
-    when = f"{story.revived_at:%Y-%m-%d %H:%M} UTC"
+def _revived(summary: SessionSummary) -> Notice:
+    when = f"{summary.revived_at:%Y-%m-%d %H:%M} UTC"
     text = f"it went on after its end ({when}); it then re-applies its change over whatever was merged since"
     return Notice(kind="revived", text=text)
 
@@ -185,31 +187,31 @@ def _revived(story: Story) -> Notice:
 # -- outcomes ----------------------------------------------------------------------------------------------------------
 
 
-def _outcome(wire_session: wire.Session, story: Story) -> Outcome:
-    change = _change(wire_session, story)
+def _outcome(wire_session: wire.Session, summary: SessionSummary) -> Outcome:
+    change = _change(wire_session, summary)
     diff = change.unidiff_patch if change else None
     patch = Patch(diff.encode()) if diff else None
     commit_message = text(change.suggested_commit_message) if change else None
     return Outcome(
-        messages=story.messages,
+        messages=summary.messages,
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.NONE,
         base_commit=text(change.base_commit_id) if change else None,
         stats=count_diff(patch),
         pull_request=_pull_request(wire_session, commit_message),
         files=new_files(patch) if patch else (),
-        error=_failure(wire_session, story),
+        error=_failure(wire_session, summary),
     )
 
 
-def _change(wire_session: wire.Session, story: Story) -> wire.GitPatch | None:
+def _change(wire_session: wire.Session, summary: SessionSummary) -> wire.GitPatch | None:
     """Return the output's change, else the last that an activity showed: outputs are frequently empty.
 
     See docs/reference/protocols/jules.md, "2.5 outputs".
     """
     patches = [output.change_set.git_patch for output in _artifacts_of(wire_session) if output.change_set]
     with_diff = [patch for patch in patches if patch and patch.unidiff_patch]
-    return with_diff[-1] if with_diff else story.change
+    return with_diff[-1] if with_diff else summary.change
 
 
 def _pull_request(wire_session: wire.Session, commit_message: str | None) -> PullRequest | None:
@@ -232,15 +234,15 @@ def _pull_request(wire_session: wire.Session, commit_message: str | None) -> Pul
     )
 
 
-def _failure(wire_session: wire.Session, story: Story) -> Failure | None:
+def _failure(wire_session: wire.Session, summary: SessionSummary) -> Failure | None:
     """Return why it failed: the agent's last message, since the reason is nearly always the same text.
 
     See docs/reference/protocols/jules.md, "2.4 Activity".
     """
     if STATES.get(wire_session.state or "") is not TaskState.FAILED:
         return None
-    last = story.messages[-1].text if story.messages else None
-    return Failure(message=": ".join(filter(None, (story.reason, last))) or None)
+    last = summary.messages[-1].text if summary.messages else None
+    return Failure(message=": ".join(filter(None, (summary.reason, last))) or None)
 
 
 def new_files(patch: Patch) -> tuple[FileSnapshot, ...]:

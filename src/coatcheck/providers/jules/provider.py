@@ -59,7 +59,7 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 # (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order").
 SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
 # The fields of activities for a summary: no images, no command output, no diffs.
-STORY_FIELDS = (
+SUMMARY_FIELDS = (
     "name,id,createTime,originator,planGenerated,planApproved,userMessaged,agentMessaged,"
     "progressUpdated,sessionCompleted,sessionFailed"
 )
@@ -181,10 +181,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a session: one GET while it is running, and its activities as well once it has stopped."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         session = extract.session(response)
-        known = (yield from self._story(ref, session)) if extract.needs_story(session) else None
-        return extract.task(session, self.service, story=known, raw=response.body)
+        known = (yield from self._summary(ref, session)) if extract.needs_activities(session) else None
+        return extract.task(session, self.service, summary=known, raw=response.body)
 
     def get_snapshot(
         self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
@@ -194,19 +194,19 @@ class JulesProvider(msgspec.Struct, frozen=True):
         if shown is not None:
             fresh = yield from self._fresh(ref, shown, remembered, is_watched=is_watched, now=now)
             return follow(shown, remembered, fresh, is_watched=is_watched, now=now)
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         session = extract.session(response)
         task = extract.task(session, self.service, raw=response.body)
         fresh = yield from self._fresh(ref, task, remembered, is_watched=is_watched, now=now)
-        if extract.needs_story(session):
+        if extract.needs_activities(session):
             has_all = is_watched and remembered.is_blank
-            known = session_summary.summarize(fresh) if has_all else (yield from self._story(ref, session))
-            task = extract.task(session, self.service, story=known, raw=response.body)
+            known = session_summary.summarize(fresh) if has_all else (yield from self._summary(ref, session))
+            task = extract.task(session, self.service, summary=known, raw=response.body)
         return follow(task, remembered, fresh, is_watched=is_watched, now=now)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the body of the response for a session, unchanged."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         return response.body
 
     def list_tasks(
@@ -252,8 +252,8 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live session; *siblings* is the list of its activities, where that was saved too."""
-        story_of = None if siblings is None else Response(200, body=siblings)
-        return extract.task_from(Response(200, body=response), self.service, activities=story_of)
+        activities_page = None if siblings is None else Response(200, body=siblings)
+        return extract.task_from(Response(200, body=response), self.service, activities=activities_page)
 
     def get_usage(self) -> Exchange[Usage]:
         """Return what the plan allows; how much of it this machine has used is counted by the caller."""
@@ -313,10 +313,10 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     # -- activities --------------------------------------------------------------------------------------------------
 
-    def _story(self, ref: TaskRef, session: wire.Session) -> Exchange[session_summary.Story]:
+    def _summary(self, ref: TaskRef, session: wire.Session) -> Exchange[session_summary.SessionSummary]:
         """Return the summary of all activities; changes are requested only where the outputs have none."""
         has_change = any(output.change_set for output in session.outputs or ())
-        fields = STORY_FIELDS if has_change else f"{STORY_FIELDS},artifacts(changeSet)"
+        fields = SUMMARY_FIELDS if has_change else f"{SUMMARY_FIELDS},artifacts(changeSet)"
         happened = yield from self._happened(ref, fields=fields)
         return session_summary.summarize(happened)
 
@@ -353,7 +353,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _look(self, ref: TaskRef) -> Exchange[Response]:
+    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield self._get(_session(ref))
         check(response)
         return response
@@ -375,8 +375,8 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return Request("GET", path, headers=HEADERS)
 
     def _page(self, path: str, cursor: str | None, *, filter: str | None = None, size: int | None = None) -> Request:
-        wanted = {"pageSize": str(min(size or PAGE_SIZE, PAGE_SIZE)), "filter": filter, "pageToken": cursor}
-        query = tuple((name, value) for name, value in wanted.items() if value)
+        parameters = {"pageSize": str(min(size or PAGE_SIZE, PAGE_SIZE)), "filter": filter, "pageToken": cursor}
+        query = tuple((name, value) for name, value in parameters.items() if value)
         return Request("GET", path, query=query, headers=HEADERS)
 
     def _post(self, path: str, body: Mapping[str, object]) -> Request:

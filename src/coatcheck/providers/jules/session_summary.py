@@ -25,7 +25,7 @@ ENDS = frozenset({"sessionCompleted", "sessionFailed"})
 SETTLES = frozenset({"planApproved", *ENDS})
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The facts that a session itself does not contain."""
 
     plan: Plan | None = None
@@ -42,36 +42,36 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         return self.plan is not None and not self.plan.is_approved
 
 
-NOTHING = Story()
+NOTHING = SessionSummary()
 
 
-def summarize(found: Iterable[Happening]) -> Story:
+def summarize(found: Iterable[Happening]) -> SessionSummary:
     """Return the summary of *found*, all activities from the first on."""
-    story = NOTHING
+    summary = NOTHING
     for happening in found:
-        changes = _changes_of(story, happening)
-        story = msgspec.structs.replace(story, **changes) if changes else story
-    return story
+        changes = _changes_of(summary, happening)
+        summary = msgspec.structs.replace(summary, **changes) if changes else summary
+    return summary
 
 
-def _changes_of(story: Story, happening: Happening) -> dict[str, object]:
-    """Return the fields of *story* that change with *happening*."""
+def _changes_of(summary: SessionSummary, happening: Happening) -> dict[str, object]:
+    """Return the fields of *summary* that change with *happening*."""
     activity, kind = happening.activity, happening.kind
     changes: dict[str, object] = {}
     if (message := message_of(activity)) and message.role == "assistant":
-        changes["messages"] = (*story.messages, message)
+        changes["messages"] = (*summary.messages, message)
     if kind == "planGenerated" and activity.plan_generated:
         changes["plan"] = plan_of(activity.plan_generated.plan)
-    if kind in SETTLES and story.plan is not None:
-        changes["plan"] = msgspec.structs.replace(story.plan, is_approved=True)
+    if kind in SETTLES and summary.plan is not None:
+        changes["plan"] = msgspec.structs.replace(summary.plan, is_approved=True)
     if kind == "sessionCompleted":
         changes["has_completed"] = True
     if kind == "sessionFailed" and activity.session_failed:
-        changes["reason"] = activity.session_failed.reason or story.reason
+        changes["reason"] = activity.session_failed.reason or summary.reason
     if kind == "progressUpdated" and (progress := progress_of(activity)):
         changes["progress"] = progress
-    if story.has_completed and happening.is_agents and kind not in ENDS:
-        changes["revived_at"] = instant(activity.create_time) or story.revived_at
+    if summary.has_completed and happening.is_agents and kind not in ENDS:
+        changes["revived_at"] = instant(activity.create_time) or summary.revived_at
     if happening.change is not None:
         changes["change"] = happening.change
     return changes

@@ -193,7 +193,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a batch: one GET while it is running, and one for each file of results once it has ended."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         batch_page = extract.batch(response)
         state = extract.STATES.get(batch_page.status or "")
         results = (yield from self._results(batch_page)) if state and state.is_terminal else None
@@ -204,7 +204,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the batch as it came."""
-        response = yield from self._look(ref)
+        response = yield from self._fetch_task(ref)
         return response.body
 
     def list_tasks(
@@ -237,7 +237,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _look(self, ref: TaskRef) -> Exchange[Response]:
+    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield Request("GET", _batch(ref), headers=HEADERS)
         check(response)
         return response

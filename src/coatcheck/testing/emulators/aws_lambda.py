@@ -93,9 +93,9 @@ class Execution(msgspec.Struct):
 
     def happen(self, kind: str, now: float, **details: object) -> None:
         """Append an event to the history."""
-        said = {"EventType": kind, "EventId": len(self.events) + 1, "EventTimestamp": now, "Id": f"op-{self.id}"}
+        common = {"EventType": kind, "EventId": len(self.events) + 1, "EventTimestamp": now, "Id": f"op-{self.id}"}
         name = {"Name": "agent"} if kind.startswith(("Step", "Callback")) else {}
-        self.events.append({**said, **name, f"{kind}Details": details})
+        self.events.append({**common, **name, f"{kind}Details": details})
 
     def advance(self, now: float) -> None:
         """Take the next state, unless a callback is pending."""
@@ -307,10 +307,10 @@ class LambdaEmulator:
             for execution in self.tasks:
                 if not execution.name and execution.ended is None:
                     execution.advance(self.clock.time())
-                    self._tell(execution)
+                    self._send_event(execution)
         return self.queue.answer(request, now=self.clock.time())
 
-    def _tell(self, execution: Execution) -> None:
+    def _send_event(self, execution: Execution) -> None:
         """Send the destination record of an ended invocation to the queue.
 
         See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
@@ -363,8 +363,8 @@ def _worded(fault: Fault, response: Response) -> Response:
     """Return the response of a fault with AWS's wording."""
     if not isinstance(fault, Status) or fault.is_html:
         return response
-    said = problem(fault.status, fault.text or f"HTTP {fault.status}")
-    return msgspec.structs.replace(said, headers={**said.headers, **response.headers})
+    refusal = problem(fault.status, fault.text or f"HTTP {fault.status}")
+    return msgspec.structs.replace(refusal, headers={**refusal.headers, **response.headers})
 
 
 def _route(request: Request) -> tuple[str, str, tuple[str, ...]]:

@@ -25,7 +25,7 @@ from ...cloud.responses import json_reply
 from ..fake_clock import FakeClock
 
 KEY = "batch-test-key"
-Asked: TypeAlias = list[tuple[str, dict[str, Any]]]
+BatchRequests: TypeAlias = list[tuple[str, dict[str, Any]]]
 Route: TypeAlias = tuple[str, re.Pattern[str], str, str]
 
 
@@ -33,7 +33,7 @@ class Batch(msgspec.Struct):
     """A batch with its requests by id, and the states that follow."""
 
     id: str
-    asked: Asked
+    requests: BatchRequests
     life: list[str]
     created: float
     state: str
@@ -111,13 +111,13 @@ class _Emulator:
     def _worded(self, fault: Fault, response: Response) -> Response:
         if not isinstance(fault, Status) or fault.is_html:
             return response
-        said = self.problem(fault.status, fault.text or f"HTTP {fault.status}")
-        return msgspec.structs.replace(said, headers={**said.headers, **response.headers})
+        refusal = self.problem(fault.status, fault.text or f"HTTP {fault.status}")
+        return msgspec.structs.replace(refusal, headers={**refusal.headers, **response.headers})
 
-    def _create(self, asked: Asked, **fields: Any) -> Batch:
+    def _create(self, requests: BatchRequests, **fields: Any) -> Batch:
         batch = Batch(
             id=f"{self.PREFIX}{len(self._batches) + 1:04d}",
-            asked=asked,
+            requests=requests,
             life=list(self.life[1:]),
             created=self.clock.time(),
             state=self.life[0],
@@ -142,7 +142,7 @@ class _Emulator:
 
     def ends(self, batch: Batch, *, is_whole: bool) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Yield id, request and end ("done", "failed" or "lost") of each request, the last one first."""
-        for number, (id, body) in reversed(list(enumerate(batch.asked))):
+        for number, (id, body) in reversed(list(enumerate(batch.requests))):
             is_lost = not is_whole and number % 2 == 1
             yield id, body, "lost" if is_lost else "failed" if id in self.fails else "done"
 
@@ -220,8 +220,8 @@ class OpenAIBatchEmulator(_Emulator):
         if body.get("completion_window") != "24h" or not str(body.get("endpoint", "")).startswith("/v1/"):
             return self.problem(400, "Invalid value: 'completion_window' or 'endpoint'.")
         lines = [msgspec.json.decode(line) for line in file.splitlines()]
-        asked = [(line["custom_id"], line["body"]) for line in lines]
-        batch = self._create(asked, metadata=body.get("metadata") or {}, file=body["input_file_id"])
+        requests = [(line["custom_id"], line["body"]) for line in lines]
+        batch = self._create(requests, metadata=body.get("metadata") or {}, file=body["input_file_id"])
         return json_reply(self._document(batch))
 
     def _get(self, request: Request, id: str) -> Response:
@@ -269,7 +269,7 @@ class OpenAIBatchEmulator(_Emulator):
 
     def _counts(self, batch: Batch) -> dict[str, int]:
         if batch.state not in self.ENDS or batch.state == "failed":
-            return {"total": len(batch.asked), "completed": 0, "failed": 0}
+            return {"total": len(batch.requests), "completed": 0, "failed": 0}
         ends = [end for _, _, end in self.ends(batch, is_whole=batch.state == "completed")]
         return {"total": len(ends), "completed": ends.count("done"), "failed": len(ends) - ends.count("done")}
 
@@ -283,8 +283,14 @@ class OpenAIBatchEmulator(_Emulator):
 
 def _answered(id: str, body: Mapping[str, Any]) -> dict[str, object]:
     content = [{"type": "output_text", "text": f"Done: {body.get('input')}", "annotations": []}]
-    said = {"type": "message", "role": "assistant", "status": "completed", "content": content}
-    answer = {"id": f"resp_{id}", "object": "response", "status": "completed", "model": body["model"], "output": [said]}
+    message = {"type": "message", "role": "assistant", "status": "completed", "content": content}
+    answer = {
+        "id": f"resp_{id}",
+        "object": "response",
+        "status": "completed",
+        "model": body["model"],
+        "output": [message],
+    }
     response = {"status_code": 200, "request_id": f"req_{id}", "body": answer}
     return {"id": f"batch_req_{id}", "custom_id": id, "response": response, "error": None}
 
@@ -352,12 +358,12 @@ class AnthropicBatchEmulator(_Emulator):
 
     def _create_batch(self, request: Request) -> Response:
         requests = msgspec.json.decode(request.body).get("requests") or ()
-        asked = [(each["custom_id"], each["params"]) for each in requests]
-        if not asked or len(dict(asked)) < len(asked):
+        requests = [(each["custom_id"], each["params"]) for each in requests]
+        if not requests or len(dict(requests)) < len(requests):
             return self.problem(400, "requests: at least one is needed, and each custom_id once.")
-        if any(not {"model", "max_tokens", "messages"} <= set(params) for _, params in asked):
+        if any(not {"model", "max_tokens", "messages"} <= set(params) for _, params in requests):
             return self.problem(400, "requests.0.params: Field required")
-        return json_reply(self._document(self._create(asked), request))
+        return json_reply(self._document(self._create(requests), request))
 
     def _get(self, request: Request, id: str) -> Response:
         if id not in self._batches:
@@ -418,7 +424,7 @@ class AnthropicBatchEmulator(_Emulator):
         """Return the counts: until the end, all but `processing` are zero."""
         words: Sequence[str] = ("succeeded", "errored", "canceled", "expired")
         if batch.ended is None:
-            return {"processing": len(batch.asked), **dict.fromkeys(words, 0)}
+            return {"processing": len(batch.requests), **dict.fromkeys(words, 0)}
         lost = batch.state if batch.state != "ended" else "expired"
         named = {"done": "succeeded", "failed": "errored", "lost": lost}
         ends = [named[end] for _, _, end in self.ends(batch, is_whole=batch.state == "ended")]
@@ -431,13 +437,13 @@ def _result(id: str, params: Mapping[str, Any], end: str, lost: str) -> dict[str
         return {"type": "errored", "error": error}
     if end == "lost":
         return {"type": lost}
-    said = [{"type": "text", "text": f"Done: {params['messages'][0]['content']}"}]
+    content = [{"type": "text", "text": f"Done: {params['messages'][0]['content']}"}]
     message = {
         "id": f"msg_{id}",
         "type": "message",
         "role": "assistant",
         "model": params["model"],
-        "content": said,
+        "content": content,
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "usage": {"input_tokens": 10, "output_tokens": 5},

@@ -65,7 +65,7 @@ class Job(msgspec.Struct):
     """A task of the service with its input, the states that follow, and its creation time."""
 
     id: str
-    asked: Mapping[str, object]
+    arguments: Mapping[str, object]
     life: list[str]
     created: float
     state: str = ""
@@ -134,10 +134,10 @@ class Http202Emulator:
     # -- submitting --------------------------------------------------------------------------------------------------
 
     def _create(self, request: Request, kind: str) -> Response:
-        asked = msgspec.json.decode(request.body or b"{}")
-        if not asked.get("prompt"):
+        arguments = msgspec.json.decode(request.body or b"{}")
+        if not arguments.get("prompt"):
             return problem(422, "The task is not valid", "A prompt is needed.")
-        job = Job(id=f"job{len(self._jobs) + 1}", asked=asked, life=list(self.life), created=self.clock.time())
+        job = Job(id=f"job{len(self._jobs) + 1}", arguments=arguments, life=list(self.life), created=self.clock.time())
         self._jobs[job.id] = job
         if self.at_once:
             job.life, job.state = [], "Succeeded"
@@ -161,7 +161,7 @@ class Http202Emulator:
 
     def _document(self, request: Request, job: Job) -> dict[str, object]:
         document: dict[str, object] = {"id": job.id, "status": job.state, "createdDateTime": format_time(job.created)}
-        document["input"] = job.asked
+        document["input"] = job.arguments
         if job.state == "Succeeded":
             document["resourceLocation"] = f"{_origin(request)}/results/{job.id}"
         if job.state == "Failed":
@@ -241,7 +241,7 @@ def _origin(request: Request) -> str:
 
 def _made(job: Job) -> dict[str, object]:
     return {
-        "message": f"Done: {job.asked['prompt']}",
+        "message": f"Done: {job.arguments['prompt']}",
         "patch": PATCH,
         "pull_request": {"url": f"https://git.example/pull/{job.id}", "title": "Say hello"},
     }
@@ -249,7 +249,7 @@ def _made(job: Job) -> dict[str, object]:
 
 def _operation_of(job: Job) -> dict[str, object]:
     """Return an AIP-151 operation: proto3 JSON leaves out a `done` that is false."""
-    metadata = {"prompt": job.asked["prompt"], "createTime": format_time(job.created)}
+    metadata = {"prompt": job.arguments["prompt"], "createTime": format_time(job.created)}
     operation: dict[str, object] = {"name": f"projects/demo/operations/{job.id}", "metadata": _any(metadata)}
     if job.state in ENDS:
         operation["done"] = True

@@ -31,7 +31,7 @@ CLOUD_VERSIONS = ("2022-11-28", "2026-03-10")
 SERVER_VERSIONS = ("2022-11-28",)
 # From this version on a dispatch says which run it made (docs/reference/protocols/services.md, "1.2 The id of a
 # dispatched run").
-TELLS_RUN = "2026-03-10"
+RETURNS_RUN_SINCE = "2026-03-10"
 MAX_INPUTS = 25
 
 INPUTS = frozenset(
@@ -114,7 +114,7 @@ class GithubEmulator:
         self.faults, self.requests = list(faults), list[Request]()
         self.meter = rest.Meter(limit=limit, points=points)
         self.agents = Agents(self.clock)
-        self.logins = github_login.LoginDesk(self.clock)
+        self.logins = github_login.LoginService(self.clock)
         self.pulls: dict[int, dict[str, object]] = {}
         self.diffs: dict[int, bytes] = {}
         self.compares: dict[str, bytes] = {}
@@ -203,7 +203,7 @@ class GithubEmulator:
             now=now,
         )
         self._runs_by_id[run.id] = run
-        if version < TELLS_RUN and not body.get("return_run_details"):
+        if version < RETURNS_RUN_SINCE and not body.get("return_run_details"):
             return Response(204)
         at = run.document()
         return rest.reply({"workflow_run_id": run.id, "run_url": at["url"], "html_url": at["html_url"]})
@@ -381,8 +381,8 @@ class GithubEmulator:
 
     def _graphql(self, request: Request) -> Response:
         """Return the pull request of a node, or that no pull request belongs to a run."""
-        asked = rest.read_body(request)
-        id = (asked.get("variables") or {}).get("id")
+        arguments = rest.read_body(request)
+        id = (arguments.get("variables") or {}).get("id")
         if id is None:
             return rest.reply({"data": {"repository": {"pullRequests": {"nodes": []}}}})
         pull = next((pull for pull in self.pulls.values() if pull["node_id"] == id), None)
@@ -402,7 +402,7 @@ class GithubEmulator:
         return rest.page(request, self.agents.listed(request, repository), key="tasks", base=self._base(request))
 
     def _agent_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        return self.agents.look(id)
+        return self.agents.show(id)
 
     def _base(self, request: Request) -> str:
         """Return the origin to which *request* was sent, for links."""

@@ -32,8 +32,8 @@ class AgentLife(Value, frozen=True, kw_only=True):
 class AgentTask:
     """A task of the agent, and the states that are still to come."""
 
-    def __init__(self, id: str, asked: Mapping[str, Any], repository: str, life: AgentLife, *, now: float) -> None:
-        self.id, self.asked, self.repository, self.life = id, asked, repository, life
+    def __init__(self, id: str, arguments: Mapping[str, Any], repository: str, life: AgentLife, *, now: float) -> None:
+        self.id, self.arguments, self.repository, self.life = id, arguments, repository, life
         self.created = self.updated = now
         self.is_archived = False
         self._states = deque(life.states)
@@ -51,7 +51,7 @@ class AgentTask:
             "id": self.id,
             "url": f"https://api.github.com/agents/{where}",
             "html_url": f"https://github.com/{self.repository}/copilot/tasks/{self.id}",
-            "name": self.asked["prompt"].partition("\n")[0],
+            "name": self.arguments["prompt"].partition("\n")[0],
             "creator": {"id": 1},
             "creator_type": "user",
             "owner": {"id": 1},
@@ -66,7 +66,7 @@ class AgentTask:
         return {**shown, "sessions": [self._session()]} if is_whole else shown
 
     def _artifacts(self) -> list[dict[str, object]]:
-        branch = {"head_ref": self._branch, "base_ref": self.asked.get("base_ref") or "main"}
+        branch = {"head_ref": self._branch, "base_ref": self.arguments.get("base_ref") or "main"}
         found: list[dict[str, object]] = [{"provider": "github", "type": "branch", "data": branch}]
         if self.life.pull:
             data: dict[str, object] = {"id": 42}
@@ -77,12 +77,12 @@ class AgentTask:
 
     @property
     def _branch(self) -> str:
-        return self.asked.get("head_ref") or f"copilot/{self.id[:8]}"
+        return self.arguments.get("head_ref") or f"copilot/{self.id[:8]}"
 
     def _session(self) -> dict[str, object]:
         session: dict[str, object] = {
             "id": f"s-{self.id}",
-            "name": self.asked["prompt"].partition("\n")[0],
+            "name": self.arguments["prompt"].partition("\n")[0],
             "user": {"id": 1},
             "owner": {"id": 1},
             "repository": {"id": 1296269},
@@ -90,10 +90,10 @@ class AgentTask:
             "state": self.state,
             "created_at": moment(self.created),
             "updated_at": moment(self.updated),
-            "prompt": self.asked["prompt"],
+            "prompt": self.arguments["prompt"],
             "head_ref": self._branch,
-            "base_ref": self.asked.get("base_ref") or "main",
-            "model": self.asked.get("model") or "claude-sonnet-4.6",
+            "base_ref": self.arguments.get("base_ref") or "main",
+            "model": self.arguments.get("model") or "claude-sonnet-4.6",
         }
         if self.state == "completed":
             session["completed_at"] = moment(self.updated)
@@ -117,31 +117,31 @@ class Agents:
         """Return every task, oldest first."""
         return tuple(self._tasks.values())
 
-    def create(self, asked: Mapping[str, Any], repository: str) -> Response:
+    def create(self, arguments: Mapping[str, Any], repository: str) -> Response:
         """Create a task, or refuse it for its first error."""
-        if unknown := sorted(set(asked) - FIELDS):
+        if unknown := sorted(set(arguments) - FIELDS):
             raise refusal(422, f'Invalid request.\n\n"{unknown[0]}" is not a permitted key.')
-        if not isinstance(asked.get("prompt"), str) or not asked["prompt"]:
+        if not isinstance(arguments.get("prompt"), str) or not arguments["prompt"]:
             raise refusal(422, 'Invalid request.\n\n"prompt" wasn\'t supplied.')
         id = f"a1b2c3d4-e5f6-7890-abcd-{len(self._tasks) + 1:012x}"
-        task = AgentTask(id, asked, repository, self.life, now=self._clock.time() + len(self._tasks))
+        task = AgentTask(id, arguments, repository, self.life, now=self._clock.time() + len(self._tasks))
         self._tasks[id] = task
         return reply(task.document(is_whole=True), status=201)
 
     def listed(self, request: Request, repository: str | None) -> list[dict[str, object]]:
         """Return the listed tasks, the last changed first."""
         query = dict(request.query)
-        wants_archived = query.get("is_archived", "false") == "true"
+        is_archived = query.get("is_archived", "false") == "true"
         found: Iterable[AgentTask] = (
             task
             for task in self._tasks.values()
-            if repository in (None, task.repository) and task.is_archived == wants_archived
+            if repository in (None, task.repository) and task.is_archived == is_archived
         )
         key = "created" if query.get("sort") == "created_at" else "updated"
         newest = sorted(found, key=lambda task: (getattr(task, key), task.created), reverse=True)
         return [task.document(is_whole=False) for task in newest]
 
-    def look(self, id: str) -> Response:
+    def show(self, id: str) -> Response:
         """Take the next state of a task and return it."""
         if id not in self._tasks:
             raise NOT_FOUND

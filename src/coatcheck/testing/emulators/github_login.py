@@ -49,11 +49,11 @@ class Device:
     def __init__(self, client_id: str, scope: str, now: float) -> None:
         self.client_id, self.scope = client_id, scope
         self.code, self.user_code = secrets.token_hex(20), new_user_code()
-        self.expires_at, self.interval, self.asked_at = now + LIFETIME, INTERVAL, now
+        self.expires_at, self.interval, self.polled_at = now + LIFETIME, INTERVAL, now
         self.is_approved: bool | None = None
 
 
-class LoginDesk:
+class LoginService:
     """The OAuth apps of a GitHub and their logins.
 
     *apps* are the known client ids. Without `has_device_flow`, the device flow is disabled; with *expires*, tokens expire
@@ -90,7 +90,7 @@ class LoginDesk:
         known = form.get("client_id") in self.apps
         if request.path == START and not known:
             return _reply(request, {"error": "Not Found"}, status=404)
-        fields = self._start(form) if request.path == START else self._give(form, is_known=known)
+        fields = self._start(form) if request.path == START else self._grant(form, is_known=known)
         return _reply(request, fields)
 
     # -- responses ----------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class LoginDesk:
             "interval": INTERVAL,
         }
 
-    def _give(self, form: Mapping[str, str], *, is_known: bool) -> dict[str, object]:
+    def _grant(self, form: Mapping[str, str], *, is_known: bool) -> dict[str, object]:
         if not is_known:
             return _error("incorrect_client_credentials")
         grants: Mapping[str, Callable[[Mapping[str, str]], dict[str, object]]] = {
@@ -124,7 +124,7 @@ class LoginDesk:
             return _error("incorrect_device_code")
         if device.expires_at <= now:
             return _error("expired_token")
-        is_early, device.asked_at = now - device.asked_at < device.interval, now
+        is_early, device.polled_at = now - device.polled_at < device.interval, now
         if is_early:
             device.interval += SLOWER
             return {**_error("slow_down"), "interval": device.interval}

@@ -19,7 +19,7 @@ from . import github_documents as documents
 from .github_rest import moment
 
 # Artifacts are kept for 90 days by default (docs.github.com, "Usage limits"; seconds).
-KEPT = 90 * 24 * 3600.0
+RETENTION = 90 * 24 * 3600.0
 STEPS = ("Set up job", "Run the agent", "Upload the result", "Complete job")
 PATCH = """\
 diff --git a/hello.txt b/hello.txt
@@ -262,11 +262,11 @@ class EmulatedRun:
             "size_in_bytes": len(data),
             "url": where,
             "archive_download_url": f"{where}/zip",
-            "expired": now >= at + KEPT,
+            "expired": now >= at + RETENTION,
             "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
             "created_at": moment(at),
             "updated_at": moment(at),
-            "expires_at": moment(at + KEPT),
+            "expires_at": moment(at + RETENTION),
         }
 
     def log(self) -> str:

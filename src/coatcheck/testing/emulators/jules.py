@@ -3,7 +3,7 @@
 Invariants:
 
 - a session advances by one step when it or its list of activities is requested; an ended session only when it is
-  requested itself; with a *beat*, sessions advance by the clock;
+  requested itself; with *step_seconds*, sessions advance by the clock;
 - unknown fields, enums, filters and parameters are refused as the service refuses them;
 - responses are proto3 JSON: default values are left out, and activities differ in their milliseconds.
 
@@ -66,7 +66,7 @@ class JulesEmulator:
     (docs/reference/protocols/jules.md, "1.4 What the official SDK retries"), *masks* whether field masks are accepted,
     *wakes* whether a message restarts a completed session or is refused
     (docs/reference/protocols/jules.md, "2.3 SessionState" and "6 Ten frequent requests and complaints"), *chunked*
-    whether responses have no length. *beat* is how many seconds a step takes; without it a step ends with a request.
+    whether responses have no length. *step_seconds* is how long a step takes; without it, each poll advances the session.
     `requests` are all received requests, with those of faults.
     """
 
@@ -82,12 +82,12 @@ class JulesEmulator:
         wakes: bool = False,
         chunked: bool = False,
         bash_output: bool = True,
-        beat: float | None = None,
+        step_seconds: float | None = None,
     ) -> None:
         self.life, self.clock = life, clock or FakeClock()
         self.faults, self.sources = list(faults), tuple(sources)
         self.unlisted, self.masks, self.wakes, self.chunked = unlisted, masks, wakes, chunked
-        self.bash_output, self.beat = bash_output, beat
+        self.bash_output, self.step_seconds = bash_output, step_seconds
         self.token = KEY
         self.requests: list[Request] = []
         self._sessions: dict[str, Session] = {}
@@ -143,14 +143,14 @@ class JulesEmulator:
         reply = self._answers[name](request, *parts)
         return rpc.masked(reply, query.get("fields"))
 
-    def _session(self, id: str, *, is_look: bool = False) -> Session:
-        """Return a session in its current state; without a *beat*, a request advances it."""
+    def _session(self, id: str, *, is_poll: bool = False) -> Session:
+        """Return a session in its current state; without *step_seconds*, a poll advances it."""
         if id not in self._sessions:
             raise rpc.NOT_FOUND
         session, now = self._sessions[id], self.clock.time()
-        if self.beat is not None:
-            session.live(now, self.beat)
-        elif is_look:
+        if self.step_seconds is not None:
+            session.advance_until(now, self.step_seconds)
+        elif is_poll:
             session.advance(now)
         return session
 
@@ -158,7 +158,7 @@ class JulesEmulator:
 
     def _list_environments(self, request: Request) -> Response:
         query = dict(request.query)
-        names = rpc.wanted_names(query.get("filter"))
+        names = rpc.names_filter(query.get("filter"))
         found = [source for source in self.sources if names is None or source["name"] in names]
         return rpc.page("sources", found, query, PAGE_SIZES["list_environments"])
 
@@ -192,13 +192,13 @@ class JulesEmulator:
 
     def _list_tasks(self, request: Request) -> Response:
         query = dict(request.query)
-        wanted = rpc.wanted_archived(query.get("filter"))
+        wanted = rpc.archived_filter(query.get("filter"))
         found = [session for session in map(self._session, self._sessions) if session.archived in wanted]
         newest = sorted(found, key=lambda session: session.created, reverse=True)
         return rpc.page("sessions", newest, query, PAGE_SIZES["list_tasks"], show=Session.document)
 
     def _get_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        return rpc.reply(self._session(id, is_look=True).document())
+        return rpc.reply(self._session(id, is_poll=True).document())
 
     def _delete_task(self, request: Request, id: str) -> Response:  # noqa: ARG002 - every answer is given the request
         self._session(id)
@@ -211,7 +211,7 @@ class JulesEmulator:
         session = self._session(id)
         if session.state == "FAILED" or (session.state == "COMPLETED" and not self.wakes):
             raise rpc.NOT_FOUND
-        session.hear(str(body.get("prompt", "")), now=self.clock.time())
+        session.receive_message(str(body.get("prompt", "")), now=self.clock.time())
         return rpc.EMPTY
 
     def _approve_plan(self, request: Request, id: str) -> Response:
@@ -241,7 +241,7 @@ class JulesEmulator:
         if self.clock.time() - session.created < self.unlisted:
             raise rpc.NOT_FOUND
         if not session.has_ended:
-            self._session(id, is_look=True)
+            self._session(id, is_poll=True)
         return rpc.activity_page(session.activities, query, PAGE_SIZES["list_activities"])
 
     def _get_activity(self, request: Request, id: str, activity: str) -> Response:  # noqa: ARG002 - every answer is given the request

@@ -57,18 +57,18 @@ EMPTY = Response(200, headers=JSON)
 
 def error(status: int, message: str, *, word: str | None = None, details: Sequence[object] = ()) -> Response:
     """Return an error response with google.rpc.Status."""
-    said: dict[str, object] = {"code": status, "message": message, "status": word or STATUSES.get(status, "UNKNOWN")}
+    body: dict[str, object] = {"code": status, "message": message, "status": word or STATUSES.get(status, "UNKNOWN")}
     if details:
-        said["details"] = list(details)
-    return Response(status, headers=JSON, body=msgspec.json.encode({"error": said}))
+        body["details"] = list(details)
+    return Response(status, headers=JSON, body=msgspec.json.encode({"error": body}))
 
 
 def worded(fault: Fault, response: Response) -> Response:
     """Return the response of a fault with the service's wording."""
     if not isinstance(fault, Status) or fault.is_html:
         return response
-    said = error(fault.status, fault.text or MESSAGES.get(fault.status, f"HTTP {fault.status}"))
-    return msgspec.structs.replace(said, headers={**response.headers, **JSON})
+    refusal = error(fault.status, fault.text or MESSAGES.get(fault.status, f"HTTP {fault.status}"))
+    return msgspec.structs.replace(refusal, headers={**response.headers, **JSON})
 
 
 def invalid(message: str, *, details: Sequence[object] = ()) -> RefusalError:
@@ -222,7 +222,7 @@ def _after(filter: str | None) -> int:
         raise invalid("Invalid filter") from None
 
 
-def wanted_archived(filter: str | None) -> frozenset[bool]:
+def archived_filter(filter: str | None) -> frozenset[bool]:
     """Return which sessions a filter selects; it accepts only `archived`.
 
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".
@@ -235,7 +235,7 @@ def wanted_archived(filter: str | None) -> frozenset[bool]:
     return frozenset(term[1] == "true" for term in terms if term)
 
 
-def wanted_names(filter: str | None) -> frozenset[str] | None:
+def names_filter(filter: str | None) -> frozenset[str] | None:
     """Return which sources a filter selects; it accepts only `name`; None is all.
 
     See docs/reference/protocols/jules.md, "1.5 Pagination, filters, order".

@@ -21,15 +21,15 @@ WORKS = frozenset({"QUEUED", "PLANNING", "IN_PROGRESS"})
 class Session:
     """A session and the steps that follow."""
 
-    def __init__(self, id: str, asked: Mapping[str, object], life: Iterable[Act], *, now: float) -> None:
+    def __init__(self, id: str, arguments: Mapping[str, object], life: Iterable[Act], *, now: float) -> None:
         self.id, self.created, self.updated = id, now, now
         self.state, self.archived = "QUEUED", False
         self.activities: list[dict[str, object]] = []
-        self._asked = {name: value for name, value in asked.items() if name not in INPUT_ONLY}
+        self._arguments = {name: value for name, value in arguments.items() if name not in INPUT_ONLY}
         self._outputs: list[Json] = []
         self._acts = deque(life)
         self._waits_for = ""
-        self._last = self._lived = now
+        self._last = self._last_step = now
 
     @property
     def has_plan(self) -> bool:
@@ -50,8 +50,8 @@ class Session:
         shown = {
             "name": f"sessions/{self.id}",
             "id": self.id,
-            **self._asked,
-            "title": self._asked.get("title") or self._asked["prompt"],
+            **self._arguments,
+            "title": self._arguments.get("title") or self._arguments["prompt"],
             "state": self.state,
             "url": f"https://jules.google.com/session/{self.id}",
             "createTime": moment(self.created, digits=9),
@@ -72,11 +72,11 @@ class Session:
         self._waits_for = act.waits_for
         self._becomes(act.state, now)
 
-    def live(self, now: float, beat: float) -> None:
-        """Take the steps that are due by *now*: one every *beat* seconds since the session began or continued."""
-        while self._acts and not self._waits_for and self._lived + beat <= now:
-            self._lived += beat
-            self.advance(self._lived)
+    def advance_until(self, now: float, step_seconds: float) -> None:
+        """Take the steps that are due by *now*: one every *step_seconds* since the session began or continued."""
+        while self._acts and not self._waits_for and self._last_step + step_seconds <= now:
+            self._last_step += step_seconds
+            self.advance(self._last_step)
 
     def approve(self, *, now: float) -> None:
         """Continue a session that waits for an approval; a completed session stays as it is.
@@ -85,17 +85,17 @@ class Session:
         """
         if self._waits_for != "approval":
             return
-        self._waits_for, self._lived = "", now
+        self._waits_for, self._last_step = "", now
         self._happens(approved(), now)
         self._becomes("IN_PROGRESS", now)
 
-    def hear(self, text: str, *, now: float) -> None:
+    def receive_message(self, text: str, *, now: float) -> None:
         """Receive a message: the answer that the session waits for, or one that restarts a completed session."""
         self._happens(user_message(text), now)
         if self.state == "COMPLETED":
             self._acts.extend((Act(activity=progress("Went on")), Act(state="COMPLETED", activity=COMPLETED)))
         if self._waits_for == "message" or self.state == "COMPLETED":
-            self._waits_for, self._lived = "", now
+            self._waits_for, self._last_step = "", now
             self._becomes("IN_PROGRESS", now)
 
     def mark(self, *, archived: bool, now: float) -> None:

@@ -49,29 +49,29 @@ class Queue:
     def answer(self, request: Request, *, now: float) -> Response:
         """Return the response to a request of SQS's JSON protocol."""
         action = dict(request.headers).get("x-amz-target", "").rpartition(".")[2]
-        asked = msgspec.json.decode(request.body, type=dict[str, Any])
-        if asked.get("QueueUrl") != self.url:
+        arguments = msgspec.json.decode(request.body, type=dict[str, Any])
+        if arguments.get("QueueUrl") != self.url:
             return refused("QueueDoesNotExist", "The specified queue does not exist.")
         if action not in self._actions:
             return refused("InvalidAction", f"The action {action} is not valid.")
-        return Response(200, HEADERS, msgspec.json.encode(self._actions[action](asked, now)))
+        return Response(200, HEADERS, msgspec.json.encode(self._actions[action](arguments, now)))
 
-    def _receive(self, asked: dict[str, Any], now: float) -> object:
+    def _receive(self, arguments: dict[str, Any], now: float) -> object:
         shown = [message for message in self.messages if message.shown_from <= now]
-        taken = shown[: asked.get("MaxNumberOfMessages", 1)]
-        for message in taken:
+        received = shown[: arguments.get("MaxNumberOfMessages", 1)]
+        for message in received:
             message.receives += 1
             message.receipt = f"{message.id}#{message.receives}"
-            message.shown_from = now + asked.get("VisibilityTimeout", 30)
-        return {"Messages": [_document(message) for message in taken]} if taken else {}
+            message.shown_from = now + arguments.get("VisibilityTimeout", 30)
+        return {"Messages": [_document(message) for message in received]} if received else {}
 
-    def _delete(self, asked: dict[str, Any], now: float) -> object:  # noqa: ARG002 - every action is given the time
-        receipts = {entry["ReceiptHandle"]: entry["Id"] for entry in asked["Entries"]}
+    def _delete(self, arguments: dict[str, Any], now: float) -> object:  # noqa: ARG002 - every action is given the time
+        receipts = {entry["ReceiptHandle"]: entry["Id"] for entry in arguments["Entries"]}
         self.messages = [message for message in self.messages if message.receipt not in receipts]
         return {"Successful": [{"Id": id} for id in receipts.values()], "Failed": []}
 
-    def _send(self, asked: dict[str, Any], now: float) -> object:  # noqa: ARG002 - as above
-        body = asked["MessageBody"]
+    def _send(self, arguments: dict[str, Any], now: float) -> object:  # noqa: ARG002 - as above
+        body = arguments["MessageBody"]
         return {"MessageId": self.put(body), "MD5OfMessageBody": _md5(body)}
 
 

@@ -27,17 +27,17 @@ def durables(
     variant: str = "blocking", *, provider: DurableProvider = DURABLES, **options: Any
 ) -> tuple[Any, LambdaEmulator]:
     """Return a client of durable executions and the emulator behind it, which has *options*."""
-    return _talk(variant, provider, options)
+    return _clients(variant, provider, options)
 
 
 def plains(
     variant: str = "blocking", *, provider: AsynchronousProvider = PLAINS, **options: Any
 ) -> tuple[Any, LambdaEmulator]:
     """Return a client of plain invocations and the emulator behind it, which has *options*."""
-    return _talk(variant, provider, options)
+    return _clients(variant, provider, options)
 
 
-def _talk(variant: str, provider: Any, options: dict[str, Any]) -> tuple[Any, LambdaEmulator]:
+def _clients(variant: str, provider: Any, options: dict[str, Any]) -> tuple[Any, LambdaEmulator]:
     clock = FakeClock()
     emulator = LambdaEmulator(clock=clock, **options)
     return Both(variant, provider, emulator, token=emulator.token, clock=clock), emulator

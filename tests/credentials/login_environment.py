@@ -1,4 +1,4 @@
-"""A home with logins in it and the cloud that gave them: what the credentials are tried on."""
+"""A home folder with logins and the cloud that issued them, for the tests of credentials."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
 from coatcheck._credentials.refresh_policy import fingerprint
@@ -24,9 +25,11 @@ from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, Emulato
 from coatcheck.testing.fake_clock import FakeClock
 
 VARIANTS = ("blocking", "asynchronous")
+# Runs a test of `LoginEnvironment` with each driver.
+both_variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
-class Household:
+class LoginEnvironment:
     """A folder with a Codex home, our config and state, and a login service in the same process."""
 
     def __init__(
@@ -35,10 +38,10 @@ class Household:
         *,
         lifetime: float = 3600.0,
         clock: Any = None,
-        colour: str = "blocking",
+        variant: str = "blocking",
         device_interval: int = 5,
     ) -> None:
-        self.folder, self.colour = folder, colour
+        self.folder, self.variant = folder, variant
         self.random: Callable[[], float] = lambda: 0.5
         self.clock = clock or FakeClock()
         self.cloud = ScriptedCloud(
@@ -60,7 +63,7 @@ class Household:
     # -- files -------------------------------------------------------------------------------------------------------
 
     def issue(self, *, ends_in: float = 3600.0, book: TokenBook | None = None) -> Tokens:
-        """Return new tokens, as a login would give them."""
+        """Return new tokens, as a login returns them."""
         book = book or self.cloud.book
         return tokens_of(book.issue(lifetime=ends_in), self.clock.time() - 3600, book.account.account_id)
 
@@ -95,8 +98,8 @@ class Household:
         )
 
     def do(self, script: Script[Any]) -> Any:
-        """Perform a script in the household's colour."""
-        if self.colour == "asynchronous":
+        """Perform a script in the logins's variant."""
+        if self.variant == "asynchronous":
             return asyncio.run(self.ado(script))
         return perform(script, Driver(EmulatorTransport(self.cloud), self.clock))
 
@@ -112,7 +115,7 @@ class Household:
 
     @property
     def presented(self) -> Counter[str]:
-        """How often each refresh token was presented to the service, by fingerprint; empty ones only ask if it answers."""
+        """The presentations of each refresh token, by fingerprint; empty ones test whether the service responds."""
         bodies = [
             msgspec.json.decode(r.body) for r in self.cloud.requests if r.path == "/oauth/token" and r.body[:1] == b"{"
         ]
@@ -120,11 +123,11 @@ class Household:
 
     @property
     def refreshes(self) -> int:
-        """How many refreshes the service was asked for."""
+        """The number of refresh requests that the service received."""
         return self.presented.total()
 
     def accepts(self, secret: Secret) -> bool:
-        """Whether the service takes a secret."""
+        """Whether the service accepts a secret."""
         return self.cloud.book.accepts(secret.token)
 
 

@@ -16,8 +16,8 @@ DATA = Path(__file__).parents[2] / "data/github"
 SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")
 
 
-class Given:
-    """Settings that were given."""
+class FixedSettings:
+    """Settings with given values."""
 
     def __init__(self, **settings: str) -> None:
         self._settings = settings
@@ -29,7 +29,7 @@ class Given:
 
 def provider(**settings: str) -> Any:
     """Return the provider with *settings*."""
-    return copilot(Given(**{"base_url": "http://127.0.0.1:9", **settings}))
+    return copilot(FixedSettings(**{"base_url": "http://127.0.0.1:9", **settings}))
 
 
 def agent(

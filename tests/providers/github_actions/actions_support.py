@@ -17,8 +17,8 @@ SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")
 BASE = "http://127.0.0.1:9"
 
 
-class Given:
-    """Settings that were given."""
+class FixedSettings:
+    """Settings with given values."""
 
     def __init__(self, **settings: str) -> None:
         self._settings = settings
@@ -30,7 +30,7 @@ class Given:
 
 def provider(**settings: str) -> Any:
     """Return the provider of one repository, with *settings*."""
-    return github_actions(Given(**{"base_url": BASE, "repository": "owner/repo", **settings}))
+    return github_actions(FixedSettings(**{"base_url": BASE, "repository": "owner/repo", **settings}))
 
 
 def actions(

@@ -17,8 +17,8 @@ DATA = Path(__file__).parents[2] / "data/codex"
 PROVIDER = CodexProvider(Service.at("https://chatgpt.com/backend-api", name="codex"), LOGIN)
 
 
-class Talk(NamedTuple):
-    """What an exchange asked, returned and emitted."""
+class AnsweredExchange(NamedTuple):
+    """What an exchange requested, returned and emitted."""
 
     requests: list[Request]
     result: Any
@@ -54,8 +54,8 @@ def line(request: Request) -> str:
     return f"{request.method} {request.path}{'?' if query else ''}{query}"
 
 
-def talk(exchange: Generator[Any, Any, Any], *answers: Response) -> Talk:
-    """Send *answers* to *exchange* one by one; all of them must be wanted, and no more."""
+def answer_exchange(exchange: Generator[Any, Any, Any], *answers: Response) -> AnsweredExchange:
+    """Send *answers* to *exchange* one by one; all of them are used, and no more are requested."""
     waiting, requests, emitted, reply = list(answers), [], [], None
     try:
         while True:
@@ -71,4 +71,4 @@ def talk(exchange: Generator[Any, Any, Any], *answers: Response) -> Talk:
                 reply = None
     except StopIteration as stop:
         assert not waiting
-        return Talk(requests, stop.value, emitted)
+        return AnsweredExchange(requests, stop.value, emitted)
