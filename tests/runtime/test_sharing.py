@@ -267,7 +267,7 @@ def test_an_outage_ends(variant: str) -> None:
     assert ["127.0.0.1:9 answers 502"] * 2 + [None] == outages
 
 
-WAITS = 2_000
+WAITS = 1_000
 # What the service does at the requests for one task, in turn: five lost answers are more than one poll retries.
 TROUBLES = ("reset", 503, "working", "no answer", *["reset"] * 5, 429)
 ENDS = ("done", "broken", "stopped", 404)
@@ -333,7 +333,7 @@ class SeparateClock(FakeClock):
 
 @pytest.mark.anyio
 async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
-    """Two thousand waits of one event loop return the service's results, and their durations are all recorded."""
+    """A thousand waits of one event loop return the service's results, and their durations are all recorded."""
     options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
     transport = AsyncEmulatorTransport(Unreliable())
     async with AsyncClient(ToyProvider(), transport=transport, clock=SeparateClock(), **options) as client:
@@ -345,7 +345,7 @@ async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
 
 
 def test_threads_wait_through_outages(tmp_path: Path) -> None:
-    """Two thousand waits of 64 threads that share a blocking client do the same, with a limit of requests under way."""
+    """A thousand waits of 64 threads that share a blocking client do the same, with a limit of requests under way."""
     options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}
     transport, numbers = Barrier(Unreliable(), until=0), iter(range(WAITS))
     ends: list[object] = []

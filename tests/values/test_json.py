@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import pytest
@@ -69,8 +70,9 @@ def of_class(hint: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(list(hint)) if issubclass(hint, Enum) else values(hint)
 
 
+@cache
 def values(cls: type[Value]) -> st.SearchStrategy[Value]:
-    """Return values of *cls* with every attribute given."""
+    """Return values of *cls* with every attribute given; a strategy is validated once, which takes longest."""
     return st.deferred(
         lambda: st.builds(cls, **{name: of_type(hint) for name, hint in hints(cls).items() if name not in RAW})
     )
