@@ -26,7 +26,7 @@ SHOWN = frozenset(
 
 
 def log(name: str, level: int, message: str, *arguments: object) -> None:
-    """Log *message* to ``coatcheck.NAME``, formatted with *arguments* where somebody reads it."""
+    """Log *message* to ``coatcheck.NAME``, formatted with *arguments* where a handler reads it."""
     if (logging := sys.modules.get("logging")) is not None:
         logging.getLogger(f"coatcheck.{name}").log(level, message, *arguments)
 

@@ -1,7 +1,7 @@
 """Let Ctrl-C end a call into native code.
 
-A request runs in native code, where Python's signal handlers have to wait (measured: a KeyboardInterrupt came with the
-answer, three seconds later). So the main thread, the only one that handles signals, gives such calls to a second
+A request runs in native code, where Python's signal handlers have to wait (measured: KeyboardInterrupt was raised with the
+answer, three seconds later). So the main thread, the only one that handles signals, passes such calls to a second
 thread and waits for a queue, which a signal does interrupt. Other threads make the call themselves.
 """
 
@@ -22,7 +22,7 @@ Outcome: TypeAlias = "tuple[Any, BaseException | None]"
 
 
 class Interruptible:
-    """Makes calls that a signal interrupts. One that was interrupted goes on in its thread, and its result is dropped."""
+    """Makes calls that a signal interrupts. An interrupted call continues in its thread, and its result is dropped."""
 
     def __init__(self, *, is_needed: bool = True) -> None:
         self._is_needed = is_needed
@@ -42,7 +42,7 @@ class Interruptible:
             self._worker.end()
 
     def perform(self, function: Callable[[], T], *, grace: float = 0.0) -> T:
-        """Return what *function* returns, or raise what it raises; KeyboardInterrupt as soon as it comes.
+        """Return what *function* returns, or raise what it raises; KeyboardInterrupt as soon as the signal arrives.
 
         With *grace* an interrupted call is waited for so many seconds more.
         """
@@ -100,7 +100,7 @@ class _Worker:
             function, outcomes = call
             try:
                 outcomes.put((function(), None))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
+            except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
                 outcomes.put((None, error))
             del call, function, outcomes
 
