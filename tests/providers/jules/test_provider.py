@@ -19,6 +19,7 @@ from .jules_support import PROVIDER, SPEC, jules, recorded
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
@@ -28,6 +29,7 @@ def sent(emulator: Any, name: str) -> list[dict[str, Any]]:
 
 
 def with_approval(**options: Any) -> TaskSpec:
+    """Return a spec that requires approval."""
     return msgspec.structs.replace(SPEC, requires_approval=True, **options)
 
 
