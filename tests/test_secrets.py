@@ -79,7 +79,7 @@ class Collected:
     def collect_live_objects(self) -> None:
         """Collect the reprs of all live objects of the package."""
         for each in gc.get_objects():
-            if type(each).__module__.startswith("coatcheck"):
+            if str(type(each).__module__).startswith("coatcheck"):
                 self.add(each)
 
     def leaks(self, *secrets: str | None) -> list[str]:

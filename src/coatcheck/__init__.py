@@ -86,6 +86,8 @@ if TYPE_CHECKING:
     from ._patches.verify import VerifiedPatch as VerifiedPatch
     from ._protocol.intents import Intent as Intent, Journal as Journal
     from ._protocol.login_contract import Tokens as Tokens
+    from ._protocol.task_recorder import TaskRecorder as TaskRecorder
+    from ._protocol.wake_source import WakeSource as WakeSource
     from ._runtime.async_client import AsyncClient as AsyncClient
     from ._runtime.base_client import Seconds as Seconds
     from ._runtime.client import Client as Client
@@ -180,6 +182,7 @@ _HOMES = {
     "TaskNotice": "_model.events",
     "TaskPlan": "_model.events",
     "TaskProgress": "_model.events",
+    "TaskRecorder": "_protocol.task_recorder",
     "TaskRef": "_model.tasks",
     "TaskSpec": "_model.tasks",
     "TaskStarted": "_model.events",
@@ -196,6 +199,7 @@ _HOMES = {
     "UnknownEvent": "_model.events",
     "Usage": "_model.usage",
     "VerifiedPatch": "_patches.verify",
+    "WakeSource": "_protocol.wake_source",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once

@@ -84,7 +84,13 @@ class CoatcheckError(Exception):
 
     def __init__(self, message: str | None = None, *, remedy: str | None = None) -> None:
         self.remedy = remedy
-        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0].rstrip("."))
+        super().__init__(message or self.default_message())
+
+    @classmethod
+    def default_message(cls) -> str:
+        """Return the message of an error without one: the first line of the class's docstring, in lower case."""
+        first = (cls.__doc__ or "").partition("\n")[0].rstrip(".")
+        return first[:1].lower() + first[1:]
 
     def to_dict(self) -> dict[str, object]:
         """Return it as plain data: `type`, `message`, `remedy`, and `details`, the attributes that are not None."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TaskTool as TaskTool,
         TaskUsage as TaskUsage,
         UnknownEvent as UnknownEvent,
+        event_from_dict as event_from_dict,
     )
     from ._model.outcome import (
         Artifact as Artifact,
@@ -186,6 +187,7 @@ _HOMES = {
     "errors": "",
     "Events": "_protocol.effects",
     "EventStreamReader": "_protocol.sse",
+    "event_from_dict": "_model.events",
     "Exchange": "_protocol.effects",
     "Factory": "_protocol.registry",
     "Failure": "_model.outcome",

@@ -10,6 +10,7 @@ from coatcheck._app.apply import ApplyOptions, apply_patch, undo_last
 from coatcheck._app.checkout import current_branch, find_root, repositories
 from coatcheck._app.field_errors import FieldError
 from coatcheck._app.outcomes import choose_patch, load_patch, load_task
+from coatcheck._app.patch_files import PatchOptions
 from coatcheck._app.review import compare_two, read_patch, review_attempts
 from coatcheck._model.tasks import Task
 from coatcheck._runtime.client import Client
@@ -39,7 +40,7 @@ def test_an_attempt_without_a_diff(client: Client, task: Task, expected: str, nu
 
 def test_names_are_changed_as_git_apply_does(client: Client, task: Task) -> None:
     """A folder is put before the names of the patch."""
-    patch = read_patch(client, task.ref, 2, directory="sub").patch
+    patch = read_patch(client, task.ref, 2, PatchOptions(directory="sub")).patch
 
     assert ["sub/hello.txt"] == [change.path for change in patch.files]
 

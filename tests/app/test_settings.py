@@ -54,6 +54,15 @@ def test_a_setting_is_written(path: str, name: str, value: str, line: str) -> No
     assert {**before, name: value} == read_file(path)
 
 
+def test_a_byte_order_mark_is_ignored(path: str) -> None:
+    """A file that begins with a byte-order mark, as editors of Windows write it, is read and changed like any other."""
+    Path(path).write_bytes(b"\xef\xbb\xbf" + FILE.encode())
+    before = dict(read_file(path))
+    set_setting(path, "jules.plan", "pro")
+
+    assert {**before, "jules.plan": "pro"} == read_file(path)
+
+
 def test_comments_stay(path: str) -> None:
     """Writing and removing a setting that was not there gives the same file."""
     set_setting(path, "codex.issuer", "https://x")

@@ -113,7 +113,8 @@ def test_version_is_a_command(cli: Cli) -> None:
         ("anthropic_batch does not support `usage`", ["usage", "--provider", "anthropic_batch"]),
         ("codex does not support --title; leave it out", ["submit", "-e", "x", "--title", "t", "x"]),
         ("there is no command ''", [""]),
-        ("--limit requires an argument", ["list", "--limit"]),
+        ("--jq needs a value; for examples see: coatcheck list --help", ["list", "--jq"]),
+        ("--limit needs a value; for examples see: coatcheck list --help", ["list", "--limit"]),
     ],
 )
 def test_bad_usage_is_one_line(cli: Cli, expected: str, arguments: list[str]) -> None:
@@ -134,7 +135,19 @@ def test_bad_usage_is_an_object_with_json(cli: Cli) -> None:
 
 def test_json_after_a_double_dash_is_an_argument(cli: Cli) -> None:
     """``--`` ends options: a prompt may be ``--json``."""
-    assert "no such command" not in cli("submit", "-e", "nowhere", "--", "--json").line
+    cli("submit", "-e", "owner/repo", "--", "--json")
+
+    assert ["--json"] == [task.rounds[0].prompt for task in cli.cloud.tasks]
+
+
+@pytest.mark.parametrize("arguments", [["--search", "--json"], ["--json", "--search", "--json"]])
+def test_json_as_the_value_of_an_option_is_a_value(cli: Cli, arguments: list[str]) -> None:
+    """An option takes the next word as its value, also ``--json``."""
+    ref = cli.submit(prompt="Support --json")
+    cli.submit(prompt="Something else")
+    done = cli("list", *arguments)
+
+    assert (True, 1) == (ref in done.out, done.out.count("codex:task_e_"))
 
 
 def test_an_unexpected_error_is_a_bug(tmp_path: Path) -> None:

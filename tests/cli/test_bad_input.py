@@ -26,6 +26,9 @@ SUBMIT = ("submit", "--environment", "owner/repo")
         ("9 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "9", "x"]),
         ("0 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "0", "x"]),
         ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["list", "--provider", "nobody"]),
+        ("there is no provider 'codx'; did you mean codex? known providers: " + ", ".join(registry.names()), ["list", "--provider", "codx"]),
+        ("'x' is not the id of an event; pass the `id` of an event, unchanged", ["watch", "codex:t", "--after", "x"]),
+        ("there is no setting 'providr'; did you mean provider?", ["config", "unset", "providr"]),
         ("'codex:' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "codex:"]),
         ("'a b' is not a task reference; give PROVIDER:ID, a task id or a task URL", ["status", "a b"]),
         ("local:t is a task of local, not of codex; leave out --provider", ["status", "--provider", "codex", "local:t"]),
@@ -140,7 +143,7 @@ def test_a_login_that_cannot_be_read(tmp_path: Path) -> None:
     )
 
 
-def test_a_login_goes_to_its_own_hosts_only(tmp_path: Path) -> None:
+def test_a_login_is_sent_only_to_the_hosts_of_its_provider(tmp_path: Path) -> None:
     """A stored login is sent only to the hosts of its provider."""
     token = jwt(exp=time.time() + 10**6)
     (tmp_path / "auth.json").write_bytes(login(access_token=token, id_token=jwt(sub="x"), refresh_token=""))
@@ -153,7 +156,7 @@ def test_a_login_goes_to_its_own_hosts_only(tmp_path: Path) -> None:
 
 
 def test_a_lost_submission_is_uncertain(tmp_path: Path) -> None:
-    """A submission whose outcome is unknown has an exit code of its own and is not sent again."""
+    """A submission whose outcome is unknown has its exit code and is not sent again."""
     cloud = ScriptedCloud(faults=[Reset(on="create_task", times=None)])
     done = Cli(tmp_path, cloud)(*SUBMIT, "Add dark mode")
 
@@ -167,4 +170,36 @@ def test_no_local_cloud_names_the_command_that_starts_one(tmp_path: Path) -> Non
     done = Cli(tmp_path)("list", "--provider", "local")
 
     assert done.code == 2
-    assert "no local cloud is running; start one with: coatcheck serve" in done.line
+    assert "no local cloud is running; start a local cloud with: coatcheck serve" in done.line
+
+
+@pytest.mark.parametrize("command", ["status", "show", "wait", "open", "cancel", "archive"])
+def test_each_unknown_task_of_several_is_named(cli: Cli, command: str) -> None:
+    """A command of several tasks names each task that the service does not know, with the remedy of one."""
+    done = cli(command, "codex:task_e_one", "codex:task_e_two")
+
+    assert 1 == done.code
+    assert [
+        f"coatcheck: codex has no task codex:task_e_{name} (HTTP 404: Invalid task ID); "
+        "see the latest tasks with: coatcheck list --provider codex"
+        for name in ("one", "two")
+    ] == done.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("reason", "path"),
+    [
+        ("File exists", "{folder}/dangling"),
+        ("Not a directory", "{folder}/file/cloud"),
+        ("File name too long", "{folder}/" + "x" * 300),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_named(cli: Cli, reason: str, path: str) -> None:
+    """An error of the system about a path is a line that names the path, and no bug."""
+    (cli.folder / "file").touch()
+    (cli.folder / "dangling").symlink_to("nowhere")
+    (cli.folder / ".git").mkdir()
+    path = path.format(folder=cli.folder)
+    done = cli("serve", "-e", "owner/repo=.", "--agent", "true", "--data", path)
+
+    assert (2, f"{path}: {reason}; choose another path") == (done.code, done.line)

@@ -58,11 +58,12 @@ def test_a_starting_diff_of_a_line(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("expected", "line"),
     [
-        ("not a task: Object contains unknown field `promt`", {"promt": "x"}),
-        ("not a task: Object missing required field `prompt`", {"branch": "x"}),
-        ("not a task: Expected `int | null`, got `str` - at `$.attempts`", {"prompt": "x", "attempts": "2"}),
+        ("a task has no field 'promt'; did you mean prompt?", {"promt": "x"}),
+        ("a task has no field 'zzz'; use: prompt, environment", {"prompt": "x", "zzz": 1}),
+        ("not a task: object missing required field `prompt`", {"branch": "x"}),
+        ("not a task: expected `int | null`, got `str` - at `$.attempts`", {"prompt": "x", "attempts": "2"}),
         ("not a task: JSON is malformed", b"{prompt}"),
-        ("not a task: Expected `object`, got `int`", 3),
+        ("not a task: expected `object`, got `int`", 3),
         ("not a task", b"[" * 100_000),
         ("not a task", b'"\xff"'),
         ("the prompt is blank", ""),
@@ -140,7 +141,7 @@ def test_a_batch_from_standard_input(cli: Cli) -> None:
     ("expected", "arguments"),
     [
         ("the batch nope cannot be read: No such file or directory", ["--batch", "nope"]),
-        ("the batch - has no line to submit", ["--batch", "-"]),
+        ("standard input has no line to submit", ["--batch", "-"]),
         ("--batch and PROMPT cannot be combined", ["--batch", "-", "x"]),
         ("--batch and --prompt-file cannot be combined", ["--batch", "-", "--prompt-file", "x"]),
         ("--batch and --resume cannot be combined", ["--batch", "-", "--resume"]),

@@ -39,6 +39,19 @@ def completed(cli: Cli, line: str) -> list[str]:
         (["ref,title"], "coatcheck list --json ref,ti"),
         (["bash", "zsh", "fish"], "coatcheck completion "),
         (["file"], "coatcheck submit --starting-diff x"),
+        (["file"], "coatcheck submit --batch "),
+        (["file"], "coatcheck message x --message-file "),
+        (["dir"], "coatcheck serve --data "),
+        (["file"], "coatcheck apply ./a"),
+        (["file"], "coatcheck diff /tmp/a"),
+        (["file"], "coatcheck attempts one.patch some/"),
+        (["timeout"], "coatcheck config get tim"),
+        (["attempts"], "coatcheck config set att"),
+        (["jules"], "coatcheck config set provider ju"),
+        (["submit"], "coatcheck help sub"),
+        (["jules"], "coatcheck providers show ju"),
+        (["codex"], "coatcheck login code"),
+        (["codex"], "coatcheck auth status code"),
         ([], "coatcheck status 'an unfinished"),
     ],
 )
@@ -60,8 +73,19 @@ def test_refs_are_completed_from_this_machine(cli: Cli) -> None:
     )
 
 
-def test_a_service_is_requested_where_nothing_is_known(cli: Cli, tmp_path: Path) -> None:
-    """Environments are requested where none was used before, by GET requests alone."""
+@pytest.mark.parametrize("command", ["apply", "diff", "attempts"])
+def test_refs_and_files_are_completed(cli: Cli, command: str) -> None:
+    """A command that takes a task or a patch file completes both; what begins with @ is a task."""
+    ref = cli.submit()
+
+    assert ([ref, "file"], ["@last"]) == (
+        completed(cli, f"coatcheck {command} "),
+        completed(cli, f"coatcheck {command} @"),
+    )
+
+
+def test_a_service_is_asked_where_nothing_is_known(cli: Cli, tmp_path: Path) -> None:
+    """Environments come from the service where none was used from here, by GET requests alone."""
     values = completed(cli, "coatcheck submit -e ")
 
     assert (["owner/repo"], {"GET"}) == (values, {request.method for request in cli.cloud.requests})
@@ -156,6 +180,8 @@ COMP_LINE=$1 COMP_POINT=${#1} COMP_CWORD=$2; shift 2; COMP_WORDS=("$@")
 _coatcheck coatcheck
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+# The program in a shell where no `coatcheck` is installed.
+RUN = "from coatcheck._cli.main import main; main()"
 
 
 @pytest.mark.parametrize(
@@ -169,13 +195,12 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash_replaces_the_part_that_it_has_split(home: Path, expected: str, words: list[str]) -> None:
     """Bash splits words at colons and equals signs; what the script returns replaces the last part."""
-    from coatcheck._runtime.submission_journal import FileJournal
-
     from coatcheck._model.tasks import TaskRef
     from coatcheck._protocol.intents import Intent
     from coatcheck._runtime.config import state_dir
+    from coatcheck._store.journal import SubmissionJournal
 
-    journal = FileJournal(state_dir(os.environ))
+    journal = SubmissionJournal.at(state_dir(os.environ))
     intent = Intent(id="1", provider="codex", digest="", at=1.0, summary="first")
     journal.begin(intent)
     journal.settle(intent, TaskRef("codex", "task_e_1"))
@@ -189,3 +214,57 @@ def test_bash_replaces_the_part_that_it_has_split(home: Path, expected: str, wor
     )
 
     assert (expected, "") == (done.stdout.strip(), done.stderr)
+
+
+@pytest.mark.parametrize("words", [["apply", "./wi"], ["submit", "--prompt-file", "=", "./wi"]], ids=" ".join)
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_bash_completes_a_file_whose_name_has_a_blank(home: Path, tmp_path: Path, words: list[str]) -> None:
+    """A file is one value, whatever its name contains."""
+    (tmp_path / "with two  blanks.patch").touch()
+    line = " ".join(["coatcheck", *words]).replace(" = ", "=")
+    done = subprocess.run(
+        ["bash", "-c", BASH, "bash", line, str(len(words)), "coatcheck", *words],
+        env={**os.environ, "PYTHON": sys.executable},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ("./with two  blanks.patch\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        ("status", "coatcheck sta"),
+        ("--state=failed", "coatcheck list --state=fa"),
+        ("./with blank.patch", "coatcheck apply ./wi"),
+        ("--prompt-file=./with blank.patch", "coatcheck submit --prompt-file=./wi"),
+        ("--data=folder/", "coatcheck serve --data=fo"),
+    ],
+)
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_values(home: Path, tmp_path: Path, expected: str, line: str) -> None:
+    """The shell fish completes values, files and folders, after an equals sign too."""
+    (tmp_path / "with blank.patch").touch()
+    (tmp_path / "folder").mkdir()
+    program = tmp_path / "coatcheck"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -P -c '{RUN}' \"$@\"\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", _script(tmp_path, "fish"), line],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ([expected], "") == ([each.split("\t")[0] for each in done.stdout.splitlines()], done.stderr)
+
+
+def _script(folder: Path, shell: str) -> str:
+    path = folder / f"completion.{shell}"
+    path.write_text(SCRIPTS[shell])
+    return str(path)

@@ -59,7 +59,7 @@ def test_colour_is_for_terminals_unless_set(is_painted: bool, terminal: bool, en
     assert (b"\x1b[32mgood\x1b[0m\n" if is_painted else b"good\n") == paper.out.getvalue()
 
 
-def test_progress_is_not_shown_in_a_pipe() -> None:
+def test_progress_is_silent_in_a_pipe() -> None:
     """A log file contains no progress."""
     paper = Paper()
     paper.console.progress(lambda: ("half",))

@@ -48,7 +48,7 @@ def test_ages_have_one_unit(expected: str, seconds: float) -> None:
 
 
 def test_old_tasks_have_a_date() -> None:
-    """A date is shown after a day."""
+    """After a day the date is printed."""
     assert moment(100_000).astimezone().strftime("%b %d %H:%M") == formatting.age(moment(100_000), NOW)
 
 
@@ -81,14 +81,14 @@ def test_a_summary_has_the_facts_of_the_official_client() -> None:
 
 
 def test_an_unknown_state_keeps_the_native_word() -> None:
-    """The native state is shown where it has no name of ours."""
+    """For an unknown state the word of the service is shown."""
     task = Task(ref=REF, state=TaskState.UNKNOWN, raw_state="reticulating")
 
     assert "[unknown: reticulating] <untitled>" == texts(formatting.summary(task, NOW))[0]
 
 
-def test_a_failure_has_its_reason() -> None:
-    """A failed task shows the service's reason."""
+def test_a_failure_is_told() -> None:
+    """The summary of a failed task has the error of the service."""
     task = Task(ref=REF, state=TaskState.FAILED, error=Failure(code="oom", message="out of memory"))
 
     assert "error: oom: out of memory" == texts(formatting.summary(task, NOW))[-1]

@@ -36,7 +36,7 @@ def text_of(line: Line) -> str:
 
 
 def styles_of(line: Line) -> dict[str, str]:
-    """Return the painted parts of a line."""
+    """Return the parts of a line that have a style."""
     return {part.text: part.style for part in parts_of(line) if isinstance(part, Styled)}
 
 
@@ -45,7 +45,7 @@ def test_a_diff_keeps_its_lines() -> None:
     assert DIFF == "".join(f"{text_of(line)}\n" for line in highlight_diff(Patch.parse(DIFF)))
 
 
-def test_languages_are_painted() -> None:
+def test_code_is_highlighted() -> None:
     """Context has a language's colours, changed lines have their sign's, and the language's weight."""
     lines = {text_of(line): styles_of(line) for line in highlight_diff(Patch.parse(DIFF))}
 
@@ -79,7 +79,7 @@ def test_no_diff_loses_a_character(body: list[str]) -> None:
 
 
 @pytest.mark.parametrize("diff", ["", "@@ -1 +1 @@\n+x\n", "no diff at all\n+x"])
-def test_what_cannot_be_read_is_painted_by_its_signs(diff: str) -> None:
+def test_a_diff_that_cannot_be_read_is_coloured_by_line(diff: str) -> None:
     """A broken diff is shown all the same."""
     assert diff.split("\n", maxsplit=1)[0] == text_of(next(iter(highlight_diff(Patch(diff.encode())))))
 
@@ -97,7 +97,7 @@ def test_long_texts_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [{"green"}, {"green"}] == styles
 
 
-def test_files_are_painted() -> None:
+def test_files_are_highlighted() -> None:
     """A file has its language's colours, line by line; one of no known language has none."""
     text = 'def f():\n    """Return.\n\n    More.\n    """\n'
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.cli.cli_support import Cli
+from tests.webhooks.test_attempts import receiver
+
+from coatcheck._webhooks import standard
 
 LOOPBACK = ("--allow-hook", "http://127.0.0.1:*")
 
@@ -23,7 +28,7 @@ def test_a_hook_is_added_listed_and_removed(cli: Cli) -> None:
 
     assert ("whsec_" in shown.out, "whsec_" in listed, 0) == (True, False, removed.code)
     assert f"{id}  on  http://127.0.0.1:9/x  task.succeeded, task.failed\n" == listed
-    assert "No hooks, and no sender's deliveries are accepted.\n" == cli("hooks").out
+    assert "No hooks; add one with: coatcheck hooks add URL\n" == cli("hooks").out
 
 
 def test_a_secret_is_replaced(cli: Cli) -> None:
@@ -46,17 +51,17 @@ def test_a_sender_is_accepted_and_no_longer(cli: Cli) -> None:
 
 
 def test_an_empty_log(cli: Cli) -> None:
-    """Without deliveries the log says so."""
+    """Without deliveries the log is one line."""
     assert "No deliveries yet.\n" == cli("hooks", "log").out
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("add",), "hooks add needs URL; coatcheck hooks add URL"),
-        (("remove",), "hooks remove needs HOOK; coatcheck hooks remove HOOK"),
+        (("add",), "hooks add needs URL; run: coatcheck hooks add URL"),
+        (("remove",), "hooks remove needs HOOK; run: coatcheck hooks remove HOOK"),
         (("serve", "x"), "hooks serve takes no argument; leave out 'x'"),
-        (("remove", "hook_x"), "there is no hook 'hook_x'; coatcheck hooks add URL"),
+        (("remove", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
         (("replay", "msg_x"), "there is no sent delivery 'msg_x'; see the deliveries: coatcheck hooks log"),
         (
             ("add", "http://127.0.0.1:9/"),
@@ -74,6 +79,51 @@ def test_what_is_refused(cli: Cli, arguments: tuple[str, ...], line: str) -> Non
     done = cli("hooks", *arguments, stdin=b"x")
 
     assert (2, line) == (done.code, done.line)
+
+
+def test_a_hook_is_tested(cli: Cli) -> None:
+    """A test message is signed with the hook's secret, sent once, and is in the log."""
+    with receiver(204) as (port, received):
+        document = cli("hooks", "add", f"http://127.0.0.1:{port}/x", *LOOPBACK, "--json").json
+        shown = cli("hooks", "test", document["hook"]["id"], *LOOPBACK, "--json").json["delivery"]
+    [(headers, body)] = received
+    sent = {name.lower(): value for name, value in headers.items()}
+    key = standard.read_secret(document["secret"])
+    id = standard.verify(sent, body, [key], now=cli.clock.time())
+    message = json.loads(body)
+
+    assert ("webhook.test", {"hook": document["hook"]["id"]}) == (message["type"], message["data"])
+    assert ("sent", 204, id) == (shown["state"], shown["status"], shown["id"])
+
+
+def test_a_test_that_fails(cli: Cli) -> None:
+    """The status of the receiver is an error, and the attempt is in the log and not repeated."""
+    with receiver(500) as (port, received):
+        document = cli("hooks", "add", f"http://127.0.0.1:{port}/x", *LOOPBACK, "--json").json
+        done = cli("hooks", "test", document["hook"]["id"], *LOOPBACK)
+    [delivery] = cli("hooks", "log", "--json").json["deliveries"]
+    id = document["hook"]["id"]
+
+    assert (8, f"the test of {id} failed: the receiver answered 500; its log: coatcheck hooks log {id}") == (
+        done.code,
+        done.line,
+    )
+    assert ("failed", 500, None, 1) == (delivery["state"], delivery["status"], delivery["due_at"], len(received))
+
+
+def test_a_test_is_guarded(cli: Cli) -> None:
+    """A hook whose address is not allowed any more is not sent to."""
+    id = added(cli)
+    done = cli("hooks", "test", id)
+
+    assert (2, True) == (done.code, "allow it: --allow-hook http://127.0.0.1:9" in done.line)
+
+
+def test_secrets_of_the_environment(cli: Cli) -> None:
+    """A sender whose secret is in the environment is accepted without a file."""
+    cli.environ["COATCHECK_HOOK_SECRET_GITHUB"] = "s3cret"
+
+    assert "github  received\n" == cli("hooks").out
 
 
 def test_an_unknown_event_lists_the_known_ones(cli: Cli) -> None:

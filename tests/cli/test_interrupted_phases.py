@@ -109,7 +109,7 @@ def reading() -> Iterator[tuple[str, Callable[[], object]]]:
 
 @contextlib.contextmanager
 def retrying() -> Iterator[tuple[str, Callable[[], object]]]:
-    """The peer requests a pause of a minute."""
+    """The peer requires a pause of a minute."""
 
     def script(connection: Connection) -> None:
         connection.receive()
@@ -123,7 +123,7 @@ def retrying() -> Iterator[tuple[str, Callable[[], object]]]:
 
 @contextlib.contextmanager
 def sleeping() -> Iterator[tuple[str, Callable[[], object]]]:
-    """The peer reports that the task is running; the next poll is an hour away."""
+    """The peer reports a running task; the next poll is in an hour."""
 
     def script(connection: Connection) -> None:
         connection.receive()

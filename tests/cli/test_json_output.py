@@ -49,8 +49,8 @@ def test_a_line_is_a_line() -> None:
     assert 1 == dump_line({"text": "a\nb"}).count(b"\n")
 
 
-def test_text_that_is_no_utf8_is_escaped() -> None:
-    """A file name of other bytes is escaped in the document."""
+def test_what_utf8_cannot_encode_is_escaped() -> None:
+    """A file name of other bytes does not break the document."""
     assert ["\\udcff"] == json.loads(dump({"files": ["\udcff"]}))["files"]
 
 

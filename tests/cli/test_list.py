@@ -262,3 +262,30 @@ def test_fields_keep_their_order(cli: Cli) -> None:
     ref = cli.submit()
 
     assert ["title", "ref"] == list(json.loads(cli("status", "--json", "title,ref", ref).data))
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [
+        (["ref", "state"], ["--json", "ref", "--json", "state"]),
+        (["ref", "state"], ["--json=ref", "--json=state"]),
+        (["ref"], ["--json", "--json", "ref"]),
+        (["ref"], ["--json=ref", "--json"]),
+        (["ref", "id"], ["--json", "ref", "--limit", "1", "--json=id,ref"]),
+    ],
+    ids=" ".join,
+)
+def test_the_fields_of_several_json_options_are_added(cli: Cli, expected: list[str], words: list[str]) -> None:
+    """Fields are chosen by every ``--json``, as with gh."""
+    cli.submit()
+
+    assert [expected] == [list(each) for each in cli("list", *words).json]
+
+
+def test_quiet_prints_no_note_about_further_tasks(cli: Cli) -> None:
+    """With --quiet `list` prints the tasks and nothing on stderr."""
+    cli.submit()
+    cli.submit()
+    notes = [cli("list", "--limit", "1", *options).err for options in ((), ("-q",), ("-q", "--json", "ref"))]
+
+    assert [True, False, False] == [bool(each) for each in notes]

@@ -49,8 +49,8 @@ def own_file(cli: Cli, name: str = "default") -> Path:
     return Path(cli.environ["HOME"]) / ".config" / "coatcheck" / "logins" / "codex" / f"{name}.json"
 
 
-def test_a_device_login_prints_page_and_code(cli: Cli) -> None:
-    """Page and code on stderr, the result on stdout; then commands work."""
+def test_a_device_login_prints_the_url_and_the_code(cli: Cli) -> None:
+    """Where to go and what to type on stderr, the result on stdout; then commands work."""
     done = log_in(cli)
 
     assert "Open https://auth.openai.com/codex/device in any browser, and type " in done.err
@@ -124,10 +124,12 @@ def test_a_browser_login_opens_the_page(cli: Cli, monkeypatch: pytest.MonkeyPatc
         ({}, "darwin", True),
         ({"DISPLAY": ":10", "SSH_CONNECTION": "1 2 3 4"}, "linux", False),
         ({"SSH_TTY": "/dev/pts/1"}, "darwin", False),
+        ({"SSH_TTY": "/dev/pts/1", "BROWSER": "w3m"}, "linux", True),
+        ({"BROWSER": "firefox"}, "linux", True),
     ],
 )
 def test_a_browser_is_opened_where_a_person_sees_it(environ: dict[str, str], platform: str, expected: bool) -> None:
-    """A browser is opened on a desktop, and not over SSH."""
+    """A browser is opened on a desktop, and over SSH only where BROWSER names one."""
     assert expected is can_browse(environ, platform)
 
 
@@ -142,11 +144,11 @@ def test_logging_out_deletes_and_revokes(cli: Cli) -> None:
 
 def test_logging_out_twice_is_an_error(cli: Cli) -> None:
     """One line, and the code of "not logged in"."""
-    assert (5, True) == ((done := cli("logout")).code, "there is no login of ours" in done.line)
+    assert (5, True) == ((done := cli("logout")).code, "coatcheck has no login of its own" in done.line)
 
 
-def test_a_status_without_a_login(cli: Cli) -> None:
-    """Its exit code is that of "not logged in", and the document is printed."""
+def test_a_status_names_the_service_without_a_login(cli: Cli) -> None:
+    """Its exit code as well, with the document all the same."""
     done = cli("auth", "status", "--json")
 
     assert (5, False) == (done.code, done.json["is_logged_in"])
@@ -253,7 +255,7 @@ def test_github_without_an_app_is_one_line(github: Cli) -> None:
     assert all(word in done.line for word in ("github_actions.client_id", "GITHUB_TOKEN", "gh auth login"))
 
 
-def test_a_logout_names_the_page_that_revokes(github: Cli) -> None:
+def test_a_logout_prints_what_github_does_not_do(github: Cli) -> None:
     """`logout` deletes the login and prints the page on which it is revoked."""
     github("login", "github")
     done = github("logout", "github")

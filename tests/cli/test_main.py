@@ -57,7 +57,7 @@ def test_output_is_written_before_the_end() -> None:
 
 
 def test_a_closed_pipe_is_quiet() -> None:
-    """A closed pipe gives the shells' exit code for it, and no traceback."""
+    """A closed pipe ends with the shells' exit code for it, and without a traceback."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -78,7 +78,7 @@ def test_closed_streams_are_no_traceback() -> None:
 
 
 def test_a_terminal_has_colour(tmp_path: Path) -> None:
-    """On a terminal the output is painted."""
+    """On a terminal the output has colours."""
     controller, terminal = pty.openpty()
     environ = {**os.environ, "TERM": "xterm"}
     try:

@@ -87,3 +87,10 @@ def test_every_text_is_shown(text: str) -> None:
     shown = "".join(texts(rendered(text, width=80)))
 
     assert ("x" in text, "a" in text) == ("x" in shown, "a" in shown)
+
+
+def test_headings_begin_at_the_left() -> None:
+    """A heading of any level begins in the first column, as on the page of a service."""
+    lines = rendered("# One\n\n## Two\n\n### Three", width=80)
+
+    assert ["One", "Two", "Three"] == [line for line in texts(lines) if line]

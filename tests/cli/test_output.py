@@ -114,9 +114,9 @@ def test_no_command_prints_harmful_characters_to_a_terminal(evil: Cli, command: 
 def test_json_in_a_pipe_has_the_characters(evil: Cli) -> None:
     """A program reads the text as it is; on a terminal the same document is escaped."""
     ref = evil.submit()
-    on_terminal = evil("show", "--json", ref)
+    on_terminal = evil("show", "--json", "--refresh", ref)
     evil.is_terminal = False
-    piped = evil("show", "--json", ref)
+    piped = evil("show", "--json", "--refresh", ref)
 
     assert "\u202e" in piped.out
     assert piped.json == on_terminal.json
@@ -241,8 +241,8 @@ def test_output_that_cannot_be_written_is_an_error(
     assert "Traceback" not in output
 
 
-def test_the_reason_is_named(cli: Cli) -> None:
-    """The message names a full disk."""
+def test_the_reason_is_printed(cli: Cli) -> None:
+    """A full disk is called one."""
     done = Printed(cli, "models", out=Broken(errno.ENOSPC))
 
     assert b"coatcheck: cannot write to standard output: No space left on device\n" == done.err.getvalue()
@@ -303,8 +303,8 @@ def test_a_process_reports_it_too(arguments: tuple[str, ...], redirection: str) 
 
 @pytest.mark.parametrize("command", ["status", "show", "wait", "watch", "status --json", "wait --json", "watch --json"])
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
-def test_a_result_that_cannot_be_printed_is_reported_too(home: Path, command: str, redirection: str) -> None:
-    """A process whose result came from a service reports it; it is not a failure of the task."""
+def test_a_process_with_a_result_of_a_service_reports_it_too(home: Path, command: str, redirection: str) -> None:
+    """A process whose result came from a service does so too; the task has not failed."""
     if redirection == ">/dev/full" and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     turn = {"id": "t", "turn_status": "completed", "output_items": []}

@@ -95,7 +95,7 @@ index ce01362..0000000
 """
 
 
-def test_a_check_is_conditional(checkout: Path) -> None:
+def test_a_check_prints_what_would_be_done(checkout: Path) -> None:
     """With --check results are conditional, as text and as JSON."""
     cli, ref = ended(checkout, DELETING + TWO_FILES[len(DIFF) :])
     done, with_json = cli("apply", "--check", ref), cli("apply", "--check", "--json", ref).json
@@ -251,7 +251,7 @@ def test_apply_needs_a_checkout(tmp_path: Path) -> None:
 
 
 def test_a_conflict_has_its_kind_and_a_remedy(checkout: Path) -> None:
-    """The kind is git's name for it; with markers the second try shows the conflict in the file."""
+    """The kind is git's word for it; with markers the second try shows the conflict in the file."""
     (checkout / "hello.txt").write_text("goodbye\n")
     git(checkout, "commit", "-q", "-a", "-m", "second")
     cli, ref = ended(checkout, TWO_FILES)
@@ -339,7 +339,7 @@ def test_a_branch_can_start_where_the_patch_fits(checkout: Path) -> None:
     [
         (["--branch", "main"], "the branch main exists already"),
         (["--branch", "b", "--start", "nowhere"], "there is no commit nowhere to start the branch at"),
-        (["--branch", "a..b"], "'a..b' is no name for a branch"),
+        (["--branch", "a..b"], "'a..b' is not a valid branch name"),
         (["--branch", "b", "--index"], "--branch and --index cannot be combined"),
         (["--start", "main"], "--start needs --branch"),
         (["--undo"], "--undo takes no REF, no FILE and no other option"),
@@ -356,7 +356,7 @@ def test_what_cannot_be_is_one_line(checkout: Path, options: list[str], expected
     assert (2, True) == (done.code, done.line.startswith(expected))
 
 
-def test_apply_needs_a_task(checkout: Path) -> None:
+def test_apply_needs_a_task_or_a_file(checkout: Path) -> None:
     """Without a ref there is nothing to apply."""
     assert (
         "no task and no file given; pass a REF or a FILE; coatcheck list shows the latest tasks"
@@ -378,7 +378,7 @@ def test_policies_decide(checkout: Path) -> None:
     """A finding is a warning, an error or nothing, depending on the options."""
     cli, ref = ended(checkout, WORKFLOW)
     codes = [cli("apply", "--check", *options, ref) for options in ([], ["--reject", "automation"], ["--strict"])]
-    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", ref)
+    ignored = cli("apply", "--check", "--strict", "--ignore", "automation", "--refresh", ref)
 
     assert [0, 9, 9, 0, ""] == [*(done.code for done in codes), ignored.code, ignored.err]
     assert codes[0].err.startswith("warning: .github/workflows/a.yml: ")
@@ -462,7 +462,8 @@ def test_attempts_differ(checkout: Path) -> None:
         between.err,
         "-+world\n++everybody\n" in between.out,
     )
-    assert ("", "they are the same change\n") == (same.out, same.err)
+    origin = "from the history, recorded 0s ago; --refresh asks the service\n"
+    assert ("", f"they are the same change\n{origin}") == (same.out, same.err)
     assert (between.out, [1, 3], False, 0.0) == tuple(
         document[name] for name in ("diff_of_diffs", "between", "is_same_change", "share")
     )

@@ -314,9 +314,7 @@ def in_a_merge(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "message"), [(without_commit, "has no commit yet"), (in_a_merge, "a merge is not finished here")]
 )
-def test_a_commit_needs_a_head_to_stand_on(
-    cli: Cli, checkout: Path, prepare: Callable[[Path], None], message: str
-) -> None:
+def test_a_commit_needs_a_head(cli: Cli, checkout: Path, prepare: Callable[[Path], None], message: str) -> None:
     """Without a first commit, and in the middle of a merge, nothing is applied."""
     prepare(checkout)
     done = cli("apply", "../one.patch", "--commit")

@@ -26,8 +26,8 @@ class JulesCli(Cli):
         return self("run", "--repo", "owner/repo", *options, "Say hello", stdin=stdin)
 
 
-def test_a_plan_without_a_terminal_is_not_approved(tmp_path: Path) -> None:
-    """Without a terminal the plan is printed with the command that approves it; exit code 10."""
+def test_a_plan_is_shown_and_not_approved_without_a_terminal(tmp_path: Path) -> None:
+    """Without a terminal the answer is no: the plan is printed, and how to approve it; exit code 10."""
     cli = JulesCli(tmp_path)
     done = cli.run("--approve-plan", "ask")
 
@@ -60,7 +60,7 @@ def test_auto_approves_unseen(tmp_path: Path) -> None:
     assert "https://github.com/owner/repo/pull/7" in done.out
 
 
-def test_never_ends_with_the_plan_and_approve_continues(tmp_path: Path) -> None:
+def test_never_stops_at_the_plan_and_approve_continues(tmp_path: Path) -> None:
     """With never the run ends with the plan; `approve` and `wait` continue the task."""
     cli = JulesCli(tmp_path)
     planned = cli.run("--approve-plan", "never")
@@ -105,8 +105,8 @@ def test_cancelling_offers_archiving(tmp_path: Path) -> None:
         (lives.failed, 3, "The tests need a database."),
     ],
 )
-def test_the_end_of_a_wait_is_reported(tmp_path: Path, life: lives.Life, code: int, said: str) -> None:
-    """A waiting task has its exit code, and a line with the next command."""
+def test_the_end_of_a_wait_is_printed(tmp_path: Path, life: lives.Life, code: int, said: str) -> None:
+    """A task that waits has its exit code, and a line with the next command."""
     done = JulesCli(tmp_path, life=life).run()
 
     assert code == done.code

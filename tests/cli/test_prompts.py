@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,18 @@ def test_the_template_helps(tmp_path: Path) -> None:
 
     assert CUT in template
     assert template.endswith("Provider: codex\nEnvironment: owner/repo\nBranch: main\nAttempts: 2\n")
+
+
+def test_the_template_names_the_checkout(tmp_path: Path) -> None:
+    """Without options the editor shows the repository and the branch of the checkout."""
+    for arguments in (["init", "-q", "-b", "topic"], ["remote", "add", "origin", "https://github.com/owner/repo"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    cli = Cli(tmp_path, EDITOR=writes(tmp_path, "x"), PATH="/usr/bin:/bin")
+    cli.is_asking = True
+    cli("submit")
+    template = (tmp_path / "template").read_text()
+
+    assert template.endswith("Provider: codex\nEnvironment: owner/repo\nBranch: topic\nAttempts: 1\n")
 
 
 @pytest.mark.parametrize("script", ["true", 'printf "" > "$1"'], ids=["unchanged", "emptied"])

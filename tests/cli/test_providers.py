@@ -69,7 +69,7 @@ def test_a_broken_plug_in_is_one_warning_and_one_error(cli: Cli) -> None:
     ]
 
 
-def test_a_new_provider_is_written_where_we_stand(cli: Cli) -> None:
+def test_a_new_provider_is_written_to_the_working_directory(cli: Cli) -> None:
     """Its files on stdout, what to do next on stderr."""
     done = cli("providers", "new", "acme_cloud")
     paths = [Path(line) for line in done.out.splitlines()]

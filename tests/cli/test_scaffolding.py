@@ -1,4 +1,4 @@
-"""The package that `providers new` writes passes every conformance test, the linter and the type checker, unchanged."""
+"""What `providers new` writes is a provider: it passes the conformance tests, the linter and the type checker, untouched."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_new_provider_is_tidy(package: Path) -> None:
 
 
 def test_a_new_provider_is_typed(tmp_path: Path) -> None:
-    """Strictly, against the public names alone."""
+    """The package passes strict type checks with public names only."""
     mypy = BIN / "mypy"
     if not mypy.exists():
         pytest.skip("mypy is in requirements/check.txt")

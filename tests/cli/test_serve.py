@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 
-from coatcheck._cli.commands.serve import agent_line
+from coatcheck._cli.commands.serve import agent_command, agent_line
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serve is not supported there")
 
@@ -61,7 +61,7 @@ def server(repository: Path) -> Iterator[dict[str, str]]:
 
 
 def test_another_terminal_finds_the_server(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
-    """From prompt to patch on a cloud of one's own; --provider local needs no address and no login."""
+    """A task on a local cloud needs no address and no login."""
     done = coatcheck(
         "run", "--provider", "local", "-e", "owner/repo", "--interval", "0.1", "--json", 'it\'s "fun"', folder=tmp_path
     )
@@ -75,7 +75,7 @@ def test_another_terminal_finds_the_server(server: dict[str, str], repository: P
     assert 'it\'s "fun"' == (repository / "made.txt").read_text()
 
 
-def test_a_server_reports_its_end(server: dict[str, str], tmp_path: Path) -> None:
+def test_a_server_ends_cleanly(server: dict[str, str], tmp_path: Path) -> None:
     """While it runs, it is found; the ready line has what a program needs."""
     found = coatcheck("environments", "--provider", "local", "--json", folder=tmp_path)
 
@@ -112,8 +112,8 @@ def test_a_server_that_cannot_start_reports_why(
         ("./nosuch", "warning: the agent's program './nosuch' cannot be run: there is no such program; install it, "),
     ],
 )
-def test_a_server_reports_a_missing_agent(tmp_path: Path, program: str, expected: str) -> None:
-    """The warning comes before the first task fails."""
+def test_a_server_prints_whether_its_agent_exists(tmp_path: Path, program: str, expected: str) -> None:
+    """Before the first task fails for it."""
     (tmp_path / "tool").write_text("#!/bin/sh\n")
     (tmp_path / "tool").chmod(0o755)
     line = agent_line([program, "{prompt}"], {"PATH": str(tmp_path)})
@@ -121,8 +121,30 @@ def test_a_server_reports_a_missing_agent(tmp_path: Path, program: str, expected
     assert line.startswith(expected.format(folder=tmp_path))
 
 
-def test_two_servers_are_distinguished(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
-    """By environment, task and checkout; otherwise the error lists both, and a single server is found."""
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("./tool {prompt}", ("{folder}/work/tool", "{{prompt}}")),
+        ("../tool", ("{folder}/tool",)),
+        ("bin/nosuch ./tool", ("bin/nosuch", "./tool")),
+        ("tool ./tool", ("tool", "./tool")),
+        ("/bin/sh -c x", ("/bin/sh", "-c", "x")),
+        ("", ("",)),
+    ],
+)
+def test_the_agents_program_is_found_from_the_folder_of_serve(
+    tmp_path: Path, agent: str, expected: tuple[str, ...]
+) -> None:
+    """A relative path of the agent's program is a file of the folder in which the server was started."""
+    (tmp_path / "work").mkdir()
+    for path in (tmp_path / "tool", tmp_path / "work/tool"):
+        path.touch()
+
+    assert tuple(each.format(folder=tmp_path) for each in expected) == agent_command(agent, str(tmp_path / "work"))
+
+
+def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
+    """The server is chosen by environment, task and checkout; otherwise the error lists both."""
     arguments = ["-e", f"owner/two={repository}", "--agent", "true", "--data", str(tmp_path / "two"), "--json"]
     second = subprocess.Popen([*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, text=True)
     try:
@@ -142,7 +164,7 @@ def test_two_servers_are_distinguished(server: dict[str, str], repository: Path,
     assert (0, 0) == (addressed.returncode, alone.returncode)
 
 
-def test_the_demo_goes_all_the_way(tmp_path: Path) -> None:
+def test_the_demo_runs_every_step(tmp_path: Path) -> None:
     """Without home, login, identity or network three attempts run, one is applied, and only the folder is left."""
     folder = tmp_path / "demo"
     temporary = tmp_path / "tmp"

@@ -10,7 +10,7 @@ from tests.cli.cli_support import Cli
 
 from coatcheck._protocol import pagination
 from coatcheck.cloud.faults import OffloadedDiff, RepeatingCursor, UnknownWords
-from coatcheck.cloud.models import CloudResult
+from coatcheck.cloud.models import CloudFailure, CloudResult
 from coatcheck.cloud.scripted_cloud import DEFAULT_RESULT, DIFF, AttemptScript, ScriptedCloud
 from coatcheck.testing import (
     AnthropicBatchEmulator,
@@ -19,6 +19,7 @@ from coatcheck.testing import (
     LambdaEmulator,
     OpenAIBatchEmulator,
 )
+from coatcheck.testing.fake_clock import FakeClock
 
 OTHER = DIFF.replace("+world", "+everybody")
 
@@ -43,7 +44,7 @@ def test_a_task_is_named_in_three_ways(cli: Cli, form: str) -> None:
 
 
 def test_status_is_one_request(cli: Cli) -> None:
-    """`status` makes one request."""
+    """`status` sends one request."""
     ref = cli.submit()
     before = len(cli.cloud.requests)
     cli("status", ref)
@@ -52,15 +53,15 @@ def test_status_is_one_request(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("word", ["pending", "completed", "failed", "cancelled"])
-def test_status_has_exit_code_0_for_any_state(tmp_path: Path, word: str) -> None:
-    """The exit code of `status` does not depend on the state."""
+def test_the_exit_code_of_status_is_zero_for_every_state(tmp_path: Path, word: str) -> None:
+    """The exit code of `status` is 0 whatever the state is."""
     cli = Cli(tmp_path, ScriptedCloud([word]))
 
     assert 0 == cli("status", cli.submit()).code
 
 
 def test_an_unknown_state_is_shown(tmp_path: Path) -> None:
-    """Unknown native states are shown unchanged."""
+    """The word of the service for a state that is not known is shown."""
     cloud = ScriptedCloud(["pending"])
     cli = Cli(tmp_path, cloud)
     ref = cli.submit()
@@ -98,8 +99,8 @@ def test_diff_is_the_bytes_of_the_patch(tmp_path: Path) -> None:
     assert [DIFF.encode(), OTHER.encode()] == [cli("diff", ref).data, cli("diff", ref, "--attempt", "2").data]
 
 
-def test_diff_is_painted_on_a_terminal(tmp_path: Path) -> None:
-    """People see colours, and an agent's escapes as text."""
+def test_diff_has_colours_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a diff has colours, and its escape sequences are text."""
     cli, ref = ended(tmp_path, DIFF.replace("+world", "+\x1b[2Jworld"))
     cli.is_terminal = True
 
@@ -116,8 +117,8 @@ def test_diff_without_a_number_is_the_first_there_is(tmp_path: Path) -> None:
     }
 
 
-def test_an_attempt_without_a_diff_shows_both_numbers(tmp_path: Path) -> None:
-    """Our numbers never change; the official client counts only attempts with a diff: both are shown."""
+def test_an_attempt_without_a_diff_is_an_error_with_both_numberings(tmp_path: Path) -> None:
+    """Attempts keep their numbers; the error has the number of the official client, which counts only attempts with a diff."""
     cli, ref = ended(tmp_path, None, DIFF, OTHER)
     done = cli("diff", ref, "--attempt", "1")
 
@@ -132,8 +133,8 @@ def test_an_attempt_without_a_diff_shows_both_numbers(tmp_path: Path) -> None:
     ("expected", "diffs", "number"),
     [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("it has one attempt", (DIFF,), "2")],
 )
-def test_an_unknown_attempt(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
-    """The error lists the numbers there are."""
+def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
+    """A number that is too high is an error that lists the attempts."""
     cli, ref = ended(tmp_path, *diffs)
     done = cli("diff", ref, "--attempt", number)
 
@@ -141,21 +142,21 @@ def test_an_unknown_attempt(tmp_path: Path, expected: str, diffs: tuple[str, ...
 
 
 def test_no_diff_yet(cli: Cli) -> None:
-    """The diff of a running task is reported as not there yet."""
+    """The error for a task that still runs names the command that waits for it."""
     ref = cli.submit()
 
     assert f"{ref} has no diff yet: it is queued; wait with: coatcheck wait {ref}" == cli("diff", ref).line
 
 
 def test_no_diff_at_all(tmp_path: Path) -> None:
-    """An ended task without changes is not reported as running."""
+    """The error for an ended task without changes is that it has no diff."""
     cli, ref = ended(tmp_path, None)
 
     assert f"{ref} has no diff" == cli("diff", ref).line
 
 
-def test_an_off_loaded_diff_is_reported(tmp_path: Path) -> None:
-    """A diff that the service stores elsewhere differs from no diff."""
+def test_a_diff_that_is_stored_elsewhere_is_an_error_that_names_the_place(tmp_path: Path) -> None:
+    """A diff that the service keeps elsewhere is something else than no diff."""
     cli, ref = ended(tmp_path, DIFF)
     cli.cloud.faults = [OffloadedDiff(on="get_task", times=None)]
     done = cli("diff", ref)
@@ -164,8 +165,8 @@ def test_an_off_loaded_diff_is_reported(tmp_path: Path) -> None:
     assert f"the service stores the diff of {ref} in another place (" in done.line
 
 
-def test_list_shows_twenty_and_names_the_next_page(cli: Cli) -> None:
-    """The command for the next page is printed."""
+def test_list_prints_twenty_tasks_and_the_command_for_more(cli: Cli) -> None:
+    """A list prints one page, and the command that prints the next one."""
     for _ in range(23):
         cli.submit()
     first = cli("list")
@@ -197,8 +198,8 @@ def test_list_ends_when_a_cursor_repeats(tmp_path: Path) -> None:
     assert 0 == cli("list", "--all").code
 
 
-def test_an_empty_list_is_reported(cli: Cli) -> None:
-    """An empty list is a line of text."""
+def test_an_empty_list_is_one_line(cli: Cli) -> None:
+    """Nothing is not silence."""
     assert "No tasks found.\n" == cli("list").out
 
 
@@ -212,8 +213,8 @@ def test_lists_are_filtered(cli: Cli) -> None:
     assert 2 == len(cli("list", "--json", "--filter", "all", "-e", "OWNER/repo").json["tasks"])
 
 
-def test_an_unknown_task_is_refused(cli: Cli) -> None:
-    """Only the service decides whether an id is known."""
+def test_an_unknown_id_is_an_error_of_the_service(cli: Cli) -> None:
+    """An unknown id is an error of the service."""
     done = cli("status", "task_e_nobody")
 
     assert (1, "not_found" in done.line or "Invalid task ID" in done.line) == (done.code, True)
@@ -228,8 +229,8 @@ def test_results_are_whole(tmp_path: Path) -> None:
     assert ("Title", "Body") == (pull["title"], pull["body"])
 
 
-def test_list_all_reports_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list without an end is stopped; stderr has a line about it, and the JSON has its cursor."""
+def test_list_all_reports_that_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without an end is stopped, with a line on stderr and the cursor in the JSON."""
     monkeypatch.setattr(pagination, "MAX_PAGES", 1)
     cli = Cli(tmp_path, ScriptedCloud(faults=[]))
     for _ in range(25):
@@ -282,8 +283,8 @@ def test_show_lists_every_file_of_the_diff(tmp_path: Path) -> None:
     lines = cli("show", ref).out.splitlines()
     changes = cli("show", ref, "--json").json["outcome"]["changes"]
 
+    assert "+2/-1 • 5 files" == lines[2]
     assert [
-        "  +2/-1 • 5 files",
         "  M  hello.txt             Text",
         "  D  gone.py               Python",
         "  A  new.py                Python",
@@ -351,3 +352,53 @@ def test_every_provider_lists_by_environment(
     done = Cli(tmp_path, service, **environ)("list", "--provider", provider, "--environment", environment, "--json")
 
     assert (0, []) == (done.code, done.json["tasks"])
+
+
+MESSAGE = "# Summary\n\nI added dark mode."
+
+
+@pytest.mark.parametrize(
+    ("once", "attempt"),
+    [
+        (
+            "agent_exit_3: boom",
+            AttemptScript(timeline=["failed"], error=CloudFailure(code="agent_exit_3", message="boom")),
+        ),
+        ("no diff", script(None)),
+        ("+1/-0 • 1 file", script(DIFF)),
+        (
+            "I added dark mode.",
+            AttemptScript(
+                timeline=["completed"],
+                result=CloudResult(messages=(MESSAGE,), diff=DIFF, title="Dark mode", body=f"{MESSAGE}\n"),
+            ),
+        ),
+    ],
+    ids=["error", "no diff", "size", "pull request text"],
+)
+@pytest.mark.parametrize("command", ["show", "wait"])
+def test_nothing_is_printed_twice(tmp_path: Path, command: str, once: str, attempt: AttemptScript) -> None:
+    """An error, the size of a change and a message that is the pull request's text are printed once."""
+    cli = Cli(tmp_path, ScriptedCloud(attempts=[attempt]))
+
+    assert 1 == cli(command, cli.submit()).out.count(once)
+
+
+def test_show_prints_the_size_of_a_chosen_attempt(tmp_path: Path) -> None:
+    """The size of an attempt that differs from the task's is printed above its files."""
+    cli, ref = ended(tmp_path, DIFF, EVERY_STATUS)
+    lines = cli("show", "--attempt", "2", ref).out.splitlines()
+
+    assert "  +2/-1 • 5 files" == lines[lines.index("Changes") + 1]
+
+
+@pytest.mark.parametrize("command", ["show", "status", "wait"])
+def test_the_time_that_a_task_took_is_printed(tmp_path: Path, command: str) -> None:
+    """Every command that describes an ended task prints how long it took."""
+    clock = FakeClock()
+    cli = Cli(tmp_path, ScriptedCloud([(0.0, "in_progress"), (252.0, "completed")], clock=clock))
+    cli.clock = clock
+    ref = cli.submit()
+    clock.sleep(252)
+
+    assert "took 4m 12s" in cli(command, ref).out

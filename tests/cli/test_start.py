@@ -54,12 +54,18 @@ def test_a_list_imports_nothing_of_waits() -> None:
         "_cli.highlighting",
         "_app.submit",
         "_app.batch",
+        "_engine.submit",
+        "_store",
+        "_protocol.repositories",
+        "providers.codex.environments",
+        "providers.codex.rate_limits",
+        "providers.codex.turn_events",
         "cloud",
     }
     modules = modules_after(LISTING)
 
     assert "coatcheck._engine.operations" in modules
-    assert set() == modules & {f"coatcheck.{name}" for name in unneeded}
+    assert set() == modules & {"urllib.parse", "ipaddress", *(f"coatcheck.{name}" for name in unneeded)}
 
 
 @pytest.mark.parametrize("argument", ["--version", "-V", "version"])

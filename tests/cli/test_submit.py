@@ -54,7 +54,7 @@ def test_the_ref_is_printed_with_the_next_command(cli: Cli) -> None:
 
 
 def test_json_is_the_task(cli: Cli) -> None:
-    """With --json the ticket is an object, and stderr is empty."""
+    """With --json the task is an object, and stderr is empty."""
     done = cli(
         "submit", "--environment", "owner/repo", "--branch", "main", "--attempts", "3", "--json", "Add dark mode"
     )
@@ -85,7 +85,7 @@ def test_the_prompt_comes_from_standard_input(cli: Cli, arguments: list[str]) ->
 
 
 def test_a_terminal_shows_how_to_end_the_prompt(cli: Cli) -> None:
-    """Without a prompt on a terminal a line says how to end the input."""
+    """Without a prompt on a terminal a line explains how to end the input."""
     cli.is_asking = True
 
     assert "Type the prompt, then end it with Ctrl-D." in cli("submit", "-e", "owner/repo", stdin=b"x").err

@@ -59,7 +59,7 @@ def test_uncommitted_files_are_counted(checkout: Path) -> None:
 
 
 def test_unpushed_commits_are_counted(checkout: Path) -> None:
-    """Commits are compared with the remote-tracking branch as of the last fetch, which the warning states."""
+    """Commits are compared with the remote-tracking branch as of the last fetch, which the warning mentions."""
     change(checkout, commit=True)
 
     assert "the agent will not see 1 commit (not pushed to origin/main as of the last fetch)" == warning_of(checkout)

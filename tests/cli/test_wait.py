@@ -16,7 +16,7 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
 class InterruptedCloud(ScriptedCloud):
-    """A cloud at whose third poll the user presses Ctrl-C."""
+    """A cloud whose user presses Ctrl-C at the third poll."""
 
     looks = 0
 
@@ -28,12 +28,12 @@ class InterruptedCloud(ScriptedCloud):
         return super().handle(request)
 
 
-def test_run_goes_all_the_way(cli: Cli) -> None:
+def test_run_prints_the_result_of_a_prompt(cli: Cli) -> None:
     """One command from prompt to result: message, size, pull request text."""
     done = cli("run", "--environment", "owner/repo", "Add dark mode")
 
     assert 0 == done.code
-    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "  +1/-0 • 1 file"} <= set(
+    assert {"[succeeded] Add dark mode", "Done in `hello.txt`.", "  Say hello to the world", "+1/-0 • 1 file"} <= set(
         done.out.splitlines()
     )
 
@@ -46,7 +46,7 @@ def test_run_keeps_stdout_for_the_result(cli: Cli) -> None:
 
 
 def test_progress_is_shown_on_a_terminal(cli: Cli) -> None:
-    """A terminal shows a line of progress."""
+    """A terminal shows progress."""
     cli.is_terminal = True
 
     assert "running" in cli("run", "--environment", "owner/repo", "Add dark mode").err
@@ -54,8 +54,8 @@ def test_progress_is_shown_on_a_terminal(cli: Cli) -> None:
 
 @pytest.mark.parametrize(("code", "word"), [(0, "completed"), (3, "failed"), (3, "cancelled")])
 @pytest.mark.parametrize("verb", ["run", "wait"])
-def test_the_exit_code_depends_on_the_task(tmp_path: Path, verb: str, code: int, word: str) -> None:
-    """Success is 0, any other end is 3, and the result is printed in both cases."""
+def test_the_exit_code_depends_on_the_state(tmp_path: Path, verb: str, code: int, word: str) -> None:
+    """Success is 0, any other end is 3, and the result is printed in both."""
     cli = Cli(tmp_path, ScriptedCloud(["pending", word]))
     arguments = ["-e", "owner/repo", "x"] if verb == "run" else [cli.submit()]
     done = cli(verb, *arguments)
@@ -63,8 +63,8 @@ def test_the_exit_code_depends_on_the_task(tmp_path: Path, verb: str, code: int,
     assert (code, True) == (done.code, done.out.startswith("["))
 
 
-def test_a_deadline_is_not_the_tasks_end(tmp_path: Path) -> None:
-    """A deadline has an exit code, and the command that resumes is printed."""
+def test_a_deadline_does_not_stop_the_task(tmp_path: Path) -> None:
+    """The deadline has its exit code, and the message has the command that waits again."""
     cli = Cli(tmp_path, ScriptedCloud(["pending"]))
     ref = cli.submit()
     done, with_json = cli("wait", "-q", "--timeout", "90s", ref), cli("wait", "-q", "--timeout", "90s", "--json", ref)
@@ -79,7 +79,7 @@ def test_a_deadline_is_not_the_tasks_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["wait", "watch"])
 def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
-    """The task keeps running, the command that resumes is printed, and nothing is cancelled."""
+    """Ctrl-C prints that the task is still running and the command that resumes; nothing is cancelled."""
     cli = Cli(tmp_path, InterruptedCloud(["pending"]))
     ref = cli.submit()
     done = cli(verb, ref)
@@ -90,7 +90,7 @@ def test_ctrl_c_leaves_the_task_alone(tmp_path: Path, verb: str) -> None:
 
 
 def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
-    """A program that sent the signal gets the ref, on stderr as well."""
+    """The ref is on stdout with --json and on stderr, so that either reader can continue."""
     cli = Cli(tmp_path, InterruptedCloud(["pending"]))
     ref = cli.submit()
     done = cli("wait", ref, "--json")
@@ -108,8 +108,8 @@ def test_an_attempt_that_there_will_not_be(cli: Cli) -> None:
     assert () == cli.cloud.tasks
 
 
-def test_ctrl_c_while_submitting_names_resume(tmp_path: Path) -> None:
-    """The outcome is unknown then; --resume determines it."""
+def test_ctrl_c_while_submitting_prints_the_command_that_finds_the_task(tmp_path: Path) -> None:
+    """Whether the task exists is not known then; --resume finds out."""
 
     class Hasty(ScriptedCloud):
         def handle(self, request: Request) -> Response:
@@ -125,8 +125,8 @@ def test_ctrl_c_while_submitting_names_resume(tmp_path: Path) -> None:
     assert "interrupted; find out whether the task was submitted with: coatcheck submit --resume" == done.line
 
 
-def test_a_transient_error_does_not_end_a_wait(tmp_path: Path) -> None:
-    """A 503 during a wait is retried."""
+def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
+    """A 503 in the middle of a wait is retried, and not printed."""
     cloud = ScriptedCloud()
     cli = Cli(tmp_path, cloud)
     ref = cli.submit()
@@ -135,7 +135,7 @@ def test_a_transient_error_does_not_end_a_wait(tmp_path: Path) -> None:
     assert 0 == cli("wait", ref).code
 
 
-def test_a_ref_names_its_provider(cli: Cli) -> None:
+def test_a_task_of_another_provider_is_asked_there(cli: Cli) -> None:
     """Without --provider the provider of the ref is used."""
     done = cli("wait", "local:task_e_1")
 
@@ -148,7 +148,7 @@ def events(done: Any) -> list[dict[str, Any]]:
 
 
 def test_watch_streams_lines(cli: Cli) -> None:
-    """Each event is one JSON line, and the last has the end."""
+    """Each event is one JSON line, and the last one has the terminal state."""
     seen = events(cli("watch", "--json", cli.submit()))
 
     assert {"coatcheck/1"} == {event["schema"] for event in seen}
@@ -156,7 +156,7 @@ def test_watch_streams_lines(cli: Cli) -> None:
 
 
 def test_a_watch_can_be_resumed(cli: Cli) -> None:
-    """--after continues behind an event: nothing is repeated, nothing is left out."""
+    """--after continues after an event: no event is repeated, none is left out."""
     ref = cli.submit()
     seen = events(cli("watch", "--json", ref))
     again = events(cli("watch", "--json", ref, "--after", seen[-2]["id"]))
@@ -165,7 +165,7 @@ def test_a_watch_can_be_resumed(cli: Cli) -> None:
 
 
 def test_many_are_watched_at_once(cli: Cli) -> None:
-    """Several refs are one stream of events, each with its task; a repeated ref is watched once."""
+    """Several refs are one stream of events, each with its task; a ref that is given twice is watched once."""
     refs = [cli.submit(), cli.submit()]
     told = events(cli("watch", "--json", *refs, refs[0]))
     ends = [event["ref"] for event in told if event["type"] == "task.succeeded"]
@@ -204,7 +204,7 @@ def test_ctrl_c_leaves_many_alone(tmp_path: Path) -> None:
 
 
 class UnreachableCloud(ScriptedCloud):
-    """A cloud that is unreachable for two minutes after the first poll, by its clock."""
+    """A cloud that cannot be reached for two minutes after the first poll, by the clock that it is given."""
 
     clock: Any = None
     begins = 0.0
@@ -224,8 +224,8 @@ def waiting_through_an_outage(folder: Path, *options: str, is_terminal: bool) ->
     return cli("wait", ref, *options)
 
 
-def test_an_outage_is_reported_while_it_lasts(tmp_path: Path) -> None:
-    """In a pipe a line names the host and the time, less and less often; the wait returns the service's result."""
+def test_an_outage_is_printed_while_it_lasts(tmp_path: Path) -> None:
+    """In a pipe lines name the host and the time, at growing intervals; the wait then ends as usual."""
     done = waiting_through_an_outage(tmp_path, is_terminal=False)
     lines = done.err.splitlines()
     outages = [line for line in lines if re.fullmatch(r"coatcheck: cannot reach \S+ for \d+ s, retrying", line)]
@@ -234,8 +234,8 @@ def test_an_outage_is_reported_while_it_lasts(tmp_path: Path) -> None:
     assert (0, [], True) == (done.code, others, 1 <= len(outages) <= 6)
 
 
-def test_an_outage_is_reported_on_a_terminal(tmp_path: Path) -> None:
-    """It is shown in the line of progress, which is removed before the result."""
+def test_an_outage_is_shown_in_the_progress_line(tmp_path: Path) -> None:
+    """The progress line has the outage, and is cleared before the result."""
     done = waiting_through_an_outage(tmp_path, is_terminal=True)
 
     assert (0, True, False) == (done.code, "cannot reach " in done.err, "coatcheck: cannot reach" in done.err)
@@ -248,8 +248,8 @@ def test_an_outage_keeps_json_one_document(tmp_path: Path) -> None:
     assert (0, "succeeded") == (done.code, done.json["state"])
 
 
-def test_watch_prints_text(cli: Cli) -> None:
-    """In text an event is a line, and a message has lines of its text."""
+def test_watch_prints_events_as_lines(cli: Cli) -> None:
+    """In text an event is a line, a message its own lines."""
     out = cli("watch", cli.submit()).out
 
     assert {"started", "Done in `hello.txt`.", "diff  +1/-0 • 1 file", "succeeded"} <= {

@@ -81,7 +81,7 @@ def test_commands_and_secrets_are_in_their_places() -> None:
     assert 1 == text.count("          API_KEY: ${{ secrets.API_KEY }}\n")
 
 
-def test_without_an_agent_it_fails() -> None:
+def test_without_an_agent_the_workflow_fails_with_the_reason() -> None:
     """A workflow without an agent fails."""
     assert "exit 1" in workflows.rendered(agent=None)
 

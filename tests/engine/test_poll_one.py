@@ -188,7 +188,7 @@ def test_a_cursor_of_nothing_is_a_clear_error(variant: str) -> None:
     """Any other text is refused with the remedy."""
     both, _ = waiting_for(variant)
 
-    with pytest.raises(errors.ConfigurationError, match="not the cursor"):
+    with pytest.raises(errors.ConfigurationError, match="not the id of an event"):
         both.watch_task("t1", after="gibberish!")
 
 

@@ -11,7 +11,7 @@ import pytest
 from coatcheck._patches.parse import Patch
 from coatcheck._patches.policy import ALWAYS, RULES, Policy
 from coatcheck._patches.verify import VerifiedPatch
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, PatchError
 
 from .conftest import Repository, look, make_repository
 
@@ -154,3 +154,12 @@ def test_the_plain_ones_are_refused_by_name(name: str, scene: tuple[Repository, 
         patch.verify(base=repository.folder, policy=LOOSEST)
 
     assert {finding.rule for finding in getattr(caught.value, "reasons", ())} <= ALWAYS
+
+
+def test_a_path_longer_than_any_system_takes_is_refused() -> None:
+    """A path of 100,000 folders is an error with its line, not minutes of work."""
+    diff = "prose\n" + add("d/" * 100_000 + "f")
+    with pytest.raises(PatchError) as caught:
+        Patch.parse(diff).verify()
+
+    assert 2 == caught.value.line

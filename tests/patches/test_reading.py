@@ -197,6 +197,8 @@ def test_several_slashes_are_one(header: str) -> None:
         (b" z\n-x\n+y\n", 7, "more lines"),
         (b"\n z\n-x\n", 8, "more lines"),
         (b"\\ No newline at end of file\n+y\n", 7, "more lines"),
+        (b"...\n-x\n+y\n", 6, "interrupts a hunk"),
+        (b"# rest unchanged\n x\n\tz\n+y\n", 6, "interrupts a hunk"),
     ],
 )
 def test_what_git_would_drop_is_refused(second: bytes, line: int, reason: str) -> None:
@@ -205,6 +207,17 @@ def test_what_git_would_drop_is_refused(second: bytes, line: int, reason: str) -
         Patch.parse(FIRST + second)
 
     assert line == caught.value.line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"Only in old: g...\n", b"...\n\n-Name\n", b"The rest:\n- a list\n", b"-- \n-the existing list\n"],
+)
+def test_text_below_a_hunk_is_left_out(text: bytes) -> None:
+    """Prose, lists and signatures below a hunk are no part of the diff."""
+    files = Patch.parse(FIRST + text + FIRST).files
+
+    assert 2 == len(files)
 
 
 @pytest.mark.parametrize("where", ["apply", "commit"])
@@ -229,6 +242,36 @@ def test_hunks_without_context_land_where_they_say(other: str, where: str, repos
         repository.git("checkout", "--quiet", "made")
     else:
         verified.apply(repository.folder)
+
+    assert expected == repository.tree()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"a\nb", b"a\nc"), (b"a\nb\n", b"a\nb"), (b"a\nb", b""), (b"a", b"x\na")]
+)
+@pytest.mark.parametrize("other", [b"", b"other\n"])
+def test_a_note_without_its_line_feed_is_read(
+    before: bytes, after: bytes, other: bytes, repository: Repository
+) -> None:
+    """A diff that lost its last line feed (``$(git diff)``, ``strip()``) still ends a file without one."""
+    diff = repository.diff({"e": b"", "f": before}, {"e": other, "f": after})
+    expected = repository.tree()
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    Patch.parse(diff.strip()).verify(base=repository.folder).apply(repository.folder)
+
+    assert expected == repository.tree()
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_hunks_joined_without_outer_context_are_applied(size: int, repository: Repository) -> None:
+    """A hunk of ``-U0 --inter-hunk-context`` has context only between its changes, and is applied where git made it."""
+    lines = [b"%d\n" % number for number in range(size)]
+    before = {"f": b"".join(lines)}
+    after = {"f": b"".join([b"first\n", lines[1], b"third\n", *lines[3:]])}
+    diff = repository.diff(before, after, "-U0", "--inter-hunk-context=3")
+    expected = repository.tree()
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    Patch(diff).verify(base=repository.folder).apply(repository.folder, three_way=False)
 
     assert expected == repository.tree()
 

@@ -197,6 +197,11 @@ HEADER = "--- a/f.txt\n+++ b/f.txt\n"
             "beside a Codex patch",
         ),
         (f"{HEADER}@@\n-def one():\n+def \u201cone\u201d():\n@@\n-def one():\n+x\n", 6, "not behind"),
+        ("*** Begin Patch\n*** End Patch\n", 1, "names no file"),
+        ("*** Begin Patch\n*** Rename File: f.txt\n*** Add File: n\n+x\n*** End Patch\n", 2, "belongs to no file"),
+        (f"{HEADER}@@ -1,4 +1,4 @@\n-def one():\n+def uno():\n...\n-def two():\n+def due():\n", 6, "interrupts a hunk"),
+        (f"{HEADER}@@ -1,4 +1,4 @@\n-def one():\n+def uno():\n(more)\n+ x\n", 6, "interrupts a hunk"),
+        (f"{HEADER}@@ -1 +1 @@\n-def one():\n+def uno():\n(more)\n-x\n@@ -4 +4 @@\n-def two():\n+y\n", 6, "interrupts"),
         ("no patch at all\n", 1, "no diff"),
     ],
 )
@@ -207,6 +212,13 @@ def test_what_is_ambiguous_is_an_error_with_its_line(tmp_path: Path, text: str, 
         Patch.repair(text, tmp_path)
 
     assert line == caught.value.line
+
+
+def test_a_codex_patch_without_its_end_is_reported() -> None:
+    """A missing ``*** End Patch`` is one of the repairs: the text may be cut off."""
+    repairs = Patch.repair("*** Begin Patch\n*** Add File: n\n+x\n").repairs
+
+    assert ["format", "end"] == [each.kind for each in repairs]
 
 
 def test_smart_quotes_are_not_repaired(tmp_path: Path) -> None:

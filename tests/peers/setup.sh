@@ -112,14 +112,23 @@ install_sdk_clients() {
         githubkit==0.16.1 hishel==1.4.0
 }
 
-# The reference libraries of Standard Webhooks, and GitHub's; openai and anthropic have verifiers of their own.
+# The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
         "$peers/python/bin/python" -m pip install --quiet standardwebhooks==1.1.0 svix==2.9.1
-    [ -d "$peers/node/node_modules/@octokit/webhooks-methods" ] && return
+    [ -d "$peers/node/node_modules/smee-client" ] && return
     mkdir -p "$peers/node"
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts standardwebhooks@1.1.1 svix@2.5.0 \
-        @octokit/webhooks-methods@6.0.0)
+        @octokit/webhooks-methods@6.0.0 smee-client@5.0.0)
+}
+
+# The parser of AsyncAPI, a validator of OpenAPI, and the EventSource of browsers.
+install_stream_clients() {
+    "$peers/python/bin/python" -c 'import openapi_spec_validator' 2>/dev/null ||
+        "$peers/python/bin/python" -m pip install --quiet openapi-spec-validator==0.9.0
+    [ -d "$peers/node/node_modules/@asyncapi/parser" ] && return
+    mkdir -p "$peers/node"
+    (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6 eventsource@3.0.7)
 }
 
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
@@ -179,6 +188,7 @@ install_actionlint
 install_zizmor
 install_sdk_clients
 install_webhook_clients
+install_stream_clients
 install_durable_runner
 install_gh
 install_github_description

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given, strategies as st
 
-from coatcheck._protocol.hosts import may_go_to
+from coatcheck._protocol.hosts import is_loopback, may_go_to
 
 TRUSTED = frozenset({"auth.example"})
 
@@ -48,3 +50,14 @@ def test_where_a_stored_secret_may_not_go(url: str) -> None:
 def test_no_text_is_mistaken_for_a_trusted_host(text: str) -> None:
     """A host that only ends in a trusted name is refused, and no text raises."""
     assert not may_go_to(f"https://{text}.evil.example/", TRUSTED)
+
+
+@given(st.one_of(st.text("0123456789.:abfx%", max_size=16), st.ip_addresses().map(str)))
+def test_an_address_is_loopback_where_the_standard_library_finds_it_so(host: str) -> None:
+    """A host that is not read as an address is none."""
+    try:
+        expected = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        expected = False
+
+    assert expected == is_loopback(host)

@@ -16,7 +16,7 @@ from coatcheck._runtime.provider_lookup import (
 from coatcheck.provider import COMMON_SETTINGS, LOGIN_SETTINGS, ProviderSetting
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = "".join(page.read_text("utf-8") for page in [*DOCS.glob("guides/*.md"), *DOCS.glob("reference/providers/*.md")])
+PAGES = "".join(page.read_text("utf-8") for page in [*DOCS.glob("guides/*.md"), *DOCS.glob("reference/**/*.md")])
 
 
 class FakeSettings:

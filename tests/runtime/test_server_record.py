@@ -78,7 +78,7 @@ def test_a_killed_server_is_none_though_its_process_number_is_in_use(record: Cal
     with Client("local") as client, pytest.raises(errors.ConfigurationError) as caught:
         client.get_usage()
 
-    assert caught.value.remedy.startswith("start one with: coatcheck serve")
+    assert caught.value.remedy.startswith("start a local cloud with: coatcheck serve")
 
 
 def test_a_server_on_another_machine_is_none(record: Callable[..., ServerRecord]) -> None:

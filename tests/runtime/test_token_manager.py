@@ -138,7 +138,7 @@ def test_a_provider_without_logins_is_an_error(logins: LoginEnvironment) -> None
         lambda: manager.log_in_by_browser(str),
         manager.log_out,
     ):
-        with pytest.raises(errors.UnsupportedError, match="no login of this kind"):
+        with pytest.raises(errors.UnsupportedError, match="no login command"):
             act()
 
 

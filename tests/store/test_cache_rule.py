@@ -94,6 +94,25 @@ def test_what_shows_a_change_is_a_list(change: dict[str, Any], *, expected: bool
     assert expected == contradicts(stored, msgspec.structs.replace(stored, **change))
 
 
+@pytest.mark.parametrize(("expected", "day"), [(False, 1), (False, 2), (True, 3)])
+def test_a_time_that_only_lists_report_is_compared_with_the_recording(day: int, *, expected: bool) -> None:
+    """A result without the time of its last change has changed where a list shows a time after it was recorded."""
+    stored = Task(ref=REF, state=DONE, outcome=WHOLE)
+    listed = Task(ref=REF, state=DONE, updated_at=datetime(2026, 1, day, tzinfo=UTC), follow_ups=0)
+
+    assert expected == contradicts(stored, listed, recorded_at=datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_attempts_whose_states_are_not_reported_keep_theirs() -> None:
+    """A snapshot that only counts the other attempts does not replace what is known of them."""
+    ended = tuple(Attempt(id=f"a{place}", placement=place, state=DONE, outcome=WHOLE) for place in range(2))
+    earlier = Task(ref=REF, state=DONE, outcome=WHOLE, attempts=ended, attempt_total=2)
+    unreported = msgspec.structs.replace(ended[1], state=TaskState.UNKNOWN, outcome=None)
+    observed = msgspec.structs.replace(earlier, attempts=(ended[0], unreported))
+
+    assert ended == merged(earlier, observed).attempts
+
+
 @given(observations, observations)
 def test_a_merged_task_shows_what_was_observed(earlier: Task, observed: Task) -> None:
     """Nothing that the later observation reports is replaced, and nothing of a result is lost without another."""

@@ -18,6 +18,7 @@ from coatcheck import (
     Outcome,
     Patch,
     PatchState,
+    PullRequest,
     Task,
     TaskRef,
     TaskState,
@@ -124,6 +125,19 @@ def test_a_verb_that_changes_a_task_ends_its_validity(history: History) -> None:
 
     assert entry is not None
     assert not entry.is_current
+
+
+def test_after_a_verb_an_equal_snapshot_is_not_current(history: History) -> None:
+    """A service may show a change some seconds after the request for it, so that only another snapshot is current."""
+    history.record(task(state=DONE, outcome=outcome()))
+    history.invalidate(ref())
+    validity = []
+    for fields in ({}, {"is_unread": False}, {"pull_requests": (PullRequest(number=1),)}):
+        history.record(task(state=DONE, outcome=outcome(), **fields))
+        entry = history.get(ref())
+        validity.append(entry is not None and entry.is_current)
+
+    assert [False, False, True] == validity
 
 
 def test_events_are_written_with_the_change(history: History) -> None:

@@ -12,7 +12,7 @@ from coatcheck._model.events import TaskEvent, TaskFailed, TaskMessage, TaskSucc
 from coatcheck._model.outcome import Message
 from coatcheck._store.database import Database
 from coatcheck._store.events import EventLog, append_events
-from coatcheck._store.hooks import CLAIM_SECONDS, KEEP_SECONDS, MAX_FAILURES, Hook, HookStore
+from coatcheck._store.hooks import CLAIM_SECONDS, MAX_FAILURES, Hook, HookStore
 from coatcheck.testing import FakeClock
 
 REF = TaskRef("local", "t1")
@@ -154,21 +154,3 @@ def test_an_unknown_hook(hooks: HookStore) -> None:
         hooks.get("h2")
 
     assert "hooks: h1" == raised.value.remedy
-
-
-def test_an_incoming_delivery_is_kept_once(hooks: HookStore, clock: FakeClock) -> None:
-    """A repeated delivery changes nothing; one of another sender with the same id is another one."""
-    kept = [hooks.receive(sender=sender, id="d1", tasks=["codex:t1"]) for sender in ("github", "github", "openai")]
-    named = hooks.received_since(clock.time())
-    clock.sleep(1)
-
-    assert ([True, False, True], ["codex:t1"] * 2, []) == (kept, named, hooks.received_since(clock.time()))
-
-
-def test_old_incoming_deliveries_are_deleted(hooks: HookStore, clock: FakeClock) -> None:
-    """What arrived longer ago than senders repeat is deleted."""
-    hooks.receive(sender="github", id="d1", tasks=[])
-    clock.sleep(KEEP_SECONDS + 1)
-    hooks.receive(sender="github", id="d2", tasks=[])
-
-    assert ["d2"] == [delivery.id for delivery in hooks.list_deliveries()]

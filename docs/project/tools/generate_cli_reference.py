@@ -17,7 +17,7 @@ from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._runtime import config as settings
-from coatcheck._store import hooks
+from coatcheck._store import events as stored_events, hooks
 from coatcheck._values import json_fields
 
 PAGES = Path(__file__).parents[2] / "reference"
@@ -155,6 +155,7 @@ OBJECTS = {
     "Application": {**declared(apply_results.AppliedPatch), **apply.MORE_OF_APPLICATION},
     "Applied file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
     "Finding": declared(policy.Finding),
+    "StoredEvent": declared(stored_events.StoredEvent),
     "Hook": declared(hooks.Hook),
     "HookDelivery": declared(hooks.HookDelivery),
     "Repair": declared(repair_rows.Repair),

@@ -29,7 +29,7 @@ from coatcheck._patches import (
     repair_rows,
     undo_journal,
 )
-from coatcheck._store import hooks
+from coatcheck._store import events as stored_events, hooks
 from coatcheck._values import json_fields
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
@@ -82,6 +82,7 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "AppliedPatch": (apply_results.AppliedPatch, False),
     "FileOutcome": (apply_results.FileOutcome, False),
     "Finding": (policy.Finding, False),
+    "StoredEvent": (stored_events.StoredEvent, False),
     "Hook": (hooks.Hook, False),
     "HookDelivery": (hooks.HookDelivery, False),
     "Repair": (repair_rows.Repair, False),
@@ -98,6 +99,7 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
 }
 
 COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
+    ("StoredEvent", "event"): ref("Event"),
     ("Task", "provider"): TEXT,
     ("TaskResult", "provider"): TEXT,
     ("TaskResult", "attempts"): many(ref("AttemptResult")),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from .. import errors
+from .._runtime.config import suggestion
 from .submit import SubmitOptions, prepare_submission
 
 if TYPE_CHECKING:
@@ -70,8 +71,21 @@ def _read_line(number: int, line: bytes) -> BatchLine:
     try:
         return BatchLine(number, _task(msgspec.json.decode(line)))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        remedy = 'write a JSON string, or an object such as {"prompt": "Add dark mode", "branch": "main"}'
-        return BatchLine(number, None, errors.ConfigurationError(f"not a task: {error}", remedy=remedy))
+        return BatchLine(number, None, _not_a_task(str(error)))
+
+
+def _not_a_task(reason: str) -> errors.ConfigurationError:
+    """Return the error of a line, from msgspec's *reason*; for an unknown field it suggests a similar one."""
+    remedy = 'write a JSON string, or an object such as {"prompt": "Add dark mode", "branch": "main"}'
+    _, is_unknown, rest = reason.partition("unknown field `")
+    if not is_unknown:
+        start = reason if reason.startswith("JSON") else f"{reason[:1].lower()}{reason[1:]}"
+        return errors.ConfigurationError(f"not a task: {start}", remedy=remedy)
+    name = rest.partition("`")[0]
+    near = suggestion(name, BatchTask.__struct_fields__)
+    return errors.ConfigurationError(
+        f"a task has no field {name!r}", remedy=near or f"use: {', '.join(BatchTask.__struct_fields__)}"
+    )
 
 
 def _task(value: object) -> BatchTask:

@@ -15,7 +15,7 @@ from .. import errors
 if TYPE_CHECKING:
     from .._model.outcome import Attempt, FileSnapshot, Outcome
     from .._model.tasks import Task, TaskRef
-    from .._runtime.client import Client
+    from .task_history import TaskReader
 
 
 class ChosenPatch(NamedTuple):
@@ -25,11 +25,11 @@ class ChosenPatch(NamedTuple):
     outcome: Outcome
 
 
-def load_task(client: Client, ref: TaskRef) -> Task:
+def load_task(reader: TaskReader, ref: TaskRef) -> Task:
     """Return a task with the outcomes of all its attempts."""
-    task = client.get_task(ref)
+    task = reader.get_task(ref)
     if (task.attempt_total or 1) > 1:
-        return msgspec.structs.replace(task, attempts=client.list_attempts(task))
+        return msgspec.structs.replace(task, attempts=reader.list_attempts(task))
     return task
 
 
@@ -43,9 +43,9 @@ def outcome_of(task: Task, number: int | None) -> Outcome | None:
     return task.attempt(number).outcome
 
 
-def load_patch(client: Client, task: Task, number: int | None) -> ChosenPatch:
+def load_patch(reader: TaskReader, task: Task, number: int | None) -> ChosenPatch:
     """Return `choose_patch` of a task, requesting its attempts where there are several."""
-    attempts = () if (task.attempt_total or 1) == 1 else client.list_attempts(task)
+    attempts = () if (task.attempt_total or 1) == 1 else reader.list_attempts(task)
     return choose_patch(task, attempts, number)
 
 

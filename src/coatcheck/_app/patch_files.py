@@ -87,7 +87,7 @@ def read_text(data: bytes, options: PatchOptions) -> tuple[Patch, tuple[Repair, 
         return Patch.parse(data, strip=options.strip, directory=options.directory), ()
     except errors.PatchError as error:
         raise errors.PatchError(
-            str(error), line=error.line, remedy=f"{error.remedy or 'correct the diff'}, or pass --repair"
+            str(error), line=error.line, remedy=f"{error.remedy or 'correct the diff'}, or read it with repair=True"
         ) from None
 
 

@@ -1,6 +1,7 @@
-"""The tasks that were submitted from this machine: what ``@last`` and prefixes of ids name, and what a shell completes.
+"""The tasks of this machine: what ``@last`` and prefixes of ids name, and what a shell completes.
 
-`recent_tasks` is the only function that knows where they are recorded: in the journal of submissions.
+``@last`` and ``@N`` are tasks that were submitted from here (the journal of submissions); prefixes and completion also
+find those that were only seen (the history).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from .. import errors
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
+    from .._store.history import HistoryEntry
     from .._store.journal import Submission
     from .workspace import Workspace
 
@@ -20,7 +22,7 @@ LIMIT = 1000
 # Shorter texts are not prefixes: nearly every id begins with them.
 MIN_PREFIX = 4
 # So many tasks are named where a prefix is ambiguous.
-MAX_CANDIDATES = 10
+MAX_CANDIDATES = 4
 
 
 def recent_tasks(
@@ -31,9 +33,9 @@ def recent_tasks(
 
     from .._runtime.config import state_dir
     from .._store.journal import SubmissionJournal
+    from .task_history import location_of
 
-    folder = state_dir(workspace.environ)
-    location = workspace.config.get("database") or folder
+    folder, location = state_dir(workspace.environ), location_of(workspace.config)
     if "://" not in location and not os.path.isdir(location):
         return ()
     journal = SubmissionJournal.at(location, old_folder=folder)
@@ -41,6 +43,43 @@ def recent_tasks(
         return journal.latest(limit, provider=provider, prefix=prefix)
     finally:
         journal.close()
+
+
+def known_tasks(
+    workspace: Workspace, *, limit: int = LIMIT, provider: str | None = None, prefix: str = ""
+) -> Sequence[Submission]:
+    """Return the tasks that were submitted or seen from here, those submitted first. Raises `StoreError`."""
+    submitted = recent_tasks(workspace, limit=limit, provider=provider, prefix=prefix)
+    known = {each.ref for each in submitted}
+    seen = [each for each in _seen_tasks(workspace, limit, provider, prefix) if each.ref not in known]
+    return [*submitted, *seen][:limit]
+
+
+def _seen_tasks(workspace: Workspace, limit: int, provider: str | None, prefix: str) -> Sequence[Submission]:
+    from .._store.history import History, HistoryFilter
+    from .task_history import has_store, location_of
+
+    if not has_store(workspace.config):
+        return ()
+    history = History(location_of(workspace.config))
+    try:
+        if not prefix:
+            page = history.list(HistoryFilter(provider=provider), limit=limit)
+            return [_as_submission(each.task.ref, each) for each in page.items]
+        refs = history.find_refs(prefix, provider=provider, limit=limit)
+        return [
+            _as_submission(ref, history.get(ref) if place < MAX_CANDIDATES else None) for place, ref in enumerate(refs)
+        ]
+    finally:
+        history.close()
+
+
+def _as_submission(ref: TaskRef, entry: HistoryEntry | None) -> Submission:
+    from .._store.journal import Submission
+
+    if entry is None:
+        return Submission(ref, "", 0.0, None, None)
+    return Submission(ref, entry.task.title or "", entry.recorded_at.timestamp(), entry.task.environment, None)
 
 
 def find_recent(text: str, workspace: Workspace, *, provider: str | None = None) -> TaskRef:
@@ -73,7 +112,7 @@ def find_by_prefix(ref: TaskRef, workspace: Workspace, *, is_named: bool) -> Tas
     if len(ref.id) < MIN_PREFIX:
         return ref
     try:
-        known = recent_tasks(workspace, provider=ref.provider if is_named else None, prefix=ref.id)
+        known = known_tasks(workspace, provider=ref.provider if is_named else None, prefix=ref.id)
     except (errors.ConfigurationError, errors.StoreError):  # without a journal every id is whole
         return ref
     if not known or any(each.ref == ref for each in known):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .._patches.compare import Overlap
     from .._patches.parse import Patch
     from .._patches.repair_rows import Repair
-    from .._runtime.client import Client
     from .patch_files import PatchOptions
+    from .task_history import TaskReader
 
 
 class TaskPatch(NamedTuple):
@@ -45,22 +45,22 @@ class AttemptReview(NamedTuple):
     comparison: Comparison
 
 
-def read_patch(client: Client, ref: TaskRef, number: int | None, options: PatchOptions | None = None) -> TaskPatch:
+def read_patch(reader: TaskReader, ref: TaskRef, number: int | None, options: PatchOptions | None = None) -> TaskPatch:
     """Return the patch of attempt *number*, else of the first one that has a diff, read as *options* say."""
     from .._patches.parse import Patch
 
-    task = client.get_task(ref)
-    number, outcome = load_patch(client, task, number)
+    task = reader.get_task(ref)
+    number, outcome = load_patch(reader, task, number)
     patch = outcome.patch or Patch(b"")
     if options is None or not (options.repair or options.strip is not None or options.directory is not None):
         return TaskPatch(task, number, outcome, patch)
     return TaskPatch(task, number, outcome, *read_text(bytes(patch), options))
 
 
-def compare_two(client: Client, ref: TaskRef, numbers: tuple[int, int]) -> AttemptDifference:
+def compare_two(reader: TaskReader, ref: TaskRef, numbers: tuple[int, int]) -> AttemptDifference:
     """Return how the second of two attempts differs from the first."""
-    task = client.get_task(ref)
-    attempts = client.list_attempts(task)
+    task = reader.get_task(ref)
+    attempts = reader.list_attempts(task)
     left, right = (choose_patch(task, attempts, number).outcome for number in numbers)
     names = str(numbers[0]), str(numbers[1])
     return AttemptDifference(
@@ -68,9 +68,9 @@ def compare_two(client: Client, ref: TaskRef, numbers: tuple[int, int]) -> Attem
     )
 
 
-def review_attempts(client: Client, ref: TaskRef) -> AttemptReview:
+def review_attempts(reader: TaskReader, ref: TaskRef) -> AttemptReview:
     """Return every attempt of a task, and what is the same and what differs in their changes."""
     from .._model.comparison import compare_attempts
 
-    attempts = client.list_attempts(ref)
+    attempts = reader.list_attempts(ref)
     return AttemptReview(attempts, compare_attempts(attempts))

@@ -51,7 +51,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _read_lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read().splitlines()
     except FileNotFoundError:
         return []

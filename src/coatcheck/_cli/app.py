@@ -41,6 +41,7 @@ COMMANDS = {
     "show": "show",
     "open": "show",
     "attempts": "show",
+    "history": "history",
     "pr": "actions",
     "diff": "patch",
     "apply": "patch",
@@ -55,6 +56,7 @@ COMMANDS = {
     "completion": "completion",
     "demo": "demo",
     "serve": "serve",
+    "events": "events",
     "hooks": "hooks",
     "workflow": "workflow",
     "help": "information",
@@ -77,6 +79,11 @@ MAX_HELP_WIDTH = 120
 # Errors of a disk or of a system limit, which are not bugs.
 NO_STORAGE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
+)
+
+# Errors of a path that was chosen: by an option, a setting or the environment.
+WRONG_PATH = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EPERM}
 )
 
 ABOUT = """Submit a coding task to an agent that runs elsewhere, and get the result later.
@@ -174,11 +181,8 @@ def _convert_error(error: BaseException, process_env: ProcessEnv) -> BaseExcepti
         error, click.Abort | KeyboardInterrupt | UserInterrupt
     ):  # click makes an Abort of Ctrl-C
         return process_env.interruption.error
-    if isinstance(error, OSError) and error.errno in NO_STORAGE:
-        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return errors.CoatcheckError(
-            f"{place}{error.strerror}", remedy="free disk space or choose another folder, and try again"
-        )
+    if isinstance(error, OSError) and (converted := _of_system(error)):
+        return converted
     if not isinstance(error, click.ClickException):
         from .spec_options import with_options
 
@@ -186,6 +190,17 @@ def _convert_error(error: BaseException, process_env: ProcessEnv) -> BaseExcepti
     from .usage_errors import configuration_error
 
     return configuration_error(error)
+
+
+def _of_system(error: OSError) -> errors.CoatcheckError | None:
+    """Return the error of a disk, a system limit or a path that was chosen; None for any other, which is a bug."""
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    message = f"{place}: {error.strerror}" if place else f"{error.strerror}"
+    if error.errno in NO_STORAGE:
+        return errors.CoatcheckError(message, remedy="free disk space or choose another folder, and try again")
+    if error.errno in WRONG_PATH and place:
+        return errors.ConfigurationError(message, remedy="choose another path")
+    return None
 
 
 def _report_error(error: BaseException, arguments: Sequence[str], process_env: ProcessEnv) -> int:

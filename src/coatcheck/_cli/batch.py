@@ -31,9 +31,13 @@ def read_lines(run: CommandContext, path: str, first: int) -> list[BatchLine]:
     lines = [line for line in read_batch(data) if line.number >= first]
     if not lines:
         raise errors.ConfigurationError(
-            f"the batch {path} has no line to submit", remedy="write a JSON string or object per line"
+            f"{_shown(path)} has no line to submit", remedy="write a JSON string or object on each line"
         )
     return lines
+
+
+def _shown(path: str) -> str:
+    return "standard input" if path == "-" else path
 
 
 def run_batch(
@@ -74,7 +78,7 @@ def _print_result(run: CommandContext, path: str, result: BatchResult) -> None:
         run.console.write_json(dump_line({"line": result.number, **error_document(error)}))
     else:
         remedy = getattr(error, "remedy", None)
-        run.console.note(f"coatcheck: {path}, line {result.number}: {error}{f'; {remedy}' if remedy else ''}")
+        run.console.note(f"coatcheck: {_shown(path)}, line {result.number}: {error}{f'; {remedy}' if remedy else ''}")
 
 
 def _finish(run: CommandContext, lines: list[BatchLine], results: list[BatchResult]) -> ExitCode:

@@ -1,15 +1,18 @@
-"""Open pages of tasks in a browser.
+"""Open pages of tasks in a browser, and print their URLs.
 
-Invariant: only https URLs and http URLs of this machine are opened (`hyperlinks.is_safe_url`): a service's answer cannot
+Invariants: with ``--json``, and where a browser would not be visible (over SSH, without a desktop), only the URL is
+printed; only https URLs and http URLs of this machine are opened (`hyperlinks.is_safe_url`): a service's answer cannot
 start another program.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import errors
+from .process_env import can_browse
 from .several_tasks import Result, answer_each
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ def open_pages(run: CommandContext, results: Sequence[Result[Task]]) -> ExitCode
     opened: list[Result[dict[str, str]]] = []
     for ref, task in results:
         try:
-            page = task if isinstance(task, errors.CoatcheckError) else _open(task)
+            page = task if isinstance(task, errors.CoatcheckError) else _open(run, task)
         except errors.CoatcheckError as error:
             if len(results) == 1:
                 raise
@@ -32,10 +35,8 @@ def open_pages(run: CommandContext, results: Sequence[Result[Task]]) -> ExitCode
     return answer_each(run, opened, dict, lambda page: [page["url"]])
 
 
-def _open(task: Task) -> dict[str, str]:
+def _open(run: CommandContext, task: Task) -> dict[str, str]:
     """Open the page of *task*. Raises `TaskError` where it has none that may be opened."""
-    import webbrowser
-
     from .hyperlinks import is_safe_url
 
     if not task.url:
@@ -44,6 +45,9 @@ def _open(task: Task) -> dict[str, str]:
         raise errors.TaskError(
             f"the page of {task.ref} is not opened: {task.url} is neither https nor on this machine", ref=task.ref
         )
-    if not webbrowser.open(task.url):
-        raise errors.TaskError(f"no browser was found for {task.ref}", ref=task.ref, remedy=f"open {task.url}")
+    if not run.is_json and can_browse(run.process_env.environ, sys.platform):
+        import webbrowser  # it searches for browsers
+
+        if not webbrowser.open(task.url):
+            run.note(f"no browser could be started; open {task.url} yourself")
     return {"ref": str(task.ref), "url": task.url}

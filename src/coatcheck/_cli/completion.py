@@ -34,8 +34,11 @@ _coatcheck() {
     COMPREPLY=()
     while IFS=$'\t' read -r kind value text; do
         case "$kind" in
-            file) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]#=}")) ;;
-            dir) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "${COMP_WORDS[COMP_CWORD]#=}")) ;;
+            file|dir)
+                compopt -o filenames 2>/dev/null
+                while IFS= read -r value; do COMPREPLY+=("$value"); done < <(
+                    compgen -A "${kind/dir/directory}" -- "${COMP_WORDS[COMP_CWORD]#=}"
+                ) ;;
             plain)
                 # bash has split the word at these characters, and replaces what follows the last of them.
                 if [[ "$word" == *:* && "$COMP_WORDBREAKS" == *:* ]]; then value="${value#"${word%:*}:"}"; fi
@@ -52,6 +55,7 @@ _coatcheck() {
     local kind value text line prefix
     local -a values texts
     line="${(j: :)${(@)words[1,CURRENT-1]}} $PREFIX"
+    if [[ "$PREFIX" == --*=* ]]; then compset -P '*='; fi
     while IFS=$'\t' read -r kind value text; do
         case "$kind" in
             file) _path_files -f ;;
@@ -59,7 +63,6 @@ _coatcheck() {
             plain) values+=("$value"); texts+=("${value}${text:+  -- $text}") ;;
         esac
     done < <(_COATCHECK_COMPLETE=zsh _COATCHECK_LINE="$line" ${words[1]} 2>/dev/null)
-    if [[ "$PREFIX" == --*=* ]]; then compset -P '*='; fi
     (( $#values )) && compadd -U -V coatcheck -l -d texts -a values
 }
 if [[ "${funcstack[1]}" == "_coatcheck" ]]; then _coatcheck "$@"; else compdef _coatcheck coatcheck; fi
@@ -74,9 +77,9 @@ function __coatcheck
         set -l parts (string split \t -- $answer)
         switch $parts[1]
             case file
-                __fish_complete_path $word
+                printf "$prefix%s\n" (__fish_complete_path (string replace -- "$prefix" '' $word))
             case dir
-                __fish_complete_directories $word
+                printf "$prefix%s\n" (__fish_complete_directories (string replace -- "$prefix" '' $word))
             case plain
                 printf '%s%s\t%s\n' "$prefix" $parts[2] $parts[3]
         end

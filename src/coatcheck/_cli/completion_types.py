@@ -14,16 +14,19 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# Name of a parameter -> the kind of its values; "config" has parameters of the same names with other values.
+# Name of a parameter -> the kind of its values.
 KINDS: Mapping[str, str] = {
     "account": "account",
     "as_json": "field",
+    "batch": "file",
     "branch": "branch",
+    "codex_home": "folder",
+    "data": "folder",
     "directory": "folder",
     "environment": "environment",
+    "file": "file",
     "folder": "folder",
     "ignore": "rule",
-    "key": "setting",
     "log_file": "file",
     "model": "model",
     "output": "file",
@@ -32,11 +35,21 @@ KINDS: Mapping[str, str] = {
     "provider": "provider",
     "reject": "rule",
     "repository": "repository",
-    "setting": "setting",
+    "service": "provider",
     "start": "branch",
     "starting_diff": "file",
     "task": "ref",
     "tasks": "ref",
+}
+# The same for parameters whose values depend on the command.
+KINDS_OF_COMMANDS: Mapping[tuple[str, str], str] = {
+    ("apply", "task"): "patch",
+    ("attempts", "tasks"): "patch",
+    ("config", "name"): "setting",
+    ("config", "value"): "setting_value",
+    ("diff", "task"): "patch",
+    ("help", "name"): "command",
+    ("providers", "name"): "provider",
 }
 
 
@@ -53,8 +66,10 @@ class Completed(click.types.StringParamType):
         return items
 
 
-def completing(param: click.Parameter) -> click.Parameter:
-    """Return *param*; the shell completes its values if it takes text of a known kind."""
-    if param.name in KINDS and isinstance(param.type, click.types.StringParamType):
-        param.type = Completed(KINDS[param.name])
+def completing(param: click.Parameter, command: str) -> click.Parameter:
+    """Return *param* of *command*; the shell completes its values if it takes text of a known kind."""
+    name = param.name or ""
+    kind = KINDS_OF_COMMANDS.get((command, name)) or KINDS.get(name)
+    if kind and isinstance(param.type, click.types.StringParamType):
+        param.type = Completed(kind)
     return param

@@ -47,7 +47,11 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
     try:
         if kind == "field":
             return _fields(ctx.info_name or "", incomplete)
-        pairs = dict(KINDS[kind](run, incomplete))
+        if kind == "patch":
+            return _patches(ctx, param, incomplete)
+        if kind == "setting_value":
+            kind = ctx.params.get("name") or ""
+        pairs = dict(KINDS[kind](run, incomplete)) if kind in KINDS else {}
     except (errors.CoatcheckError, OSError):
         return []
     chosen = set(ctx.params.get(param.name or "") or ())
@@ -56,6 +60,14 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
         for value, text in pairs.items()
         if value.startswith(incomplete) and (param.nargs == 1 or value not in chosen)
     ]
+
+
+def _patches(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return files, and the tasks that *incomplete* may be; what contains a slash is a file."""
+    file = CompletionItem(incomplete, type="file")
+    if "/" in incomplete:
+        return [file]
+    return [*complete("ref", ctx, param, incomplete), *([] if incomplete.startswith("@") else [file])]
 
 
 def _fields(command: str, incomplete: str) -> list[CompletionItem]:
@@ -69,10 +81,11 @@ def _fields(command: str, incomplete: str) -> list[CompletionItem]:
 
 
 def _refs(run: CommandContext, incomplete: str) -> Pairs:
-    from .._app.recent_tasks import recent_tasks
+    from .._app.recent_tasks import known_tasks, recent_tasks
 
     provider, colon, id = incomplete.partition(":")
-    known = recent_tasks(run.workspace, limit=MAX_REFS, provider=provider if colon else None)
+    find = recent_tasks if incomplete.startswith("@") else known_tasks
+    known = find(run.workspace, limit=MAX_REFS, provider=provider if colon else None)
     if incomplete.startswith("@"):
         return [("@last" if number == 1 else f"@{number}", each.summary) for number, each in enumerate(known, 1)]
     if any(str(each.ref).startswith(incomplete) for each in known):
@@ -144,6 +157,13 @@ def _settings(run: CommandContext, incomplete: str) -> Pairs:
     return {**dict.fromkeys((*SETTINGS, *run.config.names_in_files()), ""), **declared}.items()
 
 
+def _commands(run: CommandContext, incomplete: str) -> Pairs:
+    del run, incomplete
+    from .app import COMMANDS
+
+    return [(name, "") for name in COMMANDS]
+
+
 def _rules(run: CommandContext, incomplete: str) -> Pairs:
     del run, incomplete
     from .._patches.policy import RULES
@@ -163,6 +183,7 @@ def _accounts(run: CommandContext, incomplete: str) -> Pairs:
 KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "account": _accounts,
     "branch": _branches,
+    "command": _commands,
     "environment": _environments,
     "model": _models,
     "provider": _providers,

@@ -16,12 +16,16 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options
 from .completion_types import completing
 from .console import Styled, clean, paragraph
+from .outages import Outages
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .._app.task_history import TaskHistory
     from .._app.workspace import Workspace
-    from .._engine.reachability import Outage
     from .._model.tasks import TaskRef
     from .._runtime.client import Client
     from .._runtime.config import Config
@@ -30,8 +34,6 @@ if TYPE_CHECKING:
     from .process_env import ProcessEnv
     from .progress import ProgressClock, WaitProgress
 
-# How long an outage lasts before it is reported (seconds); each further report comes after twice that time.
-FIRST_REPORT = 5.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,8 +55,9 @@ class CommandContext:
         self.process_env, self.is_json, self._output = process_env, is_json, output
         self._provider, self._base_url, self._account = provider, base_url, account
         self._refs: list[TaskRef] = []
-        self.progress: WaitProgress | None = None
-        self.outages = Outages(self)
+        self.outages = Outages(process_env.console)
+        # The tasks that were read from the history, and when each was recorded.
+        self.read_from_history: dict[TaskRef, datetime] = {}
         # The file of a prompt that was written in the editor: an error of the submission names it.
         self.kept_prompt: str | None = None
 
@@ -107,6 +110,13 @@ class CommandContext:
         """Set a setting as an option of this run; None changes nothing."""
         if value is not None:
             self.config = self.config.with_explicit({name: value})
+
+    @functools.cached_property
+    def history(self) -> TaskHistory:
+        """What the command records."""
+        from .._app.task_history import TaskHistory
+
+        return TaskHistory(self.config, clock=self.process_env.clock)
 
     @property
     def now(self) -> float:
@@ -168,32 +178,46 @@ class CommandContext:
             name, self.workspace, refs=refs or self._refs, environment=environment
         )
         try:
-            with Client(
-                name,
-                config=self.config,
-                environ=environ,
-                transport=self.process_env.transport,
-                clock=self._clock if waits else self.process_env.clock,
-                base_url=base_url,
-                on_outage=self.outages.report,
-            ) as client:
+            with (
+                self._clock.webhooks(self.workspace if waits else None) as wakes,
+                Client(
+                    name,
+                    config=self.config,
+                    environ=environ,
+                    transport=self.process_env.transport,
+                    clock=self._clock if waits else self.process_env.clock,
+                    base_url=base_url,
+                    on_outage=self.outages.report,
+                    store=None if self.history.level == "off" else self.history,
+                    wakes=wakes,
+                ) as client,
+            ):
                 yield client
         except errors.CoatcheckError as error:
-            from .error_context import in_context  # only an error needs it
-
-            named = in_context(error, provider=name, refs=self._refs, environ=environ)
-            named.remedy = named.remedy and self._with_options(named.remedy)
+            named = self.in_context(error, provider=name, refs=self._refs)
             if named is error:
                 raise
             raise named from error
+
+    def in_context(
+        self, error: errors.CoatcheckError, *, provider: str, refs: Sequence[TaskRef]
+    ) -> errors.CoatcheckError:
+        """Return *error* with the task that it is about, and with the options of this run in the commands of its remedy."""
+        from .error_context import in_context, with_service_options  # only an error needs them
+
+        options = {"--account": self._account, "--base-url": self._base_url}
+        named = in_context(error, provider=provider, refs=refs, environ=self.process_env.environ)
+        named.remedy = named.remedy and with_service_options(named.remedy, options)
+        return named
 
     def start_progress(self, *refs: TaskRef) -> WaitProgress:
         """Show the progress of a wait for *refs* from now on."""
         from .progress import WaitProgress
 
-        self.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
-        self.progress.refresh()
-        return self.progress
+        progress = self.outages.progress = self._clock.progress = WaitProgress(self.console, self._clock, *refs)
+        progress.refresh()
+        self.history.is_live = True
+        return progress
 
     @functools.cached_property
     def _clock(self) -> ProgressClock:
@@ -213,15 +237,6 @@ class CommandContext:
         options["--base-url"] = self._base_url
         arguments = [word for name, value in options.items() if value is not None for word in (name, value)]
         return shlex.join(["coatcheck", *words, *arguments])
-
-    def _with_options(self, remedy: str) -> str:
-        """Return *remedy* with this run's account and address added to each command in it that uses the service."""
-        import re
-        import shlex
-
-        given = {"--account": self._account, "--base-url": self._base_url}
-        words = [word for name, value in given.items() if value is not None for word in (name, value)]
-        return re.sub(SERVICE_COMMAND, lambda found: " ".join([found[0], *map(shlex.quote, words)]), remedy)
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; where standard input is not a terminal, the answer is no."""
@@ -298,6 +313,20 @@ class CommandContext:
         if not self.console.is_quiet:
             self.warn(*lines)
 
+    def print_origin(self) -> None:
+        """Print which results come from the history."""
+        if self.read_from_history:
+            from .recording import origin_line
+
+            self.note(origin_line(self.read_from_history, self.now))
+
+    def save_history(self) -> None:
+        """Record what the command has observed."""
+        if "history" in vars(self):
+            from .recording import save_history
+
+            save_history(self.history, self.console)
+
     def warn(self, *lines: Line) -> None:
         """Print warnings on stderr, with ``--json`` only on a terminal."""
         if not self.is_json or self.console.is_interactive:
@@ -308,68 +337,12 @@ class CommandContext:
 SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
-class Outages:
-    """Report on stderr that the service does not answer: in the progress line of a wait, else in lines.
-
-    The first line comes after `FIRST_REPORT` seconds, each further one after twice the time.
-    """
-
-    def __init__(self, run: CommandContext) -> None:
-        self._run, self._next = run, FIRST_REPORT
-        self.are_shown = False  # only commands that wait show them; others soon end with the error itself
-
-    def report(self, outage: Outage | None) -> None:
-        """Show what a client reports (`on_outage`)."""
-        if not self.are_shown:
-            return
-        if self._run.progress is not None:
-            self._run.progress.outage = outage
-            self._run.progress.refresh()
-        if outage is None:
-            self._next = FIRST_REPORT
-        elif outage.seconds >= self._next and not self._run.console.is_interactive:
-            self._next = 2 * outage.seconds
-            if not self._run.console.is_quiet:
-                self._run.console.note(f"coatcheck: {outage}, retrying")
-
-
 def utf8(data: bytes, what: str) -> str:
-    """Return bytes as text; raises `ConfigurationError` for what is not UTF-8."""
+    """Return bytes as text, without a byte-order mark; raises `ConfigurationError` for what is not UTF-8."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
-
-
-JSON = click.Option(
-    ["--json", "as_json"], metavar="[FIELDS]", help="Print JSON instead of text; only these fields: --json ref,state."
-)
-JQ = click.Option(["--jq"], metavar="EXPR", help="Filter the JSON with a jq expression (needs coatcheck[jq]).")
-VERBOSE = click.Option(
-    ["-v", "--verbose"], count=True, help="Log requests on stderr; -vv also polls and logins. COATCHECK_LOG=debug too."
-)
-QUIET = click.Option(["-q", "--quiet"], is_flag=True, help="Print no progress and no notes, only results and errors.")
-LOG_FILE = click.Option(["--log-file"], metavar="FILE", help="Append the log to a file instead of stderr.")
-OUTPUT = (JSON, JQ, QUIET, VERBOSE, LOG_FILE)
-PROVIDER = click.Option(
-    ["--provider"],
-    metavar="NAME",
-    help=f"The service that runs the tasks; `coatcheck providers` lists them (default: {DEFAULT_PROVIDER}).",
-)
-ACCOUNT = click.Option(["--account"], metavar="NAME", help="Which login of coatcheck, by the name given at `login`.")
-BASE_URL = click.Option(["--base-url"], metavar="URL", help="URL of the service, instead of its default.")
-
-
-def refuse_empty_options(context: click.Context) -> None:
-    """Raise `ConfigurationError` for an option whose value is empty, as that of an unset variable of a script is."""
-    for param in context.command.params:
-        value = context.params.get(param.name or "")
-        if param.name == "as_json":  # its value may be left out
-            continue
-        if isinstance(param, click.Option) and (value == "" or (isinstance(value, tuple) and "" in value)):
-            raise errors.ConfigurationError(
-                f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
-            )
 
 
 class Command(click.Command):
@@ -394,14 +367,17 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args*, with ``--json`` and its FIELDS as one word."""
-        if "--json" in args:
-            position = args.index("--json") + 1
-            if position < len(args) and not args[position].startswith("-"):
-                from .json_selection import joined  # most commands print a whole document
+        if args == ["--json"]:
+            args = ["--json="]
+        elif any(each == "--json" or each.startswith("--json=") for each in args):
+            from .json_selection import joined
 
-                args = joined(args, self)
-            args = ["--json=" if each == "--json" else each for each in args]
-        return super().parse_args(ctx, args)
+            args = joined(args, self)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # click's parser does not set it, and the message names the command
+            raise
 
 
 def command(
@@ -438,12 +414,17 @@ def command(
                 account=account,
                 output=json_output(name, as_json, jq),
             )
-            return function(run, **options)
+            try:
+                code = function(run, **options)
+                run.print_origin()
+            finally:
+                run.save_history()
+            return code
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
-        params = [completing(each) for each in (*own, *common)]
+        params = [completing(each, name) for each in (*own, *common)]
         return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
 
     return decorate
@@ -471,44 +452,3 @@ refs_argument = click.argument("tasks", metavar="REF...", nargs=-1, required=Tru
 attempt_option = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt, from 1; the numbers never change."
 )
-
-
-def seconds(text: str, name: str = "") -> float | None:
-    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none".
-
-    Raises `ConfigurationError`, which names the option or setting *name*.
-    """
-    if text.strip().lower() == "none":
-        return None
-    number, unit = text.strip(), 1.0
-    if number[-1:].lower() in UNITS:
-        number, unit = number[:-1], UNITS[number[-1].lower()]
-    try:
-        value = float(number) * unit
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise errors.ConfigurationError(
-            f"{f'{name}: ' if name else ''}{text!r} is not a duration",
-            remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit",
-        )
-    return value
-
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def timeout_of(run: CommandContext, option: str | None) -> float | None:
-    """Return how long to wait in seconds: the option, else the setting ``timeout``."""
-    if option is not None:
-        return seconds(option, "--timeout")
-    setting = run.config.resolve("timeout")
-    return seconds(setting.value or "none", f"timeout ({setting.origin})")
-
-
-timeout_option = click.option(
-    "--timeout",
-    metavar="TIME",
-    help="Stop waiting after this: 90s, 30m, 2h, none (default: 1h). The task is not stopped.",
-)
-interval_option = click.option("--interval", metavar="TIME", help="Poll this often (default: when an end is likely).")

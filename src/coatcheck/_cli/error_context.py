@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 from .. import errors
@@ -11,6 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .._model.tasks import TaskRef
+
+# A command in a remedy that takes the options of the service; it ends with the remedy or before the next part of it.
+SERVICE_COMMAND = (
+    r"\bcoatcheck (?:run|submit|wait|watch|status|list|message|approve|cancel|archive|unarchive|delete|show|open"
+    r"|attempts|pr|diff|apply(?! --undo)|usage|environments)\b[^;,)]*"
+)
 
 
 def in_context(
@@ -43,3 +51,9 @@ def _has_local_cloud(environ: Mapping[str, str]) -> bool:
     from .._runtime.server_record import running_servers
 
     return bool(running_servers(environ))
+
+
+def with_service_options(remedy: str, options: Mapping[str, str | None]) -> str:
+    """Return *remedy* with the *options* that have a value added to each command in it that uses the service."""
+    words = [word for name, value in options.items() if value is not None for word in (name, shlex.quote(value))]
+    return re.sub(SERVICE_COMMAND, lambda command: " ".join([command[0], *words]), remedy)

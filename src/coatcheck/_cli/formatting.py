@@ -168,17 +168,28 @@ def plan(plan: Plan) -> list[Line]:
     ]
 
 
-def outcome(outcome: Outcome | None, markdown: Markdown = paragraph) -> list[Line]:
-    """Return an outcome: messages, formatted by *markdown*, pull request text, size and files."""
+def outcome(outcome: Outcome | None, markdown: Markdown = paragraph, *, task: Task | None = None) -> list[Line]:
+    """Return an outcome: messages, formatted by *markdown*, error, pull request text, size and files.
+
+    An error and a size that the `summary` of *task* has are left out, and a pull request's text that is a message.
+    """
     if outcome is None:
         return ["", "The service sent no outcome."]
     lines = message(outcome, markdown)
-    if outcome.error:
+    if outcome.error and (task is None or str(outcome.error) != str(task.error)):
         lines += ["", ("error: ", Styled(str(outcome.error), "red"))]
     if outcome.pull_request:
-        lines += [*heading("Pull request"), *pull_request(outcome.pull_request)]
-    lines += [*heading("Changes"), ("  ", *change(outcome))]
-    return lines + indented(changed_files(outcome))
+        printed = [each.text for each in outcome.messages]
+        lines += [*heading("Pull request"), *pull_request(outcome.pull_request, printed)]
+    return lines + _changes(outcome, task)
+
+
+def _changes(outcome: Outcome, task: Task | None) -> list[Line]:
+    """Return the section of the changes; nothing where the `summary` of *task* has all of it."""
+    amount = change(outcome)
+    is_new = task is None or amount != size(task.stats)
+    lines = [*([("  ", *amount)] if is_new else []), *indented(changed_files(outcome))]
+    return [*heading("Changes"), *lines] if lines else []
 
 
 def message(outcome: Outcome | None, markdown: Markdown = paragraph) -> list[Line]:
@@ -194,10 +205,13 @@ def change(outcome: Outcome) -> tuple[Part, ...]:
     return size(outcome.stats)
 
 
-def pull_request(pull: PullRequest) -> list[Line]:
-    """Return a pull request: its URL, title and text."""
+def pull_request(pull: PullRequest, messages: Iterable[str] = ()) -> list[Line]:
+    """Return a pull request: its URL, title and text; a text that is one of *messages* is not repeated."""
     where = [f"  {pull.url} ({pull.state or 'open'})"] if pull.url else []
-    return [*where, f"  {pull.title or '<untitled>'}", *([""] if pull.body else []), *_indented(pull.body)]
+    lines: list[Line] = [*where, f"  {pull.title or '<untitled>'}"]
+    if pull.body and pull.body.strip() in {each.strip() for each in messages}:
+        return [*lines, Styled("  (text: the message above)", "dim")]
+    return [*lines, *([""] if pull.body else []), *_indented(pull.body)]
 
 
 def _indented(text: str | None) -> list[Line]:
@@ -388,8 +402,8 @@ def login_status(status: LoginStatus, now: float) -> list[Line]:
         "chosen by": status.origin,
         "name": status.account or "",
         "access token": _ending(status.expires_at, now) if status.is_logged_in else "",
-        "last refresh": age(status.last_refresh, now),
-        "refreshed": "here" if status.can_refresh else "not here",
+        "last refresh": age(status.last_refresh, now) if status.last_refresh else "",
+        "refreshed": "by coatcheck" if status.can_refresh else "not by coatcheck",
         "lock": status.lock or "",
     }
     width = max(map(len, facts))
@@ -400,7 +414,7 @@ def login_status(status: LoginStatus, now: float) -> list[Line]:
 
 def _ending(moment: datetime | None, now: float) -> str:
     if moment is None:
-        return "of unknown expiry"
+        return "valid, with no known expiry"
     left = moment.timestamp() - now
     shown = time.strftime("%b %d %H:%M", moment.astimezone().timetuple())
     return f"until {shown} (in {span(left)})" if left > 0 else f"ended {shown}"

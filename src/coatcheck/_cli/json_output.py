@@ -90,16 +90,20 @@ DOCUMENTS: Mapping[str, str] = {
     "submit": "task; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
     "number of the line, and `task` or `error`",
     "wait": "task result; of several tasks `tasks`: these, or `ref` and `error`",
-    "watch": "one event per line (NDJSON)",
-    "status": "task; of several tasks `tasks`: these, or `ref` and `error`",
-    "show": "task result; of several tasks `tasks`: these, or `ref` and `error`",
+    "watch": "one event per line (NDJSON); with --diff also `type` (diff), `ref`, `attempt` and `diff`",
+    "status": "task, and `recorded_at`: when it was recorded, null where its service was asked; of several tasks `tasks`: "
+    "these, or `ref` and `error`",
+    "show": "task result, and `recorded_at` as `status`; of several tasks `tasks`: these, or `ref` and `error`",
+    "history": "list: `tasks`: task objects with `recorded_at` and `is_current`, and `cursor`: the value of --cursor for "
+    "the next tasks, or null; show: a task result with both, of several tasks `tasks`: these; export: a line per task; "
+    "import, forget, prune: `imported`, `forgotten`, `pruned`: how many",
     "list": "`tasks`: task objects, and `cursor`: the value of `list --cursor` for the next tasks, or null",
     "open": "`ref` and `url`; of several tasks `tasks`: these, or `ref` and `error`",
-    "attempts": "`ref` (null for files), `attempts`: attempt result objects, and `comparison`: a comparison",
-    "diff": "`ref` (null for a file, with `file`), `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
+    "attempts": "`ref` (null for files), `attempts`: attempt result objects, `comparison`: a comparison, and `recorded_at` as `status`",
+    "diff": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
     "UTF-8), `stats`, and `files`: change objects, null where the diff cannot be read, `repairs`: repair objects; with --between `ref`, `between`, "
     "`is_same_change`, `share` and `diff_of_diffs`",
-    "apply": "`ref` (null for a file, with `file`), `attempt`, and the fields of an application; with --undo an undoing",
+    "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing",
     "approve": "`ref` and `action`",
     "cancel": "`ref` and `action`; of several tasks `tasks`: these, or `ref` and `error`",
     "message": "task, which is running again",
@@ -116,8 +120,10 @@ DOCUMENTS: Mapping[str, str] = {
     "auth": "login status",
     "config": "`settings`: setting objects; with set, unset and edit also `path`: the file that was changed",
     "completion": "`shell` and `script`",
-    "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`",
-    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; log: `deliveries`: delivery "
+    "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
+    "`--hook`, with its `secret` where it is new",
+    "events": "one stored event per line (NDJSON)",
+    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",

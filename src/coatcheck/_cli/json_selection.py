@@ -26,6 +26,7 @@ CLASSES: Mapping[str, str] = {
     "list": "_model.tasks:Task",
     "status": "_model.tasks:Task",
     "show": "_model.tasks:Task",
+    "history": "_model.tasks:Task",
     "wait": "_model.tasks:Task",
     "run": "_model.tasks:Task",
     "submit": "_model.tasks:Task",
@@ -44,9 +45,23 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "run": ("applied",),
     "submit": ("submissions",),
     "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
-    "attempts": ("ref", "attempts", "comparison"),
-    "diff": ("ref", "attempt", "diff", "diff_base64", "stats", "files", "between", "share", "diff_of_diffs"),
-    "apply": ("ref", "attempt", "left_out", "findings", "restored", "removed", "kept"),
+    "status": ("recorded_at",),
+    "show": ("recorded_at",),
+    "history": ("recorded_at", "is_current"),
+    "attempts": ("ref", "attempts", "comparison", "recorded_at"),
+    "diff": (
+        "recorded_at",
+        "ref",
+        "attempt",
+        "diff",
+        "diff_base64",
+        "stats",
+        "files",
+        "between",
+        "share",
+        "diff_of_diffs",
+    ),
+    "apply": ("ref", "attempt", "recorded_at", "left_out", "findings", "restored", "removed", "kept"),
     "approve": ("ref", "action"),
     "cancel": ("ref", "action"),
     "archive": ("ref", "action"),
@@ -59,7 +74,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 # Keys of documents that hold a list of objects.
 LISTS = ("tasks", "models", "environments", "settings", "providers")
 # Arguments that hold a person's words.
-FREE_TEXT = frozenset({"prompt", "text"})
+FREE_TEXT = frozenset({"prompt", "text", "words"})
 
 
 def fields_of(command: str) -> tuple[str, ...]:
@@ -88,17 +103,34 @@ def splits_fields(word: str, command: click.Command) -> bool:
 
 
 def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
-    """Return *arguments* with ``--json`` and its FIELDS in one word."""
+    """Return *arguments* with ``--json`` and its FIELDS in one word; the fields of several are added.
+
+    What follows ``--``, and the value of another option, is not the option ``--json``.
+    """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    words, position = [], 0
+    with_value = _options_with_value(command)
+    words: list[str] = []
+    fields: list[str] = []
+    position = 0
     while position < end:
         word, position = arguments[position], position + 1
-        if word == "--json":
-            has_fields = position < end and splits_fields(arguments[position], command)
-            word = f"--json={arguments[position] if has_fields else ''}"
-            position += has_fields
-        words.append(word)
-    return [*words, *arguments[end:]]
+        if word == "--json" and position < end and splits_fields(arguments[position], command):
+            fields.append(arguments[position])
+            position += 1
+        elif word == "--json" or word.startswith("--json="):
+            fields.append(word.removeprefix("--json").removeprefix("="))
+        else:
+            size = 2 if word in with_value else 1
+            words += arguments[position - 1 : min(position - 1 + size, end)]
+            position += size - 1
+    return [f"--json={','.join(filter(None, fields))}", *words, *arguments[end:]]
+
+
+def _options_with_value(command: click.Command) -> set[str]:
+    """Return the options of *command* that take the next word as their value."""
+    options = (each for each in command.params if each.param_type_name == "option")
+    valued = (each for each in options if not (each.is_flag or each.count))  # type: ignore[attr-defined]
+    return {name for each in valued for name in each.opts} - {"--json"}
 
 
 class JsonOutput:

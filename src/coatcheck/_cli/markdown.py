@@ -59,9 +59,10 @@ def _rendered(text: str, width: int) -> list[Line]:
     import io
 
     from rich.console import Console
-    from rich.markdown import Markdown
+    from rich.markdown import Heading, Markdown
 
     console = Console(file=io.StringIO(), width=width, color_system="standard", legacy_windows=False, emoji=False)
+    Heading.LEVEL_ALIGN = dict.fromkeys(Heading.LEVEL_ALIGN, "left")  # rich centres the first level
     markdown = Markdown(text, hyperlinks=False, code_theme="ansi_dark")
     lines = [tuple(map(_part, line)) for line in console.render_lines(markdown, pad=False)]
     trimmed = [_trimmed(line) for line in lines]

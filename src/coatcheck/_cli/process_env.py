@@ -67,7 +67,9 @@ class ProcessEnv:
 
 
 def can_browse(environ: Mapping[str, str], platform: str) -> bool:
-    """Whether a browser opened here is visible to the person: on a desktop, and not over SSH."""
+    """Whether a browser opened here is visible to the person: the one that BROWSER names, else on a desktop, not over SSH."""
+    if environ.get("BROWSER"):
+        return True
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return False
     return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))

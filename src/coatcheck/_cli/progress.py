@@ -11,7 +11,8 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .._model.states import TaskState
@@ -19,9 +20,11 @@ from .console import Part, Styled
 from .formatting import short_span, state_word
 
 if TYPE_CHECKING:
+    from .._app.workspace import Workspace
     from .._engine.reachability import Outage
     from .._model.tasks import Task, TaskRef
     from .._protocol.effects import Clock
+    from .._protocol.wake_source import WakeSource
     from .console import Console
 
 # Seconds between two lines without a terminal, and between two updates of the line on one.
@@ -117,6 +120,27 @@ class ProgressClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.progress: WaitProgress | None = None
+        self._pause_ends_at = 0.0
+
+    @contextmanager
+    def webhooks(self, workspace: Workspace | None) -> Iterator[WakeSource | None]:
+        """Give the deliveries in the user's store, which end pauses of waits; None without a *workspace*."""
+        if workspace is None:
+            yield None
+            return
+        from .._runtime.config import state_dir
+        from .._store.wakes import StoreWakes
+
+        location = workspace.config.get("database") or state_dir(workspace.environ)
+        wakes = StoreWakes(location, time=self.time, monotonic=self.monotonic, on_pause=self.expect_pause)
+        try:
+            yield wakes
+        finally:
+            wakes.close()
+
+    def expect_pause(self, seconds: float) -> None:
+        """Set the length of a pause that consists of several sleeps, between which webhooks are read."""
+        self._pause_ends_at = self.monotonic() + seconds
 
     def time(self) -> float:
         """Return the seconds since the epoch."""
@@ -132,11 +156,13 @@ class ProgressClock:
         if progress is None:
             return self._clock.sleep(seconds)
         end = self.monotonic() + seconds
-        progress.expect_poll(end)
+        progress.expect_poll(max(end, self._pause_ends_at))
         while (remaining := end - self.monotonic()) > 0:
             self._clock.sleep(min(progress.tick, remaining))
             progress.refresh()
-        return progress.expect_poll(None)
+        if self._pause_ends_at <= self.monotonic():
+            progress.expect_poll(None)
+        return None
 
     def asleep(self, seconds: float) -> Awaitable[None]:
         """Wait under asyncio, which no command does."""

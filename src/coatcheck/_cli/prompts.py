@@ -16,7 +16,7 @@ from .. import errors
 from .editor import configured_editor, edit_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .context import CommandContext
 
@@ -45,12 +45,12 @@ def read_prompt(
     file: str | None,
     *,
     what: str = "the prompt",
-    facts: Sequence[str] = (),
+    facts: Callable[[], Sequence[str]] = tuple,
     before: Sequence[str] = (),
 ) -> str:
     """Return the prompt: one argument, ``-`` or a file; without either the editor of a terminal, else standard input.
 
-    *facts* are lines about the submission that the editor shows, *before* the arguments before it. Raises `ConfigurationError`.
+    *facts* returns lines about the submission that the editor shows, *before* the arguments before it. Raises `ConfigurationError`.
     """
     if file is not None:
         if words:
@@ -61,7 +61,7 @@ def read_prompt(
             f"{what} is {len(words)} words that are not quoted", remedy=f"quote it: {_quoted(run, words, before)}"
         )
     if not words and run.process_env.is_asking and configured_editor(run.process_env.environ):
-        return _edited(run, what, facts)
+        return _edited(run, what, facts())
     return run.text(words[0] if words else None, what)
 
 

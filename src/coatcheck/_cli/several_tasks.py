@@ -42,17 +42,23 @@ def groups_of(run: CommandContext, refs: Sequence[TaskRef]) -> list[list[TaskRef
     return list(groups.values())
 
 
-def for_each(run: CommandContext, refs: Sequence[TaskRef], act: Callable[[Client, TaskRef], T]) -> Iterator[Result[T]]:
-    """Yield what *act* returns for each task, or the error that it raises. The error of a single task is raised."""
+def for_each(
+    run: CommandContext, refs: Sequence[TaskRef], act: Callable[[Client, TaskRef], T], *, is_raised: bool | None = None
+) -> Iterator[Result[T]]:
+    """Yield what *act* returns for each task, or the error that it raises.
+
+    With *is_raised* an error is raised; None stands for a single task.
+    """
+    is_raised = len(refs) == 1 if is_raised is None else is_raised
     for group in groups_of(run, refs):
         with run.client(group[0].provider, refs=group) as client:
             for ref in group:
                 try:
                     yield ref, act(client, ref)
                 except errors.CoatcheckError as error:
-                    if len(refs) == 1:
+                    if is_raised:
                         raise
-                    yield ref, error
+                    yield ref, run.in_context(error, provider=ref.provider, refs=[ref])
 
 
 def answer_each(

@@ -84,7 +84,7 @@ def spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a submission to a command; their values are named by the fields."""
     for option in reversed(SPEC_OPTIONS):
         is_flag = option.metavar is None
-        attributes = {"is_flag": True} if is_flag else {"metavar": option.metavar, "type": option.type}
+        attributes: dict[str, Any] = {"is_flag": True} if is_flag else {"metavar": option.metavar, "type": option.type}
         function = click.option(option.field, *option.spellings, help=option.help, **attributes)(function)
     return function
 
@@ -99,8 +99,8 @@ def with_options(error: BaseException) -> BaseException:
     """Return an error of a use case with options in place of fields; any other error as it is."""
     if isinstance(error, FieldError):
         return error.spelled(option_of)
-    if isinstance(error, errors.PatchConflictError) and error.remedy:
-        error.remedy = error.remedy.replace("start=", "--start ")
+    if isinstance(error, errors.PatchError) and error.remedy:
+        error.remedy = error.remedy.replace("start=", "--start ").replace("read it with repair=True", "pass --repair")
     if isinstance(error, errors.UnsupportedError) and (match := _MISSING_VERB.fullmatch(str(error))):
         provider, verb, reason = match.groups()
         if verb in VERB_COMMANDS:

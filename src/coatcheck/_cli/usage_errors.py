@@ -33,15 +33,18 @@ def _explained(error: click.ClickException, path: str) -> tuple[str, str | None]
     if isinstance(error, click.BadParameter) and error.param is not None:
         return _bad_value(error, error.param)
     if isinstance(error, click.BadOptionUsage):
-        message = error.message.rstrip(".").removeprefix("Option ").replace("'", "")
-        return (
-            message,
-            f"see: {path} --help" if error.ctx else "see the examples of the command: coatcheck help COMMAND",
-        )
+        return _bad_option(error, path)
     if match := _EXTRA.match(error.message):
         return f"{path} does not expect {match[1]!r}", None
     message = " ".join(error.format_message().rstrip(".").split())
     return message[:1].lower() + message[1:], None
+
+
+def _bad_option(error: click.BadOptionUsage, path: str) -> tuple[str, str | None]:
+    """Return message and remedy for an option whose value is missing, or that has one and takes none."""
+    if error.message.endswith("requires an argument."):
+        return f"{error.option_name} needs a value", f"for examples see: {path} --help"
+    return error.message.rstrip(".").removeprefix("Option ").replace("'", ""), None
 
 
 def _unknown_option(error: click.NoSuchOption, path: str) -> tuple[str, str | None]:
@@ -52,7 +55,10 @@ def _unknown_option(error: click.NoSuchOption, path: str) -> tuple[str, str | No
         if option in _options_of_commands(error.ctx, error.ctx.command):
             return f"{option} is an option of a command", f"write it after the command: coatcheck COMMAND {option}"
         return message, None
-    return message, f"did you mean {' or '.join(sorted(error.possibilities))}?" if error.possibilities else None
+    from difflib import get_close_matches
+
+    near = get_close_matches(option, error.possibilities or (), n=2, cutoff=0.7)
+    return message, f"did you mean {' or '.join(near)}?" if near else None
 
 
 def _options_of_commands(context: click.Context, group: click.Group) -> set[str]:
@@ -104,5 +110,5 @@ def _described_range(kind: click.IntRange) -> str:
 def name_of(param: click.Parameter) -> str:
     """Return a parameter as the user writes it: ``--limit``, or the metavar of an argument."""
     if isinstance(param, click.Argument):
-        return (param.metavar or param.name or "").strip("[]").upper()
+        return (param.metavar or param.name or "").strip("[]").removesuffix("...").upper()
     return max(param.opts, key=len)

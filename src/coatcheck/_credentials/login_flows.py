@@ -145,7 +145,7 @@ def log_out(login: LoginCredentials) -> Script[bool]:
     oauth, own = oauth_of(login), login.stored(Source.OWN)
     data: bytes | None = yield Call(own.place.store.read)
     if data is None:
-        raise errors.NotLoggedInError(f"there is no login of ours at {own.place.store.where}")
+        raise errors.NotLoggedInError(f"coatcheck has no login of its own at {own.place.store.where}")
     is_revoked = yield from _revoked(login, oauth, own)
     yield from own.forget()
     return is_revoked
@@ -174,7 +174,7 @@ def revocation_page(login: LoginCredentials) -> str | None:
 def oauth_of(login: LoginCredentials) -> OAuth:
     """Return the login service; raises `UnsupportedError` where a provider has none."""
     if login.login.oauth is None:
-        raise errors.UnsupportedError(f"{login.login.name} has no login of this kind", remedy=login.login.remedy)
+        raise errors.UnsupportedError(f"{login.login.name} has no login command", remedy=login.login.remedy)
     return login.login.oauth
 
 

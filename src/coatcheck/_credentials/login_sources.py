@@ -111,7 +111,7 @@ class ChainCredentials:
         """Return the current secret; raises `NotLoggedInError` if there is none."""
         secret: Secret | None = yield Call(self._current)
         if secret is None:
-            raise errors.NotLoggedInError(remedy=self._login.remedy)
+            raise errors.NotLoggedInError(f"there is no login for {self._login.name}", remedy=self._login.remedy)
         return secret
 
     def renew_secret(self, rejected: Secret) -> Script[Secret | None]:
@@ -372,6 +372,8 @@ class LoginCredentials:
         return msgspec.structs.replace(tokens, account_id=known.account_id)
 
     def _not_logged_in(self) -> errors.NotLoggedInError:
-        requested = self.choice.source
-        message = None if requested is Source.AUTO else f"not logged in: no token in {self.login.environment}"
+        wanted = self.choice.source
+        message = f"there is no login for {self.login.name}"
+        if wanted is not Source.AUTO:
+            message = f"not logged in to {self.login.name}: no token in {self.login.environment}"
         return errors.NotLoggedInError(message, remedy=self.login.remedy)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -23,6 +22,7 @@ from .._protocol.effects import Exchange, Pairs, Request, Response
 from .._protocol.hosts import may_go_to
 from .._protocol.json_text import clean_json
 from .._protocol.login_contract import OAuth, Tokens, Whoami
+from .._protocol.urls import encoded_query
 from .._version import __version__
 
 # The lock is held while a refresh runs, and others wait for it (DESIGN: at most 15 s). Revoking has 10 s (6.4).
@@ -251,7 +251,7 @@ def sent(url: str, fields: Mapping[str, str | None], *, is_json: bool) -> Reques
     if is_json:
         return post(url, msgspec.json.encode(fields), headers=JSON)
     form = {name: value for name, value in fields.items() if value is not None}
-    return post(url, urlencode(form).encode(), headers=FORM)
+    return post(url, encoded_query(tuple(form.items())).encode(), headers=FORM)
 
 
 def post(url: str, body: bytes, *, headers: Pairs) -> Request:

@@ -8,13 +8,12 @@ Invariants:
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from .. import errors
 from .._protocol.effects import Clock, Request, Response, Script, Send
 from .._protocol.hosts import is_loopback
 from .._protocol.login_contract import Credentials, Login, Secret
 from .._protocol.provider import Provider
+from .._protocol.urls import origin_of
 
 
 def authenticated(send: Send, *, provider: Provider, credentials: Credentials, clock: Clock) -> Send:
@@ -44,16 +43,15 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
 
 def require_permitted_host(base_url: str, secret: Secret, login: Login) -> None:
     """Raise `ConfigurationError` where *secret* must not go to *base_url*."""
-    parts = urlsplit(base_url)
-    host = (parts.hostname or "").lower()
+    scheme, host, port = origin_of(base_url)
     if is_loopback(host):
         return
-    if parts.scheme != "https":
+    if scheme != "https":
         raise errors.ConfigurationError(
             f"{host} is not used without encryption", remedy="use an https base URL; plain http is for loopback"
         )
     trusted = login.trusted_hosts if secret.hosts is None else secret.hosts & login.trusted_hosts
-    if secret.is_stored and (host not in trusted or parts.port not in (None, 443)):
+    if secret.is_stored and (host not in trusted or port != 443):
         raise errors.ConfigurationError(
             f"the login from {secret.source} is never sent to {host}",
             remedy=f"pass a token explicitly, or use one of {', '.join(sorted(secret.hosts or login.trusted_hosts)) or 'no host'}",

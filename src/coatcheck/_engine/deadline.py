@@ -22,6 +22,11 @@ class Deadline:
         return self.remaining <= 0
 
     @property
+    def is_finite(self) -> bool:
+        """Whether there is a deadline."""
+        return self._at != math.inf
+
+    @property
     def remaining(self) -> float:
         """Return the seconds left, infinite without a deadline."""
         return self._at - self._clock.monotonic()

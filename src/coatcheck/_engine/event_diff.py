@@ -58,8 +58,9 @@ class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=cls)
         except (msgspec.MsgspecError, ValueError):
-            message = "this is not the cursor of an event"
-            raise errors.ConfigurationError(message, remedy="pass the id of an event as it was") from None
+            raise errors.ConfigurationError(
+                f"{cursor!r} is not the id of an event", remedy="pass the `id` of an event, unchanged"
+            ) from None
 
 
 def new_events(seen: SeenState, snapshot: TaskSnapshot) -> Iterator[tuple[TaskEvent, SeenState]]:
@@ -96,7 +97,7 @@ def _reported(seen: SeenState, events: tuple[TaskEvent, ...]) -> Iterator[tuple[
 def changes(seen: SeenState, task: Task, *, has_events: bool = False) -> Iterator[tuple[TaskEvent, SeenState]]:
     """Yield what is new in *task*, each event with the state seen after it; the terminal state is last.
 
-    Where the service reports messages and progress itself (*service_tells*), they are left to it.
+    Where the service reports messages and progress itself (*has_events*), they are left to it.
     """
     for field, value, event in _observations(seen, task, has_events=has_events):
         if getattr(seen, field) != value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -18,6 +19,8 @@ from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
+from .._protocol.task_recorder import TaskRecorder
+from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
 from .deadline import Deadline
 from .optional_methods import extract_task, get_response
@@ -25,11 +28,14 @@ from .pipeline import Bounds, emitted, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
-from .submit import ResumedSubmission, check_texts, resuming, submitting
+from .recording import TaskRecording
 
 if TYPE_CHECKING:
+    from .event_diff import SeenState
+    from .event_stream import EventStream
     from .plan_approval import Approvals, Decide
     from .poll_many import BatchContext
+    from .submit import ResumedSubmission
 
 T = TypeVar("T")
 
@@ -46,7 +52,7 @@ class Operations:
         random: Callable[[], float],
         policy: RetryPolicy,
         pace: RateLimiter,
-        journal: Journal,
+        journal: Callable[[], Journal],
         memory: DurationStore,
         poll_cost: float,
         new_id: Callable[[], str],
@@ -54,13 +60,16 @@ class Operations:
         is_submitting: Callable[[Intent], bool],
         on_trouble: Callable[[str], None],
         on_outage: OnOutage | None = None,
+        recorder: TaskRecorder | None = None,
+        wakes: WakeSource | None = None,
     ) -> None:
         self.provider = methods_of(provider)
         self._clock = clock
-        self._journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
+        self._open_journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
         self._environment_ids: dict[str, str] = {}  # by name: a list of many pages resolves its environment once
         self._on_warning = on_trouble
         self._remedy = provider.login.remedy
+        self._recording = TaskRecording(recorder, on_warning=on_trouble)
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
         self._send: Send = sending(
             provider,
@@ -78,7 +87,13 @@ class Operations:
             random=random,
             durations=DurationHistory(provider, memory, poll_cost=poll_cost, on_warning=on_trouble),
             reachability=self._reachability,
+            recording=self._recording,
+            wakes=wakes,
         )
+
+    @cached_property
+    def _journal(self) -> Journal:
+        return self._open_journal()
 
     def run(self, exchange: Exchange[T], /) -> Script[T]:
         """Run *exchange* with retries, the login and redirects."""
@@ -90,7 +105,8 @@ class Operations:
     def _parse_ref(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
         if not isinstance(ref, TaskRef):
-            ref = TaskRef.parse(ref, provider=self.provider.name, origins=sites_of(self.provider))
+            origins = sites_of(self.provider) if "://" in ref else ()
+            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins)
         parsed = ref
         if parsed.provider != self.provider.name:
             raise errors.ConfigurationError(
@@ -100,8 +116,10 @@ class Operations:
         return parsed
 
     def create_task(self, spec: TaskSpec) -> Script[Task]:
+        from .submit import submitting  # with it 1 ms, for submissions alone
+
         self._require(Verb.CREATE_TASK)
-        return submitting(
+        script = submitting(
             spec,
             provider=self.provider,
             run=self.run,
@@ -111,8 +129,11 @@ class Operations:
             pid=self._pid,
             on_warning=self._on_warning,
         )
+        return self._recording.submitted(script, spec)
 
     def resume_submissions(self) -> Script[None]:
+        from .submit import resuming  # as above
+
         self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
@@ -124,11 +145,13 @@ class Operations:
                 clock=self._clock,
                 is_submitting=self._is_submitting(intent),
             )
+            if resumed.task is not None:
+                yield from self._recording.record([resumed.task])
             yield Emit(resumed)
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
         self._require(Verb.GET_TASK)
-        return self.run(self.provider.get_task(self._parse_ref(ref)))
+        return self._recording.recorded(self.run(self.provider.get_task(self._parse_ref(ref))))
 
     def get_task_status(self, ref: TaskRef | str) -> Script[TaskState]:
         task = yield from self.get_task(ref)
@@ -141,7 +164,10 @@ class Operations:
     def list_attempts(self, ref: TaskRef | str | Task) -> Script[tuple[Attempt, ...]]:
         self._require(Verb.LIST_ATTEMPTS)
         task = ref if isinstance(ref, Task) else (yield from self.get_task(ref))
-        return (yield from self.run(self.provider.list_attempts(task)))
+        attempts: tuple[Attempt, ...] = yield from self.run(self.provider.list_attempts(task))
+        if task.state.is_terminal:  # the caller's task may be older than what is recorded, and its outcome too
+            yield from self._recording.record([msgspec.structs.replace(task, outcome=None, attempts=attempts)])
+        return attempts
 
     def poll_task(
         self,
@@ -166,6 +192,7 @@ class Operations:
         known = ref if isinstance(ref, Task) else None
         ended = known if known and known.state.is_terminal and known.outcome is not None else None
         parsed_ref = self._parse_ref(ref.ref if isinstance(ref, Task) else ref)
+        seen = SeenState.from_cursor(after)
         wait = Wait(
             context=self._context,
             ref=parsed_ref,
@@ -177,18 +204,33 @@ class Operations:
             approvals=self._approvals(parsed_ref, approve),
             ended=ended,
             on_change=on_change,
-            seen=SeenState.from_cursor(after),
+            stream=None if ended or interval is not None else self._event_stream(parsed_ref, seen),
+            seen=seen,
             polls=int(known is not None and ended is None),
             retry_after=(known and known.retry_after) or 0.0,
         )
         return poll_one(wait)
+
+    def _event_stream(self, ref: TaskRef, seen: SeenState) -> EventStream | None:
+        """Return the stream that a wait reads between polls, None where the service has none that resumes."""
+        if not self.provider.capabilities.has_resumable_stream:
+            return None
+        from .event_stream import EventStream
+
+        def connect(position: str) -> Script[None]:
+            exchange = self.provider.stream_events(ref, after=position)
+            return run_exchange(
+                exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock, seconds=None)
+            )
+
+        return EventStream(connect, position=seen.memory)
 
     def _approvals(self, ref: TaskRef, decide: Decide | None) -> Approvals | None:
         if decide is None:
             return None
         from .plan_approval import Approvals
 
-        return Approvals(decide, lambda: self.run(self.provider.approve_plan(ref)), clock=self._clock)
+        return Approvals(decide, lambda: self.approve_plan(ref), clock=self._clock)
 
     def poll_tasks(
         self, refs: Iterable[TaskRef | str], *, timeout: float | None, interval: float | Interval | None
@@ -253,6 +295,10 @@ class Operations:
         script = run_exchange(self.provider.stream_events(parsed_ref), self._send, remedy=self._remedy, bounds=bounds)
         return _until(script, parsed_ref, timeout, clock=self._clock)
 
+    def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:
+        self._require(Verb.GET_CURRENT_DIFF)
+        return self.run(self.provider.get_current_diff(self._parse_ref(ref), attempt=attempt))
+
     def list_tasks(
         self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
     ) -> Script[str | None]:
@@ -260,7 +306,7 @@ class Operations:
         environment = yield from self._environment_id(environment)
 
         def run(cursor: str | None, size: int | None) -> Script[Page]:
-            return self.run(self.provider.list_tasks(filter=filter, environment=environment, limit=size, cursor=cursor))
+            return self._page(filter=filter, environment=environment, limit=size, cursor=cursor)
 
         return (yield from paginate(run, limit=limit, cursor=cursor, bounds=PageLimits(clock=self._clock)))
 
@@ -269,8 +315,15 @@ class Operations:
     ) -> Script[Page]:
         self._require(Verb.LIST_TASKS)
         environment = yield from self._environment_id(environment)
+        return (yield from self._page(filter=filter, environment=environment, limit=limit, cursor=cursor))
+
+    def _page(
+        self, *, filter: TaskFilter, environment: str | None, limit: int | None, cursor: str | None
+    ) -> Script[Page]:
         exchange = self.provider.list_tasks(filter=filter, environment=environment, limit=limit, cursor=cursor)
-        return (yield from self.run(exchange))
+        page: Page = yield from self.run(exchange)
+        yield from self._recording.record(page.items)
+        return page
 
     def _environment_id(self, name: str | None) -> Script[str | None]:
         """Return the id of the environment *name* where the provider resolves names, else *name*."""
@@ -307,21 +360,26 @@ class Operations:
         self._require(Verb.LIST_MODELS)
         return self.provider.list_models()
 
+    def _change(self, ref: TaskRef | str, act: Callable[[TaskRef], Exchange[T]]) -> Script[T]:
+        """Perform a verb that may change the task *ref*."""
+        parsed_ref = self._parse_ref(ref)
+        return self._recording.changing(parsed_ref, self.run(act(parsed_ref)))
+
     def cancel_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.CANCEL_TASK)
-        return self.run(self.provider.cancel_task(self._parse_ref(ref)))
+        return self._change(ref, self.provider.cancel_task)
 
     def archive_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.ARCHIVE_TASK)
-        return self.run(self.provider.archive_task(self._parse_ref(ref)))
+        return self._change(ref, self.provider.archive_task)
 
     def unarchive_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.UNARCHIVE_TASK)
-        return self.run(self.provider.unarchive_task(self._parse_ref(ref)))
+        return self._change(ref, self.provider.unarchive_task)
 
     def delete_task(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.DELETE_TASK)
-        return self.run(self.provider.delete_task(self._parse_ref(ref)))
+        return self._change(ref, self.provider.delete_task)
 
     def send_message(
         self, ref: TaskRef | str, text: str, *, mode: Literal["code", "ask"], model: str | None
@@ -329,16 +387,22 @@ class Operations:
         self._require(Verb.SEND_MESSAGE)
         if not text.strip():
             raise errors.ConfigurationError("the message is blank", remedy="write what the agent should do")
+        from .submit import check_texts  # as above
+
         check_texts({"message": text})
-        return self.run(self.provider.send_message(self._parse_ref(ref), text, mode=mode, model=model))
+        return self._change(
+            ref, lambda parsed_ref: self.provider.send_message(parsed_ref, text, mode=mode, model=model)
+        )
 
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.APPROVE_PLAN)
-        return self.run(self.provider.approve_plan(self._parse_ref(ref)))
+        return self._change(ref, self.provider.approve_plan)
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require(Verb.CREATE_PULL_REQUEST)
-        return self.run(self.provider.create_pull_request(self._parse_ref(ref), attempt=attempt, draft=draft))
+        return self._change(
+            ref, lambda parsed_ref: self.provider.create_pull_request(parsed_ref, attempt=attempt, draft=draft)
+        )
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return extract_task(self.provider, response, siblings)

@@ -19,7 +19,6 @@ from .._protocol.provider import Provider
 from .authenticate import authenticated
 from .backoff import RetryPolicy
 from .conditional import conditional
-from .deadline import Deadline
 from .rate_limit import RateLimiter, rate_limited, spaced
 from .reachability import Reachability
 from .redirect import transmit_following
@@ -44,15 +43,15 @@ class Bounds:
     """How many requests one exchange may make, and how long after its start it may still begin one."""
 
     def __init__(self, *, clock: Clock, seconds: float | None = MAX_SECONDS, requests: int = MAX_REQUESTS) -> None:
-        self._deadline = Deadline(seconds, clock=clock)
-        self._seconds, self._requests, self._made = seconds, requests, 0
+        self._clock, self._seconds, self._requests = clock, seconds, requests
+        self._started, self._made = clock.monotonic(), 0
 
     def check(self) -> None:
         """Count a request that is about to be sent. Raises `CoatcheckError` where it may not be."""
         if self._made == self._requests:
             message = f"the service does not come to an end: stopped after {self._requests} requests"
             raise errors.UnreadableResponseError(message)
-        if self._made and self._deadline.is_past:
+        if self._made and self._seconds is not None and self._clock.monotonic() - self._started >= self._seconds:
             message = f"the service does not come to an end: stopped after {self._seconds:g} seconds"
             raise errors.TransportTimeoutError(message, request_sent=False)
         self._made += 1

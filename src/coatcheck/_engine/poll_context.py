@@ -21,8 +21,10 @@ from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
+from .._protocol.wake_source import WakeSource
 from .pipeline import ExchangeRunner
 from .reachability import Outage, Reachability
+from .recording import TaskRecording
 from .schedule import Schedule
 
 Interval: TypeAlias = Callable[[float], float]
@@ -83,7 +85,7 @@ class DurationHistory:
 
 
 class PollContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What all waits and watches of a client share."""
+    """What all waits and watches of a client share. *wakes* are deliveries of webhooks that end pauses."""
 
     provider: ProviderMethods
     run: ExchangeRunner
@@ -91,6 +93,8 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     durations: DurationHistory
     reachability: Reachability
+    recording: TaskRecording
+    wakes: WakeSource | None = None
 
     @property
     def has_status_pages(self) -> bool:
@@ -107,7 +111,7 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Script[TaskSnapshot]:
         """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it."""
         if Verb.GET_SNAPSHOT not in self.provider.capabilities.verbs:
-            return TaskSnapshot(task=(yield from self.run(self.provider.get_task(ref))))
+            return TaskSnapshot(task=(yield from self.run(self.provider.get_task(ref))), memory=memory)
         now = self.clock.time()
         exchange = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
         return (yield from self.run(exchange))
@@ -156,5 +160,5 @@ def retry_after_of(error: errors.CoatcheckError) -> float:
 def timeout_error(ref: TaskRef, timeout: float | None, outage: Outage | None) -> errors.WaitTimeoutError:
     """Return the error of a wait whose deadline has passed, during an *outage* or not."""
     state = "it is still running" if outage is None else f"{outage}, so its state is not known"
-    message = f"{ref} has not ended within {timeout:g} seconds; {state}"
+    message = f"{ref} has not ended within {timeout:g} {'second' if timeout == 1 else 'seconds'}; {state}"
     return errors.WaitTimeoutError(message, ref=ref, remedy=f"wait again with: coatcheck wait {ref}")

@@ -12,6 +12,7 @@ Invariants:
   is raised at once.
 - The duration of a task is recorded only if it ended after the first round: otherwise the end was not observed.
 - Without a deadline, an outage longer than `OUTAGE_LIMIT` seconds is raised.
+- A delivery of a webhook about a task has that task polled by itself, without the others (`wakeable_pauses`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from .poll_context import (
     started_at,
     timeout_error,
 )
+from .wakeable_pauses import WakeablePauses
 
 # Polls of one effect; the driver bounds how many are in flight.
 BATCH = 32
@@ -90,6 +92,7 @@ class BatchPoller:
         self._refused: dict[TaskRef, errors.CoatcheckError] = {}
         self._reach = len(tasks)  # the last page that showed a task of this batch in the round before
         self._round = PollRound(number=0, size=len(tasks))
+        self._pauses: WakeablePauses | None = None
 
     def run(self) -> Script[None]:
         """Poll until every task has ended.
@@ -97,6 +100,15 @@ class BatchPoller:
         Raises `WaitTimeoutError` for the first task that has not ended at the deadline, and otherwise at the end the
         error of the first task that was refused.
         """
+        if self._poll.wakes is None:
+            return (yield from self._run_rounds())
+        self._pauses = WakeablePauses(self._poll.wakes, self._poll.clock, self._tasks)
+        try:
+            return (yield from self._run_rounds())
+        finally:
+            self._pauses.close()
+
+    def _run_rounds(self) -> Script[None]:
         while self._tasks:
             self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))
             pause = self._context.interval(self._poll.clock.monotonic() - self._started_at)
@@ -108,13 +120,17 @@ class BatchPoller:
                 pause = self._shortened(pause)
             yield from self._poll.durations.record(self._round.durations)
             self._raise_lasting_outage()
-            if self._tasks:
-                yield self._sleep(pause)
+            if self._tasks and self._pauses is None:
+                yield Sleep(self._pause(pause))
+            elif self._tasks and self._pauses is not None:
+                yield from self._pause_or_poll_named(self._pauses, self._pause(self._pauses.stretched(pause)))
         if self._refused:
             raise _refusal(self._refused)
 
     def _run_round(self) -> Script[None]:
         """Request status pages, then poll the tasks that they did not show."""
+        if self._pauses is not None:
+            self._pauses.begin_polls(self._tasks)
         unseen = dict.fromkeys(self._tasks)
         if self._uses_status_pages:
             yield from self._read_pages(unseen)
@@ -137,6 +153,7 @@ class BatchPoller:
             )
             self._record_response()
             self._round.requests += 1
+            yield from self._poll.recording.record(page.tasks)  # before a queue forgets them
             tasks = {task.ref: task for task in page.tasks if task.ref in unseen and _has_state(task)}
             for ref in tasks:
                 del unseen[ref]
@@ -198,10 +215,14 @@ class BatchPoller:
     def _poll_task(self, ref: TaskRef, shown: Task | None) -> Script[tuple[TaskSnapshot, Task | None]]:
         memory = self._tasks[ref].seen.memory
         snapshot = yield from self._poll.get_snapshot(ref, memory, shown, is_watched=self._context.is_watched)
-        return (yield from self._poll.resolve_snapshot(snapshot, first=False))
+        snapshot, ended = yield from self._poll.resolve_snapshot(snapshot, first=False)
+        yield from self._poll.recording.record([snapshot.task])
+        return snapshot, ended
 
     def _take(self, ref: TaskRef, snapshot: TaskSnapshot, ended: Task | None) -> Script[None]:
         """Emit what a snapshot shows of a task, and remove the task if it has ended."""
+        if self._pauses is not None:
+            self._pauses.record_task(snapshot.task)
         if self._context.is_watched:
             yield from self._emit_changes(ref, snapshot)
         if ended is None:
@@ -209,6 +230,8 @@ class BatchPoller:
             self._record_poll(ref, snapshot.memory)
             return
         del self._tasks[ref]
+        if self._pauses is not None and self._round.number > 1:
+            yield from self._pauses.record_end(ref)
         self._record_duration(ended)
         if not self._context.is_watched:
             yield Emit(ended)
@@ -263,15 +286,30 @@ class BatchPoller:
     def _seconds_since_response(self) -> float:
         return self._poll.clock.monotonic() - self._last_response_at
 
-    def _sleep(self, pause: float) -> Sleep:
-        """Return the pause until the next round, jittered; raises `WaitTimeoutError` at the deadline."""
+    def _pause_or_poll_named(self, pauses: WakeablePauses, seconds: float) -> Script[None]:
+        """Pause until the next round; poll the tasks that deliveries name meanwhile."""
+        clock = self._poll.clock
+        end, retry_after = clock.monotonic() + seconds, self._round.retry_after
+        while self._tasks and (remaining := end - clock.monotonic()) > 0:
+            refs = yield from pauses.pause(remaining, self._tasks, retry_after=retry_after)
+            if not refs or not self._poll.can_get_task:
+                return  # to a round, which requests status pages
+            self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))
+            pauses.begin_polls(refs)
+            yield from self._poll_each(dict.fromkeys(refs))
+            yield from self._poll.durations.record(self._round.durations)
+            retry_after = self._round.retry_after
+            end = max(end, clock.monotonic() + min(retry_after, self._deadline.remaining))
+
+    def _pause(self, pause: float) -> float:
+        """Return the seconds until the next round, jittered; raises `WaitTimeoutError` at the deadline."""
         if self._deadline.is_past:
             outage = self._poll.reachability.outage
             raise timeout_error(next(iter(self._tasks)), self._context.timeout, outage)
         jittered = pause * (1 + JITTER * (2 * self._poll.random() - 1))
         seconds = min(max(jittered, self._round.retry_after), self._deadline.remaining)
         log("poll", DEBUG, "round %d: %d tasks left, the next in %.1f s", self._round.number, len(self._tasks), seconds)
-        return Sleep(seconds)
+        return seconds
 
 
 def _refusal(refused: Mapping[TaskRef, errors.CoatcheckError]) -> errors.CoatcheckError:

@@ -7,7 +7,9 @@ Invariants:
   error (401, 403, 404, an unreadable answer) ends the wait at once.
 - A wait that times out raises `WaitTimeoutError` with the ref; the task is still running.
 - A task that needs input (`TaskState.ends_wait`) ends the wait: it makes no progress without a person.
+- Where the service has an event stream, reading it replaces the pauses (`coatcheck._engine.event_stream`).
 - ``Retry-After`` of any answer can lengthen a pause, never shorten it.
+- A delivery of a webhook about the task can end a pause (`wakeable_pauses`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from .._protocol.logs import DEBUG, log
 from .._protocol.provider import TaskSnapshot
 from .deadline import Deadline
 from .event_diff import SeenState, emit_changes
+from .event_stream import EventStream
 from .plan_approval import Approvals
 from .poll_context import (
     JITTER,
@@ -34,6 +37,7 @@ from .poll_context import (
     started_at,
     timeout_error,
 )
+from .wakeable_pauses import WakeablePauses
 
 
 class Wait(msgspec.Struct, kw_only=True):
@@ -41,7 +45,7 @@ class Wait(msgspec.Struct, kw_only=True):
 
     *approvals* may continue a wait that a plan would end. *ended* is a task that had ended when the caller passed it.
     *polls* starts at 1 for a task that was just created, which saves the first poll. *retry_after* is the pause that
-    the service requires, in seconds.
+    the service requires, in seconds. *latest* is the task as the last poll showed it.
     """
 
     context: PollContext
@@ -54,11 +58,14 @@ class Wait(msgspec.Struct, kw_only=True):
     approvals: Approvals | None = None
     ended: Task | None = None
     on_change: Callable[[Task], object] | None = None
+    stream: EventStream | None = None
+    latest: Task | None = None
     seen: SeenState = SeenState()
     polls: int = 0
     started_at: float = 0.0
     last_response_at: float = 0.0
     retry_after: float = 0.0
+    pauses: WakeablePauses | None = None
 
     def pause(self, interval: Interval) -> float:
         """Return the next pause in seconds, jittered by a tenth and never less than `retry_after`.
@@ -68,6 +75,7 @@ class Wait(msgspec.Struct, kw_only=True):
         context = self.context
         scheduled = interval(max(0.0, context.clock.time() - self.started_at))
         phase = 0.8 + 0.4 * context.random() if self.polls == 1 else 1.0
+        scheduled = scheduled if self.pauses is None else self.pauses.stretched(scheduled)
         return max(self.retry_after, scheduled * phase * (1 + JITTER * (2 * context.random() - 1)))
 
     @property
@@ -82,16 +90,28 @@ def poll_one(wait: Wait) -> Script[Task]:
 
     Raises `WaitTimeoutError` at the deadline.
     """
+    if wait.context.wakes is not None:
+        wait.pauses = WakeablePauses(wait.context.wakes, wait.context.clock, [wait.ref])
+    try:
+        return (yield from _poll_until_end(wait))
+    finally:
+        if wait.stream is not None:
+            wait.stream.close()
+        if wait.pauses is not None:
+            wait.pauses.close()
+
+
+def _poll_until_end(wait: Wait) -> Script[Task]:
     clock, deadline = wait.context.clock, Deadline(wait.timeout, clock=wait.context.clock)
     wait.started_at, wait.last_response_at = clock.time(), clock.monotonic()
     interval = wait.interval or (yield from wait.context.durations.schedule(wait.environment))
+    if wait.stream is not None and wait.stream.has_position:
+        yield from wait.stream.read(wait, deadline)
     while True:
         if wait.polls:
             if deadline.is_past:
                 raise timeout_error(wait.ref, wait.timeout, wait.context.reachability.outage)
-            pause = min(wait.pause(interval), deadline.remaining)
-            log("poll", DEBUG, "%s: poll %d in %.1f s", wait.ref, wait.polls + 1, pause)
-            yield Sleep(pause)
+            yield from _pause(wait, interval, deadline)
         try:
             ended = yield from _poll(wait)
         except TRANSIENT_ERRORS as error:
@@ -105,8 +125,22 @@ def poll_one(wait: Wait) -> Script[Task]:
         wait.polls += 1
 
 
+def _pause(wait: Wait, interval: Interval, deadline: Deadline) -> Script[None]:
+    """Wait until the next poll: read the event stream where there is one."""
+    if wait.stream is not None and (yield from wait.stream.read(wait, deadline)):
+        return
+    pause = min(wait.pause(interval), max(0.0, deadline.remaining))
+    log("poll", DEBUG, "%s: poll %d in %.1f s", wait.ref, wait.polls + 1, pause)
+    if wait.pauses is None:
+        yield Sleep(pause)
+    else:
+        yield from wait.pauses.pause(pause, [wait.ref], retry_after=wait.retry_after)
+
+
 def _finish(wait: Wait, ended: Task) -> Script[Task | None]:
     """Return the task that ends the wait and record its duration; None where its plan was approved."""
+    if wait.pauses is not None and wait.polls:
+        yield from wait.pauses.record_end(wait.ref)
     task = ended if wait.approvals is None else (yield from wait.approvals.considered(ended))
     if task is not None and wait.polls:
         age = wait.context.clock.time() - wait.started_at
@@ -117,15 +151,24 @@ def _finish(wait: Wait, ended: Task) -> Script[Task | None]:
 def _poll(wait: Wait) -> Script[Task | None]:
     """Poll once, emit what changed, and return the task if it has ended."""
     context = wait.context
+    if wait.pauses is not None:
+        wait.pauses.begin_polls([wait.ref])
     if wait.ended is not None:
         snapshot = TaskSnapshot(task=wait.ended)
     else:
         snapshot = yield from context.get_snapshot(wait.ref, wait.seen.memory, is_watched=wait.is_watched)
     log("poll", DEBUG, "%s: %s", wait.ref, snapshot.task.state.value)
     wait.retry_after = snapshot.task.retry_after or 0.0
+    if wait.pauses is not None:
+        wait.pauses.record_task(snapshot.task)
     if not wait.polls:
         wait.started_at = started_at(snapshot.task) or wait.started_at
     snapshot, ended = yield from context.resolve_snapshot(snapshot, first=wait.first)
+    if wait.ended is None:  # what the caller passed may be older than what is recorded
+        yield from context.recording.record([snapshot.task])
+    if wait.stream is not None:
+        snapshot = wait.stream.without_repetition(wait, snapshot)
+    wait.latest = snapshot.task
     wait.seen, is_changed = yield from emit_changes(wait.seen, snapshot)
     if wait.on_change is not None and is_changed:
         wait.on_change(snapshot.task)

@@ -61,8 +61,9 @@ class RateLimiter:
     def named(self, response: Response) -> Response:
         """Return *response* with a ``Retry-After`` where it is a limit that names no time: longer each time in a row."""
         if not is_nameless(response):
-            with self.lock:
-                self._nameless = 0 if response.status < 400 else self._nameless
+            if self._nameless and response.status < 400:
+                with self.lock:
+                    self._nameless = 0
             return response
         with self.lock:
             seconds = min(NAMELESS_PAUSE * 2 ** min(self._nameless, 10), LONGEST_NAMELESS_PAUSE)
@@ -72,8 +73,9 @@ class RateLimiter:
 
 def is_nameless(response: Response) -> bool:
     """Whether the answer is GitHub's secondary limit without a time."""
-    is_limit = response.status in (403, 429) and NAMELESS in response.body[:2000].lower()
-    return is_limit and retry_after(response.headers) is None
+    if response.status not in (403, 429):
+        return False
+    return NAMELESS in response.body[:2000].lower() and retry_after(response.headers) is None
 
 
 def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:

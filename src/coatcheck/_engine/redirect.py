@@ -8,8 +8,6 @@ Invariants:
 
 from __future__ import annotations
 
-from urllib.parse import urljoin, urlsplit
-
 import msgspec
 
 from .. import errors
@@ -28,6 +26,10 @@ def transmit_following(request: Request) -> Script[Response]:
     response: Response = yield request
     if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
         return response
+    return (yield from _follow(request, response))
+
+
+def _follow(request: Request, response: Response) -> Script[Response]:
     for _ in range(MAX_REDIRECTS):
         if (location := response.headers.get("location")) is None:
             return response
@@ -35,12 +37,14 @@ def transmit_following(request: Request) -> Script[Response]:
         response = yield request
         if response.status not in REDIRECTS:
             return response
-    host = urlsplit(request.url).hostname
+    host = origin_of(request.url)[1]
     raise errors.ProviderError(f"{host} redirects more than {MAX_REDIRECTS} times", status=response.status)
 
 
 def redirected(request: Request, location: str, *, status: int) -> Request:
     """Return *request* as it goes to *location*. Raises `ProviderError` where it must not go."""
+    from urllib.parse import urljoin  # 2 ms, and few services redirect
+
     try:
         url = urljoin(request.url, location)
         scheme, host, _ = origin_of(url)
@@ -50,7 +54,7 @@ def redirected(request: Request, location: str, *, status: int) -> Request:
         raise errors.UnreadableResponseError("the service redirects to something that is not an address", status=status)
     if scheme not in ("http", "https") or not host:
         raise errors.ProviderError("the service redirects to something that is not an http address", status=status)
-    if scheme == "http" and urlsplit(request.url).scheme == "https":
+    if scheme == "http" and origin_of(request.url)[0] == "https":
         raise errors.ProviderError(f"the service redirects to {host} without encryption; not followed", status=status)
     headers = request.headers
     if origin_of(url) != origin_of(request.url):

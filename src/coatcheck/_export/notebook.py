@@ -2,20 +2,16 @@
 
 An agent's text is hostile: titles, names and errors are escaped, and messages and diffs are in code blocks, so that none
 of their HTML, images, links and formulas is rendered. Control and bidirectional characters are written as escapes.
+Values are typed `Any`, because they import this module.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .._patches.hidden_characters import escape
 from .._patches.notebook_text import block
 from .._values.markdown_text import escaped, table
-
-if TYPE_CHECKING:
-    from .._model.comparison import Comparison
-    from .._model.outcome import Outcome
-    from .._model.tasks import Task
 
 
 def safe(text: str) -> str:
@@ -23,7 +19,7 @@ def safe(text: str) -> str:
     return escaped(escape(" ".join(text.split())))
 
 
-def of_task(task: Task) -> str:
+def of_task(task: Any) -> str:
     """Return a task's title, its facts and its outcome."""
     facts = {
         "State": task.state.value.replace("_", " "),
@@ -39,7 +35,7 @@ def of_task(task: Task) -> str:
     return _joined(f"### {safe(task.title or str(task.ref))}", lines, outcome)
 
 
-def of_outcome(outcome: Outcome) -> str:
+def of_outcome(outcome: Any) -> str:
     """Return an outcome's messages, pull request, error and diff."""
     pull = outcome.pull_request
     return _joined(
@@ -50,7 +46,7 @@ def of_outcome(outcome: Outcome) -> str:
     )
 
 
-def of_comparison(comparison: Comparison) -> str:
+def of_comparison(comparison: Any) -> str:
     """Return a table of what each attempt changes, and sentences about what they have in common."""
     rows = [
         (str(each.number), str(each.files), f"+{each.added}/-{each.removed}", safe(", ".join(each.only)) or "—")

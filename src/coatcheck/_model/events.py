@@ -49,6 +49,11 @@ class Event(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = _COMMON
 
+    @staticmethod
+    def _read_union(document: Mapping[str, Any]) -> TaskEvent:
+        """Return the event in a document, for values that have an event as an attribute."""
+        return event_from_dict(document)
+
 
 class StateEvent(Event, frozen=True, kw_only=True):
     """The task has another state; `raw_state` is the service's native state."""

@@ -50,7 +50,9 @@ def _check_name(place: Checkout, branch: str) -> None:
     try:
         place.git("check-ref-format", "--branch", branch)
     except GitError:
-        raise GitError(f"{branch!r} is no name for a branch") from None
+        raise GitError(
+            f"{branch!r} is not a valid branch name", remedy="see the rules with: git help check-ref-format"
+        ) from None
     if (
         place.git("for-each-ref", f"refs/heads/{branch}", "--format=%(refname)").decode().strip()
         == f"refs/heads/{branch}"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NEEDS_BASE = "pass the checkout as base=, or run coatcheck apply --repair in it"
 MORE_CONTEXT = "add lines around the change until it fits one place"
 
+_SECTIONS = "begin each file with *** Add File: PATH, *** Update File: PATH or *** Delete File: PATH"
+
 _BEGIN, _END = b"*** Begin Patch", b"*** End Patch"
 _FILE = re.compile(rb"\*\*\* (?P<verb>Add|Delete|Update) File: (?P<path>.+)")
 _MOVE = re.compile(rb"\*\*\* Move to: (?P<path>.+)")
@@ -76,18 +78,41 @@ class _Chunk:
 
 def convert(rows: Sequence[Row], base: BaseFiles | None) -> list[Row]:
     """Return the git diff of the patches in *rows*; text around them is left out. Raises `PatchError`."""
-    return [row for section in _sections(rows) for row in _section_rows(section, base)]
+    sections = list(_sections(rows))
+    if not sections:
+        raise repair_error(_first(rows), "the Codex patch names no file", remedy=_SECTIONS)
+    return [row for section in sections for row in _section_rows(section, base)]
+
+
+def is_cut_off(rows: Sequence[Row]) -> bool:
+    """Whether no ``*** End Patch`` follows the last ``*** Begin Patch``."""
+    marks = [text for row in rows if (text := row.text.rstrip()) in (_BEGIN, _END)]
+    return marks[-1:] == [_BEGIN]
+
+
+def _first(rows: Sequence[Row]) -> int:
+    return next(row.number for row in rows if MARKER.match(row.text))
+
+
+def _check_begin(row: Row) -> None:
+    """Raise `PatchError` for a line between ``*** Begin Patch`` and the first file that is not blank."""
+    if row.text.strip():
+        raise repair_error(row.number, "this line of a Codex patch belongs to no file", remedy=_SECTIONS)
 
 
 def _sections(rows: Sequence[Row]) -> Iterator[_Section]:
     section: _Section | None = None
+    is_begun = False
     for row in rows:
         text = row.text.rstrip()
         match = _FILE.match(text)
         if match is None and text not in (_BEGIN, _END):
             if section is not None:
                 section.body.append(row)
+            elif is_begun:
+                _check_begin(row)
             continue
+        is_begun = text == _BEGIN
         if section is not None:
             yield section
         section = _Section(match["verb"], match["path"], row, []) if match else None

@@ -33,7 +33,7 @@ _HIDDEN = {
 def path_problems(path: str) -> Iterator[tuple[str, str]]:
     """Yield rule and detail for files that do more than their text."""
     if is_automation(path):
-        yield "automation", "machines run or obey this file"
+        yield "automation", "programs run or read this file automatically"
     if is_lock_file(path):
         yield "lock-file", "this file pins what gets installed"
 

@@ -12,6 +12,11 @@ from ..errors import PatchError
 
 # Lines that no hunk header counts: context, then a changed line.
 _CONTINUED = re.compile(rb"(?P<context>(?:(?: [^\n]*+|\\ [^\n]*+)?\n)*+)(?P<line>[+\-][^\n]*)")
+# A line in place of lines that were left out ("...", "# rest unchanged"), and a changed line in the same paragraph.
+_ELISION = re.compile(
+    rb"(?=[^\s+\-@])[^\n]*(?:\.\.\.|\xe2\x80\xa6|(?i:unchanged|existing|omitted|remaining|the rest|rest of))[^\n]*\n"
+    rb"(?:(?!diff |Index: |--- |\+\+\+ |@@)[^\n]+\n)*?[+\-](?![+\- ])"
+)
 # Separators of mails and MIME parts, and the lines that begin the next file.
 _SEPARATOR = re.compile(rb"--(?:[-=\d_ \r]|Apple-|boundary|\Z)|\+\+\+ ")
 _LIST_ITEM = re.compile(rb"[+\-] \S")
@@ -48,6 +53,7 @@ _REASONS = {
     "lines": "the hunk header @@ -START,LINES +START,LINES @@ is missing",
     "hunk": "the hunk header is not @@ -START,LINES +START,LINES @@, or no file header is above it",
 }
+INTERRUPTED = "this line interrupts a hunk: it begins with none of blank, + and -, and changed lines follow it"
 _WORD_DIFF = "this is a word diff (git diff --word-diff), not a unified diff"
 
 
@@ -61,6 +67,8 @@ def check_end(data: bytes, end: int) -> None:
     """Raise `PatchError` where changed lines follow a hunk that ends at *end*: its header counts too few lines."""
     if data.startswith((b"~\n", b"~\r\n"), end):
         raise error_at(data, end, _WORD_DIFF)
+    if _ELISION.match(data, end):
+        raise error_at(data, end, INTERRUPTED)
     match = _CONTINUED.match(data, end)
     if match is None or _SEPARATOR.match(match["line"]):
         return

@@ -95,7 +95,7 @@ class Patch:
         """Return it as a notebook shows it: its summary and its diff, in code blocks."""
         from .notebook_text import of_patch
 
-        return of_patch(self)
+        return of_patch(self._data, lambda: self.files)
 
     def __bytes__(self) -> bytes:
         return self._data

@@ -116,6 +116,8 @@ def _converted(
     if codex is not None:
         _check_only(rows, codex, "a Codex patch")
         repairs.add("format", codex.number, "wrote a Codex patch as a diff")
+        if codex_patch.is_cut_off(rows):
+            repairs.add("end", rows[-1].number, "the line *** End Patch is missing: the text may be cut off")
         return codex_patch.convert(rows, files)
     return repair_diff(rows, files, naming(joined(rows)), repairs)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import PatchError
 from . import quoted_names
 from .header import read_header
-from .repair_hunks import HunkRepair
+from .repair_hunks import HunkRepair, check_interruption
 from .repair_rows import Row, repair_error
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ class _DiffRepair:
         if self.hunks is None:
             raise repair_error(row.number, "a hunk without a file header", remedy="add the lines --- and +++ above it")
         if any(each.text.strip() for each in self.text):
+            check_interruption(self.text, may_list=True)
             self.repairs.add("text", self.text[0].number, "left out the text between two hunks")
         self.text = []
         if row.text.startswith(b"@@"):

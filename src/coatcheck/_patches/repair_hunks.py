@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .codex_patch import MORE_CONTEXT, NEEDS_BASE, only_place
+from .diff_text import INTERRUPTED
 from .repair_notes import NOTE
 from .repair_rows import Row, repair_error
 from .write_changes import range_of
@@ -88,6 +89,7 @@ class HunkRepair:
                 self._advance(hunk, hunk.numbers[0])
                 return length, [row, *hunk.lines]
         length = _run_length(rows, at, self.file)
+        check_interruption(_paragraph(rows, at + length), may_list=False)
         lines = self._completed(rows[at : at + length])
         stripped = _without_last_blanks(lines)
         if not any(each.text[:1] in (b"+", b"-") for each in stripped):
@@ -272,6 +274,24 @@ def _run_length(rows: Sequence[Row], at: int, file: BaseFile | None) -> int:
             break
         at += 1
     return at - start
+
+
+def check_interruption(text: Sequence[Row], *, may_list: bool) -> None:
+    """Raise `PatchError` where *text* behind the lines of a hunk has changed lines, which would be lost.
+
+    With *may_list* lines such as ``- item`` are a list.
+    """
+    changed = (row.text for row in text if row.text[:1] in (b"+", b"-") and row.text[:2] not in (b"++", b"--"))
+    if any(not (may_list and _LIST_ITEM.match(line)) for line in changed):
+        raise repair_error(text[0].number, INTERRUPTED, remedy="write out the lines that it stands for")
+
+
+def _paragraph(rows: Sequence[Row], at: int) -> Sequence[Row]:
+    """Return the text from *at* until an empty line or the next header."""
+    end = at
+    while end < len(rows) and rows[end].text.strip() and not rows[end].text.startswith((b"@@", b"diff ", b"--- ")):
+        end += 1
+    return rows[at:end]
 
 
 def _is_context(text: bytes, file: BaseFile | None) -> bool:

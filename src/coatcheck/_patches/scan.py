@@ -244,7 +244,7 @@ def _proved(data: bytes, body: int, old: int, new: int) -> tuple[int, int, int]:
     lines = _lines(data, body, end)
     added, removed = lines - old, lines - new
     if data.count(b"\n+", body - 1, end) == added and data.count(b"\n-", body - 1, end) == removed and added + removed:
-        return end, added, removed
+        return _after_note(data, end), added, removed  # a note at the end of the text may have no line feed
     return _walk(data, body, old, new)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import PatchRejectedError
+from ..errors import PatchError, PatchRejectedError
 from . import content_rules, path_rules, secret_rules, size_rules, symlink_rules
 from .checkout_strip_level import paths_of, settle
 from .file_change import ChangeStatus, FileChange
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _TYPE_BITS, _LINK, _SUBMODULE = 0o170000, 0o120000, 0o160000
 # git keeps two modes of files (cache.h, create_ce_mode); 0o100664 is in old repositories.
 _KNOWN_MODES = frozenset({None, 0o100644, 0o100664, 0o100755, _LINK, _SUBMODULE})
+
+# limits.h of Linux, PATH_MAX: the longest path that a system call takes, with its end (bytes).
+_PATH_MAX = 4096
 
 # diffcore.h, MINIMUM_BREAK_SIZE: the replacement of a shorter file is no finding.
 _SHORT_FILE = 400
@@ -126,13 +129,28 @@ class VerifiedPatch(NamedTuple):
 def verify(
     changes: tuple[FileChange, ...], *, base: str | os.PathLike[str] | None, policy: Policy | None
 ) -> VerifiedPatch:
-    """Check *changes*, which must be parsed. Raises `PatchRejectedError` with the findings that reject them."""
+    """Check *changes*, which must be parsed. Raises `PatchRejectedError` with the findings that reject them.
+
+    Raises `PatchError` for a path that is longer than any system can open.
+    """
     policy = policy or Policy.default()
+    _check_lengths(changes)
     if base is not None:
         changes = settle(changes, paths_of(base))
     findings = tuple(_weigh(policy, _suspicions(changes, policy, base)))
     _refuse(findings)
     return VerifiedPatch(changes, findings, policy)
+
+
+def _check_lengths(changes: Iterable[FileChange]) -> None:
+    """Raise `PatchError` for a path that is too long: the rules about its folders take time in the square of its length."""
+    for change in changes:
+        if any(len(path) >= _PATH_MAX for path in change.paths):
+            raise PatchError(
+                f"line {change.line}: a path of more than {_PATH_MAX - 1:,} characters",
+                line=change.line,
+                remedy="leave the file out of the diff",
+            )
 
 
 def _refuse(findings: Iterable[Finding]) -> None:
@@ -203,7 +221,7 @@ def _of_modes(change: FileChange, old: int | None, new: int | None) -> Iterator[
     if _SUBMODULE in (old, new):
         yield "submodule", change.path, None, "a submodule moves to another commit"
     if new is not None and new & 0o111 and new & _TYPE_BITS == 0o100000 and not (old or 0) & 0o111:
-        yield "executable", change.path, None, "the file becomes a program"
+        yield "executable", change.path, None, "the file becomes executable"
     if new is not None and new & _TYPE_BITS == _LINK and change.new_path is not None:
         yield from _of_link(change)
 

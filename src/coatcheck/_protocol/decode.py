@@ -64,10 +64,17 @@ def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response |
     *at* is the path of *body* where it is a part of an answer.
     """
     try:
-        result: T = decode_json(body, shape)
+        result: T = decoder(cast("Hashable", shape)).decode(body)
+    except UNREADABLE:
+        return _read_repaired(body, shape, response, at)
+    return result
+
+
+def _read_repaired(body: bytes | msgspec.Raw, shape: type[T], response: Response | None, at: str) -> T:
+    try:
+        return decode_json(body, shape)
     except UNREADABLE as error:
         raise _unreadable(body, error, response, at) from None
-    return result
 
 
 # The exceptions of `decode_json` for a text that is not JSON, or not of the expected shape.
@@ -128,8 +135,7 @@ def split_path(message: str) -> tuple[str, str]:
 def error_for(response: Response) -> errors.ProviderError:
     """Return the error for the response."""
     kind, detail, id = kind_of(response), detail_of(response), request_id(response.headers)
-    summary = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
-    message = f"{summary} (HTTP {response.status})" + (f": {detail}" if detail else "")
+    message = f"{kind.default_message()} (HTTP {response.status})" + (f": {detail}" if detail else "")
     if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):
         after = retry_after(response.headers)
         return kind(message, status=response.status, detail=detail, request_id=id, retry_after=after)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 def is_loopback(host: str) -> bool:
     """Whether *host* can only be this machine."""
-    if host == "localhost":
+    if host in ("localhost", "127.0.0.1"):
         return True
-    import ipaddress  # 3 ms, and most hosts are names with a dot
+    if ":" not in host and not host[-1:].isdigit():  # a name
+        return False
+    import ipaddress  # 3 ms, and most hosts are names
 
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -15,33 +15,45 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from .effects import Request, Response
 
-# As `logging.INFO` and `logging.DEBUG`.
-INFO, DEBUG = 20, 10
+# As in `logging`.
+WARNING, INFO, DEBUG = 30, 20, 10
 # Query parameters whose values are logged; others may hold cursors, signatures or keys.
 SHOWN = frozenset(
     {"limit", "page", "per_page", "pageSize", "page_size", "filter", "task_filter", "sort", "order", "state", "status"}
 )
 
 
+_LOGGERS: dict[str, Logger] = {}
+
+
 def log(name: str, level: int, message: str, *arguments: object) -> None:
     """Log *message* to ``coatcheck.NAME``, formatted with *arguments* where a handler reads it."""
-    if (logging := sys.modules.get("logging")) is not None:
-        logging.getLogger(f"coatcheck.{name}").log(level, message, *arguments)
+    if (logger := _logger(name)) is not None:
+        logger.log(level, message, *arguments)
+
+
+def _logger(name: str) -> Logger | None:
+    """Return the logger ``coatcheck.NAME``, None where `logging` is not imported; each is looked up once."""
+    if (logger := _LOGGERS.get(name)) is None and (logging := sys.modules.get("logging")) is not None:
+        logger = _LOGGERS[name] = logging.getLogger(f"coatcheck.{name}")
+    return logger
 
 
 def log_response(request: Request, response: Response, seconds: float) -> None:
     """Log a request that was answered."""
-    if "logging" in sys.modules:
+    if (logger := _logger("http")) is not None and logger.isEnabledFor(INFO):
         milliseconds, size = seconds * 1000, len(response.body)
-        log("http", INFO, "%s %s: %d in %.0f ms, %d bytes", *_words(request), response.status, milliseconds, size)
+        logger.log(INFO, "%s %s: %d in %.0f ms, %d bytes", *_words(request), response.status, milliseconds, size)
 
 
 def log_failure(request: Request, error: BaseException, seconds: float) -> None:
     """Log a request that got no answer."""
-    if "logging" in sys.modules:
-        log("http", INFO, "%s %s: %s after %.0f ms", *_words(request), type(error).__name__, seconds * 1000)
+    if (logger := _logger("http")) is not None:
+        logger.log(INFO, "%s %s: %s after %.0f ms", *_words(request), type(error).__name__, seconds * 1000)
 
 
 def _words(request: Request) -> tuple[Any, Any]:

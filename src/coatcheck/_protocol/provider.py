@@ -45,6 +45,7 @@ class Verb(enum.StrEnum):
     APPROVE_PLAN = "approve_plan"
     CREATE_PULL_REQUEST = "create_pull_request"
     STREAM_EVENTS = "stream_events"
+    GET_CURRENT_DIFF = "get_current_diff"
 
 
 class Support(enum.Enum):
@@ -63,6 +64,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     between two writing requests, `rate` the requests a second that it accepts, unless the setting is given.
     `needs_environment`: a task must name an environment or a repository. `option_variables` are the environment
     variables of the service's official tools for an option of `TaskSpec`, in their order.
+    `has_resumable_stream`: `stream_events` takes the id of an event (*after*) and emits those after it as they
+    happen: waits read it in place of pauses between polls.
     """
 
     verbs: Mapping[Verb, Support]
@@ -76,6 +79,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     needs_environment: bool = True
     notes: tuple[str, ...] = ()
     option_variables: Mapping[str, tuple[str, ...]] = {}
+    has_resumable_stream: bool = False
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
@@ -227,7 +231,14 @@ class ProviderMethods(Provider, Protocol):
         """Confirm that the messages of a status page have been kept."""
         ...
 
-    def stream_events(self, ref: TaskRef) -> Events: ...
+    def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
+        """Emit events as they happen. Only providers with `has_resumable_stream` are given *after*."""
+        ...
+
+    def get_current_diff(self, ref: TaskRef, *, attempt: int | None) -> Exchange[str]:
+        """Return the diff of an attempt (None: the first) as it is now, also while the agent works on it."""
+        ...
+
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         """Return the task in a saved or live response; pure."""
         ...

@@ -57,8 +57,19 @@ def _load_plugin(name: str, others: Iterable[str]) -> Factory:
     for entry in _entry_points():
         if entry.name == name:
             return _guarded(entry)
-    message = f"there is no provider {name!r}"
-    raise errors.ConfigurationError(message, remedy=f"known providers: {', '.join(sorted({*names(), *others}))}")
+    raise unknown_provider(name, {*names(), *others})
+
+
+def unknown_provider(name: str, known: Iterable[str]) -> errors.ConfigurationError:
+    """Return the error for a provider that does not exist; it suggests a similar name, and lists the *known* ones."""
+    from difflib import get_close_matches  # only a misspelling needs it
+
+    ordered = sorted(known)
+    near = get_close_matches(name, ordered, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return errors.ConfigurationError(
+        f"there is no provider {name!r}", remedy=f"{hint}known providers: {', '.join(ordered)}"
+    )
 
 
 def _guarded(entry: EntryPoint) -> Factory:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 _SCHEMES = frozenset({"http", "https", "git", "ssh", "git+ssh", "ssh+git", "git+https", "git+http"})
 # ssh.github.com is GitHub's ssh over the https port (docs.github.com, "Using SSH over the HTTPS port").
@@ -30,6 +29,8 @@ def repository_of(remote_url: str) -> str | None:
         return None
     if (match["scheme"] or "ssh").lower() not in _SCHEMES or (match["port"] and not match["scheme"]):
         return None
+    from urllib.parse import unquote  # 2 ms, and most commands read no remote
+
     path = unquote(match["path"]).strip("/")
     while path.endswith(".git"):
         path = path.removesuffix(".git").rstrip("/")

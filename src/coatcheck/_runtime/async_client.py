@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .._engine.operations import as_bytes
 from .._engine.poll_context import Interval
-from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
@@ -23,6 +22,7 @@ from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import AsyncTransport
 
 if TYPE_CHECKING:
+    from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
     from .token_manager import AsyncTokenManager
 
@@ -297,6 +297,15 @@ class AsyncClient(BaseClient[AsyncTransport]):
         """
         async for value in aiterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver):
             yield value
+
+    async def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
+        """Return the diff of an attempt (its number; None: the first) as it is now, also while its agent works.
+
+        Raises `UnsupportedError` where the service shows a diff only at the end.
+        """
+        return await self._do(
+            self._session.verbs.get_current_diff(ref, attempt=attempt), "while fetching the current diff"
+        )
 
     async def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""

@@ -22,6 +22,8 @@ from .._protocol.effects import Clock
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.provider import Provider
+from .._protocol.task_recorder import TaskRecorder
+from .._protocol.wake_source import WakeSource
 from .config import Config
 from .provider_lookup import require_provider
 from .session import MAX_IN_FLIGHT, Options
@@ -51,6 +53,8 @@ class BaseClient(Generic[AnyTransport]):
         random: Callable[[], float] | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         on_outage: OnOutage | None = None,
+        store: TaskRecorder | None = None,
+        wakes: WakeSource | None = None,
     ) -> None:
         """Configure a client of one provider.
 
@@ -62,6 +66,9 @@ class BaseClient(Generic[AnyTransport]):
         *max_in_flight* is how many requests are sent at once.
         *on_outage* is called with an `Outage`, whose ``str()`` is one line, at each request that the service does not
         answer, and with None at its next answer.
+        *store* records the tasks that calls observe: a `History`, which the caller closes, or another `TaskRecorder`.
+        A task that it cannot record is reported to the logger, and is returned all the same.
+        *wakes* are the webhooks that end pauses of waits, as `History.wakes` returns them; without it waits only poll.
 
         Raises `ConfigurationError` for an unknown provider. Only a name that is not built in is looked up, in the
         user's settings and the installed entry points; everything else is read by the first call.
@@ -80,6 +87,8 @@ class BaseClient(Generic[AnyTransport]):
             random=random,
             max_in_flight=max_in_flight,
             on_outage=on_outage,
+            store=store,
+            wakes=wakes,
         )
         if isinstance(provider, str):
             require_provider(provider, lambda: config or Config(environ=os.environ if environ is None else environ))

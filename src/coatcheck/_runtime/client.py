@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from .. import errors
 from .._engine.operations import as_bytes
 from .._engine.poll_context import Interval
-from .._engine.submit import ResumedSubmission
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
@@ -19,9 +18,10 @@ from .._protocol.provider import Capabilities, TaskFilter
 from .base_client import BaseClient, Seconds, interval_of, seconds
 from .driver import Driver, closed_client, iterate, perform
 from .session import DEFAULT_TIMEOUT, Session, spec_of
-from .transport import Transport
+from .transport import CancellableTransport, Transport
 
 if TYPE_CHECKING:
+    from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
     from .token_manager import TokenManager
 
@@ -284,6 +284,13 @@ class Client(BaseClient[Transport]):
         """
         yield from iterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver)
 
+    def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
+        """Return the diff of an attempt (its number; None: the first) as it is now, also while its agent works.
+
+        Raises `UnsupportedError` where the service shows a diff only at the end.
+        """
+        return self._do(self._session.verbs.get_current_diff(ref, attempt=attempt), "while fetching the current diff")
+
     def get_usage(self) -> Usage:
         """Return what the account has used, every window with the time it resets."""
         return self._do(self._session.verbs.get_usage(), "while fetching usage")
@@ -350,13 +357,15 @@ class Client(BaseClient[Transport]):
                 raise closed_client()
             if self._opened is None:
                 session = Session(self._options)
-                is_native = self._transport is None
-                self._transport = self._transport or _transport(session)
-                driver = Driver(
-                    self._transport, session.clock, max_in_flight=self._options.max_in_flight, is_native=is_native
-                )
-                self._opened = session, driver
+                self._opened = session, self._new_driver(session)
             return self._opened
+
+    def _new_driver(self, session: Session) -> Driver:
+        limit = self._options.max_in_flight
+        if self._transport is not None:
+            return Driver(self._transport, session.clock, max_in_flight=limit)
+        self._transport, main = _transports(session)
+        return Driver(self._transport, session.clock, max_in_flight=limit, is_native=True, main=main)
 
     def _do(self, script: Script[T], doing: str) -> T:
         try:
@@ -366,11 +375,13 @@ class Client(BaseClient[Transport]):
             raise
 
 
-def _transport(session: Session) -> Transport:
+def _transports(session: Session) -> tuple[Transport, CancellableTransport | None]:
+    """Return what sends the requests, and what sends those of the main thread where that is another one."""
+    options = session.transport_options()
     if session.transport_name == "httpx2":
         from .transport_httpx2 import Httpx2Transport
 
-        return Httpx2Transport(session.transport_options())
+        return Httpx2Transport(options), None
     from .transport import ReqwestTransport
 
-    return ReqwestTransport(session.transport_options())
+    return ReqwestTransport(options), ReqwestTransport(options)

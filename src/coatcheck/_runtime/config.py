@@ -21,6 +21,7 @@ DEFAULTS: Mapping[str, str] = {
     "attempts": "1",
     "timeout": "3600",
     "transport": "pyreqwest",
+    "history": "full",
 }
 PREFIX = "COATCHECK_"
 
@@ -37,6 +38,8 @@ SETTINGS: Mapping[str, str] = {
     "pager": "the program that shows long output (default: PAGER, else less)",
     "learn": "whether durations of tasks are kept to choose when to poll: true or false",
     "poll_cost": "seconds of delay that one poll is worth; less polls more often",
+    "history": "what is recorded of tasks: full, metadata or off",
+    "database": "where the store is: a folder, or postgresql://…",
     "services_file": "a further file with [services.NAME] tables",
 }
 
@@ -149,11 +152,13 @@ def read_tables(path: str) -> Mapping[str, Any] | None:
         with open(path, "rb") as file:
             import tomllib  # 4 ms, and most runs have no file
 
-            return tomllib.load(file)
+            return tomllib.loads(file.read().decode("utf-8-sig"))  # editors of Windows write a byte-order mark
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise errors.ConfigurationError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise errors.ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise errors.ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the TOML") from None
 
 
 def read_project(path: str) -> Mapping[str, str]:

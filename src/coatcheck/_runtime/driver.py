@@ -22,7 +22,12 @@ from .._files.locks import LockSet
 from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
-from .transport import Transport
+from .transport import CancellableTransport, Transport
+
+# What changes nothing (RFC 9110, section 9.2.1) may be sent again after a signal cancelled it.
+SAFE = frozenset({"GET", "HEAD"})
+# Effects that a closed client still performs.
+LOCAL = frozenset({Call, Emit})
 
 T = TypeVar("T")
 
@@ -48,12 +53,19 @@ class Driver:
     """Performs the effects of blocking scripts; threads may share one.
 
     *is_native* means that signals do not interrupt the transport; any other is called in the calling thread.
+    *main* is the transport of the main thread, which can cancel a request; its connections are not shared with other threads.
     """
 
     def __init__(
-        self, transport: Transport, clock: Clock, *, max_in_flight: int | None = None, is_native: bool = False
+        self,
+        transport: Transport,
+        clock: Clock,
+        *,
+        max_in_flight: int | None = None,
+        is_native: bool = False,
+        main: CancellableTransport | None = None,
     ) -> None:
-        self._transport, self._clock = transport, clock
+        self._transport, self._main, self._clock = transport, main, clock
         self._slots, self._interrupts = Slots(max_in_flight), Interruptible(is_needed=is_native)
         self._closed, self._finished = Event(), Condition()
         self._whole: set[int] = set()  # threads that perform what must be performed to its end
@@ -62,13 +74,14 @@ class Driver:
             Read: lambda effect: self._interrupts.perform(effect.stream.read),
             Sleep: lambda effect: self._sleep(effect.seconds),
             Call: lambda effect: effect.function(),
+            Emit: lambda _: None,  # the caller of `iterate` has it
             Exclusive: self._exclusive,
             Together: lambda effect: [self._outcome(script) for script in effect.scripts],
         }
 
     def answer(self, effect: Any) -> Any:
         """Do one thing. Raises `ConfigurationError` once the client is closed."""
-        if self._closed.is_set() and type(effect) is not Call:
+        if self._closed.is_set() and type(effect) not in LOCAL:
             self._refuse()
         return self._answers[type(effect)](effect)
 
@@ -86,13 +99,23 @@ class Driver:
             self._finished.wait_for(lambda: not self._whole, timeout=GRACE)
             if not self._whole:
                 self._transport.close()
+        if self._main is not None:
+            self._main.close()
         self._interrupts.close()
 
     def _request(self, request: Request) -> Response:
         with self._slots:
             if self._closed.is_set():  # while it waited for its turn
                 self._refuse()
+            return self._send(request)
+
+    def _send(self, request: Request) -> Response:
+        main = self._main
+        if main is None or not self._interrupts.is_main_thread:
             return self._interrupts.perform(partial(self._transport.send, request))
+        if request.method in SAFE and not request.stream:
+            return self._interrupts.perform_here(partial(main.send, request), cancel=partial(main.cancel, request))
+        return self._interrupts.perform(partial(main.send, request))
 
     def _sleep(self, seconds: float) -> None:
         if type(self._clock) is not SystemClock or get_ident() in self._whole:
@@ -145,34 +168,43 @@ def iterate(script: Script[T], driver: Driver) -> Generator[Any, None, T]:
         while True:
             if type(effect) is Emit:
                 yield effect.value
-                effect = script.send(None)
-                continue
-            try:
-                answer = driver.answer(effect)
-            except Exception as error:  # noqa: BLE001 - the script handles every error
-                effect = script.throw(error)
-            else:
-                if (stream := getattr(answer, "stream", None)) is not None:
-                    streams.append(stream)
-                effect = script.send(answer)
+            effect = _continue(script, effect, driver, streams)
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
-        script.close()
-        for stream in streams:
-            driver.end_stream(stream)
+        _end(script, driver, streams)
 
 
 def perform(script: Script[T], driver: Driver) -> T:
     """Return what *script* returns; what it emits is dropped."""
-    steps = iterate(script, driver)
+    streams: list[Any] = []
     try:
+        effect = next(script)
         while True:
-            next(steps)
+            effect = _continue(script, effect, driver, streams)
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        _end(script, driver, streams)
+
+
+def _continue(script: Script[Any], effect: Any, driver: Driver, streams: list[Any]) -> Any:
+    """Answer *effect* and return the next one of *script*. Raises `StopIteration` at its end."""
+    try:
+        answer = driver.answer(effect)
+    except Exception as error:  # noqa: BLE001 - the script handles every error
+        return script.throw(error)
+    if (stream := getattr(answer, "stream", None)) is not None:
+        streams.append(stream)
+    return script.send(answer)
+
+
+def _end(script: Script[Any], driver: Driver, streams: list[Any]) -> None:
+    script.close()
+    for stream in streams:
+        driver.end_stream(stream)
 
 
 def closed_client() -> errors.ConfigurationError:

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
-from typing import ClassVar, Generic, NamedTuple, TypeVar
-from urllib.parse import urlencode, urlsplit
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from .. import errors
 from .._protocol.effects import Request
+from .._protocol.urls import encoded_query
 from .._values.value import Value
 from .._version import __version__
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 C = TypeVar("C")
 
@@ -128,6 +131,12 @@ class Clients(Generic[C]):
             self._has_proxies = any(self._environ.get(name) for names in PROXY_VARIABLES.values() for name in names)
         return find_proxy(request.url, self._environ) if self._has_proxies else None
 
+    def discard(self, request: Request) -> C | None:
+        """Forget the client for *request* and return it; the next request gets a new one."""
+        proxy = None if self._has_proxies is False else self.proxy(request)
+        with self._lock:
+            return self._clients.pop((proxy, request.url.startswith("http://"), request.stream), None)
+
     def close(self) -> list[C]:
         """Refuse further clients, and return those that are open."""
         with self._lock:
@@ -149,10 +158,10 @@ def address(request: Request) -> str:
     """Return the URL to request, query included, user left out: credentials are only in the headers."""
     url = request.url
     if "@" in url:
-        parts = urlsplit(url)
+        parts = _parts(url)
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if request.query:
-        url = f"{url}{'&' if '?' in url else '?'}{urlencode(request.query)}"
+        url = f"{url}{'&' if '?' in url else '?'}{encoded_query(request.query)}"
     return url
 
 
@@ -203,7 +212,7 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     Raises `errors.ConfigurationError` where a variable holds no proxy's URL.
     """
     try:
-        parts = urlsplit(url)
+        parts = _parts(url)
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:  # sending it raises the error
         return None
@@ -218,7 +227,7 @@ def _counts(name: str, environ: Mapping[str, str]) -> bool:
 def _proxy_url(name: str, value: str) -> str:
     url = value if "://" in value else f"http://{value}"
     try:
-        parts = urlsplit(url)
+        parts = _parts(url)
         is_usable = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_usable = False
@@ -320,7 +329,7 @@ def failure(
     request: Request, reason: str, *, is_sent: bool, is_timeout: bool = False, proxy: str | None = None
 ) -> errors.TransportError:
     """Return the error for a request that failed because of *reason*, in the library's words."""
-    place = _place(request) + (f" through the proxy {urlsplit(proxy).hostname}" if proxy else "")
+    place = _place(request) + (f" through the proxy {_parts(proxy).hostname}" if proxy else "")
     if is_timeout:
         words = "no answer in time" if is_sent else "no connection in time"
         remedy = None if is_sent else _CHECK_ADDRESS
@@ -337,13 +346,19 @@ def _explained(reason: str) -> tuple[str, str | None]:
     return _one_line(reason), None
 
 
+def _parts(url: str) -> SplitResult:
+    from urllib.parse import urlsplit  # 2 ms, for proxies and errors
+
+    return urlsplit(url)
+
+
 def _one_line(reason: str) -> str:
     return " ".join(reason.partition(" for url (")[0].split())[:200] or "the connection failed"
 
 
 def _place(request: Request) -> str:
     try:
-        parts = urlsplit(request.url)
+        parts = _parts(request.url)
     except ValueError:  # as above
         return f"{request.method} an address that cannot be read"
     return f"{request.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

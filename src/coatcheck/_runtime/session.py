@@ -25,8 +25,8 @@ from .._protocol.effects import Clock
 from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider, sites_of
-from .._store.journal import SubmissionJournal
-from .._store.processes import is_submitting
+from .._protocol.task_recorder import TaskRecorder
+from .._protocol.wake_source import WakeSource
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .provider_lookup import provider_of
@@ -35,6 +35,8 @@ from .setting_names import check_names
 from .system_clock import SystemClock
 
 if TYPE_CHECKING:
+    from .._protocol.intents import Intent
+    from .._store.journal import SubmissionJournal
     from .transport import TransportOptions
 
 # Waits are timers and hold no socket, so that thousands of them need few requests at once.
@@ -61,6 +63,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     on_outage: OnOutage | None = None
+    store: TaskRecorder | None = None
+    wakes: WakeSource | None = None
 
     def __post_init__(self) -> None:
         if self.max_in_flight < 1:
@@ -101,12 +105,14 @@ class Session:
             pace=_pace(self.provider, self.config, is_real=options.clock is None),
             memory=NoDurationStore() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
             poll_cost=self.config.number("poll_cost") or DEFAULT_POLL_COST,
-            journal=options.journal or _journal(self.config),
+            journal=lambda: options.journal or _journal(self.config),
             new_id=_new_id,
             pid=os.getpid(),
-            is_submitting=lambda intent: is_submitting(intent, now=clock.time()),
+            is_submitting=lambda intent: _is_submitting(intent, now=clock.time()),
             on_trouble=_warn,
             on_outage=options.on_outage,
+            recorder=options.store,
+            wakes=options.wakes,
         )
 
     def transport_options(self) -> TransportOptions:
@@ -162,8 +168,16 @@ def _provider(options: Options, config: Config) -> Provider:
 
 def _journal(config: Config) -> SubmissionJournal:
     """Return the journal in the store: in the database that is configured, or in the state folder."""
+    from .._store.journal import SubmissionJournal  # 4 ms with the store, and only submissions are recorded
+
     folder = state_dir(config.environ)
     return SubmissionJournal.at(config.get("database") or folder, old_folder=folder)
+
+
+def _is_submitting(intent: Intent, *, now: float) -> bool:
+    from .._store.processes import is_submitting  # as above
+
+    return is_submitting(intent, now=now)
 
 
 def _explicit(options: Options) -> Secret | None:

@@ -81,6 +81,14 @@ class Transport(Protocol):
         ...
 
 
+class CancellableTransport(Transport, Protocol):
+    """A transport whose requests another thread can end."""
+
+    def cancel(self, request: Request) -> None:
+        """End *request*, and with it all that share its connections; later requests get new ones."""
+        ...
+
+
 class AsyncTransport(Protocol):
     """`Transport` for asyncio; a stream has ``aread()`` and ``aclose()``."""
 
@@ -114,6 +122,17 @@ class ReqwestTransport:
                 return self._whole(answer, request)
         except Exception as error:  # noqa: BLE001 - other errors are raised unchanged
             raise _translated(error, request, self._clients.proxy(request)) from None
+
+    def cancel(self, request: Request) -> None:
+        """End *request*, as `CancellableTransport` says.
+
+        pyreqwest 0.15.1 imports its exceptions where it raises the first one, and aborts the process where a signal's
+        handler raises during that import; in the thread that cancels, none does.
+        """
+        import pyreqwest.exceptions  # noqa: F401 - with json 2 ms, when a signal comes
+
+        if (client := self._clients.discard(request)) is not None:
+            client.close()
 
     def close(self) -> None:
         """Close every client; requests under way fail."""

@@ -135,6 +135,11 @@ class Broadcast:
         """Give every reader an event that the log holds already."""
         self._send(event)
 
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody reads the stream now."""
+        return bool(self._readers)
+
     def end(self) -> None:
         """End the stream of every reader; the log has been marked as ended before."""
         self._send(None)

@@ -6,12 +6,15 @@ Invariants:
   stored;
 - a later observation of any kind, such as an item of a list, ends that as soon as it differs: another state, a newer
   change, a further message, another archive flag, more attempts. What the observation does not report does not count;
-- so does a verb that can change the task (`History.invalidate`). Only a snapshot with a result is current again.
+- so does a verb that can change the task (`History.invalidate`). Only a snapshot with a result is current again, after
+  a verb only one that differs.
 
 What happens at the service and was observed by nobody here is not known: ``--refresh`` asks.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from .._model.outcome import PatchState
 from .._model.tasks import Task
@@ -31,11 +34,15 @@ def is_final(task: Task) -> bool:
     return is_whole and (len(known) == len(task.attempts) if task.attempts else True) and _has_attempts(task)
 
 
-def contradicts(task: Task, observed: Task) -> bool:
-    """Whether *observed*, a later observation, shows that the stored *task* has changed since."""
+def contradicts(task: Task, observed: Task, *, recorded_at: datetime | None = None) -> bool:
+    """Whether *observed*, a later observation, shows that the stored *task* has changed since.
+
+    A task without a time of its last change, which some services report only in lists, has it from before *recorded_at*.
+    """
     if any(_differs(getattr(task, name), getattr(observed, name)) for name in COMPARED):
         return True
-    return any(_exceeds(getattr(observed, name), getattr(task, name)) for name in GROWING)
+    known = {"updated_at": task.updated_at or recorded_at, "follow_ups": task.follow_ups or 0}
+    return any(_exceeds(getattr(observed, name), known[name]) for name in GROWING)
 
 
 def _has_attempts(task: Task) -> bool:

@@ -67,6 +67,13 @@ class EventLog:
             rows = transaction.rows(query, (after, *parameters, limit))
         return [_stored(*row) for row in rows]
 
+    def last(self, limit: int, *, ref: TaskRef | None = None) -> Sequence[StoredEvent]:
+        """Return the last *limit* events, the oldest first; those of one task with *ref*."""
+        condition, parameters = ("", ()) if ref is None else (" AND name = ?", (str(ref),))
+        with self._database.reading() as transaction:
+            rows = transaction.rows(f"{READ}{condition} ORDER BY id DESC LIMIT ?", (0, *parameters, limit))
+        return [_stored(*row) for row in reversed(rows)]
+
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
         return self._edge("max")

@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +21,7 @@ from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef
 from .._protocol.effects import Clock
+from .._protocol.wake_source import WakeSource
 from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
@@ -69,6 +71,15 @@ class HistoryFilter(Value, frozen=True, kw_only=True):
     until: datetime | None = None
     text: str | None = None
 
+    _json: ClassVar[JsonFields] = {
+        "provider": "the provider's name",
+        "states": "words of TaskState",
+        "repository": "owner/repo",
+        "since": "the earliest time of submission",
+        "until": "the latest time of submission",
+        "text": "words to search for",
+    }
+
 
 class History:
     """The tasks in the store at *location*: a folder, or the URL of a PostgreSQL database.
@@ -80,6 +91,7 @@ class History:
     def __init__(self, location: str, *, level: Level = "full", clock: Clock | None = None) -> None:
         if level not in ("full", "metadata", "off"):
             raise errors.ConfigurationError(f"history is full, metadata or off, not {level!r}")
+        self._location, self._clock = location, clock
         self._database: Database = open_database(location)
         self._level: Level = level
         self._time: Callable[[], float] = clock.time if clock else _time
@@ -109,11 +121,11 @@ class History:
 
     def invalidate(self, ref: TaskRef) -> None:
         """Record that *ref* may have changed: a message was sent to it, or it was archived, cancelled or approved."""
+        from .recorder import REQUESTED
+
+        query = "UPDATE task SET is_stale = ?, version = version + 1 WHERE provider = ? AND id = ? AND is_stale <> ?"
         with self._database.writing(is_durable=False) as transaction:
-            transaction.change(
-                "UPDATE task SET is_stale = 1, version = version + 1 WHERE provider = ? AND id = ? AND is_stale = 0",
-                (ref.provider, ref.id),
-            )
+            transaction.change(query, (REQUESTED, ref.provider, ref.id, REQUESTED))
 
     def get(self, ref: TaskRef) -> HistoryEntry | None:
         """Return the stored task with its prompt and its result, None where it is not stored."""
@@ -131,9 +143,11 @@ class History:
     def list(self, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None) -> HistoryPage:
         """Return a page of stored tasks without their results, the last submitted first.
 
+        A task that was submitted and not observed since has the state "unknown", and the beginning of its prompt.
         *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
         """
         filter = filter or HistoryFilter()
+        self._record_submitted()
         conditions, parameters = _conditions(filter, cursor)
         if filter.text is not None:
             return self._search(filter.text, conditions, parameters, limit=limit)
@@ -164,6 +178,14 @@ class History:
         A word matches words that begin with it; case and diacritics do not count.
         """
         return self.list(msgspec.structs.replace(filter or HistoryFilter(), text=text), limit=limit, cursor=cursor)
+
+    def find_refs(self, prefix: str, *, provider: str | None = None, limit: int = PAGE) -> tuple[TaskRef, ...]:
+        """Return the stored tasks whose ids begin with *prefix*, in the order of their ids."""
+        condition, parameters = ("", ()) if provider is None else (" AND provider = ?", (provider,))
+        query = f"SELECT provider, id FROM task WHERE substr(id, 1, ?) = ?{condition} ORDER BY provider, id LIMIT ?"  # noqa: S608 - ours
+        with self._database.reading() as transaction:
+            rows = transaction.rows(query, (len(prefix), prefix, *parameters, limit))
+        return tuple(TaskRef(*row) for row in rows)
 
     def forget(self, refs: Iterable[TaskRef]) -> int:
         """Delete tasks, their events and texts; how many there were. The journal keeps which tasks were submitted."""
@@ -238,9 +260,32 @@ class History:
             yield from events
             last = events[-1].id
 
+    @functools.cached_property
+    def wakes(self) -> WakeSource:
+        """The webhooks that `coatcheck hooks serve` receives into this store: they end the pauses of waits."""
+        import time
+
+        from .wakes import StoreWakes
+
+        return StoreWakes(
+            self._location, time=self._time, monotonic=self._clock.monotonic if self._clock else time.monotonic
+        )
+
     def close(self) -> None:
         """Close the database; a later call opens it again."""
         self._database.close()
+
+    def _record_submitted(self) -> None:
+        """Record the tasks of the journal that no call has observed."""
+        while self._level != "off":
+            with self._database.reading() as transaction:
+                if not transaction.rows(_UNRECORDED, (1,)):
+                    return
+            from .recorder import record_submitted  # rarely
+
+            with self._database.writing(is_durable=False) as transaction:
+                transaction.lock_events()
+                record_submitted(transaction, transaction.rows(_UNRECORDED, (BATCH,)), level=self._level)
 
     def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""
@@ -258,6 +303,10 @@ class History:
 
 
 _ENDED = ", ".join(f"'{state.value}'" for state in TaskState if state.is_terminal)
+_UNRECORDED = (
+    "SELECT provider, task, summary, at, environment, branch FROM submission WHERE is_recorded = 0 AND task IS NOT NULL"
+    " ORDER BY at LIMIT ?"
+)
 _ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale FROM task"
 
 

@@ -1,10 +1,9 @@
-"""Webhooks in the store: hooks that are sent to, deliveries that are due, and deliveries that arrived.
+"""Webhooks in the store: hooks that are sent to, and their deliveries; `received` has those that arrive.
 
 Invariants:
 - a delivery is added in the transaction of its event, so that no event is lost and none is announced that was not stored;
 - its id is made from the hook and the event, and stays the same over retries and replays;
-- a change of a delivery's state is a compare-and-set: of two processes that send, one sends;
-- an incoming delivery is kept once, by its sender and id.
+- a change of a delivery's state is a compare-and-set: of two processes that send, one sends.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 MAX_FAILURES = 5
 # Seconds for which one process has a delivery that it sends; longer than an attempt may take.
 CLAIM_SECONDS = 60.0
-# Seconds for which incoming deliveries are kept: senders repeat for three days (docs/reference/protocols/webhooks.md, 5).
-KEEP_SECONDS = 3 * 86_400.0
 ALL_KINDS = "*"
 
 _HOOK = "id, url, kinds, state, created_at, failures"
@@ -76,7 +73,7 @@ class HookDelivery(Value, frozen=True, kw_only=True):
         "state": '"due", "sent", "failed" or "received"',
         "tries": "how many attempts there were",
         "created_at": "when it was added, or arrived",
-        "due_at": "when the next attempt is due",
+        "due_at": "when the next attempt is due; of an incoming one, when its task is searched for again",
         "status": "the HTTP status of the last attempt",
         "detail": "the error of the last attempt; the tasks of an incoming one",
     }
@@ -110,7 +107,8 @@ class HookStore:
         known = {hook.id: hook for hook in self.list_hooks()}
         if id not in known:
             raise errors.ConfigurationError(
-                f"there is no hook {id!r}", remedy=f"hooks: {', '.join(known)}" if known else "coatcheck hooks add URL"
+                f"there is no hook {id!r}",
+                remedy=f"hooks: {', '.join(known)}" if known else "add one with: coatcheck hooks add URL",
             )
         return known[id]
 
@@ -167,6 +165,16 @@ class HookStore:
                     "UPDATE hook SET state = 'off' WHERE id = ? AND failures >= ?", (delivery.hook, MAX_FAILURES)
                 )
 
+    def record_test(self, hook: str, id: str, *, status: int | None, detail: str | None, is_sent: bool) -> None:
+        """Store the result of a test message, which is not repeated."""
+        state, now = "sent" if is_sent else "failed", self._clock.time()
+        with self._database.writing() as transaction:
+            transaction.change(
+                "INSERT INTO hook_delivery (hook, id, state, tries, created_at, status, detail)"
+                " VALUES (?, ?, ?, 1, ?, ?, ?)",
+                (hook, id, state, now, status, detail),
+            )
+
     def replay(self, id: str) -> bool:
         """Make a delivery due again, with its id; False where there is none."""
         with self._database.writing() as transaction:
@@ -187,32 +195,6 @@ class HookStore:
                 (*parameters, limit),
             )
         return [_delivery(row) for row in rows]
-
-    # --- deliveries that arrive ---------------------------------------------------------------------------------------
-
-    def receive(self, *, sender: str, id: str, tasks: Iterable[str]) -> bool:
-        """Keep a delivery that arrived; False for one that was kept before. Old ones are deleted."""
-        now = self._clock.time()
-        with self._database.writing() as transaction:
-            transaction.change(
-                "DELETE FROM hook_delivery WHERE state = 'received' AND created_at < ?", (now - KEEP_SECONDS,)
-            )
-            return (
-                transaction.change(
-                    "INSERT INTO hook_delivery (hook, id, state, tries, created_at, detail)"
-                    " VALUES (?, ?, 'received', 0, ?, ?) ON CONFLICT DO NOTHING",
-                    (sender, id, now, "\n".join(tasks)),
-                )
-                > 0
-            )
-
-    def received_since(self, seconds: float) -> Sequence[str]:
-        """Return what deliveries named that arrived at or after *seconds* since the epoch: refs and repositories."""
-        with self._database.reading() as transaction:
-            rows = transaction.rows(
-                "SELECT detail FROM hook_delivery WHERE state = 'received' AND created_at >= ?", (seconds,)
-            )
-        return [line for (detail,) in rows for line in (detail or "").splitlines()]
 
 
 def enqueue(transaction: Transaction, stored: Iterable[tuple[int, TaskEvent]], *, at: float) -> None:

@@ -107,10 +107,15 @@ class SubmissionJournal:
         condition, parameters = ("", ()) if provider is None else (" AND provider = ?", (provider,))
         query = (
             "SELECT provider, task, summary, at, environment, branch FROM submission WHERE task IS NOT NULL"  # noqa: S608 - ours
-            f"{condition} AND substr(task, 1, ?) = ? ORDER BY at DESC, id DESC LIMIT ?"
+            f"{condition} AND substr(task, 1, ?) = ? ORDER BY at DESC{self._newest_first} LIMIT ?"
         )
         rows = self._rows(query, (*parameters, len(prefix), prefix, limit))
         return [Submission(TaskRef(name, id), *others) for name, id, *others in rows]
+
+    @property
+    def _newest_first(self) -> str:
+        """The order of submissions of one moment: SQLite numbers its rows as they are inserted."""
+        return ", rowid DESC" if self._database.dialect == "sqlite" else ", id DESC"
 
     def close(self) -> None:
         """Close the database."""

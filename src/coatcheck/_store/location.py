@@ -39,3 +39,8 @@ def open_database(location: str) -> Database:
     else:
         database = SqliteDatabase(os.path.join(os.path.abspath(location), FILE), prepare=prepare)
     return database
+
+
+def is_missing(location: str) -> bool:
+    """Whether *location* is a folder without a store."""
+    return "://" not in location and not os.path.exists(os.path.join(location, FILE))

@@ -83,7 +83,31 @@ FIRST = Migration(
         "CREATE INDEX hook_delivery_due ON hook_delivery (due_at) WHERE state = 'due'",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST,)
+# Whether the task of a submission is in the table of tasks, or was deleted from it.
+SECOND = Migration(
+    statements=(
+        "ALTER TABLE submission ADD COLUMN is_recorded SMALLINT NOT NULL DEFAULT 0",
+        "CREATE INDEX submission_unrecorded ON submission (at) WHERE is_recorded = 0 AND task IS NOT NULL",
+    )
+)
+WEBHOOKS = Migration(
+    statements=(
+        # Waits read the deliveries that arrived last; `hooks serve` reads those that it has not handled.
+        "CREATE INDEX hook_delivery_received ON hook_delivery (created_at) WHERE state = 'received'",
+        "CREATE INDEX hook_delivery_unhandled ON hook_delivery (due_at) WHERE state = 'received' AND due_at IS NOT NULL",
+        # Processes that receive deliveries, and when each was seen last.
+        "CREATE TABLE hook_server (id TEXT PRIMARY KEY, seen_at DOUBLE PRECISION NOT NULL)",
+        # When a delivery about a provider's tasks arrived last, and when an end was found that none had announced.
+        """CREATE TABLE hook_health (
+            provider TEXT PRIMARY KEY, delivered_at DOUBLE PRECISION NOT NULL, missed_at DOUBLE PRECISION NOT NULL
+        )""",
+        # Tasks that processes wait for, and when each process last read the deliveries.
+        """CREATE TABLE hook_waiter (
+            task TEXT NOT NULL, process TEXT NOT NULL, seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (task, process)
+        )""",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -4,12 +4,15 @@ Invariants:
 
 - a snapshot that shows nothing new writes nothing;
 - a row is changed only if it is still as it was read (`version`), and its events are in the same transaction;
-- an observation that lacks the result never replaces a stored result.
+- an observation that lacks the result never replaces a stored result;
+- after a request that may change a task (`History.invalidate`) a snapshot that is as before makes nothing current: the
+  service may show the change some seconds later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,19 +20,23 @@ import msgspec
 from .. import errors
 from .._engine.event_diff import SeenState, changes
 from .._model.events import StateEvent, TaskEvent
-from .._model.tasks import Task, TaskRef
+from .._model.tasks import Task, TaskRef, TaskState
 from .blobs import delete_unused_blobs
 from .cache_rule import contradicts
-from .documents import Level, encode
+from .documents import Level, decode, encode
 from .events import append_events, delete_events
 from .search import add_words, create_index, has_index, remove_words
 from .snapshots import Snapshot, load_task, merged, store_task, text_of
 from .transfer import ImportedTask
 
 if TYPE_CHECKING:
-    from .database import Transaction
+    from .database import Row, Transaction
 
-ROW = "SELECT number, version, document, seen, prompt, result, is_stale, is_indexed FROM task WHERE provider = ? AND id = ?"
+# Values of `is_stale`: an observation has contradicted the result; a request was sent that may change the task.
+CONTRADICTED, REQUESTED = 1, 2
+# What a service changes by itself when a task is read.
+UNRELATED = frozenset({"is_unread"})
+ROW = "SELECT number, version, recorded_at, document, seen, prompt, result, is_stale, is_indexed FROM task WHERE provider = ? AND id = ?"
 UPDATE = (
     "UPDATE task SET version = version + 1, state = ?, repository = ?, recorded_at = ?, is_stale = ?, is_indexed = ?,"
     " document = ?, seen = ?, prompt = ?, result = ? WHERE number = ? AND version = ?"
@@ -40,11 +47,15 @@ INSERT = (
 )
 
 
+RECORDED = "UPDATE submission SET is_recorded = 1 WHERE provider = ? AND task = ?"
+
+
 class StoredRow(msgspec.Struct, frozen=True, kw_only=True):
     """The row of a task, as far as recording needs it."""
 
     number: int
     version: int
+    recorded_at: float
     document: str
     seen: str
     prompt: int | None
@@ -71,8 +82,8 @@ class Recorder:
         row = StoredRow(**dict(zip(StoredRow.__struct_fields__, rows[0], strict=True))) if rows else None
         earlier = load_task(self._transaction, row.document, row.prompt, row.result) if row else None
         current = merged(earlier, task) if earlier else task
-        is_stale = task.outcome is None and bool(earlier and row and (row.is_stale or contradicts(earlier, task)))
         snapshot = store_task(self._transaction, current, level=self._level)
+        is_stale = _staleness(row, earlier, task, snapshot) if row and earlier else 0
         happened, seen = self._happened(row.seen if row else "", current, events)
         if row and not happened and self._is_same(row, snapshot, is_stale=is_stale):
             return False
@@ -96,8 +107,8 @@ class Recorder:
         times, events = zip(*imported.events, strict=True)
         return self.record(task, events, times=times)
 
-    def _is_same(self, row: StoredRow, snapshot: Snapshot, *, is_stale: bool) -> bool:
-        stored = (row.document, row.prompt, row.result, bool(row.is_stale))
+    def _is_same(self, row: StoredRow, snapshot: Snapshot, *, is_stale: int) -> bool:
+        stored = (row.document, row.prompt, row.result, row.is_stale)
         return stored == (encode(snapshot.document), snapshot.prompt, snapshot.result, is_stale)
 
     def _happened(self, seen: str, task: Task, events: Iterable[TaskEvent] | None) -> tuple[list[TaskEvent], str]:
@@ -110,13 +121,14 @@ class Recorder:
             happened = [_without_text(event) for event in happened if isinstance(event, StateEvent)]
         return happened, cursor
 
-    def _write(self, row: StoredRow | None, task: Task, snapshot: Snapshot, seen: str, *, is_stale: bool) -> int:
+    def _write(self, row: StoredRow | None, task: Task, snapshot: Snapshot, seen: str, *, is_stale: int) -> int:
         state, repository = task.state.value, task.repository
-        flags = (int(is_stale), int(self._has_index), encode(snapshot.document), seen)
+        flags = (is_stale, int(self._has_index), encode(snapshot.document), seen)
         blobs = (snapshot.prompt, snapshot.result)
         if row is None:
             submitted_at = task.created_at.timestamp() if task.created_at else self._now
             key = (task.ref.provider, task.ref.id, submitted_at, self._now)
+            self._transaction.change(RECORDED, (task.ref.provider, task.ref.id))
             return int(self._transaction.rows(INSERT, (*key, state, repository, *flags, *blobs))[0][0])
         values = (state, repository, self._now, *flags, *blobs, row.number, row.version)
         if self._transaction.change(UPDATE, values) != 1:
@@ -147,10 +159,12 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     """Delete a task with its events and its texts; whether there was one. The journal keeps only that it was submitted."""
     row = transaction.row(ROW, (ref.provider, ref.id))
     delete_events(transaction, ref)
-    transaction.change("UPDATE submission SET summary = '' WHERE provider = ? AND task = ?", (ref.provider, ref.id))
+    transaction.change(
+        "UPDATE submission SET summary = '', is_recorded = 1 WHERE provider = ? AND task = ?", (ref.provider, ref.id)
+    )
     if row is None:
         return False
-    number, _, document, _, prompt, result, _, is_indexed = row
+    number, _, _, document, _, prompt, result, _, is_indexed = row
     if is_indexed and has_index(transaction):
         remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
     blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
@@ -160,6 +174,18 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     return True
 
 
+def record_submitted(transaction: Transaction, rows: Iterable[Row], *, level: Level) -> None:
+    """Record tasks that were submitted and never observed by a call that records."""
+    for provider, id, summary, at, environment, branch in rows:
+        ref, created_at = TaskRef(provider, id), datetime.fromtimestamp(at, UTC)
+        transaction.change(RECORDED, (provider, id))
+        if summary:  # else it was forgotten, or its journal kept none
+            task = Task(ref=ref, state=TaskState.UNKNOWN, title=summary, environment=environment, branch=branch)
+            Recorder(transaction, level=level, now=at).record(
+                msgspec.structs.replace(task, created_at=created_at), events=()
+            )
+
+
 def index_tasks(transaction: Transaction, limit: int) -> None:
     """Index tasks that a process without an index has recorded, at most so many."""
     create_index(transaction)
@@ -167,6 +193,22 @@ def index_tasks(transaction: Transaction, limit: int) -> None:
     for number, *columns in transaction.rows(query, (limit,)):
         add_words(transaction, number, text_of(load_task(transaction, *columns)))
         transaction.change("UPDATE task SET is_indexed = 1 WHERE number = ?", (number,))
+
+
+def _staleness(row: StoredRow, earlier: Task, observed: Task, snapshot: Snapshot) -> int:
+    """Return `is_stale` after *observed*, which leads from the task *earlier* to *snapshot*."""
+    if observed.outcome is None:
+        recorded_at = datetime.fromtimestamp(row.recorded_at, UTC)
+        return CONTRADICTED if contradicts(earlier, observed, recorded_at=recorded_at) else row.is_stale
+    return REQUESTED if row.is_stale == REQUESTED and _is_unchanged(row, snapshot) else 0
+
+
+def _is_unchanged(row: StoredRow, snapshot: Snapshot) -> bool:
+    before, after = (
+        {name: value for name, value in document.items() if name not in UNRELATED}
+        for document in (decode(row.document), snapshot.document)
+    )
+    return before == after and row.result == snapshot.result
 
 
 def _without_text(event: StateEvent) -> TaskEvent:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .._model.tasks import Task
+from .._model.tasks import Task, TaskState
 from .._values.json_decode import decode as value_from
 from .blobs import digest_of, find_blob, get_blob, put_blob
 from .database import Transaction
@@ -27,6 +27,9 @@ METADATA = frozenset(
         "is_review", "follow_ups",
     }
 )  # fmt: skip
+# What stays true of a task with another result; and what some services report only in lists, true of the same result.
+OF_TASK = ("prompt", "attempts", "created_at", "started_at")
+OF_LISTS = ("updated_at", "follow_ups")
 # Words about the state: they end with it.
 OF_STATE = ("error", "progress", "raw_state")
 
@@ -79,7 +82,8 @@ def merged(earlier: Task, observed: Task) -> Task:
     """
     kept = {name: getattr(earlier, name) for name in observed.__struct_fields__ if name not in PASSING}
     if observed.outcome is not None:
-        kept = {name: kept[name] for name in ("prompt", "attempts", "created_at", "started_at")}
+        is_same = observed.state is earlier.state and observed.outcome == earlier.outcome
+        kept = {name: kept[name] for name in (*OF_TASK, *(OF_LISTS if is_same else ()))}
     if observed.state is not earlier.state:
         kept = {name: value for name, value in kept.items() if name not in OF_STATE}
     missing = {name: value for name, value in kept.items() if getattr(observed, name) in (None, (), b"")}
@@ -93,8 +97,12 @@ def _with_outcomes(earlier: Task, observed: Task) -> Iterator[Any]:
     known = {each.id: each for each in earlier.attempts}
     for attempt in observed.attempts:
         before = known.get(attempt.id)
-        is_same = attempt.outcome is None and before is not None and before.state is attempt.state
-        yield msgspec.structs.replace(attempt, outcome=before.outcome) if before and is_same else attempt
+        if before is None or attempt.outcome is not None:
+            yield attempt
+        elif attempt.state is TaskState.UNKNOWN and attempt.raw_state is None and before.state.is_terminal:
+            yield before  # some services report the states of attempts only in a list of them
+        else:
+            yield msgspec.structs.replace(attempt, outcome=before.outcome if before.state is attempt.state else None)
 
 
 def load_task(transaction: Transaction, document: str, prompt: int | None, result: int | None) -> Task:

@@ -96,7 +96,10 @@ def _optional(arguments: Sequence[Any], value: object, at: str, document: Mappin
     if value is None:
         return None
     (wanted, *others) = (each for each in arguments if each is not type(None))
-    return value if others else _convert(wanted, value, at, document)
+    if not others:
+        return _convert(wanted, value, at, document)
+    read_union = getattr(wanted, "_read_union", None)
+    return read_union(value) if read_union is not None and isinstance(value, Mapping) else value
 
 
 def _tuple(arguments: Sequence[Any], value: object, at: str) -> object:

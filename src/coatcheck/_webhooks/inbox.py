@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from .._store.received import repository_name
+from .senders import SENDERS
 
 if TYPE_CHECKING:
     from .._protocol.effects import Clock
-    from .._store.hooks import HookStore
+    from .._store.received import ReceivedStore
     from .secrets_file import SecretsFile
     from .senders import Delivery
+
+# What is kept of one delivery: its names, and the characters of each. Longer ones are no ids of tasks.
+MAX_NAMES = 20
+MAX_NAME = 500
 
 
 class StoreInbox:
     """An `Inbox` of a store; secrets of senders are under ``in:SENDER`` in the secrets file."""
 
-    def __init__(self, hooks: HookStore, secrets: SecretsFile, *, clock: Clock) -> None:
-        self._hooks, self._secrets, self._clock = hooks, secrets, clock
+    def __init__(self, received: ReceivedStore, secrets: SecretsFile, *, clock: Clock) -> None:
+        self._received, self._secrets, self._clock = received, secrets, clock
 
     def secrets(self, sender: str) -> Sequence[str]:
         """Return the valid secrets of a sender."""
@@ -24,7 +31,14 @@ class StoreInbox:
 
     def accept(self, delivery: Delivery) -> None:
         """Keep a delivery, durably; one that was kept before changes nothing."""
-        named = [f"{provider}:{id}" for provider, id in delivery.tasks]
-        self._hooks.receive(
-            sender=delivery.sender, id=delivery.id, tasks=[*named, *filter(None, (delivery.repository,))]
-        )
+        names = [name for name in _names(delivery) if name.isprintable() and len(name) <= MAX_NAME]
+        self._received.receive(sender=delivery.sender, id=delivery.id, names=names[:MAX_NAMES])
+
+
+def _names(delivery: Delivery) -> Iterator[str]:
+    """Yield the names of what a delivery concerns: tasks, and the repository whose tasks it may concern."""
+    for provider, id in delivery.tasks:
+        yield f"{provider}:{id}"
+    provider_of_repository = SENDERS[delivery.sender].repository_provider
+    if delivery.repository is not None and provider_of_repository is not None:
+        yield repository_name(provider_of_repository, delivery.repository)

@@ -9,6 +9,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,7 @@ from .targets import read_target
 if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .._store.events import StoredEvent
-    from .._store.hooks import HookDelivery, HookStore
+    from .._store.hooks import Hook, HookDelivery, HookStore
     from .secrets_file import SecretsFile
 
 
@@ -73,6 +74,21 @@ class Outbox:
         self._hooks.record_attempt(delivery, state=state, due_at=due_at, status=result.status, detail=result.error)
         if result.is_gone:
             self._hooks.switch(delivery.hook, is_on=False)
+
+
+def post_test(hook: Hook, id: str, secrets: Sequence[str], now: float, allowed: Sequence[str]) -> Result:
+    """Send the message ``webhook.test`` once, with the guard and the signatures of every message.
+
+    Raises `ConfigurationError` for an address that is refused and for a hook without a usable secret.
+    """
+    body = msgspec.json.encode(
+        {"type": "webhook.test", "timestamp": datetime.fromtimestamp(int(now), UTC), "data": {"hook": hook.id}}
+    )
+    target = read_target(hook.url, allowed=allowed)
+    keys = [standard.read_secret(secret) for secret in secrets]
+    if not keys:
+        raise errors.ConfigurationError(f"{hook.id} has no secret", remedy=f"coatcheck hooks rotate {hook.id}")
+    return post(target, standard.signed_headers(keys, id=id, seconds=now, body=body), body)
 
 
 def thin_body(stored: StoredEvent) -> bytes:

@@ -1,7 +1,8 @@
 """The secrets of webhooks, in a file of their own beside the store: mode 0600, replaced atomically. Blocks.
 
 The store holds none of them. A hook has its newest secret first and, for a day after it was replaced, the former one;
-a sender of incoming deliveries has the secrets that the user gave.
+a sender of incoming deliveries has the secrets that the user gave. On a machine without the file they come from the
+environment: ``COATCHECK_HOOK_SECRET_NAME`` for a hook or a sender, several with spaces, the newest first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .. import errors
 from .._files.locks import LockSet
 from .._files.private import make_private_folder, read_private, replace_file
 
+VARIABLE = "COATCHECK_HOOK_SECRET_"
 # Seconds for which a message is signed with the former secret as well.
 OVERLAP = 86_400.0
 
@@ -31,17 +33,19 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretsFile:
-    """The file at *path*."""
+    """The file at *path*, and the secrets in *environ*, which are used instead of the file's."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, *, environ: Mapping[str, str] | None = None) -> None:
+        self._path, self._environ = path, environ or {}
 
     def get(self, name: str, *, now: float) -> Sequence[str]:
         """Return the secrets of a hook or a sender that are valid now, the newest first."""
+        if given := self._environ.get(f"{VARIABLE}{name.removeprefix('in:').upper()}", "").split():
+            return given
         return [each.text for each in self._read().get(name, ()) if each.ends_at is None or each.ends_at > now]
 
     def names(self) -> Sequence[str]:
-        """Return the hooks and senders that have a secret, sorted."""
+        """Return the hooks and senders that have a secret, sorted: ``in:NAME`` for a sender, in the file."""
         return sorted(self._read())
 
     def add(self, name: str, secret: str, *, now: float, overlap: float = OVERLAP) -> None:

@@ -1,37 +1,65 @@
-"""Receive deliveries and send those that are due, from one process."""
+"""Receive deliveries, send those that are due, and poll the tasks that deliveries name, from one process.
+
+Invariants:
+- the store shows that this process receives: it is recorded before the first delivery is accepted, again every `BEAT`
+  seconds, and removed at the end;
+- sending, polling and receiving do not wait for one another.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from .. import errors
 from .._server.http_protocol import limits_here
 from .._server.listener import serving_app
 from .._store.events import EventLog
+from .._store.received import ALIVE_SECONDS
+from .delivery_poller import DeliveryPoller
 from .inbox import StoreInbox
 from .outbox import Outbox
 from .receiver import Receiver
+from .task_recorder import TaskRecorder
 
 if TYPE_CHECKING:
-    from .settings import WebhookSettings
+    from .settings import HookSettings, WebhookSettings
 
-# Seconds between two searches for deliveries that are due.
-SEND_EVERY = 0.5
+# Seconds between two searches for what is due, and between two records that this process receives.
+SEARCH_EVERY = 0.5
+BEAT = ALIVE_SECONDS / 3
 
 
 @contextmanager
 def serving_hooks(settings: WebhookSettings, *, port: int, allowed: Sequence[str]) -> Iterator[str]:
-    """Receive deliveries on loopback, and send those that are due, while the block runs; gives the origin.
+    """Receive deliveries on loopback, send those that are due, and poll named tasks while the block runs.
 
-    The ``Host`` header is not checked, because a tunnel passes the public name; every delivery is signed.
+    It gives the origin. The ``Host`` header is not checked, because a tunnel passes the public name; every delivery is
+    signed.
     """
-    inbox = StoreInbox(settings.hooks, settings.secrets, clock=settings.clock)
-    outbox = Outbox(
+    received, clock = settings.received, settings.clock
+    inbox = StoreInbox(received, settings.secrets, clock=clock)
+    recorder = TaskRecorder(settings.workspace, settings.location, clock=clock)
+    poller = DeliveryPoller(received, recorder.poll, clock=clock)
+    receiver = Receiver(inbox, now=clock.time)
+    with ExitStack() as stack:
+        stack.callback(recorder.close)
+        stack.enter_context(_shown_as_receiving(settings))
+        stack.enter_context(repeating(outbox_of(settings, allowed).send_due, name="outbox"))
+        stack.enter_context(repeating(poller.handle_due, name="poller"))
+        yield stack.enter_context(
+            serving_app(receiver, limits_here(), port=port, on_stop=lambda: None, is_loopback_only=False)
+        )
+
+
+def outbox_of(settings: HookSettings, allowed: Sequence[str]) -> Outbox:
+    """Return what sends the deliveries of a store."""
+    return Outbox(
         settings.hooks,
         EventLog(settings.database, time=settings.clock.time),
         settings.secrets,
@@ -39,31 +67,44 @@ def serving_hooks(settings: WebhookSettings, *, port: int, allowed: Sequence[str
         random=random.random,
         allowed=allowed,
     )
-    receiver = Receiver(inbox, now=settings.clock.time)
-    with (
-        _repeating(outbox.send_due),
-        serving_app(receiver, limits_here(), port=port, on_stop=lambda: None, is_loopback_only=False) as origin,
-    ):
-        yield origin
 
 
 @contextmanager
-def _repeating(send_due: Callable[[], int]) -> Iterator[None]:
-    """Call *send_due* again and again in a thread; an error of the store is logged, and tried again."""
+def _shown_as_receiving(settings: WebhookSettings) -> Iterator[None]:
+    id, received = f"{os.getpid()}-{os.urandom(6).hex()}", settings.received
+    received.beat(id)
+    try:
+        with repeating(lambda: received.beat(id), name="heartbeat", seconds=BEAT):
+            yield
+    finally:
+        try:
+            received.end(id)
+        except errors.CoatcheckError as error:
+            _log(error)
+
+
+@contextmanager
+def repeating(action: Callable[[], object], *, name: str, seconds: float = SEARCH_EVERY) -> Iterator[None]:
+    """Call *action* again and again in a thread; an error is logged, and it is called again."""
     stopping = threading.Event()
 
     def repeat() -> None:
         while not stopping.is_set():
             try:
-                send_due()
-            except errors.CoatcheckError as error:
-                logging.getLogger("coatcheck.webhooks").warning("%s", error)
-            stopping.wait(SEND_EVERY)
+                action()
+            except Exception as error:  # noqa: BLE001 - one error must not end the thread
+                _log(error)
+            stopping.wait(seconds)
 
-    thread = threading.Thread(target=repeat, name="outbox", daemon=True)
+    thread = threading.Thread(target=repeat, name=name, daemon=True)
     thread.start()
     try:
         yield
     finally:
         stopping.set()
         thread.join(timeout=20)
+
+
+def _log(error: Exception) -> None:
+    is_known = isinstance(error, errors.CoatcheckError)
+    logging.getLogger("coatcheck.webhooks").warning("%s", error, exc_info=None if is_known else error)

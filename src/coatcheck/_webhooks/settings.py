@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,10 +17,11 @@ from .._runtime.config import state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.hooks import ALL_KINDS, Hook, HookDelivery, HookStore
 from .._store.location import open_database
+from .._store.received import ReceivedStore
 from .._values.value import JsonFields, Value
 from . import standard
 from .secrets_file import SecretsFile
-from .senders import sender_named
+from .senders import SENDERS, sender_named
 from .targets import read_target
 
 if TYPE_CHECKING:
@@ -41,12 +42,11 @@ class NewHook(Value, frozen=True, kw_only=True):
     _hidden: ClassVar[frozenset[str]] = frozenset({"secret"})
 
 
-class WebhookSettings:
-    """The hooks, deliveries and secrets of this user. Methods block."""
+class HookSettings:
+    """The hooks, deliveries and secrets of one store at *location*; *folder* has the secrets. Methods block."""
 
-    def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
-        self._folder = state_dir(workspace.environ)
-        self._location = workspace.config.get("database") or self._folder
+    def __init__(self, location: str, *, folder: str, environ: Mapping[str, str], clock: Clock | None = None) -> None:
+        self.location, self._folder, self._environ = location, folder, environ
         self.clock = clock or SystemClock()
         self._database: Database | None = None
 
@@ -54,7 +54,7 @@ class WebhookSettings:
     def database(self) -> Database:
         """The store."""
         if self._database is None:
-            self._database = open_database(self._location)
+            self._database = open_database(self.location)
         return self._database
 
     @property
@@ -63,9 +63,14 @@ class WebhookSettings:
         return HookStore(self.database, clock=self.clock)
 
     @property
+    def received(self) -> ReceivedStore:
+        """The deliveries in the store that arrived."""
+        return ReceivedStore(self.database, time=self.clock.time)
+
+    @property
     def secrets(self) -> SecretsFile:
-        """The file of secrets."""
-        return SecretsFile(os.path.join(self._folder, SECRETS_FILE))
+        """The file of secrets, and those of the environment."""
+        return SecretsFile(os.path.join(self._folder, SECRETS_FILE), environ=self._environ)
 
     def close(self) -> None:
         """Close the store."""
@@ -111,9 +116,29 @@ class WebhookSettings:
                 f"there is no sent delivery {id!r}", remedy="see the deliveries: coatcheck hooks log"
             )
 
+    def test(self, id: str, *, allowed: Sequence[str]) -> HookDelivery:
+        """Send ``webhook.test`` to a hook now, once; return the delivery. Raises `ConfigurationError` without a hook."""
+        from .outbox import post_test
+
+        hook, message = self.hooks.get(id), f"msg_{id}_test_{secrets.token_hex(4)}"
+        result = post_test(hook, message, self.secrets.get(id, now=self.clock.time()), self.clock.time(), allowed)
+        self.hooks.record_test(id, message, status=result.status, detail=result.error, is_sent=result.is_success)
+        return next(each for each in self.hooks.list_deliveries(hook=id) if each.id == message)
+
     def deliveries(self, *, hook: str | None, limit: int) -> Sequence[HookDelivery]:
         """Return the newest deliveries, of one hook or sender where *hook* is given."""
         return self.hooks.list_deliveries(hook=hook, limit=limit)
+
+    def use_urls(self, urls: Sequence[str], *, allowed: Sequence[str]) -> Sequence[tuple[Hook, str | None]]:
+        """Send every event to *urls* and to no other address; return their hooks, with the secrets of new ones."""
+        known = {hook.url: hook for hook in self.hooks.list_hooks()}
+        for url, hook in known.items():
+            self.hooks.switch(hook.id, is_on=url in urls)
+        used: list[tuple[Hook, str | None]] = []
+        for url in dict.fromkeys(urls):
+            new = None if url in known else self.add(url, (), allowed=allowed)
+            used.append((known[url], None) if new is None else (new.hook, new.secret))
+        return used
 
     def set_sender_secret(self, sender: str, secret: str) -> None:
         """Accept deliveries of *sender* that are signed with *secret*; a former one is valid for a day.
@@ -129,4 +154,14 @@ class WebhookSettings:
 
     def senders(self) -> Sequence[str]:
         """Return the senders whose deliveries are accepted."""
-        return [name.removeprefix("in:") for name in self.secrets.names() if name.startswith("in:")]
+        return [name for name in SENDERS if self.secrets.get(f"in:{name}", now=self.clock.time())]
+
+
+class WebhookSettings(HookSettings):
+    """The hooks, deliveries and secrets of this user."""
+
+    def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
+        folder = state_dir(workspace.environ)
+        location = workspace.config.get("database") or folder
+        super().__init__(location, folder=folder, environ=workspace.environ, clock=clock)
+        self.workspace = workspace

@@ -25,6 +25,7 @@ from .attempts import Conclusion, Job, Listener, failed
 from .cancellation import CancelScope, Stopped, TimedOut
 from .collect_changes import Changes, collect_changes
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
+from .current_diff import RunningWorkspaces
 from .git import WorkspaceError, last_line
 from .models import CANCELLED, COMPLETED, CloudFile, CloudLog, CloudResult, title_of
 from .tree_walk import read_regular
@@ -66,10 +67,11 @@ class Runner:
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._agent = agent
-        self._workspaces = workspaces
+        self._manager = workspaces
         self._listener = listener
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._running: dict[str, CancelScope] = {}
+        self.workspaces = RunningWorkspaces()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._reports = ConclusionReports(listener, self._closing, pauses=pauses)
@@ -140,7 +142,7 @@ class Runner:
 
     def _conclude(self, job: Job, scope: CancelScope) -> Conclusion:
         try:
-            workspace = self._workspaces.open(
+            workspace = self._manager.open(
                 job.attempt_id,
                 mirror=job.environment_id,
                 source=Path(job.source),
@@ -171,7 +173,7 @@ class Runner:
         command = self._agent.command
         process = AgentProcess(on_line=lambda name, line: self._listener.on_line(job, name, line))
         try:
-            with scope.on_cancel(process.cancel):
+            with scope.on_cancel(process.cancel), self.workspaces.showing(job.attempt_id, workspace):
                 ending = process.run(
                     arguments_of(command, job.prompt),
                     cwd=workspace.work,

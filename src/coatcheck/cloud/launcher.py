@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -28,8 +28,10 @@ from .issued_tokens import Account, TokenBook
 from .models import CloudEnvironment, CloudTask
 
 if TYPE_CHECKING:
+    from .._store.hooks import Hook
     from .local_cloud import LocalCloud
     from .router import Router
+    from .task_hooks import TaskHooks
     from .task_store import Store
 
 # Defaults of the runner: the service itself allows a task an hour.
@@ -42,7 +44,8 @@ class ServeOptions(Value, frozen=True, kw_only=True):
 
     `data` keeps tasks, mirrors and clones; `record` is the file with the server's address; `on_task` is called
     with each new task, from any thread; `environ` is what agents inherit, and not in the repr: it may hold
-    secrets.
+    secrets. `hooks` are addresses to which changes of tasks are sent, `allowed_hooks` origins that may be among them
+    although they are not public; `on_hooks` is called with the hooks, and the secrets of new ones, before the server starts.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
@@ -57,6 +60,9 @@ class ServeOptions(Value, frozen=True, kw_only=True):
     codex_home: Path | None = None
     on_task: Callable[[CloudTask], None] | None = None
     environ: Mapping[str, str]
+    hooks: tuple[str, ...] = ()
+    allowed_hooks: tuple[str, ...] = ()
+    on_hooks: Callable[[Sequence[tuple[Hook, str | None]]], None] | None = None
 
 
 def parse_environment(text: str, *, environ: Mapping[str, str]) -> CloudEnvironment:
@@ -115,8 +121,11 @@ def running(options: ServeOptions) -> Iterator[ServerRecord]:
     with ExitStack() as stack:
         options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.enter_context(_only_one(options.data))
-        store = _open_store(options.data, stack)
+        hooks = _hooks(options, stack)
+        store = _open_store(options.data, stack, hooks)
         cloud = _cloud(options, store)
+        if hooks is not None:
+            _use_hooks(options, hooks, store, stack)
         stack.callback(cloud.close)
         cloud.start()
         record = _serve(options, store, cloud, stack)
@@ -150,10 +159,39 @@ def _has_twins(environments: tuple[CloudEnvironment, ...]) -> bool:
     return len({environment.label for environment in environments}) < len(environments)
 
 
-def _open_store(data: Path, stack: ExitStack) -> Store:
+def _hooks(options: ServeOptions, stack: ExitStack) -> TaskHooks | None:
+    """Return what sends changes of tasks, None where no address is given and none was before."""
+    folder = options.data / "hooks"
+    if not options.hooks and not folder.exists():
+        return None
+    from .._webhooks.targets import read_target
+    from .task_hooks import TaskHooks
+
+    for url in options.hooks:
+        read_target(url, allowed=options.allowed_hooks)
+    hooks = TaskHooks(folder, allowed=options.allowed_hooks, environ=options.environ)
+    stack.callback(hooks.close)
+    return hooks
+
+
+def _use_hooks(options: ServeOptions, hooks: TaskHooks, store: Store, stack: ExitStack) -> None:
+    used = hooks.use_urls(options.hooks, store)
+    if options.on_hooks is not None:
+        options.on_hooks(used)
+    if used:
+        stack.enter_context(hooks.sending(store))
+
+
+def _open_store(data: Path, stack: ExitStack, hooks: TaskHooks | None) -> Store:
     from .task_store import Store  # imports sqlite3
 
-    store = Store(data / "cloud.sqlite3")
+    path = data / "cloud.sqlite3"
+    if hooks is None:
+        store = Store(path)
+    else:
+        from .task_hooks import ObservedStore
+
+        store = ObservedStore(path, hooks.put)
     store.open()
     stack.callback(store.close)
     return store
@@ -185,6 +223,7 @@ def task_prefix(data: Path) -> str:
 
 
 def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitStack) -> ServerRecord:
+    from .event_routes import EventRoutes
     from .oauth_server import OAuthServer
     from .page import TaskPages
     from .router import Router
@@ -196,7 +235,9 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
     if options.codex_home is not None:
         refuse_foreign(options.codex_home, account)
     pages = TaskPages(cloud, is_key=oauth.is_key)
-    url = stack.enter_context(serving(router, port=options.port, routes=pages.routes()))
+    events = EventRoutes(cloud, accepts=book.accepts)
+    routes = (*pages.routes(), *events.routes())
+    url = stack.enter_context(serving(router, port=options.port, routes=routes))
     tokens = book.issue()
     if options.codex_home is not None:
         write_codex_home(options.codex_home, url=url, tokens=book.issue(), account=account, now=time.time())

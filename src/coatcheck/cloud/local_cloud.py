@@ -18,6 +18,7 @@ from .agent_process import log_error
 from .attempt_runner import Agent, Runner
 from .attempts import Conclusion, Job, Listener
 from .conclusion_reports import PAUSES
+from .event_feed import EventFeed
 from .models import (
     CANCELLED,
     FAILED,
@@ -34,6 +35,8 @@ from .models import (
 )
 from .requests import FollowUp
 from .responses import Refusal, detail
+from .size_events import SizeEvents
+from .task_events import OutputEvents, ref_of
 from .task_store import Store, change_attempts
 from .transitions import find_environment, plan_follow_up, plan_task
 from .turn_stream import EventSource, Recording, log_line
@@ -81,6 +84,8 @@ class LocalCloud:
     ) -> None:
         self._environments = tuple(environments)
         self._store = store
+        self.feed = EventFeed(store)
+        self._outputs: dict[str, OutputEvents] = {}
         self._workspaces = workspaces
         self._time = time
         self._task_prefix, self._on_task = task_prefix, on_task
@@ -90,6 +95,9 @@ class LocalCloud:
             on_start=self._on_start, on_line=self._on_line, on_end=self._on_end, on_unsaved=self._on_unsaved
         )
         self._runner = Runner(agent, workspaces, listener, max_parallel=max_parallel, pauses=pauses)
+        self._sizes = SizeEvents(
+            self._runner.workspaces.diff_of, self.feed.add, is_read=lambda job: self.feed.has_readers(job.task_id)
+        )
 
     def start(self) -> None:
         """Clean up after a server that was killed, and begin to work. Raises `ConfigurationError`."""
@@ -101,10 +109,13 @@ class LocalCloud:
                 f"the tasks of an earlier server cannot be changed: {error}",
                 remedy="free space in the data folder, or give another --data",
             ) from None
+        self.feed.start()
+        self._sizes.start()
         self._runner.start()
 
     def close(self) -> None:
-        """End every agent."""
+        """End every agent, and every stream of events."""
+        self._sizes.close()
         self._runner.close()
         try:
             self._recover()
@@ -112,6 +123,7 @@ class LocalCloud:
             log_error(error, "unfinished attempts cannot be ended; the next start does it")
         for recording in list(self._recordings.values()):
             recording.end()
+        self.feed.close()
 
     def _recover(self) -> None:
         now = self._time()
@@ -209,14 +221,21 @@ class LocalCloud:
 
         task = self._store.change_attempt(job.task_id, job.attempt_id, begun, now=now)
         attempt = _attempt_of(task, job.attempt_id)
-        return attempt is not None and attempt.state == RUNNING
+        is_running = attempt is not None and attempt.state == RUNNING
+        if is_running:
+            self._outputs[job.attempt_id] = OutputEvents(ref_of(job.task_id), job.number)
+            self._sizes.add(job)
+        return is_running
 
     def _on_line(self, job: Job, name: str, line: str) -> None:
+        if output := self._outputs.get(job.attempt_id):
+            self.feed.add(tuple(output.of(name, line, self._time())))
         if recording := self._recordings.get(job.attempt_id):
             recording.add(log_line(CloudLog(name=name, text="", created_at=self._time()), line))
 
     def _on_end(self, job: Job, conclusion: Conclusion) -> None:
         now = self._time()
+        self._end_output(job)
 
         def ended(task: CloudTask) -> CloudTask:
             changed = change_attempts(
@@ -232,7 +251,15 @@ class LocalCloud:
 
     def _on_unsaved(self, job: Job, conclusion: Conclusion) -> None:
         self._unsaved[job.attempt_id] = conclusion
+        self._end_output(job)
         self._end_recording(job)
+        self.feed.end_readers(job.task_id)
+
+    def _end_output(self, job: Job) -> None:
+        """Store what the agent wrote last."""
+        self._sizes.remove(job)
+        self._outputs.pop(job.attempt_id, None)
+        self.feed.flush()
 
     def _end_recording(self, job: Job) -> None:
         if recording := self._recordings.pop(job.attempt_id, None):
@@ -261,7 +288,24 @@ class LocalCloud:
 
     def delete_task(self, id: str) -> bool:
         """Cancel the task and delete it."""
-        return self.cancel_task(id) and self._store.delete_task(id)
+        is_deleted = self.cancel_task(id) and self._store.delete_task(id)
+        self.feed.forget(id)
+        return is_deleted
+
+    def current_diff(self, id: str, number: int | None) -> str | None:
+        """Return the diff of an attempt of the last round as it is now; None where there is no such attempt.
+
+        Without a *number* it is the first attempt. Raises `NoDiffError` where its agent runs and its clone cannot be
+        read now.
+        """
+        attempt = _numbered(self.get_task(id), number or 1)
+        if attempt is None:
+            return None
+        running = self._runner.workspaces.diff_of(attempt.id)
+        if running is not None:
+            return running
+        ended = _numbered(self.get_task(id), number or 1)  # it may have ended since it was read
+        return ended.result.diff if ended is not None and ended.result is not None else ""
 
     def create_pull_request(self, id: str, turn_id: str, *, draft: bool) -> None:  # noqa: ARG002 - it is refused anyway
         """Refuse: there is no host for one."""
@@ -283,6 +327,11 @@ class LocalCloud:
     def get_rate_limit(self) -> Mapping[str, object]:
         """Return the rate-limit block: nothing is limited."""
         return RATE_LIMIT
+
+
+def _numbered(task: CloudTask | None, number: int) -> CloudAttempt | None:
+    attempts = task.last.attempts if task else ()
+    return next((attempt for attempt in attempts if attempt.placement + 1 == number), None)
 
 
 def _attempt_of(task: CloudTask | None, turn_id: str) -> CloudAttempt | None:

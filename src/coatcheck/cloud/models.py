@@ -117,6 +117,11 @@ class CloudRound(Value, frozen=True, kw_only=True):
         """The round's word: it goes on until every attempt has ended, and one success is success."""
         return joint_state(attempt.state for attempt in self.attempts)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every attempt has ended."""
+        return all(attempt.is_over for attempt in self.attempts)
+
 
 class CloudTask(Value, frozen=True, kw_only=True):
     """A task from its first round to its last."""

@@ -1,7 +1,9 @@
-"""Tasks and tokens in SQLite; what a response reported is still there after a crash.
+"""Tasks, their events and tokens in SQLite; what a response reported is still there after a crash.
 
 Invariants:
 - a result is on the disk before any response reports it (WAL with ``synchronous=FULL``);
+- a change of a task's state and the events that report it are one transaction (`coatcheck.cloud.task_events`);
+- events are passed on after they are stored, in the order of their ids;
 - a list never loads a result;
 - one server uses one file; its threads share one connection under one lock.
 """
@@ -11,18 +13,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from .. import errors
+from .._model.events import TaskEvent
+from .._server.event_stream import StreamEvent
 from .issued_tokens import TokenRecord, TokenState
 from .models import CloudAttempt, CloudResult, CloudTask, TaskPage, TaskQuery
+from .task_events import events_between
 
-# Raised when a stored record can no longer be read by newer code.
-VERSION = 1
+# Raised by every change of the schema; `MIGRATIONS` leads from each older version.
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE tasks (
@@ -36,9 +41,28 @@ CREATE TABLE results (
 CREATE INDEX results_by_task ON results (task_id);
 CREATE TABLE tokens (digest TEXT PRIMARY KEY, kind TEXT NOT NULL, expires_at REAL NOT NULL, fate TEXT NOT NULL);
 """
+# AUTOINCREMENT: an id is never used again, not even that of a deleted event.
+EVENT_TABLE = """
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    type TEXT NOT NULL, document TEXT NOT NULL
+);
+CREATE INDEX events_by_task ON events (task_id, id);
+"""
+# So many of the newest events are kept; a reader whose next event is older reads the state instead.
+MAX_EVENTS = 100_000
+
+# From a version to the next one.
+MIGRATIONS = {1: EVENT_TABLE}
 
 _TASK = msgspec.json.Decoder(CloudTask)
 _RESULT = msgspec.json.Decoder(CloudResult)
+
+
+class StoredEvent(StreamEvent, frozen=True, kw_only=True):
+    """An event of a task, with its number in the log."""
+
+    task_id: str
 
 
 class Store:
@@ -48,6 +72,8 @@ class Store:
         self._path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._new_events: list[StoredEvent] = []
+        self.on_events: Callable[[Sequence[StoredEvent]], None] = lambda _events: None
 
     def open(self) -> None:
         """Open or make the file. Raises `ConfigurationError`."""
@@ -70,7 +96,10 @@ class Store:
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+            connection.executescript(f"BEGIN; {SCHEMA} {EVENT_TABLE} PRAGMA user_version = {VERSION}; COMMIT")
+        elif version in MIGRATIONS:
+            connection.executescript(f"BEGIN; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT")
+            self._migrate(connection)
         elif version != VERSION:
             message = f"{self._path} was written by another version of coatcheck"
             raise errors.ConfigurationError(message, remedy="give another data folder, or move this file away")
@@ -89,15 +118,55 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._new_events.clear()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            new, self._new_events = self._new_events, []
+            if new:  # still under the lock, so that events are passed on in the order of their ids
+                self.on_events(new)
+
+    def _append(self, connection: sqlite3.Connection, events: Iterable[TaskEvent]) -> None:
+        """Store events, and delete those that are more than `MAX_EVENTS` older."""
+        for event in events:
+            id = connection.execute(
+                "INSERT INTO events (task_id, type, document) VALUES (?, ?, ?)",
+                (event.ref.id, event.type, document := _document(event)),
+            ).lastrowid
+            self._new_events.append(_stored(id or 0, event.ref.id, event.type, document))
+        if self._new_events:
+            connection.execute("DELETE FROM events WHERE id <= ?", (self._new_events[-1].id - MAX_EVENTS,))
+
+    def append_events(self, events: Iterable[TaskEvent]) -> None:
+        """Store the events of tasks that exist; those of a task that was deleted meanwhile are left out."""
+        with self._transaction() as connection:
+            known = (event for event in events if _has_task(connection, event.ref.id))
+            self._append(connection, known)
+
+    def events_after(self, id: int, *, task_id: str | None = None, limit: int) -> Sequence[StoredEvent]:
+        """Return the first *limit* events with larger ids, of one task or of all."""
+        condition, values = ("", ()) if task_id is None else (" AND task_id = ?", (task_id,))
+        query = f"SELECT id, task_id, type, document FROM events WHERE id > ?{condition} ORDER BY id LIMIT ?"  # noqa: S608 - ours
+        with self._transaction() as connection:
+            return [_stored(*row) for row in connection.execute(query, (id, *values, limit)).fetchall()]
+
+    def event_bounds(self, task_id: str | None = None) -> tuple[int, int, bool]:
+        """Return the ids of the oldest event that may be kept and of the newest, and whether the task has ended."""
+        condition, values = ("", ()) if task_id is None else (" WHERE task_id = ?", (task_id,))
+        with self._transaction() as connection:
+            newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+            own = connection.execute(f"SELECT max(id) FROM events{condition}", values).fetchone()  # noqa: S608 - ours
+            row = connection.execute("SELECT document FROM tasks WHERE id = ?", (task_id,)).fetchone()
+        oldest = max(1, (newest[0] if newest else 0) - MAX_EVENTS + 1)
+        return oldest, own[0] or 0, row is not None and _TASK.decode(row[0]).last.is_over
 
     def add_task(self, task: CloudTask) -> None:
         """Keep a new task."""
         with self._transaction() as connection:
             _write(connection, task)
+            self._append(connection, events_between(None, task))
 
     def change_task(self, id: str, change: Callable[[CloudTask], CloudTask]) -> CloudTask | None:
         """Replace a task by the result of *change* in one transaction; None where there is none."""
@@ -105,8 +174,10 @@ class Store:
             row = connection.execute("SELECT document FROM tasks WHERE id = ?", (id,)).fetchone()
             if row is None:
                 return None
-            task = change(_TASK.decode(row[0]))
+            before = _TASK.decode(row[0])
+            task = change(before)
             _write(connection, task)
+            self._append(connection, events_between(before, task))
             return task
 
     def change_attempt(
@@ -173,6 +244,22 @@ class Store:
         with self._transaction() as connection:
             done = connection.execute("UPDATE tokens SET fate = ? WHERE digest = ? AND fate = ''", (state, digest))
             return done.rowcount > 0
+
+
+def _stored(id: int, task_id: str, type: str, document: str) -> StoredEvent:
+    """Return an event whose document begins with its id."""
+    return StoredEvent(id=id, type=type, data=f'{{"id":"{id}",{document[1:]}', task_id=task_id)
+
+
+def _document(event: TaskEvent) -> str:
+    """Return an event as JSON without its id, which it gets when it is stored."""
+    fields = event.to_dict()
+    del fields["id"]
+    return msgspec.json.encode(fields).decode("utf-8", "replace")
+
+
+def _has_task(connection: sqlite3.Connection, id: str) -> bool:
+    return connection.execute("SELECT 1 FROM tasks WHERE id = ?", (id,)).fetchone() is not None
 
 
 def change_attempts(task: CloudTask, change: Callable[[CloudAttempt], CloudAttempt], *, now: float) -> CloudTask:

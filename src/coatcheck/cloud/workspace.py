@@ -201,6 +201,18 @@ class Workspace:
         tree = self.git.read(*here, "write-tree", environ=index)
         return self.git.read(*here, "commit-tree", tree, "-p", commit, "-m", what.capitalize())
 
+    def copied(self, name: str, scope: CancelScope) -> Workspace:
+        """Return a workspace beside this one for a copy of its clone, with the same base; nothing is copied yet."""
+        folder = self.folder.with_name(f"{self.folder.name}-{name}")
+        copy = Workspace(folder, self.git, scope=scope, discard=self._discard, cgroup=None)
+        copy.base, copy.config, copy.shallow = self.base, self.config, self.shallow
+        copy.base_commit, copy.start, copy.head = self.base_commit, self.start, self.head
+        return copy
+
+    def discard_folder(self) -> None:
+        """Remove the folder alone: no process works in it."""
+        self._discard(self.folder)
+
     def end_processes(self) -> None:
         """End what the attempt started and its supervisor did not: the agent may have killed that."""
         if self.cgroup is not None and not end_group(self.cgroup):

@@ -109,7 +109,7 @@ def test_a_finished_task_has_all_details() -> None:
         "repository": "owner/repo",
         "branch": "main",
         "created_at": datetime(2026, 9, 29, 23, 14, 10, 380744, tzinfo=UTC),
-        "updated_at": None,
+        "updated_at": datetime(2026, 9, 29, 23, 17, 30, 380744, tzinfo=UTC),
         "started_at": datetime(2026, 9, 29, 23, 14, 13, 380744, tzinfo=UTC),
         "model": "slug",
         "progress": "Completing the task",

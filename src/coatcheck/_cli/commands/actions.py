@@ -22,8 +22,7 @@ def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object
     ref = run.ref(task)
     with run.client(ref.provider) as client:
         act(client, ref)
-    commands = {name: run.hint(name, str(ref)) for name in ("wait", "status", "show")}
-    sentence = then.format(ref=ref, **commands)
+    sentence = _sentence(run, then, ref)
     run.console.remedy = sentence
     run.answer(lambda: {"ref": str(ref), "action": action}, lambda: [sentence])
 
@@ -41,13 +40,19 @@ def _act_on_each(
 
     def perform(client: Client, ref: TaskRef) -> TaskRef:
         act(client, ref)
-        run.console.remedy = then.format(ref=ref)
+        run.console.remedy = _sentence(run, then, ref)
         return ref
 
     results = list(for_each(run, refs_of(run, tasks), perform))
     return answer_each(
-        run, results, lambda ref: {"ref": str(ref), "action": action}, lambda ref: [then.format(ref=ref)]
+        run, results, lambda ref: {"ref": str(ref), "action": action}, lambda ref: [_sentence(run, then, ref)]
     )
+
+
+def _sentence(run: CommandContext, then: str, ref: TaskRef) -> str:
+    """Return what was done to *ref*, with the next command for the same service."""
+    commands = {name: run.hint(name, str(ref)) for name in ("wait", "status", "show")}
+    return then.format(ref=ref, **commands)
 
 
 @command("approve", examples="coatcheck approve jules:1234567890")
@@ -148,7 +153,7 @@ def message_command(
     from ..prompts import read_prompt
 
     ref = run.ref(task)
-    message = read_prompt(run, words, file, what="the message", facts=[f"Task: {ref}"], before=(str(ref),))
+    message = read_prompt(run, words, file, what="the message", facts=lambda: [f"Task: {ref}"], before=(str(ref),))
     with run.client(ref.provider) as client:
         continued = client.send_message(ref, message, mode="ask" if ask else "code", model=model)
     again = run.hint("wait", str(continued.ref))

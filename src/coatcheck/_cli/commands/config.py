@@ -10,8 +10,9 @@ import click
 from ... import errors
 from ..._runtime.config import SETTINGS, user_file
 from ..console import Line, table
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
 from ..json_output import to_object
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._runtime.config import Setting
@@ -20,7 +21,7 @@ ACTIONS = ("list", "get", "set", "unset", "edit")
 
 # What a new file of settings begins with.
 TEMPLATE = """\
-# Settings of coatcheck; `coatcheck config --all` lists them, and docs/guides explains them.
+# Settings of coatcheck; `coatcheck config --all` lists and describes them.
 # provider = "codex"
 # environment = "owner/repo"
 # attempts = 1
@@ -150,6 +151,8 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
 
     if value is None:
         is_changed = unset_setting(path, name)
+        if not is_changed:
+            require_setting(name, run.config)
         line = f"{name} is no longer set in {path}" if is_changed else f"{name} was not set in {path}"
     else:
         require_setting(name, run.config)

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from ..._webhooks.settings import NewHook, WebhookSettings
     from ..console import Line
 
-ACTIONS = ("list", "add", "remove", "rotate", "log", "replay", "secret", "serve")
+ACTIONS = ("list", "add", "remove", "rotate", "test", "log", "replay", "secret", "serve")
 _NEEDS_TARGET = {
     "add": "URL",
     "remove": "HOOK",
     "rotate": "HOOK",
+    "test": "HOOK",
     "replay": "DELIVERY",
     "secret": "SENDER",
 }
@@ -29,6 +30,7 @@ _NEEDS_TARGET = {
     has_provider=False,
     examples="""
 coatcheck hooks add https://example.com/hook --events task.succeeded,task.failed
+coatcheck hooks test hook_1a2b3c4d
 coatcheck hooks secret github < secret.txt
 coatcheck hooks serve --port 8787
 coatcheck hooks log
@@ -43,7 +45,7 @@ coatcheck hooks replay msg_hook_1a2b3c4d_17
     "allowed",
     multiple=True,
     metavar="ORIGIN",
-    help="add, serve: Allow an address that is not public, such as http://127.0.0.1:*; may be repeated.",
+    help="add, test, serve: Allow an address that is not public, such as http://127.0.0.1:*; may be repeated.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="serve: Port (default: a free one)."
@@ -64,15 +66,17 @@ def hooks_command(
     """Send events to your addresses, and receive deliveries of services, as webhooks.
 
     add, remove, rotate and list manage hooks; their messages follow Standard Webhooks and name the task and its state,
-    nothing else. secret stores the secret of a service (from standard input) whose deliveries are then accepted; log
+    nothing else. test sends a message now. secret stores the secret of a service (from standard input) whose deliveries are then accepted; log
     shows deliveries and replay sends one again. serve receives and sends until Ctrl-C, on loopback only: give services
-    the address of a tunnel to it, /SENDER at the end. A delivery ends the pause of a wait for its task.
+    the address of a tunnel to it, /SENDER at the end. A delivery ends the pause of a wait for its task; a task that
+    nothing waits for is polled and recorded.
     """
     from ..._webhooks.settings import WebhookSettings
 
     if action in _NEEDS_TARGET and target is None:
         raise errors.ConfigurationError(
-            f"hooks {action} needs {_NEEDS_TARGET[action]}", remedy=f"coatcheck hooks {action} {_NEEDS_TARGET[action]}"
+            f"hooks {action} needs {_NEEDS_TARGET[action]}",
+            remedy=f"run: coatcheck hooks {action} {_NEEDS_TARGET[action]}",
         )
     if target is not None and action not in {*_NEEDS_TARGET, "log"}:
         raise errors.ConfigurationError(f"hooks {action} takes no argument", remedy=f"leave out {target!r}")
@@ -85,6 +89,8 @@ def hooks_command(
             _show_new(run, settings.add(target or "", kinds, allowed=allowed))
         elif action == "rotate":
             _show_new(run, settings.rotate(target or ""))
+        elif action == "test":
+            _test(run, settings.test(target or "", allowed=allowed))
         elif action == "secret":
             _secret(run, settings, target or "", is_removed=is_removed)
         else:
@@ -112,6 +118,15 @@ def _other(run: CommandContext, settings: WebhookSettings, action: str, target: 
     else:
         settings.replay(target or "")
         run.note(f"{target} is due again; it is sent while `coatcheck hooks serve` runs.")
+
+
+def _test(run: CommandContext, delivery: HookDelivery) -> None:
+    if delivery.state != "sent":
+        reason = delivery.detail or f"the receiver answered {delivery.status}"
+        raise errors.TransportError(
+            f"the test of {delivery.hook} failed: {reason}", remedy=f"its log: coatcheck hooks log {delivery.hook}"
+        )
+    run.answer(lambda: {"delivery": _document(delivery)}, lambda: [_delivery_line(delivery)])
 
 
 def _secret(run: CommandContext, settings: WebhookSettings, sender: str, *, is_removed: bool) -> None:
@@ -166,7 +181,7 @@ def _list_lines(hooks: object, senders: object) -> list[Line]:
         for hook in hooks  # type: ignore[attr-defined]
     ]
     lines += [f"{sender}  received" for sender in senders]  # type: ignore[attr-defined]
-    return lines or ["No hooks, and no sender's deliveries are accepted."]
+    return lines or ["No hooks; add one with: coatcheck hooks add URL"]
 
 
 def _delivery_line(delivery: HookDelivery) -> Line:

@@ -10,8 +10,9 @@ from ... import errors
 from ..._app.listing import TaskFilter, filtered, list_tasks
 from ..._model.states import TaskState
 from ..console import Line
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
 from ..json_output import to_object
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task
@@ -82,7 +83,7 @@ def list_command(
         lambda: _lines(run, tasks),
         is_long=True,
     )
-    if next_cursor and (not run.is_json or run.has_chosen_fields):
+    if next_cursor and not run.console.is_quiet and (not run.is_json or run.has_chosen_fields):
         import shlex
 
         options = _options(
@@ -107,7 +108,7 @@ def _options(options: dict[str, object], *, states: tuple[str, ...], others: dic
     return [word for name, value in pairs if value is not None for word in (name, str(value))]
 
 
-def moment_of(text: str, now: float) -> float:
+def moment_of(text: str, now: float, option: str = "--since") -> float:
     """Return seconds since the epoch: *text* is a duration before *now*, or a date and time in the local time zone.
 
     Raises `ConfigurationError`.
@@ -124,7 +125,7 @@ def moment_of(text: str, now: float) -> float:
         duration = None
     if duration is None:
         raise errors.ConfigurationError(
-            f"--since {text!r} is neither a duration nor a date",
+            f"{option} {text!r} is neither a duration nor a date",
             remedy="pass 30m, 2h, 7d, 2026-11-28 or 2026-11-28T09:00",
         )
     return now - duration

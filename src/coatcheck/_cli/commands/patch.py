@@ -11,11 +11,13 @@ from ..apply import print_repairs, print_warnings
 from ..console import diff_lines
 from ..context import CommandContext, attempt_option, command
 from ..json_output import jsonable, patch_text, to_object
+from ..stored_tasks import reading, refresh_option, with_origin
 
 if TYPE_CHECKING:
     from ..._app.apply import ApplyOptions, ApplyReport
     from ..._app.patch_files import PatchOptions
     from ..._app.review import AttemptDifference
+    from ..._model.tasks import TaskRef
     from ..._patches.parse import Patch
     from ..._patches.repair_rows import Repair
 
@@ -59,6 +61,7 @@ coatcheck diff change.patch --stat
 @directory_option
 @repair_option
 @click.option("--color/--no-color", "color", default=None, help="Print it in colours (default: on a terminal).")
+@refresh_option
 def diff_command(
     run: CommandContext,
     *,
@@ -71,6 +74,7 @@ def diff_command(
     directory: str | None,
     repair: bool,
     color: bool | None,
+    refresh: bool,
 ) -> None:
     """Print the diff of a task or of a patch file, byte for byte.
 
@@ -86,10 +90,10 @@ def diff_command(
     if is_patch_file(task, run.process_env.folder):
         loaded = _load_file(run, task, options, is_attempt=bool(between or attempt))
     elif between:
-        _print_between(run, task, between, color=color)
+        _print_between(run, task, between, color=color, is_refreshed=refresh)
         return
     else:
-        loaded = _load_task(run, task, attempt, options)
+        loaded = _load_task(run, task, attempt, options, is_refreshed=refresh)
     if run.is_json:
         run.answer(lambda: {**loaded.subject, **_document(loaded)}, list)
     elif stat:
@@ -123,14 +127,16 @@ def _load_file(run: CommandContext, name: str, options: PatchOptions, *, is_atte
     return _Loaded({"ref": None, "file": name, "attempt": None}, file.patch, file.outcome.stats, file.repairs)
 
 
-def _load_task(run: CommandContext, task: str, attempt: int | None, options: PatchOptions) -> _Loaded:
+def _load_task(
+    run: CommandContext, task: str, attempt: int | None, options: PatchOptions, *, is_refreshed: bool
+) -> _Loaded:
     from ..._app.review import read_patch
 
     ref = run.ref(task)
-    with run.client(ref.provider) as client:
-        loaded = read_patch(client, ref, attempt, options)
+    with reading(run, ref, is_refreshed=is_refreshed) as reader:
+        loaded = read_patch(reader, ref, attempt, options)
     print_repairs(run, loaded.repairs)
-    subject: dict[str, object] = {"ref": str(ref), "attempt": loaded.number}
+    subject = with_origin(run, ref, {"ref": str(ref), "attempt": loaded.number})
     return _Loaded(subject, loaded.patch, loaded.outcome.stats, loaded.repairs)
 
 
@@ -144,13 +150,15 @@ def _check_between(between: tuple[int, int] | None, *, attempt: int | None, chan
         )
 
 
-def _print_between(run: CommandContext, task: str, between: tuple[int, int], *, color: bool | None) -> None:
+def _print_between(
+    run: CommandContext, task: str, between: tuple[int, int], *, color: bool | None, is_refreshed: bool
+) -> None:
     from ..._app.review import compare_two
 
     ref = run.ref(task)
-    with run.client(ref.provider) as client:
-        difference = compare_two(client, ref, between)
-    _print_difference(run, str(ref), difference, color=color)
+    with reading(run, ref, is_refreshed=is_refreshed) as reader:
+        difference = compare_two(reader, ref, between)
+    _print_difference(run, ref, difference, color=color)
 
 
 def _check_forms(forms: dict[str, object]) -> None:
@@ -175,7 +183,7 @@ def _print_patch(run: CommandContext, patch: Patch, *, color: bool | None) -> No
         run.bytes(bytes(patch))
 
 
-def _print_difference(run: CommandContext, ref: str, difference: AttemptDifference, *, color: bool | None) -> None:
+def _print_difference(run: CommandContext, ref: TaskRef, difference: AttemptDifference, *, color: bool | None) -> None:
     """Print how one attempt differs from another, and on stderr how much they share."""
     from ..patch_formatting import overlap_line
 
@@ -183,7 +191,7 @@ def _print_difference(run: CommandContext, ref: str, difference: AttemptDifferen
     if run.is_json:
         run.answer(
             lambda: {
-                "ref": ref,
+                **with_origin(run, ref, {"ref": str(ref)}),
                 "between": list(difference.numbers),
                 "is_same_change": difference.is_same_change,
                 "share": overlap.share,
@@ -249,7 +257,10 @@ coatcheck apply --undo
     help="Reject what ordinary changes seldom do: all rules except those for kinds and sizes of files.",
 )
 @click.option("--undo", is_flag=True, help="Undo the last application in this checkout; repeat it for the one before.")
-def apply_command(run: CommandContext, *, task: str | None, attempt: int | None, undo: bool, **options: object) -> int:
+@refresh_option
+def apply_command(
+    run: CommandContext, *, task: str | None, attempt: int | None, undo: bool, refresh: bool, **options: object
+) -> int:
     """Apply the patch of a task or of a patch file to the current checkout.
 
     The patch is verified first. Nothing is staged without --index, files with uncommitted changes are left alone, and
@@ -269,7 +280,7 @@ def apply_command(run: CommandContext, *, task: str | None, attempt: int | None,
 
     chosen = ApplyOptions.of(**options)
     if undo:
-        return _undo(run, is_alone=not (task or attempt or chosen != ApplyOptions()))
+        return _undo(run, is_alone=not (task or attempt or refresh or chosen != ApplyOptions()))
     if task is None:
         raise errors.ConfigurationError(
             "no task and no file given", remedy="pass a REF or a FILE; coatcheck list shows the latest tasks"
@@ -277,7 +288,7 @@ def apply_command(run: CommandContext, *, task: str | None, attempt: int | None,
     if is_patch_file(task, run.process_env.folder):
         report = _apply_file(run, task, chosen, attempt)
     else:
-        report = _apply_task(run, task, chosen, attempt)
+        report = _apply_task(run, task, chosen, attempt, is_refreshed=refresh)
     return apply_exit_code(report)
 
 
@@ -295,14 +306,16 @@ def _undo(run: CommandContext, *, is_alone: bool) -> int:
     return apply_exit_code(undone)
 
 
-def _apply_task(run: CommandContext, task: str, options: ApplyOptions, attempt: int | None) -> ApplyReport:
+def _apply_task(
+    run: CommandContext, task: str, options: ApplyOptions, attempt: int | None, *, is_refreshed: bool
+) -> ApplyReport:
     from ..._app.apply import apply_patch
     from ..._app.outcomes import load_patch
 
     ref, root = run.ref(task), run.workspace.require_root()
-    with run.client(ref.provider) as client:
-        loaded = client.get_task(ref)
-        patch = load_patch(client, loaded, attempt)
+    with reading(run, ref, is_refreshed=is_refreshed) as reader:
+        loaded = reader.get_task(ref)
+        patch = load_patch(reader, loaded, attempt)
     report = apply_patch(
         root,
         patch,
@@ -311,7 +324,7 @@ def _apply_task(run: CommandContext, task: str, options: ApplyOptions, attempt: 
         on_findings=lambda findings: print_warnings(run, findings),
         on_repairs=lambda repairs: print_repairs(run, repairs),
     )
-    _print_report(run, {"ref": str(ref), "attempt": patch.number}, report)
+    _print_report(run, with_origin(run, ref, {"ref": str(ref), "attempt": patch.number}), report)
     return report
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..context import CommandContext, command, seconds
+from ..context import CommandContext, command
+from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._runtime.server_record import ServerRecord
+    from ..._store.hooks import Hook
     from ...cloud.models import CloudTask
 
 
@@ -53,6 +55,16 @@ coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home 
 @click.option("--timeout", default="1h", metavar="TIME", help="End an attempt after this (default: 1h; none: never).")
 @click.option("--codex-home", metavar="FOLDER", help="Write a CODEX_HOME there, for the Codex CLI.")
 @click.option("--data", metavar="FOLDER", help="Keep tasks here (default: in the user's state folder).")
+@click.option(
+    "--hook", "hooks", multiple=True, metavar="URL", help="Send each change of a task's state there; may be repeated."
+)
+@click.option(
+    "--allow-hook",
+    "allowed",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Allow a --hook that is not public, such as http://127.0.0.1:*; may be repeated.",
+)
 def serve_command(
     run: CommandContext,
     *,
@@ -63,6 +75,8 @@ def serve_command(
     timeout: str,
     codex_home: str | None,
     data: str | None,
+    hooks: tuple[str, ...],
+    allowed: tuple[str, ...],
 ) -> None:
     """Run a local cloud, with any command as its agent.
 
@@ -77,7 +91,8 @@ def serve_command(
     from ..._runtime.server_record import record_path
     from ...cloud.launcher import ServeOptions, parse_environment, run as serve
 
-    environ, arguments = run.process_env.environ, split(agent)
+    environ, arguments = run.process_env.environ, agent_command(agent, run.process_env.folder)
+    used: list[tuple[Hook, str | None]] = []
     options = ServeOptions(
         environments=tuple(parse_environment(each, environ=environ) for each in environments),
         command=arguments,
@@ -89,8 +104,11 @@ def serve_command(
         codex_home=Path(codex_home).expanduser().absolute() if codex_home else None,
         on_task=lambda task: run.note(task_line(task)),
         environ=environ,
+        hooks=hooks,
+        allowed_hooks=allowed,
+        on_hooks=used.extend,
     )
-    serve(options, announce=lambda record: _announce(run, record, command=arguments, codex_home=codex_home))
+    serve(options, announce=lambda record: _announce(run, record, command=arguments, codex_home=codex_home, hooks=used))
 
 
 def task_line(task: CloudTask) -> str:
@@ -109,6 +127,16 @@ def agent_line(command: Sequence[str], environ: Mapping[str, str]) -> str:
     return f"warning: the agent's program {program!r} cannot be run: {where}; install it, or give another --agent"
 
 
+def agent_command(agent: str, folder: str) -> tuple[str, ...]:
+    """Return the arguments of an agent's command; a program with a relative path is the file in *folder*, if it exists.
+
+    Agents are started in clones, where that path may not exist or may be another version of the file.
+    """
+    program, *arguments = split(agent) or ("",)
+    path = os.path.abspath(os.path.join(folder, program))
+    return (path if os.path.dirname(program) and os.path.isfile(path) else program, *arguments)
+
+
 def split(agent: str) -> tuple[str, ...]:
     """Return a command as its arguments, split as a shell would, without a shell."""
     try:
@@ -119,8 +147,15 @@ def split(agent: str) -> tuple[str, ...]:
         ) from None
 
 
-def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[str], codex_home: str | None) -> None:
-    """Print the server's URL, and notes about its agent and logins."""
+def _announce(
+    run: CommandContext,
+    record: ServerRecord,
+    *,
+    command: Sequence[str],
+    codex_home: str | None,
+    hooks: Sequence[tuple[Hook, str | None]],
+) -> None:
+    """Print the server's URL and the secrets of new hooks, and notes about its agent and logins."""
     if run.is_json:
         from ..json_output import dump_line
 
@@ -131,6 +166,7 @@ def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[st
                     "pid": record.pid,
                     "approval_key": record.approval_key,
                     "codex_home": codex_home,
+                    "hooks": [_hook_document(*hook) for hook in hooks],
                 }
             )
         )
@@ -138,6 +174,7 @@ def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[st
     from ..._runtime.provider_lookup import server_hints
 
     run.console.show(f"Serving {record.url}")
+    run.console.show_all(line for hook in hooks for line in _hook_lines(*hook))
     run.note(agent_line(command, run.process_env.environ))
     run.note(*server_hints(run.config, url=record.url, codex_home=codex_home))
     if record.approval_key:
@@ -146,3 +183,13 @@ def _announce(run: CommandContext, record: ServerRecord, *, command: Sequence[st
             "or when another user opens a task's page; coatcheck itself needs no key)"
         )
     run.note("Ctrl-C ends it.")
+
+
+def _hook_document(hook: Hook, secret: str | None) -> dict[str, object]:
+    """Return a hook; one that is new has its secret."""
+    return {"id": hook.id, "url": hook.url, "secret": secret}
+
+
+def _hook_lines(hook: Hook, secret: str | None) -> list[str]:
+    shown = f"Hook {hook.id}: {hook.url}"
+    return [shown, f"Secret, shown this once: {secret}"] if secret else [shown]

@@ -15,18 +15,16 @@ from ..exit_codes import ExitCode
 from ..formatting import attempts as attempt_lines, change, summary
 from ..json_output import to_object
 from ..several_tasks import answer_each, for_each, refs_of
+from ..stored_tasks import read_each, reading, refresh_option, with_origin
 from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..._app.patch_files import PatchOptions
+    from ..._app.task_history import TaskReader
     from ..._model.comparison import Comparison
     from ..._model.tasks import Task, TaskRef
-    from ..._runtime.client import Client
-
-web_option = click.option("--web", is_flag=True, help="Open the task's page in a browser instead.")
-
 
 web_option = click.option("--web", is_flag=True, help="Open the task's web page instead, and print its URL.")
 
@@ -42,19 +40,20 @@ coatcheck status @last @2
 )
 @refs_argument
 @web_option
-def status_command(run: CommandContext, *, tasks: tuple[str, ...], web: bool) -> int:
-    """Show the state of tasks, with one request each.
+@refresh_option
+def status_command(run: CommandContext, *, tasks: tuple[str, ...], web: bool, refresh: bool) -> int:
+    """Show the state of tasks, with one request each. Those that have ended are read from the history.
 
     The exit code is 0 whatever the state is; that of `wait` depends on it.
     """
-    results = list(for_each(run, refs_of(run, tasks), lambda client, ref: client.get_task(ref)))
+    results = read_each(run, refs_of(run, tasks), lambda reader, ref: reader.get_task(ref), is_refreshed=refresh)
     if web:
         return open_pages(run, results)
     has_several = len(results) > 1
     return answer_each(
         run,
         results,
-        lambda task: to_object(task, is_summary=True),
+        lambda task: with_origin(run, task.ref, to_object(task, is_summary=True)),
         lambda task: [*([Styled(str(task.ref), "bold")] if has_several else []), *summary(task, run.now)],
         gap=True,
     )
@@ -69,7 +68,11 @@ coatcheck open @last
 )
 @refs_argument
 def open_command(run: CommandContext, *, tasks: tuple[str, ...]) -> int:
-    """Open the pages of tasks in a browser: $BROWSER, else the system's."""
+    """Open the pages of tasks in a browser and print their URLs.
+
+    The browser is BROWSER, else the system's. Over SSH and without a desktop (unless BROWSER is set), and with --json,
+    only the URLs are printed.
+    """
     return open_pages(run, list(for_each(run, refs_of(run, tasks), lambda client, ref: client.get_task(ref))))
 
 
@@ -93,12 +96,20 @@ coatcheck show --format mail codex:task_e_6a0 | git am
     type=click.Choice(["markdown", "chat", "mail"]),
     help="Print it as Markdown, as a Chat Completions response, or as a mail for git am.",
 )
+@refresh_option
 def show_command(
-    run: CommandContext, *, tasks: tuple[str, ...], attempt: int | None, web: bool, path: str | None, form: str | None
+    run: CommandContext,
+    *,
+    tasks: tuple[str, ...],
+    attempt: int | None,
+    web: bool,
+    path: str | None,
+    form: str | None,
+    refresh: bool,
 ) -> int:
     """Print the results of tasks so far: prompt, messages, pull request, files, attempts.
 
-    On a terminal they are shown in your pager, and messages are rendered as Markdown.
+    Tasks that have ended are read from the history; a line says so. On a terminal they are shown in your pager, and messages are rendered as Markdown.
     """
     from ..wait_progress import result
 
@@ -110,19 +121,26 @@ def show_command(
     if len(refs) > 1 and (path or form):
         option = "--file" if path else "--format"
         raise errors.ConfigurationError(f"{option} is for one task, not {len(refs)}", remedy="name one task")
-    results = list(for_each(run, refs, lambda client, ref: _loaded(client, ref, attempt)))
+    results = read_each(run, refs, lambda reader, ref: _loaded(reader, ref, attempt), is_refreshed=refresh)
     if web:
         return open_pages(run, results)
     if path or form:
         (_, task), *_ = results
         _print_part(run, cast("Task", task), attempt, path, form)
         return ExitCode.DONE
-    return answer_each(run, results, to_object, lambda task: result(task, attempt, run), is_long=True, gap=True)
+    return answer_each(
+        run,
+        results,
+        lambda task: with_origin(run, task.ref, to_object(task)),
+        lambda task: result(task, attempt, run),
+        is_long=True,
+        gap=True,
+    )
 
 
-def _loaded(client: Client, ref: TaskRef, attempt: int | None) -> Task:
+def _loaded(reader: TaskReader, ref: TaskRef, attempt: int | None) -> Task:
     """Return a task with its attempts. Raises `ConfigurationError` where there is no such *attempt*."""
-    task = load_task(client, ref)
+    task = load_task(reader, ref)
     outcome_of(task, attempt)
     return task
 
@@ -163,8 +181,15 @@ coatcheck attempts one.patch two.patch
 @strip_option
 @directory_option
 @repair_option
+@refresh_option
 def attempts_command(
-    run: CommandContext, *, tasks: tuple[str, ...], strip: int | None, directory: str | None, repair: bool
+    run: CommandContext,
+    *,
+    tasks: tuple[str, ...],
+    strip: int | None,
+    directory: str | None,
+    repair: bool,
+    refresh: bool,
 ) -> None:
     """List every attempt of a task with its state and the size of its change, and compare their changes.
 
@@ -174,33 +199,33 @@ def attempts_command(
     """
     from ..._app.patch_files import PatchOptions, is_patch_file
 
-    are_files = {is_patch_file(name, run.process_env.folder) for name in tasks}
+    others = [name for name in tasks if not is_patch_file(name, run.process_env.folder)]
     options = PatchOptions(strip, directory, repair, run.root)
-    if are_files == {True}:
+    if not others:
         _compare_files(run, tasks, options)
     elif len(tasks) > 1:
-        other = next(name for name in tasks if not is_patch_file(name, run.process_env.folder))
         raise errors.ConfigurationError(
-            f"{other} is not a file, and several names must be files", remedy="pass one REF, or files: ./NAME"
+            f"{others[0]} is not a file, and several names must be files", remedy="pass one REF, or files: ./NAME"
         )
     elif options != PatchOptions(root=run.root):
         raise errors.ConfigurationError("-p, --directory and --repair need a patch file", remedy="leave them out")
     else:
-        _compare_attempts(run, tasks[0])
+        _compare_attempts(run, others[0], is_refreshed=refresh)
 
 
-def _compare_attempts(run: CommandContext, task: str) -> None:
+def _compare_attempts(run: CommandContext, task: str, *, is_refreshed: bool) -> None:
     from ..._app.review import review_attempts
 
     ref = run.ref(task)
-    with run.client(ref.provider) as client:
-        attempts, comparison = review_attempts(client, ref)
+    with reading(run, ref, is_refreshed=is_refreshed, needs_attempts=True) as reader:
+        attempts, comparison = review_attempts(reader, ref)
+    document = {
+        "ref": str(ref),
+        "attempts": [to_object(each) for each in attempts],
+        "comparison": to_object(comparison),
+    }
     run.answer(
-        lambda: {
-            "ref": str(ref),
-            "attempts": [to_object(each) for each in attempts],
-            "comparison": to_object(comparison),
-        },
+        lambda: with_origin(run, ref, document),
         lambda: _with_comparison(attempt_lines(attempts), comparison) or ["The service reports no attempt yet."],
     )
 

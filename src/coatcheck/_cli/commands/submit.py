@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ... import errors
+from ..._app.checkout import current_branch, repositories
 from ..._app.outcomes import choose_patch, outcome_of
 from ..._app.submit import SubmitOptions, check_attempt, prepare_submission, resume_status
 from ..._app.wait import PlanApproval, WaitOptions, plan_decision, wait_for_task
@@ -16,19 +17,12 @@ from ..._model.states import TaskState
 from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings
 from ..batch import read_lines, run_batch
 from ..console import Styled
-from ..context import (
-    CommandContext,
-    attempt_option,
-    command,
-    interval_option,
-    seconds,
-    timeout_of,
-    timeout_option,
-)
+from ..context import CommandContext, attempt_option, command
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
 from ..prompts import read_prompt
 from ..spec_options import spec_options
+from ..time_options import interval_option, seconds, timeout_of, timeout_option
 from ..wait_progress import (
     ask_about_plan,
     expect_interruption,
@@ -38,6 +32,8 @@ from ..wait_progress import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ..._app.apply import ApplyReport
     from ..._app.batch import BatchLine
     from ..._engine.submit import ResumedSubmission
@@ -216,7 +212,7 @@ def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Tas
         raise errors.ConfigurationError(
             "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
         )
-    text = read_prompt(run, words, file, facts=_facts(run, options))
+    text = read_prompt(run, words, file, facts=lambda: _facts(run, options))
     run.console.progress(lambda: ("submitting",))
     resume = run.hint("submit", "--resume", has_provider=True)
     try:
@@ -245,10 +241,19 @@ def _chosen(run: CommandContext, options: dict[str, Any]) -> SubmitOptions:
 def _facts(run: CommandContext, options: dict[str, Any]) -> list[str]:
     """Return the lines of the editor about the submission."""
     config = run.config
-    where = target_of(options) or config.get("environment") or "of this checkout"
-    branch = options["branch"] or config.get("branch") or "of this checkout"
+    where = target_of(options) or config.get("environment") or _from_checkout(run, repositories)
+    branch = options["branch"] or config.get("branch") or _from_checkout(run, current_branch)
     attempts = options["attempts"] or config.get("attempts")
     return [f"Provider: {run.provider}", f"Environment: {where}", f"Branch: {branch}", f"Attempts: {attempts}"]
+
+
+def _from_checkout(run: CommandContext, read: Callable[[str], str | Sequence[str] | None]) -> str:
+    """Return what *read* finds in the checkout, for a person; an error is reported when the task is submitted."""
+    try:
+        names = read(run.root) if run.root else None
+    except errors.CoatcheckError:
+        names = None
+    return (names if isinstance(names, str) else " or ".join(names or ())) or "not set"
 
 
 def _print_ref(run: CommandContext, task: Task) -> None:

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from ... import errors
+from ..._app.stored_events import StoredEvents
 from ..._app.wait import WaitOptions, unique_refs, wait_for_task, watch_tasks
-from ..console import Styled, indented
-from ..context import (
-    CommandContext,
-    attempt_option,
-    command,
-    interval_option,
-    refs_argument,
-    seconds,
-    timeout_of,
-    timeout_option,
-)
+from ..._model.states import TaskState
+from ..._protocol.provider import Verb
+from ..._runtime.system_clock import SystemClock
+from ..console import Styled, diff_lines, indented
+from ..context import CommandContext, attempt_option, command, refs_argument
 from ..exit_codes import ExitCode
 from ..formatting import event as event_lines
 from ..json_output import to_object
+from ..time_options import interval_option, seconds, timeout_of, timeout_option
 
 if TYPE_CHECKING:
+    from ..._model.events import TaskEvent
     from ..._model.tasks import Task, TaskRef
+    from ..._runtime.client import Client
     from ..several_tasks import Result
 
 
@@ -116,14 +115,15 @@ def _wait_for_group(
     try:
         with run.client(refs[0].provider, waits=True, refs=refs) as client:
             for task in client.poll_tasks(refs, timeout=options.timeout, interval=options.interval):
-                if run.progress is not None:
-                    run.progress.record_event(task.ref, "", task.state)
+                if run.outages.progress is not None:
+                    run.outages.progress.record_event(task.ref, "", task.state)
                 if not run.is_json:
                     run.console.show_all([Styled(str(task.ref), "bold"), *indented(result(task, None, run)), ""])
                     print_next_step(run, task)
                 results[task.ref] = task
     except errors.CoatcheckError as error:
-        results |= {ref: error for ref in refs if ref not in results}
+        missing = [ref for ref in refs if ref not in results]
+        results |= {ref: run.in_context(error, provider=ref.provider, refs=[ref]) for ref in missing}
     return results
 
 
@@ -139,6 +139,8 @@ def _print_documents(run: CommandContext, results: Sequence[Result[Task]]) -> No
 coatcheck watch codex:task_e_6a0
 coatcheck watch --json codex:task_e_6a0 | jq -r .state
 coatcheck watch --after CURSOR codex:task_e_6a0
+coatcheck watch --resume local:task_e_6a0
+coatcheck watch --diff local:task_e_6a0
 coatcheck watch jules:123 jules:456
 """,
 )
@@ -146,7 +148,9 @@ coatcheck watch jules:123 jules:456
 @timeout_option
 @interval_option
 @click.option("--after", metavar="ID", help="Continue after this event: an `id` that --json has printed.")
-@click.option("--stream", is_flag=True, help="Read the service's event stream instead of polling.")
+@click.option("--resume", is_flag=True, help="Continue after the last event that an earlier watch of the task printed.")
+@click.option("--stream", is_flag=True, help="Read the service's event stream alone, to its end, instead of polling.")
+@click.option("--diff", "shows_diff", is_flag=True, help="Print the diff of a running attempt when it has changed.")
 def watch_command(
     run: CommandContext,
     *,
@@ -154,11 +158,14 @@ def watch_command(
     timeout: str | None,
     interval: str | None,
     after: str | None,
+    resume: bool,
     stream: bool,
+    shows_diff: bool,
 ) -> None:
     """Print what happens to one task or many as it happens, until each ends.
 
-    With --json each event is one line. The exit code is 0 however a task ends; that of `wait` depends on it.
+    Where the service has an event stream that can be resumed (the local cloud), it is read between polls: output arrives
+    while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait` depends on it.
 
     Several tasks must be of one provider: its list is polled in place of each task where that is fewer requests.
     """
@@ -168,13 +175,62 @@ def watch_command(
     options = WaitOptions(
         timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None
     )
+    if resume and (after or len(refs) > 1):
+        raise errors.ConfigurationError(
+            "--resume is for one task, and not with --after", remedy="leave out --resume, or watch one task"
+        )
     expect_interruption(run, *refs)
     progress = run.start_progress(*refs)
-    with run.client(refs[0].provider, waits=True) as client:
+    with (
+        closing(StoredEvents(run.config, clock=run.process_env.clock or SystemClock())) as stored,
+        run.client(refs[0].provider, waits=True) as client,
+    ):
+        if shows_diff:
+            client.capabilities.require(Verb.GET_CURRENT_DIFF, refs[0].provider)
+        after = stored.cursor(refs[0]) if resume else after
+        diffs = DiffPrinter(run, client) if shows_diff else None
         for event in watch_tasks(client, refs, options, after=after, is_streamed=stream):
             progress.record_event(event.ref, event.text or "", getattr(event, "state", None))
-            if run.is_json:
-                run.print_document(to_object(event, is_summary=True), is_line=True)
-            else:
-                is_named = len(refs) > 1
-                run.console.show_all(event_lines(event, run.now, is_named=is_named, markdown=run.markdown))
+            _show_event(run, event, is_named=len(refs) > 1)
+            if client.capabilities.has_resumable_stream:
+                stored.record(event)
+            if diffs is not None:
+                diffs.show(event)
+        if stored.error is not None:
+            run.note(f"Events could not be stored: {stored.error}")
+
+
+def _show_event(run: CommandContext, event: TaskEvent, *, is_named: bool) -> None:
+    if run.is_json:
+        run.print_document(to_object(event, is_summary=True), is_line=True)
+    else:
+        run.console.show_all(event_lines(event, run.now, is_named=is_named, markdown=run.markdown))
+
+
+class DiffPrinter:
+    """Prints the diff of an attempt after each event that may have changed it; the same diff is printed once."""
+
+    def __init__(self, run: CommandContext, client: Client) -> None:
+        self._run, self._client = run, client
+        self._shown: dict[tuple[TaskRef, int], str] = {}
+
+    def show(self, event: TaskEvent) -> None:
+        """Print the diff after *event*, where it has changed; a diff that is not available now comes with a later one."""
+        if event.type != "task.diff" and not getattr(event, "state", TaskState.UNKNOWN).is_terminal:
+            return
+        attempt = event.attempt or 1
+        try:
+            diff = self._client.get_current_diff(event.ref, attempt=attempt)
+        except errors.ProviderUnavailableError as error:
+            self._run.note(str(error))
+            return
+        if diff and diff != self._shown.get((event.ref, attempt)):
+            self._shown[event.ref, attempt] = diff
+            self._print(event, attempt, diff)
+
+    def _print(self, event: TaskEvent, attempt: int, diff: str) -> None:
+        if self._run.is_json:
+            document = {"type": "diff", "ref": str(event.ref), "attempt": attempt, "diff": diff}
+            self._run.print_document(document, is_line=True)
+        else:
+            self._run.console.show_all([*diff_lines(diff.encode()), ""])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...provider import Settings
+    from .local_provider import LocalProvider
     from .provider import CodexProvider
 
 
@@ -25,7 +26,7 @@ def codex(settings: Settings) -> CodexProvider:
     return CodexProvider(Service.at(CODEX_BASE_URL.read(settings) or "", name="codex"), LOGIN)
 
 
-def local(settings: Settings) -> CodexProvider:
+def local(settings: Settings) -> LocalProvider:
     """Return the provider of the local cloud at the setting ``base_url``.
 
     Raises `ConfigurationError` with the command that starts one if its address is not known.
@@ -33,10 +34,10 @@ def local(settings: Settings) -> CodexProvider:
     from ...provider import errors
     from .credentials import LOCAL_LOGIN
     from .endpoints import LOCAL_BASE_URL, LOCAL_SERVER_HINTS, Service
-    from .provider import LOCAL_CAPABILITIES, CodexProvider
+    from .local_provider import LOCAL_CAPABILITIES, LocalProvider
 
     base_url = LOCAL_BASE_URL.read(settings)
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     service = Service.at(base_url, name="local")
-    return CodexProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS)
+    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS)

@@ -40,7 +40,7 @@ from ...provider import (
 )
 
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
-LOCAL_REMEDY = "start one with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
+LOCAL_REMEDY = "start a local cloud with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
 
 # Where a login read from a file may be sent: the hosts that the official client trusts
 # (docs/reference/protocols/codex-wham.md, "1.3 The guard in 0.152.0+").

@@ -5,8 +5,6 @@ See docs/reference/protocols/codex-wham.md, "1.1 Base URL and path styles" and "
 
 from __future__ import annotations
 
-from functools import cache
-
 import msgspec
 
 from ...provider import ProviderSetting, TaskRef, base_url as plain_base_url, encoded
@@ -33,11 +31,15 @@ LOCAL_SERVER_HINTS = (
 
 
 class Service(msgspec.Struct, frozen=True):
-    """One deployment of the service: the provider of its refs, its base URL and the prefix of its paths."""
+    """One deployment of the service.
+
+    `name` is the provider of its refs, `prefix` the beginning of its paths, `pages` that of the URLs of tasks' pages.
+    """
 
     name: str
     base_url: str
     prefix: str
+    pages: str
 
     @classmethod
     def at(cls, base_url: str, *, name: str) -> Service:
@@ -51,9 +53,11 @@ class Service(msgspec.Struct, frozen=True):
         base = plain_base_url(base_url, of=name)
         if base.startswith(_HOMES) and _BACKEND not in base:
             base += _BACKEND
-        if _BACKEND in base:
-            return cls(name, base, "/wham")
-        return cls(name, base.removesuffix(_API).rstrip("/"), _API)
+        is_backend = _BACKEND in base
+        if not is_backend:
+            base = base.removesuffix(_API).rstrip("/")
+        pages = f"{base.removesuffix(_BACKEND).removesuffix(_API)}/codex/tasks/"
+        return cls(name, base, "/wham" if is_backend else _API, pages)
 
     def path(self, *segments: str) -> str:
         """Return the path of a route; each segment is encoded where it must be."""
@@ -65,10 +69,4 @@ class Service(msgspec.Struct, frozen=True):
 
     def url_of(self, id: str) -> str:
         """Return the page of the task *id* (docs/reference/protocols/codex-wham.md, "8 CLI surface")."""
-        return _pages(self.base_url) + encoded(id)
-
-
-@cache
-def _pages(base_url: str) -> str:
-    """Return the beginning of the URLs of all tasks' pages."""
-    return f"{base_url.removesuffix(_BACKEND).removesuffix(_API)}/codex/tasks/"
+        return self.pages + encoded(id)

@@ -37,7 +37,6 @@ from ...provider import (
 )
 from . import wire
 from .endpoints import Service
-from .rate_limits import task_rate_limit
 from .turn_outcome import outcome, prompt, pull_request, stats
 
 # Both vocabularies: turn statuses and the older `state` (docs/reference/protocols/codex-wham.md, "3 Status model").
@@ -93,6 +92,8 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
+    from .rate_limits import task_rate_limit  # for submissions
+
     try:
         created = read_json(answer.body, wire.Created, response=answer)
         record, turn = created.task or NO_RECORD, created.turn or NO_TURN
@@ -164,6 +165,7 @@ def _task(
     task = _recorded(ref, record, display, service, is_review=flag(record.is_review))
     raw_state = task.raw_state or turn.turn_status
     known = _known_attempts(turn, turn_outcome, raw_state=turn.turn_status or raw_state)
+    latest_event = fields(turn.latest_event)
     return msgspec.structs.replace(
         task,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
@@ -173,8 +175,10 @@ def _task(
         repository=_repository(turn.environment) if turn.environment else None,
         branch=text(turn.branch) or task.branch,
         started_at=instant(turn.created_at),
+        # Details have no time of the last change; the last event has one.
+        updated_at=task.updated_at or instant(latest_event.get("created")),
         model=text(turn.model_version) or (text(user_turn.user_model_slug) if user_turn else None),
-        progress=text(fields(turn.latest_event).get("text")),
+        progress=text(latest_event.get("text")),
         stats=task.stats or (turn_outcome.stats if turn_outcome else None),
         attempts=known,
         attempt_total=max(task.attempt_total or 0, len(known)) or None,
@@ -341,6 +345,8 @@ def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullR
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
+    if not record.external_pull_requests:
+        return None
     wanted = (None, turn.id if turn else None)
     external = map(fields, items(record.external_pull_requests))
     pull_requests = (pull_request(existing) for existing in external if existing.get("assistant_turn_id") in wanted)

@@ -31,17 +31,16 @@ from ...provider import (
     TaskFilter,
     Verb,
     check,
-    choose_environment,
     decode,
     error_for,
     errors,
 )
-from . import environments, extract, request_bodies, wire
+from . import extract, request_bodies, wire
 from .endpoints import CODEX_BASE_URL, Service
-from .turn_events import event_of
 
 if TYPE_CHECKING:
     from ...provider import Attempt, Environment, Events, Login, Model, Page, Secret, Task, TaskRef, TaskSpec, Usage
+    from . import environments
 
 # The server caps a page at 20 and the official client refuses more (docs/reference/protocols/codex-wham.md, "2.1 GET
 # /wham/tasks/list").
@@ -86,21 +85,6 @@ CAPABILITIES = Capabilities(
         "Verbs marked as observed use routes that the official client never calls; the service may deny them.",
         "A model is sent as metadata.model_slug; the official client never names one, and the service may ignore it.",
     ),
-)
-
-# The local cloud: any command is an agent there, from a script of seconds to a model of minutes.
-LOCAL_CAPABILITIES = msgspec.structs.replace(
-    CAPABILITIES,
-    verbs={
-        verb: support for verb, support in VERBS.items() if verb not in (Verb.LIST_MODELS, Verb.CREATE_PULL_REQUEST)
-    },
-    reasons={
-        **CAPABILITIES.reasons,
-        Verb.LIST_MODELS: "the agent's command decides which models there are",
-        Verb.CREATE_PULL_REQUEST: "the local cloud has no pull requests; coatcheck apply REF --branch NAME makes a branch",
-    },
-    typical_seconds=30.0,
-    notes=(),
 )
 
 
@@ -245,6 +229,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
         The end of the stream is not the end of the task (docs/reference/protocols/codex-wham.md, "2.8 Server routes no
         open client calls").
         """
+        from .turn_events import event_of  # for one verb
+
         turn = yield from self._current_turn(ref)
         query = (("item_type", "thread_event"), ("item_type", "log"))
         response = yield self._get("tasks", ref.id, "turns", turn, "stream", query=query, stream=True)
@@ -264,6 +250,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
         """Return all environments, or the ones of a repository (``owner/repo`` or a remote's URL)."""
+        from . import environments  # 1 ms, for submissions and lists by repository
+
         if repository is None:
             return (yield from self._environments("environments"))
         wanted = environments.requested(None, repository)
@@ -272,6 +260,9 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def resolve_environment(self, environment: str | None, *, repository: str | None = None) -> Exchange[Environment]:
         """Return the environment of this id, label or repository. Raises `ConfigurationError` with the candidates."""
+        from ...provider import choose_environment
+        from . import environments  # as above
+
         wanted = environments.requested(environment, repository)
         known = yield from self._known_environments(wanted)
         return choose_environment(known, wanted.name)
@@ -281,6 +272,8 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
         See docs/reference/protocols/codex-wham.md, "5 Environments".
         """
+        from . import environments  # as above
+
         near: tuple[Environment, ...] = ()
         if wanted.repository:
             try:

@@ -1,0 +1,62 @@
+"""`events`: what happened to tasks, from the store of this user."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from ..._app.stored_events import StoredEvents
+from ..._runtime.system_clock import SystemClock
+from ..context import CommandContext, command
+from ..formatting import event as event_lines
+from ..json_output import to_object
+
+if TYPE_CHECKING:
+    from ..._store.events import StoredEvent
+
+
+@command(
+    "events",
+    has_provider=False,
+    examples="""
+coatcheck events
+coatcheck events local:task_e_6a0
+coatcheck events --follow --json | jq -r .event.type
+coatcheck events --after 42 --json
+""",
+)
+@click.argument("task", metavar="REF", required=False)
+@click.option("--follow", is_flag=True, help="Print further events as they are stored, until Ctrl-C.")
+@click.option("--after", type=click.IntRange(min=0), metavar="ID", help="Begin after this event: an `id` of --json.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, metavar="N", help="Print at most N events (default: 100)."
+)
+def events_command(run: CommandContext, *, task: str | None, follow: bool, after: int | None, limit: int) -> None:
+    """Print the stored events of all tasks, or of one.
+
+    The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
+    --follow prints what any process stores from now on; with --after it prints all events after that one first.
+    """
+    ref = run.ref(task) if task is not None else None
+    clock = run.process_env.clock or SystemClock()
+    with closing(StoredEvents(run.config, clock=clock)) as stored:
+        if after is not None and stored.has_lost(after):
+            run.warn(f"Events after {after} were deleted; the oldest that is kept follows.")
+        if not (follow and after is not None):
+            newest = stored.newest_id()
+            for event in stored.read(after=after, ref=ref, limit=limit):
+                _show(run, event, is_named=ref is None)
+            after = newest
+        if follow:
+            for event in stored.follow(after=after, ref=ref, sleep=clock.sleep):
+                _show(run, event, is_named=ref is None)
+
+
+def _show(run: CommandContext, stored: StoredEvent, *, is_named: bool) -> None:
+    if run.is_json:
+        run.print_document(to_object(stored, is_summary=True), is_line=True)
+    else:
+        moment = stored.recorded_at.timestamp()
+        run.console.show_all(event_lines(stored.event, moment, is_named=is_named, markdown=run.markdown))

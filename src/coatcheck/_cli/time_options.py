@@ -1,0 +1,53 @@
+"""Options that are durations: how they are written, and the deadline of a wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import errors
+
+if TYPE_CHECKING:
+    from .context import CommandContext
+
+
+def seconds(text: str, name: str = "") -> float | None:
+    """Return a duration in seconds; *text* is a number, with s, m, h or d; None for "none".
+
+    Raises `ConfigurationError`, which names the option or setting *name*.
+    """
+    if text.strip().lower() == "none":
+        return None
+    number, unit = text.strip(), 1.0
+    if number[-1:].lower() in UNITS:
+        number, unit = number[:-1], UNITS[number[-1].lower()]
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise errors.ConfigurationError(
+            f"{f'{name}: ' if name else ''}{text!r} is not a duration",
+            remedy="pass seconds, or 90s, 30m, 2h, 1d; none waits without a limit",
+        )
+    return value
+
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def timeout_of(run: CommandContext, option: str | None) -> float | None:
+    """Return how long to wait in seconds: the option, else the setting ``timeout``."""
+    if option is not None:
+        return seconds(option, "--timeout")
+    setting = run.config.resolve("timeout")
+    return seconds(setting.value or "none", f"timeout ({setting.origin})")
+
+
+timeout_option = click.option(
+    "--timeout",
+    metavar="TIME",
+    help="Stop waiting after this: 90s, 30m, 2h, none (default: 1h). The task is not stopped.",
+)
+interval_option = click.option("--interval", metavar="TIME", help="Poll this often (default: when an end is likely).")

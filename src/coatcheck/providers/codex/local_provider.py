@@ -1,0 +1,108 @@
+"""The local cloud: Codex Cloud's protocol, and the routes that only the local cloud has.
+
+Its events are `TaskEvent` documents in a stream with ids (docs/guides/streaming.md), so a stream resumes after the id
+of the last event; its diffs are available while an attempt runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...provider import (
+    UNREADABLE,
+    Emit,
+    EventStreamReader,
+    Exchange,
+    Read,
+    Request,
+    Response,
+    ServerSentEvent,
+    Support,
+    TaskEvent,
+    UnknownEvent,
+    Verb,
+    check,
+    decode_json,
+    encoded,
+    errors,
+    event_from_dict,
+)
+from .provider import CAPABILITIES, HEADERS, VERBS, CodexProvider
+
+if TYPE_CHECKING:
+    from ...provider import Events, TaskRef
+
+# WHAM's routes are below this; the cloud's own are beside it.
+WHAM_PATH = "/backend-api"
+GONE = 410
+
+
+# The local cloud: any command is an agent there, from a script of seconds to a model of minutes.
+LOCAL_CAPABILITIES = msgspec.structs.replace(
+    CAPABILITIES,
+    verbs={
+        **{
+            verb: support for verb, support in VERBS.items() if verb not in (Verb.LIST_MODELS, Verb.CREATE_PULL_REQUEST)
+        },
+        Verb.STREAM_EVENTS: Support.DOCUMENTED,
+        Verb.GET_CURRENT_DIFF: Support.DOCUMENTED,
+    },
+    reasons={
+        **CAPABILITIES.reasons,
+        Verb.LIST_MODELS: "the agent's command decides which models there are",
+        Verb.CREATE_PULL_REQUEST: "the local cloud has no pull requests; coatcheck apply REF --branch NAME makes a branch",
+    },
+    typical_seconds=30.0,
+    notes=(),
+    has_resumable_stream=True,
+)
+
+
+class LocalProvider(CodexProvider, frozen=True):
+    """The local cloud at `service`."""
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The base URL of WHAM's routes, and that of the cloud's own."""
+        base = self.service.base_url
+        return {"api": base, "own": base.removesuffix(WHAM_PATH)}
+
+    def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
+        """Emit the events of a task after the one with the id *after*, until the stream ends.
+
+        Where the events after it are not kept any more, those that are kept follow.
+        """
+        response = yield self._stream(ref, after)
+        if response.status == GONE:
+            response = yield self._stream(ref, "")
+        check(response)
+        parser = EventStreamReader()
+        while response.stream is not None and (chunk := (yield Read(response.stream))):
+            for event in parser.feed(chunk):
+                yield Emit(_event_of(event, ref))
+
+    def get_current_diff(self, ref: TaskRef, *, attempt: int | None = None) -> Exchange[str]:
+        """Return the diff of an attempt (its number; None: the first) as it is now, "" where nothing has changed."""
+        query = (("attempt", str(attempt or 1)),)
+        response: Response = yield Request(
+            "GET", f"/tasks/{encoded(ref.id)}/diff", query=query, headers=HEADERS, origin="own"
+        )
+        check(response)
+        return response.body.decode("utf-8", "replace")
+
+    def _stream(self, ref: TaskRef, after: str) -> Request:
+        position = (("last-event-id", after),) if after else ()
+        headers = (*HEADERS, *position)
+        return Request("GET", f"/tasks/{encoded(ref.id)}/events", headers=headers, origin="own", stream=True)
+
+
+def _event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent:
+    """Return the event in *event*; one that cannot be read is an `UnknownEvent`: it does not end the stream."""
+    try:
+        document = {**decode_json(event.data, dict[str, object]), "ref": str(ref), "id": event.id}
+        return event_from_dict(document)
+    except (*UNREADABLE, errors.CoatcheckError):
+        return UnknownEvent(ref=ref, id=event.id, kind=event.event, text=event.data)

@@ -1,0 +1,147 @@
+"""`events` prints what the store has, and `watch --resume` continues after it."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.cli.cli_support import Cli
+
+from coatcheck._app.stored_events import StoredEvents
+from coatcheck._engine.event_diff import SeenState
+from coatcheck._model.events import TaskLog, TaskSucceeded
+from coatcheck._model.states import TaskState
+from coatcheck._model.tasks import TaskRef
+from coatcheck._runtime.config import Config, state_dir
+from coatcheck._store.events import EventLog
+from coatcheck._store.location import open_database
+from coatcheck.testing import FakeClock
+
+ONE, TWO = TaskRef("local", "one"), TaskRef("local", "two")
+
+
+def store(cli: Cli, *events: object) -> None:
+    """Store events."""
+    with closing(open_database(state_dir(cli.environ))) as database:
+        EventLog(database, time=cli.clock.time).append(events)
+
+
+def log(ref: TaskRef, text: str, *, position: str = "") -> TaskLog:
+    """An event log."""
+    return TaskLog(ref=ref, text=text, id=SeenState(memory=position).to_cursor(), at=datetime.fromtimestamp(0, UTC))
+
+
+@pytest.fixture
+def filled(cli: Cli) -> Cli:
+    """Store events of two tasks."""
+    store(cli, log(ONE, "a"), log(TWO, "b"), TaskSucceeded(ref=ONE, state=TaskState.SUCCEEDED))
+    return cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), [1, 2, 3]),
+        (("local:one",), [1, 3]),
+        (("--after", "1"), [2, 3]),
+        (("--after", "0", "--limit", "2"), [1, 2]),
+        (("--limit", "2"), [2, 3]),
+        (("--after", "3"), []),
+        (("local:three",), []),
+    ],
+)
+def test_events_are_chosen_by_task_and_number(filled: Cli, arguments: tuple[str, ...], expected: list[int]) -> None:
+    """Without --after they are the last ones, and in the order in which they were stored."""
+    lines = filled("events", "--json", *arguments).out.splitlines()
+
+    assert expected == [msgspec.json.decode(line)["id"] for line in lines]
+
+
+def test_events_are_lines_with_their_task(filled: Cli) -> None:
+    """The text form names the task unless one was given."""
+    shown = [filled("events", *arguments).out.splitlines()[0].split("  ")[1:] for arguments in ((), ("local:one",))]
+
+    assert [["local:one", "log", "a"], ["log", "a"]] == shown
+
+
+def test_reading_creates_no_store(cli: Cli) -> None:
+    """Without a store there are no events, and none is created."""
+    done = cli("events")
+
+    assert (0, "", False) == (done.code, done.out, Path(state_dir(cli.environ)).exists())
+
+
+def test_following_prints_what_another_process_stores(cli: Cli) -> None:
+    """Events that are stored during a pause are printed after it, once, in order."""
+    texts = iter(["a", "b"])
+    clock = FakeClock()
+
+    def sleep(seconds: float) -> None:
+        text = next(texts, None)
+        if text is None:
+            raise KeyboardInterrupt
+        store(cli, log(ONE, text))
+
+    seen = []
+    with closing(StoredEvents(Config(environ=cli.environ), clock=clock)) as events, suppress(KeyboardInterrupt):
+        for each in events.follow(after=0, ref=None, sleep=sleep):
+            seen.append(each.event.text)  # noqa: PERF401 - kept although the loop is interrupted
+
+    assert ["a", "b"] == seen
+
+
+def test_events_that_were_deleted_are_named(filled: Cli) -> None:
+    """A number before the oldest kept event is answered with a note on standard error."""
+    with closing(open_database(state_dir(filled.environ))) as database, database.writing(is_durable=False) as change:
+        change.change("DELETE FROM event WHERE id <= ?", (2,))
+    done = filled("events", "--after", "1")
+
+    assert (1, "Events after 1 were deleted; the oldest that is kept follows.\n") == (done.out.count("\n"), done.err)
+
+
+def test_a_watch_continues_after_the_stored_events(cli: Cli) -> None:
+    """The cursor has what the last event has seen, and the newest position of the stream."""
+    last = TaskSucceeded(ref=ONE, state=TaskState.SUCCEEDED, id=SeenState(state="succeeded", messages=2).to_cursor())
+    store(cli, log(ONE, "a", position="7"), log(ONE, "b", position="9"), log(TWO, "c", position="30"), last)
+    with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
+        cursors = [events.cursor(ref) for ref in (ONE, TaskRef("local", "three"))]
+
+    assert [SeenState(state="succeeded", messages=2, memory="9").to_cursor(), None] == cursors
+
+
+def test_an_event_of_a_stream_is_stored_once(cli: Cli) -> None:
+    """A second watch of the same events stores none of them again."""
+    for _ in range(2):
+        with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
+            for position in ("1", "2"):
+                events.record(log(ONE, position, position=position))
+            stored = [each.event.text for each in events.read(after=0, ref=ONE, limit=9)]
+
+    assert ["1", "2"] == stored
+
+
+@pytest.mark.parametrize("level", ["metadata", "off"])
+def test_nothing_an_agent_wrote_is_stored_without_full_history(cli: Cli, level: str) -> None:
+    """The setting `history` holds for events of streams."""
+    config = Config(environ={**cli.environ, "COATCHECK_HISTORY": level})
+    with closing(StoredEvents(config, clock=FakeClock())) as events:
+        events.record(log(ONE, "secret", position="1"))
+        stored = events.read(after=0, ref=None, limit=9)
+
+    assert [] == list(stored)
+
+
+@pytest.mark.parametrize("arguments", [("--after", "x", "local:a"), ("local:a", "local:b")])
+def test_resume_is_for_one_task_alone(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """Anything else is bad usage, before any request."""
+    assert 2 == cli("watch", "--resume", *arguments).code
+
+
+def test_a_service_without_running_diffs_is_refused(cli: Cli) -> None:
+    """`watch --diff` needs a service that shows the diff of a running attempt."""
+    done = cli("watch", "--diff", "codex:task_e_1")
+
+    assert (2, True) == (done.code, "has no get_current_diff" in done.err)

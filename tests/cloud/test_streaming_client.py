@@ -1,0 +1,144 @@
+"""The clients read the streams of a real local cloud."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import coatcheck
+from coatcheck._model.events import StateEvent, TaskEvent
+from coatcheck._protocol.effects import Request, Response
+from coatcheck._protocol.provider import Verb
+from coatcheck.testing import Both
+
+from .event_support import Server, server
+
+WAITS = 'echo one; echo oops >&2; echo 1 > new.txt; read x < "$1"; echo two'
+
+
+def described(event: TaskEvent) -> str:
+    """Return the state or the text of an event."""
+    return event.state.value if isinstance(event, StateEvent) else f"{event.type} {event.text or ''}".strip()
+
+
+def options_of(cloud: Server, transport: str) -> dict[str, object]:
+    """Return the options of a client of the server."""
+    return {"base_url": cloud.record.url, "token": cloud.record.token, "environ": {"COATCHECK_TRANSPORT": transport}}
+
+
+@pytest.mark.parametrize("transport", ["pyreqwest", "httpx2"])
+def test_a_watch_gets_output_while_the_agent_runs(tmp_path: Path, transport: str) -> None:
+    """The agent goes on only after its first lines have arrived; each line comes once, and the end is last."""
+    with server(tmp_path, WAITS) as cloud, coatcheck.Client("local", **options_of(cloud, transport)) as client:
+        seen = []
+        for event in client.watch_task(cloud.submit(), timeout=60):
+            seen.append(described(event))
+            if {"task.message one", "task.log oops"} <= set(seen) and "released" not in seen:
+                seen.append("released")
+                cloud.release()
+    kept = [each for each in seen if each.startswith(("task.message", "task.log")) or each in ("released", "succeeded")]
+
+    assert ["task.log oops", "task.message one", "released", "task.message two", "succeeded"] == [
+        *sorted(kept[:2]),
+        *kept[2:],
+    ]
+
+
+@pytest.mark.parametrize("transport", ["pyreqwest", "httpx2"])
+def test_an_asynchronous_watch_gets_output_while_the_agent_runs(tmp_path: Path, transport: str) -> None:
+    """As the blocking client."""
+
+    async def run(cloud: Server, task: str) -> list[str]:
+        seen = []
+        async with coatcheck.AsyncClient("local", **options_of(cloud, transport)) as client:
+            async for event in client.watch_task(task, timeout=60):
+                seen.append(described(event))
+                if seen[-1] == "task.message one":
+                    assert "+1" in await client.get_current_diff(task)
+                    await asyncio.to_thread(cloud.release)
+        return seen
+
+    with server(tmp_path, WAITS) as cloud:
+        seen = asyncio.run(run(cloud, cloud.submit()))
+
+    assert (1, 1, "succeeded") == (seen.count("task.message one"), seen.count("task.message two"), seen[-1])
+
+
+def test_a_watch_is_continued_after_any_event(tmp_path: Path) -> None:
+    """The cursor of each event leads to the events after it, in another client and after the end."""
+    with server(tmp_path, "seq 4") as cloud, coatcheck.Client("local", **options_of(cloud, "pyreqwest")) as client:
+        task = cloud.submit()
+        whole = [event for event in client.watch_task(task, timeout=60) if event.type == "task.message"]
+        rests = [
+            [each.text for each in client.watch_task(task, timeout=60, after=event.id) if each.type == "task.message"]
+            for event in whole
+        ]
+
+    assert [["2", "3", "4"], ["3", "4"], ["4"], []] == rests
+
+
+class Fake:
+    """A handler that answers with these, one after the other."""
+
+    def __init__(self, *answers: Response) -> None:
+        self.answers, self.requests = list(answers), list[Request]()
+
+    def handle(self, request: Request) -> Response:
+        self.requests.append(request)
+        return self.answers.pop(0)
+
+
+class Chunks:
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = list(chunks)
+
+    def read(self) -> bytes:
+        return self.chunks.pop(0) if self.chunks else b""
+
+    def close(self) -> None:
+        pass
+
+
+def local(fake: Fake) -> Both:
+    """Return a client of the local cloud."""
+    from coatcheck._runtime.config import Config, ProviderSettings
+    from coatcheck.providers.codex import local as factory
+
+    config = Config(environ={}, explicit={"local.base_url": "http://127.0.0.1:9/backend-api"})
+    return Both("blocking", factory(ProviderSettings(config, "local")), fake)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["", "x", "[]", "null", "{}", '{"type": 7}', '{"type": "task.message"}', '{"type": "task.message", "at": "never"}'],
+)
+def test_an_event_that_cannot_be_read_ends_no_stream(data: str) -> None:
+    """It is an unknown event with its id, and the next one follows."""
+    good = '{"type": "task.log", "text": "next"}'
+    stream = f"id: 1\nevent: odd\ndata: {data} \n\nid: 2\ndata: {good}\n\n".encode()
+    events = list(local(Fake(Response(200, stream=Chunks(stream)))).stream_task("task_e_1"))
+
+    assert [("unknown", "1"), ("task.log", "2")] == [(event.type, event.id) for event in events]
+
+
+def test_the_stream_is_beside_the_routes_of_wham() -> None:
+    """Both URLs are of the same server: the streams are not below WHAM's path."""
+    fake = Fake(Response(200, stream=Chunks()), Response(200, body=b"diff"))
+    client = local(fake)
+    client.stream_task("task_e_1")
+    client.get_current_diff("task_e_1", attempt=2)
+    urls = [request.url for request in fake.requests]
+
+    assert [f"http://127.0.0.1:9/tasks/task_e_1/{name}" for name in ("events", "diff")] == urls
+
+
+def test_only_the_local_cloud_shows_a_diff_that_grows() -> None:
+    """Its capabilities say so."""
+    from coatcheck.providers.codex.local_provider import LOCAL_CAPABILITIES
+    from coatcheck.providers.codex.provider import CAPABILITIES
+
+    has = [Verb.GET_CURRENT_DIFF in each.verbs for each in (LOCAL_CAPABILITIES, CAPABILITIES)]
+
+    assert [True, False] == has

@@ -1,0 +1,234 @@
+"""A wait reads the event stream between polls, and the stream never decides the state of a task."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.clients import VARIANTS, Both
+from tests.toy import ToyProvider, ToyService, reply
+
+from coatcheck import errors
+from coatcheck._model.events import StateEvent, TaskEvent
+from coatcheck._model.tasks import TaskRef
+from coatcheck._protocol.effects import Emit, Read, Request, Response
+from coatcheck._protocol.provider import Verb
+from coatcheck.provider import EventStreamReader, check, event_from_dict
+from coatcheck.testing import FakeClock
+
+REF = TaskRef("toy", "t1")
+
+
+class StreamingProvider(ToyProvider):
+    """The toy with a stream that resumes."""
+
+    capabilities = msgspec.structs.replace(ToyProvider.capabilities, has_resumable_stream=True)
+
+    def stream_events(self, ref: TaskRef, *, after: str = "") -> object:
+        headers = (("last-event-id", after),) if after else ()
+        response = yield Request("GET", f"/tasks/{ref.id}/stream", headers=headers, stream=True)
+        check(response)
+        parser = EventStreamReader()
+        while chunk := (yield Read(response.stream)):
+            for event in parser.feed(chunk):
+                document = {**msgspec.json.decode(event.data), "ref": str(ref), "id": event.id}
+                yield Emit(event_from_dict(document))
+
+
+class Stream:
+    """A stream of these chunks; an exception among them is raised."""
+
+    def __init__(self, *chunks: bytes | Exception, clock: FakeClock | None = None, seconds: float = 0.0) -> None:
+        self.chunks, self.clock, self.seconds = list(chunks), clock, seconds
+
+    def read(self) -> bytes:
+        if self.clock is not None:
+            self.clock.advance(self.seconds)
+        chunk = self.chunks.pop(0) if self.chunks else b""
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
+
+    def close(self) -> None:
+        pass
+
+
+def sse(*events: tuple[int, str, str]) -> bytes:
+    """Return events of an id, a type and a text or state."""
+    documents = []
+    for id, kind, text in events:
+        fields = {"message": {"text": text}} if kind == "task.message" else {"state": text, "raw_state": "done"}
+        documents.append((id, msgspec.json.encode({"type": kind, "text": text, **fields}).decode()))
+    return "".join(f"id: {id}\ndata: {data}\n\n" for id, data in documents).encode()
+
+
+ONE, TWO, END = (1, "task.message", "one"), (2, "task.message", "two"), (3, "task.succeeded", "succeeded")
+CUT = errors.TransportError("the connection was reset")
+
+
+class Service(ToyService):
+    """A toy whose stream answers with these, one after the other; the last answer is repeated."""
+
+    def __init__(self, *answers: Response, states: tuple[str, ...] = ("working", "working", "done")) -> None:
+        super().__init__(states=states)
+        self.answers = list(answers)
+        self.positions: list[str] = []
+        self.create({"prompt": "p", "attempts": 1})
+
+    def handle(self, request: Request) -> Response:
+        if request.path.endswith("/stream"):
+            self.requests.append(request)
+            self.positions.append(dict(request.headers).get("last-event-id", ""))
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return super().handle(request)
+
+
+def streamed(*chunks: bytes | Exception, **options: object) -> Response:
+    """Return a response with a stream."""
+    return Response(200, stream=Stream(*chunks, **options))
+
+
+def watch(variant: str, service: Service, **options: object) -> list[TaskEvent]:
+    """Return the events of a watch."""
+    clock = options.pop("clock", None) or FakeClock()
+    return list(Both(variant, StreamingProvider(), service, clock=clock).watch_task("t1", **options))
+
+
+def texts(events: list[TaskEvent]) -> list[str]:
+    """Return the texts of messages, and the states."""
+    return [event.state.value if isinstance(event, StateEvent) else event.text or "" for event in events]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [streamed(sse(ONE, TWO, END))],
+        [streamed(sse(ONE)), streamed(sse(TWO, END))],
+        [streamed(sse(ONE), CUT), streamed(sse(TWO), CUT), streamed(sse(END))],
+        [streamed(sse(ONE, TWO)[:-5], CUT), streamed(sse(TWO, END))],
+        [streamed(CUT), streamed(sse(ONE), sse(TWO, END))],
+        [streamed(sse(ONE)), streamed(sse(ONE, TWO)), streamed(sse(ONE, TWO, END))],
+        [reply({}, 503), streamed(sse(ONE, TWO, END))],
+    ],
+    ids=["whole", "ends", "cut", "cut-in-event", "cut-at-start", "repeats", "unavailable"],
+)
+def test_each_event_is_emitted_once_over_any_cut(variant: str, answers: list[Response]) -> None:
+    """Whatever interrupts the stream, its events come once, in order, and the end is a poll's."""
+    service = Service(*unread(answers), states=("working",) * 9)
+    service.lives["t1"] = iter(["working"] * 4 + ["done"] * 20)
+
+    assert ["one", "two", "succeeded"] == [text for text in texts(watch(variant, service)) if text != "running"]
+
+
+def unread(answers: list[Response]) -> list[Response]:
+    """Return answers whose streams were not read yet: parameters are shared by tests."""
+    return [
+        msgspec.structs.replace(each, stream=Stream(*each.stream.chunks)) if each.stream else each for each in answers
+    ]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 410])
+def test_a_denied_stream_is_requested_once(variant: str, status: int) -> None:
+    """The wait polls as it would without a stream."""
+    service = Service(reply({}, status), states=("working",) * 3 + ("done",))
+    events = texts(watch(variant, service))
+
+    assert (["running", "succeeded"], 1) == (events, len(service.positions))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_stream_does_not_decide_the_state(variant: str) -> None:
+    """An event of the end is followed by a poll; where that shows a running task, the wait goes on."""
+    service = Service(streamed(sse(ONE, END)), streamed(), states=("working", "working", "working", "done"))
+
+    assert ["running", "one", "succeeded"] == texts(watch(variant, service))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_resumes_the_stream_by_its_cursor(variant: str) -> None:
+    """The cursor of any event leads to the events after it, also in another process."""
+    whole = watch(variant, Service(streamed(sse(ONE, TWO, END)), streamed()))
+    service = Service(streamed(sse(TWO, END)), streamed(), states=("done",))
+    rest = watch(variant, service, after=whole[1].id)
+
+    assert (["one", "two", "succeeded"], "1", ["two", "succeeded"]) == (
+        texts(whole)[1:],
+        service.positions[0],
+        texts(rest),
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_messages_of_the_result_are_not_repeated_after_a_whole_stream(variant: str) -> None:
+    """They were events already; where the stream did not come to the end, they are emitted."""
+    counts = []
+    for answers in ([streamed(sse(ONE, END)), streamed()], [streamed(sse(ONE)), streamed()]):
+        service = Service(*answers, states=("working", "done"))
+        service.tasks["t1"] = msgspec.structs.replace(service.tasks["t1"], text="one")
+        service.lives["t1"] = iter(["working", *["done"] * 9])
+        counts.append(texts(watch(variant, service)).count("one"))
+
+    assert [1, 2] == counts
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_silent_stream_does_not_hide_the_end(variant: str) -> None:
+    """A stream that stays open and brings only comments is left for a poll after a minute."""
+    clock = FakeClock()
+    service = Service(streamed(*[b": \n\n"] * 99, clock=clock, seconds=15.0), states=("working", "done"))
+    watch(variant, service, clock=clock, timeout=None)
+
+    assert (2, 1) == (service.count("GET", "/tasks/t1"), len(service.positions))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_deadline_ends_a_wait_that_reads_a_stream(variant: str) -> None:
+    """The error has the ref, and the request of the stream was given what was left."""
+    clock = FakeClock()
+    service = Service(streamed(*[b": \n\n"] * 99, clock=clock, seconds=15.0), states=("working",))
+    with pytest.raises(errors.WaitTimeoutError) as caught:
+        watch(variant, service, clock=clock, timeout=40)
+    limits = [request.timeout for request in service.requests if request.path.endswith("/stream")]
+
+    assert (REF, [40]) == (caught.value.ref, limits)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_that_ends_at_once_does_not_make_polls_more_frequent(variant: str) -> None:
+    """Between two such connections is the pause of a wait without a stream."""
+    clocks = [FakeClock(), FakeClock()]
+    states = ("working",) * 5 + ("done",)
+    for clock, provider in zip(clocks, (StreamingProvider(), ToyProvider()), strict=True):
+        Both(variant, provider, Service(streamed(), states=states), clock=clock).poll_task("t1")
+
+    assert clocks[0].monotonic() == clocks[1].monotonic()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_interval_is_kept(variant: str) -> None:
+    """With an interval a task is polled at it, and its stream is not read."""
+    service = Service(streamed(sse(ONE, TWO, END)), states=("working", "working", "done"))
+    watch(variant, service, interval=7)
+
+    assert (3, []) == (service.count("GET", "/tasks/t1"), service.positions)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_shows_the_output_as_progress(variant: str) -> None:
+    """`on_change` gets the task with each text of the stream."""
+    shown = []
+    service = Service(streamed(sse(ONE, TWO, END)), states=("working", "done"))
+    client = Both(variant, StreamingProvider(), service)
+    client.poll_task("t1", on_change=lambda task: shown.append(task.progress))
+
+    assert [None, "one", "two", None] == shown
+
+
+def test_a_provider_without_the_verb_has_no_current_diff() -> None:
+    """The call raises before any request."""
+    service = Service(streamed())
+    with pytest.raises(errors.UnsupportedError, match=Verb.GET_CURRENT_DIFF.value):
+        Both("blocking", StreamingProvider(), service).get_current_diff("t1")
+
+    assert [] == service.requests
