@@ -425,14 +425,14 @@ def test_a_watch_of_many_reports_the_same_as_of_one(variant: str) -> None:
     """Every activity is reported once and in order, and the end after it."""
     client, _ = jules(variant, step_seconds=26)
     refs = [client.create_task(SPEC).ref for _ in range(12)]
-    crowd = client.watch_tasks(refs, interval=20)
+    events = client.watch_tasks(refs, interval=20)
     alone = {ref: [each for each in client.watch_task(ref) if not hasattr(each, "state")] for ref in refs}
-    activities = {ref: [each for each in of_session(crowd, ref) if each[0] != "state"] for ref in refs}
-    states = [state for kind, _, state in of_session(crowd, refs[0]) if kind == "state"]
+    activities = {ref: [each for each in of_session(events, ref) if each[0] != "state"] for ref in refs}
+    states = [state for kind, _, state in of_session(events, refs[0]) if kind == "state"]
 
     assert {ref: of_session(events, ref) for ref, events in alone.items()} == activities
     assert [TaskState.QUEUED, TaskState.RUNNING, TaskState.RUNNING, TaskState.SUCCEEDED] == states
-    assert {"state"} == {of_session(crowd, ref)[-1][0] for ref in refs}
+    assert {"state"} == {of_session(events, ref)[-1][0] for ref in refs}
 
 
 def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:
