@@ -172,14 +172,8 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def is_generated(path: Path) -> bool:
-    """Whether the docstring of the module at *path* says that a script writes it."""
+    """Whether the docstring of the module at *path* names the script that writes it."""
     return GENERATED in (ast.get_docstring(parse(path)) or "")
-
-
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_modules_have_docstrings(path: Path) -> None:
-    """Every module has a docstring of at least three words."""
-    assert len((ast.get_docstring(parse(path)) or "").split()) >= 3
 
 
 def test_bodies_are_short() -> None:
@@ -229,13 +223,15 @@ def test_imports_go_one_way() -> None:
     assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(graph)
 
 
-@pytest.mark.parametrize("path", TESTS, ids=relative)
-def test_tests_have_docstrings(path: Path) -> None:
-    """Every test has a docstring."""
+def test_test_methods_have_docstrings() -> None:
+    """Every test that is a method has a docstring, as ruff requires of functions (D103)."""
     undocumented = [
-        f"{relative(path)}:{node.lineno} {node.name}"
+        f"{relative(path)}:{method.lineno} {method.name}"
+        for path in TESTS
         for node in ast.walk(parse(path))
-        if isinstance(node, FUNCTIONS) and node.name.startswith("test_") and not ast.get_docstring(node)
+        if isinstance(node, ast.ClassDef)
+        for method in node.body
+        if isinstance(method, FUNCTIONS) and method.name.startswith("test_") and not ast.get_docstring(method)
     ]
 
     assert [] == undocumented

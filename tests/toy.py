@@ -238,6 +238,7 @@ class ToyService:
 
 
 def reply(body: object, status: int = 200, **headers: str) -> Response:
+    """Return a response with a JSON body."""
     return Response(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, msgspec.json.encode(body)
     )

@@ -24,16 +24,19 @@ ONE, TWO = TaskRef("local", "one"), TaskRef("local", "two")
 
 
 def store(cli: Cli, *events: object) -> None:
+    """Store events."""
     with closing(open_database(state_dir(cli.environ))) as database:
         EventLog(database, time=cli.clock.time).append(events)
 
 
 def log(ref: TaskRef, text: str, *, position: str = "") -> TaskLog:
+    """An event log."""
     return TaskLog(ref=ref, text=text, id=SeenState(memory=position).to_cursor(), at=datetime.fromtimestamp(0, UTC))
 
 
 @pytest.fixture
 def filled(cli: Cli) -> Cli:
+    """Store events of two tasks."""
     store(cli, log(ONE, "a"), log(TWO, "b"), TaskSucceeded(ref=ONE, state=TaskState.SUCCEEDED))
     return cli
 

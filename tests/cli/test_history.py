@@ -46,10 +46,12 @@ def ended(folder: Path, *diffs: str | None, **environ: str) -> tuple[Cli, str]:
 
 
 def unplug(cli: Cli) -> None:
+    """Make the service unreachable."""
     cli.cloud = Unplugged()
 
 
 def store_of(cli: Cli) -> Path:
+    """Return the path of the database."""
     return Path(cli.environ["HOME"]) / ".local/state/coatcheck/coatcheck.sqlite3"
 
 
@@ -364,18 +366,21 @@ def test_metadata_holds_no_text(tmp_path: Path) -> None:
 
 
 def corrupt(path: Path) -> None:
+    """Replace the database by other bytes."""
     path.write_bytes(b"this is no database, and longer than its header is" * 20)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def newer(path: Path) -> None:
+    """Mark the database as written by a newer version."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE schema SET version = 99, oldest_writer = 99")
         connection.commit()
 
 
 def unusable(path: Path) -> None:
+    """Replace the database by a folder."""
     path.unlink()
     path.mkdir()
 

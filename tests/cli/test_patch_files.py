@@ -272,10 +272,12 @@ def test_a_patch_that_is_there_already_makes_no_commit(cli: Cli, checkout: Path)
 
 
 def more_commits(checkout: Path) -> None:
+    """Add another commit."""
     git(checkout, "commit", "-q", "--allow-empty", "-m", "more")
 
 
 def other_branch(checkout: Path) -> None:
+    """Switch to another branch."""
     git(checkout, "switch", "-q", "-c", "other")
 
 
@@ -300,10 +302,12 @@ def test_an_undo_does_not_rewrite_other_commits(
 
 
 def without_commit(checkout: Path) -> None:
+    """Switch to a branch without commits."""
     git(checkout, "checkout", "-q", "--orphan", "empty")
 
 
 def in_a_merge(checkout: Path) -> None:
+    """Leave the checkout in the middle of a merge."""
     (checkout / ".git" / "MERGE_HEAD").write_text(git(checkout, "rev-parse", "HEAD"))
 
 

@@ -19,10 +19,12 @@ WAITS = 'echo one; echo oops >&2; echo 1 > new.txt; read x < "$1"; echo two'
 
 
 def described(event: TaskEvent) -> str:
+    """Return the state or the text of an event."""
     return event.state.value if isinstance(event, StateEvent) else f"{event.type} {event.text or ''}".strip()
 
 
 def options_of(cloud: Server, transport: str) -> dict[str, object]:
+    """Return the options of a client of the server."""
     return {"base_url": cloud.record.url, "token": cloud.record.token, "environ": {"COATCHECK_TRANSPORT": transport}}
 
 
@@ -114,6 +116,7 @@ class Chunks:
 
 
 def local(fake: Fake) -> Both:
+    """Return a client of the local cloud."""
     from coatcheck._runtime.config import Config, ProviderSettings
     from coatcheck.providers.codex import local as factory
 

@@ -23,7 +23,7 @@ from coatcheck.cloud.faults import Fault, Slow
 from coatcheck.cloud.http_server import serving
 
 ROUNDS = 100
-CROWD = 8
+COUNT = 8
 
 
 class Kill(Fault, frozen=True):
@@ -149,7 +149,7 @@ def test_a_killed_process_does_not_block_the_others(processes: Processes) -> Non
     for death in ("with the lock", "before the note", "before the call", "before the rename", "before the conclusion"):
         logins.put(logins.issue(ends_in=-10))
         before = logins.refreshes
-        ended = processes.run(death, *[""] * (CROWD - 1))
+        ended = processes.run(death, *[""] * (COUNT - 1))
         said = {each["said"] for each in ended if not each["is_killed"]}
 
         assert {logins.read().access_token} == said, death
@@ -164,7 +164,7 @@ def test_concurrent_processes_make_one_refresh(processes: Processes, source: str
     logins.cloud.faults.append(Slow(0.1, on="token", times=None))
     for _ in range(rounds):
         logins.put(logins.issue(ends_in=10), logins.own if source == "own" else None)
-        ended = processes.run(*[""] * CROWD, source=source, is_hurried=False)
+        ended = processes.run(*[""] * COUNT, source=source, is_hurried=False)
 
         assert {logins.read(logins.own if source == "own" else None).access_token} == {each["said"] for each in ended}
 

@@ -37,7 +37,7 @@ def answer(exchange: Exchange[object], *responses: Response) -> object:
     raise AssertionError("it wants more")
 
 
-def said(status: int = 200, **fields: object) -> Response:
+def response_of(status: int = 200, **fields: object) -> Response:
     """Return an answer of the service."""
     return Response(status, {}, json.dumps(fields).encode())
 
@@ -99,7 +99,7 @@ def test_each_service_gets_the_fields_of_its_routes(exchange: Exchange[object], 
 def test_the_response_gives_page_and_lifetime() -> None:
     """Where the routes name no page (RFC 8628 3.2); no code is valid for longer than a quarter of an hour."""
     fields = {"device_code": "d", "user_code": "U", "verification_uri": "https://x.example/device", "interval": 7}
-    devices = [answer(start_device(PLAIN, AT), said(**fields, expires_in=each)) for each in (600, 1e9)]
+    devices = [answer(start_device(PLAIN, AT), response_of(**fields, expires_in=each)) for each in (600, 1e9)]
 
     assert [("https://x.example/device", 7.0, 600.0), ("https://x.example/device", 7.0, 900.0)] == [
         (each.url, each.interval, each.expires_in) for each in devices
@@ -120,21 +120,21 @@ def test_the_response_gives_page_and_lifetime() -> None:
 @pytest.mark.parametrize("status", [200, 400])
 def test_polling_follows_the_services_interval(status: int, fields: dict[str, object], interval: float) -> None:
     """``slow_down`` adds five seconds, or uses the interval sent; GitHub sends it with 200, RFC 8628 with 400."""
-    assert msgspec.structs.replace(DEVICE, interval=interval) == poll(said(status, **fields))
+    assert msgspec.structs.replace(DEVICE, interval=interval) == poll(response_of(status, **fields))
 
 
 @pytest.mark.parametrize("status", [200, 400])
 def test_a_refusal_has_a_remedy(status: int) -> None:
     """The remedy is that of the routes."""
     with pytest.raises(errors.CredentialsError) as caught:
-        poll(said(status, error="access_denied"))
+        poll(response_of(status, error="access_denied"))
 
     assert ("somebody said no", "ask nicely") == (str(caught.value), caught.value.remedy)
 
 
 def test_tokens_have_their_issuer() -> None:
     """Tokens have the issuer and the client id that they were issued to."""
-    tokens = poll(said(access_token="t"))
+    tokens = poll(response_of(access_token="t"))
 
     assert ("t", 7.0, AT.issuer, AT.client_id) == (
         tokens.access_token,
@@ -149,7 +149,7 @@ def test_what_is_needed_is_named(missing: str) -> None:
     """With its path."""
     fields = {"device_code": "d", "user_code": "U", "verification_uri": "https://x.example"}
     with pytest.raises(errors.UnreadableResponseError) as caught:
-        answer(start_device(PLAIN, AT), said(**{**fields, missing: None}))
+        answer(start_device(PLAIN, AT), response_of(**{**fields, missing: None}))
 
     assert f"$.{missing}" == caught.value.path
 

@@ -21,7 +21,7 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.memory_journal import MemoryJournal
 
-CROWD = 200
+COUNT = 200
 LATENCY = 0.1
 
 
@@ -56,20 +56,20 @@ def test_two_hundred_threads_make_one_refresh(busy: LoginEnvironment, is_shared:
     logins.put(logins.issue(ends_in=10))
     logins.cloud.faults.append(Slow(LATENCY, on="token", times=None))
     one, tokens = logins.login(), []
-    gate = threading.Barrier(CROWD)
+    gate = threading.Barrier(COUNT)
 
     def work() -> None:
         login = one if is_shared else logins.login()
         gate.wait()
         tokens.append(perform(login.get_secret(), Driver(EmulatorTransport(logins.cloud), logins.clock)).token)
 
-    threads = [threading.Thread(target=work) for _ in range(CROWD)]
+    threads = [threading.Thread(target=work) for _ in range(COUNT)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
+    assert (COUNT, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
 
 
 @pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
@@ -77,26 +77,26 @@ def test_two_hundred_tasks_make_one_refresh(busy: LoginEnvironment, is_shared: b
     """Two hundred tasks of one event loop make one refresh, and the loop is not blocked."""
     logins = busy
     logins.put(logins.issue(ends_in=10))
-    one, beats = logins.login(), 0
+    one, turns = logins.login(), 0
 
     async def pulse() -> None:
-        nonlocal beats
+        nonlocal turns
         while True:
             await asyncio.sleep(0)
-            beats += 1
+            turns += 1
 
     async def main() -> list[str]:
-        world = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
+        driver = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
         heart = asyncio.create_task(pulse())
-        credentials = [one if is_shared else logins.login() for _ in range(CROWD)]
-        secrets = await asyncio.gather(*(aperform(login.get_secret(), world) for login in credentials))
+        credentials = [one if is_shared else logins.login() for _ in range(COUNT)]
+        secrets = await asyncio.gather(*(aperform(login.get_secret(), driver) for login in credentials))
         heart.cancel()
         return [secret.token for secret in secrets]
 
     tokens = asyncio.run(main())
 
-    assert (CROWD, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
-    assert beats > CROWD
+    assert (COUNT, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
+    assert turns > COUNT
 
 
 def test_two_hundred_rejected_tasks_make_one_refresh(busy: LoginEnvironment) -> None:
@@ -107,8 +107,8 @@ def test_two_hundred_rejected_tasks_make_one_refresh(busy: LoginEnvironment) -> 
     rejected = logins.secret(login)
 
     async def main() -> set[str]:
-        world = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
-        secrets = await asyncio.gather(*(aperform(login.renew_secret(rejected), world) for _ in range(CROWD)))
+        driver = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
+        secrets = await asyncio.gather(*(aperform(login.renew_secret(rejected), driver) for _ in range(COUNT)))
         return {secret.token for secret in secrets}
 
     assert (1, 1) == (len(asyncio.run(main())), logins.refreshes)
@@ -121,12 +121,12 @@ def test_a_cancelled_refresh_continues_for_the_others(busy: LoginEnvironment) ->
 
     async def main() -> str:
         transport = SlowTransport(logins.cloud)
-        world = AsyncDriver(transport, logins.clock, max_in_flight=32)
-        task = asyncio.create_task(aperform(logins.login().get_secret(), world))
+        driver = AsyncDriver(transport, logins.clock, max_in_flight=32)
+        task = asyncio.create_task(aperform(logins.login().get_secret(), driver))
         await transport.was_asked.wait()
         task.cancel()
         await asyncio.wait({task})
-        return (await aperform(logins.login().get_secret(), world)).token
+        return (await aperform(logins.login().get_secret(), driver)).token
 
     assert asyncio.run(main()) == logins.read().access_token
     assert {1} == set(logins.presented.values())
@@ -296,9 +296,9 @@ def test_waiting_callers_share_a_failed_refresh(tmp_path: Path) -> None:
     login = logins.login()
 
     async def main() -> list[object]:
-        world = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
+        driver = AsyncDriver(SlowTransport(logins.cloud), logins.clock, max_in_flight=32)
         return await asyncio.gather(
-            *(aperform(login.get_secret(), world) for _ in range(CROWD)), return_exceptions=True
+            *(aperform(login.get_secret(), driver) for _ in range(COUNT)), return_exceptions=True
         )
 
     kinds = {type(each) for each in asyncio.run(main())}

@@ -275,15 +275,15 @@ def test_a_torn_file_is_read_again(logins: LoginEnvironment, torn: bytes) -> Non
     whole, sleep, asleep = logins.shared.read_bytes(), logins.clock.sleep, logins.clock.asleep
     logins.shared.write_bytes(torn)
 
-    def mend(seconds: float) -> None:
+    def repair(seconds: float) -> None:
         logins.shared.write_bytes(whole)
         sleep(seconds)
 
-    async def amend(seconds: float) -> None:
+    async def arepair(seconds: float) -> None:
         logins.shared.write_bytes(whole)
         await asleep(seconds)
 
-    logins.clock.sleep, logins.clock.asleep = mend, amend
+    logins.clock.sleep, logins.clock.asleep = repair, arepair
 
     assert logins.accepts(logins.secret(logins.login()))
 

@@ -27,6 +27,7 @@ class Tagged:
 
 
 def ask(server: Tagged, *requests: Request, **options: int) -> list[Response]:
+    """Send requests one after the other; return their responses."""
     send, world = conditional(transmit, **options), Driver(EmulatorTransport(server), FakeClock())
 
     def script(request: Request) -> Script[Any]:

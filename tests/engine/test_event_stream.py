@@ -83,12 +83,14 @@ class Service(ToyService):
 
 
 def streamed(*chunks: bytes | Exception, **options: object) -> Response:
+    """Return a response with a stream."""
     return Response(200, stream=Stream(*chunks, **options))
 
 
-def watch(colour: str, service: Service, **options: object) -> list[TaskEvent]:
+def watch(variant: str, service: Service, **options: object) -> list[TaskEvent]:
+    """Return the events of a watch."""
     clock = options.pop("clock", None) or FakeClock()
-    return list(Both(colour, StreamingProvider(), service, clock=clock).watch_task("t1", **options))
+    return list(Both(variant, StreamingProvider(), service, clock=clock).watch_task("t1", **options))
 
 
 def texts(events: list[TaskEvent]) -> list[str]:
@@ -96,7 +98,7 @@ def texts(events: list[TaskEvent]) -> list[str]:
     return [event.state.value if isinstance(event, StateEvent) else event.text or "" for event in events]
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     "answers",
     [
@@ -110,12 +112,12 @@ def texts(events: list[TaskEvent]) -> list[str]:
     ],
     ids=["whole", "ends", "cut", "cut-in-event", "cut-at-start", "repeats", "unavailable"],
 )
-def test_each_event_is_emitted_once_over_any_cut(colour: str, answers: list[Response]) -> None:
+def test_each_event_is_emitted_once_over_any_cut(variant: str, answers: list[Response]) -> None:
     """Whatever interrupts the stream, its events come once, in order, and the end is a poll's."""
     service = Service(*unread(answers), states=("working",) * 9)
     service.lives["t1"] = iter(["working"] * 4 + ["done"] * 20)
 
-    assert ["one", "two", "succeeded"] == [text for text in texts(watch(colour, service)) if text != "running"]
+    assert ["one", "two", "succeeded"] == [text for text in texts(watch(variant, service)) if text != "running"]
 
 
 def unread(answers: list[Response]) -> list[Response]:
@@ -125,30 +127,30 @@ def unread(answers: list[Response]) -> list[Response]:
     ]
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 410])
-def test_a_denied_stream_is_requested_once(colour: str, status: int) -> None:
+def test_a_denied_stream_is_requested_once(variant: str, status: int) -> None:
     """The wait polls as it would without a stream."""
     service = Service(reply({}, status), states=("working",) * 3 + ("done",))
-    events = texts(watch(colour, service))
+    events = texts(watch(variant, service))
 
     assert (["running", "succeeded"], 1) == (events, len(service.positions))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_the_stream_does_not_decide_the_state(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_stream_does_not_decide_the_state(variant: str) -> None:
     """An event of the end is followed by a poll; where that shows a running task, the wait goes on."""
     service = Service(streamed(sse(ONE, END)), streamed(), states=("working", "working", "working", "done"))
 
-    assert ["running", "one", "succeeded"] == texts(watch(colour, service))
+    assert ["running", "one", "succeeded"] == texts(watch(variant, service))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_wait_resumes_the_stream_by_its_cursor(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_resumes_the_stream_by_its_cursor(variant: str) -> None:
     """The cursor of any event leads to the events after it, also in another process."""
-    whole = watch(colour, Service(streamed(sse(ONE, TWO, END)), streamed()))
+    whole = watch(variant, Service(streamed(sse(ONE, TWO, END)), streamed()))
     service = Service(streamed(sse(TWO, END)), streamed(), states=("done",))
-    rest = watch(colour, service, after=whole[1].id)
+    rest = watch(variant, service, after=whole[1].id)
 
     assert (["one", "two", "succeeded"], "1", ["two", "succeeded"]) == (
         texts(whole)[1:],
@@ -157,67 +159,67 @@ def test_a_wait_resumes_the_stream_by_its_cursor(colour: str) -> None:
     )
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_messages_of_the_result_are_not_repeated_after_a_whole_stream(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_messages_of_the_result_are_not_repeated_after_a_whole_stream(variant: str) -> None:
     """They were events already; where the stream did not come to the end, they are emitted."""
     counts = []
     for answers in ([streamed(sse(ONE, END)), streamed()], [streamed(sse(ONE)), streamed()]):
         service = Service(*answers, states=("working", "done"))
         service.tasks["t1"] = msgspec.structs.replace(service.tasks["t1"], text="one")
         service.lives["t1"] = iter(["working", *["done"] * 9])
-        counts.append(texts(watch(colour, service)).count("one"))
+        counts.append(texts(watch(variant, service)).count("one"))
 
     assert [1, 2] == counts
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_silent_stream_does_not_hide_the_end(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_silent_stream_does_not_hide_the_end(variant: str) -> None:
     """A stream that stays open and brings only comments is left for a poll after a minute."""
     clock = FakeClock()
     service = Service(streamed(*[b": \n\n"] * 99, clock=clock, seconds=15.0), states=("working", "done"))
-    watch(colour, service, clock=clock, timeout=None)
+    watch(variant, service, clock=clock, timeout=None)
 
     assert (2, 1) == (service.count("GET", "/tasks/t1"), len(service.positions))
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_deadline_ends_a_wait_that_reads_a_stream(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_deadline_ends_a_wait_that_reads_a_stream(variant: str) -> None:
     """The error has the ref, and the request of the stream was given what was left."""
     clock = FakeClock()
     service = Service(streamed(*[b": \n\n"] * 99, clock=clock, seconds=15.0), states=("working",))
     with pytest.raises(errors.WaitTimeoutError) as caught:
-        watch(colour, service, clock=clock, timeout=40)
+        watch(variant, service, clock=clock, timeout=40)
     limits = [request.timeout for request in service.requests if request.path.endswith("/stream")]
 
     assert (REF, [40]) == (caught.value.ref, limits)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_stream_that_ends_at_once_does_not_make_polls_more_frequent(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_that_ends_at_once_does_not_make_polls_more_frequent(variant: str) -> None:
     """Between two such connections is the pause of a wait without a stream."""
     clocks = [FakeClock(), FakeClock()]
     states = ("working",) * 5 + ("done",)
     for clock, provider in zip(clocks, (StreamingProvider(), ToyProvider()), strict=True):
-        Both(colour, provider, Service(streamed(), states=states), clock=clock).poll_task("t1")
+        Both(variant, provider, Service(streamed(), states=states), clock=clock).poll_task("t1")
 
     assert clocks[0].monotonic() == clocks[1].monotonic()
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_an_interval_is_kept(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_interval_is_kept(variant: str) -> None:
     """With an interval a task is polled at it, and its stream is not read."""
     service = Service(streamed(sse(ONE, TWO, END)), states=("working", "working", "done"))
-    watch(colour, service, interval=7)
+    watch(variant, service, interval=7)
 
     assert (3, []) == (service.count("GET", "/tasks/t1"), service.positions)
 
 
-@pytest.mark.parametrize("colour", VARIANTS)
-def test_a_wait_shows_the_output_as_progress(colour: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_shows_the_output_as_progress(variant: str) -> None:
     """`on_change` gets the task with each text of the stream."""
     shown = []
     service = Service(streamed(sse(ONE, TWO, END)), states=("working", "done"))
-    client = Both(colour, StreamingProvider(), service)
+    client = Both(variant, StreamingProvider(), service)
     client.poll_task("t1", on_change=lambda task: shown.append(task.progress))
 
     assert [None, "one", "two", None] == shown

@@ -70,10 +70,12 @@ class Busy(ToyService):
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def ids(tasks: list[Task]) -> list[str]:
+    """Return the ids."""
     return [task.ref.id for task in tasks]
 
 

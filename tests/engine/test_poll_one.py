@@ -15,10 +15,12 @@ from coatcheck._protocol.effects import Exchange
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def waiting_for(variant: str, **options: object) -> tuple[Both, ToyService]:
+    """Return a client and a service with one task."""
     service = ToyService(**options)  # type: ignore[arg-type]
     service.create({"prompt": "p", "attempts": 1})
     return Both(variant, ToyProvider(), service), service

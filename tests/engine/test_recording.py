@@ -42,11 +42,13 @@ class Recorded:
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[History]:
+    """A history."""
     history = History(str(tmp_path / "state"))
     yield history
     history.close()

@@ -13,10 +13,12 @@ from coatcheck._protocol.effects import Request, Response
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def moved(where: str, status: int = 302) -> Response:
+    """Return a redirect."""
     return Response(status, {"location": where})
 
 

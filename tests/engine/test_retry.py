@@ -18,10 +18,12 @@ REFUSED = errors.TransportError("refused", request_sent=False)
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def service_with_task(**options: object) -> ToyService:
+    """Return a service with one task."""
     service = ToyService(**options)  # type: ignore[arg-type]
     service.create({"prompt": "p", "attempts": 1})
     return service

@@ -19,6 +19,7 @@ NOW = 1_790_000_000.0
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 

@@ -109,6 +109,7 @@ class Talking(ToyService):
 
 
 def watching(variant: str, service: Talking, provider: Any = None, **options: Any) -> Both:
+    """Return a client of the service."""
     return Both(variant, provider or Listed(), service, clock=service.clock, **options)
 
 
@@ -120,6 +121,7 @@ def events_of(events: list[TaskEvent], id: str) -> list[str]:
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 

@@ -12,6 +12,7 @@ from coatcheck._files import private
 
 
 def mode_of(path: Path) -> int:
+    """Return the permission bits of a file."""
     return path.stat().st_mode & 0o777
 
 

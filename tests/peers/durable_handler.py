@@ -24,8 +24,8 @@ def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
     text = context.step(think(prompt), name="think")
     if prompt == "Fail":
         raise ValueError("there is no such file")
-    if prompt == "Nap":
-        context.wait(Duration.from_hours(1), name="nap")
+    if prompt == "Sleep":
+        context.wait(Duration.from_hours(1), name="sleep")
     if prompt == "Ask":
         text = f"{text}, and was told: {context.create_callback(name='review').result()}"
     return {"message": text, "patch": PATCH}

@@ -84,7 +84,7 @@ def test_a_function_that_raises_has_failed(runner: Runner) -> None:
 
 def test_an_execution_that_sleeps_is_stopped(runner: Runner) -> None:
     """An execution that sleeps for an hour is stopped."""
-    ref = runner.create("Nap")
+    ref = runner.create("Sleep")
     before = runner.client.get_task(ref).state
     runner.client.cancel_task(ref)
     task = runner.client.poll_task(ref, interval=QUICKLY, timeout=30)

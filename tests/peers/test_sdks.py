@@ -48,10 +48,12 @@ def theirs(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 def ours(provider: Any, emulator: Any) -> Client:
+    """Return our client."""
     return Client(provider, token=emulator.token, journal=MemoryJournal(), environ={"COATCHECK_LEARN": "off"})
 
 
 def durable_at(base: str) -> DurableProvider:
+    """Return a provider of durable executions at an address."""
     return DurableProvider(Service(name=DURABLE, region=REGION, base_url=base, function="agent:live"))
 
 

@@ -14,14 +14,17 @@ from coatcheck.testing import FakeClock
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def page(*ids: str, next: str | None = None) -> ToyPage:
+    """Return a page of tasks."""
     return ToyPage(tasks=[ToyTask(id=id, state="done") for id in ids], next=next)
 
 
 def listed(variant: str, pages: list[ToyPage], **options: int) -> tuple[list[str], int]:
+    """Return the ids of a list, and the number of requests."""
     service = ToyService()
     service.pages = pages
     tasks = Both(variant, ToyProvider(), service).list_tasks(**options)

@@ -34,14 +34,17 @@ class NoSettings:
 
 
 def no_provider(settings: registry.Settings) -> object:
+    """Return an object that is no provider."""
     return object()
 
 
 def raising(settings: registry.Settings) -> object:
+    """Raise."""
     raise LookupError("gone")
 
 
 def misnamed(settings: registry.Settings) -> object:
+    """Return a provider of another name."""
     return ToyProvider()
 
 

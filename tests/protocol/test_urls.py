@@ -45,6 +45,7 @@ def outcome_of(read: object, url: str) -> object:
 
 
 def origin_by_urllib(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port as urllib reads them."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), port

@@ -26,10 +26,12 @@ TWINS = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def surface(client: type) -> dict[str, list[tuple[str, object, object]]]:
+    """Return the public methods and their parameters."""
     return {
         TWINS.get(name, name): [(p.name, p.kind, p.default) for p in inspect.signature(member).parameters.values()]
         for name, member in vars(client).items()

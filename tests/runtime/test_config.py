@@ -11,6 +11,7 @@ from coatcheck._runtime.config import Config, config_dir, state_dir
 
 
 def config(tmp_path: Path, *, user: str = "", project: str | None = None, **environ: str) -> Config:
+    """Return the configuration of files and environment."""
     (tmp_path / "coatcheck").mkdir(exist_ok=True)
     (tmp_path / "coatcheck" / "config.toml").write_text(user)
     path = tmp_path / "coatcheck.toml"

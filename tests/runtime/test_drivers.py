@@ -37,6 +37,7 @@ class Streaming:
 
 
 def run(variant: str, script: Script[Any], handler: Any = None, clock: FakeClock | None = None) -> Any:
+    """Perform a script with a driver."""
     clock = clock or FakeClock()
     if variant == "blocking":
         return perform(script, Driver(EmulatorTransport(handler), clock))
@@ -48,6 +49,7 @@ def run(variant: str, script: Script[Any], handler: Any = None, clock: FakeClock
 
 
 def collect(variant: str, script: Script[Any], handler: Any = None) -> list[Any]:
+    """Return what a script emits."""
     if variant == "blocking":
         return list(iterate(script, Driver(EmulatorTransport(handler), FakeClock())))
 
@@ -60,6 +62,7 @@ def collect(variant: str, script: Script[Any], handler: Any = None) -> list[Any]
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 

@@ -39,6 +39,7 @@ JSON = "content-type: application/json"
 
 
 def located(location: bytes, status: bytes = b"202 Accepted") -> bytes:
+    """Return a response with a location."""
     return b"HTTP/1.1 " + status + b"\r\nlocation: " + location + b"\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -91,6 +92,7 @@ LOCATIONS = {
 
 @pytest.fixture(params=TRANSPORTS)
 def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of transport."""
     return str(request.param)
 
 

@@ -137,6 +137,7 @@ def wakeup() -> Iterator[int]:
 
 
 def thread_name() -> str:
+    """Return the name of the current thread."""
     return threading.current_thread().name
 
 

@@ -21,6 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def config(folder: Path, text: str = ACME, **environ: str) -> Config:
+    """Return the configuration of files and environment."""
     (folder / "config.toml").write_text(text)
     return Config(environ={"COATCHECK_CONFIG_HOME": str(folder), **environ})
 

@@ -13,9 +13,9 @@ long_naps = st.floats(LONG, 1e6)
 @given(moments, long_naps)
 def test_a_long_sleep_is_rounded_up_to_a_tick(now: float, seconds: float) -> None:
     """It is never shortened."""
-    nap = round_to_grid(seconds, now=now)
+    rounded = round_to_grid(seconds, now=now)
 
-    assert seconds - 1e-6 <= nap <= seconds + 1 / GRID + 1e-6
+    assert seconds - 1e-6 <= rounded <= seconds + 1 / GRID + 1e-6
 
 
 @given(moments, long_naps, st.floats(0, 1 / GRID))

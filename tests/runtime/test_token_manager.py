@@ -45,6 +45,7 @@ class Manager:
 
 @pytest.fixture(params=VARIANTS)
 def logins(request: pytest.FixtureRequest, tmp_path: Path) -> LoginEnvironment:
+    """An environment of logins."""
     return LoginEnvironment(tmp_path, variant=request.param)
 
 

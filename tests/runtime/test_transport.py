@@ -80,6 +80,7 @@ async def is_set(event: threading.Event) -> bool:
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of transport."""
     return str(request.param)
 
 
@@ -99,16 +100,19 @@ async def make(kind: str) -> AsyncIterator[Callable[..., Subject]]:
 
 @pytest.fixture
 def subject(make: Callable[..., Subject]) -> Subject:
+    """A transport."""
     return make()
 
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
+    """A certificate authority."""
     return trustme.CA()
 
 
 @pytest.fixture(scope="module")
 def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """A TLS context of the server."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

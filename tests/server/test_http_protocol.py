@@ -94,7 +94,8 @@ class FakeTransport:
     def resume_reading(self) -> None: ...
 
 
-async def no_app(_scope: object, _receive: object, _send: object) -> None: ...
+async def no_app(_scope: object, _receive: object, _send: object) -> None:
+    """Do nothing."""
 
 
 class Server:

@@ -43,6 +43,7 @@ class Client:
 
 
 async def settle() -> None:
+    """Let the tasks of the loop run."""
     for _ in range(20):
         await asyncio.sleep(0)
 

@@ -26,16 +26,19 @@ PATHS = "SELECT path FROM old_journal ORDER BY path"
 
 
 def add(database: Database, path: str) -> None:
+    """Insert a row."""
     with database.writing() as transaction:
         transaction.change(ADD, (path,))
 
 
 def paths(database: Database) -> list[str]:
+    """Return the stored paths."""
     with database.reading() as transaction:
         return [path for (path,) in transaction.rows(PATHS)]
 
 
 def refused(act: Callable[[], object]) -> errors.StoreError:
+    """Return the store error of a call, which is one line."""
     with pytest.raises(errors.StoreError) as caught:
         act()
     assert exit_code_of(caught.value) is ExitCode.STORE

@@ -57,11 +57,13 @@ def event_of(kind: type[TaskEvent]) -> TaskEvent:
 
 
 def progress(text: str, ref: TaskRef = REF) -> TaskProgress:
+    """Return an event."""
     return TaskProgress(ref=ref, text=text)
 
 
 @pytest.fixture
 def log(database: Database) -> EventLog:
+    """An event log."""
     return EventLog(database, time=lambda: 5.0)
 
 

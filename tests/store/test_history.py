@@ -35,30 +35,36 @@ DONE = TaskState.SUCCEEDED
 
 
 def ref(number: int = 1) -> TaskRef:
+    """Return a ref."""
     return TaskRef("toy", f"t{number}")
 
 
 def outcome(text: str = "It is done.", **fields: Any) -> Outcome:
+    """Return an outcome."""
     return Outcome(messages=(Message(text=text),), patch=Patch(DIFF), patch_state=PatchState.PRESENT, **fields)
 
 
 def task(number: int = 1, state: TaskState = TaskState.RUNNING, **fields: Any) -> Task:
+    """Return a task."""
     return Task(ref=ref(number), state=state, created_at=START + timedelta(minutes=number), **fields)
 
 
 @pytest.fixture
 def clock() -> FakeClock:
+    """A clock."""
     return FakeClock()
 
 
 @pytest.fixture
 def history(location: str, clock: FakeClock) -> Iterator[History]:
+    """A history."""
     history = History(location, clock=clock)
     yield history
     history.close()
 
 
 def ids(history: History, filter: HistoryFilter | None = None, **options: Any) -> list[str]:
+    """Return the ids."""
     return [entry.task.id for entry in history.list(filter, **options).items]
 
 
@@ -243,6 +249,7 @@ def test_the_same_text_is_stored_once(history: History) -> None:
 
 
 def rows(history: History, query: str) -> list[Any]:
+    """Return the rows of a query."""
     with history._database.reading() as transaction:
         return transaction.rows(query)
 

@@ -21,11 +21,13 @@ SPEC = TaskSpec(prompt="secret plan " * 20, environment="e", branch="main")
 
 
 def intent(id: str = "i1", at: float = 1.0) -> Intent:
+    """Return an intent."""
     return intent_of(SPEC, id=id, provider="toy", at=at, pid=1)
 
 
 @pytest.fixture(params=["store", "memory"])
 def journal(request: pytest.FixtureRequest, database: Database) -> SubmissionJournal | MemoryJournal:
+    """A journal."""
     return SubmissionJournal(database) if request.param == "store" else MemoryJournal()
 
 

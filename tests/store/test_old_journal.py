@@ -42,6 +42,7 @@ class OldVersion:
 
 @pytest.fixture
 def old(tmp_path: Path) -> OldVersion:
+    """A database of the old version."""
     old = OldVersion(tmp_path / "old")
     for id, at, task, is_abandoned in (("open", 1.0, None, 0), ("settled", 2.0, "t1", 0), ("abandoned", 3.0, None, 1)):
         old.run(INSERT, (id, at, task, is_abandoned))
@@ -50,10 +51,12 @@ def old(tmp_path: Path) -> OldVersion:
 
 @pytest.fixture
 def journal(database: Database, old: OldVersion) -> SubmissionJournal:
+    """A journal."""
     return SubmissionJournal(database, old_folder=str(old.path.parent))
 
 
 def ids(journal: SubmissionJournal) -> list[str]:
+    """Return the ids."""
     return [intent.id for intent in journal.open_intents("toy")]
 
 

@@ -17,6 +17,7 @@ NOW = 1000.0
 
 
 def intent(**fields: Any) -> Intent:
+    """Return an intent."""
     return Intent(id="i", provider="toy", digest="d", at=NOW, summary="s", **fields)
 
 

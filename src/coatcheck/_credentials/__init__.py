@@ -1,1 +1,1 @@
-"""Where secrets come from, whether they are still good, and who may have them."""
+"""Credentials: their sources, their expiry, and the hosts that they may be sent to."""

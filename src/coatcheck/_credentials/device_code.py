@@ -4,7 +4,7 @@ Invariants:
 
 - the names that a service uses are data (`DeviceRoutes`); the steps are the same for all of them;
 - requests are never closer together than the service's interval, and ``slow_down`` lengthens it;
-- the device code is in no ``repr`` and in no error: anybody who has it gets the login.
+- the device code is in no ``repr`` and in no error: with it anyone could complete the login.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .._protocol.login_contract import DEVICE_GRANT, DeviceRoutes, OAuth, Tokens
 from .._values.value import Value
 from .oauth_requests import Code, Endpoints, code_of, read_answer, sent
 
-# RFC 8628 3.2: where the service does not say how often; 3.5: by how much ``slow_down`` lengthens it (seconds).
+# RFC 8628 3.2: the default interval; 3.5: by how much ``slow_down`` lengthens it (seconds).
 INTERVAL, SLOWER = 5.0, 5.0
 # Never so often that it floods, nor so seldom that a person who has approved sits and waits (seconds).
 SHORTEST, LONGEST = 1.0, 60.0
-# How long a device code is good where the service does not say (docs/reference/protocols/codex-wham.md, 6.9), and at
+# The default lifetime of a device code (docs/reference/protocols/codex-wham.md, 6.9), and at
 # most (seconds).
 LIFETIME = 900.0
 SLOW_DOWN = "slow_down"
@@ -36,7 +36,7 @@ SLOW_DOWN = "slow_down"
 class DeviceCode(Value, frozen=True, kw_only=True):
     """A login that waits for a person: open `url`, type `user_code`.
 
-    `interval` is how often we ask, `expires_in` how long the code is good (seconds).
+    `interval` is the time between two polls, `expires_in` the lifetime of the code (seconds).
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"id", "user_code"})
@@ -87,9 +87,9 @@ def start_device(oauth: OAuth, at: Endpoints) -> Exchange[DeviceCode]:
 
 
 def poll_device(oauth: OAuth, at: Endpoints, device: DeviceCode, *, now: float) -> Exchange[Code | Tokens | DeviceCode]:
-    """Ask whether a person has approved: what came of it, or the device to ask about again as long as nobody has.
+    """Poll once: return the tokens, or the device to poll again while the approval is pending.
 
-    Raises `CredentialsError` where nobody will.
+    Raises `CredentialsError` once it can no longer be approved.
     """
     routes = require_device(oauth, at)
     known = {
@@ -117,7 +117,7 @@ def _granted(oauth: OAuth, at: Endpoints, response: Response, now: float) -> Cod
 
 
 def _slower(device: DeviceCode, response: Response) -> DeviceCode:
-    """Return *device* with the interval that the service asks for now, which is never shorter than before (3.5)."""
+    """Return *device* with the interval that the service sent, which is never shorter than before (3.5)."""
     longer = device.interval + SLOWER
     requested = _seconds(_fields(response), "interval", longer)
     return msgspec.structs.replace(device, interval=max(longer, min(requested, LONGEST)))
@@ -129,7 +129,7 @@ def _fields(response: Response) -> Mapping[str, object]:
 
 
 def _words(response: Response) -> tuple[str, ...]:
-    """Return what tables may know an answer by: its code, and its status where that says something went wrong."""
+    """Return the keys of a response in tables: its code, and its status where that is an error."""
     status = (str(response.status),) if response.status >= 300 else ()
     return (code_of(response), *status)
 
@@ -147,5 +147,5 @@ def _seconds(answer: Mapping[str, object], name: str, default: float) -> float:
 def _needed(answer: Mapping[str, object], name: str) -> str:
     found = text(answer.get(name))
     if found is None:
-        raise errors.UnreadableResponseError(f"the login service gave no {name}", path=f"$.{name}")
+        raise errors.UnreadableResponseError(f"the login service sent no {name}", path=f"$.{name}")
     return found

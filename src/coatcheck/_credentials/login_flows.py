@@ -2,7 +2,7 @@
 
 Invariants:
 
-- a login of ours has tokens of its own: it never ends another program's login, and we never revoke one;
+- a login of ours has separate tokens: it never ends another program's login, and we never revoke one;
 - the authorization code is received on loopback only, with the state that we sent.
 """
 
@@ -32,7 +32,7 @@ WAIT_STEP = 0.25
 
 
 class Callback(Protocol):
-    """A server on loopback that waits for the browser to come back."""
+    """A server on loopback that waits for the redirect of the browser."""
 
     @property
     def redirect(self) -> str:
@@ -40,7 +40,7 @@ class Callback(Protocol):
         ...
 
     def wait(self, seconds: float) -> str | None:
-        """Return the code that came, None if none came yet. Raises `CredentialsError` for a refusal."""
+        """Return the code that arrived, None before that. Raises `CredentialsError` for a refusal."""
         ...
 
     def close(self) -> None:
@@ -48,14 +48,14 @@ class Callback(Protocol):
         ...
 
 
-# path, ports to try in order, state that must come back -> a server
+# path, ports to try in order, the expected state -> a server
 Listen = Callable[[str, tuple[int, ...], str], Callback]
 
 
 def log_in_by_device_code(login: LoginCredentials, *, show: Callable[[DeviceCode], object]) -> Script[LoginStatus]:
     """Log in from a machine without a browser: *show* is called with the address and the code for the user.
 
-    Raises `CredentialsError` when the code is not approved while it is valid (15 minutes) or somebody says no,
+    Raises `CredentialsError` when the code is not approved while it is valid (15 minutes) or is denied,
     `UnsupportedError` where there is no such login, `ConfigurationError` where it lacks a client id.
     """
     oauth = oauth_of(login)
@@ -133,7 +133,7 @@ def _finish(
 
 
 def log_out(login: LoginCredentials) -> Script[bool]:
-    """End our own login: ask the service to revoke it, then delete it. Returns whether the service revoked it.
+    """End a login of ours: revoke it at the service, then delete it. Returns whether the service revoked it.
 
     Raises `UnsupportedError` for a login that another program keeps, `NotLoggedInError` where there is none.
     """
@@ -160,13 +160,13 @@ def _revoked(login: LoginCredentials, oauth: OAuth, own: StoredCredentials) -> S
 
 
 def has_browser(login: LoginCredentials) -> bool:
-    """Whether the service has a login by browser; one without any login says so itself when it is asked."""
+    """Whether the service has a login by browser; one without any login raises."""
     oauth = login.login.oauth
     return oauth is None or oauth.authorize is not None
 
 
 def revocation_page(login: LoginCredentials) -> str | None:
-    """Return where a person ends a login of ours, where the service lets only people."""
+    """Return the page on which a person ends a login of ours, where the service has no other way."""
     oauth = login.login.oauth
     return f"{login.endpoints(oauth).issuer}{oauth.revoke_page}" if oauth and oauth.revoke_page else None
 

@@ -4,7 +4,7 @@ Invariants:
 
 - constructors read nothing; the login is chosen when the first secret is needed, and not changed afterwards;
 - a secret that has expired is never sent; the error says when it expired and what renews it;
-- each account has a file of its own, chosen by name; a login never changes to another account by itself.
+- each account has a file, chosen by name; a login never changes to another account by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class Source(enum.StrEnum):
-    """Where a login comes from. AUTO takes the first that is there: argument, environment, chain, own, shared.
+    """The source of a login. AUTO is the first that exists: argument, environment, chain, own, shared.
 
     CHAIN is where the service's own tools find it.
     """
@@ -57,7 +57,7 @@ MODES: Mapping[Source, Mode] = {
 
 
 class LoginSelection(msgspec.Struct, frozen=True, kw_only=True):
-    """What the settings say about a login; `origin` says where that was set. `account` is a name of ours."""
+    """The settings of a login; `origin` is where they were set. `account` is a name of ours."""
 
     source: Source = Source.AUTO
     origin: str = "default"
@@ -100,7 +100,7 @@ class FixedCredentials:
 
 
 class ChainCredentials:
-    """The login that the service's own tools would use. They keep it fresh, so they are asked for each secret."""
+    """The login that the service's official tools would use. They keep it fresh, so it is read for each secret."""
 
     def __init__(self, login: Login, *, environ: Mapping[str, str]) -> None:
         self._login, self._environ = login, environ
@@ -159,7 +159,7 @@ class LoginCredentials:
         self._stored_source: Source | None = None  # where a login is stored, once that is known
         self.source = self.choice.source
 
-    # -- what the engine asks ----------------------------------------------------------------------------------------
+    # -- for the engine ----------------------------------------------------------------------------------------------
 
     def get_secret(self) -> Script[Secret]:
         """Return a secret fit to send now; raises `NotLoggedInError` where there is none."""
@@ -177,7 +177,7 @@ class LoginCredentials:
             return (yield from self._identify(secret))
         return secret
 
-    # -- what people ask ---------------------------------------------------------------------------------------------
+    # -- for users ---------------------------------------------------------------------------------------------------
 
     def get_tokens(self) -> Script[Tokens]:
         """Return what is sent now, without the refresh token."""
@@ -264,7 +264,7 @@ class LoginCredentials:
             return self._stored_source
 
     def _find_stored(self) -> Source:
-        """Return where a login is stored; the tools of the service come first."""
+        """Return where a login is stored; the tools of the service have precedence."""
         has_own = self.has_own and self._has_our_login()
         if self.login.chain and not (has_own and self._is_chain_empty()):
             return Source.CHAIN
@@ -276,7 +276,7 @@ class LoginCredentials:
 
     @property
     def has_own(self) -> bool:
-        """Whether this service has logins of our own."""
+        """Whether this service has logins that we create."""
         return self.login.oauth is not None and self._format(Source.OWN) is not None
 
     def stored(self, source: Source) -> StoredCredentials:
@@ -315,7 +315,7 @@ class LoginCredentials:
         return os.path.join(self._config_dir, "logins", family, f"{self.choice.account or 'default'}.json")
 
     def _format(self, source: Source) -> LoginFormat | None:
-        """Return how the login of *source* is written: another program's in its own way."""
+        """Return how the login of *source* is written: another program's in that program's format."""
         own = self.login.own if source is Source.OWN else None
         return own or self.login.file
 
@@ -352,7 +352,7 @@ class LoginCredentials:
         return read(value) if read else Secret(token=value, source=variable)
 
     def _identify(self, secret: Secret) -> Script[Secret]:
-        """Ask whose a token is that does not say so itself, once (docs/reference/protocols/codex-wham.md, 6.8)."""
+        """Request the account of a token without account claims, once (docs/reference/protocols/codex-wham.md, 6.8)."""
         whoami = self.login.whoami
         if whoami is None or whoami.only_at_login or not secret.token.startswith(whoami.prefix):
             return secret
@@ -364,7 +364,7 @@ class LoginCredentials:
         return known
 
     def name_owner(self, tokens: Tokens) -> Script[Tokens]:
-        """Return *tokens* of a new login with whose they are, asked where they do not say so themselves."""
+        """Return *tokens* of a new login with their account, requested where they have no claim."""
         whoami = self.login.whoami
         if whoami is None or tokens.account_id is not None or not whoami.only_at_login:
             return tokens

@@ -20,7 +20,7 @@ from .stored_credentials import StoredCredentials
 class LoginStatus(Value, frozen=True, kw_only=True):
     """A login as it is now. Never a token, never an address.
 
-    `source` is where it comes from and `origin` where that was chosen; `place` is its file, variable or keyring entry,
+    `source` is its source and `origin` where that was chosen; `place` is its file, variable or keyring entry,
     `account` our name for it. `lock` is "held" while a program changes it. `problems` are sentences.
     """
 
@@ -56,7 +56,7 @@ class LoginStatus(Value, frozen=True, kw_only=True):
 
 
 def status_of(login: LoginCredentials) -> Script[LoginStatus]:
-    """Look at the login in use. Asks no service but for tokens that do not say whose they are."""
+    """Return the status of the login in use. Sends a request only for tokens without account claims."""
     try:
         chosen = yield from login.find()
         if isinstance(chosen, StoredCredentials):

@@ -6,7 +6,7 @@ Invariants:
 - a symbolic link is followed and stays; a read-only file or folder is respected;
 - methods block and are called through `Call`; errors are `CredentialsError` and name the place;
 - the temporary file can be reserved before it is needed, and is named after the refresh token that is replaced
-  (*spent*, a fingerprint): the next process finds what a crash left between writing and renaming, whatever its clock.
+  (*spent*, a fingerprint): the next process finds what a crash left between writing and renaming, on any clock.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ class KeyringStore:
         ring = _keyring()
         try:
             return operation(ring)
-        except Exception as error:  # noqa: BLE001 - every keyring has errors of its own; their text may quote an entry
+        except Exception as error:  # noqa: BLE001 - each keyring has its errors; their text may quote an entry
             raise errors.NotLoggedInError(
                 f"{self.where} cannot be used: {type(error).__name__}", remedy="unlock the system's keyring"
             ) from None
@@ -287,7 +287,7 @@ def _change(ring: _Ring, service: str, entry: str, text: str) -> None:
     """Set an entry. On a Secret Service the item itself is changed.
 
     Another program's item has more attributes than ours would have, so `set_password` would add a second one beside
-    it, and its owner would go on with the first.
+    it, and its program would continue with the first.
     """
     search = getattr(ring, "get_preferred_collection", None)
     items = list(search().search_items({"service": service, "username": entry})) if search else []

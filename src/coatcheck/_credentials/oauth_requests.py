@@ -3,7 +3,7 @@
 Invariants:
 
 - a stored token is sent only to the login's trusted hosts over https, or to loopback; a redirect is not followed;
-- no error quotes what was sent; what the service says is shortened and scrubbed;
+- no error quotes what was sent; the service's text is shortened and scrubbed;
 - a refresh is answered by tokens, refused for good (`RefusedError`), refused for now, or its outcome is unknown
   (`UnansweredError`). What is not for good is a `TransportError` with ``request_sent=False``: the request that needed the
   login was not sent.
@@ -101,7 +101,7 @@ def shown(url: str) -> str:
 
 
 def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: float) -> Exchange[Tokens]:
-    """Exchange the refresh token of *held* for new tokens; *reason* is the official client's word for why (6.4).
+    """Exchange the refresh token of *held* for new tokens; *reason* is a value of the official client (6.4).
 
     Raises `RefusedError`, `UnansweredError`, or `TransportError` where the token was certainly not taken.
     """
@@ -119,7 +119,7 @@ def refresh(oauth: OAuth, at: Endpoints, held: Tokens, *, reason: str, now: floa
 
 
 def is_answering(oauth: OAuth, at: Endpoints) -> Exchange[bool]:
-    """Ask the login service for a refresh without a token; returns whether it answered, which ends an outage.
+    """Request a refresh without a token; returns whether the service responded, which ends an outage.
 
     The answer should be ``invalid_request`` or ``invalid_grant`` with status 400 (RFC 6749 section 5.2). Services use
     other 4xx and, like GitHub, 200; a 200 that is no JSON object is the page of a proxy.
@@ -177,7 +177,7 @@ def _is_page(response: Response) -> bool:
 
 
 def code_of(response: Response) -> str:
-    """Return the service's code: ``error.code``, ``error`` or ``code`` (6.4); "" where it gives none."""
+    """Return the service's code: ``error.code``, ``error`` or ``code`` (6.4); "" where there is none."""
     try:
         body = msgspec.json.decode(clean_json(response.body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -189,7 +189,7 @@ def code_of(response: Response) -> str:
 
 
 def passing(error: errors.CoatcheckError) -> errors.TransportError:
-    """Return *error* as one to try again after: nothing but the refresh was asked."""
+    """Return *error* as a transient one."""
     kind = type(error) if isinstance(error, errors.TransportError) else errors.TransportError
     return kind(f"the login could not be refreshed: {error}", request_sent=False, remedy=error.remedy)
 
@@ -219,7 +219,7 @@ def redeem(oauth: OAuth, at: Endpoints, code: Code, *, now: float) -> Exchange[T
 
 
 def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
-    """Ask the service to revoke a login (6.4); returns whether it did, and never raises."""
+    """Revoke a login at the service (6.4); returns whether it succeeded, and never raises."""
     if at.revoke is None:
         return False
     body = {"token": tokens.refresh_token, "token_type_hint": "refresh_token", "client_id": at.client_id}
@@ -232,7 +232,7 @@ def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
 
 
 def ask_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exchange[Tokens]:
-    """Ask whose a token is (6.8). Raises `NotLoggedInError` where the service does not know it."""
+    """Request the account of a token (6.8). Raises `NotLoggedInError` for an unknown token."""
     url = (_set(environ, whoami.variable) or whoami.base_url).rstrip("/") + whoami.path
     require_trusted(url, whoami.trusted_hosts)
     headers = (*HEADERS, ("authorization", f"Bearer {token}"))

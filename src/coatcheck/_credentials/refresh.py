@@ -35,7 +35,7 @@ TORN_PATIENCE, TORN_EVERY = 2.0, 0.1
 # Fresh tokens may be longer than the old ones. Three tokens that fit into the 8 kB of headers that servers accept by
 # default (https://httpd.apache.org/docs/2.4/mod/core.html#limitrequestfieldsize) make 24 kB (bytes).
 GROWTH = 24 * 1024
-# The official client's word for a refresh after the service rejected the access token
+# The official client's reason for a refresh after the service rejected the access token
 # (docs/reference/protocols/codex-wham.md, 6.4).
 REJECTED = "unauthorized_recovery"
 
@@ -51,7 +51,7 @@ class NoSpaceError(Exception):
 class UnsavedTokenError(Exception):
     """Fresh tokens that could not be saved in their place.
 
-    `error` says why, `replaces` is the fingerprint of the refresh token that is still there, and `is_saved` says
+    `error` is the reason, `replaces` is the fingerprint of the refresh token that is still there, and `is_saved` says
     whether the second place has them.
     """
 
@@ -63,7 +63,7 @@ class UnsavedTokenError(Exception):
 
 
 class UnwrittenError(Exception):
-    """The place of the login could not be written; `error` says why."""
+    """The place of the login could not be written; `error` is the reason."""
 
     def __init__(self, error: errors.PersistenceError) -> None:
         self.error = error
@@ -295,7 +295,7 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
             raise
 
     def _keep(self, settled: Settled, fresh: Tokens, spent: str) -> Script[Tokens]:
-        """Save *fresh*, first in the second place, then in its own. Raises `UnsavedTokenError`."""
+        """Save *fresh*, first in the second place, then in the first. Raises `UnsavedTokenError`."""
         log("login", INFO, "refresh of %s: a new token until %s", self.store.where, moment(fresh.expires_at))
         data = self.file.write(settled.data, fresh)
         is_saved: bool = yield Call(lambda: self.successors.save(spent, data))

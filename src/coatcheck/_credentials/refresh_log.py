@@ -84,7 +84,7 @@ class RefreshLog:
                 os.unlink(path)
 
     def _write(self, fingerprint: str, note: RefreshRecord) -> None:
-        """Write *note* to the first place that takes it. Raises the `OSError` of the first."""
+        """Write *note* to the first place that can be written. Raises the `OSError` of the first."""
         first, *others = self._paths(fingerprint)
         try:
             _write(first, note)

@@ -18,7 +18,7 @@ from .._protocol.login_contract import Tokens
 EARLY = 300.0
 # The longest request that we make takes a minute; a token that ends during one is a 401.
 LATE = 60.0
-# Tokens that do not say their end are refreshed when they were so long ago (6.3).
+# Tokens without an expiry are refreshed at this age (6.3).
 SCHEDULE = 8 * 86_400.0
 # How often a shared login is read again while its owner may refresh it, and how soon a token that has
 # a very short life is checked again (seconds). Thousands of polls need a secret; the file is read ten times a minute.
@@ -44,7 +44,7 @@ class RefreshNeed(enum.IntEnum):
     MUST = 3
 
 
-# mode -> what the time from `EARLY` on, from `LATE` on, and after `SCHEDULE` asks for
+# mode -> what the time from `EARLY` on, from `LATE` on, and after `SCHEDULE` requires
 NEEDS: Mapping[Mode, tuple[RefreshNeed, RefreshNeed, RefreshNeed]] = {
     Mode.OWN: (RefreshNeed.TRY, RefreshNeed.MUST, RefreshNeed.TRY),
     Mode.SHARED: (RefreshNeed.READ, RefreshNeed.MUST, RefreshNeed.TRY),

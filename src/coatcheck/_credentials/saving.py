@@ -41,7 +41,7 @@ def delete_login(place: LoginLocation) -> Script[None]:
 
 
 def _replaceable(place: LoginLocation) -> Script[tuple[Tokens | None, bytes | None]]:
-    """Return the login that a new one replaces; a file of our own that is no login counts as none."""
+    """Return the login that a new one replaces; a file of ours that is no login counts as none."""
     try:
         return (yield from place.read())
     except errors.CredentialsError:

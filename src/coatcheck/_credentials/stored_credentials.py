@@ -6,7 +6,7 @@ Invariants:
 - several first calls read the login once;
 - single flight: while one caller holds the lock, the others check whether a refresh in this process has ended, and the next
   one to get the lock checks whether one in another process has;
-- an access token that still works is served whatever goes wrong with a refresh, which is tried again after a pause with
+- an access token that still works is returned although a refresh fails, which is tried again after a pause with
   jitter; an error is raised once the token has expired, or when fresh tokens could not be saved anywhere;
 - a refresh token that was refused for good is not presented again; an unanswered one is no refusal;
 - the state is one value, replaced at once: threads see the old one or the new one.
@@ -53,7 +53,7 @@ WINNER_PATIENCE, WINNER_EVERY = 5.0, 0.2
 # The official client's words for the reason of a refresh (6.4).
 EXPIRING, SCHEDULED, FORCED = "proactive_expiry", "scheduled", "forced"
 
-# Why a refresh token is not presented, in words; the login service's own codes come with the login.
+# Why a refresh token is not presented, in words; the codes of the login service are declared by the login.
 OUR_REFUSALS = {"missing": "is missing"}
 
 
@@ -93,7 +93,7 @@ class StoredCredentials:
         self._refused: dict[str, str] = {}
         self._failure: errors.TransportError | None = None
 
-    # -- what the engine asks ----------------------------------------------------------------------------------------
+    # -- for the engine ----------------------------------------------------------------------------------------------
 
     def get_secret(self) -> Script[Secret]:
         """Return a secret to send now. Raises `CredentialsError`, or `TransportError` once the access token has expired."""
@@ -120,7 +120,7 @@ class StoredCredentials:
         except NoSpaceError as full:
             raise full.error from None
 
-    # -- what people ask ---------------------------------------------------------------------------------------------
+    # -- for users ---------------------------------------------------------------------------------------------------
 
     def refresh_tokens(self) -> Script[Tokens]:
         """Refresh now, unless another caller just did. Raises `CredentialsError`."""
@@ -252,7 +252,7 @@ class StoredCredentials:
         return self._hold(saved if not has_ended(saved, self._clock.time()) else state.tokens)
 
     def _try(self, state: State, reason: str, before: errors.TransportError | None, *, is_late: bool) -> Script[State]:
-        """Refresh. While the access token works, it is returned whatever goes wrong; later, errors are raised."""
+        """Refresh. While the access token works, it is returned in spite of errors; later, they are raised."""
         if is_late:
             state = self._postpone(state, pause=0.0)
         try:
@@ -288,7 +288,7 @@ class StoredCredentials:
     def _refresh(self, held: Tokens, reason: str, before: errors.TransportError | None) -> Script[State]:
         """Return newer tokens than *held*: those that another caller got meanwhile, or fresh ones.
 
-        *before* is the last failure when the call began: one that came after it is this call's as well.
+        *before* is the last failure when the call began: a later one is this call's as well.
         """
         token = held.refresh_token or ""
         if code := self._refused.get(fingerprint(token)):
@@ -311,7 +311,7 @@ class StoredCredentials:
             return self._hold(renewed)
 
     def _single_flight(self, held: Tokens, reason: str, before: errors.TransportError | None) -> Script[State]:
-        """Refresh under the lock, or share what a refresh that is under way in this process comes to."""
+        """Refresh under the lock, or share the result of one that is under way in this process."""
 
         def shared() -> State | None:
             failure = self._failure

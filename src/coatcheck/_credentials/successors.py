@@ -1,4 +1,4 @@
-"""The second place for fresh tokens: a private folder of our own, used while the place of the login cannot be written.
+"""The second place for fresh tokens: a private folder, used while the place of the login cannot be written.
 
 The successor of a one-use refresh token is saved here first and removed once it is in the login's own place.
 What is found here was not saved there: because a process crashed, or because the disk was full.

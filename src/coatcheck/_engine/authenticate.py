@@ -3,7 +3,7 @@
 Invariants:
 - A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
 - No secret travels over plain http, loopback excepted.
-- After a 401 the credentials are asked once for another secret, and the request is sent once more.
+- After a 401 the credentials return another secret, once, and the request is sent once more.
 """
 
 from __future__ import annotations

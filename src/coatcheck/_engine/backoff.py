@@ -1,7 +1,7 @@
 """The pause before a request is sent again after a failure.
 
 Full jitter (uniform between nothing and the exponential bound) spreads many clients best; it is for retries
-only: it would spoil a polling schedule, which has its own ±10 %.
+only: it would spoil a polling schedule, which has a jitter of ±10 %.
 Precedent: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
 
@@ -16,7 +16,7 @@ from .._values.value import JsonFields, Value
 class RetryPolicy(Value, frozen=True, kw_only=True):
     """Retry policy of one request.
 
-    `attempts` counts the first; `initial` and `maximum` bound the pause in seconds. A service that asks for a longer
+    `attempts` counts the first; `initial` and `maximum` bound the pause in seconds. A service that requests a longer
     pause than `patience` gets no pause at all: its error is raised at once, with `retry_after` in it.
     """
 
@@ -31,7 +31,7 @@ class RetryPolicy(Value, frozen=True, kw_only=True):
         "initial": "the longest pause before the first retry, in seconds",
         "maximum": "the longest pause, in seconds",
         "multiplier": "how much the longest pause grows from retry to retry",
-        "patience": "the longest pause that a service may ask for, in seconds",
+        "patience": "the longest pause that a service may request, in seconds",
     }
 
     def bound(self, retries: int) -> float:

@@ -1,6 +1,6 @@
-"""Ask only for what has changed: the ETag of the last answer goes with the next request, and 304 brings it back.
+"""Conditional requests: the ETag of the last response is sent with the next request, and 304 stands for that response.
 
-Only for requests that are ``conditional``: a provider asks for it where its service answers so. Tags are compared by
+Only for requests that are ``conditional``, which a provider sets where its service supports it. Tags are compared by
 the service and sent back verbatim, quotes and weakness included; a 304 without a tag keeps the old one
 (`docs/reference/protocols/services.md`, 1.4; RFC 9110 sections 13.1.2 and 15.4.5).
 """
@@ -16,7 +16,7 @@ MEMORY = 2048
 
 
 def conditional(send: Send, *, memory: int = MEMORY) -> Send:
-    """Return a `Send` that remembers tagged answers; an unchanged one comes back with status 200 as it was."""
+    """Return a `Send` that stores tagged responses; an unchanged one is returned with status 200."""
     known: dict[tuple[str, object], tuple[str, Response]] = {}  # the oldest first; each step is safe between threads
 
     def remember(key: tuple[str, object], response: Response) -> None:

@@ -8,7 +8,7 @@ from .._protocol.effects import Clock
 
 
 class Deadline:
-    """A moment on a monotonic clock; *seconds* None never comes."""
+    """A moment on a monotonic clock; with *seconds* None there is no deadline."""
 
     __slots__ = ("_at", "_clock")
 
@@ -18,7 +18,7 @@ class Deadline:
 
     @property
     def is_past(self) -> bool:
-        """Whether the moment has come."""
+        """Whether the moment has passed."""
         return self.remaining <= 0
 
     @property

@@ -31,7 +31,7 @@ from .._protocol.provider import TaskSnapshot
 class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a watcher has seen; its text form is the id of an event, and the cursor that resumes after it.
 
-    Messages are counted and not kept, progress is a checksum: a cursor stays short and says nothing about the work.
+    Messages are counted and not kept, progress is a checksum: a cursor stays short and contains nothing of the work.
     """
 
     state: str = ""
@@ -95,9 +95,9 @@ def _reported(seen: SeenState, events: tuple[TaskEvent, ...]) -> Iterator[tuple[
 
 
 def changes(seen: SeenState, task: Task, *, has_events: bool = False) -> Iterator[tuple[TaskEvent, SeenState]]:
-    """Yield what is new in *task*, each event with what has been seen after it; the state of the end comes last.
+    """Yield what is new in *task*, each event with the state seen after it; the terminal state is last.
 
-    Where the service reports messages and progress itself (*service_tells*), they are left to it.
+    Where the service reports messages and progress itself (*has_events*), they are left to it.
     """
     for field, value, event in _observations(seen, task, has_events=has_events):
         if getattr(seen, field) != value:
@@ -161,7 +161,7 @@ def _notices(seen: SeenState, task: Task) -> Iterator[Observation]:
 
 
 def notice_event(notice: Notice, task: Task) -> TaskEvent:
-    """Return the event that reports *notice*; one about usage has an event of its own."""
+    """Return the event that reports *notice*; one about usage is a usage event."""
     if notice.kind == "usage":
         return TaskUsage(ref=task.ref, text=notice.text)
     return TaskNotice(ref=task.ref, notice=notice, text=notice.text)

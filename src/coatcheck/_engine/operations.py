@@ -386,7 +386,7 @@ class Operations:
     ) -> Script[Task]:
         self._require(Verb.SEND_MESSAGE)
         if not text.strip():
-            raise errors.ConfigurationError("the message is blank", remedy="say what the agent should do")
+            raise errors.ConfigurationError("the message is blank", remedy="write what the agent should do")
         from .submit import check_texts  # as above
 
         check_texts({"message": text})
@@ -421,7 +421,7 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
                 effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
             try:
                 answer = yield effect
-            except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
+            except Exception as error:  # noqa: BLE001 - the script may handle any error
                 effect = script.throw(error)
             else:
                 effect = script.send(answer)
@@ -436,7 +436,7 @@ def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: 
 
 
 def as_bytes(response: bytes | str | object) -> bytes:
-    """Return a saved answer as the bytes it came as; mappings are encoded."""
+    """Return a saved response as bytes; mappings are encoded."""
     if isinstance(response, bytes):
         return response
     return response.encode("utf-8", "surrogatepass") if isinstance(response, str) else msgspec.json.encode(response)

@@ -11,7 +11,7 @@ from .._protocol.provider import ProviderMethods, Verb
 
 
 def prepare_spec(provider: ProviderMethods, spec: TaskSpec) -> Exchange[TaskSpec]:
-    """Return *spec* as `create_task` takes it: with the id and the default branch of its environment, and prepared."""
+    """Return *spec* as for `create_task`: with the id and the default branch of its environment, and prepared."""
     if Verb.RESOLVE_ENVIRONMENT in provider.capabilities.verbs and (spec.environment or spec.repository or "").strip():
         environment = yield from provider.resolve_environment(spec.environment, repository=spec.repository)
         branch = (spec.branch or "").strip() or environment.default_branch

@@ -2,7 +2,7 @@
 
 The order, from the exchange outwards: conditional, retry, rate limit, locate, authenticate, transmit and follow redirects.
 Retrying is outside of the rate limit so that each attempt waits its turn, and of authenticating so that each gets a fresh secret;
-locating comes before authenticating because signatures cover the URL.
+locating precedes authenticating because signatures cover the URL.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .retry import retrying
 
 T = TypeVar("T")
 
-# One verb asks for pages of what belongs to a task (activities, jobs, history): the longest history of AWS has 25,000
+# One verb requests pages of what belongs to a task (activities, jobs, history): the longest history of AWS has 25,000
 # events, 1,000 a page; GitHub shows at most 1,000 jobs of a run. A service that sends more does not end.
 MAX_REQUESTS = 1_000
 # No further request of one verb begins later than this (seconds): a service may answer each slowly and in time.
@@ -67,7 +67,7 @@ def run_exchange(
     """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out.
 
     *remedy* is what to do about a login that the service rejects, unless the provider sets one.
-    *bounds* end an exchange whose service never comes to an end.
+    *bounds* limit an exchange whose service always announces more.
     """
     try:
         wish: Any = next(exchange)
@@ -110,7 +110,7 @@ def sending(
 
 
 def located(send: Send, *, origins: Mapping[str, str]) -> Send:
-    """Return a `Send` that knows where each origin is."""
+    """Return a `Send` that resolves the origin of each request."""
 
     def sender(request: Request) -> Script[Response]:
         if request.url:
@@ -132,7 +132,7 @@ def emitted(script: Script[Any]) -> Script[list[Any]]:
                 continue
             try:
                 answer = yield effect
-            except Exception as error:  # noqa: BLE001 - whatever went wrong with it, the script may know what to do
+            except Exception as error:  # noqa: BLE001 - the script may handle any error
                 effect = script.throw(error)
             else:
                 effect = script.send(answer)

@@ -27,14 +27,14 @@ IGNORED = Notice(kind="approval_ignored", text="the plan was approved, but the s
 
 
 class Approvals:
-    """Which plans of one wait have been approved; *decide* is asked about each, once."""
+    """Which plans of one wait have been approved; *decide* is called once for each."""
 
     def __init__(self, decide: Decide, approve: Callable[[], Script[object]], *, clock: Clock) -> None:
         self._decide, self._approve, self._clock = decide, approve, clock
         self._given: dict[str, float] = {}
 
     def considered(self, task: Task) -> Script[Task | None]:
-        """Return the task that ends the wait, None where its plan is approved and the wait goes on."""
+        """Return the task that ends the wait, None where its plan is approved and the wait continues."""
         if task.plan is None or task.state is not TaskState.INPUT_REQUIRED:
             return task
         since = self._given.get(task.plan.id)

@@ -42,9 +42,9 @@ from .poll_context import (
 )
 from .wakeable_pauses import WakeablePauses
 
-# Polls that one effect asks for; the driver bounds how many are in flight.
+# Polls of one effect; the driver bounds how many are in flight.
 BATCH = 32
-# The shortest pause between rounds of a watch with a learnt schedule (seconds; as `Schedule.shortest`).
+# The shortest pause between rounds of a watch with an estimated schedule (seconds; as `Schedule.shortest`).
 SHORTEST = 1.0
 
 
@@ -270,7 +270,7 @@ class BatchPoller:
     def _shortened(self, pause: float) -> float:
         """Return the pause of a watch whose round cost each task a share of a poll: shorter by the root of that share.
 
-        Only a learnt schedule, which is made for polling one task, is shortened.
+        Only an estimated schedule, which is made for polling one task, is shortened.
         """
         if not (self._context.is_watched and self._context.is_learnt):
             return pause

@@ -95,7 +95,7 @@ def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
 
 
 def spaced(send: Send, *, seconds: float, clock: Clock, lock: AbstractContextManager[Any] | None = None) -> Send:
-    """Return a `Send` that lets *seconds* go by between two requests that change something; *lock* as in `RateLimiter`."""
+    """Return a `Send` that keeps two requests that change something *seconds* apart; *lock* as in `RateLimiter`."""
     lock = lock or nullcontext()
     free_at = 0.0
 

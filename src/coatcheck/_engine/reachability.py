@@ -16,7 +16,7 @@ from .. import errors
 from .._protocol.effects import Clock, Request, Response, Script, Send
 from .._protocol.logs import log_failure, log_response
 
-# 429 is no outage: the service answers, and says when to ask again.
+# 429 is no outage: the service responds, with the time to retry after.
 UNAVAILABLE = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524})
 OnOutage: TypeAlias = Callable[["Outage | None"], object]
 

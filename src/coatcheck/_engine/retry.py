@@ -1,12 +1,12 @@
-"""Ask again when that is safe, and only then.
+"""Retry requests when that is safe, and only then.
 
 Invariants:
-- GET, HEAD and DELETE are asked again after 429, a server error or a lost connection, and so is what a provider
-  has said to be idempotent: the service knows it by a key and takes it once.
-- Anything else is asked again only when it certainly was not taken: the connection never stood, or 429.
+- GET, HEAD and DELETE are retried after 429, a server error or a lost connection, and so is what a provider
+  declares idempotent: the service identifies it by a key and performs it once.
+- Anything else is retried only when it certainly was not performed: no connection, or 429.
 - A request that went out and got no answer in the transport's time is not sent again: the next one would take as
-  long. Who polls asks again at its next turn.
-- ``Retry-After`` is honoured; the last answer is returned whatever it says, the last error is raised.
+  long. A poll is repeated at its next time.
+- ``Retry-After`` is honoured; the last response is returned with any status, the last error is raised.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Submit a task once, whatever the network does.
+"""Submit a task exactly once over an unreliable network.
 
 Invariants:
 - The intent is durable before the POST, the ref after it.
 - The POST is sent again only when it certainly was not taken (`retry.py`, or 401 after a renewal).
 - When the outcome is unknown, the service's list is requested, and a task is adopted only if exactly one fits: same prompt
   bytes, same environment and branch where the service reports them, created since, recorded by no other intent,
-  and fitting no other open intent. A service that carries the submission's key is asked for that instead.
+  and fitting no other open intent. A service that stores the submission's key is searched by that instead.
 - Otherwise `SubmissionUncertainError`. It is never sent again.
-- An error that is raised after the service has taken the POST, whatever its class, leaves the outcome unknown.
+- An error of any class that is raised after the service accepted the POST leaves the outcome unknown.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ T = TypeVar("T")
 # How long the task of a lost answer is searched, and the pause between two searches (seconds).
 SEARCH_SECONDS = 30.0
 SEARCH_PAUSE = 3.0
-# How far the service's clock may be behind ours (seconds). Too small only makes us ask the user.
+# How far the service's clock may be behind ours (seconds). Too small a value leaves the decision to the user.
 CLOCK_SKEW = 30.0
-# Pages of a list that are looked through at most: 20 tasks each, all younger than the intent.
+# Pages of a list that are searched at most: 20 tasks each, all younger than the intent.
 SEARCH_PAGES = 10
 
 # After these the task may exist. 4xx answers and connections that never stood are certain.
@@ -120,7 +120,7 @@ def submitting(
         task: Task | None = yield from run(tracker.track(provider.create_task(prepared)))
     except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
-    except Exception as error:  # whatever failed: a submission that was taken is not lost by what its answer holds
+    except Exception as error:  # an accepted submission is not lost by an error about its response
         if not (tracker.is_accepted or is_uncertain(error)):
             if isinstance(error, errors.CoatcheckError):
                 yield Call(lambda: journal.abandon(intent))
@@ -183,9 +183,9 @@ def _find_task(
     journal: Journal,
     clock: Clock,
 ) -> Script[Task]:
-    """Return the task that came of *intent*, found by its key or in the list; raises `SubmissionUncertainError`.
+    """Return the task of *intent*, found by its key or in the list; raises `SubmissionUncertainError`.
 
-    *error* is how the answer was lost, None where there was one that did not say which task it is.
+    *error* is how the response was lost, None for a response without the task's id.
     """
     because = (
         f"the answer to the submission was lost ({error})" if error else "the service did not say which task it is"
@@ -225,7 +225,7 @@ def _number(candidates: tuple[Task, ...]) -> str:
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """Look for the task that an intent made: by its key where the service carries one, else through the list."""
+    """Search for the task of an intent: by its key where the service stores one, else in the list."""
 
     provider: ProviderMethods
     run: ExchangeRunner
@@ -233,11 +233,11 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_keyed(self) -> bool:
-        """Whether the service can be asked for the very submission."""
+        """Whether the service can search by the submission's key."""
         return Verb.FIND_TASK in self.provider.capabilities.verbs
 
     def candidates(self, intent: Intent) -> Script[tuple[Task, ...]]:
-        """Return the tasks that could have come of *intent*, recorded by no intent.
+        """Return the tasks that could be those of *intent*, recorded by no intent.
 
         A task whose service does not report the prompt is always a candidate.
         """
@@ -255,13 +255,13 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(found)
 
     def adopt(self, intent: Intent, task: Task) -> Script[bool]:
-        """Record that *task* came of *intent*, unless another intent, or another person, could have created it as well."""
+        """Record *task* for *intent*, unless another intent, or another person, could have created it as well."""
         if not self.is_keyed and (task.prompt is None or (yield from self._has_rivals(intent, task))):
             return False
         return bool((yield Call(lambda: self.journal.settle(intent, task.ref))))
 
     def _has_rivals(self, intent: Intent, task: Task) -> Script[bool]:
-        """Whether *task* could have come of another open intent too: of one for another environment, if it names none."""
+        """Whether *task* could be that of another open intent too: of one for another environment, if it names none."""
         intents = yield Call(lambda: self.journal.open_intents(intent.provider))
         return any(other.id != intent.id and _is_young(task, other) and _fits(task, other) for other in intents)
 
@@ -316,7 +316,7 @@ def resuming(
     clock: Clock,
     is_submitting: bool,
 ) -> Script[ResumedSubmission]:
-    """Find out what became of *intent*; one of which nothing came is closed, a very young one is left open."""
+    """Search for the task of *intent*; one without a task is closed, a very young one is left open."""
     if is_submitting:
         return ResumedSubmission(intent=intent, is_busy=True)
     search = Search(provider=provider, run=run, journal=journal)

@@ -1,4 +1,4 @@
-"""Write an outcome as Markdown. An agent's text is kept unchanged, and code cannot end its own block."""
+"""Write an outcome as Markdown. An agent's text is kept unchanged, and code cannot end its block."""
 
 from __future__ import annotations
 

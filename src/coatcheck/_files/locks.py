@@ -1,8 +1,8 @@
-"""Lock files that exclude threads, asyncio tasks and processes alike.
+"""Lock files that exclude threads, asyncio tasks and processes.
 
 Two descriptors of one file exclude each other even within a process, so flock(2) serves all three. A lock is tried and
 never waited for inside the system call, so that a wait can be timed, cancelled and shared with an event loop.
-The kernel releases a lock when its process ends, in whatever way.
+The kernel releases a lock when its process ends, also after a kill.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from .. import errors
 
-# How often a taken lock is tried again (seconds): the Codex CLI holds its own for milliseconds
+# How often a taken lock is tried again (seconds): the Codex CLI holds its lock for milliseconds
 # (docs/reference/protocols/codex-wham.md, 6.5).
 TRY_EVERY = 0.05
 

@@ -52,7 +52,7 @@ def replace_file(path: str, data: bytes, *, is_durable: bool = True, modified: f
 
 
 def write_new_file(path: str, data: bytes, *, is_durable: bool = True) -> None:
-    """Write a new file in place of whatever has this name."""
+    """Write a new file in place of any file or link of this name."""
     with suppress(FileNotFoundError):
         os.unlink(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | CLOSE_ON_EXEC, 0o600)
@@ -109,7 +109,7 @@ def sync_folder(path: str) -> None:
 
 
 def is_read_only(folder: str) -> bool:
-    """Whether nothing can be created in *folder*, or nobody has write permission there (root could all the same)."""
+    """Whether nothing can be created in *folder*, or it has no write permission for anyone (root could write)."""
     with suppress(OSError):
         if not os.stat(folder).st_mode & 0o222:
             return True

@@ -31,7 +31,7 @@ _COMMON: JsonFields = {
 _STATE: JsonFields = {
     **_COMMON,
     "state": "a word of TaskState",
-    "raw_state": "the service's own word for the state",
+    "raw_state": "the native state of the service",
 }
 
 
@@ -56,7 +56,7 @@ class Event(Value, frozen=True, kw_only=True):
 
 
 class StateEvent(Event, frozen=True, kw_only=True):
-    """The task has another state; `raw_state` is the service's own word for it."""
+    """The task has another state; `raw_state` is the service's native state."""
 
     state: TaskState
     raw_state: str | None = None
@@ -99,19 +99,19 @@ class TaskFailed(StateEvent, frozen=True, kw_only=True):
 
 
 class TaskCancelled(StateEvent, frozen=True, kw_only=True):
-    """Somebody stopped the task."""
+    """The task was stopped."""
 
     type: ClassVar[Literal["task.cancelled"]] = "task.cancelled"
 
 
 class TaskExpired(StateEvent, frozen=True, kw_only=True):
-    """The service gave the task up because its time was over."""
+    """The service ended the task at its time limit."""
 
     type: ClassVar[Literal["task.expired"]] = "task.expired"
 
 
 class TaskAttempt(Event, frozen=True, kw_only=True):
-    """One of several attempts has another state; the task's own end is an event of its own."""
+    """One of several attempts has another state; the end of the task is another event."""
 
     type: ClassVar[Literal["task.attempt"]] = "task.attempt"
 
@@ -132,7 +132,7 @@ class TaskMessage(Event, frozen=True, kw_only=True):
 
 
 class TaskProgress(Event, frozen=True, kw_only=True):
-    """What the agent is doing, in its own words or the service's."""
+    """What the agent is doing, as the agent or the service reports it."""
 
     type: ClassVar[Literal["task.progress"]] = "task.progress"
 

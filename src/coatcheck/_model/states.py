@@ -1,4 +1,4 @@
-"""The states of a task, in a module of their own because tasks and outcomes both import them."""
+"""The states of a task, in a separate module because tasks and outcomes both import them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 1. With `index`, git's index is locked first.
 2. Files with uncommitted changes are skipped, each by itself (`Refusals`).
-3. The rest is applied by git in a place of its own (`stage`); what does not fit there is merged with what happened
+3. The rest is applied by git in a separate place (`stage`); what does not fit there is merged with what happened
    since the base (`merge`); what cannot be merged is a conflict, and stays as it is.
 4. Unless a partial result is requested, a skipped or conflicted file ends it here, with nothing changed.
 5. The journal records what will change and keeps the previous content. Only then are files moved into the work tree, each at
@@ -117,7 +117,7 @@ def _incomplete(done: AppliedPatch, request: ApplyRequest) -> PatchConflictError
 
 
 class _Work:
-    """One application, from the looking to the moving."""
+    """One application, from reading the checkout to moving the files."""
 
     def __init__(self, checkout: Checkout, tree: Tree, journal: Journal, request: ApplyRequest) -> None:
         self.checkout = checkout
@@ -234,7 +234,7 @@ class _Work:
             yield group, stages if self.request.to_index else None
 
     def _check_links(self, groups: list[Group], staged: Mapping[str, os.stat_result | None]) -> None:
-        """Raise `PatchRejectedError` where a link would lead out of the tree, through whatever other links."""
+        """Raise `PatchRejectedError` where a link would lead out of the tree, also through other links."""
         plain = self._links_without_links(groups)
         new_links = {}
         for path, facts in staged.items():

@@ -1,4 +1,4 @@
-"""Recognize by their names the files that programs run or read although nobody runs the project.
+"""Recognize by their names the files that programs run or read although the project is not run.
 
 A name is listed where a program acts on the file when a user pushes, opens a folder, starts a shell, an agent or an
 interpreter there, or installs: CI, hooks, editors, coding agents, package managers and build wrappers. What runs only when

@@ -1,6 +1,6 @@
 """The files that a patch is repaired against, read without following symbolic links, and the places of lines in them.
 
-Looking for the places of lines takes time proportional to the file and to the lines; beyond that it is an error.
+Searching the places of lines takes time proportional to the file and to the lines; beyond that it is an error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Make a branch and a commit out of a patch, without touching the work tree or the index.
 
-The commit is built in an index of its own, so uncommitted work has no influence and does not change.
+The commit is built in a separate index, so uncommitted work has no influence and does not change.
 """
 
 from __future__ import annotations

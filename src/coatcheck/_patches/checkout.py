@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
     @property
     def is_unwatched(self) -> bool:
-        """Whether git status does not look at the file: skip-worktree or assume-unchanged is set."""
+        """Whether git status skips the file: skip-worktree or assume-unchanged is set."""
         return self.tag == "S" or self.tag.islower()
 
 

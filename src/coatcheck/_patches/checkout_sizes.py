@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .file_change import FileChange
     from .size_rules import SizeOf
 
-# The base comes from a service: a commit or a branch, and one word of git's batch.
+# The base comes from a service: a commit or a branch, and one argument of git's batch.
 _NAME = re.compile(r"[\w./-]+", re.ASCII)
 _OBJECT = re.compile(rb"[0-9a-f]{40,64} (?:blob|tree|commit|tag) (\d+)")
 

@@ -1,6 +1,6 @@
 """The text around the files of a diff: prose is skipped, anything that changes files is an error with its line.
 
-git skips whatever it does not recognize between two files, also changes (apply.c, ``find_header``). Here lines that
+git skips all that it does not recognize between two files, also changes (apply.c, ``find_header``). Here lines that
 continue a hunk, hunks without a readable header and other formats than git's and ``diff -u``'s are refused by name.
 """
 

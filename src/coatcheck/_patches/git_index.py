@@ -85,7 +85,7 @@ class NewIndex:
             shutil.copyfile(checkout.index_path, path)
 
     def set(self, entries: Mapping[str, Stages]) -> None:
-        """Give each path its entries and no others."""
+        """Set the entries of each path."""
         width = len(next((blob for stages in entries.values() for _, blob in stages.values()), "0" * 40))
         removals = [f"0 {'0' * width}\t".encode() + os.fsencode(path) + b"\0" for path in entries]
         additions = [
@@ -96,7 +96,7 @@ class NewIndex:
         self._git("update-index", "-z", "--index-info", stdin=b"".join(removals + additions))
 
     def restore(self, entries: Mapping[str, Entry | None]) -> None:
-        """Give each path the entry that it had, skip-worktree and assume-unchanged included; None removes it."""
+        """Restore the entry of each path, skip-worktree and assume-unchanged included; None removes it."""
         self.set({path: {0: (entry.mode, entry.id)} if entry else {} for path, entry in entries.items()})
         for tag, option in _FLAGS.items():
             paths = [path for path, entry in entries.items() if entry and entry.tag == tag]

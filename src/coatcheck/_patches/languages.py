@@ -1,6 +1,6 @@
 """Which language a file is in, in GitHub Linguist's names: by its name, its first line, its extension.
 
-Where several languages share an extension, Linguist's own rules look at the beginning of the file; where there is no
+Where several languages share an extension, Linguist's rules search the beginning of the file; where there is no
 text or no rule, the most common language is named and `Language.is_ambiguous` is True. The tables are generated
 (docs/project/tools/make_languages.py) and loaded by the first look-up.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     _Conditions: TypeAlias = tuple[tuple[bool, str], ...]
 
-# Linguist looks at 50 KiB (heuristics.rb, HEURISTICS_CONSIDER_BYTES). The rules were checked against hostile text of
+# Linguist reads 50 KiB (heuristics.rb, HEURISTICS_CONSIDER_BYTES). The rules were checked against hostile text of
 # this many characters (make_languages.py), so no more is shown to them.
 _BYTES_READ = 4096
 
@@ -117,7 +117,7 @@ def _by_content(tables: _Tables, extension: str, language: Language | None, text
 
 
 def _interpreter(text: str) -> str:
-    """Return the program a ``#!`` line runs: ``env`` and its options and variables are looked through."""
+    """Return the program a ``#!`` line runs: ``env`` and its options and variables are skipped."""
     words = text[2:].partition("\n")[0].split()
     programs = [word.rpartition("/")[2] for word in words if not word.startswith("-") and "=" not in word]
     program = next((program for program in programs if program != "env"), "")

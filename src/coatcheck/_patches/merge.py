@@ -53,7 +53,7 @@ _FIRST_BYTES = 8000
 # The patched base is a blob: nothing of the user's converts it, and the blob of a .gitattributes decides nothing.
 _BLOB_ATTRIBUTES = "* -text -ident !eol !filter !working-tree-encoding\n"
 
-# The base comes from a service: a commit or a branch, and one word of git's batch.
+# The base comes from a service: a commit or a branch, and one argument of git's batch.
 _NAME = re.compile(r"[\w./-]+", re.ASCII)
 
 # git merge-file returns the number of conflicts, 127 at most; an error is 255 (its manual, "EXIT STATUS").
@@ -170,7 +170,7 @@ class Merge:
         return driver in (_TEXT, _UNION) and driver not in self.checkout.merge_drivers
 
     def _theirs(self) -> StagingArea:
-        """Return a stage for blobs, in a repository of its own."""
+        """Return a stage for blobs, in a separate repository."""
         repository = f"{self.stage.root}.blobs"
         for folder in ("objects", "refs", "info"):
             os.makedirs(os.path.join(repository, folder))

@@ -1,7 +1,7 @@
 """Write a file's change the way git writes it, forward or backward.
 
 What is written has one spelling of every path, ``a/`` and ``b/`` before it, and no byte between the files: the very
-verified path is the path that git reads, whatever prefixes, quoting or prose the diff came with.
+verified path is the path that git reads, for any prefixes, quoting or prose in the diff.
 """
 
 from __future__ import annotations

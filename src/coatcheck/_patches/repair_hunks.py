@@ -212,7 +212,7 @@ class HunkRepair:
 
 
 def counted_length(rows: Sequence[Row], at: int, old: int, new: int) -> int | None:
-    """Return how many rows the counts of a header cover, None where the rows are others or go on behind them."""
+    """Return how many rows the counts of a header cover, None where the rows differ or continue behind them."""
     start, has_change = at, False
     while old > 0 or new > 0:
         if at >= len(rows):

@@ -7,7 +7,7 @@ r"""Where the files and hunks of a diff begin and end: one pass, no copies.
 * The guess is verified (every line's first byte, every sign counted) wherever other text could be in between, and
   everywhere on request. Where it does not hold, the hunk is walked line by line, and the walk decides.
 
-Each byte is read at most a fixed number of times, whatever the input.
+Each byte is read at most a fixed number of times, for any input.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _COMBINED_HUNK = re.compile(rb"(@{3,}) ((?:-\d{1,18}(?:,\d{1,18})? )+)\+" + _RAN
 _NEXT_HUNK = re.compile(rb"\n@@ -")
 # `\ No newline at end of file`, in the language of the program that wrote the diff.
 _NOTE = b"\n\\ "
-# One byte is looked for five times as fast as a pattern, as long as it is rare (``bench/patches.py``); a hunk with more
+# One byte is searched five times as fast as a pattern, as long as it is rare (``bench/patches.py``); a hunk with more
 # of them than this (annotations, addresses) is searched by the pattern.
 _STRAY_SIGNS = 16
 _BLANK = 0x20
@@ -141,7 +141,7 @@ def _next_file(data: bytes, at: int) -> int:
 
 
 def _is_text(data: bytes, start: int) -> bool:
-    """Whether the line only begins like ``diff --git``: git takes it for text where no header line follows."""
+    """Whether the line only begins like ``diff --git``: git reads it as text where no header line follows."""
     if not data.startswith(b"diff --git ", start):
         return False
     following = data.find(b"\n", start) + 1 or len(data)
@@ -224,7 +224,7 @@ def _behind_hunks(data: bytes, at: int) -> int:
 
 
 def _surer_end(data: bytes, body: int, hunk: int, last: int) -> int:
-    """Return where the hunk ends if *last*, the line before the next *hunk*, is not its own; *body* where none can tell."""
+    """Return where the hunk ends if *last*, the line before the next *hunk*, is not of it; *body* where that is unknown."""
     end = hunk
     if hunk < 0 or data.startswith(b"+++ ", last):  # the next hunk is the first one of another file
         end = data.find(b"\ndiff --git ", body - 1, len(data) if hunk < 0 else hunk) + 1

@@ -80,7 +80,7 @@ def _blocks(rows: Sequence[Row], base: BaseFiles | None) -> Iterator[_Block]:
 
 
 def _find(pattern: re.Pattern[bytes], rows: Sequence[Row], start: int, marker: str) -> int:
-    """Return the line of the next marker. Raises `PatchError` where another block or the end comes first."""
+    """Return the line of the next marker. Raises `PatchError` where another block or the end precedes it."""
     for at in range(start + 1, len(rows)):
         if pattern.match(rows[at].text):
             return at

@@ -29,7 +29,7 @@ _MOST_LINES = 32
 
 
 def can_grow(change: FileChange) -> bool:
-    """Whether *change* can write more than its own part of the diff holds."""
+    """Whether *change* can write more than its part of the diff contains."""
     return change.header.binary is BinaryForm.PATCH or change.status is ChangeStatus.COPIED
 
 

@@ -105,7 +105,7 @@ class Refusals:
         return "same-name" if new is not None and len(self._folded.get(path_rules.folded(new), ())) > 1 else None
 
     def _missing(self, change: FileChange, _: tuple[str, ...]) -> str | None:
-        """Look for the file to change. One that is not even tracked is for the merge to explain."""
+        """Find the file to change. The merge reports a file that is not tracked."""
         old = change.old_path
         if old is None or (facts := self._tree.look(old)) is None:
             return "absent" if old is not None and old in self._entries and not self._is_sparse(old) else None

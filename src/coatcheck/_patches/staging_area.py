@@ -199,7 +199,7 @@ class StagingArea:
 
 
 def _is_alone(group: Group) -> bool:
-    """Whether git does the same to *group* whatever else it applies at the time.
+    """Whether git does the same to *group* with any other groups.
 
     It does when no folder is created or removed, the rules for line ends are the same, and there is context (`split_by_context`).
     """

@@ -56,7 +56,7 @@ class Naming:
         return self._prefixes
 
     def one(self, name: bytes) -> tuple[bytes, bool]:
-        """Return the path that one name means on its own, and whether that is a guess."""
+        """Return the path that one name means alone, and whether that is uncertain."""
         if self.strip is not None:
             return self.stripped(name, self.strip), False
         clean = _clean(name)

@@ -1,7 +1,7 @@
 """What was there before each patch was applied, kept so that applications are undone one by one, newest first.
 
 * Before the first file changes, the journal is on the disk: what each path was, where that is kept, what it will be.
-* What was there is kept as the very file (a hard link), so it comes back with its bytes, mode and time.
+* The old file itself is kept (a hard link), so it is restored with its bytes, mode and time.
 * A file is restored only when it is unchanged since the application. So `undo` after a crash, or twice, or after
   further work, restores what it can and names the rest.
 * The end of an application needs no disk space: a file is removed.

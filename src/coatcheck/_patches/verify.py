@@ -264,7 +264,7 @@ def _is_rewrite(change: FileChange) -> bool:
 
 
 def _of_tree(changes: tuple[FileChange, ...]) -> Iterator[Suspicion]:
-    """Look at the paths together: what one change makes, another may go through."""
+    """Check the paths together: one change may write through a link of another."""
     yield from symlink_rules.of_patch(changes, link_target)
     spelled: dict[str, str] = {}
     for change in changes:
@@ -295,7 +295,7 @@ def _is_link(root: str, folder: str, known: dict[str, bool]) -> bool:
 
 
 def _misfits(changes: tuple[FileChange, ...], root: str) -> Iterator[Suspicion]:
-    """Look for the old side of every hunk in its file. A file that an earlier change touched is not looked at twice."""
+    """Search the old side of every hunk in its file. A file that an earlier change touched is searched once."""
     seen: set[str] = set()
     for change in changes:
         if (path := change.old_path) is None or path in seen or not path_rules.is_inside(path) or change.is_binary:

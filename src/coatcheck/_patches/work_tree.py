@@ -1,6 +1,6 @@
 """Files by name inside one folder, and never outside of it.
 
-Every folder on the way is opened by its own name without following links, so a symbolic link never
+Every folder on the path is opened by its name without following links, so a symbolic link never
 leads a write to another place, whenever it was created. On Windows, which has no such call, nothing is written.
 """
 

@@ -41,7 +41,7 @@ REQUEST_ID_HEADERS = ("x-request-id", "x-oai-request-id", "cf-ray", "x-amzn-requ
 
 
 def decode(response: Response, shape: type[T]) -> T:
-    """Return the body as *shape*; raises the error that the status stands for, or `UnreadableResponseError`."""
+    """Return the body as *shape*; raises the error for the status, or `UnreadableResponseError`."""
     check(response)
     return read_json(response.body, shape, response=response)
 
@@ -133,7 +133,7 @@ def split_path(message: str) -> tuple[str, str]:
 
 
 def error_for(response: Response) -> errors.ProviderError:
-    """Return the error that the response stands for."""
+    """Return the error for the response."""
     kind, detail, id = kind_of(response), detail_of(response), request_id(response.headers)
     message = f"{kind.default_message()} (HTTP {response.status})" + (f": {detail}" if detail else "")
     if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):

@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     `path` starts with a slash and is percent-encoded; `query` is not. `url` is filled by the engine, and a request
     that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
     `Read` for its chunks. With ``conditional=True`` it may be sent as a conditional request and answered from
-    the cache (HTTP 304). With ``idempotent=True`` it may be retried whatever its method: it carries a key by which the
+    the cache (HTTP 304). With ``idempotent=True`` it may be retried with any method: it carries a key by which the
     service recognises it. `timeout` is in seconds for the whole request; None takes the client's.
     """
 

@@ -1,4 +1,4 @@
-"""Choose an environment by the name that a person gives (docs/reference/protocols/codex-wham.md, 5). Pure."""
+"""Choose an environment by the name that a user writes (docs/reference/protocols/codex-wham.md, 5). Pure."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def is_loopback(host: str) -> bool:
 
 
 def may_go_to(url: str, trusted: frozenset[str]) -> bool:
-    """Whether a stored secret may be sent to *url*: a trusted host over https on its own port, or loopback."""
+    """Whether a stored secret may be sent to *url*: a trusted host over https on the default port, or loopback."""
     from urllib.parse import urlsplit
 
     try:

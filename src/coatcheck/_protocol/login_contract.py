@@ -20,7 +20,7 @@ from .effects import Pairs, Script
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """A token with the data that is sent beside it. Its ``repr`` shows neither.
 
-    `expires_at` is in seconds since the epoch, None if unknown. `source` describes where it came from.
+    `expires_at` is in seconds since the epoch, None if unknown. `source` describes its origin.
     A secret that `is_stored` was read from a file or keyring, so it goes only to the provider's `trusted_hosts`
     (or to `hosts`, where those are given) or loopback; one that the caller passed explicitly goes to any https origin.
     """
@@ -74,7 +74,7 @@ class Tokens(Value, frozen=True, kw_only=True):
 
 
 class Credentials(Protocol):
-    """Where secrets come from. Both methods are scripts: the driver does the reading and locking."""
+    """A source of secrets. Both methods are scripts: the driver reads and locks."""
 
     def get_secret(self) -> Script[Secret]:
         """Return a secret fit to send now. Raises `CredentialsError` with the remedy."""

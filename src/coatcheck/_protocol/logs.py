@@ -31,13 +31,13 @@ _LOGGERS: dict[str, Logger] = {}
 
 
 def log(name: str, level: int, message: str, *arguments: object) -> None:
-    """Log *message* to ``coatcheck.NAME``, formatted with *arguments* where somebody reads it."""
+    """Log *message* to ``coatcheck.NAME``, formatted with *arguments* where a handler reads it."""
     if (logger := _logger(name)) is not None:
         logger.log(level, message, *arguments)
 
 
 def _logger(name: str) -> Logger | None:
-    """Return the logger ``coatcheck.NAME``, None where nobody has imported `logging`; each is looked up once."""
+    """Return the logger ``coatcheck.NAME``, None where `logging` is not imported; each is looked up once."""
     if (logger := _LOGGERS.get(name)) is None and (logging := sys.modules.get("logging")) is not None:
         logger = _LOGGERS[name] = logging.getLogger(f"coatcheck.{name}")
     return logger

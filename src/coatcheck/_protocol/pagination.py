@@ -48,7 +48,7 @@ class PageLimits:
 
 
 def unfinished(reason: str, cursor: str) -> errors.ListUnfinishedError:
-    """Return the error for a list that was stopped with more to come."""
+    """Return the error for a list that was stopped before its end."""
     return errors.ListUnfinishedError(
         f"{reason}; it was stopped and there is more", cursor=cursor, remedy=f"continue with the cursor {cursor!r}"
     )
@@ -63,7 +63,7 @@ def paginate(
 ) -> Script[str | None]:
     """Emit the items of page after page, at most *limit*; returns the cursor of the items that were not requested.
 
-    *request_page* takes a cursor and how many items are still wanted (None: the service's own page size).
+    *request_page* takes a cursor and how many items are still wanted (None: the service's page size).
 
     Ends when a cursor repeats: a server that sends the same one again has no next page. Items that were
     emitted already (the list changed between two requests) are not emitted again. Raises `ListUnfinishedError` after the last item that

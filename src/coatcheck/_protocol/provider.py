@@ -62,9 +62,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `TaskSpec` beyond prompt, repository, environment and branch that the service takes. `typical_seconds` is the
     median duration of its tasks, until durations are known. `write_pause` is the seconds that the service requires
     between two writing requests, `rate` the requests a second that it accepts, unless the setting is given.
-    `needs_environment` says that a task must name an environment or a repository. `option_variables` are the environment
-    variables by which the service's own tools know an option of `TaskSpec`, in their order.
-    `has_resumable_stream` says that `stream_events` takes the id of an event (*after*) and emits those after it as they
+    `needs_environment`: a task must name an environment or a repository. `option_variables` are the environment
+    variables of the service's official tools for an option of `TaskSpec`, in their order.
+    `has_resumable_stream`: `stream_events` takes the id of an event (*after*) and emits those after it as they
     happen: waits read it in place of pauses between polls.
     """
 
@@ -96,7 +96,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class StatusPage(Value, frozen=True, kw_only=True):
     """The state of many tasks at once: a page of a list, or the messages in a queue.
 
-    `is_final` says that an ended task is complete and needs no request of its own. `receipts` identify the messages
+    `is_final` means that an ended task is complete and needs no further request. `receipts` identify the messages
     that `Provider.acknowledge` deletes once their tasks have been returned.
     """
 
@@ -200,7 +200,7 @@ class ProviderMethods(Provider, Protocol):
     ) -> Exchange[TaskSnapshot]:
         """Return a snapshot of a task; *memory* is that of the previous snapshot ("" at first).
 
-        *is_watched* says whether events are needed; *now* is in seconds since the epoch. *shown* is the running task as a
+        *is_watched* is whether events are needed; *now* is in seconds since the epoch. *shown* is the running task as a
         page of the list has just shown it: its fields need not be requested again. For services that have events;
         others leave this method out and are polled by `get_task`.
         """

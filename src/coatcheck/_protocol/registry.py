@@ -73,7 +73,7 @@ def unknown_provider(name: str, known: Iterable[str]) -> errors.ConfigurationErr
 
 
 def _guarded(entry: EntryPoint) -> Factory:
-    """Return the factory of a plug-in; whatever is wrong with it is one `ConfigurationError`."""
+    """Return the factory of a plug-in; any error of it is one `ConfigurationError`."""
 
     def factory(settings: Settings) -> Provider:
         from .provider import Capabilities  # not needed to look up names

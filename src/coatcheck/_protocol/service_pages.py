@@ -4,7 +4,7 @@ Invariants:
 
 - a cursor that repeats is the end of a list;
 - a filtered page never ends a list: as long as the service has more, it has a cursor, however few of its tasks are kept;
-- a filtered page that holds more tasks than are wanted continues inside itself, so that none is skipped or repeated.
+- a filtered page with more tasks than requested continues inside itself, so that none is skipped or repeated.
 """
 
 from __future__ import annotations

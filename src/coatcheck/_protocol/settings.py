@@ -11,7 +11,7 @@ class Settings(Protocol):
     def get(self, name: str, *, variable: str | None = None) -> str | None:
         """Return the setting *name* of this provider, None if it is not set.
 
-        *variable* is the environment variable by which the service's own tools know it; coatcheck's own comes first.
+        *variable* is the environment variable of the service's official tools; coatcheck's variable has precedence.
         """
         ...
 
@@ -19,7 +19,7 @@ class Settings(Protocol):
 class ProviderSetting(NamedTuple):
     """A setting that a provider declares: its name, what it means, its default, and the variables of other programs.
 
-    `variables` are the environment variables by which the service's own tools know the setting, in their order.
+    `variables` are the environment variables of the service's official tools, in their order.
     """
 
     name: str

@@ -42,7 +42,7 @@ def _has_host_and_port(url: str) -> bool:
 
 
 def encoded(segment: str) -> str:
-    """Return *segment* so that it is one segment of a path, whatever it holds."""
+    """Return *segment* so that it is one segment of a path, for any content."""
     if (segment.isascii() and segment.isidentifier()) or _PLAIN_SEGMENT.fullmatch(segment):
         return segment
     from urllib.parse import quote  # ids that need it are rare

@@ -3,7 +3,7 @@
 Invariants:
 - a template of a repository is a regular file inside the folder, opened without following a link, so that it cannot
   name another file of this machine;
-- a name is that of a file without ``.md``; the repository's comes before the user's.
+- a name is that of a file without ``.md``; the repository's has precedence over the user's.
 """
 
 from __future__ import annotations

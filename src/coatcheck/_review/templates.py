@@ -126,7 +126,7 @@ class Template(Value, frozen=True, kw_only=True):
 def parse_template(text: str, *, name: str, is_trusted: bool) -> Template:
     """Return the template in *text*, which may have front matter. Raises `ConfigurationError` that names the key.
 
-    One that *is_trusted* comes from the user; others may set only what a repository may.
+    One that *is_trusted* is the user's; others may set only what a repository may.
     """
     match = _FRONT_MATTER.match(text)
     if match is None and re.match(r"---[ \t]*\r?\n", text):
@@ -156,7 +156,7 @@ class _Tagged:
         self._value, self._tag = value, tag
 
     def text(self, *, starts_line: bool, ends_line: bool) -> str:
-        """Return the value, enclosed by its tag on lines of their own."""
+        """Return the value, enclosed by its tag on separate lines."""
         if self._tag is None:
             return self._value
         tag = _free_tag(self._tag, self._value)

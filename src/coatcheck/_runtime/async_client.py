@@ -92,7 +92,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         """Submit a task and return at once, with its ref. Step 1/2: it has not ended yet, call `poll_task`.
 
         Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`, whose fields keywords
-        replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once, whatever the network does;
+        replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once on any network;
         when that cannot be determined, `SubmissionUncertainError` is raised.
         Raises `ConfigurationError`, `NotLoggedInError`, `RateLimitError`, `InvalidRequestError` and other
         `ProviderError`.
@@ -217,7 +217,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         return self._session.verbs.extract_response(as_bytes(response), others)
 
     async def list_attempts(self, ref: TaskRef | str | Task) -> tuple[Attempt, ...]:
-        """Return every attempt of a task with its own state and outcome, by number."""
+        """Return every attempt of a task with its state and outcome, by number."""
         return await self._do(self._session.verbs.list_attempts(ref), "while listing attempts")
 
     async def list_tasks(
@@ -322,7 +322,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         return self._session.verbs.list_models()
 
     async def cancel_task(self, ref: TaskRef | str) -> None:
-        """Ask the service to stop a task; `poll_task` returns when it has."""
+        """Request that the service stops a task; `poll_task` returns when it has."""
         await self._do(self._session.verbs.cancel_task(ref), f"while cancelling {ref}")
 
     async def archive_task(self, ref: TaskRef | str) -> None:
@@ -350,7 +350,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         await self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
 
     async def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
-        """Ask the service to open a pull request; the task shows it some seconds later."""
+        """Request that the service opens a pull request; the task shows it some seconds later."""
         script = self._session.verbs.create_pull_request(ref, attempt=attempt, draft=draft)
         await self._do(script, f"while opening a pull request for {ref}")
 

@@ -101,7 +101,7 @@ class AsyncDriver:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._unfinished.discard(task)
         if not task.cancelled():
-            task.exception()  # who was cancelled does not ask for it, and asyncio would complain
+            task.exception()  # a cancelled caller does not read it, and asyncio would log it
 
     async def settle(self) -> None:
         """Wait for what must be performed to its end."""
@@ -219,7 +219,7 @@ async def _do(
 def _cancellations() -> int:
     """Return how often this task was cancelled, less what was taken back.
 
-    pyreqwest 0.15 swallows about one cancellation in a hundred: those that come together with the answer.
+    pyreqwest 0.15 swallows about one cancellation in a hundred: those that coincide with the response.
     """
     task = asyncio.current_task()
     return task.cancelling() if task else 0

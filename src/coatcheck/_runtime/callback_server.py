@@ -59,7 +59,7 @@ class _Server(HTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a browser that goes away is no news."""
+        """Log nothing: a browser that disconnects is no error."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version: ClassVar[str] = ""  # type: ignore[misc]
 
     def do_GET(self) -> None:
-        """Take a code that comes with our state."""
+        """Accept a code that has our state."""
         server = cast("_Server", self.server)
         path, state = server.expected
         parts = urlsplit(self.path)

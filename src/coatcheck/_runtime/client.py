@@ -85,7 +85,7 @@ class Client(BaseClient[Transport]):
         """Submit a task and return at once, with its ref. Step 1/2: it has not ended yet, call `poll_task`.
 
         Give *environment* (id or label) or *repository* (``owner/repo``), or a whole `TaskSpec`, whose fields keywords
-        replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once, whatever the network does;
+        replace. *attempts* is 1 and *mode* is "code" unless given. A task is created once on any network;
         when that cannot be determined, `SubmissionUncertainError` is raised.
         Raises `ConfigurationError`, `NotLoggedInError`, `RateLimitError`, `InvalidRequestError` and other
         `ProviderError`.
@@ -209,7 +209,7 @@ class Client(BaseClient[Transport]):
         return self._session.verbs.extract_response(as_bytes(response), others)
 
     def list_attempts(self, ref: TaskRef | str | Task) -> tuple[Attempt, ...]:
-        """Return every attempt of a task with its own state and outcome, by number."""
+        """Return every attempt of a task with its state and outcome, by number."""
         return self._do(self._session.verbs.list_attempts(ref), "while listing attempts")
 
     def list_tasks(
@@ -304,7 +304,7 @@ class Client(BaseClient[Transport]):
         return self._session.verbs.list_models()
 
     def cancel_task(self, ref: TaskRef | str) -> None:
-        """Ask the service to stop a task; `poll_task` returns when it has."""
+        """Request that the service stops a task; `poll_task` returns when it has."""
         self._do(self._session.verbs.cancel_task(ref), f"while cancelling {ref}")
 
     def archive_task(self, ref: TaskRef | str) -> None:
@@ -332,7 +332,7 @@ class Client(BaseClient[Transport]):
         self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
-        """Ask the service to open a pull request; the task shows it some seconds later."""
+        """Request that the service opens a pull request; the task shows it some seconds later."""
         script = self._session.verbs.create_pull_request(ref, attempt=attempt, draft=draft)
         self._do(script, f"while opening a pull request for {ref}")
 

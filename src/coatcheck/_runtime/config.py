@@ -1,4 +1,4 @@
-"""Where every setting comes from, in one order, and how to show it.
+"""The sources of every setting, in one order, and how to show it.
 
 Explicit argument > ``COATCHECK_…`` > the service's own variable > project file > user file > default.
 A repository may be hostile: its ``coatcheck.toml`` may set only what cannot move a secret, name a host or run a command.
@@ -45,7 +45,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 class Setting(Value, frozen=True, kw_only=True):
-    """A resolved setting and where it came from."""
+    """A resolved setting and its origin."""
 
     name: str
     value: str | None
@@ -59,7 +59,7 @@ class Setting(Value, frozen=True, kw_only=True):
 
 
 class Config:
-    """The settings of one run. Reads nothing until asked; files are read once."""
+    """The settings of one run. Reads nothing before the first access; files are read once."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Config:
         return self.resolve(name, variable=variable).value
 
     def resolve(self, name: str, *, variable: str | None = None) -> Setting:
-        """Return the setting *name* with where it came from."""
+        """Return the setting *name* with its origin."""
         if name in self._explicit:
             return Setting(name=name, value=self._explicit[name], origin="argument")
         for candidate in filter(None, (PREFIX + name.upper().replace(".", "_").replace("-", "_"), variable)):

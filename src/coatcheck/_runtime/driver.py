@@ -1,4 +1,4 @@
-"""The blocking driver: do what a script asks until it returns.
+"""The blocking driver: perform the effects of a script until it returns.
 
 Invariants:
 - An error of an effect is thrown into the script that yielded the effect.
@@ -52,8 +52,8 @@ class Slots:
 class Driver:
     """Performs the effects of blocking scripts; threads may share one.
 
-    *is_native* says that signals do not interrupt the transport; another one is called in the thread that asks.
-    *main* is the transport of the main thread, which can cancel a request; its connections are no other thread's.
+    *is_native* means that signals do not interrupt the transport; any other is called in the calling thread.
+    *main* is the transport of the main thread, which can cancel a request; its connections are not shared with other threads.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Let Ctrl-C end a call into native code.
 
-A request runs in native code, where Python's signal handlers have to wait (measured: a KeyboardInterrupt came with the
+A request runs in native code, where Python's signal handlers have to wait (measured: KeyboardInterrupt was raised with the
 answer, three seconds later). Only the main thread handles signals. It makes a call in one of two ways:
 
 - A call that can be cancelled and repeated is made in place. A signal wakes a second thread (`signal.set_wakeup_fd`),
@@ -30,7 +30,7 @@ Outcome: TypeAlias = "tuple[Any, BaseException | None]"
 
 
 class Interruptible:
-    """Makes calls that a signal interrupts. One that is not cancelled goes on in its thread, and its result is dropped."""
+    """Makes calls that a signal interrupts. A call that is not cancelled continues in its thread; its result is dropped."""
 
     def __init__(self, *, is_needed: bool = True) -> None:
         self._is_needed = is_needed
@@ -58,7 +58,7 @@ class Interruptible:
         return self._is_needed and get_ident() == main_thread().ident
 
     def perform(self, function: Callable[[], T], *, grace: float = 0.0) -> T:
-        """Return what *function* returns, or raise what it raises; KeyboardInterrupt as soon as it comes.
+        """Return what *function* returns, or raise what it raises; KeyboardInterrupt as soon as the signal arrives.
 
         With *grace* an interrupted call is waited for so many seconds more.
         """
@@ -189,7 +189,7 @@ class _Worker(_Thread):
             function, outcomes = call
             try:
                 outcomes.put((function(), None))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
+            except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
                 outcomes.put((None, error))
             del call, function, outcomes
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
-# Three retransmissions of a lost SYN come 1, 3 and 7 seconds after it (RFC 6298, section 2: the first time-out is 1 s,
+# Three retransmissions of a lost SYN are 1, 3 and 7 seconds after it (RFC 6298, section 2: the first time-out is 1 s,
 # each next one double), so that ten seconds survive a bad line and not a dead one.
 CONNECT_TIMEOUT = 10.0
-# Where nginx (proxy_read_timeout) and AWS (ALB idle timeout) give up on a silent service themselves.
+# Where nginx (proxy_read_timeout) and AWS (ALB idle timeout) give up on a silent service.
 TIMEOUT = 60.0
 # The largest answer seen is 3.5 MB (docs/reference/protocols/codex-wham.md, 2.3), and GitHub takes no file above 100
 # MB, of which a diff is rarely the whole. An answer is held twice for a moment, so this is half of the memory that a
@@ -58,7 +58,7 @@ _CHECK_ADDRESS = "check the address and the network"
 _CHECK_PROXY = "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
 _ADD_CERTIFICATE = "if your network has its own certificate authority, name its PEM file in COATCHECK_CA_CERTIFICATE"
 
-# What the libraries say (in lower case) -> what we say (None: their words will do), and what to do. The first row wins.
+# Text of a library's error (lower case) -> our reason (None: the library's), and the remedy. The first match is used.
 EXPLANATIONS: tuple[tuple[str, str | None, str | None], ...] = (
     ("not valid for name", "the certificate is another host's", _CHECK_ADDRESS),
     ("hostname mismatch", "the certificate is another host's", _CHECK_ADDRESS),
@@ -109,7 +109,7 @@ class Route(NamedTuple):
 
 
 class Clients(Generic[C]):
-    """One HTTP client per route, made when it is first needed; many threads may ask at once."""
+    """One HTTP client per route, made when it is first needed; many threads may use it at once."""
 
     def __init__(self, options: TransportOptions, make: Callable[[TransportOptions, Route], C]) -> None:
         self._environ = options.environ
@@ -138,7 +138,7 @@ class Clients(Generic[C]):
             return self._clients.pop((proxy, request.url.startswith("http://"), request.stream), None)
 
     def close(self) -> list[C]:
-        """Refuse to give clients from now on, and return those that are open."""
+        """Refuse further clients, and return those that are open."""
         with self._lock:
             self._is_closed = True
             clients, self._clients = list(self._clients.values()), {}
@@ -155,7 +155,7 @@ class Clients(Generic[C]):
 
 
 def address(request: Request) -> str:
-    """Return the URL to ask, query included, user left out: credentials come from nowhere but the headers."""
+    """Return the URL to request, query included, user left out: credentials are only in the headers."""
     url = request.url
     if "@" in url:
         parts = _parts(url)
@@ -169,7 +169,7 @@ def address(request: Request) -> str:
 # a place must not look like one that names none.
 _PLACES = frozenset({"azure-asyncoperation", "location", "operation-location"})
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-# Fields of which an answer has one value (RFC 9110, sections 5.3 and 8.6, 10.2.2, 10.2.3). Two that differ say nothing.
+# Fields of which an answer has one value (RFC 9110, sections 5.3 and 8.6, 10.2.2, 10.2.3). Two that differ are ignored.
 _SINGLE = _PLACES | {"content-encoding", "content-length", "content-type", "date", "retry-after"}
 
 
@@ -177,7 +177,7 @@ def joined(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """Return the fields of an answer by lower-case name, repeated ones joined with a comma (RFC 9110, section 5.3).
 
     A value of None could not be read: it holds bytes that are not ASCII, which RFC 9110, section 5.5, leaves without a
-    meaning. A field with such a value is left out, whatever else was sent under its name, and so is one that may have
+    meaning. A field with such a value is left out, with all others of its name, and so is one that may have
     a single value and has two that differ: no value can be used. One that names a place to go to becomes U+FFFD instead.
     The rest of the answer is not affected.
     """
@@ -204,9 +204,9 @@ def check_length(request: Request, headers: Mapping[str, str], limit: int) -> No
 
 
 def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return the proxy that *environ* wants for *url*, None for none.
+    """Return the proxy of *environ* for *url*, None for none.
 
-    NO_PROXY takes names (with all below them), addresses, networks (``10.0.0.0/8``), each with a port if wanted, or
+    NO_PROXY lists names (with all below them), addresses, networks (``10.0.0.0/8``), each with a port if wanted, or
     ``*``. Loopback never goes through a proxy: curl and reqwest would send it, Go does not, and to distinguish it from
     a request to the proxy's own loopback, and to keep plain http on this machine, neither may ours.
     Raises `errors.ConfigurationError` where a variable holds no proxy's URL.
@@ -309,7 +309,7 @@ def too_large(request: Request, limit: int) -> errors.TransportError:
 
 
 def unreadable(request: Request, reason: str) -> errors.TransportError:
-    """Return the error for an answer that came and cannot be read: the service may have done what was asked."""
+    """Return the error for a response that cannot be read: the service may have performed the request."""
     return errors.TransportError(f"{_place(request)}: the answer cannot be read: {_one_line(reason)}")
 
 

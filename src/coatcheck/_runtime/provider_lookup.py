@@ -1,7 +1,7 @@
 """Find a provider by name: built in, described in the user's settings, or a plug-in's.
 
 A described service is a table ``[services.NAME]`` in the user's ``config.toml``, or in the file that the setting
-``services_file`` names. A project's file may describe none: it comes with a repository, and a description names hosts.
+``services_file`` names. A project's file may describe none: it is part of a repository, and a description names hosts.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def declared_settings(config: Config) -> dict[str, ProviderSetting]:
 
 
 def variables_of(name: str, config: Config) -> tuple[str, ...]:
-    """Return the environment variables by which other programs know the setting *name*.
+    """Return the environment variables of other programs for the setting *name*.
 
     A setting of a provider declares them; one that is an option of a submission has those of the configured provider.
     """
@@ -87,7 +87,7 @@ def settings_of_provider(name: str, config: Config) -> tuple[str, ...]:
 
 
 def login_notes(config: Config) -> dict[str, str]:
-    """Return what the help of `login` says about the logins of the installed providers, by the name of the login."""
+    """Return the text of the help of `login` about the logins of the installed providers, by the name of the login."""
     logins = [provider.login for provider in _declarations(config)]
     return {login.family or login.name: login.note for login in logins if login.note}
 

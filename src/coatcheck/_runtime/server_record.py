@@ -2,8 +2,8 @@
 
 Guarantees:
 
-- each server has a record of its own, ``servers/NAME/server.json`` in the state folder, and removes only that one;
-- a server holds a lock on its record while it runs. The kernel releases the lock when the process ends in whatever
+- each server has one record, ``servers/NAME/server.json`` in the state folder, and removes only that one;
+- a server holds a lock on its record while it runs. The kernel releases the lock when the process ends in any
   way, so the record of a killed server is recognised, also when its process number belongs to another program now.
 """
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # Waits are timers and hold no socket, so that thousands of them need few requests at once.
 MAX_IN_FLIGHT = 32
-# An hour: longer than nine in ten cloud tasks, short enough that a forgotten script ends. None must be asked for.
+# An hour: longer than nine in ten cloud tasks, short enough that a forgotten script ends. None must be explicit.
 DEFAULT_TIMEOUT = 3600.0
 # A token for a local cloud; one that is given wins over the one in the server's record.
 LOCAL_TOKEN = "COATCHECK_LOCAL_TOKEN"  # noqa: S105 - a name
@@ -116,14 +116,14 @@ class Session:
         )
 
     def transport_options(self) -> TransportOptions:
-        """Return what the environment says about proxies and certificates."""
+        """Return the proxies and certificates of the environment."""
         from .transport import TransportOptions
 
         return TransportOptions(environ=self.config.environ)
 
     @property
     def transport_name(self) -> str:
-        """Return which transport is asked for: "pyreqwest" or "httpx2"."""
+        """Return the requested transport: "pyreqwest" or "httpx2"."""
         name = self.config.get("transport") or "pyreqwest"
         if name not in ("pyreqwest", "httpx2"):
             raise errors.ConfigurationError(f"there is no transport {name!r}", remedy="use pyreqwest or httpx2")
@@ -131,7 +131,7 @@ class Session:
 
 
 def origins_of_client(options: Options) -> tuple[str, ...]:
-    """Return where the tasks of such a client are, as `TaskRef.parse` takes it. Asks no network."""
+    """Return where the tasks of such a client are, as `TaskRef.parse` reads it. Sends no request."""
     environ = os.environ if options.environ is None else options.environ
     config = options.config or Config(environ=environ)
     return sites_of(_provider(_located(options, config), config))
@@ -202,7 +202,7 @@ def _choice(config: Config, provider: str) -> LoginSelection:
     )
 
 
-# One budget for all clients of a process that ask the same service (`_engine/rate_limit.py`).
+# One limit for all clients of a process that use the same service (`_engine/rate_limit.py`).
 _PACES: dict[tuple[str, str, float | None], RateLimiter] = {}
 
 

@@ -54,7 +54,7 @@ class TokenManager:
         self._do(self._login.store_tokens(tokens))
 
     def get_status(self) -> LoginStatus:
-        """Return what can be said about the login without saying any of it; never raises for a login that is broken."""
+        """Return the status of the login, without secrets; never raises for a damaged login."""
         return self._do(status_of(self._login))
 
     def log_in_by_device_code(self, show: Callable[[DeviceCode], object]) -> LoginStatus:
@@ -72,7 +72,7 @@ class TokenManager:
 
     @property
     def revocation_page(self) -> str | None:
-        """Where a person ends a login that this service ends for nobody else; None where `log_out` does it."""
+        """The page on which a person ends a login; None where `log_out` ends it."""
         return _login.revocation_page(self._login)
 
     def log_out(self) -> bool:
@@ -117,7 +117,7 @@ class AsyncTokenManager:
         await self._do(self._login.store_tokens(tokens))
 
     async def get_status(self) -> LoginStatus:
-        """Return what can be said about the login without saying any of it; never raises for a login that is broken."""
+        """Return the status of the login, without secrets; never raises for a damaged login."""
         return await self._do(status_of(self._login))
 
     async def log_in_by_device_code(self, show: Callable[[DeviceCode], object]) -> LoginStatus:
@@ -135,7 +135,7 @@ class AsyncTokenManager:
 
     @property
     def revocation_page(self) -> str | None:
-        """Where a person ends a login that this service ends for nobody else; None where `log_out` does it."""
+        """The page on which a person ends a login; None where `log_out` ends it."""
         return _login.revocation_page(self._login)
 
     async def log_out(self) -> bool:
@@ -161,4 +161,4 @@ def login_of(credentials: Credentials) -> LoginCredentials:
     """Return the login behind *credentials*; raises `UnsupportedError` for credentials of the caller's own."""
     if isinstance(credentials, LoginCredentials):
         return credentials
-    raise errors.UnsupportedError("the client was given its credentials", remedy="ask the object that you passed")
+    raise errors.UnsupportedError("the client was given its credentials", remedy="use the object that you passed")

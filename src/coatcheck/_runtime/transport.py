@@ -58,7 +58,7 @@ READ_AHEAD = 4 * 2**20
 # Methods of which RFC 9110, section 8.6, expects a length even where there is no body.
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
-# hyper-util's name for everything before a connection stands: DNS, TCP, TLS, proxy. pyreqwest's own classes do not
+# hyper-util's name for all phases before a connection: DNS, TCP, TLS, proxy. pyreqwest's own classes do not
 # distinguish: its ConnectError is also raised for a connection that is lost after the request went out.
 _NEVER_CONNECTED = "client error (Connect)"
 
@@ -67,10 +67,10 @@ class Transport(Protocol):
     """What sends a request and waits for its answer."""
 
     def send(self, request: Request) -> Response:
-        """Return the answer to *request*, whatever its status.
+        """Return the response to *request*, with any status.
 
         With ``stream=True`` the answer to a successful request has a `stream` with ``read()`` (``b""`` at the end) and
-        ``close()``; each read has its own time limit, and `request.timeout`, where given, still bounds the whole.
+        ``close()``; each read has a time limit, and `request.timeout`, where given, still bounds the whole.
 
         Raises `errors.TransportError` and `errors.ConfigurationError`.
         """
@@ -93,7 +93,7 @@ class AsyncTransport(Protocol):
     """`Transport` for asyncio; a stream has ``aread()`` and ``aclose()``."""
 
     async def send(self, request: Request) -> Response:
-        """Return the answer to *request*, whatever its status."""
+        """Return the response to *request*, with any status."""
         ...
 
     async def aclose(self) -> None:
@@ -112,7 +112,7 @@ class ReqwestTransport:
         self._clients: Clients[SyncClient] = Clients(self._options, _client)
 
     def send(self, request: Request) -> Response:
-        """Return the answer to *request*, as `Transport` says."""
+        """Return the response to *request*; see `Transport`."""
         client = self._clients.take(request)
         try:
             exchange = _built(client, request)
@@ -120,7 +120,7 @@ class ReqwestTransport:
                 return self._stream(exchange, request)
             with exchange as answer:
                 return self._whole(answer, request)
-        except Exception as error:  # noqa: BLE001 - what is not the network's comes back as it is
+        except Exception as error:  # noqa: BLE001 - other errors are raised unchanged
             raise _translated(error, request, self._clients.proxy(request)) from None
 
     def cancel(self, request: Request) -> None:
@@ -165,7 +165,7 @@ class ReqwestTransport:
 class AsyncReqwestTransport:
     """Send requests with pyreqwest, under asyncio.
 
-    Cancelling gives the task back at once. pyreqwest 0.15 leaves the connection to itself then: it is closed when the
+    Cancelling returns at once. pyreqwest 0.15 leaves the connection to itself then: it is closed when the
     answer comes or the request's time is up, and a request that was not yet on its way may still be sent.
     """
 
@@ -174,7 +174,7 @@ class AsyncReqwestTransport:
         self._clients: Clients[Client] = Clients(self._options, _async_client)
 
     async def send(self, request: Request) -> Response:
-        """Return the answer to *request*, as `Transport` says."""
+        """Return the response to *request*; see `Transport`."""
         client = self._clients.take(request)
         try:
             exchange = _built(client, request)
@@ -182,7 +182,7 @@ class AsyncReqwestTransport:
                 return await self._stream(exchange, request)
             async with exchange as answer:
                 return await self._whole(answer, request)
-        except Exception as error:  # noqa: BLE001 - what is not the network's comes back as it is
+        except Exception as error:  # noqa: BLE001 - other errors are raised unchanged
             raise _translated(error, request, self._clients.proxy(request)) from None
 
     async def aclose(self) -> None:
@@ -348,7 +348,7 @@ def _with_certificates(builder: B, options: TransportOptions, route: Route) -> B
 
         builder = builder.proxy(ProxyBuilder.all(route.proxy))
     elif route.is_plain:
-        # Never speaks TLS: `Clients` gives it http:// alone, and there is no redirect and no proxy. Whoever has no
+        # Never uses TLS: `Clients` passes it http:// alone, and there is no redirect and no proxy. Whoever has no
         # system certificates (slim images) can still use the local cloud, 3 ms earlier.
         return builder.danger_accept_invalid_certs(enable=True)
     pem = read_certificates(options.environ)
@@ -383,7 +383,7 @@ def _prepared(builder: R, request: Request) -> R:
 def _mapping(raw: HeaderMap) -> dict[str, str]:
     try:
         return joined(raw.items())
-    except ValueError:  # pyreqwest gives no value that holds a byte above 0x7F, nor says which one it is
+    except ValueError:  # pyreqwest returns no value with a byte above 0x7F, and does not name the field
         return joined(pair for name in dict.fromkeys(raw) for pair in _values(raw, name))
 
 

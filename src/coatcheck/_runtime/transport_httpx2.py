@@ -6,7 +6,7 @@ Invariants:
 - the options apply to a client that was passed in, too, except what is set when it is created: its connections,
   proxies and certificates. It is never closed here.
 
-httpx2 knows no time limit for a whole request. Under asyncio it is put around it; in the blocking one each read from a
+httpx2 has no time limit for a whole request. Under asyncio it is put around it; in the blocking one each read from a
 socket gets what is left of it, in the status line and the headers as well as in the body. Of a client that was brought
 only the reads of the body do.
 """
@@ -54,13 +54,13 @@ except ImportError:
 
 _DEFAULT_HEADERS = {"accept": "*/*", "accept-encoding": ACCEPT_ENCODING, "user-agent": USER_AGENT}
 
-# zlib's `wbits` for each coding that we ask for; RFC 9110, section 8.4.1: "deflate" is the zlib format.
+# zlib's `wbits` for each coding that we accept; RFC 9110, section 8.4.1: "deflate" is the zlib format.
 _CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 # As much as is inflated at a time, so that a small answer cannot become a large one at a stroke: httpx2's own figure.
 _PIECE = 2**20
 
-# What happens before a connection stands; a proxy's refusal is one of them, as it comes instead of a tunnel.
+# Errors before a connection is established; a proxy's refusal is one of them, since there is no tunnel then.
 _NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 # What httpx2 refuses before it sends anything. Their words quote what was to be sent.
@@ -83,7 +83,7 @@ class Httpx2Transport:
         self._is_owner = client is None
 
     def send(self, request: Request) -> Response:
-        """Return the answer to *request*, as `Transport` says."""
+        """Return the response to *request*; see `Transport`."""
         client = self._clients.take(request)
         translate = partial(_translated, request=request, proxy=self._clients.proxy(request))
         deadline = _Deadline(request, self._options)
@@ -98,7 +98,7 @@ class Httpx2Transport:
                 return self._whole(answer, stream, request)
             finally:
                 stream.close()
-        except Exception as error:  # noqa: BLE001 - what is not the network's comes back as it is
+        except Exception as error:  # noqa: BLE001 - other errors are raised unchanged
             raise translate(error) from None
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class AsyncHttpx2Transport:
         self._is_owner = client is None
 
     async def send(self, request: Request) -> Response:
-        """Return the answer to *request*, as `Transport` says."""
+        """Return the response to *request*; see `Transport`."""
         client = self._clients.take(request)
         translate = partial(_translated, request=request, proxy=self._clients.proxy(request))
         deadline = _Deadline(request, self._options)
@@ -143,7 +143,7 @@ class AsyncHttpx2Transport:
                     return await self._whole(answer, stream, request)
                 finally:
                     await stream.aclose()
-        except Exception as error:  # noqa: BLE001 - what is not the network's comes back as it is
+        except Exception as error:  # noqa: BLE001 - other errors are raised unchanged
             raise translate(error) from None
 
     async def aclose(self) -> None:
@@ -217,7 +217,7 @@ class _AsyncStream:
 
 
 class _Deadline:
-    """When a request's time is up: its own limit, else, unless it is streamed, the transport's."""
+    """The deadline of a request: its limit, else, unless it is streamed, the transport's."""
 
     def __init__(self, request: Request, options: TransportOptions) -> None:
         limit = request.timeout if request.timeout is not None or request.stream else options.timeout
@@ -249,7 +249,7 @@ class _BoundedStream(httpcore2.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what comes within *timeout*, or within what is left of the request's time."""
+        """Return the data that arrives within *timeout*, or within the rest of the request's time."""
         left = None if _CURRENT.deadline is None else _CURRENT.deadline.left()
         if left == 0:
             raise httpcore2.ReadTimeout
@@ -270,7 +270,7 @@ class _BoundedStream(httpcore2.NetworkStream):
         return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> object:
-        """Return what the connection knows of itself."""
+        """Return the extra information of the connection."""
         return self._stream.get_extra_info(info)
 
 
@@ -291,7 +291,7 @@ class _Inflater:
         self._is_begun = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield what *data* stands for; never an empty piece."""
+        """Yield *data* decoded; never an empty piece."""
         if self._zlib is None:
             yield data
             return
@@ -331,7 +331,7 @@ def _client(options: TransportOptions, route: Route) -> httpx2.Client:
     transport = httpx2.HTTPTransport(
         verify=_trust(options.environ), trust_env=False, limits=_limits(options), proxy=route.proxy
     )
-    # httpx2 gives no way to name httpcore2's `network_backend`; tests hold this line to what it does.
+    # httpx2 has no option for httpcore2's `network_backend`; tests check this line.
     transport._pool._network_backend = _BoundedBackend()  # noqa: SLF001
     return httpx2.Client(transport=transport, trust_env=False, cookies=_no_cookies())
 

@@ -1,6 +1,6 @@
 """Read and write times as RFC 3339 does; the only module that does so.
 
-`parse_time` also reads the other forms of ISO 8601 that `datetime.fromisoformat` knows, because services send them.
+`parse_time` also reads the other forms of ISO 8601 that `datetime.fromisoformat` reads, because services send them.
 """
 
 from __future__ import annotations

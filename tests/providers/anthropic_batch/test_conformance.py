@@ -27,10 +27,12 @@ ERROR = {"type": "error", "error": {"type": "api_error", "message": "Internal se
 
 
 def batch(**fields: object) -> bytes:
+    """Return a batch as JSON."""
     return msgspec.json.encode({**BATCH, **fields})
 
 
 def line(**result: object) -> bytes:
+    """Return one line of results."""
     return msgspec.json.encode({"custom_id": "a", "result": result})
 
 
@@ -42,6 +44,7 @@ class Repeating(RepeatingCursor, frozen=True, kw_only=True):
 
 
 def repeating() -> Fault:
+    """Return the fault."""
     return Repeating(on="list_tasks", cursor="never", parameter="after_id", key="last_id")
 
 

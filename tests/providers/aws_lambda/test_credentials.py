@@ -39,6 +39,7 @@ def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(folder: Path, name: str, text: str) -> None:
+    """Write a file of AWS."""
     (folder / ".aws").mkdir(exist_ok=True)
     (folder / ".aws" / name).write_text(text)
 

@@ -18,10 +18,12 @@ from .agent_support import SPEC, agent, provider, recorded
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def kinds(task: object) -> list[str]:
+    """Return the kinds of the notices."""
     return [notice.kind for notice in task.notices]  # type: ignore[attr-defined]
 
 

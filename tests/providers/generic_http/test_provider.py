@@ -17,6 +17,7 @@ STYLES = {"azure": AZURE, "by id": BY_ID, "plain": PLAIN, "google": GOOGLE}
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
@@ -43,7 +44,8 @@ def one(*responses: Response, toml: str = PLAIN) -> tuple[Both, list[Request]]:
     return Both("blocking", provider(toml), saying, token=TOKEN), saying.requests
 
 
-def said(body: object = None, status: int = 200, **headers: str) -> Response:
+def response_of(body: object = None, status: int = 200, **headers: str) -> Response:
+    """Return a response."""
     return Response(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, msgspec.json.encode(body)
     )
@@ -209,7 +211,7 @@ def test_a_task_that_disappears_is_an_error() -> None:
 
 def test_an_unchanged_answer_is_not_sent_again() -> None:
     """Polls carry the ETag of the last response, and 304 stands for that response."""
-    both, requests = one(said({"status": "running"}, etag='"1"'), Response(304), said({"status": "done"}))
+    both, requests = one(response_of({"status": "running"}, etag='"1"'), Response(304), response_of({"status": "done"}))
     task = both.poll_task("plain%2F1", interval=5)
 
     assert TaskState.SUCCEEDED is task.state
@@ -222,14 +224,14 @@ def test_an_unchanged_answer_is_not_sent_again() -> None:
 @pytest.mark.parametrize(
     ("answer", "state", "word"),
     [
-        (said({"status": "Running"}), TaskState.RUNNING, "Running"),
-        (said({"status": "simmering"}), TaskState.UNKNOWN, "simmering"),
-        (said({"status": 3}), TaskState.UNKNOWN, "3"),
-        (said({}, 202), TaskState.RUNNING, None),
+        (response_of({"status": "Running"}), TaskState.RUNNING, "Running"),
+        (response_of({"status": "simmering"}), TaskState.UNKNOWN, "simmering"),
+        (response_of({"status": 3}), TaskState.UNKNOWN, "3"),
+        (response_of({}, 202), TaskState.RUNNING, None),
         (Response(202), TaskState.RUNNING, None),
-        (said({"anything": 1}), TaskState.SUCCEEDED, None),
-        (said({"error": {"code": "E7", "message": "no"}}), TaskState.FAILED, "E7"),
-        (said({"error": None}), TaskState.SUCCEEDED, None),
+        (response_of({"anything": 1}), TaskState.SUCCEEDED, None),
+        (response_of({"error": {"code": "E7", "message": "no"}}), TaskState.FAILED, "E7"),
+        (response_of({"error": None}), TaskState.SUCCEEDED, None),
     ],
 )
 def test_without_described_states_the_status_decides(answer: Response, state: TaskState, word: str | None) -> None:
@@ -242,14 +244,14 @@ def test_without_described_states_the_status_decides(answer: Response, state: Ta
 
 def test_a_missing_described_state_is_unknown() -> None:
     """A described state that is missing ends nothing."""
-    both, _ = one(said({"anything": 1}), toml=PLAIN + '[task]\nstate = "phase"')
+    both, _ = one(response_of({"anything": 1}), toml=PLAIN + '[task]\nstate = "phase"')
 
     assert TaskState.UNKNOWN is both.get_task("plain%2F1").state
 
 
 def test_states_of_the_description_have_precedence(variant: str) -> None:
     """A description may redefine a usual state, in any case."""
-    both, _ = one(said({"status": "DONE"}), toml=PLAIN + '[states]\ndone = "paused"')
+    both, _ = one(response_of({"status": "DONE"}), toml=PLAIN + '[states]\ndone = "paused"')
 
     assert TaskState.PAUSED is both.get_task("plain%2F1").state
 
@@ -289,7 +291,8 @@ def test_problems_are_shown() -> None:
 def test_a_redirect_is_followed_to_the_result_without_the_login() -> None:
     """A request to another origin has no credentials, and its response is the result."""
     both, requests = one(
-        Response(303, {"location": "https://storage.example/r?sig=a%2Bb"}), said({"message": "Here", "status": "final"})
+        Response(303, {"location": "https://storage.example/r?sig=a%2Bb"}),
+        response_of({"message": "Here", "status": "final"}),
     )
     task = both.get_task("plain%2F1")
 
@@ -311,7 +314,7 @@ def test_a_status_address_elsewhere_is_requested_without_the_login() -> None:
     """A status address at another origin is polled without the secret and its headers."""
     toml = PLAIN + '[headers]\nx-tenant = "7"'
     both, requests = one(
-        Response(202, {"location": "https://poll.example/t/1"}), said({"status": "running"}), toml=toml
+        Response(202, {"location": "https://poll.example/t/1"}), response_of({"status": "running"}), toml=toml
     )
     task = both.create_task("Say hello")
     both.get_task(task.ref)
@@ -395,7 +398,7 @@ def test_the_secret_travels_as_described(auth: str, token: str, header: str, val
     class Saying:
         def handle(self, request: Request) -> Response:
             asked.append(request)
-            return said({"status": "running"})
+            return response_of({"status": "running"})
 
     environ = {"ACME_KEY": token, "COATCHECK_LEARN": "off"}
     Both("blocking", described, Saying(), token=None, environ=environ).get_task("plain%2F1")
@@ -492,7 +495,7 @@ def test_half_a_character_is_refused() -> None:
 def test_the_submission_may_name_the_id_elsewhere() -> None:
     """In its answer `submit.id` goes before `task.id`, which is for status answers and lists."""
     toml = BY_ID.replace('path = "/jobs"', 'path = "/jobs"\nid = "operation.key"')
-    both, _ = one(said({"id": "request-1", "operation": {"key": "job9"}}, 202), toml=toml)
+    both, _ = one(response_of({"id": "request-1", "operation": {"key": "job9"}}, 202), toml=toml)
 
     assert "acme:job9" == str(both.create_task("Say hello").ref)
 
@@ -509,15 +512,15 @@ class Moving:
 
     def handle(self, request: Request) -> Response:
         if request.method == "POST":
-            return said({}, 202, **{self.header: "/jobs/0"})
+            return response_of({}, 202, **{self.header: "/jobs/0"})
         path = "/" + request.url.partition("://")[2].partition("/")[2]
         self.paths.append(path)
         number = int(path.rpartition("/")[2])
         if path in self.forgotten:
-            return said({}, 404)
+            return response_of({}, 404)
         if number == self.moves:
-            return said({"status": "Succeeded"})
-        return said({"status": "Running"}, self.status, **{self.header: f"/jobs/{number + 1}"})
+            return response_of({"status": "Succeeded"})
+        return response_of({"status": "Running"}, self.status, **{self.header: f"/jobs/{number + 1}"})
 
 
 @pytest.mark.parametrize("header", ["location", "operation_location", "azure_asyncoperation"])

@@ -95,6 +95,7 @@ class Settings:
 def client(
     variant: str, environ: dict[str, str], *, base_url: str = "http://127.0.0.1:9"
 ) -> tuple[Any, GithubEmulator]:
+    """Return a client and its emulator."""
     service = GithubEmulator()
     provider = github_actions(Settings(base_url))
     return Both(variant, provider, service, token=None, environ={"COATCHECK_LEARN": "off", **environ}), service

@@ -18,10 +18,12 @@ REF = TaskRef("github_actions", "o~r~1")
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def texts(events: list[TaskEvent], kind: str = "task.progress") -> list[str | None]:
+    """Return the texts of events of one kind."""
     return [event.text for event in events if event.type == kind]
 
 

@@ -24,14 +24,17 @@ SERVER = ("2022-11-28",)
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
 def body_of(request: Request) -> dict[str, dict[str, str]]:
+    """Return the JSON body of a request."""
     return msgspec.json.decode(request.body)
 
 
 def kinds(task: object) -> list[str]:
+    """Return the kinds of the notices."""
     return [notice.kind for notice in task.notices]  # type: ignore[attr-defined]
 
 
@@ -269,6 +272,7 @@ def test_a_re_run_leaves_a_result_of_its_own(variant: str) -> None:
 
 
 def leaving(**document: object) -> object:
+    """Return a function that makes the files of an artifact."""
     return lambda _: {"result.json": msgspec.json.encode(document)}
 
 

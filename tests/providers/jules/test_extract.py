@@ -17,10 +17,12 @@ SERVICE = Service("https://jules.googleapis.com/v1alpha")
 
 
 def answer(body: object) -> Response:
+    """Return a response with a JSON body."""
     return Response(200, body=body if isinstance(body, bytes) else msgspec.json.encode(body))
 
 
 def read(body: object, *, activities: object = None) -> extract.Task:
+    """Return the task of a session."""
     return task_from(answer(body), SERVICE, activities=None if activities is None else answer(activities))
 
 

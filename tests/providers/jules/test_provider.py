@@ -19,6 +19,7 @@ from .jules_support import PROVIDER, SPEC, jules, recorded
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
+    """The kind of client."""
     return request.param
 
 
@@ -28,6 +29,7 @@ def sent(emulator: Any, name: str) -> list[dict[str, Any]]:
 
 
 def with_approval(**options: Any) -> TaskSpec:
+    """Return a spec that requires approval."""
     return msgspec.structs.replace(SPEC, requires_approval=True, **options)
 
 
@@ -423,14 +425,14 @@ def test_a_watch_of_many_reports_the_same_as_of_one(variant: str) -> None:
     """Every activity is reported once and in order, and the end after it."""
     client, _ = jules(variant, step_seconds=26)
     refs = [client.create_task(SPEC).ref for _ in range(12)]
-    crowd = client.watch_tasks(refs, interval=20)
+    events = client.watch_tasks(refs, interval=20)
     alone = {ref: [each for each in client.watch_task(ref) if not hasattr(each, "state")] for ref in refs}
-    activities = {ref: [each for each in of_session(crowd, ref) if each[0] != "state"] for ref in refs}
-    states = [state for kind, _, state in of_session(crowd, refs[0]) if kind == "state"]
+    activities = {ref: [each for each in of_session(events, ref) if each[0] != "state"] for ref in refs}
+    states = [state for kind, _, state in of_session(events, refs[0]) if kind == "state"]
 
     assert {ref: of_session(events, ref) for ref, events in alone.items()} == activities
     assert [TaskState.QUEUED, TaskState.RUNNING, TaskState.RUNNING, TaskState.SUCCEEDED] == states
-    assert {"state"} == {of_session(crowd, ref)[-1][0] for ref in refs}
+    assert {"state"} == {of_session(events, ref)[-1][0] for ref in refs}
 
 
 def test_whom_a_page_shows_is_not_requested_again(variant: str) -> None:

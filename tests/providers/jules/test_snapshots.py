@@ -15,15 +15,18 @@ REF = TaskRef("jules", "1")
 
 
 def happening(key: str, at: float, *, originator: str = "agent") -> Happening:
+    """Return an activity at a time."""
     moment = datetime.fromtimestamp(at, UTC).isoformat()
     return Happening(wire.Activity(id=key, create_time=moment, originator=originator))
 
 
 def task(state: TaskState = TaskState.RUNNING) -> Task:
+    """Return a task."""
     return Task(ref=REF, state=state, updated_at=datetime.fromtimestamp(NOW, UTC))
 
 
 def remembered(*happenings: Happening) -> Memory:
+    """Return the memory after activities."""
     memory = Memory()
     for each in happenings:
         memory = memory.after(each)

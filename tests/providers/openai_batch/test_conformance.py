@@ -31,6 +31,7 @@ LINE = {
 
 
 def batch(**fields: object) -> bytes:
+    """Return a batch as JSON."""
     return msgspec.json.encode({**BATCH, **fields})
 
 
@@ -42,6 +43,7 @@ class Repeating(RepeatingCursor, frozen=True, kw_only=True):
 
 
 def repeating() -> Fault:
+    """Return the fault."""
     return Repeating(on="list_tasks", cursor="never", parameter="after", key="last_id")
 
 

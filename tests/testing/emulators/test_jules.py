@@ -46,9 +46,10 @@ class Bare:
 
 
 def refusal(response: Response) -> tuple[int, str, str]:
-    said = msgspec.json.decode(response.body)["error"]
-    assert response.status == said["code"]
-    return said["code"], said["status"], said["message"]
+    """Return code, status and message of an error."""
+    error = msgspec.json.decode(response.body)["error"]
+    assert response.status == error["code"]
+    return error["code"], error["status"], error["message"]
 
 
 # -- who asks ------------------------------------------------------------------------------------------------------------
@@ -295,10 +296,10 @@ def test_step_seconds_advances_by_the_clock() -> None:
     bare.emulator.clock.sleep(29)
     states += [bare.ask("GET", f"sessions/{id}")["state"] for _ in range(5)]
     bare.emulator.clock.sleep(1)
-    told = bare.ask("GET", f"sessions/{id}/activities")["activities"]
+    listed = bare.ask("GET", f"sessions/{id}/activities")["activities"]
 
     assert ["QUEUED"] * 5 + ["PLANNING"] * 5 == states
-    assert ["progressUpdated", "planGenerated"] == [next(iter(set(each) - COMMON)) for each in told]
+    assert ["progressUpdated", "planGenerated"] == [next(iter(set(each) - COMMON)) for each in listed]
 
 
 def test_steps_continue_from_the_approval() -> None:

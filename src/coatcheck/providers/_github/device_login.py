@@ -3,7 +3,7 @@
 Invariants:
 
 - The app is the user's: no client id is built in, and no other program's is borrowed.
-- A login is bound to the site that gave it: its file is of that site, and refused for any other.
+- A login is bound to the site that issued it: its file is of that site, and refused for any other.
 - No message names anything that the file holds.
 """
 
@@ -168,5 +168,5 @@ def _written(data: bytes | None, tokens: Tokens, *, site: str) -> bytes:
 
 
 def is_sendable(token: str) -> bool:
-    """Whether *token* can stand in a header: printable ASCII without blanks."""
+    """Whether *token* can be sent in a header: printable ASCII without blanks."""
     return bool(token) and token.isascii() and token.isprintable() and " " not in token

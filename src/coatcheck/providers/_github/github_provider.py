@@ -23,12 +23,12 @@ class GithubService(Protocol):
 
     @property
     def login(self) -> Login:
-        """Where the token comes from."""
+        """The source of the token."""
         ...
 
 
 class GithubProvider(msgspec.Struct, frozen=True):
-    """One GitHub; a subclass gives `service` the type of its settings."""
+    """One GitHub; a subclass sets the type of `service`."""
 
     service: GithubService
 
@@ -44,7 +44,7 @@ class GithubProvider(msgspec.Struct, frozen=True):
 
     @property
     def login(self) -> Login:
-        """Where the token comes from."""
+        """The source of the token."""
         return self.service.login
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless

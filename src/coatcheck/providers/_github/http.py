@@ -50,7 +50,7 @@ def explained(response: Response, remedies: Mapping[int, str], *, words: Mapping
     except errors.ProviderError as error:
         stated = (error.detail or "").lower()
         by_word = next((remedy for word, remedy in (words or {}).items() if word in stated), None)
-        if not isinstance(error, errors.RateLimitError):  # which may say 403 as well
+        if not isinstance(error, errors.RateLimitError):  # which may have status 403 as well
             error.remedy = by_word or lacking(response) or remedies.get(response.status)
         raise
 

@@ -5,7 +5,7 @@ Invariants:
 - A token that was read from another program's file goes to api.github.com alone (docs/reference/protocols/services.md,
   "1 GitHub Actions" and "2 GitHub Copilot cloud agent").
 - The file is only read: GitHub's tokens of this kind are not refreshed.
-- A login of ours goes to the API of the site that gave it alone; all providers of one site share it.
+- A login of ours is sent only to the API of the site that issued it; all providers of one site share it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"^( +)oauth_token:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 
 CLIENT_ID = ProviderSetting("client_id", "the id of the OAuth app that logs in", None, ("COATCHECK_GITHUB_CLIENT_ID",))
-SCOPES = ProviderSetting("scopes", "the scopes that a login asks for", None, ("COATCHECK_GITHUB_SCOPES",))
+SCOPES = ProviderSetting("scopes", "the scopes that a login requests", None, ("COATCHECK_GITHUB_SCOPES",))
 
 NOTE = (
     "{name} is the login of github_actions and copilot, by device code, with the client id of your own OAuth app "

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - `ended` does not state a result: a batch succeeded if one of its requests did, otherwise it has the first state of `RESULTS` that a request has.
 """

@@ -163,7 +163,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         ]
         return msgspec.json.encode({"requests": requests})
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a batch: one GET while it is running, and one for its results once it has ended."""
@@ -173,7 +173,7 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         return extract.task(batch_page, results=results, raw=response.body)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the batch as it came."""
+        """Return the response for a batch, unchanged."""
         response = yield from self._fetch_task(ref)
         return response.body
 
@@ -207,8 +207,8 @@ class AnthropicBatchProvider(msgspec.Struct, frozen=True):
         check(response)
         return extract.page(response)
 
-    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Return the state of up to a thousand batches; those that have ended need a request of their own."""
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be filtered by refs
+        """Return the state of up to a thousand batches; those that have ended need a further request."""
         batch_page = yield from self.list_tasks(filter="all", cursor=cursor)
         return StatusPage(tasks=batch_page.items, cursor=batch_page.cursor)
 

@@ -1,4 +1,4 @@
-"""Functions of AWS Lambda: durable executions, and plain asynchronous invocations whose results come by queue.
+"""Functions of AWS Lambda: durable executions, and plain asynchronous invocations whose results are sent to a queue.
 
 Nothing is imported until a factory runs: the registry names every provider for every command.
 """

@@ -4,7 +4,7 @@ Invariants:
 
 - A submission is one POST under a name, the task's key: AWS takes the same work under the same name once, so it
   may be sent again, and an execution whose answer was lost is found by it.
-- A ref is the execution's ARN, encoded: it names region, function and version, and is enough to come back.
+- A ref is the execution's ARN, encoded: it names region, function and version, and identifies the task alone.
 
 See docs/reference/protocols/services.md, "3.2 Durable functions".
 """
@@ -168,7 +168,7 @@ class DurableProvider(LambdaProvider, frozen=True):
         )
         return (yield from self.get_task(ref))
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return an execution with its result: one GET."""
@@ -176,7 +176,7 @@ class DurableProvider(LambdaProvider, frozen=True):
         return extract.execution_task(response, self.service)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the execution as it came."""
+        """Return the response for an execution, unchanged."""
         response = yield from self._fetch_task(ref)
         return response.body
 

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that a table lacks is UNKNOWN, which never ends a task.
 """
 
@@ -67,7 +67,7 @@ REMEDIES: Mapping[str, str] = {
 
 
 def checked(response: Response) -> Response:
-    """Return *response*, or raise what its status stands for, with the remedy for what AWS calls it."""
+    """Return *response*, or raise the error for its status, with the remedy for AWS's error type."""
     if response.status < 300:
         return response
     error = error_for(response)

@@ -31,7 +31,7 @@ class LambdaProvider(msgspec.Struct, frozen=True):
 
     @property
     def login(self) -> Login:
-        """Where AWS's keys come from."""
+        """The source of AWS's keys."""
         return self.service.login
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:

@@ -4,11 +4,11 @@ See docs/reference/protocols/services.md, "3.1 Plain asynchronous invoke".
 
 Invariants:
 
-- AWS gives an invocation an id with which nothing can be requested: only the function's destination, an SQS queue,
+- The id of an invocation cannot be used in any request: only the function's destination, an SQS queue,
   reports its end.
-- A status page holds the messages in the queue for all tasks that are waited for, and deletes what it is told to when
-  that has been handed out. Everybody else's records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
-- Both ends are at-least-once: a function may run twice, a record may come twice; the first that comes is the end.
+- A status page holds the messages in the queue for all tasks that are waited for, and deletes acknowledged ones when
+  their tasks have been returned. Other records stay, hidden from others for `HIDDEN_SECONDS` and no longer.
+- Both ends are at-least-once: a function may run twice, a record may arrive twice; the first is the end.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class AsynchronousProvider(LambdaProvider, frozen=True):
         )
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:
-        """Take what lies in the queue: the ends of *refs*, and how to delete their records; all others are kept."""
+        """Receive messages of the queue: the ends of *refs*, and how to delete their records; all others are kept."""
         parameters = {
             "MaxNumberOfMessages": BATCH,
             "WaitTimeSeconds": WAIT_SECONDS,

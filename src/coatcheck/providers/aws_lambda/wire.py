@@ -43,7 +43,7 @@ class ExecutionPage(Wire, frozen=True):
 
 
 class HistoryPage(Wire, frozen=True):
-    """A page of what happened; each event has its details under a name of its own kind.
+    """A page of what happened; each event has its details under the name of its kind.
 
     See docs/reference/protocols/services.md, "3.2 Durable functions".
     """

@@ -3,7 +3,7 @@
 Invariants:
 
 - no message contains anything from the file, except the mode and the names of keys;
-- whatever the bytes are, the result is `Tokens` or one `CredentialsError` with the remedy;
+- for any bytes, the result is `Tokens` or one `CredentialsError` with the remedy;
 - a JWT's signature is not checked: the service does that, we only read its expiry and its owner
   (docs/reference/protocols/codex-wham.md, "6.2 JWT claims used");
 - what is written keeps every unknown key, byte for byte and in its place (but half of a surrogate pair becomes U+FFFD);
@@ -42,7 +42,7 @@ from ...provider import (
 REMEDY = "log in with: coatcheck login codex (or codex login, or set CODEX_ACCESS_TOKEN)"
 LOCAL_REMEDY = "start a local cloud with: coatcheck serve --environment owner/repo=PATH --agent 'COMMAND {prompt}'"
 
-# Where a login read from a file may go: the hosts that the official client trusts
+# Where a login read from a file may be sent: the hosts that the official client trusts
 # (docs/reference/protocols/codex-wham.md, "1.3 The guard in 0.152.0+").
 TRUSTED_HOSTS = frozenset({"chatgpt.com", "chat.openai.com", "chatgpt-staging.com"})
 
@@ -330,7 +330,7 @@ def _sendable(token: object, what: str, where: str) -> str:
 
 
 def _is_sendable(token: str) -> bool:
-    """Whether *token* can stand in a header: printable ASCII without blanks."""
+    """Whether *token* can be sent in a header: printable ASCII without blanks."""
     return token.isascii() and token.isprintable() and " " not in token
 
 

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A missing fact is None; only the numbers of attempts that have nothing but ids are inferred.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 """
@@ -105,7 +105,7 @@ def task_from_created(answer: Response, service: Service) -> Task:
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of the list. Its tasks have no `raw` of their own; the page has.
+    """Return a page of the list. Its tasks have no `raw`; the page has.
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
@@ -286,7 +286,7 @@ def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
 
 
 def _known_attempts(turn: wire.Turn, outcome_of_turn: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
-    """Return the attempts that a turn names: its own, and its siblings numbered in the order given.
+    """Return the attempts that a turn names: itself, and its siblings numbered in the order given.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """

@@ -4,7 +4,7 @@ Invariants:
 
 - `get_task` is one GET, `create_task` is one POST, and `prepare` never creates anything.
 - Routes that only third parties have seen (docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client
-  calls") are marked so, and say so when the service denies them.
+  calls") are marked so, and so are errors about them.
 - `extract` and `rate_limits` read the responses; this module only sends requests.
 """
 
@@ -152,7 +152,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         _check_observed(response, Verb.SEND_MESSAGE)
         return extract.task_from_created(response, self.service)
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: exactly one GET."""
@@ -160,7 +160,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         return extract.task_from_details(response, self.service, ref=ref)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the details as they came."""
+        """Return the response for a task, unchanged."""
         response = yield from self._details(ref)
         return response.body
 

@@ -116,7 +116,7 @@ def _worklog(turn: wire.Turn) -> tuple[Message, ...]:
 
 
 def _message(content: wire.Content, role: str | None) -> Message | None:
-    """Join the parts: a citation stands inside a running text, a text after a text is a new paragraph."""
+    """Join the parts: a citation is inside a running text, a text after a text is a new paragraph."""
     if isinstance(content, list) and len(content) == 1 and isinstance(part := content[0], wire.Part) and part.text:
         return Message(text=part.text, role=role or "assistant")  # nearly all messages
     texts: list[str] = []
@@ -210,7 +210,7 @@ def _pull_request_of(
     existing: PullRequest | None,
     size: DiffStats | None,
 ) -> PullRequest | None:
-    """Return the text that the agent wrote, with the number and address that the host gave."""
+    """Return the text that the agent wrote, with the number and address of the host."""
     item = next((item for item in found if item.type == "pr"), None)
     on_host = existing or (pull_request(turn.pull_request_data) if turn.pull_request_data else None)
     if item is None:
@@ -316,7 +316,7 @@ def _start(entry: object) -> int:
 
 
 def _text_of(lines: list[str]) -> str | None:
-    """Join lines, which come without their ends; None for no lines, and for what are none."""
+    """Join lines without their ends; None for no lines, and for what are none."""
     try:
         return "\n".join(lines) + "\n" if lines else None
     except TypeError:

@@ -168,7 +168,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):
-    """The answer to looking at a task. The diff turn usually repeats the assistant's: it is read when needed.
+    """The response for a task. The diff turn usually repeats the assistant's: it is read when needed.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """

@@ -108,7 +108,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def login(self) -> Login:
-        """Where the token comes from."""
+        """The source of the token."""
         return login(NAME, needs=NEEDS, base_url=self.base_url, app=self.app)
 
     def ref(self, id: str) -> TaskRef:

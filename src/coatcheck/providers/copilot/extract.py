@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - The prompt is the first session's, everything else the newest one's.
 """
@@ -141,7 +141,7 @@ def task(agent_task: wire.Task, service: Service, *, fetched: Fetched | None = N
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of tasks. They have no `raw` of their own; the page has."""
+    """Return a page of tasks. They have no `raw`; the page has."""
     task_page = read_json(answer.body, wire.TaskPage, response=answer)
     return Page(items=tuple(task(each, service) for each in task_page.tasks), cursor=next_page(answer), raw=answer.body)
 

@@ -88,7 +88,7 @@ class CopilotProvider(GithubProvider, frozen=True):
             rate_limit=http.limit_of(response),
         )
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: one GET while it is running, and requests for its result once it has stopped."""
@@ -129,8 +129,8 @@ class CopilotProvider(GithubProvider, frozen=True):
             return msgspec.structs.replace(listed, cursor=http.cursor_of(tuple(archived.items())))
         return listed
 
-    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Return the state of up to a hundred tasks; those that have stopped need a request of their own."""
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be filtered by refs
+        """Return the state of up to a hundred tasks; those that have stopped need a further request."""
         listed = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=listed.items, cursor=listed.cursor)
 

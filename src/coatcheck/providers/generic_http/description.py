@@ -20,7 +20,7 @@ from .template import PLACEHOLDERS, names_in
 
 Texts: TypeAlias = Mapping[str, str]
 
-# A service may not know a task at once that it has just accepted (docs/reference/protocols/services.md, "11 Unknowns");
+# A service may not find a task that it has just accepted (docs/reference/protocols/services.md, "11 Unknowns");
 # in seconds.
 NOT_FOUND_SECONDS = 30.0
 # Headers that authenticate: their values are secrets, which a description must not contain.
@@ -145,13 +145,13 @@ class Description(_Part, frozen=True, kw_only=True):
 
     @property
     def answers_with_result(self) -> bool:
-        """Whether a 200 without a word for the state is the result itself; so it is where states are not described."""
+        """Whether a 200 without a state is the result itself; so it is where states are not described."""
         if self.status.answers_with_result is not None:
             return self.status.answers_with_result
         return self.task.state is None and not self.task.done
 
     def state_of(self, word: str) -> TaskState:
-        """Return the state that *word* stands for, UNKNOWN for one that the description does not name."""
+        """Return the state of the native state *word*, UNKNOWN for one that the description does not name."""
         return self.states.get(word.casefold(), TaskState.UNKNOWN)
 
     @property

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # What a service without any id answered at once has this in place of one.
 NO_ID = "-"
-# These say that our request failed, whatever became of the task; any other 4xx at the result says how it ended.
+# These mean that our request failed, not the task; any other 4xx for the result is the task's failure.
 OUR_FAULT = frozenset(STATUSES) - {400, 409, 422} | {408, 410, 425}
 
 State = tuple[TaskState, str | None]
@@ -194,7 +194,7 @@ def _pull_request(answer: Answer, described: Description) -> PullRequest | None:
 
 
 def native_id(answer: Answer, described: Description, *, is_new: bool = False) -> str | None:
-    """Return the id that an answer names; the answer to a submission (*is_new*) may have a place of its own for it."""
+    """Return the id that an answer names; the answer to a submission (*is_new*) may have another place for it."""
     own, usual = described.submit.id.word(answer), described.task.id.word(answer)
     return (own or usual) if is_new else (usual or own)
 

@@ -1,4 +1,4 @@
-"""Where something stands in an answer: a path into its JSON, a header, or the whole text.
+"""Selectors of a response: a path into its JSON, a header, or the whole text.
 
 ``task.runs[0].state``, ``["odd key"].x``, ``items[-1]``, ``header:operation-location``, ``body:``. A place leads to one
 value: no wildcards and no filters, so that twenty lines are enough and a description stays readable.
@@ -25,7 +25,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     is_elsewhere: bool = False
 
     def inside(self, document: object) -> Answer:
-        """Return a part of this answer as one of its own."""
+        """Return a part of this response as a response."""
         return Answer(status=self.status, document=document)
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 Table: TypeAlias = Mapping[str, object]
 
-# Microsoft's REST guidelines and azure-core's LROPoller: the first header that is there says where to ask; without a
+# Microsoft's REST guidelines and azure-core's LROPoller: the first header there is has the status address; without a
 # state in the answer 202 is "not yet" and 200 the result (docs/reference/protocols/services.md, "6 Standards").
 AZURE: Table = {
     "submit": {"location": ["header:operation-location", "header:azure-asyncoperation", "header:location"]},

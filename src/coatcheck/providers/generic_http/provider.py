@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ...provider import Page, Secret
     from .description import Act, Description, Listing
 
-# What can be asked for beyond prompt, repository, environment and branch, where the description sends it.
+# The options beyond prompt, repository, environment and branch, where the description sends it.
 OPTIONS = (
     "starting_diff",
     "model",
@@ -111,7 +111,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return Login(name=self.name, remedy=f"set {variable}", environment=variable)
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - these are timeless
-        """Return *request* with the secret in the header that the description says."""
+        """Return *request* with the secret in the header of the description."""
         described = self.described
         if described.auth == "header":
             return request.with_headers(((described.auth_header or "").lower(), secret.token))
@@ -186,10 +186,10 @@ class Http202Provider(msgspec.Struct, frozen=True):
             )
         return extract.with_outcome(parsed, answer, self.described)
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Look at a task: one GET, and one for a result that is kept elsewhere."""
+        """Poll a task: one GET, and one for a result at another address."""
         task, _ = yield from self._polled(ref, None)
         return task
 
@@ -212,7 +212,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
     def get_snapshot(
         self, ref: TaskRef, *, memory: str, is_watched: bool, now: float, shown: Task | None = None
     ) -> Exchange[TaskSnapshot]:
-        """Look at a task that is waited for; for a while one that was never seen may be unknown to the service.
+        """Poll a task of a wait; a new task may be unknown to the service for a while.
 
         The memory is when it was first missed (seconds since the epoch), or that it was seen, with the address that the
         service has moved it to.
@@ -350,7 +350,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         return extract.page(extract.read(response), self.described, self._addresses)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
-        """Look at many tasks at once: a page of the list."""
+        """Poll many tasks at once: a page of the list."""
         del refs
         page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=page.items, cursor=page.cursor)
@@ -392,7 +392,7 @@ class Http202Provider(msgspec.Struct, frozen=True):
         url: str = "",
         is_public: bool = False,
     ) -> Request:
-        """Return a request with what goes with every one; what goes to a stranger has none of the user's headers."""
+        """Return a request with the common headers; another host gets none of the user's headers."""
         own = () if is_public else _headers(self.described.headers, {})
         request = Request(
             method,
@@ -417,12 +417,12 @@ class Http202Provider(msgspec.Struct, frozen=True):
 # RFC 7240 4.1: who would answer at once need not; who ignores it does no harm.
 PREFER: Mapping[str, str] = {"prefer": "respond-async"}
 SEEN = "seen"
-# Ids of tasks that the service gave none begin with this.
+# Ids of tasks without an id of the service begin with this.
 AT_ONCE = "at-once-"
 
 
 def _new_id(spec: TaskSpec, raw: bytes) -> str:
-    """Return an id for a task that came with its result and without a name: the same for the same work and result."""
+    """Return an id for a task that was returned with its result and no id: the same for the same work and result."""
     import hashlib  # 2 ms, and hardly a service answers so
 
     return AT_ONCE + hashlib.sha256(spec.prompt.encode() + b"\0" + raw).hexdigest()[:16]

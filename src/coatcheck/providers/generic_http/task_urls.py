@@ -1,8 +1,8 @@
-"""Where a task is requested about, and the id that says so: a service's own id, or what its answer gave as an address.
+"""The address of a task, and the id that contains it: a service's id, or an address of its response.
 
 Invariants:
 
-- A ref is enough to come back with: an address is in the id, as short as its base URL makes it.
+- A ref alone identifies a task: an address is in the id, as short as its base URL makes it.
 - An address at another origin is requested without credentials, and never without encryption where the service has it.
 """
 

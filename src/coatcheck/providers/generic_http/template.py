@@ -42,7 +42,7 @@ PLACEHOLDERS: Mapping[str, Callable[[TaskSpec], object]] = {
 
 
 def names_in(template: object) -> Iterator[str]:
-    """Yield every name that a template puts in, wherever it stands."""
+    """Yield every name that a template uses, at any depth."""
     if isinstance(template, str):
         yield from (match[1].lstrip("+") for match in _MARK.finditer(template) if match[1])
     elif isinstance(template, Mapping):

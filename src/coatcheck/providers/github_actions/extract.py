@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - Only a run that is completed has a conclusion, and then its word is the state's.
 - A state's native word is kept; a word that the tables lack is UNKNOWN, which never ends a task.
 """
@@ -68,7 +68,7 @@ def run(answer: Response) -> wire.Run:
 
 
 def word_of(workflow_run: wire.Run) -> str | None:
-    """Return the service's word for the state of a run."""
+    """Return the native state of a run."""
     return (
         workflow_run.conclusion if workflow_run.status == COMPLETED and workflow_run.conclusion else workflow_run.status
     )
@@ -147,7 +147,7 @@ def with_failure(result: Result, workflow_run: wire.Run, jobs: Sequence[wire.Job
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of runs. Its tasks have no `raw` of their own; the page has."""
+    """Return a page of runs. Its tasks have no `raw`; the page has."""
     run_page = read_json(answer.body, wire.RunPage, response=answer)
     tasks = tuple(task(each, service) for each in run_page.workflow_runs)
     return Page(items=tasks, cursor=next_page(answer), raw=answer.body)

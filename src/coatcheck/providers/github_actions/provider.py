@@ -7,7 +7,7 @@ Invariants:
 - `get_task` is one GET, answered for nothing while nothing changes (docs/reference/protocols/services.md, "1.4 Rate
   limits, conditional polling"); where the run has ended, what it left is
   fetched as well.
-- What is downloaded comes by redirect from another host, which gets no credentials
+- Downloads are redirected to another host, which gets no credentials
   (docs/reference/protocols/services.md, "1.1 Endpoints").
 """
 
@@ -172,7 +172,7 @@ class ActionsProvider(GithubProvider, frozen=True):
                 break
         return None
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a run: one GET while it is running, and its artifacts as well once it has ended."""
@@ -248,7 +248,7 @@ class ActionsProvider(GithubProvider, frozen=True):
         return extract.task_from(Response(200, body=response), self.service, jobs=jobs)
 
     def get_usage(self) -> Exchange[Usage]:
-        """Return what is used of each limit, by everybody who uses this user's tokens; asking is free."""
+        """Return what is used of each limit, by all programs with this user's tokens; the request does not count."""
         response = yield self._get("/rate_limit")
         return http.usage_of(response)
 
@@ -265,7 +265,7 @@ class ActionsProvider(GithubProvider, frozen=True):
     # -- acting on a run ---------------------------------------------------------------------------------------------
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Have a run cancelled; steps that run ``always()`` go on, unless the setting ``force_cancel`` is true.
+        """Cancel a run; steps with ``always()`` still run, unless the setting ``force_cancel`` is true.
 
         See docs/reference/protocols/services.md, "1.1 Endpoints".
         """

@@ -118,7 +118,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def login(self) -> Login:
-        """Where the token comes from."""
+        """The source of the token."""
         return login(NAME, needs="read and write Actions", base_url=self.base_url, app=self.app)
 
     def find_workflow(self, name: str | None) -> Workflow:

@@ -16,7 +16,7 @@ def jules(settings: Settings) -> JulesProvider:
     """Return the provider of Jules; raises `ConfigurationError` for a setting that is none.
 
     ``base_url`` is where the service is. ``plan`` (free, pro or ultra) is the plan whose quota `get_usage` counts against.
-    ``environment_variables`` (true or false) says whether sessions see the variables that the repository has in the
+    ``environment_variables`` (true or false) is whether sessions see the variables that the repository has in the
     web app; without it the service decides.
     """
     from .endpoints import Service

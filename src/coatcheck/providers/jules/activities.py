@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Activities never change and come oldest first; change sets are cumulative, so the last with a diff is the whole.
+- Activities never change and are listed oldest first; change sets are cumulative, so the last with a diff is the whole.
 - A kind that is not known, of activity or artifact, is reported under its native word with the service's data.
 """
 

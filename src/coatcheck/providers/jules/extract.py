@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A session's own state is half of the truth; where it has stopped, the activities are the other half
   (docs/reference/protocols/jules.md, "3.1 Decision table for a client").
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
@@ -113,7 +113,7 @@ def task_from(answer: Response, service: Service, *, activities: Response | None
 
 
 def page(answer: Response, service: Service) -> Page:
-    """Return a page of the list. Its tasks have no `raw` of their own; the page has."""
+    """Return a page of the list. Its tasks have no `raw`; the page has."""
     session_page = read_json(answer.body, wire.SessionPage, response=answer)
     tasks = tuple(task(each, service) for each in session_page.sessions or ())
     return Page(items=tasks, cursor=session_page.next_page_token or None, raw=answer.body)

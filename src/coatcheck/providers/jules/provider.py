@@ -55,7 +55,7 @@ PAGE_SIZE = 100
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
-# Every branch of every repository comes with a source: three quarters of half a megabyte
+# A source contains every branch of its repository: three quarters of half a megabyte
 # (docs/reference/protocols/jules.md, "1.5 Pagination, filters, order").
 SOURCE_FIELDS = "name,id,githubRepo(owner,repo,isPrivate,defaultBranch)"
 # The fields of activities for a summary: no images, no command output, no diffs.
@@ -170,14 +170,14 @@ class JulesProvider(msgspec.Struct, frozen=True):
         return (yield from self.get_task(ref))
 
     def approve_plan(self, ref: TaskRef) -> Exchange[None]:
-        """Approve the plan that waits; later plans of the session run without asking.
+        """Approve the plan that waits; later plans of the session run without approval.
 
         See docs/reference/protocols/jules.md, "2.3 SessionState".
         """
         response = yield self._post(_session(ref, ":approvePlan"), {})
         _explained(response, {400: f"no plan is waiting for approval; see: coatcheck show {ref}"})
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a session: one GET while it is running, and its activities as well once it has stopped."""
@@ -237,8 +237,8 @@ class JulesProvider(msgspec.Struct, frozen=True):
         check(response)
         return extract.page(response, self.service)
 
-    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Return the state of up to a hundred sessions; those that have stopped need a request of their own."""
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be filtered by refs
+        """Return the state of up to a hundred sessions; those that have stopped need a further request."""
         page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=page.items, cursor=page.cursor)
 
@@ -413,7 +413,7 @@ def _present(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def _explained(response: Response, remedies: Mapping[int, str]) -> None:
-    """Raise what the status stands for, with the remedy for what it means here."""
+    """Raise the error for the status, with the remedy for Jules."""
     try:
         check(response)
     except errors.ProviderError as error:

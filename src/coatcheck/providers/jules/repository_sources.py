@@ -17,7 +17,7 @@ PREFIX = "sources/"
 
 
 def label_of(source: str) -> str:
-    """Return the name of a source as people know it."""
+    """Return the display name of a source."""
     return source.removeprefix(PREFIX).removeprefix("github/")
 
 

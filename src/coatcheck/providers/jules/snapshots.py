@@ -3,8 +3,8 @@
 Invariants:
 
 - Activities of one moment must not get lost: the next poll requests activities from a few seconds earlier and drops known ones.
-- An agent that works and gives no sign for a quarter of an hour is reported as stalled, and is waited for all
-  the same: some do go on.
+- A working agent without activity for a quarter of an hour is reported as stalled, and is still waited
+  for: some continue.
 
 See docs/reference/protocols/jules.md, "3.1 Decision table for a client" and "3.3 Incremental activities".
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # How far back the next poll requests activities (seconds). Activities are written in order, a few milliseconds apart
 # (docs/reference/protocols/jules.md, "1.1 Base, auth, versions" and "3.3 Incremental activities").
 OVERLAP = 5.0
-# 0.05 % false alarms, 89 % of the dead sessions caught; healthy gaps have 7.6 minutes at the 99th percentile
+# 0.05 % false alarms, 89 % of the stopped sessions found; healthy gaps have 7.6 minutes at the 99th percentile
 # (docs/reference/protocols/jules.md, "3.1 Decision table for a client").
 STALL = 15 * 60.0
 

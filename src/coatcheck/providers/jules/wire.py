@@ -94,7 +94,7 @@ class Output(Wire, frozen=True):
 
 
 class Session(Wire, frozen=True):
-    """A session; input-only fields never come back (docs/reference/protocols/jules.md, "2.2 Session")."""
+    """A session; input-only fields are never returned (docs/reference/protocols/jules.md, "2.2 Session")."""
 
     name: str | None = None
     id: str | None = None
@@ -166,7 +166,7 @@ class SessionCompleted(Wire, frozen=True):
 
 
 class SessionFailed(Wire, frozen=True):
-    """The agent gave up (docs/reference/protocols/jules.md, "2.4 Activity")."""
+    """The session failed (docs/reference/protocols/jules.md, "2.4 Activity")."""
 
     reason: str | None = None
 

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Every answer gives a value or `UnreadableResponseError` with the JSON path of what is wrong.
+- Every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong.
 - A state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task.
 - A batch that completed may hold failed requests: `completed` is a success only where one of them is.
 """
@@ -139,7 +139,7 @@ def _item(line: wire.Line) -> Item:
 
 
 def _item_failure(line: wire.Line, body: Mapping[str, object]) -> Failure | None:
-    """Return why a request failed: it was not made, was refused, or was answered with an error of its own."""
+    """Return why a request failed: it was not made, was refused, or was answered with an error."""
     if line.error is not None:
         return Failure(code=text(line.error.code), message=text(line.error.message))
     status = line.response.status_code if line.response else None

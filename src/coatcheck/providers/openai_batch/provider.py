@@ -189,7 +189,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
                 break
         return None
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a batch: one GET while it is running, and one for each file of results once it has ended."""
@@ -203,7 +203,7 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         return task if results is None else msgspec.structs.replace(task, notices=(*task.notices, NO_RESULT))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the batch as it came."""
+        """Return the response for a batch, unchanged."""
         response = yield from self._fetch_task(ref)
         return response.body
 
@@ -222,8 +222,8 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
         check(response)
         return extract.page(response)
 
-    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be asked for refs
-        """Return the state of up to a hundred batches; those that have ended need a request of their own."""
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be filtered by refs
+        """Return the state of up to a hundred batches; those that have ended need a further request."""
         batch_page = yield from self.list_tasks(cursor=cursor)
         return StatusPage(tasks=batch_page.items, cursor=batch_page.cursor)
 
@@ -278,7 +278,7 @@ def _jsonl(spec: TaskSpec) -> bytes:
 
 
 def _form(lines: bytes) -> tuple[str, bytes]:
-    """Return the type and the body of an upload; the boundary is made of the content, which cannot hold its own digest."""
+    """Return the type and the body of an upload; the boundary is a digest of the content, which cannot contain it."""
     boundary = f"coatcheck-{hashlib.sha256(lines).hexdigest()}"
     purpose = b'content-disposition: form-data; name="purpose"\r\n\r\nbatch'
     file = (
