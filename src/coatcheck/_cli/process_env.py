@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
 
-from .. import errors
 from .console import Console, TextStream
 from .interruption import Interruption
 
@@ -74,14 +73,6 @@ def can_browse(environ: Mapping[str, str], platform: str) -> bool:
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return False
     return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
-
-
-def utf8(data: bytes, what: str) -> str:
-    """Return bytes as text, without a byte-order mark; raises `ConfigurationError` for what is not UTF-8."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise errors.ConfigurationError(f"{what} is not UTF-8 text") from None
 
 
 class ClosedStream(io.RawIOBase):

@@ -2,8 +2,7 @@
 
 Invariants:
 
-- a batch takes its next state each time it is requested;
-- results are in another order than the requests, as both services document;
+- a batch takes its next state at each request, and results are in another order than the requests, as documented;
 - a batch that was cancelled or has expired has the results of every other request, from the first on.
 
 See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch APIs".
