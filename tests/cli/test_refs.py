@@ -12,10 +12,11 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
 def renamed(cli: Cli, ref: str, name: str) -> None:
-    """Give a task another id in the journal."""
+    """Give a task another id in the journal, and remove it from the history."""
     path = Path(state_dir(cli.environ)) / "coatcheck.sqlite3"
     with sqlite3.connect(path) as db:
         db.execute("UPDATE submission SET task = ? WHERE task = ?", (name, ref.partition(":")[2]))
+        db.execute("DELETE FROM task WHERE id = ?", (ref.partition(":")[2],))
     db.close()
 
 
