@@ -240,3 +240,34 @@ def test_a_result_of_the_submission_is_not_requested_again(variant: str) -> None
     task = both.poll_task(both.create_task("p"))
 
     assert ([], 0, TaskState.SUCCEEDED) == (both.clock.sleeps, service.count("GET", "/tasks/t1"), task.state)
+
+
+class Hanging:
+    """A service that answers no request before its limit, by a fake clock; the limits are recorded."""
+
+    def __init__(self, both: Both, usual: float) -> None:
+        self.both, self.usual, self.limits = both, usual, list[float]()
+
+    def handle(self, request: Request) -> Response:
+        """Let the limit of the request pass."""
+        self.limits.append(min(self.usual, request.at_most or self.usual))
+        self.both.clock.now += self.limits[-1]
+        raise errors.TransportTimeoutError("no answer in time")
+
+
+@pytest.mark.parametrize("call", ["poll_task", "poll_tasks"])
+def test_a_hanging_request_does_not_outlast_the_deadline(variant: str, call: str) -> None:
+    """A request has at most what is left of the wait, so that the wait ends at its deadline."""
+    both, service = waiting_for(variant)
+    hanging = Hanging(both, 60.0)
+    service.script = [None]
+    service.handle, first = hanging.handle, service.handle  # type: ignore[method-assign]
+    started = both.clock.monotonic()
+    del first
+    with pytest.raises(errors.WaitTimeoutError):
+        if call == "poll_task":
+            both.poll_task("t1", timeout=8.0)
+        else:
+            list(both.poll_tasks(["t1"], timeout=8.0))
+
+    assert both.clock.monotonic() - started <= 9.0

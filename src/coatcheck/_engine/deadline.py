@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any, TypeVar
 
-from .._protocol.effects import Clock
+import msgspec
+
+from .._protocol.effects import Clock, Request, Script, Sleep
+
+T = TypeVar("T")
+
+# A deadline that is further away than this (seconds) limits no request: transports have shorter limits of their own.
+NEAR = 300.0
+# A request gets at least this many seconds, so that the poll at the deadline can succeed.
+SHORTEST = 0.5
 
 
 class Deadline:
@@ -30,3 +40,28 @@ class Deadline:
     def remaining(self) -> float:
         """Return the seconds left, infinite without a deadline."""
         return self._at - self._clock.monotonic()
+
+    def limiting(self, script: Script[T]) -> Script[T]:
+        """Return *script* so that its requests and its pauses between retries end with the deadline, where that is near."""
+        return self._limited(script) if self.remaining < NEAR else script
+
+    def _limited(self, script: Script[T]) -> Script[T]:
+        answer: Any = None
+        error: BaseException | None = None
+        try:
+            while True:
+                effect = script.send(answer) if error is None else script.throw(error)
+                if type(effect) is Request:
+                    effect = msgspec.structs.replace(effect, at_most=max(self.remaining, SHORTEST))
+                elif type(effect) is Sleep:
+                    effect = Sleep(min(effect.seconds, max(self.remaining, 0.0)))
+                answer = error = None
+                try:
+                    answer = yield effect
+                except Exception as raised:  # noqa: BLE001 - the script may handle any error
+                    error = raised
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            script.close()

@@ -148,9 +148,8 @@ class BatchPoller:
         """Request pages, and remove the tasks that they show from *unseen*."""
         cursor, reach = None, 0
         for number in range(1, min(self._reach + 1, len(unseen)) + 1):
-            page: StatusPage = yield from self._poll.run(
-                self._poll.provider.get_status_page(tuple(unseen), cursor=cursor)
-            )
+            exchange = self._poll.provider.get_status_page(tuple(unseen), cursor=cursor)
+            page: StatusPage = yield from self._deadline.limiting(self._poll.run(exchange))
             self._record_response()
             self._round.requests += 1
             yield from self._poll.recording.record(page.tasks)  # before a queue forgets them
@@ -214,7 +213,8 @@ class BatchPoller:
 
     def _poll_task(self, ref: TaskRef, shown: Task | None) -> Script[tuple[TaskSnapshot, Task | None]]:
         memory = self._tasks[ref].seen.memory
-        snapshot = yield from self._poll.get_snapshot(ref, memory, shown, is_watched=self._context.is_watched)
+        polled = self._poll.get_snapshot(ref, memory, shown, is_watched=self._context.is_watched)
+        snapshot = yield from self._deadline.limiting(polled)
         snapshot, ended = yield from self._poll.resolve_snapshot(snapshot, first=False)
         yield from self._poll.recording.record([snapshot.task])
         return snapshot, ended

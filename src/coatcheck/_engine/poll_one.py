@@ -113,8 +113,10 @@ def _poll_until_end(wait: Wait) -> Script[Task]:
                 raise timeout_error(wait.ref, wait.timeout, wait.context.reachability.outage)
             yield from _pause(wait, interval, deadline)
         try:
-            ended = yield from _poll(wait)
+            ended = yield from deadline.limiting(_poll(wait))
         except TRANSIENT_ERRORS as error:
+            if deadline.is_past:  # what is left of it is the limit of a request
+                raise timeout_error(wait.ref, wait.timeout, wait.context.reachability.outage) from error
             if wait.is_failed:
                 raise
             wait.retry_after = retry_after_of(error)

@@ -35,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     `Read` for its chunks. With ``conditional=True`` it may be sent as a conditional request and answered from
     the cache (HTTP 304). With ``idempotent=True`` it may be retried with any method: it carries a key by which the
     service recognises it. `timeout` is in seconds for the whole request; None takes the client's.
+    `at_most` lowers either, for a wait whose deadline comes first; it does not concern a streamed response.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     conditional: bool = False
     idempotent: bool = False
     timeout: float | None = None
+    at_most: float | None = None
     url: str = ""
 
     _secret_headers: ClassVar[frozenset[str]] = frozenset(

@@ -325,6 +325,14 @@ def closed(request: Request) -> errors.ConfigurationError:
     return errors.ConfigurationError(f"{_place(request)}: the stream or its client is closed")
 
 
+def limit_of(request: Request, options: TransportOptions) -> float | None:
+    """Return the seconds that *request* may take where they are not those of *options*; None where they are."""
+    if request.at_most is None or request.stream:
+        return request.timeout
+    usual = options.timeout if request.timeout is None else request.timeout
+    return request.at_most if usual is None else min(usual, request.at_most)
+
+
 def failure(
     request: Request, reason: str, *, is_sent: bool, is_timeout: bool = False, proxy: str | None = None
 ) -> errors.TransportError:

@@ -32,6 +32,7 @@ from .network import (
     closed,
     failure,
     joined,
+    limit_of,
     read_certificates,
     too_large,
     unreadable,
@@ -115,7 +116,7 @@ class ReqwestTransport:
         """Return the response to *request*; see `Transport`."""
         client = self._clients.take(request)
         try:
-            exchange = _built(client, request)
+            exchange = _built(client, request, self._options)
             if request.stream:
                 return self._stream(exchange, request)
             with exchange as answer:
@@ -177,7 +178,7 @@ class AsyncReqwestTransport:
         """Return the response to *request*; see `Transport`."""
         client = self._clients.take(request)
         try:
-            exchange = _built(client, request)
+            exchange = _built(client, request, self._options)
             if request.stream:
                 return await self._stream(exchange, request)
             async with exchange as answer:
@@ -356,18 +357,21 @@ def _with_certificates(builder: B, options: TransportOptions, route: Route) -> B
 
 
 @overload
-def _built(client: SyncClient, request: Request) -> SyncStreamRequest: ...
+def _built(client: SyncClient, request: Request, options: TransportOptions) -> SyncStreamRequest: ...
 @overload
-def _built(client: Client, request: Request) -> StreamRequest: ...
-def _built(client: SyncClient | Client, request: Request) -> SyncStreamRequest | StreamRequest:
+def _built(client: Client, request: Request, options: TransportOptions) -> StreamRequest: ...
+def _built(
+    client: SyncClient | Client, request: Request, options: TransportOptions
+) -> SyncStreamRequest | StreamRequest:
     """Return *request* as pyreqwest sends it. Raises `errors.ConfigurationError` for what is not HTTP: nothing was sent."""
     try:
-        return _prepared(client.request(request.method, address(request)), request).build_streamed()
+        limit = limit_of(request, options)
+        return _prepared(client.request(request.method, address(request)), request, limit).build_streamed()
     except ValueError:  # pyreqwest's BuilderError is one
         raise unsendable(request) from None
 
 
-def _prepared(builder: R, request: Request) -> R:
+def _prepared(builder: R, request: Request, limit: float | None) -> R:
     builder = builder.streamed_read_buffer_limit(0 if request.stream else READ_AHEAD)
     if request.headers:
         builder = builder.headers(request.headers)
@@ -375,8 +379,8 @@ def _prepared(builder: R, request: Request) -> R:
         builder = builder.body_bytes(request.body)
     elif request.method in _BODY_METHODS:
         builder = builder.header("content-length", "0")
-    if request.timeout is not None:
-        builder = builder.timeout(timedelta(seconds=max(request.timeout, 0.0)))
+    if limit is not None:
+        builder = builder.timeout(timedelta(seconds=max(limit, 0.0)))
     return builder
 
 

@@ -38,6 +38,7 @@ from .network import (
     closed,
     failure,
     joined,
+    limit_of,
     read_certificates,
     too_large,
     unreadable,
@@ -220,7 +221,9 @@ class _Deadline:
     """The deadline of a request: its limit, else, unless it is streamed, the transport's."""
 
     def __init__(self, request: Request, options: TransportOptions) -> None:
-        limit = request.timeout if request.timeout is not None or request.stream else options.timeout
+        limit = limit_of(request, options)
+        if limit is None and not request.stream:
+            limit = options.timeout
         self._end = None if limit is None else time.monotonic() + limit
 
     def left(self) -> float | None:
