@@ -9,7 +9,7 @@
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
 VENV ?= .venv
-JOBS ?= 2
+JOBS ?= 3
 TESTS ?= tests
 # Tests of child processes whose imports, files or stderr measuring would change.
 UNMEASURED := tests/credentials/test_flight.py::test_a_crowd_shares_a_failed_refresh \

@@ -58,7 +58,7 @@ def test_a_blank_message_is_refused(cli: Cli) -> None:
     """A blank message is an error before any request."""
     ref = cli.submit()
 
-    assert "the message is blank; say what the agent should do" == cli("message", ref, " ").line
+    assert "the message is blank; write what the agent should do" == cli("message", ref, " ").line
 
 
 def test_a_pull_request_is_requested(cli: Cli) -> None:
