@@ -13,7 +13,7 @@ LAST_SECONDS = 600  # no measurement lasts longer: a server that was forgotten e
 
 
 class Canned(asyncio.Protocol):
-    """Answers every request at once; requests are told apart by the empty line that ends them, bodies are not read."""
+    """Answers every request at once; requests end with an empty line, bodies are not read."""
 
     def __init__(self, early: bytes, late: bytes, late_from: float) -> None:
         self.early, self.late, self.late_from = early, late, late_from

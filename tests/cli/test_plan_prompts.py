@@ -137,10 +137,10 @@ def test_a_watch_prints_plans_and_artifacts(tmp_path: Path) -> None:
     """Activities are lines of text, and objects with --json."""
     cli = JulesCli(tmp_path)
     ref = cli("submit", "--repo", "owner/repo", "Say hello").out.strip()
-    told = cli("watch", ref)
+    watched = cli("watch", ref)
     streamed = cli("watch", "--stream", "--json", ref)
 
-    assert "plan  1. Read the code" in told.out
+    assert "plan  1. Read the code" in watched.out
     assert '"kind":"command","command":"make test"' in streamed.out
 
 

@@ -181,7 +181,7 @@ def test_the_demo_runs_every_step(tmp_path: Path) -> None:
     )
 
     assert (0, "") == (done.returncode, done.stderr)
-    for told in (
+    for expected in (
         "no model is used",
         "--attempts 3",
         "A ◐ button switches",
@@ -192,7 +192,7 @@ def test_the_demo_runs_every_step(tmp_path: Path) -> None:
         " M style.css",
         str(folder),
     ):
-        assert told in done.stdout
+        assert expected in done.stdout
     assert [] == list(temporary.iterdir())
     assert "[data-theme" in (folder / "style.css").read_text()
 

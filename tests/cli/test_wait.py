@@ -167,8 +167,8 @@ def test_a_watch_can_be_resumed(cli: Cli) -> None:
 def test_many_are_watched_at_once(cli: Cli) -> None:
     """Several refs are one stream of events, each with its task; a ref that is given twice is watched once."""
     refs = [cli.submit(), cli.submit()]
-    told = events(cli("watch", "--json", *refs, refs[0]))
-    ends = [event["ref"] for event in told if event["type"] == "task.succeeded"]
+    watched = events(cli("watch", "--json", *refs, refs[0]))
+    ends = [event["ref"] for event in watched if event["type"] == "task.succeeded"]
 
     assert sorted(refs) == sorted(ends)
 

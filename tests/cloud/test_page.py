@@ -161,7 +161,7 @@ def test_the_page_of_a_running_task_reloads() -> None:
     assert b'http-equiv="refresh"' in ask(cloud, is_owner=True).body
 
 
-@pytest.mark.skipif(not OWNERS, reason="only Linux tells who owns a socket")
+@pytest.mark.skipif(not OWNERS, reason="only Linux shows the owner of a socket")
 def test_the_address_that_is_printed_opens_the_page(cloud: ScriptedCloud) -> None:
     """A browser of the same user needs no key: the kernel shows whose connection it is."""
     with serving(cloud, routes=pages_of(cloud)) as url:

@@ -122,7 +122,7 @@ def test_no_token_is_in_the_file(store: Store, tmp_path: Path) -> None:
     assert not [token for token in (tokens.access_token, tokens.refresh_token) if token.encode() in content]
 
 
-@pytest.mark.parametrize("content", [b"not a database, but long enough to be told apart" * 20, b"\0" * 5000])
+@pytest.mark.parametrize("content", [b"not a database, but longer than a header" * 20, b"\0" * 5000])
 def test_a_file_that_is_no_database_is_a_clear_error(content: bytes, tmp_path: Path) -> None:
     """Naming it, with what to do."""
     path = tmp_path / "cloud.sqlite3"

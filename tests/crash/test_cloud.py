@@ -31,7 +31,7 @@ from coatcheck.cloud.workspace import WorkspaceManager
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(sys.platform != "linux", reason="processes are told apart by /proc"),
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc"),
 ]
 
 ATTEMPTS, KILLS = map(int, os.environ.get("COATCHECK_CRASH", "200,20").split(","))

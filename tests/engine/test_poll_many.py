@@ -224,7 +224,7 @@ class Inbox(Queue):
     capabilities = msgspec.structs.replace(
         Queue.capabilities,
         verbs={name: how for name, how in Queue.capabilities.verbs.items() if name != "get_task"},
-        reasons={"get_task": "ends are told in a queue"},
+        reasons={"get_task": "ends are reported in a queue"},
     )
 
     def acknowledge(self, page: StatusPage) -> Exchange[None]:
@@ -281,7 +281,7 @@ def test_a_queue_that_stays_empty_ends_with_the_deadline(variant: str) -> None:
 def test_polling_without_the_verb_is_an_error(variant: str) -> None:
     """A service without polls refuses one before any request."""
     service = Busy(count=1, size=10, a_round=1)
-    with pytest.raises(errors.UnsupportedError, match="ends are told in a queue"):
+    with pytest.raises(errors.UnsupportedError, match="ends are reported in a queue"):
         Both(variant, Inbox(), service).get_task("toy:t0")
 
     assert [] == service.requests

@@ -95,10 +95,10 @@ def lambda_of_aws(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), FrontDoor) as door:
         base = f"http://127.0.0.1:{door.server_address[1]}"
         FrontDoor.runner, FrontDoor.runtime, api = free_ports(3)
-        told = environ(folder)
+        settings = environ(folder)
         with (
-            started(folder / "runtime.log", runtime_command(api), FrontDoor.runtime, environ=told),
-            started(folder / "runner.log", runner_command(base), FrontDoor.runner, environ=told),
+            started(folder / "runtime.log", runtime_command(api), FrontDoor.runtime, environ=settings),
+            started(folder / "runner.log", runner_command(base), FrontDoor.runner, environ=settings),
         ):
             thread = threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True)
             thread.start()

@@ -183,7 +183,7 @@ def wait_for(port: int, log: Path) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-        time.sleep(0.05)  # another program starts; nothing tells us when
+        time.sleep(0.05)  # another program starts; no event reports when
     pytest.fail(f"it does not start: {log.read_text()}", pytrace=False)
 
 

@@ -98,17 +98,17 @@ def test_a_session_with_googles_client(tmp_path: Path, options: dict[str, Any]) 
 def test_both_clients_see_the_same_session(tmp_path: Path) -> None:
     """Our client reads the state, the diff, the pull request and every event of the session that Google's client created."""
     with served() as (emulator, url):
-        told = google(emulator, url, home=tmp_path)
+        events_of_google = google(emulator, url, home=tmp_path)
         with Client("jules", base_url=url, token=emulator.token, journal=MemoryJournal(), environ={}) as client:
-            task = client.get_task(told[0]["id"])
+            task = client.get_task(events_of_google[0]["id"])
             events = list(client.stream_task(task.ref))
 
-    assert (TaskState.SUCCEEDED, DIFF.encode(), told[-1]["pullRequest"]) == (
+    assert (TaskState.SUCCEEDED, DIFF.encode(), events_of_google[-1]["pullRequest"]) == (
         task.state,
         bytes(task.outcome.patch),
         task.outcome.pull_request.url,
     )
-    assert len(told) - 2 == len(events)
+    assert len(events_of_google) - 2 == len(events)
 
 
 def test_googles_client_and_ours_fail_alike(tmp_path: Path) -> None:

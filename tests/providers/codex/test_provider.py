@@ -142,10 +142,10 @@ def test_every_option_has_its_place_in_the_body() -> None:
 
 def test_creating_is_one_post_and_gives_a_created_task() -> None:
     """One POST; its response has the ref, the state, and the counters of the rate limit."""
-    told = answer_exchange(PROVIDER.create_task(SPEC), CREATED)
-    task = told.result
+    returned = answer_exchange(PROVIDER.create_task(SPEC), CREATED)
+    task = returned.result
 
-    assert ["POST /wham/tasks"] == told.lines
+    assert ["POST /wham/tasks"] == returned.lines
     assert task.ref == TaskRef("codex", "task_e_00000000000000000000000000000009")
     assert (TaskState.QUEUED, "pending", "Add dark mode", "e1", 1282.43) == (
         task.state,
@@ -245,9 +245,9 @@ def test_a_failing_list_is_fatal_only_alone() -> None:
 
 def test_a_poll_is_one_request() -> None:
     """`get_task` is exactly one GET, and keeps the ref that was requested."""
-    told = answer_exchange(PROVIDER.get_task(TaskRef("codex", "a~b")), THREE)
+    returned = answer_exchange(PROVIDER.get_task(TaskRef("codex", "a~b")), THREE)
 
-    assert (["GET /wham/tasks/a~b"], TaskRef("codex", "a~b")) == (told.lines, told.result.ref)
+    assert (["GET /wham/tasks/a~b"], TaskRef("codex", "a~b")) == (returned.lines, returned.result.ref)
 
 
 @pytest.mark.parametrize(("id", "path"), [("a/b?", "a%2Fb%3F"), ("ü%", "%C3%BC%25"), ("..", "%252E%252E")])
@@ -259,11 +259,11 @@ def test_ids_never_leave_their_segment(id: str, path: str) -> None:
 def test_attempts_need_one_more_request() -> None:
     """The current turn's attempt is in the task, the others in its siblings, in the order of their numbers."""
     task = answer_exchange(PROVIDER.get_task(REF), THREE).result
-    told = answer_exchange(PROVIDER.list_attempts(task), SIBLINGS)
+    returned = answer_exchange(PROVIDER.list_attempts(task), SIBLINGS)
 
-    assert [f"GET /wham/tasks/{TASK}/turns/{TURN}/sibling_turns"] == told.lines
+    assert [f"GET /wham/tasks/{TASK}/turns/{TURN}/sibling_turns"] == returned.lines
     assert [(1, TaskState.SUCCEEDED), (2, TaskState.SUCCEEDED), (3, TaskState.FAILED)] == [
-        (attempt.number, attempt.state) for attempt in told.result
+        (attempt.number, attempt.state) for attempt in returned.result
     ]
 
 
@@ -301,9 +301,12 @@ def test_a_page_is_never_larger_than_the_service_allows(options: dict[str, Any],
 
     See docs/reference/protocols/codex-wham.md, "2.1 GET /wham/tasks/list".
     """
-    told = answer_exchange(PROVIDER.list_tasks(**options), answer(recorded("list_page_1")))
+    returned = answer_exchange(PROVIDER.list_tasks(**options), answer(recorded("list_page_1")))
 
-    assert ([f"GET /wham/tasks/list?{query}"], "+RID:~abc==#RT:1#TRC:2#RTD:xyz") == (told.lines, told.result.cursor)
+    assert ([f"GET /wham/tasks/list?{query}"], "+RID:~abc==#RT:1#TRC:2#RTD:xyz") == (
+        returned.lines,
+        returned.result.cursor,
+    )
 
 
 def test_a_limit_of_nothing_is_refused() -> None:
@@ -326,12 +329,14 @@ def test_environments_keep_nothing_that_could_be_secret() -> None:
 
 def test_environments_of_a_repository_are_from_both_routes() -> None:
     """By repository and by list, each id once, others left out."""
-    told = answer_exchange(
+    returned = answer_exchange(
         PROVIDER.list_environments(repository="https://github.com/Owner/Repo"), answer([{"id": "n"}]), ENVIRONMENTS
     )
 
-    assert ["GET /wham/environments/by-repo/github/Owner/Repo", "GET /wham/environments"] == told.lines
-    assert ["n", "e0000000000000000000000000000001", "e0000000000000000000000000000002"] == [e.id for e in told.result]
+    assert ["GET /wham/environments/by-repo/github/Owner/Repo", "GET /wham/environments"] == returned.lines
+    assert ["n", "e0000000000000000000000000000001", "e0000000000000000000000000000002"] == [
+        e.id for e in returned.result
+    ]
 
 
 @pytest.mark.parametrize(
@@ -379,9 +384,9 @@ def test_an_action_is_one_request(verb: str) -> None:
 
     See docs/reference/protocols/codex-wham.md, "2.8 Server routes no open client calls".
     """
-    told = answer_exchange(getattr(PROVIDER, verb)(REF), answer({"success": True}))
+    returned = answer_exchange(getattr(PROVIDER, verb)(REF), answer({"success": True}))
 
-    assert ([ACTIONS[verb]], None) == (told.lines, told.result)
+    assert ([ACTIONS[verb]], None) == (returned.lines, returned.result)
 
 
 @pytest.mark.parametrize("verb", ACTIONS)
@@ -403,10 +408,10 @@ def test_a_message_continues_the_current_turn() -> None:
 
     See docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks".
     """
-    told = answer_exchange(PROVIDER.send_message(REF, "and the footer", mode="ask", model="m"), THREE, CREATED)
-    sent = json.loads(told.requests[1].body)
+    returned = answer_exchange(PROVIDER.send_message(REF, "and the footer", mode="ask", model="m"), THREE, CREATED)
+    sent = json.loads(returned.requests[1].body)
 
-    assert [f"GET /wham/tasks/{TASK}", "POST /wham/tasks"] == told.lines
+    assert [f"GET /wham/tasks/{TASK}", "POST /wham/tasks"] == returned.lines
     assert {"task_id": TASK, "turn_id": TURN, "environment_mode": "ask"} == sent["follow_up"]
     assert ("and the footer", {"model_slug": "m"}) == (sent["input_items"][0]["content"][0]["text"], sent["metadata"])
 
@@ -414,13 +419,13 @@ def test_a_message_continues_the_current_turn() -> None:
 @pytest.mark.parametrize(("attempt", "answers", "turn"), [(None, [], TURN), (1, [], TURN), (2, [SIBLINGS], SECOND)])
 def test_a_pull_request_is_of_one_attempt(attempt: int | None, answers: list[Response], turn: str) -> None:
     """The turn is found by the attempt's number; only a draft is ever requested."""
-    told = answer_exchange(
+    returned = answer_exchange(
         PROVIDER.create_pull_request(REF, attempt=attempt), THREE, *answers, answer({"success": True})
     )
 
     assert (f"POST /wham/tasks/{TASK}/turns/{turn}/pr", b'{"mode":"draft","add_codex_tag":false}') == (
-        told.lines[-1],
-        told.requests[-1].body,
+        returned.lines[-1],
+        returned.requests[-1].body,
     )
 
 
@@ -442,12 +447,12 @@ def test_the_stream_reports_what_the_turn_does() -> None:
     log = b'data: {"id":"2","item_type":"log","key":{"type":"UserSetupScript","created_at":1790723653},"line":"npm ci"}\n\n'
     whole = b": hello\n\n" + delta + b"data: {torn\n\n" + log
     response = Response(200, stream=Stream([whole[:50], whole[50:]]))
-    told = answer_exchange(PROVIDER.stream_events(REF), THREE, response)
+    returned = answer_exchange(PROVIDER.stream_events(REF), THREE, response)
 
     assert [("item/agentMessage/delta", "Hel", "1"), ("task.log", "npm ci", "2")] == [
-        (getattr(event, "kind", event.type), event.text, event.id) for event in told.emitted
+        (getattr(event, "kind", event.type), event.text, event.id) for event in returned.emitted
     ]
-    assert f"GET /wham/tasks/{TASK}/turns/{TURN}/stream?item_type=thread_event&item_type=log" == told.lines[1]
+    assert f"GET /wham/tasks/{TASK}/turns/{TURN}/stream?item_type=thread_event&item_type=log" == returned.lines[1]
 
 
 def test_a_stream_needs_a_turn() -> None:

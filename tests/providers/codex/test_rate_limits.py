@@ -22,11 +22,11 @@ def test_every_window_credit_and_limit_is_reported() -> None:
 
     See docs/reference/protocols/codex-wham.md, "7.1 GET /wham/usage".
     """
-    told = answer_exchange(PROVIDER.get_usage(), answer(recorded("usage_plus_two_windows")))
-    found = told.result
+    shown = answer_exchange(PROVIDER.get_usage(), answer(recorded("usage_plus_two_windows")))
+    found = shown.result
     primary, secondary = found.window("primary"), found.window("secondary")
 
-    assert ["GET /wham/usage"] == told.lines
+    assert ["GET /wham/usage"] == shown.lines
     assert (42.0, 18000, 600.0, datetime(2026, 9, 29, 23, 24, 10, tzinfo=UTC)) == (
         primary.used_percent,
         primary.seconds,

@@ -361,9 +361,9 @@ def test_a_watch_reports_everything_once(variant: str) -> None:
     client, emulator = jules(variant)
     ref = client.create_task(SPEC).ref
     events = client.watch_task(ref)
-    told = [event.type for event in events if not hasattr(event, "state") and event.type != "task.diff"]
+    types = [event.type for event in events if not hasattr(event, "state") and event.type != "task.diff"]
 
-    assert [event.type for event in client.stream_task(ref)] == told
+    assert [event.type for event in client.stream_task(ref)] == types
     assert "COMPLETED" == events[-1].raw_state
     assert all("create_time>" in dict(request.query)["filter"] for request in emulator.seen("list_activities")[2:-2])
 
@@ -450,10 +450,10 @@ def test_a_stall_of_many_tasks_is_reported(variant: str) -> None:
     """A session without activity for a quarter of an hour is reported: its page has the time of its state."""
     client, _ = jules(variant, step_seconds=1000)
     refs = [client.create_task(SPEC).ref for _ in range(4)]
-    told = client.watch_tasks(refs, interval=60, timeout=None)
+    watched = client.watch_tasks(refs, interval=60, timeout=None)
 
     assert {(ref, "stalled") for ref in refs} == {
-        (event.ref, event.notice.kind) for event in told if event.type == "task.notice"
+        (event.ref, event.notice.kind) for event in watched if event.type == "task.notice"
     }
 
 

@@ -10,6 +10,8 @@ from ... import errors
 from ..context import CommandContext, command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..._store.hooks import Hook, HookDelivery
     from ..._webhooks.settings import NewHook, WebhookSettings
     from ..console import Line
@@ -175,12 +177,9 @@ def _document(value: Hook | HookDelivery) -> dict[str, object]:
     return to_object(value)
 
 
-def _list_lines(hooks: object, senders: object) -> list[Line]:
-    lines: list[Line] = [
-        f"{hook.id}  {hook.state}  {hook.url}  {', '.join(hook.kinds)}"
-        for hook in hooks  # type: ignore[attr-defined]
-    ]
-    lines += [f"{sender}  received" for sender in senders]  # type: ignore[attr-defined]
+def _list_lines(hooks: Sequence[Hook], senders: Sequence[str]) -> list[Line]:
+    lines: list[Line] = [f"{hook.id}  {hook.state}  {hook.url}  {', '.join(hook.kinds)}" for hook in hooks]
+    lines += [f"{sender}  received" for sender in senders]
     return lines or ["No hooks; add one with: coatcheck hooks add URL"]
 
 
