@@ -16,7 +16,7 @@ from coatcheck.cloud.task_store import Store
 
 from .event_support import StreamStatusError, server, summary
 
-SCRIPT = 'echo one; echo oops >&2; read x < "$1"; echo two; echo more >> README.md'
+SCRIPT = 'echo one; echo oops >&2; until read x < "$1"; do :; done; echo two; echo more >> README.md'
 
 
 def test_output_arrives_while_the_agent_runs(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_database_of_the_first_version_gets_events(tmp_path: Path) -> None:
 
 def test_the_diff_of_a_running_agent_grows(tmp_path: Path) -> None:
     """Each request shows the clone as it is then, files that are new and changed included; at the end it is the result."""
-    script = 'echo 1 > new.txt; echo ready; read x < "$1"; echo 2 >> new.txt; echo ready; read x < "$1"'
+    script = 'echo 1 > new.txt; echo ready; until read x < "$1"; do :; done; echo 2 >> new.txt; echo ready; until read x < "$1"; do :; done'
     with server(tmp_path, script) as cloud:
         task = cloud.submit()
         seen = []
@@ -218,7 +218,7 @@ mkfifo pipe; ln -s /etc/passwd link; ln -s / folder; chmod 000 README.md; mkdir 
 echo "touch $1.owned" > .git/hooks/post-index-change; chmod +x .git/hooks/*
 git config core.fsmonitor "touch $1.owned; false"; git -C inner config core.fsmonitor "touch $1.owned; false"
 git config filter.x.clean "touch $1.owned; cat"; git config diff.x.textconv "touch $1.owned; cat"
-echo '* filter=x diff=x' > .gitattributes; echo kept > kept.txt; echo ready; read x < "$1"
+echo '* filter=x diff=x' > .gitattributes; echo kept > kept.txt; echo ready; until read x < "$1"; do :; done
 stat -c %a README.md; ls -A | sort | tr '\n' ' '; echo; cat .git/config | grep -c touch
 """
 
@@ -247,7 +247,7 @@ def test_a_hostile_clone_executes_nothing_and_is_left_alone(tmp_path: Path) -> N
 def test_a_clone_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is 503 with the reason and a time, and the result at the end is not affected."""
     monkeypatch.setattr("coatcheck.cloud.tree_copy.MAX_FILES", 3)
-    with server(tmp_path, 'echo x > x; echo ready; read x < "$1"') as cloud:
+    with server(tmp_path, 'echo x > x; echo ready; until read x < "$1"; do :; done') as cloud:
         task = cloud.submit()
         cloud.until(f"/tasks/{task}/events", lambda event: event["text"] == "ready")
         status, headers, body = cloud.ask(f"/tasks/{task}/diff")
@@ -260,7 +260,7 @@ def test_a_clone_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_the_size_of_a_change_is_an_event_while_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader of a running task gets its size before the agent ends."""
     monkeypatch.setattr("coatcheck.cloud.size_events.SizeEvents.__init__.__kwdefaults__", {"interval": 0.05})
-    with server(tmp_path, 'echo 1 > new.txt; read x < "$1"') as cloud:
+    with server(tmp_path, 'echo 1 > new.txt; until read x < "$1"; do :; done') as cloud:
         task = cloud.submit()
         size = cloud.until(f"/tasks/{task}/events", lambda event: event["type"] == "task.diff")["stats"]
         cloud.release()

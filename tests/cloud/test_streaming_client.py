@@ -15,7 +15,7 @@ from coatcheck.testing import Both
 
 from .event_support import Server, server
 
-WAITS = 'echo one; echo oops >&2; echo 1 > new.txt; read x < "$1"; echo two'
+WAITS = 'echo one; echo oops >&2; echo 1 > new.txt; until read x < "$1"; do :; done; echo two'
 
 
 def described(event: TaskEvent) -> str:
