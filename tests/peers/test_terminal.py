@@ -103,7 +103,7 @@ def test_a_browser_is_started_for_a_page(cloud: dict[str, str], tmp_path: Path) 
     script.chmod(0o700)
     environ = {**cloud, "BROWSER": f"{script} %s", "TERM": "dumb"}
     printed = [
-        on_a_terminal(*words, width=80, environ=environ).splitlines()[-1]
+        next(line for line in on_a_terminal(*words, width=80, environ=environ).splitlines() if line.startswith("http"))
         for words in (("open", "@last"), ("show", "@last", "--web"))
     ]
 
