@@ -87,7 +87,9 @@ def test_a_relay_that_encodes_json_again_breaks_signatures(tmp_path: Path) -> No
         kept = {name for each in settings.received.arrivals_since(0) for name in each.names}
     settings.close()
 
-    assert (["204", "204", "401", "401", "401"], {"github_actions:o~r~1", "github_actions:o~r~5"}) == (
+    names = {"github_actions:o~r~1", "github_actions:o~r~5", "copilot:@o/r"}
+
+    assert (["204", "204", "401", "401", "401"], names) == (
         sorted(posts),
         kept,
     )
