@@ -156,3 +156,10 @@ def test_a_service_without_running_diffs_is_refused(cli: Cli) -> None:
     done = cli("watch", "--diff", "codex:task_e_1")
 
     assert (2, True) == (done.code, "has no get_current_diff" in done.err)
+
+
+def test_without_events_a_line_says_so(cli: Cli) -> None:
+    """Where nothing is stored the output is empty, and stderr has a line."""
+    done = cli("events")
+
+    assert (0, "", "No events are stored.\n") == (done.code, done.out, done.err)

@@ -340,3 +340,10 @@ def test_a_detached_head_moves(cli: Cli, checkout: Path) -> None:
 def test_a_check_commits_nothing(cli: Cli, checkout: Path) -> None:
     """With --check nothing is written."""
     assert (0, "first") == (cli("apply", "../one.patch", "--commit", "--check").code, last_commit(checkout))
+
+
+def test_a_missing_patch_file_is_named(tmp_path: Path) -> None:
+    """A name that ends as a patch file does is a file, and a missing one is an error about it."""
+    done = Cli(tmp_path)("diff", "nope.diff")
+
+    assert (2, True) == (done.code, "nope.diff" in done.line)

@@ -1,5 +1,5 @@
 // stream_clients.mjs MODULES asyncapi FILE: print the errors that the official parser finds in a description.
-// stream_clients.mjs MODULES read URL TOKEN: print the ids and types of a stream, read as a browser does until it is told to stop.
+// stream_clients.mjs MODULES read URL TOKEN: print the ids and types of a stream, read as a browser does until the server ends it with 204.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .._patches.repair_rows import Repair
 
 STDIN = "-"
+# Endings of patch files, so that a misspelt name is an error about a file.
+_SUFFIXES = (".diff", ".patch")
 _PATH_PREFIXES = ("./", "../", "/")
 
 
@@ -57,8 +59,8 @@ class FileReview(NamedTuple):
 
 
 def is_patch_file(text: str, folder: str) -> bool:
-    """Whether *text* names a patch file, relative to *folder*, and not a task."""
-    if text == STDIN or text.startswith(_PATH_PREFIXES):
+    """Whether *text* names a patch file, relative to *folder*, and not a task; no id ends as a patch file does."""
+    if text == STDIN or text.startswith(_PATH_PREFIXES) or (text.endswith(_SUFFIXES) and ":" not in text):
         return True
     return "\0" not in text and os.path.lexists(os.path.join(folder, text))
 

@@ -45,9 +45,11 @@ def events_command(run: CommandContext, *, task: str | None, follow: bool, after
         if after is not None and stored.has_lost(after):
             run.warn(f"Events after {after} were deleted; the oldest that is kept follows.")
         if not (follow and after is not None):
-            newest = stored.newest_id()
+            newest, event = stored.newest_id(), None
             for event in stored.read(after=after, ref=ref, limit=limit):
                 _show(run, event, is_named=ref is None)
+            if event is None and not follow:
+                run.note("No events are stored.")
             after = newest
         if follow:
             for event in stored.follow(after=after, ref=ref, sleep=clock.sleep):
