@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from coatcheck._workspaces.cancellation import Cancelled, CancelScope, TimedOut
+from coatcheck._workspaces.git import Git, WorkspaceError, git_environment
+from coatcheck._workspaces.workspace import WorkspaceManager
 from coatcheck.cloud.attempt_runner import Agent, Runner, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
-from coatcheck.cloud.cancellation import Cancelled, CancelScope, TimedOut
 from coatcheck.cloud.clean_work_tree import mount_points
 from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
-from coatcheck.cloud.git import Git, WorkspaceError, git_environment
 from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
-from coatcheck.cloud.workspace import WorkspaceManager
 
 
 def git(where: Path, *arguments: str) -> None:
@@ -560,7 +560,9 @@ def test_clean_up_that_fails_changes_no_result_and_is_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The attempt completes, the folder is named in the log, and the next attempt removes it."""
-    monkeypatch.setattr("coatcheck.cloud.workspace.remove_tree", lambda path: [f"{path.name}: Device or resource busy"])
+    monkeypatch.setattr(
+        "coatcheck._workspaces.workspace.remove_tree", lambda path: [f"{path.name}: Device or resource busy"]
+    )
     attempts = Attempts(workspaces, repository, ("sh", "-c", "echo z >z.txt"), None)
     attempts.submit("a")
     first = attempts.finish()
@@ -578,7 +580,7 @@ def test_what_cannot_be_removed_does_not_stop_the_next_start(
     workspaces: WorkspaceManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sweep reports, and returns."""
-    monkeypatch.setattr("coatcheck.cloud.workspace.remove_tree", lambda path: ["busy"])
+    monkeypatch.setattr("coatcheck._workspaces.workspace.remove_tree", lambda path: ["busy"])
     workspaces.sweep()
 
 

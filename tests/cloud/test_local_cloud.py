@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from coatcheck._workspaces.workspace import WorkspaceManager
 from coatcheck.cloud.attempt_runner import Agent
 from coatcheck.cloud.demo.site import agent_command, make_site
 from coatcheck.cloud.issued_tokens import Account, TokenBook, TokenSet
@@ -24,7 +25,6 @@ from coatcheck.cloud.models import ENDED, CloudTask
 from coatcheck.cloud.oauth_server import OAuthServer
 from coatcheck.cloud.router import Router
 from coatcheck.cloud.task_store import Store
-from coatcheck.cloud.workspace import WorkspaceManager
 
 from .conftest import Caller, create_body
 

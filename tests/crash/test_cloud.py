@@ -21,12 +21,12 @@ import pytest
 from tests.cloud.test_hostile import AGENTS as TREES
 from tests.cloud.test_supervisor import AGENTS as PROCESSES, LEADERLESS, STUBBORN, WAITER, has_ended
 
+from coatcheck._workspaces.cgroup import find_parents
+from coatcheck._workspaces.workspace import WorkspaceManager
 from coatcheck.cloud.attempt_runner import Agent
-from coatcheck.cloud.cgroup import find_parents
 from coatcheck.cloud.local_cloud import LocalCloud
 from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED, CloudAttempt, CloudEnvironment, CloudTask, TaskOrder
 from coatcheck.cloud.task_store import Store
-from coatcheck.cloud.workspace import WorkspaceManager
 
 pytestmark = [
     pytest.mark.crash,

@@ -14,8 +14,8 @@ import pytest
 from coatcheck._runtime.config import state_dir
 from coatcheck._runtime.duration_file import DurationFile
 from coatcheck._runtime.server_record import record_path
+from coatcheck._workspaces.git import Git
 from coatcheck.cloud.demo.site import agent_command, make_site
-from coatcheck.cloud.git import Git
 from coatcheck.cloud.launcher import ServeOptions, environment, running
 from coatcheck.cloud.local_cloud import LocalCloud
 

@@ -20,16 +20,16 @@ from typing import ClassVar
 import msgspec
 
 from .._values.value import Value
-from .agent_process import MARK, AgentProcess, ProcessResult, arguments_of, log_error, takes_argument
+from .._workspaces.cancellation import CancelScope, Stopped, TimedOut
+from .._workspaces.command_process import MARK, CommandProcess, ProcessResult, arguments_of, log_error, takes_argument
+from .._workspaces.git import WorkspaceError, last_line
+from .._workspaces.workspace import Workspace, WorkspaceManager
 from .attempts import Conclusion, Job, Listener, failed
-from .cancellation import CancelScope, Stopped, TimedOut
 from .collect_changes import Changes, collect_changes
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .current_diff import RunningWorkspaces
-from .git import WorkspaceError, last_line
 from .models import CANCELLED, COMPLETED, CloudFile, CloudLog, CloudResult, title_of
 from .tree_walk import read_regular
-from .workspace import Workspace, WorkspaceManager
 
 # The end of what an agent printed is its message; longer ones are logs.
 MAX_MESSAGE = 64 * 1024
@@ -171,7 +171,7 @@ class Runner:
     def _run(self, job: Job, scope: CancelScope, workspace: Workspace) -> Conclusion:
         workspace.prompt_file.write_text(job.prompt, encoding="utf-8")
         command = self._agent.command
-        process = AgentProcess(on_line=lambda name, line: self._listener.on_line(job, name, line))
+        process = CommandProcess(on_line=lambda name, line: self._listener.on_line(job, name, line))
         try:
             with scope.on_cancel(process.cancel), self.workspaces.showing(job.attempt_id, workspace):
                 ending = process.run(

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cancellation import CancelScope
+from .._workspaces.cancellation import CancelScope
+from .._workspaces.tree_removal import OPEN_FOLDER
 from .result_index import MAX_CONTENT
-from .tree_removal import OPEN_FOLDER
 from .tree_walk import Folder, Walk, entries_of, read_head, read_regular
 
 # Linux opens no path of 4,096 bytes (PATH_MAX), and git writes no tree deeper than 2,048 (core.maxTreeDepth).

@@ -18,13 +18,13 @@ from itertools import accumulate
 from pathlib import Path
 
 from .._values.value import Value
+from .._workspaces.git import WorkspaceError
+from .._workspaces.tree_removal import make_writable
+from .._workspaces.workspace import Workspace
 from .clean_work_tree import TreeReport, WorkTreeCleaner
-from .git import WorkspaceError
 from .models import CloudFile
 from .result_index import SUBMODULE, Entry, ResultIndex, is_content, slashes
-from .tree_removal import make_writable
 from .tree_walk import Folder, Walk, entries_of, read_head
-from .workspace import Workspace
 
 # A diff beyond this is too large to review; it is also what our own server takes as a body.
 MAX_DIFF = 64 * 1024 * 1024

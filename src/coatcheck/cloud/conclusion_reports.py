@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .agent_process import log_error
+from .._workspaces.command_process import log_error
 from .attempts import Conclusion, Job, Listener, failed
 from .models import COMPLETED
 

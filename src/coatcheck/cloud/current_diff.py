@@ -14,12 +14,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .agent_process import log_error
-from .cancellation import CancelScope, Stopped
+from .._workspaces.cancellation import CancelScope, Stopped
+from .._workspaces.command_process import log_error
+from .._workspaces.git import WorkspaceError
+from .._workspaces.workspace import Workspace
 from .collect_changes import collect_changes
-from .git import WorkspaceError
 from .tree_copy import TreeTooLargeError, copy_tree
-from .workspace import Workspace
 
 # How long making one diff may take (seconds).
 LIMIT = 30.0

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from .._model.events import STATE_EVENTS, TaskEvent
 from .._server.event_stream import Broadcast, EventStream, StreamEvent
-from .agent_process import log_error
+from .._workspaces.command_process import log_error
 from .task_store import Store, StoredEvent
 
 # The longest time (seconds) for which a line waits to be stored.

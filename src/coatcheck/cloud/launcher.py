@@ -198,9 +198,9 @@ def _open_store(data: Path, stack: ExitStack, hooks: TaskHooks | None) -> Store:
 
 
 def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
+    from .._workspaces.workspace import WorkspaceManager
     from .attempt_runner import Agent
     from .local_cloud import LocalCloud
-    from .workspace import WorkspaceManager
 
     work = options.data / "work"
     work.mkdir(mode=0o700, exist_ok=True)

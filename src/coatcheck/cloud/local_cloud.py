@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from .. import errors
-from .agent_process import log_error
+from .._workspaces.command_process import log_error
+from .._workspaces.workspace import WorkspaceManager
 from .attempt_runner import Agent, Runner
 from .attempts import Conclusion, Job, Listener
 from .conclusion_reports import PAUSES
@@ -40,7 +41,6 @@ from .task_events import OutputEvents, ref_of
 from .task_store import Store, change_attempts
 from .transitions import find_environment, plan_follow_up, plan_task
 from .turn_stream import EventSource, Recording, log_line
-from .workspace import WorkspaceManager
 
 RESTARTED = CloudFailure(code="server_restarted", message="the server was restarted while this attempt ran")
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .git import WorkspaceError, last_line
+from .._workspaces.git import WorkspaceError, last_line
+from .._workspaces.workspace import Workspace
 from .tree_walk import read_regular
-from .workspace import Workspace
 
 SUBMODULE = "160000"
 NAME_REFUSED = "git does not take this name"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from .._model.events import TaskEvent
-from .agent_process import log_error
+from .._workspaces.command_process import log_error
 from .attempts import Job
 from .current_diff import NoDiffError
 from .models import CloudStats, count_changes

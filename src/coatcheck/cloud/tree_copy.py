@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 from typing import IO
 
-from .cancellation import CancelScope
+from .._workspaces.cancellation import CancelScope
 from .tree_walk import OPEN_FILE
 
 # A larger clone is not copied while its agent runs; its diff is available at the end.

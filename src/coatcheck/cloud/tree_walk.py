@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cancellation import CancelScope
-from .tree_removal import OPEN_FOLDER, clear_flags
+from .._workspaces.cancellation import CancelScope
+from .._workspaces.tree_removal import OPEN_FOLDER, clear_flags
 
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..git import Git
+from ..._workspaces.git import Git
 
 LABEL = "demo/website"
 PROMPT = "Add dark mode"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from coatcheck._workspaces.git import WorkspaceError, git_environment
+from coatcheck._workspaces.tree_removal import remove_tree
+from coatcheck._workspaces.workspace import Workspace, WorkspaceManager
 from coatcheck.cloud.collect_changes import Changes, collect_changes, quoted
-from coatcheck.cloud.git import WorkspaceError, git_environment
-from coatcheck.cloud.tree_removal import remove_tree
-from coatcheck.cloud.workspace import Workspace, WorkspaceManager
 
 
 def git(where: Path, *arguments: str, **environ: str) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck.cloud.agent_process import AgentProcess, ProcessResult
-from coatcheck.cloud.cgroup import ControlGroups, end_group, own_groups
+from coatcheck._workspaces.cgroup import ControlGroups, end_group, own_groups
+from coatcheck._workspaces.command_process import CommandProcess, ProcessResult
 
-from .test_agent_process import has_ended
+from .test_command_process import has_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="subreapers and /proc are Linux")
 
@@ -53,10 +53,10 @@ AGENTS = {
 }
 
 
-def run(script: str, tmp_path: Path, *, process: AgentProcess | None = None, timeout: float = 30) -> ProcessResult:
+def run(script: str, tmp_path: Path, *, process: CommandProcess | None = None, timeout: float = 30) -> ProcessResult:
     """Run a shell script as the agent."""
     codes = {"WAITER": WAITER, "STUBBORN": STUBBORN, "LEADERLESS": LEADERLESS, "PYTHON": sys.executable}
-    return (process or AgentProcess(grace=0.2)).run(
+    return (process or CommandProcess(grace=0.2)).run(
         ["sh", "-c", script], cwd=tmp_path, environ={**os.environ, **codes}, input=None, timeout=timeout
     )
 
@@ -121,12 +121,12 @@ def test_an_agent_that_attacks_its_supervisor_is_ended(number: str, tmp_path: Pa
         + f"kill -{number} $parent; echo done; sleep 60"
     )
     done = threading.Event()
-    process = AgentProcess(on_line=lambda _name, _line: done.set(), grace=0.2)
+    process = CommandProcess(on_line=lambda _name, _line: done.set(), grace=0.2)
     threading.Thread(target=lambda: (done.wait(240), process.cancel())).start()
     mark = {"COATCHECK_RESULT": f"{tmp_path}/result.json"}
     codes = {"WAITER": WAITER, "PYTHON": sys.executable}
     process.run(["sh", "-c", script], cwd=tmp_path, environ={**os.environ, **codes, **mark}, input=None, timeout=30)
-    from coatcheck.cloud.agent_process import end_strays
+    from coatcheck._workspaces.command_process import end_strays
 
     end_strays(tmp_path)
 
@@ -159,8 +159,8 @@ def test_an_agent_that_stops_what_watches_it_ends_all_the_same(name: str, tmp_pa
 def test_the_death_of_the_server_ends_its_agents(tmp_path: Path) -> None:
     """A server that is killed closes the supervisor's socket, and the supervisor ends everything."""
     server = (
-        "import os, sys\nfrom pathlib import Path\nfrom coatcheck.cloud.agent_process import AgentProcess\n"
-        "AgentProcess().run(['sh', '-c', sys.argv[1]], cwd=Path(sys.argv[2]), environ=os.environ, input=None, timeout=60)"
+        "import os, sys\nfrom pathlib import Path\nfrom coatcheck._workspaces.command_process import CommandProcess\n"
+        "CommandProcess().run(['sh', '-c', sys.argv[1]], cwd=Path(sys.argv[2]), environ=os.environ, input=None, timeout=60)"
     )
     codes = {"WAITER": WAITER, "PYTHON": sys.executable}
     script = AGENTS["an empty environment"] + "echo $$ >>pids; cat fifo"
@@ -180,7 +180,7 @@ def test_an_agent_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     errors = []
     for command in (["./file"], ["true", "a\0b"]):
         with pytest.raises((PermissionError, ValueError)) as caught:
-            AgentProcess().run(command, cwd=tmp_path, environ=os.environ, input=None, timeout=30)
+            CommandProcess().run(command, cwd=tmp_path, environ=os.environ, input=None, timeout=30)
         errors.append(caught.type)
 
     assert [PermissionError, ValueError] == errors

@@ -1,4 +1,4 @@
-"""Temporary clones for agents.
+"""temporary clones.
 
 Invariants:
 - the user's repository is read by one command (a fetch into our mirror) and written by none. A clone borrows objects
@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .agent_process import MARK, end_strays, log_warning
+from .command_process import MARK, end_strays, log_warning
 from .cancellation import CancelScope
 from .cgroup import ControlGroups, end_group
 from .git import Git, WorkspaceError, git_failure, last_line

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck.cloud.agent_process import AgentProcess, ProcessResult, arguments_of, end_strays, plain
+from coatcheck._workspaces.command_process import CommandProcess, ProcessResult, arguments_of, end_strays, plain
 
 
 def run(
@@ -21,10 +21,10 @@ def run(
     *,
     timeout: float | None = 20,
     input: Path | None = None,
-    process: AgentProcess | None = None,
+    process: CommandProcess | None = None,
 ) -> ProcessResult:
     """Run a line of Python as the agent."""
-    process = process or AgentProcess(grace=0.2)
+    process = process or CommandProcess(grace=0.2)
     return process.run([sys.executable, "-c", code], cwd=tmp_path, environ=os.environ, input=input, timeout=timeout)
 
 
@@ -93,7 +93,7 @@ def test_a_timeout_ends_the_whole_group_also_one_that_ignores_it(tmp_path: Path)
 def test_cancelling_ends_it_from_another_thread(tmp_path: Path) -> None:
     """A cancellation before the start ends the command at once."""
     up = threading.Event()
-    process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=0.2)
+    process = CommandProcess(on_line=lambda _name, _line: up.set(), grace=0.2)
 
     def cancel() -> None:
         up.wait(240)
@@ -107,7 +107,7 @@ def test_cancelling_ends_it_from_another_thread(tmp_path: Path) -> None:
 
 def test_an_agent_cancelled_before_it_began_ends_at_once(tmp_path: Path) -> None:
     """The follow_up is not lost."""
-    process = AgentProcess(grace=0.2)
+    process = CommandProcess(grace=0.2)
     process.cancel()
 
     assert run("import signal; signal.pause()", tmp_path, process=process).is_cancelled
@@ -117,7 +117,7 @@ def test_an_agent_may_end_after_sigterm(tmp_path: Path) -> None:
     """SIGTERM is sent before SIGKILL."""
     code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))\nprint('up', flush=True)\nsignal.pause()"
     up = threading.Event()
-    process = AgentProcess(on_line=lambda _name, _line: up.set(), grace=10)
+    process = CommandProcess(on_line=lambda _name, _line: up.set(), grace=10)
     threading.Thread(target=lambda: (up.wait(240), process.cancel())).start()
 
     assert "up\nbye\n" == run(code, tmp_path, process=process).stdout
@@ -141,7 +141,7 @@ def test_an_open_pipe_does_not_prolong_an_attempt(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     """A command that cannot be started is an error of the runner."""
     with pytest.raises(FileNotFoundError):
-        AgentProcess().run(["/no/such/program"], cwd=tmp_path, environ=os.environ, input=None, timeout=1)
+        CommandProcess().run(["/no/such/program"], cwd=tmp_path, environ=os.environ, input=None, timeout=1)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Run an agent: one command, no shell, under a supervisor that ends everything the command started.
+"""Run a command (an agent, a check): one program, no shell, under a supervisor that ends everything the command started.
 
-Invariants, when `AgentProcess.run` returns:
+Invariants, when `CommandProcess.run` returns:
 - on Linux no process that the command started runs, whatever its session and environment (see
-  `coatcheck.cloud.supervisor`); elsewhere no process of the command's process group runs;
+  `coatcheck._workspaces.supervisor`); elsewhere no process of the command's process group runs;
 - nothing more is read from its output.
 """
 
@@ -63,7 +63,7 @@ def takes_argument(template: Sequence[str]) -> bool:
     return any(PROMPT in part for part in template)
 
 
-class AgentProcess:
+class CommandProcess:
     """One run of a command; `cancel` ends it from any thread, also before it began."""
 
     def __init__(
@@ -125,7 +125,7 @@ class AgentProcess:
 
 
 class Supervised:
-    """A command under a supervisor process (`coatcheck.cloud.supervisor`), as the server sees it."""
+    """A command under a supervisor process (`coatcheck._workspaces.supervisor`), as the server sees it."""
 
     def __init__(
         self, order: Mapping[str, object], *, input: Path | None, mark: str | None, on_end: Callable[[], None]

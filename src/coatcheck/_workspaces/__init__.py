@@ -1,0 +1,1 @@
+"""Temporary clones of a repository, and commands in them that end with everything that they started."""
