@@ -18,9 +18,9 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .command_process import MARK, end_strays, log_warning
 from .cancellation import CancelScope
 from .cgroup import ControlGroups, end_group
+from .command_process import MARK, end_strays, log_warning
 from .git import Git, WorkspaceError, git_failure, last_line
 from .tree_removal import make_writable, remove_tree
 
