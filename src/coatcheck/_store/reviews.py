@@ -12,7 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -88,7 +88,7 @@ class StoredReview(Value, frozen=True, kw_only=True):
     title: str = ""
     root: str | None = None
     base: str | None = None
-    settings: dict[str, Any] = {}
+    settings: Mapping[str, Any] = {}
     choice: str | None = None
     submissions: tuple[ReviewSubmission, ...] = ()
 
@@ -128,7 +128,7 @@ class ReviewStore:
         title: str,
         root: str | None = None,
         base: str | None = None,
-        settings: dict[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> StoredReview:
         """Store a review under the first of *names* that no review has. Raises `ConfigurationError` for no such name."""
         review = StoredReview(
@@ -154,7 +154,7 @@ class ReviewStore:
         """Return a review, None where there is none."""
         with self._database.reading() as transaction:
             row = transaction.row(f"SELECT {_REVIEW} FROM review WHERE name = ?", (name,))  # noqa: S608 - ours
-            return row and _review(row, _submissions(transaction, name))
+            return None if row is None else _review(row, _submissions(transaction, name))
 
     def list_reviews(self, *, limit: int = 50) -> Sequence[StoredReview]:
         """Return the newest reviews."""

@@ -16,6 +16,7 @@ from ..._app.wait import PlanApproval, WaitOptions, plan_decision, wait_for_task
 from ..._model.states import TaskState
 from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings
 from ..batch import read_lines, run_batch
+from ..best_of_options import best_of_options, is_review
 from ..console import Styled
 from ..context import CommandContext, attempt_option, command
 from ..exit_codes import exit_code_of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ..._engine.submit import ResumedSubmission
     from ..._model.tasks import Task
     from ..._runtime.client import Client
+    from ..best_of import ReviewOptions
     from ..console import Line
 
 # A prompt of several words is an error that shows how to quote it.
@@ -57,12 +59,14 @@ git diff | coatcheck submit --starting-diff - "Finish what I began"
 coatcheck submit --prompt-file prompt.md
 coatcheck submit - < prompt.md
 coatcheck submit --batch tasks.jsonl --json
+coatcheck submit --on codex:2 --on jules "Add dark mode"
 coatcheck submit --resume
 """,
 )
 @prompt_argument
 @prompt_file_option
 @spec_options
+@best_of_options(applies=False)
 @click.option(
     "--plan-approval", is_flag=True, help="Make the agent wait for `coatcheck approve` before it carries out its plan."
 )
@@ -83,7 +87,14 @@ def submit_command(
     A line of --batch is a JSON string, the prompt, or an object: prompt, environment, repository, branch, attempts,
     mode, model, title, starting_diff, open_pull_request, requires_approval. The options apply to each line that does
     not set them. A ref is printed for each line; failed lines are reported, and the exit code is 14.
+
+    With --on the task is submitted to several services, as a review that `coatcheck review NAME` continues; where one
+    of them refuses it, the exit code is 14.
     """
+    if is_review(options):
+        return _submit_review(
+            run, {**options, "resume": resume, "batch": batch, "requires_approval": plan_approval or None}
+        )
     options["requires_approval"] = plan_approval or None
     lines = _batch_lines(run, batch, from_line, resume=resume, options=options)
     with run.client(environment=target_of(options)) as client:
@@ -95,6 +106,20 @@ def submit_command(
         task = _submit(run, client, options)
     run.answer(lambda: to_object(task, is_summary=True), lambda: [str(task.ref)])
     return None
+
+
+def _submit_review(run: CommandContext, options: dict[str, Any]) -> int:
+    """Submit a task to several services."""
+    from ..best_of import submit_review, targets_of
+
+    targets = targets_of(run, options)
+    return submit_review(run, targets, _read_prompt(run, options), _review_options(run, options))
+
+
+def _review_options(run: CommandContext, options: dict[str, Any]) -> ReviewOptions:
+    from ..best_of import ReviewOptions
+
+    return ReviewOptions(_chosen(run, options), options["name"], {"checks": list(options["checks"])})
 
 
 def _batch_lines(
@@ -207,12 +232,7 @@ def _applied_lines(report: ApplyReport | errors.CoatcheckError | None) -> list[L
 
 def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Task:
     """Submit a task, and print its ref and the command that waits for it."""
-    words, file = options["words"], options["prompt_file"]
-    if options["starting_diff"] == "-" and (file == "-" or (file is None and words in ((), ("-",)))):
-        raise errors.ConfigurationError(
-            "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
-        )
-    text = read_prompt(run, words, file, facts=lambda: _facts(run, options))
+    text = _read_prompt(run, options)
     run.console.progress(lambda: ("submitting",))
     resume = run.hint("submit", "--resume", has_provider=True)
     try:
@@ -227,6 +247,15 @@ def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Tas
         raise
     _print_ref(run, task)
     return task
+
+
+def _read_prompt(run: CommandContext, options: dict[str, Any]) -> str:
+    words, file = options["words"], options["prompt_file"]
+    if options["starting_diff"] == "-" and (file == "-" or (file is None and words in ((), ("-",)))):
+        raise errors.ConfigurationError(
+            "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
+        )
+    return read_prompt(run, words, file, facts=lambda: _facts(run, options))
 
 
 def _chosen(run: CommandContext, options: dict[str, Any]) -> SubmitOptions:

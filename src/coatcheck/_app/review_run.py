@@ -1,0 +1,237 @@
+"""Submit a review to its services and wait for all of them together; continue one that was interrupted.
+
+Invariants:
+
+- a submission is sent only by the process that recorded its intent for the review (`_store/reviews.py`), so that a
+  review that is continued, by whatever process, sends nothing twice;
+- a submission that may have created a task is searched for, and never sent again;
+- an error of a service is a result of its submissions: the other services are not affected;
+- an interruption records nothing: what was under way is found by the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+
+from .. import errors
+from .._model.states import TaskState
+from .._protocol.intents import SUMMARY_LENGTH
+from .._store.reviews import AlreadySubmittedError, ReviewSubmission, SubmissionState
+from .review_plan import submissions_of
+from .unseen_work import read_work_tree
+
+if TYPE_CHECKING:
+    from .._model.tasks import Task, TaskRef
+    from .._runtime.client import Client
+    from .._store.reviews import ReviewJournal, ReviewStore, StoredReview
+    from .review_plan import PlannedService
+    from .service_threads import ServiceThreads
+    from .wait import WaitOptions
+    from .workspace import Workspace
+
+# The text of an error of a service.
+Describe: TypeAlias = Callable[[errors.CoatcheckError, str], str]
+
+
+class SubmissionResult(NamedTuple):
+    """What is known about a submission now: its task as it was last seen, and the error of its service."""
+
+    submission: ReviewSubmission
+    task: Task | None = None
+    error: errors.CoatcheckError | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether waiting again would change nothing."""
+        if self.task is not None:
+            return self.task.state.is_terminal
+        return self.submission.state is SubmissionState.FAILED
+
+
+def begin_review(
+    store: ReviewStore,
+    services: Sequence[PlannedService],
+    names: Iterator[str],
+    *,
+    prompt: str,
+    workspace: Workspace,
+    settings: Mapping[str, object],
+    describe: Describe,
+) -> StoredReview:
+    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it."""
+    failed = [each.error for each in services if each.error is not None]
+    if len(failed) == len(services):
+        raise failed[0]
+    messages = {each.target.provider: describe(each.error, each.target.provider) for each in services if each.error}
+    root = workspace.root
+    return store.create(
+        names,
+        submissions_of(services, messages),
+        title=" ".join(prompt.split())[:SUMMARY_LENGTH],
+        root=root,
+        base=read_work_tree(root).commit if root is not None else None,
+        settings=settings,
+    )
+
+
+class ReviewRun:
+    """One review that is submitted and waited for, by this process."""
+
+    def __init__(
+        self,
+        review: StoredReview,
+        *,
+        store: ReviewStore,
+        threads: ServiceThreads,
+        journals: Mapping[str, ReviewJournal],
+        describe: Describe | None = None,
+    ) -> None:
+        """*journals* are those of the clients; *describe* returns the text of an error of a service."""
+        self._review, self._store, self._threads, self._journals = review, store, threads, journals
+        self._describe = describe or (lambda error, _: str(error))
+        self._results: dict[int, SubmissionResult] = {}
+
+    def submit(self, handle: Callable[[SubmissionResult], object]) -> None:
+        """Send what was not sent and search for what is uncertain; call *handle* with each submission."""
+        self._for_each(self._review.submissions, self._submit, handle)
+        self._store.forget_specs(self._review.name)
+        self._store.advance(self._review.name, "waiting", from_states=["submitting"])
+
+    def wait(
+        self,
+        options: WaitOptions,
+        handle: Callable[[SubmissionResult], object],
+        *,
+        on_idle: Callable[[], float | None] | None = None,
+    ) -> None:
+        """Wait for all tasks; call *handle* with each as it ends or needs input, and with what cannot be waited for."""
+        submitted = [each.submission for each in self.results if each.submission.ref is not None]
+
+        def work(client: Client, submissions: Sequence[ReviewSubmission]) -> Iterator[SubmissionResult]:
+            return _wait(client, submissions, options)
+
+        self._for_each(submitted, work, handle, on_idle=on_idle)
+
+    @property
+    def results(self) -> tuple[SubmissionResult, ...]:
+        """What is known about each submission, by number."""
+        return tuple(self._results.get(each.number, SubmissionResult(each)) for each in self._review.submissions)
+
+    def _for_each(
+        self,
+        submissions: Sequence[ReviewSubmission],
+        work: Callable[[Client, Sequence[ReviewSubmission]], Iterator[SubmissionResult]],
+        handle: Callable[[SubmissionResult], object],
+        *,
+        on_idle: Callable[[], float | None] | None = None,
+    ) -> None:
+        groups: dict[str, list[ReviewSubmission]] = {}
+        for each in submissions:
+            groups.setdefault(each.provider, []).append(each)
+
+        def record(result: SubmissionResult) -> None:
+            self._results[result.submission.number] = result
+            handle(result)
+
+        self._threads.for_each(groups, lambda name, client: work(client, groups[name]), record, on_idle=on_idle)
+
+    # --- in the threads of the services -------------------------------------------------------------------------------
+
+    def _submit(self, client: Client, submissions: Sequence[ReviewSubmission]) -> Iterator[SubmissionResult]:
+        for submission in submissions:
+            if submission.state is SubmissionState.PLANNED:
+                yield self._send(client, submission)
+            elif submission.state is SubmissionState.OPEN:
+                yield self._search(client, submission)
+            else:
+                yield SubmissionResult(submission, error=_error_of(submission))
+
+    def _send(self, client: Client, submission: ReviewSubmission) -> SubmissionResult:
+        """Send a submission, and return it as the store has it afterwards."""
+        if submission.spec is None:  # deleted by a process that found it sent
+            return self._stored(submission)
+        try:
+            with self._journals[submission.provider].submitting(self._review.name, submission.number):
+                task = client.create_task(submission.spec)
+        except errors.StoreError:
+            raise
+        except (AlreadySubmittedError, errors.SubmissionUncertainError) as error:
+            return self._stored(submission, error)
+        except errors.CoatcheckError as error:
+            return self._refused(submission, error)
+        return SubmissionResult(
+            msgspec.structs.replace(submission, ref=task.ref, state=SubmissionState.SUBMITTED), task
+        )
+
+    def _refused(self, submission: ReviewSubmission, error: errors.CoatcheckError) -> SubmissionResult:
+        """Record that a submission certainly created no task, unless it was this process that ended it."""
+        message = self._describe(error, submission.provider)
+        if not self._threads.is_stopped:
+            self._store.record_error(self._review.name, submission.number, message)
+        failed = msgspec.structs.replace(submission, error=message, state=SubmissionState.FAILED)
+        return SubmissionResult(failed, error=error)
+
+    def _search(self, client: Client, submission: ReviewSubmission) -> SubmissionResult:
+        """Search for the task of a submission whose answer was lost."""
+        error: errors.CoatcheckError | None = None
+        try:
+            for resumed in client.resume_submissions():
+                if resumed.intent.id == submission.id and resumed.task is not None:
+                    found = msgspec.structs.replace(submission, ref=resumed.task.ref, state=SubmissionState.SUBMITTED)
+                    return SubmissionResult(found, resumed.task)
+        except errors.StoreError:
+            raise
+        except errors.CoatcheckError as caught:
+            error = caught
+        return self._stored(submission, error)
+
+    def _stored(self, submission: ReviewSubmission, error: errors.CoatcheckError | None = None) -> SubmissionResult:
+        """Return a submission as the store has it now, with the reason why its task is not known."""
+        review = self._store.get(self._review.name)
+        numbered = {each.number: each for each in review.submissions} if review else {}
+        current = numbered.get(submission.number, submission)
+        return SubmissionResult(current, error=None if current.ref else error or _error_of(current))
+
+
+def _error_of(submission: ReviewSubmission) -> errors.CoatcheckError | None:
+    """Return why a submission has no task, None for one that has."""
+    if submission.ref is not None:
+        return None
+    if submission.error is not None:
+        return errors.CoatcheckError(submission.error)
+    return errors.SubmissionUncertainError(
+        f"{submission.provider} may have created a task whose ref is not known; it was not sent again",
+        spec=submission.spec,
+        remedy=f"look with: coatcheck list --provider {submission.provider}",
+    )
+
+
+def _wait(client: Client, submissions: Sequence[ReviewSubmission], options: WaitOptions) -> Iterator[SubmissionResult]:
+    """Yield each submission with its task when that has ended or needs input, and why others have not."""
+    waiting: dict[TaskRef, ReviewSubmission] = {each.ref: each for each in submissions if each.ref is not None}
+    try:
+        for task in client.poll_tasks(tuple(waiting), timeout=options.timeout, interval=options.interval):
+            yield _with_attempts(client, SubmissionResult(waiting.pop(task.ref), task))
+    except errors.CoatcheckError as error:
+        for submission in waiting.values():
+            yield SubmissionResult(submission, error=error)
+
+
+def _with_attempts(client: Client, result: SubmissionResult) -> SubmissionResult:
+    """Return *result* with the outcomes of all attempts of its task."""
+    task = result.task
+    if task is None or not task.state.is_terminal or (task.attempt_total or 1) < 2:
+        return result
+    try:
+        attempts = client.list_attempts(task)
+    except errors.CoatcheckError as error:
+        return result._replace(task=None, error=error)
+    return result._replace(task=msgspec.structs.replace(task, attempts=attempts))
+
+
+def waits_for_person(result: SubmissionResult) -> bool:
+    """Whether the task of a submission waits for a person."""
+    return result.task is not None and result.task.state in (TaskState.INPUT_REQUIRED, TaskState.PAUSED)

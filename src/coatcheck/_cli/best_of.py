@@ -1,0 +1,237 @@
+"""`run` and `submit` with several services: submit the task to each, wait for all, and compare what they made.
+
+Invariants:
+
+- the review is in the store before anything is submitted, and from then on an error or an interruption names the
+  command that continues it;
+- an error of a service is one line on stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from .. import errors
+from .._app.review_plan import Target, names_of, parse_targets, plan_service
+from .._app.review_run import ReviewRun, SubmissionResult, begin_review
+from .._app.service_threads import ServiceThreads
+from .._app.stored_reviews import open_reviews
+from .._app.submit import attempt_count
+from .console import Styled
+from .exit_codes import ExitCode, exit_code_of
+from .json_output import to_object
+from .spec_options import option_of
+
+if TYPE_CHECKING:
+    from .._app.review_plan import PlannedService
+    from .._app.submit import SubmitOptions
+    from .._app.wait import WaitOptions
+    from .._model.tasks import TaskRef
+    from .._runtime.client import Client
+    from .._store.reviews import ReviewJournal, ReviewStore, StoredReview
+    from .context import CommandContext
+
+
+# Options of `submit` and `run` that are for one task -> what to do instead.
+REFUSED: Mapping[str, str] = {
+    "mode": "a question has no diff to compare: ask one service, without them",
+    "attempt": "the ranking chooses the attempt: pass --apply-best",
+    "is_applied": "pass --apply-best, which applies the result that is chosen",
+    "approve_plan": "decide about a plan with: coatcheck approve REF",
+    "resume": "continue a review with: coatcheck review NAME",
+    "batch": "a review is one task for several services: submit each line with a command of its own",
+}
+OPTION_FIELDS = {"is_applied": "apply"}
+# Options that choose one service, or are for one -> what to do with several.
+ON_REMEDIES: Mapping[str, str] = {
+    "--attempts": "write the attempts of each service as --on PROVIDER:N",
+    "--provider": "name it with --on",
+    "--account": "set the account of each service in its settings",
+    "--base-url": "set the address of a service with: coatcheck config set PROVIDER.base_url URL",
+}
+
+
+class ReviewOptions(NamedTuple):
+    """The options of a review: those of each submission, its name, and the settings of the checks."""
+
+    submission: SubmitOptions
+    name: str | None
+    checks: Mapping[str, Any]
+
+    @property
+    def target(self) -> str | None:
+        """The environment or the repository that was chosen."""
+        return self.submission.environment or self.submission.repository
+
+
+class ReviewSession:
+    """What a command uses to begin or to continue a review: the store, and a client with a journal for each service."""
+
+    def __init__(self, run: CommandContext, store: ReviewStore, clients: Mapping[str, Client]) -> None:
+        self.run, self.store, self.clients = run, store, clients
+        self.threads = ServiceThreads(clients)
+        self.journals: Mapping[str, ReviewJournal] = {}
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, run: CommandContext, tasks: Mapping[str, Sequence[TaskRef]], *, environment: str | None = None
+    ) -> Iterator[ReviewSession]:
+        """Open a session with the services of *tasks*, which are those that are known of each."""
+        with ExitStack() as stack:
+            store = open_reviews(run.config, clock=run.process_env.clock)
+            stack.callback(store.close)
+            journals = {name: store.journal() for name in tasks}
+            clients = {
+                name: stack.enter_context(
+                    run.client(name, environment=environment, waits=True, refs=refs, journal=journals[name])
+                )
+                for name, refs in tasks.items()
+            }
+            session = cls(run, store, clients)
+            session.journals = journals
+            yield session
+
+    def plan(self, targets: Sequence[Target], prompt: str, options: SubmitOptions) -> list[PlannedService]:
+        """Return what each service gets, in the order of *targets*."""
+        planned: dict[str, PlannedService] = {}
+        by_name = {target.provider: target for target in targets}
+        workspace = self.run.workspace
+
+        def work(name: str, client: Client) -> Iterator[PlannedService]:
+            yield plan_service(workspace, client, by_name[name], prompt, options)
+
+        self.threads.for_each(by_name, work, lambda each: planned.update({each.target.provider: each}))
+        return [planned[target.provider] for target in targets]
+
+    def begin(
+        self, services: Sequence[PlannedService], *, prompt: str, name: str | None, settings: Mapping[str, Any]
+    ) -> StoredReview:
+        """Store a review of the *services*, and print what the agents will not see of the checkout."""
+        for warning in dict.fromkeys(each.warning for each in services if each.warning):
+            self.run.warn(f"warning: {warning}")
+        names = names_of(name, prompt)
+        return begin_review(
+            self.store,
+            services,
+            names,
+            prompt=prompt,
+            workspace=self.run.workspace,
+            settings=settings,
+            describe=self._describe,
+        )
+
+    def submit(self, review: StoredReview) -> ReviewRun:
+        """Send what is to be sent, print each ref, and return the run."""
+        expect_interruption(self.run, review.name)
+        progress = ReviewRun(
+            review, store=self.store, threads=self.threads, journals=self.journals, describe=self._describe
+        )
+        self.run.console.progress(lambda: ("submitting",))
+        progress.submit(self._print_submission)
+        if not self.run.is_json:
+            name = Styled(review.name, "bold")
+            self.run.note(("The review is ", name, f"; continue it with: {self.run.hint('review', review.name)}"))
+        return progress
+
+    def wait(self, review: ReviewRun, options: WaitOptions) -> None:
+        """Wait for all tasks, and print the errors of services."""
+        refs = [each.submission.ref for each in review.results if each.submission.ref is not None]
+        if not refs:
+            return
+        progress = self.run.start_progress(*refs)
+
+        def handle(result: SubmissionResult) -> None:
+            if result.task is not None:
+                progress.record_event(result.task.ref, "", result.task.state)
+            self._print_error(result)
+
+        def on_idle() -> float:
+            progress.refresh()
+            return progress.tick
+
+        review.wait(options, handle, on_idle=on_idle)
+
+    def _print_submission(self, result: SubmissionResult) -> None:
+        if result.submission.ref is None:
+            self._print_error(result)
+            return
+        count = result.submission.attempts
+        attempts = f" ({count} attempts)" if count > 1 else ""
+        url = f"  {result.task.url}" if result.task is not None and result.task.url else ""
+        self.run.note(("submitted ", Styled(str(result.submission.ref), "bold"), f"{attempts}{url}"))
+
+    def _print_error(self, result: SubmissionResult) -> None:
+        if result.error is not None:
+            self.run.console.note(f"coatcheck: {self._describe(result.error, result.submission.provider)}")
+
+    def _describe(self, error: errors.CoatcheckError, provider: str) -> str:
+        """Return one line about an error of a service, which names the service."""
+        from .app import one_line
+
+        named = self.run.in_context(error, provider=provider, refs=())
+        line = one_line(named, exit_code_of(named))
+        return line if provider in line else f"{provider}: {line}"
+
+
+def expect_interruption(run: CommandContext, name: str) -> None:
+    """Set what an interruption of the review *name* reports."""
+    run.outages.are_shown = True
+    command = run.hint("review", name)
+    run.process_env.interruption.expect(f"the review {name} is kept; continue it with: {command}")
+    run.console.remedy = f"continue the review with: {command}"
+
+
+def targets_of(run: CommandContext, options: Mapping[str, Any]) -> tuple[Target, ...]:
+    """Return the services of a review. Raises `ConfigurationError` for options that are for one service.
+
+    Without ``--on`` it is the service of the command, with its attempts.
+    """
+    for name, remedy in REFUSED.items():
+        if options.get(name):
+            option = option_of(OPTION_FIELDS.get(name, name))
+            raise errors.ConfigurationError(f"{option} cannot be combined with --on, --check, --name", remedy=remedy)
+    if not options["on"]:
+        return (Target(run.provider, attempt_count(run.config, options["attempts"])),)
+    common = click.get_current_context().params
+    given = {"--attempts": options["attempts"], **{f"--{name}": common.get(name) for name in ("provider", "account")}}
+    given["--base-url"] = run.base_url
+    for option, value in given.items():
+        if value is not None:
+            raise errors.ConfigurationError(f"{option} and --on cannot be combined", remedy=ON_REMEDIES[option])
+    return parse_targets(options["on"], run.config)
+
+
+def submit_review(run: CommandContext, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> int:
+    """Submit a task to several services, print its refs, and return the exit code."""
+    with ReviewSession.opened(run, {target.provider: () for target in targets}, environment=options.target) as session:
+        review = session.begin(
+            session.plan(targets, prompt, options.submission), prompt=prompt, name=options.name, settings=options.checks
+        )
+        submitted = session.submit(review)
+        results = submitted.results
+    run.answer(lambda: submission_document(review, results), lambda: [str(ref) for ref in refs_of(results)])
+    failed = next((each.error for each in results if each.error is not None), None)
+    if failed is None:
+        return ExitCode.DONE
+    return ExitCode.FAILURES if refs_of(results) else exit_code_of(failed)
+
+
+def refs_of(results: Sequence[SubmissionResult]) -> list[TaskRef]:
+    """Return the refs of the tasks that were submitted."""
+    return [each.submission.ref for each in results if each.submission.ref is not None]
+
+
+def submission_document(review: StoredReview, results: Sequence[SubmissionResult]) -> dict[str, Any]:
+    """Return the JSON form of a review that was submitted."""
+    return {
+        "review": review.name,
+        "submissions": [
+            {**to_object(each.submission), "task": each.task and to_object(each.task, is_summary=True)}
+            for each in results
+        ],
+    }
