@@ -107,7 +107,19 @@ WEBHOOKS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS)
+CHECKS = Migration(
+    statements=(
+        # `log` is the digest of the blob with the whole output, `log_tail` its end.
+        """CREATE TABLE check_result (
+            patch TEXT NOT NULL, base TEXT NOT NULL, command TEXT NOT NULL, setup TEXT NOT NULL,
+            at DOUBLE PRECISION NOT NULL, verdict TEXT NOT NULL, exit_code BIGINT, seconds DOUBLE PRECISION NOT NULL,
+            reason TEXT, log_tail TEXT NOT NULL, log BYTEA, PRIMARY KEY (patch, base, command, setup)
+        )""",
+        "CREATE INDEX check_result_command ON check_result (command, at)",
+        "CREATE INDEX check_result_log ON check_result (log) WHERE log IS NOT NULL",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
