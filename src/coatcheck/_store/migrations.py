@@ -162,7 +162,21 @@ FLEETS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS)
+REVIEWS = Migration(
+    statements=(
+        # Named groups of submissions whose candidates compete; `root` is a checkout, `base` its commit.
+        """CREATE TABLE review (
+            name TEXT PRIMARY KEY, state TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, title TEXT NOT NULL,
+            root TEXT, base TEXT, settings TEXT NOT NULL, choice TEXT
+        )""",
+        # `submission` is the id of the intent, NULL until it is written.
+        """CREATE TABLE review_submission (
+            review TEXT NOT NULL, number BIGINT NOT NULL, provider TEXT NOT NULL, attempts BIGINT NOT NULL,
+            spec TEXT, submission TEXT, error TEXT, PRIMARY KEY (review, number)
+        )""",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
