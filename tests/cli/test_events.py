@@ -13,6 +13,7 @@ from tests.cli.cli_support import Cli
 from coatcheck._app.stored_events import StoredEvents
 from coatcheck._engine.event_diff import SeenState
 from coatcheck._model.events import TaskLog, TaskSucceeded
+from coatcheck._model.fleet_events import FleetDone
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import TaskRef
 from coatcheck._runtime.config import Config, state_dir
@@ -67,6 +68,15 @@ def test_events_are_lines_with_their_task(filled: Cli) -> None:
     assert [["local:one", "log", "a"], ["log", "a"]] == shown
 
 
+def test_events_of_a_fleet_are_chosen_by_its_name(filled: Cli) -> None:
+    """Their line names the fleet unless it was given."""
+    store(filled, FleetDone(subject="fleet:typing", fleet="typing", text="all delivered"))
+    lines = [filled("events", *arguments).out.splitlines()[-1] for arguments in ((), ("fleet:typing",))]
+    shown = [line.split("  ")[1:] for line in lines]
+
+    assert [["fleet:typing", "fleet.done", "all delivered"], ["fleet.done", "all delivered"]] == shown
+
+
 def test_reading_creates_no_store(cli: Cli) -> None:
     """Without a store there are no events, and none is created."""
     done = cli("events")
@@ -87,7 +97,7 @@ def test_following_prints_what_another_process_stores(cli: Cli) -> None:
 
     seen = []
     with closing(StoredEvents(Config(environ=cli.environ), clock=clock)) as events, suppress(KeyboardInterrupt):
-        for each in events.follow(after=0, ref=None, sleep=sleep):
+        for each in events.follow(after=0, subject=None, sleep=sleep):
             seen.append(each.event.text)  # noqa: PERF401 - kept although the loop is interrupted
 
     assert ["a", "b"] == seen
@@ -118,7 +128,7 @@ def test_an_event_of_a_stream_is_stored_once(cli: Cli) -> None:
         with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
             for position in ("1", "2"):
                 events.record(log(ONE, position, position=position))
-            stored = [each.event.text for each in events.read(after=0, ref=ONE, limit=9)]
+            stored = [each.event.text for each in events.read(after=0, subject=ONE, limit=9)]
 
     assert ["1", "2"] == stored
 
@@ -129,7 +139,7 @@ def test_an_event_whose_id_is_no_cursor_is_neither_stored_nor_continued(cli: Cli
     store(cli, log(ONE, "a", position="7"), raw)
     with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
         events.record(raw)
-        seen = (events.cursor(ONE), events.error, len(events.read(after=0, ref=ONE, limit=9)))
+        seen = (events.cursor(ONE), events.error, len(events.read(after=0, subject=ONE, limit=9)))
 
     assert (SeenState(memory="7").to_cursor(), None, 2) == seen
 
@@ -140,7 +150,7 @@ def test_nothing_an_agent_wrote_is_stored_without_full_history(cli: Cli, level: 
     config = Config(environ={**cli.environ, "COATCHECK_HISTORY": level})
     with closing(StoredEvents(config, clock=FakeClock())) as events:
         events.record(log(ONE, "secret", position="1"))
-        stored = events.read(after=0, ref=None, limit=9)
+        stored = events.read(after=0, subject=None, limit=9)
 
     assert [] == list(stored)
 

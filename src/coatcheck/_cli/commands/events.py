@@ -16,6 +16,9 @@ from ..json_output import to_object
 if TYPE_CHECKING:
     from ..._store.events import StoredEvent
 
+# What events are about, beside tasks.
+SUBJECTS = ("gate:", "review:", "fleet:")
+
 
 @command(
     "events",
@@ -27,33 +30,39 @@ coatcheck events --follow --json | jq -r .event.type
 coatcheck events --after 42 --json
 """,
 )
-@click.argument("task", metavar="[REF]", required=False)
+@click.argument("subject", metavar="[REF]", required=False)
 @click.option("--follow", is_flag=True, help="Print further events as they are stored, until Ctrl-C.")
 @click.option("--after", type=click.IntRange(min=0), metavar="ID", help="Begin after this event: an `id` of --json.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, metavar="N", help="Print at most N events (default: 100)."
 )
-def events_command(run: CommandContext, *, task: str | None, follow: bool, after: int | None, limit: int) -> None:
-    """Print the stored events of all tasks, or of one.
+def events_command(run: CommandContext, *, subject: str | None, follow: bool, after: int | None, limit: int) -> None:
+    """Print the stored events, or those of one task.
 
-    The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
+    REF may also be gate:ID, review:NAME or fleet:NAME. The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
     --follow prints what any process stores from now on; with --after it prints all events after that one first.
     """
-    ref = run.ref(task) if task is not None else None
+    about = _subject(run, subject)
     clock = run.process_env.clock or SystemClock()
     with closing(StoredEvents(run.config, clock=clock)) as stored:
         if after is not None and stored.has_lost(after):
             run.warn(f"Events after {after} were deleted; the oldest that is kept follows.")
         if not (follow and after is not None):
             newest, event = stored.newest_id(), None
-            for event in stored.read(after=after, ref=ref, limit=limit):
-                _show(run, event, is_named=ref is None)
+            for event in stored.read(after=after, subject=about, limit=limit):
+                _show(run, event, is_named=about is None)
             if event is None and not follow:
                 run.note("No events are stored.")
             after = newest
         if follow:
-            for event in stored.follow(after=after, ref=ref, sleep=clock.sleep):
-                _show(run, event, is_named=ref is None)
+            for event in stored.follow(after=after, subject=about, sleep=clock.sleep):
+                _show(run, event, is_named=about is None)
+
+
+def _subject(run: CommandContext, text: str | None) -> str | None:
+    if text is None or text.startswith(SUBJECTS):
+        return text
+    return str(run.ref(text))
 
 
 def _show(run: CommandContext, stored: StoredEvent, *, is_named: bool) -> None:
