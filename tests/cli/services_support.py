@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 from coatcheck.testing import FakeClock
 from coatcheck.testing.emulator_transport import deliver
 from coatcheck.testing.emulators.jules import JulesEmulator
+from coatcheck.testing.emulators.jules_scripts import COMPLETED, Act, Order, change
 
 FILE = "hello.txt"
 
@@ -34,6 +35,17 @@ def diff(line: str) -> str:
 def attempt(line: str) -> AttemptScript:
     """Return an attempt that adds a line."""
     return AttemptScript(result=CloudResult(messages=(f"Added {line}.",), diff=diff(line), title="t", body="b"))
+
+
+def finishing(*lines: str) -> Callable[[Order], tuple[Act, ...]]:
+    """Return the life of sessions of Jules, each of which adds the next of *lines*."""
+    remaining = list(lines)
+
+    def life(order: Order) -> tuple[Act, ...]:
+        outputs = change(order, diff(remaining.pop(0) if remaining else "more"))
+        return (Act(state="IN_PROGRESS"), Act(state="COMPLETED", activity=COMPLETED, outputs=(outputs,)))
+
+    return life
 
 
 class Broken:

@@ -19,7 +19,7 @@ def cli(tmp_path: Path) -> ManyServices:
 
 
 def test_a_task_is_submitted_to_several_services(cli: ManyServices) -> None:
-    """A service with attempts gets one task, one without gets a task for each, and the refs are those of the history."""
+    """A service with attempts gets one task, one without gets a task for each, and the history has them all."""
     done = cli("submit", "--on", "codex:2", "--on", "jules:2", "--on", "local", "Add dark mode", "--json")
     submissions = done.json["submissions"]
     listed = cli("history", "--json").json["tasks"]
@@ -29,11 +29,51 @@ def test_a_task_is_submitted_to_several_services(cli: ManyServices) -> None:
         "add-dark-mode",
         [("codex", 2), ("jules", 1), ("jules", 1), ("local", 1)],
         ["codex", "jules", "jules", "local"],
-        True,
+        {each["ref"] for each in listed},
     ) == (
         done.code,
         done.json["review"],
         [(each["provider"], each["attempts"]) for each in submissions],
         cli.posts(),
-        {each["ref"] for each in listed} == {each["ref"] for each in submissions},
+        {each["ref"] for each in submissions},
+    )
+
+
+def test_refs_are_printed_for_scripts(cli: ManyServices) -> None:
+    """Standard output has the refs alone; stderr says how to continue the review."""
+    done = cli("submit", "--on", "jules", "--on", "codex", "--name", "dark", "Add dark mode")
+
+    assert (0, ["codex:", "jules:"], True) == (
+        done.code,
+        sorted(line[:6] for line in done.out.split()),
+        "coatcheck review dark" in done.err,
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("unreachable", "no connection"),
+        ("no login", "there is no login for jules"),
+        ("out of quota", "429"),
+        ("not supported", "jules does not support --model; leave it out"),
+    ],
+)
+def test_a_service_that_fails_costs_only_its_own(cli: ManyServices, service: str, message: str) -> None:
+    """The other services get the task; the error is one line that names the service, and the exit code is 14."""
+    options = ["--model", "m"] if service == "not supported" else []
+    if service == "unreachable":
+        cli.services.handlers["jules"] = Broken()
+    elif service == "no login":
+        cli.environ["JULES_API_KEY"] = ""
+    elif service == "out of quota":
+        cli.jules.faults.append(faults.Status(429, on="create_task", times=None))
+    done = cli("submit", "--on", "jules", "--on", "codex", "--on", "local", *options, "Add dark mode")
+    (line,) = (line for line in done.err.splitlines() if line.startswith("coatcheck: ") and "retrying" not in line)
+
+    assert (14, ["codex:", "local:"], True, True) == (
+        done.code,
+        sorted(each[:6] for each in done.out.split()),
+        "jules" in line,
+        message in line,
     )

@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,7 @@ from .._app.submit import attempt_count
 from .console import Styled
 from .exit_codes import ExitCode, exit_code_of
 from .json_output import to_object
-from .spec_options import option_of
+from .spec_options import option_of, with_options
 
 if TYPE_CHECKING:
     from .._app.review_plan import PlannedService
@@ -174,8 +175,9 @@ class ReviewSession:
         from .app import one_line
 
         named = self.run.in_context(error, provider=provider, refs=())
-        line = one_line(named, exit_code_of(named))
-        return line if provider in line else f"{provider}: {line}"
+        line = one_line(with_options(named), exit_code_of(named))
+        is_named = re.search(rf"(?<![\w./-]){re.escape(provider)}(?![\w./-])", line)
+        return line if is_named else f"{provider}: {line}"
 
 
 def expect_interruption(run: CommandContext, name: str) -> None:

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from .. import errors
+from .._model.review_events import ReviewRanked
 from .._model.tasks import TaskRef, TaskSpec
 from .._values.value import JsonFields, Value
 from .database import UniqueError
+from .events import append_events
 from .journal import SubmissionJournal
 
 if TYPE_CHECKING:
@@ -182,10 +184,26 @@ class ReviewStore:
             )
         return row is not None
 
-    def record_choice(self, name: str, choice: str | None) -> None:
-        """Record which candidate was chosen, None for none."""
+    def record_ranking(self, name: str, choice: str | None, *, candidates: int, is_final: bool) -> bool:
+        """Record which candidate was chosen, None for none, and the event of it; False for a choice that was recorded.
+
+        *is_final* ends the review: no task of it is still running.
+        """
+        now = self._clock.time()
+        state = "ended" if is_final else "waiting"
+        event = ReviewRanked(
+            subject=f"review:{name}", at=datetime.fromtimestamp(now, UTC), chosen=choice, candidates=candidates
+        )
         with self._database.writing() as transaction:
-            transaction.change("UPDATE review SET choice = ? WHERE name = ?", (choice, name))
+            transaction.lock_events()
+            row = transaction.row(
+                "UPDATE review SET state = ?, choice = ? WHERE name = ?"
+                " AND (state <> ? OR COALESCE(choice, '') <> ?) RETURNING name",
+                (state, choice, name, state, choice or ""),
+            )
+            if row is not None:
+                append_events(transaction, [event], at=now)
+        return row is not None
 
     def forget_specs(self, name: str) -> None:
         """Delete the prompts of submissions that need not be sent again."""
