@@ -1,4 +1,4 @@
-"""Plan a review: which service gets which submission, and the name of the review.
+"""Plan a review: which submission each service gets from the options, the settings and the checkout.
 
 Guarantee: a service that cannot take the task has a submission with an error, and costs the others nothing.
 """
@@ -6,38 +6,25 @@ Guarantee: a service that cannot take the task has a submission with an error, a
 from __future__ import annotations
 
 import itertools
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from .. import errors
-from .._runtime.provider_lookup import require_provider
+from .._protocol.intents import SUMMARY_LENGTH
+from .._review.targets import divided
 from .._store.reviews import ReviewSubmission
-from .field_errors import FieldError
-from .submit import SubmitOptions, attempt_count, build_spec
-from .unseen_work import unseen_work
+from .submit import SubmitOptions, build_spec
+from .unseen_work import read_work_tree, unseen_work
 from .workspace import Workspace
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskSpec
+    from .._review.submissions import Describe
+    from .._review.targets import Target
     from .._runtime.client import Client
-    from .._runtime.config import Config
-
-# More attempts than this of one service are an accident: each of them costs money.
-MAX_ATTEMPTS = 99
-# How many characters of the prompt a generated name has.
-NAME_LENGTH = 32
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
-
-
-class Target(NamedTuple):
-    """A service that gets the task, and how many attempts it makes."""
-
-    provider: str
-    attempts: int
+    from .._store.reviews import ReviewStore, StoredReview
 
 
 class PlannedService(NamedTuple):
@@ -47,43 +34,6 @@ class PlannedService(NamedTuple):
     specs: tuple[TaskSpec, ...] = ()
     warning: str | None = None
     error: errors.CoatcheckError | None = None
-
-
-def parse_targets(texts: Sequence[str], config: Config) -> tuple[Target, ...]:
-    """Return the services that *texts* name, each as ``PROVIDER`` or ``PROVIDER:ATTEMPTS``.
-
-    Raises `ConfigurationError` for an unknown service, a wrong number, and a service that is named twice.
-    """
-    targets = tuple(_target(text.strip(), config) for text in texts)
-    names = [target.provider for target in targets]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        total = sum(target.attempts for target in targets if target.provider == twice)
-        raise FieldError(
-            "{on} names {name} twice",
-            name=twice,
-            fields=("on",),
-            remedy="request the attempts together: {on} {name}:{total}",
-            total=total,
-        )
-    return targets
-
-
-def _target(text: str, config: Config) -> Target:
-    provider, colon, number = text.partition(":")
-    if not provider or (colon and not _is_number(number)):
-        raise FieldError(
-            "{text} is no service with a number of attempts",
-            text=repr(text),
-            fields=("on",),
-            remedy=f"write {{on}} PROVIDER or {{on}} PROVIDER:N, N from 1 to {MAX_ATTEMPTS}",
-        )
-    require_provider(provider, lambda: config)
-    return Target(provider, int(number) if colon else attempt_count(config, None))
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= MAX_ATTEMPTS
 
 
 def plan_service(
@@ -99,12 +49,6 @@ def plan_service(
         return PlannedService(target, specs, warning=unseen_work(own, spec))
     except errors.CoatcheckError as error:
         return PlannedService(target, error=error)
-
-
-def divided(attempts: int, most: int) -> tuple[int, ...]:
-    """Return how many attempts each task makes, where a task makes at most *most*: as few tasks as possible."""
-    tasks = -(-attempts // max(1, most))
-    return tuple(attempts // tasks + (place < attempts % tasks) for place in range(tasks))
 
 
 def submissions_of(services: Sequence[PlannedService], messages: Mapping[str, str]) -> tuple[ReviewSubmission, ...]:
@@ -123,33 +67,27 @@ def submissions_of(services: Sequence[PlannedService], messages: Mapping[str, st
     )
 
 
-def names_of(chosen: str | None, prompt: str) -> Iterator[str]:
-    """Yield the names that a review may have: the *chosen* one, else words of the prompt, with a number if need be.
-
-    Raises `ConfigurationError` for a chosen name that could be taken for a ref or a path.
-    """
-    if chosen is not None:
-        if not _NAME.fullmatch(chosen):
-            raise FieldError(
-                "{name} cannot be the name of a review",
-                name=repr(chosen),
-                fields=("name",),
-                remedy="begin with a letter, and use letters, digits, . _ and -",
-            )
-        yield chosen
-        return
-    first = _words(prompt)
-    yield first
-    yield from (f"{first}-{number}" for number in range(2, 10_000))
-
-
-def _words(prompt: str) -> str:
-    """Return the first words of *prompt* as a name."""
-    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", plain)
-    name = ""
-    for word in words:
-        if name and len(name) + len(word) >= NAME_LENGTH:
-            break
-        name = f"{name}-{word}" if name else word[:NAME_LENGTH]
-    return name if name[:1].isalpha() else f"review-{name}".rstrip("-")
+def begin_review(
+    store: ReviewStore,
+    services: Sequence[PlannedService],
+    names: Iterator[str],
+    *,
+    prompt: str,
+    workspace: Workspace,
+    settings: Mapping[str, object],
+    describe: Describe,
+) -> StoredReview:
+    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it."""
+    failed = [each.error for each in services if each.error is not None]
+    if len(failed) == len(services):
+        raise failed[0]
+    messages = {each.target.provider: describe(each.error, each.target.provider) for each in services if each.error}
+    root = workspace.root
+    return store.create(
+        names,
+        submissions_of(services, messages),
+        title=" ".join(prompt.split())[:SUMMARY_LENGTH],
+        root=root,
+        base=read_work_tree(root).commit if root is not None else None,
+        settings=settings,
+    )

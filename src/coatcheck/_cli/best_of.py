@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from .. import errors
-from .._app.review_plan import Target, names_of, parse_targets, plan_service
-from .._app.review_run import ReviewRun, SubmissionResult, begin_review
-from .._app.service_threads import ServiceThreads
+from .._app.review_plan import begin_review, plan_service
 from .._app.stored_reviews import open_reviews
 from .._app.submit import attempt_count
+from .._review.service_threads import ServiceThreads
+from .._review.submissions import ReviewRun, SubmissionResult
+from .._review.targets import Target, names_of, parse_targets
 from .console import Styled
 from .exit_codes import ExitCode, exit_code_of
 from .json_output import to_object
@@ -155,7 +156,7 @@ class ReviewSession:
             progress.refresh()
             return progress.tick
 
-        review.wait(options, handle, on_idle=on_idle)
+        review.wait(handle, timeout=options.timeout, interval=options.interval, on_idle=on_idle)
 
     def _print_submission(self, result: SubmissionResult) -> None:
         if result.submission.ref is None:
@@ -205,7 +206,7 @@ def targets_of(run: CommandContext, options: Mapping[str, Any]) -> tuple[Target,
     for option, value in given.items():
         if value is not None:
             raise errors.ConfigurationError(f"{option} and --on cannot be combined", remedy=ON_REMEDIES[option])
-    return parse_targets(options["on"], run.config)
+    return parse_targets(options["on"], run.config, attempts=attempt_count(run.config, None))
 
 
 def submit_review(run: CommandContext, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> int:

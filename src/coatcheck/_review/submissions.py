@@ -18,19 +18,13 @@ import msgspec
 
 from .. import errors
 from .._model.states import TaskState
-from .._protocol.intents import SUMMARY_LENGTH
 from .._store.reviews import AlreadySubmittedError, ReviewSubmission, SubmissionState
-from .review_plan import submissions_of
-from .unseen_work import read_work_tree
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._runtime.client import Client
     from .._store.reviews import ReviewJournal, ReviewStore, StoredReview
-    from .review_plan import PlannedService
     from .service_threads import ServiceThreads
-    from .wait import WaitOptions
-    from .workspace import Workspace
 
 # The text of an error of a service.
 Describe: TypeAlias = Callable[[errors.CoatcheckError, str], str]
@@ -49,32 +43,6 @@ class SubmissionResult(NamedTuple):
         if self.task is not None:
             return self.task.state.is_terminal
         return self.submission.state is SubmissionState.FAILED
-
-
-def begin_review(
-    store: ReviewStore,
-    services: Sequence[PlannedService],
-    names: Iterator[str],
-    *,
-    prompt: str,
-    workspace: Workspace,
-    settings: Mapping[str, object],
-    describe: Describe,
-) -> StoredReview:
-    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it."""
-    failed = [each.error for each in services if each.error is not None]
-    if len(failed) == len(services):
-        raise failed[0]
-    messages = {each.target.provider: describe(each.error, each.target.provider) for each in services if each.error}
-    root = workspace.root
-    return store.create(
-        names,
-        submissions_of(services, messages),
-        title=" ".join(prompt.split())[:SUMMARY_LENGTH],
-        root=root,
-        base=read_work_tree(root).commit if root is not None else None,
-        settings=settings,
-    )
 
 
 class ReviewRun:
@@ -102,16 +70,17 @@ class ReviewRun:
 
     def wait(
         self,
-        options: WaitOptions,
         handle: Callable[[SubmissionResult], object],
         *,
+        timeout: float | None = None,
+        interval: float | None = None,
         on_idle: Callable[[], float | None] | None = None,
     ) -> None:
         """Wait for all tasks; call *handle* with each as it ends or needs input, and with what cannot be waited for."""
         submitted = [each.submission for each in self.results if each.submission.ref is not None]
 
         def work(client: Client, submissions: Sequence[ReviewSubmission]) -> Iterator[SubmissionResult]:
-            return _wait(client, submissions, options)
+            return _wait(client, submissions, timeout=timeout, interval=interval)
 
         self._for_each(submitted, work, handle, on_idle=on_idle)
 
@@ -209,11 +178,13 @@ def _error_of(submission: ReviewSubmission) -> errors.CoatcheckError | None:
     )
 
 
-def _wait(client: Client, submissions: Sequence[ReviewSubmission], options: WaitOptions) -> Iterator[SubmissionResult]:
+def _wait(
+    client: Client, submissions: Sequence[ReviewSubmission], *, timeout: float | None, interval: float | None
+) -> Iterator[SubmissionResult]:
     """Yield each submission with its task when that has ended or needs input, and why others have not."""
     waiting: dict[TaskRef, ReviewSubmission] = {each.ref: each for each in submissions if each.ref is not None}
     try:
-        for task in client.poll_tasks(tuple(waiting), timeout=options.timeout, interval=options.interval):
+        for task in client.poll_tasks(tuple(waiting), timeout=timeout, interval=interval):
             yield _with_attempts(client, SubmissionResult(waiting.pop(task.ref), task))
     except errors.CoatcheckError as error:
         for submission in waiting.values():
