@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import msgspec
 
 from .. import errors
-from .._model.states import TaskState
 from .._store.reviews import AlreadySubmittedError, ReviewSubmission, SubmissionState
+from .candidate_sources import task_candidates
+from .candidates import Candidate
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
@@ -36,6 +37,15 @@ class SubmissionResult(NamedTuple):
     submission: ReviewSubmission
     task: Task | None = None
     error: errors.CoatcheckError | None = None
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Return a candidate for each attempt of the task, or one with the error of the submission."""
+        if self.task is not None:
+            return task_candidates(self.task)
+        submission = self.submission
+        name = str(submission.ref) if submission.ref else f"{submission.provider}/{submission.number}"
+        reason = str(self.error or submission.error or "it was not submitted")
+        return (Candidate(name=name, ref=submission.ref, error=reason),)
 
     @property
     def is_final(self) -> bool:
@@ -74,10 +84,20 @@ class ReviewRun:
         *,
         timeout: float | None = None,
         interval: float | None = None,
+        known: Mapping[TaskRef, Task] | None = None,
         on_idle: Callable[[], float | None] | None = None,
     ) -> None:
-        """Wait for all tasks; call *handle* with each as it ends or needs input, and with what cannot be waited for."""
-        submitted = [each.submission for each in self.results if each.submission.ref is not None]
+        """Wait for all tasks; call *handle* with each as it ends or needs input, and with what cannot be waited for.
+
+        *known* are tasks that have ended, which are not requested again. *timeout* is for all of them.
+        """
+        submitted = []
+        for each in self.results:
+            ref = each.submission.ref
+            if known is not None and ref in known:
+                self._results[each.submission.number] = SubmissionResult(each.submission, known[ref])
+            elif ref is not None:
+                submitted.append(each.submission)
 
         def work(client: Client, submissions: Sequence[ReviewSubmission]) -> Iterator[SubmissionResult]:
             return _wait(client, submissions, timeout=timeout, interval=interval)
@@ -151,8 +171,12 @@ class ReviewRun:
                 if resumed.intent.id == submission.id and resumed.task is not None:
                     found = msgspec.structs.replace(submission, ref=resumed.task.ref, state=SubmissionState.SUBMITTED)
                     return SubmissionResult(found, resumed.task)
+                if resumed.intent.id == submission.id and resumed.is_busy:
+                    error = AlreadySubmittedError("another process is still submitting the task")
         except errors.StoreError:
             raise
+        except errors.UnsupportedError:  # the service has no list: nothing can be found
+            pass
         except errors.CoatcheckError as caught:
             error = caught
         return self._stored(submission, error)
@@ -201,8 +225,3 @@ def _with_attempts(client: Client, result: SubmissionResult) -> SubmissionResult
     except errors.CoatcheckError as error:
         return result._replace(task=None, error=error)
     return result._replace(task=msgspec.structs.replace(task, attempts=attempts))
-
-
-def waits_for_person(result: SubmissionResult) -> bool:
-    """Whether the task of a submission waits for a person."""
-    return result.task is not None and result.task.state in (TaskState.INPUT_REQUIRED, TaskState.PAUSED)
