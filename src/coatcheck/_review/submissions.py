@@ -94,9 +94,11 @@ class ReviewRun:
         submitted = []
         for each in self.results:
             ref = each.submission.ref
+            if ref is None:
+                continue
             if known is not None and ref in known:
                 self._results[each.submission.number] = SubmissionResult(each.submission, known[ref])
-            elif ref is not None:
+            else:
                 submitted.append(each.submission)
 
         def work(client: Client, submissions: Sequence[ReviewSubmission]) -> Iterator[SubmissionResult]:
