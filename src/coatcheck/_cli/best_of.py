@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,7 +20,7 @@ from .. import errors
 from .._app.review_plan import begin_review, plan_service
 from .._app.stored_reviews import open_reviews
 from .._app.submit import attempt_count
-from .._review.service_threads import ServiceThreads
+from .._review.service_reviews import open_services
 from .._review.submissions import ReviewRun, SubmissionResult
 from .._review.targets import Target, names_of, parse_targets
 from .console import Styled
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from .._app.submit import SubmitOptions
     from .._app.wait import WaitOptions
     from .._model.tasks import TaskRef
+    from .._protocol.intents import Journal
+    from .._review.service_reviews import Services
     from .._runtime.client import Client
-    from .._store.reviews import ReviewJournal, ReviewStore, StoredReview
+    from .._store.reviews import ReviewStore, StoredReview
     from .context import CommandContext
 
 
@@ -73,10 +75,8 @@ class ReviewOptions(NamedTuple):
 class ReviewSession:
     """What a command uses to begin or to continue a review: the store, and a client with a journal for each service."""
 
-    def __init__(self, run: CommandContext, store: ReviewStore, clients: Mapping[str, Client]) -> None:
-        self.run, self.store, self.clients = run, store, clients
-        self.threads = ServiceThreads(clients)
-        self.journals: Mapping[str, ReviewJournal] = {}
+    def __init__(self, run: CommandContext, store: ReviewStore, services: Services) -> None:
+        self.run, self.store, self.services = run, store, services
 
     @classmethod
     @contextmanager
@@ -84,19 +84,15 @@ class ReviewSession:
         cls, run: CommandContext, tasks: Mapping[str, Sequence[TaskRef]], *, environment: str | None = None
     ) -> Iterator[ReviewSession]:
         """Open a session with the services of *tasks*, which are those that are known of each."""
-        with ExitStack() as stack:
-            store = open_reviews(run.config, clock=run.process_env.clock)
-            stack.callback(store.close)
-            journals = {name: store.journal() for name in tasks}
-            clients = {
-                name: stack.enter_context(
-                    run.client(name, environment=environment, waits=True, refs=refs, journal=journals[name])
-                )
-                for name, refs in tasks.items()
-            }
-            session = cls(run, store, clients)
-            session.journals = journals
-            yield session
+
+        def open_client(name: str, journal: Journal) -> AbstractContextManager[Client]:
+            return run.client(name, environment=environment, waits=True, refs=tasks[name], journal=journal)
+
+        with (
+            closing(open_reviews(run.config, clock=run.process_env.clock)) as store,
+            open_services(list(tasks), store, open_client) as services,
+        ):
+            yield cls(run, store, services)
 
     def plan(self, targets: Sequence[Target], prompt: str, options: SubmitOptions) -> list[PlannedService]:
         """Return what each service gets, in the order of *targets*."""
@@ -107,7 +103,7 @@ class ReviewSession:
         def work(name: str, client: Client) -> Iterator[PlannedService]:
             yield plan_service(workspace, client, by_name[name], prompt, options)
 
-        self.threads.for_each(by_name, work, lambda each: planned.update({each.target.provider: each}))
+        self.services.threads.for_each(by_name, work, lambda each: planned.update({each.target.provider: each}))
         return [planned[target.provider] for target in targets]
 
     def begin(
@@ -131,7 +127,11 @@ class ReviewSession:
         """Send what is to be sent, print each ref, and return the run."""
         expect_interruption(self.run, review.name)
         progress = ReviewRun(
-            review, store=self.store, threads=self.threads, journals=self.journals, describe=self._describe
+            review,
+            store=self.store,
+            threads=self.services.threads,
+            journals=self.services.journals,
+            describe=self._describe,
         )
         self.run.console.progress(lambda: ("submitting",))
         progress.submit(self._print_submission)
