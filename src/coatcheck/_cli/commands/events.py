@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ... import errors
 from ..._app.stored_events import StoredEvents
+from ..._runtime.provider_lookup import require_provider
 from ..._runtime.system_clock import SystemClock
 from ..context import CommandContext, command
 from ..formatting import event as event_lines
 from ..json_output import to_object
 
 if TYPE_CHECKING:
+    from ..._model.tasks import TaskRef
     from ..._store.events import StoredEvent
 
 
@@ -36,10 +39,13 @@ coatcheck events --after 42 --json
 def events_command(run: CommandContext, *, task: str | None, follow: bool, after: int | None, limit: int) -> None:
     """Print the stored events of all tasks, or of one.
 
-    The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
+    The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one
+    line, with the number after which to resume.
     --follow prints what any process stores from now on; with --after it prints all events after that one first.
     """
     ref = run.ref(task) if task is not None else None
+    if ref is not None:
+        require_provider(ref.provider, lambda: run.config)
     clock = run.process_env.clock or SystemClock()
     with closing(StoredEvents(run.config, clock=clock)) as stored:
         if after is not None and stored.has_lost(after):
@@ -49,11 +55,21 @@ def events_command(run: CommandContext, *, task: str | None, follow: bool, after
             for event in stored.read(after=after, ref=ref, limit=limit):
                 _show(run, event, is_named=ref is None)
             if event is None and not follow:
-                run.note("No events are stored.")
+                _explain_nothing(run, stored, ref)
             after = newest
         if follow:
             for event in stored.follow(after=after, ref=ref, sleep=clock.sleep):
                 _show(run, event, is_named=ref is None)
+
+
+def _explain_nothing(run: CommandContext, stored: StoredEvents, ref: TaskRef | None) -> None:
+    """Say why nothing was printed. Raises `TaskError` for a task of which nothing is stored."""
+    if ref is None or stored.read(after=None, ref=ref, limit=1):
+        run.note("No events are stored." if ref is None else f"No events of {ref} are stored after that one.")
+        return
+    raise errors.TaskError(
+        f"no events of {ref} are stored", ref=ref, remedy=f"get the task from its service with: coatcheck show {ref}"
+    )
 
 
 def _show(run: CommandContext, stored: StoredEvent, *, is_named: bool) -> None:
