@@ -26,6 +26,8 @@ from .poll_context import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
+    from .._protocol.effects import Events
+    from .._protocol.provider import Provider
     from .deadline import Deadline
     from .poll_context import PollContext
 

@@ -297,7 +297,9 @@ class AsyncClient(BaseClient[AsyncTransport]):
         can do that; for other services it raises `ConfigurationError`.
         Raises `WaitTimeoutError` where the stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
         """
-        async for value in aiterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout), after=after), self._driver):
+        async for value in aiterate(
+            self._session.verbs.stream_task(ref, timeout=seconds(timeout), after=after), self._driver
+        ):
             yield value
 
     async def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
