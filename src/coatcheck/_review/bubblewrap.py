@@ -65,14 +65,16 @@ class Bubblewrap:
         """Run a command; *folder* is not used. Standard error has only the sandbox's own messages."""
         home = f"{SETUP}/home" if command.is_setup else HOME
         process = SandboxedProcess(max_output=command.limits.output)
+        groups = self._groups(command)
+        has_process_limit = any((group / "pids.max").exists() for group in groups)
         with scope.on_cancel(process.cancel):
             return process.run(
-                self.arguments(command),
+                self.arguments(command, has_process_limit=has_process_limit),
                 cwd=folder,
                 environ=environment(self._environ, path=self._path(command), home=home, temporary=TEMPORARY),
                 timeout=command.timeout,
                 user=self.user,
-                cgroups=self._groups(command),
+                cgroups=groups,
             )
 
     def probe(self, folder: Path) -> str | None:
@@ -96,9 +98,10 @@ class Bubblewrap:
             return f"{self._bwrap}: {error.strerror}"
         return None if result.exit_code == 0 else result.stderr.strip() or f"it ended with {result.exit_code}"
 
-    def arguments(self, command: SandboxedCommand) -> list[str]:
-        """Return the command line of bubblewrap."""
-        processes = command.limits.processes if self.user is not None or counts_processes_by_namespace() else None
+    def arguments(self, command: SandboxedCommand, *, has_process_limit: bool = False) -> list[str]:
+        """Return the command line of bubblewrap; with *has_process_limit* a control group limits the processes."""
+        is_countable = self.user is not None or counts_processes_by_namespace()
+        processes = command.limits.processes if is_countable and not has_process_limit else None
         return [
             str(self._bwrap),
             *NAMESPACES,

@@ -78,6 +78,8 @@ def judge(result: ProcessResult, command: SandboxedCommand) -> tuple[Verdict, in
     if status in {NOT_FOUND, NOT_RUNNABLE}:
         what = "was not found" if status == NOT_FOUND else "cannot be run"
         return Verdict.ERROR, status, f"{command.words[0]} {what}"
+    if status and result.limit:
+        return Verdict.ERROR, status, f"it was ended at the limit {result.limit}"
     if status < 0 and (limit := _LIMIT_SIGNALS.get(-status)):
         return Verdict.ERROR, status, f"it was ended at the limit {limit}"
     return (Verdict.FAILED if status else Verdict.PASSED), status, None

@@ -81,7 +81,9 @@ def script(command: SandboxedCommand, *, source: str, processes: int | None) -> 
         'mkdir -p "$HOME" "$TMPDIR"',
         copy,
         _limit("-c", 0),
-        _limit("-t", math.ceil(limits.cpu)),
+        # at the hard limit a process is killed, at the soft one it gets SIGXCPU, from which the reason is known
+        _limit("-H -t", math.ceil(limits.cpu) + 1),
+        _limit("-S -t", math.ceil(limits.cpu)),
         _limit("-d", limits.memory // 1024),
         _limit("-f", limits.file // 512),
         # bash's name of the limit, then dash's

@@ -123,6 +123,12 @@ def _write(path: Path, text: str) -> bool:
 # The controllers of limits, with the files that set them in version 2 and in version 1.
 _MEMORY = ("memory", ("memory.max", "memory.limit_in_bytes"))
 _PROCESSES = ("pids", ("pids.max", "pids.max"))
+# Where the kernel counts what a limit has stopped: the file, the word in it, and the limit.
+_EVENTS = (
+    ("memory.events", "oom_kill", "memory"),
+    ("memory.oom_control", "oom_kill", "memory"),
+    ("pids.events", "max", "processes"),
+)
 
 
 def create_limited_groups(name: str, *, memory: int, processes: int) -> list[Path]:
@@ -153,6 +159,17 @@ def _create_limited(name: str, controller: str, files: Sequence[str], limit: int
                 if os.access(path / "cgroup.procs", os.W_OK) and _set_limit(path, files, limit):
                     return path
                 path.rmdir()
+    return None
+
+
+def reached_limit(groups: Sequence[Path]) -> str | None:
+    """Return which limit processes of the groups have reached: "memory" or "processes", None for none."""
+    for file, word, limit in _EVENTS:
+        for group in groups:
+            with contextlib.suppress(OSError):
+                counts = dict(line.split(" ", 1) for line in (group / file).read_text().splitlines())
+                if int(counts.get(word, 0)):
+                    return limit
     return None
 
 

@@ -44,13 +44,17 @@ MARK = "COATCHECK_RESULT"
 
 
 class ProcessResult(Value, frozen=True, kw_only=True):
-    """How a command ended: its exit code (negative: the signal), what it wrote, and whether we ended it."""
+    """How a command ended: its exit code (negative: the signal), what it wrote, and whether we ended it.
+
+    `limit` is the limit of its control groups that it has reached: "memory" or "processes".
+    """
 
     exit_code: int
     stdout: str
     stderr: str
     is_timeout: bool = False
     is_cancelled: bool = False
+    limit: str | None = None
 
 
 def arguments_of(template: Sequence[str], prompt: str) -> list[str]:

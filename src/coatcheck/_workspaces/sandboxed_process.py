@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .cgroup import end_group
+from .cgroup import end_group, reached_limit
 from .command_process import DRAIN, OutputCapture, ProcessResult, log_warning
 
 # The command waits for a line until it is in its control groups, so that no process of it is outside.
@@ -61,6 +61,7 @@ class SandboxedProcess:
             waiter.start()
             has_ended = self._wake.wait(timeout) and not self._is_cancelled
         finally:
+            limit = reached_limit(cgroups)
             self._end(process, cgroups)
         waiter.join()
         deadline = time.monotonic() + DRAIN
@@ -71,6 +72,7 @@ class SandboxedProcess:
             stderr=stderr,
             is_timeout=not has_ended and not self._is_cancelled,
             is_cancelled=self._is_cancelled,
+            limit=limit,
         )
 
     @staticmethod
