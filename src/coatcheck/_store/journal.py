@@ -47,6 +47,14 @@ class Submission(NamedTuple):
     branch: str | None
 
 
+class SubmissionState(NamedTuple):
+    """What the journal has of one submission: "open", "settled" with a task, or "abandoned"."""
+
+    intent: Intent
+    state: str
+    ref: TaskRef | None
+
+
 class SubmissionJournal:
     """The journal in *database*; *old_folder* is where versions before the store kept theirs."""
 
@@ -63,6 +71,7 @@ class SubmissionJournal:
         """Record that a submission is about to be sent; one under the same id continues an earlier one."""
         intent = with_process(intent)
         with self._writing() as transaction:
+            self.on_begin(transaction, intent)
             transaction.change(BEGIN, [getattr(intent, name) for name in FIELDS])
 
     def settle(self, intent: Intent, ref: TaskRef) -> bool:
@@ -80,14 +89,29 @@ class SubmissionJournal:
     def abandon(self, intent: Intent) -> None:
         """Record that a submission certainly created no task."""
         with self._writing() as transaction:
+            self.on_abandon(transaction, intent)
             transaction.change(
                 "UPDATE submission SET state = 'abandoned' WHERE id = ? AND state = 'open'", (intent.id,)
             )
+
+    def on_begin(self, transaction: Transaction, intent: Intent) -> None:
+        """Do more in the transaction of `begin`; for subclasses."""
+
+    def on_abandon(self, transaction: Transaction, intent: Intent) -> None:
+        """Do more in the transaction of `abandon`; for subclasses."""
 
     def open_intents(self, provider: str) -> Sequence[Intent]:
         """Return the submissions whose outcome is unknown, oldest first."""
         query = f"SELECT {COLUMNS} FROM submission WHERE provider = ? AND state = 'open' ORDER BY at"  # noqa: S608 - ours
         return [Intent(**dict(zip(FIELDS, row, strict=True))) for row in self._rows(query, (provider,))]
+
+    def find(self, id: str) -> SubmissionState | None:
+        """Return the submission with this id, None where there is none."""
+        query = f"SELECT {COLUMNS}, state, task FROM submission WHERE id = ?"  # noqa: S608 - ours
+        for *fields, state, task in self._rows(query, (id,)):
+            intent = Intent(**dict(zip(FIELDS, fields, strict=True)))
+            return SubmissionState(intent, state, TaskRef(intent.provider, task) if task else None)
+        return None
 
     def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:
         """Return those of *refs* that an intent has recorded."""

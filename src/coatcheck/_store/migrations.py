@@ -107,7 +107,76 @@ WEBHOOKS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS)
+CHECKS = Migration(
+    statements=(
+        # `log` is the digest of the blob with the whole output, `log_tail` its end.
+        """CREATE TABLE check_result (
+            patch TEXT NOT NULL, base TEXT NOT NULL, command TEXT NOT NULL, setup TEXT NOT NULL,
+            at DOUBLE PRECISION NOT NULL, verdict TEXT NOT NULL, exit_code BIGINT, seconds DOUBLE PRECISION NOT NULL,
+            reason TEXT, log_tail TEXT NOT NULL, log BYTEA, PRIMARY KEY (patch, base, command, setup)
+        )""",
+        "CREATE INDEX check_result_command ON check_result (command, at)",
+        "CREATE INDEX check_result_log ON check_result (log) WHERE log IS NOT NULL",
+    )
+)
+FLEETS = Migration(
+    statements=(
+        """CREATE TABLE fleet (
+            id {identity}, name TEXT NOT NULL, spec BIGINT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL, stopped_because TEXT, submitted BIGINT NOT NULL, wave BIGINT NOT NULL
+        )""",
+        "CREATE UNIQUE INDEX fleet_name ON fleet (name)",
+        # Texts that fleets refer to: their files, prompts and patches.
+        "CREATE TABLE fleet_blob (fleet BIGINT NOT NULL, blob BIGINT NOT NULL, PRIMARY KEY (fleet, blob))",
+        "CREATE INDEX fleet_blob_blob ON fleet_blob (blob)",
+        """CREATE TABLE fleet_item (
+            id {identity}, fleet BIGINT NOT NULL, item_key TEXT NOT NULL, repository TEXT, base TEXT, base_commit TEXT,
+            title TEXT, wave BIGINT NOT NULL, state TEXT NOT NULL, chosen BIGINT, why TEXT, variables TEXT NOT NULL,
+            prompt BIGINT NOT NULL, prompt_digest TEXT NOT NULL, version BIGINT NOT NULL
+        )""",
+        "CREATE UNIQUE INDEX fleet_item_key ON fleet_item (fleet, item_key)",
+        "CREATE INDEX fleet_item_state ON fleet_item (fleet, state, wave)",
+        """CREATE TABLE fleet_candidate (
+            id {identity}, fleet BIGINT NOT NULL, item BIGINT NOT NULL, candidate_key TEXT NOT NULL,
+            provider TEXT NOT NULL, account TEXT, environment TEXT, attempt BIGINT NOT NULL, state TEXT NOT NULL,
+            task TEXT, patch TEXT, base_commit TEXT, submitted_at DOUBLE PRECISION, ended_at DOUBLE PRECISION,
+            error TEXT, version BIGINT NOT NULL
+        )""",
+        "CREATE UNIQUE INDEX fleet_candidate_key ON fleet_candidate (candidate_key)",
+        "CREATE INDEX fleet_candidate_item ON fleet_candidate (item)",
+        "CREATE INDEX fleet_candidate_state ON fleet_candidate (fleet, state, provider)",
+        """CREATE TABLE fleet_patch (
+            digest TEXT PRIMARY KEY, blob BIGINT NOT NULL, files BIGINT NOT NULL, insertions BIGINT NOT NULL,
+            deletions BIGINT NOT NULL, hunks TEXT NOT NULL
+        )""",
+        """CREATE TABLE fleet_delivery (
+            delivery_key TEXT PRIMARY KEY, fleet BIGINT NOT NULL, item BIGINT NOT NULL, kind TEXT NOT NULL,
+            state TEXT NOT NULL, branch TEXT, commit_id TEXT, url TEXT, error TEXT, at DOUBLE PRECISION NOT NULL
+        )""",
+        "CREATE INDEX fleet_delivery_fleet ON fleet_delivery (fleet)",
+        # The pace of an account: `next_at` is the time of the next request that keeps its rate.
+        """CREATE TABLE fleet_account (
+            provider TEXT NOT NULL, name TEXT NOT NULL, next_at DOUBLE PRECISION NOT NULL,
+            parked_until DOUBLE PRECISION, refused_in_a_row BIGINT NOT NULL, reason TEXT,
+            PRIMARY KEY (provider, name)
+        )""",
+    )
+)
+REVIEWS = Migration(
+    statements=(
+        # Named groups of submissions whose candidates compete; `root` is a checkout, `base` its commit.
+        """CREATE TABLE review (
+            name TEXT PRIMARY KEY, state TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, title TEXT NOT NULL,
+            root TEXT, base TEXT, settings TEXT NOT NULL, choice TEXT
+        )""",
+        # `submission` is the id of the intent, NULL until it is written.
+        """CREATE TABLE review_submission (
+            review TEXT NOT NULL, number BIGINT NOT NULL, provider TEXT NOT NULL, attempts BIGINT NOT NULL,
+            spec TEXT, submission TEXT, error TEXT, PRIMARY KEY (review, number)
+        )""",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

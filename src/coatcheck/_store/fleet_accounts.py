@@ -1,0 +1,119 @@
+"""Accounts of fleets: their pace, and whether their quota allows another task.
+
+Invariants:
+
+- requests of all processes that share the database keep the rate of an account (GCRA: one row with the time of the next
+  request, https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm);
+- that time is at most `LONGEST_TURN` seconds ahead, so that a clock that was set back stops nothing for long;
+- an account that is parked gets no submission before its time, and then a single one: whoever takes the turn parks it
+  for the others until the answer is known.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from .._model.fleets import FleetAccount
+
+if TYPE_CHECKING:
+    from .._protocol.effects import Clock
+    from .database import Database, Transaction
+
+# A row holds wall-clock time: an hour back stopped a fleet for an hour without this limit (seconds).
+LONGEST_TURN = 30.0
+# How long one submission tries an account for all others (seconds).
+PROBE_SECONDS = 60.0
+# How long an account is parked where the service names no time: doubled for each refusal in a row (seconds).
+FIRST_PARK, LONGEST_PARK = 60.0, 3600.0
+
+
+class AccountStore:
+    """The accounts in a database. Methods block."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def take_turn(self, provider: str, name: str, *, interval: float, burst: int = 1) -> float:
+        """Reserve the next request of an account; return in how many seconds it may be sent.
+
+        *interval* is the seconds between two requests, after a *burst* at once.
+        """
+        with self._database.writing(is_durable=False) as transaction:
+            now = self._clock.time()
+            _add(transaction, provider, name)
+            ((next_at,),) = transaction.rows(
+                "SELECT next_at FROM fleet_account WHERE provider = ? AND name = ?", (provider, name)
+            )
+            turn = min(max(next_at, now - interval * (burst - 1)), now + LONGEST_TURN)
+            transaction.change(
+                "UPDATE fleet_account SET next_at = ? WHERE provider = ? AND name = ?",
+                (turn + interval, provider, name),
+            )
+        return max(0.0, float(turn) - now)
+
+    def may_submit(self, provider: str, name: str) -> bool:
+        """Whether a submission may be sent now; the only one, where the account was parked."""
+        with self._database.writing(is_durable=False) as transaction:
+            now = self._clock.time()
+            row = transaction.row(
+                "SELECT parked_until FROM fleet_account WHERE provider = ? AND name = ?", (provider, name)
+            )
+            if row is None or row[0] is None:
+                return True
+            statement = (
+                "UPDATE fleet_account SET parked_until = ? WHERE provider = ? AND name = ? AND parked_until <= ?"
+            )
+            return transaction.change(statement, (now + PROBE_SECONDS, provider, name, now)) == 1
+
+    def park(self, provider: str, name: str, *, reason: str, seconds: float | None = None) -> float:
+        """Park an account for *seconds*, or for longer at each refusal in a row; return until when (since the epoch)."""
+        with self._database.writing(is_durable=False) as transaction:
+            _add(transaction, provider, name)
+            ((refused,),) = transaction.rows(
+                "SELECT refused_in_a_row FROM fleet_account WHERE provider = ? AND name = ?", (provider, name)
+            )
+            doubled = min(FIRST_PARK * 2 ** min(refused, 10), LONGEST_PARK)
+            until: float = self._clock.time() + (doubled if seconds is None else seconds)
+            transaction.change(
+                "UPDATE fleet_account SET parked_until = ?, refused_in_a_row = refused_in_a_row + 1, reason = ?"
+                " WHERE provider = ? AND name = ?",
+                (until, reason, provider, name),
+            )
+        return until
+
+    def release(self, provider: str, name: str) -> None:
+        """Record that the service has taken a task: the account is parked no more."""
+        with self._database.writing(is_durable=False) as transaction:
+            transaction.change(
+                "UPDATE fleet_account SET parked_until = NULL, refused_in_a_row = 0, reason = NULL"
+                " WHERE provider = ? AND name = ? AND parked_until IS NOT NULL",
+                (provider, name),
+            )
+
+
+def accounts_of(transaction: Transaction, fleet: int) -> tuple[FleetAccount, ...]:
+    """Return the accounts of the services of a fleet."""
+    rows = transaction.rows(
+        "SELECT provider, name, parked_until, refused_in_a_row, reason FROM fleet_account WHERE provider IN"
+        " (SELECT DISTINCT provider FROM fleet_candidate WHERE fleet = ?) ORDER BY provider, name",
+        (fleet,),
+    )
+    return tuple(
+        FleetAccount(
+            provider=provider,
+            name=name,
+            parked_until=None if until is None else datetime.fromtimestamp(until, UTC),
+            refused_in_a_row=refused,
+            reason=reason,
+        )
+        for provider, name, until, refused, reason in rows
+    )
+
+
+def _add(transaction: Transaction, provider: str, name: str) -> None:
+    transaction.change(
+        "INSERT INTO fleet_account (provider, name, next_at, refused_in_a_row) VALUES (?, ?, 0, 0)"
+        " ON CONFLICT (provider, name) DO NOTHING",
+        (provider, name),
+    )

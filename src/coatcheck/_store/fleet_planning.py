@@ -1,0 +1,148 @@
+"""What is planned of a fleet: its items and candidates, stored once.
+
+Invariants:
+
+- an item is stored once for each key, a candidate once for each idempotency key;
+- an item whose prompt has changed is open again with the new prompt, unless it was delivered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from .._model.fleets import CandidateState, ItemState
+from .._values.value import Value
+from .blobs import digest_of, put_blob
+
+if TYPE_CHECKING:
+    from .database import Row, Transaction
+
+
+class PlannedCandidate(Value, frozen=True, kw_only=True):
+    """A candidate that is to be stored."""
+
+    key: str
+    provider: str
+    environment: str | None = None
+    attempt: int = 1
+
+
+class PlannedItem(Value, frozen=True, kw_only=True):
+    """An item that is to be stored, with its candidates."""
+
+    key: str
+    prompt: str
+    repository: str | None = None
+    base: str | None = None
+    base_commit: str | None = None
+    title: str | None = None
+    wave: int = 0
+    variables: Mapping[str, str] = {}
+    candidates: tuple[PlannedCandidate, ...] = ()
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"prompt"})
+
+
+def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem]) -> None:
+    """Store what is new in *items*."""
+    known = {
+        key: (id, digest)
+        for id, key, digest in transaction.rows(
+            "SELECT id, item_key, prompt_digest FROM fleet_item WHERE fleet = ?", (fleet,)
+        )
+    }
+    for item in items:
+        id, digest = known.get(item.key, (0, ""))
+        if not id:
+            id = _insert_item(transaction, fleet, item)
+        elif digest != prompt_digest(item.prompt):
+            _update_item(transaction, fleet, id, item)
+        for candidate in item.candidates:
+            add_candidate(transaction, fleet, id, candidate)
+
+
+def _insert_item(transaction: Transaction, fleet: int, item: PlannedItem) -> int:
+    number = put_blob(transaction, item.prompt.encode())
+    keep_blob(transaction, fleet, number)
+    columns = {
+        "fleet": fleet,
+        "item_key": item.key,
+        "repository": item.repository,
+        "base": item.base,
+        "base_commit": item.base_commit,
+        "title": item.title,
+        "wave": item.wave,
+        "state": ItemState.OPEN.value,
+        "variables": json.dumps(dict(item.variables)),
+        "prompt": number,
+        "prompt_digest": prompt_digest(item.prompt),
+        "version": 1,
+    }
+    return int(_insert(transaction, "fleet_item", columns, " RETURNING id")[0][0])
+
+
+def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedItem) -> None:
+    number = put_blob(transaction, item.prompt.encode())
+    keep_blob(transaction, fleet, number)
+    transaction.change(
+        "UPDATE fleet_item SET prompt = ?, prompt_digest = ?, title = ?, base = ?, base_commit = ?, state = ?,"
+        " chosen = NULL, why = NULL, version = version + 1 WHERE id = ? AND state <> ?",
+        (
+            number,
+            prompt_digest(item.prompt),
+            item.title,
+            item.base,
+            item.base_commit,
+            ItemState.OPEN.value,
+            id,
+            ItemState.DELIVERED.value,
+        ),
+    )
+    # What was not submitted yet was planned for the old prompt.
+    transaction.change(
+        "UPDATE fleet_candidate SET state = ?, version = version + 1 WHERE item = ? AND state = ?",
+        (CandidateState.CANCELLED.value, id, CandidateState.PLANNED.value),
+    )
+
+
+def add_candidate(transaction: Transaction, fleet: int, item: int, planned: PlannedCandidate) -> bool:
+    """Store a candidate; False where its key exists."""
+    columns = {
+        "fleet": fleet,
+        "item": item,
+        "candidate_key": planned.key,
+        "provider": planned.provider,
+        "environment": planned.environment,
+        "attempt": planned.attempt,
+        "state": CandidateState.PLANNED.value,
+        "version": 1,
+    }
+    return bool(
+        _insert(transaction, "fleet_candidate", columns, " ON CONFLICT (candidate_key) DO NOTHING RETURNING id")
+    )
+
+
+def _insert(transaction: Transaction, table: str, columns: Mapping[str, object], suffix: str) -> list[Row]:
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}){suffix}"  # noqa: S608 - ours
+    return transaction.rows(statement, [*columns.values()])
+
+
+def keep_blob(transaction: Transaction, fleet: int, blob: int) -> None:
+    """Record that a fleet refers to a blob."""
+    transaction.change(
+        "INSERT INTO fleet_blob (fleet, blob) VALUES (?, ?) ON CONFLICT (fleet, blob) DO NOTHING", (fleet, blob)
+    )
+
+
+def keep_text(transaction: Transaction, fleet: int, content: bytes) -> int:
+    """Keep *content* for a fleet; return the number of its blob."""
+    number = put_blob(transaction, content)
+    keep_blob(transaction, fleet, number)
+    return number
+
+
+def prompt_digest(prompt: str) -> str:
+    """Return the SHA-256 of a prompt."""
+    return digest_of(prompt.encode()).hex()
