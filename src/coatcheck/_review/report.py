@@ -1,6 +1,8 @@
 """A ranking in words: those that the command line and Markdown share, and the Markdown. Pure.
 
-Names, titles and reasons are of agents and services: in Markdown they are escaped and have no effect.
+Names, titles and reasons are of agents and services: in Markdown they are escaped and have no effect. Text that hosts may
+take for the name of a person or of an issue is a code span, where they do not look for any
+(https://docs.github.com/get-started/writing-on-github, "Mentioning people and teams").
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .._export.notebook import safe
-from .._values.markdown_text import table
+from .._export import notebook
+from .._patches.hidden_characters import escape
+from .._values.markdown_text import code_span, table
 from .checks import CheckResult
 
 if TYPE_CHECKING:
@@ -47,6 +50,11 @@ def score_word(card: ScoreCard) -> str:
 def conclusion(ranking: Ranking) -> str:
     """Return which candidate is chosen and why, or why none is."""
     return f"chosen: {ranking.choice}: {ranking.reason}" if ranking.choice else f"nothing is chosen: {ranking.reason}"
+
+
+def safe(text: str) -> str:
+    """Return *text* on one line without any effect."""
+    return code_span(escape(text)) if "@" in text or "#" in text else notebook.safe(text)
 
 
 def markdown_report(ranking: Ranking) -> str:
