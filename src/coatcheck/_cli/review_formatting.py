@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .._review.report import check_names, check_word, conclusion, score_word, size_word
+from .._review.report import check_names, check_word, score_word, size_word
 from .console import Line, Part, Styled, clean
 from .formatting import heading
 from .text_width import columns, padded, shorten
@@ -51,14 +51,14 @@ def ranking_lines(ranking: Ranking, *, width: int | None) -> list[Line]:
     )
     lines += [*heading("Order"), *(f"  {step}" for step in ranking.steps)] if ranking.steps else []
     style = "green" if ranking.choice else "yellow"
-    return [*lines, "", Styled(conclusion(ranking), style)]
+    return [*lines, "", Styled(ranking.conclusion, style)]
 
 
 def ranking_table(ranking: Ranking, *, width: int | None) -> list[Line]:
     """Return the score cards as a table of at most *width* columns; None is no limit."""
     if not ranking.cards:
         return []
-    names = check_names(ranking)
+    names = check_names(ranking.cards)
     titles = {
         f"check {at}": name if width is None else shorten(clean(name), MAX_CHECK) for at, name in enumerate(names)
     }
