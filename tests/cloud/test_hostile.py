@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope, TimedOut
+from coatcheck._workspaces.command_process import ProcessResult
 from coatcheck._workspaces.git import Git, WorkspaceError, git_environment
 from coatcheck._workspaces.workspace import WorkspaceManager
-from coatcheck.cloud.attempt_runner import Agent, Runner, notes_message
+from coatcheck.cloud.attempt_runner import PARTIAL, Agent, Runner, conclude, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
 from coatcheck.cloud.clean_work_tree import mount_points
 from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
@@ -509,6 +510,48 @@ def test_the_deadline_covers_the_clone(hanging_git: Callable[[str], WorkspaceMan
     assert ("timed_out", "the attempt timed out after 0.3 s, while its clone was made") == (
         conclusion.error.code,
         conclusion.error.message,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("echo x >new.txt", (f"Notes on this result:\n- {PARTIAL}", ["new.txt"])),
+        ("true", ("", [])),
+        (
+            "cd ..; rm -rf work",
+            (
+                (
+                    "Notes on this result:\n- the changes of the agent until it failed are not in this result: "
+                    "the agent removed its own clone"
+                ),
+                [],
+            ),
+        ),
+    ],
+)
+def test_the_changes_of_an_agent_that_timed_out_are_collected(
+    change: str, expected: tuple[str, list[str]], workspaces: WorkspaceManager, repository: Path
+) -> None:
+    """Collecting a partial diff has a deadline of its own, because the attempt's has passed."""
+    now = [0.0]
+    scope = CancelScope(1000, monotonic=lambda: now[0])
+    workspace = workspaces.open("a", mirror="m", source=repository, branch="main", scope=scope)
+    subprocess.run(["sh", "-c", change], cwd=workspace.work, check=True)
+    now[0] = 2000.0
+    job = Job(
+        task_id="t", attempt_id="a", number=1, total=1, environment_id="m", source="", branch="main", prompt="Do it"
+    )
+    ending = ProcessResult(exit_code=-9, stdout="", stderr="", is_timeout=True)
+    conclusion = conclude(job, ending, workspace, timeout=1000)
+    workspace.remove()
+
+    assert conclusion.error is not None
+    assert conclusion.result is not None
+    assert ("timed_out", *expected) == (
+        conclusion.error.code,
+        "".join(conclusion.result.messages),
+        re.findall(r"^\+\+\+ b/(.*)$", conclusion.result.diff, re.MULTILINE),
     )
 
 
