@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.checkouts import RepositoryCopies
 
 # Same examples in every run of CI; no deadline, because two busy cores are slow at random.
 settings.register_profile("coatcheck", deadline=None, database=None, derandomize="CI" in os.environ, print_blob=True)
@@ -86,6 +87,12 @@ def no_certificates(bare_environment: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("httpx2.create_ssl_context", lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         yield
+
+
+@pytest.fixture(scope="session")
+def repositories(tmp_path_factory: pytest.TempPathFactory, bare_environment: None) -> RepositoryCopies:
+    """Copies of repositories that are made once."""
+    return RepositoryCopies(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.checkouts import RepositoryCopies, git, init
 
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope, TimedOut
 from coatcheck._workspaces.git import Git, WorkspaceError, git_environment
@@ -26,18 +27,16 @@ from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
 
 
-def git(where: Path, *arguments: str) -> None:
-    """Run git as the user would."""
-    environ = git_environment(os.environ)
-    subprocess.run(["git", "-C", str(where), *arguments], capture_output=True, env=environ, check=True)
-
-
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, repositories: RepositoryCopies) -> Path:
     """Return a repository with rules for encodings, line ends and ignored files."""
-    path = tmp_path / "repository"
-    (path / "src").mkdir(parents=True)
-    git(path, "init", "-q", "-b", "main")
+    return repositories.copy(make_repository, tmp_path / "repository")
+
+
+def make_repository(path: Path) -> None:
+    """Commit files of every encoding and with every end of line."""
+    init(path)
+    (path / "src").mkdir()
     (path / "f.txt").write_text("one\n")
     (path / "src/g.txt").write_text("g\n")
     (path / ".gitattributes").write_text("*.rc text working-tree-encoding=UTF-16\n*.crlf text eol=crlf\n")
@@ -46,7 +45,6 @@ def repository(tmp_path: Path) -> Path:
     (path / "known.crlf").write_bytes(b"a\r\nb\r\n")
     git(path, "add", ".")
     git(path, "commit", "-q", "-m", "First")
-    return path
 
 
 @pytest.fixture
@@ -287,6 +285,7 @@ def test_a_diff_of_odd_names_and_encodings_applies(repository: Path, collect: Ca
     """`git apply` of the diff creates the agent's files."""
     names = "printf x >$'caf\\xe9'; printf z >$'a\\nb'; echo hi >app.rc; echo more >>f.txt; rm -r src; echo s >src"
     diff = collect(names).diff
+    git(repository, "update-index", "--refresh")  # of the copied files
     apply = ["git", "-C", str(repository), "apply", "--index", "-"]
     subprocess.run(apply, input=diff.encode(), env=git_environment(os.environ), check=True)
     found = {entry: (os.fsencode(repository) + b"/" + entry) for entry in (b"caf\xe9", b"a\nb", b"src")}
