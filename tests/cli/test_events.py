@@ -51,7 +51,6 @@ def filled(cli: Cli) -> Cli:
         (("--after", "0", "--limit", "2"), [1, 2]),
         (("--limit", "2"), [2, 3]),
         (("--after", "3"), []),
-        (("local:three",), []),
     ],
 )
 def test_events_are_chosen_by_task_and_number(filled: Cli, arguments: tuple[str, ...], expected: list[int]) -> None:
@@ -59,6 +58,24 @@ def test_events_are_chosen_by_task_and_number(filled: Cli, arguments: tuple[str,
     lines = filled("events", "--json", *arguments).out.splitlines()
 
     assert expected == [msgspec.json.decode(line)["id"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("ref", "line"),
+    [
+        (
+            "local:three",
+            "no events of local:three are stored; get the task from its service with: coatcheck show local:three",
+        ),
+        ("locl:one", "there is no provider 'locl'"),
+    ],
+)
+def test_events_of_an_unknown_task_are_an_error(filled: Cli, ref: str, line: str) -> None:
+    """The line names the task, or the provider that does not exist."""
+    done = filled("events", ref)
+
+    assert done.code != 0
+    assert line == done.line[: len(line)]
 
 
 def test_events_are_lines_with_their_task(filled: Cli) -> None:
@@ -133,15 +150,25 @@ def test_an_event_of_a_stream_is_stored_once(cli: Cli) -> None:
     assert ["1", "2"] == stored
 
 
-def test_an_event_whose_id_is_no_cursor_is_neither_stored_nor_continued(cli: Cli) -> None:
-    """`watch --stream` has the ids of the service; the store keeps only what a watch can continue."""
+def test_an_event_of_the_stream_alone_is_stored_with_a_cursor(cli: Cli) -> None:
+    """`watch --stream` has the ids of the service, after which both forms of a watch continue."""
     raw = TaskLog(ref=ONE, text="raw", id="42")
-    store(cli, log(ONE, "a", position="7"), raw)
+    store(cli, log(ONE, "a", position="7"))
     with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
-        events.record(raw)
+        for _ in range(2):
+            events.record(raw)
         seen = (events.cursor(ONE), events.error, len(events.read(after=0, subject=ONE, limit=9)))
 
-    assert (SeenState(memory="7").to_cursor(), None, 2) == seen
+    assert (SeenState(memory="42").to_cursor(), None, 2) == seen
+
+
+def test_a_stored_event_whose_id_is_no_cursor_is_not_continued(cli: Cli) -> None:
+    """A watch continues after the last event that has a cursor."""
+    store(cli, log(ONE, "a", position="7"), TaskLog(ref=ONE, text="raw", id="42"))
+    with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
+        cursor = events.cursor(ONE)
+
+    assert SeenState(memory="7").to_cursor() == cursor
 
 
 @pytest.mark.parametrize("level", ["metadata", "off"])

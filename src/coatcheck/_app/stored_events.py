@@ -115,6 +115,8 @@ class StoredEvents:
         try:
             if event.ref not in self._recorded:
                 self.cursor(event.ref)
+            if event.id.isdecimal():  # of the stream alone: what a watch reads has cursors
+                event = msgspec.structs.replace(event, id=_cursor_at(event.id))
             state = _state_of(event)
             number = _number(state.memory) if state else 0
             if number > self._recorded.get(event.ref, 0):
@@ -136,6 +138,13 @@ def _state_of(event: AnyEvent) -> SeenState | None:
         return SeenState.from_cursor(event.id) if event.id else None
     except errors.ConfigurationError:
         return None
+
+
+def _cursor_at(position: str) -> str:
+    """Return the cursor of a watch that has read the stream to *position*."""
+    from .._engine.event_diff import SeenState
+
+    return SeenState(memory=position).to_cursor()
 
 
 def _number(memory: str) -> int:

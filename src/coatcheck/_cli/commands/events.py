@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ... import errors
 from ..._app.stored_events import StoredEvents
+from ..._runtime.provider_lookup import require_provider
 from ..._runtime.system_clock import SystemClock
 from ..context import CommandContext, command
 from ..formatting import event as event_lines
 from ..json_output import to_object
 
 if TYPE_CHECKING:
+    from ..._model.tasks import TaskRef
     from ..._store.events import StoredEvent
 
 # What events are about, beside tasks.
@@ -39,7 +42,8 @@ coatcheck events --after 42 --json
 def events_command(run: CommandContext, *, subject: str | None, follow: bool, after: int | None, limit: int) -> None:
     """Print the stored events, or those of one task.
 
-    REF may also be gate:ID, review:NAME or fleet:NAME. The oldest comes first, and no request is sent. Without --after these are the last ones. With --json each event is one line, with the number after which to resume.
+    REF may also be gate:ID, review:NAME or fleet:NAME. The oldest comes first, and no request is sent. Without --after
+    these are the last ones. With --json each event is one line, with the number after which to resume.
     --follow prints what any process stores from now on; with --after it prints all events after that one first.
     """
     about = _subject(run, subject)
@@ -52,17 +56,34 @@ def events_command(run: CommandContext, *, subject: str | None, follow: bool, af
             for event in stored.read(after=after, subject=about, limit=limit):
                 _show(run, event, is_named=about is None)
             if event is None and not follow:
-                run.note("No events are stored.")
+                _explain_nothing(run, stored, about)
             after = newest
         if follow:
             for event in stored.follow(after=after, subject=about, sleep=clock.sleep):
                 _show(run, event, is_named=about is None)
 
 
-def _subject(run: CommandContext, text: str | None) -> str | None:
+def _subject(run: CommandContext, text: str | None) -> TaskRef | str | None:
+    """Return what the events are about: the ref of a task, or the name of something else."""
     if text is None or text.startswith(SUBJECTS):
         return text
-    return str(run.ref(text))
+    ref = run.ref(text)
+    require_provider(ref.provider, lambda: run.config)
+    return ref
+
+
+def _explain_nothing(run: CommandContext, stored: StoredEvents, subject: TaskRef | str | None) -> None:
+    """Say why nothing was printed. Raises `TaskError` for a task of which nothing is stored."""
+    if subject is None or stored.read(after=None, subject=subject, limit=1):
+        run.note("No events are stored." if subject is None else f"No events of {subject} are stored after that one.")
+        return
+    if isinstance(subject, str):
+        raise errors.ConfigurationError(f"no events of {subject} are stored", remedy="list all with: coatcheck events")
+    raise errors.TaskError(
+        f"no events of {subject} are stored",
+        ref=subject,
+        remedy=f"get the task from its service with: coatcheck show {subject}",
+    )
 
 
 def _show(run: CommandContext, stored: StoredEvent, *, is_named: bool) -> None:
