@@ -20,23 +20,32 @@ from .. import errors
 from .._app.review_plan import begin_review, plan_service
 from .._app.stored_reviews import open_reviews
 from .._app.submit import attempt_count
-from .._review.service_reviews import open_services
+from .._app.task_history import has_store
+from .._model.states import TaskState
+from .._review.service_reviews import open_services, raise_at_deadline
 from .._review.submissions import ReviewRun, SubmissionResult
 from .._review.targets import Target, names_of, parse_targets
 from .console import Styled
 from .exit_codes import ExitCode, exit_code_of
+from .formatting import age, plural
 from .json_output import to_object
 from .spec_options import option_of, with_options
+from .text_width import columns, padded
+from .wait_progress import print_next_step
 
 if TYPE_CHECKING:
+    from .._app.candidate_reviews import CandidateSource
     from .._app.review_plan import PlannedService
     from .._app.submit import SubmitOptions
     from .._app.wait import WaitOptions
-    from .._model.tasks import TaskRef
+    from .._model.tasks import Task, TaskRef
     from .._protocol.intents import Journal
+    from .._review.candidates import Candidate
+    from .._review.ranking import Ranking
     from .._review.service_reviews import Services
     from .._runtime.client import Client
     from .._store.reviews import ReviewStore, StoredReview
+    from .console import Line
     from .context import CommandContext
 
 
@@ -94,6 +103,24 @@ class ReviewSession:
         ):
             yield cls(run, store, services)
 
+    @classmethod
+    @contextmanager
+    def continued(cls, run: CommandContext, review: StoredReview) -> Iterator[ReviewSession]:
+        """Open a session with the services of a review."""
+        tasks: dict[str, list[TaskRef]] = {}
+        for each in review.submissions:
+            tasks.setdefault(each.provider, []).extend([each.ref] if each.ref else [])
+        environment = next((each.spec.environment for each in review.submissions if each.spec), None)
+        with cls.opened(run, tasks, environment=environment) as session:
+            yield session
+
+    def complete(self, review: StoredReview, options: WaitOptions, *, is_refreshed: bool = False) -> ReviewRun:
+        """Submit what is to be submitted, and wait for all. Raises `WaitTimeoutError` where a task still runs."""
+        submitted = self.submit(review)
+        self.wait(submitted, options, is_refreshed=is_refreshed)
+        raise_at_deadline(review.name, submitted.results)
+        return submitted
+
     def plan(self, targets: Sequence[Target], prompt: str, options: SubmitOptions) -> list[PlannedService]:
         """Return what each service gets, in the order of *targets*."""
         planned: dict[str, PlannedService] = {}
@@ -106,20 +133,18 @@ class ReviewSession:
         self.services.threads.for_each(by_name, work, lambda each: planned.update({each.target.provider: each}))
         return [planned[target.provider] for target in targets]
 
-    def begin(
-        self, services: Sequence[PlannedService], *, prompt: str, name: str | None, settings: Mapping[str, Any]
-    ) -> StoredReview:
-        """Store a review of the *services*, and print what the agents will not see of the checkout."""
+    def begin(self, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> StoredReview:
+        """Store a review of *targets*, and print what their agents will not see of the checkout."""
+        services = self.plan(targets, prompt, options.submission)
         for warning in dict.fromkeys(each.warning for each in services if each.warning):
             self.run.warn(f"warning: {warning}")
-        names = names_of(name, prompt)
         return begin_review(
             self.store,
             services,
-            names,
+            names_of(options.name, prompt),
             prompt=prompt,
             workspace=self.run.workspace,
-            settings=settings,
+            settings=options.checks,
             describe=self._describe,
         )
 
@@ -140,23 +165,44 @@ class ReviewSession:
             self.run.note(("The review is ", name, f"; continue it with: {self.run.hint('review', review.name)}"))
         return progress
 
-    def wait(self, review: ReviewRun, options: WaitOptions) -> None:
-        """Wait for all tasks, and print the errors of services."""
+    def wait(self, review: ReviewRun, options: WaitOptions, *, is_refreshed: bool = False) -> None:
+        """Wait for all tasks, and print the errors of services. Tasks that have ended are read from the history."""
         refs = [each.submission.ref for each in review.results if each.submission.ref is not None]
-        if not refs:
-            return
-        progress = self.run.start_progress(*refs)
+        known = {} if is_refreshed else self._ended(refs)
+        progress = (
+            self.run.start_progress(*(ref for ref in refs if ref not in known)) if len(known) < len(refs) else None
+        )
 
         def handle(result: SubmissionResult) -> None:
-            if result.task is not None:
+            if result.task is not None and progress is not None:
                 progress.record_event(result.task.ref, "", result.task.state)
-            self._print_error(result)
+            self._print_end(result)
 
-        def on_idle() -> float:
+        def on_idle() -> float | None:
+            if progress is None:
+                return None
             progress.refresh()
             return progress.tick
 
-        review.wait(handle, timeout=options.timeout, interval=options.interval, on_idle=on_idle)
+        review.wait(handle, timeout=options.timeout, interval=options.interval, known=known, on_idle=on_idle)
+
+    def _ended(self, refs: Sequence[TaskRef]) -> dict[TaskRef, Task]:
+        """Return the tasks that have ended and whose results are in the history."""
+        found = {ref: self.run.history.find(ref) for ref in refs}
+        known = {ref: stored.entry for ref, stored in found.items() if stored is not None}
+        self.run.read_from_history.update({ref: entry.recorded_at for ref, entry in known.items()})
+        return {ref: entry.task for ref, entry in known.items()}
+
+    def _print_end(self, result: SubmissionResult) -> None:
+        """Print why a service has made nothing, and how a task that waits for a person continues."""
+        task = result.task
+        if task is None:
+            self._print_error(result)
+        elif task.state.is_interrupted:
+            print_next_step(self.run, task)
+        elif task.state.is_terminal and task.state is not TaskState.SUCCEEDED:
+            reason = f": {task.error}" if task.error and str(task.error) else ""
+            self.run.console.note(f"coatcheck: {task.ref}: it ended without success ({task.state.value}){reason}")
 
     def _print_submission(self, result: SubmissionResult) -> None:
         if result.submission.ref is None:
@@ -212,9 +258,7 @@ def targets_of(run: CommandContext, options: Mapping[str, Any]) -> tuple[Target,
 def submit_review(run: CommandContext, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> int:
     """Submit a task to several services, print its refs, and return the exit code."""
     with ReviewSession.opened(run, {target.provider: () for target in targets}, environment=options.target) as session:
-        review = session.begin(
-            session.plan(targets, prompt, options.submission), prompt=prompt, name=options.name, settings=options.checks
-        )
+        review = session.begin(targets, prompt, options)
         submitted = session.submit(review)
         results = submitted.results
     run.answer(lambda: submission_document(review, results), lambda: [str(ref) for ref in refs_of(results)])
@@ -222,6 +266,72 @@ def submit_review(run: CommandContext, targets: Sequence[Target], prompt: str, o
     if failed is None:
         return ExitCode.DONE
     return ExitCode.FAILURES if refs_of(results) else exit_code_of(failed)
+
+
+class EndedReview(NamedTuple):
+    """A review whose tasks were waited for, and the store in which its choice is recorded."""
+
+    store: ReviewStore
+    submitted: ReviewRun
+
+    @property
+    def review(self) -> StoredReview:
+        """The review as it was stored."""
+        return self.submitted.review
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether a task waits for a person."""
+        return any(each.task is not None and each.task.state.is_interrupted for each in self.submitted.results)
+
+    def record(self, ranking: Ranking) -> None:
+        """Record the choice; the review has ended where none of its tasks can still change."""
+        is_final = all(each.is_final for each in self.submitted.results)
+        self.store.record_ranking(self.review.name, ranking.choice, candidates=len(ranking.cards), is_final=is_final)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form of the review."""
+        return {
+            "name": self.review.name,
+            "submissions": [to_object(each.submission) for each in self.submitted.results],
+        }
+
+
+def sources_of(results: Sequence[SubmissionResult]) -> list[CandidateSource]:
+    """Return a source for each candidate of the submissions."""
+    from .._app.candidate_reviews import CandidateSource
+
+    return [CandidateSource(candidate, task=each.task) for each in results for candidate in each.candidates()]
+
+
+def base_of(run: CommandContext, review: StoredReview, candidates: Sequence[Candidate]) -> str | None:
+    """Return the commit of the checkout when the review was begun, None where a task reports its base."""
+    if review.base is None or any(each.patch and each.base for each in candidates):
+        return None
+    run.note(f"no base is reported; the candidates are checked on {review.base[:10]}, where the review was begun")
+    return review.base
+
+
+def list_reviews(run: CommandContext) -> int:
+    """Print the reviews, the newest first."""
+    with closing(open_reviews(run.config, clock=run.process_env.clock)) as store:
+        reviews = store.list_reviews() if has_store(run.config) else ()
+    run.answer(
+        lambda: {"reviews": [to_object(each) for each in reviews]},
+        lambda: _review_table(run, reviews) or ["No review was begun."],
+        is_long=True,
+    )
+    return ExitCode.DONE
+
+
+def _review_table(run: CommandContext, reviews: Sequence[StoredReview]) -> list[Line]:
+    """Return a line for each review: its name, its age, its state, its tasks and what was chosen."""
+    rows = [
+        (each.name, age(each.created_at, run.now), each.state, f"{plural(len(each.refs), 'task')}", each.choice or "")
+        for each in reviews
+    ]
+    widths = [max((columns(row[place]) for row in rows), default=0) for place in range(4)]
+    return ["  ".join((*map(padded, row, widths), row[4])).rstrip() for row in rows]
 
 
 def refs_of(results: Sequence[SubmissionResult]) -> list[TaskRef]:

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+# `SandboxKind`, which a test compares: importing it takes 10 ms.
+SANDBOXES = ("auto", "bubblewrap", "sandbox-exec", "none")
+
 
 def best_of_options(*, applies: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds the options of reviews to a command; *applies* adds ``--apply-best``."""
@@ -24,6 +27,8 @@ def best_of_options(*, applies: bool) -> Callable[[Callable[..., Any]], Callable
             metavar="COMMAND",
             help="Run this on each result in a sandbox; a result that fails it is not chosen. May be repeated.",
         ),
+        click.option("--review-file", metavar="FILE", help="A review file with further checks and rules (TOML)."),
+        click.option("--sandbox", type=click.Choice(SANDBOXES), help="What encloses the checks (default: auto)."),
         click.option("--name", metavar="NAME", help="Name of the review (default: words of the prompt)."),
     ]
     if applies:
@@ -41,4 +46,5 @@ def best_of_options(*, applies: bool) -> Callable[[Callable[..., Any]], Callable
 
 def is_review(options: Mapping[str, Any]) -> bool:
     """Whether the options of a submission begin a review."""
-    return bool(options["on"] or options["checks"] or options["name"] or options.get("apply_best"))
+    names = ("on", "checks", "review_file", "sandbox", "name", "apply_best")
+    return any(options.get(name) for name in names)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .._workspaces.cancellation import CancelScope
     from .score_card import ScoreCard
     from .verification_results import CheckProgress, VerificationResult
+    from .verifier import Verifier
 
 
 class CandidateVerifier(Protocol):
@@ -103,12 +104,18 @@ def review_candidates(
     return replace(rank(cards, checks), base=base.commit, notes=(*notes, *problem))
 
 
+def check_verification(request: ReviewRequest, tools: ReviewTools) -> None:
+    """Raise `ConfigurationError` where the checks could not run: a command is not readable, or there is no sandbox."""
+    if request.verification.checks and tools.verifier is None:
+        _verifier(request, tools).prepare()
+
+
 def _checkout(repository: Path) -> Path | None:
     """Return *repository* where it has a work tree, in which the policy looks for symbolic links."""
     return repository if (repository / ".git").exists() else None
 
 
-def _verifier(request: ReviewRequest, tools: ReviewTools) -> CandidateVerifier:
+def _verifier(request: ReviewRequest, tools: ReviewTools) -> Verifier:
     """Return the verifier; without commands no sandbox is needed to apply the patches."""
     from msgspec.structs import replace
 

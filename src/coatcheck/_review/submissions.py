@@ -56,7 +56,7 @@ class SubmissionResult(NamedTuple):
 
 
 class ReviewRun:
-    """One review that is submitted and waited for, by this process."""
+    """One review that is submitted and waited for, by this process. `review` is as it was stored before."""
 
     def __init__(
         self,
@@ -68,15 +68,16 @@ class ReviewRun:
         describe: Describe | None = None,
     ) -> None:
         """*journals* are those of the clients; *describe* returns the text of an error of a service."""
-        self._review, self._store, self._threads, self._journals = review, store, threads, journals
+        self.review = review
+        self._store, self._threads, self._journals = store, threads, journals
         self._describe = describe or (lambda error, _: str(error))
         self._results: dict[int, SubmissionResult] = {}
 
     def submit(self, handle: Callable[[SubmissionResult], object]) -> None:
         """Send what was not sent and search for what is uncertain; call *handle* with each submission."""
-        self._for_each(self._review.submissions, self._submit, handle)
-        self._store.forget_specs(self._review.name)
-        self._store.advance(self._review.name, "waiting", from_states=["submitting"])
+        self._for_each(self.review.submissions, self._submit, handle)
+        self._store.forget_specs(self.review.name)
+        self._store.advance(self.review.name, "waiting", from_states=["submitting"])
 
     def wait(
         self,
@@ -109,7 +110,7 @@ class ReviewRun:
     @property
     def results(self) -> tuple[SubmissionResult, ...]:
         """What is known about each submission, by number."""
-        return tuple(self._results.get(each.number, SubmissionResult(each)) for each in self._review.submissions)
+        return tuple(self._results.get(each.number, SubmissionResult(each)) for each in self.review.submissions)
 
     def _for_each(
         self,
@@ -145,7 +146,7 @@ class ReviewRun:
         if submission.spec is None:  # deleted by a process that found it sent
             return self._stored(submission)
         try:
-            with self._journals[submission.provider].submitting(self._review.name, submission.number):
+            with self._journals[submission.provider].submitting(self.review.name, submission.number):
                 task = client.create_task(submission.spec)
         except errors.StoreError:
             raise
@@ -161,7 +162,7 @@ class ReviewRun:
         """Record that a submission certainly created no task, unless it was this process that ended it."""
         message = self._describe(error, submission.provider)
         if not self._threads.is_stopped:
-            self._store.record_error(self._review.name, submission.number, message)
+            self._store.record_error(self.review.name, submission.number, message)
         failed = msgspec.structs.replace(submission, error=message, state=SubmissionState.FAILED)
         return SubmissionResult(failed, error=error)
 
@@ -185,7 +186,7 @@ class ReviewRun:
 
     def _stored(self, submission: ReviewSubmission, error: errors.CoatcheckError | None = None) -> SubmissionResult:
         """Return a submission as the store has it now, with the reason why its task is not known."""
-        review = self._store.get(self._review.name)
+        review = self._store.get(self.review.name)
         numbered = {each.number: each for each in review.submissions} if review else {}
         current = numbered.get(submission.number, submission)
         return SubmissionResult(current, error=None if current.ref else error or _error_of(current))

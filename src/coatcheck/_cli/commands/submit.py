@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..._app.batch import BatchLine
     from ..._engine.submit import ResumedSubmission
     from ..._model.tasks import Task
+    from ..._review.review_file import ReviewFile
     from ..._runtime.client import Client
     from ..best_of import ReviewOptions
     from ..console import Line
@@ -108,18 +109,36 @@ def submit_command(
     return None
 
 
+def _run_review(run: CommandContext, options: dict[str, Any], wait: WaitOptions) -> int:
+    """Submit a task to several services, wait for all, check and rank what they made."""
+    from ..best_of import EndedReview, ReviewSession, sources_of, targets_of
+    from .review import ReviewOutput, finish_review, prepare_review
+
+    targets = targets_of(run, options)
+    file, request, rules = prepare_review(run, options)
+    prompt = _read_prompt(run, options)
+    chosen = _review_options(run, options, file)
+    with ReviewSession.opened(run, {each.provider: () for each in targets}, environment=chosen.target) as session:
+        submitted = session.complete(session.begin(targets, prompt, chosen), wait)
+        output = ReviewOutput(is_applied=options["apply_best"])
+        ended = EndedReview(session.store, submitted)
+        return finish_review(run, request, sources_of(submitted.results), rules, output, ended=ended)
+
+
 def _submit_review(run: CommandContext, options: dict[str, Any]) -> int:
     """Submit a task to several services."""
     from ..best_of import submit_review, targets_of
+    from .review import prepare_review
 
     targets = targets_of(run, options)
-    return submit_review(run, targets, _read_prompt(run, options), _review_options(run, options))
+    file, _, _ = prepare_review(run, options)
+    return submit_review(run, targets, _read_prompt(run, options), _review_options(run, options, file))
 
 
-def _review_options(run: CommandContext, options: dict[str, Any]) -> ReviewOptions:
+def _review_options(run: CommandContext, options: dict[str, Any], file: ReviewFile) -> ReviewOptions:
     from ..best_of import ReviewOptions
 
-    return ReviewOptions(_chosen(run, options), options["name"], {"checks": list(options["checks"])})
+    return ReviewOptions(_chosen(run, options), options["name"], file.to_dict())
 
 
 def _batch_lines(
@@ -147,12 +166,14 @@ def _batch_lines(
     examples="""
 coatcheck run "Add dark mode"
 coatcheck run --repo owner/repo --attempts 3 --apply "Add dark mode"
+coatcheck run --on codex:2 --on jules --on local:3 --check "make test" --apply-best "Add dark mode"
 coatcheck run --ask "Where is the theme chosen?"
 """,
 )
 @prompt_argument
 @prompt_file_option
 @spec_options
+@best_of_options(applies=True)
 @timeout_option
 @interval_option
 @attempt_option
@@ -176,8 +197,16 @@ def run_command(
 
     Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success, 10 when it needs
     input.
+
+    With --on the task is submitted to several services, and their results compete: each --check runs on the unpatched
+    base and on each result, in a sandbox (`coatcheck help review`). The exit code is 11 when no result passes.
+    `coatcheck review NAME` continues after an interruption.
     """
     wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None)
+    if is_review(options):
+        return _run_review(
+            run, {**options, "attempt": attempt, "is_applied": is_applied, "approve_plan": approve_plan}, wait
+        )
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
     with run.client(environment=target_of(options), waits=True) as client:
