@@ -83,8 +83,10 @@ class ManyServices:
 
     def __init__(self, folder: Path, **handlers: Any) -> None:
         self.clock = FakeClock()
-        self.codex, self.local = ScriptedCloud(clock=self.clock), ScriptedCloud(clock=self.clock)
-        self.jules = JulesEmulator(clock=self.clock)
+        # What differs: codex adds "one" and "two", jules "three", the local cloud "two".
+        self.codex = ScriptedCloud(attempts=[attempt("one"), attempt("two")], clock=self.clock)
+        self.local = ScriptedCloud(attempts=[attempt("two")], clock=self.clock)
+        self.jules = JulesEmulator(finishing("three"), clock=self.clock, step_seconds=1.0)
         self.services = Services({"codex": self.codex, "local": self.local, "jules": self.jules, **handlers})
         self.folder = folder
         self.environ = {

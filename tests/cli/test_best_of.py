@@ -77,3 +77,28 @@ def test_a_service_that_fails_costs_only_its_own(cli: ManyServices, service: str
         "jules" in line,
         message in line,
     )
+
+
+def check(word: str) -> str:
+    """Return a check that passes where the file has *word*."""
+    return f"grep -q {word} hello.txt"
+
+
+ON = ("--on", "codex:2", "--on", "jules", "--on", "local", "--sandbox", "none", "--interval", "1")
+
+
+def test_the_best_of_several_services_is_applied(cli: ManyServices) -> None:
+    """The result that passes the check is applied to the checkout, and may be undone."""
+    done = cli("run", *ON, "--check", check("three"), "--apply-best", "--json", "Add a line")
+    applied = (cli.folder / "hello.txt").read_text()
+    print(done)
+    undone = cli("apply", "--undo")
+
+    assert (0, 4, "jules:", "hello\nthree\n", 0, "hello\n") == (
+        done.code,
+        len(done.json["cards"]),
+        done.json["choice"][:6],
+        applied,
+        undone.code,
+        (cli.folder / "hello.txt").read_text(),
+    )

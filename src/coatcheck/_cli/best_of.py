@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from .._app.wait import WaitOptions
     from .._model.tasks import Task, TaskRef
     from .._protocol.intents import Journal
-    from .._review.candidates import Candidate
     from .._review.ranking import Ranking
+    from .._review.review import ReviewRequest
     from .._review.service_reviews import Services
     from .._runtime.client import Client
     from .._store.reviews import ReviewStore, StoredReview
@@ -197,7 +197,8 @@ class ReviewSession:
         """Print why a service has made nothing, and how a task that waits for a person continues."""
         task = result.task
         if task is None:
-            self._print_error(result)
+            if not isinstance(result.error, errors.WaitTimeoutError):  # of which there is one error for all
+                self._print_error(result)
         elif task.state.is_interrupted:
             print_next_step(self.run, task)
         elif task.state.is_terminal and task.state is not TaskState.SUCCEEDED:
@@ -304,11 +305,17 @@ def sources_of(results: Sequence[SubmissionResult]) -> list[CandidateSource]:
     return [CandidateSource(candidate, task=each.task) for each in results for candidate in each.candidates()]
 
 
-def base_of(run: CommandContext, review: StoredReview, candidates: Sequence[Candidate]) -> str | None:
-    """Return the commit of the checkout when the review was begun, None where a task reports its base."""
-    if review.base is None or any(each.patch and each.base for each in candidates):
+def base_of(run: CommandContext, review: StoredReview, request: ReviewRequest) -> str | None:
+    """Return the commit of the checkout when the review was begun, None where a task reports a base that is there."""
+    from .._review.bases import SHORT_ID, find_commit
+
+    if review.base is None or find_commit(request.repository, review.base) is None:
         return None
-    run.note(f"no base is reported; the candidates are checked on {review.base[:10]}, where the review was begun")
+    reported = {each.base for each in request.candidates if each.patch and each.base}
+    if any(find_commit(request.repository, each) for each in reported):
+        return None
+    problem = "no task reports a base" if not reported else "the base that the tasks report is not in the checkout"
+    run.note(f"{problem}; the candidates are checked on {review.base[:SHORT_ID]}, where the review was begun")
     return review.base
 
 

@@ -143,7 +143,7 @@ def finish_review(
     """
     request = request._replace(candidates=_unique(sources))
     if ended is not None and request.base is None:
-        request = request._replace(base=base_of(run, ended.review, request.candidates))
+        request = request._replace(base=base_of(run, ended.review, request))
     ranking = _review(run, request, name=ended.review.name if ended else None)
     if ended is not None:
         ended.record(ranking)

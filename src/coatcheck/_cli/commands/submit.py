@@ -117,7 +117,7 @@ def _run_review(run: CommandContext, options: dict[str, Any], wait: WaitOptions)
     targets = targets_of(run, options)
     file, request, rules = prepare_review(run, options)
     prompt = _read_prompt(run, options)
-    chosen = _review_options(run, options, file)
+    chosen = _review_options(run, {**options, "requires_approval": None}, file)
     with ReviewSession.opened(run, {each.provider: () for each in targets}, environment=chosen.target) as session:
         submitted = session.complete(session.begin(targets, prompt, chosen), wait)
         output = ReviewOutput(is_applied=options["apply_best"])
@@ -205,8 +205,7 @@ def run_command(
     wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None)
     if is_review(options):
         return _run_review(
-            run, {**options, "attempt": attempt, "is_applied": is_applied, "approve_plan": approve_plan}, wait
-        )
+            run, {**options, "attempt": attempt, "is_applied": is_applied, "approve_plan": approve_plan}, wait)
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
     with run.client(environment=target_of(options), waits=True) as client:
