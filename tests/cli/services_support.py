@@ -48,6 +48,19 @@ def finishing(*lines: str) -> Callable[[Order], tuple[Act, ...]]:
     return life
 
 
+def make_checkout(folder: Path) -> None:
+    """Make a checkout of ``owner/repo`` with one commit."""
+    (folder / FILE).write_text("hello\n")
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    for arguments in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", FILE),
+        (*identity, "commit", "--quiet", "-m", "Begin"),
+        ("remote", "add", "origin", "https://github.com/owner/repo.git"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
 class Broken:
     """A service that cannot be reached."""
 
@@ -99,12 +112,7 @@ class ManyServices:
             "COATCHECK_JULES_BASE_URL": "https://jules.example/v1alpha",
             "COATCHECK_LEARN": "off",
         }
-        self.git("init", "--quiet", "--initial-branch=main")
-        (folder / FILE).write_text("hello\n")
-        self.git("add", FILE)
-        identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-        self.git(*identity, "commit", "--quiet", "-m", "Begin")
-        self.git("remote", "add", "origin", "https://github.com/owner/repo.git")
+        make_checkout(folder)
 
     def git(self, *arguments: str) -> str:
         """Run git in the checkout."""

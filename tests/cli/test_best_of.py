@@ -91,7 +91,7 @@ def test_the_best_of_several_services_is_applied(cli: ManyServices) -> None:
     """The result that passes the check is applied to the checkout, and may be undone."""
     done = cli("run", *ON, "--check", check("three"), "--apply-best", "--json", "Add a line")
     applied = (cli.folder / "hello.txt").read_text()
-    print(done)
+
     undone = cli("apply", "--undo")
 
     assert (0, 4, "jules:", "hello\nthree\n", 0, "hello\n") == (

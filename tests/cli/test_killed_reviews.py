@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.services_support import attempt, checkout, finishing
+from tests.cli.services_support import attempt, finishing, make_checkout
 
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._runtime.system_clock import SystemClock
@@ -22,6 +22,8 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing import serving
 from coatcheck.testing.emulators.jules import JulesEmulator
 
+# Longer than any test takes on a busy machine: a request that is still held then belongs to a failed one.
+TIME_LIMIT = 120.0
 MAIN = "import sys; from coatcheck._cli.main import main; sys.argv[0] = 'coatcheck'; main()"
 
 
@@ -41,7 +43,7 @@ class Holding:
             return self._service.handle(request)  # type: ignore[no-any-return]
         response = self._service.handle(request) if self._is_taken else Response(status=503)
         self.is_there.set()
-        self.is_over.wait()
+        self.is_over.wait(TIME_LIMIT)
         return response  # type: ignore[no-any-return]
 
 
@@ -52,7 +54,9 @@ def posts(request: Request) -> bool:
 
 def polls(request: Request) -> bool:
     """Whether a request reads a task or a list of tasks."""
-    return request.method == "GET" and "/sessions" in request.path or "/tasks" in request.path and not posts(request)
+    return (request.method == "GET" and "/sessions" in request.path) or (
+        "/tasks" in request.path and not posts(request)
+    )
 
 
 def reads_environments(request: Request) -> bool:
@@ -110,7 +114,7 @@ def three_services(folder: Path, phase: str | None) -> Iterator[ThreeServices]:
     services: dict[str, Any] = {
         "codex": ScriptedCloud(("completed",), attempts=[attempt("one"), attempt("two")], clock=clock),
         "local": ScriptedCloud(("completed",), attempts=[attempt("three")], clock=clock),
-        "jules": JulesEmulator(finishing("four"), clock=clock),
+        "jules": JulesEmulator(finishing("four"), clock=clock, step_seconds=0.01),
     }
     handlers, held = dict(services), None
     if phase is not None:
@@ -121,3 +125,55 @@ def three_services(folder: Path, phase: str | None) -> Iterator[ThreeServices]:
         if held is not None:
             stack.callback(held.is_over.set)
         yield ThreeServices(folder, held, urls, services)
+
+
+OPTIONS = ("--on", "codex:2", "--on", "jules", "--on", "local", "--name", "dark", "--interval", "0.05")
+CHECKS = ("--sandbox", "none", "--check", "grep -q four hello.txt")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkout with one commit."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    make_checkout(folder)
+    return folder
+
+
+def killed(services: ThreeServices) -> None:
+    """Start a review, and kill it in its phase."""
+    assert services.held is not None
+    with services.start("run", *OPTIONS, *CHECKS, "--apply-best", "Add dark mode") as program:
+        assert services.held.is_there.wait(TIME_LIMIT), program.communicate()
+        program.send_signal(signal.SIGKILL)
+        program.communicate()
+    services.held.is_over.set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+@pytest.mark.parametrize("phase", [each for each in PHASES if "stored" not in each])
+def test_a_killed_review_goes_on(home: Path, folder: Path, phase: str) -> None:
+    """In whatever phase it was killed: each task exists once, every result competes, and the best one is applied."""
+    with three_services(folder, phase) as services:
+        killed(services)
+        code, out, err = services.run("review", "dark", "--apply", "--json", "--interval", "0.05")
+        created = services.created()
+    document = json.loads(out)
+    lost = {"codex": 0} if phase == "before the first task exists" else {}
+
+    assert (0, "jules:", "hello\nfour\n", {"codex": 1, "local": 1, "jules": 1} | lost) == (
+        code,
+        document["choice"][:6],
+        (folder / "hello.txt").read_text(),
+        created,
+    ), err
+
+
+def test_a_review_that_was_not_stored_has_sent_nothing(home: Path, folder: Path) -> None:
+    """A command that is killed before it has stored its review has created no task."""
+    with three_services(folder, "before the review is stored") as services:
+        killed(services)
+        code, _, err = services.run("review", "--list")
+        created = services.created()
+
+    assert (0, {"codex": 0, "local": 0, "jules": 0}) == (code, created), err

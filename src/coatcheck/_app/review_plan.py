@@ -42,8 +42,8 @@ def plan_service(
     """Return what one service gets: one task with all attempts where it makes several, else a task for each."""
     name = target.provider
     own = Workspace(workspace.folder, config=workspace.config, environ=workspace.environ, provider=name)
-    sizes = divided(target.attempts, client.capabilities.max_attempts)
     try:
+        sizes = divided(target.attempts, client.capabilities.max_attempts)
         spec = build_spec(own, client, prompt, msgspec.structs.replace(options, attempts=sizes[0]))
         specs = tuple(msgspec.structs.replace(spec, attempts=size) for size in sizes)
         return PlannedService(target, specs, warning=unseen_work(own, spec))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from .. import errors
-from .._app.review_plan import begin_review, plan_service
+from .._app.review_plan import PlannedService, begin_review, plan_service
 from .._app.stored_reviews import open_reviews
 from .._app.submit import attempt_count
 from .._app.task_history import has_store
@@ -35,7 +35,6 @@ from .wait_progress import print_next_step
 
 if TYPE_CHECKING:
     from .._app.candidate_reviews import CandidateSource
-    from .._app.review_plan import PlannedService
     from .._app.submit import SubmitOptions
     from .._app.wait import WaitOptions
     from .._model.tasks import Task, TaskRef
@@ -86,6 +85,7 @@ class ReviewSession:
 
     def __init__(self, run: CommandContext, store: ReviewStore, services: Services) -> None:
         self.run, self.store, self.services = run, store, services
+        self._printed: set[str] = set()
 
     @classmethod
     @contextmanager
@@ -123,25 +123,28 @@ class ReviewSession:
 
     def plan(self, targets: Sequence[Target], prompt: str, options: SubmitOptions) -> list[PlannedService]:
         """Return what each service gets, in the order of *targets*."""
-        planned: dict[str, PlannedService] = {}
         by_name = {target.provider: target for target in targets}
+        unavailable = self.services.unavailable
+        planned = {name: PlannedService(by_name[name], error=error) for name, error in unavailable.items()}
         workspace = self.run.workspace
 
         def work(name: str, client: Client) -> Iterator[PlannedService]:
             yield plan_service(workspace, client, by_name[name], prompt, options)
 
-        self.services.threads.for_each(by_name, work, lambda each: planned.update({each.target.provider: each}))
+        available = [name for name in by_name if name not in unavailable]
+        self.services.threads.for_each(available, work, lambda each: planned.update({each.target.provider: each}))
         return [planned[target.provider] for target in targets]
 
     def begin(self, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> StoredReview:
         """Store a review of *targets*, and print what their agents will not see of the checkout."""
+        names = names_of(options.name, prompt)
         services = self.plan(targets, prompt, options.submission)
         for warning in dict.fromkeys(each.warning for each in services if each.warning):
             self.run.warn(f"warning: {warning}")
         return begin_review(
             self.store,
             services,
-            names_of(options.name, prompt),
+            names,
             prompt=prompt,
             workspace=self.run.workspace,
             settings=options.checks,
@@ -154,13 +157,18 @@ class ReviewSession:
         progress = ReviewRun(
             review,
             store=self.store,
-            threads=self.services.threads,
-            journals=self.services.journals,
+            services=self.services,
             describe=self._describe,
         )
         self.run.console.progress(lambda: ("submitting",))
-        progress.submit(self._print_submission)
-        if not self.run.is_json:
+        submitted_before = {each.number for each in review.submissions if each.ref is not None}
+
+        def handle(result: SubmissionResult) -> None:
+            if result.submission.number not in submitted_before or result.error is not None:
+                self._print_submission(result)
+
+        progress.submit(handle)
+        if any(each.ref is None for each in review.submissions):  # else it was continued, and nothing was sent
             name = Styled(review.name, "bold")
             self.run.note(("The review is ", name, f"; continue it with: {self.run.hint('review', review.name)}"))
         return progress
@@ -206,7 +214,7 @@ class ReviewSession:
             self.run.console.note(f"coatcheck: {task.ref}: it ended without success ({task.state.value}){reason}")
 
     def _print_submission(self, result: SubmissionResult) -> None:
-        if result.submission.ref is None:
+        if result.error is not None:
             self._print_error(result)
             return
         count = result.submission.attempts
@@ -215,8 +223,12 @@ class ReviewSession:
         self.run.note(("submitted ", Styled(str(result.submission.ref), "bold"), f"{attempts}{url}"))
 
     def _print_error(self, result: SubmissionResult) -> None:
-        if result.error is not None:
-            self.run.console.note(f"coatcheck: {self._describe(result.error, result.submission.provider)}")
+        if result.error is None:
+            return
+        line = self._describe(result.error, result.submission.provider)
+        if line not in self._printed:  # one error of a service is that of all its submissions
+            self._printed.add(line)
+            self.run.console.note(f"coatcheck: {line}")
 
     def _describe(self, error: errors.CoatcheckError, provider: str) -> str:
         """Return one line about an error of a service, which names the service."""

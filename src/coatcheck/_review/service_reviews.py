@@ -47,11 +47,15 @@ class ServiceReview(NamedTuple):
 
 
 class Services(NamedTuple):
-    """The clients of a review, the journal of each, and the threads that use them."""
+    """The clients of a review, the journal of each, and the threads that use them.
+
+    `unavailable` are the services that have no client, such as a local cloud that does not run, and why.
+    """
 
     clients: Mapping[str, Client]
     journals: Mapping[str, ReviewJournal]
     threads: ServiceThreads
+    unavailable: Mapping[str, errors.CoatcheckError]
 
 
 @contextmanager
@@ -59,8 +63,14 @@ def open_services(names: Sequence[str], store: ReviewStore, open_client: OpenCli
     """Open a client of each service, with a journal of reviews."""
     with ExitStack() as stack:
         journals = {name: store.journal() for name in names}
-        clients = {name: stack.enter_context(open_client(name, journals[name])) for name in names}
-        yield Services(clients, journals, ServiceThreads(clients))
+        clients: dict[str, Client] = {}
+        unavailable: dict[str, errors.CoatcheckError] = {}
+        for name in names:
+            try:
+                clients[name] = stack.enter_context(open_client(name, journals[name]))
+            except errors.CoatcheckError as error:
+                unavailable[name] = error
+        yield Services(clients, journals, ServiceThreads(clients), unavailable)
 
 
 class ReviewSettings(NamedTuple):
@@ -121,7 +131,7 @@ def submit_review(
     targets = parse_targets(on, settings.config, attempts=spec.attempts)
     names = [target.provider for target in targets]
     with settings.store() as store, open_services(names, store, settings.open_client) as services:
-        planned = [each for target in targets for each in _planned(services.clients[target.provider], target, spec)]
+        planned = [each for target in targets for each in _planned(services, target, spec)]
         failed = [each for _, each in planned if each is not None]
         if len(failed) == len(planned):
             raise failed[0]
@@ -133,7 +143,7 @@ def submit_review(
             base=base,
             settings=checks,
         )
-        run = ReviewRun(review, store=store, threads=services.threads, journals=services.journals)
+        run = ReviewRun(review, store=store, services=services)
         return _completed(run, review, timeout, interval)
 
 
@@ -149,7 +159,7 @@ def resume_review(
             )
         names = list(dict.fromkeys(each.provider for each in review.submissions))
         with open_services(names, store, settings.open_client) as services:
-            run = ReviewRun(review, store=store, threads=services.threads, journals=services.journals)
+            run = ReviewRun(review, store=store, services=services)
             return _completed(run, review, timeout, interval)
 
 
@@ -174,26 +184,23 @@ def raise_at_deadline(name: str, results: Sequence[SubmissionResult]) -> None:
 
 
 def _planned(
-    client: Client, target: Target, spec: TaskSpec
+    services: Services, target: Target, spec: TaskSpec
 ) -> Iterator[tuple[ReviewSubmission, errors.CoatcheckError | None]]:
     """Yield each submission of a service, with the error of one that it cannot take."""
-    for size in divided(target.attempts, client.capabilities.max_attempts):
-        own = msgspec.structs.replace(spec, attempts=size)
-        error: errors.CoatcheckError | None = None
+    name = target.provider
+    error = services.unavailable.get(name)
+    sizes: tuple[int, ...] = (target.attempts,)
+    if error is None:
         try:
-            checked(own, client.capabilities, target.provider)
+            capabilities = services.clients[name].capabilities
+            sizes = divided(target.attempts, capabilities.max_attempts)
+            checked(msgspec.structs.replace(spec, attempts=sizes[0]), capabilities, name)
         except errors.CoatcheckError as caught:
             error = caught
-        yield (
-            ReviewSubmission(
-                number=0,
-                provider=target.provider,
-                attempts=size,
-                spec=None if error else own,
-                error=None if error is None else str(error),
-            ),
-            error,
-        )
+    for size in sizes:
+        own = None if error else msgspec.structs.replace(spec, attempts=size)
+        message = None if error is None else str(error)
+        yield ReviewSubmission(number=0, provider=name, attempts=size, spec=own, error=message), error
 
 
 def _ignore(_: SubmissionResult) -> None:

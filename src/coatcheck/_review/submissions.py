@@ -24,8 +24,8 @@ from .candidates import Candidate
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._runtime.client import Client
-    from .._store.reviews import ReviewJournal, ReviewStore, StoredReview
-    from .service_threads import ServiceThreads
+    from .._store.reviews import ReviewStore, StoredReview
+    from .service_reviews import Services
 
 # The text of an error of a service.
 Describe: TypeAlias = Callable[[errors.CoatcheckError, str], str]
@@ -63,13 +63,13 @@ class ReviewRun:
         review: StoredReview,
         *,
         store: ReviewStore,
-        threads: ServiceThreads,
-        journals: Mapping[str, ReviewJournal],
+        services: Services,
         describe: Describe | None = None,
     ) -> None:
-        """*journals* are those of the clients; *describe* returns the text of an error of a service."""
+        """*describe* returns the text of an error of a service."""
         self.review = review
-        self._store, self._threads, self._journals = store, threads, journals
+        self._store, self._threads, self._journals = store, services.threads, services.journals
+        self._unavailable = services.unavailable
         self._describe = describe or (lambda error, _: str(error))
         self._results: dict[int, SubmissionResult] = {}
 
@@ -128,6 +128,9 @@ class ReviewRun:
             self._results[result.submission.number] = result
             handle(result)
 
+        for name in self._unavailable.keys() & groups:
+            for each in groups.pop(name):
+                record(SubmissionResult(each, error=_error_of(each, self._unavailable[name])))
         self._threads.for_each(groups, lambda name, client: work(client, groups[name]), record, on_idle=on_idle)
 
     # --- in the threads of the services -------------------------------------------------------------------------------
@@ -192,12 +195,12 @@ class ReviewRun:
         return SubmissionResult(current, error=None if current.ref else error or _error_of(current))
 
 
-def _error_of(submission: ReviewSubmission) -> errors.CoatcheckError | None:
-    """Return why a submission has no task, None for one that has."""
-    if submission.ref is not None:
-        return None
+def _error_of(submission: ReviewSubmission, error: errors.CoatcheckError | None = None) -> errors.CoatcheckError | None:
+    """Return why a submission has no task, None for one that has; *error* is that of its service."""
     if submission.error is not None:
         return errors.CoatcheckError(submission.error)
+    if error is not None or submission.ref is not None:
+        return error
     return errors.SubmissionUncertainError(
         f"{submission.provider} may have created a task whose ref is not known; it was not sent again",
         spec=submission.spec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -65,21 +66,19 @@ def divided(attempts: int, most: int) -> tuple[int, ...]:
 
 
 def names_of(chosen: str | None, prompt: str) -> Iterator[str]:
-    """Yield the names that a review may have: the *chosen* one, else words of the prompt, with a number if need be.
+    """Return the names that a review may have: the *chosen* one, else words of the prompt, with a number if need be.
 
     Raises `ConfigurationError` for a chosen name that could be taken for a ref or a path.
     """
-    if chosen is not None:
-        if not _NAME.fullmatch(chosen):
-            raise ConfigurationError(
-                f"{chosen!r} cannot be the name of a review",
-                remedy="begin with a letter, and use letters, digits, . _ and -",
-            )
-        yield chosen
-        return
-    first = _words(prompt)
-    yield first
-    yield from (f"{first}-{number}" for number in range(2, 10_000))
+    if chosen is None:
+        first = _words(prompt)
+        return itertools.chain([first], (f"{first}-{number}" for number in range(2, 10_000)))
+    if not _NAME.fullmatch(chosen):
+        raise ConfigurationError(
+            f"{chosen!r} cannot be the name of a review",
+            remedy="begin with a letter, and use letters, digits, . _ and -",
+        )
+    return iter([chosen])
 
 
 def _words(prompt: str) -> str:

@@ -205,7 +205,8 @@ def run_command(
     wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None)
     if is_review(options):
         return _run_review(
-            run, {**options, "attempt": attempt, "is_applied": is_applied, "approve_plan": approve_plan}, wait)
+            run, {**options, "attempt": attempt, "is_applied": is_applied, "approve_plan": approve_plan}, wait
+        )
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
     with run.client(environment=target_of(options), waits=True) as client:
