@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.cli.services_support import attempt, finishing, make_checkout
@@ -30,21 +30,30 @@ MAIN = "import sys; from coatcheck._cli.main import main; sys.argv[0] = 'coatche
 class Holding:
     """A service that holds the first request that *is_held* accepts, until its client was killed.
 
-    With *is_taken* the request is performed before, so that only its answer is lost.
+    With *is_taken* the request is performed before, so that only its answer is lost. `has_task` is set when a task
+    was created.
     """
 
-    def __init__(self, service: Any, is_held: Callable[[Request], bool], *, is_taken: bool) -> None:
+    def __init__(
+        self, service: Any, is_held: Callable[[Request], bool] | None = None, *, is_taken: bool = True
+    ) -> None:
         self._service, self._is_held, self._is_taken = service, is_held, is_taken
-        self.is_there, self.is_over = threading.Event(), threading.Event()
+        self.is_there, self.is_over, self.has_task = threading.Event(), threading.Event(), threading.Event()
 
     def handle(self, request: Request) -> Response:
         """Answer *request*, or hold it."""
-        if self.is_there.is_set() or not self._is_held(request):
-            return self._service.handle(request)  # type: ignore[no-any-return]
-        response = self._service.handle(request) if self._is_taken else Response(status=503)
+        if self.is_there.is_set() or self._is_held is None or not self._is_held(request):
+            return self._performed(request)
+        response = self._performed(request) if self._is_taken else Response(status=503)
         self.is_there.set()
         self.is_over.wait(TIME_LIMIT)
-        return response  # type: ignore[no-any-return]
+        return response
+
+    def _performed(self, request: Request) -> Response:
+        response: Response = self._service.handle(request)
+        if posts(request):
+            self.has_task.set()
+        return response
 
 
 def posts(request: Request) -> bool:
@@ -60,25 +69,34 @@ def polls(request: Request) -> bool:
 
 
 def reads_environments(request: Request) -> bool:
-    """Whether a request reads environments, which comes before everything else."""
+    """Whether a request reads environments, which comes before the intent of a submission."""
     return "environments" in request.path or "sources" in request.path
 
 
-# Phase -> the service that holds a request, which request, and whether it is performed.
-PHASES: dict[str, tuple[str, Callable[[Request], bool], bool]] = {
-    "before the review is stored": ("codex", reads_environments, True),
-    "before the first task exists": ("codex", posts, False),
-    "after a task was created": ("codex", posts, True),
-    "while another service is asked": ("jules", posts, True),
-    "during the wait": ("jules", polls, True),
+class Phase(NamedTuple):
+    """Which service holds which request, whether it is performed, and how many tasks codex has in the end."""
+
+    service: str
+    is_held: Callable[[Request], bool]
+    is_taken: bool
+    codex_tasks: int = 1
+
+
+PHASES = {
+    "before it is sent": Phase("codex", reads_environments, True),
+    "while it is sent": Phase("codex", posts, False, codex_tasks=0),
+    "before its answer": Phase("codex", posts, True),
+    "during the wait": Phase("jules", polls, True),
 }
 
 
 class ThreeServices:
     """Three services on loopback, and commands that use them."""
 
-    def __init__(self, folder: Path, held: Holding | None, urls: dict[str, str], services: dict[str, Any]) -> None:
-        self.folder, self.held, self.urls, self.services = folder, held, urls, services
+    def __init__(
+        self, folder: Path, handlers: dict[str, Holding], urls: dict[str, str], services: dict[str, Any]
+    ) -> None:
+        self.folder, self.handlers, self.urls, self.services = folder, handlers, urls, services
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command."""
@@ -108,7 +126,7 @@ class ThreeServices:
 
 
 @contextlib.contextmanager
-def three_services(folder: Path, phase: str | None) -> Iterator[ThreeServices]:
+def three_services(folder: Path, phase: Phase) -> Iterator[ThreeServices]:
     """Serve three services, one of which holds a request of the *phase*."""
     clock = SystemClock()
     services: dict[str, Any] = {
@@ -116,15 +134,12 @@ def three_services(folder: Path, phase: str | None) -> Iterator[ThreeServices]:
         "local": ScriptedCloud(("completed",), attempts=[attempt("three")], clock=clock),
         "jules": JulesEmulator(finishing("four"), clock=clock, step_seconds=0.01),
     }
-    handlers, held = dict(services), None
-    if phase is not None:
-        name, is_held, is_taken = PHASES[phase]
-        held = handlers[name] = Holding(services[name], is_held, is_taken=is_taken)
+    handlers = {name: Holding(each) for name, each in services.items()}
+    handlers[phase.service] = Holding(services[phase.service], phase.is_held, is_taken=phase.is_taken)
     with contextlib.ExitStack() as stack:
         urls = {name: stack.enter_context(serving(each)) for name, each in handlers.items()}
-        if held is not None:
-            stack.callback(held.is_over.set)
-        yield ThreeServices(folder, held, urls, services)
+        stack.callback(handlers[phase.service].is_over.set)
+        yield ThreeServices(folder, handlers, urls, services)
 
 
 OPTIONS = ("--on", "codex:2", "--on", "jules", "--on", "local", "--name", "dark", "--interval", "0.05")
@@ -140,40 +155,45 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def killed(services: ThreeServices) -> None:
-    """Start a review, and kill it in its phase."""
-    assert services.held is not None
+def stopped(services: ThreeServices, phase: Phase, number: int) -> tuple[int, str]:
+    """Start a review, and send a signal in its phase, once the other services have their tasks.
+
+    Return the exit code and what was printed on stderr.
+    """
     with services.start("run", *OPTIONS, *CHECKS, "--apply-best", "Add dark mode") as program:
-        assert services.held.is_there.wait(TIME_LIMIT), program.communicate()
-        program.send_signal(signal.SIGKILL)
-        program.communicate()
-    services.held.is_over.set()
+        for name, handler in services.handlers.items():
+            assert name == phase.service or handler.has_task.wait(TIME_LIMIT)
+        assert services.handlers[phase.service].is_there.wait(TIME_LIMIT)
+        program.send_signal(number)
+        err = program.communicate()[1]
+    services.handlers[phase.service].is_over.set()
+    return program.returncode, err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-@pytest.mark.parametrize("phase", [each for each in PHASES if "stored" not in each])
-def test_a_killed_review_goes_on(home: Path, folder: Path, phase: str) -> None:
-    """In whatever phase it was killed: each task exists once, every result competes, and the best one is applied."""
+@pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
+def test_a_killed_review_goes_on(home: Path, folder: Path, phase: Phase) -> None:
+    """In whatever phase it was killed: no task exists twice, every result competes, and the best one is applied."""
     with three_services(folder, phase) as services:
-        killed(services)
+        stopped(services, phase, signal.SIGKILL)
         code, out, err = services.run("review", "dark", "--apply", "--json", "--interval", "0.05")
         created = services.created()
-    document = json.loads(out)
-    lost = {"codex": 0} if phase == "before the first task exists" else {}
 
-    assert (0, "jules:", "hello\nfour\n", {"codex": 1, "local": 1, "jules": 1} | lost) == (
+    assert (0, "jules:", "hello\nfour\n", {"codex": phase.codex_tasks, "local": 1, "jules": 1}) == (
         code,
-        document["choice"][:6],
+        json.loads(out)["choice"][:6],
         (folder / "hello.txt").read_text(),
         created,
     ), err
 
 
-def test_a_review_that_was_not_stored_has_sent_nothing(home: Path, folder: Path) -> None:
-    """A command that is killed before it has stored its review has created no task."""
-    with three_services(folder, "before the review is stored") as services:
-        killed(services)
-        code, _, err = services.run("review", "--list")
-        created = services.created()
+def test_an_interrupted_review_says_how_to_go_on(home: Path, folder: Path) -> None:
+    """Ctrl-C during the wait ends the command at once, and the last line has the command that continues the review."""
+    phase = PHASES["during the wait"]
+    with three_services(folder, phase) as services:
+        code, err = stopped(services, phase, signal.SIGINT)
 
-    assert (0, {"codex": 0, "local": 0, "jules": 0}) == (code, created), err
+    assert (
+        130,
+        "coatcheck: interrupted; the review dark is kept; continue it with: coatcheck review dark",
+    ) == (code, err.splitlines()[-1])
