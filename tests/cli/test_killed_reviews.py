@@ -195,5 +195,5 @@ def test_an_interrupted_review_says_how_to_go_on(home: Path, folder: Path) -> No
 
     assert (
         130,
-        "coatcheck: interrupted; the review dark is kept; continue it with: coatcheck review dark",
+        "coatcheck: interrupted; the review dark is kept; continue it with: coatcheck review dark --apply",
     ) == (code, err.splitlines()[-1])

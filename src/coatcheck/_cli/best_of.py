@@ -86,6 +86,8 @@ class ReviewSession:
     def __init__(self, run: CommandContext, store: ReviewStore, services: Services) -> None:
         self.run, self.store, self.services = run, store, services
         self._printed: set[str] = set()
+        # Options of the command that continues the review.
+        self.words: tuple[str, ...] = ()
 
     @classmethod
     @contextmanager
@@ -153,7 +155,7 @@ class ReviewSession:
 
     def submit(self, review: StoredReview) -> ReviewRun:
         """Send what is to be sent, print each ref, and return the run."""
-        expect_interruption(self.run, review.name)
+        expect_interruption(self.run, review.name, *self.words)
         progress = ReviewRun(
             review,
             store=self.store,
@@ -170,7 +172,9 @@ class ReviewSession:
         progress.submit(handle)
         if any(each.ref is None for each in review.submissions):  # else it was continued, and nothing was sent
             name = Styled(review.name, "bold")
-            self.run.note(("The review is ", name, f"; continue it with: {self.run.hint('review', review.name)}"))
+            self.run.note(
+                ("The review is ", name, f"; continue it with: {self.run.hint('review', review.name, *self.words)}")
+            )
         return progress
 
     def wait(self, review: ReviewRun, options: WaitOptions, *, is_refreshed: bool = False) -> None:
@@ -240,10 +244,10 @@ class ReviewSession:
         return line if is_named else f"{provider}: {line}"
 
 
-def expect_interruption(run: CommandContext, name: str) -> None:
-    """Set what an interruption of the review *name* reports."""
+def expect_interruption(run: CommandContext, name: str, *words: str) -> None:
+    """Set what an interruption of the review *name* reports; *words* are options of the command that continues it."""
     run.outages.are_shown = True
-    command = run.hint("review", name)
+    command = run.hint("review", name, *words)
     run.process_env.interruption.expect(f"the review {name} is kept; continue it with: {command}")
     run.console.remedy = f"continue the review with: {command}"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
@@ -24,6 +25,7 @@ from .._runtime.config import Config, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.location import open_database
 from .._store.reviews import ReviewStore, ReviewSubmission
+from .bases import find_commit
 from .service_threads import ServiceThreads
 from .submissions import ReviewRun
 from .targets import divided, names_of, parse_targets
@@ -118,8 +120,7 @@ def submit_review(
     settings: ReviewSettings,
     name: str | None = None,
     checks: Mapping[str, object] | None = None,
-    root: str | None = None,
-    base: str | None = None,
+    repository: str | None = None,
     timeout: float | None = None,
     interval: float | None = None,
 ) -> ServiceReview:
@@ -139,8 +140,8 @@ def submit_review(
             names_of(name, spec.prompt),
             [msgspec.structs.replace(each, number=number) for number, (each, _) in enumerate(planned, 1)],
             title=" ".join(spec.prompt.split())[:SUMMARY_LENGTH],
-            root=root,
-            base=base,
+            root=None if repository is None else os.path.abspath(repository),
+            base=None if repository is None else find_commit(Path(repository), "HEAD", environ=settings.environ),
             settings=checks,
         )
         run = ReviewRun(review, store=store, services=services)

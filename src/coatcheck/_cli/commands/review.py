@@ -116,6 +116,7 @@ def review_command(
         return finish_review(run, request, sources, apply_options, output)
     request, apply_options = request_of(run, _stored_file(stored, options), options, root=stored.root)
     with ReviewSession.continued(run, stored) as session:
+        session.words = ("--apply",) if is_applied else ()
         submitted = session.complete(stored, _wait_options(run, options), is_refreshed=refresh)
         sources = [*sources_of(submitted.results), *_read_sources(run, names, options, is_refreshed=refresh)]
         return finish_review(run, request, sources, apply_options, output, ended=EndedReview(session.store, submitted))

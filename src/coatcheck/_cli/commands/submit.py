@@ -119,6 +119,7 @@ def _run_review(run: CommandContext, options: dict[str, Any], wait: WaitOptions)
     prompt = _read_prompt(run, options)
     chosen = _review_options(run, {**options, "requires_approval": None}, file)
     with ReviewSession.opened(run, {each.provider: () for each in targets}, environment=chosen.target) as session:
+        session.words = ("--apply",) if options["apply_best"] else ()
         submitted = session.complete(session.begin(targets, prompt, chosen), wait)
         output = ReviewOutput(is_applied=options["apply_best"])
         ended = EndedReview(session.store, submitted)
