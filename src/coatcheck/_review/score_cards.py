@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # So many paths are named in a rejection.
 MAX_PATHS = 3
+# So much of the last line that a check wrote is quoted.
+MAX_QUOTED = 120
 
 # Verdict of a required check that did not pass -> the rejection.
 FAILURES: Mapping[Verdict, str] = {
@@ -134,7 +136,8 @@ def _failure(name: str, result: CheckResult | None) -> str:
     """Return why a required check does not accept the candidate."""
     if result is None:
         return f"{name} was not run"
-    reason = f": {result.reason}" if result.reason else ""
+    last = result.reason or result.log.strip().rpartition("\n")[2].strip()[:MAX_QUOTED]
+    reason = f": {last}" if last else ""
     stays = " as the base does" if is_red_on_base(result) and result.verdict is Verdict.FAILED else ""
     return FAILURES[result.verdict] % name + stays + reason
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A model may need minutes for a large diff (seconds).
 TIMEOUT = 600.0
+# After it the scorer may take this long to end by itself (seconds).
+GRACE = 1.0
 # So much of an error or a value is quoted.
 MAX_QUOTED = 100
 
@@ -98,7 +100,7 @@ def _output(
 
     from .._workspaces.command_process import CommandProcess
 
-    process = CommandProcess()
+    process = CommandProcess(grace=GRACE)
     try:
         with scope.on_cancel(process.cancel) if scope else nullcontext():
             result = process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)

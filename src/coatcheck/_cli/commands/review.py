@@ -8,11 +8,11 @@ import click
 
 from ... import errors
 from ..._review.checks import SandboxKind
-from ..apply import print_warnings
+from ..apply import print_repairs, print_warnings
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
 from ..json_output import to_object
-from ..stored_tasks import reading, refresh_option
+from ..stored_tasks import reading
 from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ coatcheck review one.patch two.patch --check "make test" --markdown
 @repair_option
 @click.option("--apply", "is_applied", is_flag=True, help="Apply the candidate that is chosen.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@refresh_option
+@click.option("--refresh", is_flag=True, help="Ask the services for ended tasks as well, and run every check again.")
 def review_command(
     run: CommandContext, *, tasks: tuple[str, ...], is_applied: bool, markdown: bool, refresh: bool, **options: Any
 ) -> int:
@@ -90,7 +90,7 @@ def review_command(
     request, apply_options = _request(run, file, options)
     sources = _read_sources(run, tasks, options, is_refreshed=refresh)
     request = request._replace(candidates=_unique(sources))
-    ranking = _review(run, request)
+    ranking = _review(run, request, is_refreshed=refresh)
     report = _apply(run, request, ranking, sources, apply_options) if is_applied and ranking.choice else None
     _print(run, ranking, report, is_applied=is_applied, is_markdown=markdown)
     if report is not None:
@@ -190,7 +190,9 @@ def _read_source(run: CommandContext, name: str, options: PatchOptions, *, is_re
 
     folder = run.process_env.folder
     if is_patch_file(name, folder):
-        return [read_file_candidate(name, folder, stdin=run.process_env.stdin.read, options=options)]
+        source = read_file_candidate(name, folder, stdin=run.process_env.stdin.read, options=options)
+        print_repairs(run, source.file.repairs if source.file else ())
+        return [source]
     ref = run.ref(name)
     with reading(run, ref, is_refreshed=is_refreshed) as reader:
         return read_task_candidates(reader, ref)
@@ -202,14 +204,18 @@ def _unique(sources: Sequence[CandidateSource]) -> Sequence[Any]:
     return unique(source.candidate for source in sources)
 
 
-def _review(run: CommandContext, request: ReviewRequest) -> Ranking:
+def _review(run: CommandContext, request: ReviewRequest, *, is_refreshed: bool) -> Ranking:
     from ..._app.candidate_reviews import review_tools
     from ..._review.review import review_candidates
+    from ..._runtime.system_clock import SystemClock
     from ..review_progress import with_progress
 
-    tools = review_tools(run.config)
-    run.process_env.interruption.expect("checks that have ended are kept; run the same command again")
-    return with_progress(run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope))
+    run.process_env.interruption.expect("results of checks that have ended are kept; run the same command again")
+    clock = run.process_env.clock or SystemClock()
+    with review_tools(run.config, clock=clock, is_cached=not is_refreshed) as tools:
+        return with_progress(
+            run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope)
+        )
 
 
 def _apply(
