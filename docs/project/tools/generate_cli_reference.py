@@ -16,6 +16,7 @@ from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
 from coatcheck._model import catalogue, comparison, event_base, events, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
+from coatcheck._review import candidates, checks, ranking, score_card
 from coatcheck._runtime import config as settings
 from coatcheck._store import events as stored_events, hooks
 from coatcheck._values import json_fields
@@ -165,6 +166,11 @@ OBJECTS = {
     "Attempt change": declared(comparison.AttemptChange),
     "Language": declared(patch_stats.LanguageStats),
     "Pair": declared(comparison.AttemptPair),
+    "Ranking": declared(ranking.Ranking),
+    "Ranking step": declared(ranking.RankingStep),
+    "Score card": declared(score_card.ScoreCard),
+    "Candidate": declared(candidates.Candidate),
+    "Check result": declared(checks.CheckResult),
     "Error": {
         **json_output.ERROR,
         **{name: (f"{what}, where it has one", str) for name, what in json_output.ERROR_DETAILS.items()},
