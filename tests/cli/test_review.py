@@ -157,6 +157,49 @@ def test_the_choice_is_applied_and_undone(cli: Cli, checkout: Path) -> None:
     )
 
 
+def test_a_file_that_is_named_twice_is_one_candidate(cli: Cli, checkout: Path) -> None:
+    """A file named in several ways is one candidate, so that it does not agree with itself."""
+    (checkout / "link.patch").symlink_to("../right.patch")
+    names = ("../right.patch", "./../right.patch", str(checkout.parent / "right.patch"), "link.patch")
+    document = cli("review", "--json", *names, "--check", "world").json
+
+    assert [("../right.patch", [])] == [(card["candidate"]["name"], card["same_as"]) for card in document["cards"]]
+
+
+def test_warnings_of_the_policy_are_printed(cli: Cli, checkout: Path) -> None:
+    """What the policy warns about is in the table's page and in Markdown; with --reject it rejects the candidate."""
+    (checkout.parent / "ci.patch").write_text(
+        "diff --git a/.github/workflows/a.yml b/.github/workflows/a.yml\nnew file mode 100644\n--- /dev/null\n"
+        "+++ b/.github/workflows/a.yml\n@@ -0,0 +1 @@\n+world\n"
+    )
+    options = ((), ("--markdown",), ("--strict",))
+    done = [cli("review", "../ci.patch", "--check", "world", *each) for each in options]
+
+    assert [(0, 1, False), (0, 1, False), (11, 0, True)] == [
+        (each.code, each.out.count("Warnings"), "../ci.patch: the policy rejects it" in each.out) for each in done
+    ]
+
+
+def test_nothing_is_applied_to_a_bare_repository(tmp_path: Path, checkout: Path) -> None:
+    """--apply in a bare repository is refused before any check."""
+    git(tmp_path, "clone", "-q", "--bare", str(checkout), "bare.git")
+    done = Cli(tmp_path, no_service)("review", "right.patch", "--check", "world", "-C", "bare.git", "--apply")
+
+    assert (2, True) == (done.code, "bare.git is a bare repository" in done.line)
+
+
+def test_a_base_that_is_no_commit_of_the_repository(checkout: Path) -> None:
+    """A base that a service reports and that is no id of a commit here is not resolved: HEAD is used, and a note says so."""
+    results = [CloudResult(diff=adding("world"), base_commit=base) for base in ("HEAD~0", "c" * 40)]
+    for result in results:
+        cli = Cli(checkout, ScriptedCloud(attempts=[AttemptScript(timeline=["completed"], result=result)]))
+        document = cli("review", "--json", cli.submit(), "--check", "world").json
+        head = git(checkout, "rev-parse", "HEAD").strip()
+        (note,) = document["notes"]
+
+        assert (head, True) == (document["base"], note.startswith("the base that the tasks report, "))
+
+
 def test_attempts_of_a_task_compete_with_files(checkout: Path) -> None:
     """Candidates come from attempts and files at once; an attempt without a diff is in the table with its reason."""
     cli, ref = ended(checkout, adding("x"), None, adding("world", "and", "more"))

@@ -140,7 +140,11 @@ def test_ties_are_named() -> None:
         ([card("a")], (LINT,), "no required check was given, and only a candidate that passes one is chosen"),
         ([card("a", passed("build"))], CHECKS, "no candidate passed; the best of them, a: it fails tests"),
         # A card without rejections, as another program may write it.
-        ([ScoreCard(candidate=Candidate(name="a", patch=PATCH))], CHECKS, "a has not passed every required check"),
+        (
+            [ScoreCard(candidate=Candidate(name="a", patch=PATCH))],
+            CHECKS,
+            "no candidate passed; the best of them, a: it has not passed every required check",
+        ),
     ],
 )
 def test_nothing_is_chosen_without_a_passed_check(
@@ -183,7 +187,7 @@ def test_only_what_passed_is_chosen(results: list[VerificationResult]) -> None:
     acceptable = {
         result.candidate
         for result in named
-        if result.applies is not False
+        if result.applies
         and not result.unchecked
         and not result.protected_changes
         and {"tests", "build"} <= {each.check for each in result.checks if each.verdict is Verdict.PASSED}

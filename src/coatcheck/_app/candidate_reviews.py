@@ -88,6 +88,14 @@ def find_repository(folder: str) -> Path:
     return Path(os.fsdecode(found.removesuffix(b"\n")))
 
 
+def require_work_tree(repository: Path) -> None:
+    """Raise `ConfigurationError` where *repository* has no files to apply a patch to."""
+    if not (repository / ".git").exists():
+        raise errors.ConfigurationError(
+            f"{repository} is a bare repository, in which nothing can be applied", remedy="leave out --apply"
+        )
+
+
 @contextmanager
 def review_tools(config: Config, *, clock: Clock, is_cached: bool = True) -> Iterator[ReviewTools]:
     """Return what reviews use: the folder of clones and setups in the state folder, and the results of earlier checks.

@@ -53,6 +53,13 @@ def safe(text: str) -> str:
     return code_span(escape(one_line(text))) if "@" in text or "#" in text else notebook.safe(text)
 
 
+def warnings(cards: Iterable[ScoreCard]) -> list[tuple[str, str]]:
+    """Return the name of the candidate and the finding, for each finding of the policy that does not reject it."""
+    return [
+        (card.candidate.name, str(finding)) for card in cards for finding in card.findings if finding.severity == "warn"
+    ]
+
+
 def name(text: str) -> str:
     """Return a name as code, without any effect."""
     return code_span(escape(one_line(text)))
@@ -97,6 +104,7 @@ def _lists(ranking: Any) -> Iterator[str]:
     ]
     subjects = {
         "Not acceptable": rejected,
+        "Warnings": [f"- {name(each)}: {safe(finding)}" for each, finding in warnings(ranking.cards)],
         "Order": [f"- {safe(str(step))}" for step in ranking.steps],
         "Notes": [f"- {safe(note)}" for note in ranking.notes],
     }

@@ -114,6 +114,8 @@ def _rejections(card: ScoreCard, rules: Rules) -> Iterator[str]:
         yield f"its patch does not apply{_named(card.conflicts)}"
     if card.unchecked:
         yield f"it is unchecked: {card.unchecked}"
+    elif card.applies is None:
+        yield "its patch was not applied to the base"
     results = {result.check: result for result in card.checks}
     for name in card.failed_checks:
         yield _failure(name, results.get(name))

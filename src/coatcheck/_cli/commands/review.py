@@ -88,6 +88,10 @@ def review_command(
         raise errors.ConfigurationError("--markdown and --json cannot be combined", remedy="pass one of them")
     file = _review_file(options)
     request, apply_options = _request(run, file, options)
+    if is_applied:
+        from ..._app.candidate_reviews import require_work_tree
+
+        require_work_tree(request.repository)
     sources = _read_sources(run, tasks, options, is_refreshed=refresh)
     request = request._replace(candidates=_unique(sources))
     ranking = _review(run, request, is_refreshed=refresh)
@@ -170,7 +174,7 @@ def _read_sources(
     reading_options = PatchOptions(options["strip"], options["directory"], options["repair"], run.root)
     sources: list[CandidateSource] = []
     failures: list[tuple[Any, errors.CoatcheckError]] = []
-    for name in dict.fromkeys(names):
+    for name in _distinct(run, names):
         try:
             sources += _read_source(run, name, reading_options, is_refreshed=is_refreshed)
         except errors.ConfigurationError:
@@ -182,6 +186,20 @@ def _read_sources(
         raise failures[0][1]
     report_errors(run, failures)
     return sources
+
+
+def _distinct(run: CommandContext, names: Sequence[str]) -> list[str]:
+    """Return *names*; a file that is named twice, in whatever way, is one candidate."""
+    import os
+
+    from ..._app.patch_files import STDIN, is_patch_file
+
+    folder = run.process_env.folder
+    paths: dict[str, str] = {}
+    for name in names:
+        is_path = name != STDIN and is_patch_file(name, folder)
+        paths.setdefault(os.path.realpath(os.path.join(folder, name)) if is_path else name, name)
+    return list(paths.values())
 
 
 def _read_source(run: CommandContext, name: str, options: PatchOptions, *, is_refreshed: bool) -> list[CandidateSource]:
