@@ -40,6 +40,10 @@ STYLES: Mapping[str, str] = {
 }
 
 CLEAR_LINE = "\r\x1b[K"
+# ECMA-48, sections 8.3.22 (CUU) and 8.3.39 (ED): so many lines up, and everything from there.
+CLEAR_LINES = "\r\x1b[{}A\x1b[J"
+# The lines where a terminal does not report how many it has.
+DEFAULT_HEIGHT = 24
 # The width where a terminal does not report one.
 DEFAULT_WIDTH = 80
 
@@ -170,6 +174,8 @@ class Console:
         self.is_quiet = False
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
         self._progress: Callable[[], tuple[Part, ...]] | None = None
+        self._table: Callable[[int], list[Line]] | None = None
+        self._progress_height = 1
 
     @functools.cached_property
     def has_links(self) -> bool:
@@ -226,32 +232,54 @@ class Console:
     def log(self, line: Line) -> None:
         """Print a line on stderr above the progress line, which stays."""
         if self._progress is not None:
-            self._write_err(CLEAR_LINE)
+            self._write_err(self._take_progress())
         self._write_err(_composed(line, colour=self._err_has_colour) + "\n")
         self.refresh()
 
-    def progress(self, compose: Callable[[], tuple[Part, ...]]) -> None:
-        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal, or if quiet."""
+    def progress(
+        self, compose: Callable[[], tuple[Part, ...]], *, table: Callable[[int], list[Line]] | None = None
+    ) -> None:
+        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal, or if quiet.
+
+        *table* returns lines above it, at most as many as it is given.
+        """
         if self.is_interactive and not self.is_dumb and not self.is_quiet:
-            self._progress = compose
+            self._progress, self._table = compose, table
             self.refresh()
 
     def refresh(self) -> None:
         """Compose the progress line again, if one is shown."""
         if self._progress is None:
             return
-        parts = self._progress()
+        lines = [*(self._table(self._height - 2) if self._table else ()), self._progress()]
+        text = "\n".join(_composed(self._fitting(line), colour=self._err_has_colour) for line in lines)
+        self._write_err(self._take_progress() + text)
+        self._progress_height = len(lines)
+
+    def _fitting(self, line: Line) -> Line:
+        """Return *line*, cut where it does not fit the terminal of stderr."""
         from .text_width import columns, shorten  # only needed on terminals
 
-        text = clean("".join(_text(part) for part in parts))
-        width = self._width(self._err)
-        line = parts if columns(text) < width else (shorten(text, width - 1),)
-        self._write_err(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
+        text, width = clean("".join(_text(part) for part in parts_of(line))), self._width(self._err)
+        return line if columns(text) < width else shorten(text, width - 1)
+
+    def _take_progress(self) -> str:
+        """Return the sequence that clears the progress that is shown."""
+        height, self._progress_height = self._progress_height, 1
+        return CLEAR_LINES.format(height - 1) if height > 1 else CLEAR_LINE
 
     def _end_progress(self) -> None:
         if self._progress is not None:
-            self._progress = None
-            self._write_err(CLEAR_LINE)
+            self._progress = self._table = None
+            self._write_err(self._take_progress())
+
+    @property
+    def _height(self) -> int:
+        """The lines of the terminal of stderr."""
+        try:
+            return os.get_terminal_size(self._err.fileno()).lines or DEFAULT_HEIGHT
+        except (OSError, ValueError):
+            return DEFAULT_HEIGHT
 
     def _write_err(self, text: str) -> None:
         with contextlib.suppress(OSError):
