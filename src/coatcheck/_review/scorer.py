@@ -8,12 +8,12 @@ candidate. Everything else is an error in one line, and the ranking continues wi
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._values.json_fields import SCHEMA, escaped, patch_text
 from ..errors import ConfigurationError
+from .command_words import words_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def run_scorer(
     with TemporaryDirectory(prefix="coatcheck-") as temporary:
         input = Path(temporary) / "candidates.json"
         input.write_bytes(json.dumps(scorer_input(known)).encode())
-        output = _output(words_of(command), folder, environ, input=input, timeout=timeout, scope=scope)
+        output = _output(words_of(command, "the scorer"), folder, environ, input=input, timeout=timeout, scope=scope)
     return read_scores(output, [card.candidate.name for card in known])
 
 
@@ -72,19 +72,6 @@ def scorer_input(cards: Sequence[ScoreCard]) -> dict[str, object]:
         for card in cards
     ]
     return {"schema": SCHEMA, "candidates": [escaped(document) for document in documents]}
-
-
-def words_of(command: str) -> list[str]:
-    """Return the words of the command. Raises `ScorerError`."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ScorerError(
-            f"the scorer {command!r} cannot be split into words: {error}", remedy="close the quotes"
-        ) from None
-    if not words:
-        raise ScorerError("the scorer is empty", remedy="pass a command")
-    return words
 
 
 def _output(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..._app.apply import ApplyOptions, ApplyReport
     from ..._app.candidate_reviews import CandidateSource
     from ..._app.patch_files import PatchOptions
+    from ..._review.checks import Check
     from ..._review.ranking import Ranking
     from ..._review.review import ReviewRequest
     from ..._review.review_file import ReviewFile
@@ -96,7 +97,7 @@ def review_command(
     request = request._replace(candidates=_unique(sources))
     ranking = _review(run, request, is_refreshed=refresh)
     report = _apply(run, request, ranking, sources, apply_options) if is_applied and ranking.choice else None
-    _print(run, ranking, report, is_applied=is_applied, is_markdown=markdown)
+    _print(run, ranking, report, request.verification.checks, is_applied=is_applied, is_markdown=markdown)
     if report is not None:
         from ..apply import apply_exit_code
 
@@ -147,14 +148,19 @@ def _verification(file: ReviewFile, options: dict[str, Any]) -> Any:
     from msgspec.structs import replace
 
     from ..._review.checks import Check
+    from ..._review.command_words import words_of
     from ..._review.review import checks_of
 
     optional = [Check(name=" ".join(text.split()), run=text, required=False) for text in options["optional_checks"]]
     verification = file.verification
+    setup = options["setup"] or verification.setup
+    for text, what in ((setup, "the setup"), (options["scorer"] or file.scorer, "the scorer")):
+        if text:
+            words_of(text, what)
     return replace(
         verification,
         checks=checks_of((*verification.checks, *options["checks"], *optional)),
-        setup=options["setup"] or verification.setup,
+        setup=setup,
         protected=(*verification.protected, *options["protect"]),
         sandbox=options["sandbox"] or verification.sandbox,
         network=options["network"] or verification.network,
@@ -253,7 +259,13 @@ def _apply(
 
 
 def _print(
-    run: CommandContext, ranking: Ranking, report: ApplyReport | None, *, is_applied: bool, is_markdown: bool
+    run: CommandContext,
+    ranking: Ranking,
+    report: ApplyReport | None,
+    checks: Sequence[Check],
+    *,
+    is_applied: bool,
+    is_markdown: bool,
 ) -> None:
     from ..apply import apply_document, apply_lines
     from ..review_formatting import ranking_lines
@@ -268,5 +280,7 @@ def _print(
             lambda: {**to_object(ranking), "applied": applied},
             lambda: [*ranking_lines(ranking, width=width), *(["", *apply_lines(report)] if report else [])],
         )
+    if not any(check.required for check in checks):
+        run.note("a candidate is chosen only by a check that it passes: --check COMMAND")
     if is_applied and not report:
         run.note(f"nothing was applied: {ranking.reason}")
