@@ -35,7 +35,11 @@ FILES = {
 def git(where: Path, *arguments: str) -> str:
     """Run git as a user would, without a configuration."""
     done = subprocess.run(
-        ["git", "-C", str(where), *arguments], capture_output=True, text=True, env=git_environment(os.environ), check=True
+        ["git", "-C", str(where), *arguments],
+        capture_output=True,
+        text=True,
+        env=git_environment(os.environ),
+        check=True,
     )
     return done.stdout
 
@@ -83,7 +87,7 @@ class Repository:
 
 
 def checks(*commands: str, **options: bool) -> tuple[Check, ...]:
-    """Return checks called 1, 2, …"""
+    """Return checks that are called by their number, from 1."""
     return tuple(Check(name=str(number), run=run, **options) for number, run in enumerate(commands, 1))
 
 
