@@ -48,7 +48,7 @@ _NUMBERS = itertools.count(1)
 
 
 class Bubblewrap:
-    """Run commands with the program *bwrap*, with files below *folder*; *readable* are further paths that they can read.
+    """Run *commands* with the program *bwrap*, with files below *folder*; *readable* are more paths that they can read.
 
     As root they run as an unprivileged user. What that user cannot reach is shown to it by a sandbox around the
     sandbox (`reveal`), because bubblewrap finds its files as the user that starts it.
@@ -57,10 +57,18 @@ class Bubblewrap:
     name = "bubblewrap"
     has_fixed_path = True
 
-    def __init__(self, bwrap: Path, *, folder: Path, environ: Mapping[str, str], readable: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        bwrap: Path,
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        readable: Sequence[str] = (),
+        commands: Sequence[str] = (),
+    ) -> None:
         self._bwrap, self._environ = bwrap, environ
         self.user = unprivileged_user()
-        self._readable = list(_readable(readable, environ))
+        self._readable = list(_readable(readable, commands, environ))
         self._reveal = reveal(bwrap, [str(folder), *self._readable], writable=str(folder), user=self.user)
 
     def alternates(self, repository: Path) -> str:  # noqa: ARG002 - it is always at the same path
@@ -120,7 +128,7 @@ class Bubblewrap:
             "--remount-ro", "/dev",
             "--size", str(min(SHARED_MEMORY, command.limits.disk)), "--tmpfs", "/dev/shm",  # noqa: S108 - the sandbox's
             "--size", str(command.limits.disk), "--tmpfs", ROOT,
-            "--dir", TEMPORARY,
+            "--dir", HOME, "--dir", TEMPORARY,
             *_temporary(command.limits.disk, self._readable),
             *(word for path in self._readable for word in ("--ro-bind", path, path)),
             "--ro-bind", str(command.repository), REPOSITORY,
@@ -194,10 +202,13 @@ def _temporary(size: int, readable: Sequence[str]) -> list[str]:
     return ["--symlink", TEMPORARY.lstrip("/"), "/tmp"]  # noqa: S108 - the same
 
 
-def _readable(paths: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Return the paths that the person has named, and the Python that runs us, where the system's folders lack them."""
+def _readable(paths: Sequence[str], commands: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Return the paths that the person has named, and the Python that runs us, where a command or PATH names it."""
     named = [expand_home(path, environ) for path in paths]
-    for path in dict.fromkeys([*named, sys.prefix, sys.base_prefix]):
+    pythons = [sys.prefix, sys.base_prefix]
+    programs = [f"{folder}/" for folder in environ.get("PATH", "").split(":")]
+    is_used = any(f"{python}/" in text for python in pythons for text in (*commands, *programs))
+    for path in dict.fromkeys([*named, *(pythons if is_used else ())]):
         is_known = any(path == root or path.startswith(f"{root}/") for root in SYSTEM)
         if not is_known and os.path.exists(path):
             yield path

@@ -78,7 +78,8 @@ def script(command: SandboxedCommand, *, source: str, processes: int | None) -> 
     copy = "" if command.is_setup else f'cp -a "$1/." . || exit {NO_COPY}'
     lines = [
         "umask 022",
-        'mkdir -p "$HOME" "$TMPDIR"',
+        # without a program where the sandbox has made them
+        'test -d "$HOME" && test -d "$TMPDIR" || mkdir -p "$HOME" "$TMPDIR"',
         copy,
         _limit("-c", 0),
         # at the hard limit a process is killed, at the soft one it gets SIGXCPU, from which the reason is known

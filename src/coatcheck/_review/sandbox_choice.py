@@ -35,9 +35,10 @@ def choose_sandbox(verification: Verification, *, folder: Path, environ: Mapping
 
 
 def _bubblewrap(verification: Verification, folder: Path, environ: Mapping[str, str]) -> Bubblewrap:
+    commands = [*(check.run for check in verification.checks), verification.setup or ""]
     problems: list[str] = []
     for bwrap in find_bwrap(environ.get("PATH")):
-        sandbox = Bubblewrap(bwrap, folder=folder, environ=environ, readable=verification.readable)
+        sandbox = Bubblewrap(bwrap, folder=folder, environ=environ, readable=verification.readable, commands=commands)
         if (problem := sandbox.probe(folder)) is None:
             return sandbox
         problems.append(f"{bwrap}: {problem}")
