@@ -72,7 +72,9 @@ def measure_verification(folder: Path) -> tuple[float, float]:
     for arguments in (("init", "-q"), ("add", "."), COMMIT):
         subprocess.run(["git", "-C", repository, *arguments], check=True)
     candidates = [
-        Candidate(name=str(number), patch=Patch(b"--- a/file.txt\n+++ b/file.txt\n@@ -1 +1 @@\n-old\n+new %d\n" % number))
+        Candidate(
+            name=str(number), patch=Patch(b"--- a/file.txt\n+++ b/file.txt\n@@ -1 +1 @@\n-old\n+new %d\n" % number)
+        )
         for number in range(CANDIDATES)
     ]
     checks = tuple(Check(name=str(number), run="sleep 1") for number in range(CHECKS))
