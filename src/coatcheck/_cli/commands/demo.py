@@ -170,7 +170,9 @@ class Demo:
         ended = wait_for_task(self._client, task.ref, WAIT, on_change=progress.update)
         self._say("Step 2/2: the task ended: ", state_word(ended.state, ended.raw_state), ".")
         self._show(attempts(ended.attempts))
-        self._show([*heading(f"Message of attempt {number}"), *message(ended.attempt(number).outcome)])
+        self._show(
+            [*heading(f"Message of attempt {number}"), *message(ended.attempt(number).outcome, self._run.markdown)]
+        )
         return ended
 
     def _show_result(self, task: Task, chosen: ChosenPatch) -> None:
@@ -179,7 +181,7 @@ class Demo:
         self._show(list(diff_lines(bytes(outcome.patch or b""))))
         self._show_command(f"coatcheck show {task.ref} --attempt {number}")
         if outcome.pull_request:
-            self._show([Styled("Pull request", "bold"), *pull_request(outcome.pull_request)])
+            self._show([Styled("Pull request", "bold"), *pull_request(outcome.pull_request, self._run.markdown)])
         self._show([*heading("Files"), *indented(changed_files(outcome))])
 
     def _apply(self, task: Task, chosen: ChosenPatch) -> ApplyReport:
