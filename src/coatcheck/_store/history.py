@@ -27,6 +27,7 @@ from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
+from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
@@ -105,11 +106,14 @@ class History:
         """
         return bool(self._record_all([task], events))
 
-    def record_all(self, tasks: Iterable[Task]) -> int:
-        """Store what each of *tasks* shows, in one transaction; how many were new or had changed."""
-        return self._record_all(tasks, None)
+    def record_all(self, tasks: Iterable[Task], *, key: str | None = None) -> int:
+        """Store what each of *tasks* shows, in one transaction; how many were new or had changed.
 
-    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None) -> int:
+        Where none was, the *key* that the command line gives names them as recorded (`unchanged.py`).
+        """
+        return self._record_all(tasks, None, key=key)
+
+    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None, *, key: str | None = None) -> int:
         if self._level == "off":
             return 0
         from .recorder import Recorder
@@ -117,7 +121,11 @@ class History:
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             recorder = Recorder(transaction, level=self._level, now=self._time())
-            return sum([recorder.record(task, events) for task in tasks])
+            count = sum([recorder.record(task, events) for task in tasks])
+            state = state_of(self._location) if key and not count else None  # nobody else can write now
+        if key and state:
+            mark_recorded(self._location, key, state)
+        return count
 
     def invalidate(self, ref: TaskRef) -> None:
         """Record that *ref* may have changed: a message was sent to it, or it was archived, cancelled or approved."""
@@ -293,7 +301,6 @@ class History:
 
     def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""
-        from .recorder import index_tasks
         from .search import has_index
 
         query = "SELECT 1 FROM task WHERE is_indexed = 0 LIMIT 1"
@@ -301,6 +308,8 @@ class History:
             with self._database.reading() as transaction:
                 if not has_index(transaction) or not transaction.rows(query):
                     return
+            from .recorder import index_tasks  # rarely
+
             with self._database.writing(is_durable=False) as transaction:
                 transaction.lock_events()
                 index_tasks(transaction, BATCH)

@@ -216,8 +216,24 @@ MAX_TITLE = 80
 
 # Headings of sections, which are no titles: agents begin their messages with them.
 SECTIONS = frozenset(
-    "answer|changes|changes made|description|done|final answer|overview|result|results|summary|summary of changes"
-    "|testing|tests|what changed|what i changed|what i did".split("|")
+    [
+        "answer",
+        "changes",
+        "changes made",
+        "description",
+        "done",
+        "final answer",
+        "overview",
+        "result",
+        "results",
+        "summary",
+        "summary of changes",
+        "testing",
+        "tests",
+        "what changed",
+        "what i changed",
+        "what i did",
+    ]
 )
 # What begins a line of Markdown: a heading, a list item, a quotation.
 _MARKS = re.compile(r"^(?:#{1,6}|[-*+>]|\d{1,9}[.)])(?:\s+|$)")

@@ -62,7 +62,7 @@ def demo_command(run: CommandContext, *, attempt: int, folder: str | None) -> No
     """Show every step from prompt to patch in a few seconds, with a local cloud.
 
     The cloud, HTTP, git and the sample web site are real. The agent is a small script with prepared changes: it needs
-    no account, no model and no network.
+    no account, no model and no network. Nothing of yours is used or changed: the history does not record the demo.
     """
     if os.name != "posix":  # the cloud needs process groups and flock
         raise errors.UnsupportedError("the local cloud is not supported on Windows", remedy="run the demo in WSL")
