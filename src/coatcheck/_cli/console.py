@@ -7,7 +7,7 @@ Invariants:
   links, and clearing the progress line) are added afterwards.
 * A `Link` is printed as a link only on a terminal that shows links, and only to a safe URL (`hyperlinks`).
 * stdout carries results and nothing else. Progress appears on a terminal only.
-* Colour obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
+* Colour follows ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
   is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no progress
   line either.
 * A result that cannot be written is an error. A note that cannot be written is dropped: there is no other place for it.

@@ -379,7 +379,7 @@ def command(
     """Make a click command of a function whose first argument is its `CommandContext`.
 
     The docstring is the help, *notes* follow it, *examples* end it. ``--json`` comes with every command, ``--provider``, ``--account``
-    and ``--base-url`` with those that talk to a service.
+    and ``--base-url`` with those that send requests to a service.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:

@@ -372,17 +372,19 @@ def _reset(window: RateWindow, now: float) -> str:
 def environments(known: Iterable[Environment], *, width: int | None) -> list[Line]:
     """Return environments as a table of at most *width* columns: pinned first, then by label, as the official client sorts them."""
     ordered = sorted(known, key=lambda e: (not e.is_pinned, (e.label or "").lower(), e.id))
+    has_pinned = any(e.is_pinned for e in ordered)
     rows = [
         (
             e.id,
             e.label or "-",
             ", ".join(e.repositories) or "-",
             e.default_branch or "-",
-            "yes" if e.is_pinned else "",
+            *(("yes" if e.is_pinned else "",) if has_pinned else ()),
         )
         for e in ordered
     ]
-    return table(("ID", "LABEL", "REPOSITORIES", "BRANCH", "PINNED"), rows, width=width)
+    header = ("ID", "LABEL", "REPOSITORIES", "BRANCH", *(("PINNED",) if has_pinned else ()))
+    return table(header, rows, width=width)
 
 
 def models(known: Iterable[Model], *, width: int | None) -> list[Line]:

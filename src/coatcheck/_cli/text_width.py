@@ -40,7 +40,7 @@ def padded(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return *text* as lines of at most *width* columns, broken at blanks; a word that is wider has a line of its own."""
+    """Return *text* as lines of at most *width* columns, broken at blanks; a word that is wider has a line alone."""
     if columns(text) <= width:
         return [text]
     lines = [""]

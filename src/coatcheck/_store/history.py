@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from .._model.events import TaskEvent
     from .database import Database, Row, Transaction
 
-# How many tasks a page has unless it is said, and how many are deleted or indexed in one transaction.
+# How many tasks a page has by default, and how many are deleted or indexed in one transaction.
 PAGE = 20
 BATCH = 500
 EVERYTHING = 2**62
 
 
 class HistoryEntry(Value, frozen=True, kw_only=True):
-    """A stored task. `is_current` says that it has ended and nothing shows that it has changed since `recorded_at`."""
+    """A stored task. `is_current` is whether it has ended and nothing shows that it has changed since `recorded_at`."""
 
     task: Task
     recorded_at: datetime
@@ -85,7 +85,7 @@ class HistoryFilter(Value, frozen=True, kw_only=True):
 class History:
     """The tasks in the store at *location*: a folder, or the URL of a PostgreSQL database.
 
-    *level* says what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
+    *level* selects what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
     several threads, and raise `StoreError` where the store cannot be used.
     """
 
@@ -152,7 +152,7 @@ class History:
         """Return a page of stored tasks without their results, the last submitted first.
 
         A task that was submitted and not observed since has the state "unknown", and the beginning of its prompt.
-        *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
+        *is_current* of an entry means here that nothing shows a change; only `get` checks whether the result is whole.
         """
         filter = filter or HistoryFilter()
         self._record_submitted()

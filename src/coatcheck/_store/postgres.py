@@ -27,7 +27,7 @@ CONNECT_SECONDS = 10
 # As SQLite's `BUSY_SECONDS`, in milliseconds.
 SETTINGS = "-c lock_timeout=10000 -c client_encoding=UTF8"
 _PASSWORD = re.compile(r"(?<=[?&])(?:password|sslpassword)=[^&]*&?", re.IGNORECASE)
-REMEDY = "look whether the server runs and COATCHECK_DATABASE is right: psql '{url}'"
+REMEDY = "check that the server runs and that COATCHECK_DATABASE is right: psql '{url}'"
 
 
 class PostgresDatabase(Database):

@@ -37,7 +37,7 @@ def providers_command(run: CommandContext, *, action: str, name: str | None, fol
     """List the capabilities of all providers, show those of one, or write a new one.
 
     "documented": the service's own client or documentation has it; "observed": it works, but is not documented.
-    A new provider is a package of its own that passes the conformance tests before it is changed.
+    A new provider is a separate package, which passes the conformance tests before you change it.
     """
     if action == "list":
         _list(run)
