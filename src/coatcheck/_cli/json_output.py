@@ -123,7 +123,7 @@ DOCUMENTS: Mapping[str, str] = {
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
     "`--hook`, with its `secret` where it is new",
     "events": "one stored event per line (NDJSON)",
-    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; test: `delivery`; log: `deliveries`: delivery "
+    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; on, off: `hook`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
