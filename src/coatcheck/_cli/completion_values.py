@@ -2,9 +2,9 @@
 
 Invariants:
 
-- what is known on this machine is taken first; a service is asked only for environments, and for tasks where none was
+- what is known on this machine is taken first; a request is sent only for environments, and for tasks where none was
   submitted or seen from here;
-- a service is asked for `NETWORK_SECONDS` at most, connection included. Only GET requests are sent, so that no login is
+- a request takes `NETWORK_SECONDS` at most, connection included. Only GET requests are sent, so that no login is
   refreshed: a refresh must not be cut off;
 - an error completes nothing.
 """

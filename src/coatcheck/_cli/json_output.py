@@ -91,7 +91,7 @@ DOCUMENTS: Mapping[str, str] = {
     "number of the line, and `task` or `error`",
     "wait": "task result; of several tasks `tasks`: these, or `ref` and `error`",
     "watch": "one event per line (NDJSON); with --diff also `type` (diff), `ref`, `attempt` and `diff`",
-    "status": "task, and `recorded_at`: when it was recorded, null where its service was asked; of several tasks `tasks`: "
+    "status": "task, and `recorded_at`: when it was recorded, null where it was read from its service; of several tasks `tasks`: "
     "these, or `ref` and `error`",
     "show": "task result, and `recorded_at` as `status`; of several tasks `tasks`: these, or `ref` and `error`",
     "history": "list: `tasks`: task objects with `recorded_at` and `is_current`, and `cursor`: the value of --cursor for "
@@ -124,7 +124,7 @@ DOCUMENTS: Mapping[str, str] = {
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
     "`--hook`, with its `secret` where it is new",
     "events": "one stored event per line (NDJSON)",
-    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; test: `delivery`; log: `deliveries`: delivery "
+    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; on, off: `hook`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",

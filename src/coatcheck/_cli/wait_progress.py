@@ -57,7 +57,7 @@ def result(task: Task, number: int | None, run: CommandContext) -> list[Line]:
     if len(task.attempts) > 1:
         lines += [*heading("Attempts"), *indented(attempt_lines(task.attempts))]
     for pull in task.pull_requests:
-        lines += [*heading("Pull request on the host"), *pull_request(pull)]
+        lines += [*heading("Pull request on the host"), *pull_request(pull, run.markdown)]
     return lines
 
 

@@ -27,19 +27,20 @@ from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
+from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
     from .database import Database, Row, Transaction
 
-# How many tasks a page has unless it is said, and how many are deleted or indexed in one transaction.
+# How many tasks a page has by default, and how many are deleted or indexed in one transaction.
 PAGE = 20
 BATCH = 500
 EVERYTHING = 2**62
 
 
 class HistoryEntry(Value, frozen=True, kw_only=True):
-    """A stored task. `is_current` says that it has ended and nothing shows that it has changed since `recorded_at`."""
+    """A stored task. `is_current` is whether it has ended and nothing shows that it has changed since `recorded_at`."""
 
     task: Task
     recorded_at: datetime
@@ -84,7 +85,7 @@ class HistoryFilter(Value, frozen=True, kw_only=True):
 class History:
     """The tasks in the store at *location*: a folder, or the URL of a PostgreSQL database.
 
-    *level* says what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
+    *level* selects what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
     several threads, and raise `StoreError` where the store cannot be used.
     """
 
@@ -105,11 +106,14 @@ class History:
         """
         return bool(self._record_all([task], events))
 
-    def record_all(self, tasks: Iterable[Task]) -> int:
-        """Store what each of *tasks* shows, in one transaction; how many were new or had changed."""
-        return self._record_all(tasks, None)
+    def record_all(self, tasks: Iterable[Task], *, key: str | None = None) -> int:
+        """Store what each of *tasks* shows, in one transaction; how many were new or had changed.
 
-    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None) -> int:
+        Where none was, the *key* that the command line gives names them as recorded (`unchanged.py`).
+        """
+        return self._record_all(tasks, None, key=key)
+
+    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None, *, key: str | None = None) -> int:
         if self._level == "off":
             return 0
         from .recorder import Recorder
@@ -117,7 +121,11 @@ class History:
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             recorder = Recorder(transaction, level=self._level, now=self._time())
-            return sum([recorder.record(task, events) for task in tasks])
+            count = sum([recorder.record(task, events) for task in tasks])
+            state = state_of(self._location) if key and not count else None  # nobody else can write now
+        if key and state:
+            mark_recorded(self._location, key, state)
+        return count
 
     def invalidate(self, ref: TaskRef) -> None:
         """Record that *ref* may have changed: a message was sent to it, or it was archived, cancelled or approved."""
@@ -144,7 +152,7 @@ class History:
         """Return a page of stored tasks without their results, the last submitted first.
 
         A task that was submitted and not observed since has the state "unknown", and the beginning of its prompt.
-        *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
+        *is_current* of an entry means here that nothing shows a change; only `get` checks whether the result is whole.
         """
         filter = filter or HistoryFilter()
         self._record_submitted()
@@ -293,7 +301,6 @@ class History:
 
     def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""
-        from .recorder import index_tasks
         from .search import has_index
 
         query = "SELECT 1 FROM task WHERE is_indexed = 0 LIMIT 1"
@@ -301,6 +308,8 @@ class History:
             with self._database.reading() as transaction:
                 if not has_index(transaction) or not transaction.rows(query):
                     return
+            from .recorder import index_tasks  # rarely
+
             with self._database.writing(is_durable=False) as transaction:
                 transaction.lock_events()
                 index_tasks(transaction, BATCH)

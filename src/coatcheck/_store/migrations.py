@@ -180,7 +180,7 @@ MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVI
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the schema up to date. Raises `StoreError` for a database that a newer version has made its own."""
+    """Bring the schema up to date. Raises `StoreError` for a database that only a newer version may write."""
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
         raise errors.StoreError(

@@ -26,7 +26,7 @@ SCHEMA_LOCK = 0x636F6174_0002
 CONNECT_SECONDS = 10
 # As SQLite's `BUSY_SECONDS`, in milliseconds.
 SETTINGS = "-c lock_timeout=10000 -c client_encoding=UTF8"
-REMEDY = "look whether the server runs and COATCHECK_DATABASE is right: psql '{url}'"
+REMEDY = "check that the server runs and that COATCHECK_DATABASE is right: psql '{url}'"
 
 
 class PostgresDatabase(Database):

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from ... import errors
 from ..._protocol.urls import without_password
 from ..._runtime.config import SETTINGS, user_file
-from ..console import Line, table
+from ..console import Line
 from ..context import CommandContext, command
 from ..json_output import to_object
+from ..tables import table
 from ..time_options import seconds
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _list(run: CommandContext, *, show_origin: bool, is_all: bool) -> None:
     settings = [_resolve(run, name) for name in descriptions]
     run.answer(
         lambda: {"settings": [to_object(setting) for setting in settings]},
-        lambda: _described_lines(settings, descriptions) if is_all else _lines(settings, show_origin=show_origin),
+        lambda: _table(run, settings, descriptions if is_all else None) if is_all or show_origin else _lines(settings),
     )
 
 
@@ -153,15 +154,17 @@ def _printable(setting: Setting) -> Setting:
     return replace(setting, value=setting.value and without_password(setting.value))
 
 
-def _lines(settings: list[Setting], *, show_origin: bool) -> list[Line]:
-    if show_origin:
-        return table(("SETTING", "VALUE", "ORIGIN"), [(each.name, each.value or "", each.origin) for each in settings])
+def _lines(settings: list[Setting]) -> list[Line]:
     return [f"{each.name} = {each.value}" for each in settings if each.value is not None]
 
 
-def _described_lines(settings: list[Setting], descriptions: dict[str, str]) -> list[Line]:
-    rows = [(each.name, each.value or "", descriptions[each.name]) for each in settings]
-    return table(("SETTING", "VALUE", "DESCRIPTION"), rows)
+def _table(run: CommandContext, settings: list[Setting], descriptions: dict[str, str] | None) -> list[Line]:
+    """Return the settings as a table with their *descriptions*, or with their origins."""
+    rows = [
+        (each.name, each.value or "", descriptions[each.name] if descriptions else each.origin) for each in settings
+    ]
+    header = ("SETTING", "VALUE", "DESCRIPTION" if descriptions else "ORIGIN")
+    return table(header, rows, width=run.console.max_width)
 
 
 def _change(run: CommandContext, name: str, value: str | None, path: str, *, project: bool) -> None:

@@ -131,8 +131,7 @@ def _filter(run: CommandContext, options: dict[str, Any]) -> HistoryFilter:
 def _table(run: CommandContext, page: HistoryPage) -> list[Line]:
     from ..task_table import task_table
 
-    width = run.console.width if run.console.is_terminal else None
-    return task_table([each.task for each in page.items], run.now, width=width) or ["No tasks found."]
+    return task_table([each.task for each in page.items], run.now, width=run.console.max_width) or ["No tasks found."]
 
 
 def _document(entry: HistoryEntry, *, is_summary: bool = False) -> dict[str, Any]:

@@ -165,9 +165,10 @@ def watch_command(
     """Print what happens to one task or many as it happens, until each ends.
 
     Where the service has an event stream that can be resumed (the local cloud), it is read between polls: output arrives
-    while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait` depends on it.
+    while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait`
+    depends on it.
 
-    Several tasks must be of one provider: its list is polled in place of each task where that is fewer requests.
+    Several tasks must be of one provider, and are polled: its list in place of each task where that is fewer requests.
     """
     from ..wait_progress import expect_interruption
 
