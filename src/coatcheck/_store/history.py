@@ -26,6 +26,7 @@ from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
+from .gates import GateStore
 from .location import open_database
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class History:
         self._level: Level = level
         self._time: Callable[[], float] = clock.time if clock else _time
         self.events = EventLog(self._database, time=self._time)
+        self.gates = GateStore(self._database, time=self._time)
 
     def record(self, task: Task, *, events: Iterable[TaskEvent] | None = None) -> bool:
         """Store what *task* shows; whether that was new.
