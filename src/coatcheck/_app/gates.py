@@ -193,7 +193,7 @@ def gate_of(task: Task) -> Gate | None:
             title=f"the plan of {ref}",
             detail="\n".join(f"{number}. {step.title}" for number, step in enumerate(task.plan.steps, 1)),
             digest=digest_of(task.plan.id, *steps),
-            repository=task.repository,
+            repository=repository_of(task),
         )
     if action != "answer":
         return None
@@ -206,8 +206,16 @@ def gate_of(task: Task) -> Gate | None:
         detail=question,
         options=(ANSWER, REJECT),
         digest=digest_of(ref, question),
-        repository=task.repository,
+        repository=repository_of(task),
     )
+
+
+def repository_of(task: Task) -> str | None:
+    """Return ``owner/repo`` of a task: as its service reports it, else its environment where that is named so."""
+    if task.repository is not None:
+        return task.repository
+    name = (task.environment_label or task.environment or "").removeprefix("sources/github/")
+    return name if name.count("/") == 1 and name.strip("/") == name else None
 
 
 def login_name() -> str:

@@ -213,11 +213,12 @@ def _templates(run: CommandContext, incomplete: str) -> Pairs:
 def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context) -> Pairs:
     del incomplete
     from .._review.template_files import load_template
-    from .templates import folders
+    from .templates import folders, located
 
-    names = [ctx.params.get("template"), *(ctx.params.get("names") or ())]
+    # Of `templates` the arguments before an option without its value are not parsed.
+    names = [ctx.params.get("template"), *(ctx.params.get("names") or ()), *ctx.args[1:]]
     name = next(filter(None, names), None)
-    arguments = load_template(name, folders(run)).arguments if name else ()
+    arguments = load_template(located(run, name), folders(run)).arguments if name else ()
     return [(f"{each.name}=", each.description or "") for each in arguments]
 
 

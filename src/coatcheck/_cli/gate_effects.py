@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import errors
-from .._app.gates import gate_of
+from .._app.gates import gate_of, repository_of
 from .._app.held_work import (
     HeldApplication,
     application_digest,
@@ -228,7 +228,7 @@ def hold_patch(run: CommandContext, gates: Gates, loaded: PatchToApply, options:
         attempt=loaded.chosen.number,
         options=chosen_options(options),
     )
-    repository = loaded.task.repository if loaded.task else None
+    repository = repository_of(loaded.task) if loaded.task else None
     subject = loaded.name if path is None else f"file:{path}"
     return hold_application(gates, held, loaded.patch, subject=subject, repository=repository)
 

@@ -94,8 +94,8 @@ DOCUMENTS: Mapping[str, str] = {
     "status": "task, and `recorded_at`: when it was recorded, null where its service was asked; of several tasks `tasks`: "
     "these, or `ref` and `error`",
     "show": "task result, and `recorded_at` as `status`; of several tasks `tasks`: these, or `ref` and `error`",
-    "history": "list: `tasks`: task objects with `recorded_at` and `is_current`, and `cursor`: the value of --cursor for "
-    "the next tasks, or null; show: a task result with both, of several tasks `tasks`: these; export: a line per task; "
+    "history": "list: `tasks`: task objects with `recorded_at`, `is_current`, `template` and `template_digest`, and `cursor`: the value of --cursor for "
+    "the next tasks, or null; show: a task result with these, of several tasks `tasks`: these; export: a line per task; "
     "import, forget, prune: `imported`, `forgotten`, `pruned`: how many",
     "list": "`tasks`: task objects, and `cursor`: the value of `list --cursor` for the next tasks, or null",
     "open": "`ref` and `url`; of several tasks `tasks`: these, or `ref` and `error`",

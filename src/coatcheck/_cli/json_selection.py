@@ -50,7 +50,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
     "status": ("recorded_at",),
     "show": ("recorded_at",),
-    "history": ("recorded_at", "is_current"),
+    "history": ("recorded_at", "is_current", "template", "template_digest"),
     "attempts": ("ref", "attempts", "comparison", "recorded_at"),
     "diff": (
         "recorded_at",

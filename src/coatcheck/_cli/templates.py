@@ -15,6 +15,7 @@ from .. import errors
 if TYPE_CHECKING:
     from .._review.template_files import Folder
     from .._review.templates import Rendered
+    from .._runtime.client import Client
     from .._store.journal import SubmissionJournal
     from .context import CommandContext
 
@@ -43,6 +44,15 @@ def folders(run: CommandContext) -> tuple[Folder, ...]:
     return folders_of(run.root, run.process_env.environ)
 
 
+def located(run: CommandContext, name: str) -> str:
+    """Return the name of a template; a path begins at the working directory."""
+    import os
+
+    from .._review.template_files import is_path
+
+    return os.path.join(run.process_env.folder, name) if is_path(name) else name
+
+
 def arguments(run: CommandContext, texts: tuple[str, ...]) -> dict[str, str]:
     """Return the values of --arg."""
     from .._app.templates import read_arguments
@@ -63,7 +73,7 @@ def use_template(run: CommandContext, options: dict[str, Any]) -> Rendered | Non
         )
     from .._app.templates import render, settings_of
 
-    template, rendered = render(name, folders(run), arguments(run, texts))
+    template, rendered = render(located(run, name), folders(run), arguments(run, texts))
     settings = settings_of(template)
     if run.config.resolve("provider").origin != "argument":
         run.set("provider", settings.pop("provider", None))
@@ -71,9 +81,18 @@ def use_template(run: CommandContext, options: dict[str, Any]) -> Rendered | Non
         is_target = field == "environment" and options["repository"]
         if not options[field] and not is_target:
             options[field] = settings.get(field, options[field])
-    options["title"] = options["title"] or rendered.title
+    options["template_title"] = rendered.title
     options["prompt"] = rendered.prompt
     return rendered
+
+
+def title_of(run: CommandContext, client: Client, options: dict[str, Any]) -> str | None:
+    """Return the title of a task: the option, else the template's where the service has titles."""
+    title: str | None = options["title"] or options.get("template_title")
+    if title and not options["title"] and "title" not in client.capabilities.options:
+        run.note(f"The template's title is not used: {run.provider} has no titles.")
+        return None
+    return title
 
 
 def journal_of_template(run: CommandContext, rendered: Rendered | None) -> SubmissionJournal | None:

@@ -162,7 +162,9 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     delete_events(transaction, ref)
     delete_gates(transaction, str(ref))
     transaction.change(
-        "UPDATE submission SET summary = '', is_recorded = 1 WHERE provider = ? AND task = ?", (ref.provider, ref.id)
+        "UPDATE submission SET summary = '', is_recorded = 1, template = NULL, template_digest = NULL"
+        " WHERE provider = ? AND task = ?",
+        (ref.provider, ref.id),
     )
     if row is None:
         return False

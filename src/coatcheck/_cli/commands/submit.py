@@ -21,7 +21,7 @@ from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
 from ..prompts import read_prompt
 from ..spec_options import spec_options
-from ..templates import journal_of_template, template_options, use_template
+from ..templates import journal_of_template, template_options, title_of, use_template
 from ..time_options import interval_option, seconds, timeout_of, timeout_option
 from ..wait_progress import (
     ask_about_plan,
@@ -270,7 +270,8 @@ def _prepared(run: CommandContext, client: Client, options: dict[str, Any]) -> T
             "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
         )
     text = options.get("prompt") or read_prompt(run, words, file, facts=lambda: _facts(run, options))
-    spec, warning = prepare_submission(run.workspace, client, text, _chosen(run, options))
+    chosen = _chosen(run, {**options, "title": title_of(run, client, options)})
+    spec, warning = prepare_submission(run.workspace, client, text, chosen)
     if warning:
         run.warn(f"warning: {warning}")
     return spec

@@ -12,7 +12,7 @@ from ..context import CommandContext, command
 from ..exit_codes import ExitCode
 from ..formatting import heading
 from ..json_output import error_document, to_object
-from ..templates import argument_option, arguments, folders
+from ..templates import argument_option, arguments, folders, located
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +105,7 @@ def _usage(argument: Argument) -> str:
 def _show(run: CommandContext, name: str) -> None:
     from ..._review.template_files import load_template
 
-    template = load_template(name, folders(run))
+    template = load_template(located(run, name), folders(run))
     run.answer(lambda: to_object(template), lambda: _details(template), is_long=True)
 
 
@@ -124,7 +124,7 @@ def _details(template: Template) -> list[Line]:
 def _render(run: CommandContext, name: str, texts: tuple[str, ...]) -> None:
     from ..._app.templates import render
 
-    _, rendered = render(name, folders(run), arguments(run, texts))
+    _, rendered = render(located(run, name), folders(run), arguments(run, texts))
     if run.is_json:
         run.answer(lambda: to_object(rendered), list)
     else:
@@ -134,7 +134,7 @@ def _render(run: CommandContext, name: str, texts: tuple[str, ...]) -> None:
 def _check_all(run: CommandContext, names: Sequence[str]) -> int:
     from ..._app.templates import check_templates
 
-    checked = check_templates(names, folders(run))
+    checked = check_templates([located(run, name) for name in names], folders(run))
     run.answer(
         lambda: {"templates": [{**_document(each), "findings": list(findings)} for each, findings in checked]},
         lambda: [line for each, findings in checked for line in _findings(each, findings)] or ["No templates."],
