@@ -113,10 +113,11 @@ def hold_application(
     """Store an application of *patch* and return its gate: the one of the same patch and options where there is one."""
     counted = patch.stats
     paths = {path for change in patch.files for path in (change.old_path, change.new_path) if path is not None}
+    count = f"{counted.files} file{'' if counted.files == 1 else 's'}"
     gate = Gate(
         subject=subject,
         kind="apply",
-        title=f"apply {subject}: {counted.files} files, +{counted.added} -{counted.removed}",
+        title=f"apply {subject}: {count}, +{counted.added} -{counted.removed}",
         detail="\n".join(sorted(paths)),
         digest=application_digest(patch, held),
         paths=tuple(sorted(paths)),
