@@ -8,7 +8,10 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SRC = ROOT / "src/coatcheck"
 # Files that users or tasks write: they are examples in messages and help texts, or names on the wire.
-EXAMPLES = {".coffee.md", "README.md", "message.md", "prompt.md", "review.md"}
+EXAMPLES = {
+    *(".coffee.md", "NAME.md", "README.md", "answer.md", "fix-issue.md", "issue.md", "message.md", "prompt.md"),
+    "review.md",
+}
 PAGE = re.compile(r"[\w./-]*\w\.md\b")
 SECTION = re.compile(r"((?:codex-wham|jules|services)\.md)`*,? (?:sections? )?(\d+(?:\.\d+)?)")
 # A page with the headings that are cited: path.md, "1.1 Title" and "2 Title".

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._app.task_history import TaskHistory
     from .._app.workspace import Workspace
     from .._model.tasks import TaskRef
+    from .._protocol.intents import Journal
     from .._runtime.client import Client
     from .._runtime.config import Config
     from .console import Console, Line
@@ -164,8 +165,11 @@ class CommandContext:
         environment: str | None = None,
         waits: bool = False,
         refs: Sequence[TaskRef] = (),
+        journal: Journal | None = None,
     ) -> Iterator[Client]:
         """Open a client of *provider*, or of the configured one; one that *waits* shows the progress of its waits.
+
+        *journal* records its submissions in place of the store's.
 
         Of several local clouds it uses the one that has *refs* (default: the command's tasks) or serves *environment*.
         """
@@ -187,6 +191,7 @@ class CommandContext:
                     on_outage=self.outages.report,
                     store=None if self.history.level == "off" else self.history,
                     wakes=wakes,
+                    journal=journal,
                 ) as client,
             ):
                 yield client

@@ -50,7 +50,8 @@ MEANINGS = {
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is unavailable, or its response cannot be read.",
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
-    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
+    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`); or a gate was opened that waits for a "
+    "decision (`submit --gate` and `apply --gate`).",
     ExitCode.NO_CANDIDATE: "No candidate passed, so that none was chosen (`review`).",
     ExitCode.FAILURES: "Some lines of `submit --batch` failed; the others were submitted.",
     ExitCode.STORE: "The store cannot be used: its disk is full, its file is locked, corrupt, or not writable, or a newer version made it.",

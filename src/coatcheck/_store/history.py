@@ -26,7 +26,9 @@ from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
+from .gates import GateStore
 from .location import open_database
+from .template_names import template_of
 from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:
@@ -45,11 +47,15 @@ class HistoryEntry(Value, frozen=True, kw_only=True):
     task: Task
     recorded_at: datetime
     is_current: bool
+    template: str | None = None
+    template_digest: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "task": "task object",
         "recorded_at": "when it was stored",
         "is_current": "whether it has ended and nothing shows that it has changed since",
+        "template": "the prompt template that it was submitted from",
+        "template_digest": "the SHA-256 of that template",
     }
 
 
@@ -97,6 +103,7 @@ class History:
         self._level: Level = level
         self._time: Callable[[], float] = clock.time if clock else _time
         self.events = EventLog(self._database, time=self._time)
+        self.gates = GateStore(self._database, time=self._time)
 
     def record(self, task: Task, *, events: Iterable[TaskEvent] | None = None) -> bool:
         """Store what *task* shows; whether that was new.
@@ -143,8 +150,11 @@ class History:
         with self._database.reading() as transaction:
             for document, prompt, result, recorded_at, is_stale in transaction.rows(query, (ref.provider, ref.id)):
                 task = load_task(transaction, document, prompt, result)
-                return HistoryEntry(
-                    task=task, recorded_at=_moment(recorded_at), is_current=not is_stale and is_final(task)
+                return _with_template(
+                    transaction,
+                    HistoryEntry(
+                        task=task, recorded_at=_moment(recorded_at), is_current=not is_stale and is_final(task)
+                    ),
                 )
         return None
 
@@ -160,7 +170,7 @@ class History:
         if filter.text is not None:
             return self._search(filter.text, conditions, parameters, limit=limit)
         with self._database.reading() as transaction:
-            return _page_of(_rows(transaction, conditions, (*parameters, limit + 1)), limit)
+            return _page_of(transaction, _rows(transaction, conditions, (*parameters, limit + 1)), limit)
 
     def _search(self, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int) -> HistoryPage:
         from .search import condition, has_index, matches, words_of
@@ -176,7 +186,7 @@ class History:
             else:
                 every = _rows(transaction, conditions, (*parameters, EVERYTHING))
                 rows = [row for row in every if matches(text_of(load_task(transaction, *row[2:5])), text)]
-            return _page_of(rows, limit)
+            return _page_of(transaction, rows, limit)
 
     def search(
         self, text: str, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None
@@ -357,16 +367,23 @@ def _rows(transaction: Transaction, conditions: Sequence[str], parameters: Seque
     return transaction.rows(f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?", parameters)
 
 
-def _page_of(rows: list[Row], limit: int) -> HistoryPage:
+def _page_of(transaction: Transaction, rows: list[Row], limit: int) -> HistoryPage:
     """Return the first of *rows* as a page; a further one shows that there is another page."""
     last = rows[limit - 1] if len(rows) > limit else None
     cursor = None if last is None else f"{last[1].hex()}/{last[0]}"
-    return HistoryPage(items=tuple(_entry(*row[2:]) for row in rows[:limit]), cursor=cursor)
+    return HistoryPage(
+        items=tuple(_with_template(transaction, _entry(*row[2:])) for row in rows[:limit]), cursor=cursor
+    )
 
 
 def _entry(document: str, _prompt: int | None, _result: int | None, at: float, is_stale: int) -> HistoryEntry:
     task = summary_of(document)
     return HistoryEntry(task=task, recorded_at=_moment(at), is_current=not is_stale and task.state.is_terminal)
+
+
+def _with_template(transaction: Transaction, entry: HistoryEntry) -> HistoryEntry:
+    name, digest = template_of(transaction, entry.task.ref)
+    return msgspec.structs.replace(entry, template=name, template_digest=digest) if name else entry
 
 
 def _moment(at: float) -> datetime:

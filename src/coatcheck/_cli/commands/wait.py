@@ -75,13 +75,16 @@ def wait_command(
 
 def _wait_for_one(run: CommandContext, ref: TaskRef, options: WaitOptions, attempt: int | None) -> ExitCode:
     from ..._app.outcomes import outcome_of
-    from ..wait_progress import print_next_step, result, wait_exit_code
+    from ..wait_progress import print_next_step, result, wait_exit_code, with_gate
+    from ..waiting_gates import waiting_gates
 
-    with run.client(ref.provider, waits=True) as client:
-        ended = wait_for_task(client, ref, options, on_change=run.start_progress(ref).update)
+    with waiting_gates(run) as gates, run.client(ref.provider, waits=True) as client:
+        approve = gates.plan_decision(client, ref.provider)
+        ended = wait_for_task(client, ref, options, approve=approve, on_change=run.start_progress(ref).update)
+        gate = gates.observe(ended)
     outcome_of(ended, attempt)  # raises where there is no such attempt
-    run.answer(lambda: to_object(ended), lambda: result(ended, attempt, run))
-    print_next_step(run, ended)
+    run.answer(lambda: with_gate(ended, gate), lambda: result(ended, attempt, run))
+    print_next_step(run, ended, gate)
     return wait_exit_code(ended)
 
 
@@ -110,16 +113,19 @@ def _wait_for_group(
 ) -> dict[TaskRef, Task | errors.CoatcheckError]:
     """Return each task of one provider as it ended, or why it did not; print each result at once."""
     from ..wait_progress import print_next_step, result
+    from ..waiting_gates import waiting_gates
 
     results: dict[TaskRef, Task | errors.CoatcheckError] = {}
     try:
-        with run.client(refs[0].provider, waits=True, refs=refs) as client:
+        with waiting_gates(run) as gates, run.client(refs[0].provider, waits=True, refs=refs) as client:
             for task in client.poll_tasks(refs, timeout=options.timeout, interval=options.interval):
                 if run.outages.progress is not None:
                     run.outages.progress.record_event(task.ref, "", task.state)
                 if not run.is_json:
                     run.console.show_all([Styled(str(task.ref), "bold"), *indented(result(task, None, run)), ""])
-                    print_next_step(run, task)
+                gate = gates.observe(task)
+                if not run.is_json:
+                    print_next_step(run, task, gate)
                 results[task.ref] = task
     except errors.CoatcheckError as error:
         missing = [ref for ref in refs if ref not in results]
