@@ -143,6 +143,7 @@ class FleetItem(Value, frozen=True, kw_only=True):
     why: str | None = None
     variables: Mapping[str, str] = {}
     prompt_digest: str = ""
+    changed_at: datetime | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -157,6 +158,7 @@ class FleetItem(Value, frozen=True, kw_only=True):
         "why": "why it is in this state",
         "variables": "values of the placeholders of its prompt",
         "prompt_digest": "the SHA-256 of its prompt",
+        "changed_at": "since when it is in this state",
     }
 
 

@@ -81,7 +81,7 @@ class FleetStore:
                 fleet = known.id
                 transaction.change("UPDATE fleet SET spec = ?, digest = ? WHERE id = ?", (number, digest, fleet))
             keep_blob(transaction, fleet, number)
-            save_items(transaction, fleet, items)
+            save_items(transaction, fleet, items, at=self.clock.time())
             record = self._find(transaction, name)
         assert record is not None  # noqa: S101 - it was just stored
         return record
@@ -154,13 +154,10 @@ class FleetStore:
         events: Events = (),
     ) -> bool:
         """Change the state of an item; whether it had the state *before*. Without *chosen* its choice stays."""
-        if after not in ITEM_CHANGES[before]:
-            raise ValueError(f"an item does not change from {before} to {after}")
-        statement = (
-            "UPDATE fleet_item SET state = ?, why = ?, chosen = COALESCE(?, chosen), version = version + 1"
-            " WHERE id = ? AND state = ?"
-        )
-        return self._change(statement, (after.value, why, chosen, item, before.value), events)
+        with self.database.writing() as transaction:
+            return move_item(
+                transaction, item, before, after, at=self.clock.time(), why=why, chosen=chosen, events=events
+            )
 
     # --- candidates ---------------------------------------------------------------------------------------------------
 
@@ -217,13 +214,28 @@ class FleetStore:
 
     def _change(self, statement: str, parameters: Sequence[object], events: Events) -> bool:
         with self.database.writing() as transaction:
-            events = [*events]
-            if events:
-                transaction.lock_events()
-            is_changed = transaction.change(statement, parameters) == 1
-            if is_changed:
-                append_events(transaction, events, at=self.clock.time())
-        return is_changed
+            return _change(transaction, statement, parameters, events, at=self.clock.time())
+
+
+def move_item(
+    transaction: Transaction,
+    item: int,
+    before: ItemState,
+    after: ItemState,
+    *,
+    at: float,
+    why: str | None = None,
+    chosen: int | None = None,
+    events: Events = (),
+) -> bool:
+    """Change the state of an item in *transaction*; whether it had the state *before*."""
+    if after not in ITEM_CHANGES[before]:
+        raise ValueError(f"an item does not change from {before} to {after}")
+    statement = (
+        "UPDATE fleet_item SET state = ?, why = ?, chosen = COALESCE(?, chosen), changed_at = ?, version = version + 1"
+        " WHERE id = ? AND state = ?"
+    )
+    return _change(transaction, statement, (after.value, why, chosen, at, item, before.value), events, at=at)
 
 
 def move_candidate(
@@ -239,12 +251,20 @@ def move_candidate(
     """Change the state of a candidate in *transaction*; whether it had the state *before*."""
     if after not in CANDIDATE_CHANGES[before]:
         raise ValueError(f"a candidate does not change from {before} to {after}")
+    names = "".join(f", {name} = ?" for name in columns)
+    statement = f"UPDATE fleet_candidate SET state = ?, version = version + 1{names} WHERE id = ? AND state = ?"  # noqa: S608 - columns are ours
+    parameters = (after.value, *columns.values(), candidate, before.value)
+    return _change(transaction, statement, parameters, events, at=at)
+
+
+def _change(
+    transaction: Transaction, statement: str, parameters: Sequence[object], events: Events, *, at: float
+) -> bool:
+    """Change a row, with the events of the change; whether it was changed."""
     events = [*events]
     if events:
         transaction.lock_events()
-    names = "".join(f", {name} = ?" for name in columns)
-    statement = f"UPDATE fleet_candidate SET state = ?, version = version + 1{names} WHERE id = ? AND state = ?"  # noqa: S608 - columns are ours
-    is_changed = transaction.change(statement, (after.value, *columns.values(), candidate, before.value)) == 1
+    is_changed = transaction.change(statement, parameters) == 1
     if is_changed:
         append_events(transaction, events, at=at)
     return is_changed
