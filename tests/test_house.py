@@ -51,6 +51,7 @@ PUBLIC = (coatcheck, coatcheck.provider, coatcheck.testing)
 LAZY = PUBLIC
 # Names for types, which have no help of their own.
 ALIASES = {
+    "AnyEvent",
     "Events",
     "Exchange",
     "Factory",

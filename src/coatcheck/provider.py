@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TaskUsage as TaskUsage,
         UnknownEvent as UnknownEvent,
         event_from_dict as event_from_dict,
+        task_event_from_dict as task_event_from_dict,
     )
     from ._model.outcome import (
         Artifact as Artifact,
@@ -188,6 +189,7 @@ _HOMES = {
     "Events": "_protocol.effects",
     "EventStreamReader": "_protocol.sse",
     "event_from_dict": "_model.events",
+    "task_event_from_dict": "_model.events",
     "Exchange": "_protocol.effects",
     "Factory": "_protocol.registry",
     "Failure": "_model.outcome",

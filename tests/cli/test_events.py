@@ -13,6 +13,7 @@ from tests.cli.cli_support import Cli
 from coatcheck._app.stored_events import StoredEvents
 from coatcheck._engine.event_diff import SeenState
 from coatcheck._model.events import TaskLog, TaskSucceeded
+from coatcheck._model.fleet_events import FleetDone
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import TaskRef
 from coatcheck._runtime.config import Config, state_dir
@@ -50,7 +51,6 @@ def filled(cli: Cli) -> Cli:
         (("--after", "0", "--limit", "2"), [1, 2]),
         (("--limit", "2"), [2, 3]),
         (("--after", "3"), []),
-        (("local:three",), []),
     ],
 )
 def test_events_are_chosen_by_task_and_number(filled: Cli, arguments: tuple[str, ...], expected: list[int]) -> None:
@@ -60,11 +60,38 @@ def test_events_are_chosen_by_task_and_number(filled: Cli, arguments: tuple[str,
     assert expected == [msgspec.json.decode(line)["id"] for line in lines]
 
 
+@pytest.mark.parametrize(
+    ("ref", "line"),
+    [
+        (
+            "local:three",
+            "no events of local:three are stored; get the task from its service with: coatcheck show local:three",
+        ),
+        ("locl:one", "there is no provider 'locl'"),
+    ],
+)
+def test_events_of_an_unknown_task_are_an_error(filled: Cli, ref: str, line: str) -> None:
+    """The line names the task, or the provider that does not exist."""
+    done = filled("events", ref)
+
+    assert done.code != 0
+    assert line == done.line[: len(line)]
+
+
 def test_events_are_lines_with_their_task(filled: Cli) -> None:
     """The text form names the task unless one was given."""
     shown = [filled("events", *arguments).out.splitlines()[0].split("  ")[1:] for arguments in ((), ("local:one",))]
 
     assert [["local:one", "log", "a"], ["log", "a"]] == shown
+
+
+def test_events_of_a_fleet_are_chosen_by_its_name(filled: Cli) -> None:
+    """Their line names the fleet unless it was given."""
+    store(filled, FleetDone(subject="fleet:typing", fleet="typing", text="all delivered"))
+    lines = [filled("events", *arguments).out.splitlines()[-1] for arguments in ((), ("fleet:typing",))]
+    shown = [line.split("  ")[1:] for line in lines]
+
+    assert [["fleet:typing", "fleet.done", "all delivered"], ["fleet.done", "all delivered"]] == shown
 
 
 def test_reading_creates_no_store(cli: Cli) -> None:
@@ -87,7 +114,7 @@ def test_following_prints_what_another_process_stores(cli: Cli) -> None:
 
     seen = []
     with closing(StoredEvents(Config(environ=cli.environ), clock=clock)) as events, suppress(KeyboardInterrupt):
-        for each in events.follow(after=0, ref=None, sleep=sleep):
+        for each in events.follow(after=0, subject=None, sleep=sleep):
             seen.append(each.event.text)  # noqa: PERF401 - kept although the loop is interrupted
 
     assert ["a", "b"] == seen
@@ -118,20 +145,30 @@ def test_an_event_of_a_stream_is_stored_once(cli: Cli) -> None:
         with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
             for position in ("1", "2"):
                 events.record(log(ONE, position, position=position))
-            stored = [each.event.text for each in events.read(after=0, ref=ONE, limit=9)]
+            stored = [each.event.text for each in events.read(after=0, subject=ONE, limit=9)]
 
     assert ["1", "2"] == stored
 
 
-def test_an_event_whose_id_is_no_cursor_is_neither_stored_nor_continued(cli: Cli) -> None:
-    """`watch --stream` has the ids of the service; the store keeps only what a watch can continue."""
+def test_an_event_of_the_stream_alone_is_stored_with_a_cursor(cli: Cli) -> None:
+    """`watch --stream` has the ids of the service, after which both forms of a watch continue."""
     raw = TaskLog(ref=ONE, text="raw", id="42")
-    store(cli, log(ONE, "a", position="7"), raw)
+    store(cli, log(ONE, "a", position="7"))
     with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
-        events.record(raw)
-        seen = (events.cursor(ONE), events.error, len(events.read(after=0, ref=ONE, limit=9)))
+        for _ in range(2):
+            events.record(raw)
+        seen = (events.cursor(ONE), events.error, len(events.read(after=0, subject=ONE, limit=9)))
 
-    assert (SeenState(memory="7").to_cursor(), None, 2) == seen
+    assert (SeenState(memory="42").to_cursor(), None, 2) == seen
+
+
+def test_a_stored_event_whose_id_is_no_cursor_is_not_continued(cli: Cli) -> None:
+    """A watch continues after the last event that has a cursor."""
+    store(cli, log(ONE, "a", position="7"), TaskLog(ref=ONE, text="raw", id="42"))
+    with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
+        cursor = events.cursor(ONE)
+
+    assert SeenState(memory="7").to_cursor() == cursor
 
 
 @pytest.mark.parametrize("level", ["metadata", "off"])
@@ -140,7 +177,7 @@ def test_nothing_an_agent_wrote_is_stored_without_full_history(cli: Cli, level: 
     config = Config(environ={**cli.environ, "COATCHECK_HISTORY": level})
     with closing(StoredEvents(config, clock=FakeClock())) as events:
         events.record(log(ONE, "secret", position="1"))
-        stored = events.read(after=0, ref=None, limit=9)
+        stored = events.read(after=0, subject=None, limit=9)
 
     assert [] == list(stored)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 from tests.cli.cli_support import Cli
 from tests.webhooks.test_attempts import receiver
 
+from coatcheck._runtime.config import state_dir
+from coatcheck._store.location import open_database
 from coatcheck._webhooks import standard
 
 LOOPBACK = ("--allow-hook", "http://127.0.0.1:*")
@@ -55,12 +58,32 @@ def test_an_empty_log(cli: Cli) -> None:
     assert "No deliveries yet.\n" == cli("hooks", "log").out
 
 
+def test_a_hook_is_switched_on_again(cli: Cli) -> None:
+    """One that was switched off after failures counts them from 0, and the list names the command until then."""
+    id = added(cli)
+    with closing(open_database(state_dir(cli.environ))) as database, database.writing() as change:
+        change.change("UPDATE hook SET state = 'off', failures = 5 WHERE id = ?", (id,))
+    listed = cli("hooks").out
+    switched = cli("hooks", "on", id, "--json").json["hook"]
+
+    assert f"5 deliveries in a row failed  switch it on with: coatcheck hooks on {id}\n" in listed
+    assert ("on", 0) == (switched["state"], switched["failures"])
+
+
+def test_the_log_of_a_sender_is_not_an_error(cli: Cli) -> None:
+    """A sender has a log before it has sent anything."""
+    assert "No deliveries yet.\n" == cli("hooks", "log", "github").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (("add",), "hooks add needs URL; run: coatcheck hooks add URL"),
         (("remove",), "hooks remove needs HOOK; run: coatcheck hooks remove HOOK"),
         (("serve", "x"), "hooks serve takes no argument; leave out 'x'"),
+        (("on",), "hooks on needs HOOK; run: coatcheck hooks on HOOK"),
+        (("on", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
+        (("log", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
         (("remove", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
         (("replay", "msg_x"), "there is no sent delivery 'msg_x'; see the deliveries: coatcheck hooks log"),
         (

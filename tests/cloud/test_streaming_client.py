@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 import coatcheck
+from coatcheck._engine.event_diff import SeenState
 from coatcheck._model.events import StateEvent, TaskEvent
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._protocol.provider import Verb
+from coatcheck._runtime.config import Config, ProviderSettings
+from coatcheck.providers.codex import codex, local as local_provider
 from coatcheck.testing import Both
 
 from .event_support import Server, server
@@ -117,11 +120,8 @@ class Chunks:
 
 def local(fake: Fake) -> Both:
     """Return a client of the local cloud."""
-    from coatcheck._runtime.config import Config, ProviderSettings
-    from coatcheck.providers.codex import local as factory
-
     config = Config(environ={}, explicit={"local.base_url": "http://127.0.0.1:9/backend-api"})
-    return Both("blocking", factory(ProviderSettings(config, "local")), fake)
+    return Both("blocking", local_provider(ProviderSettings(config, "local")), fake)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,25 @@ def test_an_event_that_cannot_be_read_ends_no_stream(data: str) -> None:
     events = list(local(Fake(Response(200, stream=Chunks(stream)))).stream_task("task_e_1"))
 
     assert [("unknown", "1"), ("task.log", "2")] == [(event.type, event.id) for event in events]
+
+
+@pytest.mark.parametrize("after", ["7", SeenState(state="running/", memory="7").to_cursor()])
+def test_a_stream_continues_after_an_event(after: str) -> None:
+    """The id of the service and the cursor of a watch name the same event."""
+    fake = Fake(Response(200, stream=Chunks(b'id: 8\ndata: {"type": "task.log", "text": "next"}\n\n')))
+    events = list(local(fake).stream_task("task_e_1", after=after))
+
+    assert (["8"], True) == ([event.id for event in events], ("last-event-id", "7") in fake.requests[0].headers)
+
+
+def test_a_stream_that_begins_anew_cannot_be_continued() -> None:
+    """No request is sent where the service cannot begin after an event."""
+    fake = Fake()
+    client = Both("blocking", codex(ProviderSettings(Config(environ={}), "codex")), fake)
+    with pytest.raises(coatcheck.errors.ConfigurationError, match="cannot be continued"):
+        list(client.stream_task("task_e_1", after="7"))
+
+    assert [] == fake.requests
 
 
 def test_the_stream_is_beside_the_routes_of_wham() -> None:

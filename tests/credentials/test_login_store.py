@@ -46,7 +46,7 @@ def test_a_folder_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "auth.json").mkdir()
     (tmp_path / "file").write_bytes(b"")
 
-    with pytest.raises(errors.NotLoggedInError, match="cannot be read: Is a directory"):
+    with pytest.raises(errors.NotLoggedInError, match="cannot be read: it is a folder"):
         FileStore(str(tmp_path / "auth.json"), locks=()).read()
     with pytest.raises(errors.PersistenceError, match="cannot be created"):
         FileStore(str(tmp_path / "file" / "auth.json"), locks=()).prepare()

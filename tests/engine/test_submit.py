@@ -163,7 +163,45 @@ def test_a_task_that_another_open_intent_may_have_made_is_not_adopted(variant: s
         Both(variant, ToyProvider(), service, journal=journal).create_task("do it")
 
 
-@pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [301, 302, 303, 300, 304])
+def test_a_redirect_that_may_answer_a_performed_post_is_uncertain(variant: str, status: int) -> None:
+    """After 301, 302 and 303 clients send GET, so the POST may have been performed: its intent stays open."""
+    moved = Response(status, {"location": "/tasks/1?token=t"}, url="http://toy.test/tasks")
+    both = Both(variant, ToyProvider(), ToyService(None, moved, moved, *[reply({"items": []})] * 30))
+
+    with pytest.raises(errors.SubmissionUncertainError):
+        both.create_task("do it")
+
+    assert {"begin"} == {entry[0] for entry in both.journal.entries}
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_redirect_to_something_unreadable_is_uncertain(variant: str, status: int) -> None:
+    """An answer whose Location cannot be read leaves the outcome unknown."""
+    moved = Response(status, {"location": "\N{REPLACEMENT CHARACTER}"}, url="http://toy.test/tasks")
+    both = Both(variant, ToyProvider(), ToyService(None, moved, moved, *[reply({"items": []})] * 30))
+
+    with pytest.raises(errors.SubmissionUncertainError, match="not an address"):
+        both.create_task("do it")
+
+    assert {"begin"} == {entry[0] for entry in both.journal.entries}
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_that_must_repeat_the_post_is_certain(variant: str, status: int) -> None:
+    """A POST that is to be repeated elsewhere was not performed; the error names the address without its query."""
+    moved = Response(status, {"location": "/tasks/1?token=t"}, url="http://toy.test/tasks")
+    both = Both(variant, ToyProvider(), ToyService(None, moved, moved))
+
+    with pytest.raises(
+        errors.ProviderError, match=r"redirects the request to http://127.0.0.1:9/tasks/1 \(HTTP 30[78]\)"
+    ):
+        both.create_task("do it")
+
+    assert "abandon" == both.journal.entries[-1][0]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
 def test_a_refusal_is_certain(variant: str, status: int) -> None:
     """A refused submission created nothing: the intent is closed and the service's error is raised."""
     service = ToyService(None, reply({"detail": "no"}, status), reply({"detail": "no"}, status))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -13,12 +13,13 @@ from coatcheck import (
     Artifact,
     DiffStats,
     Failure,
+    FleetDone,
+    ItemEnded,
     Message,
     Notice,
     Plan,
     PlanStep,
     TaskDiff,
-    TaskEvent,
     TaskFailed,
     TaskLog,
     TaskMessage,
@@ -30,7 +31,8 @@ from coatcheck import (
     TaskTool,
     UnknownEvent,
 )
-from coatcheck._model.events import EVENT_TYPES, StateEvent, TaskAttempt
+from coatcheck._model.event_base import SubjectEvent
+from coatcheck._model.events import EVENT_TYPES, AnyEvent, StateEvent, TaskAttempt
 from coatcheck._protocol.effects import Call, Emit, Sleep
 from coatcheck._store.database import Database
 from coatcheck._store.events import PAGE, EventLog
@@ -49,9 +51,22 @@ FIELDS = {
     UnknownEvent: {"kind": "task.dreamed", "data": {"deep": [1, None, "x"]}},
 }
 
+VALUES: Mapping[str, object] = {
+    "at": MOMENT,
+    "expires_at": MOMENT,
+    "until": MOMENT,
+    "seconds": 1.5,
+    "is_passed": True,
+    "candidates": 3,
+    "ref": "toy:t1",
+}
 
-def event_of(kind: type[TaskEvent]) -> TaskEvent:
+
+def event_of(kind: type[AnyEvent]) -> AnyEvent:
     """Return an event of a class, with its own fields filled."""
+    if issubclass(kind, SubjectEvent):
+        fields = {name: VALUES.get(name, f"a {name}") for name in kind.__struct_fields__}
+        return kind(**fields)  # type: ignore[arg-type]
     state = {"state": TaskState.RUNNING} if issubclass(kind, StateEvent | TaskAttempt) else {}
     return kind(ref=REF, id="cursor", at=MOMENT, attempt=2, **(state | FIELDS.get(kind, {})))  # type: ignore[arg-type]
 
@@ -80,13 +95,14 @@ def test_a_type_of_a_newer_version_is_kept(log: EventLog, database: Database) ->
     with database.writing() as transaction:
         transaction.change("INSERT INTO subject (name) VALUES ('gate:1')")
         transaction.change(
-            "INSERT INTO event (at, kind, subject, data) SELECT 5.0, 'gate.opened', number, ? FROM subject",
+            "INSERT INTO event (at, kind, subject, data) SELECT 5.0, 'gate.painted', number, ? FROM subject",
             (b'{"deadline":7}',),
         )
-    (event,) = (each.event for each in log.read())
+    (event,) = (each.event for each in log.read(subject="gate:1"))
 
     assert isinstance(event, UnknownEvent)
-    assert ("gate.opened", 7) == (event.kind, event.data["deadline"])  # type: ignore[index]
+    assert event.subject == "gate:1"
+    assert ("gate.painted", 7) == (event.kind, event.data["deadline"])  # type: ignore[index]
 
 
 def test_reading_continues_after_an_id(log: EventLog) -> None:
@@ -98,7 +114,16 @@ def test_reading_continues_after_an_id(log: EventLog) -> None:
         last = part[-1].id
 
     assert ["0", "1", "2", "3", "4", "5", "6"] == texts
-    assert ["1", "3", "5"] == [each.event.text for each in log.read(ref=TaskRef("toy", "t1"))]
+    assert ["1", "3", "5"] == [each.event.text for each in log.read(subject=TaskRef("toy", "t1"))]
+
+
+def test_events_are_selected_by_their_subject(log: EventLog) -> None:
+    """An event of a fleet that names a task is about the fleet."""
+    ended = ItemEnded(subject="fleet:typing", fleet="typing", item="api core", ref="toy:t1", state="succeeded")
+    log.append([progress("one"), ended, FleetDone(subject="fleet:typing", fleet="typing")])
+    kinds = {name: [each.event.type for each in log.read(subject=name)] for name in ("toy:t1", "fleet:typing")}
+
+    assert {"toy:t1": ["task.progress"], "fleet:typing": ["item.ended", "fleet.done"]} == kinds
 
 
 def test_an_id_is_never_used_again(log: EventLog, database: Database) -> None:

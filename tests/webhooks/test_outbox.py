@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from tests.webhooks.test_attempts import loopback, receiver
 
-from coatcheck import TaskRef, TaskState
+from coatcheck import GateDecided, GateOpened, StoredEvent, TaskRef, TaskState
 from coatcheck._model.events import TaskSucceeded
 from coatcheck._store.events import EventLog
 from coatcheck._store.hooks import Hook, HookDelivery, HookStore
 from coatcheck._store.location import open_database
 from coatcheck._webhooks import standard
 from coatcheck._webhooks.attempts import DELAYS
-from coatcheck._webhooks.outbox import Outbox
+from coatcheck._webhooks.outbox import Outbox, thin_body
 from coatcheck._webhooks.secrets_file import SecretsFile
 from coatcheck.testing import FakeClock
 
@@ -79,6 +79,23 @@ def test_an_event_is_delivered(tmp_path: Path) -> None:
 
     assert (1, document, {delivery.id}) == (count, json.loads(body), ids)
     assert ("sent", 204, 1) == (delivery.state, delivery.status, delivery.tries)
+
+
+def test_a_gate_is_announced_without_its_words() -> None:
+    """The body has identifiers and the deadline, and neither the title nor the reason of a decision."""
+    opened = GateOpened(
+        subject="gate:g1", gate="g1", kind="plan", concerns="jules:1", text="a plan", expires_at=EVENT.at
+    )
+    decided = GateDecided(
+        subject="gate:g1", gate="g1", kind="plan", concerns="jules:1", option="yes", effect="approve", by="ann",
+        via="cli", why="I read it",
+    )  # fmt: skip
+    now = datetime(2026, 11, 28, 8, tzinfo=UTC)
+    bodies = [json.loads(thin_body(StoredEvent(id=1, recorded_at=now, event=event))) for event in (opened, decided)]
+    common = {"subject": "gate:g1", "gate": "g1", "kind": "plan", "concerns": "jules:1"}
+    expected = [{**common, "expires_at": "2026-11-28T07:38:10Z"}, {**common, "option": "yes", "effect": "approve"}]
+
+    assert expected == [body["data"] for body in bodies]
 
 
 def test_a_failed_delivery_is_tried_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from coatcheck._cli.app import COMMANDS, app
 from coatcheck._cli.commands import providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
-from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
+from coatcheck._model import catalogue, comparison, event_base, events, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._runtime import config as settings
 from coatcheck._store import events as stored_events, hooks
@@ -141,7 +141,7 @@ OBJECTS = {
     "File": declared(outcome.FileSnapshot),
     "Stats": declared(outcome.DiffStats),
     "Failure": declared(outcome.Failure),
-    "Event": declared(events.Event),
+    "Event": declared(events.TaskEventBase),
     "Usage": declared(usage.Usage),
     "Rate limit": declared(usage.RateLimit),
     "Window": declared(usage.RateWindow),
@@ -171,6 +171,10 @@ OBJECTS = {
     },
     "Login status": declared(login_status.LoginStatus),
 }
+
+
+# The fields that events have without regard to their type.
+EVENT_FIELDS = {*events.TaskEventBase._json, *event_base.SubjectEvent._json} - {"ref"}  # noqa: SLF001
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -214,10 +218,15 @@ def event_types() -> Iterator[str]:
     """Yield the table of events: what each has beside the fields of all."""
     rows = []
     for word, cls in events.EVENT_TYPES.items():
-        own = {name: entry for name, entry in declared(cls).items() if name not in events.Event._json}  # noqa: SLF001
+        is_of_task = issubclass(cls, events.TaskEventBase)
+        own = {
+            name: entry
+            for name, entry in declared(cls).items()
+            if name not in EVENT_FIELDS and (name != "ref" or not is_of_task)
+        }
         fields = "; ".join(f"`{name}`: {meaning(entry)}" for name, entry in own.items())
         rows.append((f"`{word}`", f"`{cls.__name__}`", (cls.__doc__ or "").partition("\n")[0].rstrip("."), fields))
-    yield "These fields are in every event; `type` determines the others.\n"
+    yield "`type`, `id`, `at` and `text` are in every event. An event of a task has `ref`, `attempt` and `artifacts` as well, any other has `subject` (`gate:ID`, `review:NAME`, `fleet:NAME` or a ref).\n"
     yield table(("`type`", "Class", "Meaning", "Further fields"), rows)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
+from .._files.reading import read_named_file
 
 if TYPE_CHECKING:
     from .._model.comparison import Comparison
@@ -101,8 +102,7 @@ def shown(name: str) -> str:
 def _content(name: str, folder: str) -> bytes:
     path = os.path.join(folder, name)
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_named_file(path)
     except IsADirectoryError:
         raise errors.ConfigurationError(
             f"{name} is a folder, not a patch file", remedy="pass a file or a ref"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from .. import errors
 from .._files.private import replace_file
+from .._files.reading import read_regular_file
 from .._runtime.config import read_file
 
 _HEADER = re.compile(r"\s*\[")
@@ -51,12 +52,14 @@ def _split(name: str) -> tuple[str, str]:
 
 def _read_lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read().splitlines()
+        return read_regular_file(path).decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        raise errors.ConfigurationError(f"{path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise errors.ConfigurationError(
+            f"{path} cannot be read: {reason}", remedy="move it away, or fix its permissions"
+        ) from None
 
 
 def _find(lines: list[str], name: str) -> int | None:

@@ -21,7 +21,7 @@ from .. import errors
 
 if TYPE_CHECKING:
     from .._engine.event_diff import SeenState
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent, TaskEvent
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._runtime.config import Config
@@ -66,18 +66,22 @@ class StoredEvents:
 
         return "://" in self._location or os.path.exists(os.path.join(self._location, FILE))
 
-    def read(self, *, after: int | None, ref: TaskRef | None, limit: int) -> Sequence[StoredEvent]:
+    def read(self, *, after: int | None, subject: TaskRef | str | None, limit: int) -> Sequence[StoredEvent]:
         """Return the first *limit* events after the number *after*; the last *limit* of all where that is None."""
         if not self._exists:
             return ()
-        return self._log.last(limit, ref=ref) if after is None else self._log.read(after=after, ref=ref, limit=limit)
+        if after is None:
+            return self._log.last(limit, subject=subject)
+        return self._log.read(after=after, subject=subject, limit=limit)
 
-    def follow(self, *, after: int, ref: TaskRef | None, sleep: Callable[[float], object]) -> Iterator[StoredEvent]:
+    def follow(
+        self, *, after: int, subject: TaskRef | str | None, sleep: Callable[[float], object]
+    ) -> Iterator[StoredEvent]:
         """Yield each event after the number *after* when it is stored, without end."""
         from .._store.events import FOLLOW_SECONDS, PAGE
 
         while True:
-            events = self._log.read(after=after, ref=ref) if self._exists else ()
+            events = self._log.read(after=after, subject=subject) if self._exists else ()
             for event in events:
                 yield event
                 after = event.id
@@ -96,7 +100,7 @@ class StoredEvents:
         """Return the cursor after which a watch of *ref* continues, None where the store has no event of it."""
         if not self._exists:
             return None
-        stored = self._log.last(PAGE_OF_TASK, ref=ref)
+        stored = self._log.last(PAGE_OF_TASK, subject=ref)
         states = [state for each in stored if (state := _state_of(each.event)) is not None]
         if not states:
             return None
@@ -111,6 +115,8 @@ class StoredEvents:
         try:
             if event.ref not in self._recorded:
                 self.cursor(event.ref)
+            if event.id.isdecimal():  # of the stream alone: what a watch reads has cursors
+                event = msgspec.structs.replace(event, id=_cursor_at(event.id))
             state = _state_of(event)
             number = _number(state.memory) if state else 0
             if number > self._recorded.get(event.ref, 0):
@@ -124,7 +130,7 @@ class StoredEvents:
 PAGE_OF_TASK = 50
 
 
-def _state_of(event: TaskEvent) -> SeenState | None:
+def _state_of(event: AnyEvent) -> SeenState | None:
     """Return what a watch had seen at an event, None where its id is no cursor of a watch."""
     from .._engine.event_diff import SeenState
 
@@ -132,6 +138,13 @@ def _state_of(event: TaskEvent) -> SeenState | None:
         return SeenState.from_cursor(event.id) if event.id else None
     except errors.ConfigurationError:
         return None
+
+
+def _cursor_at(position: str) -> str:
+    """Return the cursor of a watch that has read the stream to *position*."""
+    from .._engine.event_diff import SeenState
+
+    return SeenState(memory=position).to_cursor()
 
 
 def _number(memory: str) -> int:

@@ -65,8 +65,15 @@ def watch_tasks(
         raise FieldError(f"{{{field}}} is for one task, not {len(refs)}", fields=(field,), remedy="name one task")
     if len(refs) > 1:
         return client.watch_tasks(refs, timeout=options.timeout, interval=options.interval)
+    if is_streamed and after and not client.capabilities.has_resumable_stream:
+        raise FieldError(
+            "{is_streamed} of {provider} begins at the first event and cannot be continued",
+            provider=refs[0].provider,
+            fields=("is_streamed",),
+            remedy="leave out {is_streamed}",
+        )
     if is_streamed:
-        return client.stream_task(refs[0], timeout=options.timeout)
+        return client.stream_task(refs[0], timeout=options.timeout, after=after)
     return client.watch_task(refs[0], timeout=options.timeout, interval=options.interval, after=after)
 
 

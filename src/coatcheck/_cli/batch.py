@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 def read_lines(run: CommandContext, path: str, first: int) -> list[BatchLine]:
     """Return the lines of *path*, or of standard input for ``-``, from line number *first* on."""
+    from .._files.reading import read_named_file
+
     try:
         if path == "-":
             data = run.process_env.stdin.read()
         else:
-            with open(os.path.join(run.process_env.folder, path), "rb") as file:
-                data = file.read()
+            data = read_named_file(os.path.join(run.process_env.folder, path))
     except OSError as error:
         raise errors.ConfigurationError(f"the batch {path} cannot be read: {error.strerror}") from None
     lines = [line for line in read_batch(data) if line.number >= first]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .._credentials.login_status import LoginStatus
     from .._model.catalogue import Environment, Model
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
     from .._model.outcome import Attempt, DiffStats, FileSnapshot, Notice, Outcome, Plan, PullRequest
     from .._model.tasks import Task
     from .._model.usage import RateLimit, RateWindow, Usage
@@ -273,14 +273,14 @@ def attempts(known: Iterable[Attempt]) -> list[Line]:
     ]
 
 
-def event(event: TaskEvent, now: float, *, is_named: bool = False, markdown: Markdown = paragraph) -> list[Line]:
+def event(event: AnyEvent, now: float, *, is_named: bool = False, markdown: Markdown = paragraph) -> list[Line]:
     """Return an event as a line that begins with its time, a message as a paragraph below that.
 
-    The time is the service's, else *now*. With *is_named* the ref follows; *markdown* formats a message. A line of an
+    The time is the service's, else *now*. With *is_named* the subject follows; *markdown* formats a message. A line of an
     attempt's output is shown on the line of its time.
     """
     moment = event.at.timestamp() if event.at else now
-    name = (Styled(f"{clock_time(moment, now)}  {f'{event.ref}  ' if is_named else ''}", "dim"),)
+    name = (Styled(f"{clock_time(moment, now)}  {f'{event.subject}  ' if is_named else ''}", "dim"),)
     if event.type == "task.message" and event.attempt is not None and "\n" not in event.message.text:
         return [(*name, Styled("message", "dim"), "  ", event.message.text)]
     if event.type == "task.message":
@@ -295,7 +295,7 @@ def clock_time(moment: float, now: float) -> str:
     return time.strftime("%H:%M:%S" if local[:3] == today[:3] else "%b %d %H:%M", local)
 
 
-def _event_name(event: TaskEvent) -> Part:
+def _event_name(event: AnyEvent) -> Part:
     if event.type == "unknown":
         return Styled(event.kind, "dim")
     word = event.type.removeprefix("task.")
@@ -303,7 +303,7 @@ def _event_name(event: TaskEvent) -> Part:
     return Styled(word, "dim") if state is None or event.type == "task.attempt" else Styled(word, STATE_STYLES[state])
 
 
-def _event_detail(event: TaskEvent) -> tuple[Part, ...]:
+def _event_detail(event: AnyEvent) -> tuple[Part, ...]:
     if event.type == "task.diff":
         return size(event.stats)
     if event.type == "task.attempt":

@@ -37,7 +37,7 @@ CLASSES: Mapping[str, str] = {
     "config": "_runtime.config:Setting",
     "auth": "_credentials.login_status:LoginStatus",
     "login": "_credentials.login_status:LoginStatus",
-    "watch": "_model.events:Event",
+    "watch": "_model.events:TaskEventBase",
     "apply": "_patches.apply_results:AppliedPatch",
 }
 # Fields of documents that have no class, and further fields of those that have one.

@@ -72,13 +72,14 @@ def _quoted(run: CommandContext, words: Sequence[str], before: Sequence[str]) ->
 
 
 def _read_file(run: CommandContext, file: str, what: str) -> str:
+    from .._files.reading import read_named_file
     from .text_input import utf8
 
     if file == "-":
         return run.text("-", what)
     try:
-        with open(os.path.join(run.process_env.folder, file), "rb") as opened:
-            return _before_cut(utf8(opened.read(), f"{what} in {file}"))
+        data = read_named_file(os.path.join(run.process_env.folder, file))
+        return _before_cut(utf8(data, f"{what} in {file}"))
     except OSError as error:
         raise errors.ConfigurationError(f"{what} cannot be read from {file}: {error.strerror}") from None
 

@@ -26,6 +26,7 @@ from .._files.private import (
     reserve_file,
     sync_folder,
 )
+from .._files.reading import read_regular_file
 from .._protocol.login_contract import Keyring
 
 
@@ -98,12 +99,14 @@ class FileStore:
     def read(self) -> bytes | None:
         """Return the file's content, None if there is no file."""
         try:
-            with open(self.where, "rb") as file:
-                return file.read(MAX_SIZE)
+            return read_regular_file(self.where, limit=MAX_SIZE)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise errors.NotLoggedInError(f"the login {self.where} cannot be read: {error.strerror}") from None
+            raise errors.NotLoggedInError(
+                f"the login {self.where} cannot be read: {error.strerror}",
+                remedy="move it away, or fix its permissions; then log in",
+            ) from None
 
     def reserve(self, spent: str, size: int) -> bool:
         """Write the temporary file full of blanks. Raises `PersistenceError`."""

@@ -19,6 +19,7 @@ import msgspec
 
 from .. import errors
 from .._files.private import make_private_folder, replace_file
+from .._files.reading import read_regular_file
 
 # Longer than a backup of a login is useful: the service ends tokens that were not used for so long anyway (seconds).
 RETENTION = 60 * 86_400.0
@@ -107,8 +108,7 @@ class RefreshLog:
 
 def _read(path: str) -> RefreshRecord:
     try:
-        with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(), type=RefreshRecord)
+        return msgspec.json.decode(read_regular_file(path), type=RefreshRecord)
     except (OSError, msgspec.MsgspecError):  # a torn note cannot be: it is renamed into place
         return RefreshRecord()
 

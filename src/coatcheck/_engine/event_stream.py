@@ -21,18 +21,36 @@ from .._model.tasks import TaskState
 from .._protocol.effects import Emit, Request, Script
 from .._protocol.logs import DEBUG, log
 from .._protocol.provider import TaskSnapshot
+from .event_diff import SeenState
 from .poll_context import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
+    from .._protocol.effects import Events
+    from .._protocol.provider import Provider
     from .deadline import Deadline
-    from .event_diff import SeenState
     from .poll_context import PollContext
 
 # A stream that is open and brings no event is not relied upon for longer than this (seconds).
 IDLE_POLL = 60.0
 # After a connection that brought no event and ended sooner than this (seconds), the next poll is as late as without it.
 SHORT = 1.0
+
+
+def events_after(provider: Provider, ref: TaskRef, after: str | None) -> Events:
+    """Return the stream of a task, after an event: the id that the service gave it, or the cursor of a watch.
+
+    Raises `ConfigurationError` for what is neither, and where the stream cannot be continued.
+    """
+    if not after:
+        return provider.stream_events(ref)
+    if not provider.capabilities.has_resumable_stream:
+        raise errors.ConfigurationError(
+            f"the event stream of {ref.provider} begins at its first event and cannot be continued",
+            remedy="watch the task without its stream: polls can be continued",
+        )
+    is_position = after.isascii() and after.isdecimal()
+    return provider.stream_events(ref, after=after if is_position else SeenState.from_cursor(after).memory)
 
 
 class Wait(Protocol):

@@ -302,13 +302,15 @@ class Operations:
             on_change(task)
         return task  # type: ignore[no-any-return]
 
-    def stream_task(self, ref: TaskRef | str, *, timeout: float | None) -> Script[None]:
-        from .stream_deadline import run_until  # streams alone
-
+    def stream_task(self, ref: TaskRef | str, *, timeout: float | None, after: str | None = None) -> Script[None]:
         self._require(Verb.STREAM_EVENTS)
+        from .event_stream import events_after
+        from .stream_deadline import run_until
+
         parsed_ref = self._parse_ref(ref)
+        events = events_after(self.provider, parsed_ref, after)
         bounds = Bounds(clock=self._clock, seconds=None)
-        script = run_exchange(self.provider.stream_events(parsed_ref), self._send, remedy=self._remedy, bounds=bounds)
+        script = run_exchange(events, self._send, remedy=self._remedy, bounds=bounds)
         return run_until(script, parsed_ref, timeout, clock=self._clock)
 
     def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:

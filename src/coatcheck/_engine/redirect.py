@@ -1,7 +1,7 @@
 """Follow redirects, for GET alone, and send no secret to another origin.
 
 Invariants:
-- Only GET (and HEAD) is followed; a redirected POST is an error that the caller sees as its status.
+- Only GET (and HEAD) is followed; of a redirected POST the caller sees the status.
 - When scheme, host or port changes, only the headers of `HARMLESS_HEADERS` are kept.
 - A redirect from https to plain http is not followed.
 """
@@ -12,9 +12,8 @@ import msgspec
 
 from .. import errors
 from .._protocol.effects import Request, Response, Script
-from .._protocol.urls import origin_of
+from .._protocol.urls import REDIRECTS, absolute_url, origin_of
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # An allow-list, so that a provider's new account header is not forgotten here.
 HARMLESS_HEADERS = frozenset({"accept", "user-agent"})
 # The number of curl's default is 50, of browsers 20; an API that needs more than five is a loop.
@@ -43,15 +42,10 @@ def _follow(request: Request, response: Response) -> Script[Response]:
 
 def redirected(request: Request, location: str, *, status: int) -> Request:
     """Return *request* as it goes to *location*. Raises `ProviderError` where it must not go."""
-    from urllib.parse import urljoin  # 2 ms, and few services redirect
-
-    try:
-        url = urljoin(request.url, location)
-        scheme, host, _ = origin_of(url)
-    except ValueError:  # of a port or an IPv6 address that is none
-        url, scheme, host = "", "", ""
-    if not url.isascii() or not url.isprintable() or not url:
+    url = absolute_url(location, relative_to=request.url)
+    if url is None:
         raise errors.UnreadableResponseError("the service redirects to something that is not an address", status=status)
+    scheme, host, _ = origin_of(url)
     if scheme not in ("http", "https") or not host:
         raise errors.ProviderError("the service redirects to something that is not an http address", status=status)
     if scheme == "http" and origin_of(request.url)[0] == "https":

@@ -24,6 +24,7 @@ from .._model.tasks import Page, Task, TaskRef, TaskSpec
 from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, ProviderMethods, Verb
+from .._protocol.urls import UNPERFORMED_REDIRECTS
 from .._values.value import JsonFields, Value
 from .deadline import Deadline
 from .optional_methods import prepare_spec
@@ -41,7 +42,8 @@ FRESH_SECONDS = 150.0
 # Pages of a list that are searched at most: 20 tasks each, all younger than the intent.
 SEARCH_PAGES = 10
 
-# After these the task may exist. 4xx answers and connections that never stood are certain.
+# After these the task may exist, and after a 3xx answer (`may_be_performed`). After 4xx answers, and where no connection
+# was established, it does not.
 UNCERTAIN = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
 SPEC_OPTIONS = (
     "starting_diff",
@@ -126,7 +128,7 @@ def submitting(
     except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
     except Exception as error:  # an accepted submission is not lost by an error about its response
-        if not (tracker.is_accepted or is_uncertain(error)):
+        if not (tracker.may_be_accepted or is_uncertain(error)):
             if isinstance(error, errors.CoatcheckError):
                 yield Call(lambda: journal.abandon(intent))
             raise
@@ -168,14 +170,13 @@ def _while_fresh(script: Script[T], *, clock: Clock) -> Script[T]:
 
 
 class AcceptanceTracker:
-    """Whether the service took what an exchange last sent to change something: it answered 2xx, or 303.
+    """Whether the service may have performed what an exchange last sent to change something, by its answer's status.
 
-    An error that is raised afterwards is about the answer, not about the submission. (303 means that the request was
-    performed, RFC 9110, section 15.4.4; any other redirect of a POST that it was not.)
+    An error that is raised afterwards is about the answer, not about the submission.
     """
 
     def __init__(self) -> None:
-        self.is_accepted = False
+        self.may_be_accepted = False
 
     def track(self, exchange: Exchange[T]) -> Exchange[T]:
         """Run *exchange* unchanged, and remember the answer to its last request that was no GET."""
@@ -184,20 +185,25 @@ class AcceptanceTracker:
             while True:
                 is_change = isinstance(request, Request) and request.method not in ("GET", "HEAD")
                 if is_change:
-                    self.is_accepted = False
+                    self.may_be_accepted = False
                 try:
                     answer = yield request
                 except errors.CoatcheckError as error:
                     request = exchange.throw(error)
                 else:
                     if is_change:
-                        self.is_accepted = 200 <= answer.status < 300 or answer.status == 303
+                        self.may_be_accepted = may_be_performed(answer.status)
                     request = exchange.send(answer)
         except StopIteration as stop:
             result: T = stop.value
             return result
         finally:
             exchange.close()
+
+
+def may_be_performed(status: int) -> bool:
+    """Whether a request may have been performed that was answered so: 2xx, and 3xx less 307 and 308."""
+    return 200 <= status < 400 and status not in UNPERFORMED_REDIRECTS
 
 
 def is_uncertain(error: Exception) -> bool:
@@ -219,9 +225,7 @@ def _find_task(
 
     *error* is how the response was lost, None for a response without the task's id.
     """
-    because = (
-        f"the answer to the submission was lost ({error})" if error else "the service did not say which task it is"
-    )
+    because = _reason(error)
     if not {Verb.FIND_TASK, Verb.LIST_TASKS} & set(provider.capabilities.verbs):
         raise errors.SubmissionUncertainError(
             f"{because} and {provider.name} has no list to look in; it was not sent again",
@@ -250,6 +254,14 @@ def _find_task(
         candidates=[task.ref for task in candidates],
         remedy=f"look with: coatcheck list --provider {provider.name}; then: coatcheck submit --resume --provider {provider.name}",
     ) from error
+
+
+def _reason(error: Exception | None) -> str:
+    if error is None:
+        return "the service did not say which task it is"
+    if isinstance(error, errors.TransportError | errors.ProviderUnavailableError):
+        return f"the answer to the submission was lost ({error})"
+    return f"the answer to the submission does not name the task ({error})"
 
 
 def _number(candidates: tuple[Task, ...]) -> str:

@@ -15,6 +15,8 @@ import os
 import stat
 from contextlib import suppress
 
+from .reading import read_regular_file
+
 # A login is 5 kB; a larger file is something else.
 MAX_SIZE = 1024 * 1024
 NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
@@ -92,8 +94,7 @@ def _write(descriptor: int, data: bytes, *, is_durable: bool) -> None:
 def read_private(path: str) -> bytes | None:
     """Return the content of a file of ours, None if there is none or it cannot be read."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | NO_FOLLOW | CLOSE_ON_EXEC), "rb") as file:
-            return file.read(MAX_SIZE)
+        return read_regular_file(path, limit=MAX_SIZE, flags=NO_FOLLOW)
     except OSError:
         return None
 

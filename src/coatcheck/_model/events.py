@@ -1,21 +1,24 @@
-"""What happens to a task, as a closed union of values that type checkers narrow on `type`.
+"""Everything that happens, as a closed union of values that type checkers narrow on `type`.
 
-``watch``, its NDJSON output and the library yield these. `TaskEvent` is the union; `event_from_dict` reads any of them.
-An event that this version does not know is an `UnknownEvent`, kept and shown.
+`TaskEvent` is the union of what happens to a task, which ``watch``, its NDJSON output and the library yield. `AnyEvent`
+has the events of gates, checks, reviews and fleets as well: the log of events holds all of them, and `event_from_dict`
+reads any. An event that this version does not know is an `UnknownEvent`, kept and shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
-from .._values.value import JsonFields, Value
+import msgspec
+
+from .._values.value import JsonFields
+from .event_base import Event
+from .fleet_events import FleetEvent
 from .outcome import Artifact, DiffStats, Failure, Message, Notice, Plan
+from .review_events import ReviewEvent
 from .states import TaskState
 from .tasks import TaskRef
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _COMMON: JsonFields = {
     "type": "what happened",
@@ -35,27 +38,27 @@ _STATE: JsonFields = {
 }
 
 
-class Event(Value, frozen=True, kw_only=True):
-    """What every event has: the task, a cursor that resumes a watch after it (`id`), a time, and words."""
-
-    type: ClassVar[str] = ""
+class TaskEventBase(Event, frozen=True, kw_only=True):
+    """What every event of a task has: the task, a cursor that resumes a watch after it (`id`), a time, and words."""
 
     ref: TaskRef
-    id: str = ""
-    at: datetime | None = None
     attempt: int | None = None
-    text: str | None = None
     artifacts: tuple[Artifact, ...] = ()
 
     _json: ClassVar[JsonFields] = _COMMON
 
+    @property
+    def subject(self) -> str:
+        """The ref of the task, as text."""
+        return str(self.ref)
+
     @staticmethod
-    def _read_union(document: Mapping[str, Any]) -> TaskEvent:
+    def _read_union(document: Mapping[str, Any]) -> AnyEvent:
         """Return the event in a document, for values that have an event as an attribute."""
         return event_from_dict(document)
 
 
-class StateEvent(Event, frozen=True, kw_only=True):
+class StateEvent(TaskEventBase, frozen=True, kw_only=True):
     """The task has another state; `raw_state` is the service's native state."""
 
     state: TaskState
@@ -110,7 +113,7 @@ class TaskExpired(StateEvent, frozen=True, kw_only=True):
     type: ClassVar[Literal["task.expired"]] = "task.expired"
 
 
-class TaskAttempt(Event, frozen=True, kw_only=True):
+class TaskAttempt(TaskEventBase, frozen=True, kw_only=True):
     """One of several attempts has another state; the end of the task is another event."""
 
     type: ClassVar[Literal["task.attempt"]] = "task.attempt"
@@ -121,7 +124,7 @@ class TaskAttempt(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = _STATE
 
 
-class TaskMessage(Event, frozen=True, kw_only=True):
+class TaskMessage(TaskEventBase, frozen=True, kw_only=True):
     """A message of the agent or of a person."""
 
     type: ClassVar[Literal["task.message"]] = "task.message"
@@ -131,19 +134,19 @@ class TaskMessage(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {**_COMMON, "message": "message object"}
 
 
-class TaskProgress(Event, frozen=True, kw_only=True):
+class TaskProgress(TaskEventBase, frozen=True, kw_only=True):
     """What the agent is doing, as the agent or the service reports it."""
 
     type: ClassVar[Literal["task.progress"]] = "task.progress"
 
 
-class TaskTool(Event, frozen=True, kw_only=True):
+class TaskTool(TaskEventBase, frozen=True, kw_only=True):
     """The agent used a tool; `artifacts` hold the command and what it printed."""
 
     type: ClassVar[Literal["task.tool"]] = "task.tool"
 
 
-class TaskPlan(Event, frozen=True, kw_only=True):
+class TaskPlan(TaskEventBase, frozen=True, kw_only=True):
     """The agent made a plan, or a plan was approved (`is_approved`)."""
 
     type: ClassVar[Literal["task.plan"]] = "task.plan"
@@ -154,7 +157,7 @@ class TaskPlan(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {**_COMMON, "plan": "plan object", "is_approved": "whether the plan is approved"}
 
 
-class TaskDiff(Event, frozen=True, kw_only=True):
+class TaskDiff(TaskEventBase, frozen=True, kw_only=True):
     """The change has another size."""
 
     type: ClassVar[Literal["task.diff"]] = "task.diff"
@@ -164,7 +167,7 @@ class TaskDiff(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {**_COMMON, "stats": "stats object"}
 
 
-class TaskLog(Event, frozen=True, kw_only=True):
+class TaskLog(TaskEventBase, frozen=True, kw_only=True):
     """Output of the machine that runs the task; `source` names the job or the stream."""
 
     type: ClassVar[Literal["task.log"]] = "task.log"
@@ -174,13 +177,13 @@ class TaskLog(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {**_COMMON, "source": "the job or stream that it comes from"}
 
 
-class TaskUsage(Event, frozen=True, kw_only=True):
+class TaskUsage(TaskEventBase, frozen=True, kw_only=True):
     """What the task has used, as the service words it."""
 
     type: ClassVar[Literal["task.usage"]] = "task.usage"
 
 
-class TaskNotice(Event, frozen=True, kw_only=True):
+class TaskNotice(TaskEventBase, frozen=True, kw_only=True):
     """A fact that the state does not show and that the user should know."""
 
     type: ClassVar[Literal["task.notice"]] = "task.notice"
@@ -190,7 +193,7 @@ class TaskNotice(Event, frozen=True, kw_only=True):
     _json: ClassVar[JsonFields] = {**_COMMON, "notice": "notice object"}
 
 
-class UnknownEvent(Event, frozen=True, kw_only=True):
+class UnknownEvent(TaskEventBase, frozen=True, kw_only=True):
     """An event of a kind that this version does not know: the service's `kind` and `data`."""
 
     type: ClassVar[Literal["unknown"]] = "unknown"
@@ -225,7 +228,9 @@ TaskEvent: TypeAlias = (
     | UnknownEvent
 )
 
-EVENT_TYPES: Mapping[str, type[TaskEvent]] = {kind.type: kind for kind in TaskEvent.__args__}
+AnyEvent: TypeAlias = TaskEvent | ReviewEvent | FleetEvent
+
+EVENT_TYPES: Mapping[str, type[AnyEvent]] = {kind.type: kind for kind in AnyEvent.__args__}
 
 # The event of each state; a state that is not known is an `UnknownEvent`.
 STATE_EVENTS: Mapping[TaskState, type[StateEvent]] = {
@@ -240,12 +245,34 @@ STATE_EVENTS: Mapping[TaskState, type[StateEvent]] = {
 }
 
 
-def event_from_dict(document: Mapping[str, Any]) -> TaskEvent:
+def subject_field(type: str) -> str:
+    """Return the field that holds the subject in the document of an event: ``ref`` of a task's, else ``subject``."""
+    kind = EVENT_TYPES.get(type)
+    is_of_task = type.startswith("task.") if kind is None else issubclass(kind, TaskEventBase)
+    return "ref" if is_of_task else "subject"
+
+
+def event_from_dict(document: Mapping[str, Any]) -> AnyEvent:
     """Return the event that `to_dict` wrote; a type of a newer version is an `UnknownEvent` with the whole document.
 
-    Raises `ConfigurationError` with the path of a field that does not fit.
+    The `ref` of such an event is its subject, whatever that is. Raises `ConfigurationError` with the path of a field
+    that does not fit.
     """
     kind = EVENT_TYPES.get(str(document.get("type")))
-    if kind is None:
-        return UnknownEvent.from_dict({**document, "kind": str(document.get("type")), "data": dict(document)})
-    return kind.from_dict(document)
+    return _unknown_event(document) if kind is None else kind.from_dict(document)
+
+
+def task_event_from_dict(document: Mapping[str, Any]) -> TaskEvent:
+    """Return the event of a task that `to_dict` wrote; any other is an `UnknownEvent` with the whole document."""
+    kind = EVENT_TYPES.get(str(document.get("type")))
+    is_of_task = kind is not None and issubclass(kind, TaskEventBase)
+    return cast("TaskEvent", event_from_dict(document)) if is_of_task else _unknown_event(document)
+
+
+def _unknown_event(document: Mapping[str, Any]) -> UnknownEvent:
+    unknown = {**document, "kind": str(document.get("type")), "data": dict(document)}
+    if "ref" in document:
+        return UnknownEvent.from_dict(unknown)
+    provider, _, id = str(document.get("subject")).partition(":")
+    event = UnknownEvent.from_dict({**unknown, "ref": "unknown:unknown"})
+    return msgspec.structs.replace(event, ref=TaskRef(provider, id))

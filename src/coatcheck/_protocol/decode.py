@@ -20,6 +20,7 @@ from .. import errors
 from .effects import Response
 from .json_text import clean_json
 from .retry_after import is_throttled, retry_after
+from .urls import REDIRECTS, absolute_url, printable_url
 
 T = TypeVar("T")
 
@@ -54,8 +55,7 @@ def check(response: Response) -> None:
     if response.status >= 300:
         raise error_for(response)
     if response.status < 200 or response.status == 206:
-        message = f"the service sent HTTP {response.status}, which is not a response to this request"
-        raise errors.UnreadableResponseError(message, status=response.status)
+        raise _no_response(response.status, request_id(response.headers))
 
 
 def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response | None = None, at: str = "$") -> T:
@@ -134,12 +134,41 @@ def split_path(message: str) -> tuple[str, str]:
 
 def error_for(response: Response) -> errors.ProviderError:
     """Return the error for the response."""
+    if 300 <= response.status < 400:
+        return _redirect_error(response)
     kind, detail, id = kind_of(response), detail_of(response), request_id(response.headers)
     message = f"{kind.default_message()} (HTTP {response.status})" + (f": {detail}" if detail else "")
     if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):
         after = retry_after(response.headers)
         return kind(message, status=response.status, detail=detail, request_id=id, retry_after=after)
     return kind(message, status=response.status, detail=detail, request_id=id)
+
+
+def _redirect_error(response: Response) -> errors.ProviderError:
+    """Return the error for a 3xx status, which is not followed here."""
+    status, id, detail = response.status, request_id(response.headers), detail_of(response)
+    if status not in REDIRECTS:
+        return _no_response(status, id)
+    where = "no address"
+    if (location := response.headers.get("location")) is not None:
+        url = absolute_url(location, relative_to=response.url)
+        if url is None:
+            message = "the service redirects to something that is not an address"
+            return errors.UnreadableResponseError(message, status=status, request_id=id)
+        where = printable_url(url)
+    message = f"the service redirects the request to {where} (HTTP {status}), which is not followed"
+    return errors.ProviderError(
+        f"{message}: {detail}" if detail else message,
+        status=status,
+        detail=detail,
+        request_id=id,
+        remedy="check the base URL of the service, and the login",
+    )
+
+
+def _no_response(status: int, id: str | None) -> errors.UnreadableResponseError:
+    message = f"the service sent HTTP {status}, which is not a response to this request"
+    return errors.UnreadableResponseError(message, status=status, request_id=id)
 
 
 def kind_of(response: Response) -> type[errors.ProviderError]:

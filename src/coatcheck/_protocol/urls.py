@@ -16,6 +16,11 @@ _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.~-]*")
 # Scheme, host and port of nearly every address. Others are left to `urllib.parse`, whose import takes 2 ms.
 _PLAIN_ORIGIN = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?=[/?#]|\Z)")
+# RFC 9110, section 15.4, less 300, which names several addresses, and 304 to 306.
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Of these the request was not performed, and may be repeated as it is at the new address (sections 15.4.8 and 15.4.9).
+# After 301, 302 and 303 clients send GET: they also answer a POST that was performed (sections 15.4.2 to 15.4.4).
+UNPERFORMED_REDIRECTS = frozenset({307, 308})
 _PORTS = {"http": 80, "https": 443}
 _BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 
@@ -69,3 +74,23 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     port = parts.port or _PORTS.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def absolute_url(location: str, *, relative_to: str) -> str | None:
+    """Return the URL that a ``Location`` field names (RFC 9110, section 10.2.2), None where it is not one."""
+    from urllib.parse import urljoin  # as above
+
+    try:
+        url = urljoin(relative_to, location)
+        origin_of(url)
+    except ValueError:  # of a port or an IPv6 address
+        return None
+    return url if url and url.isascii() and url.isprintable() else None
+
+
+def printable_url(url: str) -> str:
+    """Return *url* without user, query and fragment, which may hold secrets."""
+    from urllib.parse import urlsplit  # as above
+
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from .._values.json_fields import bytes_text
 from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
@@ -45,5 +46,9 @@ class Candidate(Value, frozen=True, kw_only=True):
         "ended_at": "when the task ended",
         "usage": "usage object, where the service reports it",
         "error": "why there is no patch",
-        "patch": "the diff",
+        "patch": "the diff as text",
+        "patch_base64": (
+            "the diff's bytes as base64, only where they are not UTF-8",
+            lambda c: c.patch and bytes_text(bytes(c.patch)),
+        ),
     }

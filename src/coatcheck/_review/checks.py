@@ -76,7 +76,8 @@ class Verification(Value, frozen=True, kw_only=True):
 
     `setup` is run on the base only, once for each state of `setup_inputs` (lock files), with network. `protected` are
     patterns of paths (tests, configuration of checks): they are restored from the base before the checks.
-    `network` permits the network to checks.
+    `network` permits the network to checks. `readable` are further files and folders that a sandbox shows to commands,
+    read-only.
     """
 
     checks: tuple[Check, ...] = ()
@@ -85,6 +86,7 @@ class Verification(Value, frozen=True, kw_only=True):
     protected: tuple[str, ...] = ()
     sandbox: SandboxKind = "auto"
     network: bool = False
+    readable: tuple[str, ...] = ()
     limits: Limits = Limits()
 
     _json: ClassVar[JsonFields] = {
@@ -94,6 +96,7 @@ class Verification(Value, frozen=True, kw_only=True):
         "protected": "patterns of paths that are restored from the base",
         "sandbox": "auto, bubblewrap, sandbox-exec or none",
         "network": "whether checks may use the network",
+        "readable": "further paths that commands can read",
         "limits": "limits object",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, ClassVar
 
 from .._patches.patch_stats import PatchStats
@@ -13,12 +14,24 @@ if TYPE_CHECKING:
     from .._patches.policy import Finding
 
 
+class CandidateResult(enum.StrEnum):
+    """The result of a candidate in a word, the best first; only one that has passed is chosen automatically."""
+
+    PASSED = "passed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNCHECKED = "unchecked"
+    CONFLICT = "conflict"
+    NO_PATCH = "no patch"
+
+
 class ScoreCard(Value, frozen=True, kw_only=True):
     """What is known about one candidate.
 
     `applies` is None where nothing was applied; `conflicts` are the paths where it does not. `findings` are the
     policy's. `same_as` are the other candidates that make the same change, `overlaps` those whose hunks change the same
     lines. `score` is the scorer's, 0 to 1, None without a scorer. `unchecked` says why required checks were not run.
+    `failed_checks` are the required checks that it has not passed.
     `rejections` are the reasons why the candidate is never chosen automatically, empty for one that may be.
     """
 
@@ -33,9 +46,11 @@ class ScoreCard(Value, frozen=True, kw_only=True):
     overlaps: tuple[str, ...] = ()
     score: float | None = None
     unchecked: str | None = None
+    failed_checks: tuple[str, ...] = ()
     rejections: tuple[str, ...] = ()
 
     _json: ClassVar[JsonFields] = {
+        "result": "passed, rejected, failed, unchecked, conflict or no patch; only one that has passed is chosen",
         "candidate": "candidate object",
         "applies": "whether the patch applies to the base",
         "conflicts": "paths where it does not",
@@ -47,5 +62,19 @@ class ScoreCard(Value, frozen=True, kw_only=True):
         "overlaps": "candidates that change the same lines",
         "score": "the scorer's, 0 to 1",
         "unchecked": "why required checks were not run",
+        "failed_checks": "required checks that it has not passed",
         "rejections": "why it is never chosen automatically",
     }
+
+    @property
+    def result(self) -> CandidateResult:
+        """Return the result in a word."""
+        if self.candidate.patch is None:
+            return CandidateResult.NO_PATCH
+        if self.applies is False:
+            return CandidateResult.CONFLICT
+        if not self.rejections:
+            return CandidateResult.PASSED
+        if self.unchecked:
+            return CandidateResult.UNCHECKED
+        return CandidateResult.FAILED if self.failed_checks else CandidateResult.REJECTED

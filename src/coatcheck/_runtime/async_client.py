@@ -289,13 +289,17 @@ class AsyncClient(BaseClient[AsyncTransport]):
             yield value
 
     async def stream_task(
-        self, ref: TaskRef | str, *, timeout: Seconds | None = DEFAULT_TIMEOUT
+        self, ref: TaskRef | str, *, timeout: Seconds | None = DEFAULT_TIMEOUT, after: str | None = None
     ) -> AsyncIterator[TaskEvent]:
         """Iterate over the service's live events; their end is the end of the stream, not of the task.
 
+        *after* is the id of an event, of this stream or of a watch: the stream continues after it. Only the local cloud
+        can do that; for other services it raises `ConfigurationError`.
         Raises `WaitTimeoutError` where the stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
         """
-        async for value in aiterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver):
+        async for value in aiterate(
+            self._session.verbs.stream_task(ref, timeout=seconds(timeout), after=after), self._driver
+        ):
             yield value
 
     async def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:

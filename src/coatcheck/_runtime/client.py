@@ -277,12 +277,16 @@ class Client(BaseClient[Transport]):
         )
         yield from iterate(script, self._driver)
 
-    def stream_task(self, ref: TaskRef | str, *, timeout: Seconds | None = DEFAULT_TIMEOUT) -> Iterator[TaskEvent]:
+    def stream_task(
+        self, ref: TaskRef | str, *, timeout: Seconds | None = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> Iterator[TaskEvent]:
         """Iterate over the service's live events; their end is the end of the stream, not of the task.
 
+        *after* is the id of an event, of this stream or of a watch: the stream continues after it. Only the local cloud
+        can do that; for other services it raises `ConfigurationError`.
         Raises `WaitTimeoutError` where the stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
         """
-        yield from iterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout)), self._driver)
+        yield from iterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout), after=after), self._driver)
 
     def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None = None) -> str:
         """Return the diff of an attempt (its number; None: the first) as it is now, also while its agent works.

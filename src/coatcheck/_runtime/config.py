@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from .. import errors
+from .._files.reading import read_regular_file
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._values.value import JsonFields, Value
 
@@ -149,14 +150,16 @@ def flat_settings(tables: Mapping[str, Any]) -> dict[str, str]:
 def read_tables(path: str) -> Mapping[str, Any] | None:
     """Read a TOML file as it is, None where there is none. Raises `ConfigurationError` for what cannot be read."""
     try:
-        with open(path, "rb") as file:
-            import tomllib  # 4 ms, and most runs have no file
+        data = read_regular_file(path)
+        import tomllib  # 4 ms, and most runs have no file
 
-            return tomllib.loads(file.read().decode("utf-8-sig"))  # editors of Windows write a byte-order mark
+        return tomllib.loads(data.decode("utf-8-sig"))  # editors of Windows write a byte-order mark
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise errors.ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        raise errors.ConfigurationError(
+            f"{path} cannot be read: {error.strerror}", remedy="move it away, or fix its permissions"
+        ) from None
     except ValueError as error:
         raise errors.ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the TOML") from None
 

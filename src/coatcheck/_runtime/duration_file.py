@@ -18,6 +18,7 @@ from threading import Lock
 import msgspec
 
 from .._files.private import make_private_folder, replace_file
+from .._files.reading import read_regular_file
 from .._model.duration_estimate import Durations
 from .._protocol.duration_store import ObservedDurations
 
@@ -55,8 +56,7 @@ class DurationFile:
 
     def _read(self) -> dict[str, Durations]:
         try:
-            with open(self._path, "rb") as file:
-                return msgspec.json.decode(file.read(), type=dict[str, Durations])
+            return msgspec.json.decode(read_regular_file(self._path), type=dict[str, Durations])
         except (OSError, msgspec.MsgspecError):
             return {}
 

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from .. import errors
+from .._files.reading import read_regular_file
 from .._protocol.effects import Request
 from .._protocol.urls import encoded_query
 from .._values.value import Value
@@ -280,8 +281,7 @@ def read_certificates(environ: Mapping[str, str]) -> bytes:
     if name is None:
         return b""
     try:
-        with open(environ[name], "rb") as file:
-            pem = file.read()
+        pem = read_regular_file(environ[name])
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise errors.ConfigurationError(f"{name}: {environ[name]}: {reason}", remedy="name a PEM file") from None

@@ -48,10 +48,11 @@ def find_blob(transaction: Transaction, digest: bytes) -> bytes:
 
 
 def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> None:
-    """Delete those of the blobs that no task and no fleet refers to."""
+    """Delete those of the blobs that no task, no fleet and no result of a check refers to."""
     unused = (
         "DELETE FROM blob WHERE number = ? AND NOT EXISTS (SELECT 1 FROM task_blob WHERE blob = ?)"
         " AND NOT EXISTS (SELECT 1 FROM fleet_blob WHERE blob = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM check_result WHERE log = blob.digest)"
     )
     for number in sorted(set(numbers)):
         transaction.change(unused, (number, number, number))

@@ -24,7 +24,7 @@ from .._values.json_fields import base64_text
 from .._values.value import _defaults
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
 
 Level: TypeAlias = Literal["full", "metadata", "off"]
 
@@ -114,10 +114,10 @@ def summary_of(document: str) -> Task:
     return _value_from(Task, decode(document))
 
 
-def encode_event(event: TaskEvent) -> bytes:
-    """Return *event* as JSON, compressed where it is long; its type and its task are kept beside it."""
+def encode_event(event: AnyEvent) -> bytes:
+    """Return *event* as JSON, compressed where it is long; its type and its subject are kept beside it."""
     document = to_document(event, _refuse)
-    del document["ref"]
+    del document["subject" if "subject" in document else "ref"]
     content = encode(document).encode()
     if len(content) <= LONGEST_PLAIN:
         return content
@@ -126,15 +126,15 @@ def encode_event(event: TaskEvent) -> bytes:
     return zlib.compress(content)
 
 
-def decode_event(kind: str, subject: str, content: bytes) -> TaskEvent:
+def decode_event(kind: str, subject: str, content: bytes) -> AnyEvent:
     """Return an event of type *kind*; a type that this version does not know becomes an `UnknownEvent`."""
-    from .._model.events import event_from_dict
+    from .._model.events import event_from_dict, subject_field
 
     if not content.startswith(b"{"):
         import zlib
 
         content = zlib.decompress(content)
-    return event_from_dict({**decode(content), "type": kind, "ref": subject})
+    return event_from_dict({**decode(content), "type": kind, subject_field(kind): subject})
 
 
 def _refuse(content: bytes) -> str:  # noqa: ARG001 - the signature of what keeps patches

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from .._model.tasks import TaskRef
 from .._protocol.effects import Call, Emit, Script, Sleep
 from .._values.value import JsonFields, Value
 from .documents import decode_event, encode_event
 from .hooks import enqueue
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
+    from .._model.tasks import TaskRef
     from .database import Database, Transaction
 
 # How many events one read returns.
@@ -38,7 +38,7 @@ class StoredEvent(Value, frozen=True, kw_only=True):
 
     id: int
     recorded_at: datetime
-    event: TaskEvent
+    event: AnyEvent
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the log, which resumes reading after it",
@@ -53,23 +53,23 @@ class EventLog:
     def __init__(self, database: Database, *, time: Callable[[], float]) -> None:
         self._database, self._time = database, time
 
-    def append(self, events: Iterable[TaskEvent]) -> Sequence[int]:
+    def append(self, events: Iterable[AnyEvent]) -> Sequence[int]:
         """Store *events* in one transaction; return their ids."""
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             return append_events(transaction, events, at=self._time())
 
-    def read(self, *, after: int = 0, ref: TaskRef | None = None, limit: int = PAGE) -> Sequence[StoredEvent]:
-        """Return the events with larger ids than *after*, the oldest first; those of one task with *ref*."""
-        condition, parameters = ("", ()) if ref is None else (" AND name = ?", (str(ref),))
+    def read(self, *, after: int = 0, subject: TaskRef | str | None = None, limit: int = PAGE) -> Sequence[StoredEvent]:
+        """Return the events with larger ids than *after*, the oldest first; with *subject* those about it."""
+        condition, parameters = _about(subject)
         query = f"{READ}{condition} ORDER BY id LIMIT ?"
         with self._database.reading() as transaction:
             rows = transaction.rows(query, (after, *parameters, limit))
         return [_stored(*row) for row in rows]
 
-    def last(self, limit: int, *, ref: TaskRef | None = None) -> Sequence[StoredEvent]:
-        """Return the last *limit* events, the oldest first; those of one task with *ref*."""
-        condition, parameters = ("", ()) if ref is None else (" AND name = ?", (str(ref),))
+    def last(self, limit: int, *, subject: TaskRef | str | None = None) -> Sequence[StoredEvent]:
+        """Return the last *limit* events, the oldest first; with *subject* those about it."""
+        condition, parameters = _about(subject)
         with self._database.reading() as transaction:
             rows = transaction.rows(f"{READ}{condition} ORDER BY id DESC LIMIT ?", (0, *parameters, limit))
         return [_stored(*row) for row in reversed(rows)]
@@ -86,10 +86,12 @@ class EventLog:
         with self._database.reading() as transaction:
             return transaction.rows(f"SELECT {function}(id) FROM event")[0][0] or 0  # noqa: S608 - ours
 
-    def follow(self, *, after: int = 0, ref: TaskRef | None = None, seconds: float = FOLLOW_SECONDS) -> Script[None]:
+    def follow(
+        self, *, after: int = 0, subject: TaskRef | str | None = None, seconds: float = FOLLOW_SECONDS
+    ) -> Script[None]:
         """Emit each event with a larger id than *after* when it is stored, without end; read every *seconds*."""
         while True:
-            events: Sequence[StoredEvent] = yield Call(partial(self.read, after=after, ref=ref))
+            events: Sequence[StoredEvent] = yield Call(partial(self.read, after=after, subject=subject))
             for event in events:
                 yield Emit(event)
                 after = event.id
@@ -97,12 +99,14 @@ class EventLog:
                 yield Sleep(seconds)
 
 
-def append_events(transaction: Transaction, events: Iterable[TaskEvent], *, at: float) -> list[int]:
+def append_events(transaction: Transaction, events: Iterable[AnyEvent], *, at: float) -> list[int]:
     """Store *events* in a transaction that holds the lock of events, with their deliveries; return their ids."""
     statement = "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id"
     stored = [
         (
-            transaction.rows(statement, (at, event.type, _subject(transaction, event.ref), encode_event(event)))[0][0],
+            transaction.rows(statement, (at, event.type, _subject(transaction, event.subject), encode_event(event)))[0][
+                0
+            ],
             event,
         )
         for event in events
@@ -111,9 +115,14 @@ def append_events(transaction: Transaction, events: Iterable[TaskEvent], *, at: 
     return [id for id, _ in stored]
 
 
-def _subject(transaction: Transaction, ref: TaskRef) -> int:
+def _about(subject: TaskRef | str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the condition that selects the events about *subject*, and its parameters."""
+    return ("", ()) if subject is None else (" AND name = ?", (str(subject),))
+
+
+def _subject(transaction: Transaction, subject: str) -> int:
     """Return the number of what events are about."""
-    name = (str(ref),)
+    name = (subject,)
     row = transaction.row("SELECT number FROM subject WHERE name = ?", name)
     row = row or transaction.rows("INSERT INTO subject (name) VALUES (?) RETURNING number", name)[0]
     return int(row[0])

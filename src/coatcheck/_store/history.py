@@ -258,7 +258,7 @@ class History:
 
     def _events_of(self, ref: TaskRef) -> Iterator[StoredEvent]:
         last = 0
-        while events := self.events.read(after=last, ref=ref):
+        while events := self.events.read(after=last, subject=ref):
             yield from events
             last = events[-1].id
 

@@ -16,7 +16,7 @@ from .. import errors
 from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
     from .._protocol.effects import Clock
     from .database import Database, Row, Transaction
 
@@ -197,7 +197,7 @@ class HookStore:
         return [_delivery(row) for row in rows]
 
 
-def enqueue(transaction: Transaction, stored: Iterable[tuple[int, TaskEvent]], *, at: float) -> None:
+def enqueue(transaction: Transaction, stored: Iterable[tuple[int, AnyEvent]], *, at: float) -> None:
     """Add a delivery of each event to every hook for its type, in the transaction of the events."""
     hooks = transaction.rows("SELECT id, kinds FROM hook WHERE direction = 'out' AND state = 'on'")
     for number, event in stored if hooks else ():

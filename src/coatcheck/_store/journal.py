@@ -71,6 +71,7 @@ class SubmissionJournal:
         """Record that a submission is about to be sent; one under the same id continues an earlier one."""
         intent = with_process(intent)
         with self._writing() as transaction:
+            self.on_begin(transaction, intent)
             transaction.change(BEGIN, [getattr(intent, name) for name in FIELDS])
 
     def settle(self, intent: Intent, ref: TaskRef) -> bool:
@@ -88,9 +89,16 @@ class SubmissionJournal:
     def abandon(self, intent: Intent) -> None:
         """Record that a submission certainly created no task."""
         with self._writing() as transaction:
+            self.on_abandon(transaction, intent)
             transaction.change(
                 "UPDATE submission SET state = 'abandoned' WHERE id = ? AND state = 'open'", (intent.id,)
             )
+
+    def on_begin(self, transaction: Transaction, intent: Intent) -> None:
+        """Do more in the transaction of `begin`; for subclasses."""
+
+    def on_abandon(self, transaction: Transaction, intent: Intent) -> None:
+        """Do more in the transaction of `abandon`; for subclasses."""
 
     def open_intents(self, provider: str) -> Sequence[Intent]:
         """Return the submissions whose outcome is unknown, oldest first."""

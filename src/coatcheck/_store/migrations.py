@@ -107,6 +107,18 @@ WEBHOOKS = Migration(
         )""",
     )
 )
+CHECKS = Migration(
+    statements=(
+        # `log` is the digest of the blob with the whole output, `log_tail` its end.
+        """CREATE TABLE check_result (
+            patch TEXT NOT NULL, base TEXT NOT NULL, command TEXT NOT NULL, setup TEXT NOT NULL,
+            at DOUBLE PRECISION NOT NULL, verdict TEXT NOT NULL, exit_code BIGINT, seconds DOUBLE PRECISION NOT NULL,
+            reason TEXT, log_tail TEXT NOT NULL, log BYTEA, PRIMARY KEY (patch, base, command, setup)
+        )""",
+        "CREATE INDEX check_result_command ON check_result (command, at)",
+        "CREATE INDEX check_result_log ON check_result (log) WHERE log IS NOT NULL",
+    )
+)
 FLEETS = Migration(
     statements=(
         """CREATE TABLE fleet (
@@ -151,7 +163,21 @@ FLEETS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, FLEETS)
+REVIEWS = Migration(
+    statements=(
+        # Named groups of submissions whose candidates compete; `root` is a checkout, `base` its commit.
+        """CREATE TABLE review (
+            name TEXT PRIMARY KEY, state TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, title TEXT NOT NULL,
+            root TEXT, base TEXT, settings TEXT NOT NULL, choice TEXT
+        )""",
+        # `submission` is the id of the intent, NULL until it is written.
+        """CREATE TABLE review_submission (
+            review TEXT NOT NULL, number BIGINT NOT NULL, provider TEXT NOT NULL, attempts BIGINT NOT NULL,
+            spec TEXT, submission TEXT, error TEXT, PRIMARY KEY (review, number)
+        )""",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from .._files.processes import host_id
+from .._files.reading import open_regular_file
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -80,7 +81,7 @@ class OldJournal:
 
 def _mark_of(path: str) -> str | None:
     """Return text that changes with each transaction, None where there is no file or nothing was ever written to it."""
-    with suppress(OSError), open(path, "rb") as file:
+    with suppress(OSError), os.fdopen(open_regular_file(path), "rb") as file:
         header = file.read(28)
         # The file change counter (https://www.sqlite.org/fileformat.html#file_change_counter).
         return f"{os.fstat(file.fileno()).st_ino} {header[24:28].hex()}" if header else None

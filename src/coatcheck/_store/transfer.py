@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -70,8 +70,8 @@ def _event_document(stored: StoredEvent) -> Mapping[str, Any]:
 
 
 def _event_of(document: Mapping[str, Any]) -> tuple[float, TaskEvent]:
-    event = document["event"]
-    return _seconds(document["recorded_at"]), decode_event(document["type"], event["ref"], encode(event).encode())
+    event = decode_event(document["type"], document["event"]["ref"], encode(document["event"]).encode())
+    return _seconds(document["recorded_at"]), cast("TaskEvent", event)  # what is exported are the events of tasks
 
 
 def _seconds(text: str) -> float:

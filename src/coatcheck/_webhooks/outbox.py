@@ -1,7 +1,7 @@
 """Send the deliveries that are due, and store the result of each attempt. Blocks.
 
 Invariants:
-- a body is thin: the type, the time, and the task's ref and state; never a prompt, a message, a diff or a log;
+- a body is thin: the type, the time, and identifiers (of a task: its ref and state); never a prompt, a message, a diff or a log;
 - an attempt is signed when it is sent, with every valid secret of the hook, and its target is checked again;
 - a delivery whose event or hook is gone is given up with a reason, and nothing is sent.
 """
@@ -15,16 +15,24 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import errors
+from .._model.events import TaskEventBase
 from .._store.events import EventLog
 from . import standard
 from .attempts import Resolve, Result, next_delay, post, resolve
 from .targets import read_target
 
 if TYPE_CHECKING:
+    from .._model.events import AnyEvent
     from .._protocol.effects import Clock
     from .._store.events import StoredEvent
     from .._store.hooks import Hook, HookDelivery, HookStore
     from .secrets_file import SecretsFile
+
+# What a body has of an event that is not of a task.
+THIN_FIELDS = (
+    *("subject", "gate", "kind", "concerns", "expires_at", "option", "effect", "check", "verdict"),
+    *("fleet", "item", "candidate", "ref"),
+)
 
 
 class Outbox:
@@ -94,7 +102,14 @@ def post_test(hook: Hook, id: str, secrets: Sequence[str], now: float, allowed: 
 def thin_body(stored: StoredEvent) -> bytes:
     """Return the body that announces an event, as Standard Webhooks recommends it."""
     event = stored.event
-    state = getattr(event, "state", None)
     at = event.at or stored.recorded_at
-    data = {"ref": str(event.ref), **({"state": state.value} if state is not None else {})}
-    return msgspec.json.encode({"type": event.type, "timestamp": at, "data": data})
+    return msgspec.json.encode({"type": event.type, "timestamp": at, "data": _thin_data(event)})
+
+
+def _thin_data(event: AnyEvent) -> dict[str, object]:
+    """Return the identifiers of an event: nothing that a person or an agent wrote."""
+    if isinstance(event, TaskEventBase):
+        state = getattr(event, "state", None)
+        return {"ref": event.subject, **({"state": state.value} if state is not None else {})}
+    document = event.to_dict()
+    return {name: document[name] for name in THIN_FIELDS if document.get(name) is not None}

@@ -125,8 +125,19 @@ class HookSettings:
         self.hooks.record_test(id, message, status=result.status, detail=result.error, is_sent=result.is_success)
         return next(each for each in self.hooks.list_deliveries(hook=id) if each.id == message)
 
+    def switch(self, id: str, *, is_on: bool) -> Hook:
+        """Switch a hook on or off; its failures are counted from 0. Raises `ConfigurationError` where there is none."""
+        self.hooks.get(id)
+        self.hooks.switch(id, is_on=is_on)
+        return self.hooks.get(id)
+
     def deliveries(self, *, hook: str | None, limit: int) -> Sequence[HookDelivery]:
-        """Return the newest deliveries, of one hook or sender where *hook* is given."""
+        """Return the newest deliveries, of one hook or sender where *hook* is given.
+
+        Raises `ConfigurationError` where there is no such hook or sender.
+        """
+        if hook is not None and hook not in SENDERS:
+            self.hooks.get(hook)
         return self.hooks.list_deliveries(hook=hook, limit=limit)
 
     def use_urls(self, urls: Sequence[str], *, allowed: Sequence[str]) -> Sequence[tuple[Hook, str | None]]:

@@ -12,6 +12,7 @@ import msgspec
 
 from .. import errors
 from .._files.private import make_private_folder, replace_file
+from .._files.reading import read_regular_file
 from .issued_tokens import Account, TokenSet
 
 MARK = ".coatcheck-local-cloud"
@@ -48,7 +49,7 @@ def refuse_foreign(directory: Path, account: Account) -> None:
 
 def _is_ours(path: Path, account: Account) -> bool:
     try:
-        login = msgspec.json.decode(path.read_bytes(), type=_Login)
+        login = msgspec.json.decode(read_regular_file(path), type=_Login)
     except (OSError, msgspec.MsgspecError):
         return False
     return login.tokens is not None and login.tokens.account_id == account.account_id

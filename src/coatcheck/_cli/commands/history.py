@@ -189,8 +189,10 @@ def _lines_of(run: CommandContext, name: str) -> Iterator[bytes]:
     if name == "-":
         yield from run.process_env.stdin
         return
+    from ..._files.reading import open_named_file
+
     try:
-        with open(os.path.join(run.process_env.folder, name), "rb") as file:
+        with open_named_file(os.path.join(run.process_env.folder, name)) as file:
             yield from file
     except OSError as error:
         raise errors.ConfigurationError(

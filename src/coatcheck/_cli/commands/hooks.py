@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from ..._webhooks.settings import NewHook, WebhookSettings
     from ..console import Line
 
-ACTIONS = ("list", "add", "remove", "rotate", "test", "log", "replay", "secret", "serve")
+ACTIONS = ("list", "add", "remove", "on", "off", "rotate", "test", "log", "replay", "secret", "serve")
 _NEEDS_TARGET = {
     "add": "URL",
     "remove": "HOOK",
+    "on": "HOOK",
+    "off": "HOOK",
     "rotate": "HOOK",
     "test": "HOOK",
     "replay": "DELIVERY",
@@ -117,6 +119,9 @@ def _other(run: CommandContext, settings: WebhookSettings, action: str, target: 
     elif action == "remove":
         settings.remove(target or "")
         run.note(f"Removed {target}.")
+    elif action in ("on", "off"):
+        hook = settings.switch(target or "", is_on=action == "on")
+        run.answer(lambda: {"hook": _document(hook)}, lambda: [_hook_line(hook)])
     else:
         settings.replay(target or "")
         run.note(f"{target} is due again; it is sent while `coatcheck hooks serve` runs.")
@@ -178,9 +183,15 @@ def _document(value: Hook | HookDelivery) -> dict[str, object]:
 
 
 def _list_lines(hooks: Sequence[Hook], senders: Sequence[str]) -> list[Line]:
-    lines: list[Line] = [f"{hook.id}  {hook.state}  {hook.url}  {', '.join(hook.kinds)}" for hook in hooks]
+    lines = [_hook_line(hook) for hook in hooks]
     lines += [f"{sender}  received" for sender in senders]
     return lines or ["No hooks; add one with: coatcheck hooks add URL"]
+
+
+def _hook_line(hook: Hook) -> Line:
+    failures = f"{hook.failures} deliveries in a row failed" if hook.failures > 1 else ""
+    remedy = f"switch it on with: coatcheck hooks on {hook.id}" if hook.state == "off" else ""
+    return "  ".join(filter(None, (hook.id, hook.state, hook.url, ", ".join(hook.kinds), failures, remedy)))
 
 
 def _delivery_line(delivery: HookDelivery) -> Line:

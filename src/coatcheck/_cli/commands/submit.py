@@ -272,9 +272,10 @@ def _read_diff(run: CommandContext, path: str | None) -> bytes | None:
         return None
     if path == "-":
         return run.process_env.stdin.read()
+    from ..._files.reading import read_named_file
+
     try:
-        with open(os.path.join(run.process_env.folder, path), "rb") as file:
-            return file.read()
+        return read_named_file(os.path.join(run.process_env.folder, path))
     except OSError as error:
         raise errors.ConfigurationError(f"the starting diff {path} cannot be read: {error.strerror}") from None
 

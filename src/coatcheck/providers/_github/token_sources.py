@@ -99,6 +99,8 @@ def hosts_file(environ: Mapping[str, str]) -> str:
 
 
 def _of_gh(path: str) -> Secret | None:
+    if not os.path.isfile(path):  # a named pipe would wait for a writer
+        return None
     try:
         with open(path, encoding="utf-8") as file:
             token = token_in(file.read())

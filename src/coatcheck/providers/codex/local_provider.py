@@ -28,7 +28,7 @@ from ...provider import (
     decode_json,
     encoded,
     errors,
-    event_from_dict,
+    task_event_from_dict,
 )
 from .provider import CAPABILITIES, HEADERS, VERBS, CodexProvider
 
@@ -103,6 +103,6 @@ def _event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent:
     """Return the event in *event*; one that cannot be read is an `UnknownEvent`: it does not end the stream."""
     try:
         document = {**decode_json(event.data, dict[str, object]), "ref": str(ref), "id": event.id}
-        return event_from_dict(document)
+        return task_event_from_dict(document)
     except (*UNREADABLE, errors.CoatcheckError):
         return UnknownEvent(ref=ref, id=event.id, kind=event.event, text=event.data)

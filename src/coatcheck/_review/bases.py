@@ -1,0 +1,76 @@
+"""The commit that candidates are checked on: the given one, else the one that tasks report, else HEAD of the checkout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .candidates import Candidate
+
+# The length of commit ids in sentences (git's core.abbrev for small repositories is 7).
+SHORT_ID = 10
+
+
+class ReviewBase(NamedTuple):
+    """The id of a commit, and a sentence where it is not obvious why it is this one."""
+
+    commit: str
+    note: str | None = None
+
+
+def choose_base(
+    repository: Path, candidates: Sequence[Candidate], revision: str | None, *, environ: Mapping[str, str] | None = None
+) -> ReviewBase:
+    """Return the base of *candidates*; *revision* is the person's choice. Raises `ConfigurationError`."""
+    if revision is not None:
+        commit = find_commit(repository, revision, environ=environ)
+        if commit is None:
+            raise ConfigurationError(
+                f"there is no commit {revision!r} in {repository}", remedy="run git fetch there, or pass another --base"
+            )
+        return ReviewBase(commit)
+    reported = Counter(candidate.base for candidate in candidates if candidate.patch and candidate.base)
+    found = {base: find_commit(repository, base, environ=environ) for base in reported}
+    known = [(base, commit) for base, _ in reported.most_common() if (commit := found[base]) is not None]
+    if known:
+        base, commit = known[0]
+        note = (
+            f"the tasks report {len(reported)} bases; all are checked on {base[:SHORT_ID]}"
+            if len(reported) > 1
+            else None
+        )
+        return ReviewBase(commit, note)
+    return _head(repository, list(reported), environ)
+
+
+def _head(repository: Path, missing: Sequence[str], environ: Mapping[str, str] | None) -> ReviewBase:
+    """Return HEAD, and why it is used."""
+    commit = find_commit(repository, "HEAD", environ=environ)
+    if commit is None:
+        raise ConfigurationError(
+            f"{repository} has no commit to check candidates on", remedy="commit something, or pass --base"
+        )
+    if missing:
+        return ReviewBase(
+            commit,
+            f"the base that the tasks report, {missing[0][:SHORT_ID]}, is not in {repository}; run git fetch there",
+        )
+    return ReviewBase(commit, f"no base is reported; the candidates are checked on HEAD, {commit[:SHORT_ID]}")
+
+
+def find_commit(repository: Path, revision: str, *, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the id of the commit that *revision* names, None where there is none. Raises `ConfigurationError`."""
+    from .._patches.git import git
+
+    if "\0" in revision:
+        return None
+    command = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    # 1: there is no such revision; 128: nothing of that name is a commit (git-rev-parse(1)).
+    output = git(*command, folder=repository, environ=environ, accept=(0, 1, 128))
+    return output.decode("ascii", "replace").strip() or None

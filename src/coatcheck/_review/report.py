@@ -1,0 +1,96 @@
+"""A ranking in words: those that the command line and Markdown share, and the Markdown. Pure.
+
+Names, titles and reasons are of agents and services: in Markdown they are escaped and have no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from .._export.notebook import safe
+from .._values.markdown_text import table
+from .checks import CheckResult
+
+if TYPE_CHECKING:
+    from .ranking import Ranking
+    from .score_card import ScoreCard
+
+
+def check_names(ranking: Ranking) -> tuple[str, ...]:
+    """Return the names of the checks that were run, in the order of the first card that has each."""
+    return tuple(dict.fromkeys(result.check for card in ranking.cards for result in card.checks))
+
+
+def check_word(card: ScoreCard, check: str) -> str:
+    """Return what a check found: "failed → passed" for base and candidate."""
+    result = next((result for result in card.checks if result.check == check), None)
+    return "" if result is None else verdict_words(result)
+
+
+def verdict_words(result: CheckResult) -> str:
+    """Return the verdicts of base and candidate, the candidate's alone where the base was not checked."""
+    before = "" if result.base_verdict is None else f"{result.base_verdict.value} → "
+    return f"{before}{result.verdict.value}"
+
+
+def size_word(card: ScoreCard) -> str:
+    """Return the size of the change: "+3/-1"."""
+    return f"+{card.stats.added}/-{card.stats.removed}" if card.stats else ""
+
+
+def score_word(card: ScoreCard) -> str:
+    """Return the score of the scorer."""
+    return "" if card.score is None else f"{card.score:g}"
+
+
+def conclusion(ranking: Ranking) -> str:
+    """Return which candidate is chosen and why, or why none is."""
+    return f"chosen: {ranking.choice}: {ranking.reason}" if ranking.choice else f"nothing is chosen: {ranking.reason}"
+
+
+def markdown_report(ranking: Ranking) -> str:
+    """Return the ranking as Markdown: the choice, a table, the reasons."""
+    names = check_names(ranking)
+    has_scores = any(card.score is not None for card in ranking.cards)
+    header = (
+        "Place",
+        "Candidate",
+        "Result",
+        *map(safe, names),
+        "Lines",
+        "Same change",
+        *(["Score"] if has_scores else []),
+    )
+    rows = [
+        _row(place, card, names, has_scores=has_scores)
+        for place, card in zip(ranking.places, ranking.cards, strict=True)
+    ]
+    chosen = f"{ranking.choice}: {ranking.reason}" if ranking.choice else ranking.reason
+    title = f"**{'Chosen' if ranking.choice else 'Nothing is chosen'}:** {safe(chosen)}"
+    parts = [title, table(header, rows) if rows else "", *_lists(ranking)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _row(place: int, card: ScoreCard, names: Sequence[str], *, has_scores: bool) -> tuple[str, ...]:
+    checks = (safe(check_word(card, name)) or "—" for name in names)
+    scores = (score_word(card) or "—",) if has_scores else ()
+    same = str(len(card.same_as)) if card.candidate.patch else "—"
+    return (str(place), safe(card.candidate.name), card.result.value, *checks, size_word(card) or "—", same, *scores)
+
+
+def _lists(ranking: Ranking) -> Iterator[str]:
+    """Yield a list of the rejections, one of the comparisons and one of the notes, each where there is something."""
+    rejected = [
+        f"- {safe(card.candidate.name)}: {safe('; '.join(card.rejections))}"
+        for card in ranking.cards
+        if card.rejections
+    ]
+    subjects = {
+        "Not acceptable": rejected,
+        "Order": [f"- {safe(str(step))}" for step in ranking.steps],
+        "Notes": [f"- {safe(note)}" for note in ranking.notes],
+    }
+    for subject, lines in subjects.items():
+        if lines:
+            yield f"**{subject}**\n\n" + "\n".join(lines)

@@ -1,0 +1,147 @@
+"""A scorer: a command of the person who reviews, a model or a script, that reads the diffs and returns scores.
+
+The command is split into words as a shell does and run without a shell, with the caller's environment. It reads a JSON
+document on standard input (`scorer_input`) and writes ``{"scores": {"NAME": 0.7}}`` with a number from 0 to 1 for each
+candidate. Everything else is an error in one line, and the ranking continues without scores.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._values.json_fields import SCHEMA, escaped, patch_text
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .._workspaces.cancellation import CancelScope
+    from .score_card import ScoreCard
+
+# A model may need minutes for a large diff (seconds).
+TIMEOUT = 600.0
+# So much of an error or a value is quoted.
+MAX_QUOTED = 100
+
+
+class ScorerError(ConfigurationError):
+    """A scorer that cannot be run, or whose output is not scores."""
+
+
+def run_scorer(
+    command: str,
+    cards: Sequence[ScoreCard],
+    *,
+    folder: Path,
+    environ: Mapping[str, str],
+    timeout: float = TIMEOUT,
+    scope: CancelScope | None = None,
+) -> Mapping[str, float]:
+    """Return the scores of the candidates that have a patch, by name. Raises `ScorerError`.
+
+    The command runs in *folder*; *scope* ends it and everything that it started.
+    """
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    known = [card for card in cards if card.candidate.patch]
+    if not known:
+        return {}
+    with TemporaryDirectory(prefix="coatcheck-") as temporary:
+        input = Path(temporary) / "candidates.json"
+        input.write_bytes(json.dumps(scorer_input(known)).encode())
+        output = _output(words_of(command), folder, environ, input=input, timeout=timeout, scope=scope)
+    return read_scores(output, [card.candidate.name for card in known])
+
+
+def scorer_input(cards: Sequence[ScoreCard]) -> dict[str, object]:
+    """Return what a scorer reads: each candidate's name, title, diff, size and verdicts of checks."""
+    documents: list[object] = [
+        {
+            "name": card.candidate.name,
+            "title": card.candidate.title,
+            "diff": patch_text(card.candidate.patch),
+            "lines": card.stats.added + card.stats.removed if card.stats else 0,
+            "checks": {result.check: result.verdict.value for result in card.checks},
+        }
+        for card in cards
+    ]
+    return {"schema": SCHEMA, "candidates": [escaped(document) for document in documents]}
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of the command. Raises `ScorerError`."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ScorerError(
+            f"the scorer {command!r} cannot be split into words: {error}", remedy="close the quotes"
+        ) from None
+    if not words:
+        raise ScorerError("the scorer is empty", remedy="pass a command")
+    return words
+
+
+def _output(
+    words: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    input: Path,
+    timeout: float,
+    scope: CancelScope | None,
+) -> str:
+    from contextlib import nullcontext
+
+    from .._workspaces.command_process import CommandProcess
+
+    process = CommandProcess()
+    try:
+        with scope.on_cancel(process.cancel) if scope else nullcontext():
+            result = process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)
+    except (OSError, ValueError) as error:
+        raise ScorerError(f"the scorer {words[0]} cannot be run: {getattr(error, 'strerror', None) or error}") from None
+    if scope is not None:
+        scope.check()
+    if result.is_timeout:
+        raise ScorerError(f"the scorer took more than {timeout:g} s")
+    if result.exit_code:
+        last = (result.stderr.strip() or result.stdout.strip()).rpartition("\n")[2]
+        raise ScorerError(f"the scorer ended with status {result.exit_code}{': ' if last else ''}{last[:MAX_QUOTED]}")
+    return result.stdout
+
+
+def read_scores(text: str, names: Sequence[str]) -> Mapping[str, float]:
+    """Return the scores in *text*: a number from 0 to 1 for each of *names*, and no other. Raises `ScorerError`."""
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ScorerError(f"the scorer has not written JSON: {str(error)[:MAX_QUOTED]}") from None
+    scores = document.get("scores") if isinstance(document, dict) else None
+    if not isinstance(scores, dict):
+        raise ScorerError('the scorer has not written an object with "scores"')
+    if missing := [name for name in names if name not in scores]:
+        raise ScorerError(f"the scorer has given no score for {missing[0]}")
+    if unknown := [name for name in scores if name not in names]:
+        raise ScorerError(f"the scorer has scored {unknown[0][:MAX_QUOTED]!r}, which is no candidate")
+    return {name: _score(name, scores[name]) for name in names}
+
+
+def _score(name: str, value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not 0 <= value <= 1:  # type: ignore[arg-type, operator]
+        raise ScorerError(f"the scorer has given {name} {repr(value)[:MAX_QUOTED]}, not a number from 0 to 1")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Raises `ValueError` for a name that is written twice."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        message = "a name is written twice"
+        raise ValueError(message)
+    return document

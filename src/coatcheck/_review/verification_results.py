@@ -1,0 +1,44 @@
+"""What is known after candidates were checked, and how far the checks are."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+from .._values.value import JsonFields, Value
+from .checks import CheckResult
+
+ProgressState: TypeAlias = Literal["running", "passed", "failed", "error", "skipped", "unchecked"]
+
+
+class CheckProgress(Value, frozen=True, kw_only=True):
+    """A check of one candidate has begun ("running") or ended; `candidate` is None for the unpatched base."""
+
+    candidate: str | None
+    check: str
+    state: ProgressState
+    seconds: float = 0.0
+
+
+class VerificationResult(Value, frozen=True, kw_only=True):
+    """What the checks found about one candidate.
+
+    `applies` is None where nothing was applied: there is no patch, or no base. `conflicts` are the paths where it does
+    not apply. `protected_changes` are the protected paths that the patch changes; the checks ran with those of the base.
+    `unchecked` says why the checks were not run.
+    """
+
+    candidate: str
+    applies: bool | None = None
+    conflicts: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    protected_changes: tuple[str, ...] = ()
+    unchecked: str | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "candidate": "name of the candidate",
+        "applies": "whether the patch applies to the base",
+        "conflicts": "paths where it does not",
+        "checks": "check result objects",
+        "protected_changes": "protected paths that the patch changes; they are restored before checks",
+        "unchecked": "why the checks were not run",
+    }
