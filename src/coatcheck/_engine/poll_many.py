@@ -121,6 +121,11 @@ class BatchPoller:
         yield from self._poll.durations.record(self._round.durations)
 
     @property
+    def interval(self) -> Interval:
+        """The pause between two rounds, by the age of the tasks."""
+        return self._context.interval
+
+    @property
     def refused(self) -> Mapping[TaskRef, errors.CoatcheckError]:
         """The tasks that the service refused, with its errors."""
         return self._refused

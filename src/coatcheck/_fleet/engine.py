@@ -11,8 +11,8 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 # "submit": a candidate. "sweep": the running tasks of an account, by its name. "review": check, rank and decide an item.
 # "deliver": an item.
@@ -27,7 +27,7 @@ class Job(NamedTuple):
 
 
 # Whether the job changed something: the next one of its kind may be possible now.
-Handler: TypeAlias = Callable[[Job], Awaitable[bool]]
+Handler: TypeAlias = Callable[[Job], Coroutine[Any, Any, bool]]
 
 
 class Engine(Protocol):

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, Protocol
 
 from .. import errors
 from .._files.locks import try_lock
@@ -25,25 +25,32 @@ from .engine import Handler, Job, Kind
 TICK_SECONDS = 1.0
 LOCK = "fleet.lock"
 
-# Returns what is due, and whether the loop goes on; called at every tick.
-Tick: TypeAlias = Callable[[], Awaitable[tuple[Iterable[Job], bool]]]
+
+class Due(Protocol):
+    """Returns what is due."""
+
+    def __call__(self, *, is_tick: bool) -> tuple[Iterable[Job], bool]:
+        """Return jobs, and whether anything is left to do; *is_tick* once a second, else after a job has ended."""
+        ...
 
 
 class LoopEngine:
-    """Runs jobs in one event loop. *tick* returns what is due; *on_error* gets what a handler raised."""
+    """Runs jobs in one event loop. *due* reads the tables; *on_error* gets what a handler raised."""
 
     def __init__(
         self,
-        tick: Tick,
+        due: Due,
         *,
         clock: Clock,
         on_error: Callable[[Job, errors.CoatcheckError], None],
         seconds: float = TICK_SECONDS,
     ) -> None:
-        self._tick, self._clock, self._on_error, self._seconds = tick, clock, on_error, seconds
+        self._due, self._clock, self._on_error, self._seconds = due, clock, on_error, seconds
         self._queues: dict[Kind, deque[Job]] = {}
         self._known: set[Job] = set()
-        self._running: dict[asyncio.Task[bool], Job] = {}
+        self._running: dict[asyncio.Future[Any], Job] = {}
+        self._counts: Counter[Kind] = Counter()
+        self._is_going = True
 
     async def ask(self, jobs: Iterable[Job]) -> None:
         """Queue those of *jobs* that are neither queued nor running."""
@@ -53,50 +60,52 @@ class LoopEngine:
                 self._queues.setdefault(job.kind, deque()).append(job)
 
     async def work(self, handlers: Mapping[Kind, Handler], slots: Mapping[Kind, int]) -> None:
-        """Do jobs until the tick says that there is nothing left to do."""
+        """Do jobs until nothing is left to do."""
         timer: asyncio.Future[None] | None = None
         try:
-            is_going = True
-            while is_going or self._running:
+            while self._is_going or self._running:
                 if timer is None or timer.done():
                     timer = asyncio.ensure_future(self._clock.asleep(self._seconds))
-                    jobs, is_going = await self._tick()
-                    await self.ask(jobs)
+                    await self._read_due(is_tick=True)
                 self._start(handlers, slots)
-                done, _ = await asyncio.wait([timer, *self._running], return_when=asyncio.FIRST_COMPLETED)
-                if self._finish(done - {timer}):
-                    jobs, is_going = await self._tick()
-                    await self.ask(jobs)
+                await asyncio.wait([timer, *self._running], return_when=asyncio.FIRST_COMPLETED)
+                if self._finish():
+                    await self._read_due(is_tick=False)
         finally:
             await self._stop(timer)
 
-    def _start(self, handlers: Mapping[Kind, Handler], slots: Mapping[Kind, int]) -> None:
-        for kind, handler in handlers.items():
-            queue = self._queues.get(kind, ())
-            free = slots[kind] - sum(job.kind == kind for job in self._running.values())
-            for _ in range(min(free, len(queue))):
-                job = self._queues[kind].popleft()
-                self._running[asyncio.ensure_future(handler(job))] = job  # type: ignore[arg-type] # a coroutine
+    async def _read_due(self, *, is_tick: bool) -> None:
+        jobs, self._is_going = self._due(is_tick=is_tick)
+        await self.ask(jobs)
+        self._is_going = self._is_going or any(self._queues.values())
 
-    def _finish(self, tasks: Iterable[asyncio.Future[object]]) -> bool:
+    def _start(self, handlers: Mapping[Kind, Handler], slots: Mapping[Kind, int]) -> None:
+        for kind, queue in self._queues.items():
+            while queue and self._counts[kind] < slots[kind]:
+                job = queue.popleft()
+                self._counts[kind] += 1
+                self._running[asyncio.ensure_future(handlers[kind](job))] = job
+
+    def _finish(self) -> bool:
         """Remove jobs that have ended; whether one changed something and left its kind without a queued job."""
-        needs_tick = False
-        for task in tasks:
-            job = self._running.pop(task)  # type: ignore[call-overload] # one of them
+        needs_more = False
+        for future in [each for each in self._running if each.done()]:
+            job = self._running.pop(future)
             self._known.discard(job)
+            self._counts[job.kind] -= 1
             try:
-                changed = bool(task.result())
+                has_changed = future.result()
             except errors.CoatcheckError as error:
                 self._on_error(job, error)
             else:
-                needs_tick = needs_tick or (changed and not self._queues.get(job.kind))
-        return needs_tick
+                needs_more = needs_more or (has_changed and not self._queues[job.kind])
+        return needs_more
 
     async def _stop(self, timer: asyncio.Future[None] | None) -> None:
-        tasks = [*self._running, *([timer] if timer else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        futures: list[asyncio.Future[Any]] = [*self._running, *([timer] if timer else [])]
+        for future in futures:
+            future.cancel()
+        await asyncio.gather(*futures, return_exceptions=True)
         self._running.clear()
 
 

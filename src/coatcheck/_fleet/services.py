@@ -43,11 +43,18 @@ class ServiceClient(AsyncClient):
 
     async def sweep(self, refs: Iterable[TaskRef]) -> Sweep:
         """Poll *refs* in one round."""
-        if self._poller is None:
-            self._poller = await self._do(self._session.verbs.open_poller(), "while polling")
-        poller = self._poller
+        poller = await self._open_poller()
         ended = await self._do(emitted(poller.poll_once(refs)), "while polling")
         return Sweep(tuple(ended), dict(poller.refused), poller.retry_after)
+
+    async def pause(self, age: float) -> float:
+        """Return the estimated pause in seconds between two rounds, for tasks of this age."""
+        return (await self._open_poller()).interval(age)
+
+    async def _open_poller(self) -> BatchPoller:
+        if self._poller is None:
+            self._poller = await self._do(self._session.verbs.open_poller(), "while polling")
+        return self._poller
 
 
 class Services:

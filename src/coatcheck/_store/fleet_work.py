@@ -13,7 +13,7 @@ from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
 from .fleets import move_candidate, move_item
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
     from .._protocol.effects import Clock
     from .database import Database
 
@@ -89,7 +89,7 @@ class FleetWork:
         review: Mapping[str, Any],
         chosen: int | None,
         why: str,
-        events: Iterable[TaskEvent] = (),
+        events: Iterable[AnyEvent] = (),
     ) -> bool:
         """Record what a review of an open item has found; its candidates are verified."""
         with self._database.writing(is_durable=False) as transaction:
@@ -133,7 +133,7 @@ class FleetWork:
         commit: str | None = None,
         url: str | None = None,
         error: str | None = None,
-        events: Iterable[TaskEvent] = (),
+        events: Iterable[AnyEvent] = (),
     ) -> bool:
         """Record how a delivery has ended, with the state of its item."""
         with self._database.writing() as transaction:

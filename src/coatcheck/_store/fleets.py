@@ -32,11 +32,11 @@ from .fleet_planning import PlannedCandidate, PlannedItem, add_candidate, keep_b
 from .fleet_rows import CANDIDATE_COLUMNS, FLEET_COLUMNS, ITEM_COLUMNS, candidate_of, fleet_of, item_of
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
     from .._protocol.effects import Clock
     from .database import Database, Transaction
 
-Events: TypeAlias = "Iterable[TaskEvent]"
+Events: TypeAlias = "Iterable[AnyEvent]"
 
 
 class FleetStore:
