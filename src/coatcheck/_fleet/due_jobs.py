@@ -9,12 +9,13 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .._model import fleet_events as events
 from .._model.fleets import (
     ACTIVE_CANDIDATES,
     FAILED_CANDIDATES,
+    SETTLED_ITEMS,
     CandidateState,
     FleetState,
     FleetStatus,
@@ -31,12 +32,18 @@ _ENDED = FAILED_CANDIDATES | {CandidateState.ENDED, CandidateState.VERIFIED}
 
 
 class DueJobs:
-    """What is due, for the engine of one machine."""
+    """What is due, for the engine of one machine. With *waits* it goes on until the fleet is done."""
 
-    def __init__(self, context: FleetContext, sweeper: Sweeper) -> None:
-        self._context, self._sweeper = context, sweeper
+    def __init__(
+        self,
+        context: FleetContext,
+        sweeper: Sweeper,
+        *,
+        waits: bool = False,
+        on_status: Callable[[FleetStatus], None] | None = None,
+    ) -> None:
+        self._context, self._sweeper, self._waits, self._on_status = context, sweeper, waits, on_status
         self._redriven_at: float | None = None
-        self._has_work = True
         self.status: FleetStatus = context.store.status(context.fleet)
 
     def __call__(self, *, is_tick: bool) -> tuple[Sequence[Job], bool]:
@@ -48,11 +55,13 @@ class DueJobs:
             self.status = context.store.status(context.fleet)
             context.fleet = self.status.fleet
             self._advance()
+            if self._on_status is not None:
+                self._on_status(self.status)
             jobs += self._sweeps()
             jobs += self._redriven()
         submissions = [*self._submissions()]
-        self._has_work = bool(jobs or submissions) or self._has_active()
-        return [*jobs, *submissions], self._has_work
+        is_going = self._waits and context.fleet.state is not FleetState.DONE
+        return [*jobs, *submissions], is_going or bool(jobs or submissions) or self.status.is_active
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -109,13 +118,6 @@ class DueJobs:
         for item_id in context.work.reviewable(context.fleet.id, limit=1000):
             yield Job("review", item_id)
 
-    def _has_active(self) -> bool:
-        """Whether tasks are under way, or an item is being decided or delivered."""
-        status = self.status
-        moving = (ItemState.RANKED, ItemState.APPROVED, ItemState.DELIVERING)
-        active = (CandidateState.SUBMITTING, CandidateState.RUNNING)
-        return any(status.items.get(each) for each in moving) or any(status.candidates.get(each) for each in active)
-
     # --- the fleet as a whole -----------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
@@ -133,7 +135,7 @@ class DueJobs:
                 events=[stopped],
             )
         self._expire()
-        if context.spec.sections.rollout.between == "auto" and self.waits_for_wave():
+        if context.spec.sections.rollout.between == "auto" and self.status.waits_for_wave:
             context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
         self._end()
 
@@ -152,13 +154,6 @@ class DueJobs:
         if limit is not None and ended >= sections.rollout.stop_after and failed / ended >= limit:
             return f"{failed} of {ended} tasks failed"
         return None
-
-    def waits_for_wave(self) -> bool:
-        """Whether the waves that have begun are finished and another one follows."""
-        context = self._context
-        if context.fleet.state is not FleetState.RUNNING or context.fleet.wave + 1 >= len(context.spec.wave_sizes()):
-            return False
-        return context.work.unfinished(context.fleet.id, wave=context.fleet.wave) == 0
 
     def _expire(self) -> None:
         """Reject items that have waited too long, where the file says so."""
@@ -179,11 +174,9 @@ class DueJobs:
     def _end(self) -> None:
         """Record that a fleet is done: every item is settled, or it stops and nothing is under way."""
         context, status = self._context, self.status
-        unfinished = context.work.unfinished(context.fleet.id, wave=len(context.spec.wave_sizes()))
-        is_stopped = status.fleet.state is FleetState.STOPPING and not self._has_active() and not self._is_reviewable()
-        if unfinished and not is_stopped:
-            return
-        if status.items.get(ItemState.WAITING):
+        is_settled = not any(count for state, count in status.items.items() if state not in SETTLED_ITEMS)
+        is_stopped = status.fleet.state is FleetState.STOPPING and not status.is_active and not self._is_reviewable()
+        if not is_settled and (not is_stopped or status.items.get(ItemState.WAITING)):
             return
         done = fleet_events.fleet_event(events.FleetDone, context.fleet.name, context.clock.time())
         states = [FleetState.RUNNING, FleetState.STOPPING]

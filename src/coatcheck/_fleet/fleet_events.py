@@ -42,8 +42,8 @@ def subject_of(fleet: str) -> str:
 
 def fleet_event(kind: type[events.FleetEventBase], fleet: str, now: float, **fields: Any) -> AnyEvent:
     """Return an event of a whole fleet."""
-    event = kind(subject=subject_of(fleet), fleet=fleet, at=datetime.fromtimestamp(now, UTC), **fields)
-    return event  # type: ignore[return-value] # each class is a member of the union
+    at = datetime.fromtimestamp(now, UTC)
+    return kind(subject=subject_of(fleet), fleet=fleet, at=at, **fields)  # type: ignore[return-value] # each class is a member
 
 
 def item_event(kind: type[events.ItemEventBase], fleet: str, item: str, now: float, **fields: Any) -> AnyEvent:

@@ -51,7 +51,7 @@ class Repositories:
         """Return the commit of a branch (or tag, or commit) of a repository; without *base* of its default branch."""
         place = self.place(name)
         if not is_remote(place):
-            return self._in(Path(place), base, name)
+            return self._resolve_here(name, base)
         wanted = base or "HEAD"
         listed = self._git(
             name, "ls-remote", "--end-of-options", place, wanted, f"refs/heads/{wanted}", folder=self._root()
@@ -130,7 +130,7 @@ class Repositories:
             self._git(name, "fetch", "--quiet", "--", place, base, folder=mirror)
         return mirror
 
-    def _in(self, folder: Path, base: str | None, name: str) -> str:
+    def _resolve_here(self, name: str, base: str | None) -> str:
         mirror = self.mirror(name)
         for wanted in (base, f"origin/{base}") if base else ("HEAD",):
             try:

@@ -62,15 +62,6 @@ class FleetWork:
         with self._database.reading() as transaction:
             return transaction.row(query, (item,)) is None
 
-    def unfinished(self, fleet: int, *, wave: int) -> int:
-        """Return how many items of the waves up to *wave* have not been delivered, rejected or given up."""
-        query = (
-            "SELECT count(*) FROM fleet_item WHERE fleet = ? AND wave <= ? AND state NOT IN"
-            " ('delivered', 'rejected', 'exhausted', 'cancelled', 'failed')"
-        )
-        with self._database.reading() as transaction:
-            return int(transaction.rows(query, (fleet, wave))[0][0])
-
     def accounts_in_use(self, fleet: int) -> Sequence[tuple[str, str]]:
         """Return the accounts that have running tasks of a fleet."""
         query = (

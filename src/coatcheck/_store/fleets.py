@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .._model.fleets import (
     CANDIDATE_CHANGES,
     ITEM_CHANGES,
+    SETTLED_ITEMS,
     CandidateState,
     FleetCandidate,
     FleetItem,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from .database import Database, Transaction
 
 Events: TypeAlias = "Iterable[AnyEvent]"
+
+
+_SETTLED = ", ".join(f"'{state.value}'" for state in sorted(SETTLED_ITEMS))
 
 
 class FleetStore:
@@ -113,6 +117,7 @@ class FleetStore:
                 items=_counts(transaction, "fleet_item", fleet.id),
                 candidates=_counts(transaction, "fleet_candidate", fleet.id),
                 accounts=accounts_of(transaction, fleet.id),
+                waits_for_wave=_waits_for_wave(transaction, record),
             )
 
     # --- items --------------------------------------------------------------------------------------------------------
@@ -268,6 +273,17 @@ def _change(
     if is_changed:
         append_events(transaction, events, at=at)
     return is_changed
+
+
+def _waits_for_wave(transaction: Transaction, fleet: FleetRecord) -> bool:
+    """Whether every item of the waves that have begun is settled, and there is another wave."""
+    if fleet.state is not FleetState.RUNNING:
+        return False
+    query = f"SELECT 1 FROM fleet_item WHERE fleet = ? AND wave > ? AND state NOT IN ({_SETTLED}) LIMIT 1"  # noqa: S608 - ours
+    if transaction.row(query, (fleet.id, fleet.wave)) is None:
+        return False
+    query = f"SELECT 1 FROM fleet_item WHERE fleet = ? AND wave <= ? AND state NOT IN ({_SETTLED}) LIMIT 1"  # noqa: S608 - ours
+    return transaction.row(query, (fleet.id, fleet.wave)) is None
 
 
 def _counts(transaction: Transaction, table: str, fleet: int) -> dict[str, int]:
