@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
+import ssl
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.checkouts import RepositoryCopies
 
 # Same examples in every run of CI; no deadline, because two busy cores are slow at random.
 settings.register_profile("coatcheck", deadline=None, database=None, derandomize="CI" in os.environ, print_blob=True)
@@ -20,6 +21,15 @@ settings.load_profile("coatcheck")
 # The variables that a test inherits. An allow-list: proxies, certificates, tokens and editors' settings are not in it.
 KEPT = ("PATH", "TMPDIR", "LANG", "CI")
 KEPT_PREFIXES = ("PYTEST_", "PYTHON", "COVERAGE_", "HYPOTHESIS_", "LC_")
+# Variables that name folders, and their paths below the home of a test.
+HOME_VARIABLES = {
+    "HOME": "",
+    "XDG_CACHE_HOME": "/.cache",
+    "XDG_CONFIG_HOME": "/.config",
+    "XDG_DATA_HOME": "/.local/share",
+    "XDG_STATE_HOME": "/.local/state",
+    "CODEX_HOME": "/.codex",
+}
 
 
 class NetworkRefusedError(RuntimeError):
@@ -59,22 +69,44 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def bare_environment() -> Iterator[None]:
+    """Remove the settings of the machine, and those of its user for git."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name not in KEPT and not name.startswith(KEPT_PREFIXES):
+                patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_certificates(bare_environment: None) -> Iterator[None]:
+    """Let httpx2 read none of the system's certificates, which takes 20 ms for each client; loopback needs none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx2.create_ssl_context", lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        yield
+
+
+@pytest.fixture(scope="session")
+def repositories(tmp_path_factory: pytest.TempPathFactory, bare_environment: None) -> RepositoryCopies:
+    """Copies of repositories that are made once."""
+    return RepositoryCopies(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths of the homes of tests."""
+    folder = tmp_path_factory.mktemp("homes", numbered=False)
+    return map(folder.joinpath, map(str, itertools.count()))
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the test's own empty home folder, with an environment without settings."""
-    home = tmp_path_factory.mktemp("home")
-    for name in list(os.environ):
-        if name not in KEPT and not name.startswith(KEPT_PREFIXES):
-            monkeypatch.delenv(name)
-    for name, value in {
-        "HOME": str(home),
-        "XDG_CACHE_HOME": str(home / ".cache"),
-        "XDG_CONFIG_HOME": str(home / ".config"),
-        "XDG_DATA_HOME": str(home / ".local/share"),
-        "XDG_STATE_HOME": str(home / ".local/state"),
-        "CODEX_HOME": str(home / ".codex"),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
+def home(homes: Iterator[Path], bare_environment: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the test's own empty home folder."""
+    home = next(homes)
+    home.mkdir()
+    for name, path in HOME_VARIABLES.items():
+        monkeypatch.setenv(name, f"{home}{path}")
     return home

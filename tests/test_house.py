@@ -58,6 +58,7 @@ ALIASES = {
     "Interval",
     "OnOutage",
     "Pairs",
+    "SandboxKind",
     "Script",
     "Seconds",
     "TaskEvent",

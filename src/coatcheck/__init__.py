@@ -115,6 +115,19 @@ if TYPE_CHECKING:
     from ._protocol.login_contract import Tokens as Tokens
     from ._protocol.task_recorder import TaskRecorder as TaskRecorder
     from ._protocol.wake_source import WakeSource as WakeSource
+    from ._review.candidates import Candidate as Candidate
+    from ._review.checks import (
+        Check as Check,
+        CheckResult as CheckResult,
+        Limits as Limits,
+        SandboxKind as SandboxKind,
+        Verdict as Verdict,
+        Verification as Verification,
+    )
+    from ._review.ranking import Ranking as Ranking, RankingStep as RankingStep
+    from ._review.review import Review as Review
+    from ._review.score_card import CandidateResult as CandidateResult, ScoreCard as ScoreCard
+    from ._review.verification_results import CheckProgress as CheckProgress
     from ._runtime.async_client import AsyncClient as AsyncClient
     from ._runtime.base_client import Seconds as Seconds
     from ._runtime.client import Client as Client
@@ -143,8 +156,13 @@ _HOMES = {
     "Attempt": "_model.outcome",
     "AttemptChange": "_model.comparison",
     "AttemptPair": "_model.comparison",
+    "Candidate": "_review.candidates",
+    "CandidateResult": "_review.score_card",
     "ChangeStatus": "_patches.header",
+    "Check": "_review.checks",
     "CheckFinished": "_model.review_events",
+    "CheckProgress": "_review.verification_results",
+    "CheckResult": "_review.checks",
     "Citation": "_model.outcome",
     "Client": "_runtime.client",
     "compare_attempts": "_model.comparison",
@@ -194,6 +212,7 @@ _HOMES = {
     "Language": "_patches.languages",
     "language_of": "_patches.languages",
     "LanguageStats": "_patches.patch_stats",
+    "Limits": "_review.checks",
     "LoginStatus": "_credentials.login_status",
     "Message": "_model.outcome",
     "Model": "_model.catalogue",
@@ -210,11 +229,16 @@ _HOMES = {
     "PlanStep": "_model.outcome",
     "Policy": "_patches.policy",
     "PullRequest": "_model.outcome",
+    "Ranking": "_review.ranking",
+    "RankingStep": "_review.ranking",
     "RateLimit": "_model.usage",
     "RateWindow": "_model.usage",
     "ResumedSubmission": "_engine.submit",
     "RetryPolicy": "_engine.backoff",
+    "Review": "_review.review",
     "ReviewRanked": "_model.review_events",
+    "SandboxKind": "_review.checks",
+    "ScoreCard": "_review.score_card",
     "Seconds": "_runtime.base_client",
     "Setting": "_runtime.config",
     "SpendControl": "_model.usage",
@@ -248,6 +272,8 @@ _HOMES = {
     "UndoResult": "_patches.undo_journal",
     "UnknownEvent": "_model.events",
     "Usage": "_model.usage",
+    "Verdict": "_review.checks",
+    "Verification": "_review.checks",
     "VerifiedPatch": "_patches.verify",
     "WakeSource": "_protocol.wake_source",
 }

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.checkouts import RepositoryCopies, make_checkout
 
 from coatcheck._app.workspace import Workspace
 from coatcheck._runtime.client import Client
@@ -15,23 +15,15 @@ from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
 from coatcheck.testing.emulator_transport import EmulatorTransport
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in *folder* with an author."""
-    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
-    return done.stdout.decode()
-
-
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, repositories: RepositoryCopies) -> Path:
     """A checkout on the branch ``topic``, without remotes, that the diff of the scripted cloud fits."""
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "topic")
-    (folder / "hello.txt").write_text("hello\n")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "first")
-    return folder
+    return repositories.copy(make_topic, tmp_path / "checkout")
+
+
+def make_topic(folder: Path) -> None:
+    """Commit a file on the branch ``topic``."""
+    make_checkout(folder, "topic")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.app.conftest import git
+from tests.checkouts import git
 
 from coatcheck import errors
 from coatcheck._app.apply import ApplyOptions, apply_patch, undo_last

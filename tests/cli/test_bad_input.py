@@ -137,7 +137,7 @@ def test_a_login_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "auth.json").mkdir()
     done = Cli(tmp_path, CODEX_HOME=str(tmp_path), CODEX_ACCESS_TOKEN="")("list")
 
-    assert (5, f"the login {tmp_path / 'auth.json'} cannot be read: Is a directory") == (
+    assert (5, f"the login {tmp_path / 'auth.json'} cannot be read: it is a folder") == (
         done.code,
         done.line.partition(";")[0],
     )

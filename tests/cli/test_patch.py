@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.checkouts import RepositoryCopies, git, make_checkout
 from tests.cli.cli_support import Cli
 
 from coatcheck.cloud.models import CloudFile, CloudResult
@@ -17,23 +17,10 @@ TWO_FILES = (
 ESCAPING = DIFF.replace("hello.txt", "../hello.txt")
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in *folder* with an author."""
-    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
-    return done.stdout.decode()
-
-
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, repositories: RepositoryCopies) -> Path:
     """A checkout that the diffs fit."""
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
-    (folder / "hello.txt").write_text("hello\n")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "first")
-    return folder
+    return repositories.copy(make_checkout, tmp_path / "checkout")
 
 
 def ended(folder: Path, *diffs: str | None, **facts: Any) -> tuple[Cli, str]:

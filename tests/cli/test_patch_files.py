@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.checkouts import RepositoryCopies, git, make_checkout
 from tests.cli.cli_support import Cli
-from tests.cli.test_patch import git
 
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
 
@@ -25,18 +25,17 @@ def no_service(request: object) -> object:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout that `DIFF` fits, and the file one.patch beside it."""
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
+def checkout(tmp_path: Path, repositories: RepositoryCopies) -> Path:
+    """A checkout that `DIFF` fits, with an author, and the file one.patch beside it."""
+    (tmp_path / "one.patch").write_text(DIFF)
+    return repositories.copy(make_checkout_of_an_author, tmp_path / "checkout")
+
+
+def make_checkout_of_an_author(folder: Path) -> None:
+    """Commit a file, and set an author for the commits of commands."""
+    make_checkout(folder)
     git(folder, "config", "user.name", "A")
     git(folder, "config", "user.email", "a@example.com")
-    (folder / "hello.txt").write_text("hello\n")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "first")
-    (tmp_path / "one.patch").write_text(DIFF)
-    return folder
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_a_prompt_file_may_be_standard_input(cli: Cli) -> None:
     [
         ("the prompt cannot be read from nope.md: No such file or directory", ["--prompt-file", "nope.md"]),
         ("the prompt in latin.md is not UTF-8 text", ["--prompt-file", "latin.md"]),
-        ("the prompt cannot be read from .: Is a directory", ["--prompt-file", "."]),
+        ("the prompt cannot be read from .: it is a folder", ["--prompt-file", "."]),
         ("the prompt is given twice", ["--prompt-file", "latin.md", "x"]),
         ("the prompt is blank", ["--prompt-file", "blank.md"]),
         ("standard input cannot be both", ["--prompt-file", "-", "--starting-diff", "-"]),

@@ -5,28 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.checkouts import RepositoryCopies, git, init
 from tests.cli.cli_support import Cli
-from tests.cli.test_submit import git
 
 URL = "https://github.com/owner/repo"
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, repositories: RepositoryCopies) -> Path:
     """A checkout of ``owner/repo`` whose ``main`` is pushed and fetched."""
-    upstream, folder = tmp_path / "upstream", tmp_path / "checkout"
+    return repositories.copy(make_pushed, tmp_path) / "checkout"
+
+
+def make_pushed(parent: Path) -> None:
+    """Commit a file in ``checkout``, and push it to ``upstream`` beside it."""
+    upstream, folder = parent / "upstream", parent / "checkout"
     upstream.mkdir()
     folder.mkdir()
-    git(upstream, "init", "-q", "--bare")
-    git(folder, "init", "-q", "-b", "main")
+    git(upstream, "init", "-q", "--bare", "--template=")
+    init(folder)
     (folder / "f").write_text("one\n")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first")
-    git(folder, "config", f"url.{upstream}.insteadOf", URL)
+    git(folder, "config", "url.../upstream.insteadOf", URL)
     git(folder, "remote", "add", "origin", URL)
     git(folder, "push", "-q", "origin", "main")
     git(folder, "fetch", "-q", "origin")
-    return folder
 
 
 def warning_of(folder: Path, *options: str, stdin: bytes = b"") -> str:

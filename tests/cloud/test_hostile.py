@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.checkouts import RepositoryCopies, git, init
 
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope, TimedOut
+from coatcheck._workspaces.command_process import ProcessResult
 from coatcheck._workspaces.git import Git, WorkspaceError, git_environment
 from coatcheck._workspaces.workspace import WorkspaceManager
-from coatcheck.cloud.attempt_runner import Agent, Runner, notes_message
+from coatcheck.cloud.attempt_runner import PARTIAL, Agent, Runner, conclude, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
 from coatcheck.cloud.clean_work_tree import mount_points
 from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
@@ -26,18 +28,16 @@ from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
 
 
-def git(where: Path, *arguments: str) -> None:
-    """Run git as the user would."""
-    environ = git_environment(os.environ)
-    subprocess.run(["git", "-C", str(where), *arguments], capture_output=True, env=environ, check=True)
-
-
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, repositories: RepositoryCopies) -> Path:
     """Return a repository with rules for encodings, line ends and ignored files."""
-    path = tmp_path / "repository"
-    (path / "src").mkdir(parents=True)
-    git(path, "init", "-q", "-b", "main")
+    return repositories.copy(make_repository, tmp_path / "repository")
+
+
+def make_repository(path: Path) -> None:
+    """Commit files of every encoding and with every end of line."""
+    init(path)
+    (path / "src").mkdir()
     (path / "f.txt").write_text("one\n")
     (path / "src/g.txt").write_text("g\n")
     (path / ".gitattributes").write_text("*.rc text working-tree-encoding=UTF-16\n*.crlf text eol=crlf\n")
@@ -46,7 +46,6 @@ def repository(tmp_path: Path) -> Path:
     (path / "known.crlf").write_bytes(b"a\r\nb\r\n")
     git(path, "add", ".")
     git(path, "commit", "-q", "-m", "First")
-    return path
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def collect(workspaces: WorkspaceManager, repository: Path) -> Iterator[Callable
     opened = []
 
     def collect(script: str) -> Changes:
-        workspace = workspaces.open("a", mirror="m", source=repository, branch="main", scope=CancelScope(50))
+        workspace = workspaces.open("a", mirror="m", source=repository, branch="main", scope=CancelScope(240))
         opened.append(workspace)
         environ = {**git_environment(os.environ), "PYTHON": sys.executable}
         subprocess.run(["bash", "-c", script], cwd=workspace.work, env=environ, capture_output=True, check=False)
@@ -287,6 +286,7 @@ def test_a_diff_of_odd_names_and_encodings_applies(repository: Path, collect: Ca
     """`git apply` of the diff creates the agent's files."""
     names = "printf x >$'caf\\xe9'; printf z >$'a\\nb'; echo hi >app.rc; echo more >>f.txt; rm -r src; echo s >src"
     diff = collect(names).diff
+    git(repository, "update-index", "--refresh")  # of the copied files
     apply = ["git", "-C", str(repository), "apply", "--index", "-"]
     subprocess.run(apply, input=diff.encode(), env=git_environment(os.environ), check=True)
     found = {entry: (os.fsencode(repository) + b"/" + entry) for entry in (b"caf\xe9", b"a\nb", b"src")}
@@ -418,9 +418,7 @@ class Attempts:
         refusals: Sequence[Exception] = (),
     ) -> None:
         self._repository, self._refusals = repository, list(refusals)
-        self._ended = threading.Event()
-        self.conclusions: list[Conclusion] = []
-        self.ids: list[str] = []
+        self._conclusions: queue.SimpleQueue[tuple[str, Conclusion]] = queue.SimpleQueue()
         agent = Agent(command=command, timeout=timeout, environ={**os.environ, "PYTHON": sys.executable})
         self.listener = Listener(on_start=lambda _job: True, on_line=lambda *_: None, on_end=self._on_end)
         self.runner = Runner(agent, workspaces, self.listener, max_parallel=1, pauses=(0, 0))
@@ -429,12 +427,9 @@ class Attempts:
     def _on_end(self, job: Job, conclusion: Conclusion) -> None:
         if self._refusals:
             raise self._refusals.pop(0)
-        self.ids.append(job.attempt_id)
-        self.conclusions.append(conclusion)
-        self._ended.set()
+        self._conclusions.put((job.attempt_id, conclusion))
 
     def submit(self, id: str = "a") -> None:
-        self._ended.clear()
         source = str(self._repository)
         self.runner.submit(
             Job(
@@ -449,9 +444,13 @@ class Attempts:
             )
         )
 
+    def next(self) -> tuple[str, Conclusion]:
+        """Wait for the next conclusion, and return it with the attempt's ID."""
+        return self._conclusions.get(timeout=240)
+
     def finish(self) -> Conclusion:
-        assert self._ended.wait(240)
-        return self.conclusions[-1]
+        """Wait for the next conclusion."""
+        return self.next()[1]
 
 
 FAKE_GIT = """#!/bin/sh
@@ -509,6 +508,48 @@ def test_the_deadline_covers_the_clone(hanging_git: Callable[[str], WorkspaceMan
     assert ("timed_out", "the attempt timed out after 0.3 s, while its clone was made") == (
         conclusion.error.code,
         conclusion.error.message,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("echo x >new.txt", (f"Notes on this result:\n- {PARTIAL}", ["new.txt"])),
+        ("true", ("", [])),
+        (
+            "cd ..; rm -rf work",
+            (
+                (
+                    "Notes on this result:\n- the changes of the agent until it failed are not in this result: "
+                    "the agent removed its own clone"
+                ),
+                [],
+            ),
+        ),
+    ],
+)
+def test_the_changes_of_an_agent_that_timed_out_are_collected(
+    change: str, expected: tuple[str, list[str]], workspaces: WorkspaceManager, repository: Path
+) -> None:
+    """Collecting a partial diff has a deadline of its own, because the attempt's has passed."""
+    now = [0.0]
+    scope = CancelScope(1000, monotonic=lambda: now[0])
+    workspace = workspaces.open("a", mirror="m", source=repository, branch="main", scope=scope)
+    subprocess.run(["sh", "-c", change], cwd=workspace.work, check=True)
+    now[0] = 2000.0
+    job = Job(
+        task_id="t", attempt_id="a", number=1, total=1, environment_id="m", source="", branch="main", prompt="Do it"
+    )
+    ending = ProcessResult(exit_code=-9, stdout="", stderr="", is_timeout=True)
+    conclusion = conclude(job, ending, workspace, timeout=1000)
+    workspace.remove()
+
+    assert conclusion.error is not None
+    assert conclusion.result is not None
+    assert ("timed_out", *expected) == (
+        conclusion.error.code,
+        "".join(conclusion.result.messages),
+        re.findall(r"^\+\+\+ b/(.*)$", conclusion.result.diff, re.MULTILINE),
     )
 
 
@@ -596,30 +637,31 @@ FULL = OSError(28, "No space left on device")
 @pytest.mark.parametrize(
     ("refusals", "expected"),
     [
-        ([FULL, FULL], [COMPLETED]),
-        ([FULL, sqlite3.OperationalError("database is locked"), FULL], [FAILED]),
-        ([FULL] * 6, [FAILED]),
-        ([UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")], [FAILED]),
+        ([FULL, FULL], COMPLETED),
+        ([FULL, sqlite3.OperationalError("database is locked"), FULL], FAILED),
+        ([FULL] * 6, FAILED),
+        ([UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")], FAILED),
     ],
 )
 def test_an_attempt_whose_result_is_refused_ends(
-    refusals: list[Exception], expected: list[str], workspaces: WorkspaceManager, repository: Path
+    refusals: list[Exception],
+    expected: str,
+    workspaces: WorkspaceManager,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A result is offered again while the reason may pass; then the attempt fails with the reason, and holds no slot."""
+    monkeypatch.setattr("coatcheck.cloud.attempt_runner.RETRY_INTERVAL", 0.01)
     attempts = Attempts(workspaces, repository, ("true",), None, refusals=refusals)
     attempts.submit("a")
-    first = attempts.finish() if len(refusals) < 6 else None
     attempts.submit("b")
-    while len(attempts.conclusions) < 2:
-        attempts.finish()
+    conclusions = dict(attempts.next() for _ in range(2))
     attempts.runner.close()
-    states = dict(zip(attempts.ids, attempts.conclusions, strict=True))
-    error = states["a"].error
+    error = conclusions["a"].error
 
-    assert first is None or first == states["a"]
-    assert (expected, COMPLETED, expected == [FAILED]) == (
-        [states["a"].state],
-        states["b"].state,
+    assert (expected, COMPLETED, expected == FAILED) == (
+        conclusions["a"].state,
+        conclusions["b"].state,
         error is not None and error.code == "result_not_kept" and "cannot be kept" in (error.message or ""),
     )
 

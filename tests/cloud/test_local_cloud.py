@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from coatcheck._workspaces.workspace import WorkspaceManager
-from coatcheck.cloud.attempt_runner import Agent
+from coatcheck.cloud.attempt_runner import PARTIAL, Agent
 from coatcheck.cloud.demo.site import agent_command, make_site
 from coatcheck.cloud.issued_tokens import Account, TokenBook, TokenSet
 from coatcheck.cloud.launcher import environment
@@ -191,6 +191,18 @@ def test_a_failure_has_code_and_message(
 ) -> None:
     """A code for programs, the last output for people."""
     assert expected == error_of(machine(script).run())
+
+
+def test_a_failed_agents_changes_are_a_partial_diff(machine: Callable[..., Machine]) -> None:
+    """What an agent changed before it failed is in its result, with a message that it is partial."""
+    details = machine("echo printed; echo x > new.txt; exit 7").run()
+    found = items(details)
+
+    assert ("agent_exit_7", ["Notes on this result:", f"- {PARTIAL}"], True) == (
+        error_of(details)[0],
+        found["message"]["content"][0]["text"].splitlines(),
+        "+++ b/new.txt" in found["pr"]["output_diff"]["diff"],
+    )
 
 
 def test_a_program_that_is_not_there_fails_the_attempt(machine: Callable[..., Machine]) -> None:

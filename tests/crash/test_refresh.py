@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.cloud.faults import Fault, Slow
 from coatcheck.cloud.http_server import serving
 
-ROUNDS = 100
 COUNT = 8
 
 
@@ -104,15 +104,15 @@ def is_newest(logins: LoginEnvironment) -> bool:
     return record is not None and not record.state
 
 
-def test_kill_9_at_any_step_loses_no_login(processes: Processes) -> None:
-    """A hundred deaths: the file is always whole, no lock is left, nothing that could be saved is lost.
+@pytest.mark.parametrize("rounds", [len(DEATHS), pytest.param(100, marks=pytest.mark.crash)])
+def test_kill_9_at_any_step_loses_no_login(processes: Processes, rounds: int) -> None:
+    """After each death the file is whole, no lock is left, and nothing that could be saved is lost.
 
     What was never on the disk (the answer was lost with its process) ends in one clear error, after one second try.
     """
     logins = processes.logins
     pid_of_the_victim = lambda: processes.pids[0]  # noqa: E731
-    for round_ in range(ROUNDS):
-        death = list(DEATHS)[round_ % len(DEATHS)]
+    for round_, death in enumerate(islice(cycle(DEATHS), rounds)):
         is_lost = death.endswith("(spent)")
         held = logins.put(logins.issue(ends_in=-10), keep=round_)
         if death.startswith("in the call"):

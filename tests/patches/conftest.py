@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from tests.checkouts import RepositoryCopies, init
 
 DATA = Path(__file__).parent / "data"
 
@@ -39,7 +40,7 @@ class Repository:
             cwd=self.folder,
             env=os.environ | WHO,
             check=False,
-            timeout=60,
+            timeout=240,
         )
         assert done.returncode in accept, (arguments, done.stderr)
         return done.stdout
@@ -101,24 +102,25 @@ def look(path: bytes) -> tuple[str, bytes]:
 def make_repository(folder: Path) -> Repository:
     """Start an empty repository in *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    repository = Repository(folder)
-    repository.git("init", "--quiet", "--initial-branch=main", ".")
-    return repository
+    init(folder)
+    return Repository(folder)
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
+def repository(tmp_path: Path, repositories: RepositoryCopies) -> Repository:
     """Start an empty repository."""
-    return make_repository(tmp_path / "repository")
+    return Repository(repositories.copy(init, tmp_path / "repository"))
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Repository:
+def site(tmp_path: Path, repositories: RepositoryCopies) -> Repository:
     """Clone the small web site that `dark_mode.patch` was made for."""
-    subprocess.run(
-        ["git", "clone", "--quiet", str(DATA / "site.bundle"), str(tmp_path / "site")], check=True, timeout=60
-    )
-    return Repository(tmp_path / "site")
+    return Repository(repositories.copy(clone_site, tmp_path / "site"))
+
+
+def clone_site(folder: Path) -> None:
+    """Clone the web site into an empty folder."""
+    subprocess.run(["git", "clone", "--quiet", str(DATA / "site.bundle"), str(folder)], check=True, timeout=240)
 
 
 @pytest.fixture

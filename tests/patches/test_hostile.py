@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.checkouts import RepositoryCopies
 
 from coatcheck._patches.parse import Patch
 from coatcheck._patches.policy import ALWAYS, RULES, Policy
@@ -81,14 +82,19 @@ CORPUS = {
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> tuple[Repository, Path]:
+def scene(tmp_path: Path, repositories: RepositoryCopies) -> tuple[Repository, Path]:
     """Return a repository with links out of it, and the folder of the victim beside it."""
-    outside = tmp_path / "outside"
+    repositories.copy(make_scene, tmp_path)
+    return Repository(tmp_path / "tree"), tmp_path / "outside"
+
+
+def make_scene(parent: Path) -> None:
+    """Commit links to a folder beside the repository."""
+    outside = parent / "outside"
     outside.mkdir()
-    for folder in (outside, tmp_path):
+    for folder in (outside, parent):
         (folder / "victim").write_text("secret\n")
-    repository = make_repository(tmp_path / "tree")
-    repository.commit(
+    make_repository(parent / "tree").commit(
         {
             "README": b"read me\n",
             "src/main": b"main\n",
@@ -97,7 +103,6 @@ def scene(tmp_path: Path) -> tuple[Repository, Path]:
             "sub/x": b"x\n",
         }
     )
-    return repository, outside
 
 
 def everything(folder: Path) -> dict[str, bytes]:

@@ -59,7 +59,12 @@ def in_colour(diff: bytes) -> bytes:
 
 COUNTS = r"^@@ -(\d+),\d+ \+(\d+),\d+ @@"
 
+
 # name -> (the damage, whether the base is needed)
+def _encoded(diff: bytes, encoding: str, end: bytes) -> bytes:
+    return diff.replace(b"\n", end).decode().encode(encoding)
+
+
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
     "counts too high": (substitute(COUNTS, r"@@ -\1,30 +\2,31 @@"), False),
     "counts too low": (substitute(COUNTS, r"@@ -\1,2 +\2,2 @@"), False),
@@ -82,6 +87,11 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
     "blanks at line ends": (substitute(r"[ ]+$", ""), False),
     "blank context restored": (substitute(r"^ $", ""), False),
     "byte order mark": (lambda diff: b"\xef\xbb\xbf" + diff, False),
+    **{
+        f"{encoding} {name}": (lambda diff, encoding=encoding, end=end: _encoded(diff, encoding, end), False)
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
+        for name, end in (("LF", b"\n"), ("CR LF", b"\r\n"))
+    },
     "no +++": (lambda diff: re.sub(rb"(?m)^\+\+\+ .*\n", b"", diff, count=1), False),
     "no ---": (lambda diff: re.sub(rb"(?m)^--- .*\n", b"", diff, count=1), False),
     "prose between hunks": (substitute(r"^(@@ -1[0-9])", r"...\n\1"), False),

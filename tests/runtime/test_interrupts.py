@@ -45,11 +45,11 @@ def test_interrupt_ends_a_request(transport: str) -> None:
 
 def test_calls_of_the_main_thread_share_one_other_thread() -> None:
     """One thread is started with the first call, makes every call, and has ended after `close`."""
-    before, calls = threading.active_count(), Interruptible()
-    names = {calls.perform(lambda: threading.current_thread().name) for _ in range(3)}
+    calls = Interruptible()
+    threads = {calls.perform(threading.current_thread) for _ in range(3)}
     calls.close()
 
-    assert ({"coatcheck-requests"}, before) == (names, threading.active_count())
+    assert [("coatcheck-requests", False)] == [(thread.name, thread.is_alive()) for thread in threads]
 
 
 def test_an_error_of_a_call_is_raised() -> None:
@@ -161,12 +161,13 @@ def test_another_library_keeps_its_signals(wakeup: int) -> None:
 
 def test_closing_ends_every_thread() -> None:
     """After `close` neither the thread that makes calls nor the one that watches signals is left."""
-    before, calls = threading.active_count(), Interruptible()
+    before, calls = set(threading.enumerate()), Interruptible()
     calls.perform_here(thread_name, cancel=lambda: None)
     calls.perform(thread_name)
+    started = set(threading.enumerate()) - before
     calls.close()
 
-    assert before == threading.active_count()
+    assert (2, set()) == (len(started), started & set(threading.enumerate()))
 
 
 class Named:

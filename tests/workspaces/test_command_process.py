@@ -115,7 +115,7 @@ def test_an_agent_cancelled_before_it_began_ends_at_once(tmp_path: Path) -> None
 
 def test_an_agent_may_end_after_sigterm(tmp_path: Path) -> None:
     """SIGTERM is sent before SIGKILL."""
-    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))\nprint('up', flush=True)\nsignal.pause()"
+    code = "import os, signal\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(os.write(1, b'bye\\n')))\nos.write(1, b'up\\n')\nsignal.pause()"
     up = threading.Event()
     process = CommandProcess(on_line=lambda _name, _line: up.set(), grace=10)
     threading.Thread(target=lambda: (up.wait(240), process.cancel())).start()

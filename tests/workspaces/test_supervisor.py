@@ -78,7 +78,7 @@ def test_every_process_of_an_agent_ends_with_it(name: str, tmp_path: Path) -> No
 
 # A process that starts two of itself as long as there are fewer than the limit, each in a new session.
 BOMB = """
-import os, sys
+import os, signal, sys
 path, limit = sys.argv[1], 40
 while os.path.getsize(path) < limit:
     for _ in range(2):
@@ -87,7 +87,7 @@ while os.path.getsize(path) < limit:
             os.environb.clear()
             with open(path, "a") as file:
                 file.write("x")
-os.execv(sys.executable, [sys.executable, "-c", "import signal; signal.pause()", "bomb", path])
+signal.pause()
 """
 
 

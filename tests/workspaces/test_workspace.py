@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.checkouts import RepositoryCopies, init
 
 from coatcheck._workspaces.git import WorkspaceError, git_environment
 from coatcheck._workspaces.tree_removal import remove_tree
@@ -25,11 +26,14 @@ def git(where: Path, *arguments: str, **environ: str) -> str:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, repositories: RepositoryCopies) -> Path:
     """Return a repository with a history, a second branch, an ignored file and an annotated tag."""
-    path = tmp_path / "repository"
-    path.mkdir()
-    git(path, "init", "-q", "-b", "main")
+    return repositories.copy(make_repository, tmp_path / "repository")
+
+
+def make_repository(path: Path) -> None:
+    """Commit files on two branches, with a tag, and leave one that is not committed."""
+    init(path)
     (path / "hello.txt").write_text("hello\n")
     (path / ".gitignore").write_text("*.log\n")
     (path / "latin.txt").write_bytes(b"caf\xe9\n")
@@ -38,7 +42,6 @@ def repository(tmp_path: Path) -> Path:
     git(path, "branch", "other")
     git(path, "tag", "-a", "-m", "v1", "v1")
     (path / "uncommitted.txt").write_text("mine\n")
-    return path
 
 
 def photograph(repository: Path) -> dict[str, tuple[object, ...]]:

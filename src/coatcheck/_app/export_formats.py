@@ -27,7 +27,7 @@ def to_chat(task: Task, number: int | None) -> bytes:
 
 def to_mail(task: Task, number: int | None) -> bytes:
     """Return a mail for ``git am``: of attempt *number*, else of the first attempt that has a diff."""
-    number, _ = choose_patch(task, task.attempts, number)
+    number = choose_patch(task, task.attempts, number).number
     return task.to_mail(attempt=number if len(task.attempts) > 1 else None)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from .. import errors
+from .._model.states import TaskState
 
 if TYPE_CHECKING:
     from .._model.outcome import Attempt, FileSnapshot, Outcome
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class ChosenPatch(NamedTuple):
-    """The attempt's number, None where a task has one attempt, and its outcome, which has a patch."""
+    """The attempt's number, None where a task has one attempt, and its outcome, which has a patch.
+
+    `is_partial` is whether the attempt ended without success.
+    """
 
     number: int | None
     outcome: Outcome
+    is_partial: bool = False
 
 
 def load_task(reader: TaskReader, ref: TaskRef) -> Task:
@@ -50,7 +55,7 @@ def load_patch(reader: TaskReader, task: Task, number: int | None) -> ChosenPatc
 
 
 def choose_patch(task: Task, attempts: Sequence[Attempt], number: int | None) -> ChosenPatch:
-    """Return the attempt *number* and its outcome; without a number the first attempt that has a diff.
+    """Return the attempt *number* and its outcome; without a number the first that has a diff, successful ones first.
 
     Raises `ConfigurationError` for an attempt that does not exist, `TaskError` where there is no diff.
     """
@@ -60,14 +65,19 @@ def choose_patch(task: Task, attempts: Sequence[Attempt], number: int | None) ->
     if number is None:
         if not with_diff:
             raise _no_diff(task, task.outcome)
-        return ChosenPatch(with_diff[0].number, _require_outcome(with_diff[0]))
+        first = next((each for each in with_diff if each.state is TaskState.SUCCEEDED), with_diff[0])
+        return _chosen(first)
     numbers = ", ".join(str(attempt.number) for attempt in attempts)
     chosen = next((attempt for attempt in attempts if attempt.number == number), None)
     if chosen is None:
         raise errors.ConfigurationError(f"{task.ref} has no attempt {number}", remedy=f"its attempts are: {numbers}")
     if chosen not in with_diff:
         raise _no_diff(task, chosen.outcome, attempt=chosen, with_diff=with_diff)
-    return ChosenPatch(number, _require_outcome(chosen))
+    return _chosen(chosen)
+
+
+def _chosen(attempt: Attempt) -> ChosenPatch:
+    return ChosenPatch(attempt.number, _require_outcome(attempt), attempt.state.is_unsuccessful)
 
 
 def _single_attempt(task: Task, number: int | None) -> ChosenPatch:
@@ -75,7 +85,7 @@ def _single_attempt(task: Task, number: int | None) -> ChosenPatch:
         raise errors.ConfigurationError(f"{task.ref} has no attempt {number}", remedy="it has one attempt")
     if task.outcome is None or not task.outcome.patch:
         raise _no_diff(task, task.outcome)
-    return ChosenPatch(None, task.outcome)
+    return ChosenPatch(None, task.outcome, task.state.is_unsuccessful)
 
 
 def _require_outcome(attempt: Attempt) -> Outcome:

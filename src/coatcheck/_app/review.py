@@ -50,7 +50,7 @@ def read_patch(reader: TaskReader, ref: TaskRef, number: int | None, options: Pa
     from .._patches.parse import Patch
 
     task = reader.get_task(ref)
-    number, outcome = load_patch(reader, task, number)
+    number, outcome, _ = load_patch(reader, task, number)
     patch = outcome.patch or Patch(b"")
     if options is None or not (options.repair or options.strip is not None or options.directory is not None):
         return TaskPatch(task, number, outcome, patch)

@@ -46,6 +46,7 @@ COMMANDS = {
     "pr": "actions",
     "diff": "patch",
     "apply": "patch",
+    "review": "review",
     "login": "login",
     "logout": "login",
     "auth": "auth",

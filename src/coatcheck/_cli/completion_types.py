@@ -52,6 +52,9 @@ KINDS_OF_COMMANDS: Mapping[tuple[str, str], str] = {
     ("history", "service"): "provider",
     ("history", "targets"): "patch",
     ("providers", "name"): "provider",
+    ("review", "base"): "branch",
+    ("review", "repository"): "folder",
+    ("review", "tasks"): "patch",
 }
 
 

@@ -26,6 +26,7 @@ class ExitCode(enum.IntEnum):
     SERVICE_TROUBLE = 8
     PATCH = 9
     NEEDS_INPUT = 10
+    NO_CANDIDATE = 11
     FAILURES = 14
     STORE = 15
     # sysexits.h EX_SOFTWARE and EX_IOERR, and the shells' 128 + signal for SIGHUP, SIGINT, SIGPIPE and SIGTERM.
@@ -50,6 +51,7 @@ MEANINGS = {
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is unavailable, or its response cannot be read.",
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
     ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
+    ExitCode.NO_CANDIDATE: "No candidate passed, so that none was chosen (`review`).",
     ExitCode.FAILURES: "Some lines of `submit --batch` failed; the others were submitted.",
     ExitCode.STORE: "The store cannot be used: its disk is full, its file is locked, corrupt, or not writable, or a newer version made it.",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",

@@ -110,6 +110,13 @@ def size(stats: DiffStats | None) -> tuple[Part, ...]:
     return (Styled(f"+{stats.added}", "green"), "/", Styled(f"-{stats.removed}", "red"), f" • {files}")
 
 
+def task_size(task: Task) -> tuple[Part, ...]:
+    """Return how big the change of a task is, and that it is partial where the task has not succeeded."""
+    amount = size(task.stats)
+    is_partial = task.state.is_unsuccessful and amount != size(None)
+    return (Styled("partial diff: ", "yellow"), *amount) if is_partial else amount
+
+
 def summary(task: Task, now: float) -> list[Line]:
     """Return a summary in three lines: state and title, environment and date, size of the change."""
     where = task.environment_label or task.repository or task.environment
@@ -119,7 +126,7 @@ def summary(task: Task, now: float) -> list[Line]:
     return [
         ("[", state_word(task.state, task.raw_state), "] ", task.title or "<untitled>"),
         Styled(f"{where}  •  {when}" if where else when, "dim"),
-        (*size(task.stats), attempts),
+        (*task_size(task), attempts),
         *([("error: ", Styled(str(task.error), "red"))] if task.error else []),
     ]
 

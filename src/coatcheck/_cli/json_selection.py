@@ -39,6 +39,7 @@ CLASSES: Mapping[str, str] = {
     "login": "_credentials.login_status:LoginStatus",
     "watch": "_model.events:TaskEventBase",
     "apply": "_patches.apply_results:AppliedPatch",
+    "review": "_review.ranking:Ranking",
 }
 # Fields of documents that have no class, and further fields of those that have one.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -62,6 +63,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "diff_of_diffs",
     ),
     "apply": ("ref", "attempt", "recorded_at", "left_out", "findings", "restored", "removed", "kept"),
+    "review": ("applied",),
     "approve": ("ref", "action"),
     "cancel": ("ref", "action"),
     "archive": ("ref", "action"),

@@ -24,6 +24,11 @@ class TaskState(enum.Enum):
         return self in _TERMINAL
 
     @property
+    def is_unsuccessful(self) -> bool:
+        """Whether the task has ended without success."""
+        return self in _TERMINAL and self is not TaskState.SUCCEEDED
+
+    @property
     def is_interrupted(self) -> bool:
         """Whether the task needs input: an answer, an approval, or to be resumed."""
         return self in _INTERRUPTED

@@ -220,7 +220,7 @@ class Task(Value, frozen=True, kw_only=True):
 
     def raise_for_state(self) -> Self:
         """Return the task itself, or raise `TaskFailedError` when it ended without success."""
-        if self.state.is_terminal and self.state is not TaskState.SUCCEEDED:
+        if self.state.is_unsuccessful:
             because = f": {self.error}" if self.error else ""
             message = f"{self.ref} {self.state.value}{because}"
             raise TaskFailedError(message, task=self)
@@ -229,11 +229,14 @@ class Task(Value, frozen=True, kw_only=True):
     def require_patch(self, *, attempt: int | None = None) -> Patch:
         """Return the patch of *attempt*, else the task's own, else that of the first attempt that has one.
 
+        Patches of attempts that failed come last: they are partial.
         Raises `TaskError` where there is none, `ConfigurationError` for an attempt that does not exist. Whether the
         task succeeded is not considered: ``task.raise_for_state().require_patch()`` requires both.
         """
         if attempt is None:
+            partial = [each.outcome for each in self.attempts if each.state.is_unsuccessful]
             outcomes = [self.outcome, *(each.outcome for each in self.attempts)]
+            outcomes.sort(key=lambda outcome: outcome in partial)
         else:
             outcomes = [self.outcome if attempt == 1 and not self.attempts else self.attempt(attempt).outcome]
         patch = next((outcome.patch for outcome in outcomes if outcome and outcome.patch), None)

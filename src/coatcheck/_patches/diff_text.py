@@ -22,7 +22,8 @@ _SEPARATOR = re.compile(rb"--(?:[-=\d_ \r]|Apple-|boundary|\Z)|\+\+\+ ")
 _LIST_ITEM = re.compile(rb"[+\-] \S")
 
 _UNREADABLE = re.compile(
-    rb"^(?:(?P<codex>\*\*\* (?:Begin Patch|(?:Update|Add|Delete) File: ))"
+    rb"^(?:(?P<wide>(?:\xff\xfe|\xfe\xff|\0\0\xfe\xff)?\0{0,3}(?:d\0{1,3}i\0{1,3}f\0{1,3}f|(?:-\0{1,3}){3} ))"
+    rb"|(?P<codex>\*\*\* (?:Begin Patch|(?:Update|Add|Delete) File: ))"
     rb"|(?P<context>\*{15}[^*\n]*\n\*\*\* \d)"
     rb"|(?P<blocks><{5,9} (?:SEARCH|ORIGINAL)\b)"
     rb"|(?P<colour>(?:\x1b\[[\d;]*[mK])+(?:diff |--- |\+\+\+ |@@|[-+]))"
@@ -39,6 +40,7 @@ _UNREADABLE = re.compile(
     re.MULTILINE,
 )
 _REASONS = {
+    "wide": "this is UTF-16 or UTF-32 text (Windows PowerShell writes > so), not UTF-8",
     "codex": "this is a Codex patch (*** Begin Patch), not a unified diff",
     "context": "this is a context diff (diff -c), not a unified diff",
     "blocks": "this is a search/replace block, not a unified diff",
@@ -54,13 +56,15 @@ _REASONS = {
     "hunk": "the hunk header is not @@ -START,LINES +START,LINES @@, or no file header is above it",
 }
 INTERRUPTED = "this line interrupts a hunk: it begins with none of blank, + and -, and changed lines follow it"
+_REMEDY = "use the output of git diff without options"
 _WORD_DIFF = "this is a word diff (git diff --word-diff), not a unified diff"
 
 
 def error_at(data: bytes, at: int, reason: str) -> PatchError:
     """Return the error that names the wrong line of *data*."""
     line = data.count(b"\n", 0, at) + 1
-    return PatchError(f"line {line}: {reason}", line=line, remedy="use the output of git diff without options")
+    remedy = "write it with: git diff --output=FILE" if reason == _REASONS["wide"] else _REMEDY
+    return PatchError(f"line {line}: {reason}", line=line, remedy=remedy)
 
 
 def check_end(data: bytes, end: int) -> None:

@@ -26,6 +26,12 @@ def matcher(*, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Call
     return is_wanted
 
 
+def path_matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return a test of paths: whether one matches any of *patterns*, none where there are none."""
+    matches = _any_of(patterns)
+    return lambda path: matches is not None and bool(matches(path))
+
+
 def _any_of(patterns: Iterable[str]) -> Callable[[str], object] | None:
     alternatives = "|".join(translate(pattern) for pattern in patterns)
     return re.compile(alternatives, re.DOTALL).fullmatch if alternatives else None

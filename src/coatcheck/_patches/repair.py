@@ -51,6 +51,7 @@ def repair(
     """Repair *data* as `Patch.repair` documents; *parse* is the strict parser, *naming* returns how it reads names."""
     repairs = Repairs()
     files = None if base is None else BaseFiles(base)
+    data = repair_text.as_utf8(data, repairs)
     rows = repair_text.without_byte_order_mark(rows_of(data), repairs)
     rows = repair_text.without_carriage_returns(rows, repairs)
     parsed = _parsed(joined(rows) if repairs.all else data, parse)

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
     from .repair_rows import Repairs
 
+# How a text begins, longer forms first: with its byte order mark, or with two ASCII characters.
+_ENCODINGS = (
+    ((b"\xff\xfe\0\0", b"d\0\0\0i\0\0\0", b"-\0\0\0-\0\0\0"), "utf-32-le"),
+    ((b"\0\0\xfe\xff", b"\0\0\0d\0\0\0i", b"\0\0\0-\0\0\0-"), "utf-32-be"),
+    ((b"\xff\xfe", b"d\0i\0", b"-\0-\0"), "utf-16-le"),
+    ((b"\xfe\xff", b"\0d\0i", b"\0-\0-"), "utf-16-be"),
+)
+_REMEDY = "write it with: git diff --output=FILE"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The first line of a file's part, in any format that is read.
 _START = rb"(?:diff --git |diff --c|--- [^-\s]|\*\*\* (?:Begin Patch|(?:Add|Delete|Update) File: )|@@ )"
@@ -31,6 +39,21 @@ _RESET = (b"\x1b[m", b"\x1b[0m")
 _HEADER_LINE = (b"@@", b"diff ", b"index ", b"--- ", b"+++ ")
 
 _FENCE = re.compile(rb"(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)\Z")
+
+
+def as_utf8(data: bytes, repairs: Repairs) -> bytes:
+    """Convert a text in UTF-16 or UTF-32 to UTF-8. Raises `PatchError` where it is not valid."""
+    encoding = next((name for marks, name in _ENCODINGS if data.startswith(marks)), None)
+    if encoding is None:
+        return data
+    try:
+        text = data.decode(encoding).removeprefix("\ufeff").encode()
+    except UnicodeDecodeError as error:
+        raise repair_error(
+            1, f"the text begins as {encoding.upper()} and is not: {error.reason}", remedy=_REMEDY
+        ) from None
+    repairs.add("encoding", 1, f"converted {encoding.upper()[:6]} to UTF-8")
+    return text
 
 
 def without_byte_order_mark(rows: list[Row], repairs: Repairs) -> list[Row]:

@@ -75,6 +75,11 @@ class Ranking(Value, frozen=True, kw_only=True):
         """Return the score card of the choice."""
         return next((card for card in self.cards if card.candidate.name == self.choice), None)
 
+    @property
+    def conclusion(self) -> str:
+        """Return a sentence: which candidate is chosen and why, or why none is."""
+        return f"chosen: {self.choice}: {self.reason}" if self.choice else f"nothing is chosen: {self.reason}"
+
     def to_markdown(self) -> str:
         """Return it as Markdown for a pull request: a table, the checks and the reasons. Names have no effect there."""
         from .report import markdown_report

@@ -1,25 +1,29 @@
 """A ranking in words: those that the command line and Markdown share, and the Markdown. Pure.
 
-Names, titles and reasons are of agents and services: in Markdown they are escaped and have no effect.
+`Ranking` is typed `Any`, because its module imports this one.
+
+Names, titles and reasons are of agents and services: in Markdown they are escaped and have no effect. Text that hosts may
+take for the name of a person or of an issue is a code span, where they do not look for any
+(https://docs.github.com/get-started/writing-on-github, "Mentioning people and teams").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .._export.notebook import safe
-from .._values.markdown_text import table
+from .._export import notebook
+from .._patches.hidden_characters import escape
+from .._values.markdown_text import code_span, table
 from .checks import CheckResult
 
 if TYPE_CHECKING:
-    from .ranking import Ranking
     from .score_card import ScoreCard
 
 
-def check_names(ranking: Ranking) -> tuple[str, ...]:
+def check_names(cards: Iterable[ScoreCard]) -> tuple[str, ...]:
     """Return the names of the checks that were run, in the order of the first card that has each."""
-    return tuple(dict.fromkeys(result.check for card in ranking.cards for result in card.checks))
+    return tuple(dict.fromkeys(result.check for card in cards for result in card.checks))
 
 
 def check_word(card: ScoreCard, check: str) -> str:
@@ -44,14 +48,14 @@ def score_word(card: ScoreCard) -> str:
     return "" if card.score is None else f"{card.score:g}"
 
 
-def conclusion(ranking: Ranking) -> str:
-    """Return which candidate is chosen and why, or why none is."""
-    return f"chosen: {ranking.choice}: {ranking.reason}" if ranking.choice else f"nothing is chosen: {ranking.reason}"
+def safe(text: str) -> str:
+    """Return *text* on one line without any effect."""
+    return code_span(escape(text)) if "@" in text or "#" in text else notebook.safe(text)
 
 
-def markdown_report(ranking: Ranking) -> str:
+def markdown_report(ranking: Any) -> str:
     """Return the ranking as Markdown: the choice, a table, the reasons."""
-    names = check_names(ranking)
+    names = check_names(ranking.cards)
     has_scores = any(card.score is not None for card in ranking.cards)
     header = (
         "Place",
@@ -79,7 +83,7 @@ def _row(place: int, card: ScoreCard, names: Sequence[str], *, has_scores: bool)
     return (str(place), safe(card.candidate.name), card.result.value, *checks, size_word(card) or "—", same, *scores)
 
 
-def _lists(ranking: Ranking) -> Iterator[str]:
+def _lists(ranking: Any) -> Iterator[str]:
     """Yield a list of the rejections, one of the comparisons and one of the notes, each where there is something."""
     rejected = [
         f"- {safe(card.candidate.name)}: {safe('; '.join(card.rejections))}"

@@ -13,10 +13,17 @@ ProgressState: TypeAlias = Literal["running", "passed", "failed", "error", "skip
 class CheckProgress(Value, frozen=True, kw_only=True):
     """A check of one candidate has begun ("running") or ended; `candidate` is None for the unpatched base."""
 
-    candidate: str | None
+    candidate: str | None = None
     check: str
-    state: ProgressState
+    state: Literal["running", "passed", "failed", "error", "skipped", "unchecked"]
     seconds: float = 0.0
+
+    _json: ClassVar[JsonFields] = {
+        "candidate": "name of the candidate, null for the unpatched base",
+        "check": "name of the check",
+        "state": "running, passed, failed, error, skipped or unchecked",
+        "seconds": "how long it took",
+    }
 
 
 class VerificationResult(Value, frozen=True, kw_only=True):

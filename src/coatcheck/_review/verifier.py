@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._workspaces.cancellation import CancelScope
+from .check_runs import split_commands
+from .sandbox import Sandbox, unprivileged_user
+from .sandbox_choice import choose_sandbox
+from .unconfined import Unconfined
+from .verification_folder import VerificationFolder
 from .verification_results import CheckProgress, VerificationResult
+from .verification_run import Tools, VerificationRun
 
 if TYPE_CHECKING:
     from .._store.check_results import CheckResults
-    from .._workspaces.cancellation import CancelScope
     from .candidates import Candidate
     from .checks import Verification
 
@@ -40,6 +47,8 @@ class Verifier:
     ) -> None:
         self._repository, self._verification, self._folder = repository, verification, folder
         self._results, self._workers, self._environ = results, workers, environ
+        self._tools: Tools | None = None
+        self._lock = threading.Lock()
 
     def verify(
         self,
@@ -52,7 +61,38 @@ class Verifier:
         """Return what the checks found about each candidate, in their order.
 
         *base* is a revision of the repository. What is wrong with one candidate, or with the base, is in the results.
+        *on_progress* is called from other threads, by one at a time.
         Raises `ConfigurationError` where there is no sandbox or a command cannot be split into words, and
         `cancellation.Stopped` when *scope* ends.
         """
-        return [VerificationResult(candidate=each.name, unchecked="not run") for each in candidates]
+        tools = self._prepared()
+        outer = scope or CancelScope()
+        inner = CancelScope(outer.remaining())
+        with outer.on_cancel(inner.cancel), tools.folder.open_run() as run:
+            return VerificationRun(tools, run, scope=inner, on_progress=on_progress).verify(candidates, base)
+
+    def _prepared(self) -> Tools:
+        """Return the sandbox and the folders, which are made once."""
+        with self._lock:
+            if self._tools is None:
+                self._tools = self._prepare()
+            return self._tools
+
+    def _prepare(self) -> Tools:
+        verification = self._verification
+        words = split_commands(verification)
+        folder = VerificationFolder(self._folder, None if verification.sandbox == "none" else unprivileged_user())
+        if verification.checks:
+            sandbox: Sandbox = choose_sandbox(verification, folder=folder.path, environ=self._environ)
+        else:
+            sandbox = Unconfined(environ=self._environ)
+        return Tools(
+            verification=verification,
+            words=words,
+            sandbox=sandbox,
+            folder=folder,
+            repository=self._repository,
+            results=self._results,
+            environ=self._environ,
+            workers=self._workers,
+        )

@@ -36,10 +36,16 @@ def escaped(text: str) -> str:
     """
     text = one_line(text)
     if "$" in text or "\\" in text:
-        ticks = "`" * (1 + max((len(run) for run in _RUNS.findall(text)), default=0))
-        return f"{ticks} {text.replace('|', _BAR)} {ticks}"
+        return code_span(text)
     text = _PUNCTUATION.sub(r"\\\1", text)
     return "".join(_ENTITIES.get(character, character) for character in text)
+
+
+def code_span(text: str) -> str:
+    """Return *text* on one line as a code span, in which nothing has an effect."""
+    text = one_line(text)
+    ticks = "`" * (1 + max((len(run) for run in _RUNS.findall(text)), default=0))
+    return f"{ticks} {text.replace('|', _BAR)} {ticks}"
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

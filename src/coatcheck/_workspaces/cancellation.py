@@ -47,6 +47,10 @@ class CancelScope:
         """Return the seconds until the deadline, at least 0, None where there is no deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - self._monotonic())
 
+    def extend(self, seconds: float) -> None:
+        """Move the deadline to *seconds* from now; a cancellation stays."""
+        self._deadline = self._monotonic() + seconds
+
     def check(self) -> None:
         """Raise `Cancelled` or `TimedOut` where the attempt must not continue."""
         if self._is_cancelled:

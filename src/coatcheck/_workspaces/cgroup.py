@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .._files.processes import is_running
 from .supervisor import send
 
 # Which version 1 hierarchy is used: one that can stop all of a group comes first.
@@ -23,15 +24,18 @@ V1_ORDER = ("freezer", "pids", "name=systemd")
 END_TIMEOUT, INTERVAL = 5.0, 0.01
 
 
-def own_groups(mountinfo: str, membership: str) -> list[Path]:
-    """Return the folders of this process's own groups, the best first, from /proc/self/mountinfo and /proc/self/cgroup."""
+def own_groups(mountinfo: str, membership: str, hierarchies: Sequence[str] = ("", *V1_ORDER)) -> list[Path]:
+    """Return the folders of this process's own groups, from /proc/self/mountinfo and /proc/self/cgroup.
+
+    They are in the order of *hierarchies*: "" is version 2, a name a controller of version 1.
+    """
     groups = dict(line.split(":", 2)[1:] for line in membership.splitlines() if line.count(":") >= 2)
     ranked: list[tuple[int, Path]] = []
     for line in mountinfo.splitlines():
         fields, _, system = line.partition(" - ")
         kind, _, options = system.partition(" ")
         root, mount = fields.split(" ")[3:5]
-        for rank, name in enumerate(("", *V1_ORDER)):
+        for rank, name in enumerate(hierarchies):
             is_it = kind == "cgroup2" if not name else kind == "cgroup" and name in options.split(" ")[-1].split(",")
             if is_it and (own := _group_of(groups, name)) is not None:
                 inside = own.removeprefix(root) if root != "/" else own
@@ -43,11 +47,11 @@ def _group_of(groups: dict[str, str], controller: str) -> str | None:
     return next((path for names, path in groups.items() if controller in names.split(",")), None)
 
 
-def find_parents() -> list[Path]:
+def find_parents(hierarchies: Sequence[str] = ("", *V1_ORDER)) -> list[Path]:
     """Return the groups below which one may be made, best first; none on systems without control groups."""
     try:
         membership = Path("/proc/self/cgroup").read_text()
-        return own_groups(Path("/proc/self/mountinfo").read_text(), membership)
+        return own_groups(Path("/proc/self/mountinfo").read_text(), membership, hierarchies)
     except OSError:
         return []
 
@@ -114,3 +118,73 @@ def _write(path: Path, text: str) -> bool:
     except OSError:
         return False
     return True
+
+
+# The controllers of limits, with the files that set them in version 2 and in version 1.
+_MEMORY = ("memory", ("memory.max", "memory.limit_in_bytes"))
+_PROCESSES = ("pids", ("pids.max", "pids.max"))
+# Where the kernel counts what a limit has stopped: the file, the word in it, and the limit.
+_EVENTS = (
+    ("memory.events", "oom_kill", "memory"),
+    ("memory.oom_control", "oom_kill", "memory"),
+    ("pids.events", "max", "processes"),
+)
+
+
+def create_limited_groups(name: str, *, memory: int, processes: int) -> list[Path]:
+    """Return new groups that limit the memory (bytes) and the number of all their processes together.
+
+    There is one group in version 2, one for each controller in version 1, none where none can be made. *name* ends with
+    our process id and a number: ``coatcheck-check-4711-1``.
+    """
+    groups: list[Path] = []
+    for (controller, files), limit in ((_MEMORY, memory), (_PROCESSES, processes)):
+        if any((group / file).exists() for group in groups for file in files):
+            limited = next(group for group in groups if any((group / file).exists() for file in files))
+            _set_limit(limited, files, limit)
+        elif group := _create_limited(name, controller, files, limit):
+            groups.append(group)
+    return groups
+
+
+def _create_limited(name: str, controller: str, files: Sequence[str], limit: int) -> Path | None:
+    for parent in find_parents(("", controller)):
+        # In version 2 a group with processes passes on no controller (cgroups(7)), so its parent is tried as well.
+        is_version_2 = (parent / "cgroup.controllers").exists()
+        for place in (parent, parent.parent) if is_version_2 else (parent,):
+            _remove_left(place, name)
+            path = place / name
+            with contextlib.suppress(OSError):
+                path.mkdir()
+                if os.access(path / "cgroup.procs", os.W_OK) and _set_limit(path, files, limit):
+                    return path
+                path.rmdir()
+    return None
+
+
+def reached_limit(groups: Sequence[Path]) -> str | None:
+    """Return which limit processes of the groups have reached: "memory" or "processes", None for none."""
+    for file, word, limit in _EVENTS:
+        for group in groups:
+            with contextlib.suppress(OSError):
+                counts = dict(line.split(" ", 1) for line in (group / file).read_text().splitlines())
+                if int(counts.get(word, 0)):
+                    return limit
+    return None
+
+
+def _remove_left(place: Path, name: str) -> None:
+    """Remove the empty groups of processes that were killed; *name* ends with a process id and a number."""
+    prefix = name.rsplit("-", 2)[0]
+    for path in place.glob(f"{prefix}-*-*"):
+        with contextlib.suppress(OSError, ValueError):
+            if not is_running(int(path.name.rsplit("-", 2)[1])):
+                path.rmdir()
+
+
+def _set_limit(path: Path, files: Sequence[str], limit: int) -> bool:
+    is_set = any(_write(path / file, str(limit)) for file in files)
+    if is_set and "memory.max" in files:
+        _write(path / "memory.swap.max", "0")
+        _write(path / "memory.oom.group", "1")
+    return is_set

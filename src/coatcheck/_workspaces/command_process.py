@@ -44,13 +44,17 @@ MARK = "COATCHECK_RESULT"
 
 
 class ProcessResult(Value, frozen=True, kw_only=True):
-    """How a command ended: its exit code (negative: the signal), what it wrote, and whether we ended it."""
+    """How a command ended: its exit code (negative: the signal), what it wrote, and whether we ended it.
+
+    `limit` is the limit of its control groups that it has reached: "memory" or "processes".
+    """
 
     exit_code: int
     stdout: str
     stderr: str
     is_timeout: bool = False
     is_cancelled: bool = False
+    limit: str | None = None
 
 
 def arguments_of(template: Sequence[str], prompt: str) -> list[str]:
@@ -67,10 +71,15 @@ class CommandProcess:
     """One run of a command; `cancel` ends it from any thread, also before it began."""
 
     def __init__(
-        self, *, on_line: Callable[[str, str], None] = lambda _name, _line: None, grace: float = GRACE
+        self,
+        *,
+        on_line: Callable[[str, str], None] = lambda _name, _line: None,
+        grace: float = GRACE,
+        max_output: int = MAX_OUTPUT,
     ) -> None:
         self._on_line = on_line
         self._grace = grace
+        self._max_output = max_output
         self._wake = threading.Event()
         self._is_cancelled = False
 
@@ -121,7 +130,7 @@ class CommandProcess:
 
     def _capture(self, pipe: IO[bytes] | None, name: str) -> OutputCapture:
         assert pipe is not None  # noqa: S101 - PIPE was asked for
-        return OutputCapture(pipe, lambda line: self._on_line(name, line))
+        return OutputCapture(pipe, lambda line: self._on_line(name, line), limit=self._max_output)
 
 
 class Supervised:
@@ -287,7 +296,9 @@ def _marked(mark: bytes) -> set[int]:
 class OutputCapture:
     """Read a pipe from a thread; keep its first and last parts, and call *on_line* with each of the first lines."""
 
-    def __init__(self, pipe: IO[bytes], on_line: Callable[[str], None], *, limit: int = MAX_OUTPUT) -> None:
+    def __init__(
+        self, pipe: IO[bytes], on_line: Callable[[str], None] | None = None, *, limit: int = MAX_OUTPUT
+    ) -> None:
         self._pipe = pipe
         self._on_line = on_line
         self._half = limit // 2
@@ -297,18 +308,18 @@ class OutputCapture:
         self._thread.start()
 
     def _read(self) -> None:
-        partial, lines = b"", 0
+        partial, lines, on_line = b"", 0, self._on_line
         with self._pipe:
             while chunk := os.read(self._pipe.fileno(), 65_536):
                 self._keep(chunk)
-                if lines < MAX_LINES:
+                if on_line and lines < MAX_LINES:
                     *whole, partial = (partial + chunk).split(b"\n")
                     lines += len(whole)
                     for line in whole:
-                        self._on_line(plain(line[:MAX_LINE]))
+                        on_line(plain(line[:MAX_LINE]))
                     partial = partial[-MAX_LINE:]
-        if partial and lines < MAX_LINES:
-            self._on_line(plain(partial))
+        if on_line and partial and lines < MAX_LINES:
+            on_line(plain(partial))
 
     def _keep(self, chunk: bytes) -> None:
         free = self._half - len(self._head)

@@ -3,7 +3,8 @@
 Invariants:
 - whatever happens to an attempt, it ends with a state and a reason, its processes end, its workspace is removed, and
   its thread takes the next one;
-- one `CancelScope` covers an attempt from the clone to collecting its result;
+- one `CancelScope` covers an attempt from the clone to collecting its result; collecting the partial changes of an
+  agent that timed out has a deadline of its own, `COLLECTING_TIMEOUT`;
 - what an agent prints is data: it is capped, and not interpreted beyond the JSON object that it may write.
 """
 
@@ -28,7 +29,7 @@ from .attempts import Conclusion, Job, Listener, failed
 from .collect_changes import Changes, collect_changes
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .current_diff import RunningWorkspaces
-from .models import CANCELLED, COMPLETED, CloudFile, CloudLog, CloudResult, title_of
+from .models import CANCELLED, COMPLETED, FAILED, CloudFailure, CloudFile, CloudLog, CloudResult, title_of
 from .tree_walk import read_regular
 
 # The end of what an agent printed is its message; longer ones are logs.
@@ -41,6 +42,9 @@ MAX_NOTES, MAX_NOTE = 100, 600
 # always is one.
 SILENCE = "(The agent printed nothing.)"
 TIMEOUT = 3600.0
+# How long collecting the changes of an agent that timed out may take, after its deadline (seconds).
+COLLECTING_TIMEOUT = 60.0
+PARTIAL = "the agent failed, so the diff is partial: what it had changed until then"
 MAX_PARALLEL = 2
 
 
@@ -239,11 +243,8 @@ def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: 
     logs = tuple(CloudLog(name=name, text=text, created_at=now) for name, text in outputs if text)
     if ending.is_cancelled:
         return Conclusion(state=CANCELLED, result=CloudResult(logs=logs))
-    if ending.is_timeout:
-        return failed("timed_out", f"the agent timed out after {timeout:g} s", result=CloudResult(logs=logs))
-    if ending.exit_code:
-        reason = last_line(ending.stderr) or last_line(ending.stdout) or "the agent printed nothing"
-        return failed(f"agent_exit_{ending.exit_code}", reason[:1000], result=CloudResult(logs=logs))
+    if failure := failure_of(ending, timeout):
+        return Conclusion(state=FAILED, error=failure, result=partial_result(job, ending, workspace, logs))
     try:
         changes = collect_changes(workspace) if job.mode == "code" else Changes()
     except (Stopped, WorkspaceError) as error:
@@ -252,6 +253,42 @@ def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: 
     result = result_of(job, ending, changes, report, notes=(*changes.notes, *filter(None, [note])))
     return Conclusion(
         state=COMPLETED, result=msgspec.structs.replace(result, logs=logs, base_commit=workspace.base_commit)
+    )
+
+
+def failure_of(ending: ProcessResult, timeout: float | None) -> CloudFailure | None:
+    """Return why an agent failed, None for one that did not."""
+    if ending.is_timeout:
+        return CloudFailure(code="timed_out", message=f"the agent timed out after {timeout:g} s")
+    if not ending.exit_code:
+        return None
+    reason = last_line(ending.stderr) or last_line(ending.stdout) or "the agent printed nothing"
+    return CloudFailure(code=f"agent_exit_{ending.exit_code}", message=reason[:1000])
+
+
+def partial_result(job: Job, ending: ProcessResult, workspace: Workspace, logs: tuple[CloudLog, ...]) -> CloudResult:
+    """Return what an agent that failed had changed until then, and say that it is partial."""
+    if job.mode != "code":
+        return CloudResult(logs=logs)
+    if ending.is_timeout:
+        workspace.scope.extend(COLLECTING_TIMEOUT)
+    try:
+        changes = collect_changes(workspace)
+    except (Stopped, WorkspaceError) as error:
+        reason = "it was not done in time" if isinstance(error, Stopped) else str(error)
+        changes = Changes(notes=(f"the changes of the agent until it failed are not in this result: {reason}",))
+    if not changes.diff:
+        return CloudResult(messages=notes_message(changes.notes), logs=logs)
+    messages = notes_message((PARTIAL, *changes.notes))  # what a failed agent printed is in its logs
+    return CloudResult(
+        messages=messages,
+        diff=changes.diff,
+        title=changes.subject or title_of(job.prompt),
+        body="".join(messages),
+        files=changes.files,
+        commit_message=changes.subject,
+        logs=logs,
+        base_commit=workspace.base_commit,
     )
 
 

@@ -163,7 +163,7 @@ def _attempt(attempt: CloudAttempt) -> Iterable[str]:
     if result := attempt.result:
         yield from map(_block, result.messages)
         yield from _titled("Pull request", "\n\n".join(filter(None, (result.title, result.body))))
-        yield from _titled("Diff", result.diff)
+        yield from _titled("Partial diff" if attempt.error else "Diff", result.diff)
         for log in result.logs:
             yield from _titled(f"Log: {log.name}", log.text)
 

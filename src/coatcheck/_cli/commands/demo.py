@@ -174,7 +174,7 @@ class Demo:
         return ended
 
     def _show_result(self, task: Task, chosen: ChosenPatch) -> None:
-        number, outcome = chosen
+        number, outcome, _ = chosen
         self._show_command(f"coatcheck diff {task.ref} --attempt {number}")
         self._show(list(diff_lines(bytes(outcome.patch or b""))))
         self._show_command(f"coatcheck show {task.ref} --attempt {number}")

@@ -8,7 +8,7 @@ import click
 
 from ... import errors
 from ..apply import print_repairs, print_warnings
-from ..console import diff_lines
+from ..console import Styled, diff_lines
 from ..context import CommandContext, attempt_option, command
 from ..json_output import jsonable, patch_text, to_object
 from ..stored_tasks import reading, refresh_option, with_origin
@@ -78,8 +78,8 @@ def diff_command(
 ) -> None:
     """Print the diff of a task or of a patch file, byte for byte.
 
-    Without --attempt it is the diff of the first attempt that has one. On a terminal it is coloured and shown in your
-    pager, and control characters are escaped. -p and --directory change the names that --stat, --name-only and --json
+    Without --attempt it is the diff of the first attempt that has one, successful ones first. On a terminal it is
+    coloured and shown in your pager, and control characters are escaped. -p and --directory change the names that --stat, --name-only and --json
     show. ./NAME, an existing path and - (standard input) are files; no service is needed for them.
     """
     from ..._app.patch_files import PatchOptions, is_patch_file
@@ -316,6 +316,9 @@ def _apply_task(
     with reading(run, ref, is_refreshed=is_refreshed) as reader:
         loaded = reader.get_task(ref)
         patch = load_patch(reader, loaded, attempt)
+    if patch.is_partial:
+        subject = ref if patch.number is None else f"attempt {patch.number} of {ref}"
+        run.note((Styled("warning: ", "yellow"), f"{subject} ended without success, and its diff may be partial"))
     report = apply_patch(
         root,
         patch,

@@ -1,0 +1,117 @@
+"""Format a ranking for people: a table that fits the width, what rejects each candidate, and the reasons of the order.
+
+Invariants:
+- the table is never wider than the width: names are cut first, then columns are left out, the least useful first;
+- without a terminal the width is not limited, and nothing is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .._review.report import check_names, check_word, score_word, size_word
+from .console import Line, Part, Styled, clean
+from .formatting import heading
+from .text_width import columns, padded, shorten
+
+if TYPE_CHECKING:
+    from .._review.ranking import Ranking
+    from .._review.score_card import ScoreCard
+
+GAP = 2
+# Names of candidates and of checks are not cut below these (columns).
+MIN_NAME = 20
+MAX_CHECK = 24
+# Where there is not enough width, columns are left out in this order; then those of the checks, the last one first.
+OPTIONAL = ("SCORE", "SAME", "SIZE", "#")
+
+STYLES: Mapping[str, str] = {
+    "passed": "green",
+    "rejected": "yellow",
+    "failed": "red",
+    "unchecked": "yellow",
+    "conflict": "red",
+    "no patch": "red",
+}
+
+
+def ranking_lines(ranking: Ranking, *, width: int | None) -> list[Line]:
+    """Return the table, the rejections, the reasons of the order, and the conclusion."""
+    rejected: list[Line] = [
+        (Styled(card.candidate.name, "bold"), f": {'; '.join(card.rejections)}")
+        for card in ranking.cards
+        if card.rejections
+    ]
+    lines = ranking_table(ranking, width=width)
+    lines += (
+        [*heading("Not acceptable"), *(("  ", *line) for line in rejected if isinstance(line, tuple))]
+        if rejected
+        else []
+    )
+    lines += [*heading("Order"), *(f"  {step}" for step in ranking.steps)] if ranking.steps else []
+    style = "green" if ranking.choice else "yellow"
+    return [*lines, "", Styled(ranking.conclusion, style)]
+
+
+def ranking_table(ranking: Ranking, *, width: int | None) -> list[Line]:
+    """Return the score cards as a table of at most *width* columns; None is no limit."""
+    if not ranking.cards:
+        return []
+    names = check_names(ranking.cards)
+    titles = {
+        f"check {at}": name if width is None else shorten(clean(name), MAX_CHECK) for at, name in enumerate(names)
+    }
+    rows = [_cells(place, card, names) for place, card in zip(ranking.places, ranking.cards, strict=True)]
+    keys = [key for key in rows[0] if key == "SCORE" or any(_text(row[key]) for row in rows)]
+    keys = [key for key in keys if key != "SCORE" or any(card.score is not None for card in ranking.cards)]
+    titles = {key: titles.get(key, key) for key in keys}
+    widths = {key: max(columns(titles[key]), *(columns(_text(row[key])) for row in rows)) for key in keys}
+    shown = _fitting(widths, width)
+    header = "".join(padded(shorten(titles[key], widths[key]), widths[key] + GAP) for key in shown).rstrip()
+    return [Styled(header, "bold"), *(_row(row, shown, widths) for row in rows)]
+
+
+def _cells(place: int, card: ScoreCard, names: Sequence[str]) -> dict[str, Part]:
+    checks: dict[str, Part] = {f"check {at}": check_word(card, name) for at, name in enumerate(names)}
+    return {
+        "#": str(place),
+        "CANDIDATE": clean(card.candidate.name),
+        "RESULT": Styled(card.result.value, STYLES[card.result.value]),
+        **checks,
+        "SIZE": size_word(card),
+        "SAME": str(len(card.same_as)) if card.same_as else "",
+        "SCORE": score_word(card),
+    }
+
+
+def _fitting(widths: dict[str, int], width: int | None) -> Sequence[str]:
+    """Return the columns that fit, and cut the width of the names in *widths* where they do not."""
+    shown = list(widths)
+    checks = [key for key in reversed(shown) if key.startswith("check ")]
+    for key in (None, *OPTIONAL, *checks):
+        if key in shown:
+            shown.remove(key)
+        excess = 0 if width is None else sum(widths[each] + GAP for each in shown) - GAP - width
+        if excess <= 0:
+            break
+        if widths["CANDIDATE"] - excess >= MIN_NAME:
+            widths["CANDIDATE"] -= excess
+            break
+    else:
+        widths["CANDIDATE"] = max(1, (width or 0) - widths["RESULT"] - GAP)
+    return shown
+
+
+def _row(row: Mapping[str, Part], shown: Sequence[str], widths: Mapping[str, int]) -> Line:
+    parts: list[Part] = []
+    for key in shown:
+        text = shorten(_text(row[key]), widths[key])
+        cell = row[key]
+        parts.append(Styled(text, cell.style) if isinstance(cell, Styled) else text)
+        parts.append(" " * (widths[key] - columns(text) + GAP) if key != shown[-1] else "")
+    return tuple(parts)
+
+
+def _text(part: Part) -> str:
+    return part.text if isinstance(part, Styled) else part

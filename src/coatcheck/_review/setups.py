@@ -1,0 +1,142 @@
+"""The setup of a repository (its dependencies): run on the base only, once for each state of its inputs.
+
+Invariants:
+- no candidate's file is read by a setup; a candidate that changes an input is not checked;
+- a setup is used by checks only after it has succeeded as a whole; of several processes one runs it;
+- checks cannot change it: they see it read-only, or get copies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .._patches.path_patterns import path_matcher
+from .._workspaces.git import Git, last_line
+from .._workspaces.mirror import Mirror, locked
+from .candidate_trees import Clone, folders_of, give_away
+from .sandbox import Sandbox, SandboxedCommand
+
+if TYPE_CHECKING:
+    from .._workspaces.cancellation import CancelScope
+    from .checks import Verification
+
+# What is a setup's input where the person names none: the files in which package managers lock versions.
+DEFAULT_INPUTS = (
+    "*.lock", "*.lockb", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "go.sum",
+    "requirements*.txt", "gradle.lockfile",
+)  # fmt: skip
+# Files that a setup leaves everywhere, and that the checks make again.
+_IGNORED = "__pycache__"
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished setup: its folder, the paths that it has added to the clone, and the digest of its inputs."""
+
+    folder: Path
+    outputs: tuple[str, ...]
+    digest: str
+
+
+class SetupError(Exception):
+    """The setup has failed; no candidate can be checked."""
+
+
+class Setups:
+    """The setups in *folder*, run in *sandbox*."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, git: Git, *, discard: Callable[[Path], None]) -> None:
+        self._folder, self._sandbox, self._git, self._discard = folder, sandbox, git, discard
+
+    def prepare(
+        self, verification: Verification, clone: Clone, *, mirror: Mirror, base: str, scope: CancelScope
+    ) -> Setup:
+        """Return the setup for *base*, run it if it was not. Raises `SetupError`."""
+        digest = self._digest(verification, clone, base)
+        folder = self._folder / digest
+        with locked(self._folder / f"{digest}.lock", timeout=verification.limits.wall, scope=scope):
+            if not (folder / "outputs.json").exists():
+                self._discard(folder)
+                self._run(verification, folder, mirror=mirror, base=base, scope=scope)
+        outputs = tuple(json.loads((folder / "outputs.json").read_text()))
+        return Setup(folder=folder, outputs=outputs, digest=digest)
+
+    def _digest(self, verification: Verification, clone: Clone, base: str) -> str:
+        """Return the digest of everything that the result depends on; without named inputs that is the whole base."""
+        inputs = verification.setup_inputs
+        files = clone.entries(base, inputs) if inputs else [clone.tree_of(base)]
+        facts = [verification.setup, files, self._sandbox.name, verification.readable, platform.platform()]
+        return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    def _run(self, verification: Verification, folder: Path, *, mirror: Mirror, base: str, scope: CancelScope) -> None:
+        place = folder if self._sandbox.has_fixed_path else self._folder / "current"
+        self._discard(place)
+        clone = Clone(place, mirror.path, self._git)
+        clone.check_out(clone.tree_of(base), base)
+        (place / "setup").mkdir(mode=0o755)
+        clone.hand_over(self._sandbox.alternates(mirror.path), self._sandbox.user)
+        if self._sandbox.user is not None:
+            give_away(place / "setup", self._sandbox.user)
+        result = self._sandbox.run(_command(verification, place, mirror), folder=place, scope=scope)
+        scope.check()
+        if result.exit_code or result.is_timeout:
+            why = "it took too long" if result.is_timeout else f"exit status {result.exit_code}"
+            line = last_line(result.stdout) or last_line(result.stderr)
+            self._discard(place)
+            raise SetupError(f"the setup failed ({why}){': ' if line else ''}{line}")
+        outputs = find_outputs(place / "work", clone.paths(base))
+        if place != folder:
+            place.rename(folder)
+        new = folder / "outputs.new"
+        new.write_text(json.dumps(outputs))
+        new.replace(folder / "outputs.json")
+
+
+def find_outputs(work: Path, tracked: Collection[str]) -> list[str]:
+    """Return the files and folders that the setup has added. Raises `SetupError` where one is in a tracked file's place.
+
+    git is not asked: packages that were installed may have written its configuration.
+    """
+    folders = {parent for path in tracked for parent in folders_of(path)}
+    outputs = [path for path in _untracked(work, "", tracked, folders) if path.rpartition("/")[2] != _IGNORED]
+    if replaced := [path for path in outputs if path in folders]:
+        raise SetupError(f"the setup has replaced the folder {replaced[0]}")
+    return outputs
+
+
+def _untracked(work: Path, prefix: str, tracked: Collection[str], folders: Collection[str]) -> Iterator[str]:
+    with os.scandir(work / prefix) as entries:
+        listed = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    for name, is_folder in listed:
+        path = f"{prefix}{name}"
+        if is_folder and path in folders:
+            yield from _untracked(work, f"{path}/", tracked, folders)
+        elif path not in tracked and path != ".git":
+            yield path
+
+
+def changed_inputs(verification: Verification, changed: Sequence[str]) -> list[str]:
+    """Return the inputs of the setup among *changed*."""
+    is_input = path_matcher(verification.setup_inputs or DEFAULT_INPUTS)
+    return [path for path in changed if verification.setup and is_input(path)]
+
+
+def _command(verification: Verification, place: Path, mirror: Mirror) -> SandboxedCommand:
+    return SandboxedCommand(
+        words=tuple(shlex.split(verification.setup or "")),
+        source=place / "work",
+        repository=mirror.path,
+        limits=verification.limits,
+        timeout=verification.limits.wall,
+        setup=place,
+        is_setup=True,
+        network=True,
+    )
