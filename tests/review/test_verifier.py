@@ -323,7 +323,7 @@ def test_a_command_that_is_too_slow_is_ended(repository: Repository, review: Rev
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"checks": checks("sh 'open")}, "check 1: \"sh 'open\" cannot be split into words: No closing quotation"),
+        ({"checks": checks("sh 'open")}, 'check 1: "sh \'open" cannot be split into words: No closing quotation'),
         ({"checks": checks(" ")}, "check 1 has no command"),
         ({"checks": checks("true") * 2}, "there are two checks with the name 1"),
         ({"checks": checks("true"), "setup": ""}, "setup has no command"),

@@ -35,7 +35,11 @@ FILES = {
 def git(where: Path, *arguments: str) -> str:
     """Run git as a user would, without a configuration."""
     done = subprocess.run(
-        ["git", "-C", str(where), *arguments], capture_output=True, text=True, env=git_environment(os.environ), check=True
+        ["git", "-C", str(where), *arguments],
+        capture_output=True,
+        text=True,
+        env=git_environment(os.environ),
+        check=True,
     )
     return done.stdout
 

@@ -12,13 +12,15 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from .. import errors
 from .._runtime.config import suggestion
 from .sections import FleetSections, Section
+
+T = TypeVar("T")
 
 # A fleet file is written by hand; more is another kind of file.
 MAX_SIZE = 16 * 1024 * 1024
@@ -29,7 +31,7 @@ def read_file(path: Path) -> FleetSections:
     return in_file(path, lambda: _with_prompt(convert(_document(path)), path.parent))
 
 
-def in_file(path: Path, read: Callable[[], FleetSections]) -> FleetSections:
+def in_file(path: Path, read: Callable[[], T]) -> T:
     """Return what *read* returns; its errors name the file."""
     try:
         return read()
