@@ -50,7 +50,6 @@ class LoopEngine:
         self._known: set[Job] = set()
         self._running: dict[asyncio.Future[Any], Job] = {}
         self._counts: Counter[Kind] = Counter()
-        self._is_going = True
 
     async def ask(self, jobs: Iterable[Job]) -> None:
         """Queue those of *jobs* that are neither queued nor running."""
@@ -63,10 +62,12 @@ class LoopEngine:
         """Do jobs until nothing is left to do."""
         timer: asyncio.Future[None] | None = None
         try:
-            while self._is_going or self._running:
+            while True:
                 if timer is None or timer.done():
+                    is_idle = not self._running and not any(self._queues.values())
+                    if not await self._read_due(is_tick=True) and is_idle:
+                        return
                     timer = asyncio.ensure_future(self._clock.asleep(self._seconds))
-                    await self._read_due(is_tick=True)
                 self._start(handlers, slots)
                 await asyncio.wait([timer, *self._running], return_when=asyncio.FIRST_COMPLETED)
                 if self._finish():
@@ -74,10 +75,11 @@ class LoopEngine:
         finally:
             await self._stop(timer)
 
-    async def _read_due(self, *, is_tick: bool) -> None:
-        jobs, self._is_going = self._due(is_tick=is_tick)
+    async def _read_due(self, *, is_tick: bool) -> bool:
+        """Queue what is due; whether anything is left to do."""
+        jobs, is_going = self._due(is_tick=is_tick)
         await self.ask(jobs)
-        self._is_going = self._is_going or any(self._queues.values())
+        return is_going
 
     def _start(self, handlers: Mapping[Kind, Handler], slots: Mapping[Kind, int]) -> None:
         for kind, queue in self._queues.items():

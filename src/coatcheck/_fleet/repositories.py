@@ -22,6 +22,8 @@ from .._patches.git import GitError, git
 from .submission import is_path
 
 GITHUB = "https://github.com/"
+# How repositories are reached; `ext::` and the like would run commands (gitprotocol, "GIT_ALLOW_PROTOCOL" in git(1)).
+REACHING = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 
 
 class Repositories:
@@ -100,7 +102,16 @@ class Repositories:
         """Create a branch of *place* from the same branch of a clone. Raises `ConfigurationError` where it is refused."""
         refspec = f"refs/heads/{branch}:refs/heads/{branch}"
         try:
-            git("push", "--quiet", f"--force-with-lease=refs/heads/{branch}:", "--", place, refspec, folder=clone)
+            git(
+                "push",
+                "--quiet",
+                f"--force-with-lease=refs/heads/{branch}:",
+                "--",
+                place,
+                refspec,
+                folder=clone,
+                environment=REACHING,
+            )
         except GitError as error:
             lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
             shown = next(
@@ -114,7 +125,9 @@ class Repositories:
     def trees(self, clone: Path, place: str, branch: str, known: str) -> tuple[str, str] | None:
         """Return the trees and parents of the clone's branch and of the commit *known* of *place*, None if unreadable."""
         try:
-            git("fetch", "--quiet", "--no-tags", "--", place, f"refs/heads/{branch}", folder=clone)
+            git(
+                "fetch", "--quiet", "--no-tags", "--", place, f"refs/heads/{branch}", folder=clone, environment=REACHING
+            )
             shown = [git("log", "-1", "--format=%T %P", each, "--", folder=clone) for each in (branch, known)]
         except GitError:
             return None
@@ -144,7 +157,7 @@ class Repositories:
 
     def _git(self, name: str, *arguments: str, folder: Path) -> bytes:
         try:
-            return git(*arguments, folder=folder)
+            return git(*arguments, folder=folder, environment=REACHING)
         except GitError as error:
             line = next((each for each in error.stderr.splitlines() if each.strip()), str(error))
             raise errors.ConfigurationError(
