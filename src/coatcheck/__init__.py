@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ._engine.poll_context import Interval as Interval
     from ._engine.reachability import OnOutage as OnOutage, Outage as Outage
     from ._engine.submit import ResumedSubmission as ResumedSubmission
+    from ._fleet.control import ItemReport as ItemReport
+    from ._fleet.estimate import Estimate as Estimate
+    from ._fleet.fleet import AsyncFleet as AsyncFleet, Fleet as Fleet
+    from ._fleet.plan import FleetPlan as FleetPlan, PlanItem as PlanItem
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.comparison import (
         AttemptChange as AttemptChange,
@@ -61,6 +65,18 @@ if TYPE_CHECKING:
         ItemSubmitted as ItemSubmitted,
         ItemVerified as ItemVerified,
         ItemWaiting as ItemWaiting,
+    )
+    from ._model.fleets import (
+        CandidateState as CandidateState,
+        FleetAccount as FleetAccount,
+        FleetCandidate as FleetCandidate,
+        FleetDelivery as FleetDelivery,
+        FleetItem as FleetItem,
+        FleetOutcome as FleetOutcome,
+        FleetRecord as FleetRecord,
+        FleetState as FleetState,
+        FleetStatus as FleetStatus,
+        ItemState as ItemState,
     )
     from ._model.gates import Decision as Decision, Gate as Gate, GateOption as GateOption
     from ._model.outcome import (
@@ -153,6 +169,7 @@ _HOMES = {
     "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",
     "AsyncClient": "_runtime.async_client",
+    "AsyncFleet": "_fleet.fleet",
     "AsyncTokenManager": "_runtime.token_manager",
     "AsyncTransport": "_runtime.transport",
     "Attempt": "_model.outcome",
@@ -160,6 +177,7 @@ _HOMES = {
     "AttemptPair": "_model.comparison",
     "Candidate": "_review.candidates",
     "CandidateResult": "_review.score_card",
+    "CandidateState": "_model.fleets",
     "ChangeStatus": "_patches.header",
     "Check": "_review.checks",
     "CheckFinished": "_model.review_events",
@@ -176,6 +194,7 @@ _HOMES = {
     "DiffStats": "_patches.patch_stats",
     "Environment": "_model.catalogue",
     "errors": "",
+    "Estimate": "_fleet.estimate",
     "event_from_dict": "_model.events",
     "Failure": "_model.outcome",
     "FileChange": "_patches.file_change",
@@ -183,10 +202,20 @@ _HOMES = {
     "FileOutcome": "_patches.apply_results",
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
+    "Fleet": "_fleet.fleet",
+    "FleetAccount": "_model.fleets",
+    "FleetCandidate": "_model.fleets",
+    "FleetDelivery": "_model.fleets",
     "FleetDone": "_model.fleet_events",
+    "FleetItem": "_model.fleets",
+    "FleetOutcome": "_model.fleets",
     "FleetPaused": "_model.fleet_events",
+    "FleetPlan": "_fleet.plan",
+    "FleetRecord": "_model.fleets",
     "FleetResumed": "_model.fleet_events",
     "FleetStarted": "_model.fleet_events",
+    "FleetState": "_model.fleets",
+    "FleetStatus": "_model.fleets",
     "FleetStopped": "_model.fleet_events",
     "Gate": "_model.gates",
     "GateDecided": "_model.review_events",
@@ -211,6 +240,8 @@ _HOMES = {
     "ItemParked": "_model.fleet_events",
     "ItemRanked": "_model.fleet_events",
     "ItemRejected": "_model.fleet_events",
+    "ItemReport": "_fleet.control",
+    "ItemState": "_model.fleets",
     "ItemSubmitted": "_model.fleet_events",
     "ItemVerified": "_model.fleet_events",
     "ItemWaiting": "_model.fleet_events",
@@ -232,6 +263,7 @@ _HOMES = {
     "PatchState": "_model.outcome",
     "PatchStats": "_patches.patch_stats",
     "Plan": "_model.outcome",
+    "PlanItem": "_fleet.plan",
     "PlanStep": "_model.outcome",
     "Policy": "_patches.policy",
     "PullRequest": "_model.outcome",

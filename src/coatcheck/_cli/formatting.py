@@ -308,7 +308,8 @@ def _event_name(event: AnyEvent) -> Part:
         return Styled(event.kind, "dim")
     word = event.type.removeprefix("task.")
     state = getattr(event, "state", None)
-    return Styled(word, "dim") if state is None or event.type == "task.attempt" else Styled(word, STATE_STYLES[state])
+    has_style = isinstance(state, TaskState) and event.type != "task.attempt"
+    return Styled(word, STATE_STYLES[state]) if has_style else Styled(word, "dim")  # type: ignore[index] # a TaskState
 
 
 def _event_detail(event: AnyEvent) -> tuple[Part, ...]:
@@ -318,7 +319,16 @@ def _event_detail(event: AnyEvent) -> tuple[Part, ...]:
         return (f"attempt {event.attempt}: ", state_word(event.state, event.raw_state))
     if event.type == "task.failed" and event.error:
         return (Styled(str(event.error), "red"),)
-    return (event.text,) if event.text else ()
+    return (event.text,) if event.text else _fleet_detail(event)
+
+
+def _fleet_detail(event: AnyEvent) -> tuple[Part, ...]:
+    """Return the item, the task, who decided and why, of an event of a fleet."""
+    by = getattr(event, "by", None)
+    names = (getattr(event, name, None) for name in ("item", "candidate", "ref"))
+    words = [*names, f"by {by}" if by else None, getattr(event, "why", None)]
+    text = "  ".join(word for word in words if word)
+    return (text,) if text else ()
 
 
 def usage(usage: Usage, now: float) -> list[Line]:

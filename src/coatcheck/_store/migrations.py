@@ -132,7 +132,8 @@ FLEETS = Migration(
         """CREATE TABLE fleet_item (
             id {identity}, fleet BIGINT NOT NULL, item_key TEXT NOT NULL, repository TEXT, base TEXT, base_commit TEXT,
             title TEXT, wave BIGINT NOT NULL, state TEXT NOT NULL, chosen BIGINT, why TEXT, variables TEXT NOT NULL,
-            prompt BIGINT NOT NULL, prompt_digest TEXT NOT NULL, version BIGINT NOT NULL
+            prompt BIGINT NOT NULL, prompt_digest TEXT NOT NULL, review BIGINT,
+            changed_at DOUBLE PRECISION NOT NULL, version BIGINT NOT NULL
         )""",
         "CREATE UNIQUE INDEX fleet_item_key ON fleet_item (fleet, item_key)",
         "CREATE INDEX fleet_item_state ON fleet_item (fleet, state, wave)",
