@@ -56,8 +56,9 @@ REFUSED: Mapping[str, str] = {
     "approve_plan": "decide about a plan with: coatcheck approve REF",
     "resume": "continue a review with: coatcheck review NAME",
     "batch": "a review is one task for several services: submit each line with a command of its own",
+    "is_gated": "leave it out: a review is submitted at once",
 }
-OPTION_FIELDS = {"is_applied": "apply"}
+OPTION_FIELDS = {"is_applied": "apply", "is_gated": "gate"}
 # Options that choose one service, or are for one -> what to do with several.
 ON_REMEDIES: Mapping[str, str] = {
     "--attempts": "write the attempts of each service as --on PROVIDER:N",
@@ -73,6 +74,7 @@ class ReviewOptions(NamedTuple):
     submission: SubmitOptions
     name: str | None
     checks: Mapping[str, Any]
+    template: tuple[str, str] | None = None
 
     @property
     def target(self) -> str | None:
@@ -92,16 +94,24 @@ class ReviewSession:
     @classmethod
     @contextmanager
     def opened(
-        cls, run: CommandContext, tasks: Mapping[str, Sequence[TaskRef]], *, environment: str | None = None
+        cls,
+        run: CommandContext,
+        tasks: Mapping[str, Sequence[TaskRef]],
+        *,
+        environment: str | None = None,
+        template: tuple[str, str] | None = None,
     ) -> Iterator[ReviewSession]:
-        """Open a session with the services of *tasks*, which are those that are known of each."""
+        """Open a session with the services of *tasks*, which are those that are known of each.
+
+        *template* is the one of the prompt, and its digest.
+        """
 
         def open_client(name: str, journal: Journal) -> AbstractContextManager[Client]:
             return run.client(name, environment=environment, waits=True, refs=tasks[name], journal=journal)
 
         with (
             closing(open_reviews(run.config, clock=run.process_env.clock)) as store,
-            open_services(list(tasks), store, open_client) as services,
+            open_services(list(tasks), store, open_client, template=template) as services,
         ):
             yield cls(run, store, services)
 
@@ -264,17 +274,18 @@ def targets_of(run: CommandContext, options: Mapping[str, Any]) -> tuple[Target,
     if not options["on"]:
         return (Target(run.provider, attempt_count(run.config, options["attempts"])),)
     common = click.get_current_context().params
-    given = {"--attempts": options["attempts"], **{f"--{name}": common.get(name) for name in ("provider", "account")}}
+    given = {"--attempts": common.get("attempts"), **{f"--{name}": common.get(name) for name in ("provider", "account")}}
     given["--base-url"] = run.base_url
     for option, value in given.items():
         if value is not None:
             raise errors.ConfigurationError(f"{option} and --on cannot be combined", remedy=ON_REMEDIES[option])
-    return parse_targets(options["on"], run.config, attempts=attempt_count(run.config, None))
+    return parse_targets(options["on"], run.config, attempts=attempt_count(run.config, options["attempts"]))
 
 
 def submit_review(run: CommandContext, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> int:
     """Submit a task to several services, print its refs, and return the exit code."""
-    with ReviewSession.opened(run, {target.provider: () for target in targets}, environment=options.target) as session:
+    tasks: Mapping[str, Sequence[TaskRef]] = {target.provider: () for target in targets}
+    with ReviewSession.opened(run, tasks, environment=options.target, template=options.template) as session:
         review = session.begin(targets, prompt, options)
         submitted = session.submit(review)
         results = submitted.results

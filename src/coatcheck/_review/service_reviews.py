@@ -61,10 +61,12 @@ class Services(NamedTuple):
 
 
 @contextmanager
-def open_services(names: Sequence[str], store: ReviewStore, open_client: OpenClient) -> Iterator[Services]:
-    """Open a client of each service, with a journal of reviews."""
+def open_services(
+    names: Sequence[str], store: ReviewStore, open_client: OpenClient, *, template: tuple[str, str] | None = None
+) -> Iterator[Services]:
+    """Open a client of each service, with a journal of reviews; *template* is that of the prompt, and its digest."""
     with ExitStack() as stack:
-        journals = {name: store.journal() for name in names}
+        journals = {name: store.journal(template=template) for name in names}
         clients: dict[str, Client] = {}
         unavailable: dict[str, errors.CoatcheckError] = {}
         for name in names:

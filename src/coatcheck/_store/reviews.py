@@ -218,9 +218,9 @@ class ReviewStore:
             transaction.change("DELETE FROM review_submission WHERE review = ?", (name,))
             return transaction.change("DELETE FROM review WHERE name = ?", (name,)) > 0
 
-    def journal(self) -> ReviewJournal:
-        """Return a journal for the submissions of one thread."""
-        return ReviewJournal(self._database, old_folder=self._old_folder)
+    def journal(self, *, template: tuple[str, str] | None = None) -> ReviewJournal:
+        """Return a journal for the submissions of one thread; *template* is the one of their prompt, and its digest."""
+        return ReviewJournal(self._database, old_folder=self._old_folder, template=template)
 
     def _insert(self, review: StoredReview) -> bool:
         document = msgspec.json.encode(review.settings).decode()
