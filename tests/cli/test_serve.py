@@ -165,7 +165,7 @@ def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository
 
 
 def test_the_demo_runs_every_step(tmp_path: Path) -> None:
-    """Without home, login, identity or network three attempts run, one is applied, and only the folder is left."""
+    """Without home, login or network three attempts are checked, the best one is applied, and only the folder is left."""
     folder = tmp_path / "demo"
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -184,6 +184,10 @@ def test_the_demo_runs_every_step(tmp_path: Path) -> None:
     for expected in (
         "no model is used",
         "--attempts 3",
+        "coatcheck review local:",
+        "it changes protected paths: test_site.py",
+        "it fails tests as the base does",
+        "/2: it passes tests",
         "A ◐ button switches",
         "plan ",
         "\x1b[32m+",

@@ -274,7 +274,10 @@ def targets_of(run: CommandContext, options: Mapping[str, Any]) -> tuple[Target,
     if not options["on"]:
         return (Target(run.provider, attempt_count(run.config, options["attempts"])),)
     common = click.get_current_context().params
-    given = {"--attempts": common.get("attempts"), **{f"--{name}": common.get(name) for name in ("provider", "account")}}
+    given = {
+        "--attempts": common.get("attempts"),
+        **{f"--{name}": common.get(name) for name in ("provider", "account")},
+    }
     given["--base-url"] = run.base_url
     for option, value in given.items():
         if value is not None:
