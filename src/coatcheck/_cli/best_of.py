@@ -22,7 +22,8 @@ from .._app.stored_reviews import open_reviews
 from .._app.submit import attempt_count
 from .._app.task_history import has_store
 from .._model.states import TaskState
-from .._review.service_reviews import open_services, raise_at_deadline
+from .._review.service_reviews import raise_at_deadline
+from .._review.services import open_services
 from .._review.submissions import ReviewRun, SubmissionResult
 from .._review.targets import Target, names_of, parse_targets
 from .console import Styled
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from .._protocol.intents import Journal
     from .._review.ranking import Ranking
     from .._review.review import ReviewRequest
-    from .._review.service_reviews import Services
+    from .._review.services import Services
     from .._runtime.client import Client
     from .._store.reviews import ReviewStore, StoredReview
     from .console import Line

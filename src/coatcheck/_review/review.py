@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from .._store.check_results import CheckResults
     from .._workspaces.cancellation import CancelScope
     from .score_card import ScoreCard
-    from .service_reviews import OpenClient, ServiceReview
+    from .service_reviews import ServiceReview
+    from .services import OpenClient
     from .verification_results import CheckProgress, VerificationResult
     from .verifier import Verifier
 

@@ -9,10 +9,10 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -26,19 +26,17 @@ from .._runtime.system_clock import SystemClock
 from .._store.location import open_database
 from .._store.reviews import ReviewStore, ReviewSubmission
 from .bases import find_commit
-from .service_threads import ServiceThreads
+from .services import open_services
 from .submissions import ReviewRun
 from .targets import divided, names_of, parse_targets
 
 if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .._protocol.intents import Journal
-    from .._store.reviews import ReviewJournal, StoredReview
+    from .._store.reviews import StoredReview
+    from .services import OpenClient, Services
     from .submissions import SubmissionResult
     from .targets import Target
-
-# Opens a client of a service, which records its submissions in a journal.
-OpenClient: TypeAlias = Callable[[str, "Journal"], AbstractContextManager[Client]]
 
 
 class ServiceReview(NamedTuple):
@@ -46,35 +44,6 @@ class ServiceReview(NamedTuple):
 
     review: StoredReview
     results: tuple[SubmissionResult, ...]
-
-
-class Services(NamedTuple):
-    """The clients of a review, the journal of each, and the threads that use them.
-
-    `unavailable` are the services that have no client, such as a local cloud that does not run, and why.
-    """
-
-    clients: Mapping[str, Client]
-    journals: Mapping[str, ReviewJournal]
-    threads: ServiceThreads
-    unavailable: Mapping[str, errors.CoatcheckError]
-
-
-@contextmanager
-def open_services(
-    names: Sequence[str], store: ReviewStore, open_client: OpenClient, *, template: tuple[str, str] | None = None
-) -> Iterator[Services]:
-    """Open a client of each service, with a journal of reviews; *template* is that of the prompt, and its digest."""
-    with ExitStack() as stack:
-        journals = {name: store.journal(template=template) for name in names}
-        clients: dict[str, Client] = {}
-        unavailable: dict[str, errors.CoatcheckError] = {}
-        for name in names:
-            try:
-                clients[name] = stack.enter_context(open_client(name, journals[name]))
-            except errors.CoatcheckError as error:
-                unavailable[name] = error
-        yield Services(clients, journals, ServiceThreads(clients), unavailable)
 
 
 class ReviewSettings(NamedTuple):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._runtime.client import Client
     from .._store.reviews import ReviewStore, StoredReview
-    from .service_reviews import Services
+    from .services import Services
 
 # The text of an error of a service.
 Describe: TypeAlias = Callable[[errors.CoatcheckError, str], str]
