@@ -8,6 +8,7 @@ import pytest
 from tests.cli.services_support import Broken, ManyServices
 
 from coatcheck.testing import faults
+from coatcheck.testing.emulators import jules_scripts
 
 
 @pytest.fixture
@@ -91,7 +92,6 @@ def test_the_best_of_several_services_is_applied(cli: ManyServices) -> None:
     """The result that passes the check is applied to the checkout, and may be undone."""
     done = cli("run", *ON, "--check", check("three"), "--apply-best", "--json", "Add a line")
     applied = (cli.folder / "hello.txt").read_text()
-
     undone = cli("apply", "--undo")
 
     assert (0, 4, "jules:", "hello\nthree\n", 0, "hello\n") == (
@@ -102,3 +102,118 @@ def test_the_best_of_several_services_is_applied(cli: ManyServices) -> None:
         undone.code,
         (cli.folder / "hello.txt").read_text(),
     )
+
+
+def test_without_a_choice_nothing_is_applied(cli: ManyServices) -> None:
+    """The table is printed, the exit code is 11, and the checkout is unchanged."""
+    done = cli("run", *ON, "--check", check("nothing"), "--apply-best", "Add a line")
+
+    assert (11, True, True, "hello\n") == (
+        done.code,
+        "CANDIDATE" in done.out,
+        "nothing was applied" in done.err,
+        (cli.folder / "hello.txt").read_text(),
+    )
+
+
+def test_a_review_is_continued_by_its_name(cli: ManyServices) -> None:
+    """`submit` begins a review, `review NAME` waits and checks; again it needs no request, and takes other checks."""
+    begun = cli("submit", *ON[:-2], "--check", check("two"), "Add a line")
+    first = cli("review", "add-a-line", "--interval", "1", "--json", "choice")
+    requests = len(cli.codex.requests)
+    again = cli("review", "add-a-line", "--check", check("one"), "--json", "choice")
+    listed = cli("review", "--list").out.split("  ")
+
+    assert (0, 0, ["codex", "jules", "local"], requests, ("codex:", "/1"), ["add-a-line", "ended", "3 tasks"]) == (
+        begun.code,
+        first.code,
+        cli.posts(),
+        len(cli.codex.requests),
+        (again.json["choice"][:6], again.json["choice"][-2:]),
+        [listed[0], *listed[2:4]],
+    )
+
+
+def test_a_service_that_fails_is_in_the_table(cli: ManyServices) -> None:
+    """The others are checked; the error is one line and a row, and the best of the others is chosen."""
+    cli.services.handlers["jules"] = Broken()
+    done = cli("run", *ON, "--check", check("one"), "Add a line")
+    rows = [line.split()[1:3] for line in done.out.splitlines() if line[:1].isdecimal()]
+
+    assert (0, [["jules/2", "no"]], 1) == (
+        done.code,
+        [row for row in rows if row[0].startswith("jules")],
+        sum("no connection" in line for line in done.err.splitlines()),
+    )
+
+
+def test_a_task_that_needs_input_does_not_hold_the_others(cli: ManyServices) -> None:
+    """Its plan waits for a person: the others are ranked, the way to decide is named, and the review goes on later."""
+    cli.jules.life = jules_scripts.asking
+    done = cli("run", *ON, "--check", check("three"), "Add a line")
+    listed = cli("review", "--list", "--json").json["reviews"]
+
+    assert (10, True, ["waiting"]) == (
+        done.code,
+        "coatcheck message jules:" in done.err,
+        [each["state"] for each in listed],
+    )
+
+
+def test_the_deadline_keeps_the_review(cli: ManyServices) -> None:
+    """At the deadline the command ends with the name of the review, and the next one waits on."""
+    cli.jules.step_seconds = 1000.0
+    late = cli("run", *ON, "--timeout", "60", "--check", check("three"), "Add a line")
+    done = cli("review", "add-a-line", "--timeout", "none", "--interval", "60", "--json", "choice")
+
+    assert (4, True, 0, "jules:", ["codex", "jules", "local"]) == (
+        late.code,
+        "continue it with: coatcheck review add-a-line" in late.err,
+        done.code,
+        done.json["choice"][:6],
+        cli.posts(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--on", "codex:0"], "'codex:0' is no service with a number of attempts"),
+        (["--on", "codex:x"], "'codex:x' is no service"),
+        (["--on", ":2"], "':2' is no service"),
+        (["--on", "nosuch"], "there is no provider 'nosuch'"),
+        (
+            ["--on", "codex", "--on", "codex:2"],
+            "the service codex is named twice; request the attempts together: codex:3",
+        ),
+        (["--on", "codex", "--provider", "jules"], "--provider and --on cannot be combined"),
+        (["--on", "codex", "--attempts", "2"], "--attempts and --on cannot be combined"),
+        (["--on", "codex", "--apply"], "--apply cannot be combined with --on"),
+        (["--on", "codex", "--ask"], "--ask cannot be combined with --on"),
+        (["--on", "codex", "--name", "codex:1"], "'codex:1' cannot be the name of a review"),
+        (["--on", "codex", "--apply-best"], "--apply-best needs a check"),
+        (["--on", "codex", "--check", "echo 'x"], "cannot be split into words"),
+        (["--on", "codex", "--review-file", "none.toml"], "none.toml"),
+    ],
+)
+def test_bad_input_submits_nothing(cli: ManyServices, arguments: list[str], message: str) -> None:
+    """What cannot be run, checked or applied is one line before anything is submitted."""
+    done = cli("run", *arguments, "Add a line")
+
+    assert (2, True, []) == (done.code, message in done.line, cli.posts())
+
+
+def test_a_name_is_taken_once(cli: ManyServices) -> None:
+    """A chosen name that a review has is an error; a generated one gets a number."""
+    names = [cli("submit", "--on", "codex", "--json", "Add a line").json["review"] for _ in range(2)]
+    taken = cli("submit", "--on", "codex", "--name", "add-a-line", "Add a line")
+
+    assert (["add-a-line", "add-a-line-2"], 2, 2) == (names, taken.code, len(cli.services.posts))
+
+
+def test_one_service_is_reviewed_too(cli: ManyServices) -> None:
+    """Without --on the attempts of the configured service compete."""
+    options = ("--attempts", "2", "--sandbox", "none", "--interval", "1", "--check", check("two"))
+    done = cli("run", *options, "--json=choice", "Add a line")
+
+    assert (0, "codex:", "/2") == (done.code, done.json["choice"][:6], done.json["choice"][-2:])

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.cli_support import Cli
 
 from coatcheck._cli.commands.serve import agent_command, agent_line
+from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.testing import JulesEmulator, ScriptedCloud, serving
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serve is not supported there")
 
@@ -162,6 +164,30 @@ def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository
     assert (2, True, True) == (lost.returncode, server["url"] in lost.stderr, url in lost.stderr)
     assert json.loads(shown.stdout)["url"].startswith(url.removesuffix("/backend-api"))
     assert (0, 0) == (addressed.returncode, alone.returncode)
+
+
+def test_the_local_cloud_competes_with_other_services(server: dict[str, str], repository: Path) -> None:
+    """One command submits to a local cloud and two services, waits for all, checks each result and applies the best."""
+    clock = SystemClock()
+    codex, jules = ScriptedCloud(("completed",), clock=clock), JulesEmulator(clock=clock, step_seconds=0.01)
+    options = ("--on", "codex:2", "--on", "jules", "--on", "local:2", "--repo", "owner/repo", "--interval", "0.1")
+    with serving(codex) as codex_url, serving(jules) as jules_url:
+        done = coatcheck(
+            *("run", *options, "--sandbox", "none", "--check", "test -e made.txt", "--apply-best", "--json", "tea"),
+            folder=repository,
+            CODEX_ACCESS_TOKEN=codex.tokens.access_token,
+            JULES_API_KEY=jules.token,
+            COATCHECK_CODEX_BASE_URL=codex_url,
+            COATCHECK_JULES_BASE_URL=jules_url,
+        )
+    document = json.loads(done.stdout)
+
+    assert (0, 5, "local:", "tea") == (
+        done.returncode,
+        len(document["cards"]),
+        document["choice"][:6],
+        (repository / "made.txt").read_text(),
+    ), done.stderr
 
 
 def test_the_demo_runs_every_step(tmp_path: Path) -> None:
