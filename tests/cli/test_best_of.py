@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.cli.services_support import Broken, ManyServices
 
+from coatcheck._cli.best_of_options import SANDBOXES
+from coatcheck._review.checks import SandboxKind
 from coatcheck.testing import faults
 from coatcheck.testing.emulators import jules_scripts
 
@@ -85,6 +88,11 @@ def check(word: str) -> str:
     return f"grep -q {word} hello.txt"
 
 
+def test_the_sandboxes_are_those_of_reviews() -> None:
+    """The kinds that the options of `run` name are those that a verification takes."""
+    assert SANDBOXES == get_args(SandboxKind)
+
+
 ON = ("--on", "codex:2", "--on", "jules", "--on", "local", "--sandbox", "none", "--interval", "1")
 
 
@@ -132,6 +140,15 @@ def test_a_review_is_continued_by_its_name(cli: ManyServices) -> None:
         (again.json["choice"][:6], again.json["choice"][-2:]),
         [listed[0], *listed[2:4]],
     )
+
+
+def test_a_review_belongs_to_the_checkout_that_it_was_begun_in(cli: ManyServices) -> None:
+    """From another folder it is continued on the same repository and base, and applied there."""
+    cli("submit", *ON[:-2], "--check", check("two"), "Add a line")
+    began, cli.folder = cli.folder, cli.folder.parent
+    done = cli("review", "add-a-line", "--interval", "1", "--apply", "--json=choice")
+
+    assert (0, "hello\ntwo\n") == (done.code, (began / "hello.txt").read_text())
 
 
 def test_a_service_that_fails_is_in_the_table(cli: ManyServices) -> None:

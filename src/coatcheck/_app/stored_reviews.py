@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._runtime.system_clock import SystemClock
@@ -21,6 +22,17 @@ def open_reviews(config: Config, *, clock: Clock | None = None) -> ReviewStore:
 
     database = open_database(location_of(config))
     return ReviewStore(database, clock=clock or SystemClock(), old_folder=state_dir(config.environ))
+
+
+def known_reviews(config: Config, *, limit: int = 50) -> Sequence[StoredReview]:
+    """Return the newest reviews; creates no store."""
+    if not has_store(config):
+        return ()
+    store = open_reviews(config)
+    try:
+        return store.list_reviews(limit=limit)
+    finally:
+        store.close()
 
 
 def find_review(config: Config, name: str) -> StoredReview | None:

@@ -18,9 +18,8 @@ import click
 
 from .. import errors
 from .._app.review_plan import PlannedService, begin_review, plan_service
-from .._app.stored_reviews import open_reviews
+from .._app.stored_reviews import known_reviews, open_reviews
 from .._app.submit import attempt_count
-from .._app.task_history import has_store
 from .._model.states import TaskState
 from .._review.service_reviews import raise_at_deadline
 from .._review.services import open_services
@@ -352,8 +351,7 @@ def base_of(run: CommandContext, review: StoredReview, request: ReviewRequest) -
 
 def list_reviews(run: CommandContext) -> int:
     """Print the reviews, the newest first."""
-    with closing(open_reviews(run.config, clock=run.process_env.clock)) as store:
-        reviews = store.list_reviews() if has_store(run.config) else ()
+    reviews = known_reviews(run.config)
     run.answer(
         lambda: {"reviews": [to_object(each) for each in reviews]},
         lambda: _review_table(run, reviews) or ["No review was begun."],

@@ -42,14 +42,11 @@ def prepare_review(run: CommandContext, options: Mapping[str, Any]) -> tuple[Rev
 
     Raises `ConfigurationError` before anything is submitted where no check could run, or nothing could be applied.
     """
-    from msgspec.structs import replace
-
     from .._app.candidate_reviews import require_work_tree, review_tools
     from .._review.review import check_verification
     from .._runtime.system_clock import SystemClock
 
-    file = review_file(options["review_file"])
-    file = replace(file, verification=_verification(file, {**NO_OPTIONS, **options}))
+    file = begun_file(options)
     request, rules = request_of(run, file, {**NO_OPTIONS, "checks": (), "sandbox": None})
     if options.get("apply_best"):
         if not any(check.required for check in file.verification.checks):
@@ -60,6 +57,14 @@ def prepare_review(run: CommandContext, options: Mapping[str, Any]) -> tuple[Rev
     with review_tools(run.config, clock=run.process_env.clock or SystemClock(), is_cached=False) as tools:
         check_verification(request, tools)
     return file, request, rules
+
+
+def begun_file(options: Mapping[str, Any]) -> ReviewFile:
+    """Return the checks and rules of a review that begins. Raises `ConfigurationError` for what cannot be read."""
+    from msgspec.structs import replace
+
+    file = review_file(options["review_file"])
+    return replace(file, verification=_verification(file, {**NO_OPTIONS, **options}))
 
 
 def review_file(path: str | None) -> ReviewFile:
@@ -104,7 +109,7 @@ def request_of(
 ) -> tuple[ReviewRequest, ApplyOptions]:
     """Return the review without its candidates, and how to apply the choice; options overrule the file.
 
-    *root* is the checkout to use outside one.
+    *root* is the checkout that a review was begun in, None for the current one.
     """
     from .._app.apply import ApplyOptions
     from .._app.candidate_reviews import find_repository
@@ -115,8 +120,7 @@ def request_of(
         ignore=(*file.ignore, *options["ignore"]),
         strict=file.strict or options["strict"],
     )
-    default = None if run.root else root
-    repository = find_repository(_folder(run, options["repository"] or default))
+    repository = find_repository(_folder(run, options["repository"] or _begun_in(run, root)))
     request = ReviewRequest(
         (),
         repository,
@@ -128,6 +132,15 @@ def request_of(
         workers=options["workers"] or file.workers or 2,
     )
     return request, rules
+
+
+def _begun_in(run: CommandContext, root: str | None) -> str | None:
+    """Return *root* if it is still there, and print that it is not the current checkout."""
+    if root is None or not os.path.isdir(root):
+        return None
+    if run.root is None or os.path.realpath(run.root) != os.path.realpath(root):
+        run.note(f"the review was begun in {root}; pass --repository for another checkout")
+    return root
 
 
 def _folder(run: CommandContext, name: str | None) -> str:

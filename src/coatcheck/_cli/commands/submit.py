@@ -158,12 +158,11 @@ def _run_review(run: CommandContext, options: dict[str, Any], wait: WaitOptions)
 def _submit_review(run: CommandContext, options: dict[str, Any]) -> int:
     """Submit a task to several services."""
     from ..best_of import submit_review, targets_of
-    from ..review_results import prepare_review
+    from ..review_results import begun_file
 
     rendered = use_template(run, options)
     targets = targets_of(run, options)
-    file, _, _ = prepare_review(run, options)
-    chosen = _review_options(run, options, file, rendered)
+    chosen = _review_options(run, options, begun_file(options), rendered)
     return submit_review(run, targets, _read_prompt(run, options), chosen)
 
 
