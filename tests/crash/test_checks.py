@@ -28,7 +28,7 @@ from coatcheck._review.checks import Check, Verification
 from coatcheck._review.verifier import Verifier
 repository, folder, command = sys.argv[1:]
 verifier = Verifier(Path(repository), Verification(checks=(Check(name="1", run=command),)), folder=Path(folder), environ=dict(os.environ))
-patch = Patch(b"--- a/main.txt\\n+++ b/main.txt\\n@@ -1 +1 @@\\n-one\\n+ONE\\n")
+patch = Patch(b"--- a/main.txt\\n+++ b/main.txt\\n@@ -1,2 +1,2 @@\\n-one\\n+ONE\\n two\\n")
 verifier.verify([Candidate(name="one", patch=patch)], base="main")
 """
 
@@ -59,10 +59,10 @@ def test_a_killed_verification_leaves_nothing(repository: Repository, review: Re
     process = subprocess.Popen(
         [sys.executable, "-c", VERIFY, repository.path, review.folder, f"sleep {mark}"], start_new_session=True
     )
-    wait_for(lambda: any(b"sleep\0" in Path(f"/proc/{pid}/cmdline").read_bytes()[:6] for pid in running(mark)))
+    wait_for(lambda: process.poll() is not None or running(f"sleep\0{mark}"))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for(lambda: not running(mark))
+    wait_for(lambda: not running(f"sleep\0{mark}"))
     review.verify(repository.candidate({"main.txt": "x\n"}), checks=checks("true"), sandbox="auto")
 
     assert os.listdir(review.folder / "runs") == []
