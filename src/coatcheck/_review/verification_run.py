@@ -22,13 +22,13 @@ import msgspec
 
 from .._store.check_results import CheckKey
 from .._workspaces.git import Git, WorkspaceError
-from .._workspaces.mirror import Mirror, locked
+from .._workspaces.mirror import Mirror
 from ..errors import CoatcheckError
 from .candidate_trees import CandidateTree, Clone, ConflictError, colliding
 from .check_runs import CheckRuns, cheapest_first, command_digest
 from .checks import Check, CheckResult, Verdict, Verification
 from .sandbox import Sandbox, SandboxedCommand
-from .setups import Setup, SetupError, Setups, changed_inputs
+from .setups import Setup, SetupError, Setups, changed_inputs, current_place
 from .verification_folder import Run, VerificationFolder, discard
 from .verification_results import CheckProgress, ProgressState, VerificationResult
 
@@ -178,7 +178,7 @@ class VerificationRun:
     def _prepare_setup(self, clone: Clone, base: Base) -> None:
         verification = self._tools.verification
         if verification.setup is not None:
-            setups = Setups(self._tools.folder.setups, self._tools.sandbox, self._git, discard=discard)
+            setups = Setups(self._tools.folder.setups, self._tools.sandbox, self._git)
             self._setup = setups.prepare(verification, clone, mirror=self._mirror, base=base.commit, scope=self._scope)
 
     def _check_base(self, pool: Executor, clone: Clone, base: Base) -> None:
@@ -298,10 +298,7 @@ class VerificationRun:
             folder.mkdir(mode=0o755)
             yield folder
             return
-        setups = self._tools.folder.setups
-        with locked(setups / "current.lock", timeout=LOCK_TIMEOUT, scope=self._scope):
-            folder = setups / "current"
-            discard(folder)
+        with current_place(self._tools.folder.setups, self._scope) as folder:
             folder.mkdir(mode=0o755)
             yield folder
 
@@ -326,10 +323,6 @@ class _Files:
                 self._hand_over(self._clone)
                 self._is_written = True
         return self._clone.work
-
-
-# Commands of another process may hold the one path at which a setup can be used, in seconds.
-LOCK_TIMEOUT = 3600.0
 
 
 def _result(
