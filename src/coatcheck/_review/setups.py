@@ -24,7 +24,7 @@ from .._patches.path_patterns import path_matcher
 from .._workspaces.cancellation import CancelScope
 from .._workspaces.git import Git, last_line
 from .._workspaces.mirror import Mirror, locked
-from .candidate_trees import Clone, folders_of, give_away
+from .candidate_trees import Clone, change_owner, folders_of
 from .sandbox import Sandbox, SandboxedCommand
 from .verification_folder import discard
 
@@ -108,9 +108,9 @@ class Setups:
         tracked = clone.paths(base)
         clone.check_out(clone.tree_of(base), base)
         (place / "setup").mkdir(mode=0o755)
-        clone.hand_over(self._sandbox.alternates(mirror.path), self._sandbox.user)
+        clone.share_with_commands(self._sandbox.alternates(mirror.path), self._sandbox.user)
         if self._sandbox.user is not None:
-            give_away(place / "setup", self._sandbox.user)
+            change_owner(place / "setup", self._sandbox.user)
         result = self._sandbox.run(_command(verification, place, mirror), folder=place, scope=scope)
         scope.check()
         if result.exit_code or result.is_timeout:

@@ -117,7 +117,7 @@ class VerificationRun:
 
     def _fetch(self, commit: str) -> None:
         self._mirror.fetch(commit)
-        self._tools.folder.admit_to(self._mirror.path)
+        self._tools.folder.make_readable(self._mirror.path)
 
     def _clone(self) -> Clone:
         return Clone(self._run.path / f"clone-{next(self._numbers)}", self._mirror.path, self._git)
@@ -184,7 +184,7 @@ class VerificationRun:
     def _check_base(self, pool: Executor, clone: Clone, base: Base) -> None:
         """Run every check on the base."""
         checks = self._tools.verification.checks
-        lazily = _Files(clone, base.tree, base, self._hand_over)
+        lazily = _Files(clone, base.tree, base, self._share_with_commands)
         results = pool.map(lambda check: self._check(check, lazily, [None]), checks)
         self._on_base = {check.name: result for check, result in zip(checks, results, strict=True)}
 
@@ -218,7 +218,7 @@ class VerificationRun:
     def _check_tree(
         self, applied: Applied, names: Sequence[str], checks: Sequence[Check], base: Base
     ) -> list[CheckResult]:
-        files = _Files(applied.clone, applied.tree.tree, base, self._hand_over)
+        files = _Files(applied.clone, applied.tree.tree, base, self._share_with_commands)
         results: list[CheckResult] = []
         failed: str | None = None
         for check in checks:
@@ -302,16 +302,16 @@ class VerificationRun:
             folder.mkdir(mode=0o755)
             yield folder
 
-    def _hand_over(self, clone: Clone) -> None:
+    def _share_with_commands(self, clone: Clone) -> None:
         sandbox = self._tools.sandbox
-        clone.hand_over(sandbox.alternates(self._mirror.path), sandbox.user)
+        clone.share_with_commands(sandbox.alternates(self._mirror.path), sandbox.user)
 
 
 class _Files:
     """The files of a tree, written when a check needs them first."""
 
-    def __init__(self, clone: Clone, tree: str, base: Base, hand_over: Callable[[Clone], None]) -> None:
-        self._clone, self.tree, self.base, self._hand_over = clone, tree, base, hand_over
+    def __init__(self, clone: Clone, tree: str, base: Base, share_with_commands: Callable[[Clone], None]) -> None:
+        self._clone, self.tree, self.base, self._share_with_commands = clone, tree, base, share_with_commands
         self._lock = threading.Lock()
         self._is_written = False
 
@@ -320,7 +320,7 @@ class _Files:
         with self._lock:
             if not self._is_written:
                 self._clone.check_out(self.tree, self.base.commit)
-                self._hand_over(self._clone)
+                self._share_with_commands(self._clone)
                 self._is_written = True
         return self._clone.work
 
