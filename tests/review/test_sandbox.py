@@ -230,6 +230,17 @@ def test_a_folder_that_an_unprivileged_user_cannot_enter(repository: Repository,
     assert result.verdict == Verdict.PASSED
 
 
+def test_a_strict_umask_changes_nothing(repository: Repository, review: Review) -> None:
+    """Checks and setups run as well where files that we create are ours alone."""
+    before = os.umask(0o077)
+    try:
+        result = review.check("test -d deps", GOOD, setup="mkdir deps")
+    finally:
+        os.umask(before)
+
+    assert result.verdict == Verdict.PASSED
+
+
 def _running(argument: str) -> list[str]:
     """Return the processes whose command line contains *argument*."""
     found = []

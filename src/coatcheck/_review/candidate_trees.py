@@ -164,6 +164,7 @@ class Clone:
         """Let commands use the clone: objects are at the path *objects* for them; *user* owns the files."""
         self._borrow(objects)
         if user is not None:
+            self.folder.chmod(0o755)  # our umask may be stricter
             change_owner(self.work, user)
 
     def _run(self, *arguments: str, input: bytes = b"") -> bytes:

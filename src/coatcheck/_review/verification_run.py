@@ -295,7 +295,8 @@ class VerificationRun:
         """Return the command's folder: where paths are the system's, that of the setup, by one command at a time."""
         if command.setup is None or self._tools.sandbox.has_fixed_path:
             folder = self._run.path / f"command-{next(self._numbers)}"
-            folder.mkdir(mode=0o755)
+            folder.mkdir()
+            folder.chmod(0o755)  # our umask may be stricter
             yield folder
             return
         with current_place(self._tools.folder.setups, self._scope) as folder:
