@@ -342,6 +342,15 @@ def test_a_verification_that_makes_no_sense_is_refused(
     assert str(refused.value) == message
 
 
+def test_a_folder_that_cannot_be_used_is_refused(repository: Repository, review: Review) -> None:
+    """A file in the place of the folder is one line, with the remedy."""
+    review.folder.write_text("")
+    with pytest.raises(ConfigurationError) as refused:
+        review.verify(repository.candidate({"main.txt": GOOD}), checks=checks(TEST))
+
+    assert str(refused.value) == f"the folder {review.folder} cannot be used for checks: File exists"
+
+
 def test_clones_of_a_killed_process_are_removed(repository: Repository, review: Review) -> None:
     """The next run removes the folders of runs whose locks are free."""
     left = review.folder / "runs" / "0123"

@@ -86,7 +86,7 @@ class VerificationRun:
         """Return one result for each candidate, in their order."""
         try:
             known = self._find_base(base)
-        except WorkspaceError as error:
+        except (WorkspaceError, OSError) as error:
             return [VerificationResult(candidate=each.name, unchecked=each.error or str(error)) for each in candidates]
         with self._pool() as pool:
             prepared = list(pool.map(lambda each: self._prepare(each, known), candidates))
