@@ -146,15 +146,31 @@ def test_without_checks_nothing_is_chosen(cli: Cli) -> None:
 
 def test_the_choice_is_applied_and_undone(cli: Cli, checkout: Path) -> None:
     """--apply applies the chosen candidate as `apply` does, and `apply --undo` takes it back."""
-    done = cli("review", *FILES, "--check", "world", "--apply")
+    done = cli("review", *FILES, "--check", "world", "--apply", "--markdown")
     applied = (checkout / "hello.txt").read_text()
     undone = cli("apply", "--undo")
 
-    assert (0, "hello\nworld\n", 0, "hello\n") == (
+    assert (0, True, "hello\nworld\n", 0, "hello\n") == (
         done.code,
+        "applied     hello.txt\n" in done.err,
         applied,
         undone.code,
         (checkout / "hello.txt").read_text(),
+    )
+
+
+def test_the_ranking_is_printed_where_the_choice_cannot_be_applied(checkout: Path) -> None:
+    """Where the application of the choice fails, the ranking is printed before the error, and with --json both."""
+    cli, ref = ended(checkout, adding("word"), adding("world"))
+    cli("apply", ref, "--attempt", "1")
+    text, document = (cli("review", ref, "--check", "world", "--apply", *options) for options in ((), ("--json",)))
+    expected = (9, f"chosen: {ref}/2: it passes world", 9, "PatchConflictError")
+
+    assert expected == (
+        text.code,
+        text.out.splitlines()[-1],
+        document.code,
+        document.json["applied"]["error"]["type"],
     )
 
 
@@ -302,11 +318,11 @@ def test_bad_input_is_one_line(cli: Cli, arguments: tuple[str, ...], code: int, 
 def test_a_review_file_is_read_only_where_it_is_named(cli: Cli, checkout: Path) -> None:
     """Checks and rules come from the file that --file names; options add to it, and a file of the repository is not read."""
     (checkout / "review.toml").write_text('scorer = "/no/program"\n')
-    path = checkout.parent / "mine.toml"
+    path = checkout / "mine.toml"
     path.write_text(
         'protected = ["a"]\nsandbox = "none"\n[checks]\ntests = "world"\n[checks.x]\nrun = "x"\nrequired = false\n'
     )
-    document = cli("review", "--json", *FILES, "--file", str(path), "--check", "wor", "--protect", "b").json
+    document = cli("review", "--json", *FILES, "--file", path.name, "--check", "wor", "--protect", "b").json
     seen = WordVerifier.seen
 
     assert (["tests", "x", "wor"], ("a", "b"), "none", []) == (

@@ -104,7 +104,7 @@ DOCUMENTS: Mapping[str, str] = {
     "UTF-8), `stats`, and `files`: change objects, null where the diff cannot be read, `repairs`: repair objects; with --between `ref`, `between`, "
     "`is_same_change`, `share` and `diff_of_diffs`",
     "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing",
-    "review": "a ranking, and `applied`: an application with --apply where a candidate was chosen, else null",
+    "review": "a ranking, and `applied`: with --apply an application or an error document, else null",
     "approve": "`ref` and `action`",
     "cancel": "`ref` and `action`; of several tasks `tasks`: these, or `ref` and `error`",
     "message": "task, which is running again",

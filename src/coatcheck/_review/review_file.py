@@ -51,12 +51,13 @@ class ReviewFile(Value, frozen=True, kw_only=True):
     }
 
 
-def read_review_file(path: str) -> ReviewFile:
-    """Return what the file at *path* sets. Raises `ConfigurationError`."""
+def read_review_file(path: str, *, folder: str = "") -> ReviewFile:
+    """Return what the file at *path*, seen from *folder*, sets. Raises `ConfigurationError`."""
+    import os
     import tomllib
 
     try:
-        with open(path, "rb") as file:
+        with open(os.path.join(folder, path), "rb") as file:
             tables = tomllib.load(file)
     except OSError as error:
         raise ConfigurationError(
