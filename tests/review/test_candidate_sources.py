@@ -48,7 +48,7 @@ DONE = Outcome(patch=Patch(DIFF), patch_state=PatchState.PRESENT, base_commit="c
 def test_a_task_without_a_patch_is_a_candidate_with_a_reason(
     state: TaskState, outcome: Outcome | None, error: Failure | None, reason: str | None
 ) -> None:
-    """A task that failed, is empty or still runs is a candidate, and its error says why there is no patch."""
+    """A task that failed, is empty or still runs is a candidate, and its error is the reason why there is no patch."""
     (candidate,) = task_candidates(Task(ref=REF, state=state, outcome=outcome, error=error))
 
     assert ("codex:task_1", reason, reason is None) == (candidate.name, candidate.error, candidate.patch is not None)
