@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ._engine.poll_context import Interval as Interval
     from ._engine.reachability import OnOutage as OnOutage, Outage as Outage
     from ._engine.submit import ResumedSubmission as ResumedSubmission
+    from ._fleet.control import ItemReport as ItemReport
+    from ._fleet.estimate import Estimate as Estimate
+    from ._fleet.fleet import AsyncFleet as AsyncFleet, Fleet as Fleet
+    from ._fleet.plan import FleetPlan as FleetPlan, PlanItem as PlanItem
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.comparison import (
         AttemptChange as AttemptChange,
@@ -62,6 +66,19 @@ if TYPE_CHECKING:
         ItemVerified as ItemVerified,
         ItemWaiting as ItemWaiting,
     )
+    from ._model.fleets import (
+        CandidateState as CandidateState,
+        FleetAccount as FleetAccount,
+        FleetCandidate as FleetCandidate,
+        FleetDelivery as FleetDelivery,
+        FleetItem as FleetItem,
+        FleetOutcome as FleetOutcome,
+        FleetRecord as FleetRecord,
+        FleetState as FleetState,
+        FleetStatus as FleetStatus,
+        ItemState as ItemState,
+    )
+    from ._model.gates import Decision as Decision, Gate as Gate, GateOption as GateOption
     from ._model.outcome import (
         Artifact as Artifact,
         Attempt as Attempt,
@@ -135,6 +152,7 @@ if TYPE_CHECKING:
     from ._runtime.token_manager import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
     from ._runtime.transport import AsyncTransport as AsyncTransport, Transport as Transport
     from ._store.events import StoredEvent as StoredEvent
+    from ._store.gates import GateStore as GateStore
     from ._store.history import (
         History as History,
         HistoryEntry as HistoryEntry,
@@ -151,6 +169,7 @@ _HOMES = {
     "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",
     "AsyncClient": "_runtime.async_client",
+    "AsyncFleet": "_fleet.fleet",
     "AsyncTokenManager": "_runtime.token_manager",
     "AsyncTransport": "_runtime.transport",
     "Attempt": "_model.outcome",
@@ -158,6 +177,7 @@ _HOMES = {
     "AttemptPair": "_model.comparison",
     "Candidate": "_review.candidates",
     "CandidateResult": "_review.score_card",
+    "CandidateState": "_model.fleets",
     "ChangeStatus": "_patches.header",
     "Check": "_review.checks",
     "CheckFinished": "_model.review_events",
@@ -169,10 +189,12 @@ _HOMES = {
     "Comparison": "_model.comparison",
     "Config": "_runtime.config",
     "Credits": "_model.usage",
+    "Decision": "_model.gates",
     "DeviceCode": "_credentials.device_code",
     "DiffStats": "_patches.patch_stats",
     "Environment": "_model.catalogue",
     "errors": "",
+    "Estimate": "_fleet.estimate",
     "event_from_dict": "_model.events",
     "Failure": "_model.outcome",
     "FileChange": "_patches.file_change",
@@ -180,14 +202,27 @@ _HOMES = {
     "FileOutcome": "_patches.apply_results",
     "FileSnapshot": "_model.outcome",
     "Finding": "_patches.policy",
+    "Fleet": "_fleet.fleet",
+    "FleetAccount": "_model.fleets",
+    "FleetCandidate": "_model.fleets",
+    "FleetDelivery": "_model.fleets",
     "FleetDone": "_model.fleet_events",
+    "FleetItem": "_model.fleets",
+    "FleetOutcome": "_model.fleets",
     "FleetPaused": "_model.fleet_events",
+    "FleetPlan": "_fleet.plan",
+    "FleetRecord": "_model.fleets",
     "FleetResumed": "_model.fleet_events",
     "FleetStarted": "_model.fleet_events",
+    "FleetState": "_model.fleets",
+    "FleetStatus": "_model.fleets",
     "FleetStopped": "_model.fleet_events",
+    "Gate": "_model.gates",
     "GateDecided": "_model.review_events",
     "GateExpired": "_model.review_events",
     "GateOpened": "_model.review_events",
+    "GateOption": "_model.gates",
+    "GateStore": "_store.gates",
     "GateWithdrawn": "_model.review_events",
     "History": "_store.history",
     "HistoryEntry": "_store.history",
@@ -205,6 +240,8 @@ _HOMES = {
     "ItemParked": "_model.fleet_events",
     "ItemRanked": "_model.fleet_events",
     "ItemRejected": "_model.fleet_events",
+    "ItemReport": "_fleet.control",
+    "ItemState": "_model.fleets",
     "ItemSubmitted": "_model.fleet_events",
     "ItemVerified": "_model.fleet_events",
     "ItemWaiting": "_model.fleet_events",
@@ -226,6 +263,7 @@ _HOMES = {
     "PatchState": "_model.outcome",
     "PatchStats": "_patches.patch_stats",
     "Plan": "_model.outcome",
+    "PlanItem": "_fleet.plan",
     "PlanStep": "_model.outcome",
     "Policy": "_patches.policy",
     "PullRequest": "_model.outcome",

@@ -5,7 +5,7 @@ import io
 import pytest
 from hypothesis import given, strategies as st
 
-from coatcheck._cli.console import CLEAR_LINE, Console, Line, Styled, clean, diff_lines, paragraph, table
+from coatcheck._cli.console import CLEAR_LINE, Console, Line, Styled, clean, diff_lines, paragraph
 
 
 class Paper:
@@ -111,13 +111,6 @@ def test_characters_outside_the_encoding_are_escaped() -> None:
     paper.console.show("file \udcff")
 
     assert b"file \\udcff\n" == paper.out.getvalue()
-
-
-def test_tables_are_aligned() -> None:
-    """Each column is as wide as its widest cell, and lines have no blanks at their end."""
-    lines = table(("A", "LONG"), [("wide", "x"), ("y", "")])
-
-    assert [Styled("A     LONG", "bold"), "wide  x", "y"] == lines
 
 
 def test_paragraphs_keep_their_lines() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import coatcheck
-from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
+from coatcheck._model import catalogue, comparison, events, gates, outcome, tasks, usage
 from coatcheck._patches import (
     apply_results,
     compare,
@@ -84,6 +84,9 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "FileOutcome": (apply_results.FileOutcome, False),
     "Finding": (policy.Finding, False),
     "StoredEvent": (stored_events.StoredEvent, False),
+    "Gate": (gates.Gate, False),
+    "GateOption": (gates.GateOption, False),
+    "Decision": (gates.Decision, False),
     "Hook": (hooks.Hook, False),
     "HookDelivery": (hooks.HookDelivery, False),
     "Repair": (repair_rows.Repair, False),

@@ -7,7 +7,7 @@ Invariants:
   links, and clearing the progress line) are added afterwards.
 * A `Link` is printed as a link only on a terminal that shows links, and only to a safe URL (`hyperlinks`).
 * stdout carries results and nothing else. Progress appears on a terminal only.
-* Colour obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
+* Colour follows ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
   is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no progress
   line either.
 * A result that cannot be written is an error. A note that cannot be written is dropped: there is no other place for it.
@@ -195,7 +195,7 @@ class Console:
     def composed(
         self, lines: Iterable[Line], *, with_colour: bool | None = None, with_links: bool = False
     ) -> Iterator[bytes]:
-        """Yield the bytes of each result line. A pager gets no links: older ones print their sequences."""
+        """Yield the bytes of each result line, with links if they are wanted and the terminal shows them."""
         colour = self.has_colour if with_colour is None else with_colour
         for line in lines:
             text = _composed(line, colour=colour, links=with_links and self.has_links)
@@ -302,6 +302,11 @@ class Console:
         """The columns of results: the terminal's, or git's default without one."""
         return self._width(self._out) if self.is_terminal else DEFAULT_WIDTH
 
+    @property
+    def max_width(self) -> int | None:
+        """The columns that a table may take: those of the terminal, None without one."""
+        return self.width if self.is_terminal else None
+
     def _width(self, stream: BinaryIO) -> int:
         if (columns := self._environ.get("COLUMNS", "")).isdecimal() and int(columns) > 2:
             return int(columns)
@@ -341,16 +346,6 @@ def _link(text: str, url: str) -> str:
 
 def _text(part: Part) -> str:
     return part.text if isinstance(part, Styled) else part
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[Line]:
-    """Return *rows* under *header*, each column as wide as its widest cell."""
-    from .text_width import columns, padded
-
-    cells = [tuple(clean(cell) for cell in row) for row in (header, *rows)]
-    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return [Styled(lines[0], "bold"), *lines[1:]]
 
 
 def paragraph(text: str, *, indent: str = "") -> list[Line]:

@@ -27,6 +27,8 @@ class ExitCode(enum.IntEnum):
     PATCH = 9
     NEEDS_INPUT = 10
     NO_CANDIDATE = 11
+    QUOTA = 12
+    STOPPED = 13
     FAILURES = 14
     STORE = 15
     # sysexits.h EX_SOFTWARE and EX_IOERR, and the shells' 128 + signal for SIGHUP, SIGINT, SIGPIPE and SIGTERM.
@@ -50,9 +52,12 @@ MEANINGS = {
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is unavailable, or its response cannot be read.",
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
-    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`).",
+    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`); a gate was opened that waits for a "
+    "decision (`submit --gate` and `apply --gate`); or items of a fleet wait for one.",
     ExitCode.NO_CANDIDATE: "No candidate passed, so that none was chosen (`review`).",
-    ExitCode.FAILURES: "Some lines of `submit --batch` failed; the others were submitted.",
+    ExitCode.QUOTA: "A fleet waits for the quota of a service; the time is printed (`fleet run` and `fleet status`).",
+    ExitCode.STOPPED: "A fleet was stopped by its budget, by failures or by a person (`fleet run` and `fleet status`).",
+    ExitCode.FAILURES: "Some lines of `submit --batch` failed, or some items of a fleet; the others were done.",
     ExitCode.STORE: "The store cannot be used: its disk is full, its file is locked, corrupt, or not writable, or a newer version made it.",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",
     ExitCode.OUTPUT: "Standard output cannot be written: it is closed, or its disk is full.",

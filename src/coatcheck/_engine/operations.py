@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.duration_store import DurationStore
-from .._protocol.effects import Call, Clock, Emit, Exchange, Request, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
 from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
@@ -22,10 +22,9 @@ from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, metho
 from .._protocol.task_recorder import TaskRecorder
 from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
-from .deadline import Deadline
 from .optional_methods import extract_task, get_response
 from .pipeline import Bounds, emitted, run_exchange, sending
-from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
+from .poll_context import DurationHistory, Interval, PollContext, every
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
 from .recording import TaskRecording
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from .event_diff import SeenState
     from .event_stream import EventStream
     from .plan_approval import Approvals, Decide
-    from .poll_many import BatchContext
+    from .poll_many import BatchContext, BatchPoller
     from .submit import ResumedSubmission
 
 T = TypeVar("T")
@@ -115,7 +114,8 @@ class Operations:
             )
         return parsed
 
-    def create_task(self, spec: TaskSpec) -> Script[Task]:
+    def create_task(self, spec: TaskSpec, *, id: str | None = None) -> Script[Task]:
+        """Submit a task; *id* is the id of its intent, for a caller that looks for it in the journal later."""
         from .submit import submitting  # with it 1 ms, for submissions alone
 
         self._require(Verb.CREATE_TASK)
@@ -125,29 +125,37 @@ class Operations:
             run=self.run,
             journal=self._journal,
             clock=self._clock,
-            id=self._new_id(),
+            id=id or self._new_id(),
             pid=self._pid,
             on_warning=self._on_warning,
         )
         return self._recording.submitted(script, spec)
 
     def resume_submissions(self) -> Script[None]:
-        from .submit import resuming  # as above
-
-        self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
+        self._require_search()
         intents = yield Call(lambda: self._journal.open_intents(self.provider.name))
         for intent in intents:
-            resumed: ResumedSubmission = yield from resuming(
-                intent,
-                provider=self.provider,
-                run=self.run,
-                journal=self._journal,
-                clock=self._clock,
-                is_submitting=self._is_submitting(intent),
-            )
-            if resumed.task is not None:
-                yield from self._recording.record([resumed.task])
-            yield Emit(resumed)
+            yield Emit((yield from self.resume_submission(intent)))
+
+    def resume_submission(self, intent: Intent, *, is_old: bool | None = None) -> Script[ResumedSubmission]:
+        from .submit import resuming  # as above
+
+        self._require_search()
+        resumed: ResumedSubmission = yield from resuming(
+            intent,
+            provider=self.provider,
+            run=self.run,
+            journal=self._journal,
+            clock=self._clock,
+            is_submitting=self._is_submitting(intent),
+            is_old=is_old,
+        )
+        if resumed.task is not None:
+            yield from self._recording.record([resumed.task])
+        return resumed
+
+    def _require_search(self) -> None:
+        self._require(Verb.FIND_TASK if Verb.FIND_TASK in self.provider.capabilities.verbs else Verb.LIST_TASKS)
 
     def get_task(self, ref: TaskRef | str) -> Script[Task]:
         self._require(Verb.GET_TASK)
@@ -240,6 +248,12 @@ class Operations:
         context = yield from self._batch(timeout, interval, is_watched=False)
         yield from poll_many(map(self._parse_ref, refs), context)
 
+    def open_poller(self) -> Script[BatchPoller]:
+        """Return a poller for a caller that chooses the pauses between rounds (`BatchPoller.poll_once`)."""
+        from .poll_many import BatchPoller
+
+        return BatchPoller((yield from self._batch(None, None, is_watched=False)), {})
+
     def watch_tasks(
         self,
         refs: Iterable[TaskRef | str],
@@ -291,12 +305,13 @@ class Operations:
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None, after: str | None = None) -> Script[None]:
         self._require(Verb.STREAM_EVENTS)
         from .event_stream import events_after
+        from .stream_deadline import run_until
 
         parsed_ref = self._parse_ref(ref)
         events = events_after(self.provider, parsed_ref, after)
         bounds = Bounds(clock=self._clock, seconds=None)
         script = run_exchange(events, self._send, remedy=self._remedy, bounds=bounds)
-        return _until(script, parsed_ref, timeout, clock=self._clock)
+        return run_until(script, parsed_ref, timeout, clock=self._clock)
 
     def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:
         self._require(Verb.GET_CURRENT_DIFF)
@@ -409,33 +424,6 @@ class Operations:
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return extract_task(self.provider, response, siblings)
-
-
-def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: Clock) -> Script[None]:
-    """Run the script of a stream until *timeout*: a service may send for ever. Raises `WaitTimeoutError` then."""
-    deadline = Deadline(timeout, clock=clock)
-    answer: Any = None
-    try:
-        effect = next(script)
-        while True:
-            if deadline.is_past:
-                raise timeout_error(ref, timeout, None)
-            if type(effect) is Request and effect.stream and timeout is not None:
-                effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
-            try:
-                answer = yield effect
-            except Exception as error:  # noqa: BLE001 - the script may handle any error
-                effect = script.throw(error)
-            else:
-                effect = script.send(answer)
-    except StopIteration:
-        return
-    except errors.TransportTimeoutError:
-        if deadline.is_past:  # what is left of the timeout is the limit of the request as well
-            raise timeout_error(ref, timeout, None) from None
-        raise
-    finally:
-        script.close()
 
 
 def as_bytes(response: bytes | str | object) -> bytes:

@@ -108,6 +108,33 @@ class BatchPoller:
         finally:
             self._pauses.close()
 
+    def poll_once(self, refs: Iterable[TaskRef]) -> Script[None]:
+        """Poll *refs* in one round, and emit those that have ended; `refused` then has the errors of single tasks.
+
+        For callers that choose the pauses between rounds themselves. Raises what the status pages raise.
+        """
+        self._tasks = {ref: self._tasks.get(ref, NEVER_POLLED) for ref in refs}
+        self._reach = self._reach or len(self._tasks)
+        self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))
+        self._refused.clear()
+        yield from self._run_round()
+        yield from self._poll.durations.record(self._round.durations)
+
+    @property
+    def interval(self) -> Interval:
+        """The pause between two rounds, by the age of the tasks."""
+        return self._context.interval
+
+    @property
+    def refused(self) -> Mapping[TaskRef, errors.CoatcheckError]:
+        """The tasks that the service refused, with its errors."""
+        return self._refused
+
+    @property
+    def retry_after(self) -> float:
+        """The pause in seconds that the service required in the last round."""
+        return self._round.retry_after
+
     def _run_rounds(self) -> Script[None]:
         while self._tasks:
             self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))

@@ -8,6 +8,8 @@ Invariants:
   and fitting no other open intent. A service that stores the submission's key is searched by that instead.
 - Otherwise `SubmissionUncertainError`. It is never sent again.
 - An error of any class that is raised after the service accepted the POST leaves the outcome unknown.
+- A POST that is about to be sent long after its intent is not sent: another process may have taken the intent over while
+  this one was stopped.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ SEARCH_SECONDS = 30.0
 SEARCH_PAUSE = 3.0
 # How far the service's clock may be behind ours (seconds). Too small a value leaves the decision to the user.
 CLOCK_SKEW = 30.0
+# How old an intent may be when its POST is sent (seconds): half of the time for which other processes leave it alone.
+FRESH_SECONDS = 150.0
 # Pages of a list that are searched at most: 20 tasks each, all younger than the intent.
 SEARCH_PAGES = 10
 
@@ -119,7 +123,8 @@ def submitting(
     lost: Exception | None = None
     tracker = AcceptanceTracker()
     try:
-        task: Task | None = yield from run(tracker.track(provider.create_task(prepared)))
+        exchange = run(tracker.track(provider.create_task(prepared)))
+        task: Task | None = yield from _while_fresh(exchange, clock=clock)
     except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
     except Exception as error:  # an accepted submission is not lost by an error about its response
@@ -135,6 +140,33 @@ def submitting(
     except errors.StoreError as error:
         on_warning(f"{task.ref} was created and could not be recorded: {error}")
     return task
+
+
+def _while_fresh(script: Script[T], *, clock: Clock) -> Script[T]:
+    """Run *script*, which begins right after its intent was written; raise before a request that changes something late.
+
+    The clock counts the time for which the process or the machine was suspended.
+    """
+    elapsed: Callable[[], float] = getattr(clock, "boottime", clock.monotonic)
+    begun = elapsed()
+    try:
+        effect = next(script)
+        while True:
+            is_change = isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
+            if is_change and elapsed() - begun > FRESH_SECONDS:
+                message = f"it was not sent: it was to be sent more than {FRESH_SECONDS:g} seconds ago"
+                raise errors.TransportTimeoutError(message, request_sent=False, remedy="submit it again")
+            try:
+                answer = yield effect
+            except Exception as error:  # noqa: BLE001 - the script may handle any error
+                effect = script.throw(error)
+            else:
+                effect = script.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        script.close()
 
 
 class AcceptanceTracker:
@@ -327,14 +359,18 @@ def resuming(
     journal: Journal,
     clock: Clock,
     is_submitting: bool,
+    is_old: bool | None = None,
 ) -> Script[ResumedSubmission]:
-    """Search for the task of *intent*; one without a task is closed, a very young one is left open."""
+    """Search for the task of *intent*; one without a task is closed, a very young one is left open.
+
+    *is_old* is whether it is not young, for a caller that has waited; None compares the time of the intent.
+    """
     if is_submitting:
         return ResumedSubmission(intent=intent, is_busy=True)
     search = Search(provider=provider, run=run, journal=journal)
     candidates = yield from search.candidates(intent)
     if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
         return ResumedSubmission(intent=intent, task=candidates[0])
-    if not candidates and clock.time() - intent.at > SEARCH_SECONDS:
+    if not candidates and (clock.time() - intent.at > SEARCH_SECONDS if is_old is None else is_old):
         yield Call(lambda: journal.abandon(intent))
     return ResumedSubmission(intent=intent, candidates=tuple(task.ref for task in candidates))

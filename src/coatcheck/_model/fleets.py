@@ -143,6 +143,7 @@ class FleetItem(Value, frozen=True, kw_only=True):
     why: str | None = None
     variables: Mapping[str, str] = {}
     prompt_digest: str = ""
+    changed_at: datetime | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -157,6 +158,7 @@ class FleetItem(Value, frozen=True, kw_only=True):
         "why": "why it is in this state",
         "variables": "values of the placeholders of its prompt",
         "prompt_digest": "the SHA-256 of its prompt",
+        "changed_at": "since when it is in this state",
     }
 
 
@@ -238,17 +240,62 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
     }
 
 
+class FleetOutcome(enum.StrEnum):
+    """What a fleet needs, or how it has ended; each has an exit code (`docs/reference/exit-codes.md`)."""
+
+    DELIVERED = "delivered"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PARKED = "parked"
+    STOPPED = "stopped"
+    FAILURES = "failures"
+
+
 class FleetStatus(Value, frozen=True, kw_only=True):
-    """A fleet at one moment: how many items and candidates are in each state, and its accounts."""
+    """A fleet at one moment: how many items and candidates are in each state, and its accounts.
+
+    `waits_for_wave` means that the waves that have begun are finished and the next one waits for a decision.
+    """
 
     fleet: FleetRecord
     items: Mapping[str, int] = {}
     candidates: Mapping[str, int] = {}
     accounts: tuple[FleetAccount, ...] = ()
+    waits_for_wave: bool = False
 
     _json: ClassVar[JsonFields] = {
         "fleet": "fleet object",
+        "outcome": "delivered, running, waiting, parked, stopped or failures",
         "items": "how many items are in each state",
         "candidates": "how many candidates are in each state",
         "accounts": "account objects",
+        "waits_for_wave": "whether the next wave waits for a decision",
     }
+
+    @property
+    def is_active(self) -> bool:
+        """Whether tasks are under way, or items are being decided or delivered."""
+        moving = (ItemState.RANKED, ItemState.APPROVED, ItemState.DELIVERING)
+        active = (CandidateState.SUBMITTING, CandidateState.RUNNING)
+        return any(self.items.get(each) for each in moving) or any(self.candidates.get(each) for each in active)
+
+    @property
+    def parked_until(self) -> datetime | None:
+        """When the first parked account may submit again, None where none is parked."""
+        return min((each.parked_until for each in self.accounts if each.parked_until), default=None)
+
+    @property
+    def outcome(self) -> FleetOutcome:
+        """Return what the fleet needs, or how it has ended."""
+        is_waiting = any(self.items.get(each) for each in (ItemState.WAITING, ItemState.CONFLICT))
+        if self.is_active:
+            return FleetOutcome.RUNNING
+        if self.fleet.stopped_because is not None:
+            return FleetOutcome.STOPPED
+        if is_waiting or self.waits_for_wave or self.candidates.get(CandidateState.INPUT_REQUIRED):
+            return FleetOutcome.WAITING
+        if self.candidates.get(CandidateState.PLANNED):
+            return FleetOutcome.PARKED if self.parked_until else FleetOutcome.RUNNING
+        if any(self.items.get(each) for each in (ItemState.FAILED, ItemState.EXHAUSTED, ItemState.OPEN)):
+            return FleetOutcome.FAILURES
+        return FleetOutcome.DELIVERED

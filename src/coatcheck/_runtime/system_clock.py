@@ -36,6 +36,11 @@ class SystemClock:
         """Return seconds that never go back."""
         return time.monotonic()
 
+    def boottime(self) -> float:
+        """Return seconds that never go back, and that pass while the machine is suspended, where the system counts them."""
+        clock = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.monotonic() if clock is None else time.clock_gettime(clock)
+
     def sleep(self, seconds: float) -> None:
         """Block for so many seconds."""
         time.sleep(max(0.0, seconds))

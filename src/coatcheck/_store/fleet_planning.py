@@ -45,7 +45,7 @@ class PlannedItem(Value, frozen=True, kw_only=True):
     _hidden: ClassVar[frozenset[str]] = frozenset({"prompt"})
 
 
-def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem]) -> None:
+def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem], *, at: float) -> None:
     """Store what is new in *items*."""
     known = {
         key: (id, digest)
@@ -56,14 +56,14 @@ def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem
     for item in items:
         id, digest = known.get(item.key, (0, ""))
         if not id:
-            id = _insert_item(transaction, fleet, item)
+            id = _insert_item(transaction, fleet, item, at)
         elif digest != prompt_digest(item.prompt):
-            _update_item(transaction, fleet, id, item)
+            _update_item(transaction, fleet, id, item, at)
         for candidate in item.candidates:
             add_candidate(transaction, fleet, id, candidate)
 
 
-def _insert_item(transaction: Transaction, fleet: int, item: PlannedItem) -> int:
+def _insert_item(transaction: Transaction, fleet: int, item: PlannedItem, at: float) -> int:
     number = put_blob(transaction, item.prompt.encode())
     keep_blob(transaction, fleet, number)
     columns = {
@@ -78,17 +78,18 @@ def _insert_item(transaction: Transaction, fleet: int, item: PlannedItem) -> int
         "variables": json.dumps(dict(item.variables)),
         "prompt": number,
         "prompt_digest": prompt_digest(item.prompt),
+        "changed_at": at,
         "version": 1,
     }
     return int(_insert(transaction, "fleet_item", columns, " RETURNING id")[0][0])
 
 
-def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedItem) -> None:
+def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedItem, at: float) -> None:
     number = put_blob(transaction, item.prompt.encode())
     keep_blob(transaction, fleet, number)
     transaction.change(
         "UPDATE fleet_item SET prompt = ?, prompt_digest = ?, title = ?, base = ?, base_commit = ?, state = ?,"
-        " chosen = NULL, why = NULL, version = version + 1 WHERE id = ? AND state <> ?",
+        " chosen = NULL, why = NULL, changed_at = ?, version = version + 1 WHERE id = ? AND state <> ?",
         (
             number,
             prompt_digest(item.prompt),
@@ -96,6 +97,7 @@ def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedIte
             item.base,
             item.base_commit,
             ItemState.OPEN.value,
+            at,
             id,
             ItemState.DELIVERED.value,
         ),

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .database import Row, Transaction
 
 FLEET_COLUMNS = "id, name, spec, digest, state, created_at, stopped_because, submitted, wave"
-ITEM_COLUMNS = "id, item_key, repository, base, base_commit, title, wave, state, chosen, why, variables, prompt_digest"
+ITEM_COLUMNS = (
+    "id, item_key, repository, base, base_commit, title, wave, state, chosen, why, variables, prompt_digest, changed_at"
+)
 CANDIDATE_COLUMNS = (
     "id, item, candidate_key, provider, account, environment, attempt, state, task, patch, base_commit,"
     " submitted_at, ended_at, error"
@@ -39,7 +41,7 @@ def fleet_of(transaction: Transaction, row: Row) -> FleetRecord:
 
 def item_of(row: Row) -> FleetItem:
     """Return the item of a row."""
-    id, key, repository, base, base_commit, title, wave, state, chosen, why, variables, digest = row
+    id, key, repository, base, base_commit, title, wave, state, chosen, why, variables, digest, at = row
     return FleetItem(
         id=id,
         key=key,
@@ -53,6 +55,7 @@ def item_of(row: Row) -> FleetItem:
         why=why,
         variables=json.loads(variables),
         prompt_digest=digest,
+        changed_at=_moment(at),
     )
 
 

@@ -18,7 +18,7 @@ from .fleet_planning import keep_text
 from .fleets import move_candidate
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
     from .._model.tasks import TaskRef
     from .._patches.parse import Patch
     from .._protocol.effects import Clock
@@ -77,7 +77,7 @@ class SubmissionStore:
             submitted_at=now,
         )
 
-    def give_back(self, fleet: int, candidate: int, *, events: Iterable[TaskEvent] = ()) -> bool:
+    def give_back(self, fleet: int, candidate: int, *, events: Iterable[AnyEvent] = ()) -> bool:
         """Change a candidate that certainly was not submitted back to "planned"."""
         with self._database.writing(is_durable=False) as transaction:
             is_changed = move_candidate(
@@ -94,7 +94,7 @@ class SubmissionStore:
         return is_changed
 
     def record_task(
-        self, candidate: int, ref: TaskRef, *, before: CandidateState, events: Iterable[TaskEvent] = ()
+        self, candidate: int, ref: TaskRef, *, before: CandidateState, events: Iterable[AnyEvent] = ()
     ) -> bool:
         """Record the task of a candidate that was submitted."""
         with self._database.writing(is_durable=False) as transaction:
@@ -117,7 +117,7 @@ class SubmissionStore:
         patch: Patch | None = None,
         base_commit: str | None = None,
         error: str | None = None,
-        events: Iterable[TaskEvent] = (),
+        events: Iterable[AnyEvent] = (),
     ) -> bool:
         """Record that the task of a candidate has ended, with its patch."""
         with self._database.writing(is_durable=False) as transaction:

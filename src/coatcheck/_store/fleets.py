@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .._model.fleets import (
     CANDIDATE_CHANGES,
     ITEM_CHANGES,
+    SETTLED_ITEMS,
     CandidateState,
     FleetCandidate,
     FleetItem,
@@ -32,11 +33,14 @@ from .fleet_planning import PlannedCandidate, PlannedItem, add_candidate, keep_b
 from .fleet_rows import CANDIDATE_COLUMNS, FLEET_COLUMNS, ITEM_COLUMNS, candidate_of, fleet_of, item_of
 
 if TYPE_CHECKING:
-    from .._model.events import TaskEvent
+    from .._model.events import AnyEvent
     from .._protocol.effects import Clock
     from .database import Database, Transaction
 
-Events: TypeAlias = "Iterable[TaskEvent]"
+Events: TypeAlias = "Iterable[AnyEvent]"
+
+
+_SETTLED = ", ".join(f"'{state.value}'" for state in sorted(SETTLED_ITEMS))
 
 
 class FleetStore:
@@ -81,7 +85,7 @@ class FleetStore:
                 fleet = known.id
                 transaction.change("UPDATE fleet SET spec = ?, digest = ? WHERE id = ?", (number, digest, fleet))
             keep_blob(transaction, fleet, number)
-            save_items(transaction, fleet, items)
+            save_items(transaction, fleet, items, at=self.clock.time())
             record = self._find(transaction, name)
         assert record is not None  # noqa: S101 - it was just stored
         return record
@@ -113,6 +117,7 @@ class FleetStore:
                 items=_counts(transaction, "fleet_item", fleet.id),
                 candidates=_counts(transaction, "fleet_candidate", fleet.id),
                 accounts=accounts_of(transaction, fleet.id),
+                waits_for_wave=_waits_for_wave(transaction, record),
             )
 
     # --- items --------------------------------------------------------------------------------------------------------
@@ -154,13 +159,10 @@ class FleetStore:
         events: Events = (),
     ) -> bool:
         """Change the state of an item; whether it had the state *before*. Without *chosen* its choice stays."""
-        if after not in ITEM_CHANGES[before]:
-            raise ValueError(f"an item does not change from {before} to {after}")
-        statement = (
-            "UPDATE fleet_item SET state = ?, why = ?, chosen = COALESCE(?, chosen), version = version + 1"
-            " WHERE id = ? AND state = ?"
-        )
-        return self._change(statement, (after.value, why, chosen, item, before.value), events)
+        with self.database.writing() as transaction:
+            return move_item(
+                transaction, item, before, after, at=self.clock.time(), why=why, chosen=chosen, events=events
+            )
 
     # --- candidates ---------------------------------------------------------------------------------------------------
 
@@ -217,13 +219,28 @@ class FleetStore:
 
     def _change(self, statement: str, parameters: Sequence[object], events: Events) -> bool:
         with self.database.writing() as transaction:
-            events = [*events]
-            if events:
-                transaction.lock_events()
-            is_changed = transaction.change(statement, parameters) == 1
-            if is_changed:
-                append_events(transaction, events, at=self.clock.time())
-        return is_changed
+            return _change(transaction, statement, parameters, events, at=self.clock.time())
+
+
+def move_item(
+    transaction: Transaction,
+    item: int,
+    before: ItemState,
+    after: ItemState,
+    *,
+    at: float,
+    why: str | None = None,
+    chosen: int | None = None,
+    events: Events = (),
+) -> bool:
+    """Change the state of an item in *transaction*; whether it had the state *before*."""
+    if after not in ITEM_CHANGES[before]:
+        raise ValueError(f"an item does not change from {before} to {after}")
+    statement = (
+        "UPDATE fleet_item SET state = ?, why = ?, chosen = COALESCE(?, chosen), changed_at = ?, version = version + 1"
+        " WHERE id = ? AND state = ?"
+    )
+    return _change(transaction, statement, (after.value, why, chosen, at, item, before.value), events, at=at)
 
 
 def move_candidate(
@@ -239,15 +256,34 @@ def move_candidate(
     """Change the state of a candidate in *transaction*; whether it had the state *before*."""
     if after not in CANDIDATE_CHANGES[before]:
         raise ValueError(f"a candidate does not change from {before} to {after}")
+    names = "".join(f", {name} = ?" for name in columns)
+    statement = f"UPDATE fleet_candidate SET state = ?, version = version + 1{names} WHERE id = ? AND state = ?"  # noqa: S608 - columns are ours
+    parameters = (after.value, *columns.values(), candidate, before.value)
+    return _change(transaction, statement, parameters, events, at=at)
+
+
+def _change(
+    transaction: Transaction, statement: str, parameters: Sequence[object], events: Events, *, at: float
+) -> bool:
+    """Change a row, with the events of the change; whether it was changed."""
     events = [*events]
     if events:
         transaction.lock_events()
-    names = "".join(f", {name} = ?" for name in columns)
-    statement = f"UPDATE fleet_candidate SET state = ?, version = version + 1{names} WHERE id = ? AND state = ?"  # noqa: S608 - columns are ours
-    is_changed = transaction.change(statement, (after.value, *columns.values(), candidate, before.value)) == 1
+    is_changed = transaction.change(statement, parameters) == 1
     if is_changed:
         append_events(transaction, events, at=at)
     return is_changed
+
+
+def _waits_for_wave(transaction: Transaction, fleet: FleetRecord) -> bool:
+    """Whether every item of the waves that have begun is settled, and there is another wave."""
+    if fleet.state is not FleetState.RUNNING:
+        return False
+    query = f"SELECT 1 FROM fleet_item WHERE fleet = ? AND wave > ? AND state NOT IN ({_SETTLED}) LIMIT 1"  # noqa: S608 - ours
+    if transaction.row(query, (fleet.id, fleet.wave)) is None:
+        return False
+    query = f"SELECT 1 FROM fleet_item WHERE fleet = ? AND wave <= ? AND state NOT IN ({_SETTLED}) LIMIT 1"  # noqa: S608 - ours
+    return transaction.row(query, (fleet.id, fleet.wave)) is None
 
 
 def _counts(transaction: Transaction, table: str, fleet: int) -> dict[str, int]:

@@ -132,7 +132,8 @@ FLEETS = Migration(
         """CREATE TABLE fleet_item (
             id {identity}, fleet BIGINT NOT NULL, item_key TEXT NOT NULL, repository TEXT, base TEXT, base_commit TEXT,
             title TEXT, wave BIGINT NOT NULL, state TEXT NOT NULL, chosen BIGINT, why TEXT, variables TEXT NOT NULL,
-            prompt BIGINT NOT NULL, prompt_digest TEXT NOT NULL, version BIGINT NOT NULL
+            prompt BIGINT NOT NULL, prompt_digest TEXT NOT NULL, review BIGINT,
+            changed_at DOUBLE PRECISION NOT NULL, version BIGINT NOT NULL
         )""",
         "CREATE UNIQUE INDEX fleet_item_key ON fleet_item (fleet, item_key)",
         "CREATE INDEX fleet_item_state ON fleet_item (fleet, state, wave)",
@@ -176,11 +177,30 @@ REVIEWS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS)
+GATES = Migration(
+    statements=(
+        # `data` is the gate without what may change; `request` is what an approval carries out; `intent` is the
+        # submission that carried it out.
+        """CREATE TABLE gate (
+            id TEXT PRIMARY KEY, subject TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+            opened_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION, is_done SMALLINT NOT NULL,
+            data BYTEA NOT NULL, decision BYTEA, request BYTEA, intent TEXT
+        )""",
+        "CREATE INDEX gate_subject ON gate (subject, state)",
+        "CREATE INDEX gate_state ON gate (state, opened_at)",
+        "CREATE INDEX gate_due ON gate (expires_at) WHERE state = 'open'",
+        # How subjects of gates were submitted, where that limits who decides.
+        "CREATE TABLE submitted_via (subject TEXT PRIMARY KEY, via TEXT NOT NULL)",
+        # The prompt template of a submission.
+        "ALTER TABLE submission ADD COLUMN template TEXT",
+        "ALTER TABLE submission ADD COLUMN template_digest TEXT",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the schema up to date. Raises `StoreError` for a database that a newer version has made its own."""
+    """Bring the schema up to date. Raises `StoreError` for a database that only a newer version may write."""
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
         raise errors.StoreError(

@@ -1,0 +1,56 @@
+"""Open fleets with the settings, the store and the checkout of a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .checkout import repositories
+
+if TYPE_CHECKING:
+    from .._fleet.fleet import Fleet
+    from .._fleet.session import FleetSession
+    from .._protocol.effects import Clock
+    from .workspace import Workspace
+
+
+def open_fleet(workspace: Workspace, path: str, *, clock: Clock | None = None) -> Fleet:
+    """Return the fleet of a file, which knows the checkout that contains the current folder by its remotes.
+
+    Raises `ConfigurationError` that names the file and the key.
+    """
+    from .._fleet.file import in_file, read_file
+    from .._fleet.fleet import Fleet
+    from .._fleet.session import FleetSettings
+
+    file = Path(workspace.folder, path)
+    root = workspace.root
+    settings = FleetSettings(
+        config=workspace.config,
+        environ=workspace.environ,
+        clock=clock,
+        folder=file.absolute().parent,
+        checkouts={name.lower(): root for name in repositories(root)} if root else {},
+    )
+    sections = read_file(file)
+    return in_file(file, lambda: Fleet.of(sections, settings))
+
+
+def open_session(workspace: Workspace, *, clock: Clock | None = None) -> FleetSession:
+    """Return the fleets of the person's store."""
+    from .._fleet.session import FleetSession, FleetSettings
+
+    return FleetSession(FleetSettings(config=workspace.config, environ=workspace.environ, clock=clock))
+
+
+def person(workspace: Workspace) -> str:
+    """Return who decides: the login name of this user."""
+    import getpass
+
+    names = (workspace.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME"))
+    if name := next(filter(None, names), None):
+        return name
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no entry of this user
+        return "unknown"

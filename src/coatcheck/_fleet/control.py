@@ -1,0 +1,256 @@
+"""What people decide about fleets: approve, reject, retry, pause, resume, cancel.
+
+Invariants:
+
+- every decision is a compare-and-set with its event in the same transaction, so that two people decide once, and
+  deciding again changes nothing;
+- a candidate whose submission is uncertain gets a successor only where a person asks for it by `retry(uncertain=True)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from .. import errors
+from .._model import fleet_events as kinds
+from .._model.fleets import (
+    CandidateState,
+    FleetCandidate,
+    FleetDelivery,
+    FleetItem,
+    FleetRecord,
+    FleetState,
+    FleetStatus,
+    ItemState,
+)
+from .._runtime.config import suggestion
+from .._store.events import EventLog, StoredEvent
+from .._store.fleet_planning import PlannedCandidate
+from .._store.fleet_submissions import SubmissionStore
+from .._store.fleet_work import FleetWork
+from .._store.fleets import FleetStore
+from .._values.value import JsonFields, Value
+from . import fleet_events
+from .planning import candidate_key
+
+if TYPE_CHECKING:
+    from .._model.events import AnyEvent
+    from .._protocol.effects import Clock
+    from .._store.database import Database
+
+# States that a person may send back to work.
+RETRIED = (ItemState.EXHAUSTED, ItemState.FAILED, ItemState.CONFLICT, ItemState.REJECTED, ItemState.CANCELLED)
+
+
+class ItemReport(Value, frozen=True, kw_only=True):
+    """An item with its candidates, its delivery, and what its review has found."""
+
+    item: FleetItem
+    prompt: str
+    candidates: tuple[FleetCandidate, ...] = ()
+    delivery: FleetDelivery | None = None
+    review: object = None
+
+    _json: ClassVar[JsonFields] = {
+        "item": "fleet item object",
+        "prompt": "its prompt",
+        "candidates": "fleet candidate objects",
+        "delivery": "fleet delivery object, once it has begun",
+        "review": "ranking object of the last review",
+    }
+
+
+class FleetControl:
+    """The fleets in a database. Methods block."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._clock = clock
+        self.store = FleetStore(database, clock=clock)
+        self.work = FleetWork(database, clock=clock)
+        self.submissions = SubmissionStore(database, clock=clock)
+        self.log = EventLog(database, time=clock.time)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> FleetRecord:
+        """Return a fleet. Raises `ConfigurationError` that suggests a name."""
+        fleet = self.store.find(name)
+        if fleet is None:
+            names = [each.name for each in self.store.list()]
+            near = suggestion(name, names)
+            known = f"fleets: {', '.join(names[:10])}" if names else "run one with: coatcheck fleet run FILE"
+            raise errors.ConfigurationError(f"there is no fleet {name!r}", remedy=near or known)
+        return fleet
+
+    def status(self, name: str) -> FleetStatus:
+        """Return how many items and candidates are in each state."""
+        return self.store.status(self.get(name))
+
+    def items(self, name: str, *, states: Iterable[ItemState] = (), keys: Iterable[str] = ()) -> Sequence[FleetItem]:
+        """Return items of a fleet. Raises `ConfigurationError` for a key that it has not."""
+        fleet, keys = self.get(name), [*keys]
+        items = self.store.items(fleet.id, states=states, keys=keys)
+        if missing := [key for key in keys if key not in {each.key for each in items}]:
+            every = [each.key for each in self.store.items(fleet.id)]
+            if missing[0] not in every:
+                raise errors.ConfigurationError(
+                    f"the fleet {name} has no item {missing[0]!r}",
+                    remedy=suggestion(missing[0], every) or f"list them with: coatcheck fleet status {name}",
+                )
+        return items
+
+    def show(self, name: str, key: str) -> ItemReport:
+        """Return everything about an item."""
+        fleet = self.get(name)
+        (item,) = self.items(name, keys=[key])
+        deliveries = [each for each in self.work.deliveries(fleet.id) if each.item == item.id]
+        return ItemReport(
+            item=item,
+            prompt=self.store.prompt(item.id),
+            candidates=tuple(self.store.candidates(fleet.id, item=item.id)),
+            delivery=next(iter(deliveries), None),
+            review=self.work.review(item.id),
+        )
+
+    def events(self, name: str, *, after: int = 0, limit: int = 500) -> Sequence[StoredEvent]:
+        """Return the events of a fleet with larger numbers than *after*, the oldest first."""
+        self.get(name)
+        return self.log.read(after=after, subject=fleet_events.subject_of(name), limit=limit)
+
+    # --- deciding -----------------------------------------------------------------------------------------------------
+
+    def approve(self, name: str, keys: Sequence[str] = (), *, by: str, why: str | None = None) -> Sequence[FleetItem]:
+        """Approve waiting items (all without *keys*), and begin the wave that waits; return the approved items."""
+        if not keys:
+            self._approve_wave(name, by=by, why=why)
+        return self._decide(name, keys, ItemState.APPROVED, by=by, why=why)
+
+    def reject(self, name: str, keys: Sequence[str] = (), *, by: str, why: str | None = None) -> Sequence[FleetItem]:
+        """Reject waiting items (all without *keys*); return them."""
+        return self._decide(name, keys, ItemState.REJECTED, by=by, why=why)
+
+    def _decide(
+        self, name: str, keys: Sequence[str], state: ItemState, *, by: str, why: str | None
+    ) -> Sequence[FleetItem]:
+        changed = []
+        for item in self.items(name, keys=keys, states=() if keys else [ItemState.WAITING]):
+            event = fleet_events.changed(name, item, state, self._clock.time(), by=by, why=why)
+            if self.store.change_item(item.id, ItemState.WAITING, state, why=why or f"by {by}", events=event):
+                changed.append(item)
+            elif keys and self.store.item(item.id).state is not state:
+                raise errors.ConfigurationError(
+                    f"the item {item.key!r} does not wait for a decision: it is {self.store.item(item.id).state}",
+                    remedy=f"see it with: coatcheck fleet show {name} {item.key!r}",
+                )
+        return changed
+
+    def _approve_wave(self, name: str, *, by: str, why: str | None) -> None:
+        status = self.status(name)
+        if status.waits_for_wave:
+            wave = status.fleet.wave + 1
+            event = self._event(kinds.FleetResumed, name, by=by, why=why or f"wave {wave + 1} was approved")
+            self.store.begin_wave(status.fleet.id, wave, events=[event])
+
+    def retry(self, name: str, keys: Sequence[str] = (), *, uncertain: bool = False, by: str) -> Sequence[FleetItem]:
+        """Send items back to work: those named, or all that failed; with *uncertain* those with an unknown submission."""
+        fleet = self.get(name)
+        if uncertain:
+            return self._retry_uncertain(fleet, keys, by=by)
+        retried = []
+        for item in self.items(name, keys=keys, states=() if keys else RETRIED[:3]):
+            if item.state not in RETRIED:
+                raise errors.ConfigurationError(
+                    f"the item {item.key!r} cannot be retried: it is {item.state}",
+                    remedy=f"see it with: coatcheck fleet show {name} {item.key!r}",
+                )
+            if self._retry(fleet, item, by=by):
+                retried.append(item)
+        self._reopen(fleet, retried, by=by)
+        return retried
+
+    def _retry(self, fleet: FleetRecord, item: FleetItem, *, by: str) -> bool:
+        """Deliver an item again, review it again, or submit its prompt again; whether its state has changed."""
+        why = f"retried by {by}"
+        if item.state is ItemState.FAILED:
+            return self.store.change_item(item.id, item.state, ItemState.APPROVED, why=why)
+        candidates = self.store.candidates(fleet.id, item=item.id)
+        was_reviewed = bool(self.work.review(item.id))
+        has_patch = any(each.patch for each in candidates)
+        if not self.store.change_item(item.id, item.state, ItemState.OPEN, why=why):
+            return False
+        is_new = was_reviewed or not has_patch
+        waiting = any(each.state is CandidateState.PLANNED for each in candidates)
+        if is_new and not waiting:
+            for provider in dict.fromkeys(each.provider for each in candidates):
+                self._succeed(fleet, item, [each for each in candidates if each.provider == provider])
+        return True
+
+    def _retry_uncertain(self, fleet: FleetRecord, keys: Sequence[str], *, by: str) -> Sequence[FleetItem]:
+        wanted = {each.id: each for each in self.items(fleet.name, keys=keys)}
+        retried = {}
+        for candidate in self.store.candidates(fleet.id, states=[CandidateState.UNCERTAIN]):
+            item = wanted.get(candidate.item)
+            if item is None or not self.store.change_candidate(
+                candidate.id, CandidateState.UNCERTAIN, CandidateState.CANCELLED, error=f"sent again by {by}"
+            ):
+                continue
+            others = self.store.candidates(fleet.id, item=item.id, provider=candidate.provider)
+            self._succeed(fleet, item, others)
+            if item.state in RETRIED:
+                self.store.change_item(item.id, item.state, ItemState.OPEN, why=f"retried by {by}")
+            retried[item.id] = item
+        self._reopen(fleet, [*retried.values()], by=by)
+        return [*retried.values()]
+
+    def _succeed(self, fleet: FleetRecord, item: FleetItem, former: Sequence[FleetCandidate]) -> None:
+        """Add a candidate after *former* ones of the same service and item."""
+        last = max(former, key=lambda each: each.attempt)
+        key = candidate_key(
+            fleet=fleet.name,
+            item=item.key,
+            provider=last.provider,
+            attempt=last.attempt + 1,
+            prompt=self.store.prompt(item.id),
+            base=item.base_commit or item.base,
+        )
+        planned = PlannedCandidate(
+            key=key, provider=last.provider, environment=last.environment, attempt=last.attempt + 1
+        )
+        self.store.add_candidate(fleet.id, item.id, planned)
+
+    def _reopen(self, fleet: FleetRecord, items: Sequence[FleetItem], *, by: str) -> None:
+        if items:
+            event = self._event(kinds.FleetResumed, fleet.name, by=by)
+            self.store.change_fleet(fleet.id, [FleetState.DONE], FleetState.RUNNING, events=[event])
+
+    def pause(self, name: str, *, by: str, why: str | None = None) -> bool:
+        """Submit, check and deliver nothing until the fleet is resumed; whether it was running."""
+        event = self._event(kinds.FleetPaused, name, by=by, why=why)
+        states = [FleetState.RUNNING, FleetState.STOPPING]
+        return self.store.change_fleet(self.get(name).id, states, FleetState.PAUSED, events=[event])
+
+    def resume(self, name: str, *, by: str) -> bool:
+        """Continue a fleet that is paused, stopped or done; whether it was."""
+        event = self._event(kinds.FleetResumed, name, by=by)
+        states = [FleetState.PAUSED, FleetState.STOPPING, FleetState.DONE]
+        return self.store.change_fleet(self.get(name).id, states, FleetState.RUNNING, events=[event])
+
+    def cancel(self, name: str, *, by: str, why: str | None = None) -> Sequence[FleetCandidate]:
+        """Cancel what was not delivered; return the candidates whose tasks still run at their services."""
+        fleet = self.get(name)
+        reason = why or f"cancelled by {by}"
+        event = self._event(kinds.FleetStopped, name, by=by, why=reason)
+        states = [FleetState.PLANNED, FleetState.RUNNING, FleetState.PAUSED]
+        self.store.change_fleet(fleet.id, states, FleetState.STOPPING, stopped_because=reason, events=[event])
+        for candidate in self.store.candidates(fleet.id, states=[CandidateState.PLANNED]):
+            self.store.change_candidate(candidate.id, CandidateState.PLANNED, CandidateState.CANCELLED, error=reason)
+        for item in self.store.items(
+            fleet.id, states=[ItemState.OPEN, ItemState.RANKED, ItemState.WAITING, ItemState.APPROVED]
+        ):
+            self.store.change_item(item.id, item.state, ItemState.CANCELLED, why=reason)
+        running = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
+        return self.store.candidates(fleet.id, states=running)
+
+    def _event(self, kind: type[kinds.FleetEventBase], name: str, **fields: str | None) -> AnyEvent:
+        return fleet_events.fleet_event(kind, name, self._clock.time(), **fields)

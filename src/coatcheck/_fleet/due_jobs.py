@@ -1,0 +1,188 @@
+"""Read from the tables what a fleet has to do next, and change what follows from its state as a whole.
+
+Invariants:
+
+- everything that is due is found here, whatever was lost: what was under way before a crash, open items whose
+  candidates have ended, approved items;
+- a fleet stops submitting before the next submission that would exceed its budget, its deadline or its rate of failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from .._model import fleet_events as events
+from .._model.fleets import (
+    ACTIVE_CANDIDATES,
+    FAILED_CANDIDATES,
+    SETTLED_ITEMS,
+    CandidateState,
+    FleetState,
+    FleetStatus,
+    ItemState,
+)
+from . import fleet_events
+from .context import FleetContext
+from .engine import Job
+from .quantities import seconds
+from .sweep import Sweeper
+
+# Candidates whose tasks have ended, which the rate of failures is a share of.
+_ENDED = FAILED_CANDIDATES | {CandidateState.ENDED, CandidateState.VERIFIED}
+
+
+class DueJobs:
+    """What is due, for the engine of one machine. With *waits* it goes on until the fleet is done."""
+
+    def __init__(
+        self,
+        context: FleetContext,
+        sweeper: Sweeper,
+        *,
+        waits: bool = False,
+        on_status: Callable[[FleetStatus], None] | None = None,
+    ) -> None:
+        self._context, self._sweeper, self._waits, self._on_status = context, sweeper, waits, on_status
+        self._redriven_at: float | None = None
+        self.status: FleetStatus = context.store.status(context.fleet)
+
+    def __call__(self, *, is_tick: bool) -> tuple[Sequence[Job], bool]:
+        """Return jobs, and whether anything is left to do without a person or a quota."""
+        context = self._context
+        jobs = [*context.follow_ups]
+        context.follow_ups.clear()
+        if is_tick:
+            self.status = context.store.status(context.fleet)
+            context.fleet = self.status.fleet
+            self._advance()
+            if self._on_status is not None:
+                self._on_status(self.status)
+            jobs += self._sweeps()
+            jobs += self._redriven()
+        submissions = [*self._submissions()]
+        is_going = self._waits and context.fleet.state is not FleetState.DONE
+        return [*jobs, *submissions], is_going or bool(jobs or submissions) or self.status.is_active
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+
+    def _submissions(self) -> Iterator[Job]:
+        context = self._context
+        if context.fleet.state is not FleetState.RUNNING:
+            return
+        for provider in dict.fromkeys(each.provider for each in context.spec.sections.candidates):
+            limit = 2 * context.options.submissions
+            if not self._may_submit(provider):
+                continue
+            for candidate in context.work.planned(context.fleet.id, provider, wave=context.fleet.wave, limit=limit):
+                yield Job("submit", candidate.id)
+
+    def _may_submit(self, provider: str) -> bool:
+        """Whether the budget has room, and an account of the service is not parked."""
+        context, now = self._context, self._context.clock.time()
+        tasks, limit = context.budget(provider)
+        if tasks is not None and context.fleet.submitted >= tasks:
+            return False
+        if limit is not None:
+            active = context.store.candidates(
+                context.fleet.id, states=ACTIVE_CANDIDATES, provider=provider, limit=limit
+            )
+            if len(active) >= limit:
+                return False
+        parked = {
+            each.name
+            for each in self.status.accounts
+            if each.provider == provider and each.parked_until and each.parked_until.timestamp() > now
+        }
+        return any(account not in parked for account in context.accounts_of(provider))
+
+    def _sweeps(self) -> Iterator[Job]:
+        context = self._context
+        for provider, account in context.work.accounts_in_use(context.fleet.id):
+            if self._sweeper.due(provider, account):
+                yield Job("sweep", f"{provider}/{account}")
+
+    def _redriven(self) -> Iterator[Job]:
+        """Yield what is due although no job asked for it; at the start, and every `FleetOptions.redrive` seconds."""
+        context, now = self._context, self._context.clock.monotonic()
+        if context.fleet.state is FleetState.PAUSED:
+            return
+        for state in (ItemState.APPROVED, ItemState.DELIVERING):
+            if self.status.items.get(state):
+                for item in context.store.items(context.fleet.id, states=[state], limit=100):
+                    yield Job("deliver", item.id)
+        if self._redriven_at is not None and now - self._redriven_at < context.options.redrive:
+            return
+        self._redriven_at = now
+        for candidate in context.store.candidates(context.fleet.id, states=[CandidateState.SUBMITTING]):
+            yield Job("submit", candidate.id)
+        for item_id in context.work.reviewable(context.fleet.id, limit=1000):
+            yield Job("review", item_id)
+
+    # --- the fleet as a whole -----------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Stop, begin the next wave, or end the fleet, where its state says so."""
+        context = self._context
+        if context.fleet.state is FleetState.RUNNING and (reason := self._stop_reason()) is not None:
+            stopped = fleet_events.fleet_event(
+                events.FleetStopped, context.fleet.name, context.clock.time(), why=reason
+            )
+            context.store.change_fleet(
+                context.fleet.id,
+                [FleetState.RUNNING],
+                FleetState.STOPPING,
+                stopped_because=reason,
+                events=[stopped],
+            )
+        self._expire()
+        if context.spec.sections.rollout.between == "auto" and self.status.waits_for_wave:
+            context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
+        self._end()
+
+    def _stop_reason(self) -> str | None:
+        """Return why the fleet may submit nothing more, None where it may."""
+        context, sections, counts = self._context, self._context.spec.sections, self.status.candidates
+        deadline = context.spec.deadline
+        if deadline is not None and context.clock.time() > context.fleet.created_at.timestamp() + deadline:
+            return f"its deadline of {sections.budget.deadline} has passed"
+        tasks = sections.budget.tasks
+        if tasks is not None and context.fleet.submitted >= tasks and counts.get(CandidateState.PLANNED):
+            return f"its budget of {tasks} tasks is used"
+        limit = sections.rollout.stop_on_failure
+        ended = sum(counts.get(state, 0) for state in _ENDED)
+        failed = sum(counts.get(state, 0) for state in FAILED_CANDIDATES)
+        if limit is not None and ended >= sections.rollout.stop_after and failed / ended >= limit:
+            return f"{failed} of {ended} tasks failed"
+        return None
+
+    def _expire(self) -> None:
+        """Reject items that have waited too long, where the file says so."""
+        context, section = self._context, self._context.spec.sections.approve
+        if section is None or section.timeout is None or section.on_expiry == "hold":
+            return
+        if not self.status.items.get(ItemState.WAITING):
+            return
+        limit = context.clock.time() - seconds(section.timeout, "approve.timeout")
+        why = f"nobody decided within {section.timeout}"
+        for item in context.store.items(context.fleet.id, states=[ItemState.WAITING]):
+            if item.changed_at is not None and item.changed_at.timestamp() <= limit:
+                event = fleet_events.changed(
+                    context.fleet.name, item, ItemState.REJECTED, context.clock.time(), by="policy:timeout", why=why
+                )
+                context.store.change_item(item.id, ItemState.WAITING, ItemState.REJECTED, why=why, events=event)
+
+    def _end(self) -> None:
+        """Record that a fleet is done: every item is settled, or it stops and nothing is under way."""
+        context, status = self._context, self.status
+        is_settled = not any(count for state, count in status.items.items() if state not in SETTLED_ITEMS)
+        is_stopped = status.fleet.state is FleetState.STOPPING and not status.is_active and not self._is_reviewable()
+        if not is_settled and (not is_stopped or status.items.get(ItemState.WAITING)):
+            return
+        done = fleet_events.fleet_event(events.FleetDone, context.fleet.name, context.clock.time())
+        states = [FleetState.RUNNING, FleetState.STOPPING]
+        context.store.change_fleet(
+            context.fleet.id, states, FleetState.DONE, stopped_because=status.fleet.stopped_because, events=[done]
+        )
+
+    def _is_reviewable(self) -> bool:
+        return bool(self._context.work.reviewable(self._context.fleet.id, limit=1))

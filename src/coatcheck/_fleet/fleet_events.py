@@ -1,0 +1,106 @@
+"""The events of a fleet (`_model/fleet_events.py`), one for each change of state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .._model import fleet_events as events
+from .._model.fleets import CandidateState, FleetCandidate, FleetItem, ItemState
+
+if TYPE_CHECKING:
+    from .._model.events import AnyEvent
+    from .._model.tasks import TaskRef
+    from .context import FleetContext
+
+# States of a candidate as words of `TaskState`.
+_TASK_STATES = {
+    CandidateState.ENDED: "succeeded",
+    CandidateState.EMPTY: "succeeded",
+    CandidateState.FAILED: "failed",
+    CandidateState.CANCELLED: "cancelled",
+    CandidateState.EXPIRED: "expired",
+    CandidateState.UNCERTAIN: "unknown",
+}
+_ITEM_EVENTS: dict[ItemState, type[events.ItemEventBase]] = {
+    ItemState.RANKED: events.ItemRanked,
+    ItemState.WAITING: events.ItemWaiting,
+    ItemState.APPROVED: events.ItemApproved,
+    ItemState.REJECTED: events.ItemRejected,
+    ItemState.DELIVERED: events.ItemDelivered,
+    ItemState.CONFLICT: events.ItemConflict,
+    ItemState.FAILED: events.ItemFailed,
+    ItemState.EXHAUSTED: events.ItemFailed,
+}
+
+
+def subject_of(fleet: str) -> str:
+    """Return the subject of the events of a fleet."""
+    return f"fleet:{fleet}"
+
+
+def fleet_event(kind: type[events.FleetEventBase], fleet: str, now: float, **fields: Any) -> AnyEvent:
+    """Return an event of a whole fleet."""
+    at = datetime.fromtimestamp(now, UTC)
+    return kind(subject=subject_of(fleet), fleet=fleet, at=at, **fields)  # type: ignore[return-value] # each class is a member
+
+
+def item_event(kind: type[events.ItemEventBase], fleet: str, item: str, now: float, **fields: Any) -> AnyEvent:
+    """Return an event of an item."""
+    at = datetime.fromtimestamp(now, UTC)
+    return kind(subject=subject_of(fleet), fleet=fleet, item=item, at=at, **fields)  # type: ignore[return-value] # as above
+
+
+def submitted(context: FleetContext, candidate: FleetCandidate, ref: TaskRef) -> Sequence[AnyEvent]:
+    """Return the event of a submitted candidate."""
+    return [_of_candidate(context, candidate, events.ItemSubmitted, ref=str(ref))]
+
+
+def parked(context: FleetContext, candidate: FleetCandidate, reason: str) -> Sequence[AnyEvent]:
+    """Return the event of a candidate whose account was parked."""
+    return [_of_candidate(context, candidate, events.ItemParked, why=reason)]
+
+
+def ended(
+    context: FleetContext, candidate: FleetCandidate, state: CandidateState, reason: str | None
+) -> Sequence[AnyEvent]:
+    """Return the event of a candidate whose task has ended."""
+    fields: dict[str, Any] = {"state": _TASK_STATES[state], "why": reason}
+    if candidate.ref is not None:
+        fields["ref"] = str(candidate.ref)
+    return [_of_candidate(context, candidate, events.ItemEnded, **fields)]
+
+
+def reviewed(
+    context: FleetContext,
+    item: FleetItem,
+    state: ItemState,
+    why: str,
+    chosen: FleetCandidate | None,
+    *,
+    is_passed: bool,
+) -> Sequence[AnyEvent]:
+    """Return the events of a reviewed item: what the checks found, and what was chosen or that nothing was."""
+    ref = None if chosen is None else str(chosen.ref)
+    now, fleet = context.clock.time(), context.fleet.name
+    return [
+        item_event(events.ItemVerified, fleet, item.key, now, is_passed=is_passed, ref=ref),
+        item_event(_ITEM_EVENTS[state], fleet, item.key, now, why=why, ref=ref),
+    ]
+
+
+def changed(
+    fleet: str, item: FleetItem, state: ItemState, now: float, *, by: str | None, why: str | None, **fields: Any
+) -> Sequence[AnyEvent]:
+    """Return the event of an item that was decided or delivered; none for a state without one."""
+    kind = _ITEM_EVENTS.get(state)
+    return [] if kind is None else [item_event(kind, fleet, item.key, now, by=by, why=why, **fields)]
+
+
+def _of_candidate(
+    context: FleetContext, candidate: FleetCandidate, kind: type[events.ItemEventBase], **fields: Any
+) -> AnyEvent:
+    item = context.store.item(candidate.item)
+    name = f"{candidate.provider}/{candidate.attempt}"
+    return item_event(kind, context.fleet.name, item.key, context.clock.time(), candidate=name, **fields)

@@ -1,0 +1,249 @@
+"""The plan of a fleet: what would be sent, to whom, and how long it takes. Writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from .. import errors
+from .._engine.submit import checked
+from .._model.fleets import FleetItem
+from .._model.tasks import TaskSpec
+from .._protocol.provider import Verb
+from .._store.fleet_planning import PlannedItem, prompt_digest
+from .._values.value import JsonFields, Value
+from .estimate import Estimate, ServiceLoad, estimate
+from .planning import plan_items
+from .repositories import Repositories
+from .services import Services
+from .spec import FleetSpec
+
+if TYPE_CHECKING:
+    from .._model.usage import RateWindow, Usage
+
+# How many repositories are asked at once.
+RESOLVERS = 8
+SUMMARY_LENGTH = 80
+
+
+class PlanItem(Value, frozen=True, kw_only=True):
+    """An item of a plan: new, known, with a changed prompt, or with a problem for which it is left out."""
+
+    key: str
+    state: str
+    repository: str | None = None
+    base: str | None = None
+    base_commit: str | None = None
+    wave: int = 0
+    prompt: str = ""
+    problem: str | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "key": "unique in its fleet",
+        "state": "new, known, changed or problem",
+        "repository": "the repository",
+        "base": "the branch that it starts from",
+        "base_commit": "the commit there",
+        "wave": "its wave, from 0",
+        "prompt": "the beginning of its prompt",
+        "problem": "why it is left out",
+    }
+
+
+class FleetPlan(Value, frozen=True, kw_only=True):
+    """What a run would do. `tasks` are the new tasks of each service; `estimates` begins with the limit that binds."""
+
+    name: str
+    digest: str
+    is_new: bool
+    items: tuple[PlanItem, ...] = ()
+    tasks: Mapping[str, int] = {}
+    waves: tuple[int, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    _json: ClassVar[JsonFields] = {
+        "name": "the name of the fleet",
+        "digest": "the SHA-256 of its file in canonical form",
+        "is_new": "whether it was never run",
+        "hours": "how long it takes at the limit that binds",
+        "tasks": "how many new tasks each service gets",
+        "waves": "with how many items each wave ends",
+        "items": "plan item objects",
+        "estimates": "estimate objects, the limit that binds first",
+        "notes": "what else to know",
+    }
+
+    @property
+    def hours(self) -> float:
+        """Return how long it takes at the limit that binds."""
+        return self.estimates[0].hours if self.estimates else 0.0
+
+    @property
+    def problems(self) -> tuple[PlanItem, ...]:
+        """Return the items that are left out."""
+        return tuple(each for each in self.items if each.problem is not None)
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a run would store or submit something that is not stored yet."""
+        return any(each.state in ("new", "changed") for each in self.items) or bool(sum(self.tasks.values()))
+
+
+class PreparedFleet(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan, and the rows that a run stores."""
+
+    plan: FleetPlan
+    items: Sequence[PlannedItem]
+
+
+async def prepare(
+    spec: FleetSpec,
+    *,
+    known: Mapping[str, FleetItem],
+    keys: frozenset[str],
+    is_new: bool,
+    repositories: Repositories,
+    services: Services,
+    rebase: bool = False,
+) -> PreparedFleet:
+    """Plan a fleet. *known* are its stored items, *keys* the idempotency keys of its stored candidates.
+
+    Raises `ConfigurationError` for what concerns all items: an unknown service, an option that it does not take.
+    """
+    for section in spec.sections.candidates:
+        _check_section(spec, services, section.provider, section.model)
+    places = {(each.repository, each.base) for each in spec.items if each.repository is not None}
+    needed = {place for place in places if rebase or _is_unpinned(spec, known, place)}
+    commits = await _resolve_all(repositories, needed)
+    items, problems = plan_items(spec, known=known, resolve=lambda *place: _result(commits[place]), rebase=rebase)
+    tasks = Counter(each.provider for item in items for each in item.candidates if each.key not in keys)
+    loads = [await _load(spec, services, provider, count) for provider, count in tasks.items()]
+    plan = FleetPlan(
+        name=spec.name,
+        digest=spec.digest,
+        is_new=is_new,
+        items=(*(_shown(item, known) for item in items), *(_problem(key, error) for key, error in problems.items())),
+        tasks=dict(tasks),
+        waves=spec.wave_sizes(),
+        estimates=estimate(
+            loads,
+            reviews=sum(tasks.values()) if spec.sections.verify.checks else 0,
+            workers=max(1, (os.cpu_count() or 2) // 2),
+            pull_requests=len(items) if spec.sections.deliver.to == "pull_request" else 0,
+        ),
+        notes=tuple(_notes(spec)),
+    )
+    return PreparedFleet(plan=plan, items=items)
+
+
+def _is_unpinned(spec: FleetSpec, known: Mapping[str, FleetItem], place: tuple[str, str | None]) -> bool:
+    """Whether an item of a repository and branch has no commit yet."""
+    return any(
+        (item.repository, item.base) == place and (item.key not in known or known[item.key].base_commit is None)
+        for item in spec.items
+    )
+
+
+async def _resolve_all(
+    repositories: Repositories, places: set[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], str | errors.CoatcheckError]:
+    """Return the commit of each repository and branch, or why it has none."""
+    slots = asyncio.Semaphore(RESOLVERS)
+
+    async def resolve(name: str, base: str | None) -> str | errors.CoatcheckError:
+        async with slots:
+            try:
+                return await asyncio.to_thread(repositories.resolve, name, base)
+            except errors.CoatcheckError as error:
+                return error
+
+    known = sorted(places, key=lambda each: (each[0], each[1] or ""))
+    return dict(zip(known, await asyncio.gather(*(resolve(*place) for place in known)), strict=True))
+
+
+def _result(commit: str | errors.CoatcheckError) -> str:
+    if isinstance(commit, errors.CoatcheckError):
+        raise commit
+    return commit
+
+
+def _check_section(spec: FleetSpec, services: Services, provider: str, model: str | None) -> None:
+    """Raise for a service that is not known, cannot create tasks, or does not take an option of the file."""
+    client = services.client(provider, "")
+    client.capabilities.require(Verb.CREATE_TASK, provider)
+    task = TaskSpec(prompt="x", mode=spec.sections.task.mode, model=model)
+    checked(task, client.capabilities, provider)
+
+
+async def _load(spec: FleetSpec, services: Services, provider: str, tasks: int) -> ServiceLoad:
+    client = services.client(provider, "")
+    accounts = [name for each in spec.sections.candidates if each.provider == provider for name in each.accounts]
+    window = await _window(services, provider, accounts[0] if accounts else "")
+    return ServiceLoad(
+        provider=provider,
+        tasks=tasks,
+        seconds=client.capabilities.typical_seconds,
+        accounts=len(set(accounts)) or 1,
+        concurrent=spec.concurrent(provider),
+        quota=window.limit if window else None,
+        window=window.seconds if window else None,
+        remaining=_remaining(window),
+    )
+
+
+async def _window(services: Services, provider: str, account: str) -> RateWindow | None:
+    """Return the window with a limit of tasks, None where the service reports none or cannot be reached."""
+    client = services.client(provider, account)
+    if Verb.GET_USAGE not in client.capabilities.verbs:
+        return None
+    try:
+        usage: Usage = await client.get_usage()
+    except errors.CoatcheckError:
+        return None  # a plan is possible without: `run` finds out
+    windows = usage.rate_limit.windows if usage.rate_limit else ()
+    return next((each for each in windows if each.limit and each.seconds), None)
+
+
+def _remaining(window: RateWindow | None) -> float | None:
+    if window is None or window.limit is None:
+        return None
+    if window.remaining is not None:
+        return window.remaining
+    return None if window.used is None else max(0.0, window.limit - window.used)
+
+
+def _shown(item: PlannedItem, known: Mapping[str, FleetItem]) -> PlanItem:
+    stored = known.get(item.key)
+    state = "new" if stored is None else "known"
+    if stored is not None and stored.prompt_digest != prompt_digest(item.prompt):
+        state = "changed"
+    return PlanItem(
+        key=item.key,
+        state=state,
+        repository=item.repository,
+        base=item.base,
+        base_commit=item.base_commit,
+        wave=item.wave,
+        prompt=" ".join(item.prompt.split())[:SUMMARY_LENGTH],
+    )
+
+
+def _problem(key: str, error: errors.CoatcheckError) -> PlanItem:
+    text = " ".join(filter(None, (f"{error};", error.remedy))).rstrip(";")
+    return PlanItem(key=key, state="problem", problem=text)
+
+
+def _notes(spec: FleetSpec) -> list[str]:
+    sections = spec.sections
+    notes = []
+    if not any(check.required for check in sections.verify.checks):
+        notes.append("no required check: nothing is chosen or approved automatically")
+    if sections.approve is None:
+        notes.append("no [approve]: a person decides about each item")
+    return notes

@@ -1,0 +1,92 @@
+"""Make the rows of a fleet from its file: items with pinned bases, candidates with idempotency keys.
+
+Invariants:
+
+- the base of an item is pinned to a commit when the item is stored first, and stays that commit in later runs unless a
+  person asks for the new one: a branch that moved submits nothing again;
+- the key of a candidate follows from fleet, item, service, number, prompt and base: planning the same file again makes the
+  same keys, a changed prompt makes new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+from .. import errors
+from .._model.fleets import FleetItem
+from .._store.fleet_planning import PlannedCandidate, PlannedItem
+from .spec import FleetSpec, ItemSpec
+
+
+def candidate_key(*, fleet: str, item: str, provider: str, attempt: int, prompt: str, base: str | None) -> str:
+    """Return the idempotency key of a candidate."""
+    parts = [fleet, item, provider, attempt, prompt, base]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
+
+
+def plan_items(
+    spec: FleetSpec,
+    *,
+    known: Mapping[str, FleetItem],
+    resolve: Callable[[str, str | None], str | None],
+    rebase: bool = False,
+) -> tuple[list[PlannedItem], dict[str, errors.CoatcheckError]]:
+    """Return the items to store, and by key the errors of those whose repository or base cannot be resolved.
+
+    *known* are the items that are stored; *resolve* returns the commit of a repository's branch.
+    """
+    problems: dict[str, errors.CoatcheckError] = {}
+    items = []
+    for item, wave in zip(spec.items, waves(spec), strict=True):
+        stored = known.get(item.key)
+        try:
+            commit = stored.base_commit if stored is not None and not rebase else None
+            if commit is None and item.repository is not None:
+                commit = resolve(item.repository, item.base)
+        except errors.CoatcheckError as error:
+            problems[item.key] = error
+            continue
+        items.append(_planned(spec, item, wave, commit))
+    return items, problems
+
+
+def waves(spec: FleetSpec) -> Iterator[int]:
+    """Yield the wave of each item, from 0."""
+    sizes = spec.wave_sizes()
+    wave = 0
+    for number in range(len(spec.items)):
+        while number >= sizes[wave]:
+            wave += 1
+        yield wave
+
+
+def _planned(spec: FleetSpec, item: ItemSpec, wave: int, commit: str | None) -> PlannedItem:
+    counts: dict[str, int] = {}
+    candidates = []
+    for section, environment in zip(spec.sections.candidates, item.environments, strict=True):
+        for _ in range(section.attempts):
+            attempt = counts[section.provider] = counts.get(section.provider, 0) + 1
+            key = candidate_key(
+                fleet=spec.name,
+                item=item.key,
+                provider=section.provider,
+                attempt=attempt,
+                prompt=item.prompt,
+                base=commit or item.base,
+            )
+            candidates.append(
+                PlannedCandidate(key=key, provider=section.provider, environment=environment, attempt=attempt)
+            )
+    return PlannedItem(
+        key=item.key,
+        prompt=item.prompt,
+        repository=item.repository,
+        base=item.base,
+        base_commit=commit,
+        title=item.title,
+        wave=wave,
+        variables=item.variables,
+        candidates=tuple(candidates),
+    )

@@ -1,0 +1,194 @@
+"""The repositories of a fleet: where they are, the commits of their branches, and clones of them.
+
+Invariants:
+
+- a repository is a path on this machine, a URL, or OWNER/NAME, which the fleet file's `repositories` may map to either;
+- a mirror of each remote repository is kept in a private folder; clones borrow its objects and are deleted after use;
+- a push creates a branch and never changes one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from .. import errors
+from .._patches.git import GitError, git
+from .submission import is_path
+
+GITHUB = "https://github.com/"
+# How repositories are reached; `ext::` and the like would run commands (gitprotocol, "GIT_ALLOW_PROTOCOL" in git(1)).
+REACHING = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
+
+
+class Repositories:
+    """The repositories by name. *places* are of the fleet file, *checkouts* known checkouts by OWNER/NAME in lower case."""
+
+    def __init__(
+        self, folder: Path, *, places: Mapping[str, str], checkouts: Mapping[str, str], home: Path | None = None
+    ) -> None:
+        self._folder, self._places, self._checkouts, self._home = folder, places, checkouts, home
+        self._locks: dict[str, Lock] = {}
+        self._guard = Lock()
+
+    def place(self, name: str) -> str:
+        """Return the path or the URL of a repository. Raises `ConfigurationError` for a name that is neither."""
+        place = self._places.get(name, name)
+        if is_path(place) or "://" in place or (":" in place and "/" in place):
+            return str((self._home or Path()) / Path(place).expanduser()) if is_path(place) else place
+        if place.lower() in self._checkouts:
+            return self._checkouts[place.lower()]
+        if place.count("/") == 1:
+            return f"{GITHUB}{place}.git"
+        raise errors.ConfigurationError(
+            f"{name!r} is no repository", remedy="write owner/name, a path such as ./api, or a URL"
+        )
+
+    def resolve(self, name: str, base: str | None) -> str:
+        """Return the commit of a branch (or tag, or commit) of a repository; without *base* of its default branch."""
+        place = self.place(name)
+        if not is_remote(place):
+            return self._resolve_here(name, base)
+        wanted = base or "HEAD"
+        listed = self._git(
+            name, "ls-remote", "--end-of-options", place, wanted, f"refs/heads/{wanted}", folder=self._root()
+        )
+        commits = {ref: commit for commit, _, ref in (line.partition("\t") for line in listed.decode().splitlines())}
+        for ref in (f"refs/heads/{wanted}", f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", "HEAD"):
+            if ref in commits and (ref != "HEAD" or base is None):
+                return commits[ref]
+        if base is not None and len(base) == 40:
+            return base
+        raise _no_base(name, base)
+
+    def mirror(self, name: str, base: str | None = None) -> Path:
+        """Return a repository on this machine that has the commit *base*: the repository itself, or its mirror."""
+        place = self.place(name)
+        if not is_remote(place):
+            if not Path(place).is_dir():
+                raise errors.ConfigurationError(
+                    f"the repository {name} does not exist: there is no folder {place}",
+                    remedy="correct items.repository or repositories in the fleet file",
+                )
+            return Path(place)
+        with self._lock(place):
+            return self._fetched(name, place, base)
+
+    @contextmanager
+    def clone(self, name: str, base: str | None) -> Iterator[Path]:
+        """Make a clone without files that borrows the mirror's objects; it is deleted afterwards."""
+        mirror = self.mirror(name, base)
+        folder = Path(tempfile.mkdtemp(prefix="clone-", dir=self._root()))
+        try:
+            self._git(
+                name, "clone", "--quiet", "--shared", "--no-checkout", "--", str(mirror), str(folder), folder=folder
+            )
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def branch(self, name: str, branch: str) -> str | None:
+        """Return the commit of a branch as it is now, None where there is none."""
+        place = self.place(name)
+        listed = self._git(name, "ls-remote", "--end-of-options", place, f"refs/heads/{branch}", folder=self._root())
+        return listed.decode().partition("\t")[0].strip() or None
+
+    def push(self, clone: Path, place: str, branch: str) -> None:
+        """Create a branch of *place* from the same branch of a clone. Raises `ConfigurationError` where it is refused."""
+        refspec = f"refs/heads/{branch}:refs/heads/{branch}"
+        try:
+            git(
+                "push",
+                "--quiet",
+                f"--force-with-lease=refs/heads/{branch}:",
+                "--",
+                place,
+                refspec,
+                folder=clone,
+                environment=REACHING,
+            )
+        except GitError as error:
+            lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+            shown = next(
+                (line for line in lines if "rejected" in line or "denied" in line), lines[0] if lines else str(error)
+            )
+            raise errors.ConfigurationError(
+                f"the branch {branch} could not be pushed: {shown}",
+                remedy="check that you may push there, then run: coatcheck fleet retry NAME KEY",
+            ) from None
+
+    def trees(self, clone: Path, place: str, branch: str, known: str) -> tuple[str, str] | None:
+        """Return the trees and parents of the clone's branch and of the commit *known* of *place*, None if unreadable."""
+        try:
+            git(
+                "fetch", "--quiet", "--no-tags", "--", place, f"refs/heads/{branch}", folder=clone, environment=REACHING
+            )
+            shown = [git("log", "-1", "--format=%T %P", each, "--", folder=clone) for each in (branch, known)]
+        except GitError:
+            return None
+        return shown[0].decode().strip(), shown[1].decode().strip()
+
+    def _fetched(self, name: str, place: str, base: str | None) -> Path:
+        mirror = self._root() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.git"
+        if not mirror.is_dir():
+            self._git(name, "init", "--quiet", "--bare", str(mirror), folder=self._root())
+        if base is None or not _has(mirror, base):
+            self._git(name, "fetch", "--quiet", "--prune", "--", place, "+refs/heads/*:refs/heads/*", folder=mirror)
+        if base is not None and not _has(mirror, base):
+            self._git(name, "fetch", "--quiet", "--", place, base, folder=mirror)
+        return mirror
+
+    def _resolve_here(self, name: str, base: str | None) -> str:
+        mirror = self.mirror(name)
+        for wanted in (base, f"origin/{base}") if base else ("HEAD",):
+            try:
+                found = git(
+                    "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", folder=mirror
+                )
+            except GitError:
+                continue
+            return found.decode().strip()
+        raise _no_base(name, base)
+
+    def _git(self, name: str, *arguments: str, folder: Path) -> bytes:
+        try:
+            return git(*arguments, folder=folder, environment=REACHING)
+        except GitError as error:
+            line = next((each for each in error.stderr.splitlines() if each.strip()), str(error))
+            raise errors.ConfigurationError(
+                f"the repository {name} cannot be read: {line}",
+                remedy="check its name and your access, with: git ls-remote URL",
+            ) from None
+
+    def _root(self) -> Path:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._folder
+
+    def _lock(self, place: str) -> Lock:
+        with self._guard:
+            return self._locks.setdefault(place, Lock())
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is a URL."""
+    return not is_path(place)
+
+
+def _has(repository: Path, commit: str) -> bool:
+    try:
+        git("cat-file", "-e", f"{commit}^{{commit}}", folder=repository)
+    except GitError:
+        return False
+    return True
+
+
+def _no_base(name: str, base: str | None) -> errors.ConfigurationError:
+    return errors.ConfigurationError(
+        f"the repository {name} has no branch {base!r}" if base else f"the repository {name} has no commit",
+        remedy="correct task.base, or the variable base of the item",
+    )

@@ -1,0 +1,57 @@
+"""Work on a fleet until nothing is left to do without a person or a quota."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from .. import errors
+from .._model.fleets import FleetStatus
+from .context import FleetContext
+from .delivery import Deliver, Deliverer
+from .due_jobs import DueJobs
+from .engine import Handler, Job, Kind
+from .loop import LoopEngine
+from .reviewing import Review, Reviewer
+from .submission import Submitter
+from .sweep import Sweeper
+
+
+class FleetRunner:
+    """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind."""
+
+    def __init__(self, context: FleetContext, review: Review, targets: Mapping[str, Deliver]) -> None:
+        self._context = context
+        self.sweeper = Sweeper(context)
+        self.handlers: Mapping[Kind, Handler] = {
+            "submit": Submitter(context),
+            "sweep": self.sweeper,
+            "review": Reviewer(context, review),
+            "deliver": Deliverer(context, targets),
+        }
+
+    @property
+    def slots(self) -> Mapping[Kind, int]:
+        """How many jobs of each kind run at once: submissions wait, and must not keep checks from running."""
+        options = self._context.options
+        return {
+            "submit": options.submissions,
+            "sweep": options.sweeps,
+            "review": options.reviews,
+            "deliver": options.deliveries,
+        }
+
+    async def run(self, *, waits: bool = False, on_status: Callable[[FleetStatus], None] | None = None) -> FleetStatus:
+        """Work until a person or a quota is needed, with *waits* until the fleet is done; return its status.
+
+        *on_status* is called once a second with the status.
+        """
+        context = self._context
+        due = DueJobs(context, self.sweeper, waits=waits, on_status=on_status)
+        engine = LoopEngine(due, clock=context.clock, on_error=self._report, seconds=context.options.tick)
+        await engine.work(self.handlers, self.slots)
+        return context.store.status(context.fleet)
+
+    def _report(self, job: Job, error: errors.CoatcheckError) -> None:
+        """Report the error of a job: what it concerns is tried again when it is due."""
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        self._context.notice(f"{job.kind} {job.id}: {error}{remedy}")

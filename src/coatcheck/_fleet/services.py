@@ -1,0 +1,77 @@
+"""The services of a fleet: one client for each account.
+
+Invariant: a submission carries the key of its candidate as the id of its intent, so that what became of it is found in
+the journal by that key (`_store/journal.py`), whatever happened in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import errors
+from .._engine.pipeline import emitted
+from .._model.tasks import Task, TaskRef, TaskSpec
+from .._runtime.async_client import AsyncClient
+
+if TYPE_CHECKING:
+    from .._engine.poll_many import BatchPoller
+    from .._engine.submit import ResumedSubmission
+    from .._protocol.intents import Intent
+
+
+class Sweep(NamedTuple):
+    """What one round of polling has shown: tasks that ended or need input, and tasks that the service refused."""
+
+    ended: tuple[Task, ...]
+    refused: Mapping[TaskRef, errors.CoatcheckError]
+    retry_after: float
+
+
+class ServiceClient(AsyncClient):
+    """A client of one account of a service, with what a fleet needs beside the verbs."""
+
+    _poller: BatchPoller | None = None
+
+    async def submit(self, spec: TaskSpec, *, id: str) -> Task:
+        """Create a task; *id* is the id of its intent."""
+        return await self._do(self._session.verbs.create_task(spec, id=id), "while submitting")
+
+    async def resume(self, intent: Intent, *, is_old: bool) -> ResumedSubmission:
+        """Search for the task of an intent; without one it is closed if *is_old*."""
+        return await self._do(self._session.verbs.resume_submission(intent, is_old=is_old), "while searching")
+
+    async def sweep(self, refs: Iterable[TaskRef]) -> Sweep:
+        """Poll *refs* in one round."""
+        poller = await self._open_poller()
+        ended = await self._do(emitted(poller.poll_once(refs)), "while polling")
+        return Sweep(tuple(ended), dict(poller.refused), poller.retry_after)
+
+    async def pause(self, age: float) -> float:
+        """Return the estimated pause in seconds between two rounds, for tasks of this age."""
+        return (await self._open_poller()).interval(age)
+
+    async def _open_poller(self) -> BatchPoller:
+        if self._poller is None:
+            self._poller = await self._do(self._session.verbs.open_poller(), "while polling")
+        return self._poller
+
+
+class Services:
+    """The clients of a fleet by provider and account; *connect* makes one, which is kept."""
+
+    def __init__(self, connect: Callable[[str, str], ServiceClient]) -> None:
+        self._connect = connect
+        self._clients: dict[tuple[str, str], ServiceClient] = {}
+
+    def client(self, provider: str, account: str) -> ServiceClient:
+        """Return the client of an account; raises `ConfigurationError` for an unknown provider."""
+        if (provider, account) not in self._clients:
+            self._clients[provider, account] = self._connect(provider, account)
+        return self._clients[provider, account]
+
+    async def aclose(self) -> None:
+        """Close every client."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()

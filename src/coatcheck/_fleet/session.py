@@ -1,0 +1,231 @@
+"""What a fleet works with: its settings, the store, its services and repositories.
+
+Invariants:
+
+- constructors do no I/O; `close` closes what was opened;
+- one process works on the fleets of a state folder at a time; a fleet's plan takes no lock and writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import errors
+from .._model import fleet_events as kinds
+from .._model.fleets import FleetState, FleetStatus
+from .._protocol.effects import Clock
+from .._runtime.config import Config, config_dir, state_dir
+from .._runtime.system_clock import SystemClock
+from .._store.check_results import CheckResults
+from .._store.journal import NoJournal, SubmissionJournal
+from .._store.location import is_missing, open_database
+from . import fleet_events
+from .context import FleetContext, FleetOptions
+from .control import FleetControl
+from .delivery import Branches, Deliver, PatchFiles
+from .loop import fleet_lock
+from .plan import FleetPlan, PreparedFleet, prepare
+from .repositories import Repositories
+from .repository_review import RepositoryReview
+from .reviewing import Review
+from .runner import FleetRunner
+from .services import ServiceClient, Services
+
+if TYPE_CHECKING:
+    from .._protocol.intents import Journal
+    from .._store.database import Database
+    from .items import Variables
+    from .spec import FleetSpec
+
+Connect = Callable[[str, str], ServiceClient]
+
+
+class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fleet's caller chose. *store* is a folder or the URL of a database; *checkouts* are known by OWNER/NAME.
+
+    *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
+    replaces checking and ranking.
+    """
+
+    config: Config | None = None
+    environ: Mapping[str, str] | None = None
+    store: str | None = None
+    clock: Clock | None = None
+    folder: Path | None = None
+    checkouts: Mapping[str, str] = {}
+    options: FleetOptions = FleetOptions()
+    connect: Connect | None = None
+    targets: Mapping[str, Deliver] = {}
+    review: Review | None = None
+
+
+class FleetSession:
+    """The store, the services and the repositories of fleets."""
+
+    def __init__(self, settings: FleetSettings) -> None:
+        self.settings = settings
+        self.environ = os.environ if settings.environ is None else settings.environ
+        self.config = settings.config or Config(environ=self.environ)
+        self.clock: Clock = settings.clock or SystemClock()
+
+    @property
+    def location(self) -> str:
+        """Where the store is."""
+        return self.settings.store or self.config.get("database") or state_dir(self.environ)
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder of mirrors, clones and the lock."""
+        location = self.location
+        return Path(state_dir(self.environ) if "://" in location else location)
+
+    @cached_property
+    def database(self) -> Database:
+        """The store."""
+        return open_database(self.location)
+
+    @cached_property
+    def control(self) -> FleetControl:
+        """Decisions about the fleets in the store."""
+        return FleetControl(self.database, clock=self.clock)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no store yet; reading creates none."""
+        return is_missing(self.location)
+
+    def close(self) -> None:
+        """Close the store."""
+        if "database" in self.__dict__:
+            self.database.close()
+
+    def render(self, name: str, variables: Variables) -> str:
+        """Return the prompt of a template of the user with variables as its arguments.
+
+        Raises `ConfigurationError`; a template of a repository is not used, since a fleet has many of them.
+        """
+        from .._review.template_files import load_template, template_folders
+
+        template = load_template(name, template_folders(root=None, config_folder=config_dir(self.environ)))
+        declared = {argument.name for argument in template.arguments}
+        return template.render({key: value for key, value in variables.items() if key in declared}).prompt
+
+    def repositories(self, spec: FleetSpec) -> Repositories:
+        """Return the repositories of a fleet."""
+        return Repositories(
+            self.state_folder / "repositories",
+            places=spec.sections.repositories,
+            checkouts=self.settings.checkouts,
+            home=spec.folder,
+        )
+
+    @asynccontextmanager
+    async def services(self, *, is_plan: bool = False) -> AsyncIterator[Services]:
+        """Open the services, and close their connections afterwards; for a plan nothing is written."""
+        journal = NoJournal() if is_plan and self.is_new else SubmissionJournal(self.database)
+        services = Services(self.settings.connect or partial(self._connect, journal))
+        try:
+            yield services
+        finally:
+            await services.aclose()
+
+    def _connect(self, journal: Journal, provider: str, account: str) -> ServiceClient:
+        config = self.config.with_explicit({"account": account}) if account else self.config
+        return ServiceClient(
+            provider,
+            config=config,
+            environ=self.environ,
+            clock=self.settings.clock,
+            journal=journal,
+        )
+
+    async def prepare(self, spec: FleetSpec, services: Services, *, rebase: bool = False) -> PreparedFleet:
+        """Plan a fleet; writes nothing."""
+        fleet = None if self.is_new else self.control.store.find(spec.name)
+        items = self.control.store.items(fleet.id) if fleet else ()
+        candidates = self.control.store.candidates(fleet.id) if fleet else ()
+        return await prepare(
+            spec,
+            known={each.key: each for each in items},
+            keys=frozenset(each.key for each in candidates),
+            is_new=fleet is None,
+            repositories=self.repositories(spec),
+            services=services,
+            rebase=rebase,
+        )
+
+    async def run(
+        self,
+        spec: FleetSpec,
+        *,
+        confirm: Callable[[FleetPlan], bool] | None = None,
+        rebase: bool = False,
+        waits: bool = False,
+        on_status: Callable[[FleetStatus], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> tuple[FleetPlan, FleetStatus | None]:
+        """Plan a fleet, store it and work on it; return the plan and the status, None where *confirm* returned False."""
+        with fleet_lock(str(self.state_folder)):
+            async with self.services() as services:
+                prepared = await self.prepare(spec, services, rebase=rebase)
+                if confirm is not None and not confirm(prepared.plan):
+                    return prepared.plan, None
+                context = self._store(spec, prepared, services, on_notice or _ignore)
+                runner = FleetRunner(context, self._review(spec), self._targets(spec))
+                return prepared.plan, await runner.run(waits=waits, on_status=on_status)
+
+    def _store(
+        self, spec: FleetSpec, prepared: PreparedFleet, services: Services, on_notice: Callable[[str], None]
+    ) -> FleetContext:
+        """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
+        store, now = self.control.store, self.clock.time()
+        started = fleet_events.fleet_event(kinds.FleetStarted, spec.name, now)
+        fleet = store.save(spec.name, spec=spec.canonical, digest=spec.digest, items=prepared.items, events=[started])
+        if fleet.state is FleetState.PAUSED:
+            raise errors.ConfigurationError(
+                f"the fleet {spec.name} is paused", remedy=f"continue it with: coatcheck fleet resume {spec.name}"
+            )
+        store.change_fleet(fleet.id, [FleetState.STOPPING, FleetState.DONE], FleetState.RUNNING)
+        return FleetContext(
+            spec,
+            store.find(spec.name) or fleet,
+            self.database,
+            services,
+            clock=self.clock,
+            options=self.settings.options,
+            on_notice=on_notice,
+        )
+
+    def _review(self, spec: FleetSpec) -> Review:
+        return self.settings.review or RepositoryReview(
+            self.repositories(spec),
+            spec.verification,
+            folder=self.state_folder / "reviews",
+            environ=self.environ,
+            results=CheckResults(self.database, clock=self.clock),
+        )
+
+    def _targets(self, spec: FleetSpec) -> Mapping[str, Deliver]:
+        """Return the kinds of delivery. Raises `ConfigurationError` where that of the file is not among them."""
+        folder = (spec.folder or Path()) / (spec.sections.deliver.folder or f"{spec.name}-patches")
+        targets: dict[str, Deliver] = {
+            "patch": PatchFiles(folder),
+            "branch": Branches(self.repositories(spec)),
+            **self.settings.targets,
+        }
+        if (kind := spec.sections.deliver.to) not in targets:
+            raise errors.UnsupportedError(
+                f"changes cannot be delivered as {kind}", remedy=f"set deliver.to to one of {', '.join(targets)}"
+            )
+        return targets
+
+
+def _ignore(_: str) -> None:
+    """Report nothing."""

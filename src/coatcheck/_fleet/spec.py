@@ -1,0 +1,189 @@
+"""A fleet as it is planned: its items with their prompts, and what happens to them.
+
+Invariants:
+
+- the same file gives the same canonical JSON, byte for byte, and its SHA-256 is the digest of the fleet;
+- a command, a host or an account comes from the fleet file alone, never from a repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import errors
+from .._review.checks import Check, Limits, Verification
+from .items import Variables, fill, item_key, read_items
+from .quantities import seconds, share, size
+from .sections import FleetSections, VerifySection
+
+
+class ItemSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An item of the file with its prompt. `environments` are those of the services, in the order of the candidates."""
+
+    key: str
+    prompt: str
+    title: str | None
+    repository: str | None
+    base: str | None
+    variables: Variables
+    environments: tuple[str | None, ...]
+
+
+class FleetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A fleet file with its items. `canonical` is its canonical JSON; *folder* is where it lies."""
+
+    sections: FleetSections
+    items: Sequence[ItemSpec]
+    canonical: str
+    folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the fleet."""
+        return self.sections.name
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def verification(self) -> Verification:
+        """How candidates are checked."""
+        return verification_of(self.sections.verify)
+
+    def concurrent(self, provider: str) -> int | None:
+        """Return how many tasks of *provider* may be active at once, None for no limit."""
+        limit = self.sections.budget.concurrent
+        return limit.get(provider) if isinstance(limit, Mapping) else limit
+
+    def wave_sizes(self) -> tuple[int, ...]:
+        """Return how many items each wave ends with: growing, the last one all of them."""
+        total = len(self.items)
+        sizes: list[int] = []
+        for number, wave in enumerate(self.sections.rollout.waves):
+            count = max(1, share(wave, total, f"rollout.waves[{number}]"))
+            if not sizes or count > sizes[-1]:
+                sizes.append(count)
+        return (*sizes, total) if not sizes or sizes[-1] < total else tuple(sizes)
+
+    @property
+    def deadline(self) -> float | None:
+        """How long the fleet may submit tasks, in seconds."""
+        value = self.sections.budget.deadline
+        return None if value is None else seconds(value, "budget.deadline")
+
+
+def build_spec(
+    sections: FleetSections, *, folder: Path | None, template: Callable[[str, Variables], str] | None = None
+) -> FleetSpec:
+    """Return the fleet of *sections*. *template* renders a prompt template with the variables of an item.
+
+    Raises `ConfigurationError` that names the key or the item.
+    """
+    rows = read_items(sections.items, folder=folder)
+    items = [_item(sections, row, template) for row in rows]
+    spec = FleetSpec(sections=sections, items=items, canonical=_canonical(sections, items), folder=folder)
+    _check(spec)
+    return spec
+
+
+def verification_of(section: VerifySection) -> Verification:
+    """Return the checks of a fleet file as `_review` takes them."""
+    names = [check.name for check in section.checks]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise errors.ConfigurationError(f"two checks have the name {twice!r}", remedy="rename one of verify.checks")
+    return Verification(
+        checks=tuple(
+            Check(
+                name=check.name,
+                run=check.run,
+                required=check.required,
+                weight=check.weight,
+                timeout=None if check.timeout is None else seconds(check.timeout, f"the timeout of {check.name}"),
+            )
+            for check in section.checks
+        ),
+        setup=section.setup,
+        setup_inputs=section.setup_inputs,
+        protected=section.protected,
+        sandbox=section.sandbox,
+        network=section.network,
+        limits=_limits(section),
+    )
+
+
+def _limits(section: VerifySection) -> Limits:
+    given = section.limits
+    durations = {name: getattr(given, name) for name in ("cpu", "wall")}
+    sizes = {name: getattr(given, name) for name in ("memory", "file", "disk", "output")}
+    values: dict[str, Any] = {
+        name: seconds(value, f"verify.limits.{name}") for name, value in durations.items() if value is not None
+    }
+    values |= {name: size(value, f"verify.limits.{name}") for name, value in sizes.items() if value is not None}
+    if given.processes is not None:
+        values["processes"] = given.processes
+    return Limits(**values)
+
+
+def _item(sections: FleetSections, variables: Variables, template: Callable[[str, Variables], str] | None) -> ItemSpec:
+    task, key = sections.task, item_key(variables)
+    if task.template is not None:
+        if template is None:
+            raise errors.ConfigurationError(
+                f"the template {task.template} cannot be used here", remedy="give task.prompt"
+            )
+        prompt = template(task.template, variables)
+    else:
+        prompt = fill(task.prompt or "", variables, "task.prompt")
+    if not prompt.strip():
+        raise errors.ConfigurationError(
+            f"the prompt of the item {key!r} is blank", remedy="correct task.prompt or the item's variables"
+        )
+    base = variables.get("base") or task.base
+    return ItemSpec(
+        key=key,
+        prompt=prompt,
+        title=fill(task.title, variables, "task.title") if task.title else None,
+        repository=variables.get("repository"),
+        base=fill(base, variables, "task.base") if base else None,
+        variables=variables,
+        environments=tuple(
+            variables.get("environment")
+            or (fill(each.environment, variables, "candidates.environment") if each.environment else None)
+            for each in sections.candidates
+        ),
+    )
+
+
+def _canonical(sections: FleetSections, items: Sequence[ItemSpec]) -> str:
+    document = msgspec.to_builtins(sections)
+    document["items"] = [dict(item.variables) for item in items]
+    document["prompts"] = hashlib.sha256("\0".join(item.prompt for item in items).encode()).hexdigest()
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _check(spec: FleetSpec) -> None:
+    """Raise for values that do not go together."""
+    sections = spec.sections
+    _ = spec.verification, spec.wave_sizes(), spec.deadline
+    if sections.approve and sections.approve.timeout is not None:
+        seconds(sections.approve.timeout, "approve.timeout")
+    if isinstance(sections.budget.concurrent, Mapping):
+        providers = {each.provider for each in sections.candidates}
+        if unknown := sorted(set(sections.budget.concurrent) - providers):
+            raise errors.ConfigurationError(
+                f"budget.concurrent names {unknown[0]}, which no candidate uses",
+                remedy=f"candidates use: {', '.join(sorted(providers))}",
+            )
+    if sections.deliver.to != "patch" and (item := next((each for each in spec.items if not each.repository), None)):
+        raise errors.ConfigurationError(
+            f"the item {item.key!r} has no repository to deliver a {sections.deliver.to} to",
+            remedy='give items a variable repository, or deliver with to = "patch"',
+        )
