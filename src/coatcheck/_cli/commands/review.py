@@ -77,7 +77,9 @@ coatcheck review one.patch two.patch --check "make test" --markdown
 @repair_option
 @click.option("--apply", "is_applied", is_flag=True, help="Apply the candidate that is chosen.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@click.option("--refresh", is_flag=True, help="Ask the services for ended tasks as well, and run every check again.")
+@click.option(
+    "--refresh", is_flag=True, help="Read ended tasks from their services as well, and run every check again."
+)
 def review_command(
     run: CommandContext, *, tasks: tuple[str, ...], is_applied: bool, markdown: bool, refresh: bool, **options: Any
 ) -> int:
