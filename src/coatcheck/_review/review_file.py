@@ -61,7 +61,7 @@ def read_review_file(path: str, *, folder: str = "") -> ReviewFile:
             tables = tomllib.load(file)
     except OSError as error:
         raise ConfigurationError(
-            f"the review file {path} cannot be read: {error.strerror}", remedy="pass another --file"
+            f"the review file {path} cannot be read: {error.strerror}", remedy="pass another file"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}", remedy="correct the file") from None
