@@ -323,10 +323,12 @@ def _event_detail(event: AnyEvent) -> tuple[Part, ...]:
 
 
 def _fleet_detail(event: AnyEvent) -> tuple[Part, ...]:
-    """Return the item, the task, who decided and why, of an event of a fleet."""
+    """Return the item, the task, who decided and why, of an event of a fleet or a gate."""
+    if event.type.startswith("task."):
+        return ()
     by = getattr(event, "by", None)
     names = (getattr(event, name, None) for name in ("item", "candidate", "ref"))
-    words = [*names, f"by {by}" if by else None, getattr(event, "why", None)]
+    words = [*(str(name) for name in names if name), f"by {by}" if by else None, getattr(event, "why", None)]
     text = "  ".join(word for word in words if word)
     return (text,) if text else ()
 
