@@ -10,6 +10,8 @@ from typing import Literal, assert_type
 from coatcheck import (
     AppliedPatch,
     AsyncClient,
+    Candidate,
+    Check,
     Client,
     DiffStats,
     Failure,
@@ -22,6 +24,9 @@ from coatcheck import (
     Patch,
     Policy,
     PullRequest,
+    Ranking,
+    Review,
+    ScoreCard,
     StoredEvent,
     Task,
     TaskEvent,
@@ -31,6 +36,7 @@ from coatcheck import (
     TaskSpec,
     TaskState,
     UnknownEvent,
+    Verdict,
     VerifiedPatch,
     errors,
     event_from_dict,
@@ -53,6 +59,20 @@ def submit_and_apply(checkout: str) -> AppliedPatch | None:
             print(error.ref)
             return None
         return apply(task.outcome, checkout)
+
+
+def review(tasks: Sequence[Task], mine: Patch, checkout: str) -> Candidate | None:
+    """Check the attempts of tasks and a patch, and return the best."""
+    lint = Check(name="lint", run="make lint", required=False)
+    review = Review(*tasks, mine, repository=checkout, checks=["make test", lint], policy=Policy.strict())
+    for card in review.verify(base="main"):
+        assert_type(card, ScoreCard)
+        print(card.result.value, [check.verdict is Verdict.PASSED for check in card.checks])
+    ranking = review.rank()
+    assert_type(ranking, Ranking)
+    assert_type(ranking.choice, str | None)
+    print(ranking.to_markdown(), *ranking.steps)
+    return ranking.chosen.candidate if ranking.chosen else None
 
 
 def record(folder: str) -> list[str]:

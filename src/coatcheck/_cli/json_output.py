@@ -105,7 +105,7 @@ DOCUMENTS: Mapping[str, str] = {
     "`is_same_change`, `share` and `diff_of_diffs`",
     "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing; with --gate `gate`: gate "
     "object, while nothing is applied",
-    "review": "a ranking, and `applied`: an application with --apply where a candidate was chosen, else null",
+    "review": "a ranking, and `applied`: with --apply an application or an error document, else null",
     "approve": "`ref` (null where it is about no task), `action`, and `gate`: gate object, null where none is stored; of a patch also "
     "the fields of `apply`",
     "reject": "as `approve`",
