@@ -26,7 +26,7 @@ CLOSE_ON_EXEC: int = getattr(os, "O_CLOEXEC", 0)
 def make_private_folder(path: str) -> None:
     """Create a folder that only its owner may enter, and so the folders that it is in, unless they exist."""
     parent = os.path.dirname(path)
-    if parent and not os.path.isdir(parent):
+    if parent and not os.path.exists(parent):
         make_private_folder(parent)  # `os.makedirs` would create it with the default mode
     try:
         os.mkdir(path, 0o700)
