@@ -151,7 +151,7 @@ def test_a_hostile_delivery(name: str, hooks: Hooks) -> None:
 
 def test_a_slow_delivery(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not arrive in time is answered 408, and another delivery is accepted meanwhile."""
-    monkeypatch.setattr(receiver, "BODY_SECONDS", 1.0)
+    monkeypatch.setattr(receiver, "BODY_SECONDS", 3.0)
     lines = ["POST /openai HTTP/1.1", "host: x", *(f"{name}: {value}" for name, value in signed(BODY))]
     with socket.create_connection(("127.0.0.1", hooks.port), timeout=240) as slow:
         slow.sendall("\r\n".join([*lines, "", ""]).encode() + BODY[:5])
