@@ -77,6 +77,13 @@ def make_scripts(folder: Path) -> dict[str, str]:
     return files
 
 
+def new_repository(path: Path) -> Path:
+    """Create the repository of `tests/cloud/test_hostile.py`."""
+    path.mkdir()
+    make_repository(path)
+    return path
+
+
 class Machine:
     """A local cloud whose agent runs the script that the prompt names; it waits for streams and never polls."""
 
@@ -86,10 +93,7 @@ class Machine:
         self.reports.mkdir()
         os.mkfifo(self.reports / "go")
         self.scripts = make_scripts(root / "scripts")
-        repository = root / "repository"
-        repository.mkdir()
-        make_repository(repository)
-        self.environment = CloudEnvironment(id="e", label="owner/repo", path=str(repository))
+        self.environment = CloudEnvironment(id="e", label="owner/repo", path=str(new_repository(root / "repository")))
         self.store = Store(root / "cloud.sqlite3")
         self.store.open()
         (root / "work").mkdir()
@@ -214,7 +218,7 @@ class Served:
         self.agent = root / "agent"
         self.agent.write_text(RESTLESS)
         self.agent.chmod(0o755)
-        self.repository = make_repository(root / "repository")
+        self.repository = new_repository(root / "repository")
         self.environ = {**os.environ, "WAITER": WAITER, "PYTHON": sys.executable, "REPORTS": str(self.reports)}
         self.process: subprocess.Popen[str] | None = None
 
