@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.duration_store import DurationStore
-from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Request, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Send
 from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
@@ -22,10 +22,9 @@ from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, metho
 from .._protocol.task_recorder import TaskRecorder
 from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
-from .deadline import Deadline
 from .optional_methods import extract_task, get_response, has_stream_of
 from .pipeline import Bounds, emitted, run_exchange, sending
-from .poll_context import DurationHistory, Interval, PollContext, every, timeout_error
+from .poll_context import DurationHistory, Interval, PollContext, every
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
 from .recording import TaskRecording
@@ -300,11 +299,11 @@ class Operations:
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None, after: str | None = None) -> Script[None]:
         self._require(Verb.STREAM_EVENTS)
-        from .event_stream import events_after
+        from .event_stream import events_after, run_until
 
         parsed_ref = self._parse_ref(ref)
         events = events_after(self.provider, parsed_ref, after)
-        return _until(self._unbounded(events), parsed_ref, timeout, clock=self._clock)
+        return run_until(self._unbounded(events), parsed_ref, timeout, clock=self._clock)
 
     def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:
         self._require(Verb.GET_CURRENT_DIFF)
@@ -417,33 +416,6 @@ class Operations:
 
     def extract_response(self, response: bytes, siblings: bytes | None) -> Task:
         return extract_task(self.provider, response, siblings)
-
-
-def _until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: Clock) -> Script[None]:
-    """Run the script of a stream until *timeout*: a service may send for ever. Raises `WaitTimeoutError` then."""
-    deadline = Deadline(timeout, clock=clock)
-    answer: Any = None
-    try:
-        effect = next(script)
-        while True:
-            if deadline.is_past:
-                raise timeout_error(ref, timeout, None)
-            if type(effect) is Request and effect.stream and timeout is not None:
-                effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
-            try:
-                answer = yield effect
-            except Exception as error:  # noqa: BLE001 - the script may handle any error
-                effect = script.throw(error)
-            else:
-                effect = script.send(answer)
-    except StopIteration:
-        return
-    except errors.TransportTimeoutError:
-        if deadline.is_past:  # what is left of the timeout is the limit of the request as well
-            raise timeout_error(ref, timeout, None) from None
-        raise
-    finally:
-        script.close()
 
 
 def as_bytes(response: bytes | str | object) -> bytes:
