@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from tests.cloud.test_hostile import AGENTS as TREES
-from tests.cloud.test_supervisor import AGENTS as PROCESSES, LEADERLESS, STUBBORN, WAITER, has_ended
+from tests.workspaces.test_supervisor import AGENTS as PROCESSES, LEADERLESS, STUBBORN, WAITER, has_ended
 
 from coatcheck._workspaces.cgroup import find_parents
 from coatcheck._workspaces.workspace import WorkspaceManager
