@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,9 @@ def test_a_lost_answer_sends_nothing_twice(tmp_path: Path) -> None:
     assert (0, first.out, 1) == (first.code, again.out, len(cli.cloud.tasks))
 
 
-def test_a_submission_that_was_begun_is_not_sent_by_another_process(cli: Cli) -> None:
-    """A process that ended between the intent and the answer leaves an unknown outcome, which approving respects."""
+@pytest.mark.parametrize(("pid", "code", "hint"), [(os.getpid(), 7, "submit --resume"), (1, 1, "another process is")])
+def test_a_submission_that_was_begun_is_not_sent_again(cli: Cli, pid: int, code: int, hint: str) -> None:
+    """Its process has ended and the outcome is unknown, or its process still submits."""
     from coatcheck._app.held_work import held_task, journal_of
     from coatcheck._protocol.intents import intent_of
 
@@ -135,7 +137,7 @@ def test_a_submission_that_was_begun_is_not_sent_by_another_process(cli: Cli) ->
         stored = gates.find(gate)
         gates.decide(stored, "approve")
         held = held_task(gates, stored)
-        intent = intent_of(held.spec, id="i1", provider="codex", at=cli.clock.time(), pid=1)
+        intent = intent_of(held.spec, id="i1", provider="codex", at=cli.clock.time(), pid=pid)
         journal = journal_of(gates, stored, held, Config(environ=cli.environ))
         journal.begin(intent)
         with pytest.raises(errors.ConflictError, match="was begun before"):
@@ -144,8 +146,8 @@ def test_a_submission_that_was_begun_is_not_sent_by_another_process(cli: Cli) ->
         journal.abandon(intent)
     done = cli("approve", gate)
 
-    assert (7, 0, 1) == (begun.code, done.code, len(submissions(cli)))
-    assert "coatcheck submit --resume" in begun.line
+    assert (code, 0, 1) == (begun.code, done.code, len(submissions(cli)))
+    assert hint in begun.line
 
 
 def test_a_submission_names_its_account_and_no_secret(cli: Cli) -> None:
@@ -397,4 +399,4 @@ def test_the_log_is_read_from_a_number_on(cli: Cli) -> None:
 
     assert ["gate.decided"] == [json.loads(line)["event"]["type"] for line in rest]
     assert "rejected" not in cli("gates").out
-    assert "decided  submission" in cli("gates", "--log").out
+    assert "rejected  submission" in cli("gates", "--log").out

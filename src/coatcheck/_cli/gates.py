@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 STATE_STYLES = {"open": "yellow", "approved": "green", "rejected": "red", "expired": "red", "withdrawn": "dim"}
 
+# Effect of a decision or of a deadline -> the word in the log.
+RESULTS = {"approve": "approved", "reject": "rejected", "hold": "expired"}
+
 
 def gate_lines(gates: Sequence[Gate], now: float) -> list[Line]:
     """Return a line for each gate: its name, its state, what it is about, and its deadline or its decision."""
@@ -81,7 +84,8 @@ def log_line(stored: StoredEvent, now: float) -> Line:
     """Return an entry of the audit log."""
     event = stored.event
     details = [str(value) for name in ("by", "via", "why") if (value := getattr(event, name, None))]
-    words = (event.subject, event.type.removeprefix("gate."), *(getattr(event, name) for name in ("kind", "concerns")))
+    what = RESULTS.get(getattr(event, "effect", ""), "") or event.type.removeprefix("gate.")
+    words = (event.subject, what, *(getattr(event, name) for name in ("kind", "concerns")))
     return (
         Styled(f"{clock_time(stored.recorded_at.timestamp(), now)}  ", "dim"),
         "  ".join(words),
