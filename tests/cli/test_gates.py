@@ -288,6 +288,44 @@ def test_without_history_a_plan_is_approved_and_nothing_stored(tmp_path: Path) -
     assert (10, 0, "No gates.\n") == (waited.code, approved.code, cli("gates", "--state", "all").out)
 
 
+@pytest.mark.parametrize(
+    "text", ["[gates.policies.x]\ndecision = 'yes'\n", "gate_timeout = 'soon'\n", "gate_timeout = 'none'\n"]
+)
+def test_a_setting_that_cannot_be_used_loses_no_result(tmp_path: Path, text: str) -> None:
+    """The wait ends as without gates, and a line names the setting."""
+    cli = JulesCli(tmp_path)
+    write_settings(cli, text)
+    ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()
+    waited = cli("wait", ref)
+
+    assert (10, 1) == (waited.code, waited.err.count("could not be stored"))
+    assert "1. Read the code" in waited.out
+
+
+def test_the_first_decision_holds_while_a_person_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process rejects the plan while the question is on the terminal: the plan is not approved."""
+    cli = JulesCli(tmp_path)
+    cli.is_asking = True
+
+    def confirm(*_: object, **__: object) -> bool:
+        with closing(gates_of(cli)) as gates:
+            gates.decide(gates.list()[0], "reject", why="no")
+        return True
+
+    monkeypatch.setattr("click.confirm", confirm)
+    done = cli.run("--approve-plan", "ask")
+
+    assert (10, []) == (done.code, cli.jules.seen("approve_plan"))
+    assert "was rejected by" in done.err
+
+
+def test_reading_gates_creates_no_store(cli: Cli) -> None:
+    """Neither the list nor the log, nor the wait for a task that needs no decision."""
+    codes = [cli(*words).code for words in (("gates",), ("gates", "--log"), ("gates", "gate:1"), ("approve", "gate:1"))]
+
+    assert ([0, 0, 2, 2], False) == (codes, Path(cli.environ["HOME"]).exists())
+
+
 # --- patches ----------------------------------------------------------------------------------------------------------
 
 
