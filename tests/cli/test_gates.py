@@ -271,6 +271,30 @@ def test_a_question_is_answered(tmp_path: Path) -> None:
     assert f"{ref} waits for an answer" in shown
 
 
+def test_a_question_is_not_approved(tmp_path: Path) -> None:
+    """The error names the command that answers, and the question stays open."""
+    cli = JulesCli(tmp_path, life=lives.asking)
+    cli.run()
+    ref = f"jules:{cli.jules.tasks[0]}"
+    done = cli("approve", ref)
+
+    assert (2, f"answer it with: coatcheck answer {ref} TEXT" in done.line) == (done.code, True)
+    assert f"{ref} waits for an answer" in cli("gates").out
+
+
+def test_what_a_task_waited_for_before_is_not_decided(tmp_path: Path) -> None:
+    """A task whose plan was approved elsewhere cannot be rejected: its gate is withdrawn."""
+    cli, ref = plan_that_waits(tmp_path)
+    with closing(gates_of(cli)) as gates:
+        plan = gates.list()[0]
+    cli.jules._sessions[ref.partition(":")[2]].approve(now=cli.clock.time())
+    done = cli("reject", ref)
+    by_gate = cli("approve", plan.address)
+
+    assert (1, 1, []) == (done.code, by_gate.code, cli.jules.seen("approve_plan"))
+    assert "does not wait" in done.line
+
+
 def test_a_task_that_does_not_wait_has_nothing_to_reject(cli: Cli) -> None:
     """The error says what the task does."""
     ref = cli.submit()

@@ -52,6 +52,10 @@ def approve_gate(
     """Approve *gate* and carry out what it holds; return the exit code."""
     if gate.kind == "plan":
         return _approve_plan(run, gates, gate, why=why, option=option, digest=digest)
+    if gate.kind == "question":
+        raise errors.ConfigurationError(
+            f"{gate.title}, not for an approval", remedy=f"answer it with: {run.hint('answer', gate.subject, 'TEXT')}"
+        )
     gates.decide(gate, "approve", option=option, why=why, digest=digest)
     if gate.kind == "submission":
         return submit_held(run, gates, gates.store.get(gate.id))

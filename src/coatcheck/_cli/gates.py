@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Line, Styled, clean
+from .console import Line, Styled
 from .exit_codes import ExitCode
 from .formatting import clock_time, heading
 from .json_output import to_object
@@ -89,5 +89,5 @@ def log_line(stored: StoredEvent, now: float) -> Line:
     return (
         Styled(f"{clock_time(stored.recorded_at.timestamp(), now)}  ", "dim"),
         "  ".join(words),
-        Styled(f"  {clean('  '.join(details))}" if details else "", "dim"),
+        Styled("  ".join(["", *details]), "dim"),
     )
