@@ -271,6 +271,24 @@ def test_a_question_is_answered(tmp_path: Path) -> None:
     assert f"{ref} waits for an answer" in shown
 
 
+def test_a_decision_is_carried_out_once(checkout: Path, tmp_path: Path) -> None:
+    """Approving, rejecting or answering the same gate again sends and applies nothing."""
+    cli, ref = plan_that_waits(tmp_path)
+    plan = f"gate:{cli('wait', '--json', ref).json['gate']['id']}"
+    approvals = [cli("approve", plan).code, cli("approve", plan).code, len(cli.jules.seen("approve_plan"))]
+    asking = JulesCli(tmp_path / "other", life=lives.asking)
+    asking.run()
+    question = f"gate:{asking('gates', '--json').json['gates'][0]['id']}"
+    answers = [asking("answer", question, "a").code, asking("answer", question, "b").code]
+    other, task = ended(checkout, TWO_FILES)
+    patch = other("apply", "--gate", task).out.splitlines()[-1]
+    applications = [other("approve", patch).code, other("approve", patch).code, other("apply", "--undo").code]
+    again = other("approve", patch).code
+
+    assert ([0, 0, 1], [0, 1], [0, 0, 0], 0) == (approvals, answers, applications, again)
+    assert (1, "") == (len(asking.jules.seen("send_message")), git(checkout, "status", "--porcelain"))
+
+
 def test_a_question_is_not_approved(tmp_path: Path) -> None:
     """The error names the command that answers, and the question stays open."""
     cli = JulesCli(tmp_path, life=lives.asking)

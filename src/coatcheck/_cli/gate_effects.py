@@ -49,7 +49,10 @@ def approve_gate(
     option: str | None = None,
     digest: str | None = None,
 ) -> int:
-    """Approve *gate* and carry out what it holds; return the exit code."""
+    """Approve *gate* and carry out what it holds, where that was not done before; return the exit code."""
+    if gate.is_done and gate.kind != "submission":
+        gates.decide(gate, "approve", option=option, why=why, digest=digest)
+        return _print_decision(run, gates, gate, "approve", f"{gate.title}: was approved and carried out before")
     if gate.kind == "plan":
         return _approve_plan(run, gates, gate, why=why, option=option, digest=digest)
     if gate.kind == "question":
@@ -76,7 +79,7 @@ def reject_gate(
     """Reject *gate*; return the exit code. The reason is sent to a task that waits, where its service takes messages."""
     gates.decide(gate, "reject", option=option, why=why, digest=digest)
     sentence = f"{gate.title}: rejected"
-    if gate.kind in ("plan", "question"):
+    if gate.kind in ("plan", "question") and not gate.is_done:
         ref = TaskRef.parse(gate.subject)
         with run.client(ref.provider) as client:
             is_sent = bool(why) and Verb.SEND_MESSAGE in client.capabilities.verbs
@@ -98,6 +101,12 @@ def answer_gate(run: CommandContext, gates: Gates, gate: Gate, text: str) -> int
             )
         decide = approve_gate if option.effect == "approve" else reject_gate
         return decide(run, gates, gate, option=option.id)
+    if gate.is_done:
+        raise errors.ConflictError(
+            f"{gate.address} was answered or rejected before",
+            status=409,
+            remedy=f"send another message with: {run.hint('message', gate.subject, 'TEXT')}",
+        )
     ref = TaskRef.parse(gate.subject)
     with run.client(ref.provider) as client:
         client.capabilities.require(Verb.SEND_MESSAGE, ref.provider)
