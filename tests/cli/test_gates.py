@@ -126,8 +126,10 @@ def test_a_lost_answer_sends_nothing_twice(tmp_path: Path) -> None:
     assert (0, first.out, 1) == (first.code, again.out, len(cli.cloud.tasks))
 
 
-@pytest.mark.parametrize(("pid", "code", "hint"), [(os.getpid(), 7, "submit --resume"), (1, 1, "another process is")])
-def test_a_submission_that_was_begun_is_not_sent_again(cli: Cli, pid: int, code: int, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("pid", "code", "hint"), [(None, 7, "submit --resume"), (1, 1, "another process is")], ids=["ended", "running"]
+)
+def test_a_submission_that_was_begun_is_not_sent_again(cli: Cli, pid: int | None, code: int, hint: str) -> None:
     """Its process has ended and the outcome is unknown, or its process still submits."""
     from coatcheck._app.held_work import held_task, journal_of
     from coatcheck._protocol.intents import intent_of
@@ -137,7 +139,7 @@ def test_a_submission_that_was_begun_is_not_sent_again(cli: Cli, pid: int, code:
         stored = gates.find(gate)
         gates.decide(stored, "approve")
         held = held_task(gates, stored)
-        intent = intent_of(held.spec, id="i1", provider="codex", at=cli.clock.time(), pid=pid)
+        intent = intent_of(held.spec, id="i1", provider="codex", at=cli.clock.time(), pid=pid or os.getpid())
         journal = journal_of(gates, stored, held, Config(environ=cli.environ))
         journal.begin(intent)
         with pytest.raises(errors.ConflictError, match="was begun before"):

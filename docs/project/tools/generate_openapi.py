@@ -54,9 +54,9 @@ def problems(*statuses: str) -> dict[str, object]:
 
 
 def stream(summary: str, name: str, parameters: list[Mapping[str, object]], *statuses: str) -> dict[str, object]:
-    """Return the operation of a stream; each of its events has a document of the schema Event."""
+    """Return the operation of a stream; each of its events has a document of the schema TaskEvent."""
     ok = {
-        "description": "server-sent events: `data` is one line of JSON, a document of the schema Event; `id` is a number "
+        "description": "server-sent events: `data` is one line of JSON, a document of the schema TaskEvent; `id` is a number "
         "that grows; a comment is sent every 15 seconds without an event",
         "headers": {"cache-control": {"schema": {"const": "no-store"}}},
         "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
@@ -130,7 +130,7 @@ def document() -> dict[str, object]:
         },
         "components": {
             "schemas": {
-                **refs_to("#/components/schemas/", described_events()),
+                **refs_to("#/components/schemas/", described_events("TaskEvent")),
                 "Problem": problem,
                 "Health": {**words, "required": ["status", "version"]},
             },

@@ -205,7 +205,8 @@ def submit_held(run: CommandContext, gates: Gates, gate: Gate) -> int:
 def _ref_of(run: CommandContext, gates: Gates, gate: Gate) -> TaskRef:
     """Submit what *gate* holds and return its task; the one of another process that was faster."""
     held = held_task(gates, gate)
-    run.set("account", held.account if run.config.get("account") is None else None)
+    if run.config.resolve("account").origin != "argument":
+        run.set("account", held.account)
     try:
         task = _submit(run, gates, gate, held)
     except errors.CoatcheckError as error:
