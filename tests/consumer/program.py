@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, assert_type
 
 from coatcheck import (
+    AnyEvent,
     AppliedPatch,
     AsyncClient,
     Candidate,
     Check,
     Client,
+    Decision,
     DiffStats,
     Failure,
+    Gate,
+    GateDecided,
+    GateStore,
     History,
     HistoryEntry,
     HistoryFilter,
     HistoryPage,
+    ItemDelivered,
     Message,
     Outcome,
     Patch,
@@ -40,6 +46,7 @@ from coatcheck import (
     VerifiedPatch,
     errors,
     event_from_dict,
+    task_event_from_dict,
 )
 
 
@@ -146,9 +153,26 @@ def word_of(event: TaskMessage) -> Literal["task.message"]:
     return event.type
 
 
+def subject_of(document: Mapping[str, object]) -> str:
+    """Return what an event of the log is about; gates and fleets have events as well as tasks."""
+    event: AnyEvent = event_from_dict(document)
+    match event:
+        case GateDecided(by=by, why=why):
+            return f"{event.subject} by {by}: {why}"
+        case ItemDelivered(url=url):
+            return f"{event.fleet} {event.item} {url}"
+        case _:
+            return event.subject
+
+
+def decide(gates: GateStore, gate: Gate) -> Decision:
+    """Approve what was read."""
+    return gates.decide(gate.id, "approve", by="ann", via="library", digest=gate.digest)
+
+
 def round_trip(task: Task, event: TaskEvent) -> tuple[Task, TaskEvent]:
     """Return both after a round trip through JSON objects."""
-    return Task.from_dict(task.to_dict()), event_from_dict(event.to_dict())
+    return Task.from_dict(task.to_dict()), task_event_from_dict(event.to_dict())
 
 
 async def watch_many(refs: Sequence[TaskRef]) -> None:

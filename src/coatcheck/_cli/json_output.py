@@ -133,7 +133,7 @@ DOCUMENTS: Mapping[str, str] = {
     "objects; serve: `url` and `senders` (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
-    "templates": "list: `templates`: `name`, `path`, `is_repositorys`, and `template` (template object) or `error`; check: these with `findings`: "
+    "templates": "list: `templates`: `name`, `path`, `is_from_repository`, and `template` (template object) or `error`; check: these with `findings`: "
     "probable mistakes; show: a template object; render: `prompt`, `title`, `template` and `digest`",
     "workflow": "`path`: where the workflow was written",
 }
