@@ -164,10 +164,22 @@ class FleetControl:
                     f"the item {item.key!r} cannot be retried: it is {item.state}",
                     remedy=f"see it with: coatcheck fleet show {name} {item.key!r}",
                 )
+            if self._is_uncertain(fleet, item, is_named=bool(keys)):
+                continue
             if self._retry(fleet, item, by=by):
                 retried.append(item)
         self._reopen(fleet, retried, by=by)
         return retried
+
+    def _is_uncertain(self, fleet: FleetRecord, item: FleetItem, *, is_named: bool) -> bool:
+        """Whether a submission of an item is uncertain. Raises `ConfigurationError` where the item was named."""
+        candidates = self.store.candidates(fleet.id, item=item.id, states=[CandidateState.UNCERTAIN])
+        if candidates and is_named:
+            raise errors.ConfigurationError(
+                f"a task of the item {item.key!r} may exist: {candidates[0].error}",
+                remedy=f"look at the service, then: coatcheck fleet retry --uncertain {fleet.name} {item.key!r}",
+            )
+        return bool(candidates)
 
     def _retry(self, fleet: FleetRecord, item: FleetItem, *, by: str) -> bool:
         """Deliver an item again, review it again, or submit its prompt again; whether its state has changed."""

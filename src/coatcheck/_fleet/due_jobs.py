@@ -137,6 +137,7 @@ class DueJobs:
         self._expire()
         if context.spec.sections.rollout.between == "auto" and self.status.waits_for_wave:
             context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
+            context.fleet = context.store.find(context.fleet.name) or context.fleet
         self._end()
 
     def _stop_reason(self) -> str | None:

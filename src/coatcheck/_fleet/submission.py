@@ -127,7 +127,10 @@ class Submitter:
             return self._record_open(candidate, error)
         if (parked := parked_by(error)) is not None:
             seconds, reason = parked
-            self._context.accounts.park(candidate.provider, candidate.account or "", reason=reason, seconds=seconds)
+            sent_at = candidate.submitted_at.timestamp() if candidate.submitted_at else self._context.clock.time()
+            self._context.accounts.park(
+                candidate.provider, candidate.account or "", reason=reason, sent_at=sent_at, seconds=seconds
+            )
             return self._give_back(candidate, reason) and False
         return self._end(candidate, CandidateState.FAILED, str(error))
 
