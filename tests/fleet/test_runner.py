@@ -17,7 +17,7 @@ from coatcheck._store.fleet_submissions import SubmissionBudget
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept
 from coatcheck.cloud.models import TaskOrder
-from coatcheck.testing import CloudResult
+from coatcheck.testing import CloudResult, FakeClock
 
 NO_PATCH = CloudResult(messages=("Nothing to do.",))
 
@@ -152,7 +152,9 @@ def killed_after_post(fleet: FleetFixture) -> None:
     _, journal, intent = claimed(fleet)
     journal.begin(intent)
     order = TaskOrder(prompt="Add types to p0.", environment_id="env_1", branch="main")
+    now, fleet.cloud.clock = fleet.cloud.clock, FakeClock()  # the service's clock is right
     fleet.cloud.add_task(order)
+    fleet.cloud.clock = now
 
 
 def killed_after_settling(fleet: FleetFixture) -> None:
@@ -174,11 +176,15 @@ def test_what_a_killed_process_left_is_sent_once(tmp_path: Path, leave: Callable
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
-def test_a_clock_that_jumps_pauses_nothing_for_long(tmp_path: Path, jump: float) -> None:
-    """After an open intent was left, a clock that jumps an hour delays its fleet by the quiet time at most."""
+@pytest.mark.parametrize("leave", [killed_before_post, killed_after_post])
+def test_a_clock_that_jumps_pauses_nothing_for_long(
+    tmp_path: Path, leave: Callable[[FleetFixture], None], jump: float
+) -> None:
+    """Where the clock of this machine differs by an hour, each prompt is sent once, after the quiet time at most."""
     fleet = FleetFixture(tmp_path, spec_of(3))
-    killed_after_post(fleet)
     fleet.clock.advance(jump)
+    leave(fleet)
+    fleet.clock.advance(-jump)
     begun = fleet.clock.monotonic()
     status = fleet.run()
 
