@@ -126,7 +126,7 @@ def decide_item(context: FleetContext, item: FleetItem, review: ItemReview) -> b
     decision, why = decide(context.spec.sections.approve, patch, is_automatic=review.is_automatic, why=review.why)
     state = {"approved": ItemState.APPROVED, "waiting": ItemState.WAITING, "rejected": ItemState.REJECTED}[decision]
     events = fleet_events.changed(context.fleet.name, item, state, context.clock.time(), by="policy:fleet", why=why)
-    changed = context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events)
+    changed = context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events, is_durable=False)
     if changed and state is ItemState.APPROVED:
         context.follow_ups.append(Job("deliver", item.id))
     return changed
