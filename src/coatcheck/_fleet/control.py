@@ -96,7 +96,7 @@ class FleetControl:
             if missing[0] not in every:
                 raise errors.ConfigurationError(
                     f"the fleet {name} has no item {missing[0]!r}",
-                    remedy=suggestion(missing[0], every) or f"list them with: coatcheck fleet status {name}",
+                    remedy=suggestion(missing[0], every) or f"list them with: coatcheck fleet show {name}",
                 )
         return items
 
